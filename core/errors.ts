@@ -1,0 +1,98 @@
+/**
+ * The one table of error codes. HTTP, RPC, WebSocket replies and the page read it;
+ * nothing else spells a status or a number.
+ *
+ * @source ZooKeeper `KeeperException.Code`; Kafka protocol error codes
+ */
+
+/** What an error code means to each protocol. */
+export interface ErrorInfo {
+  /** Official number: ZooKeeper's for ensemble codes, Kafka's for broker codes. */
+  readonly number: number;
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** May the same request be sent again unchanged, with a hope of success? */
+  readonly retryable: boolean;
+  /** One sentence for people. */
+  readonly title: string;
+}
+
+const zk = (number: number, status: number, retryable: boolean, title: string): ErrorInfo => ({
+  number,
+  status,
+  retryable,
+  title,
+});
+
+/** Codes of the ensemble (ZooKeeper's names and numbers; ours sit at -2000 and below). */
+export const ZOO_ERRORS = {
+  OK: zk(0, 200, false, "success"),
+  SYSTEM_ERROR: zk(-1, 500, false, "the server failed"),
+  RUNTIME_INCONSISTENCY: zk(-2, 409, false, "not tried, because another operation of the multi failed"),
+  MARSHALLING_ERROR: zk(-5, 400, false, "the request cannot be decoded"),
+  UNIMPLEMENTED: zk(-6, 501, false, "this operation is not implemented"),
+  BAD_ARGUMENTS: zk(-8, 400, false, "an argument is not valid"),
+  NO_NODE: zk(-101, 404, false, "the znode does not exist"),
+  NO_AUTH: zk(-102, 403, false, "not permitted"),
+  BAD_VERSION: zk(-103, 412, false, "the version does not match"),
+  NO_CHILDREN_FOR_EPHEMERALS: zk(-108, 409, false, "an ephemeral znode cannot have children"),
+  NODE_EXISTS: zk(-110, 409, false, "the znode exists already"),
+  NOT_EMPTY: zk(-111, 409, false, "the znode has children"),
+  SESSION_EXPIRED: zk(-112, 410, false, "the session has expired or was never opened"),
+  INVALID_ACL: zk(-114, 400, false, "the ACL is not valid"),
+  SESSION_MOVED: zk(-118, 409, false, "the session has moved to another node"),
+  /** The request was not carried out: no quorum, or no leader, could take it. */
+  NO_QUORUM: zk(-2001, 503, true, "no quorum of the ensemble is reachable"),
+  /** The request may or may not have been carried out. */
+  UNKNOWN_OUTCOME: zk(-2002, 504, false, "it is not known whether the request was carried out"),
+  /** This node does not take requests now (killed, or it refuses to serve). */
+  NODE_DOWN: zk(-2003, 503, true, "the node is down"),
+  /** A write with this xid was answered before and its result is no longer kept. */
+  XID_TOO_OLD: zk(-2004, 409, false, "the session has gone past this xid"),
+  THROTTLED: zk(-2005, 429, true, "too many requests are waiting"),
+  TOO_LARGE: zk(-2006, 413, false, "the request is too large"),
+  UNKNOWN_ENSEMBLE: zk(-2007, 404, false, "the ensemble does not exist"),
+  ENSEMBLE_EXISTS: zk(-2008, 409, false, "the ensemble exists with another size"),
+  NOT_FOUND: zk(-2009, 404, false, "there is no such resource"),
+  UNAUTHORIZED: zk(-2010, 401, false, "a valid bearer token is required"),
+  METHOD_NOT_ALLOWED: zk(-2011, 405, false, "the method is not allowed here"),
+  UNSUPPORTED_MEDIA_TYPE: zk(-2012, 415, false, "the content type is not supported"),
+  NOT_CONFIGURED: zk(-2013, 503, false, "the deployment lacks a secret that this needs"),
+} as const satisfies Record<string, ErrorInfo>;
+
+/** A code of the ensemble. */
+export type ZooErrorCode = keyof typeof ZOO_ERRORS;
+
+/** Codes of the broker (Kafka's names and numbers). */
+export const KAFKA_ERRORS = {
+  NONE: zk(0, 200, false, "success"),
+  OFFSET_OUT_OF_RANGE: zk(1, 416, false, "the offset is outside of the log"),
+  CORRUPT_MESSAGE: zk(2, 400, false, "the record batch is corrupt"),
+  UNKNOWN_TOPIC_OR_PARTITION: zk(3, 404, true, "the topic or partition does not exist"),
+  LEADER_NOT_AVAILABLE: zk(5, 503, true, "the partition has no leader now"),
+  NOT_LEADER_OR_FOLLOWER: zk(6, 503, true, "this broker does not lead the partition"),
+  REQUEST_TIMED_OUT: zk(7, 504, true, "the request timed out"),
+  BROKER_NOT_AVAILABLE: zk(8, 503, true, "the broker is down"),
+  MESSAGE_TOO_LARGE: zk(10, 413, false, "the record batch is too large"),
+  INVALID_TOPIC_EXCEPTION: zk(17, 422, false, "the topic name is not valid"),
+  NOT_ENOUGH_REPLICAS: zk(19, 503, true, "too few replicas are in sync"),
+  TOPIC_ALREADY_EXISTS: zk(36, 409, false, "the topic exists already"),
+  INVALID_PARTITIONS: zk(37, 422, false, "the number of partitions is not valid"),
+  INVALID_REPLICATION_FACTOR: zk(38, 422, false, "the replication factor is not valid"),
+  INVALID_REQUEST: zk(42, 400, false, "the request is not valid"),
+  FENCED_LEADER_EPOCH: zk(74, 503, true, "the leader epoch is older than the partition's"),
+  UNKNOWN_LEADER_EPOCH: zk(75, 503, true, "the leader epoch is newer than the partition's"),
+  INVALID_RECORD: zk(87, 422, false, "a record is not valid"),
+} as const satisfies Record<string, ErrorInfo>;
+
+/** A code of the broker. */
+export type KafkaErrorCode = keyof typeof KAFKA_ERRORS;
+
+const byNumber = new Map<number, ZooErrorCode>(
+  (Object.keys(ZOO_ERRORS) as ZooErrorCode[]).map((code) => [ZOO_ERRORS[code].number, code]),
+);
+
+/** The ensemble code of a wire number; an unknown number reads as SYSTEM_ERROR. */
+export function zooErrorOf(number: number): ZooErrorCode {
+  return byNumber.get(number) ?? "SYSTEM_ERROR";
+}

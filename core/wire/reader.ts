@@ -1,0 +1,92 @@
+/** A cursor over big-endian bytes that never reads past their end. */
+import { readUtf8 } from "./utf8.ts";
+
+const HIGH = 2 ** 32;
+
+/** The bytes do not hold what the layout says. The caller answers MARSHALLING_ERROR. */
+export class WireError extends Error {
+  override readonly name = "WireError";
+}
+
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** next byte to read */
+  at: number;
+  /** one past the last byte that may be read */
+  end: number;
+
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.at = at;
+    this.end = end;
+  }
+
+  get left(): number {
+    return this.end - this.at;
+  }
+
+  #take(count: number): number {
+    const at = this.at;
+    if (count < 0 || at + count > this.end) throw new WireError(`${count} bytes wanted, ${this.end - at} left`);
+    this.at = at + count;
+    return at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  bool(): boolean {
+    return this.u8() !== 0;
+  }
+
+  i16(): number {
+    return this.#view.getInt16(this.#take(2));
+  }
+
+  i32(): number {
+    return this.#view.getInt32(this.#take(4));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  /** 64 bits as a number. @throws WireError beyond the safe integers */
+  i64(): number {
+    const at = this.#take(8);
+    const value = this.#view.getInt32(at) * HIGH + this.#view.getUint32(at + 4);
+    if (!Number.isSafeInteger(value)) throw new WireError("a 64-bit number is out of range");
+    return value;
+  }
+
+  /** A view of the next `count` bytes; it shares their memory. */
+  bytes(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
+  /** jute buffer; a view, or null. */
+  buffer(): Uint8Array | null {
+    const size = this.i32();
+    return size === -1 ? null : this.bytes(size);
+  }
+
+  /** jute ustring. @throws WireError for null or bad UTF-8 */
+  string(): string {
+    const size = this.i32();
+    const at = this.#take(size);
+    const text = readUtf8(this.#bytes, at, at + size);
+    if (text === undefined) throw new WireError("a string is not valid UTF-8");
+    return text;
+  }
+
+  /** jute vector length; null reads as 0. `elementBytesMin` bounds what a hostile count can make us allocate. */
+  count(elementBytesMin: number): number {
+    const count = this.i32();
+    if (count < -1 || count * elementBytesMin > this.left) throw new WireError(`a vector of ${count} does not fit`);
+    return Math.max(count, 0);
+  }
+}

@@ -1,0 +1,109 @@
+/** What a node answers over RPC. Only plain data crosses. */
+import type { ZooErrorCode } from "../../core/errors.ts";
+import type { ReadRequest, SessionId, Stat, WriteRequest, WriteResult } from "../../core/znode/types.ts";
+
+/** An answer of a node: operating errors are values, never exceptions. */
+export type Answer<T> =
+  | {
+      readonly ok: true;
+      /** last zxid that the answering node has applied, as `0x…` text */
+      readonly zxid: string;
+      readonly value: T;
+    }
+  | {
+      readonly ok: false;
+      readonly code: ZooErrorCode;
+      readonly message: string;
+      /** sid of the leader that this node knows of */
+      readonly leader?: number;
+      readonly zxid?: string;
+    };
+
+/** Identity of a member, stored at its founding. */
+export interface NodeConfig {
+  readonly ensemble: string;
+  /** 1 ≤ sid ≤ size */
+  readonly sid: number;
+  /** number of members: 1, 3, 5, 7 or 9 */
+  readonly size: number;
+}
+
+export interface WriteInput {
+  /** 0 together with xid 0: a write without a session; its outcome may stay unknown */
+  readonly session: SessionId;
+  readonly xid: number;
+  readonly request: WriteRequest;
+}
+
+export interface ReadInput {
+  readonly session: SessionId;
+  readonly request: ReadRequest;
+  readonly consistency: "local" | "linearizable";
+  /** answer even when this node is not part of a quorum */
+  readonly stale: boolean;
+}
+
+export type ReadResult =
+  | { readonly type: "exists"; readonly stat: Stat }
+  | { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat }
+  | { readonly type: "getChildren"; readonly children: readonly string[]; readonly stat: Stat };
+
+/** What a caller of `waitForChange` has seen last. */
+export interface WatchCondition {
+  readonly path: string;
+  readonly kind: "data" | "children" | "exists";
+  /** zxid text: mzxid (data, exists) or pzxid (children) of what was seen; "0x0" for a missing znode */
+  readonly since: string;
+}
+
+/** How a node sees one of its peers. */
+export interface PingStatus {
+  readonly sid: number;
+  /** round trip of the last ping, ms; null before the first and while the peer is silent */
+  readonly rttMs: number | null;
+  readonly heardMsAgo: number | null;
+  /** role the peer last told of itself */
+  readonly role: string | null;
+}
+
+export interface NodeStatus extends NodeConfig {
+  readonly role: "LOOKING" | "FOLLOWING" | "LEADING";
+  readonly phase: "ELECTION" | "DISCOVERY" | "SYNCHRONIZATION" | "BROADCAST";
+  readonly leader: number | null;
+  readonly acceptedEpoch: number;
+  readonly currentEpoch: number;
+  readonly lastZxid: string;
+  readonly committedZxid: string;
+  readonly appliedZxid: string;
+  /** digest of tree and sessions at appliedZxid, 16 hex digits */
+  readonly digest: string;
+  /** sids in the active set; complete at the leader only */
+  readonly activeSet: readonly number[];
+  /** starts of this member so far */
+  readonly boot: number;
+  readonly sessions: number;
+  readonly znodes: number;
+  readonly watches: number;
+  /** elections this instance has taken part in */
+  readonly elections: number;
+  /** in broadcast as leader or follower */
+  readonly serving: boolean;
+  readonly pings: readonly PingStatus[];
+}
+
+/** The methods that the Worker and other objects may call on a node. */
+export interface ZooWeeperNodeRpc {
+  bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>>;
+  write(input: WriteInput): Promise<Answer<WriteResult>>;
+  read(input: ReadInput): Promise<Answer<ReadResult>>;
+  openSession(timeoutMs: number): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;
+  touchSession(session: SessionId): Promise<Answer<{ readonly timeoutMs: number }>>;
+  closeSession(session: SessionId): Promise<Answer<null>>;
+  /** Waits until one condition is newer than seen; level-triggered; `changed` = indexes, empty on timeout. */
+  waitForChange(input: {
+    readonly conditions: readonly WatchCondition[];
+    readonly timeoutMs: number;
+  }): Promise<Answer<{ readonly changed: readonly number[] }>>;
+  status(): Promise<NodeStatus>;
+  fault(action: "kill" | "revive" | "crash"): Promise<void>;
+}

@@ -1,0 +1,24 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          environment: "node",
+          include: ["test/*.test.ts", "test/{unit,paper,interaction,contract,sim,history}/**/*.test.ts"],
+        },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        test: { name: "workers", include: ["test/workers/**/*.test.ts"] },
+      },
+    ],
+    // ctx.abort() inside an object surfaces as an unhandled rejection that would fail the run
+    onUnhandledError(error) {
+      if ((error as { durableObjectReset?: boolean }).durableObjectReset) return false;
+    },
+  },
+});
