@@ -75,6 +75,7 @@ export const KAFKA_ERRORS = {
   BROKER_NOT_AVAILABLE: zk(8, 503, true, "the broker is down"),
   MESSAGE_TOO_LARGE: zk(10, 413, false, "the record batch is too large"),
   INVALID_TOPIC_EXCEPTION: zk(17, 422, false, "the topic name is not valid"),
+  STALE_CONTROLLER_EPOCH: zk(11, 409, false, "the controller epoch is older than the partition's"),
   NOT_ENOUGH_REPLICAS: zk(19, 503, true, "too few replicas are in sync"),
   TOPIC_ALREADY_EXISTS: zk(36, 409, false, "the topic exists already"),
   INVALID_PARTITIONS: zk(37, 422, false, "the number of partitions is not valid"),
@@ -82,7 +83,11 @@ export const KAFKA_ERRORS = {
   INVALID_REQUEST: zk(42, 400, false, "the request is not valid"),
   FENCED_LEADER_EPOCH: zk(74, 503, true, "the leader epoch is older than the partition's"),
   UNKNOWN_LEADER_EPOCH: zk(75, 503, true, "the leader epoch is newer than the partition's"),
+  UNSUPPORTED_COMPRESSION_TYPE: zk(76, 415, false, "the compression of the record batch is not supported"),
   INVALID_RECORD: zk(87, 422, false, "a record is not valid"),
+  THROTTLING_QUOTA_EXCEEDED: zk(89, 429, true, "too many requests are waiting"),
+  /** Ours: the key was used for another request within its window. */
+  IDEMPOTENCY_KEY_REUSED: zk(20_001, 422, false, "the idempotency key was used for another request"),
 } as const satisfies Record<string, ErrorInfo>;
 
 /** A code of the broker. */
