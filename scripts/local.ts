@@ -1,0 +1,233 @@
+/**
+ * A whole ZooWeeper on this machine: the built Worker and page in workerd, the demo's ports in front of it.
+ * The commands `start` and `deployment`, the benchmarks and the end-to-end tests all use this.
+ */
+import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { build, ROOT } from "./local/build.ts";
+import { type ClientPorts, startClients } from "./local/client-ports.ts";
+import { openGateway, type Rewrite } from "./local/gateway.ts";
+import { type Listener, listen, UsageError } from "./local/listen.ts";
+import { pageFiles } from "./local/page-files.ts";
+import { takeStateDir } from "./local/state-dir.ts";
+import { startWorkerd, type Workerd } from "./local/workerd.ts";
+
+export { UsageError } from "./local/listen.ts";
+
+export interface LocalOptions {
+  /** members of the ensemble: 1, 3, 5, 7 or 9 */
+  readonly nodes: number;
+  readonly brokers: number;
+  /** where the state lives; survives the run */
+  readonly stateDir: string;
+  /** discard the state of earlier runs */
+  readonly fresh?: boolean;
+  /** port of the page, without a client process; 0: any free one; absent: none */
+  readonly consolePort?: number;
+  /** first port of the nodes, 0: free ones; absent: none */
+  readonly nodePort?: number;
+  /** first port of the brokers, 0: free ones; absent: none */
+  readonly brokerPort?: number;
+  readonly clients?: { readonly count: number /** first port, 0: free ones */; readonly port: number };
+  /** address to answer on; absent: this machine only */
+  readonly host?: string;
+  /** variables of the Worker beside those of wrangler.toml */
+  readonly vars?: Readonly<Record<string, string>>;
+  /** the repository to build; tests only */
+  readonly root?: string;
+  /** told what takes long */
+  readonly say?: (line: string) => void;
+}
+
+/** Where everything answers. */
+export interface LocalUrls {
+  /** the Worker itself, without a gateway between */
+  readonly api: string;
+  /** the page, straight from the runtime */
+  readonly web: string;
+  readonly console?: string;
+  readonly nodes: readonly string[];
+  readonly brokers: readonly string[];
+  readonly clients: readonly string[];
+}
+
+export interface Local {
+  readonly urls: LocalUrls;
+  readonly runtimePid: number;
+  /** what did not answer as it should when the run became ready, e.g. a node that was killed in an earlier run */
+  readonly warnings: readonly string[];
+  /** resolves with a sentence when the runtime ends without being asked to */
+  readonly gone: Promise<string>;
+  /** Ends everything. The state stays. */
+  stop(): Promise<void>;
+}
+
+const ENSEMBLE_SIZES = [1, 3, 5, 7, 9];
+const BROKERS_MAX = 10;
+const CLIENTS_MAX = 50;
+const READY_MS_MAX = 30_000;
+
+/** Where the state of a run of this size lives, so that runs of other sizes keep theirs. */
+export const stateDirOf = (command: string, nodes: number, brokers: number): string =>
+  join(ROOT, ".zooweeper", `${command}-${nodes}-${brokers}`);
+
+/**
+ * Starts everything and resolves when everything answers.
+ * @throws UsageError when a port is busy, a number is out of range or the state is in use
+ */
+export async function startLocal(options: LocalOptions): Promise<Local> {
+  validate(options);
+  const closers: (() => void | Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await start(options, closers, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function validate({ nodes, brokers, clients }: LocalOptions): void {
+  if (!ENSEMBLE_SIZES.includes(nodes)) {
+    throw new UsageError(`an ensemble has ${ENSEMBLE_SIZES.join(", ")} nodes, not ${nodes}`);
+  }
+  const inRange = (count: number, max: number): boolean =>
+    Number.isInteger(count) && count >= 1 && count <= max;
+  if (!inRange(brokers, BROKERS_MAX))
+    throw new UsageError(`there are 1 to ${BROKERS_MAX} brokers, not ${brokers}`);
+  if (clients !== undefined && !inRange(clients.count, CLIENTS_MAX)) {
+    throw new UsageError(`there are 1 to ${CLIENTS_MAX} clients, not ${clients.count}`);
+  }
+}
+
+async function start(
+  options: LocalOptions,
+  closers: (() => void | Promise<void>)[],
+  stop: () => Promise<void>,
+): Promise<Local> {
+  let workerd: Workerd | undefined;
+  const opened = (listener: Listener): Listener => {
+    closers.push(() => listener.close());
+    return listener;
+  };
+  const open = async (port: number, target: () => number | undefined, rewrite?: (path: string) => Rewrite) =>
+    opened(await openGateway({ port, host: options.host, target, ...(rewrite && { rewrite }) }));
+  const range = (count: number, first: number | undefined): number[] =>
+    first === undefined ? [] : Array.from({ length: count }, (_, i) => (first === 0 ? 0 : first + i));
+  const api = (): number | undefined => workerd?.apiPort;
+  const web = (): number | undefined => workerd?.webPort;
+
+  // the ports first: a busy one is told before anything is built or written
+  const nodePorts: number[] = [];
+  for (const [i, port] of range(options.nodes, options.nodePort).entries()) {
+    nodePorts.push((await open(port, api, nodeRewrite(i))).port);
+  }
+  const brokerPorts: number[] = [];
+  for (const [j, port] of range(options.brokers, options.brokerPort).entries()) {
+    brokerPorts.push((await open(port, api, brokerRewrite(j))).port);
+  }
+  const consolePort =
+    options.consolePort === undefined ? undefined : (await open(options.consolePort, web)).port;
+  const clientPorts = range(options.clients?.count ?? 0, options.clients?.port);
+  for (const port of clientPorts) {
+    if (port !== 0) (await listen(port, () => {}, options.host)).close();
+  }
+
+  const state = await takeStateDir(resolve(options.stateDir), options.fresh ?? false);
+  closers.push(() => state.release());
+  const built = await build(options.root, options.say);
+  let clients: ClientPorts | undefined;
+  const control = opened(
+    await listen(0, (request, response) => {
+      if (clients === undefined) response.writeHead(503).end();
+      else clients.control(request, response);
+    }),
+  );
+  const page = opened(await listen(0, pageFiles(join(built.dir, "page"))));
+
+  workerd = await startWorkerd({
+    build: built,
+    stateDir: state.path,
+    vars: {
+      ENSEMBLE_SIZE: String(options.nodes),
+      BROKER_COUNT: String(options.brokers),
+      FAULTS: "on",
+      LOCAL: "on",
+      ...options.vars,
+    },
+    controlPort: control.port,
+    pagePort: page.port,
+  });
+  const { pid, gone, stop: stopRuntime } = workerd;
+  closers.push(stopRuntime);
+  state.note(pid);
+  clients = await startClients(clientPorts, workerd.webPort, options.host);
+  closers.push(clients.stop);
+
+  const url = (port: number): string => `http://localhost:${port}`;
+  const urls: LocalUrls = {
+    api: `http://127.0.0.1:${workerd.apiPort}`,
+    web: `http://127.0.0.1:${workerd.webPort}`,
+    ...(consolePort !== undefined && { console: url(consolePort) }),
+    nodes: nodePorts.map(url),
+    brokers: brokerPorts.map(url),
+    clients: clients.ports.map(url),
+  };
+  const warnings = await Promise.race([untilReady(urls), gone.then((why) => Promise.reject(new Error(why)))]);
+  return { urls, runtimePid: pid, warnings, gone, stop };
+}
+
+/** Port 8080+i: the old demo's routes of node i; every other route is the API's, answered by node i. */
+const nodeRewrite =
+  (i: number) =>
+  (path: string): Rewrite =>
+    /^\/(metadata)?(\?|$)/.test(path)
+      ? { path: `/demo/nodes/${i}${path}` }
+      : { path, headers: { "zoo-node": String(i + 1) } };
+
+/** Port 9090+j: the old demo's routes of broker j; every other route is the API's. */
+const brokerRewrite =
+  (j: number) =>
+  (path: string): Rewrite => ({
+    path: /^\/(addScore|data)?(\?|$)/.test(path) ? `/demo/brokers/${j}${path}` : path,
+  });
+
+/**
+ * Waits until there is a quorum and every port answers with success.
+ * What does not within the time is a warning, since a node killed in an earlier run stays dead.
+ */
+async function untilReady(urls: LocalUrls): Promise<string[]> {
+  const deadline = Date.now() + READY_MS_MAX;
+  const probes = [
+    `${urls.api}/readyz`,
+    ...urls.nodes.map((url) => `${url}/`),
+    ...urls.brokers.map((url) => `${url}/`),
+    ...(urls.nodes.length === 0 ? [] : [`${urls.api}/cluster`]),
+    ...[urls.console, ...urls.clients].flatMap((url) => (url === undefined ? [] : [`${url}/`])),
+  ];
+  const results = await Promise.all(probes.map((url) => untilOk(url, deadline)));
+  return results.flatMap((why, i) => (why === undefined ? [] : [`${probes[i]}: ${why}`]));
+}
+
+/** Codes of something that was killed by hand: it does not come up by waiting. */
+const DEAD = /"(NODE_DOWN|BROKER_NOT_AVAILABLE)"|broker is down/;
+
+async function untilOk(url: string, deadline: number): Promise<string | undefined> {
+  for (;;) {
+    const why = await probe(url, deadline);
+    if (why === undefined || DEAD.test(why) || Date.now() > deadline) return why;
+    await wait(25);
+  }
+}
+
+async function probe(url: string, deadline: number): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())) });
+    const text = await response.text();
+    return response.ok ? undefined : `${response.status} ${text.slice(0, 300)}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,97 @@
+/** What the long-running commands share: options, one-line errors, and an end that leaves no process behind. */
+import { parseArgs } from "node:util";
+import { type Local, UsageError } from "../local.ts";
+
+/** Options that every local command takes. Ports are the first of their range; 0 takes free ones. */
+const OPTIONS = {
+  fresh: { type: "boolean" },
+  state: { type: "string" },
+  host: { type: "string" },
+  "console-port": { type: "string" },
+  "node-port": { type: "string" },
+  "broker-port": { type: "string" },
+  "client-port": { type: "string" },
+} as const;
+
+export interface CommandLine {
+  readonly positionals: readonly string[];
+  readonly fresh: boolean;
+  readonly state: string | undefined;
+  readonly host: string | undefined;
+  port(name: "console" | "node" | "broker" | "client", otherwise: number): number;
+}
+
+/** Reads the command line. @throws UsageError */
+export function commandLine(): CommandLine {
+  try {
+    const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
+    return {
+      positionals,
+      fresh: values.fresh ?? false,
+      state: values.state,
+      host: values.host,
+      port: (name, otherwise) =>
+        wholeNumber(values[`${name}-port`] ?? String(otherwise), `--${name}-port`, 65_535),
+    };
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
+  }
+}
+
+/** Reads a number that a user typed. @throws UsageError */
+export function wholeNumber(text: string, what: string, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= max)) throw new UsageError(`${what} must be a number from 0 to ${max}, not "${text}"`);
+  return value;
+}
+
+/** Runs a command: a UsageError is one line and exit code 2, any other error exit code 1. */
+export async function main(name: string, command: () => Promise<void>): Promise<void> {
+  try {
+    await command();
+  } catch (error) {
+    const usage = error instanceof UsageError;
+    process.stderr.write(`${name}: ${(error as Error).message}\n`);
+    process.exit(usage ? 2 : 1);
+  }
+}
+
+/** How often we look whether the npm that started us is still there. */
+const PARENT_CHECK_MS = 250;
+
+/**
+ * Starts a local run and keeps it until Ctrl-C, SIGTERM, SIGHUP, the death of the npm that started us, or its own end.
+ * A signal during the start ends it too.
+ */
+export async function runUntilEnded(
+  start: () => Promise<Local>,
+  ready: (local: Local) => void,
+): Promise<void> {
+  let local: Local | undefined;
+  let ending = false;
+  const end = async (code: number): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    await local?.stop();
+    process.exit(code);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
+  // npm does not pass every signal on, and none when it is killed
+  const parent = process.ppid;
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    setInterval(() => process.ppid !== parent && void end(0), PARENT_CHECK_MS).unref();
+  }
+  const started = await start();
+  local = started;
+  if (ending) {
+    // the signal came before there was anything to stop
+    await started.stop();
+    return;
+  }
+  ready(started);
+  for (const warning of started.warnings) process.stderr.write(`warning: ${warning}\n`);
+  const why = await started.gone;
+  if (ending) return new Promise(() => {}); // end() exits the process
+  process.stderr.write(`the runtime is gone: ${why}\n`);
+  await end(1);
+}

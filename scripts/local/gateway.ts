@@ -1,0 +1,142 @@
+/**
+ * Forwards one port of this machine to the runtime: HTTP with streaming bodies both ways, and WebSockets.
+ * Every demo port is such a gateway; a rewrite says which path and headers the runtime sees.
+ */
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import { type Listener, listen } from "./listen.ts";
+
+/** What a request becomes on its way to the runtime. */
+export interface Rewrite {
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface GatewayOptions {
+  /** 0: any free port */
+  readonly port: number;
+  /** an address of this machine; without one, loopback only */
+  readonly host?: string | undefined;
+  readonly rewrite?: (path: string) => Rewrite;
+  /** port of the runtime; undefined while it starts */
+  readonly target: () => number | undefined;
+}
+
+/** The runtime closes an idle connection after 5 s; we let go of ours before, so that no request meets a closing one. */
+const IDLE_MS_MAX = 3_000;
+const agent = new Agent({
+  keepAlive: true,
+  maxSockets: Number.POSITIVE_INFINITY,
+  maxFreeSockets: 256,
+  timeout: IDLE_MS_MAX,
+});
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
+
+/** Opens the port. @throws UsageError when it is busy */
+export async function openGateway(options: GatewayOptions): Promise<Listener> {
+  const rewrite = options.rewrite ?? ((path) => ({ path }));
+  const refused = (request: IncomingMessage): Refusal | undefined => {
+    if (options.host === undefined && isForeign(request)) return FOREIGN;
+    return options.target() === undefined ? NOT_UP : undefined;
+  };
+  const listener = await listen(
+    options.port,
+    (request, response) => {
+      const why = refused(request);
+      if (why !== undefined) answer(response, why);
+      else forward(request, response, options.target() ?? 0, rewrite(request.url ?? "/"));
+    },
+    options.host,
+  );
+  for (const server of listener.servers) {
+    server.on("upgrade", (request, socket, head) => {
+      if (refused(request) !== undefined) socket.destroy();
+      else tunnel(request, socket, head, options.target() ?? 0, rewrite(request.url ?? "/"));
+    });
+  }
+  return listener;
+}
+
+/**
+ * A local run takes writes without a token, so a page of another site must not reach it: neither by a name that it
+ * points here, nor by a request with its own origin.
+ */
+function isForeign({ headers }: IncomingMessage): boolean {
+  if (headers.host !== undefined && !LOOPBACK_HOST.test(headers.host)) return true;
+  const origin = headers.origin;
+  return origin !== undefined && !LOOPBACK_HOST.test(origin.replace(/^https?:\/\//, ""));
+}
+
+type Refusal = { readonly title: string; readonly status: number; readonly detail: string };
+const FOREIGN = { title: "forbidden", status: 403, detail: "requests from pages of other sites are refused" };
+const NOT_UP = { title: "service unavailable", status: 503, detail: "the runtime is not up" };
+const CLOSED = { title: "bad gateway", status: 502, detail: "the runtime closed the connection" };
+
+function answer(response: ServerResponse, refusal: Refusal): void {
+  response
+    .writeHead(refusal.status, { "content-type": "application/problem+json" })
+    .end(JSON.stringify(refusal));
+}
+
+function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  port: number,
+  { path, headers }: Rewrite,
+): void {
+  // how long our own connection to the runtime lives is not the client's to say
+  const { connection: _, ...passed } = request.headers;
+  const method = request.method ?? "GET";
+  const upstream = httpRequest({
+    agent,
+    host: "127.0.0.1",
+    port,
+    path,
+    method,
+    headers: { ...passed, ...headers },
+  });
+  upstream.once("response", (answered) => {
+    response.writeHead(answered.statusCode ?? 502, withoutConnection(answered.rawHeaders));
+    // an event stream may have nothing to say for a while, and its reader waits for the headers
+    response.flushHeaders();
+    answered.pipe(response);
+    answered.once("error", () => response.destroy());
+  });
+  upstream.once("error", () => {
+    if (response.headersSent) response.destroy();
+    else answer(response, CLOSED);
+  });
+  response.once("close", () => {
+    if (!response.writableFinished) upstream.destroy();
+  });
+  request.pipe(upstream);
+}
+
+/** Names and values in turn, as Node keeps them. */
+function withoutConnection(raw: readonly string[]): string[] {
+  return raw.filter((_, i) => !/^(connection|keep-alive)$/i.test(raw[i - (i % 2)] ?? ""));
+}
+
+/** Hands a WebSocket over as bytes: the gateway does not look into its frames. */
+function tunnel(
+  request: IncomingMessage,
+  client: Duplex,
+  head: Buffer,
+  port: number,
+  { path, headers }: Rewrite,
+): void {
+  const runtime = connect({ host: "127.0.0.1", port, noDelay: true });
+  const lines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+  for (let i = 0; i < request.rawHeaders.length; i += 2) {
+    lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+  }
+  runtime.write(`${request.method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+  runtime.write(head);
+  runtime.pipe(client).pipe(runtime);
+  const end = (): void => {
+    runtime.destroy();
+    client.destroy();
+  };
+  for (const socket of [runtime, client]) socket.once("error", end).once("close", end);
+}

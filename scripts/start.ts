@@ -1,0 +1,27 @@
+/**
+ * `npm start`: an ensemble of three nodes, three brokers and the page, on one URL.
+ * Options: --console-port N (0: any free one) · --fresh (forget earlier runs) · --host ADDRESS · --state DIR
+ */
+
+import { commandLine, main, runUntilEnded } from "./local/command.ts";
+import { startLocal, stateDirOf } from "./local.ts";
+
+const NODES = 3;
+const BROKERS = 3;
+
+await main("start", async () => {
+  const line = commandLine();
+  const options = {
+    nodes: NODES,
+    brokers: BROKERS,
+    stateDir: line.state ?? stateDirOf("start", NODES, BROKERS),
+    fresh: line.fresh,
+    consolePort: line.port("console", 8788),
+    say: (text: string) => process.stderr.write(`${text}\n`),
+    ...(line.host !== undefined && { host: line.host }),
+  };
+  await runUntilEnded(
+    () => startLocal(options),
+    ({ urls }) => process.stdout.write(`ZooWeeper: ${urls.console}\n`),
+  );
+});
