@@ -1,4 +1,5 @@
 /** What the long-running commands share: options, one-line errors, and an end that leaves no process behind. */
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Local, UsageError } from "../local.ts";
 
@@ -77,10 +78,8 @@ export async function runUntilEnded(
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
   // npm does not pass every signal on, and none when it is killed
-  const parent = process.ppid;
-  if (process.env["npm_lifecycle_event"] !== undefined) {
-    setInterval(() => process.ppid !== parent && void end(0), PARENT_CHECK_MS).unref();
-  }
+  const npm = npmPid();
+  if (npm !== undefined) setInterval(() => npmPid() !== npm && void end(0), PARENT_CHECK_MS).unref();
   const started = await start();
   local = started;
   if (ending) {
@@ -94,4 +93,16 @@ export async function runUntilEnded(
   if (ending) return new Promise(() => {}); // end() exits the process
   process.stderr.write(`the runtime is gone: ${why}\n`);
   await end(1);
+}
+
+/** The npm that started us: our parent, or where /proc tells, the parent of the shell between. */
+function npmPid(): number | undefined {
+  if (process.env.npm_lifecycle_event === undefined) return undefined;
+  try {
+    // pid (name) state ppid …
+    const fields = /\) \S (\d+)/.exec(readFileSync(`/proc/${process.ppid}/stat`, "utf8"));
+    return Number(fields?.[1]);
+  } catch {
+    return process.ppid;
+  }
 }
