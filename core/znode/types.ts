@@ -33,7 +33,9 @@ export const sessionToText = (id: SessionId): string => `0x${id.toString(16).pad
 export function sessionFromText(text: string): SessionId | undefined {
   if (!/^0x[0-9a-f]{1,16}$/i.test(text)) return undefined;
   const value = Number.parseInt(text.slice(2), 16);
-  return Number.isSafeInteger(value) && value > 0 && value < ANONYMOUS_BASE ? (value as SessionId) : undefined;
+  return Number.isSafeInteger(value) && value > 0 && value < ANONYMOUS_BASE
+    ? (value as SessionId)
+    : undefined;
 }
 
 /** What a client sees of a znode. Times are ms since 1970, from the leader's clock as the txn carries it. */
@@ -76,10 +78,19 @@ export type ChangeRequest =
       readonly withStat: boolean;
     }
   | { readonly type: "delete"; readonly path: string; readonly version: number }
-  | { readonly type: "setData"; readonly path: string; readonly data: Uint8Array | null; readonly version: number };
+  | {
+      readonly type: "setData";
+      readonly path: string;
+      readonly data: Uint8Array | null;
+      readonly version: number;
+    };
 
 /** An element of a multi. */
-export type MultiRequestOp = ChangeRequest | { readonly type: "check"; readonly path: string; readonly version: number };
+export type MultiRequestOp =
+  | ChangeRequest
+  | { readonly type: "check"; readonly path: string; readonly version: number }
+  /** an operation that its decoder refused (a flag, an ACL): it fails when its turn comes, as ZooKeeper has it */
+  | { readonly type: "refused"; readonly code: ZooErrorCode };
 
 /** A write: it becomes one txn. */
 export type WriteRequest =
@@ -96,7 +107,21 @@ export type WriteRequest =
 export type ReadRequest =
   | { readonly type: "exists"; readonly path: string; readonly watch: boolean }
   | { readonly type: "getData"; readonly path: string; readonly watch: boolean }
-  | { readonly type: "getChildren"; readonly path: string; readonly watch: boolean; readonly withStat: boolean };
+  | {
+      readonly type: "getChildren";
+      readonly path: string;
+      readonly watch: boolean;
+      readonly withStat: boolean;
+    };
+
+/** What a read found. */
+export type ReadResult =
+  | { readonly type: "exists"; readonly stat: Stat }
+  | { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat }
+  | { readonly type: "getChildren"; readonly children: readonly string[]; readonly stat: Stat };
+
+/** Outcome of a read. */
+export type ReadOutcome = ReadResult | { readonly type: "error"; readonly code: ZooErrorCode };
 
 /** A change with its outcome fixed: applying it twice gives the same tree. */
 export type Txn =

@@ -1,0 +1,153 @@
+/**
+ * The znodes as they will be once everything prepared is applied: the tree under a layer of outstanding changes.
+ * @source ZooKeeper `ZooKeeperServer.outstandingChanges`
+ */
+import { assert } from "../assert.ts";
+import type { Zxid } from "../zab/zxid.ts";
+import type { ZnodeTree } from "./tree.ts";
+import type { SessionId } from "./types.ts";
+
+/** What a check needs to know of a znode; a `Znode` of the tree is one too. */
+export interface NodeView {
+  readonly path: string;
+  readonly version: number;
+  /** stored form */
+  readonly cversion: number;
+  readonly numChildren: number;
+  readonly ephemeralOwner: SessionId;
+}
+
+/** How one txn leaves one znode. */
+export class Change implements NodeView {
+  readonly path: string;
+  readonly epoch: number;
+  readonly counter: number;
+  readonly version: number;
+  readonly cversion: number;
+  readonly numChildren: number;
+  readonly ephemeralOwner: SessionId;
+  /** false: the txn deletes it */
+  readonly exists: boolean;
+  /** the change of the same path that this one replaced as the latest; for {@link Overlay.rollback} */
+  before: Change | undefined;
+  /** a later change of the same path is outstanding */
+  superseded = false;
+
+  constructor(
+    zxid: Zxid,
+    path: string,
+    version: number,
+    cversion: number,
+    numChildren: number,
+    ephemeralOwner: SessionId,
+    exists: boolean,
+  ) {
+    this.path = path;
+    this.epoch = zxid.epoch;
+    this.counter = zxid.counter;
+    this.version = version;
+    this.cversion = cversion;
+    this.numChildren = numChildren;
+    this.ephemeralOwner = ephemeralOwner;
+    this.exists = exists;
+  }
+}
+
+/** A consumed prefix of the queue this long is cut off when it is also half of it. */
+const COMPACT_FROM = 1024;
+
+/**
+ * Invariant: `#latest` holds, for every path with outstanding changes, the last of them, and `#queue` from
+ * `#head` on holds all of them in zxid order.
+ */
+export class Overlay {
+  readonly #tree: ZnodeTree;
+  readonly #latest = new Map<string, Change>();
+  readonly #queue: Change[] = [];
+  #head = 0;
+
+  constructor(tree: ZnodeTree) {
+    this.#tree = tree;
+  }
+
+  /** Outstanding changes. */
+  get size(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  /** The znode as the next txn will find it; undefined when it will not be there. */
+  get(path: string): NodeView | undefined {
+    const change = this.#latest.get(path);
+    if (change === undefined) return this.#tree.get(path);
+    return change.exists ? change : undefined;
+  }
+
+  /** Adds a change; zxids must not descend. */
+  put(change: Change): void {
+    const before = this.#latest.get(change.path);
+    if (before !== undefined) {
+      before.superseded = true;
+      // Only a rollback of this txn goes back beyond it, so older links would but keep memory.
+      if (before.epoch !== change.epoch || before.counter !== change.counter) before.before = undefined;
+      change.before = before;
+    }
+    this.#latest.set(change.path, change);
+    this.#queue.push(change);
+  }
+
+  /** Paths with outstanding changes that `session` will own as ephemerals. */
+  ownedBy(session: SessionId): string[] {
+    const paths: string[] = [];
+    for (const change of this.#latest.values()) {
+      if (change.exists && change.ephemeralOwner === session) paths.push(change.path);
+    }
+    return paths;
+  }
+
+  /** A place to {@link rollback} to; good until the next {@link dropUpTo}. */
+  mark(): number {
+    return this.#queue.length;
+  }
+
+  /** Takes back every change put since the mark, latest first. */
+  rollback(mark: number): void {
+    assert(mark >= this.#head, "a rollback goes back to outstanding changes only");
+    while (this.#queue.length > mark) {
+      const change = this.#queue.pop();
+      if (change === undefined) break;
+      if (change.before === undefined) this.#latest.delete(change.path);
+      else {
+        change.before.superseded = false;
+        this.#latest.set(change.path, change.before);
+      }
+    }
+  }
+
+  /** Drops the changes of every txn up to (epoch, counter); the tree has them. */
+  dropUpTo(epoch: number, counter: number): void {
+    const queue = this.#queue;
+    let head = this.#head;
+    for (; head < queue.length; head++) {
+      const change = queue[head];
+      if (change === undefined || change.epoch > epoch) break;
+      if (change.epoch === epoch && change.counter > counter) break;
+      if (!change.superseded) this.#latest.delete(change.path);
+    }
+    this.#head = head;
+    if (head === queue.length) this.#startOver();
+    else if (head >= COMPACT_FROM && head * 2 >= queue.length) {
+      queue.splice(0, head);
+      this.#head = 0;
+    }
+  }
+
+  clear(): void {
+    this.#latest.clear();
+    this.#startOver();
+  }
+
+  #startOver(): void {
+    this.#queue.length = 0;
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Paths of znodes: what is a legal one, and its parts.
+ * @source ZooKeeper `PathUtils.validatePath`
+ */
+
+/** Nodes that every tree has from the beginning; they cannot be deleted. */
+export const BUILT_IN_PATHS = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] as const;
+
+/** Shown by every ensemble, changed by none of its clients. */
+export const CONFIG_PATH = "/zookeeper/config";
+
+const BUILT_IN: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
+
+/** Is it one of the nodes that cannot be deleted? */
+export const isBuiltIn = (path: string): boolean => BUILT_IN.has(path);
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/**
+ * Why `path` cannot name a znode; undefined when it can.
+ * @param sequential the name gets digits appended, so it may be empty or `.` before that
+ */
+export function validatePath(path: string, sequential = false): string | undefined {
+  const text = sequential ? `${path}1` : path;
+  if (text.length === 0) return "a path is not empty";
+  if (text.charCodeAt(0) !== SLASH) return "a path begins with /";
+  if (text.length === 1) return undefined;
+  if (text.charCodeAt(text.length - 1) === SLASH) return "a path does not end with /";
+  let start = 1;
+  for (let i = 1; i <= text.length; i++) {
+    const unit = i < text.length ? text.charCodeAt(i) : SLASH;
+    if (unit !== SLASH) {
+      if (isForbidden(unit)) return `U+${unit.toString(16).padStart(4, "0")} is not allowed in a path`;
+      continue;
+    }
+    if (i === start) return "a path has no empty component";
+    if (isRelative(text, start, i)) return "a path has no . or .. component";
+    start = i + 1;
+  }
+  return undefined;
+}
+
+/** Control characters, surrogates, private use and specials cannot be shown or compared reliably. */
+function isForbidden(unit: number): boolean {
+  return (
+    unit < 0x20 ||
+    (unit >= 0x7f && unit <= 0x9f) ||
+    (unit >= 0xd800 && unit <= 0xf8ff) ||
+    (unit >= 0xfff0 && unit <= 0xffff)
+  );
+}
+
+/** Is the component `[start, end)` `.` or `..`? */
+function isRelative(text: string, start: number, end: number): boolean {
+  if (end - start > 2 || text.charCodeAt(start) !== DOT) return false;
+  return end - start === 1 || text.charCodeAt(start + 1) === DOT;
+}
+
+/** Path of the parent; the root's is "". Of a path that is not legal, whatever precedes the last slash. */
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash > 0 ? path.slice(0, slash) : slash === 0 && path.length > 1 ? "/" : "";
+}
+
+/** The last component; the root's is "". */
+export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** The path of a child. */
+export const childPath = (parent: string, name: string): string =>
+  parent === "/" ? `/${name}` : `${parent}/${name}`;
+
+/**
+ * The suffix of a sequential znode: the parent's stored cversion as a signed 32-bit number in ten places.
+ * It turns negative after 2^31 − 1 children, as ZooKeeper's does.
+ */
+export function sequenceSuffix(cversion: number): string {
+  return cversion < 0 ? `-${String(-cversion).padStart(9, "0")}` : String(cversion).padStart(10, "0");
+}

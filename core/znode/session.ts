@@ -1,0 +1,190 @@
+/**
+ * Sessions. Which sessions exist, and what was answered last in each, is replicated state ({@link SessionTable});
+ * when they expire is the leader's knowledge alone ({@link ExpiryQueue}).
+ */
+import { assert } from "../assert.ts";
+import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import type { SessionId, WriteResult } from "./types.ts";
+
+/** What a checkpoint keeps of a session; its ephemerals follow from the znodes. */
+export interface SessionRow {
+  readonly id: SessionId;
+  readonly timeoutMs: number;
+  /** number of the last write carried out; 0 before the first */
+  readonly lastXid: number;
+  /** the txn that carried it out */
+  readonly lastZxid: Zxid;
+  /** its outcome: a repeat of that write gets this again */
+  readonly lastResult: WriteResult | null;
+}
+
+/** A session of the tree. Only the tree writes to it. */
+export class Session implements SessionRow {
+  readonly id: SessionId;
+  timeoutMs: number;
+  lastXid = 0;
+  lastZxid: Zxid = ZXID_ZERO;
+  lastResult: WriteResult | null = null;
+  /** paths of the ephemerals that it owns */
+  readonly ephemerals = new Set<string>();
+  /** changed since the last checkpoint */
+  dirty = false;
+  /** this session's share of the tree's digest */
+  hashHigh = 0;
+  hashLow = 0;
+
+  constructor(id: SessionId, timeoutMs: number) {
+    this.id = id;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** *map session id → session*. Opened and closed by txns only, so it is equal on all members at one zxid. */
+export class SessionTable {
+  readonly #sessions = new Map<SessionId, Session>();
+  /** The one looked up last: writes of one session come in runs. */
+  #recent: Session | undefined;
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get(id: SessionId): Session | undefined {
+    if (this.#recent !== undefined && this.#recent.id === id) return this.#recent;
+    const found = this.#sessions.get(id);
+    if (found !== undefined) this.#recent = found;
+    return found;
+  }
+
+  has(id: SessionId): boolean {
+    return this.get(id) !== undefined;
+  }
+
+  add(session: Session): void {
+    assert(!this.#sessions.has(session.id), "a session is added once");
+    this.#sessions.set(session.id, session);
+  }
+
+  /** Was it there? */
+  remove(id: SessionId): boolean {
+    if (this.#recent?.id === id) this.#recent = undefined;
+    return this.#sessions.delete(id);
+  }
+
+  values(): IterableIterator<Session> {
+    return this.#sessions.values();
+  }
+}
+
+interface Deadline {
+  readonly timeoutMs: number;
+  /** ms since 1970, a multiple of the tick */
+  atMs: number;
+}
+
+/**
+ * Deadlines of the sessions, kept by the leader. They are rounded up to the next tick and a whole tick
+ * expires together, so a touch within one tick costs nothing. A session outlives its timeout by up to one
+ * tick and never falls short of it.
+ *
+ * Invariant: every session is in the bucket of its deadline and in no other.
+ * @source ZooKeeper `ExpiryQueue`, `SessionTrackerImpl`
+ */
+export class ExpiryQueue {
+  readonly #tickTimeMs: number;
+  readonly #deadlines = new Map<SessionId, Deadline>();
+  /** *map deadline in ms → the sessions that expire then* */
+  readonly #buckets = new Map<number, Set<SessionId>>();
+
+  /** @param tickTimeMs width of a bucket, > 0 */
+  constructor(tickTimeMs: number) {
+    assert(Number.isInteger(tickTimeMs) && tickTimeMs > 0, "a tick is a positive number of ms");
+    this.#tickTimeMs = tickTimeMs;
+  }
+
+  get size(): number {
+    return this.#deadlines.size;
+  }
+
+  /** Begins to watch over a session, which gets its full timeout from `nowMs` on. */
+  add(id: SessionId, timeoutMs: number, nowMs: number): void {
+    this.remove(id);
+    this.#schedule(id, { timeoutMs, atMs: this.#deadlineAfter(nowMs + timeoutMs) });
+  }
+
+  /** Brings back a deadline that was stored. A deadline that has passed expires at the next {@link expire}. */
+  restore(id: SessionId, timeoutMs: number, deadlineMs: number): void {
+    this.remove(id);
+    this.#schedule(id, { timeoutMs, atMs: Math.ceil(deadlineMs / this.#tickTimeMs) * this.#tickTimeMs });
+  }
+
+  /** The client was heard of. A deadline never moves back. @returns false when the session is not watched over */
+  touch(id: SessionId, nowMs: number): boolean {
+    const deadline = this.#deadlines.get(id);
+    if (deadline === undefined) return false;
+    const atMs = this.#deadlineAfter(nowMs + deadline.timeoutMs);
+    if (atMs <= deadline.atMs) return true;
+    this.#unschedule(id, deadline);
+    deadline.atMs = atMs;
+    this.#schedule(id, deadline);
+    return true;
+  }
+
+  /** Stops watching over a session: it is closing. */
+  remove(id: SessionId): void {
+    const deadline = this.#deadlines.get(id);
+    if (deadline === undefined) return;
+    this.#unschedule(id, deadline);
+    this.#deadlines.delete(id);
+  }
+
+  /** Takes out every session whose deadline has come, earliest first and by id within a tick. */
+  expire(nowMs: number): SessionId[] {
+    const due = [...this.#buckets.keys()].filter((atMs) => atMs <= nowMs).sort((a, b) => a - b);
+    const expired: SessionId[] = [];
+    for (const atMs of due) {
+      const ids = [...(this.#buckets.get(atMs) ?? [])].sort((a, b) => a - b);
+      this.#buckets.delete(atMs);
+      for (const id of ids) this.#deadlines.delete(id);
+      expired.push(...ids);
+    }
+    return expired;
+  }
+
+  /** Forgets everything and gives every session of the table a full timeout: what a new leader does. */
+  restart(sessions: Iterable<SessionRow>, nowMs: number): void {
+    this.#deadlines.clear();
+    this.#buckets.clear();
+    for (const session of sessions) this.add(session.id, session.timeoutMs, nowMs);
+  }
+
+  /** When {@link expire} will next have something to do; undefined when never. */
+  nextDeadline(): number | undefined {
+    let earliest: number | undefined;
+    for (const atMs of this.#buckets.keys()) if (earliest === undefined || atMs < earliest) earliest = atMs;
+    return earliest;
+  }
+
+  /** ms since 1970; undefined when the session is not watched over. */
+  deadlineOf(id: SessionId): number | undefined {
+    return this.#deadlines.get(id)?.atMs;
+  }
+
+  /** The next multiple of the tick strictly after `ms`. */
+  #deadlineAfter(ms: number): number {
+    return (Math.floor(ms / this.#tickTimeMs) + 1) * this.#tickTimeMs;
+  }
+
+  #schedule(id: SessionId, deadline: Deadline): void {
+    this.#deadlines.set(id, deadline);
+    const bucket = this.#buckets.get(deadline.atMs);
+    if (bucket === undefined) this.#buckets.set(deadline.atMs, new Set([id]));
+    else bucket.add(id);
+  }
+
+  #unschedule(id: SessionId, deadline: Deadline): void {
+    const bucket = this.#buckets.get(deadline.atMs);
+    bucket?.delete(id);
+    if (bucket?.size === 0) this.#buckets.delete(deadline.atMs);
+  }
+}

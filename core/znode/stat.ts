@@ -1,0 +1,90 @@
+/**
+ * One znode in memory, and the Stat that a client sees of it.
+ * @source ZooKeeper `DataNode`, `StatPersisted`
+ */
+import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import type { SessionId, Stat } from "./types.ts";
+import { NO_SESSION } from "./types.ts";
+
+/** What a znode holds, without what follows from other znodes (its children). */
+export interface ZnodeRow {
+  readonly path: string;
+  /** null and empty are different data; both have length 0 */
+  readonly data: Uint8Array | null;
+  readonly czxid: Zxid;
+  readonly mzxid: Zxid;
+  readonly pzxid: Zxid;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly version: number;
+  /** stored form: number of children ever created */
+  readonly cversion: number;
+  readonly aversion: number;
+  readonly ephemeralOwner: SessionId;
+}
+
+/**
+ * A znode of the tree. Only the tree writes to it. `data` is never written in place: a change puts another
+ * array there, so whoever was handed the old one keeps what it read.
+ */
+export class Znode implements ZnodeRow {
+  readonly path: string;
+  data: Uint8Array | null = null;
+  czxid: Zxid = ZXID_ZERO;
+  mzxid: Zxid = ZXID_ZERO;
+  pzxid: Zxid = ZXID_ZERO;
+  ctime = 0;
+  mtime = 0;
+  version = 0;
+  cversion = 0;
+  aversion = 0;
+  ephemeralOwner: SessionId = NO_SESSION;
+  /** names of the children; null while there has been none */
+  children: Set<string> | null = null;
+  /** changed since the last checkpoint */
+  dirty = false;
+  // The digest's parts, as int32: the path's hash never changes, the data's only with the data.
+  pathFirst = 0;
+  pathSecond = 0;
+  dataFirst = 0;
+  dataSecond = 0;
+  /** this znode's share of the tree's digest */
+  hashHigh = 0;
+  hashLow = 0;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get numChildren(): number {
+    return this.children === null ? 0 : this.children.size;
+  }
+}
+
+/** The Stat of a znode now; a copy, later changes of the znode do not show in it. */
+export function statOf(node: Znode): Stat {
+  const numChildren = node.numChildren;
+  return {
+    czxid: node.czxid,
+    mzxid: node.mzxid,
+    pzxid: node.pzxid,
+    ctime: node.ctime,
+    mtime: node.mtime,
+    version: node.version,
+    cversion: (2 * node.cversion - numChildren) | 0,
+    aversion: node.aversion,
+    ephemeralOwner: node.ephemeralOwner,
+    dataLength: node.data === null ? 0 : node.data.length,
+    numChildren,
+  };
+}
+
+/**
+ * The version that follows `version`: int32 with wrap-around, but never −1, which in a request means
+ * "any version" and could then not be asked for.
+ * @source ZOOKEEPER-4743
+ */
+export const nextVersion = (version: number): number => (version === -2 ? 0 : (version + 1) | 0);
+
+/** Is int32 counter `a` ahead of `b`? Right across the wrap-around, as long as they are within 2^31. */
+export const isCounterAhead = (a: number, b: number): boolean => ((a - b) | 0) > 0;

@@ -1,0 +1,426 @@
+/**
+ * The znode tree: the state machine that the ensemble replicates.
+ *
+ * `apply` is total (no decodable txn makes it throw), deterministic (it reads nothing but the txn and the tree)
+ * and idempotent (txns carry results, not steps). Only committed txns come here.
+ *
+ * @source ZooKeeper `DataTree`
+ */
+import { must } from "../assert.ts";
+import type { ZooErrorCode } from "../errors.ts";
+import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import { Digest, hashData, hashPath, hashSession, hashZnode } from "./digest.ts";
+import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf, validatePath } from "./path.ts";
+import { Session, type SessionRow, SessionTable } from "./session.ts";
+import { isCounterAhead, statOf, Znode, type ZnodeRow } from "./stat.ts";
+import {
+  type ChangeResult,
+  isAnonymous,
+  NO_SESSION,
+  type ReadOutcome,
+  type ReadRequest,
+  type SessionId,
+  type Stat,
+  type Txn,
+  type TxnHeader,
+  type WatchEvent,
+  WatchEventType,
+  type WriteResult,
+} from "./types.ts";
+
+/** What changed between two checkpoints, as it is at `lastApplied`. The rows are copies: the tree may go on. */
+export interface TreeChanges {
+  readonly lastApplied: Zxid;
+  readonly znodes: readonly ZnodeRow[];
+  /** paths of znodes that are gone */
+  readonly deleted: readonly string[];
+  readonly sessions: readonly SessionRow[];
+  /** sessions that are gone */
+  readonly closed: readonly SessionId[];
+}
+
+const failure = (code: ZooErrorCode): ChangeResult => ({ type: "error", code });
+const DELETED: ChangeResult = { type: "delete" };
+
+export class ZnodeTree {
+  /** *map path → znode*. Invariant: the parent of every path in it is in it, and lists it as a child. */
+  readonly #nodes = new Map<string, Znode>();
+  readonly #digest = new Digest();
+  /** *map path → its znode, or null when it is gone*: changed since the last checkpoint. */
+  #changed = new Map<string, Znode | null>();
+  /** *map session id → session, or null when it is gone*: changed since the last checkpoint. */
+  #changedSessions = new Map<SessionId, Session | null>();
+
+  readonly sessions = new SessionTable();
+  /** Watch events of the txns applied, in order. The caller drains the array. */
+  readonly events: WatchEvent[] = [];
+  /** the last txn applied; only moves up */
+  lastApplied: Zxid = ZXID_ZERO;
+
+  constructor() {
+    for (const path of BUILT_IN_PATHS) this.#insert(builtIn(path));
+    for (const path of BUILT_IN_PATHS) this.#link(path);
+  }
+
+  /**
+   * A tree of what checkpoints kept, in any order. It has the digest of the tree that the rows came from.
+   * @returns undefined when a znode lacks its parent or an ephemeral its session: the rows are not a whole tree
+   */
+  static load(
+    rows: Iterable<ZnodeRow>,
+    sessions: Iterable<SessionRow>,
+    lastApplied: Zxid,
+  ): ZnodeTree | undefined {
+    const tree = new ZnodeTree();
+    for (const row of sessions) tree.#restoreSession(row);
+    for (const row of rows) tree.#restoreZnode(row);
+    for (const node of tree.#nodes.values()) {
+      if (!tree.#link(node.path)) return undefined;
+      if (node.ephemeralOwner === NO_SESSION) continue;
+      const owner = tree.sessions.get(node.ephemeralOwner);
+      if (owner === undefined) return undefined;
+      owner.ephemerals.add(node.path);
+    }
+    tree.lastApplied = lastApplied;
+    return tree;
+  }
+
+  // ---- reads ----
+
+  /** znodes, the built-in ones among them */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  get(path: string): Znode | undefined {
+    return this.#nodes.get(path);
+  }
+
+  stat(node: Znode): Stat {
+    return statOf(node);
+  }
+
+  /** Names of the children in code unit order; undefined when there is no such znode. */
+  children(path: string): string[] | undefined {
+    const node = this.#nodes.get(path);
+    if (node === undefined) return undefined;
+    return node.children === null ? [] : [...node.children].sort();
+  }
+
+  /** Every znode, in no order that means anything. */
+  znodes(): IterableIterator<Znode> {
+    return this.#nodes.values();
+  }
+
+  /** Answers a read; "" reads as the root, any other path that is not legal as a znode that is not there. */
+  read(request: ReadRequest): ReadOutcome {
+    const node = this.#nodes.get(request.path === "" ? "/" : request.path);
+    if (node === undefined) return { type: "error", code: "NO_NODE" };
+    const stat = statOf(node);
+    switch (request.type) {
+      case "exists":
+        return { type: "exists", stat };
+      case "getData":
+        return { type: "getData", data: node.data, stat };
+      case "getChildren":
+        return {
+          type: "getChildren",
+          children: node.children === null ? [] : [...node.children].sort(),
+          stat,
+        };
+    }
+  }
+
+  /** Upper half of the digest, unsigned. */
+  get digestHigh(): number {
+    return this.#digest.high;
+  }
+
+  /** Lower half of the digest, unsigned. */
+  get digestLow(): number {
+    return this.#digest.low;
+  }
+
+  // ---- the write ----
+
+  /**
+   * Carries out one committed txn. `txn.data` belongs to the tree afterwards: nobody may write to it.
+   * The outcome is what the client gets, and is kept as the last one of its session.
+   */
+  apply(header: TxnHeader, txn: Txn): WriteResult {
+    const result = this.#dispatch(header, txn);
+    if (compareZxid(header.zxid, this.lastApplied) > 0) this.lastApplied = header.zxid;
+    if (header.xid > 0) this.#remember(header, result);
+    return result;
+  }
+
+  #dispatch(header: TxnHeader, txn: Txn): WriteResult {
+    switch (txn.type) {
+      case "multi":
+        return { type: "multi", results: txn.txns.map((each) => this.#change(header, each)) };
+      case "createSession":
+        return this.#openSession(header.session, txn.timeoutMs);
+      case "closeSession":
+        return this.#closeSession(header, txn.paths);
+      case "sync":
+        return { type: "sync" };
+      case "error":
+        return refusal(txn.code, txn.ops, txn.at);
+      default:
+        return this.#change(header, txn);
+    }
+  }
+
+  #change(header: TxnHeader, txn: Txn): ChangeResult {
+    switch (txn.type) {
+      case "setData":
+        return this.#setData(header, txn.path, txn.data, txn.version);
+      case "create":
+        return this.#create(header, txn);
+      case "delete":
+        return this.#delete(header, txn.path);
+      case "check":
+        return { type: "check" };
+      case "error":
+        return failure(txn.code);
+      default:
+        // sessions, syncs and multis do not nest; prep and the codec know that, but apply is total
+        return failure("MARSHALLING_ERROR");
+    }
+  }
+
+  #setData(header: TxnHeader, path: string, data: Uint8Array | null, version: number): ChangeResult {
+    const node = this.#nodes.get(path);
+    if (node === undefined) return failure("NO_NODE");
+    node.data = data;
+    node.version = version;
+    node.mzxid = header.zxid;
+    node.mtime = header.timeMs;
+    hashData(node);
+    this.#touched(node);
+    this.events.push({ type: WatchEventType.DATA_CHANGED, path });
+    return { type: "setData", stat: statOf(node) };
+  }
+
+  #create(header: TxnHeader, txn: Extract<Txn, { type: "create" }>): ChangeResult {
+    const { path } = txn;
+    if (validatePath(path) !== undefined) return failure("BAD_ARGUMENTS");
+    const existing = this.#nodes.get(path);
+    if (existing !== undefined) {
+      if (compareZxid(existing.czxid, header.zxid) !== 0) return failure("NODE_EXISTS");
+      return { type: "create", path, stat: txn.withStat ? statOf(existing) : null };
+    }
+    const parent = this.#nodes.get(parentOf(path));
+    if (parent === undefined) return failure("NO_NODE");
+    if (parent.ephemeralOwner !== NO_SESSION) return failure("NO_CHILDREN_FOR_EPHEMERALS");
+    const owner = txn.ephemeral ? this.sessions.get(header.session) : undefined;
+    if (txn.ephemeral && owner === undefined) return failure("SESSION_EXPIRED");
+
+    const node = new Znode(path);
+    node.data = txn.data;
+    node.czxid = node.mzxid = node.pzxid = header.zxid;
+    node.ctime = node.mtime = header.timeMs;
+    if (owner !== undefined) {
+      node.ephemeralOwner = owner.id;
+      owner.ephemerals.add(path);
+    }
+    this.#insert(node);
+    this.#markChanged(node);
+    this.#childrenChanged(parent, header.zxid, txn.parentCversion);
+    this.#link(path);
+    this.events.push({ type: WatchEventType.CREATED, path });
+    this.events.push({ type: WatchEventType.CHILDREN_CHANGED, path: parent.path });
+    return { type: "create", path, stat: txn.withStat ? statOf(node) : null };
+  }
+
+  #delete(header: TxnHeader, path: string): ChangeResult {
+    if (isBuiltIn(path)) return failure("BAD_ARGUMENTS");
+    const node = this.#nodes.get(path);
+    if (node === undefined) return DELETED;
+    if (node.numChildren > 0) return failure("NOT_EMPTY");
+    const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
+    parent.children?.delete(nameOf(path));
+    this.#nodes.delete(path);
+    this.#digest.subtract(node.hashHigh, node.hashLow);
+    this.#changed.set(path, null);
+    if (node.ephemeralOwner !== NO_SESSION) this.sessions.get(node.ephemeralOwner)?.ephemerals.delete(path);
+    this.#childrenChanged(parent, header.zxid, parent.cversion);
+    this.events.push({ type: WatchEventType.DELETED, path });
+    this.events.push({ type: WatchEventType.CHILDREN_CHANGED, path: parent.path });
+    return DELETED;
+  }
+
+  #openSession(id: SessionId, timeoutMs: number): WriteResult {
+    if (id <= NO_SESSION || isAnonymous(id)) return failure("BAD_ARGUMENTS");
+    let session = this.sessions.get(id);
+    if (session === undefined) {
+      session = new Session(id, timeoutMs);
+      this.sessions.add(session);
+    } else {
+      session.timeoutMs = timeoutMs;
+    }
+    this.#sessionTouched(session);
+    return { type: "createSession", timeoutMs };
+  }
+
+  /** Deletes the ephemerals the txn names, then any the session still owns, so none outlives its session. */
+  #closeSession(header: TxnHeader, paths: readonly string[]): WriteResult {
+    const session = this.sessions.get(header.session);
+    if (session === undefined) return { type: "closeSession" };
+    for (const path of paths) if (session.ephemerals.has(path)) this.#delete(header, path);
+    for (const path of [...session.ephemerals].sort()) this.#delete(header, path);
+    this.sessions.remove(session.id);
+    this.#digest.subtract(session.hashHigh, session.hashLow);
+    this.#changedSessions.set(session.id, null);
+    return { type: "closeSession" };
+  }
+
+  /** Keeps the outcome, so that a repeat of this request gets it again instead of a second application. */
+  #remember(header: TxnHeader, result: WriteResult): void {
+    const session = this.sessions.get(header.session);
+    if (session === undefined || compareZxid(header.zxid, session.lastZxid) < 0) return;
+    session.lastXid = header.xid;
+    session.lastZxid = header.zxid;
+    session.lastResult = result;
+    this.#sessionTouched(session);
+  }
+
+  // ---- the checkpoint ----
+
+  /** znodes and sessions that {@link takeChanges} would hand out */
+  get changedCount(): number {
+    return this.#changed.size + this.#changedSessions.size;
+  }
+
+  /** Hands out what changed since the last call. Whoever takes it has to store it whole. */
+  takeChanges(): TreeChanges {
+    const znodes: ZnodeRow[] = [];
+    const deleted: string[] = [];
+    for (const [path, node] of this.#changed) {
+      if (node === null) deleted.push(path);
+      else {
+        node.dirty = false;
+        znodes.push(rowOf(node));
+      }
+    }
+    const sessions: SessionRow[] = [];
+    const closed: SessionId[] = [];
+    for (const [id, session] of this.#changedSessions) {
+      if (session === null) closed.push(id);
+      else {
+        session.dirty = false;
+        sessions.push(sessionRowOf(session));
+      }
+    }
+    this.#changed = new Map();
+    this.#changedSessions = new Map();
+    return { lastApplied: this.lastApplied, znodes, deleted, sessions, closed };
+  }
+
+  // ---- leaves ----
+
+  /** Puts a node into the map and the digest. */
+  #insert(node: Znode): void {
+    hashPath(node);
+    hashData(node);
+    hashZnode(node);
+    this.#digest.add(node.hashHigh, node.hashLow);
+    this.#nodes.set(node.path, node);
+  }
+
+  /** Enters a node with its parent. @returns false when there is no parent */
+  #link(path: string): boolean {
+    if (path === "/") return true;
+    const parent = this.#nodes.get(parentOf(path));
+    if (parent === undefined) return false;
+    if (parent.children === null) parent.children = new Set();
+    parent.children.add(nameOf(path));
+    return true;
+  }
+
+  /** A child came or went. Both numbers only move up, so an older txn applied again changes nothing. */
+  #childrenChanged(parent: Znode, zxid: Zxid, cversion: number): void {
+    if (isCounterAhead(cversion, parent.cversion)) parent.cversion = cversion;
+    if (compareZxid(zxid, parent.pzxid) > 0) parent.pzxid = zxid;
+    this.#touched(parent);
+  }
+
+  /** Brings digest and dirty set up to date with a node that changed. */
+  #touched(node: Znode): void {
+    this.#digest.subtract(node.hashHigh, node.hashLow);
+    hashZnode(node);
+    this.#digest.add(node.hashHigh, node.hashLow);
+    if (!node.dirty) this.#markChanged(node);
+  }
+
+  #markChanged(node: Znode): void {
+    node.dirty = true;
+    this.#changed.set(node.path, node);
+  }
+
+  #sessionTouched(session: Session): void {
+    this.#digest.subtract(session.hashHigh, session.hashLow);
+    hashSession(session);
+    this.#digest.add(session.hashHigh, session.hashLow);
+    if (session.dirty) return;
+    session.dirty = true;
+    this.#changedSessions.set(session.id, session);
+  }
+
+  #restoreZnode(row: ZnodeRow): void {
+    const before = this.#nodes.get(row.path);
+    if (before !== undefined) this.#digest.subtract(before.hashHigh, before.hashLow);
+    const node = new Znode(row.path);
+    node.children = before?.children ?? null;
+    node.data = row.data;
+    node.czxid = row.czxid;
+    node.mzxid = row.mzxid;
+    node.pzxid = row.pzxid;
+    node.ctime = row.ctime;
+    node.mtime = row.mtime;
+    node.version = row.version;
+    node.cversion = row.cversion;
+    node.aversion = row.aversion;
+    node.ephemeralOwner = row.ephemeralOwner;
+    this.#insert(node);
+  }
+
+  #restoreSession(row: SessionRow): void {
+    const session = new Session(row.id, row.timeoutMs);
+    session.lastXid = row.lastXid;
+    session.lastZxid = row.lastZxid;
+    session.lastResult = row.lastResult;
+    this.sessions.add(session);
+    hashSession(session);
+    this.#digest.add(session.hashHigh, session.hashLow);
+  }
+}
+
+/** A znode that is there from the beginning. */
+function builtIn(path: string): Znode {
+  const node = new Znode(path);
+  node.data = new Uint8Array(0);
+  if (path.endsWith("/config")) node.aversion = -1;
+  return node;
+}
+
+/** What a refused write answers. Of a multi: OK before the culprit, its code, "not tried" after it. */
+function refusal(code: ZooErrorCode, ops: number, at: number): WriteResult {
+  if (ops === 0) return failure(code);
+  const results = Array.from({ length: ops }, (_, i) =>
+    failure(i < at ? "OK" : i === at ? code : "RUNTIME_INCONSISTENCY"),
+  );
+  return { type: "multi", results };
+}
+
+/** What a checkpoint keeps of a znode now. */
+export function rowOf(node: Znode): ZnodeRow {
+  const { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } = node;
+  return { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner };
+}
+
+/** What a checkpoint keeps of a session now. */
+export function sessionRowOf(session: Session): SessionRow {
+  const { id, timeoutMs, lastXid, lastZxid, lastResult } = session;
+  return { id, timeoutMs, lastXid, lastZxid, lastResult };
+}
