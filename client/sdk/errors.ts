@@ -1,0 +1,38 @@
+/** The one error class of the SDK. */
+import { ZOO_ERRORS, type ZooErrorCode, zooErrorOf } from "../../core/errors.ts";
+
+/** Codes of the server, and one of our own: the connection ended before the request left, or before a read was answered. */
+export type ZooClientCode = ZooErrorCode | "CONNECTION_LOSS";
+
+/** ZooKeeper's number for a lost connection. */
+const CONNECTION_LOSS_NUMBER = -4;
+
+export class ZooError extends Error {
+  override readonly name = "ZooError";
+  readonly code: ZooClientCode;
+  /** ZooKeeper's number of the code */
+  readonly number: number;
+  /** May the same request be sent again unchanged? */
+  readonly retryable: boolean;
+  /** of a failed multi: which of its operations failed */
+  readonly index: number | undefined;
+
+  constructor(code: ZooClientCode, detail: string, index?: number) {
+    super(`${code}: ${detail}`);
+    this.code = code;
+    this.number = code === "CONNECTION_LOSS" ? CONNECTION_LOSS_NUMBER : ZOO_ERRORS[code].number;
+    this.retryable = code === "CONNECTION_LOSS" || ZOO_ERRORS[code].retryable;
+    this.index = index;
+  }
+
+  /** The error of a reply with this number. */
+  static ofReply(number: number, path: string, index?: number): ZooError {
+    const code = zooErrorOf(number);
+    return new ZooError(code, `${ZOO_ERRORS[code].title}${path === "" ? "" : ` (${path})`}`, index);
+  }
+
+  /** Is it a ZooError, of this code if one is given? */
+  static is(error: unknown, code?: ZooClientCode): error is ZooError {
+    return error instanceof ZooError && (code === undefined || error.code === code);
+  }
+}
