@@ -1,5 +1,5 @@
 /** A cursor over big-endian bytes that never reads past their end. */
-import { readUtf8 } from "./utf8.ts";
+import { internUtf8 } from "./intern.ts";
 
 const HIGH = 2 ** 32;
 
@@ -29,7 +29,8 @@ export class ByteReader {
 
   #take(count: number): number {
     const at = this.at;
-    if (count < 0 || at + count > this.end) throw new WireError(`${count} bytes wanted, ${this.end - at} left`);
+    if (count < 0 || at + count > this.end)
+      throw new WireError(`${count} bytes wanted, ${this.end - at} left`);
     this.at = at + count;
     return at;
   }
@@ -78,7 +79,7 @@ export class ByteReader {
   string(): string {
     const size = this.i32();
     const at = this.#take(size);
-    const text = readUtf8(this.#bytes, at, at + size);
+    const text = internUtf8(this.#bytes, at, at + size);
     if (text === undefined) throw new WireError("a string is not valid UTF-8");
     return text;
   }
@@ -86,7 +87,8 @@ export class ByteReader {
   /** jute vector length; null reads as 0. `elementBytesMin` bounds what a hostile count can make us allocate. */
   count(elementBytesMin: number): number {
     const count = this.i32();
-    if (count < -1 || count * elementBytesMin > this.left) throw new WireError(`a vector of ${count} does not fit`);
+    if (count < -1 || count * elementBytesMin > this.left)
+      throw new WireError(`a vector of ${count} does not fit`);
     return Math.max(count, 0);
   }
 }

@@ -11,7 +11,7 @@
  */
 
 import { ZOO_ERRORS } from "../errors.ts";
-import { chainHash, finishHash, type Hash64, mixFirst, mixSecond } from "../hash/chain.ts";
+import { chainHash, finishHash, mixFirst, mixSecond, newLanes } from "../hash/chain.ts";
 import type { Session } from "./session.ts";
 import type { Znode } from "./stat.ts";
 import type { WriteResult } from "./types.ts";
@@ -22,18 +22,25 @@ const SEED_ZNODE = 0x5a4e4f44;
 const SEED_SESSION = 0x53455353;
 const SEED_DATA_NULL = 0x6e756c6c;
 
-const scratch: Hash64 = { high: 0, low: 0 };
+const scratch = newLanes();
 
-/** Hashes the path once and for all. */
-export function hashPath(node: Znode): void {
+/** Hashes what never changes in a znode's life: path, creation, owner. */
+export function hashIdentity(node: Znode): void {
+  const { path, czxid, ctime, ephemeralOwner } = node;
   let h1 = SEED_ZNODE;
-  let h2 = 0;
-  for (let i = 0; i < node.path.length; i += 2) {
-    h1 = mixFirst(h1, h2, node.path.charCodeAt(i));
-    h2 = mixSecond(h2, h1, i + 1 < node.path.length ? node.path.charCodeAt(i + 1) : -1);
+  let h2 = path.length;
+  for (let i = 0; i < path.length; i += 2) {
+    h1 = mixFirst(h1, h2, path.charCodeAt(i));
+    h2 = mixSecond(h2, h1, i + 1 < path.length ? path.charCodeAt(i + 1) : -1);
   }
-  node.pathFirst = h1;
-  node.pathSecond = h2;
+  h1 = mixFirst(h1, h2, czxid.epoch);
+  h2 = mixSecond(h2, h1, czxid.counter);
+  h1 = mixFirst(h1, h2, (ctime / TWO_32) | 0);
+  h2 = mixSecond(h2, h1, ctime | 0);
+  h1 = mixFirst(h1, h2, (ephemeralOwner / TWO_32) | 0);
+  h2 = mixSecond(h2, h1, ephemeralOwner | 0);
+  node.identityFirst = h1;
+  node.identitySecond = h2;
 }
 
 /** Hashes the data; to be called whenever they change. */
@@ -44,31 +51,26 @@ export function hashData(node: Znode): void {
     return;
   }
   chainHash(0, 0, node.data, 0, node.data.length, scratch);
-  node.dataFirst = scratch.high | 0;
-  node.dataSecond = scratch.low | 0;
+  node.dataFirst = scratch[0] as number;
+  node.dataSecond = scratch[1] as number;
 }
 
-/** Hashes the whole znode into `node.hashHigh` and `node.hashLow`; path and data must have been hashed. */
+/** Hashes the whole znode into `node.hashHigh` and `node.hashLow`; identity and data must have been hashed. */
 export function hashZnode(node: Znode): void {
-  let h1 = mixFirst(node.pathFirst, node.pathSecond, node.dataFirst);
-  let h2 = mixSecond(node.pathSecond, h1, node.dataSecond);
-  h1 = mixFirst(h1, h2, node.czxid.epoch);
-  h2 = mixSecond(h2, h1, node.czxid.counter);
-  h1 = mixFirst(h1, h2, node.mzxid.epoch);
-  h2 = mixSecond(h2, h1, node.mzxid.counter);
-  h1 = mixFirst(h1, h2, node.pzxid.epoch);
-  h2 = mixSecond(h2, h1, node.pzxid.counter);
-  h1 = mixFirst(h1, h2, (node.ctime / TWO_32) | 0);
-  h2 = mixSecond(h2, h1, node.ctime | 0);
-  h1 = mixFirst(h1, h2, (node.mtime / TWO_32) | 0);
-  h2 = mixSecond(h2, h1, node.mtime | 0);
+  const { mzxid, pzxid, mtime } = node;
+  let h1 = mixFirst(node.identityFirst, node.identitySecond, node.dataFirst);
+  let h2 = mixSecond(node.identitySecond, h1, node.dataSecond);
+  h1 = mixFirst(h1, h2, mzxid.epoch);
+  h2 = mixSecond(h2, h1, mzxid.counter);
+  h1 = mixFirst(h1, h2, pzxid.epoch);
+  h2 = mixSecond(h2, h1, pzxid.counter);
+  h1 = mixFirst(h1, h2, (mtime / TWO_32) | 0);
+  h2 = mixSecond(h2, h1, mtime | 0);
   h1 = mixFirst(h1, h2, node.version);
   h2 = mixSecond(h2, h1, node.cversion);
-  h1 = mixFirst(h1, h2, (node.ephemeralOwner / TWO_32) | 0);
-  h2 = mixSecond(h2, h1, node.ephemeralOwner | 0);
   finishHash(h1, h2, node.aversion, scratch);
-  node.hashHigh = scratch.high;
-  node.hashLow = scratch.low;
+  node.hashHigh = scratch[0] as number;
+  node.hashLow = scratch[1] as number;
 }
 
 /** Hashes a session into `session.hashHigh` and `session.hashLow`. */
@@ -80,8 +82,8 @@ export function hashSession(session: Session): void {
   h1 = mixFirst(h1, h2, session.lastZxid.epoch);
   h2 = mixSecond(h2, h1, session.lastZxid.counter);
   finishHash(h1, h2, kindOfResult(session.lastResult), scratch);
-  session.hashHigh = scratch.high;
-  session.hashLow = scratch.low;
+  session.hashHigh = scratch[0] as number;
+  session.hashLow = scratch[1] as number;
 }
 
 /** A number that tells results of different outcome apart. */
@@ -109,20 +111,34 @@ function kindOfResult(result: WriteResult | null): number {
   }
 }
 
-/** A running sum of hashes modulo 2^64. */
-export class Digest implements Readonly<Hash64> {
-  high = 0;
-  low = 0;
+/** A running sum of hashes modulo 2^64, as two int32 halves. */
+export class Digest {
+  #high = 0;
+  #low = 0;
+
+  /** unsigned */
+  get high(): number {
+    return this.#high >>> 0;
+  }
+
+  /** unsigned */
+  get low(): number {
+    return this.#low >>> 0;
+  }
 
   add(high: number, low: number): void {
-    const sum = this.low + low;
-    this.low = sum >>> 0;
-    this.high = (this.high + high + (sum >= TWO_32 ? 1 : 0)) >>> 0;
+    const before = this.#low;
+    const sum = (before + low) | 0;
+    // unsigned sum < unsigned addend: it wrapped around
+    const carry = sum >>> 0 < before >>> 0 ? 1 : 0;
+    this.#low = sum;
+    this.#high = (this.#high + high + carry) | 0;
   }
 
   subtract(high: number, low: number): void {
-    const difference = this.low - low;
-    this.low = difference >>> 0;
-    this.high = (this.high - high - (difference < 0 ? 1 : 0)) >>> 0;
+    const before = this.#low;
+    const borrow = before >>> 0 < low >>> 0 ? 1 : 0;
+    this.#low = (before - low) | 0;
+    this.#high = (this.#high - high - borrow) | 0;
   }
 }

@@ -43,9 +43,9 @@ export class Znode implements ZnodeRow {
   children: Set<string> | null = null;
   /** changed since the last checkpoint */
   dirty = false;
-  // The digest's parts, as int32: the path's hash never changes, the data's only with the data.
-  pathFirst = 0;
-  pathSecond = 0;
+  // The digest's parts, as int32: the identity's hash never changes, the data's only with the data.
+  identityFirst = 0;
+  identitySecond = 0;
   dataFirst = 0;
   dataSecond = 0;
   /** this znode's share of the tree's digest */

@@ -9,7 +9,7 @@
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
-import { Digest, hashData, hashPath, hashSession, hashZnode } from "./digest.ts";
+import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
 import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf, validatePath } from "./path.ts";
 import { Session, type SessionRow, SessionTable } from "./session.ts";
 import { isCounterAhead, statOf, Znode, type ZnodeRow } from "./stat.ts";
@@ -321,7 +321,7 @@ export class ZnodeTree {
 
   /** Puts a node into the map and the digest. */
   #insert(node: Znode): void {
-    hashPath(node);
+    hashIdentity(node);
     hashData(node);
     hashZnode(node);
     this.#digest.add(node.hashHigh, node.hashLow);
