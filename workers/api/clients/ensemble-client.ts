@@ -1,0 +1,278 @@
+/**
+ * Speaks to an ensemble as a whole: picks a node, goes to the next one where that is safe, and waits out an election.
+ * Every failure leaves here as an {@link ApiError}.
+ */
+
+import type { SessionId, WriteResult } from "../../../core/znode/types.ts";
+import type {
+  Answer,
+  NodeStatus,
+  ReadInput,
+  ReadResult,
+  WriteInput,
+} from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { ApiEnv } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { memoOf } from "./ensemble-memo.ts";
+import { found, sizeOfDefault } from "./founding.ts";
+import { CallTimeout, isRefusal, type NodeStub, nodeStub, withTimeout } from "./node-stub.ts";
+
+/** How long a request is carried through an election before it is answered 503 (or 504). */
+const RETRY_MS_MAX = 5_000;
+/** Wait between two rounds over all nodes: doubles from the first to the second value, with jitter. */
+const BACKOFF_MS = { first: 20, max: 200 } as const;
+/** Wait for one node where going to the next is safe. */
+const ATTEMPT_MS = 2_500;
+/** Wait for one node where nothing else can be tried. */
+const ONCE_MS = 8_000;
+/** Wait for a node's status; a node that is slower counts as down. */
+const STATUS_MS = 1_000;
+
+/**
+ * What may be done when the outcome of an attempt is unknown: `repeat` at another node (reads; writes that carry
+ * session and xid), or nothing (`once`), because the write could happen twice.
+ */
+type Safety = "repeat" | "once";
+
+/** A good answer, with the node that gave it. */
+export interface Answered<T> {
+  readonly value: T;
+  /** last zxid that the answering node had applied */
+  readonly zxid: string;
+  readonly node: number;
+}
+
+/** One node as seen from outside. */
+export type NodeView =
+  | ({ readonly up: true } & NodeStatus)
+  | { readonly sid: number; readonly up: false; readonly code: "NODE_DOWN"; readonly detail: string };
+
+export class EnsembleClient {
+  readonly name: string;
+  readonly #env: ApiEnv;
+  readonly #size: number | undefined;
+  readonly #pin: number | undefined;
+
+  /**
+   * @param size of a named ensemble, from the registry; the default one's is found out, and founded, on first use
+   * @param pin the only node to use
+   */
+  constructor(env: ApiEnv, name: string, size?: number, pin?: number) {
+    this.name = name;
+    this.#env = env;
+    this.#size = size;
+    this.#pin = pin;
+  }
+
+  /** The same client, bound to one node; undefined leaves the choice open. */
+  through(sid: number | undefined): EnsembleClient {
+    return sid === undefined ? this : new EnsembleClient(this.#env, this.name, this.#size, sid);
+  }
+
+  /** Number of members. Founds the default ensemble when nobody has yet. */
+  async size(): Promise<number> {
+    return this.#size ?? memoOf(this.name).size ?? (await sizeOfDefault(this.#env));
+  }
+
+  /** A node's stub. @throws ApiError NOT_FOUND when the ensemble has no such member, so that no object comes to be */
+  async node(sid: number): Promise<NodeStub> {
+    const size = await this.size();
+    if (!Number.isInteger(sid) || sid < 1 || sid > size) {
+      throw new ApiError("NOT_FOUND", `the ensemble has the nodes 1 to ${size}`);
+    }
+    return nodeStub(this.#env, this.name, sid);
+  }
+
+  read(input: ReadInput): Promise<Answered<ReadResult>> {
+    return this.#call("repeat", (node) => node.read(input));
+  }
+
+  write(input: WriteInput): Promise<Answered<WriteResult>> {
+    return this.#call(input.session > 0 && input.xid > 0 ? "repeat" : "once", (node) => node.write(input));
+  }
+
+  /** Repeated after an unknown outcome: a session that nobody knows of expires by itself. */
+  openSession(
+    timeoutMs: number,
+  ): Promise<Answered<{ readonly session: SessionId; readonly timeoutMs: number }>> {
+    return this.#call("repeat", (node) => node.openSession(timeoutMs));
+  }
+
+  touchSession(session: SessionId): Promise<Answered<{ readonly timeoutMs: number }>> {
+    return this.#call("repeat", (node) => node.touchSession(session));
+  }
+
+  closeSession(session: SessionId): Promise<Answered<null>> {
+    return this.#call("repeat", (node) => node.closeSession(session));
+  }
+
+  /** Every member's status at the same time; one that does not answer is down. */
+  async statuses(): Promise<readonly NodeView[]> {
+    const size = await this.size();
+    const views = await Promise.all(sidsOf(size).map((sid) => this.#view(sid, size)));
+    const leader = views.find((view) => view.up && view.role === "LEADING" && view.serving);
+    if (leader !== undefined) memoOf(this.name).preferred = leader.sid;
+    return views;
+  }
+
+  /** Opens a WebSocket at `path` of a node, the preferred one first. */
+  async upgrade(
+    path: string,
+    request?: Request,
+  ): Promise<{ readonly response: Response; readonly node: number }> {
+    let failure: unknown;
+    for (const sid of await this.#order()) {
+      try {
+        const response = await withTimeout(
+          (await this.node(sid)).fetch(upgradeRequest(path, request)),
+          ATTEMPT_MS,
+        );
+        if (response.status === 101) return { response, node: sid };
+        failure = new ApiError("NODE_DOWN", `node ${sid} answered ${response.status}`);
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "NOT_FOUND") throw error;
+        failure = new ApiError("NODE_DOWN", `node ${sid} is down`);
+      }
+    }
+    throw failure;
+  }
+
+  async #view(sid: number, size: number): Promise<NodeView> {
+    try {
+      const status = await withTimeout(this.#statusOf(sid, size), STATUS_MS);
+      return { up: true, ...status };
+    } catch (error) {
+      const detail =
+        error instanceof CallTimeout ? error.message : "the node refuses calls or does not answer";
+      return { sid, up: false, code: "NODE_DOWN", detail };
+    }
+  }
+
+  async #statusOf(sid: number, size: number): Promise<NodeStatus> {
+    try {
+      return await nodeStub(this.#env, this.name, sid).status();
+    } catch (error) {
+      if (!String(error).includes("UNKNOWN_ENSEMBLE")) throw error;
+      await found(this.#env, this.name, size);
+      return nodeStub(this.#env, this.name, sid).status();
+    }
+  }
+
+  /** Sids in the order in which they are tried. */
+  async #order(): Promise<readonly number[]> {
+    const size = await this.size();
+    if (this.#pin !== undefined) {
+      await this.node(this.#pin);
+      return [this.#pin];
+    }
+    const first = memoOf(this.name).preferred ?? 1;
+    return sidsOf(size).map((sid) => ((first + sid - 2) % size) + 1);
+  }
+
+  async #call<T>(safety: Safety, ask: (node: NodeStub) => Promise<Answer<T>>): Promise<Answered<T>> {
+    const deadline = Date.now() + RETRY_MS_MAX;
+    const trouble: Trouble = { unknown: false, last: undefined, refused: new Set() };
+    let founded = false;
+    for (let round = 0; ; round++) {
+      for (const sid of await this.#order()) {
+        const outcome = await this.#attempt(sid, safety, ask, trouble);
+        if (outcome === "unfounded" && !founded) {
+          founded = true;
+          await found(this.#env, this.name, await this.size());
+        } else if (typeof outcome === "object") {
+          if (round > 0 || memoOf(this.name).preferred === undefined) memoOf(this.name).preferred = sid;
+          return outcome;
+        }
+      }
+      if (Date.now() >= deadline || this.#isHopeless(trouble, await this.size())) throw this.#giveUp(trouble);
+      await sleep(Math.min(BACKOFF_MS.first * 2 ** round, BACKOFF_MS.max) * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /** Asks one node. @throws ApiError when its answer ends the request */
+  async #attempt<T>(
+    sid: number,
+    safety: Safety,
+    ask: (node: NodeStub) => Promise<Answer<T>>,
+    trouble: Trouble,
+  ): Promise<Answered<T> | "unfounded" | "next"> {
+    let answer: Answer<T>;
+    trouble.refused.delete(sid);
+    try {
+      const call = ask(nodeStub(this.#env, this.name, sid));
+      answer = await withTimeout(call, safety === "once" ? ONCE_MS : ATTEMPT_MS);
+    } catch (error) {
+      if (isRefusal(error)) {
+        trouble.refused.add(sid);
+        trouble.last ??= new ApiError("NODE_DOWN", `node ${sid} is down`);
+        return "next";
+      }
+      if (safety === "once") throw unknownOutcome(sid);
+      trouble.unknown = true;
+      return "next";
+    }
+    if (answer.ok) return { value: answer.value, zxid: answer.zxid, node: sid };
+    switch (answer.code) {
+      case "UNKNOWN_ENSEMBLE":
+        trouble.last = new ApiError("UNKNOWN_ENSEMBLE", answer.message);
+        return "unfounded";
+      case "NODE_DOWN":
+        trouble.refused.add(sid);
+        trouble.last ??= new ApiError("NODE_DOWN", answer.message);
+        return "next";
+      case "NO_QUORUM":
+        trouble.last = new ApiError("NO_QUORUM", answer.message, {
+          leader: answer.leader,
+          zxid: answer.zxid,
+        });
+        return "next";
+      case "UNKNOWN_OUTCOME":
+        if (safety === "once") throw unknownOutcome(sid);
+        trouble.unknown = true;
+        return "next";
+      default:
+        throw new ApiError(answer.code, answer.message, { leader: answer.leader, zxid: answer.zxid });
+    }
+  }
+
+  /** So many nodes are dead that waiting cannot help: the pinned one, or all that a quorum could do without and one more. */
+  #isHopeless(trouble: Trouble, size: number): boolean {
+    return this.#pin !== undefined ? trouble.refused.has(this.#pin) : trouble.refused.size > (size - 1) / 2;
+  }
+
+  #giveUp(trouble: Trouble): ApiError {
+    if (trouble.unknown) return unknownOutcome();
+    if (this.#pin === undefined && trouble.last?.code === "NODE_DOWN") {
+      return new ApiError("NO_QUORUM", "too few nodes are up to form a quorum");
+    }
+    return trouble.last ?? new ApiError("NO_QUORUM", "no node answered");
+  }
+}
+
+/** What went wrong so far while one request was carried from node to node. */
+interface Trouble {
+  /** an attempt may have been carried out */
+  unknown: boolean;
+  last: ApiError | undefined;
+  /** sids that said they are down when they were asked last */
+  readonly refused: Set<number>;
+}
+
+export const sidsOf = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => i + 1);
+
+function unknownOutcome(sid?: number): ApiError {
+  const who = sid === undefined ? "no node" : `node ${sid} did not`;
+  return new ApiError(
+    "UNKNOWN_OUTCOME",
+    `${who} ${sid === undefined ? "answered" : "answer"}; the request may or may not have been carried out`,
+  );
+}
+
+function upgradeRequest(path: string, request: Request | undefined): Request {
+  const url = `http://node${path}`;
+  return request === undefined
+    ? new Request(url, { headers: { upgrade: "websocket" } })
+    : new Request(url, request);
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

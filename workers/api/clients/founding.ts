@@ -1,0 +1,74 @@
+/**
+ * The founding of ensembles. It is idempotent and always begins with node 1, so that two isolates with different
+ * ideas of the size cannot found half an ensemble each: node 1 decides.
+ */
+import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { forget, memoOf } from "./ensemble-memo.ts";
+import { nodeStub, withTimeout } from "./node-stub.ts";
+
+/** Sizes that an ensemble may have: odd, for an even one bears no more failures than the odd one below it. */
+export const ENSEMBLE_SIZES: readonly number[] = [1, 3, 5, 7, 9];
+/** Wait for one node during founding. */
+const BOOTSTRAP_MS = 5_000;
+
+/** What a founding found. */
+export interface Founding {
+  /** the size that the ensemble has, which may not be the one asked for */
+  readonly size: number;
+  readonly created: boolean;
+}
+
+/**
+ * Founds the ensemble with `size` members unless it exists.
+ * A member that is down is left alone: it exists, or the next founding call creates it. Undefined: all are down.
+ */
+export async function found(env: ApiEnv, name: string, size: number): Promise<Founding | undefined> {
+  for (let sid = 1; sid <= size; sid++) {
+    const known = await sizeAccordingTo(env, name, sid, size);
+    if (known === undefined) continue;
+    if (known.size === size) {
+      const rest = Array.from({ length: size - sid }, (_, i) => sid + 1 + i);
+      await Promise.all(rest.map((other) => sizeAccordingTo(env, name, other, size)));
+    }
+    memoOf(name).size = known.size;
+    return known;
+  }
+  forget(name);
+  return undefined;
+}
+
+/**
+ * Size of the default ensemble, which is founded with `ENSEMBLE_SIZE` members on first use. While every node is
+ * down it is taken to be that size, so that the dead can be listed and revived.
+ */
+export async function sizeOfDefault(env: ApiEnv): Promise<number> {
+  const size = configuredSize(env);
+  return (await found(env, DEFAULT_ENSEMBLE, size))?.size ?? size;
+}
+
+/** Size that the default ensemble is founded with. */
+export function configuredSize(env: ApiEnv): number {
+  const size = Number(env.ENSEMBLE_SIZE);
+  if (ENSEMBLE_SIZES.includes(size)) return size;
+  throw new ApiError("NOT_CONFIGURED", "the variable ENSEMBLE_SIZE must be 1, 3, 5, 7 or 9");
+}
+
+/** Asks one node to be a member; undefined when it is down. */
+async function sizeAccordingTo(
+  env: ApiEnv,
+  ensemble: string,
+  sid: number,
+  size: number,
+): Promise<Founding | undefined> {
+  try {
+    const node = nodeStub(env, ensemble, sid);
+    const answer = await withTimeout(node.bootstrap({ ensemble, sid, size }), BOOTSTRAP_MS);
+    if (answer.ok) return { size, created: answer.value.created };
+    if (answer.code !== "ENSEMBLE_EXISTS") return undefined;
+    const status = await withTimeout(nodeStub(env, ensemble, sid).status(), BOOTSTRAP_MS);
+    return { size: status.size, created: false };
+  } catch {
+    return undefined;
+  }
+}

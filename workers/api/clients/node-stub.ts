@@ -1,0 +1,47 @@
+/** How the Worker reaches one node object, and what its failures mean. */
+import type { ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { ApiEnv } from "../env.ts";
+
+/** One node as its callers see it. `fetch` takes WebSocket upgrades only. */
+export interface NodeStub extends ZooWeeperNodeRpc {
+  fetch(request: Request): Promise<Response>;
+}
+
+/**
+ * A fresh stub; a stub that threw once stays broken, so none is kept.
+ * The runtime's own type maps every result through a serialisation type that loses brands and unions; what crosses
+ * is plain data, so the interface that the class implements holds as it is.
+ */
+export function nodeStub(env: ApiEnv, ensemble: string, sid: number): NodeStub {
+  const id = env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`);
+  return env.ZOOWEEPER_NODE.get(id) as unknown as NodeStub;
+}
+
+/**
+ * Did a rejected call surely change nothing? Only a killed node's refusal says so: it comes before anything is done.
+ * A reset in the middle of a call has an unknown outcome, whatever its message.
+ */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const reset = "durableObjectReset" in error && error.durableObjectReset === true;
+  return !reset && error.message.includes("NODE_DOWN");
+}
+
+/** A call that did not answer within its bound. */
+export class CallTimeout extends Error {
+  override readonly name = "CallTimeout";
+}
+
+/** Bounds the wait for a call. The call itself goes on; its outcome is unknown. */
+export async function withTimeout<T>(call: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new CallTimeout(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([call, timeout]);
+  } finally {
+    clearTimeout(timer);
+    call.catch(() => undefined);
+  }
+}
