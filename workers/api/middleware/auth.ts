@@ -1,0 +1,36 @@
+/** Who may write. Reads are open; every write needs the bearer token, except in local runs. */
+import type { MiddlewareHandler } from "hono";
+import type { AppEnv } from "../env.ts";
+import { ApiError } from "../errors.ts";
+
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const CHALLENGE = { "www-authenticate": 'Bearer realm="zooweeper"' };
+
+export const auth: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const upgrade = c.req.header("upgrade") !== undefined;
+  if (READS.has(c.req.method) && !upgrade) return next();
+  // A page of another site must not write through its visitor's browser, least of all to a local run without tokens.
+  if (c.req.header("sec-fetch-site") === "cross-site")
+    throw new ApiError("NO_AUTH", "writes of other sites are refused");
+  if (c.env.LOCAL === "on") return next();
+  const secret = c.env.ZOOWEEPER_TOKEN;
+  if (!secret)
+    throw new ApiError("NOT_CONFIGURED", "the secret ZOOWEEPER_TOKEN is not set, so writes are refused");
+  const token = /^Bearer +([^\s]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (token === undefined || !(await equalSecrets(token, secret))) {
+    throw new ApiError("UNAUTHORIZED", "writes need Authorization: Bearer with the token", {
+      headers: CHALLENGE,
+    });
+  }
+  return next();
+};
+
+/** Compares digests, so that the time tells neither length nor prefix. */
+async function equalSecrets(a: string, b: string): Promise<boolean> {
+  const [digestA, digestB] = await Promise.all([digest(a), digest(b)]);
+  return crypto.subtle.timingSafeEqual(digestA, digestB);
+}
+
+function digest(text: string): Promise<ArrayBuffer> {
+  return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+}

@@ -1,0 +1,21 @@
+/** Finds the ensemble that a request is about. An unknown one ends here, before any object is touched. */
+import type { MiddlewareHandler } from "hono";
+import { EnsembleClient } from "../clients/ensemble-client.ts";
+import { sizeOfNamed } from "../clients/registry.ts";
+import { type AppEnv, DEFAULT_ENSEMBLE } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { routedPathOf } from "../raw-path.ts";
+
+export const ensemble: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const name = routedPathOf(c.req.url).ensemble ?? DEFAULT_ENSEMBLE;
+  c.set("ensemble", name);
+  if (name === DEFAULT_ENSEMBLE) {
+    c.set("zoo", new EnsembleClient(c.env, name));
+  } else {
+    const size = await sizeOfNamed(c.env, name);
+    if (size === undefined)
+      throw new ApiError("UNKNOWN_ENSEMBLE", `there is no ensemble "${name.slice(0, 60)}"`);
+    c.set("zoo", new EnsembleClient(c.env, name, size));
+  }
+  return next();
+};

@@ -1,0 +1,39 @@
+/** What the members' own words say about the ensemble as a whole. */
+import type { NodeView } from "./clients/ensemble-client.ts";
+import type { EnsembleJson } from "./schema/answers.ts";
+
+/** Sums up the members. A leader counts only with a quorum that follows it. */
+export function summarise(ensemble: string, nodes: readonly NodeView[]): EnsembleJson {
+  const size = nodes.length;
+  const quorum = Math.floor(size / 2) + 1;
+  const up = nodes.filter((node) => node.up);
+  const leading = up.filter((node) => node.role === "LEADING" && node.serving);
+  const leader = leading.reduce<(typeof up)[number] | undefined>(
+    (best, node) => (best === undefined || node.currentEpoch > best.currentEpoch ? node : best),
+    undefined,
+  );
+  const followers = up.filter((node) => node.serving && node.leader === leader?.sid).length;
+  const hasQuorum = leader !== undefined && followers >= quorum;
+  return {
+    ensemble,
+    size,
+    quorum,
+    hasQuorum,
+    leader: leader?.sid ?? null,
+    epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
+    reason: hasQuorum ? null : reasonOf(size, quorum, up.length, leader?.sid, followers),
+    nodes,
+  };
+}
+
+function reasonOf(
+  size: number,
+  quorum: number,
+  up: number,
+  leader: number | undefined,
+  followers: number,
+): string {
+  if (up < quorum) return `${up} of ${size} nodes ${up === 1 ? "is" : "are"} up, ${quorum} are needed`;
+  if (leader === undefined) return `${up} of ${size} nodes are up and elect a leader`;
+  return `node ${leader} leads, but only ${followers} of the ${quorum} nodes that are needed serve under it yet`;
+}

@@ -1,0 +1,55 @@
+/** JSON bodies of the requests. Unknown members are refused, so that a typing error is not ignored in silence. */
+import * as v from "valibot";
+import { modeField, pathField, VERSION_MAX, versionField } from "./fields.ts";
+
+/** `POST /v1/sessions`; the node moves the timeout into its own limits and answers with what it granted. */
+export const openSessionBody = v.strictObject({
+  timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(VERSION_MAX)), 10_000),
+});
+export type OpenSessionBody = v.InferInput<typeof openSessionBody>;
+
+/** `PUT /v1/ensembles/{name}` */
+export const ensembleBody = v.strictObject({
+  size: v.picklist([1, 3, 5, 7, 9], "an ensemble has 1, 3, 5, 7 or 9 nodes"),
+});
+export type EnsembleBody = v.InferInput<typeof ensembleBody>;
+
+/** Data of a znode: base64, or text that is stored as UTF-8. At most one of both; none is no data. */
+const dataFields = {
+  data: v.optional(v.nullable(v.pipe(v.string(), v.base64("not base64")))),
+  text: v.optional(v.string()),
+};
+
+const op = v.variant("op", [
+  v.strictObject({
+    op: v.literal("create"),
+    path: pathField,
+    ...dataFields,
+    mode: v.optional(modeField, "persistent"),
+  }),
+  v.strictObject({
+    op: v.literal("set"),
+    path: pathField,
+    ...dataFields,
+    version: v.optional(versionField, -1),
+  }),
+  v.strictObject({ op: v.literal("delete"), path: pathField, version: v.optional(versionField, -1) }),
+  v.strictObject({ op: v.literal("check"), path: pathField, version: versionField }),
+]);
+export type MultiOp = v.InferOutput<typeof op>;
+
+/** Operations of one multi at most, so that one transaction stays a small part of a second of work. */
+const OPS_MAX = 500;
+
+/** `POST /v1/multi` */
+export const multiBody = v.strictObject({
+  ops: v.pipe(v.array(op), v.minLength(1, "a multi has at least one operation"), v.maxLength(OPS_MAX)),
+});
+export type MultiBody = v.InferInput<typeof multiBody>;
+
+/** `POST /demo/nodes/{i}/metadata`; other members of the old demo's body are accepted and ignored. */
+export const demoMetadataBody = v.object({
+  SenderIp: v.pipe(v.string(), v.regex(/^[1-9]\d{3,4}$/, "SenderIp must be a port")),
+  Clients: v.pipe(v.string(), v.maxLength(1024)),
+});
+export type DemoMetadataBody = v.InferInput<typeof demoMetadataBody>;
