@@ -1,0 +1,82 @@
+/**
+ * Protocol events of all nodes in one stream of server-sent events. Its id is a vector over the nodes, so each
+ * node's events resume exactly; `event: gap` tells that a node's ring no longer held what lay between.
+ */
+import type { Context } from "hono";
+import type { EnsembleClient } from "../clients/ensemble-client.ts";
+import { sidsOf } from "../clients/ensemble-client.ts";
+import type { AppEnv } from "../env.ts";
+import { badArguments } from "../errors.ts";
+import { nodeOf, queryOf } from "../params.ts";
+import { formatVector, parseVector } from "./event-id.ts";
+import { type SseSink, sseResponse } from "./sse.ts";
+
+/** Time before a node that is down is tried again. */
+const RECONNECT_MS = 1_000;
+
+export async function eventStream(c: Context<AppEnv>): Promise<Response> {
+  const node = nodeOf(c);
+  const vector = parseVector(c.req.header("last-event-id") ?? queryOf(c, "since") ?? "");
+  if (vector === undefined) throw badArguments("Last-Event-ID is an id of this stream: sid:boot-seq,…");
+  if (node !== undefined) await c.var.zoo.node(node);
+  const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
+  if (c.req.method === "HEAD")
+    return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  return sseResponse(c.req.raw.signal, (sink) => {
+    for (const sid of sids) follow(c.var.zoo, sid, vector, sink).catch(() => sink.end());
+  });
+}
+
+/** Keeps a connection to one node for as long as the stream lasts. A node that is down is silent, not an error. */
+async function follow(
+  zoo: EnsembleClient,
+  sid: number,
+  vector: Map<number, string>,
+  sink: SseSink,
+): Promise<void> {
+  while (!sink.ended) {
+    await followOnce(zoo, sid, vector, sink);
+    if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  }
+}
+
+async function followOnce(
+  zoo: EnsembleClient,
+  sid: number,
+  vector: Map<number, string>,
+  sink: SseSink,
+): Promise<void> {
+  const after = vector.get(sid);
+  let socket: WebSocket | null;
+  try {
+    const path = after === undefined ? "/events" : `/events?after=${encodeURIComponent(after)}`;
+    socket = (await zoo.through(sid).upgrade(path)).response.webSocket;
+  } catch {
+    return;
+  }
+  if (socket === null) return;
+  socket.accept();
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("close", () => resolve());
+    socket.addEventListener("error", () => resolve());
+    sink.onEnd(resolve);
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (typeof data === "string") pass(data, sid, vector, sink);
+  });
+  await closed;
+  try {
+    socket.close(1000, "the stream ended");
+  } catch {
+    // it is closed already
+  }
+}
+
+/** Passes one event on and moves the vector. */
+function pass(text: string, sid: number, vector: Map<number, string>, sink: SseSink): void {
+  const event = JSON.parse(text) as { readonly type?: string; readonly id?: string };
+  if (typeof event.id === "string") vector.set(sid, event.id);
+  const id = formatVector(vector);
+  if (event.type === "gap") sink.send({ event: "gap", id, data: JSON.stringify({ ...event, sid }) });
+  else sink.send({ id, data: text });
+}

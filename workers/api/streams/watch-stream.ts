@@ -1,0 +1,110 @@
+/**
+ * A watch as a stream of server-sent events. An event's id is the zxid of the state it tells of, so that a reader
+ * that comes back with `Last-Event-ID` gets exactly what changed since. A deletion's id ends in `-`: the state seen
+ * last is that there is no znode.
+ */
+import type { Context } from "hono";
+import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
+import { NO_SESSION } from "../../../core/znode/types.ts";
+import type { EnsembleClient } from "../clients/ensemble-client.ts";
+import type { AppEnv } from "../env.ts";
+import { ApiError, badArguments } from "../errors.ts";
+import { nodeOf, queryOf } from "../params.ts";
+import type { WatchEventJson } from "../schema/answers.ts";
+import { type SseSink, sseResponse } from "./sse.ts";
+
+export type WatchKind = "data" | "children" | "exists";
+
+/** Time before a stream whose node is gone tries the next one. */
+const RECONNECT_MS = 250;
+
+/** Answers with the stream; the first event only tells the reader the id to resume at. */
+export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
+  const resume = c.req.header("last-event-id") ?? queryOf(c, "since");
+  const zoo = c.var.zoo.through(nodeOf(c));
+  let last = resume === undefined ? await currentId(zoo, path, kind) : checkId(resume);
+  if (c.req.method === "HEAD")
+    return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  return sseResponse(c.req.raw.signal, (sink) => {
+    sink.send({ id: last });
+    const follow = async (): Promise<void> => {
+      while (!sink.ended) {
+        last = await followOnce(zoo, path, kind, last, sink);
+        if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+      }
+    };
+    follow().catch(() => sink.end());
+  });
+}
+
+/** Passes the events of one WebSocket on until it breaks. @returns the id to go on with */
+async function followOnce(
+  zoo: EnsembleClient,
+  path: string,
+  kind: WatchKind,
+  from: string,
+  sink: SseSink,
+): Promise<string> {
+  let last = from;
+  const query = new URLSearchParams({ path, kind, since: sinceOf(from) });
+  let socket: WebSocket | null;
+  try {
+    socket = (await zoo.upgrade(`/watch?${query}`)).response.webSocket;
+  } catch {
+    return last;
+  }
+  if (socket === null) return last;
+  socket.accept();
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("close", () => resolve());
+    socket.addEventListener("error", () => resolve());
+    sink.onEnd(resolve);
+  });
+  socket.addEventListener("message", (message) => {
+    const event = parseEvent(message.data);
+    if (event === undefined) return;
+    last = idAfter(event);
+    sink.send({ id: last, data: JSON.stringify(event) });
+  });
+  await closed;
+  try {
+    socket.close(1000, "the watch ended");
+  } catch {
+    // it is closed already
+  }
+  return last;
+}
+
+/** Id of the state as it is now. */
+async function currentId(zoo: EnsembleClient, path: string, kind: WatchKind): Promise<string> {
+  try {
+    const request = { type: "exists", path, watch: false } as const;
+    const { value } = await zoo.read({ session: NO_SESSION, request, consistency: "local", stale: false });
+    return zxidToText(kind === "children" ? value.stat.pzxid : value.stat.mzxid);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === "NO_NODE" && kind === "exists") return "0x0";
+    throw error;
+  }
+}
+
+/** Id of the state that an event tells of. */
+export function idAfter(event: WatchEventJson): string {
+  return event.type === "NodeDeleted" ? `${event.zxid}-` : event.zxid;
+}
+
+/** What a node is told as last seen: a znode that is known to be gone is `0x0`. */
+export const sinceOf = (id: string): string => (id.endsWith("-") ? "0x0" : id);
+
+function checkId(id: string): string {
+  if (zxidFromText(id.replace(/-$/, "")) === undefined)
+    throw badArguments("Last-Event-ID is an id of this stream");
+  return id;
+}
+
+function parseEvent(data: unknown): WatchEventJson | undefined {
+  if (typeof data !== "string") return undefined;
+  const event: unknown = JSON.parse(data);
+  return typeof event === "object" && event !== null && "zxid" in event
+    ? (event as WatchEventJson)
+    : undefined;
+}
