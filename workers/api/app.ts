@@ -1,0 +1,75 @@
+/**
+ * The HTTP API as one Hono app: middleware first, then one small app per group of routes. Every route also exists
+ * under `/e/{ensemble}`; that prefix is taken off before routing.
+ */
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { requestId } from "hono/request-id";
+import { MiB } from "../../core/units.ts";
+import type { AppEnv } from "./env.ts";
+import { ApiError } from "./errors.ts";
+import { auth } from "./middleware/auth.ts";
+import { ensemble } from "./middleware/ensemble.ts";
+import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
+import { checkRawPath, routedPathOf } from "./raw-path.ts";
+import { clusterApp } from "./routes/cluster.ts";
+import { demoBrokerApp } from "./routes/demo-broker.ts";
+import { demoNodeApp } from "./routes/demo-node.ts";
+import { ensembleApp } from "./routes/ensemble.ts";
+import { ensemblesApp } from "./routes/ensembles.ts";
+import { eventsApp } from "./routes/events.ts";
+import { faultsApp } from "./routes/faults.ts";
+import { healthApp } from "./routes/health.ts";
+import { indexApp } from "./routes/index.ts";
+import { multiApp } from "./routes/multi.ts";
+import { recordsApp } from "./routes/records.ts";
+import { sessionsApp } from "./routes/sessions.ts";
+import { topicsApp } from "./routes/topics.ts";
+import { wsApp } from "./routes/ws.ts";
+import { znodesApp } from "./routes/znodes.ts";
+
+/** Largest request body. ZooKeeper's limit of a request (`jute.maxbuffer`) is the same. */
+const BODY_BYTES_MAX = 1 * MiB;
+
+export const app = new Hono<AppEnv>({ getPath: (request) => routedPathOf(request.url).path });
+
+app.onError(onError);
+app.notFound(onNotFound);
+app.use(requestId());
+app.use(async (c, next) => {
+  await next();
+  // Answers are data of strangers; a browser must not guess that they are pages.
+  if (c.res.status !== 101) c.res.headers.set("x-content-type-options", "nosniff");
+});
+app.use(async (c, next) => {
+  checkRawPath(c.req.url);
+  return next();
+});
+app.use(auth);
+app.use(
+  bodyLimit({
+    maxSize: BODY_BYTES_MAX,
+    onError: () => {
+      throw new ApiError("TOO_LARGE", `the body is larger than ${BODY_BYTES_MAX} bytes`);
+    },
+  }),
+);
+app.use(methodNotAllowed({ app, onMethodNotAllowed }));
+app.use(ensemble);
+
+app.route("/", indexApp);
+app.route("/", healthApp);
+app.route("/v1/znodes", znodesApp);
+app.route("/v1/multi", multiApp);
+app.route("/v1/sessions", sessionsApp);
+app.route("/v1/ensemble", ensembleApp);
+app.route("/v1/ensembles", ensemblesApp);
+app.route("/v1/events", eventsApp);
+app.route("/v1/ws", wsApp);
+app.route("/v1/faults", faultsApp);
+app.route("/", topicsApp);
+app.route("/", recordsApp);
+app.route("/", clusterApp);
+app.route("/", demoNodeApp);
+app.route("/", demoBrokerApp);

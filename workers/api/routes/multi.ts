@@ -1,0 +1,79 @@
+/** `/v1/multi`: several changes in one transaction, all or none. */
+import { Hono } from "hono";
+import { ZOO_ERRORS } from "../../../core/errors.ts";
+import { validatePath } from "../../../core/znode/path.ts";
+import type { ChangeResult, MultiRequestOp } from "../../../core/znode/types.ts";
+import { fromBase64 } from "../base64.ts";
+import type { AppEnv } from "../env.ts";
+import { ApiError, badArguments } from "../errors.ts";
+import { nodeOf, writerOf } from "../params.ts";
+import { type MultiResultJson, statJson } from "../schema/answers.ts";
+import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { type MultiOp, multiBody } from "../schema/requests.ts";
+import { isSequential, modeOf } from "./znodes.ts";
+
+export const multiApp = new Hono<AppEnv>().post("/", requireJson, jsonBody(multiBody), async (c) => {
+  const ops = c.req.valid("json").ops.map(toRequest);
+  const writer = writerOf(c);
+  const answer = await c.var.zoo.through(nodeOf(c)).write({ ...writer, request: { type: "multi", ops } });
+  if (answer.value.type !== "multi")
+    throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+  const { results } = answer.value;
+  const json = results.map(resultJson);
+  refuseFailed(results, json);
+  return c.json({ results: json, zxid: answer.zxid }, 200, {
+    "zoo-zxid": answer.zxid,
+    "zoo-node": String(answer.node),
+  });
+});
+
+function toRequest(op: MultiOp, index: number): MultiRequestOp {
+  const { path } = op;
+  const mode = op.op === "create" ? modeOf(op.mode) : 0;
+  const reason = validatePath(path, isSequential(mode));
+  if (reason !== undefined) throw badArguments(`ops.${index}.path: ${reason}`);
+  switch (op.op) {
+    case "create":
+      return { type: "create", path, data: dataOf(op, index), mode, withStat: true };
+    case "set":
+      return { type: "setData", path, data: dataOf(op, index), version: op.version };
+    case "delete":
+      return { type: "delete", path, version: op.version };
+    case "check":
+      return { type: "check", path, version: op.version };
+  }
+}
+
+function dataOf(
+  op: { readonly data?: string | null | undefined; readonly text?: string | undefined },
+  index: number,
+): Uint8Array | null {
+  if (op.text === undefined) return op.data == null ? null : fromBase64(op.data);
+  if (op.data != null) throw badArguments(`ops.${index}: use either data or text`);
+  return new TextEncoder().encode(op.text);
+}
+
+/** A refused multi changed nothing; its answer has the code of the operation that failed, and all results. */
+function refuseFailed(results: readonly ChangeResult[], json: readonly MultiResultJson[]): void {
+  const errors = results.map((result) => (result.type === "error" ? result.code : "OK"));
+  const at = errors.findIndex((code) => code !== "OK" && code !== "RUNTIME_INCONSISTENCY");
+  const code = errors[at];
+  if (code === undefined) return;
+  throw new ApiError(code, `operation ${at} failed, so none was carried out`, {
+    members: { at, results: json },
+  });
+}
+
+function resultJson(result: ChangeResult): MultiResultJson {
+  switch (result.type) {
+    case "create":
+      return { op: "create", path: result.path, stat: result.stat === null ? null : statJson(result.stat) };
+    case "setData":
+      return { op: "set", stat: statJson(result.stat) };
+    case "delete":
+    case "check":
+      return { op: result.type };
+    case "error":
+      return { error: result.code, number: ZOO_ERRORS[result.code].number };
+  }
+}

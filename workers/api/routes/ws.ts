@@ -1,0 +1,15 @@
+/** `/v1/ws`: many operations per frame, both ways; the fast path of the SDK. A node speaks it, the Worker only connects. */
+import { Hono } from "hono";
+import type { AppEnv } from "../env.ts";
+import { ApiError, badArguments } from "../errors.ts";
+import { nodeOf } from "../params.ts";
+
+export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
+  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+    throw badArguments("this is a WebSocket: send Upgrade: websocket");
+  }
+  const zoo = c.var.zoo.through(nodeOf(c));
+  const { response } = await zoo.upgrade("/ws", c.req.raw);
+  if (response.webSocket === null) throw new ApiError("NODE_DOWN", "the node did not open a WebSocket");
+  return response;
+});
