@@ -1,0 +1,35 @@
+/**
+ * `npm run postman`: runs the collections of postman/ against a running deployment and checks their tests.
+ * Options: --node URL (http://localhost:8080) · --broker URL (http://localhost:9090)
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "./local/build.ts";
+import { main } from "./local/command.ts";
+import { type Collection, runCollection } from "./local/postman.ts";
+
+const FOLDER = join(ROOT, "postman");
+
+await main("postman", async () => {
+  const { values } = parseArgs({ options: { node: { type: "string" }, broker: { type: "string" } } });
+  const variables = {
+    ...(values.node !== undefined && { goBaseUrl: values.node }),
+    ...(values.broker !== undefined && { expressBaseUrl: values.broker }),
+  };
+  let failures = 0;
+  let count = 0;
+  for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".postman_collection.json"))) {
+    const collection = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as Collection;
+    process.stdout.write(`${collection.info.name}\n`);
+    for (const { request, test, failure } of await runCollection(collection, variables)) {
+      count++;
+      if (failure !== undefined) failures++;
+      process.stdout.write(
+        `  ${failure === undefined ? "ok  " : "FAIL"} ${request}: ${test}${failure === undefined ? "" : ` — ${failure}`}\n`,
+      );
+    }
+  }
+  process.stdout.write(`${count - failures} of ${count} tests passed\n`);
+  if (failures > 0 || count === 0) process.exitCode = 1;
+});
