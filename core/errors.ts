@@ -81,6 +81,7 @@ export const KAFKA_ERRORS = {
   INVALID_PARTITIONS: zk(37, 422, false, "the number of partitions is not valid"),
   INVALID_REPLICATION_FACTOR: zk(38, 422, false, "the replication factor is not valid"),
   INVALID_REQUEST: zk(42, 400, false, "the request is not valid"),
+  KAFKA_STORAGE_ERROR: zk(56, 503, true, "the log could not be written"),
   FENCED_LEADER_EPOCH: zk(74, 503, true, "the leader epoch is older than the partition's"),
   UNKNOWN_LEADER_EPOCH: zk(75, 503, true, "the leader epoch is newer than the partition's"),
   UNSUPPORTED_COMPRESSION_TYPE: zk(76, 415, false, "the compression of the record batch is not supported"),

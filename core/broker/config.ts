@@ -1,0 +1,112 @@
+/** Limits and times of the broker, with units. One validated table; nothing else spells a number. */
+import { assert } from "../assert.ts";
+import { KiB, MINUTE_MS, MiB, SECOND_MS } from "../units.ts";
+
+export interface BrokerConfig {
+  /** a broker whose object falls silent is gone after this */
+  readonly sessionTimeoutMs: number;
+  /** the alarm's period: one touch of the session each */
+  readonly heartbeatMs: number;
+  /** one parked call; then it is made again */
+  readonly parkMs: number;
+  /** how long a broker may take to answer the probe that follows a broken parked call */
+  readonly probeTimeoutMs: number;
+  /** one attempt at one node of the ensemble */
+  readonly attemptTimeoutMs: number;
+  /** all attempts of one write; an election of the ensemble fits in */
+  readonly writeDeadlineMs: number;
+  /** wait of a caller for a broker that is starting, or for a new topic to get leaders */
+  readonly readyDeadlineMs: number;
+  /** pause after a failed round of the main loop */
+  readonly retryMs: number;
+  /** writes that may wait for the one that is under way */
+  readonly writeQueueMax: number;
+  /** partitions of one topic, and of all topics */
+  readonly partitionsPerTopicMax: number;
+  readonly partitionsMax: number;
+  /** partitions changed by one multi */
+  readonly partitionsPerMultiMax: number;
+  readonly replicationFactorDefault: number;
+}
+
+export const BROKER_CONFIG: BrokerConfig = {
+  sessionTimeoutMs: 3 * SECOND_MS,
+  heartbeatMs: 1 * SECOND_MS,
+  parkMs: 20 * SECOND_MS,
+  probeTimeoutMs: 1 * SECOND_MS,
+  attemptTimeoutMs: 2 * SECOND_MS,
+  writeDeadlineMs: 5 * SECOND_MS,
+  readyDeadlineMs: 8 * SECOND_MS,
+  retryMs: 50,
+  writeQueueMax: 1000,
+  partitionsPerTopicMax: 64,
+  partitionsMax: 1000,
+  partitionsPerMultiMax: 30,
+  replicationFactorDefault: 3,
+};
+
+export interface PartitionConfig {
+  /** Kafka's `max.message.bytes`: one batch */
+  readonly batchBytesMax: number;
+  /** one append call */
+  readonly appendBytesMax: number;
+  /** one row: SQLite refuses values of 2 MB */
+  readonly chunkBytesMax: number;
+  /** appends that may wait for a flush, and their bytes */
+  readonly queueLengthMax: number;
+  readonly queueBytesMax: number;
+  /** batches larger than this wait for one turn of the event loop before a flush */
+  readonly gatherMin: number;
+  /** one read, and what a reader gets who does not say */
+  readonly readBytesMax: number;
+  readonly readBytesDefault: number;
+  /** longest long poll */
+  readonly waitMsMax: number;
+  readonly waitersMax: number;
+  /** one frame of a tail; a tail has one frame under way */
+  readonly tailFrameBytesMax: number;
+  readonly tailsMax: number;
+  /** an idempotency key is remembered so long, and so many of them */
+  readonly idempotencyWindowMs: number;
+  readonly idempotencyKeysMax: number;
+  /** bytes of the newest chunks kept in memory for tails and long polls */
+  readonly cacheBytesMax: number;
+}
+
+export const PARTITION_CONFIG: PartitionConfig = {
+  batchBytesMax: 1 * MiB + 12,
+  appendBytesMax: 1 * MiB + 64 * KiB,
+  chunkBytesMax: 1_900_000,
+  queueLengthMax: 4096,
+  queueBytesMax: 16 * MiB,
+  gatherMin: 2,
+  readBytesMax: 4 * MiB,
+  readBytesDefault: 1 * MiB,
+  waitMsMax: 30 * SECOND_MS,
+  waitersMax: 10_000,
+  tailFrameBytesMax: 512 * KiB,
+  tailsMax: 10_000,
+  idempotencyWindowMs: 24 * 60 * MINUTE_MS,
+  idempotencyKeysMax: 1_000_000,
+  cacheBytesMax: 1 * MiB,
+};
+
+/** Checks that the numbers agree with each other. @throws AssertionError */
+export function validateBrokerConfig(config: BrokerConfig): BrokerConfig {
+  for (const [name, value] of Object.entries(config))
+    assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`);
+  assert(config.heartbeatMs * 2 < config.sessionTimeoutMs, "a session outlives two lost heartbeats");
+  assert(config.attemptTimeoutMs < config.writeDeadlineMs, "a write has more than one attempt");
+  assert(config.partitionsPerTopicMax <= config.partitionsMax, "a topic fits into a cluster");
+  return config;
+}
+
+/** Checks that the numbers agree with each other. @throws AssertionError */
+export function validatePartitionConfig(config: PartitionConfig): PartitionConfig {
+  for (const [name, value] of Object.entries(config))
+    assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`);
+  assert(config.batchBytesMax <= config.appendBytesMax, "one batch fits into an append");
+  assert(config.appendBytesMax <= config.chunkBytesMax, "one append fits into a chunk");
+  assert(config.chunkBytesMax < 2_000_000, "a chunk fits into a row");
+  return config;
+}

@@ -1,0 +1,265 @@
+/**
+ * One partition's log as its object sees it: who may append under which leader epoch, which offsets a batch gets,
+ * and what a repeated idempotency key is answered. Pure: the shell keeps the state in SQLite and the bytes in rows.
+ *
+ * ```
+ * 0 ≤ logStartOffset ≤ highWatermark ≤ logEndOffset
+ * ```
+ * While a partition has one replica, everything that is in the log is committed: highWatermark = logEndOffset.
+ */
+import { assert } from "../assert.ts";
+import type { KafkaErrorCode } from "../errors.ts";
+import {
+  type BatchHeader,
+  type BatchLimits,
+  stampBatch,
+  validateBatches,
+} from "../wire/record-batch-codec.ts";
+import type { PartitionConfig } from "./config.ts";
+
+/** Who leads a partition, as the controller says. Kafka's LeaderAndIsr. */
+export interface Leadership {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** id of the broker that leads */
+  readonly leader: number;
+  readonly leaderEpoch: number;
+  /** epoch of the controller that says so */
+  readonly controllerEpoch: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+export interface PartitionState {
+  /** undefined until a controller has spoken: then the partition does not exist */
+  readonly leadership: Leadership | undefined;
+  readonly logStartOffset: number;
+  readonly logEndOffset: number;
+}
+
+export const EMPTY_PARTITION: PartitionState = { leadership: undefined, logStartOffset: 0, logEndOffset: 0 };
+
+export const highWatermark = (state: PartitionState): number => state.logEndOffset;
+
+/** An operating error as a value. */
+export interface PartitionFailure {
+  readonly ok: false;
+  readonly code: KafkaErrorCode;
+  readonly message: string;
+}
+
+const fail = (code: KafkaErrorCode, message: string): PartitionFailure => ({ ok: false, code, message });
+
+export type LeadershipDecision =
+  | {
+      readonly ok: true;
+      readonly state: PartitionState;
+      /** a new leader epoch begins at the state's logEndOffset */
+      readonly epochBegins: boolean;
+      /** nothing to write */
+      readonly unchanged: boolean;
+    }
+  | PartitionFailure;
+
+/**
+ * Takes over what a controller says. A deposed controller and an older leader epoch are refused; the same epoch
+ * again is accepted, so that a controller may repeat itself.
+ * Codes: STALE_CONTROLLER_EPOCH, FENCED_LEADER_EPOCH, INVALID_REQUEST.
+ */
+export function decideLeadership(state: PartitionState, next: Leadership): LeadershipDecision {
+  const now = state.leadership;
+  if (now === undefined)
+    return { ok: true, state: { ...state, leadership: next }, epochBegins: true, unchanged: false };
+  if (next.topicId !== now.topicId || next.partition !== now.partition)
+    return fail("INVALID_REQUEST", "this object belongs to another partition");
+  if (next.controllerEpoch < now.controllerEpoch)
+    return fail("STALE_CONTROLLER_EPOCH", `controller epoch ${now.controllerEpoch} has spoken`);
+  if (next.leaderEpoch < now.leaderEpoch)
+    return fail("FENCED_LEADER_EPOCH", `the leader epoch is ${now.leaderEpoch}`);
+  const epochBegins = next.leaderEpoch > now.leaderEpoch;
+  if (!epochBegins && next.leader !== now.leader)
+    return fail("INVALID_REQUEST", `leader epoch ${now.leaderEpoch} belongs to broker ${now.leader}`);
+  const unchanged =
+    !epochBegins && next.controllerEpoch === now.controllerEpoch && sameIds(next.isr, now.isr);
+  return { ok: true, state: { ...state, leadership: next }, epochBegins, unchanged };
+}
+
+const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((id, i) => id === b[i]);
+
+/**
+ * May a request that believes in `leaderEpoch` be served? −1 means that the caller does not care.
+ * Codes: UNKNOWN_TOPIC_OR_PARTITION, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+ */
+export function checkLeaderEpoch(state: PartitionState, leaderEpoch: number): PartitionFailure | undefined {
+  const now = state.leadership;
+  if (now === undefined) return fail("UNKNOWN_TOPIC_OR_PARTITION", "no controller has made this partition");
+  if (leaderEpoch === -1 || leaderEpoch === now.leaderEpoch) return undefined;
+  return leaderEpoch < now.leaderEpoch
+    ? fail("FENCED_LEADER_EPOCH", `the leader epoch is ${now.leaderEpoch}`)
+    : fail("UNKNOWN_LEADER_EPOCH", `the leader epoch is still ${now.leaderEpoch}`);
+}
+
+/** One append as it waits for its turn. */
+export interface AppendRequest {
+  readonly leaderEpoch: number;
+  /** whole record batches; they belong to the partition from here on and are stamped in place */
+  readonly batches: Uint8Array;
+  /** idempotency key and the hash of the request it came with */
+  readonly key?: { readonly key: string; readonly hash: string };
+  /** append only if the first record gets this offset */
+  readonly matchOffset?: number;
+}
+
+/** What is remembered of an idempotency key. */
+export interface KeyEntry {
+  readonly hash: string;
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** leader's clock at the append, ms */
+  readonly timestampMs: number;
+}
+
+export interface Appended {
+  readonly ok: true;
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  readonly leaderEpoch: number;
+  readonly timestampMs: number;
+  /** the key was used before: these are the offsets of then */
+  readonly replayed: boolean;
+}
+
+export type AppendResult = Appended | (PartitionFailure & { readonly expectedOffset?: number });
+
+/** A row of the log: whole batches, contiguous offsets. */
+export interface ChunkPlan {
+  readonly base: number;
+  readonly last: number;
+  /** greatest timestamp of the log up to and including this chunk, ms */
+  readonly timestampMax: number;
+  readonly leaderEpoch: number;
+  readonly records: number;
+  /** the batches in order; the shell joins them */
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
+export interface FlushPlan {
+  readonly results: readonly AppendResult[];
+  readonly chunks: readonly ChunkPlan[];
+  readonly keys: readonly (KeyEntry & { readonly key: string })[];
+  /** logEndOffset after the flush */
+  readonly logEndOffset: number;
+  readonly timestampMax: number;
+}
+
+/** A chunk while it is being filled. */
+interface OpenChunk {
+  base: number;
+  last: number;
+  timestampMax: number;
+  records: number;
+  parts: Uint8Array[];
+  bytes: number;
+}
+
+export interface FlushInput {
+  readonly state: PartitionState;
+  readonly requests: readonly AppendRequest[];
+  /** what storage holds for a key, undefined when it is unknown or expired */
+  readonly lookup: (key: string) => KeyEntry | undefined;
+  /** ms since 1970 */
+  readonly nowMs: number;
+  /** greatest timestamp of the log so far, ms */
+  readonly timestampMax: number;
+  readonly config: PartitionConfig;
+}
+
+/**
+ * Plans one group commit: gives every waiting append its offsets, in order of arrival, stamps its batches and packs
+ * them into chunks of at most `chunkBytesMax`. A refused append takes no offset and no one else's away. A batch
+ * is never split over chunks, and a key met twice in one flush is a replay of the first.
+ * The caller stores chunks and keys in one transaction and only then answers `results`.
+ * Codes: UNKNOWN_TOPIC_OR_PARTITION, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE,
+ * INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE, IDEMPOTENCY_KEY_REUSED, OFFSET_OUT_OF_RANGE (matchOffset).
+ */
+export function planFlush(input: FlushInput): FlushPlan {
+  const { state, config, nowMs } = input;
+  const limits: BatchLimits = { batchBytesMax: config.batchBytesMax, totalBytesMax: config.appendBytesMax };
+  const leaderEpoch = state.leadership?.leaderEpoch ?? -1;
+  const keys = new Map<string, KeyEntry & { readonly key: string }>();
+  const chunks: OpenChunk[] = [];
+  let nextOffset = state.logEndOffset;
+  let timestampMax = input.timestampMax;
+
+  const append = (request: AppendRequest): AppendResult => {
+    const fenced = checkLeaderEpoch(state, request.leaderEpoch);
+    if (fenced !== undefined) return fenced;
+    const check = validateBatches(request.batches, limits);
+    if (!check.ok) return check;
+    if (check.batches.some((batch) => batch.codec !== 0))
+      return fail("UNSUPPORTED_COMPRESSION_TYPE", "compressed batches are not accepted yet");
+    const known = request.key && (keys.get(request.key.key) ?? input.lookup(request.key.key));
+    if (request.key !== undefined && known !== undefined) return replay(known, request.key.hash, leaderEpoch);
+    if (request.matchOffset !== undefined && request.matchOffset !== nextOffset)
+      return {
+        ...fail("OFFSET_OUT_OF_RANGE", `the next offset is ${nextOffset}`),
+        expectedOffset: nextOffset,
+      };
+    const baseOffset = nextOffset;
+    for (const batch of check.batches) nextOffset = place(request.batches, batch, nextOffset);
+    const lastOffset = nextOffset - 1;
+    if (request.key !== undefined)
+      keys.set(request.key.key, { ...request.key, baseOffset, lastOffset, timestampMs: nowMs });
+    return { ok: true, baseOffset, lastOffset, leaderEpoch, timestampMs: nowMs, replayed: false };
+  };
+
+  const place = (bytes: Uint8Array, batch: BatchHeader, offset: number): number => {
+    stampBatch(bytes, batch.at, offset, leaderEpoch);
+    timestampMax = Math.max(timestampMax, batch.maxTimestamp);
+    const size = batch.end - batch.at;
+    let chunk = chunks.at(-1);
+    if (chunk === undefined || chunk.bytes + size > config.chunkBytesMax) {
+      chunk = { base: offset, last: offset, timestampMax, records: 0, parts: [], bytes: 0 };
+      chunks.push(chunk);
+    }
+    chunk.last = offset + batch.recordCount - 1;
+    chunk.timestampMax = timestampMax;
+    chunk.records += batch.recordCount;
+    chunk.parts.push(bytes.subarray(batch.at, batch.end));
+    chunk.bytes += size;
+    return chunk.last + 1;
+  };
+
+  const results = input.requests.map(append);
+  assert(Number.isSafeInteger(nextOffset), "offsets are safe integers");
+  return {
+    results,
+    chunks: chunks.map((chunk) => ({ ...chunk, leaderEpoch })),
+    keys: [...keys.values()],
+    logEndOffset: nextOffset,
+    timestampMax,
+  };
+}
+
+/** The answer to a key that was used before. */
+export function replay(known: KeyEntry, hash: string, leaderEpoch: number): AppendResult {
+  if (known.hash !== hash) return fail("IDEMPOTENCY_KEY_REUSED", "the key came with another request before");
+  const { baseOffset, lastOffset, timestampMs } = known;
+  return { ok: true, baseOffset, lastOffset, timestampMs, leaderEpoch, replayed: true };
+}
+
+/** Where a read begins. `tail`: so many records before the end. */
+export type ReadFrom =
+  | { readonly type: "offset"; readonly offset: number }
+  | { readonly type: "timestamp"; readonly timestampMs: number }
+  | { readonly type: "tail"; readonly records: number };
+
+/** Is this offset one that can be read or waited for? Code: OFFSET_OUT_OF_RANGE. */
+export function checkReadOffset(state: PartitionState, offset: number): PartitionFailure | undefined {
+  const end = highWatermark(state);
+  if (Number.isSafeInteger(offset) && offset >= state.logStartOffset && offset <= end) return undefined;
+  return fail("OFFSET_OUT_OF_RANGE", `the log holds offsets ${state.logStartOffset} to ${end}`);
+}

@@ -1,0 +1,114 @@
+/**
+ * Live readers: hibernatable WebSockets. Each has at most one frame under way and asks for the next by any message,
+ * so a slow reader costs one frame of memory and never another reader's time. The attachment holds all there is to
+ * know, hence a tail outlives the memory of its object.
+ */
+import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
+import type { PartitionAnswer, ReadAnswer } from "./rpc.ts";
+
+/** sockets served in one turn: about 2 ms */
+const SLICE = 64;
+
+interface Attachment {
+  /** next offset to send */
+  readonly next: number;
+  /** the last frame is not acknowledged */
+  readonly waiting: boolean;
+}
+
+/** Reads without waiting; must not fail for an offset that a tail has reached. */
+export type TailRead = (
+  offset: number,
+  bytesMax: number,
+) => PartitionAnswer<ReadAnswer & { readonly nextOffset: number }>;
+
+export class Tails {
+  readonly #ctx: DurableObjectState;
+  readonly #read: TailRead;
+  readonly #frameBytesMax: number;
+  /** a slice is scheduled; the log has grown since the round began */
+  #waking = false;
+  #dirty = false;
+
+  constructor(ctx: DurableObjectState, frameBytesMax: number, read: TailRead) {
+    this.#ctx = ctx;
+    this.#frameBytesMax = frameBytesMax;
+    this.#read = read;
+  }
+
+  get count(): number {
+    return this.#ctx.getWebSockets().length;
+  }
+
+  accept(offset: number): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#ctx.acceptWebSocket(server);
+    server.serializeAttachment({ next: offset, waiting: false } satisfies Attachment);
+    this.#advance(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  /** The log has grown. A large crowd is served in slices, so that appends and alarms get their turn. */
+  wake(): void {
+    this.#dirty = true;
+    if (!this.#waking) this.#slice(this.#ctx.getWebSockets(), 0);
+  }
+
+  #slice(sockets: readonly WebSocket[], from: number): void {
+    if (from === 0) this.#dirty = false;
+    const end = Math.min(from + SLICE, sockets.length);
+    for (const socket of sockets.slice(from, end)) this.#advance(socket);
+    const more = end < sockets.length;
+    this.#waking = more || this.#dirty;
+    if (more) setTimeout(() => this.#slice(sockets, end), 0);
+    else if (this.#dirty) setTimeout(() => this.#slice(this.#ctx.getWebSockets(), 0), 0);
+  }
+
+  /** The reader has taken its frame. */
+  acknowledge(socket: WebSocket): void {
+    const { next } = socket.deserializeAttachment() as Attachment;
+    socket.serializeAttachment({ next, waiting: false } satisfies Attachment);
+    this.#advance(socket);
+  }
+
+  /** Tells every tail something that is no record. */
+  tell(event: object): void {
+    const text = JSON.stringify(event);
+    for (const socket of this.#ctx.getWebSockets()) trySend(socket, text);
+  }
+
+  closeAll(code: number, reason: string): void {
+    for (const socket of this.#ctx.getWebSockets()) tryClose(socket, code, reason);
+  }
+
+  #advance(socket: WebSocket): void {
+    const { next, waiting } = socket.deserializeAttachment() as Attachment;
+    if (waiting) return;
+    const answer = this.#read(next, this.#frameBytesMax);
+    if (!answer.ok) {
+      tryClose(socket, 4000, answer.code);
+      return;
+    }
+    if (answer.nextOffset === next) return;
+    socket.serializeAttachment({ next: answer.nextOffset, waiting: true } satisfies Attachment);
+    trySend(socket, encodeTailFrame(answer));
+  }
+}
+
+// a socket that went away meanwhile throws; its close event follows
+
+function trySend(socket: WebSocket, message: string | Uint8Array<ArrayBuffer>): void {
+  try {
+    socket.send(message);
+  } catch {
+    tryClose(socket, 1011, "gone");
+  }
+}
+
+function tryClose(socket: WebSocket, code: number, reason: string): void {
+  try {
+    socket.close(code, reason);
+  } catch {
+    // closed already
+  }
+}

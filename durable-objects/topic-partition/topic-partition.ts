@@ -1,0 +1,357 @@
+/**
+ * `TopicPartition`: the object that holds one partition's log. Its name is `{ensemble}/{topicId}/{partition}`.
+ *
+ * It keeps Kafka record batches as they came, commits them in groups, fences by leader epoch and serves reads, long
+ * polls and live tails. All decisions are `core/broker/partition.ts`'s; here are rows, timers and sockets.
+ * Answers leave through the output gate: nobody hears of a record that is not on disk.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { PARTITION_CONFIG, type PartitionConfig, validatePartitionConfig } from "../../core/broker/config.ts";
+import {
+  type AppendRequest,
+  type AppendResult,
+  checkLeaderEpoch,
+  checkReadOffset,
+  decideLeadership,
+  EMPTY_PARTITION,
+  highWatermark,
+  type Leadership,
+  type PartitionFailure,
+  type PartitionState,
+  planFlush,
+  type ReadFrom,
+  replay,
+} from "../../core/broker/partition.ts";
+import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
+import { AppendQueue, type Waiting } from "./append-queue.ts";
+import { type Chunk, ChunkStore } from "./chunk-store.ts";
+import type {
+  LogBounds,
+  PartitionAnswer,
+  PartitionStatus,
+  ReadAnswer,
+  ReadRequest,
+  TopicPartitionRpc,
+} from "./rpc.ts";
+import { Tails } from "./tails.ts";
+
+const NOTHING = new Uint8Array();
+
+export class TopicPartition extends DurableObject implements TopicPartitionRpc {
+  readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
+  readonly #store: ChunkStore;
+  readonly #queue: AppendQueue;
+  readonly #tails: Tails;
+  /** newest chunks, oldest first; a cache of rows */
+  #cache: Chunk[] = [];
+  #cacheBytes = 0;
+  #state: PartitionState;
+  #timestampMax: number;
+  /** callers of a long poll; each takes itself out */
+  readonly #pollers = new Set<() => void>();
+  #alarmSet = false;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new ChunkStore(ctx.storage);
+    const loaded = this.#store.load();
+    this.#state = loaded.state;
+    this.#timestampMax = loaded.timestampMax;
+    this.#queue = new AppendQueue(
+      this.#config,
+      (batch) => this.#flush(batch),
+      () => ctx.storage.sync(),
+    );
+    this.#tails = new Tails(ctx, this.#config.tailFrameBytesMax, (offset, bytesMax) =>
+      this.#readAt(offset, bytesMax),
+    );
+  }
+
+  async leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>> {
+    const decision = decideLeadership(this.#state, leadership);
+    if (!decision.ok) return decision;
+    if (!decision.unchanged) {
+      this.#store.saveLeadership(decision.state, decision.epochBegins);
+      this.#state = decision.state;
+      const { leader, leaderEpoch, isr } = leadership;
+      if (decision.epochBegins) this.#tails.tell({ type: "leader", leader, leader_epoch: leaderEpoch, isr });
+    }
+    return { ok: true, ...this.#bounds() };
+  }
+
+  async append(request: AppendRequest): Promise<AppendResult> {
+    // answered again at the flush; here it keeps strangers out of the queue
+    return checkLeaderEpoch(this.#state, request.leaderEpoch) ?? this.#queue.push(request);
+  }
+
+  async lookupKey(input: { key: string; hash: string; leaderEpoch: number }): Promise<AppendResult | null> {
+    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
+    if (fenced !== undefined) return fenced;
+    const known = this.#store.keyEntry(input.key, Date.now() - this.#config.idempotencyWindowMs);
+    return known === undefined ? null : replay(known, input.hash, this.#state.leadership?.leaderEpoch ?? -1);
+  }
+
+  async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
+    const fenced = checkLeaderEpoch(this.#state, request.leaderEpoch);
+    if (fenced !== undefined) return fenced;
+    const offset = this.#offsetOf(request.from);
+    const bytesMax = Math.min(request.bytesMax, this.#config.readBytesMax);
+    const answer = this.#readAt(offset, bytesMax);
+    if (!answer.ok || answer.batches.length > 0 || request.waitMs <= 0) return answer;
+    const problem = await this.#grown(request.waitMs);
+    return problem ?? this.#readAt(offset, bytesMax);
+  }
+
+  async bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
+    return checkLeaderEpoch(this.#state, leaderEpoch) ?? { ok: true, ...this.#bounds() };
+  }
+
+  async offsetOfTime(input: {
+    timestampMs: number;
+    leaderEpoch: number;
+  }): Promise<PartitionAnswer<LogBounds & { offset: number | null }>> {
+    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
+    return fenced ?? { ok: true, ...this.#bounds(), offset: this.#offsetOfTime(input.timestampMs) ?? null };
+  }
+
+  async status(): Promise<PartitionAnswer<PartitionStatus>> {
+    const { leadership } = this.#state;
+    if (leadership === undefined) return checkLeaderEpoch(this.#state, -1) ?? unknownPartition();
+    const { topic, topicId, partition } = leadership;
+    return {
+      ok: true,
+      ...this.#bounds(),
+      ...this.#store.size(),
+      topic,
+      topicId,
+      partition,
+      tails: this.#tails.count,
+      epochs: this.#store.epochs(),
+    };
+  }
+
+  async remove(input: { topicId: string; controllerEpoch: number }): Promise<PartitionAnswer<object>> {
+    const { leadership } = this.#state;
+    if (leadership === undefined) return { ok: true };
+    if (leadership.topicId !== input.topicId)
+      return { ok: false, code: "INVALID_REQUEST", message: "this object belongs to another topic" };
+    if (input.controllerEpoch < leadership.controllerEpoch)
+      return {
+        ok: false,
+        code: "STALE_CONTROLLER_EPOCH",
+        message: `controller epoch ${leadership.controllerEpoch} has spoken`,
+      };
+    this.#state = EMPTY_PARTITION;
+    this.#timestampMax = -1;
+    this.#cache = [];
+    this.#cacheBytes = 0;
+    this.#tails.tell({ type: "deleted" });
+    this.#tails.closeAll(4004, "deleted");
+    for (const wake of this.#pollers) wake();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#alarmSet = false;
+    return { ok: true };
+  }
+
+  /** `GET /tail?offset=N&epoch=N`, upgraded: {@link encodeTailFrame}'s frames, JSON text for what is no record. */
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
+      return new Response(null, { status: 404 });
+    const offset = Number(url.searchParams.get("offset"));
+    const failure =
+      checkLeaderEpoch(this.#state, Number(url.searchParams.get("epoch") ?? -1)) ??
+      checkReadOffset(this.#state, offset) ??
+      (this.#tails.count >= this.#config.tailsMax ? tooMany("tails") : undefined);
+    return failure === undefined ? this.#tails.accept(offset) : Response.json(failure, { status: 409 });
+  }
+
+  override webSocketMessage(socket: WebSocket): void {
+    this.#tails.acknowledge(socket);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+  }
+
+  /** Forgets idempotency keys that are out of their window. */
+  override async alarm(): Promise<void> {
+    this.#alarmSet = false;
+    if (this.#state.leadership === undefined) return;
+    const { idempotencyWindowMs } = this.#config;
+    const oldest = this.#store.expireKeys(Date.now() - idempotencyWindowMs);
+    if (oldest !== undefined) await this.#armAlarm(oldest + idempotencyWindowMs);
+  }
+
+  async #armAlarm(atMs: number): Promise<void> {
+    if (this.#alarmSet) return;
+    this.#alarmSet = true;
+    if ((await this.ctx.storage.getAlarm()) === null)
+      await this.ctx.storage.setAlarm(Math.max(atMs, Date.now() + 1000));
+  }
+
+  #flush(batch: readonly Waiting[]): void {
+    const nowMs = Date.now();
+    const sinceMs = nowMs - this.#config.idempotencyWindowMs;
+    try {
+      const plan = planFlush({
+        state: this.#state,
+        requests: batch.map((each) => each.request),
+        lookup: (key) => this.#store.keyEntry(key, sinceMs),
+        nowMs,
+        timestampMax: this.#timestampMax,
+        config: this.#config,
+      });
+      const chunks = plan.chunks.length > 0 ? this.#store.commit(plan) : [];
+      this.#state = { ...this.#state, logEndOffset: plan.logEndOffset };
+      this.#timestampMax = plan.timestampMax;
+      for (const chunk of chunks) this.#remember(chunk);
+      batch.forEach((each, index) => {
+        each.resolve(plan.results[index] ?? storageFailure("no result"));
+      });
+      if (plan.keys.length > 0) void this.#armAlarm(nowMs + this.#config.idempotencyWindowMs);
+      if (chunks.length > 0) this.#grew();
+    } catch (error) {
+      // the transaction is rolled back and the state untouched: nobody's records are in the log
+      for (const each of batch)
+        each.resolve(storageFailure(error instanceof Error ? error.message : "the write failed"));
+    }
+  }
+
+  #remember(chunk: Chunk): void {
+    this.#cache.push(chunk);
+    this.#cacheBytes += chunk.data.length;
+    while (this.#cacheBytes > this.#config.cacheBytesMax && this.#cache.length > 1)
+      this.#cacheBytes -= this.#cache.shift()?.data.length ?? 0;
+  }
+
+  #grew(): void {
+    for (const wake of this.#pollers) wake();
+    this.#tails.wake();
+  }
+
+  /** Waits until the log grows or the time is over. */
+  #grown(waitMs: number): Promise<PartitionFailure | undefined> {
+    if (this.#pollers.size >= this.#config.waitersMax) return Promise.resolve(tooMany("long polls"));
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#pollers.delete(wake);
+        clearTimeout(timer);
+        resolve(undefined);
+      };
+      const timer = setTimeout(wake, Math.min(waitMs, this.#config.waitMsMax));
+      this.#pollers.add(wake);
+    });
+  }
+
+  #bounds(): LogBounds {
+    const { leadership, logStartOffset, logEndOffset } = this.#state;
+    return {
+      logStartOffset,
+      logEndOffset,
+      highWatermark: highWatermark(this.#state),
+      leaderEpoch: leadership?.leaderEpoch ?? -1,
+      leader: leadership?.leader ?? -1,
+    };
+  }
+
+  #offsetOf(from: ReadFrom): number {
+    switch (from.type) {
+      case "offset":
+        return from.offset;
+      case "tail":
+        return Math.max(this.#state.logStartOffset, highWatermark(this.#state) - from.records);
+      case "timestamp":
+        return this.#offsetOfTime(from.timestampMs) ?? highWatermark(this.#state);
+    }
+  }
+
+  #offsetOfTime(timestampMs: number): number | undefined {
+    const chunk = this.#store.chunkOfTime(timestampMs, this.#state.logEndOffset);
+    if (chunk === undefined) return undefined;
+    for (const batch of batchesOf(chunk.data)) {
+      if (batch.maxTimestamp < timestampMs) continue;
+      const record = decodeRecords(chunk.data, batch).find((each) => each.timestampMs >= timestampMs);
+      if (record !== undefined) return record.offset;
+    }
+    return undefined;
+  }
+
+  /** Whole batches from the one that holds `offset` on. */
+  #readAt(offset: number, bytesMax: number): PartitionAnswer<ReadAnswer & { nextOffset: number }> {
+    const failure = checkLeaderEpoch(this.#state, -1) ?? checkReadOffset(this.#state, offset);
+    if (failure !== undefined) return failure;
+    const end = highWatermark(this.#state);
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    let next = offset;
+    while (next < end && bytes < bytesMax) {
+      const chunk = this.#chunkAt(next);
+      if (chunk === undefined) break;
+      const run = wholeBatches(chunk, next, bytesMax - bytes, parts.length === 0);
+      if (run.bytes.length === 0) break;
+      parts.push(run.bytes);
+      bytes += run.bytes.length;
+      next = run.nextOffset;
+    }
+    return { ok: true, ...this.#bounds(), offset, nextOffset: next, batches: concat(parts, bytes) };
+  }
+
+  #chunkAt(offset: number): Chunk | undefined {
+    for (let i = this.#cache.length - 1; i >= 0; i--) {
+      const chunk = this.#cache[i];
+      if (chunk !== undefined && chunk.base <= offset)
+        return chunk.last >= offset ? chunk : this.#store.chunkAt(offset);
+    }
+    return this.#store.chunkAt(offset);
+  }
+}
+
+/** The batches of a chunk from the one that holds `offset`, up to so many bytes; with `first` at least one. */
+function wholeBatches(
+  chunk: Chunk,
+  offset: number,
+  bytesMax: number,
+  first: boolean,
+): { bytes: Uint8Array; nextOffset: number } {
+  let start = -1;
+  let end = 0;
+  let nextOffset = offset;
+  for (const batch of batchesOf(chunk.data)) {
+    if (batch.lastOffset < offset) continue;
+    if (start === -1) start = end = batch.at;
+    if (batch.end - start > bytesMax && !(first && end === start)) break;
+    end = batch.end;
+    nextOffset = batch.lastOffset + 1;
+  }
+  return { bytes: start === -1 ? NOTHING : chunk.data.subarray(start, end), nextOffset };
+}
+
+function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {
+  if (parts.length === 0) return NOTHING;
+  // a view would drag its whole buffer over RPC
+  const data = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return data;
+}
+
+const storageFailure = (message: string): PartitionFailure => ({
+  ok: false,
+  code: "KAFKA_STORAGE_ERROR",
+  message,
+});
+const unknownPartition = (): PartitionFailure => ({
+  ok: false,
+  code: "UNKNOWN_TOPIC_OR_PARTITION",
+  message: "no controller has made this partition",
+});
+const tooMany = (what: string): PartitionFailure => ({
+  ok: false,
+  code: "THROTTLING_QUOTA_EXCEEDED",
+  message: `too many ${what} are open on this partition`,
+});
