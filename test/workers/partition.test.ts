@@ -1,0 +1,370 @@
+/** The partition's object in workerd: rows, group commit, long polls, live tails, restarts. */
+
+import {
+  abortAllDurableObjects,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { encodeText } from "../../core/broker/json-text.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
+import { batchesOf, decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
+import { decodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
+
+let number = 0;
+const LEADERSHIP: Leadership = {
+  topic: "t",
+  topicId: "id",
+  partition: 0,
+  leader: 1,
+  leaderEpoch: 0,
+  controllerEpoch: 1,
+  replicas: [1],
+  isr: [1],
+};
+
+/** A partition of its own for each test, led under epoch 0. */
+async function partition(change: Partial<Leadership> = {}) {
+  number += 1;
+  const stub = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(`test/id/${number}`));
+  expect(await stub.leaderAndIsr({ ...LEADERSHIP, ...change })).toMatchObject({ ok: true });
+  return stub;
+}
+
+type Stub = Awaited<ReturnType<typeof partition>>;
+
+const batch = (...values: string[]): Uint8Array =>
+  encodeRecordBatch(
+    values.map((value, i) => ({ key: null, value: encodeText(value), headers: [], timestampMs: 1000 + i })),
+  );
+
+const append = (stub: Stub, ...values: string[]) =>
+  stub.append({ leaderEpoch: 0, batches: batch(...values) });
+
+const read = (stub: Stub, offset: number, more: { bytesMax?: number; waitMs?: number } = {}) =>
+  stub.read({ from: { type: "offset", offset }, bytesMax: 1 << 20, waitMs: 0, leaderEpoch: -1, ...more });
+
+async function valuesFrom(stub: Stub, offset: number): Promise<string[]> {
+  const answer = await read(stub, offset);
+  if (!answer.ok) throw new Error(answer.code);
+  return decodeBatches(answer.batches, offset).map((each) =>
+    new TextDecoder().decode(each.value ?? new Uint8Array()),
+  );
+}
+
+describe("a partition's object", () => {
+  test("[PARTITION-1] it stores nothing before a controller has made it", async () => {
+    const stub = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName("test/none/0"));
+    expect(await stub.append({ leaderEpoch: 0, batches: batch("x") })).toMatchObject({
+      code: "UNKNOWN_TOPIC_OR_PARTITION",
+    });
+    expect(await stub.status()).toMatchObject({ ok: false, code: "UNKNOWN_TOPIC_OR_PARTITION" });
+    expect(await stub.remove({ topicId: "id", controllerEpoch: 1 })).toEqual({ ok: true });
+    const tables = await runInDurableObject(stub, (_, state) =>
+      state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'chunk'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+
+  test("[PARTITION-5] what is appended is read back in order, also after the memory is lost", async () => {
+    const stub = await partition();
+    expect(await append(stub, "a", "b")).toMatchObject({ ok: true, baseOffset: 0, lastOffset: 1 });
+    expect(await append(stub, "c")).toMatchObject({ ok: true, baseOffset: 2 });
+    expect(await valuesFrom(stub, 0)).toEqual(["a", "b", "c"]);
+    expect(await valuesFrom(stub, 1)).toEqual(["b", "c"]);
+    await evictDurableObject(stub);
+    expect(await valuesFrom(stub, 0)).toEqual(["a", "b", "c"]);
+    expect(await append(stub, "d")).toMatchObject({ ok: true, baseOffset: 3 });
+  });
+
+  test("[PARTITION-5] batches are kept byte for byte but for offset and leader epoch", async () => {
+    const stub = await partition({ leaderEpoch: 9 });
+    const sent = batch("one", "two");
+    await stub.append({ leaderEpoch: 9, batches: batch("zero") });
+    await stub.append({ leaderEpoch: 9, batches: sent });
+    const answer = await read(stub, 1);
+    if (!answer.ok) throw new Error(answer.code);
+    expect(answer.batches.slice(16)).toEqual(sent.slice(16));
+    expect([...batchesOf(answer.batches)]).toMatchObject([{ baseOffset: 1, leaderEpoch: 9 }]);
+  });
+
+  test("[PARTITION-11] concurrent appends are committed in groups and each gets its own offsets", async () => {
+    const stub = await partition();
+    const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => append(stub, `${i}`)));
+    const offsets = answers.map((answer) => (answer.ok ? answer.baseOffset : -1));
+    expect([...offsets].sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    const values = await valuesFrom(stub, 0);
+    offsets.forEach((offset, i) => {
+      expect(values[offset]).toBe(`${i}`);
+    });
+    const status = await stub.status();
+    if (!status.ok) throw new Error(status.code);
+    expect(status.logEndOffset).toBe(300);
+    expect(status.chunks).toBeLessThan(150);
+  });
+
+  test("[PARTITION-8] a burst larger than a row is spread over rows", async () => {
+    const stub = await partition();
+    const large = "x".repeat(700_000);
+    const answers = await Promise.all(Array.from({ length: 9 }, () => append(stub, large)));
+    expect(answers.every((answer) => answer.ok)).toBe(true);
+    const sizes = await runInDurableObject(stub, (_, state) =>
+      state.storage.sql
+        .exec<{ bytes: number; real: number }>("SELECT bytes, length(data) AS real FROM chunk")
+        .toArray(),
+    );
+    for (const { bytes, real } of sizes) {
+      expect(real).toBe(bytes);
+      expect(bytes).toBeLessThanOrEqual(1_900_000);
+    }
+    const answer = await read(stub, 3, { bytesMax: 10 });
+    if (!answer.ok) throw new Error(answer.code);
+    expect([...batchesOf(answer.batches)]).toMatchObject([{ baseOffset: 3, lastOffset: 3 }]);
+  });
+
+  test("[PARTITION-12] an INSERT that throws fails every waiter and leaves the log as it was", async () => {
+    const stub = await partition();
+    await append(stub, "before");
+    await runInDurableObject(stub, (_, state) => {
+      state.storage.sql.exec(
+        "CREATE TRIGGER full BEFORE INSERT ON chunk BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+      );
+    });
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => append(stub, `lost ${i}`)));
+    for (const answer of answers) expect(answer).toMatchObject({ ok: false, code: "KAFKA_STORAGE_ERROR" });
+    await runInDurableObject(stub, (_, state) => {
+      state.storage.sql.exec("DROP TRIGGER full");
+    });
+    expect(await append(stub, "after")).toMatchObject({ ok: true, baseOffset: 1 });
+    expect(await valuesFrom(stub, 0)).toEqual(["before", "after"]);
+  });
+
+  test("[PARTITION-7] an idempotency key is kept with its records, over a restart, and expires", async () => {
+    const stub = await partition();
+    const send = (key: string, hash: string) =>
+      stub.append({ leaderEpoch: 0, batches: batch("goal"), key: { key, hash } });
+    expect(await stub.lookupKey({ key: "k", hash: "h", leaderEpoch: 0 })).toBeNull();
+    const first = await send("k", "h");
+    expect(first).toMatchObject({ ok: true, baseOffset: 0, replayed: false });
+    await evictDurableObject(stub);
+    expect(await send("k", "h")).toEqual({ ...first, replayed: true });
+    expect(await stub.lookupKey({ key: "k", hash: "h", leaderEpoch: 0 })).toEqual({
+      ...first,
+      replayed: true,
+    });
+    expect(await send("k", "x")).toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(await send("k", "h")).toMatchObject({ replayed: true });
+    await runInDurableObject(stub, (_, state) => {
+      state.storage.sql.exec("UPDATE idempotency_key SET at_ms = at_ms - 86400001");
+    });
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(await send("k", "h")).toMatchObject({ ok: true, baseOffset: 1, replayed: false });
+  });
+
+  test("[PARTITION-3] the same log goes on under a new leader epoch and the old one is fenced", async () => {
+    const stub = await partition();
+    await append(stub, "a");
+    expect(await stub.leaderAndIsr({ ...LEADERSHIP, leader: 2, leaderEpoch: 1 })).toMatchObject({
+      ok: true,
+      logEndOffset: 1,
+    });
+    expect(await append(stub, "late")).toMatchObject({ code: "FENCED_LEADER_EPOCH" });
+    expect(await stub.append({ leaderEpoch: 2, batches: batch("early") })).toMatchObject({
+      code: "UNKNOWN_LEADER_EPOCH",
+    });
+    expect(await stub.append({ leaderEpoch: 1, batches: batch("b") })).toMatchObject({
+      ok: true,
+      baseOffset: 1,
+      leaderEpoch: 1,
+    });
+    await evictDurableObject(stub);
+    expect(await append(stub, "late")).toMatchObject({ code: "FENCED_LEADER_EPOCH" });
+    expect(await stub.status()).toMatchObject({
+      leader: 2,
+      epochs: [
+        { leaderEpoch: 0, startOffset: 0 },
+        { leaderEpoch: 1, startOffset: 1 },
+      ],
+    });
+    expect(await valuesFrom(stub, 0)).toEqual(["a", "b"]);
+  });
+
+  test("[PARTITION-10] reads outside of the log are refused", async () => {
+    const stub = await partition();
+    await append(stub, "a");
+    for (const offset of [-1, 2, 0.5, Number.NaN])
+      expect(await read(stub, offset)).toMatchObject({ code: "OFFSET_OUT_OF_RANGE" });
+    expect(await read(stub, 1)).toMatchObject({ ok: true, offset: 1, highWatermark: 1 });
+  });
+
+  test("[PARTITION-13] reads begin at a timestamp or so many records before the end", async () => {
+    const stub = await partition();
+    const at = (timestampMs: number) =>
+      stub.append({
+        leaderEpoch: 0,
+        batches: encodeRecordBatch([{ key: null, value: null, headers: [], timestampMs }]),
+      });
+    const times = [100, 300, 200, 400, 400, 350, 500];
+    for (const time of times) await at(time);
+    const offsetOf = async (timestampMs: number) => {
+      const answer = await stub.offsetOfTime({ timestampMs, leaderEpoch: -1 });
+      return answer.ok ? answer.offset : answer.code;
+    };
+    for (const time of [0, 100, 101, 200, 300, 301, 400, 401, 500]) {
+      expect(await offsetOf(time), `${time}`).toBe(times.findIndex((each) => each >= time));
+    }
+    expect(await offsetOf(501)).toBeNull();
+    expect(
+      await stub.read({
+        from: { type: "timestamp", timestampMs: 400 },
+        bytesMax: 1,
+        waitMs: 0,
+        leaderEpoch: -1,
+      }),
+    ).toMatchObject({ offset: 3 });
+    expect(
+      await stub.read({ from: { type: "tail", records: 2 }, bytesMax: 1, waitMs: 0, leaderEpoch: -1 }),
+    ).toMatchObject({ offset: 5 });
+    expect(
+      await stub.read({ from: { type: "tail", records: 99 }, bytesMax: 1, waitMs: 0, leaderEpoch: -1 }),
+    ).toMatchObject({ offset: 0 });
+  });
+
+  test("[PARTITION-14] a long poll is answered by the next append, or empty when its time is over", async () => {
+    const stub = await partition();
+    const waiting = read(stub, 0, { waitMs: 20_000 });
+    await append(stub, "a");
+    const answer = await waiting;
+    if (!answer.ok) throw new Error(answer.code);
+    expect(decodeBatches(answer.batches)).toHaveLength(1);
+    const empty = await read(stub, 1, { waitMs: 10 });
+    expect(empty).toMatchObject({ ok: true, offset: 1 });
+    if (empty.ok) expect(empty.batches).toHaveLength(0);
+  });
+
+  test("[PARTITION-15] a removed partition forgets everything, and its waiters are answered", async () => {
+    const stub = await partition();
+    await append(stub, "a");
+    const waiting = read(stub, 1, { waitMs: 20_000 });
+    expect(await stub.remove({ topicId: "other", controllerEpoch: 1 })).toMatchObject({
+      code: "INVALID_REQUEST",
+    });
+    expect(await stub.remove({ topicId: "id", controllerEpoch: 0 })).toMatchObject({
+      code: "STALE_CONTROLLER_EPOCH",
+    });
+    expect(await stub.remove({ topicId: "id", controllerEpoch: 1 })).toEqual({ ok: true });
+    expect(await waiting).toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
+    expect(await append(stub, "b")).toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
+    expect(await stub.leaderAndIsr(LEADERSHIP)).toMatchObject({ ok: true, logEndOffset: 0 });
+    expect(await append(stub, "b")).toMatchObject({ ok: true, baseOffset: 0 });
+  });
+
+  test("[PARTITION-16] an append that was answered survives the loss of every object's memory", async () => {
+    const stub = await partition();
+    const name = `test/id/${number}`;
+    for (let i = 0; i < 20; i++) await append(stub, `${i}`);
+    await abortAllDurableObjects();
+    const again = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(name));
+    expect(await valuesFrom(again, 0)).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`));
+  });
+});
+
+/** A tail as the Worker holds it. */
+async function tail(stub: Stub, offset: number) {
+  const response = await stub.fetch(`http://partition/tail?offset=${offset}`, {
+    headers: { Upgrade: "websocket" },
+  });
+  const socket = response.webSocket;
+  if (socket === null) throw new Error(`${response.status} ${await response.text()}`);
+  socket.binaryType = "arraybuffer";
+  const arrived: (string | Uint8Array)[] = [];
+  let notify = (): void => undefined;
+  socket.addEventListener("message", ({ data }) => {
+    arrived.push(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
+    notify();
+  });
+  socket.accept();
+  return {
+    socket,
+    arrived,
+    async next(): Promise<string | Uint8Array> {
+      while (arrived.length === 0) await new Promise<void>((resolve) => (notify = resolve));
+      return arrived.shift() ?? "";
+    },
+    async values(): Promise<string[]> {
+      const message = await this.next();
+      if (typeof message === "string") throw new Error(message);
+      const frame = decodeTailFrame(message);
+      const values = decodeBatches(frame.batches).map((each) =>
+        new TextDecoder().decode(each.value ?? new Uint8Array()),
+      );
+      socket.send("next");
+      return values;
+    },
+  };
+}
+
+describe("a partition's tail", () => {
+  test("[PARTITION-17] it brings what is there, then what comes, each record once", async () => {
+    const stub = await partition();
+    await append(stub, "a", "b");
+    const reader = await tail(stub, 1);
+    // the batch is whole; the reader skips what it did not ask for
+    expect(await reader.values()).toEqual(["a", "b"]);
+    await append(stub, "c");
+    expect(await reader.values()).toEqual(["c"]);
+    reader.socket.close();
+  });
+
+  test("[PARTITION-17] a reader that does not take its frame gets no second one, and loses nothing", async () => {
+    const stub = await partition();
+    const reader = await tail(stub, 0);
+    for (let i = 0; i < 20; i++) await append(stub, `${i}`);
+    const values = await reader.values();
+    expect(values).toEqual(["0"]);
+    while (values.length < 20) values.push(...(await reader.values()));
+    expect(values).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`));
+    expect(reader.arrived).toEqual([]);
+    reader.socket.close();
+  });
+
+  test("[PARTITION-18] a tail outlives the memory of its object", async () => {
+    const stub = await partition();
+    const reader = await tail(stub, 0);
+    await append(stub, "a");
+    expect(await reader.values()).toEqual(["a"]);
+    await evictDurableObject(stub);
+    await append(stub, "b");
+    expect(await reader.values()).toEqual(["b"]);
+    reader.socket.close();
+  });
+
+  test("[PARTITION-19] a tail hears of new leaders and of the end", async () => {
+    const stub = await partition();
+    const reader = await tail(stub, 0);
+    await stub.leaderAndIsr({ ...LEADERSHIP, leader: 2, leaderEpoch: 1 });
+    expect(JSON.parse(String(await reader.next()))).toMatchObject({
+      type: "leader",
+      leader: 2,
+      leader_epoch: 1,
+    });
+    await stub.remove({ topicId: "id", controllerEpoch: 1 });
+    expect(JSON.parse(String(await reader.next()))).toEqual({ type: "deleted" });
+  });
+
+  test("[PARTITION-10] a tail cannot begin outside of the log, nor anywhere else in the object", async () => {
+    const stub = await partition();
+    const ask = (path: string, upgrade = "websocket") =>
+      stub.fetch(`http://partition${path}`, { headers: { Upgrade: upgrade } });
+    const refused = await ask("/tail?offset=5");
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({ code: "OFFSET_OUT_OF_RANGE" });
+    expect((await ask("/tail?offset=x")).status).toBe(409);
+    expect((await ask("/tail?offset=0&epoch=3")).status).toBe(409);
+    expect((await ask("/tail?offset=0", "h2c")).status).toBe(404);
+    expect((await ask("/")).status).toBe(404);
+  });
+});
