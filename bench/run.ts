@@ -1,0 +1,70 @@
+/**
+ * `npm run bench`: (a) goals, (b) setData, (c) outage; prints tables and writes bench/results/DATE.json. See METHOD.md.
+ * `npm run bench -- set-data outage` runs only those; `--quick` takes one short run of each, to see that it works, and writes no file.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "../scripts/local/build.ts";
+import { main } from "../scripts/local/command.ts";
+import { UsageError } from "../scripts/local.ts";
+import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
+import { describeMachine, type Machine } from "./machine.ts";
+import { benchOutage, type OutageResult, outageTable } from "./outage.ts";
+import { benchSetData, type SetDataResult, setDataTable } from "./set-data.ts";
+
+const STATE = join(ROOT, ".zooweeper/bench");
+interface Results {
+  readonly date: string;
+  readonly machine: Machine;
+  goals?: GoalsResult[];
+  setData?: SetDataResult[];
+  outage?: OutageResult[];
+}
+
+const PARTS = ["goals", "set-data", "outage"];
+
+await main("bench", async () => {
+  const { values, positionals } = parseArgs({
+    options: { quick: { type: "boolean" } },
+    allowPositionals: true,
+  });
+  const quick = values.quick ?? false;
+  const parts = positionals.length === 0 ? PARTS : positionals;
+  const unknown = parts.find((part) => !PARTS.includes(part));
+  if (unknown !== undefined) throw new UsageError(`there is no part "${unknown}", only ${PARTS.join(", ")}`);
+
+  const machine = describeMachine(STATE);
+  const say = (text: string): void => void process.stdout.write(`${text}\n`);
+  say(`# ZooWeeper, ${new Date().toISOString().slice(0, 10)}\n`);
+  for (const [key, value] of Object.entries(machine)) say(`- ${key}: ${value}`);
+  const results: Results = { date: new Date().toISOString(), machine };
+
+  if (parts.includes("goals")) {
+    const goals = await benchGoals(quick ? [3] : [3, 5, 7, 9], quick ? 1 : 5, STATE);
+    results.goals = goals;
+    say(`\n## Sequential goals through /addScore\n\n${goalsTable(goals)}`);
+  }
+  if (parts.includes("set-data")) {
+    const setData = await benchSetData({
+      sizes: quick ? [3] : [3, 5],
+      outstanding: [1, 64, 1024],
+      runs: quick ? 1 : 5,
+      measuredMs: quick ? 1_000 : 4_000,
+      stateDir: STATE,
+    });
+    results.setData = setData;
+    say(`\n## setData of 100 bytes over /v1/ws, one session\n\n${setDataTable(setData)}`);
+  }
+  if (parts.includes("outage")) {
+    const outage: OutageResult[] = [];
+    for (const nodes of quick ? [3] : [3, 5]) outage.push(await benchOutage(nodes, quick ? 2 : 10, STATE));
+    results.outage = outage;
+    say(`\n## From the crash of the leader to the next acknowledged write\n\n${outageTable(outage)}`);
+  }
+  if (quick) return;
+  const file = join(ROOT, "bench/results", `${new Date().toISOString().slice(0, 10)}.json`);
+  mkdirSync(join(ROOT, "bench/results"), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+  say(`\nwritten to ${file}`);
+});
