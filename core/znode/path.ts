@@ -57,6 +57,9 @@ function isRelative(text: string, start: number, end: number): boolean {
   return end - start === 1 || text.charCodeAt(start + 1) === DOT;
 }
 
+/** The least that a path must be before anything else is looked at. */
+export const hasPathShape = (path: string): boolean => path.includes("/") && !path.includes("\0");
+
 /** Path of the parent; the root's is "". Of a path that is not legal, whatever precedes the last slash. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");

@@ -9,7 +9,7 @@ import { assert } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import { Change, type NodeView, Overlay } from "./overlay.ts";
-import { CONFIG_PATH, isBuiltIn, parentOf, sequenceSuffix, validatePath } from "./path.ts";
+import { CONFIG_PATH, hasPathShape, isBuiltIn, parentOf, sequenceSuffix, validatePath } from "./path.ts";
 import { nextVersion } from "./stat.ts";
 import type { ZnodeTree } from "./tree.ts";
 import {
@@ -144,7 +144,7 @@ export class Prep {
     if (!ephemeral && !sequential && mode !== CreateMode.PERSISTENT) return refuse("BAD_ARGUMENTS");
     if (ephemeral && (header.session === NO_SESSION || isAnonymous(header.session)))
       return refuse("BAD_ARGUMENTS");
-    if (!hasShape(request.path)) return refuse("BAD_ARGUMENTS");
+    if (!hasPathShape(request.path)) return refuse("BAD_ARGUMENTS");
     const parent = this.#overlay.get(parentForCreate(request.path));
     if (parent === undefined) return refuse("NO_NODE");
     if (parent.path === CONFIG_PATH) return refuse("NO_AUTH");
@@ -168,7 +168,7 @@ export class Prep {
   }
 
   #delete(header: TxnHeader, path: string, expected: number): Txn {
-    if (!hasShape(path) || isBuiltIn(path)) return refuse("BAD_ARGUMENTS");
+    if (!hasPathShape(path) || isBuiltIn(path)) return refuse("BAD_ARGUMENTS");
     const parent = this.#overlay.get(parentOf(path));
     if (parent === undefined) return refuse("NO_NODE");
     const node = this.#overlay.get(path);
@@ -263,9 +263,6 @@ export class Prep {
     this.#sweepAt = this.#sessions.size + SWEEP_EVERY;
   }
 }
-
-/** The least that a path must be before anything else is looked at. */
-const hasShape = (path: string): boolean => path.includes("/") && !path.includes("\0");
 
 /** What precedes the last slash; of a sequential `/a/` that is `/a`. */
 function parentForCreate(path: string): string {

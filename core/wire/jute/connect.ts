@@ -1,0 +1,100 @@
+/**
+ * The handshake, the only frames without a header.
+ *
+ * ConnectRequest: i32 protocolVersion, i64 lastZxidSeen, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
+ * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
+ * The trailing bool is optional: clients before 3.4 do not send it, and then must not get it.
+ * @source ZooKeeper `ZooKeeperServer.processConnectRequest`
+ */
+import type { Zxid } from "../../zab/zxid.ts";
+import { NO_SESSION, type SessionId } from "../../znode/types.ts";
+import type { ByteReader } from "../reader.ts";
+import type { ByteWriter } from "../writer.ts";
+import { beginFrame, endFrame } from "./frame.ts";
+import { readZxid, writeZxid } from "./header.ts";
+
+const HIGH = 2 ** 32;
+const SAFE_HIGH_MAX = 0x1f_ffff;
+export const PASSWORD_BYTES = 16;
+
+/** Stands for an id that a client sent and that none of our sessions can have. */
+export const FOREIGN_SESSION = -1 as SessionId;
+
+export interface ConnectRequest {
+  readonly lastZxidSeen: Zxid;
+  /** ms, as asked for: any i32 */
+  readonly timeoutMs: number;
+  /** {@link NO_SESSION} asks for a new one */
+  readonly session: SessionId;
+  readonly password: Uint8Array | null;
+  /** undefined: the client does not know of read-only servers */
+  readonly readOnly: boolean | undefined;
+}
+
+export interface ConnectResponse {
+  /** ms; 0: the session has expired, or was never ours */
+  readonly timeoutMs: number;
+  readonly session: SessionId;
+  readonly password: Uint8Array;
+  /** undefined when the request did not have it */
+  readonly readOnly: boolean | undefined;
+}
+
+/** What a client gets whose session cannot be resumed. The server closes after it. */
+export const expiredResponse = (readOnly: boolean | undefined): ConnectResponse => ({
+  timeoutMs: 0,
+  session: NO_SESSION,
+  password: new Uint8Array(PASSWORD_BYTES),
+  readOnly: readOnly === undefined ? undefined : false,
+});
+
+/** Writes one frame. */
+export function writeConnectRequest(writer: ByteWriter, request: ConnectRequest): void {
+  const at = beginFrame(writer);
+  writer.i32(0);
+  writeZxid(writer, request.lastZxidSeen);
+  writer.i32(request.timeoutMs);
+  writer.i64(request.session);
+  writer.buffer(request.password);
+  if (request.readOnly !== undefined) writer.bool(request.readOnly);
+  endFrame(writer, at);
+}
+
+/** Reads the payload of a frame; trailing bytes are ignored. @throws WireError when it is cut short */
+export function readConnectRequest(reader: ByteReader): ConnectRequest {
+  reader.i32();
+  const lastZxidSeen = readZxid(reader);
+  const timeoutMs = reader.i32();
+  const session = readSessionId(reader);
+  const password = reader.buffer();
+  const readOnly = reader.left > 0 ? reader.bool() : undefined;
+  return { lastZxidSeen, timeoutMs, session, password, readOnly };
+}
+
+/** Writes one frame. */
+export function writeConnectResponse(writer: ByteWriter, response: ConnectResponse): void {
+  const at = beginFrame(writer);
+  writer.i32(0);
+  writer.i32(response.timeoutMs);
+  writer.i64(response.session);
+  writer.buffer(response.password);
+  if (response.readOnly !== undefined) writer.bool(response.readOnly);
+  endFrame(writer, at);
+}
+
+/** Reads the payload of a frame. @throws WireError */
+export function readConnectResponse(reader: ByteReader): ConnectResponse {
+  reader.i32();
+  const timeoutMs = reader.i32();
+  const session = readSessionId(reader);
+  const password = reader.buffer() ?? new Uint8Array(0);
+  const readOnly = reader.left > 0 ? reader.bool() : undefined;
+  return { timeoutMs, session, password, readOnly };
+}
+
+/** Any 64 bits may come; those beyond our ids must read as a session that does not exist, not as an error. */
+function readSessionId(reader: ByteReader): SessionId {
+  const high = reader.u32();
+  const low = reader.u32();
+  return high > SAFE_HIGH_MAX ? FOREIGN_SESSION : ((high * HIGH + low) as SessionId);
+}

@@ -1,0 +1,50 @@
+/**
+ * Frames: `[i32 length][payload]`, any number of whole ones in one message, none split over two.
+ * @source ZooKeeper `NIOServerCnxn`; `jute.maxbuffer`
+ */
+import { ByteReader, WireError } from "../reader.ts";
+import type { ByteWriter } from "../writer.ts";
+
+/** The longest payload that a server takes: `jute.maxbuffer`'s default. Replies may be longer. */
+export const FRAME_BYTES_MAX = 0xfffff;
+
+/** Begins a frame. @returns what {@link endFrame} needs */
+export function beginFrame(writer: ByteWriter): number {
+  const at = writer.length;
+  writer.i32(0);
+  return at;
+}
+
+/** Ends the frame begun at `at`: its length is known now. */
+export function endFrame(writer: ByteWriter, at: number): void {
+  writer.patchI32(at, writer.length - at - 4);
+}
+
+/** Walks the frames of a message; `reader` stands at the payload of the current one and ends with it. */
+export class FrameCursor {
+  readonly reader: ByteReader;
+  readonly #end: number;
+  readonly #payloadMax: number;
+  #next = 0;
+
+  /** @param payloadMax bytes of the longest payload taken */
+  constructor(message: Uint8Array, payloadMax = FRAME_BYTES_MAX) {
+    this.reader = new ByteReader(message);
+    this.#end = message.length;
+    this.#payloadMax = payloadMax;
+  }
+
+  /** Steps to the next frame. @returns false at the end. @throws WireError for a frame too long or not whole */
+  next(): boolean {
+    if (this.#next === this.#end) return false;
+    const { reader } = this;
+    reader.at = this.#next;
+    reader.end = this.#end;
+    const size = reader.i32();
+    if (size < 0 || size > this.#payloadMax) throw new WireError(`a frame of ${size} bytes`);
+    if (size > reader.left) throw new WireError("a frame is split over two messages");
+    reader.end = reader.at + size;
+    this.#next = reader.end;
+    return true;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Watches: who is told, once, of the next change of a znode. They belong to the member that a client is connected
+ * to, are not replicated, and go with the connection.
+ *
+ * | event | data watches (getData, exists) | child watches (getChildren) |
+ * |---|---|---|
+ * | CREATED p | of p | |
+ * | DATA_CHANGED p | of p | |
+ * | DELETED p | of p | of p, but nobody twice |
+ * | CHILDREN_CHANGED p | | of p |
+ *
+ * @source ZooKeeper `WatchManager`, `DataTree.createNode`, `deleteNode`, `setWatches`
+ */
+import { compareZxid, type Zxid } from "../zab/zxid.ts";
+import type { ZnodeTree } from "./tree.ts";
+import { type WatchEvent, WatchEventType } from "./types.ts";
+
+/** The read that leaves the watch. */
+export type WatchKind = "data" | "exists" | "child";
+
+/** An event for one watcher. */
+export interface Fired {
+  readonly watcher: number;
+  readonly event: WatchEvent;
+}
+
+/** What a client that has reconnected was watching. */
+export interface SeenWatches {
+  /** last zxid that the client has seen */
+  readonly relativeZxid: Zxid;
+  /** paths of znodes that were there */
+  readonly data: readonly string[];
+  /** paths of znodes that were not there */
+  readonly exist: readonly string[];
+  readonly child: readonly string[];
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** Pairs of (path, watcher). Invariant: both maps hold the same pairs and no empty sets. */
+class WatchPairs {
+  readonly #byPath = new Map<string, Set<number>>();
+  readonly #byWatcher = new Map<number, Set<string>>();
+  count = 0;
+
+  add(path: string, watcher: number): void {
+    const watchers = this.#byPath.get(path);
+    if (watchers?.has(watcher)) return;
+    if (watchers === undefined) this.#byPath.set(path, new Set([watcher]));
+    else watchers.add(watcher);
+    const paths = this.#byWatcher.get(watcher);
+    if (paths === undefined) this.#byWatcher.set(watcher, new Set([path]));
+    else paths.add(path);
+    this.count += 1;
+  }
+
+  /** Takes out everybody who watches `path`, in the order in which they came. */
+  take(path: string): ReadonlySet<number> {
+    const watchers = this.#byPath.get(path);
+    if (watchers === undefined) return NOBODY;
+    this.#byPath.delete(path);
+    for (const watcher of watchers) this.#dropPath(watcher, path);
+    this.count -= watchers.size;
+    return watchers;
+  }
+
+  removeWatcher(watcher: number): void {
+    const paths = this.#byWatcher.get(watcher);
+    if (paths === undefined) return;
+    this.#byWatcher.delete(watcher);
+    for (const path of paths) {
+      const watchers = this.#byPath.get(path);
+      watchers?.delete(watcher);
+      if (watchers?.size === 0) this.#byPath.delete(path);
+    }
+    this.count -= paths.size;
+  }
+
+  #dropPath(watcher: number, path: string): void {
+    const paths = this.#byWatcher.get(watcher);
+    paths?.delete(path);
+    if (paths?.size === 0) this.#byWatcher.delete(watcher);
+  }
+}
+
+/** Standard watches: each fires once and is gone. A watcher is whatever number its owner chose. */
+export class WatchTable {
+  readonly #data = new WatchPairs();
+  readonly #child = new WatchPairs();
+
+  /** Pairs of path and watcher. */
+  get count(): number {
+    return this.#data.count + this.#child.count;
+  }
+
+  /** Registering twice is registering once; data and exists watches are of one table. */
+  register(kind: WatchKind, path: string, watcher: number): void {
+    const pairs = kind === "child" ? this.#child : this.#data;
+    pairs.add(path === "" ? "/" : path, watcher);
+  }
+
+  /** Everybody to be told of the events, in their order. What fires is no longer registered. */
+  fire(events: readonly WatchEvent[]): Fired[] {
+    const fired: Fired[] = [];
+    if (this.count === 0) return fired;
+    for (const event of events) this.#fireOne(event, fired);
+    return fired;
+  }
+
+  #fireOne(event: WatchEvent, fired: Fired[]): void {
+    if (event.type === WatchEventType.CHILDREN_CHANGED) {
+      for (const watcher of this.#child.take(event.path)) fired.push({ watcher, event });
+      return;
+    }
+    const told = this.#data.take(event.path);
+    for (const watcher of told) fired.push({ watcher, event });
+    if (event.type !== WatchEventType.DELETED) return;
+    for (const watcher of this.#child.take(event.path)) {
+      if (!told.has(watcher)) fired.push({ watcher, event });
+    }
+  }
+
+  /** Forgets a watcher: its connection is gone. */
+  removeWatcher(watcher: number): void {
+    this.#data.removeWatcher(watcher);
+    this.#child.removeWatcher(watcher);
+  }
+
+  /**
+   * Takes over the watches of a client that has reconnected: answers those whose event it missed, registers the
+   * others. A znode that was created and deleted in between goes unnoticed, as in ZooKeeper.
+   * @returns the missed events, to be sent before the reply
+   */
+  resume(tree: ZnodeTree, seen: SeenWatches, watcher: number): WatchEvent[] {
+    const missed: WatchEvent[] = [];
+    const since = seen.relativeZxid;
+    const settle = (kind: WatchKind, path: string, type: WatchEventType | undefined): void => {
+      if (type === undefined) this.register(kind, path, watcher);
+      else missed.push({ type, path });
+    };
+    for (const path of seen.data) {
+      settle("data", path, missedOf(tree.get(path)?.mzxid, since, WatchEventType.DATA_CHANGED));
+    }
+    for (const path of seen.exist) {
+      settle("exists", path, tree.get(path) === undefined ? undefined : WatchEventType.CREATED);
+    }
+    for (const path of seen.child) {
+      settle("child", path, missedOf(tree.get(path)?.pzxid, since, WatchEventType.CHILDREN_CHANGED));
+    }
+    return missed;
+  }
+}
+
+/** The event that a client missed of a znode whose number it last saw at `since`; undefined when none. */
+function missedOf(changed: Zxid | undefined, since: Zxid, type: WatchEventType): WatchEventType | undefined {
+  if (changed === undefined) return WatchEventType.DELETED;
+  return compareZxid(changed, since) > 0 ? type : undefined;
+}
