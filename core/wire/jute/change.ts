@@ -17,7 +17,7 @@ import { type ChangeRequest, CreateMode, type MultiRequestOp } from "../../znode
 import type { ByteReader } from "../reader.ts";
 import type { ByteWriter } from "../writer.ts";
 import { readAcl, writeOpenAcl } from "./acl.ts";
-import { OpCode } from "./opcodes.ts";
+import { Opcode } from "./opcodes.ts";
 
 /** Create flags beyond {@link CreateMode}. */
 export const FLAG_CONTAINER = 4;
@@ -28,18 +28,18 @@ export const FLAG_TTL_SEQUENTIAL = 6;
 export type DecodedChange = ChangeRequest | Extract<MultiRequestOp, { type: "refused" }>;
 
 /** The opcode under which a change travels. */
-export function opcodeOfChange(op: MultiRequestOp): OpCode {
+export function opcodeOfChange(op: MultiRequestOp): Opcode {
   switch (op.type) {
     case "create":
-      return op.withStat ? OpCode.CREATE2 : OpCode.CREATE;
+      return op.withStat ? Opcode.CREATE2 : Opcode.CREATE;
     case "delete":
-      return OpCode.DELETE;
+      return Opcode.DELETE;
     case "setData":
-      return OpCode.SET_DATA;
+      return Opcode.SET_DATA;
     case "check":
-      return OpCode.CHECK;
+      return Opcode.CHECK;
     case "refused":
-      return OpCode.ERROR;
+      return Opcode.ERROR;
   }
 }
 

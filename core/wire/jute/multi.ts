@@ -25,7 +25,7 @@ import {
   readSetData,
   writeChange,
 } from "./change.ts";
-import { OpCode } from "./opcodes.ts";
+import { Opcode } from "./opcodes.ts";
 import { readStat, writeStat } from "./stat.ts";
 
 /** What a header carries in a request, and in the one that ends a list. */
@@ -60,21 +60,21 @@ export function readMultiRequest(reader: ByteReader): MultiRequestOp[] {
 
 function readOp(reader: ByteReader, type: number): MultiRequestOp {
   switch (type) {
-    case OpCode.CREATE:
-    case OpCode.CREATE2:
-      return readCreateOp(reader, type === OpCode.CREATE2);
-    case OpCode.CREATE_CONTAINER:
+    case Opcode.CREATE:
+    case Opcode.CREATE2:
+      return readCreateOp(reader, type === Opcode.CREATE2);
+    case Opcode.CREATE_CONTAINER:
       readCreateOp(reader, false);
       return { type: "refused", code: "UNIMPLEMENTED" };
-    case OpCode.CREATE_TTL:
+    case Opcode.CREATE_TTL:
       readCreate(reader, false, undefined);
       reader.i64();
       return { type: "refused", code: "UNIMPLEMENTED" };
-    case OpCode.DELETE:
+    case Opcode.DELETE:
       return readDelete(reader);
-    case OpCode.SET_DATA:
+    case Opcode.SET_DATA:
       return readSetData(reader);
-    case OpCode.CHECK:
+    case Opcode.CHECK:
       return readCheck(reader);
     default:
       throw new WireError(`operation ${type} cannot be part of a multi`);
@@ -97,22 +97,22 @@ export function writeMultiResponse(writer: ByteWriter, results: readonly ChangeR
 function writeResult(writer: ByteWriter, result: ChangeResult): void {
   switch (result.type) {
     case "create":
-      writeMultiHeader(writer, OpCode.CREATE, false, 0);
+      writeMultiHeader(writer, Opcode.CREATE, false, 0);
       writer.string(result.path);
       return;
     case "delete":
-      writeMultiHeader(writer, OpCode.DELETE, false, 0);
+      writeMultiHeader(writer, Opcode.DELETE, false, 0);
       return;
     case "setData":
-      writeMultiHeader(writer, OpCode.SET_DATA, false, 0);
+      writeMultiHeader(writer, Opcode.SET_DATA, false, 0);
       writeStat(writer, result.stat);
       return;
     case "check":
-      writeMultiHeader(writer, OpCode.CHECK, false, 0);
+      writeMultiHeader(writer, Opcode.CHECK, false, 0);
       return;
     case "error": {
       const { number } = ZOO_ERRORS[result.code];
-      writeMultiHeader(writer, OpCode.ERROR, false, number);
+      writeMultiHeader(writer, Opcode.ERROR, false, number);
       writer.i32(number);
     }
   }
@@ -132,17 +132,17 @@ export function readMultiResponse(reader: ByteReader): ChangeResult[] {
 
 function readResult(reader: ByteReader, type: number): ChangeResult {
   switch (type) {
-    case OpCode.CREATE:
+    case Opcode.CREATE:
       return { type: "create", path: reader.string(), stat: null };
-    case OpCode.CREATE2:
+    case Opcode.CREATE2:
       return { type: "create", path: reader.string(), stat: readStat(reader) };
-    case OpCode.DELETE:
+    case Opcode.DELETE:
       return { type: "delete" };
-    case OpCode.SET_DATA:
+    case Opcode.SET_DATA:
       return { type: "setData", stat: readStat(reader) };
-    case OpCode.CHECK:
+    case Opcode.CHECK:
       return { type: "check" };
-    case OpCode.ERROR:
+    case Opcode.ERROR:
       return { type: "error", code: zooErrorOf(reader.i32()) };
     default:
       throw new WireError(`a result of type ${type} is not part of a multi`);
