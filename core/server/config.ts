@@ -1,0 +1,44 @@
+/** Limits of a member beyond Zab's own, with units and reasons; validated once. */
+import { assert } from "../assert.ts";
+import { MiB } from "../units.ts";
+import { makeZabConfig, type ZabConfig } from "../zab/config.ts";
+
+export interface ServerConfig extends ZabConfig {
+  /** a client's wish for a session timeout is brought into this range */
+  readonly sessionTimeoutMsMin: number;
+  readonly sessionTimeoutMsMax: number;
+  /** how long a write may wait for its commit, elections included */
+  readonly requestTimeoutMs: number;
+  /** writes that may wait at one member; more are refused as THROTTLED */
+  readonly queueLengthMax: number;
+  /** changed znodes and sessions that make a checkpoint due: about 4 ms of rows */
+  readonly checkpointChangesMax: number;
+  /** log bytes that make a checkpoint due, so that recovery stays short */
+  readonly checkpointLogBytesMax: number;
+  /** txns that stay in the log below the checkpoint, for learners that come back */
+  readonly logRetainTxns: number;
+}
+
+/** Fills in the defaults. @throws AssertionError for a value out of range */
+export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerConfig {
+  const zab = makeZabConfig(
+    Object.fromEntries(
+      Object.entries(overrides).filter(([name]) => name in makeZabConfig()),
+    ) as Partial<ZabConfig>,
+  );
+  const config: ServerConfig = {
+    sessionTimeoutMsMin: 2 * zab.tickTimeMs,
+    sessionTimeoutMsMax: 60 * zab.tickTimeMs,
+    requestTimeoutMs: 10 * zab.tickTimeMs,
+    queueLengthMax: 65_536,
+    checkpointChangesMax: 1_000,
+    checkpointLogBytesMax: 4 * MiB,
+    logRetainTxns: 10_000,
+    ...overrides,
+    ...zab,
+  };
+  assert(config.sessionTimeoutMsMin > 0, "a session timeout is positive");
+  assert(config.sessionTimeoutMsMin <= config.sessionTimeoutMsMax, "the session timeouts are a range");
+  assert(config.checkpointLogBytesMax <= config.diffBytesMax, "what follows a checkpoint fits into a DIFF");
+  return config;
+}

@@ -1,0 +1,46 @@
+/** What a step of the whole member asks the shell to do, and what the shell tells it. */
+import type { ZooErrorCode } from "../errors.ts";
+import type { CallOrigin, DurableWrite, TraceEvent } from "../zab/effects.ts";
+import type { Sid } from "../zab/quorum.ts";
+import type { Zxid } from "../zab/zxid.ts";
+import type { ReadOutcome, WatchEvent, WriteResult } from "../znode/types.ts";
+import type { PeerMessage } from "./messages.ts";
+import type { Token } from "./pending.ts";
+
+/** What a client gets. An operating error is a value. */
+export type ServerAnswer =
+  | { readonly ok: true; readonly zxid: Zxid; readonly result: WriteResult | ReadOutcome }
+  | { readonly ok: false; readonly zxid: Zxid; readonly code: ZooErrorCode };
+
+export type ServerEffect =
+  | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
+  | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: PeerMessage }
+  | { readonly type: "reply"; readonly message: PeerMessage }
+  | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
+  | { readonly type: "trace"; readonly event: TraceEvent }
+  /** the answer to a request; those of one session come in the order of its requests */
+  | { readonly type: "respond"; readonly token: Token; readonly xid: number; readonly answer: ServerAnswer }
+  /** a watch fired; comes before any answer that shows the change */
+  | { readonly type: "notify"; readonly token: Token; readonly event: WatchEvent; readonly zxid: Zxid }
+  /** give I/O a turn, then feed `yielded`: more requests may join the batch */
+  | { readonly type: "yield" }
+  /** read the tree from storage and hand it over by `loadTree` */
+  | { readonly type: "reloadTree" }
+  /** the tree was replaced: connections with watches must begin anew */
+  | { readonly type: "dropClients" }
+  | { readonly type: "abort"; readonly reason: string };
+
+export type ServerInput =
+  | { readonly type: "start" }
+  | { readonly type: "call"; readonly origin: CallOrigin; readonly messages: readonly PeerMessage[] }
+  | {
+      readonly type: "returned";
+      readonly peer: Sid;
+      readonly generation: number;
+      readonly boot: number;
+      readonly messages: readonly PeerMessage[];
+    }
+  | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }
+  | { readonly type: "persisted"; readonly seq: number }
+  | { readonly type: "yielded" }
+  | { readonly type: "tick" };

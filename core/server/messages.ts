@@ -1,0 +1,66 @@
+/** What members say to each other beside Zab: requests on their way to the leader, and sessions that were heard of. */
+import { ByteReader } from "../wire/reader.ts";
+import { ByteWriter } from "../wire/writer.ts";
+import type { ZabMessage } from "../zab/messages.ts";
+import type { SessionId } from "../znode/types.ts";
+
+/** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
+export interface RequestMessage {
+  readonly type: "REQUEST";
+  readonly join: number;
+  /** see {@link packRequests} */
+  readonly packed: Uint8Array;
+}
+
+/** BROADCAST, leader → learner: these writes were not taken, and nothing of them will happen. */
+export interface RejectMessage {
+  readonly type: "REJECT";
+  readonly join: number;
+  readonly requests: readonly { readonly session: SessionId; readonly xid: number }[];
+}
+
+/** BROADCAST, learner → leader: these sessions were heard of since the last time. */
+export interface TouchMessage {
+  readonly type: "TOUCH";
+  readonly join: number;
+  readonly sessions: readonly SessionId[];
+}
+
+export type ServerMessage = RequestMessage | RejectMessage | TouchMessage;
+export type PeerMessage = ZabMessage | ServerMessage;
+
+/** A write as it came: undecoded. */
+export interface RawRequest {
+  readonly session: SessionId;
+  readonly xid: number;
+  /** ZooKeeper's opcode */
+  readonly opcode: number;
+  /** jute record of the opcode */
+  readonly body: Uint8Array;
+}
+
+/** Packs writes: `[i64 session][i32 xid][i32 opcode][i32 length][body]` each. */
+export function packRequests(requests: readonly RawRequest[]): Uint8Array {
+  const writer = new ByteWriter(requests.reduce((sum, request) => sum + 20 + request.body.length, 0));
+  for (const request of requests) {
+    writer.i64(request.session);
+    writer.i32(request.xid);
+    writer.i32(request.opcode);
+    writer.i32(request.body.length);
+    writer.bytes(request.body);
+  }
+  return writer.view();
+}
+
+/** Reads {@link packRequests}; bodies are views. @throws WireError */
+export function unpackRequests(packed: Uint8Array): RawRequest[] {
+  const reader = new ByteReader(packed);
+  const requests: RawRequest[] = [];
+  while (reader.left > 0) {
+    const session = reader.i64() as SessionId;
+    const xid = reader.i32();
+    const opcode = reader.i32();
+    requests.push({ session, xid, opcode, body: reader.bytes(reader.i32()) });
+  }
+  return requests;
+}

@@ -1,0 +1,167 @@
+/**
+ * Requests of this member's clients that wait for an answer: per session in the order in which they came, which is the
+ * order in which they are answered.
+ */
+import type { ReadRequest, SessionId } from "../znode/types.ts";
+import type { RawRequest } from "./messages.ts";
+
+/** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
+export type Token = number & { readonly [tokenBrand]: true };
+declare const tokenBrand: unique symbol;
+
+export type PendingRequest =
+  | (RawRequest & {
+      readonly type: "write";
+      readonly token: Token;
+      /** ms; when it is answered at the latest */
+      readonly deadline: number;
+      /** has it left this member, in this stay with a leader or an earlier one? */
+      sent: boolean;
+    })
+  | {
+      readonly type: "read";
+      readonly token: Token;
+      readonly session: SessionId;
+      readonly xid: number;
+      readonly request: ReadRequest;
+      readonly deadline: number;
+    };
+
+export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
+
+/** A queue that is emptied from the front without moving what is left. */
+class Fifo<T> {
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  get first(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head];
+    if (item === undefined) return undefined;
+    this.#head += 1;
+    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  items(): T[] {
+    return this.#items.slice(this.#head);
+  }
+
+  keep(predicate: (item: T) => boolean): void {
+    this.#items = this.items().filter(predicate);
+    this.#head = 0;
+  }
+}
+
+/** *map session → its requests, oldest first*. Invariant: no queue is empty. */
+export class PendingRequests {
+  readonly #queues = new Map<SessionId, Fifo<PendingRequest>>();
+  #count = 0;
+  #earliest = Number.POSITIVE_INFINITY;
+
+  get length(): number {
+    return this.#count;
+  }
+
+  /** The earliest deadline, or earlier: it is a hint that {@link expired} puts right. */
+  get deadline(): number {
+    return this.#earliest;
+  }
+
+  has(session: SessionId): boolean {
+    return this.#queues.has(session);
+  }
+
+  add(request: PendingRequest): void {
+    let queue = this.#queues.get(request.session);
+    if (queue === undefined) {
+      queue = new Fifo();
+      this.#queues.set(request.session, queue);
+    }
+    queue.push(request);
+    this.#count += 1;
+    if (request.deadline < this.#earliest) this.#earliest = request.deadline;
+  }
+
+  /** The oldest request of the session. */
+  first(session: SessionId): PendingRequest | undefined {
+    return this.#queues.get(session)?.first;
+  }
+
+  /** Takes the oldest request of the session out. */
+  shift(session: SessionId): PendingRequest | undefined {
+    const queue = this.#queues.get(session);
+    const request = queue?.shift();
+    if (queue === undefined || request === undefined) return undefined;
+    this.#count -= 1;
+    if (queue.length === 0) this.#queues.delete(session);
+    return request;
+  }
+
+  /** Takes one write out, wherever it stands; undefined when it is not there. */
+  remove(session: SessionId, xid: number): PendingWrite | undefined {
+    let found: PendingWrite | undefined;
+    this.#filter(session, (request) => {
+      if (found !== undefined || request.type !== "write" || request.xid !== xid) return true;
+      found = request;
+      return false;
+    });
+    return found;
+  }
+
+  /** Takes out what nobody waits for any more. */
+  removeToken(token: Token): void {
+    for (const session of [...this.#queues.keys()]) {
+      this.#filter(session, (request) => request.token !== token);
+    }
+  }
+
+  /** Takes out the requests whose time is up, oldest first within a session. */
+  expired(now: number): PendingRequest[] {
+    if (now < this.#earliest) return [];
+    const out: PendingRequest[] = [];
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const session of [...this.#queues.keys()]) {
+      this.#filter(session, (request) => {
+        if (request.deadline <= now) {
+          out.push(request);
+          return false;
+        }
+        if (request.deadline < earliest) earliest = request.deadline;
+        return true;
+      });
+    }
+    this.#earliest = earliest;
+    return out;
+  }
+
+  /** Every write, session by session in its order. */
+  writes(): PendingWrite[] {
+    return [...this.#queues.values()].flatMap((queue) =>
+      queue.items().filter((request): request is PendingWrite => request.type === "write"),
+    );
+  }
+
+  #filter(session: SessionId, predicate: (request: PendingRequest) => boolean): void {
+    const queue = this.#queues.get(session);
+    if (queue === undefined) return;
+    const before = queue.length;
+    queue.keep(predicate);
+    this.#count -= before - queue.length;
+    if (queue.length === 0) this.#queues.delete(session);
+  }
+}

@@ -1,0 +1,660 @@
+/**
+ * A whole member: the Zab peer, the tree it replicates, sessions, watches, and the way of a request.
+ *
+ *   client ▶ submitWrite ▶ pending ▶ (follower: REQUEST ▶) leader: queue ▶ prep ▶ propose ▶ … commit ▶ apply ▶ respond
+ *
+ * A write that has not come back when this member changes its leader is neither lost nor done twice: the history that a
+ * new leader establishes holds all that can still happen of the old one's. What is not in it is sent again, what is in it
+ * is answered from it.
+ *
+ * @source ZooKeeper request processors (Prep, Proposal, Commit, Final, FollowerRequest)
+ */
+import { assert, assertNever } from "../assert.ts";
+import type { ZooErrorCode } from "../errors.ts";
+import { type DecodedWrite, decodeWrite, encodeWrite } from "../wire/jute/requests.ts";
+import { WireError } from "../wire/reader.ts";
+import { appendTxn, TxnCursor } from "../wire/txn-codec.ts";
+import { ByteWriter } from "../wire/writer.ts";
+import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
+import type { ZabEffect } from "../zab/effects.ts";
+import type { DigestAt } from "../zab/messages.ts";
+import { ZabPeer } from "../zab/peer.ts";
+import { MajorityQuorum, type Sid } from "../zab/quorum.ts";
+import type { TxnLogReader } from "../zab/txn-log.ts";
+import { compareZxid, type Zxid } from "../zab/zxid.ts";
+import { Prep } from "../znode/prep.ts";
+import { ExpiryQueue } from "../znode/session.ts";
+import type { ZnodeTree } from "../znode/tree.ts";
+import {
+  anonymousSession,
+  isAnonymous,
+  NO_SESSION,
+  type ReadRequest,
+  type SessionId,
+  type Txn,
+  type TxnHeader,
+  type WriteRequest,
+  type WriteResult,
+} from "../znode/types.ts";
+import { WatchTable } from "../znode/watch.ts";
+import type { ServerConfig } from "./config.ts";
+import type { ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
+import {
+  type PeerMessage,
+  packRequests,
+  type RawRequest,
+  type ServerMessage,
+  unpackRequests,
+} from "./messages.ts";
+import { PendingRequests, type PendingWrite, type Token } from "./pending.ts";
+
+/** Nobody waits for this answer. */
+export const NO_TOKEN = 0 as Token;
+
+/** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
+const TXN_OVERHEAD_BYTES = 128;
+
+export interface ServerOptions {
+  readonly sid: Sid;
+  readonly size: number;
+  readonly config: ServerConfig;
+  readonly log: TxnLogReader;
+  readonly snapshot: SnapshotReader;
+  readonly recovered: RecoveredState;
+  /** the checkpoint's tree, with the log applied up to `recovered.applied` */
+  readonly tree: ZnodeTree;
+}
+
+/** A write at the leader that waits for its batch. */
+interface QueuedWrite extends RawRequest {
+  /** the learner that sent it; our own sid for our clients and for ourselves */
+  readonly origin: Sid;
+}
+
+export class EnsembleServer {
+  readonly sid: Sid;
+  readonly config: ServerConfig;
+  readonly watches = new WatchTable();
+  readonly #zab: ZabPeer;
+  readonly #pending = new PendingRequests();
+  readonly #expiry: ExpiryQueue;
+  readonly #anonymous: SessionId;
+  #tree: ZnodeTree;
+  #prep: Prep;
+  #effects: ServerEffect[] = [];
+  #now = 0;
+  #anonymousXid = 0;
+  /** serving, and caught up with the history that this stay began with */
+  #ready = false;
+  /** what must be applied before we are ready; null while not in broadcast */
+  #barrier: Zxid | null = null;
+  /** the leader's writes that await a batch */
+  #queue: QueuedWrite[] = [];
+  /** a follower's writes that await their way to the leader */
+  #outbox: PendingWrite[] = [];
+  /** size of recent batches, fading */
+  #recent = 0;
+  #yielding = false;
+  readonly #touched = new Set<SessionId>();
+  #touchAt = 0;
+  #expectedDigest: DigestAt | null = null;
+
+  constructor(options: ServerOptions) {
+    this.sid = options.sid;
+    this.config = options.config;
+    this.#tree = options.tree;
+    this.#prep = new Prep(options.tree);
+    this.#expiry = new ExpiryQueue(options.config.tickTimeMs);
+    this.#anonymous = anonymousSession(options.sid, options.recovered.boot);
+    this.#zab = new ZabPeer(
+      options.sid,
+      new MajorityQuorum(options.size),
+      options.config,
+      options.log,
+      options.snapshot,
+      options.recovered,
+    );
+    this.#tellDigest();
+  }
+
+  get zab(): ZabPeer {
+    return this.#zab;
+  }
+
+  get tree(): ZnodeTree {
+    return this.#tree;
+  }
+
+  /** May take requests: in broadcast, and caught up. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Requests that wait for an answer. */
+  get pendingCount(): number {
+    return this.#pending.length;
+  }
+
+  /** When `tick` is to be fed, at the latest; ms. */
+  get deadline(): number {
+    let at = Math.min(this.#zab.deadline, this.#pending.deadline);
+    if (this.#touched.size > 0) at = Math.min(at, this.#touchAt);
+    if (this.#zab.proposing !== undefined) {
+      at = Math.min(at, this.#expiry.nextDeadline() ?? Number.POSITIVE_INFINITY);
+    }
+    return at;
+  }
+
+  /** Takes one input. @returns effects, to be run in order before the next call */
+  step(now: number, input: ServerInput): ServerEffect[] {
+    this.#now = now;
+    switch (input.type) {
+      case "call":
+      case "returned":
+        this.#receive(now, input);
+        break;
+      case "yielded":
+        this.#yielding = false;
+        this.#sendGathered();
+        break;
+      case "tick":
+        this.#absorb(this.#zab.step(now, input));
+        this.#tick();
+        break;
+      case "start":
+      case "linkBroken":
+      case "persisted":
+        this.#absorb(this.#zab.step(now, input));
+        break;
+      default:
+        assertNever(input);
+    }
+    return this.#finish();
+  }
+
+  /**
+   * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
+   * @param request session 0: a write without a session
+   */
+  submitWrite(now: number, token: Token, request: RawRequest): void {
+    this.#now = now;
+    const anonymous = request.session === NO_SESSION;
+    const session = anonymous ? this.#anonymous : request.session;
+    const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
+    if (!anonymous) this.touch(now, session);
+    const known = this.#answered(session, xid);
+    if (known !== undefined) {
+      this.#respond(token, request.xid, known);
+      return;
+    }
+    if (this.#pending.length >= this.config.queueLengthMax) {
+      this.#respond(token, request.xid, this.#failure("THROTTLED"));
+      return;
+    }
+    const write: PendingWrite = {
+      type: "write",
+      token,
+      session,
+      xid,
+      opcode: request.opcode,
+      body: request.body,
+      deadline: now + this.config.requestTimeoutMs,
+      sent: false,
+    };
+    this.#pending.add(write);
+    if (this.#ready) this.#route(write);
+  }
+
+  /**
+   * Takes a read of a client: answered from the tree here, behind the writes of the same session that came before.
+   * @param linearizable a quorum confirms first that nothing newer was committed when the read came
+   */
+  submitRead(
+    now: number,
+    token: Token,
+    input: {
+      readonly session: SessionId;
+      readonly xid: number;
+      readonly request: ReadRequest;
+      readonly linearizable: boolean;
+      readonly stale: boolean;
+    },
+  ): void {
+    this.#now = now;
+    const { session, xid, request } = input;
+    if (session !== NO_SESSION) this.touch(now, session);
+    const deadline = now + this.config.requestTimeoutMs;
+    if (input.linearizable) {
+      if (this.#pending.length >= this.config.queueLengthMax) {
+        this.#respond(token, xid, this.#failure("THROTTLED"));
+        return;
+      }
+      const sync = encodeWrite({ type: "sync" });
+      this.submitWrite(now, NO_TOKEN, { session: NO_SESSION, xid: 0, ...sync });
+      this.#pending.add({ type: "read", token, session: this.#anonymous, xid, request, deadline });
+      return;
+    }
+    if (!this.#ready && !input.stale) {
+      this.#respond(token, xid, this.#failure("NO_QUORUM"));
+    } else if (session !== NO_SESSION && this.#pending.has(session)) {
+      this.#pending.add({ type: "read", token, session, xid, request, deadline });
+    } else {
+      this.#respond(token, xid, this.#read(token, request));
+    }
+  }
+
+  /** The session's client was heard of. */
+  touch(now: number, session: SessionId): void {
+    if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
+    else {
+      if (this.#touched.size === 0) this.#touchAt = now + this.config.tickTimeMs / 2;
+      this.#touched.add(session);
+    }
+  }
+
+  /** Ends a turn of submits: sends what may go at once. */
+  flush(now: number): ServerEffect[] {
+    this.#now = now;
+    this.#sendOrGather();
+    return this.#finish();
+  }
+
+  /** The client is gone: drops its watches and what it waited for. Writes on their way stay on their way. */
+  forget(token: Token): void {
+    this.watches.removeWatcher(token);
+    this.#pending.removeToken(token);
+  }
+
+  /** The tree was replaced by a received snapshot. */
+  loadTree(now: number, tree: ZnodeTree): ServerEffect[] {
+    this.#now = now;
+    this.#tree = tree;
+    this.#prep = new Prep(tree);
+    this.#expectedDigest = null;
+    this.#tellDigest();
+    this.#effects.push({ type: "dropClients" });
+    // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
+    for (const write of this.#pending.writes()) {
+      if (!write.sent) continue;
+      this.#pending.remove(write.session, write.xid);
+      const known = this.#answered(write.session, write.xid);
+      this.#respond(write.token, write.xid, known ?? this.#failure("UNKNOWN_OUTCOME"));
+    }
+    return this.#finish();
+  }
+
+  // ── what comes from peers ────────────────────────────────────────────────
+
+  #receive(now: number, input: Extract<ServerInput, { type: "call" | "returned" }>): void {
+    const ours = input.messages.filter(isServerMessage);
+    const zabs = ours.length === 0 ? input.messages : input.messages.filter((m) => !isServerMessage(m));
+    // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
+    this.#absorb(this.#zab.step(now, { ...input, messages: zabs.filter(isZabMessage) }));
+    const from = input.type === "call" ? input.origin.from : input.peer;
+    for (const message of ours) this.#handleServerMessage(from, message);
+    if (ours.length > 0) this.#sendOrGather();
+  }
+
+  #handleServerMessage(from: Sid, message: ServerMessage): void {
+    if (message.type === "REJECT") {
+      if (this.#zab.leader !== from || this.#zab.join !== message.join) return;
+      for (const { session, xid } of message.requests) {
+        const write = this.#pending.remove(session, xid);
+        if (write !== undefined) this.#respond(write.token, xid, this.#failure("THROTTLED"));
+      }
+      return;
+    }
+    const leader = this.#zab.proposing;
+    if (leader === undefined || leader.joinOf(from) !== message.join) return;
+    if (message.type === "TOUCH") {
+      for (const session of message.sessions) this.#expiry.touch(session, this.#now);
+      return;
+    }
+    const requests = unpackRequests(message.packed);
+    if (!this.#ready) return;
+    if (this.#queue.length + requests.length > this.config.queueLengthMax) {
+      const rejected = requests.map(({ session, xid }) => ({ session, xid }));
+      this.#send(from, { type: "REJECT", join: message.join, requests: rejected });
+      return;
+    }
+    for (const request of requests) this.#enqueue({ ...request, origin: from });
+  }
+
+  #send(to: Sid, message: PeerMessage): void {
+    const generation = this.#zab.links.get(to)?.generation ?? 0;
+    this.#effects.push({ type: "send", to, generation, message });
+  }
+
+  // ── what Zab decided ─────────────────────────────────────────────────────
+
+  #absorb(effects: readonly ZabEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "deliver":
+          this.#apply(effect.batch, effect.offset, effect.upTo);
+          break;
+        case "digest":
+          this.#expectDigest(effect.expected);
+          break;
+        case "snapshotLoaded":
+          this.#effects.push({ type: "reloadTree" });
+          break;
+        case "role":
+          this.#roleChanged();
+          break;
+        default:
+          this.#effects.push(effect);
+      }
+    }
+  }
+
+  #roleChanged(): void {
+    if (this.#zab.serving && this.#barrier !== null) return;
+    this.#ready = false;
+    this.#barrier = null;
+    this.#queue = [];
+    this.#outbox = [];
+    this.#recent = 0;
+    this.#prep.reset();
+  }
+
+  /** Ends a step: what became possible is done now. */
+  #finish(): ServerEffect[] {
+    if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
+    if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
+    this.#absorb(this.#zab.flushCommits(this.#now));
+    if (this.#zab.proposing?.exhausted === true && this.#prep.outstanding === 0) {
+      this.#absorb(this.#zab.resign(this.#now));
+    }
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  #maybeBecomeReady(): void {
+    this.#barrier ??= this.#zab.committed;
+    if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
+    this.#ready = true;
+    if (this.#zab.proposing !== undefined) {
+      this.#touched.clear();
+      this.#expiry.restart(this.#tree.sessions.values(), this.#now);
+    }
+    // The history of this epoch is applied, and none of these was in it: they did not happen, and go again.
+    for (const write of this.#pending.writes()) this.#route(write);
+    this.#sendOrGather();
+  }
+
+  // ── the way of a write ───────────────────────────────────────────────────
+
+  #route(write: PendingWrite): void {
+    if (this.#zab.proposing !== undefined) {
+      write.sent = true;
+      this.#enqueue({ ...write, origin: this.sid });
+    } else this.#outbox.push(write);
+  }
+
+  #enqueue(write: QueuedWrite): void {
+    this.#queue.push(write);
+  }
+
+  /** At once while the traffic is thin, else after a turn of I/O that lets more requests come together. */
+  #sendOrGather(): void {
+    const leader = this.#zab.proposing;
+    const waiting = leader !== undefined ? this.#queue.length : this.#outbox.length;
+    if (waiting === 0 || !this.#ready || this.#yielding) return;
+    if (leader !== undefined && !leader.mayPropose) return;
+    if (waiting <= 2 && this.#recent <= 2) {
+      this.#sendGathered();
+      return;
+    }
+    this.#yielding = true;
+    this.#effects.push({ type: "yield" });
+  }
+
+  #sendGathered(): void {
+    if (!this.#ready) return;
+    if (this.#zab.proposing !== undefined) this.#proposeQueued();
+    else this.#forwardOutbox();
+  }
+
+  #noteBatch(count: number): void {
+    this.#recent = Math.max(count, this.#recent * 0.7);
+  }
+
+  #forwardOutbox(): void {
+    const { leader, join } = this.#zab;
+    const writes = this.#outbox;
+    if (leader === null || join === undefined || writes.length === 0) return;
+    this.#outbox = [];
+    this.#noteBatch(writes.length);
+    for (let start = 0; start < writes.length; ) {
+      let bytes = 0;
+      let end = start;
+      for (; end < writes.length; end++) {
+        bytes += (writes[end]?.body.length ?? 0) + TXN_OVERHEAD_BYTES;
+        if (bytes > this.config.batchBytesMax && end > start) break;
+      }
+      const chunk = writes.slice(start, end);
+      for (const write of chunk) write.sent = true;
+      this.#send(leader, { type: "REQUEST", join, packed: packRequests(chunk) });
+      start = end;
+    }
+  }
+
+  /** LEADING: makes txns of the queue and proposes them, batch by batch. */
+  #proposeQueued(): void {
+    const leader = this.#zab.proposing;
+    if (leader === undefined) return;
+    let taken = 0;
+    while (taken < this.#queue.length && leader.mayPropose && !leader.exhausted) {
+      const { epoch, counter: first } = leader.nextZxid;
+      const writer = new ByteWriter(this.#batchBytes(taken));
+      let counter = first;
+      for (; taken < this.#queue.length; taken++) {
+        const write = this.#queue[taken];
+        if (write === undefined) break;
+        if (
+          counter > first &&
+          writer.length + write.body.length + TXN_OVERHEAD_BYTES > this.config.batchBytesMax
+        ) {
+          break;
+        }
+        if (this.#isRepeat(write)) continue;
+        this.#prepare(
+          { session: write.session, xid: write.xid, zxid: { epoch, counter }, timeMs: this.#now },
+          write,
+          writer,
+        );
+        counter += 1;
+      }
+      if (counter === first) break;
+      this.#noteBatch(counter - first);
+      this.#absorb(this.#zab.propose(this.#now, writer.view()));
+    }
+    if (taken === this.#queue.length) this.#queue = [];
+    else this.#queue.splice(0, taken);
+  }
+
+  #batchBytes(from: number): number {
+    let bytes = 0;
+    for (let i = from; i < this.#queue.length && bytes < this.config.batchBytesMax; i++) {
+      bytes += (this.#queue[i]?.body.length ?? 0) + TXN_OVERHEAD_BYTES;
+    }
+    return bytes;
+  }
+
+  /** The session has gone this far already: the txn of this write is in the log, or its answer is known. */
+  #isRepeat(write: RawRequest): boolean {
+    return write.xid > 0 && !isAnonymous(write.session) && write.xid <= this.#prep.lastXidOf(write.session);
+  }
+
+  #prepare(header: TxnHeader, write: RawRequest, writer: ByteWriter): void {
+    const request = decode(write);
+    const txn: Txn =
+      "code" in request
+        ? { type: "error", code: request.code, ops: 0, at: 0 }
+        : this.#prep.prepare(header, this.#bounded(request));
+    appendTxn(writer, header, txn);
+  }
+
+  /** Brings the timeout that a client asks for into the range that is allowed. */
+  #bounded(request: WriteRequest): WriteRequest {
+    if (request.type !== "createSession") return request;
+    const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.config;
+    const timeoutMs = Math.min(Math.max(request.timeoutMs, sessionTimeoutMsMin), sessionTimeoutMsMax);
+    return { type: "createSession", timeoutMs };
+  }
+
+  // ── commit ───────────────────────────────────────────────────────────────
+
+  #apply(batch: Uint8Array, offset: number, upTo: Zxid): void {
+    const leads = this.#zab.proposing !== undefined;
+    const cursor = new TxnCursor(batch, offset);
+    while (cursor.next()) {
+      if (cursor.epoch > upTo.epoch || (cursor.epoch === upTo.epoch && cursor.counter > upTo.counter)) break;
+      const header = cursor.header();
+      const txn = cursor.txn();
+      assert(compareZxid(header.zxid, this.#tree.lastApplied) > 0, "a txn is applied once, in order");
+      const result = this.#tree.apply(header, txn);
+      if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
+      if (leads) this.#trackSession(header.session, txn);
+      if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
+      this.#answer(header, result);
+    }
+    if (leads) this.#prep.committed(this.#tree.lastApplied);
+    this.#tellDigest();
+  }
+
+  #fireWatches(zxid: Zxid): void {
+    for (const { watcher, event } of this.watches.fire(this.#tree.events)) {
+      this.#effects.push({ type: "notify", token: watcher as Token, event, zxid });
+    }
+    this.#tree.events.length = 0;
+  }
+
+  #trackSession(session: SessionId, txn: Txn): void {
+    if (txn.type === "createSession") this.#expiry.add(session, txn.timeoutMs, this.#now);
+    else if (txn.type === "closeSession") this.#expiry.remove(session);
+  }
+
+  /** Answers the request that this txn carries out, if it is one of ours, and the reads that waited behind it. */
+  #answer(header: TxnHeader, result: WriteResult): void {
+    const { session, xid } = header;
+    for (;;) {
+      const head = this.#pending.first(session);
+      if (head === undefined) return;
+      if (head.type === "read") {
+        this.#pending.shift(session);
+        this.#respond(head.token, head.xid, this.#read(head.token, head.request));
+      } else if (head.xid === xid) {
+        this.#pending.shift(session);
+        this.#respond(head.token, xid, { ok: true, zxid: header.zxid, result });
+      } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
+        this.#pending.shift(session);
+        this.#respond(head.token, head.xid, this.#failure("XID_TOO_OLD"));
+      } else return;
+    }
+  }
+
+  /** What is already known of a write of a session; undefined when it must go its way. */
+  #answered(session: SessionId, xid: number): ServerAnswer | undefined {
+    if (xid <= 0 || isAnonymous(session)) return undefined;
+    const known = this.#tree.sessions.get(session);
+    if (known === undefined || xid > known.lastXid) return undefined;
+    if (xid < known.lastXid || known.lastResult === null) return this.#failure("XID_TOO_OLD");
+    return { ok: true, zxid: known.lastZxid, result: known.lastResult };
+  }
+
+  // ── reads ────────────────────────────────────────────────────────────────
+
+  #read(token: Token, request: ReadRequest): ServerAnswer {
+    const outcome = this.#tree.read(request);
+    if (request.watch && token !== NO_TOKEN) {
+      if (outcome.type !== "error") {
+        this.watches.register(request.type === "getChildren" ? "child" : "data", request.path, token);
+      } else if (request.type === "exists") this.watches.register("exists", request.path, token);
+    }
+    if (outcome.type === "error") return this.#failure(outcome.code);
+    return { ok: true, zxid: this.#tree.lastApplied, result: outcome };
+  }
+
+  // ── digest ───────────────────────────────────────────────────────────────
+
+  #tellDigest(): void {
+    const { lastApplied, digestHigh, digestLow } = this.#tree;
+    this.#zab.digest = { zxid: lastApplied, high: digestHigh, low: digestLow };
+  }
+
+  #expectDigest(expected: DigestAt): void {
+    const age = compareZxid(expected.zxid, this.#tree.lastApplied);
+    if (age < 0) return;
+    this.#expectedDigest = expected;
+    if (age === 0) this.#checkDigest(expected.zxid);
+  }
+
+  #checkDigest(zxid: Zxid): void {
+    const expected = this.#expectedDigest;
+    if (expected === null || compareZxid(zxid, expected.zxid) < 0) return;
+    this.#expectedDigest = null;
+    const same = expected.high === this.#tree.digestHigh && expected.low === this.#tree.digestLow;
+    if (compareZxid(zxid, expected.zxid) === 0 && !same) this.#absorb(this.#zab.diverged(this.#now));
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────
+
+  #tick(): void {
+    const now = this.#now;
+    for (const request of this.#pending.expired(now)) {
+      const lost = request.type === "write" && request.sent;
+      this.#respond(request.token, request.xid, this.#failure(lost ? "UNKNOWN_OUTCOME" : "NO_QUORUM"));
+    }
+    if (!this.#ready) return;
+    if (this.#zab.proposing !== undefined) this.#expireSessions();
+    else if (this.#touched.size > 0 && now >= this.#touchAt) this.#sendTouches();
+  }
+
+  #expireSessions(): void {
+    const close = encodeWrite({ type: "closeSession" });
+    const expired = this.#expiry.expire(this.#now);
+    for (const session of expired) this.#enqueue({ session, xid: 0, ...close, origin: this.sid });
+    if (expired.length > 0) this.#sendOrGather();
+  }
+
+  #sendTouches(): void {
+    const { leader, join } = this.#zab;
+    if (leader === null || join === undefined) return;
+    this.#send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
+    this.#touched.clear();
+  }
+
+  // ── leaves ───────────────────────────────────────────────────────────────
+
+  #nextAnonymousXid(): number {
+    this.#anonymousXid = (this.#anonymousXid % 0x7fff_ffff) + 1;
+    return this.#anonymousXid;
+  }
+
+  #respond(token: Token, xid: number, answer: ServerAnswer): void {
+    if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
+  }
+
+  #failure(code: ZooErrorCode): ServerAnswer {
+    return { ok: false, zxid: this.#tree.lastApplied, code };
+  }
+}
+
+/** What cannot be decoded becomes a refusal, which is logged like any other. */
+function decode(write: RawRequest): DecodedWrite {
+  try {
+    return decodeWrite(write.opcode, write.body);
+  } catch (error) {
+    if (error instanceof WireError) return { code: "MARSHALLING_ERROR" };
+    throw error;
+  }
+}
+
+const isServerMessage = (message: PeerMessage): message is ServerMessage =>
+  message.type === "REQUEST" || message.type === "REJECT" || message.type === "TOUCH";
+
+const isZabMessage = (message: PeerMessage): message is Exclude<PeerMessage, ServerMessage> =>
+  !isServerMessage(message);

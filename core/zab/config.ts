@@ -1,0 +1,57 @@
+/** Limits and timeouts of the ensemble, with units and reasons; validated once, when a peer is made. */
+import { assert } from "../assert.ts";
+import { KiB, MiB } from "../units.ts";
+
+export interface ZabConfig {
+  /** basic unit: one ping per peer per tick */
+  readonly tickTimeMs: number;
+  /** ticks allowed for discovery and synchronization together */
+  readonly initLimit: number;
+  /** ticks of silence after which a peer counts as gone */
+  readonly syncLimit: number;
+  /** wait for a better vote when a quorum agrees but some voter has neither answered nor refused */
+  readonly finalizeWaitMs: number;
+  /** first pause before votes are sent again; doubles up to {@link electionRetryMsMax} */
+  readonly electionRetryMs: number;
+  readonly electionRetryMsMax: number;
+  /** bytes of one PROPOSAL, and so of one log row; a single larger txn travels alone */
+  readonly batchBytesMax: number;
+  /** batches that may await their commit; more waits in the gather queue */
+  readonly batchesInFlightMax: number;
+  /** batches on their way to one learner that has not answered them */
+  readonly learnerInFlightMax: number;
+  /** a learner further behind than this takes SNAP rather than DIFF, so that DIFF fits in memory */
+  readonly diffBytesMax: number;
+  /** bytes of one SNAP chunk */
+  readonly snapChunkBytesMax: number;
+  /** the counter after which a leader steps down for a new epoch */
+  readonly counterMax: number;
+}
+
+export const DEFAULT_ZAB_CONFIG: ZabConfig = {
+  tickTimeMs: 1000,
+  initLimit: 10,
+  syncLimit: 2,
+  finalizeWaitMs: 60,
+  electionRetryMs: 100,
+  electionRetryMsMax: 1000,
+  batchBytesMax: 256 * KiB,
+  batchesInFlightMax: 2,
+  learnerInFlightMax: 4,
+  diffBytesMax: 16 * MiB,
+  snapChunkBytesMax: 512 * KiB,
+  counterMax: 0xffff_ff00,
+};
+
+/** Fills in the defaults. @throws AssertionError for a value out of range */
+export function makeZabConfig(overrides: Partial<ZabConfig> = {}): ZabConfig {
+  const config = { ...DEFAULT_ZAB_CONFIG, ...overrides };
+  for (const [name, value] of Object.entries(config)) {
+    assert(Number.isSafeInteger(value) && value >= 0, `${name} is a whole number, not ${value}`);
+  }
+  assert(config.tickTimeMs >= 10, "tickTimeMs is at least 10");
+  assert(config.syncLimit >= 1 && config.initLimit >= config.syncLimit, "1 ≤ syncLimit ≤ initLimit");
+  assert(config.batchesInFlightMax >= 1 && config.learnerInFlightMax >= 1, "something may be in flight");
+  assert(config.counterMax <= 0xffff_ff00, "counterMax leaves room for the txns of one batch");
+  return config;
+}

@@ -1,0 +1,281 @@
+/**
+ * What the roles of a peer share: identity, durable state as the peer knows it, the history that awaits delivery, and the
+ * list of effects of the step under way.
+ */
+import { assert, must } from "../assert.ts";
+import type { Chain } from "../hash/chain.ts";
+import { splitAfter } from "../wire/txn-codec.ts";
+import type { ZabConfig } from "./config.ts";
+import type { DurableWrite, TraceEvent, ZabEffect } from "./effects.ts";
+import type { DigestAt, LogPosition, Phase, Role, ZabMessage } from "./messages.ts";
+import type { MajorityQuorum, Sid } from "./quorum.ts";
+import type { TxnLogReader } from "./txn-log.ts";
+import { compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts";
+
+/** Rows of the last checkpoint, which a SNAP sends. The shell makes no checkpoint while one is read. */
+export interface SnapshotReader {
+  /** the zxid and chain of the checkpoint */
+  position(): LogPosition;
+  /** Packed rows from `cursor` on, at most `bytesMax`; `next` is undefined at the end. @param cursor "" to begin */
+  read(cursor: string, bytesMax: number): { readonly bytes: Uint8Array; readonly next: string | undefined };
+}
+
+/** What a member finds in its storage when it starts. */
+export interface RecoveredState {
+  readonly boot: number;
+  readonly acceptedEpoch: Epoch;
+  readonly currentEpoch: Epoch;
+  readonly initialized: boolean;
+  /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
+  readonly applied: Zxid;
+}
+
+/** Txns in the log that are not delivered yet. */
+interface PendingBatch {
+  readonly batch: Uint8Array;
+  offset: number;
+  readonly last: Zxid;
+}
+
+/** A batch with its place in the log. */
+export interface LogEntry {
+  readonly batch: Uint8Array;
+  readonly first: Zxid;
+  readonly last: Zxid;
+  readonly count: number;
+  readonly chain: Chain;
+}
+
+/** How a peer's link is doing, in both directions. */
+export interface Link {
+  /** number of our outgoing link; a broken one is replaced by the next */
+  generation: number;
+  up: boolean;
+  /** our clock when the PING under way left, or null */
+  pingSentAt: number | null;
+  rttMs: number | null;
+  heardAt: number | null;
+  role: Role | null;
+  inBoot: number;
+  inGeneration: number;
+  inSeq: number;
+}
+
+export class PeerContext {
+  readonly sid: Sid;
+  readonly quorum: MajorityQuorum;
+  readonly config: ZabConfig;
+  readonly log: TxnLogReader;
+  readonly snapshot: SnapshotReader;
+  readonly boot: number;
+  /** map sid → link, for every other voter */
+  readonly links = new Map<Sid, Link>();
+
+  now = 0;
+  acceptedEpoch: Epoch;
+  currentEpoch: Epoch;
+  initialized: boolean;
+  /** end of our log, with what this step appends */
+  tail: LogPosition;
+  /** end of what is durable */
+  durable: Zxid;
+  /** known to be committed */
+  committed: Zxid;
+  /** handed over for apply */
+  delivered: Zxid;
+  /** the tree's digest, told by whoever applies */
+  digest: DigestAt | undefined;
+  /** our history is of no use to build on: only SNAP helps, and we are not eligible */
+  needSnap = false;
+  /** the leader whose tree differs from ours */
+  divergedFrom: Sid | null = null;
+  tracing = false;
+
+  /** the peer whose call is being handled */
+  caller: Sid | null = null;
+  effects: ZabEffect[] = [];
+  #persistSeq = 0;
+  #durableSeq = 0;
+  readonly #persisting: { seq: number; tail: Zxid }[] = [];
+  #pending: PendingBatch[] = [];
+
+  constructor(
+    sid: Sid,
+    quorum: MajorityQuorum,
+    config: ZabConfig,
+    log: TxnLogReader,
+    snapshot: SnapshotReader,
+    recovered: RecoveredState,
+  ) {
+    this.sid = sid;
+    this.quorum = quorum;
+    this.config = config;
+    this.log = log;
+    this.snapshot = snapshot;
+    this.boot = recovered.boot;
+    this.acceptedEpoch = recovered.acceptedEpoch;
+    this.currentEpoch = recovered.currentEpoch;
+    this.initialized = recovered.initialized;
+    this.tail = log.last;
+    this.durable = log.last.zxid;
+    this.committed = recovered.applied;
+    this.delivered = recovered.applied;
+    assert(recovered.currentEpoch <= recovered.acceptedEpoch, "currentEpoch ≤ acceptedEpoch");
+    assert(this.tail.zxid.epoch <= recovered.currentEpoch, "the log ends within currentEpoch");
+    assert(compareZxid(this.delivered, this.tail.zxid) <= 0, "only what is logged is applied");
+    for (const peer of quorum.voters) if (peer !== sid) this.links.set(peer, newLink());
+    this.#queueAfter(this.delivered);
+  }
+
+  link(peer: Sid): Link {
+    return must(this.links.get(peer), "a peer is a member of the ensemble");
+  }
+
+  send(to: Sid, message: ZabMessage): void {
+    this.effects.push({ type: "send", to, generation: this.link(to).generation, message });
+  }
+
+  /** Answers the caller in the return of its call. */
+  reply(message: ZabMessage): void {
+    assert(this.caller !== null, "a reply needs a call");
+    this.effects.push({ type: "reply", message });
+  }
+
+  trace(event: TraceEvent): void {
+    if (this.tracing) this.effects.push({ type: "trace", event });
+  }
+
+  persist(writes: readonly DurableWrite[]): number {
+    this.#persistSeq += 1;
+    this.effects.push({ type: "persist", seq: this.#persistSeq, writes });
+    this.#persisting.push({ seq: this.#persistSeq, tail: this.tail.zxid });
+    return this.#persistSeq;
+  }
+
+  isDurable(seq: number): boolean {
+    return seq <= this.#durableSeq;
+  }
+
+  persisted(seq: number): void {
+    this.#durableSeq = Math.max(this.#durableSeq, seq);
+    for (
+      let first = this.#persisting[0];
+      first !== undefined && first.seq <= seq;
+      first = this.#persisting[0]
+    ) {
+      this.#persisting.shift();
+      this.durable = first.tail;
+    }
+  }
+
+  /** Takes a batch into the log of this step; the caller persists it. */
+  extend(entry: LogEntry): DurableWrite {
+    this.tail = { zxid: entry.last, chain: entry.chain };
+    this.#pending.push({ batch: entry.batch, offset: 0, last: entry.last });
+    return {
+      type: "append",
+      batch: entry.batch,
+      first: entry.first,
+      last: entry.last,
+      count: entry.count,
+      chain: entry.chain,
+      committed: minZxid(this.committed, entry.last),
+    };
+  }
+
+  /** Forgets the history after `to`. */
+  rewind(to: LogPosition): void {
+    assert(compareZxid(to.zxid, this.delivered) >= 0, "what is delivered is never taken back");
+    this.tail = to;
+    this.#clampDurable(to.zxid);
+    const kept: PendingBatch[] = [];
+    for (const pending of this.#pending) {
+      if (compareZxid(pending.last, to.zxid) <= 0) kept.push(pending);
+      else {
+        const end = splitAfter(pending.batch, to.zxid);
+        if (end > pending.offset) {
+          kept.push({ batch: pending.batch.slice(0, end), offset: pending.offset, last: to.zxid });
+        }
+        break;
+      }
+    }
+    this.#pending = kept;
+  }
+
+  /** The tree is a received snapshot at `at`, and the log begins anew there. */
+  replaceBy(at: LogPosition): void {
+    this.tail = at;
+    this.durable = at.zxid;
+    this.#clampDurable(at.zxid);
+    this.#pending = [];
+    this.delivered = at.zxid;
+    this.committed = at.zxid;
+    this.needSnap = false;
+    this.divergedFrom = null;
+  }
+
+  /** Learns what is committed; delivers what is also durable here. */
+  commitUpTo(zxid: Zxid): void {
+    if (compareZxid(zxid, this.committed) > 0) this.committed = zxid;
+    this.deliver();
+  }
+
+  /** Delivers what is committed and durable: never what this member could still lose. */
+  deliver(): void {
+    const upTo = minZxid(this.committed, this.durable);
+    while (compareZxid(this.delivered, upTo) < 0) {
+      const pending = this.#pending[0];
+      if (pending === undefined) return;
+      if (compareZxid(pending.last, upTo) <= 0) {
+        this.#pending.shift();
+        this.effects.push({
+          type: "deliver",
+          batch: pending.batch,
+          offset: pending.offset,
+          upTo: pending.last,
+        });
+        this.delivered = pending.last;
+      } else {
+        const end = splitAfter(pending.batch, upTo);
+        if (end > pending.offset) {
+          this.effects.push({ type: "deliver", batch: pending.batch, offset: pending.offset, upTo });
+          pending.offset = end;
+        }
+        this.delivered = upTo;
+      }
+    }
+  }
+
+  /** What was durable of a history that is given up says nothing about the one that follows. */
+  #clampDurable(to: Zxid): void {
+    this.durable = minZxid(this.durable, to);
+    for (const waiting of this.#persisting) waiting.tail = minZxid(waiting.tail, to);
+  }
+
+  #queueAfter(zxid: Zxid): void {
+    for (let slice = this.log.read(zxid); slice !== undefined; slice = this.log.read(slice.last)) {
+      this.#pending.push({ batch: slice.batch, offset: 0, last: slice.last });
+    }
+  }
+}
+
+const newLink = (): Link => ({
+  generation: 1,
+  up: false,
+  pingSentAt: null,
+  rttMs: null,
+  heardAt: null,
+  role: null,
+  inBoot: 0,
+  inGeneration: 0,
+  inSeq: 0,
+});
+
+/** What the roles need of the peer that holds them. */
+export interface RoleHost {
+  readonly context: PeerContext;
+  /** Gives the role up and looks for a leader. */
+  becomeLooking(reason: string): void;
+  /** The phase changed. */
+  phaseChanged(role: Role, phase: Phase): void;
+}

@@ -1,0 +1,117 @@
+/**
+ * What a step of the core asks the shell to do, in this order, and what the shell tells the core.
+ * The shell decides nothing: it runs the list, and feeds the outcomes back as inputs.
+ */
+import type { Chain } from "../hash/chain.ts";
+import type { DigestAt, Phase, Role, SyncMode, Vote, ZabMessage } from "./messages.ts";
+import type { Sid } from "./quorum.ts";
+import type { Epoch, Zxid } from "./zxid.ts";
+
+/** One change of durable state. A persist effect's changes happen together or not at all. */
+export type DurableWrite =
+  | { readonly type: "acceptedEpoch"; readonly epoch: Epoch }
+  | { readonly type: "currentEpoch"; readonly epoch: Epoch }
+  | { readonly type: "initialized" }
+  | {
+      readonly type: "append";
+      readonly batch: Uint8Array;
+      readonly first: Zxid;
+      readonly last: Zxid;
+      readonly count: number;
+      /** chain after the batch's last txn */
+      readonly chain: Chain;
+      /** what this member knows to be committed when it writes the row */
+      readonly committed: Zxid;
+    }
+  /** drop everything after `to`, which is in the log */
+  | { readonly type: "truncate"; readonly to: Zxid }
+  /** forget an unfinished SNAP and begin another */
+  | { readonly type: "snapshotBegin" }
+  | { readonly type: "snapshotChunk"; readonly bytes: Uint8Array }
+  /** the received SNAP becomes the tree; the log begins anew at its zxid */
+  | { readonly type: "snapshotSwitch"; readonly zxid: Zxid; readonly chain: Chain };
+
+/** A protocol event, for people who watch. Shapes are part of the HTTP API (`GET /v1/events`). */
+export type TraceEvent =
+  | {
+      readonly type: "vote";
+      readonly round: number;
+      readonly leader: Sid;
+      readonly epoch: Epoch;
+      readonly zxid: Zxid;
+    }
+  | {
+      readonly type: "role";
+      readonly role: Role;
+      readonly phase: Phase;
+      readonly leader: Sid | null;
+      readonly epoch: Epoch;
+    }
+  | { readonly type: "epoch"; readonly epoch: Epoch; readonly kind: "accepted" | "current" }
+  | { readonly type: "sync"; readonly to: Sid; readonly mode: SyncMode; readonly zxid: Zxid }
+  | { readonly type: "propose"; readonly zxid: Zxid; readonly count: number; readonly to: readonly Sid[] }
+  | { readonly type: "ack"; readonly from: Sid; readonly zxid: Zxid }
+  | { readonly type: "commit"; readonly zxid: Zxid }
+  | { readonly type: "ping"; readonly to: Sid; readonly rttMs: number }
+  | { readonly type: "link"; readonly to: Sid; readonly up: boolean }
+  | { readonly type: "active"; readonly sids: readonly Sid[] };
+
+export type ZabEffect =
+  /** write all in one transaction, then feed {@link ZabInput} `persisted` once it is durable */
+  | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
+  /** a message to a peer, on the link of this generation */
+  | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: ZabMessage }
+  /** a message in the return of the call that is being handled */
+  | { readonly type: "reply"; readonly message: ZabMessage }
+  /** keep one call open on the peer; when it breaks, feed `linkBroken` */
+  | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
+  /** committed txns, in order: those of `batch` from `offset` on, up to and including `upTo` */
+  | { readonly type: "deliver"; readonly batch: Uint8Array; readonly offset: number; readonly upTo: Zxid }
+  /** the tree is now the received snapshot's */
+  | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
+  /** the leader's digest, to be compared once this zxid is applied here */
+  | { readonly type: "digest"; readonly expected: DigestAt }
+  /** role or phase changed: requests under way must be looked at again */
+  | { readonly type: "role" }
+  /** the member must not go on in memory: rebuild it from storage */
+  | { readonly type: "abort"; readonly reason: string }
+  | { readonly type: "trace"; readonly event: TraceEvent };
+
+/** Where a call from a peer comes from. */
+export interface CallOrigin {
+  readonly from: Sid;
+  /** the sender's boot counter */
+  readonly boot: number;
+  /** number of the sender's link to us */
+  readonly generation: number;
+  /** 0, 1, 2 … on that link */
+  readonly seq: number;
+}
+
+export type ZabInput =
+  | { readonly type: "start" }
+  /** a call of a peer; its replies go back in the return */
+  | { readonly type: "call"; readonly origin: CallOrigin; readonly messages: readonly ZabMessage[] }
+  /** the return of one of our calls */
+  | {
+      readonly type: "returned";
+      readonly peer: Sid;
+      readonly generation: number;
+      readonly boot: number;
+      readonly messages: readonly ZabMessage[];
+    }
+  /** a call of ours failed, with unknown outcome: the link of this generation is dead */
+  | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }
+  /** everything up to the persist effect `seq` is durable */
+  | { readonly type: "persisted"; readonly seq: number }
+  /** a deadline may have passed */
+  | { readonly type: "tick" };
+
+/** The candidate as text for a trace. */
+export const voteEvent = (round: number, vote: Vote): TraceEvent => ({
+  type: "vote",
+  round,
+  leader: vote.leader,
+  epoch: vote.epoch,
+  zxid: vote.zxid,
+});

@@ -1,0 +1,137 @@
+/**
+ * Fast leader election: every member votes for the best candidate it has heard of until a quorum agrees.
+ * Liveness only: that a leader is fit is checked again in discovery, so a wrong outcome costs time, never data.
+ *
+ * @source ZooKeeper FastLeaderElection
+ */
+import type { Notification, Vote } from "./messages.ts";
+import type { MajorityQuorum, Sid } from "./quorum.ts";
+import { compareZxid, type Zxid } from "./zxid.ts";
+
+/** Positive when a is the better candidate: higher epoch, then higher zxid, then higher sid. */
+export function compareVotes(a: Vote, b: Vote): number {
+  return a.epoch - b.epoch || compareZxid(a.zxid, b.zxid) || a.leader - b.leader;
+}
+
+const sameVote = (a: Vote, b: Vote): boolean => compareVotes(a, b) === 0;
+
+/** What a notification led to. */
+export interface ElectionStep {
+  /** our vote or round changed: tell everybody */
+  readonly broadcast: boolean;
+  /** the sender does not know our better state: answer it */
+  readonly reply: boolean;
+}
+
+/** The election of one LOOKING member: from losing its leader until it follows or leads. */
+export class Election {
+  readonly #self: Sid;
+  readonly #quorum: MajorityQuorum;
+  /** what we stand for: our own log */
+  readonly #own: Vote;
+  /** does our own vote count? */
+  #initialized: boolean;
+  round: number;
+  vote: Vote;
+  /** map sid → vote of this round, ours included */
+  readonly #received = new Map<Sid, Vote>();
+  /** map sid → what members outside of the election say of their leader */
+  readonly #settled = new Map<Sid, Notification>();
+  /** members whose vote does not count: without memory */
+  readonly #blank = new Set<Sid>();
+  /** members that refuse our calls now */
+  readonly #unreachable = new Set<Sid>();
+  /** members known never to have promised anything */
+  readonly #pristine = new Set<Sid>();
+
+  constructor(self: Sid, quorum: MajorityQuorum, own: Vote, round: number, initialized: boolean) {
+    this.#self = self;
+    this.#quorum = quorum;
+    this.#own = own;
+    this.#initialized = initialized;
+    this.round = round;
+    this.vote = own;
+    this.#received.set(self, own);
+  }
+
+  get initialized(): boolean {
+    return this.#initialized;
+  }
+
+  /** Our vote counts from now on: the founding is known. */
+  markInitialized(): void {
+    this.#initialized = true;
+  }
+
+  /** Every other member has never promised an epoch: nothing can have been committed, so founding is safe. */
+  get othersPristine(): boolean {
+    return this.#pristine.size === this.#quorum.voters.length - 1;
+  }
+
+  markUnreachable(sid: Sid): void {
+    this.#unreachable.add(sid);
+    this.#received.delete(sid);
+    this.#settled.delete(sid);
+  }
+
+  /** Takes a notification of another voter into account. */
+  receive(from: Sid, note: Notification): ElectionStep {
+    this.#unreachable.delete(from);
+    if (note.initialized) this.#blank.delete(from);
+    else this.#blank.add(from);
+    if (note.acceptedEpoch === 0) this.#pristine.add(from);
+    else this.#pristine.delete(from);
+    if (note.role !== "LOOKING") {
+      this.#settled.set(from, note);
+      this.#received.delete(from);
+      return { broadcast: false, reply: false };
+    }
+    this.#settled.delete(from);
+    if (note.round < this.round) return { broadcast: false, reply: true };
+    const before = this.vote;
+    const joined = note.round > this.round;
+    if (joined) {
+      this.round = note.round;
+      this.#received.clear();
+      this.vote = this.#own;
+    }
+    if (compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
+    this.#received.set(from, note.vote);
+    this.#received.set(this.#self, this.vote);
+    const changed = joined || !sameVote(before, this.vote);
+    return { broadcast: changed, reply: !sameVote(note.vote, this.vote) };
+  }
+
+  /** The leader of an ensemble that works already: it says so itself, and with us a quorum would follow it. */
+  settledLeader(): Sid | undefined {
+    for (const [sid, note] of this.#settled) {
+      if (note.role !== "LEADING" || note.vote.leader !== sid) continue;
+      let agree = this.#initialized ? 1 : 0;
+      for (const [other, said] of this.#settled) {
+        if (!this.#blank.has(other) && said.vote.leader === sid) agree += 1;
+      }
+      if (agree >= this.#quorum.majority) return sid;
+    }
+    return undefined;
+  }
+
+  /** A quorum of members that count votes as we do. */
+  get hasQuorum(): boolean {
+    let agree = 0;
+    for (const [sid, vote] of this.#received) {
+      const counts = sid === this.#self ? this.#initialized : !this.#blank.has(sid);
+      if (counts && sameVote(vote, this.vote)) agree += 1;
+    }
+    return agree >= this.#quorum.majority;
+  }
+
+  /** Every voter has answered in this round or refuses calls: nobody with a better vote is left to wait for. */
+  get everybodyHeard(): boolean {
+    return this.#quorum.voters.every(
+      (sid) => this.#received.has(sid) || this.#settled.has(sid) || this.#unreachable.has(sid),
+    );
+  }
+}
+
+/** The vote of a member for itself. */
+export const ownVote = (leader: Sid, epoch: Vote["epoch"], zxid: Zxid): Vote => ({ leader, epoch, zxid });

@@ -1,0 +1,303 @@
+/**
+ * A member that follows: one stay with one leader, from FOLLOWERINFO until either side gives up.
+ *
+ *   DISCOVERY ──LEADERINFO/ACKEPOCH──▶ SYNCHRONIZATION ──NEWLEADER/ACK, UPTODATE──▶ BROADCAST
+ *
+ * What synchronization brings is staged and becomes this member's history in one transaction, at NEWLEADER, together with
+ * currentEpoch: no crash can leave half of it.
+ *
+ * @source Zab, DSN 2011, phases 1–3 (follower); ZooKeeper Learner.syncWithLeader, Follower.processPacket
+ */
+import type { LogEntry, RoleHost } from "./context.ts";
+import type { DurableWrite } from "./effects.ts";
+import { makeEntry } from "./log-entry.ts";
+import type {
+  Commit,
+  Diff,
+  LeaderInfo,
+  LogPosition,
+  NewLeader,
+  Phase,
+  Proposal,
+  Snap,
+  SnapChunk,
+  Trunc,
+  UpToDate,
+} from "./messages.ts";
+import type { Sid } from "./quorum.ts";
+import { samePosition } from "./txn-log.ts";
+import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
+
+/** Messages of the leader to a learner in its stay. */
+export type LeaderMessage =
+  | LeaderInfo
+  | Diff
+  | Trunc
+  | Snap
+  | SnapChunk
+  | Proposal
+  | NewLeader
+  | UpToDate
+  | Commit;
+
+/** A history under construction. */
+interface Staging {
+  /** our log is cut back to here first */
+  truncateTo: LogPosition | null;
+  /** a whole state replaces ours first */
+  snapshot: { readonly at: LogPosition; nextIndex: number; done: boolean } | null;
+  tail: LogPosition;
+  readonly entries: LogEntry[];
+}
+
+export class Follower {
+  readonly leader: Sid;
+  readonly join: number;
+  readonly #host: RoleHost;
+  phase: Phase = "DISCOVERY";
+  #epoch: Epoch | null = null;
+  #staging: Staging | null = null;
+  #joinDeadline: number;
+  #heardAt: number;
+
+  constructor(host: RoleHost, leader: Sid, join: number) {
+    this.#host = host;
+    this.leader = leader;
+    this.join = join;
+    const { now, config } = host.context;
+    this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
+    this.#heardAt = now;
+  }
+
+  get deadline(): number {
+    const { config } = this.#host.context;
+    return this.phase === "BROADCAST"
+      ? this.#heardAt + config.syncLimit * config.tickTimeMs + 1
+      : this.#joinDeadline;
+  }
+
+  /** Asks the leader to be taken in. May be repeated while nothing has come back. */
+  knock(): void {
+    const { context } = this.#host;
+    context.send(this.leader, {
+      type: "FOLLOWERINFO",
+      join: this.join,
+      acceptedEpoch: context.acceptedEpoch,
+      initialized: context.initialized,
+    });
+  }
+
+  heard(): void {
+    this.#heardAt = this.#host.context.now;
+  }
+
+  tick(): void {
+    const { now } = this.#host.context;
+    if (now < this.deadline) return;
+    this.#host.becomeLooking(this.phase === "BROADCAST" ? "the leader is silent" : "joining took too long");
+  }
+
+  /** The tree here differs from the leader's: tells it, and comes back for a whole state. */
+  diverge(): void {
+    this.#host.context.divergedFrom = this.leader;
+    this.#host.becomeLooking("the digest differs from the leader's");
+  }
+
+  /** Handles a message of this stay. @returns false when it cannot belong here: the stay is over */
+  receive(message: LeaderMessage): boolean {
+    if (message.type === "LEADERINFO") return this.#handleLeaderInfo(message);
+    if (this.#epoch === null || message.epoch !== this.#epoch) return false;
+    switch (message.type) {
+      case "DIFF":
+        return this.#handleDiff(message);
+      case "TRUNC":
+        return this.#handleTrunc(message);
+      case "SNAP":
+        return this.#handleSnap(message);
+      case "SNAPCHUNK":
+        return this.#handleSnapChunk(message);
+      case "PROPOSAL":
+        return this.#staging === null ? this.#handleProposal(message) : this.#stageProposal(message);
+      case "NEWLEADER":
+        return this.#handleNewLeader(message);
+      case "UPTODATE":
+        return this.#handleUpToDate(message);
+      case "COMMIT":
+        return this.#handleCommit(message);
+    }
+  }
+
+  #handleLeaderInfo(message: LeaderInfo): boolean {
+    const { context } = this.#host;
+    if (this.phase !== "DISCOVERY") return false;
+    if (message.epoch < context.acceptedEpoch) return false;
+    const counted = message.epoch > context.acceptedEpoch;
+    if (counted) {
+      context.acceptedEpoch = message.epoch;
+      context.persist([{ type: "acceptedEpoch", epoch: message.epoch }]);
+      context.trace({ type: "epoch", epoch: message.epoch, kind: "accepted" });
+    }
+    this.#epoch = message.epoch;
+    this.#staging = { truncateTo: null, snapshot: null, tail: context.tail, entries: [] };
+    this.phase = "SYNCHRONIZATION";
+    this.#host.phaseChanged("FOLLOWING", this.phase);
+    context.reply({
+      type: "ACKEPOCH",
+      join: this.join,
+      epoch: message.epoch,
+      currentEpoch: context.currentEpoch,
+      counted,
+      last: context.tail,
+      needSnap: context.needSnap,
+      diverged: context.divergedFrom === this.leader,
+    });
+    return true;
+  }
+
+  #handleDiff(message: Diff): boolean {
+    return this.#staging !== null && equalZxid(this.#staging.tail.zxid, message.from);
+  }
+
+  #handleTrunc(message: Trunc): boolean {
+    const { context } = this.#host;
+    const staging = this.#staging;
+    if (staging === null || staging.entries.length > 0 || staging.snapshot !== null) return false;
+    const position = context.log.positionAt(message.to);
+    // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
+    const usable = position !== undefined && compareZxid(position.zxid, context.delivered) >= 0;
+    if (usable) {
+      staging.truncateTo = position;
+      staging.tail = position;
+    } else {
+      context.needSnap = true;
+    }
+    context.reply({
+      type: "POSITION",
+      join: this.join,
+      epoch: message.epoch,
+      last: staging.tail,
+      needSnap: !usable,
+    });
+    return true;
+  }
+
+  #handleSnap(message: Snap): boolean {
+    const staging = this.#staging;
+    if (staging === null || staging.entries.length > 0) return false;
+    staging.truncateTo = null;
+    staging.snapshot = { at: message.at, nextIndex: 0, done: false };
+    staging.tail = message.at;
+    this.#host.context.persist([{ type: "snapshotBegin" }]);
+    return true;
+  }
+
+  #handleSnapChunk(message: SnapChunk): boolean {
+    const snapshot = this.#staging?.snapshot;
+    if (snapshot == null || snapshot.done || message.index !== snapshot.nextIndex) return false;
+    snapshot.nextIndex += 1;
+    snapshot.done = message.done;
+    this.#extendJoin();
+    this.#host.context.persist([{ type: "snapshotChunk", bytes: message.bytes }]);
+    this.#replyStaged(message.index, snapshot.at.zxid);
+    return true;
+  }
+
+  #stageProposal(message: Proposal): boolean {
+    const staging = this.#staging;
+    if (staging === null || (staging.snapshot !== null && !staging.snapshot.done)) return false;
+    const entry = continueLog(staging.tail, message);
+    if (entry === undefined) return false;
+    staging.entries.push(entry);
+    staging.tail = { zxid: entry.last, chain: entry.chain };
+    this.#extendJoin();
+    this.#replyStaged(-1, entry.last);
+    return true;
+  }
+
+  #replyStaged(chunk: number, zxid: Zxid): void {
+    if (this.#epoch === null) return;
+    this.#host.context.reply({ type: "STAGED", join: this.join, epoch: this.#epoch, chunk, zxid });
+  }
+
+  /** Progress was made: the limit is on standing still, so that a large SNAP may take its time. */
+  #extendJoin(): void {
+    const { now, config } = this.#host.context;
+    this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
+  }
+
+  #handleNewLeader(message: NewLeader): boolean {
+    const { context } = this.#host;
+    const staging = this.#staging;
+    if (staging === null || !equalZxid(staging.tail.zxid, message.last)) return false;
+    if (staging.snapshot !== null && !staging.snapshot.done) return false;
+    const writes: DurableWrite[] = [];
+    if (staging.snapshot !== null) {
+      writes.push({ type: "snapshotSwitch", ...staging.snapshot.at });
+      context.replaceBy(staging.snapshot.at);
+    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, context.tail)) {
+      writes.push({ type: "truncate", to: staging.truncateTo.zxid });
+      context.rewind(staging.truncateTo);
+    }
+    for (const entry of staging.entries) writes.push(context.extend(entry));
+    writes.push({ type: "currentEpoch", epoch: message.epoch });
+    context.currentEpoch = message.epoch;
+    if (!context.initialized) {
+      context.initialized = true;
+      writes.push({ type: "initialized" });
+    }
+    context.persist(writes);
+    if (staging.snapshot !== null)
+      context.effects.push({ type: "snapshotLoaded", zxid: staging.snapshot.at.zxid });
+    context.trace({ type: "epoch", epoch: message.epoch, kind: "current" });
+    this.#staging = null;
+    this.#replyAck();
+    return true;
+  }
+
+  #handleProposal(message: Proposal): boolean {
+    const { context } = this.#host;
+    const entry = continueLog(context.tail, message);
+    if (entry === undefined) return false;
+    // Nothing of this leader's epoch is accepted before its history is.
+    if (context.currentEpoch !== message.epoch) return false;
+    context.persist([context.extend(entry)]);
+    this.#replyAck();
+    if (this.phase === "BROADCAST") {
+      if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
+      context.commitUpTo(message.commit);
+    }
+    return true;
+  }
+
+  #replyAck(): void {
+    const { context } = this.#host;
+    if (this.#epoch === null) return;
+    context.reply({ type: "ACK", join: this.join, epoch: this.#epoch, zxid: context.tail.zxid });
+  }
+
+  #handleUpToDate(message: UpToDate): boolean {
+    const { context } = this.#host;
+    if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
+    if (compareZxid(message.commit, context.tail.zxid) > 0) return false;
+    this.phase = "BROADCAST";
+    this.#heardAt = context.now;
+    this.#host.phaseChanged("FOLLOWING", this.phase);
+    context.commitUpTo(message.commit);
+    return true;
+  }
+
+  #handleCommit(message: Commit): boolean {
+    const { context } = this.#host;
+    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.tail.zxid) > 0) return false;
+    if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
+    context.commitUpTo(message.zxid);
+    return true;
+  }
+}
+
+/** The proposal as an entry behind `tail`; undefined when it does not continue it. */
+function continueLog(tail: LogPosition, message: Proposal): LogEntry | undefined {
+  if (!samePosition(tail, message.prev)) return undefined;
+  const entry = makeEntry(tail, message.batch);
+  return entry !== undefined && equalZxid(entry.last, message.last) ? entry : undefined;
+}

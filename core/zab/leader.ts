@@ -1,0 +1,530 @@
+/**
+ * A member that leads: from winning an election until it gives up.
+ *
+ *   DISCOVERY ──quorum of ACKEPOCH──▶ SYNCHRONIZATION ──quorum of NEWLEADER acks──▶ BROADCAST
+ *
+ * Learners come and go in every phase; {@link Learner} is what the leader knows of one. One pump per learner sends what
+ * its log lacks, whether that is a synchronization or the latest proposal.
+ *
+ * @source Zab, DSN 2011, phases 1–3 (leader); ZooKeeper Leader, LearnerHandler
+ */
+import { assert, must } from "../assert.ts";
+import { quorumZxid } from "./broadcast.ts";
+import type { LogEntry, RoleHost } from "./context.ts";
+import { makeEntry } from "./log-entry.ts";
+import type { Ack, AckEpoch, FollowerInfo, LogPosition, Phase, Position, Staged } from "./messages.ts";
+import type { Sid } from "./quorum.ts";
+import { chooseSync } from "./synchronization.ts";
+import { asEpoch, compareZxid, type Epoch, equalZxid, maxZxid, minZxid, type Zxid } from "./zxid.ts";
+
+/** Messages of a learner in its stay. */
+export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack;
+
+/** Where a learner is: it only moves downwards. */
+type LearnerStage =
+  /** its FOLLOWERINFO is here */
+  | "CONNECTED"
+  /** LEADERINFO is sent */
+  | "PROMISING"
+  /** ACKEPOCH is here; waits until the leader synchronizes */
+  | "PROMISED"
+  /** TRUNC is sent */
+  | "TRUNCATING"
+  /** SNAP is on its way */
+  | "SNAPSHOT"
+  /** PROPOSALs are staged there */
+  | "STAGING"
+  /** NEWLEADER is sent */
+  | "CLOSING"
+  /** acked NEWLEADER: in the active set */
+  | "ACTIVE";
+
+/** What the leader knows of one learner. Shape: sid → stage, end of what was sent, end of what is durable there. */
+interface Learner {
+  readonly sid: Sid;
+  readonly join: number;
+  readonly acceptedEpoch: Epoch;
+  readonly initialized: boolean;
+  stage: LearnerStage;
+  /** its history as it said, until synchronization begins */
+  position: LogPosition | null;
+  needSnap: boolean;
+  diverged: boolean;
+  /** end of what is on its way; meaningful from STAGING on */
+  sent: Zxid;
+  /** end of what it has acknowledged; null before it is ACTIVE */
+  acked: Zxid | null;
+  /** PROPOSALs and chunks that it has not answered */
+  inFlight: number;
+  snapshot: { cursor: string | undefined; index: number } | null;
+  upToDate: boolean;
+  /** the commit index it was last told */
+  commitSent: Zxid;
+  heardAt: number;
+}
+
+export class Leader {
+  readonly #host: RoleHost;
+  phase: Phase = "DISCOVERY";
+  epoch: Epoch | null = null;
+  readonly #learners = new Map<Sid, Learner>();
+  readonly #epochAcks = new Set<Sid>();
+  readonly #diverged = new Set<Sid>();
+  /** number of the persist effect that made our own currentEpoch durable */
+  #ownEpochSeq: number | null = null;
+  readonly #establishDeadline: number;
+  #counter = 0;
+  /** last entry of each batch that is proposed and not committed */
+  #outstanding: Zxid[] = [];
+
+  constructor(host: RoleHost) {
+    this.#host = host;
+    const { now, config } = host.context;
+    this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+  }
+
+  get deadline(): number {
+    const { config } = this.#host.context;
+    if (this.phase !== "BROADCAST") return this.#establishDeadline;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const learner of this.#learners.values()) earliest = Math.min(earliest, learner.heardAt);
+    return earliest + config.syncLimit * config.tickTimeMs + 1;
+  }
+
+  /** sids that have acked NEWLEADER, ours included, ascending */
+  get activeSet(): readonly Sid[] {
+    const active = [...this.#learners.values()].filter((l) => l.acked !== null).map((l) => l.sid);
+    return [...active, this.#host.context.sid].sort((a, b) => a - b);
+  }
+
+  /** A SNAP is being read: the checkpoint must stay as it is. */
+  get readsSnapshot(): boolean {
+    for (const learner of this.#learners.values()) if (learner.stage === "SNAPSHOT") return true;
+    return false;
+  }
+
+  /** zxid of the next txn. */
+  get nextZxid(): Zxid {
+    return { epoch: must(this.epoch, "a zxid is given in broadcast"), counter: this.#counter + 1 };
+  }
+
+  /** May another batch be proposed? */
+  get mayPropose(): boolean {
+    return (
+      this.phase === "BROADCAST" && this.#outstanding.length < this.#host.context.config.batchesInFlightMax
+    );
+  }
+
+  /** The current stay of a learner, for messages that come beside Zab's. */
+  joinOf(sid: Sid): number | undefined {
+    return this.#learners.get(sid)?.join;
+  }
+
+  isServing(sid: Sid): boolean {
+    return this.#learners.get(sid)?.upToDate === true;
+  }
+
+  /** Leads alone, or waits for the others. */
+  start(): void {
+    this.#maybeChooseEpoch();
+  }
+
+  heard(sid: Sid): void {
+    const learner = this.#learners.get(sid);
+    if (learner !== undefined) learner.heardAt = this.#host.context.now;
+  }
+
+  /** The learner has left, or its link broke. */
+  drop(sid: Sid): void {
+    const learner = this.#learners.get(sid);
+    if (learner === undefined) return;
+    this.#learners.delete(sid);
+    if (learner.acked !== null) this.#traceActive();
+  }
+
+  tick(): void {
+    const { now, config, quorum } = this.#host.context;
+    if (this.phase !== "BROADCAST") {
+      if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
+      return;
+    }
+    const silence = config.syncLimit * config.tickTimeMs;
+    for (const learner of [...this.#learners.values()]) {
+      if (now - learner.heardAt > silence) this.drop(learner.sid);
+    }
+    if (this.activeSet.length < quorum.majority && now >= this.#quorumLostAt() + silence) {
+      this.#host.becomeLooking("no quorum of the ensemble answers");
+    }
+  }
+
+  /** When we last had a quorum: the moment of silence of the newest member that makes one. */
+  #quorumLostAt(): number {
+    const { links, quorum } = this.#host.context;
+    const heard = [...links.values()].map((link) => link.heardAt ?? 0).sort((a, b) => b - a);
+    return heard[quorum.majority - 2] ?? 0;
+  }
+
+  /** Handles a message of a learner. @returns false when it does not belong to its stay */
+  receive(from: Sid, message: LearnerMessage): boolean {
+    if (message.type === "FOLLOWERINFO") {
+      this.#handleFollowerInfo(from, message);
+      return true;
+    }
+    const learner = this.#learners.get(from);
+    if (learner === undefined || learner.join !== message.join || message.epoch !== this.epoch) return false;
+    switch (message.type) {
+      case "ACKEPOCH":
+        this.#handleAckEpoch(learner, message);
+        return true;
+      case "POSITION":
+        return this.#handlePosition(learner, message);
+      case "STAGED":
+        return this.#handleStaged(learner);
+      case "ACK":
+        return this.#handleAck(learner, message);
+    }
+  }
+
+  #handleFollowerInfo(from: Sid, message: FollowerInfo): void {
+    const { context } = this.#host;
+    const known = this.#learners.get(from);
+    if (known !== undefined && known.join === message.join) return;
+    this.drop(from);
+    if (this.epoch !== null && message.acceptedEpoch > this.epoch) {
+      // It has promised more than we offer and could never join: a higher epoch must be found.
+      this.#host.becomeLooking("a learner has promised a higher epoch");
+      return;
+    }
+    const learner: Learner = {
+      sid: from,
+      join: message.join,
+      acceptedEpoch: message.acceptedEpoch,
+      initialized: message.initialized,
+      stage: "CONNECTED",
+      position: null,
+      needSnap: false,
+      diverged: false,
+      sent: context.tail.zxid,
+      acked: null,
+      inFlight: 0,
+      snapshot: null,
+      upToDate: false,
+      commitSent: context.committed,
+      heardAt: context.now,
+    };
+    this.#learners.set(from, learner);
+    if (this.epoch === null) this.#maybeChooseEpoch();
+    else this.#sendLeaderInfo(learner);
+  }
+
+  /** DISCOVERY: a quorum has told what it promised, so the next epoch is above all of it. */
+  #maybeChooseEpoch(): void {
+    const { context } = this.#host;
+    if (this.epoch !== null) return;
+    const voters = [...this.#learners.values()].filter((learner) => learner.initialized);
+    if (!context.quorum.contains([context.sid, ...voters.map((l) => l.sid)])) return;
+    const highest = Math.max(context.acceptedEpoch, ...voters.map((l) => l.acceptedEpoch));
+    this.epoch = asEpoch(highest + 1);
+    context.acceptedEpoch = this.epoch;
+    context.persist([{ type: "acceptedEpoch", epoch: this.epoch }]);
+    context.trace({ type: "epoch", epoch: this.epoch, kind: "accepted" });
+    this.#epochAcks.add(context.sid);
+    for (const learner of this.#learners.values()) this.#sendLeaderInfo(learner);
+    this.#maybeEndDiscovery();
+  }
+
+  #sendLeaderInfo(learner: Learner): void {
+    // A member without memory counts for nothing until an ensemble that works without it has brought it up.
+    if (!learner.initialized && this.phase !== "BROADCAST") return;
+    learner.stage = "PROMISING";
+    const epoch = must(this.epoch, "the epoch is chosen");
+    this.#host.context.send(learner.sid, { type: "LEADERINFO", join: learner.join, epoch });
+  }
+
+  #handleAckEpoch(learner: Learner, message: AckEpoch): void {
+    const { context } = this.#host;
+    if (learner.stage !== "PROMISING") return;
+    learner.stage = "PROMISED";
+    learner.position = message.last;
+    learner.needSnap = message.needSnap;
+    learner.diverged = message.diverged;
+    if (message.diverged && this.#countDiverged(learner.sid)) return;
+    if (this.phase === "DISCOVERY") {
+      const better =
+        message.currentEpoch - context.currentEpoch || compareZxid(message.last.zxid, context.tail.zxid);
+      if (better > 0 && !message.needSnap) {
+        this.#host.becomeLooking("a learner has a newer history");
+        return;
+      }
+    }
+    if (message.counted && learner.initialized) this.#epochAcks.add(learner.sid);
+    this.#maybeEndDiscovery();
+    this.#maybeSynchronize(learner);
+  }
+
+  /** @returns true when so many differ that it is us who is wrong */
+  #countDiverged(sid: Sid): boolean {
+    const { context } = this.#host;
+    this.#diverged.add(sid);
+    if (this.#diverged.size < context.quorum.majority) return false;
+    context.needSnap = true;
+    this.#host.becomeLooking("a quorum's digest differs from ours");
+    return true;
+  }
+
+  #maybeEndDiscovery(): void {
+    const { context } = this.#host;
+    if (this.phase !== "DISCOVERY" || !context.quorum.contains(this.#epochAcks)) return;
+    const epoch = must(this.epoch, "the epoch is chosen");
+    context.currentEpoch = epoch;
+    this.#ownEpochSeq = context.persist([{ type: "currentEpoch", epoch }]);
+    context.trace({ type: "epoch", epoch, kind: "current" });
+    this.#setPhase("SYNCHRONIZATION");
+    for (const learner of this.#learners.values()) this.#maybeSynchronize(learner);
+    this.#maybeEstablish();
+  }
+
+  #maybeSynchronize(learner: Learner): void {
+    if (this.phase === "DISCOVERY" || learner.stage !== "PROMISED") return;
+    // Nobody gives its tree up for a leader whose digest no quorum shares.
+    if (learner.diverged && this.phase !== "BROADCAST") return;
+    this.#synchronize(learner);
+  }
+
+  #synchronize(learner: Learner): void {
+    const { context } = this.#host;
+    const epoch = must(this.epoch, "the epoch is chosen");
+    const position = must(learner.position, "the learner told its position");
+    const needSnap = learner.needSnap || learner.diverged;
+    const choice = chooseSync(context.log, position, needSnap, context.config.diffBytesMax);
+    const { join } = learner;
+    switch (choice.mode) {
+      case "DIFF":
+        learner.stage = "STAGING";
+        learner.sent = choice.from.zxid;
+        context.trace({ type: "sync", to: learner.sid, mode: "DIFF", zxid: learner.sent });
+        context.send(learner.sid, { type: "DIFF", join, epoch, from: learner.sent });
+        this.#pump(learner);
+        return;
+      case "TRUNC":
+        learner.stage = "TRUNCATING";
+        context.trace({ type: "sync", to: learner.sid, mode: "TRUNC", zxid: choice.to });
+        context.send(learner.sid, { type: "TRUNC", join, epoch, to: choice.to });
+        return;
+      case "SNAP": {
+        const at = context.snapshot.position();
+        learner.stage = "SNAPSHOT";
+        learner.snapshot = { cursor: "", index: 0 };
+        learner.sent = at.zxid;
+        context.trace({ type: "sync", to: learner.sid, mode: "SNAP", zxid: at.zxid });
+        context.send(learner.sid, { type: "SNAP", join, epoch, at });
+        this.#pumpSnapshot(learner);
+        return;
+      }
+    }
+  }
+
+  #handlePosition(learner: Learner, message: Position): boolean {
+    if (learner.stage !== "TRUNCATING") return false;
+    learner.position = message.last;
+    learner.needSnap = message.needSnap;
+    this.#synchronize(learner);
+    return true;
+  }
+
+  #handleStaged(learner: Learner): boolean {
+    learner.inFlight -= 1;
+    if (learner.stage === "SNAPSHOT") this.#pumpSnapshot(learner);
+    else if (learner.stage === "STAGING") this.#pump(learner);
+    return learner.inFlight >= 0;
+  }
+
+  /** Chunks go one at a time: each turn of the sender is short, and the receiver sets the pace. */
+  #pumpSnapshot(learner: Learner): void {
+    const { context } = this.#host;
+    const reading = must(learner.snapshot, "a snapshot is being read");
+    if (learner.inFlight > 0) return;
+    if (reading.cursor === undefined) {
+      learner.snapshot = null;
+      learner.stage = "STAGING";
+      this.#pump(learner);
+      return;
+    }
+    const { bytes, next } = context.snapshot.read(reading.cursor, context.config.snapChunkBytesMax);
+    context.send(learner.sid, {
+      type: "SNAPCHUNK",
+      join: learner.join,
+      epoch: must(this.epoch, "the epoch is chosen"),
+      index: reading.index,
+      bytes,
+      done: next === undefined,
+    });
+    learner.inFlight += 1;
+    reading.cursor = next;
+    reading.index += 1;
+  }
+
+  /** Sends what the learner's log lacks, as far as its window allows, and ends a synchronization that is complete. */
+  #pump(learner: Learner): void {
+    const { context } = this.#host;
+    const epoch = must(this.epoch, "the epoch is chosen");
+    while (learner.inFlight < context.config.learnerInFlightMax) {
+      const slice = context.log.read(learner.sent);
+      if (slice === undefined) break;
+      this.#sendProposal(learner, { ...slice, epoch });
+    }
+    if (learner.stage === "STAGING" && equalZxid(learner.sent, context.tail.zxid)) {
+      learner.stage = "CLOSING";
+      context.send(learner.sid, { type: "NEWLEADER", join: learner.join, epoch, last: learner.sent });
+    }
+  }
+
+  #sendProposal(
+    learner: Learner,
+    slice: { prev: LogPosition; batch: Uint8Array; last: Zxid; epoch: Epoch },
+  ): void {
+    const { context } = this.#host;
+    const { digest } = context;
+    const commit = minZxid(context.committed, slice.last);
+    const proposal = {
+      type: "PROPOSAL" as const,
+      join: learner.join,
+      epoch: slice.epoch,
+      prev: slice.prev,
+      batch: slice.batch,
+      last: slice.last,
+      commit,
+    };
+    context.send(learner.sid, digest === undefined ? proposal : { ...proposal, digest });
+    learner.sent = slice.last;
+    learner.inFlight += 1;
+    if (learner.upToDate) learner.commitSent = commit;
+  }
+
+  #handleAck(learner: Learner, message: Ack): boolean {
+    const { context } = this.#host;
+    if (compareZxid(message.zxid, learner.sent) > 0) return false;
+    if (learner.stage === "CLOSING" && learner.acked === null) {
+      learner.stage = "ACTIVE";
+      learner.acked = message.zxid;
+      this.#traceActive();
+      if (this.phase === "BROADCAST") this.#sendUpToDate(learner);
+      else this.#maybeEstablish();
+    } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
+      learner.inFlight = Math.max(0, learner.inFlight - 1);
+      learner.acked = maxZxid(learner.acked, message.zxid);
+      context.trace({ type: "ack", from: learner.sid, zxid: message.zxid });
+      this.#maybeCommit();
+    } else return false;
+    this.#pump(learner);
+    return true;
+  }
+
+  /** SYNCHRONIZATION is over once a quorum has made our history its own. */
+  #maybeEstablish(): void {
+    const { context } = this.#host;
+    if (this.phase !== "SYNCHRONIZATION") return;
+    if (this.#ownEpochSeq === null || !context.isDurable(this.#ownEpochSeq)) return;
+    if (!context.quorum.contains(this.activeSet)) return;
+    this.#setPhase("BROADCAST");
+    this.#maybeCommit();
+    for (const learner of this.#learners.values()) {
+      if (learner.acked !== null) this.#sendUpToDate(learner);
+      else if (learner.stage === "CONNECTED") this.#sendLeaderInfo(learner);
+      else this.#maybeSynchronize(learner);
+    }
+  }
+
+  #sendUpToDate(learner: Learner): void {
+    const { context } = this.#host;
+    learner.upToDate = true;
+    learner.commitSent = minZxid(context.committed, learner.sent);
+    context.send(learner.sid, {
+      type: "UPTODATE",
+      join: learner.join,
+      epoch: must(this.epoch, "the epoch is chosen"),
+      commit: learner.commitSent,
+    });
+  }
+
+  /** Our own writes are durable up to where the context says. */
+  persisted(): void {
+    this.#maybeEstablish();
+    if (this.phase === "BROADCAST") this.#maybeCommit();
+  }
+
+  /**
+   * Proposes a batch of txns with the zxids that {@link nextZxid} gave. The proposal leaves before our own write; we
+   * count ourselves only once that is durable.
+   */
+  propose(batch: Uint8Array): LogEntry {
+    const { context } = this.#host;
+    const epoch = must(this.epoch, "the epoch is chosen");
+    assert(this.mayPropose, "only a leader in broadcast proposes, within its window");
+    const prev = context.tail;
+    const entry = must(makeEntry(prev, batch), "a proposal continues the log");
+    assert(entry.first.epoch === epoch, "a leader proposes in its own epoch");
+    this.#counter = entry.last.counter;
+    this.#outstanding.push(entry.last);
+    const to: Sid[] = [];
+    for (const learner of this.#learners.values()) {
+      const follows = learner.stage === "ACTIVE" || learner.stage === "CLOSING";
+      if (!follows || !equalZxid(learner.sent, prev.zxid)) continue;
+      if (learner.inFlight >= context.config.learnerInFlightMax) continue;
+      this.#sendProposal(learner, { prev, batch, last: entry.last, epoch });
+      to.push(learner.sid);
+    }
+    context.persist([context.extend(entry)]);
+    context.trace({ type: "propose", zxid: entry.last, count: entry.count, to });
+    return entry;
+  }
+
+  #maybeCommit(): void {
+    const { context } = this.#host;
+    const acked = new Map<Sid, Zxid>([[context.sid, context.durable]]);
+    for (const learner of this.#learners.values())
+      if (learner.acked !== null) acked.set(learner.sid, learner.acked);
+    const zxid = quorumZxid(context.quorum, acked);
+    if (compareZxid(zxid, context.committed) > 0) {
+      context.trace({ type: "commit", zxid });
+      this.#outstanding = this.#outstanding.filter((last) => compareZxid(last, zxid) > 0);
+      context.commitUpTo(zxid);
+    } else context.deliver();
+  }
+
+  /** Tells the learners what is committed, where no proposal of this turn has done so. */
+  flushCommits(): void {
+    const { context } = this.#host;
+    if (this.phase !== "BROADCAST" || this.epoch === null) return;
+    for (const learner of this.#learners.values()) {
+      if (!learner.upToDate || compareZxid(learner.commitSent, context.committed) >= 0) continue;
+      // Never more than it has been sent: it would not know the entry.
+      if (compareZxid(learner.sent, context.committed) < 0) continue;
+      learner.commitSent = context.committed;
+      const commit = {
+        type: "COMMIT" as const,
+        join: learner.join,
+        epoch: this.epoch,
+        zxid: context.committed,
+      };
+      context.send(
+        learner.sid,
+        context.digest === undefined ? commit : { ...commit, digest: context.digest },
+      );
+    }
+  }
+
+  /** The counter of this epoch is used up. */
+  get exhausted(): boolean {
+    return this.#counter >= this.#host.context.config.counterMax;
+  }
+
+  #setPhase(phase: Phase): void {
+    this.phase = phase;
+    this.#host.phaseChanged("LEADING", phase);
+  }
+
+  #traceActive(): void {
+    this.#host.context.trace({ type: "active", sids: this.activeSet });
+  }
+}

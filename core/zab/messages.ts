@@ -1,0 +1,214 @@
+/**
+ * What peers say to each other. Every message of a learner's stay with a leader carries `join`, the number the
+ * learner gave that stay: what an earlier stay left in flight is recognised and dropped.
+ *
+ * @source ZooKeeper `Leader` packet types and `FastLeaderElection.Notification`
+ */
+import type { Chain } from "../hash/chain.ts";
+import type { Sid } from "./quorum.ts";
+import type { Epoch, Zxid } from "./zxid.ts";
+
+export type Role = "LOOKING" | "FOLLOWING" | "LEADING";
+export type Phase = "ELECTION" | "DISCOVERY" | "SYNCHRONIZATION" | "BROADCAST";
+export type SyncMode = "DIFF" | "TRUNC" | "SNAP";
+
+/** A place in the log: the txn and the chained hash of the log up to and including it. */
+export interface LogPosition {
+  readonly zxid: Zxid;
+  readonly chain: Chain;
+}
+
+/** A candidate. Order: epoch, then zxid, then leader. */
+export interface Vote {
+  readonly leader: Sid;
+  /** the candidate's currentEpoch */
+  readonly epoch: Epoch;
+  /** the candidate's last logged zxid */
+  readonly zxid: Zxid;
+}
+
+/** ELECTION, any → any. Idempotent; answered by the receiver's own. */
+export interface Notification {
+  readonly type: "NOTIFICATION";
+  readonly role: Role;
+  /** number of the election, the logical clock */
+  readonly round: number;
+  readonly vote: Vote;
+  readonly acceptedEpoch: Epoch;
+  /** false: a member without memory, whose vote does not count */
+  readonly initialized: boolean;
+}
+
+/** Any → any, once a tick. */
+export interface Ping {
+  readonly type: "PING";
+  /** sender's clock, ms; comes back in the PONG */
+  readonly sentAt: number;
+  readonly role: Role;
+  /** present from a leader in broadcast to its learner */
+  readonly join?: number;
+  readonly digest?: DigestAt;
+}
+
+export interface Pong {
+  readonly type: "PONG";
+  readonly sentAt: number;
+  readonly role: Role;
+}
+
+/** Digest of tree and sessions once everything up to `zxid` is applied. */
+export interface DigestAt {
+  readonly zxid: Zxid;
+  readonly high: number;
+  readonly low: number;
+}
+
+/** DISCOVERY, learner → leader. Paper: CEPOCH. */
+export interface FollowerInfo {
+  readonly type: "FOLLOWERINFO";
+  readonly join: number;
+  readonly acceptedEpoch: Epoch;
+  readonly initialized: boolean;
+}
+
+/** DISCOVERY, leader → learner. Paper: NEWEPOCH. */
+export interface LeaderInfo {
+  readonly type: "LEADERINFO";
+  readonly join: number;
+  readonly epoch: Epoch;
+}
+
+/** DISCOVERY, learner → leader: the promise is durable. */
+export interface AckEpoch {
+  readonly type: "ACKEPOCH";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly currentEpoch: Epoch;
+  /** false: the epoch was promised before, maybe to another candidate, so this ack makes no quorum */
+  readonly counted: boolean;
+  readonly last: LogPosition;
+  /** the learner cannot build on its own history */
+  readonly needSnap: boolean;
+  /** the learner's tree differed from this leader's at a zxid that both had applied */
+  readonly diverged: boolean;
+}
+
+/** SYNCHRONIZATION, leader → learner: what follows continues the log at `from`. */
+export interface Diff {
+  readonly type: "DIFF";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly from: Zxid;
+}
+
+/** SYNCHRONIZATION, leader → learner: go back to `to` or to the nearest entry before it, and say where that is. */
+export interface Trunc {
+  readonly type: "TRUNC";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly to: Zxid;
+}
+
+/** SYNCHRONIZATION, learner → leader: the answer to TRUNC. */
+export interface Position {
+  readonly type: "POSITION";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly last: LogPosition;
+  readonly needSnap: boolean;
+}
+
+/** SYNCHRONIZATION, leader → learner: a whole state at `at`, in chunks. */
+export interface Snap {
+  readonly type: "SNAP";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly at: LogPosition;
+}
+
+export interface SnapChunk {
+  readonly type: "SNAPCHUNK";
+  readonly join: number;
+  readonly epoch: Epoch;
+  /** 0, 1, 2 … within one SNAP */
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly done: boolean;
+}
+
+/** SYNCHRONIZATION, learner → leader: this much was received; nothing is promised. */
+export interface Staged {
+  readonly type: "STAGED";
+  readonly join: number;
+  readonly epoch: Epoch;
+  /** chunks of SNAP received, or −1 for a PROPOSAL */
+  readonly chunk: number;
+  readonly zxid: Zxid;
+}
+
+/** SYNCHRONIZATION and BROADCAST, leader → learner: the log goes on after `prev`. */
+export interface Proposal {
+  readonly type: "PROPOSAL";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly prev: LogPosition;
+  /** packed txns, contiguous */
+  readonly batch: Uint8Array;
+  readonly last: Zxid;
+  /** the leader's commit index when this was sent */
+  readonly commit: Zxid;
+  readonly digest?: DigestAt;
+}
+
+/** SYNCHRONIZATION, leader → learner: the history ends here; make it yours. */
+export interface NewLeader {
+  readonly type: "NEWLEADER";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly last: Zxid;
+}
+
+/** SYNCHRONIZATION and BROADCAST, learner → leader: everything up to `zxid` is durable here. The first acks NEWLEADER. */
+export interface Ack {
+  readonly type: "ACK";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
+
+/** BROADCAST, leader → learner: serve. Paper: COMMIT-LD. */
+export interface UpToDate {
+  readonly type: "UPTODATE";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly commit: Zxid;
+}
+
+/** BROADCAST, leader → learner: everything up to `zxid` is committed. */
+export interface Commit {
+  readonly type: "COMMIT";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+  readonly digest?: DigestAt;
+}
+
+/** Messages of Zab itself. */
+export type ZabMessage =
+  | Notification
+  | Ping
+  | Pong
+  | FollowerInfo
+  | LeaderInfo
+  | AckEpoch
+  | Diff
+  | Trunc
+  | Position
+  | Snap
+  | SnapChunk
+  | Staged
+  | Proposal
+  | NewLeader
+  | Ack
+  | UpToDate
+  | Commit;

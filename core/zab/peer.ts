@@ -1,0 +1,549 @@
+/**
+ * One member of the ensemble: `step(now, input)` takes what happened and returns, in order, what the shell must do.
+ * This is the only place where roles change.
+ *
+ *            ┌────────────── gives up ──────────────┐
+ *            ▼                                      │
+ *   start ▶ LOOKING ──elected──▶ LEADING ───────────┤
+ *            │  └──another is elected──▶ FOLLOWING ─┘
+ *
+ * @source Zab, DSN 2011; ZooKeeper QuorumPeer
+ */
+import { assertNever, must } from "../assert.ts";
+import type { ZabConfig } from "./config.ts";
+import {
+  type Link,
+  PeerContext,
+  type RecoveredState,
+  type RoleHost,
+  type SnapshotReader,
+} from "./context.ts";
+import { type CallOrigin, voteEvent, type ZabEffect, type ZabInput } from "./effects.ts";
+import { Election } from "./election.ts";
+import { Follower } from "./follower.ts";
+import { Leader } from "./leader.ts";
+import type {
+  DigestAt,
+  LogPosition,
+  Notification,
+  Phase,
+  Ping,
+  Pong,
+  Role,
+  Vote,
+  ZabMessage,
+} from "./messages.ts";
+import type { MajorityQuorum, Sid } from "./quorum.ts";
+import type { TxnLogReader } from "./txn-log.ts";
+import { asEpoch, type Epoch, ZXID_ZERO, type Zxid } from "./zxid.ts";
+
+export class ZabPeer {
+  readonly #context: PeerContext;
+  readonly #host: RoleHost;
+  #role: Role = "LOOKING";
+  #election: Election | null = null;
+  #follower: Follower | null = null;
+  #leader: Leader | null = null;
+  #round = 0;
+  #joins = 0;
+  #elections = 0;
+  #nextPingAt = 0;
+  #resendAt = 0;
+  #resendPauseMs = 0;
+  /** when a quorum that agrees stops waiting for a better vote */
+  #decideAt = Number.POSITIVE_INFINITY;
+
+  constructor(
+    sid: Sid,
+    quorum: MajorityQuorum,
+    config: ZabConfig,
+    log: TxnLogReader,
+    snapshot: SnapshotReader,
+    recovered: RecoveredState,
+  ) {
+    this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered);
+    this.#host = {
+      context: this.#context,
+      becomeLooking: () => this.#becomeLooking(),
+      phaseChanged: (role, phase) => this.#phaseChanged(role, phase),
+    };
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  get phase(): Phase {
+    return this.#leader?.phase ?? this.#follower?.phase ?? "ELECTION";
+  }
+
+  /** The leader that this member follows or is; null while it looks for one. */
+  get leader(): Sid | null {
+    if (this.#leader !== null) return this.#context.sid;
+    return this.#follower?.leader ?? null;
+  }
+
+  /** In broadcast, as leader or follower: requests may be taken. */
+  get serving(): boolean {
+    return this.phase === "BROADCAST";
+  }
+
+  get acceptedEpoch(): Epoch {
+    return this.#context.acceptedEpoch;
+  }
+
+  get currentEpoch(): Epoch {
+    return this.#context.currentEpoch;
+  }
+
+  get tail(): LogPosition {
+    return this.#context.tail;
+  }
+
+  get committed(): Zxid {
+    return this.#context.committed;
+  }
+
+  get delivered(): Zxid {
+    return this.#context.delivered;
+  }
+
+  /** Elections this instance has taken part in. */
+  get elections(): number {
+    return this.#elections;
+  }
+
+  get activeSet(): readonly Sid[] {
+    if (this.#leader !== null) return this.#leader.activeSet;
+    return this.#follower !== null && this.serving
+      ? [this.#follower.leader, this.#context.sid].sort((a, b) => a - b)
+      : [];
+  }
+
+  /** A SNAP is being read from the checkpoint, which must not change now. */
+  get readsSnapshot(): boolean {
+    return this.#leader?.readsSnapshot ?? false;
+  }
+
+  get links(): ReadonlyMap<Sid, Readonly<Link>> {
+    return this.#context.links;
+  }
+
+  /** Whether trace effects are made: only while somebody watches. */
+  set tracing(on: boolean) {
+    this.#context.tracing = on;
+  }
+
+  /** What whoever applies tells of its tree; travels with the commits. */
+  set digest(digest: DigestAt) {
+    this.#context.digest = digest;
+  }
+
+  /** zxid of the next txn, and room for it; undefined unless this member leads in broadcast. */
+  get proposing(): Leader | undefined {
+    return this.#leader?.phase === "BROADCAST" ? this.#leader : undefined;
+  }
+
+  /** The number of this member's stay with its leader. */
+  get join(): number | undefined {
+    return this.#follower?.join;
+  }
+
+  /** When `tick` is to be fed, at the latest; ms. */
+  get deadline(): number {
+    let at = this.#nextPingAt;
+    if (this.#leader !== null) at = Math.min(at, this.#leader.deadline);
+    if (this.#follower !== null) at = Math.min(at, this.#follower.deadline);
+    if (this.#election !== null) at = Math.min(at, this.#resendAt, this.#decideAt);
+    return at;
+  }
+
+  /** Takes one input. @param now ms; time serves liveness only @returns effects, to be run in order before the next step */
+  step(now: number, input: ZabInput): ZabEffect[] {
+    const context = this.#context;
+    context.now = now;
+    context.effects = [];
+    switch (input.type) {
+      case "start":
+        this.#nextPingAt = now;
+        this.#becomeLooking();
+        break;
+      case "call":
+        this.#handleCall(input.origin, input.messages);
+        break;
+      case "returned":
+        this.#handleReturn(input.peer, input.generation, input.messages);
+        break;
+      case "linkBroken":
+        if (context.link(input.peer).generation === input.generation) this.#breakLink(input.peer);
+        break;
+      case "persisted":
+        context.persisted(input.seq);
+        if (this.#leader !== null) this.#leader.persisted();
+        else context.deliver();
+        break;
+      case "tick":
+        this.#tick();
+        break;
+      default:
+        assertNever(input);
+    }
+    return this.#takeEffects();
+  }
+
+  /** Proposes a batch; see {@link Leader.propose}. */
+  propose(now: number, batch: Uint8Array): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    must(this.#leader, "only a leader proposes").propose(batch);
+    return this.#takeEffects();
+  }
+
+  /** Tells the learners what is committed since they last heard. */
+  flushCommits(now: number): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    this.#leader?.flushCommits();
+    return this.#takeEffects();
+  }
+
+  /** The tree here differs from the leader's at a zxid that both have applied. */
+  diverged(now: number): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    this.#follower?.diverge();
+    return this.#takeEffects();
+  }
+
+  /** The leader gives its epoch up: its counter is used up. */
+  resign(now: number): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    if (this.#leader !== null) this.#becomeLooking();
+    return this.#takeEffects();
+  }
+
+  #takeEffects(): ZabEffect[] {
+    const { effects } = this.#context;
+    this.#context.effects = [];
+    return effects;
+  }
+
+  // ── roles ────────────────────────────────────────────────────────────────
+
+  #becomeLooking(): void {
+    const context = this.#context;
+    if (this.#election !== null) return;
+    this.#role = "LOOKING";
+    this.#leader = null;
+    this.#follower = null;
+    this.#round += 1;
+    this.#elections += 1;
+    this.#election = new Election(
+      context.sid,
+      context.quorum,
+      this.#ownVote(),
+      this.#round,
+      context.initialized,
+    );
+    this.#resendPauseMs = context.config.electionRetryMs;
+    this.#resendAt = context.now + this.#resendPauseMs;
+    this.#decideAt = Number.POSITIVE_INFINITY;
+    this.#phaseChanged("LOOKING", "ELECTION");
+    this.#notifyAll();
+    this.#maybeFound();
+    this.#maybeDecide();
+  }
+
+  /** A member that cannot build on its own history stands behind every other. */
+  #ownVote(): Vote {
+    const { sid, currentEpoch, tail, needSnap } = this.#context;
+    if (needSnap) return { leader: sid, epoch: asEpoch(0), zxid: ZXID_ZERO };
+    return { leader: sid, epoch: currentEpoch, zxid: tail.zxid };
+  }
+
+  #becomeLeading(): void {
+    this.#leaveElection("LEADING");
+    const leader = new Leader(this.#host);
+    this.#leader = leader;
+    this.#phaseChanged("LEADING", "DISCOVERY");
+    this.#notifyAll();
+    leader.start();
+  }
+
+  #becomeFollowing(sid: Sid): void {
+    this.#leaveElection("FOLLOWING");
+    this.#joins += 1;
+    const follower = new Follower(this.#host, sid, this.#joins);
+    this.#follower = follower;
+    this.#phaseChanged("FOLLOWING", "DISCOVERY");
+    follower.knock();
+  }
+
+  #leaveElection(role: Role): void {
+    this.#round = must(this.#election, "an election ends once").round;
+    this.#election = null;
+    this.#role = role;
+  }
+
+  #phaseChanged(role: Role, phase: Phase): void {
+    const context = this.#context;
+    context.effects.push({ type: "role" });
+    context.trace({ type: "role", role, phase, leader: this.leader, epoch: context.currentEpoch });
+  }
+
+  // ── election ─────────────────────────────────────────────────────────────
+
+  #notification(): Notification {
+    const context = this.#context;
+    const leader = this.leader;
+    const vote = this.#election?.vote ?? {
+      leader: must(leader, "outside of an election there is a leader"),
+      epoch: context.currentEpoch,
+      zxid: context.tail.zxid,
+    };
+    return {
+      type: "NOTIFICATION",
+      role: this.#role,
+      round: this.#election?.round ?? this.#round,
+      vote,
+      acceptedEpoch: context.acceptedEpoch,
+      initialized: this.#election?.initialized ?? context.initialized,
+    };
+  }
+
+  #notifyAll(): void {
+    const note = this.#notification();
+    this.#context.trace(voteEvent(note.round, note.vote));
+    for (const peer of this.#context.links.keys()) this.#context.send(peer, note);
+  }
+
+  #handleNotification(from: Sid, note: Notification, isCall: boolean): void {
+    const context = this.#context;
+    context.link(from).role = note.role;
+    const election = this.#election;
+    if (election === null) {
+      if (isCall && note.role === "LOOKING") context.reply(this.#notification());
+      this.#noticeRole(from, note);
+      return;
+    }
+    const { broadcast, reply } = election.receive(from, note);
+    if (broadcast) {
+      this.#decideAt = Number.POSITIVE_INFINITY;
+      this.#notifyAll();
+    }
+    if (isCall && note.role === "LOOKING" && (reply || !broadcast)) context.reply(this.#notification());
+    this.#maybeFound();
+    this.#maybeDecide();
+  }
+
+  /** What the role of a peer says to a member that follows or leads. */
+  #noticeRole(from: Sid, note: Notification): void {
+    const follower = this.#follower;
+    if (follower !== null && follower.leader === from) {
+      if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
+      else if (note.role === "FOLLOWING" || (note.role === "LOOKING" && follower.phase !== "DISCOVERY")) {
+        this.#becomeLooking();
+      }
+      return;
+    }
+    if (note.role !== "LOOKING") return;
+    if (this.#leader !== null) this.#leader.drop(from);
+    // Somebody lost its leader: ask ours at once instead of at the next tick.
+    if (follower !== null && follower.phase === "BROADCAST") this.#ping(follower.leader);
+  }
+
+  /** Founding: nobody has ever promised anything, so a member without memory has lost nothing. */
+  #maybeFound(): void {
+    const election = this.#election;
+    if (election === null || election.initialized || !election.othersPristine) return;
+    this.#context.initialized = true;
+    this.#context.persist([{ type: "initialized" }]);
+    election.markInitialized();
+    this.#notifyAll();
+  }
+
+  #maybeDecide(): void {
+    const election = this.#election;
+    if (election === null) return;
+    const settled = election.settledLeader();
+    if (settled !== undefined) {
+      this.#becomeFollowing(settled);
+      return;
+    }
+    if (!election.hasQuorum) {
+      this.#decideAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const { now, config } = this.#context;
+    if (this.#decideAt === Number.POSITIVE_INFINITY) this.#decideAt = now + config.finalizeWaitMs;
+    if (!election.everybodyHeard && now < this.#decideAt) return;
+    this.#decideAt = Number.POSITIVE_INFINITY;
+    const elected = election.vote.leader;
+    if (elected === this.#context.sid) this.#becomeLeading();
+    else this.#becomeFollowing(elected);
+  }
+
+  // ── links ────────────────────────────────────────────────────────────────
+
+  #handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
+    const context = this.#context;
+    if (!context.links.has(origin.from) || !this.#acceptCall(origin)) return;
+    this.#heard(origin.from);
+    context.caller = origin.from;
+    for (const message of messages) this.#handleMessage(origin.from, message, true);
+    context.caller = null;
+  }
+
+  /** Calls of one link come in order and without a gap; a new link or a gap ends what the old one carried. */
+  #acceptCall(origin: CallOrigin): boolean {
+    const link = this.#context.link(origin.from);
+    const age = origin.boot - link.inBoot || origin.generation - link.inGeneration;
+    if (age < 0) return false;
+    if (age > 0) {
+      const first = link.inBoot === 0;
+      link.inBoot = origin.boot;
+      link.inGeneration = origin.generation;
+      link.inSeq = 0;
+      if (!first) this.#inboundReset(origin.from);
+    }
+    if (origin.seq < link.inSeq) return false;
+    if (origin.seq > link.inSeq) this.#inboundReset(origin.from);
+    link.inSeq = origin.seq + 1;
+    return true;
+  }
+
+  /** Something of this peer may be lost: neither a stay with it nor its stay with us goes on. */
+  #inboundReset(peer: Sid): void {
+    this.#leader?.drop(peer);
+    if (this.#follower?.leader === peer) this.#becomeLooking();
+  }
+
+  #handleReturn(peer: Sid, generation: number, messages: readonly ZabMessage[]): void {
+    const context = this.#context;
+    const link = context.link(peer);
+    if (link.generation !== generation) return;
+    if (!link.up) {
+      link.up = true;
+      context.trace({ type: "link", to: peer, up: true });
+      context.effects.push({ type: "park", peer, generation });
+    }
+    this.#heard(peer);
+    for (const message of messages) this.#handleMessage(peer, message, false);
+  }
+
+  #heard(peer: Sid): void {
+    this.#context.link(peer).heardAt = this.#context.now;
+    this.#leader?.heard(peer);
+    if (this.#follower?.leader === peer) this.#follower.heard();
+  }
+
+  #breakLink(peer: Sid): void {
+    const context = this.#context;
+    const link = context.link(peer);
+    if (link.up) context.trace({ type: "link", to: peer, up: false });
+    link.generation += 1;
+    link.up = false;
+    link.pingSentAt = null;
+    link.rttMs = null;
+    link.role = null;
+    this.#leader?.drop(peer);
+    if (this.#follower?.leader === peer) this.#becomeLooking();
+    if (this.#election !== null) {
+      this.#election.markUnreachable(peer);
+      this.#maybeDecide();
+    }
+  }
+
+  // ── messages ─────────────────────────────────────────────────────────────
+
+  #handleMessage(from: Sid, message: ZabMessage, isCall: boolean): void {
+    switch (message.type) {
+      case "NOTIFICATION":
+        this.#handleNotification(from, message, isCall);
+        return;
+      case "PING":
+        this.#handlePing(from, message, isCall);
+        return;
+      case "PONG":
+        this.#handlePong(from, message);
+        return;
+      case "FOLLOWERINFO":
+        if (this.#leader !== null) this.#leader.receive(from, message);
+        else if (isCall) this.#context.reply(this.#notification());
+        return;
+      case "ACKEPOCH":
+      case "POSITION":
+      case "STAGED":
+      case "ACK":
+        this.#leader?.receive(from, message);
+        return;
+      default: {
+        const follower = this.#follower;
+        if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall)
+          return;
+        if (!follower.receive(message)) this.#becomeLooking();
+      }
+    }
+  }
+
+  #handlePing(from: Sid, ping: Ping, isCall: boolean): void {
+    const context = this.#context;
+    context.link(from).role = ping.role;
+    if (isCall) context.reply({ type: "PONG", sentAt: ping.sentAt, role: this.#role });
+    const follower = this.#follower;
+    if (follower === null || follower.leader !== from || follower.phase !== "BROADCAST") return;
+    // A leader that does not count us among its learners, or leads no more, will never send us anything.
+    if (ping.role !== "LEADING" || ping.join !== follower.join) this.#becomeLooking();
+    else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+  }
+
+  #handlePong(from: Sid, pong: Pong): void {
+    const context = this.#context;
+    const link = context.link(from);
+    link.role = pong.role;
+    if (link.pingSentAt !== pong.sentAt) return;
+    link.rttMs = context.now - pong.sentAt;
+    link.pingSentAt = null;
+    context.trace({ type: "ping", to: from, rttMs: link.rttMs });
+    const follower = this.#follower;
+    if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
+    if (pong.role !== "LEADING") this.#becomeLooking();
+  }
+
+  #ping(peer: Sid): void {
+    const context = this.#context;
+    const link = context.link(peer);
+    if (link.pingSentAt !== null) return;
+    link.pingSentAt = context.now;
+    const ping: Ping = { type: "PING", sentAt: context.now, role: this.#role };
+    const join = this.#leader?.isServing(peer) === true ? this.#leader.joinOf(peer) : undefined;
+    if (join === undefined) context.send(peer, ping);
+    else if (context.digest === undefined) context.send(peer, { ...ping, join });
+    else context.send(peer, { ...ping, join, digest: context.digest });
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────
+
+  #tick(): void {
+    const { now, config, links } = this.#context;
+    if (now >= this.#nextPingAt) {
+      this.#nextPingAt = now + config.tickTimeMs;
+      for (const [peer, link] of links) {
+        const silent =
+          link.pingSentAt !== null && now - link.pingSentAt >= config.syncLimit * config.tickTimeMs;
+        if (silent) this.#breakLink(peer);
+        this.#ping(peer);
+      }
+    }
+    this.#leader?.tick();
+    this.#follower?.tick();
+    if (this.#election === null) return;
+    if (now >= this.#resendAt) {
+      this.#resendPauseMs = Math.min(this.#resendPauseMs * 2, config.electionRetryMsMax);
+      this.#resendAt = now + this.#resendPauseMs;
+      this.#notifyAll();
+    }
+    this.#maybeDecide();
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * The transaction log: rows of packed txns, one row per group commit, each chained to the one before by the hash of
+ * every txn. The index of the rows is in memory, the batches are in a {@link LogStorage}: SQLite in the object, a map in
+ * the simulator. Row borders are this member's own affair; entries and chain are the same on every member.
+ *
+ *   base ──▶ row ──▶ row ──▶ row = last
+ *   (the entry before the first retained one)
+ *
+ * @source Zab, DSN 2011: the history h of a process
+ */
+import { assert, must } from "../assert.ts";
+import type { Chain } from "../hash/chain.ts";
+import { countTxns, lastZxidOf, splitAfter } from "../wire/txn-codec.ts";
+import { chainUpTo } from "./log-entry.ts";
+import type { LogPosition } from "./messages.ts";
+import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
+
+/** What is known of a row without its batch. */
+export interface LogRow {
+  /** number of the row in this member's storage, ascending */
+  readonly seq: number;
+  readonly first: Zxid;
+  readonly last: Zxid;
+  /** txns in the batch */
+  readonly count: number;
+  readonly bytes: number;
+  /** chain before the first and after the last txn */
+  readonly before: Chain;
+  readonly after: Chain;
+  /** what the member knew to be committed when it wrote the row */
+  readonly committed: Zxid;
+}
+
+/** Where the rows live. All calls are synchronous; a throw stops the member. */
+export interface LogStorage {
+  insert(row: LogRow, batch: Uint8Array): void;
+  replace(row: LogRow, batch: Uint8Array): void;
+  /** deletes the rows with a greater number */
+  deleteAfter(seq: number): void;
+  /** deletes the rows up to and including this number */
+  deleteUpTo(seq: number): void;
+  setBase(base: LogPosition): void;
+  read(seq: number): Uint8Array;
+}
+
+/** A piece of the log: the txns of one row, or its rest. */
+export interface LogSlice {
+  readonly prev: LogPosition;
+  readonly batch: Uint8Array;
+  readonly last: Zxid;
+  readonly chain: Chain;
+}
+
+/** The read side, as the peer sees it. */
+export interface TxnLogReader {
+  readonly base: LogPosition;
+  readonly last: LogPosition;
+  /** highest zxid that is durably known here to be committed */
+  readonly committed: Zxid;
+  /** The entry at `zxid` or the nearest before it; undefined when that is below the base. */
+  positionAt(zxid: Zxid): LogPosition | undefined;
+  /** The txns of the row that follows `after`, an entry of the log or its base; undefined at the end. */
+  read(after: Zxid): LogSlice | undefined;
+  /** bytes of the rows after `zxid` */
+  bytesAfter(zxid: Zxid): number;
+}
+
+/** Bytes of batches kept in memory behind the end of the log, for learners that follow closely. */
+const CACHE_BYTES_MAX = 2 * 1024 * 1024;
+
+export class TxnLog implements TxnLogReader {
+  readonly #storage: LogStorage;
+  #rows: LogRow[];
+  #base: LogPosition;
+  #committed: Zxid;
+  readonly #cache = new Map<number, Uint8Array>();
+  #cacheBytes = 0;
+
+  /**
+   * @param rows ascending; their chain is checked here
+   * @throws AssertionError when a row does not continue the one before: the log is damaged
+   */
+  constructor(storage: LogStorage, rows: readonly LogRow[], base: LogPosition) {
+    this.#storage = storage;
+    this.#rows = [...rows];
+    this.#base = base;
+    this.#committed = base.zxid;
+    let end: LogPosition = base;
+    for (const row of rows) {
+      assert(sameChain(end.chain, row.before), `log row ${row.seq} continues the chain`);
+      assert(compareZxid(end.zxid, row.first) < 0, `log row ${row.seq} comes after the row before it`);
+      end = { zxid: row.last, chain: row.after };
+      if (compareZxid(row.committed, this.#committed) > 0) this.#committed = row.committed;
+    }
+  }
+
+  get base(): LogPosition {
+    return this.#base;
+  }
+
+  get last(): LogPosition {
+    const row = this.#rows.at(-1);
+    return row === undefined ? this.#base : { zxid: row.last, chain: row.after };
+  }
+
+  get committed(): Zxid {
+    return this.#committed;
+  }
+
+  get rows(): readonly LogRow[] {
+    return this.#rows;
+  }
+
+  /** Txns in the log. */
+  get count(): number {
+    return this.#rows.reduce((sum, row) => sum + row.count, 0);
+  }
+
+  positionAt(zxid: Zxid): LogPosition | undefined {
+    if (compareZxid(zxid, this.#base.zxid) < 0) return undefined;
+    const index = this.#rowFrom(zxid);
+    const row = this.#rows[index];
+    if (row !== undefined && compareZxid(row.first, zxid) <= 0) return this.#within(row, zxid);
+    const before = this.#rows[index - 1];
+    return before === undefined ? this.#base : { zxid: before.last, chain: before.after };
+  }
+
+  read(after: Zxid): LogSlice | undefined {
+    const index = this.#rowFrom(after);
+    let row = this.#rows[index];
+    if (row !== undefined && equalZxid(row.last, after)) row = this.#rows[index + 1];
+    if (row === undefined) return undefined;
+    const batch = this.#batch(row);
+    const prev = must(this.positionAt(after), "reading starts within the log");
+    assert(equalZxid(prev.zxid, after), "reading starts behind an entry of the log");
+    const start = compareZxid(row.first, after) > 0 ? 0 : splitAfter(batch, after);
+    return { prev, batch: start === 0 ? batch : batch.subarray(start), last: row.last, chain: row.after };
+  }
+
+  bytesAfter(zxid: Zxid): number {
+    let bytes = 0;
+    for (let i = this.#rows.length - 1; i >= 0; i--) {
+      const row = this.#rows[i];
+      if (row === undefined || compareZxid(row.last, zxid) <= 0) break;
+      bytes += row.bytes;
+    }
+    return bytes;
+  }
+
+  /** Appends one row. The batch is kept as it is and must not change. */
+  append(
+    batch: Uint8Array,
+    entry: Pick<LogRow, "first" | "last" | "count" | "committed">,
+    chain: Chain,
+  ): void {
+    const end = this.last;
+    assert(compareZxid(end.zxid, entry.first) < 0, "an append continues the log");
+    const row: LogRow = {
+      seq: (this.#rows.at(-1)?.seq ?? 0) + 1,
+      first: entry.first,
+      last: entry.last,
+      count: entry.count,
+      bytes: batch.length,
+      before: end.chain,
+      after: chain,
+      committed: entry.committed,
+    };
+    this.#storage.insert(row, batch);
+    this.#rows.push(row);
+    if (compareZxid(row.committed, this.#committed) > 0) this.#committed = row.committed;
+    this.#remember(row.seq, batch);
+  }
+
+  /** Drops everything after `to`, an entry of the log or its base. May split a row. */
+  truncate(to: Zxid): void {
+    const position = must(this.positionAt(to), "a truncation lies within the log");
+    assert(equalZxid(position.zxid, to), "a truncation ends at an entry of the log");
+    assert(compareZxid(to, this.#committed) >= 0, "a truncation keeps what is known to be committed");
+    const keep = this.#rows.filter((row) => compareZxid(row.first, to) <= 0);
+    const cut = keep.at(-1);
+    if (cut !== undefined && compareZxid(cut.last, to) > 0) {
+      const batch = this.#batch(cut);
+      const kept = batch.slice(0, splitAfter(batch, to));
+      const row: LogRow = {
+        ...cut,
+        last: to,
+        count: countTxns(kept),
+        bytes: kept.length,
+        after: position.chain,
+      };
+      keep[keep.length - 1] = row;
+      this.#storage.replace(row, kept);
+      this.#forget(cut.seq);
+      this.#remember(row.seq, kept);
+    }
+    this.#storage.deleteAfter(keep.at(-1)?.seq ?? 0);
+    for (const row of this.#rows) if (row.seq > (keep.at(-1)?.seq ?? 0)) this.#forget(row.seq);
+    this.#rows = keep;
+  }
+
+  /** Begins anew after a snapshot at `base`. */
+  restart(base: LogPosition): void {
+    const seq = this.#rows.at(-1)?.seq ?? 0;
+    this.#storage.deleteUpTo(seq);
+    this.#storage.setBase(base);
+    this.#rows = [];
+    this.#base = base;
+    this.#committed = base.zxid;
+    this.#cache.clear();
+    this.#cacheBytes = 0;
+  }
+
+  /** Drops whole rows at or below `upTo` while at least `retainTxns` txns stay. */
+  cut(upTo: Zxid, retainTxns: number): void {
+    let left = this.count;
+    let drop = 0;
+    for (const row of this.#rows) {
+      if (compareZxid(row.last, upTo) > 0 || left - row.count < retainTxns) break;
+      left -= row.count;
+      drop += 1;
+    }
+    const last = this.#rows[drop - 1];
+    if (last === undefined) return;
+    const committed = this.#committed;
+    this.#storage.deleteUpTo(last.seq);
+    this.#base = { zxid: last.last, chain: last.after };
+    this.#storage.setBase(this.#base);
+    for (const row of this.#rows.splice(0, drop)) this.#forget(row.seq);
+    this.#committed = compareZxid(committed, this.#base.zxid) > 0 ? committed : this.#base.zxid;
+  }
+
+  /** Index of the first row whose last entry is at or after `zxid`. */
+  #rowFrom(zxid: Zxid): number {
+    let low = 0;
+    let high = this.#rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const row = must(this.#rows[middle], "a binary search stays inside");
+      if (compareZxid(row.last, zxid) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #within(row: LogRow, zxid: Zxid): LogPosition {
+    if (equalZxid(row.last, zxid)) return { zxid: row.last, chain: row.after };
+    const batch = this.#batch(row);
+    const end = splitAfter(batch, zxid);
+    return {
+      zxid: must(lastZxidOf(batch, end), "a row holds its first txn"),
+      chain: chainUpTo(row.before, batch, end),
+    };
+  }
+
+  #batch(row: LogRow): Uint8Array {
+    return this.#cache.get(row.seq) ?? this.#storage.read(row.seq);
+  }
+
+  #remember(seq: number, batch: Uint8Array): void {
+    this.#cache.set(seq, batch);
+    this.#cacheBytes += batch.length;
+    for (const old of this.#cache.keys()) {
+      if (this.#cacheBytes <= CACHE_BYTES_MAX || old === seq) break;
+      this.#forget(old);
+    }
+  }
+
+  #forget(seq: number): void {
+    const batch = this.#cache.get(seq);
+    if (batch === undefined) return;
+    this.#cacheBytes -= batch.length;
+    this.#cache.delete(seq);
+  }
+}
+
+/** The twin of the SQLite rows, for the simulator and the tests. */
+export class MemoryLogStorage implements LogStorage {
+  readonly rows = new Map<number, { row: LogRow; batch: Uint8Array }>();
+  base: LogPosition | undefined;
+
+  insert(row: LogRow, batch: Uint8Array): void {
+    assert(!this.rows.has(row.seq), "a row is inserted once");
+    this.rows.set(row.seq, { row, batch: batch.slice() });
+  }
+
+  replace(row: LogRow, batch: Uint8Array): void {
+    assert(this.rows.has(row.seq), "only a row that exists is replaced");
+    this.rows.set(row.seq, { row, batch: batch.slice() });
+  }
+
+  deleteAfter(seq: number): void {
+    for (const key of this.rows.keys()) if (key > seq) this.rows.delete(key);
+  }
+
+  deleteUpTo(seq: number): void {
+    for (const key of this.rows.keys()) if (key <= seq) this.rows.delete(key);
+  }
+
+  setBase(base: LogPosition): void {
+    this.base = base;
+  }
+
+  read(seq: number): Uint8Array {
+    return must(this.rows.get(seq), "a row that is read exists").batch;
+  }
+}
+
+const sameChain = (a: Chain, b: Chain): boolean => a.high === b.high && a.low === b.low;
+
+/** Do both name the same entry of the same history? */
+export const samePosition = (a: LogPosition, b: LogPosition): boolean =>
+  equalZxid(a.zxid, b.zxid) && sameChain(a.chain, b.chain);

@@ -1,0 +1,81 @@
+/**
+ * Our side of the channel to one peer. One stub is one FIFO channel with a generation: a call that fails has an unknown
+ * outcome and ends the generation, and the next one begins with a fresh stub. Calls carry a number, so that the receiver
+ * notices what it did not get.
+ */
+
+/** Where a batch of messages comes from; see `CallOrigin` in core. */
+export interface Envelope<Message> {
+  readonly from: number;
+  readonly boot: number;
+  readonly generation: number;
+  readonly seq: number;
+  readonly messages: readonly Message[];
+}
+
+/** What the call returned. */
+export interface LinkReturn<Message> {
+  readonly boot: number;
+  readonly messages: readonly Message[];
+}
+
+/** The methods of a peer that a link calls. */
+export interface PeerStub<Message> {
+  deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message>>;
+  /** returns when the callee lets go, rejects when it dies */
+  park(from: number): Promise<void>;
+}
+
+export interface LinkListener<Message> {
+  returned(peer: number, generation: number, result: LinkReturn<Message>): void;
+  broken(peer: number, generation: number): void;
+}
+
+export class PeerLink<Message> {
+  readonly #self: { readonly sid: number; readonly boot: number };
+  readonly #peer: number;
+  readonly #connect: () => PeerStub<Message>;
+  readonly #listener: LinkListener<Message>;
+  #generation = 0;
+  #stub: PeerStub<Message> | undefined;
+  #seq = 0;
+
+  constructor(
+    self: { readonly sid: number; readonly boot: number },
+    peer: number,
+    connect: () => PeerStub<Message>,
+    listener: LinkListener<Message>,
+  ) {
+    this.#self = self;
+    this.#peer = peer;
+    this.#connect = connect;
+    this.#listener = listener;
+  }
+
+  /** Sends messages in one call. An older generation than the last one sent on is dropped. */
+  send(generation: number, messages: readonly Message[]): void {
+    const stub = this.#stubOf(generation);
+    if (stub === undefined) return;
+    const envelope = { from: this.#self.sid, boot: this.#self.boot, generation, seq: this.#seq++, messages };
+    stub.deliver(envelope).then(
+      (result) => this.#listener.returned(this.#peer, generation, result),
+      () => this.#listener.broken(this.#peer, generation),
+    );
+  }
+
+  /** Keeps one call open on the peer: that it breaks is how a crash is seen at once. */
+  park(generation: number): void {
+    const stub = this.#stubOf(generation);
+    stub?.park(this.#self.sid).catch(() => this.#listener.broken(this.#peer, generation));
+  }
+
+  #stubOf(generation: number): PeerStub<Message> | undefined {
+    if (generation < this.#generation) return undefined;
+    if (generation > this.#generation || this.#stub === undefined) {
+      this.#generation = generation;
+      this.#seq = 0;
+      this.#stub = this.#connect();
+    }
+    return this.#stub;
+  }
+}
