@@ -17,7 +17,7 @@ import { type ChangeRequest, CreateMode, type MultiRequestOp } from "../../znode
 import type { ByteReader } from "../reader.ts";
 import type { ByteWriter } from "../writer.ts";
 import { readAcl, writeOpenAcl } from "./acl.ts";
-import { Opcode } from "./opcodes.ts";
+import { OpCode } from "./opcodes.ts";
 
 /** Create flags beyond {@link CreateMode}. */
 export const FLAG_CONTAINER = 4;
@@ -28,18 +28,18 @@ export const FLAG_TTL_SEQUENTIAL = 6;
 export type DecodedChange = ChangeRequest | Extract<MultiRequestOp, { type: "refused" }>;
 
 /** The opcode under which a change travels. */
-export function opcodeOfChange(op: MultiRequestOp): Opcode {
+export function opcodeOfChange(op: MultiRequestOp): OpCode {
   switch (op.type) {
     case "create":
-      return op.withStat ? Opcode.CREATE2 : Opcode.CREATE;
+      return op.withStat ? OpCode.CREATE2 : OpCode.CREATE;
     case "delete":
-      return Opcode.DELETE;
+      return OpCode.DELETE;
     case "setData":
-      return Opcode.SET_DATA;
+      return OpCode.SET_DATA;
     case "check":
-      return Opcode.CHECK;
+      return OpCode.CHECK;
     case "refused":
-      return Opcode.ERROR;
+      return OpCode.ERROR;
   }
 }
 

@@ -25,7 +25,7 @@ import {
   readSetData,
   writeChange,
 } from "./change.ts";
-import { Opcode } from "./opcodes.ts";
+import { OpCode } from "./opcodes.ts";
 import { readStat, writeStat } from "./stat.ts";
 
 /** What a header carries in a request, and in the one that ends a list. */
@@ -60,21 +60,21 @@ export function readMultiRequest(reader: ByteReader): MultiRequestOp[] {
 
 function readOp(reader: ByteReader, type: number): MultiRequestOp {
   switch (type) {
-    case Opcode.CREATE:
-    case Opcode.CREATE2:
-      return readCreateOp(reader, type === Opcode.CREATE2);
-    case Opcode.CREATE_CONTAINER:
+    case OpCode.CREATE:
+    case OpCode.CREATE2:
+      return readCreateOp(reader, type === OpCode.CREATE2);
+    case OpCode.CREATE_CONTAINER:
       readCreateOp(reader, false);
       return { type: "refused", code: "UNIMPLEMENTED" };
-    case Opcode.CREATE_TTL:
+    case OpCode.CREATE_TTL:
       readCreate(reader, false, undefined);
       reader.i64();
       return { type: "refused", code: "UNIMPLEMENTED" };
-    case Opcode.DELETE:
+    case OpCode.DELETE:
       return readDelete(reader);
-    case Opcode.SET_DATA:
+    case OpCode.SET_DATA:
       return readSetData(reader);
-    case Opcode.CHECK:
+    case OpCode.CHECK:
       return readCheck(reader);
     default:
       throw new WireError(`operation ${type} cannot be part of a multi`);
@@ -97,22 +97,22 @@ export function writeMultiResponse(writer: ByteWriter, results: readonly ChangeR
 function writeResult(writer: ByteWriter, result: ChangeResult): void {
   switch (result.type) {
     case "create":
-      writeMultiHeader(writer, Opcode.CREATE, false, 0);
+      writeMultiHeader(writer, OpCode.CREATE, false, 0);
       writer.string(result.path);
       return;
     case "delete":
-      writeMultiHeader(writer, Opcode.DELETE, false, 0);
+      writeMultiHeader(writer, OpCode.DELETE, false, 0);
       return;
     case "setData":
-      writeMultiHeader(writer, Opcode.SET_DATA, false, 0);
+      writeMultiHeader(writer, OpCode.SET_DATA, false, 0);
       writeStat(writer, result.stat);
       return;
     case "check":
-      writeMultiHeader(writer, Opcode.CHECK, false, 0);
+      writeMultiHeader(writer, OpCode.CHECK, false, 0);
       return;
     case "error": {
       const { number } = ZOO_ERRORS[result.code];
-      writeMultiHeader(writer, Opcode.ERROR, false, number);
+      writeMultiHeader(writer, OpCode.ERROR, false, number);
       writer.i32(number);
     }
   }
@@ -132,17 +132,17 @@ export function readMultiResponse(reader: ByteReader): ChangeResult[] {
 
 function readResult(reader: ByteReader, type: number): ChangeResult {
   switch (type) {
-    case Opcode.CREATE:
+    case OpCode.CREATE:
       return { type: "create", path: reader.string(), stat: null };
-    case Opcode.CREATE2:
+    case OpCode.CREATE2:
       return { type: "create", path: reader.string(), stat: readStat(reader) };
-    case Opcode.DELETE:
+    case OpCode.DELETE:
       return { type: "delete" };
-    case Opcode.SET_DATA:
+    case OpCode.SET_DATA:
       return { type: "setData", stat: readStat(reader) };
-    case Opcode.CHECK:
+    case OpCode.CHECK:
       return { type: "check" };
-    case Opcode.ERROR:
+    case OpCode.ERROR:
       return { type: "error", code: zooErrorOf(reader.i32()) };
     default:
       throw new WireError(`a result of type ${type} is not part of a multi`);

@@ -4,7 +4,7 @@
  */
 
 /** Operation codes. Those that are not built yet are here so that nothing else takes their number. */
-export const Opcode = {
+export const OpCode = {
   NOTIFICATION: 0,
   CREATE: 1,
   DELETE: 2,
@@ -39,7 +39,7 @@ export const Opcode = {
   CLOSE_SESSION: -11,
   ERROR: -1,
 } as const;
-export type Opcode = (typeof Opcode)[keyof typeof Opcode];
+export type OpCode = (typeof OpCode)[keyof typeof OpCode];
 
 /** xids with a meaning of their own; a client's requests count from 1. */
 export const ReservedXid = { NOTIFICATION: -1, PING: -2, AUTH: -4, SET_WATCHES: -8 } as const;

@@ -23,7 +23,7 @@ import type { ByteWriter } from "../writer.ts";
 import { beginFrame, endFrame } from "./frame.ts";
 import { writeReplyHeader } from "./header.ts";
 import { readMultiResponse, writeMultiResponse } from "./multi.ts";
-import { Opcode } from "./opcodes.ts";
+import { OpCode } from "./opcodes.ts";
 import { readStat, writeStat } from "./stat.ts";
 
 /** Writes one frame. `opcode` is the request's: getChildren and getChildren2 differ in nothing else. */
@@ -57,7 +57,7 @@ function writeRecord(writer: ByteWriter, opcode: number, result: WriteResult | R
     case "getChildren":
       writer.i32(result.children.length);
       for (const name of result.children) writer.string(name);
-      if (opcode === Opcode.GET_CHILDREN2) writeStat(writer, result.stat);
+      if (opcode === OpCode.GET_CHILDREN2) writeStat(writer, result.stat);
       return;
     case "multi":
       writeMultiResponse(writer, result.results);
@@ -105,31 +105,31 @@ export type Reply =
 export function readReply(reader: ByteReader, opcode: number, err: number): Reply {
   if (err !== 0) return { type: "error", code: zooErrorOf(err) };
   switch (opcode) {
-    case Opcode.SET_DATA:
+    case OpCode.SET_DATA:
       return { type: "setData", stat: readStat(reader) };
-    case Opcode.CREATE:
+    case OpCode.CREATE:
       return { type: "create", path: reader.string(), stat: null };
-    case Opcode.CREATE2:
+    case OpCode.CREATE2:
       return { type: "create", path: reader.string(), stat: readStat(reader) };
-    case Opcode.DELETE:
+    case OpCode.DELETE:
       return { type: "delete" };
-    case Opcode.EXISTS:
+    case OpCode.EXISTS:
       return { type: "exists", stat: readStat(reader) };
-    case Opcode.GET_DATA:
+    case OpCode.GET_DATA:
       return { type: "getData", data: reader.buffer(), stat: readStat(reader) };
-    case Opcode.GET_CHILDREN:
+    case OpCode.GET_CHILDREN:
       return { type: "getChildren", children: readNames(reader), stat: null };
-    case Opcode.GET_CHILDREN2:
+    case OpCode.GET_CHILDREN2:
       return { type: "getChildren", children: readNames(reader), stat: readStat(reader) };
-    case Opcode.MULTI:
+    case OpCode.MULTI:
       return { type: "multi", results: readMultiResponse(reader) };
-    case Opcode.SYNC:
+    case OpCode.SYNC:
       reader.string();
       return { type: "sync" };
-    case Opcode.CLOSE_SESSION:
+    case OpCode.CLOSE_SESSION:
       return { type: "closeSession" };
-    case Opcode.PING:
-    case Opcode.SET_WATCHES:
+    case OpCode.PING:
+    case OpCode.SET_WATCHES:
       return { type: "empty" };
     default:
       throw new WireError(`nobody asked for operation ${opcode}`);

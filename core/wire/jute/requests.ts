@@ -13,8 +13,8 @@ import { assert } from "../../assert.ts";
 import type { ZooErrorCode } from "../../errors.ts";
 import { CreateMode, type ReadRequest, type WriteRequest } from "../../znode/types.ts";
 import type { SeenWatches } from "../../znode/watch.ts";
-import { type ByteReader, WireError } from "../reader.ts";
-import type { ByteWriter } from "../writer.ts";
+import { ByteReader, WireError } from "../reader.ts";
+import { ByteWriter } from "../writer.ts";
 import {
   type DecodedChange,
   opcodeOfChange,
@@ -26,7 +26,7 @@ import {
 import { beginFrame, endFrame } from "./frame.ts";
 import { writeRequestHeader } from "./header.ts";
 import { readMultiRequest, writeMultiRequest } from "./multi.ts";
-import { Opcode } from "./opcodes.ts";
+import { OpCode } from "./opcodes.ts";
 import { readSetWatches, writeSetWatches } from "./set-watches.ts";
 
 /** What a client asks. */
@@ -44,49 +44,49 @@ export type ClientRequest =
 
 /** Codes that a client may send for a write; the leader alone decodes their records. */
 const WRITES: ReadonlySet<number> = new Set([
-  Opcode.CREATE,
-  Opcode.CREATE2,
-  Opcode.CREATE_CONTAINER,
-  Opcode.CREATE_TTL,
-  Opcode.DELETE,
-  Opcode.SET_DATA,
-  Opcode.SET_ACL,
-  Opcode.MULTI,
-  Opcode.CLOSE_SESSION,
+  OpCode.CREATE,
+  OpCode.CREATE2,
+  OpCode.CREATE_CONTAINER,
+  OpCode.CREATE_TTL,
+  OpCode.DELETE,
+  OpCode.SET_DATA,
+  OpCode.SET_ACL,
+  OpCode.MULTI,
+  OpCode.CLOSE_SESSION,
 ]);
 
 /** Does a client write with it? Then any member may pass the record on to the leader as it is. */
-export const isWriteOpcode = (opcode: number): boolean => WRITES.has(opcode);
+export const isWriteOpCode = (opcode: number): boolean => WRITES.has(opcode);
 
 /**
  * Reads the record that follows a request's header. Bytes after the record are ignored; data are views of the message.
  * @throws WireError when it is not what the opcode says: the caller answers MARSHALLING_ERROR and goes on
  */
 export function readRequest(reader: ByteReader, opcode: number): ClientRequest {
-  if (isWriteOpcode(opcode)) {
+  if (isWriteOpCode(opcode)) {
     const request = readWrite(reader, opcode);
     return "code" in request ? { kind: "refused", code: request.code } : { kind: "write", request };
   }
   switch (opcode) {
-    case Opcode.EXISTS:
+    case OpCode.EXISTS:
       return { kind: "read", request: { type: "exists", path: reader.string(), watch: reader.bool() } };
-    case Opcode.GET_DATA:
+    case OpCode.GET_DATA:
       return { kind: "read", request: { type: "getData", path: reader.string(), watch: reader.bool() } };
-    case Opcode.GET_CHILDREN:
-    case Opcode.GET_CHILDREN2: {
-      const withStat = opcode === Opcode.GET_CHILDREN2;
+    case OpCode.GET_CHILDREN:
+    case OpCode.GET_CHILDREN2: {
+      const withStat = opcode === OpCode.GET_CHILDREN2;
       return {
         kind: "read",
         request: { type: "getChildren", path: reader.string(), watch: reader.bool(), withStat },
       };
     }
-    case Opcode.SYNC:
+    case OpCode.SYNC:
       return { kind: "sync", path: reader.string() };
-    case Opcode.PING:
+    case OpCode.PING:
       return { kind: "ping" };
-    case Opcode.SET_WATCHES:
+    case OpCode.SET_WATCHES:
       return { kind: "setWatches", watches: readSetWatches(reader) };
-    case Opcode.GET_ACL:
+    case OpCode.GET_ACL:
       return { kind: "refused", code: "UNIMPLEMENTED" };
     default:
       return { kind: "unknown" };
@@ -94,25 +94,30 @@ export function readRequest(reader: ByteReader, opcode: number): ClientRequest {
 }
 
 /** A write, or why it is refused before it is checked against the tree. */
-type DecodedWrite = WriteRequest | { readonly code: ZooErrorCode };
+export type DecodedWrite = WriteRequest | { readonly code: ZooErrorCode };
 
-/** Reads the record of a write. @throws WireError */
+/** Reads the record of a write, as a client or {@link encodeWrite} made it. @throws WireError */
 function readWrite(reader: ByteReader, opcode: number): DecodedWrite {
   switch (opcode) {
-    case Opcode.SET_DATA:
+    case OpCode.SET_DATA:
       return readSetData(reader);
-    case Opcode.CREATE:
-    case Opcode.CREATE2:
-      return orRefusal(readCreate(reader, opcode === Opcode.CREATE2, CreateMode.PERSISTENT).op);
-    case Opcode.DELETE:
+    case OpCode.CREATE:
+    case OpCode.CREATE2:
+      return orRefusal(readCreate(reader, opcode === OpCode.CREATE2, CreateMode.PERSISTENT).op);
+    case OpCode.DELETE:
       return readDelete(reader);
-    case Opcode.MULTI:
+    case OpCode.MULTI:
       return { type: "multi", ops: readMultiRequest(reader) };
-    case Opcode.CLOSE_SESSION:
+    case OpCode.CLOSE_SESSION:
       return { type: "closeSession" };
-    case Opcode.CREATE_CONTAINER:
-    case Opcode.CREATE_TTL:
-    case Opcode.SET_ACL:
+    case OpCode.CREATE_SESSION:
+      return { type: "createSession", timeoutMs: reader.i32() };
+    case OpCode.SYNC:
+      reader.string();
+      return { type: "sync" };
+    case OpCode.CREATE_CONTAINER:
+    case OpCode.CREATE_TTL:
+    case OpCode.SET_ACL:
       return { code: "UNIMPLEMENTED" };
     default:
       throw new WireError(`operation ${opcode} does not write`);
@@ -123,23 +128,38 @@ function orRefusal(op: DecodedChange): DecodedWrite {
   return op.type === "refused" ? { code: op.code } : op;
 }
 
+/**
+ * Reads the record of a write. Data are views of `body`.
+ * @throws WireError when it is not what the opcode says
+ */
+export function decodeWrite(opcode: number, body: Uint8Array): DecodedWrite {
+  return readWrite(new ByteReader(body), opcode);
+}
+
+/** A write as opcode and record. Opening a session is the leader's and its members' own: no client sends it so. */
+export function encodeWrite(request: WriteRequest): { readonly opcode: OpCode; readonly body: Uint8Array } {
+  const writer = new ByteWriter(64 + ("data" in request ? (request.data?.length ?? 0) : 0));
+  writeRecord(writer, request);
+  return { opcode: opcodeOf(request), body: writer.view() };
+}
+
 /** The opcode under which a request travels; the reply is read with it. */
-export function opcodeOf(request: WriteRequest | ReadRequest): Opcode {
+export function opcodeOf(request: WriteRequest | ReadRequest): OpCode {
   switch (request.type) {
     case "exists":
-      return Opcode.EXISTS;
+      return OpCode.EXISTS;
     case "getData":
-      return Opcode.GET_DATA;
+      return OpCode.GET_DATA;
     case "getChildren":
-      return request.withStat ? Opcode.GET_CHILDREN2 : Opcode.GET_CHILDREN;
+      return request.withStat ? OpCode.GET_CHILDREN2 : OpCode.GET_CHILDREN;
     case "multi":
-      return Opcode.MULTI;
+      return OpCode.MULTI;
     case "sync":
-      return Opcode.SYNC;
+      return OpCode.SYNC;
     case "closeSession":
-      return Opcode.CLOSE_SESSION;
+      return OpCode.CLOSE_SESSION;
     case "createSession":
-      return Opcode.CREATE_SESSION;
+      return OpCode.CREATE_SESSION;
     default:
       return opcodeOfChange(request);
   }
@@ -169,6 +189,8 @@ function writeRecord(writer: ByteWriter, request: WriteRequest | ReadRequest): v
       writer.string("/");
       return;
     case "createSession":
+      writer.i32(request.timeoutMs);
+      return;
     case "closeSession":
       return;
     default:
@@ -177,7 +199,7 @@ function writeRecord(writer: ByteWriter, request: WriteRequest | ReadRequest): v
 }
 
 /** Writes one frame: a request that is its header alone (ping). */
-export function writeBareRequest(writer: ByteWriter, xid: number, opcode: Opcode): void {
+export function writeBareRequest(writer: ByteWriter, xid: number, opcode: OpCode): void {
   const at = beginFrame(writer);
   writeRequestHeader(writer, xid, opcode);
   endFrame(writer, at);
@@ -186,7 +208,7 @@ export function writeBareRequest(writer: ByteWriter, xid: number, opcode: Opcode
 /** Writes one frame. */
 export function writeSetWatchesRequest(writer: ByteWriter, xid: number, watches: SeenWatches): void {
   const at = beginFrame(writer);
-  writeRequestHeader(writer, xid, Opcode.SET_WATCHES);
+  writeRequestHeader(writer, xid, OpCode.SET_WATCHES);
   writeSetWatches(writer, watches);
   endFrame(writer, at);
 }
