@@ -1,0 +1,130 @@
+/**
+ * Rows of a checkpoint and of a snapshot, packed.
+ *
+ * | bytes | field |
+ * |---|---|
+ * | 1 | version of this format, 1 |
+ * | 4 | number of znodes |
+ * | each: | ustring path · buffer data · i64 czxid, mzxid, pzxid, ctime, mtime · i32 version, cversion (stored), aversion · i64 ephemeralOwner |
+ * | 4 | number of sessions |
+ * | each: | i64 id · i32 timeoutMs · i32 lastXid · i64 lastZxid · result (see the result codec) |
+ *
+ * A snapshot is any number of such chunks; the order of rows means nothing.
+ */
+import { copyData } from "../wire/data-pool.ts";
+import { readZxid, writeZxid } from "../wire/jute/header.ts";
+import { ByteReader, WireError } from "../wire/reader.ts";
+import { readResult, writeResult } from "../wire/result-codec.ts";
+import { utf8Length } from "../wire/utf8.ts";
+import { ByteWriter } from "../wire/writer.ts";
+import type { SessionRow } from "./session.ts";
+import type { ZnodeRow } from "./stat.ts";
+import type { SessionId, WriteResult } from "./types.ts";
+
+const FORMAT_VERSION = 1;
+/** Numbers of a znode and the lengths of its path and data. */
+const ZNODE_BYTES_MIN = 68;
+/** Numbers of a session and the tag of its result. */
+const SESSION_BYTES_MIN = 25;
+
+/** A chunk of a snapshot, unpacked. */
+export interface Rows {
+  readonly znodes: readonly ZnodeRow[];
+  readonly sessions: readonly SessionRow[];
+}
+
+/** Bytes that a znode takes in a chunk. */
+export const znodeRowBytes = (row: ZnodeRow): number =>
+  ZNODE_BYTES_MIN + utf8Length(row.path) + (row.data?.length ?? 0);
+
+/** Packs rows; the bytes are the caller's. */
+export function encodeRows(
+  znodes: readonly ZnodeRow[],
+  sessions: readonly SessionRow[],
+): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(1024);
+  writer.u8(FORMAT_VERSION);
+  writer.i32(znodes.length);
+  for (const row of znodes) writeZnodeRow(writer, row);
+  writer.i32(sessions.length);
+  for (const row of sessions) writeSessionRow(writer, row);
+  return writer.view();
+}
+
+/** Unpacks what {@link encodeRows} packed; the rows share no memory with it. @throws WireError */
+export function decodeRows(bytes: Uint8Array): Rows {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (version !== FORMAT_VERSION) throw new WireError(`rows of format ${version}`);
+  const znodes: ZnodeRow[] = [];
+  for (let count = reader.count(ZNODE_BYTES_MIN); count > 0; count--) znodes.push(readZnodeRow(reader));
+  const sessions: SessionRow[] = [];
+  for (let count = reader.count(SESSION_BYTES_MIN); count > 0; count--) sessions.push(readSessionRow(reader));
+  if (reader.left !== 0) throw new WireError("bytes are left behind the rows");
+  return { znodes, sessions };
+}
+
+function writeZnodeRow(writer: ByteWriter, row: ZnodeRow): void {
+  writer.string(row.path);
+  writer.buffer(row.data);
+  writeZxid(writer, row.czxid);
+  writeZxid(writer, row.mzxid);
+  writeZxid(writer, row.pzxid);
+  writer.i64(row.ctime);
+  writer.i64(row.mtime);
+  writer.i32(row.version);
+  writer.i32(row.cversion);
+  writer.i32(row.aversion);
+  writer.i64(row.ephemeralOwner);
+}
+
+function readZnodeRow(reader: ByteReader): ZnodeRow {
+  const path = reader.string();
+  const data = reader.buffer();
+  return {
+    path,
+    data: data === null ? null : copyData(data),
+    czxid: readZxid(reader),
+    mzxid: readZxid(reader),
+    pzxid: readZxid(reader),
+    ctime: reader.i64(),
+    mtime: reader.i64(),
+    version: reader.i32(),
+    cversion: reader.i32(),
+    aversion: reader.i32(),
+    ephemeralOwner: reader.i64() as SessionId,
+  };
+}
+
+function writeSessionRow(writer: ByteWriter, row: SessionRow): void {
+  writer.i64(row.id);
+  writer.i32(row.timeoutMs);
+  writer.i32(row.lastXid);
+  writeZxid(writer, row.lastZxid);
+  writeResult(writer, row.lastResult);
+}
+
+function readSessionRow(reader: ByteReader): SessionRow {
+  return {
+    id: reader.i64() as SessionId,
+    timeoutMs: reader.i32(),
+    lastXid: reader.i32(),
+    lastZxid: readZxid(reader),
+    lastResult: readResult(reader),
+  };
+}
+
+/** A session's last result, for a column of its own. */
+export function encodeResult(result: WriteResult | null): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(96);
+  writeResult(writer, result);
+  return writer.view();
+}
+
+/** Reads {@link encodeResult}. @throws WireError */
+export function decodeResult(bytes: Uint8Array): WriteResult | null {
+  const reader = new ByteReader(bytes);
+  const result = readResult(reader);
+  if (reader.left !== 0) throw new WireError("bytes are left behind a result");
+  return result;
+}
