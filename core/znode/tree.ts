@@ -64,22 +64,17 @@ export class ZnodeTree {
 
   /**
    * A tree of what checkpoints kept, in any order. It has the digest of the tree that the rows came from.
-   * @returns undefined when a znode lacks its parent or an ephemeral its session: the rows are not a whole tree
+   * @throws AssertionError when a znode lacks its parent or an ephemeral its session: the rows are not a whole tree
    */
-  static load(
-    rows: Iterable<ZnodeRow>,
-    sessions: Iterable<SessionRow>,
-    lastApplied: Zxid,
-  ): ZnodeTree | undefined {
+  static load(rows: Iterable<ZnodeRow>, sessions: Iterable<SessionRow>, lastApplied: Zxid): ZnodeTree {
     const tree = new ZnodeTree();
     for (const row of sessions) tree.#restoreSession(row);
     for (const row of rows) tree.#restoreZnode(row);
     for (const node of tree.#nodes.values()) {
-      if (!tree.#link(node.path)) return undefined;
+      tree.#link(node.path);
       if (node.ephemeralOwner === NO_SESSION) continue;
       const owner = tree.sessions.get(node.ephemeralOwner);
-      if (owner === undefined) return undefined;
-      owner.ephemerals.add(node.path);
+      must(owner, "an ephemeral that is stored has its session").ephemerals.add(node.path);
     }
     tree.lastApplied = lastApplied;
     return tree;
@@ -328,14 +323,12 @@ export class ZnodeTree {
     this.#nodes.set(node.path, node);
   }
 
-  /** Enters a node with its parent. @returns false when there is no parent */
-  #link(path: string): boolean {
-    if (path === "/") return true;
-    const parent = this.#nodes.get(parentOf(path));
-    if (parent === undefined) return false;
+  /** Enters a node with its parent. */
+  #link(path: string): void {
+    if (path === "/") return;
+    const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
     if (parent.children === null) parent.children = new Set();
     parent.children.add(nameOf(path));
-    return true;
   }
 
   /** A child came or went. Both numbers only move up, so an older txn applied again changes nothing. */
