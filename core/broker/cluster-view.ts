@@ -1,0 +1,205 @@
+/**
+ * What the znodes say of the cluster, read by a coroutine: it yields reads and takes their results, so the same code
+ * reads a tree in memory and an ensemble over RPC. Everything is read from one node; the order of the steps matters:
+ * `/controller_epoch` comes before `/controller`, so whoever sees itself there knows that the epoch is its own.
+ * Beside the view come the conditions under which it is out of date.
+ */
+import { zxidToText } from "../zab/zxid.ts";
+import type { SessionId, Stat } from "../znode/types.ts";
+import type { ControllerView, TopicView, VersionedState } from "./controller.ts";
+import { topicNameProblem } from "./topic.ts";
+import {
+  decodeClusterId,
+  decodeController,
+  decodeControllerEpoch,
+  decodeState,
+  decodeTopic,
+  type LiveBroker,
+  liveBrokerOf,
+  PATHS,
+  partitionsPath,
+  statePath,
+  topicPath,
+} from "./znodes.ts";
+
+export interface ClusterRead {
+  readonly type: "getData" | "getChildren";
+  readonly path: string;
+}
+
+/** Undefined: the znode does not exist. */
+export type ClusterReadResult =
+  | { readonly data: Uint8Array | null; readonly children: readonly string[]; readonly stat: Stat }
+  | undefined;
+
+/** A znode whose change outdates the view: its last zxid as text, `0x0` when it is missing. */
+export interface ClusterCondition {
+  readonly path: string;
+  readonly kind: "data" | "children";
+  readonly since: string;
+}
+
+export interface ClusterView {
+  readonly clusterId: string | undefined;
+  readonly controllerEpoch: number;
+  /** version of `/controller_epoch`; −1 while it does not exist */
+  readonly controllerEpochVersion: number;
+  /** who is the controller, and the session that says so */
+  readonly controller: { readonly id: number; readonly session: SessionId } | undefined;
+  /** registered brokers by ascending id */
+  readonly brokers: readonly LiveBroker[];
+  /** by name */
+  readonly topics: readonly TopicView[];
+  readonly deleting: readonly string[];
+  readonly conditions: readonly ClusterCondition[];
+}
+
+type Steps = Generator<readonly ClusterRead[], ClusterView, readonly ClusterReadResult[]>;
+
+const dataOf = (path: string): ClusterRead => ({ type: "getData", path });
+const childrenOf = (path: string): ClusterRead => ({ type: "getChildren", path });
+
+function condition(read: ClusterRead, result: ClusterReadResult): ClusterCondition {
+  const kind = read.type === "getData" ? "data" : "children";
+  if (result === undefined) return { path: read.path, kind: "data", since: "0x0" };
+  return {
+    path: read.path,
+    kind,
+    since: zxidToText(kind === "data" ? result.stat.mzxid : result.stat.pzxid),
+  };
+}
+
+/** Reads the cluster in three steps. */
+export function* readCluster(): Steps {
+  const roots = [PATHS.brokerIds, PATHS.topics, PATHS.deleteTopics, PATHS.topicConfigs].map(childrenOf);
+  const [epoch, clusterId, ids, topicNames, deleting, configs] = yield [
+    dataOf(PATHS.controllerEpoch),
+    dataOf(PATHS.clusterId),
+    ...roots,
+  ];
+  const conditions = [ids, topicNames, deleting].map((result, i) =>
+    condition(roots[i] ?? childrenOf(""), result),
+  );
+
+  const brokerNames = ids?.children ?? [];
+  const names = (topicNames?.children ?? []).filter((name) => topicNameProblem(name) === undefined);
+  const reads = [
+    dataOf(PATHS.controller),
+    ...brokerNames.map((name) => dataOf(`${PATHS.brokerIds}/${name}`)),
+    ...names.map((name) => dataOf(topicPath(name))),
+    ...names.map((name) => childrenOf(partitionsPath(name))),
+  ];
+  const results = yield reads;
+  const controller = results[0];
+  conditions.push(condition(reads[0] ?? dataOf(""), controller));
+  const brokers = brokerNames.flatMap((name, i) => {
+    const result = results[1 + i];
+    const broker = result && liveBrokerOf(name, result.data, result.stat, zxidToText(result.stat.czxid));
+    return broker === undefined || broker.session === 0 ? [] : [broker];
+  });
+
+  const topicsFrom = 1 + brokerNames.length;
+  const topics = names.flatMap((name, i) => {
+    const result = results[topicsFrom + i];
+    conditions.push(condition(dataOf(topicPath(name)), result));
+    const assignment = decodeTopic(result?.data ?? null);
+    const partitions = results[topicsFrom + names.length + i];
+    return assignment === undefined ? [] : [{ name, assignment, partitions }];
+  });
+  const stateReads = topics.flatMap(({ name, assignment }) =>
+    [...assignment.partitions.keys()].map((partition) => dataOf(statePath(name, partition))),
+  );
+  const states = yield stateReads;
+  let at = 0;
+  const views = topics.map(({ name, assignment, partitions }): TopicView => {
+    const known = new Map<number, VersionedState>();
+    for (const partition of assignment.partitions.keys()) {
+      const result = states[at++];
+      conditions.push(condition(dataOf(statePath(name, partition)), result));
+      const state = decodeState(result?.data ?? null);
+      // a state that cannot be read is written anew: its version is known all the same
+      if (result !== undefined)
+        known.set(partition, { ...(state ?? NO_STATE), version: result.stat.version });
+    }
+    return {
+      name,
+      ...assignment,
+      states: known,
+      partitionsExist: partitions !== undefined,
+      partitionZnodes: (partitions?.children ?? []).map(Number).filter(Number.isSafeInteger),
+      hasConfig: (configs?.children ?? []).includes(name),
+    };
+  });
+
+  const controllerId = decodeController(controller?.data ?? null);
+  return {
+    clusterId: decodeClusterId(clusterId?.data ?? null),
+    controllerEpoch: decodeControllerEpoch(epoch?.data ?? null) ?? 0,
+    controllerEpochVersion: epoch?.stat.version ?? -1,
+    controller:
+      controller === undefined || controllerId === undefined
+        ? undefined
+        : { id: controllerId, session: controller.stat.ephemeralOwner },
+    brokers: brokers.sort((a, b) => a.id - b.id),
+    topics: views,
+    deleting: (deleting?.children ?? []).filter((name) => topicNameProblem(name) === undefined),
+    conditions,
+  };
+}
+
+const NO_STATE = { leader: -1, leaderEpoch: -1, controllerEpoch: 0, isr: [] };
+
+/** The view as the controller's reducer takes it. */
+export const controllerViewOf = (view: ClusterView): ControllerView => ({
+  controllerEpoch: view.controllerEpoch,
+  controllerEpochVersion: view.controllerEpochVersion,
+  live: view.brokers.map((broker) => broker.id),
+  topics: view.topics,
+  deleting: view.deleting,
+});
+
+/** A partition as clients and the page see it. */
+export interface PartitionMetadata {
+  readonly partition: number;
+  /** −1: none now */
+  readonly leader: number;
+  readonly leaderEpoch: number;
+  readonly isr: readonly number[];
+  readonly replicas: readonly number[];
+}
+
+export interface TopicMetadata {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitions: readonly PartitionMetadata[];
+}
+
+export interface ClusterMetadata {
+  readonly clusterId: string | null;
+  readonly controller: number | null;
+  readonly controllerEpoch: number;
+  readonly brokers: readonly {
+    readonly id: number;
+    readonly epoch: string;
+    readonly host: string;
+    readonly port: number;
+  }[];
+  readonly topics: readonly TopicMetadata[];
+}
+
+export function topicMetadataOf(topic: TopicView): TopicMetadata {
+  const partitions = [...topic.partitions].map(([partition, replicas]) => {
+    const { leader, leaderEpoch, isr } = topic.states.get(partition) ?? NO_STATE;
+    return { partition, leader, leaderEpoch, isr, replicas };
+  });
+  return { name: topic.name, topicId: topic.topicId, partitions };
+}
+
+/** The view as brokers answer it. Topics that are being deleted are gone. */
+export const metadataOf = (view: ClusterView): ClusterMetadata => ({
+  clusterId: view.clusterId ?? null,
+  controller: view.controller?.id ?? null,
+  controllerEpoch: view.controllerEpoch,
+  brokers: view.brokers.map(({ id, brokerEpoch, host, port }) => ({ id, epoch: brokerEpoch, host, port })),
+  topics: view.topics.filter((topic) => !view.deleting.includes(topic.name)).map(topicMetadataOf),
+});

@@ -1,0 +1,214 @@
+/**
+ * Kafka's znodes: the only place that spells their paths and payloads. Names and JSON are those of Kafka 3.9, so that
+ * tools which read Kafka's ZooKeeper recognise them. Whatever cannot be read is undefined: anybody may write znodes.
+ *
+ * @source Kafka 3.9 `ZkData.scala`
+ */
+import { CreateMode, type MultiRequestOp, type SessionId, type Stat } from "../znode/types.ts";
+import { DEMO_PARENTS, DEMO_PATHS } from "./demo-metadata.ts";
+import { decodeFields, decodeText, encodeJson, encodeText } from "./json-text.ts";
+import { partitionFromText } from "./topic.ts";
+
+export const PATHS = {
+  clusterId: "/cluster/id",
+  controller: "/controller",
+  controllerEpoch: "/controller_epoch",
+  brokerIds: "/brokers/ids",
+  topics: "/brokers/topics",
+  topicConfigs: "/config/topics",
+  deleteTopics: "/admin/delete_topics",
+} as const;
+
+export const brokerIdPath = (id: number): string => `${PATHS.brokerIds}/${id}`;
+export const topicPath = (topic: string): string => `${PATHS.topics}/${topic}`;
+export const topicConfigPath = (topic: string): string => `${PATHS.topicConfigs}/${topic}`;
+export const deleteTopicPath = (topic: string): string => `${PATHS.deleteTopics}/${topic}`;
+export const partitionsPath = (topic: string): string => `${topicPath(topic)}/partitions`;
+export const partitionPath = (topic: string, partition: number): string =>
+  `${partitionsPath(topic)}/${partition}`;
+export const statePath = (topic: string, partition: number): string =>
+  `${partitionPath(topic, partition)}/state`;
+
+/** The last of {@link baseZnodes}: when it exists, all do. */
+export const LAST_BASE_PATH = DEMO_PATHS.brokers;
+
+/** Persistent znodes that a broker makes when it starts, parents first, each with its first data. */
+export function baseZnodes(
+  clusterId: string,
+): readonly { readonly path: string; readonly data: Uint8Array | null }[] {
+  const empty = (path: string) => ({ path, data: null });
+  return [
+    empty("/cluster"),
+    { path: PATHS.clusterId, data: encodeJson({ version: "1", id: clusterId }) },
+    { path: PATHS.controllerEpoch, data: encodeText("0") },
+    ...["/brokers", PATHS.brokerIds, PATHS.topics, "/brokers/seqid", "/config", PATHS.topicConfigs].map(
+      empty,
+    ),
+    ...["/admin", PATHS.deleteTopics, "/isr_change_notification", ...DEMO_PARENTS].map(empty),
+  ];
+}
+
+export const createRequest = (path: string, data: Uint8Array | null) =>
+  ({ type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false }) as const;
+
+const numberOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
+
+const idsOf = (value: unknown): number[] | undefined => {
+  if (!Array.isArray(value)) return undefined;
+  const ids = value.filter((id): id is number => numberOf(id) !== undefined && id >= 0);
+  return ids.length === value.length ? ids : undefined;
+};
+
+/** `/cluster/id`. */
+export const decodeClusterId = (data: Uint8Array | null): string | undefined => {
+  const { id } = decodeFields(data);
+  return typeof id === "string" ? id : undefined;
+};
+
+/** What a broker says of itself in its ephemeral znode. */
+export interface BrokerRegistration {
+  readonly host: string;
+  readonly port: number;
+  /** ms since 1970 */
+  readonly timestampMs: number;
+}
+
+export function encodeRegistration({ host, port, timestampMs }: BrokerRegistration): Uint8Array {
+  return encodeJson({
+    listener_security_protocol_map: { PLAINTEXT: "PLAINTEXT" },
+    endpoints: [`PLAINTEXT://${host}:${port}`],
+    jmx_port: -1,
+    features: {},
+    host,
+    timestamp: `${timestampMs}`,
+    port,
+    version: 5,
+  });
+}
+
+export function decodeRegistration(data: Uint8Array | null): BrokerRegistration | undefined {
+  const { host, port, timestamp } = decodeFields(data);
+  const number = numberOf(port);
+  if (typeof host !== "string" || number === undefined) return undefined;
+  return { host, port: number, timestampMs: Number(timestamp) || 0 };
+}
+
+export const encodeController = (brokerId: number, timestampMs: number): Uint8Array =>
+  encodeJson({ version: 2, brokerid: brokerId, timestamp: `${timestampMs}`, kraftControllerEpoch: -1 });
+
+/** Id of the broker that is the controller. */
+export const decodeController = (data: Uint8Array | null): number | undefined =>
+  numberOf(decodeFields(data).brokerid);
+
+export const encodeControllerEpoch = (controllerEpoch: number): Uint8Array =>
+  encodeText(`${controllerEpoch}`);
+
+export function decodeControllerEpoch(data: Uint8Array | null): number | undefined {
+  const text = decodeText(data) ?? "";
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A topic's partitions: map partition → assigned replicas, the preferred one first. */
+export interface TopicAssignment {
+  readonly topicId: string;
+  readonly partitions: ReadonlyMap<number, readonly number[]>;
+}
+
+export function encodeTopic({ topicId, partitions }: TopicAssignment): Uint8Array {
+  return encodeJson({
+    partitions: Object.fromEntries(
+      [...partitions].map(([partition, replicas]) => [`${partition}`, replicas]),
+    ),
+    topic_id: topicId,
+    adding_replicas: {},
+    removing_replicas: {},
+    version: 3,
+  });
+}
+
+export function decodeTopic(data: Uint8Array | null): TopicAssignment | undefined {
+  const fields = decodeFields(data);
+  const { topic_id: topicId, partitions } = fields;
+  if (typeof topicId !== "string" || !/^[\w-]{1,64}$/.test(topicId)) return undefined;
+  if (typeof partitions !== "object" || partitions === null) return undefined;
+  const assignment = new Map<number, readonly number[]>();
+  for (const [text, value] of Object.entries(partitions)) {
+    const partition = partitionFromText(text);
+    const replicas = idsOf(value);
+    if (partition === undefined || replicas === undefined) return undefined;
+    assignment.set(partition, replicas);
+  }
+  return { topicId, partitions: new Map([...assignment].sort(([a], [b]) => a - b)) };
+}
+
+/** A partition's state. `leader` −1: none. The znode's version is the partition epoch. */
+export interface PartitionStateData {
+  readonly leader: number;
+  readonly leaderEpoch: number;
+  readonly controllerEpoch: number;
+  readonly isr: readonly number[];
+}
+
+export const encodeState = (state: PartitionStateData): Uint8Array =>
+  encodeJson({
+    controller_epoch: state.controllerEpoch,
+    leader: state.leader,
+    version: 1,
+    leader_epoch: state.leaderEpoch,
+    isr: state.isr,
+  });
+
+export function decodeState(data: Uint8Array | null): PartitionStateData | undefined {
+  const fields = decodeFields(data);
+  const leader = numberOf(fields.leader);
+  const leaderEpoch = numberOf(fields.leader_epoch);
+  const controllerEpoch = numberOf(fields.controller_epoch);
+  const isr = idsOf(fields.isr);
+  if (leader === undefined || leaderEpoch === undefined || controllerEpoch === undefined || isr === undefined)
+    return undefined;
+  return { leader, leaderEpoch, controllerEpoch, isr };
+}
+
+export const encodeTopicConfig = (config: Readonly<Record<string, string>>): Uint8Array =>
+  encodeJson({ version: 1, config });
+
+/** The multi that makes this broker the controller, or fails when somebody else was faster. */
+export function electionOps(
+  brokerId: number,
+  epoch: { readonly controllerEpoch: number; readonly version: number },
+  timestampMs: number,
+): readonly MultiRequestOp[] {
+  const data = encodeController(brokerId, timestampMs);
+  return [
+    { type: "create", path: PATHS.controller, data, mode: CreateMode.EPHEMERAL, withStat: false },
+    {
+      type: "setData",
+      path: PATHS.controllerEpoch,
+      data: encodeControllerEpoch(epoch.controllerEpoch + 1),
+      version: epoch.version,
+    },
+  ];
+}
+
+/** A broker's registration as it stands in the tree. */
+export interface LiveBroker extends BrokerRegistration {
+  readonly id: number;
+  /** the session that owns the znode */
+  readonly session: SessionId;
+  /** Kafka's broker epoch: czxid of the znode, as text */
+  readonly brokerEpoch: string;
+}
+
+/** Reads a child of `/brokers/ids`. */
+export function liveBrokerOf(
+  name: string,
+  data: Uint8Array | null,
+  stat: Stat,
+  brokerEpoch: string,
+): LiveBroker | undefined {
+  const id = partitionFromText(name);
+  const registration = decodeRegistration(data);
+  if (id === undefined || registration === undefined) return undefined;
+  return { id, ...registration, session: stat.ephemeralOwner, brokerEpoch };
+}
