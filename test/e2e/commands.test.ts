@@ -1,0 +1,64 @@
+/** How the commands refuse what cannot be, and that nothing outlives them. */
+
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { afterAll, describe, expect, it } from "vitest";
+import { command, deployment, temporaryDir } from "./processes.ts";
+
+const state = temporaryDir();
+const FREE = ["--node-port", "0", "--broker-port", "0", "--client-port", "0"];
+const small = ["1", "1", "1", ...FREE, "--state", state.path];
+
+afterAll(() => state.remove());
+
+describe("refusals are one line and exit code 2", () => {
+  it.each([
+    ["an even number of nodes", "deployment.ts", ["4", "4", "3"], /not 4/],
+    ["a missing argument", "deployment.ts", ["5", "4"], /usage/],
+    ["a word for a number", "deployment.ts", ["5", "four", "3"], /<brokers>/],
+    ["no brokers", "deployment.ts", ["5", "0", "3"], /brokers/],
+    ["an unknown option", "start.ts", ["--frsh"], /--frsh/],
+    ["no list of ports", "send-requests.ts", ["10", "9090"], /usage/],
+    ["a bad list of ports", "send-requests.ts", ["10", "9090", "a,b"], /a,b/],
+  ])("%s", async (_, script, args, reason) => {
+    const { code, stderr, stdout } = await command(script, args);
+    expect({ code, stdout, lines: stderr.trimEnd().split("\n").length }).toEqual({
+      code: 2,
+      stdout: "",
+      lines: 1,
+    });
+    expect(stderr).toMatch(reason);
+  });
+
+  it("a busy port", async () => {
+    const squatter = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => squatter.once("listening", resolve));
+    const { port } = squatter.address() as AddressInfo;
+    const { code, stderr } = await command("deployment.ts", [...small, "--broker-port", String(port)]);
+    squatter.close();
+    expect(code).toBe(2);
+    expect(stderr).toBe(`deployment: port ${port} is busy\n`);
+  });
+});
+
+describe("nothing outlives a deployment", () => {
+  it.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("after %s", async (signal) => {
+    const running = await deployment(small);
+    expect((await running.end(signal)).code).toBe(0);
+  });
+
+  it("after kill -9 of the command alone", async () => {
+    const running = await deployment(small);
+    expect((await running.end("SIGKILL")).code).toBeNull();
+  });
+
+  it("a second run of the same state is refused while the first runs", async () => {
+    const running = await deployment(small);
+    const { code, stderr } = await command("deployment.ts", small);
+    await running.end("SIGTERM");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `deployment: ${state.path} is in use by process ${running.pid}\n`,
+    });
+  });
+});

@@ -1,0 +1,14 @@
+/** End to end: the commands that a user types, on the built Worker and page. One file after the other: they share two cores. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    name: "e2e",
+    root: import.meta.dirname,
+    environment: "node",
+    include: ["**/*.test.ts"],
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
+  },
+});
