@@ -1,0 +1,74 @@
+/** Requests to the API and the words for what went wrong. */
+import type { ApiCall } from "../model/curl.ts";
+
+/** An answer that is no success, or none at all (`status` 0). */
+export class ApiProblem extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = "ApiProblem";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The default ensemble at `/api`, another one at `/api/e/{name}`. */
+export const apiBase = (ensemble: string | null): string =>
+  ensemble === null ? "/api" : `/api/e/${encodeURIComponent(ensemble)}`;
+
+const TOKEN_KEY = "zooweeper.token";
+
+/** The bearer token for writes, kept for this tab only. */
+export const readToken = (): string => sessionStorage.getItem(TOKEN_KEY) ?? "";
+export const storeToken = (token: string): void => sessionStorage.setItem(TOKEN_KEY, token);
+
+/** Sends a call; resolves for every answer, rejects with {@link ApiProblem} when there is none. */
+export async function send(base: string, call: ApiCall, signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
+  const token = readToken();
+  if (token && call.method !== "GET") headers.Authorization = `Bearer ${token}`;
+  try {
+    return await fetch(base + call.path, {
+      method: call.method,
+      headers,
+      cache: "no-store",
+      ...(call.body === undefined ? {} : { body: call.body }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiProblem(0, "UNREACHABLE", "the API does not answer");
+  }
+}
+
+/** Sends a call and returns the JSON of its success; everything else is an {@link ApiProblem}. */
+export async function sendJson<T>(base: string, call: ApiCall, signal?: AbortSignal): Promise<T> {
+  const response = await send(base, call, signal);
+  if (!response.ok) throw await toProblem(response);
+  const text = await response.text();
+  try {
+    return JSON.parse(text === "" ? "null" : text) as T;
+  } catch {
+    throw new ApiProblem(response.status, "NOT_JSON", "the API answered with something that is not JSON");
+  }
+}
+
+/** Reads problem+json and the shape of the Kafka routes; anything else is told by its status. */
+export async function toProblem(response: Response): Promise<ApiProblem> {
+  const fallback = `the API answered ${response.status}`;
+  try {
+    const body: unknown = JSON.parse(await response.text());
+    if (typeof body !== "object" || body === null) return new ApiProblem(response.status, "HTTP", fallback);
+    const { code, detail, title, error_code, message } = body as Record<string, unknown>;
+    return new ApiProblem(
+      response.status,
+      typeof code === "string" ? code : String(error_code ?? "HTTP"),
+      [detail, message, title].find((part) => typeof part === "string" && part !== "")?.toString() ??
+        fallback,
+    );
+  } catch {
+    return new ApiProblem(response.status, "HTTP", fallback);
+  }
+}

@@ -1,0 +1,125 @@
+/** The brokers: who is alive, who is controller, who leads which partition. */
+import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts";
+import type { FaultsSwitch } from "../hooks/use-status.ts";
+import { FaultButton } from "./fault-button.tsx";
+import { brokerFaultOf } from "./faults.ts";
+import { Panel } from "./panel.tsx";
+
+interface Props {
+  readonly base: string;
+  readonly cluster: ClusterState | undefined;
+  readonly problem: string | undefined;
+  readonly faults: FaultsSwitch;
+}
+
+interface Led {
+  readonly topic: string;
+  readonly partition: PartitionState;
+}
+
+export function BrokersPanel({ base, cluster, problem, faults }: Props) {
+  return (
+    <Panel
+      title="Brokers"
+      area="brokers"
+      hint="They take the goals, and lead the partitions that keep them. The ensemble knows which broker is alive."
+    >
+      {cluster ? (
+        <ul className="rows">
+          {cluster.brokers.map((broker) => (
+            <Broker key={broker.id} broker={broker} cluster={cluster} base={base} faults={faults} />
+          ))}
+        </ul>
+      ) : (
+        <p className="empty">
+          {problem ? `The brokers cannot be read: ${problem}.` : "Asking for the brokers…"}
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+function Broker(props: { broker: BrokerState; cluster: ClusterState; base: string; faults: FaultsSwitch }) {
+  const { broker, cluster, base, faults } = props;
+  const led: Led[] = cluster.topics.flatMap((topic) =>
+    topic.partitions
+      .filter((partition) => partition.leader === broker.id)
+      .map((partition) => ({ topic: topic.name, partition })),
+  );
+  const isController = cluster.controller === broker.id;
+  return (
+    <li
+      className={`row${broker.up ? "" : " row-down"}`}
+      data-testid={`broker-${broker.id}`}
+      data-up={broker.up}
+    >
+      <span
+        className={`badge badge-square ${broker.up ? "badge-follower" : "badge-down"}`}
+        aria-hidden="true"
+      >
+        {broker.id}
+      </span>
+      <span className="row-main">
+        <span className="row-title">
+          <span className="sr-only">Broker {broker.id}: </span>
+          {broker.up ? (broker.port ? `port ${broker.port}` : "Up") : "Down"}
+          {isController && (
+            <span
+              className="tag tag-leader"
+              title={`Elected through the ensemble, controller epoch ${cluster.controllerEpoch}`}
+            >
+              controller
+            </span>
+          )}
+        </span>
+        <span className="row-sub">{led.length === 0 ? "leads no partition" : <LedList led={led} />}</span>
+      </span>
+      {faults === "on" && (
+        <span className="row-actions">
+          {broker.up ? (
+            <FaultButton
+              base={base}
+              fault={brokerFaultOf(broker.id, "kill")}
+              label="Kill"
+              title={`Kill broker ${broker.id}`}
+              tone="danger"
+              testId={`kill-broker-${broker.id}`}
+            />
+          ) : (
+            <FaultButton
+              base={base}
+              fault={brokerFaultOf(broker.id, "revive")}
+              label="Revive"
+              title={`Revive broker ${broker.id}`}
+              tone="mend"
+              testId={`revive-broker-${broker.id}`}
+            />
+          )}
+        </span>
+      )}
+    </li>
+  );
+}
+
+const LED_MAX = 3;
+
+function LedList({ led }: { led: readonly Led[] }) {
+  return (
+    <>
+      leads{" "}
+      {led.slice(0, LED_MAX).map(({ topic, partition }, i) => (
+        <span key={`${topic}-${partition.partition}`}>
+          {i > 0 && ", "}
+          <span className="mono">
+            {topic}-{partition.partition}
+          </span>{" "}
+          <span title="How often the leadership of this partition has changed">
+            (leader epoch {partition.leaderEpoch}
+            {partition.logEndOffset === null ? "" : `, ${partition.logEndOffset} records`})
+          </span>
+        </span>
+      ))}
+      {led.length > LED_MAX && ` and ${led.length - LED_MAX} more`}
+    </>
+  );
+}

@@ -1,0 +1,195 @@
+/** The ensemble as a ring: who leads, who follows, who is gone, and the messages between them. */
+import { useMemo, useRef } from "react";
+import type { EnsembleState, NodeState } from "../api/types.ts";
+import { useLive } from "../hooks/live-store.ts";
+import { useElementSize } from "../hooks/use-element-size.ts";
+import { activeSetOf, upCount } from "../model/ensemble-view.ts";
+import { type Point, ringPositions } from "../model/packets.ts";
+import { showZxid } from "../model/zxid.ts";
+import { PacketLayer } from "./packet-layer.tsx";
+
+interface Geometry {
+  readonly width: number;
+  readonly height: number;
+  readonly centre: Point;
+  readonly nodeRadius: number;
+  readonly places: ReadonlyMap<number, Point>;
+}
+
+/** Heights between which the ring fills the room that it is given, px. */
+const HEIGHT_MIN = 372;
+const HEIGHT_MAX = 640;
+const LABEL_ROOM = 40;
+const CROWN_ROOM = 26;
+
+function layout(state: EnsembleState, width: number, room: number): Geometry {
+  const height = Math.max(HEIGHT_MIN, Math.min(Math.max(room, width * 0.82), HEIGHT_MAX));
+  const nodeRadius = state.size > 5 ? (width < 420 ? 18 : 25) : width < 420 ? 23 : 32;
+  const radius = Math.min(
+    width / 2 - nodeRadius - 22,
+    (height - 2 * nodeRadius - LABEL_ROOM - CROWN_ROOM) / (state.size === 3 ? 1.6 : 2),
+  );
+  const centre = { x: width / 2, y: CROWN_ROOM + nodeRadius + radius };
+  const spots = ringPositions(state.size, centre, radius);
+  const places = new Map(state.nodes.map((node, i) => [node.sid, spots[i] ?? centre]));
+  return { width, height, centre, nodeRadius, places };
+}
+
+export function EnsembleRing({ state }: { state: EnsembleState }) {
+  const box = useRef<HTMLDivElement>(null);
+  const { width, height } = useElementSize(box);
+  const geometry = useMemo(
+    () => (width > 0 ? layout(state, width, height) : undefined),
+    [state, width, height],
+  );
+  return (
+    <div className="ring" ref={box}>
+      {geometry && (
+        <>
+          <svg width={geometry.width} height={geometry.height} role="img" aria-label={summary(state)}>
+            <Links state={state} geometry={geometry} />
+            <PacketLayer
+              sids={state.nodes.map((node) => node.sid)}
+              up={new Set(state.nodes.filter((node) => node.up).map((node) => node.sid))}
+              leader={state.leader}
+              places={geometry.places}
+              nodeRadius={geometry.nodeRadius}
+            />
+            {state.nodes.map((node) => (
+              <RingNode key={node.sid} node={node} state={state} geometry={geometry} />
+            ))}
+          </svg>
+          <Centre state={state} geometry={geometry} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Links({ state, geometry }: { state: EnsembleState; geometry: Geometry }) {
+  const active = new Set(activeSetOf(state));
+  const links: { key: string; from: Point; to: Point; kind: string }[] = [];
+  for (const a of state.nodes) {
+    for (const b of state.nodes) {
+      if (a.sid >= b.sid) continue;
+      const from = geometry.places.get(a.sid);
+      const to = geometry.places.get(b.sid);
+      if (!from || !to) continue;
+      const led = state.leader === a.sid || state.leader === b.sid;
+      const other = state.leader === a.sid ? b : a;
+      const kind = !a.up || !b.up ? "broken" : led && active.has(other.sid) ? "led" : "idle";
+      if (kind === "idle" || led || state.leader === null) {
+        links.push({ key: `${a.sid}-${b.sid}`, from, to, kind });
+      }
+    }
+  }
+  return (
+    <g>
+      {links.map(({ key, from, to, kind }) => (
+        <line key={key} className={`link link-${kind}`} x1={from.x} y1={from.y} x2={to.x} y2={to.y} />
+      ))}
+    </g>
+  );
+}
+
+function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleState; geometry: Geometry }) {
+  const place = geometry.places.get(node.sid);
+  const selected = useLive((live) => live.selectedSid === node.sid);
+  if (!place) return null;
+  const { nodeRadius: r } = geometry;
+  const leads = node.up && state.leader === node.sid;
+  const look = lookOf(node, leads);
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: for the mouse only; keys 1 to 9 and the list do the same
+    <g
+      className={`node node-${look}${selected ? " node-selected" : ""}`}
+      data-testid={`node-${node.sid}`}
+      data-role={node.up ? node.role : "DOWN"}
+      data-up={node.up}
+      transform={`translate(${place.x} ${place.y})`}
+      onClick={() => useLive.setState({ selectedSid: selected ? null : node.sid })}
+    >
+      <title>{nodeTitle(node, leads)}</title>
+      <circle className="node-halo" r={r + 6} />
+      <circle className="node-disc" r={r} />
+      <text className="node-sid" y={r * 0.2} style={{ fontSize: r * 0.66 }}>
+        {node.sid}
+      </text>
+      {leads && <Crown y={-r - 4} scale={r / 23} />}
+      <text className="node-role" y={r + 19}>
+        {leads ? "leader" : WORDS[look]}
+      </text>
+      <text className="node-zxid" y={r + 34}>
+        {node.up ? showZxid(node.lastZxid) : "–"}
+      </text>
+    </g>
+  );
+}
+
+type Look = "leader" | "follower" | "looking" | "down";
+
+const WORDS: Readonly<Record<Look, string>> = {
+  leader: "leader",
+  follower: "follower",
+  looking: "voting",
+  down: "down",
+};
+
+export function lookOf(node: NodeState, leads: boolean): Look {
+  if (!node.up) return "down";
+  if (leads) return "leader";
+  return node.role === "FOLLOWING" ? "follower" : "looking";
+}
+
+function Crown({ y, scale }: { y: number; scale: number }) {
+  return (
+    <g transform={`translate(0 ${y}) scale(${scale})`}>
+      <path className="crown" d="M-13 0 -15 -13 -6.500 -7.500 0 -17 6.500 -7.500 15 -13 13 0z" />
+    </g>
+  );
+}
+
+/** Epoch and quorum, in the middle of the ring. */
+function Centre({ state, geometry }: { state: EnsembleState; geometry: Geometry }) {
+  const up = upCount(state);
+  const good = state.hasQuorum && state.leader !== null;
+  return (
+    <div
+      className={`ring-centre ${good ? "is-good" : up < state.quorum ? "is-bad" : "is-busy"}`}
+      style={{ left: geometry.centre.x, top: geometry.centre.y }}
+    >
+      <span className="ring-centre-word">epoch</span>
+      <strong data-testid="epoch">{state.epoch}</strong>
+      <span
+        className="quorum"
+        data-testid="quorum"
+        data-has-quorum={good}
+        title={`A write needs ${state.quorum} of ${state.size} nodes`}
+      >
+        <span className="quorum-dots" aria-hidden="true">
+          {Array.from({ length: state.size }, (_, i) => (
+            <i key={i} className={i < up ? "on" : ""} data-needed={i < state.quorum} />
+          ))}
+        </span>
+        {up} of {state.size} up
+      </span>
+      <span className="ring-centre-need">
+        {good ? "quorum" : up < state.quorum ? "no quorum" : "electing"} · needs {state.quorum}
+      </span>
+    </div>
+  );
+}
+
+function nodeTitle(node: NodeState, leads: boolean): string {
+  if (!node.up) return `Node ${node.sid} is down`;
+  return `Node ${node.sid}: ${leads ? "leader" : node.role.toLowerCase()}, ${node.phase.toLowerCase()}, epoch ${node.currentEpoch}, last zxid ${node.lastZxid}, ${node.sessions} sessions, ${node.znodes} znodes`;
+}
+
+function summary(state: EnsembleState): string {
+  const nodes = state.nodes.map((node) => {
+    if (!node.up) return `node ${node.sid} is down`;
+    const role = state.leader === node.sid ? "leads" : node.role === "FOLLOWING" ? "follows" : "votes";
+    return `node ${node.sid} ${role}`;
+  });
+  return `Ensemble of ${state.size}: ${nodes.join(", ")}.`;
+}

@@ -1,0 +1,111 @@
+/** Every protocol event, newest first; only the rows in sight exist. */
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useMemo, useRef, useState } from "react";
+import { EVENT_TYPES, type ProtocolEvent } from "../api/types.ts";
+import { useLive } from "../hooks/live-store.ts";
+import { describeEvent } from "../model/describe-event.ts";
+import type { SeenEvent } from "../model/event-ring.ts";
+import { Icon } from "./icon.tsx";
+import { Panel } from "./panel.tsx";
+import { ScrollRegion } from "./scroll-region.tsx";
+import { StreamBadge } from "./stream-badge.tsx";
+
+const ROW_PX = 28;
+
+const QUIET = new Set(["ping"]);
+
+export function EventLog() {
+  const version = useLive((live) => live.ringVersion);
+  const ring = useLive((live) => live.ring);
+  const stream = useLive((live) => live.eventsStream);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);
+  const [frozen, setFrozen] = useState<readonly SeenEvent[] | null>(null);
+  const events = useMemo(() => {
+    const keep = (event: ProtocolEvent) => !hidden.has(event.type);
+    if (frozen) return frozen.filter(({ event }) => keep(event));
+    return version < 0 ? [] : ring.list(keep).reverse();
+  }, [ring, version, hidden, frozen]);
+
+  const toggle = (type: string) =>
+    setHidden((now) => {
+      const next = new Set(now);
+      if (!next.delete(type)) next.add(type);
+      return next;
+    });
+
+  return (
+    <Panel
+      title="Event log"
+      area="log"
+      actions={
+        <>
+          <StreamBadge state={stream} />
+          <button
+            type="button"
+            className="button button-icon"
+            aria-pressed={frozen !== null}
+            title={frozen ? "Follow the log again" : "Pause the log"}
+            aria-label="Pause the log"
+            onClick={() => setFrozen(frozen ? null : ring.list().reverse())}
+          >
+            <Icon name={frozen ? "play" : "pause"} />
+          </button>
+        </>
+      }
+    >
+      <fieldset className="chips">
+        <legend className="sr-only">Types of events shown</legend>
+        {EVENT_TYPES.filter((type) => type !== "gap").map((type) => (
+          <label key={type} className={`chip chip-${type}${hidden.has(type) ? "" : " is-on"}`}>
+            <input type="checkbox" checked={!hidden.has(type)} onChange={() => toggle(type)} />
+            {type} <span className="chip-count">{short(ring.count(type))}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Rows events={events} />
+    </Panel>
+  );
+}
+
+function Rows({ events }: { events: readonly SeenEvent[] }) {
+  const box = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: events.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW_PX,
+    overscan: 8,
+    getItemKey: (index) => events[index]?.number ?? index,
+  });
+  return (
+    <ScrollRegion box={box} className="log" label="Protocol events, newest first" testId="event-log">
+      {events.length === 0 && <p className="empty">No events yet.</p>}
+      <div style={{ height: rows.getTotalSize(), position: "relative" }}>
+        {rows.getVirtualItems().map((item) => {
+          const event = events[item.index]?.event;
+          if (!event) return null;
+          return (
+            <div
+              key={item.key}
+              className={`log-row log-${event.type}`}
+              data-type={event.type}
+              style={{ transform: `translateY(${item.start}px)`, height: ROW_PX }}
+            >
+              <time>{clock(event.at)}</time>
+              <span className="log-node">{event.sid > 0 ? event.sid : "·"}</span>
+              <span className="log-type">{event.type}</span>
+              <span className="log-text">{describeEvent(event)}</span>
+            </div>
+          );
+        })}
+      </div>
+    </ScrollRegion>
+  );
+}
+
+const short = (count: number): string => (count < 1_000 ? String(count) : `${(count / 1_000).toFixed(1)}k`);
+
+function clock(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}

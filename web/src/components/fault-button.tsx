@@ -1,0 +1,40 @@
+import { absoluteBase, copyText, type Fault, useFault } from "../hooks/use-fault.ts";
+import { toCurl } from "../model/curl.ts";
+import { Icon } from "./icon.tsx";
+
+/** A button that breaks or mends something, joined to one that copies the same request as curl. */
+export function FaultButton(props: {
+  readonly base: string;
+  readonly fault: Fault;
+  readonly label: string;
+  /** What it does, in full: tooltip and accessible name. */
+  readonly title: string;
+  readonly tone: "danger" | "mend";
+  readonly testId?: string;
+}) {
+  const { mutate, isPending } = useFault(props.base);
+  return (
+    <span className={`split split-${props.tone}`}>
+      <button
+        type="button"
+        className="split-main"
+        data-testid={props.testId}
+        title={props.title}
+        aria-label={props.title}
+        aria-busy={isPending}
+        onClick={() => mutate(props.fault)}
+      >
+        {props.label}
+      </button>
+      <button
+        type="button"
+        className="split-copy"
+        title={`Copy as curl: ${props.title}`}
+        aria-label={`Copy as curl: ${props.title}`}
+        onClick={() => copyText(toCurl(absoluteBase(props.base), props.fault.call))}
+      >
+        <Icon name="copy" size={12} />
+      </button>
+    </span>
+  );
+}

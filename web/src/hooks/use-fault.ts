@@ -1,0 +1,43 @@
+/** Sends a fault and says what was sent. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { ApiProblem, send, toProblem } from "../api/http.ts";
+import { type ApiCall, toCurl } from "../model/curl.ts";
+import { showToast } from "./live-store.ts";
+import { clusterKey, ensembleKey } from "./use-status.ts";
+
+export interface Fault {
+  readonly call: ApiCall;
+  /** What was done, e.g. "Killed node 2." */
+  readonly done: string;
+}
+
+export const absoluteBase = (base: string): string => `${location.origin}${base}`;
+
+export function useFault(base: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ call }: Fault) => {
+      const response = await send(base, call);
+      if (!response.ok) throw await toProblem(response);
+    },
+    onSuccess: (_, { call, done }) => showToast(done, { curl: toCurl(absoluteBase(base), call) }),
+    onError: (error, { call }) => {
+      const hint =
+        error instanceof ApiProblem && error.status === 401 ? " Enter the access token under Help." : "";
+      showToast(`${call.path}: ${error.message}.${hint}`, { bad: true });
+    },
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: ensembleKey(base) });
+      void client.invalidateQueries({ queryKey: clusterKey(base) });
+    },
+  });
+}
+
+export async function copyText(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    showToast("Copied to the clipboard.", { curl: text });
+  } catch {
+    showToast("The clipboard is not available; here is the command.", { curl: text });
+  }
+}

@@ -1,0 +1,39 @@
+/** Single-key shortcuts. They can be switched off, for people who speak to their computer. */
+import { useEffect, useRef } from "react";
+import { create } from "zustand";
+
+const KEY = "zooweeper.hotkeys";
+
+export const useHotkeySetting = create<{ enabled: boolean }>(() => ({
+  enabled: localStorage.getItem(KEY) !== "off",
+}));
+
+export function setHotkeys(enabled: boolean): void {
+  localStorage.setItem(KEY, enabled ? "on" : "off");
+  useHotkeySetting.setState({ enabled });
+}
+
+export type Hotkeys = Readonly<Record<string, () => void>>;
+
+const TYPING = "input, textarea, select, [contenteditable]";
+
+/** Calls `keys[event.key]`; never while typing, with a modifier held, or while a dialog is open. */
+export function useHotkeys(keys: Hotkeys): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  const { enabled } = useHotkeySetting();
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (event.target instanceof Element && event.target.closest(TYPING)) return;
+      if (document.querySelector("dialog[open]")) return;
+      if (!enabled && event.key !== "?") return;
+      const action = latest.current[event.key];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [enabled]);
+}

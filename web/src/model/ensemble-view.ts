@@ -1,0 +1,72 @@
+/**
+ * The ensemble as the page shows it: the last status, brought up to date by the protocol events that
+ * came after it. The status is polled once a second; the events make a new crown appear at once.
+ */
+import type { EnsembleState, NodeState, NodeUp, Phase, ProtocolEvent, Role } from "../api/types.ts";
+import { compareZxidText } from "./zxid.ts";
+
+/** Events that can change who leads: they ask for a fresh status. */
+export const changesStatus = (event: ProtocolEvent): boolean =>
+  event.type === "role" || event.type === "active" || event.type === "link" || event.type === "sync";
+
+/** `state` with one event folded in; the same object when nothing changes. */
+export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleState {
+  // An ACK is seen by the leader and tells of the follower that sent it.
+  const about = event.type === "ack" ? (event.from ?? event.sid) : event.sid;
+  const node = state.nodes.find((candidate) => candidate.sid === about);
+  if (!node?.up) return state;
+  if (event.type === "role" && isRole(event.role)) return foldRole(state, node, event.role, event);
+  if (event.type === "active" && event.sids) return withNode(state, { ...node, activeSet: event.sids });
+  if ((event.type === "commit" || event.type === "ack" || event.type === "propose") && event.zxid) {
+    if (compareZxidText(event.zxid, node.lastZxid) <= 0) return state;
+    const committedZxid = event.type === "commit" ? event.zxid : node.committedZxid;
+    return withNode(state, { ...node, lastZxid: event.zxid, committedZxid });
+  }
+  return state;
+}
+
+function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: ProtocolEvent): EnsembleState {
+  const leader = role === "LEADING" ? node.sid : role === "FOLLOWING" ? (event.leader ?? node.leader) : null;
+  const next = withNode(state, {
+    ...node,
+    role,
+    leader,
+    phase: isPhase(event.phase) ? event.phase : node.phase,
+  });
+  if (role === "LEADING") {
+    // A leader before BROADCAST is still collecting its quorum: the crown waits.
+    if (event.phase !== undefined && event.phase !== "BROADCAST") return next;
+    return { ...next, leader: node.sid, epoch: event.epoch ?? state.epoch, hasQuorum: true, reason: null };
+  }
+  if (state.leader === node.sid) return { ...next, leader: null };
+  return next;
+}
+
+function withNode(state: EnsembleState, node: NodeState): EnsembleState {
+  return { ...state, nodes: state.nodes.map((other) => (other.sid === node.sid ? node : other)) };
+}
+
+const PHASES: readonly Phase[] = ["ELECTION", "DISCOVERY", "SYNCHRONIZATION", "BROADCAST"];
+
+const isPhase = (phase: string | undefined): phase is Phase => PHASES.some((known) => known === phase);
+
+const isRole = (role: string | undefined): role is Role =>
+  role === "LOOKING" || role === "FOLLOWING" || role === "LEADING";
+
+/** The members whose votes count now: the leader's active set, or the nodes that are up. */
+export function activeSetOf(state: EnsembleState): readonly number[] {
+  const leader = state.nodes.find((node) => node.sid === state.leader);
+  if (leader?.up && leader.activeSet.length > 0) return leader.activeSet;
+  return state.leader === null ? [] : state.nodes.filter((node) => node.up).map((node) => node.sid);
+}
+
+export const upCount = (state: EnsembleState): number => state.nodes.filter((node) => node.up).length;
+
+/** How many txns `node` is behind the furthest member of its epoch; null when it cannot be said. */
+export function txnsBehind(state: EnsembleState, zxid: string): number | null {
+  let furthest = "0x0";
+  for (const node of state.nodes)
+    if (node.up && compareZxidText(node.lastZxid, furthest) > 0) furthest = node.lastZxid;
+  const distance = BigInt(furthest) - BigInt(zxid);
+  return distance < 2n ** 32n ? Number(distance) : null;
+}

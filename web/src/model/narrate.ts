@@ -1,0 +1,63 @@
+/** One or two sentences that say what the ensemble is doing, for someone who has never seen one. */
+import type { EnsembleState } from "../api/types.ts";
+import { upCount } from "./ensemble-view.ts";
+
+export interface Narration {
+  readonly tone: "calm" | "busy" | "broken";
+  readonly title: string;
+  readonly text: string;
+}
+
+export function narrate(state: EnsembleState): Narration {
+  const up = upCount(state);
+  const down = state.nodes.filter((node) => !node.up).map((node) => node.sid);
+  if (up < state.quorum) {
+    const reason = state.reason ?? `${up} of ${state.size} nodes are up, ${state.quorum} are needed`;
+    return {
+      tone: "broken",
+      title: "No quorum",
+      text: `${sentence(reason)} Nothing can be written until enough nodes are back: without a majority, two halves could disagree. Nothing stored is lost.`,
+    };
+  }
+  if (state.leader === null || !state.hasQuorum) {
+    const reason = state.reason ? sentence(state.reason) : "There is no leader.";
+    return {
+      tone: "busy",
+      title: "Electing a leader",
+      text: `${reason} The ${up} nodes that are up tell each other their vote; the one with the newest log wins, and ${state.quorum} equal votes decide.`,
+    };
+  }
+  const missing =
+    down.length === 0
+      ? ""
+      : ` ${list(down)} ${down.length === 1 ? "is" : "are"} down; the others go on without ${down.length === 1 ? "it" : "them"}.`;
+  return {
+    tone: "calm",
+    title: `Node ${state.leader} leads epoch ${state.epoch}`,
+    text: `Every write goes through it and counts once ${state.quorum} of ${state.size} nodes have stored it.${missing}`,
+  };
+}
+
+/** What a screen reader is told when `after` replaces `before`; undefined when nothing of note changed. */
+export function announce(before: EnsembleState | undefined, after: EnsembleState): string | undefined {
+  if (!before) return undefined;
+  if (after.leader !== null && after.leader !== before.leader && after.hasQuorum) {
+    return `Node ${after.leader} is the new leader, epoch ${after.epoch}.`;
+  }
+  if (before.hasQuorum && !after.hasQuorum) return `No quorum. ${sentence(after.reason ?? "")}`.trim();
+  if (!before.hasQuorum && after.hasQuorum && after.leader !== null) {
+    return `The quorum is back. Node ${after.leader} leads epoch ${after.epoch}.`;
+  }
+  return undefined;
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim().replace(/\.+$/, "");
+  return trimmed === "" ? "" : `${trimmed[0]?.toUpperCase() ?? ""}${trimmed.slice(1)}.`;
+}
+
+function list(sids: readonly number[]): string {
+  const last = sids.at(-1);
+  if (sids.length === 1) return `Node ${last}`;
+  return `Nodes ${sids.slice(0, -1).join(", ")} and ${last}`;
+}
