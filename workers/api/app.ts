@@ -5,13 +5,13 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import { requestId } from "hono/request-id";
 import { MiB } from "../../core/units.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
 import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
+import { requestId } from "./middleware/request-id.ts";
 import { checkRawPath, routedPathOf } from "./raw-path.ts";
 import { clusterApp } from "./routes/cluster.ts";
 import { demoBrokerApp } from "./routes/demo-broker.ts";
@@ -36,12 +36,7 @@ export const app = new Hono<AppEnv>({ getPath: (request) => routedPathOf(request
 
 app.onError(onError);
 app.notFound(onNotFound);
-app.use(requestId());
-app.use(async (c, next) => {
-  await next();
-  // Answers are data of strangers; a browser must not guess that they are pages.
-  if (c.res.status !== 101) c.res.headers.set("x-content-type-options", "nosniff");
-});
+app.use(requestId);
 app.use(async (c, next) => {
   checkRawPath(c.req.url);
   return next();

@@ -34,14 +34,14 @@ export class CallTimeout extends Error {
 
 /** Bounds the wait for a call. The call itself goes on; its outcome is unknown. */
 export async function withTimeout<T>(call: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new CallTimeout(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     return await Promise.race([call, timeout]);
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     call.catch(() => undefined);
   }
 }

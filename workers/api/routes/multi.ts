@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { ZOO_ERRORS } from "../../../core/errors.ts";
 import { validatePath } from "../../../core/znode/path.ts";
-import type { ChangeResult, MultiRequestOp } from "../../../core/znode/types.ts";
+import { type ChangeResult, type MultiRequestOp, NO_SESSION } from "../../../core/znode/types.ts";
 import { fromBase64 } from "../base64.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -10,11 +10,14 @@ import { nodeOf, writerOf } from "../params.ts";
 import { type MultiResultJson, statJson } from "../schema/answers.ts";
 import { jsonBody, requireJson } from "../schema/json-body.ts";
 import { type MultiOp, multiBody } from "../schema/requests.ts";
-import { isSequential, modeOf } from "./znodes.ts";
+import { isEphemeral, isSequential, modeOf } from "./znodes.ts";
 
 export const multiApp = new Hono<AppEnv>().post("/", requireJson, jsonBody(multiBody), async (c) => {
   const ops = c.req.valid("json").ops.map(toRequest);
   const writer = writerOf(c);
+  if (writer.session === NO_SESSION && ops.some((op) => op.type === "create" && isEphemeral(op.mode))) {
+    throw badArguments("an ephemeral znode belongs to a session: send Zoo-Session and Zoo-Xid");
+  }
   const answer = await c.var.zoo.through(nodeOf(c)).write({ ...writer, request: { type: "multi", ops } });
   if (answer.value.type !== "multi")
     throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");

@@ -30,7 +30,7 @@ const MODE_OF: Readonly<Record<ModeName, CreateMode>> = {
 /** The create mode of its name in requests. */
 export const modeOf = (name: ModeName): CreateMode => MODE_OF[name];
 export const isSequential = (mode: CreateMode): boolean => (mode & CreateMode.PERSISTENT_SEQUENTIAL) !== 0;
-const isEphemeral = (mode: CreateMode): boolean => (mode & CreateMode.EPHEMERAL) !== 0;
+export const isEphemeral = (mode: CreateMode): boolean => (mode & CreateMode.EPHEMERAL) !== 0;
 
 export const znodesApp = new Hono<AppEnv>()
   .get("/*", async (c) => {

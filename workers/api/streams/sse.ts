@@ -48,7 +48,7 @@ export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => voi
   const encoder = new TextEncoder();
   const endings: (() => void)[] = [];
   let ended = false;
-  let heartbeat: ReturnType<typeof setInterval> | null = null;
+  let heartbeat: ReturnType<typeof setInterval> | undefined;
   let cancelled: (() => void) | undefined;
 
   const body = new ReadableStream<Uint8Array>(
@@ -57,7 +57,7 @@ export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => voi
         const finish = (): void => {
           if (ended) return;
           ended = true;
-          clearInterval(heartbeat);
+          if (heartbeat !== undefined) clearInterval(heartbeat);
           signal.removeEventListener("abort", finish);
           for (const run of endings) run();
           try {
