@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { call, problemOf, send, textOf } from "./helpers.ts";
+
+describe("the demo's node ports", () => {
+  it("[HTTP-23] answer pong while the node lives", async () => {
+    for (const node of [0, 1, 2]) expect(await textOf(await call(`/demo/nodes/${node}/`))).toBe("pong");
+    await call("/v1/faults/nodes/2/kill", { method: "POST" });
+    await problemOf(await call("/demo/nodes/1/"), 503, "NODE_DOWN");
+    await problemOf(await call("/demo/nodes/1/metadata"), 503, "NODE_DOWN");
+    expect(await textOf(await call("/demo/nodes/0/"))).toBe("pong");
+    await call("/v1/faults/heal", { method: "POST" });
+  });
+
+  it("[HTTP-23] give the same metadata on every node, brokers by port", async () => {
+    const post = (node: number, SenderIp: string, Clients: string): Promise<Response> =>
+      send("POST", `/demo/nodes/${node}/metadata`, { SenderIp, ReceiverIp: "8081", Clients, Version: 7 });
+    expect(await textOf(await post(2, "9091", "9090,9091"))).toBe("OK");
+    expect(await textOf(await post(0, "9090", "9090"))).toBe("OK");
+    expect(await textOf(await post(1, "9090", "9090,9091"))).toBe("OK");
+    const bodies = await Promise.all(
+      [0, 1, 2].map(async (node) => textOf(await call(`/demo/nodes/${node}/metadata`))),
+    );
+    expect(new Set(bodies).size).toBe(1);
+    const [ensemble, first, second] = JSON.parse(bodies[0] ?? "[]") as Record<string, unknown>[];
+    expect(ensemble).toMatchObject({ Servers: "8080,8081,8082" });
+    expect(ensemble?.NodePort).toBe(ensemble?.Leader);
+    expect(first).toMatchObject({ SenderIp: "9090", Clients: "9090,9091", Version: 2 });
+    expect(second).toMatchObject({ SenderIp: "9091", Clients: "9090,9091", Version: 1 });
+  });
+
+  it("[HTTP-23] refuse what is no metadata, and nodes that do not exist", async () => {
+    for (const body of [
+      {},
+      { SenderIp: 9090, Clients: "" },
+      { SenderIp: "../x", Clients: "" },
+      { SenderIp: "9090" },
+      { SenderIp: "9090", Clients: "x".repeat(1025) },
+    ]) {
+      await problemOf(await send("POST", "/demo/nodes/0/metadata", body), 400, "BAD_ARGUMENTS");
+    }
+    await problemOf(await call("/demo/nodes/3/"), 404, "NOT_FOUND");
+    await problemOf(await call("/demo/nodes/x/"), 400, "BAD_ARGUMENTS");
+  });
+});

@@ -1,0 +1,185 @@
+import { describe, expect, it } from "vitest";
+import { call, EventReader, make, problemOf } from "./helpers.ts";
+
+const SSE = { accept: "text/event-stream" };
+
+/** What an event of a watch says. */
+async function changeOf(
+  reader: EventReader,
+): Promise<{ type: string; path: string; id: string | undefined }> {
+  const { id, data } = await reader.next();
+  const event = JSON.parse(data ?? "null") as { type: string; path: string };
+  return { type: event.type, path: event.path, id };
+}
+
+const put = (path: string, body: string): Promise<Response> =>
+  call(`/v1/znodes${path}`, { method: "PUT", body });
+const remove = (path: string): Promise<Response> => call(`/v1/znodes${path}`, { method: "DELETE" });
+
+describe("watch streams", () => {
+  it("[HTTP-19] tells every change of the data, from the id of the state that was there", async () => {
+    const made = await (await make("/watched", "0")).json<{ stat: { mzxid: string } }>();
+    const reader = new EventReader(await call("/v1/znodes/watched?watch=data", { headers: SSE }));
+    expect(await reader.next()).toEqual({ id: made.stat.mzxid, event: undefined, data: undefined });
+    const set = await (await put("/watched", "1")).json<{ stat: { mzxid: string } }>();
+    expect(await changeOf(reader)).toEqual({ type: "NodeDataChanged", path: "/watched", id: set.stat.mzxid });
+    await remove("/watched");
+    const gone = await changeOf(reader);
+    expect(gone).toMatchObject({ type: "NodeDeleted", path: "/watched" });
+    expect(gone.id).toMatch(/^0x[0-9a-f]+-$/);
+    await make("/watched", "2");
+    expect(await changeOf(reader)).toMatchObject({ type: "NodeCreated" });
+    await reader.cancel();
+  });
+
+  it("[HTTP-19] resumes at Last-Event-ID with what changed meanwhile, and with nothing else", async () => {
+    await make("/resumed", "0");
+    const watch = async (id: string): Promise<EventReader> =>
+      new EventReader(
+        await call("/v1/znodes/resumed?watch=data", { headers: { ...SSE, "last-event-id": id } }),
+      );
+    const first = new EventReader(await call("/v1/znodes/resumed", { headers: SSE }));
+    const start = (await first.next()).id ?? "";
+    await first.cancel();
+
+    await put("/resumed", "1");
+    const second = await watch(start);
+    expect((await second.next()).id).toBe(start);
+    const changed = await changeOf(second);
+    expect(changed.type).toBe("NodeDataChanged");
+    await second.cancel();
+
+    const third = await watch(changed.id ?? "");
+    await third.next();
+    await remove("/resumed");
+    const gone = await changeOf(third);
+    expect(gone.type).toBe("NodeDeleted");
+    await third.cancel();
+
+    const fourth = await watch(gone.id ?? "");
+    expect((await fourth.next()).id).toBe(gone.id);
+    await make("/resumed", "3");
+    expect(await changeOf(fourth)).toMatchObject({ type: "NodeCreated" });
+    await fourth.cancel();
+
+    const fifth = await watch(start);
+    await fifth.next();
+    expect((await changeOf(fifth)).type).toMatch(/^Node(DataChanged|Created)$/);
+    await fifth.cancel();
+  });
+
+  it("[HTTP-19] watches children, and znodes that do not exist yet", async () => {
+    await make("/parent");
+    const children = new EventReader(await call("/v1/znodes/parent?watch=children", { headers: SSE }));
+    await children.next();
+    await make("/parent/child");
+    expect(await changeOf(children)).toMatchObject({ type: "NodeChildrenChanged", path: "/parent" });
+    await children.cancel();
+
+    const exists = new EventReader(await call("/v1/znodes/later?watch=exists", { headers: SSE }));
+    expect((await exists.next()).id).toBe("0x0");
+    await make("/later");
+    expect(await changeOf(exists)).toMatchObject({ type: "NodeCreated", path: "/later" });
+    await exists.cancel();
+    await problemOf(await call("/v1/znodes/never?watch=data", { headers: SSE }), 404, "NO_NODE");
+  });
+
+  it("[HTTP-19] begins with the reconnection time, and refuses ids that are none", async () => {
+    await make("/head");
+    const head = await call("/v1/znodes/head?watch=data", { method: "HEAD" });
+    expect(head.headers.get("content-type")).toContain("text/event-stream");
+    const response = await call("/v1/znodes/head?watch=data");
+    const reader = response.body?.getReader();
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toContain("retry: 1000");
+    await reader?.cancel();
+    for (const id of ["1", "0x", "0xg", "1:1-1"]) {
+      const headers = { ...SSE, "last-event-id": id };
+      await problemOf(await call("/v1/znodes/head", { headers }), 400, "BAD_ARGUMENTS");
+    }
+  });
+});
+
+describe("the stream of protocol events", () => {
+  const open = async (query = "", headers: Record<string, string> = {}): Promise<EventReader> =>
+    new EventReader(await call(`/v1/events${query}`, { headers: { ...SSE, ...headers } }));
+
+  /** Reads until `accept`; every event must belong to a node and move the id. */
+  async function readUntil(
+    reader: EventReader,
+    accept: (event: Record<string, unknown>) => boolean,
+  ): Promise<string> {
+    for (;;) {
+      const { id, data, event } = await reader.next();
+      expect(event).toBeUndefined();
+      expect(id).toMatch(/^[1-9]:\d+-\d+(,[1-9]:\d+-\d+)*$/);
+      if (accept(JSON.parse(data ?? "null") as Record<string, unknown>)) return id ?? "";
+    }
+  }
+
+  it("[HTTP-20] tells of commits on every node under a vector of ids", async () => {
+    const reader = await open();
+    const seen = new Set<unknown>();
+    await make("/event");
+    await readUntil(reader, ({ type, sid }) => {
+      if (type === "commit") seen.add(sid);
+      return seen.size === 3;
+    });
+    await reader.cancel();
+  });
+
+  it("[HTTP-20] resumes where the id says, without a repetition", async () => {
+    const first = await open("?node=1");
+    await make("/resume-1");
+    const id = await readUntil(first, ({ type }) => type === "commit");
+    await first.cancel();
+    await make("/resume-2");
+    const second = await open("?node=1", { "last-event-id": id });
+    const ids: string[] = [];
+    await readUntil(second, ({ type, id }) => {
+      ids.push(String(id));
+      return type === "commit";
+    });
+    await second.cancel();
+    const [boot, seq] = id.slice(2).split("-").map(Number);
+    expect(ids[0]).toBe(`${boot}-${(seq ?? 0) + 1}`);
+  });
+
+  it("[HTTP-20] says where events are lost", async () => {
+    const reader = await open("?node=1", { "last-event-id": "1:1-999999" });
+    const { event, data } = await reader.next();
+    expect(event).toBe("gap");
+    expect(JSON.parse(data ?? "null")).toMatchObject({ sid: 1 });
+    await reader.cancel();
+  });
+
+  it("[HTTP-20] refuses ids that are none", async () => {
+    for (const id of ["x", "1", "1:1", "0:1-1", "1:1-1,", "1:-1-1", `1:${"9".repeat(40)}-1`]) {
+      await problemOf(
+        await call("/v1/events", { headers: { ...SSE, "last-event-id": id } }),
+        400,
+        "BAD_ARGUMENTS",
+      );
+    }
+  });
+});
+
+describe("the WebSocket", () => {
+  it("[HTTP-21] is passed to a node", async () => {
+    const response = await call("/v1/ws?node=2", { headers: { upgrade: "websocket" } });
+    expect(response.status).toBe(101);
+    response.webSocket?.accept();
+    response.webSocket?.close(1000, "done");
+  });
+
+  it("[HTTP-21] refuses a request that is none, and nodes that do not exist", async () => {
+    await problemOf(await call("/v1/ws"), 400, "BAD_ARGUMENTS");
+    await problemOf(await call("/v1/ws?node=7", { headers: { upgrade: "websocket" } }), 404, "NOT_FOUND");
+    await call("/v1/faults/nodes/2/kill", { method: "POST" });
+    await problemOf(await call("/v1/ws?node=2", { headers: { upgrade: "websocket" } }), 503, "NODE_DOWN");
+    const other = await call("/v1/ws", { headers: { upgrade: "websocket" } });
+    expect(other.status).toBe(101);
+    other.webSocket?.accept();
+    other.webSocket?.close(1000, "done");
+    await call("/v1/faults/heal", { method: "POST" });
+  });
+});

@@ -1,0 +1,316 @@
+import { describe, expect, it } from "vitest";
+import type { PathStatJson, SessionJson, ZnodeJson } from "../../../workers/api/schema/answers.ts";
+import { call, make, problemOf, send, textOf } from "./helpers.ts";
+
+const JSON_ACCEPT = { accept: "application/json" };
+
+describe("reading znodes", () => {
+  it("[HTTP-1] gives the data as bytes, with version and origin in headers", async () => {
+    await make("/read", "höhe");
+    const response = await call("/v1/znodes/read");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("application/octet-stream");
+    expect(response.headers.get("etag")).toMatch(/^"0\.0x[0-9a-f]+"$/);
+    expect(response.headers.get("zoo-zxid")).toMatch(/^0x[0-9a-f]+$/);
+    expect(response.headers.get("zoo-node")).toMatch(/^[1-9]$/);
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(await textOf(response)).toBe("höhe");
+  });
+
+  it("[HTTP-1] gives base64, text and Stat as JSON", async () => {
+    await make("/json", "hé");
+    const znode = await (await call("/v1/znodes/json", { headers: JSON_ACCEPT })).json<ZnodeJson>();
+    expect(znode).toMatchObject({ path: "/json", data: btoa("h\xc3\xa9"), text: "hé" });
+    expect(znode.stat).toMatchObject({ version: 0, dataLength: 3, numChildren: 0, ephemeralOwner: "0x0" });
+    expect(znode.stat.czxid).toBe(znode.stat.mzxid);
+    expect(znode.stat.ctime).toBeGreaterThan(0);
+  });
+
+  it("[HTTP-1] leaves text out where the data is not UTF-8", async () => {
+    await call("/v1/znodes/binary", { method: "POST", body: new Uint8Array([0xff, 0x00, 0x80]) });
+    const znode = await (await call("/v1/znodes/binary", { headers: JSON_ACCEPT })).json<ZnodeJson>();
+    expect(znode.data).toBe("/wCA");
+    expect(znode).not.toHaveProperty("text");
+    expect(new Uint8Array(await (await call("/v1/znodes/binary")).arrayBuffer())).toEqual(
+      new Uint8Array([0xff, 0x00, 0x80]),
+    );
+  });
+
+  it("[HTTP-1] gives children sorted, the Stat alone, and headers only to HEAD", async () => {
+    await make("/family");
+    await make("/family/b");
+    await make("/family/a");
+    expect(await (await call("/v1/znodes/family?view=children")).json()).toMatchObject({
+      path: "/family",
+      children: ["a", "b"],
+      stat: { numChildren: 2, cversion: 2 },
+    });
+    expect(await (await call("/v1/znodes/family?view=stat")).json()).toMatchObject({
+      stat: { numChildren: 2 },
+    });
+    const head = await call("/v1/znodes/family", { method: "HEAD" });
+    expect([head.status, await textOf(head)]).toEqual([200, ""]);
+    expect(head.headers.get("etag")).not.toBeNull();
+  });
+
+  it("[HTTP-1] reads the root by both spellings, and through every node when asked for a fresh read", async () => {
+    for (const path of ["/v1/znodes", "/v1/znodes/"]) {
+      expect(await (await call(`${path}?view=children`)).json()).toMatchObject({ path: "/" });
+    }
+    await make("/fresh", "1");
+    for (const node of ["1", "2", "3"]) {
+      const response = await call(`/v1/znodes/fresh?consistency=linearizable&node=${node}`);
+      expect([await textOf(response), response.headers.get("zoo-node")]).toEqual(["1", node]);
+    }
+    expect(
+      (await call("/v1/znodes/fresh?consistency=linearizable", { headers: { "zoo-node": "2" } })).headers.get(
+        "zoo-node",
+      ),
+    ).toBe("2");
+  });
+
+  it("[HTTP-4] answers 304 to a reader that has the version", async () => {
+    const etag = (await make("/known", "x")).headers.get("etag") ?? "";
+    const known = await call("/v1/znodes/known", { headers: { "if-none-match": etag } });
+    expect([known.status, await known.text()]).toEqual([304, ""]);
+    expect((await call("/v1/znodes/known", { headers: { "if-none-match": '"9.0x1"' } })).status).toBe(200);
+  });
+
+  it("[HTTP-10] answers a missing znode with NO_NODE", async () => {
+    const problem = await problemOf(await call("/v1/znodes/missing"), 404, "NO_NODE");
+    expect(problem).toMatchObject({
+      type: "https://zooweeper.dev/errors/NO_NODE",
+      number: -101,
+      retryable: false,
+      instance: "/v1/znodes/missing",
+    });
+    expect(problem.requestId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe("creating znodes", () => {
+  it("[HTTP-2] answers 201 with the place, and 409 when it exists", async () => {
+    const response = await make("/new node", "x");
+    expect(response.headers.get("location")).toBe("/v1/znodes/new%20node");
+    expect(await response.json<PathStatJson>()).toMatchObject({
+      path: "/new node",
+      stat: { version: 0, dataLength: 1 },
+    });
+    await problemOf(await call("/v1/znodes/new%20node", { method: "POST" }), 409, "NODE_EXISTS");
+    await problemOf(await call("/v1/znodes/no/parent", { method: "POST" }), 404, "NO_NODE");
+  });
+
+  it("[HTTP-2] numbers sequential znodes", async () => {
+    await make("/queue");
+    const paths: string[] = [];
+    for (const path of [
+      "/queue/item-?mode=sequential",
+      "/queue/?mode=sequential",
+      "/queue/item-?mode=persistent-sequential",
+    ]) {
+      paths.push((await (await call(`/v1/znodes${path}`, { method: "POST" })).json<PathStatJson>()).path);
+    }
+    expect(paths).toEqual(["/queue/item-0000000000", "/queue/0000000001", "/queue/item-0000000002"]);
+  });
+
+  it("[HTTP-4] creates by PUT with If-None-Match: *", async () => {
+    const put = (): Promise<Response> =>
+      call("/v1/znodes/once", { method: "PUT", body: "1", headers: { "if-none-match": "*" } });
+    expect((await put()).status).toBe(201);
+    await problemOf(await put(), 409, "NODE_EXISTS");
+  });
+});
+
+describe("changing znodes", () => {
+  const put = (path: string, body: string, headers: Record<string, string> = {}): Promise<Response> =>
+    call(`/v1/znodes${path}`, { method: "PUT", body, headers });
+
+  it("[HTTP-3] sets data and counts the version", async () => {
+    await make("/set", "0");
+    const first = await put("/set", "1");
+    expect(await first.json()).toMatchObject({ path: "/set", stat: { version: 1, dataLength: 1 } });
+    const second = await put("/set?version=1", "2");
+    expect(second.status).toBe(200);
+    await problemOf(await put("/set?version=1", "3"), 412, "BAD_VERSION");
+    expect(await textOf(await call("/v1/znodes/set"))).toBe("2");
+    await problemOf(await put("/not-there", "1"), 404, "NO_NODE");
+  });
+
+  it("[HTTP-3] takes the ETag in If-Match, and knows a znode that was made anew", async () => {
+    const etag = (await make("/tag", "0")).headers.get("etag") ?? "";
+    const set = await put("/tag", "1", { "if-match": etag });
+    expect(set.status).toBe(200);
+    await problemOf(await put("/tag", "2", { "if-match": etag }), 412, "BAD_VERSION");
+    expect((await put("/tag", "2", { "if-match": "*" })).status).toBe(200);
+    await call("/v1/znodes/tag", { method: "DELETE" });
+    const anew = await make("/tag", "0");
+    expect(anew.headers.get("etag")).not.toBe(etag);
+    await problemOf(await put("/tag", "3", { "if-match": etag }), 412, "BAD_VERSION");
+    await problemOf(
+      await call("/v1/znodes/tag", { method: "DELETE", headers: { "if-match": etag } }),
+      412,
+      "BAD_VERSION",
+    );
+  });
+
+  it("[HTTP-5] deletes, but neither parents nor another version", async () => {
+    await make("/gone");
+    await make("/gone/child");
+    const remove = (path: string): Promise<Response> => call(`/v1/znodes${path}`, { method: "DELETE" });
+    await problemOf(await remove("/gone"), 409, "NOT_EMPTY");
+    await problemOf(await remove("/gone/child?version=1"), 412, "BAD_VERSION");
+    const done = await remove("/gone/child?version=0");
+    expect([done.status, await done.text()]).toEqual([204, ""]);
+    expect((await remove("/gone")).status).toBe(204);
+    await problemOf(await remove("/gone"), 404, "NO_NODE");
+  });
+});
+
+describe("multi", () => {
+  it("[HTTP-7] carries out all operations in one transaction", async () => {
+    await make("/multi", "0");
+    const response = await send("POST", "/v1/multi", {
+      ops: [
+        { op: "check", path: "/multi", version: 0 },
+        { op: "create", path: "/multi/a", text: "é" },
+        { op: "create", path: "/multi/n-", mode: "sequential", data: "AAE=" },
+        { op: "set", path: "/multi", text: "1", version: 0 },
+        { op: "delete", path: "/multi/a" },
+      ],
+    });
+    expect(response.status, await response.clone().text()).toBe(200);
+    const { results, zxid } = await response.json<{
+      results: readonly { readonly stat?: { mzxid: string } }[];
+      zxid: string;
+    }>();
+    expect(results).toMatchObject([
+      { op: "check" },
+      { op: "create", path: "/multi/a", stat: { dataLength: 2 } },
+      { op: "create", path: "/multi/n-0000000001", stat: { dataLength: 2 } },
+      { op: "set", stat: { version: 1 } },
+      { op: "delete" },
+    ]);
+    expect(results[3]?.stat?.mzxid).toBe(zxid);
+  });
+
+  it("[HTTP-7] changes nothing when one fails, and says which", async () => {
+    await make("/atomic", "0");
+    const response = await send("POST", "/v1/multi", {
+      ops: [
+        { op: "create", path: "/atomic/a" },
+        { op: "set", path: "/atomic", text: "1", version: 7 },
+        { op: "delete", path: "/atomic" },
+      ],
+    });
+    const problem = await problemOf(response, 412, "BAD_VERSION");
+    expect(problem.at).toBe(1);
+    expect(problem.results).toEqual([
+      { error: "OK", number: 0 },
+      { error: "BAD_VERSION", number: -103 },
+      { error: "RUNTIME_INCONSISTENCY", number: -2 },
+    ]);
+    expect(await (await call("/v1/znodes/atomic?view=children")).json()).toMatchObject({ children: [] });
+  });
+
+  it("[HTTP-7] refuses what is no multi", async () => {
+    const bad: unknown[] = [
+      {},
+      { ops: [] },
+      { ops: [{ op: "rename", path: "/a" }] },
+      { ops: [{ op: "create", path: "a" }] },
+      { ops: [{ op: "create", path: "/a/../b" }] },
+      { ops: [{ op: "create", path: "/a", data: "###" }] },
+      { ops: [{ op: "create", path: "/a", data: "AA==", text: "x" }] },
+      { ops: [{ op: "create", path: "/a", mode: "ephemeral" }] },
+      { ops: [{ op: "check", path: "/a", version: 1.5 }] },
+      { ops: [{ op: "check", path: "/a", version: 2 ** 53 }] },
+      { ops: Array.from({ length: 501 }, () => ({ op: "check", path: "/", version: 0 })) },
+      { ops: [{ op: "check", path: "/", version: 0 }], extra: 1 },
+    ];
+    for (const body of bad) await problemOf(await send("POST", "/v1/multi", body), 400, "BAD_ARGUMENTS");
+  });
+});
+
+describe("sessions", () => {
+  const open = async (): Promise<SessionJson> => {
+    const response = await send("POST", "/v1/sessions", { timeoutMs: 10_000 });
+    expect(response.status).toBe(201);
+    const session = await response.json<SessionJson>();
+    expect(response.headers.get("location")).toBe(`/v1/sessions/${session.session}`);
+    return session;
+  };
+
+  it("[HTTP-8] opens, takes heartbeats and closes; ephemerals go with the session", async () => {
+    const { session, timeoutMs } = await open();
+    expect(session).toMatch(/^0x[0-9a-f]{16}$/);
+    expect(timeoutMs).toBe(10_000);
+    const headers = { "zoo-session": session, "zoo-xid": "1" };
+    const created = await call("/v1/znodes/mine?mode=ephemeral", { method: "POST", headers });
+    expect(await created.json<PathStatJson>()).toMatchObject({ stat: { ephemeralOwner: session } });
+    await problemOf(
+      await call("/v1/znodes/mine/child", { method: "POST" }),
+      409,
+      "NO_CHILDREN_FOR_EPHEMERALS",
+    );
+    expect(await (await call(`/v1/sessions/${session}`, { method: "PUT" })).json()).toEqual({
+      session,
+      timeoutMs,
+    });
+    expect((await call(`/v1/sessions/${session}`, { method: "DELETE" })).status).toBe(204);
+    await problemOf(await call("/v1/znodes/mine?consistency=linearizable"), 404, "NO_NODE");
+    await problemOf(await call(`/v1/sessions/${session}`, { method: "PUT" }), 410, "SESSION_EXPIRED");
+  });
+
+  it("[HTTP-8] opens one without a body too", async () => {
+    expect((await call("/v1/sessions", { method: "POST" })).status).toBe(201);
+  });
+
+  it("[HTTP-9] gives the first result to a repeated write, once applied", async () => {
+    const { session } = await open();
+    await make("/counted");
+    const add = async (xid: number): Promise<string> => {
+      const headers = { "zoo-session": session, "zoo-xid": String(xid) };
+      const response = await call("/v1/znodes/counted/n-?mode=sequential", { method: "POST", headers });
+      expect(response.status).toBe(201);
+      return (await response.json<PathStatJson>()).path;
+    };
+    const first = await add(1);
+    expect(await add(1)).toBe(first);
+    expect(await add(2)).not.toBe(first);
+    expect(await (await call("/v1/znodes/counted?view=stat&consistency=linearizable")).json()).toMatchObject({
+      stat: { numChildren: 2 },
+    });
+  });
+
+  it("[HTTP-9] refuses half a number, and ephemerals without a session", async () => {
+    const { session } = await open();
+    const post = (headers: Record<string, string>, mode = "persistent"): Promise<Response> =>
+      call(`/v1/znodes/half?mode=${mode}`, { method: "POST", headers });
+    await problemOf(await post({ "zoo-session": session }), 400, "BAD_ARGUMENTS");
+    await problemOf(await post({ "zoo-xid": "1" }), 400, "BAD_ARGUMENTS");
+    await problemOf(await post({ "zoo-session": session, "zoo-xid": "0" }), 400, "BAD_ARGUMENTS");
+    await problemOf(
+      await post({ "zoo-session": session, "zoo-xid": "9007199254740993" }),
+      400,
+      "BAD_ARGUMENTS",
+    );
+    await problemOf(await post({ "zoo-session": "1", "zoo-xid": "1" }), 400, "BAD_ARGUMENTS");
+    await problemOf(await post({}, "ephemeral"), 400, "BAD_ARGUMENTS");
+    await problemOf(
+      await post({ "zoo-session": "0x0001000000000001", "zoo-xid": "1" }),
+      410,
+      "SESSION_EXPIRED",
+    );
+  });
+
+  it("[HTTP-8] refuses timeouts and ids that are none", async () => {
+    for (const timeoutMs of [0, -1, 1.5, 2 ** 53, "1000", null]) {
+      await problemOf(await send("POST", "/v1/sessions", { timeoutMs }), 400, "BAD_ARGUMENTS");
+    }
+    for (const id of ["abc", "0x", "0", "0xffffffffffffffff", "0x1_0"]) {
+      await problemOf(await call(`/v1/sessions/${id}`, { method: "PUT" }), 400, "BAD_ARGUMENTS");
+      await problemOf(await call(`/v1/sessions/${id}`, { method: "DELETE" }), 400, "BAD_ARGUMENTS");
+    }
+    await problemOf(await call("/v1/sessions/0x0001000000000001", { method: "PUT" }), 410, "SESSION_EXPIRED");
+  });
+});
