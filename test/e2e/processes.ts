@@ -16,10 +16,14 @@ export interface Finished {
 }
 
 /** A running deployment. */
-export interface Running {
+export interface Running extends Process {
   readonly urls: LocalUrls;
-  readonly pid: number;
   readonly runtimePid: number;
+}
+
+/** A command that stays in the foreground. */
+export interface Process {
+  readonly pid: number;
   /** from the start of the command to its `ready`, ms */
   readonly readyMs: number;
   /** Sends a signal to the command alone and waits until it and everything that it started is gone. */
@@ -38,14 +42,30 @@ export function command(script: string, args: readonly string[]): Promise<Finish
 
 /** Runs `scripts/deployment.ts` and resolves with its URLs. @throws Error when it ends before it is ready */
 export async function deployment(args: readonly string[]): Promise<Running> {
+  const { line, ...running } = await longRunning("deployment.ts", args, /^ready (.*)\n/m);
+  const { runtimePid, ...urls } = JSON.parse(line) as LocalUrls & { runtimePid: number };
+  return { ...running, urls, runtimePid };
+}
+
+/** Runs `scripts/start.ts` and resolves with the URL of the page. */
+export async function startPage(args: readonly string[]): Promise<Process & { readonly url: string }> {
+  const { line, ...running } = await longRunning("start.ts", args, /^ZooWeeper: (.*)\n/m);
+  return { ...running, url: line };
+}
+
+async function longRunning(
+  script: string,
+  args: readonly string[],
+  sign: RegExp,
+): Promise<Process & { line: string }> {
   const started = performance.now();
-  const child = start("deployment.ts", args);
+  const child = start(script, args);
   const end = finished(child);
   const ready = new Promise<string>((resolve) => {
     let text = "";
     child.stdout?.on("data", (chunk: Buffer) => {
       text += chunk;
-      const line = /^ready (.*)\n/m.exec(text)?.[1];
+      const line = sign.exec(text)?.[1];
       if (line !== undefined) resolve(line);
     });
   });
@@ -60,12 +80,11 @@ export async function deployment(args: readonly string[]): Promise<Running> {
     throw error;
   });
   early.catch(() => {});
-  const { pid, runtimePid, ...urls } = JSON.parse(line) as LocalUrls & { pid: number; runtimePid: number };
+  const pid = child.pid ?? 0;
   const family = [pid, ...descendantsOf(pid)];
   return {
-    urls,
+    line,
     pid,
-    runtimePid,
     readyMs: performance.now() - started,
     async end(signal) {
       process.kill(pid, signal);

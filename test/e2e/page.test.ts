@@ -1,0 +1,217 @@
+/** The page in a browser, as `npm start` serves it: what a visitor sees while goals come in and nodes die. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ROOT } from "../../scripts/local/build.ts";
+import { type Goal, goalOf, sendGoal } from "../../scripts/local/goals.ts";
+import { post } from "./http.ts";
+import { deployment, startPage, temporaryDir, until } from "./processes.ts";
+
+const IMAGES = join(ROOT, "docs/img");
+const WAIT_MS = 20_000;
+/** Pause of the producer between goals: a visitor sees them come one by one. */
+const GOAL_PAUSE_MS = 40;
+
+const state = temporaryDir();
+let browser: Browser;
+
+beforeAll(async () => {
+  mkdirSync(IMAGES, { recursive: true });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      ...["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"],
+      ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    ],
+  });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  state.remove();
+});
+
+/** Posts goals one after the other, each until it is answered OK, until it is stopped. */
+function produce(base: string, first = 0): { readonly acknowledged: readonly Goal[]; stop(): Promise<void> } {
+  const acknowledged: Goal[] = [];
+  let stopped = false;
+  const run = (async () => {
+    const id = crypto.randomUUID();
+    for (let i = first; !stopped; i++) {
+      const options = { key: `${id}-${i}`, clients: "9090,9091,9092", receiver: "8080", retryMs: 30_000 };
+      const { status, text } = await sendGoal(base, goalOf(i), options);
+      if (status !== 200) throw new Error(`goal ${i} was answered ${status}: ${text}`);
+      acknowledged.push(goalOf(i));
+      await new Promise((resolve) => setTimeout(resolve, GOAL_PAUSE_MS));
+    }
+  })();
+  run.catch(() => {}); // told by stop()
+  return {
+    acknowledged,
+    stop() {
+      stopped = true;
+      return run;
+    },
+  };
+}
+
+const testId = (page: Page, id: string): Locator => page.getByTestId(id);
+const attribute = (page: Page, id: string, name: string): Promise<string | null> =>
+  testId(page, id).getAttribute(name, { timeout: WAIT_MS });
+
+/** The goals as the list shows them, top to bottom. */
+function rowsOf(page: Page): Promise<{ offset: number; minute: number; player: string }[]> {
+  return testId(page, "goal-row").evaluateAll((rows) =>
+    rows.map((row) => {
+      const text = (selector: string) =>
+        (row as unknown as { querySelector(s: string): { textContent: string } }).querySelector(selector)
+          .textContent;
+      const { offset } = (row as unknown as { dataset: { offset: string } }).dataset;
+      return {
+        offset: Number(offset),
+        minute: Number.parseInt(text(".goal-minute"), 10),
+        player: text(".goal-player"),
+      };
+    }),
+  );
+}
+
+/** Waits until the page shows exactly these goals, in order, each once. */
+async function expectGoals(page: Page, goals: readonly Goal[]): Promise<void> {
+  await until(
+    () => testId(page, "goal-row").count(),
+    (count) => count >= goals.length,
+    WAIT_MS,
+    "goals are missing",
+  );
+  expect(await rowsOf(page)).toEqual(
+    goals.map(({ Minute, Player }, offset) => ({ offset, minute: Minute, player: Player })),
+  );
+}
+
+const leaderOf = async (page: Page): Promise<number> => Number(await attribute(page, "leader", "data-sid"));
+const untilLeader = (page: Page, holds: (sid: number) => boolean): Promise<number> =>
+  until(
+    () => leaderOf(page),
+    (sid) => sid > 0 && holds(sid),
+    WAIT_MS,
+    "no such leader is shown",
+  );
+const picture = (page: Page, name: string): Promise<unknown> =>
+  page.screenshot({ path: join(IMAGES, `${name}.png`), animations: "disabled" });
+
+describe("npm start", () => {
+  it("shows goals in order while the leader dies, is replaced and comes back", async () => {
+    const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "start")]);
+    const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await page.goto(local.url);
+    const first = await untilLeader(page, () => true);
+    const producer = produce(`${local.url}/api/demo/brokers/0`);
+
+    await until(
+      () => testId(page, "goal-row").count(),
+      (count) => count >= 12,
+      WAIT_MS,
+      "no goals are shown",
+    );
+    await picture(page, "timeline");
+
+    await testId(page, `kill-node-${first}`).click();
+    const second = await untilLeader(page, (sid) => sid !== first);
+    expect(await attribute(page, `node-${first}`, "data-up")).toBe("false");
+    expect(await attribute(page, `node-${second}`, "data-role")).toBe("LEADING");
+    const atCrowning = producer.acknowledged.length;
+    await until(
+      () => testId(page, "goal-row").count(),
+      (n) => n >= atCrowning + 10,
+      WAIT_MS,
+      "goals do not go on",
+    );
+    await picture(page, "leader-killed");
+
+    await testId(page, `revive-node-${first}`).click();
+    await until(
+      () => attribute(page, `node-${first}`, "data-up"),
+      (up) => up === "true",
+      WAIT_MS,
+      "no revival is shown",
+    );
+    await until(
+      () => Promise.resolve(producer.acknowledged.length),
+      (n) => n >= atCrowning + 20,
+      WAIT_MS,
+      "goals stop",
+    );
+    await producer.stop();
+    const zxids = (): Promise<(string | null)[]> =>
+      Promise.all([1, 2, 3].map((sid) => attribute(page, `zxid-${sid}`, "data-zxid")));
+    await until(
+      zxids,
+      (all) => all[0] !== "" && new Set(all).size === 1,
+      WAIT_MS,
+      "the revived node stays behind",
+    );
+    expect(await leaderOf(page)).toBe(second);
+    await picture(page, "revived");
+
+    await expectGoals(page, producer.acknowledged);
+
+    // two of three dead: the page says why nothing moves, and heals it by one click
+    for (const sid of [1, 2]) await testId(page, `kill-node-${sid}`).click();
+    const reason = await testId(page, "no-quorum-reason").textContent({ timeout: WAIT_MS });
+    expect(reason).toMatch(/2/);
+    await picture(page, "no-quorum");
+    await testId(page, "heal-all").click();
+    await untilLeader(page, () => true);
+
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+    await picture(page, "narrow");
+    await page.setViewportSize({ width: 1360, height: 900 });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await picture(page, "dark");
+
+    expect(errors).toEqual([]);
+    await page.close();
+    await local.end("SIGTERM");
+  });
+});
+
+describe("a client that ends and comes back", () => {
+  it("resumes without loss or duplicate", async () => {
+    const running = await deployment([
+      ...["3", "3", "1", "--fresh", "--state", join(state.path, "client")],
+      ...["--node-port", "0", "--broker-port", "0", "--client-port", "0"],
+    ]);
+    const { api, brokers, clients } = running.urls;
+    const page = await browser.newPage();
+    await page.goto(clients[0] ?? "");
+    await untilLeader(page, () => true);
+    const producer = produce(brokers[0] ?? "");
+    for (let cut = 0; cut < 2; cut++) {
+      const shown = await testId(page, "goal-row").count();
+      await until(
+        () => testId(page, "goal-row").count(),
+        (n) => n >= shown + 5,
+        WAIT_MS,
+        "no goals are shown",
+      );
+      await post(`${api}/v1/faults/clients/0/end`);
+      const before = producer.acknowledged.length;
+      await until(
+        () => Promise.resolve(producer.acknowledged.length),
+        (n) => n >= before + 10,
+        WAIT_MS,
+        "goals stop",
+      );
+      await post(`${api}/v1/faults/clients/0/start`);
+    }
+    await producer.stop();
+    await expectGoals(page, producer.acknowledged);
+    await page.close();
+    await running.end("SIGTERM");
+  });
+});
