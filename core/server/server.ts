@@ -145,6 +145,15 @@ export class EnsembleServer {
     return at;
   }
 
+  /** Enough has changed for a checkpoint, and nobody reads the last one. @param logBytes logged since the last one */
+  checkpointDue(logBytes: number): boolean {
+    if (this.#zab.readsSnapshot) return false;
+    return (
+      this.#tree.changedCount >= this.config.checkpointChangesMax ||
+      logBytes >= this.config.checkpointLogBytesMax
+    );
+  }
+
   /** Takes one input. @returns effects, to be run in order before the next call */
   step(now: number, input: ServerInput): ServerEffect[] {
     this.#now = now;

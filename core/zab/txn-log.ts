@@ -305,7 +305,8 @@ export class MemoryLogStorage implements LogStorage {
   }
 }
 
-const sameChain = (a: Chain, b: Chain): boolean => a.high === b.high && a.low === b.low;
+/** Do both stand for the same history? */
+export const sameChain = (a: Chain, b: Chain): boolean => a.high === b.high && a.low === b.low;
 
 /** Do both name the same entry of the same history? */
 export const samePosition = (a: LogPosition, b: LogPosition): boolean =>

@@ -1,0 +1,249 @@
+/**
+ * What a member keeps durably, and how it finds its way back: promises, log, and the tree as of the last checkpoint. The
+ * mapping is here, once; the {@link StorageBackend} underneath is SQLite in the object and memory in the simulator.
+ *
+ *   tree in memory = checkpoint (znode table) + log from there to the last entry known to be committed
+ *
+ * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
+ */
+import { assert, must } from "../assert.ts";
+import { CHAIN_START } from "../hash/chain.ts";
+import { TxnCursor } from "../wire/txn-codec.ts";
+import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
+import type { DurableWrite } from "../zab/effects.ts";
+import { chainUpTo } from "../zab/log-entry.ts";
+import type { LogPosition } from "../zab/messages.ts";
+import { type LogRow, type LogStorage, sameChain, samePosition, TxnLog } from "../zab/txn-log.ts";
+import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import type { SessionRow } from "../znode/session.ts";
+import type { ZnodeRow } from "../znode/stat.ts";
+import { decodeRows, encodeRows } from "../znode/store.ts";
+import { type TreeChanges, ZnodeTree } from "../znode/tree.ts";
+import type { SessionId } from "../znode/types.ts";
+
+/** Number of a znode table. */
+export type TableId = 0 | 1;
+
+/** The few values of a member that are not rows. */
+export interface Meta {
+  /** starts of this member so far */
+  readonly boot: number;
+  readonly acceptedEpoch: number;
+  readonly currentEpoch: number;
+  readonly initialized: boolean;
+  /** the table that holds the tree */
+  readonly table: TableId;
+  /** where the tree in the table stands */
+  readonly checkpoint: LogPosition;
+  /** the entry before the first one of the log */
+  readonly logBase: LogPosition;
+}
+
+export const EMPTY_POSITION: LogPosition = { zxid: ZXID_ZERO, chain: CHAIN_START };
+
+/** What a member without memory has. */
+export const EMPTY_META: Meta = {
+  boot: 0,
+  acceptedEpoch: 0,
+  currentEpoch: 0,
+  initialized: false,
+  table: 0,
+  checkpoint: EMPTY_POSITION,
+  logBase: EMPTY_POSITION,
+};
+
+/** Rows of a table, in the order of their keys: znodes by path, then sessions by id. */
+export interface TablePage {
+  readonly znodes: readonly ZnodeRow[];
+  readonly sessions: readonly SessionRow[];
+  /** where the next page begins; undefined at the end */
+  readonly next: string | undefined;
+}
+
+/** Durable storage, synchronous. Reads see the writes before them; a throw stops the member. */
+export interface StorageBackend extends Omit<LogStorage, "setBase"> {
+  /** Runs `body` as one transaction. */
+  transaction(body: () => void): void;
+  readMeta(): Meta;
+  writeMeta(meta: Meta): void;
+  /** the rows of the log without their batches, ascending */
+  logRows(): LogRow[];
+  putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void;
+  deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
+  clearTable(table: TableId): void;
+  /** @param cursor "" to begin @param bytesMax a page ends when it has reached this much; at least one row */
+  readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
+}
+
+/** Bytes of rows read at once while a tree is loaded. */
+const LOAD_PAGE_BYTES = 1024 * 1024;
+
+export class MemberStorage implements SnapshotReader {
+  readonly #backend: StorageBackend;
+  #meta: Meta;
+  readonly log: TxnLog;
+  #logBytes = 0;
+
+  /** @throws AssertionError when the log is damaged */
+  constructor(backend: StorageBackend) {
+    this.#backend = backend;
+    this.#meta = backend.readMeta();
+    const storage: LogStorage = {
+      insert: (row, batch) => backend.insert(row, batch),
+      replace: (row, batch) => backend.replace(row, batch),
+      deleteAfter: (seq) => backend.deleteAfter(seq),
+      deleteUpTo: (seq) => backend.deleteUpTo(seq),
+      read: (seq) => backend.read(seq),
+      setBase: (logBase) => this.#update({ logBase }),
+    };
+    this.log = new TxnLog(storage, backend.logRows(), this.#meta.logBase);
+    this.#logBytes = this.log.bytesAfter(this.#meta.checkpoint.zxid);
+  }
+
+  /** Bytes logged since the checkpoint. */
+  get logBytes(): number {
+    return this.#logBytes;
+  }
+
+  get meta(): Meta {
+    return this.#meta;
+  }
+
+  /**
+   * Begins a life of the member: counts it, durably, and rebuilds the tree. The tail of the log that is not known to be
+   * committed stays in the log alone.
+   * @throws AssertionError when what is stored contradicts itself
+   */
+  recover(): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
+    this.#update({ boot: this.#meta.boot + 1 });
+    const { boot, acceptedEpoch, currentEpoch, initialized, checkpoint } = this.#meta;
+    const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
+    assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
+    const tree = this.loadTree();
+    const applied = this.#replay(tree, maxZxid(this.log.committed, checkpoint.zxid));
+    return {
+      recovered: {
+        boot,
+        acceptedEpoch: asEpoch(acceptedEpoch),
+        currentEpoch: asEpoch(currentEpoch),
+        initialized,
+        applied,
+      },
+      tree,
+    };
+  }
+
+  /** The tree of the checkpoint. */
+  loadTree(): ZnodeTree {
+    const znodes: ZnodeRow[] = [];
+    const sessions: SessionRow[] = [];
+    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+      const page: TablePage = this.#backend.readTable(this.#meta.table, cursor, LOAD_PAGE_BYTES);
+      znodes.push(...page.znodes);
+      sessions.push(...page.sessions);
+      cursor = page.next;
+    }
+    return ZnodeTree.load(znodes, sessions, this.#meta.checkpoint.zxid);
+  }
+
+  /** Applies the log up to `upTo`, checking every batch against the chain. */
+  #replay(tree: ZnodeTree, upTo: Zxid): Zxid {
+    let applied = tree.lastApplied;
+    for (let slice = this.log.read(applied); slice !== undefined; slice = this.log.read(applied)) {
+      if (compareZxid(applied, upTo) >= 0) break;
+      const chain = chainUpTo(slice.prev.chain, slice.batch, slice.batch.length);
+      assert(sameChain(chain, slice.chain), "a log row holds what was written");
+      const cursor = new TxnCursor(slice.batch);
+      while (cursor.next() && compareZxid(cursor.zxid(), upTo) <= 0) {
+        tree.apply(cursor.header(), cursor.txn());
+        applied = cursor.zxid();
+      }
+      if (!equalZxid(applied, slice.last)) break;
+    }
+    tree.events.length = 0;
+    return applied;
+  }
+
+  /** Carries out the writes of one persist effect, together. */
+  persist(writes: readonly DurableWrite[]): void {
+    this.#backend.transaction(() => {
+      for (const write of writes) this.#write(write);
+    });
+  }
+
+  #write(write: DurableWrite): void {
+    switch (write.type) {
+      case "acceptedEpoch":
+        assert(write.epoch >= this.#meta.acceptedEpoch, "acceptedEpoch never goes back");
+        this.#update({ acceptedEpoch: write.epoch });
+        return;
+      case "currentEpoch":
+        assert(write.epoch >= this.#meta.currentEpoch, "currentEpoch never goes back");
+        this.#update({ currentEpoch: write.epoch });
+        return;
+      case "initialized":
+        this.#update({ initialized: true });
+        return;
+      case "append":
+        this.log.append(write.batch, write, write.chain);
+        this.#logBytes += write.batch.length;
+        return;
+      case "truncate":
+        this.log.truncate(write.to);
+        return;
+      case "snapshotBegin":
+        this.#backend.clearTable(this.#otherTable());
+        return;
+      case "snapshotChunk": {
+        const { znodes, sessions } = decodeRows(write.bytes);
+        this.#backend.putRows(this.#otherTable(), znodes, sessions);
+        return;
+      }
+      case "snapshotSwitch": {
+        const at = { zxid: write.zxid, chain: write.chain };
+        const old = this.#meta.table;
+        this.#update({ table: this.#otherTable(), checkpoint: at });
+        this.log.restart(at);
+        this.#backend.clearTable(old);
+        return;
+      }
+    }
+  }
+
+  #otherTable(): TableId {
+    return this.#meta.table === 0 ? 1 : 0;
+  }
+
+  /**
+   * Moves the checkpoint to where the tree is, and cuts the log below it.
+   * @param changes what changed since the last checkpoint
+   * @param retainTxns txns that stay in the log
+   */
+  checkpoint(changes: TreeChanges, retainTxns: number): void {
+    const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
+    assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
+    this.#backend.transaction(() => {
+      this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
+      this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
+      this.#update({ checkpoint: at });
+      this.log.cut(at.zxid, retainTxns);
+    });
+    this.#logBytes = 0;
+  }
+
+  // ── SnapshotReader ───────────────────────────────────────────────────────
+
+  position(): LogPosition {
+    return this.#meta.checkpoint;
+  }
+
+  read(cursor: string, bytesMax: number): { readonly bytes: Uint8Array; readonly next: string | undefined } {
+    const { znodes, sessions, next } = this.#backend.readTable(this.#meta.table, cursor, bytesMax);
+    return { bytes: encodeRows(znodes, sessions), next };
+  }
+
+  #update(change: Partial<Meta>): void {
+    this.#meta = { ...this.#meta, ...change };
+    this.#backend.writeMeta(this.#meta);
+  }
+}
