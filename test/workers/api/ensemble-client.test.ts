@@ -111,6 +111,11 @@ describe("the ensemble's client", () => {
     expect(await codeOf(all.client.read(READ))).toBe("NO_QUORUM");
   });
 
+  it("[HTTP-24] calls no read unknown: it can be sent again", async () => {
+    const { client } = scripted({ 1: [LOST], 2: [REFUSAL], 3: [REFUSAL] });
+    expect(await codeOf(client.read(READ))).toBe("NO_QUORUM");
+  });
+
   it("[HTTP-24] answers unknown, not failed, when a numbered write may have happened somewhere", async () => {
     const { client } = scripted({ 1: [LOST], 2: [REFUSAL], 3: [REFUSAL] });
     expect(await codeOf(client.write(NUMBERED))).toBe("UNKNOWN_OUTCOME");

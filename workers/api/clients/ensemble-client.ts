@@ -21,18 +21,22 @@ import { CallTimeout, isRefusal, type NodeStub, nodeStub, withTimeout } from "./
 const RETRY_MS_MAX = 5_000;
 /** Wait between two rounds over all nodes: doubles from the first to the second value, with jitter. */
 const BACKOFF_MS = { first: 20, max: 200 } as const;
-/** Wait for one node where going to the next is safe. */
-const ATTEMPT_MS = 2_500;
-/** Wait for one node where nothing else can be tried. */
-const ONCE_MS = 8_000;
+/** Wait for one node's answer to a read. */
+const READ_MS = 2_500;
+/**
+ * Wait for one node's answer to a write. A node keeps a write for up to 10 s, elections included, and then knows better
+ * than we do whether it can have happened; so we wait a little longer than that.
+ */
+const WRITE_MS = 12_000;
 /** Wait for a node's status; a node that is slower counts as down. */
 const STATUS_MS = 1_000;
 
 /**
- * What may be done when the outcome of an attempt is unknown: `repeat` at another node (reads; writes that carry
- * session and xid), or nothing (`once`), because the write could happen twice.
+ * What a request does to the ensemble, and so what may be done when the outcome of an attempt is unknown:
+ * a `read` is repeated at another node and changes nothing; a `numbered` write is repeated too, since it applies once;
+ * a `single` write is not, since it could happen twice.
  */
-type Safety = "repeat" | "once";
+type Effect = "read" | "numbered" | "single";
 
 /** A good answer, with the node that gave it. */
 export interface Answered<T> {
@@ -84,26 +88,27 @@ export class EnsembleClient {
   }
 
   read(input: ReadInput): Promise<Answered<ReadResult>> {
-    return this.#call("repeat", (node) => node.read(input));
+    return this.#call("read", (node) => node.read(input));
   }
 
   write(input: WriteInput): Promise<Answered<WriteResult>> {
-    return this.#call(input.session > 0 && input.xid > 0 ? "repeat" : "once", (node) => node.write(input));
+    const effect = input.session > 0 && input.xid > 0 ? "numbered" : "single";
+    return this.#call(effect, (node) => node.write(input));
   }
 
-  /** Repeated after an unknown outcome: a session that nobody knows of expires by itself. */
+  /** Repeated as a read is: a session that nobody knows of expires by itself. */
   openSession(
     timeoutMs: number,
   ): Promise<Answered<{ readonly session: SessionId; readonly timeoutMs: number }>> {
-    return this.#call("repeat", (node) => node.openSession(timeoutMs));
+    return this.#call("read", (node) => node.openSession(timeoutMs));
   }
 
   touchSession(session: SessionId): Promise<Answered<{ readonly timeoutMs: number }>> {
-    return this.#call("repeat", (node) => node.touchSession(session));
+    return this.#call("read", (node) => node.touchSession(session));
   }
 
   closeSession(session: SessionId): Promise<Answered<null>> {
-    return this.#call("repeat", (node) => node.closeSession(session));
+    return this.#call("numbered", (node) => node.closeSession(session));
   }
 
   /** Every member's status at the same time; one that does not answer is down. */
@@ -125,7 +130,7 @@ export class EnsembleClient {
       try {
         const response = await withTimeout(
           (await this.node(sid)).fetch(upgradeRequest(path, request)),
-          ATTEMPT_MS,
+          READ_MS,
         );
         if (response.status === 101) return { response, node: sid };
         failure = new ApiError("NODE_DOWN", `node ${sid} answered ${response.status}`);
@@ -169,18 +174,18 @@ export class EnsembleClient {
     return sidsOf(size).map((sid) => ((first + sid - 2) % size) + 1);
   }
 
-  async #call<T>(safety: Safety, ask: (node: NodeStub) => Promise<Answer<T>>): Promise<Answered<T>> {
+  async #call<T>(effect: Effect, ask: (node: NodeStub) => Promise<Answer<T>>): Promise<Answered<T>> {
     const deadline = Date.now() + RETRY_MS_MAX;
     const trouble: Trouble = { unknown: false, last: undefined, refused: new Set() };
     let founded = false;
     for (let round = 0; ; round++) {
       for (const sid of await this.#order()) {
-        const outcome = await this.#attempt(sid, safety, ask, trouble);
+        const outcome = await this.#attempt(sid, effect, ask, trouble);
         if (outcome === "unfounded" && !founded) {
           founded = true;
           await found(this.#env, this.name, await this.size());
         } else if (typeof outcome === "object") {
-          if (round > 0 || memoOf(this.name).preferred === undefined) memoOf(this.name).preferred = sid;
+          if (this.#pin === undefined) memoOf(this.name).preferred = sid;
           return outcome;
         }
       }
@@ -192,7 +197,7 @@ export class EnsembleClient {
   /** Asks one node. @throws ApiError when its answer ends the request */
   async #attempt<T>(
     sid: number,
-    safety: Safety,
+    effect: Effect,
     ask: (node: NodeStub) => Promise<Answer<T>>,
     trouble: Trouble,
   ): Promise<Answered<T> | "unfounded" | "next"> {
@@ -200,15 +205,15 @@ export class EnsembleClient {
     trouble.refused.delete(sid);
     try {
       const call = ask(nodeStub(this.#env, this.name, sid));
-      answer = await withTimeout(call, safety === "once" ? ONCE_MS : ATTEMPT_MS);
+      answer = await withTimeout(call, effect === "read" ? READ_MS : WRITE_MS);
     } catch (error) {
       if (isRefusal(error)) {
         trouble.refused.add(sid);
         trouble.last ??= new ApiError("NODE_DOWN", `node ${sid} is down`);
         return "next";
       }
-      if (safety === "once") throw unknownOutcome(sid);
-      trouble.unknown = true;
+      if (effect === "single") throw unknownOutcome(sid);
+      trouble.unknown ||= effect === "numbered";
       return "next";
     }
     if (answer.ok) return { value: answer.value, zxid: answer.zxid, node: sid };
@@ -227,8 +232,8 @@ export class EnsembleClient {
         });
         return "next";
       case "UNKNOWN_OUTCOME":
-        if (safety === "once") throw unknownOutcome(sid);
-        trouble.unknown = true;
+        if (effect === "single") throw unknownOutcome(sid);
+        trouble.unknown ||= effect === "numbered";
         return "next";
       default:
         throw new ApiError(answer.code, answer.message, { leader: answer.leader, zxid: answer.zxid });
