@@ -121,7 +121,7 @@ describe("orders", () => {
     expect(rows.map((row) => row.offset)).toEqual([0, 1, 2, 3, 4]);
   });
 
-  test("late is what was stored after a later minute", () => {
+  test("late is what was stored right after a later minute", () => {
     expect([...lateOffsets(rows)]).toEqual([1, 3]);
   });
 });

@@ -13,6 +13,13 @@ import { Icon } from "./icon.tsx";
 const IN_FLIGHT_MAX = 4;
 const AUTO_MS = 1_000;
 
+let samples = 0;
+
+function nextSample(): Goal {
+  samples += 1;
+  return sampleGoal(Math.random, samples);
+}
+
 interface Flight {
   readonly key: string;
   readonly goal: Goal;
@@ -26,7 +33,7 @@ interface Props {
 }
 
 export function GoalForm({ base, playerInput }: Props) {
-  const [goal, setGoal] = useState<Goal>(() => sampleGoal(Math.random));
+  const [goal, setGoal] = useState<Goal>(nextSample);
   const [broker, setBroker] = useState("auto");
   const [auto, setAuto] = useState(false);
   const { post, flights, stored } = usePost(base, broker);
@@ -36,7 +43,7 @@ export function GoalForm({ base, playerInput }: Props) {
   useEffect(() => {
     if (!auto) return;
     const timer = setInterval(() => {
-      if (flying.current < IN_FLIGHT_MAX) void post(sampleGoal(Math.random));
+      if (flying.current < IN_FLIGHT_MAX) void post(nextSample());
     }, AUTO_MS);
     return () => clearInterval(timer);
   }, [auto, post]);
@@ -44,7 +51,7 @@ export function GoalForm({ base, playerInput }: Props) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     void post(goal);
-    setGoal(sampleGoal(Math.random));
+    setGoal(nextSample());
   };
   const set = (part: Partial<Goal>) => setGoal((now) => ({ ...now, ...part }));
 
@@ -132,7 +139,7 @@ function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: S
     const others = flights.length > 1 ? ` and ${flights.length - 1} more` : "";
     return (
       <span className="is-waiting">
-        {stuck.goal.Player} ({stuck.goal.Minute}′){others}: {stuck.reason}. Try {stuck.attempt}, same key.
+        {stuck.goal.Player} ({stuck.goal.Minute}′){others}: {stuck.reason}. Attempt {stuck.attempt}, same key.
       </span>
     );
   }
@@ -140,7 +147,7 @@ function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: S
     return (
       <span>
         <Icon name="check" size={12} /> {stored.player} stored after {stored.ms} ms
-        {stored.attempts > 1 ? ` and ${stored.attempts} tries, once` : ""}.
+        {stored.attempts > 1 ? ` and ${stored.attempts} attempts, once` : ""}.
       </span>
     );
   }

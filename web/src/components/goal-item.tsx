@@ -3,7 +3,7 @@ import type { Gap, GoalRow } from "../model/timeline.ts";
 
 interface Props {
   readonly row: GoalRow;
-  /** Stored after a goal of a later minute. */
+  /** Stored right after a goal of a later minute. */
   readonly late: boolean;
   /** Offsets missing right before this row. */
   readonly gap: Gap | undefined;

@@ -17,7 +17,14 @@ export function Toaster() {
     <div className="toaster" role="status">
       {toast && (
         <div key={toast.number} className={`toast${toast.bad ? " toast-bad" : ""}`}>
-          <p>{toast.text}</p>
+          <p>
+            {toast.text}{" "}
+            {toast.undo && (
+              <button type="button" className="button-link" onClick={toast.undo.run}>
+                {toast.undo.label}
+              </button>
+            )}
+          </p>
           {toast.curl && (
             <div className="toast-curl">
               <code>{toast.curl}</code>

@@ -32,6 +32,8 @@ export interface Toast {
   readonly text: string;
   readonly curl?: string | undefined;
   readonly bad?: boolean;
+  /** How to take it back. */
+  readonly undo?: { readonly label: string; readonly run: () => void } | undefined;
   readonly number: number;
 }
 
@@ -54,9 +56,9 @@ export const resetLive = (): void => useLive.setState(initial());
 
 let toastNumber = 0;
 
-export function showToast(text: string, more: { curl?: string; bad?: boolean } = {}): void {
+export function showToast(text: string, more: Pick<Toast, "curl" | "bad" | "undo"> = {}): void {
   toastNumber += 1;
-  useLive.setState({ toast: { text, number: toastNumber, curl: more.curl, bad: more.bad ?? false } });
+  useLive.setState({ toast: { ...more, text, number: toastNumber } });
 }
 
 type EventListener = (events: readonly ProtocolEvent[]) => void;

@@ -9,18 +9,24 @@ export interface Fault {
   readonly call: ApiCall;
   /** What was done, e.g. "Killed node 2." */
   readonly done: string;
+  /** What mends it. */
+  readonly undo?: Fault;
 }
 
 export const absoluteBase = (base: string): string => `${location.origin}${base}`;
 
 export function useFault(base: string) {
   const client = useQueryClient();
-  return useMutation({
+  const mutation = useMutation({
     mutationFn: async ({ call }: Fault) => {
       const response = await send(base, call);
       if (!response.ok) throw await toProblem(response);
     },
-    onSuccess: (_, { call, done }) => showToast(done, { curl: toCurl(absoluteBase(base), call) }),
+    onSuccess: (_, { call, done, undo }) =>
+      showToast(done, {
+        curl: toCurl(absoluteBase(base), call),
+        undo: undo && { label: "Revive", run: () => mutation.mutate(undo) },
+      }),
     onError: (error, { call }) => {
       const hint =
         error instanceof ApiProblem && error.status === 401 ? " Enter the access token under Help." : "";
@@ -31,6 +37,7 @@ export function useFault(base: string) {
       void client.invalidateQueries({ queryKey: clusterKey(base) });
     },
   });
+  return mutation;
 }
 
 export async function copyText(text: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Goals to post when nobody has a better idea. `random` is in [0, 1). */
+/** Goals to post when nobody has a better idea. */
 import type { Goal } from "../api/types.ts";
 
 const SCORERS: readonly (readonly [string, string])[] = [
@@ -20,11 +20,18 @@ const SCORERS: readonly (readonly [string, string])[] = [
 ];
 
 const MINUTE_MAX = 90;
+/** Minutes between two goals, on the average. */
+const PACE = 4;
 
-export function sampleGoal(random: () => number): Goal {
+/**
+ * The goal number `index` of a match that never ends: the clock goes on, but not every goal is reported
+ * at once. `random` is in [0, 1).
+ */
+export function sampleGoal(random: () => number, index: number): Goal {
+  const clock = (index * PACE) % MINUTE_MAX;
   const [player, club] = SCORERS[Math.floor(random() * SCORERS.length)] ?? ["Messi", "FCB"];
   return {
-    Minute: 1 + Math.floor(random() * MINUTE_MAX),
+    Minute: Math.max(1, Math.min(MINUTE_MAX, clock + Math.floor(random() * 9) - 2)),
     Player: player,
     Club: club,
     Score: `${Math.floor(random() * 5)}-${Math.floor(random() * 4)}`,

@@ -78,13 +78,13 @@ export function byMinute(rows: readonly GoalRow[]): readonly GoalRow[] {
   return [...rows].sort((a, b) => a.goal.Minute - b.goal.Minute || a.offset - b.offset);
 }
 
-/** Offsets of goals stored after a goal of a later minute: the log's order differs from the match clock's. */
+/** Offsets of goals whose minute is before that of the goal stored just before them. */
 export function lateOffsets(rows: readonly GoalRow[]): ReadonlySet<number> {
   const late = new Set<number>();
-  let latest = Number.NEGATIVE_INFINITY;
+  let before = Number.NEGATIVE_INFINITY;
   for (const row of rows) {
-    if (row.goal.Minute < latest) late.add(row.offset);
-    else latest = row.goal.Minute;
+    if (row.goal.Minute < before) late.add(row.offset);
+    before = row.goal.Minute;
   }
   return late;
 }

@@ -94,10 +94,12 @@ export function LivePage({ ensemble }: { ensemble: string | null }) {
 function ApiDown({ error, stale }: { error: Error; stale: boolean }) {
   const unknown = error instanceof ApiProblem && error.code === "UNKNOWN_ENSEMBLE";
   if (unknown) return <Notice title="No such ensemble." text={error.message} />;
+  const unreachable = error instanceof ApiProblem && error.status === 0;
+  const last = stale ? " What you see is the last state known." : "";
   return (
     <Notice
-      title="The API does not answer as it should."
-      text={`${error.message}. Trying again every second.${stale ? " What you see is the last state known." : ""}`}
+      title={unreachable ? "The API does not answer." : "The API cannot tell how the ensemble is:"}
+      text={`${unreachable ? "" : `${error.message}. `}Trying again every second.${last}`}
     />
   );
 }
