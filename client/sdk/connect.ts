@@ -1,9 +1,16 @@
 /** Opens sessions over `/v1/ws`. Uses nothing but what every platform has; see index.ts for Node. */
-import { ByteReader } from "../../core/wire/reader.ts";
+import {
+  type ConnectResponse,
+  PASSWORD_BYTES,
+  readConnectResponse,
+  writeConnectRequest,
+} from "../../core/wire/jute/connect.ts";
+import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
+import { ZXID_ZERO } from "../../core/zab/zxid.ts";
+import { NO_SESSION } from "../../core/znode/types.ts";
 import { ZooError } from "./errors.ts";
-import { type Handshake, readHandshake, type SessionTicket, writeConnect } from "./packets.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionTicket } from "./session.ts";
 import { type OpenSocket, openPlatformSocket, type SocketLike } from "./socket.ts";
 
 export interface ConnectOptions {
@@ -31,7 +38,9 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const giveUp = (): void => socket.close();
   options.signal?.addEventListener("abort", giveUp);
   try {
-    return new Session(socket, await shakeHands(socket, options));
+    const { session, password, timeoutMs } = await shakeHands(socket, options);
+    if (timeoutMs <= 0) throw new ZooError("SESSION_EXPIRED", "the server does not know this session");
+    return new Session(socket, { id: session, password: password.slice() }, timeoutMs);
   } catch (error) {
     socket.close();
     options.signal?.throwIfAborted();
@@ -52,12 +61,18 @@ export function socketUrlOf(address: string): string {
 function shakeHands(
   socket: SocketLike,
   { timeoutMs = TIMEOUT_MS, ticket }: ConnectOptions,
-): Promise<Handshake> {
+): Promise<ConnectResponse> {
   return new Promise((resolve, reject) => {
     let cause = "";
     socket.onopen = () => {
       const writer = new ByteWriter(64);
-      writeConnect(writer, timeoutMs, ticket);
+      writeConnectRequest(writer, {
+        lastZxidSeen: ZXID_ZERO,
+        timeoutMs,
+        session: ticket?.id ?? NO_SESSION,
+        password: ticket?.password ?? new Uint8Array(PASSWORD_BYTES),
+        readOnly: false,
+      });
       socket.send(writer.finish());
     };
     socket.onerror = (event) => {
@@ -68,10 +83,9 @@ function shakeHands(
     socket.onmessage = ({ data }) => {
       try {
         if (!(data instanceof ArrayBuffer)) throw new ZooError("MARSHALLING_ERROR", "the server sent text");
-        const reader = new ByteReader(new Uint8Array(data));
-        if (reader.i32() !== reader.left)
-          throw new ZooError("MARSHALLING_ERROR", "more than the handshake was answered");
-        resolve(readHandshake(reader));
+        const frames = new FrameCursor(new Uint8Array(data));
+        if (!frames.next()) throw new ZooError("MARSHALLING_ERROR", "the handshake was not answered");
+        resolve(readConnectResponse(frames.reader));
       } catch (error) {
         reject(error);
       }

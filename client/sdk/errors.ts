@@ -1,5 +1,5 @@
 /** The one error class of the SDK. */
-import { ZOO_ERRORS, type ZooErrorCode, zooErrorOf } from "../../core/errors.ts";
+import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 
 /** Codes of the server, and one of our own: the connection ended before the request left, or before a read was answered. */
 export type ZooClientCode = ZooErrorCode | "CONNECTION_LOSS";
@@ -25,9 +25,8 @@ export class ZooError extends Error {
     this.index = index;
   }
 
-  /** The error of a reply with this number. */
-  static ofReply(number: number, path: string, index?: number): ZooError {
-    const code = zooErrorOf(number);
+  /** The error of a reply. */
+  static ofReply(code: ZooErrorCode, path: string, index?: number): ZooError {
     return new ZooError(code, `${ZOO_ERRORS[code].title}${path === "" ? "" : ` (${path})`}`, index);
   }
 

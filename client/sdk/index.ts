@@ -5,7 +5,6 @@ import type { Session } from "./session.ts";
 import type { OpenSocket, SocketLike } from "./socket.ts";
 
 export { type ZooClientCode, ZooError } from "./errors.ts";
-export type { SessionTicket } from "./packets.ts";
 export type {
   Data,
   Mode,
@@ -13,6 +12,7 @@ export type {
   MultiResult,
   ReadOptions,
   Session,
+  SessionTicket,
   WatchEvent,
   WatchListener,
   ZnodeChildren,

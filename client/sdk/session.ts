@@ -2,34 +2,33 @@
  * A session with an ensemble over one WebSocket of `/v1/ws`. Requests leave in the order in which they were issued and
  * are answered in that order; what one tick issued travels as one message.
  */
-import { ByteReader } from "../../core/wire/reader.ts";
+import { FRAME_BYTES_MAX, FrameCursor } from "../../core/wire/jute/frame.ts";
+import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
+import { type Reply, readReply } from "../../core/wire/jute/replies.ts";
+import { opcodeOf, writeBareRequest, writeRequest } from "../../core/wire/jute/requests.ts";
+import { readWatcherEvent } from "../../core/wire/jute/watcher-event.ts";
+import type { ByteReader } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
-import { zxid, zxidToText } from "../../core/zab/zxid.ts";
+import { ZXID_ZERO, type Zxid, zxid, zxidToText } from "../../core/zab/zxid.ts";
 import {
   CreateMode,
   type MultiRequestOp,
+  type ReadRequest,
+  type SessionId,
   type Stat,
   sessionToText,
   WatchEventType,
+  type WriteRequest,
 } from "../../core/znode/types.ts";
 import { ZooError } from "./errors.ts";
-import {
-  type Handshake,
-  Op,
-  readMulti,
-  readStat,
-  type SessionTicket,
-  writeCreate,
-  writeMulti,
-  writePacket,
-  writePathVersion,
-  writePathWatch,
-  writeSetData,
-  XID_NOTIFICATION,
-  XID_PING,
-} from "./packets.ts";
 import { PendingQueue } from "./pending-queue.ts";
 import { atEndOfTick, type SocketLike } from "./socket.ts";
+
+/** What identifies a session. Whoever has it can continue the session. */
+export interface SessionTicket {
+  readonly id: SessionId;
+  readonly password: Uint8Array;
+}
 
 /** How a znode is created. */
 export type Mode = "persistent" | "ephemeral" | "persistent-sequential" | "ephemeral-sequential";
@@ -77,18 +76,21 @@ export interface ZnodeChildren {
 /** A data watch and an exist watch see the same events, so they are one kind here. */
 type WatchKind = "data" | "child";
 
+interface Watch {
+  readonly kind: WatchKind;
+  readonly listener: WatchListener;
+}
+
 /** A request that waits for its answer. */
 interface Pending {
   readonly xid: number;
+  readonly opcode: OpCode;
   readonly path: string;
   readonly isWrite: boolean;
-  /** of a request with a watch, which the answer arms */
-  readonly watch:
-    | { readonly kind: WatchKind; readonly listener: WatchListener; readonly onMissing: boolean }
-    | undefined;
   sent: boolean;
-  /** Reads the body of a successful answer and resolves the caller's promise. */
-  readonly answer: (reader: ByteReader) => void;
+  /** left by the answer */
+  readonly watch: Watch | undefined;
+  readonly answer: (reply: Exclude<Reply, { type: "error" }>) => void;
   readonly fail: (error: ZooError) => void;
 }
 
@@ -99,7 +101,7 @@ const MODES: Readonly<Record<Mode, CreateMode>> = {
   "ephemeral-sequential": CreateMode.EPHEMERAL_SEQUENTIAL,
 };
 
-const EVENTS: Readonly<Record<number, WatchEvent["type"]>> = {
+const EVENTS: Readonly<Record<WatchEventType, WatchEvent["type"]>> = {
   [WatchEventType.CREATED]: "created",
   [WatchEventType.DELETED]: "deleted",
   [WatchEventType.DATA_CHANGED]: "changed",
@@ -110,15 +112,16 @@ const EVENTS: Readonly<Record<number, WatchEvent["type"]>> = {
 const OUTSTANDING_MAX = 262_144;
 /** A message leaves before the tick ends when it is this long. */
 const MESSAGE_BYTES_MAX = 256 * 1024;
-/** ZooKeeper's limit of one request (`jute.maxbuffer`). */
-const PACKET_BYTES_MAX = 0xfffff;
 /** Looks at the clock per session timeout: a silent client pings, a silent server is given up. */
 const BEATS_PER_TIMEOUT = 3;
 const SILENCE_OF_TIMEOUT = 2 / 3;
 const XID_MAX = 2 ** 31 - 1;
 const CLOSE_NORMAL = 1000;
+/** of the length that leads every packet */
+const LENGTH_BYTES = 4;
+/** From here on the header's zxid stands for none (−1). */
+const NO_ZXID_EPOCH = 2 ** 31;
 
-const NO_ANSWER = (): void => {};
 const utf8 = new TextEncoder();
 const bytesOf = (data: Data): Uint8Array | null => (typeof data === "string" ? utf8.encode(data) : data);
 
@@ -144,8 +147,7 @@ export class Session {
   #xid = 0;
   #flushIsDue = false;
   #end: { readonly reason: ZooError | undefined } | undefined;
-  #epoch = 0;
-  #counter = 0;
+  #lastZxid: Zxid = ZXID_ZERO;
   /** ms of performance.now() */
   #sentAt = performance.now();
   #heardAt = performance.now();
@@ -154,11 +156,11 @@ export class Session {
   #resolveEnded: (reason: ZooError | undefined) => void = () => {};
 
   /** For connect(): takes over a socket on which the handshake is done. */
-  constructor(socket: SocketLike, handshake: Handshake) {
+  constructor(socket: SocketLike, ticket: SessionTicket, timeoutMs: number) {
     this.#socket = socket;
-    this.id = sessionToText(handshake.id);
-    this.ticket = { id: handshake.id, password: handshake.password };
-    this.timeoutMs = handshake.timeoutMs;
+    this.id = sessionToText(ticket.id);
+    this.ticket = ticket;
+    this.timeoutMs = timeoutMs;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -170,7 +172,7 @@ export class Session {
 
   /** zxid of the newest answer, `0x…`: this session never sees anything older */
   get lastZxid(): string {
-    return zxidToText(zxid(this.#epoch, this.#counter));
+    return zxidToText(this.#lastZxid);
   }
 
   /** requests that wait for their answers */
@@ -180,46 +182,46 @@ export class Session {
 
   /** Creates a znode; resolves with its path, to which a sequential mode adds a number. */
   create(path: string, data: Data = null, mode: Mode = "persistent"): Promise<string> {
-    return this.#issue(
-      Op.CREATE,
+    const request = {
+      type: "create",
       path,
-      true,
-      (reader) => reader.string(),
-      undefined,
-      (writer) => writeCreate(writer, path, bytesOf(data), MODES[mode]),
-    );
+      data: bytesOf(data),
+      mode: MODES[mode],
+      withStat: false,
+    } as const;
+    return this.#issue(request, path, true, undefined, (reply) => wanted(reply, "create").path);
   }
 
   /** Sets the data of a znode, of this version if one is given. */
   set(path: string, data: Data, version = -1): Promise<Stat> {
-    return this.#issue(Op.SET_DATA, path, true, readStat, undefined, (writer) =>
-      writeSetData(writer, path, bytesOf(data), version),
-    );
+    const request = { type: "setData", path, data: bytesOf(data), version } as const;
+    return this.#issue(request, path, true, undefined, statOfSet);
   }
 
   /** Deletes a znode without children, of this version if one is given. */
   delete(path: string, version = -1): Promise<void> {
-    return this.#issue(Op.DELETE, path, true, NO_ANSWER, undefined, (writer) =>
-      writePathVersion(writer, path, version),
-    );
+    return this.#issue({ type: "delete", path, version }, path, true, undefined, nothing);
   }
 
   /** Reads the data of a znode. */
   get(path: string, { watch }: ReadOptions = {}): Promise<ZnodeValue> {
-    const read = (reader: ByteReader): ZnodeValue => ({
-      data: reader.buffer()?.slice() ?? null,
-      stat: readStat(reader),
+    const request = { type: "getData", path, watch: watch !== undefined } as const;
+    return this.#issue(request, path, false, watch && { kind: "data", listener: watch }, (reply) => {
+      const { data, stat } = wanted(reply, "getData");
+      // a view would keep the whole message in memory
+      return { data: data?.slice() ?? null, stat };
     });
-    return this.#read(Op.GET_DATA, path, read, watch && { kind: "data", listener: watch, onMissing: false });
   }
 
   /** The Stat of a znode, or undefined where there is none; its watch then fires when one is created. */
   exists(path: string, { watch }: ReadOptions = {}): Promise<Stat | undefined> {
-    const stat = this.#read(
-      Op.EXISTS,
+    const request = { type: "exists", path, watch: watch !== undefined } as const;
+    const stat = this.#issue(
+      request,
       path,
-      readStat,
-      watch && { kind: "data", listener: watch, onMissing: true },
+      false,
+      watch && { kind: "data", listener: watch },
+      (reply) => wanted(reply, "exists").stat,
     );
     return stat.catch((error) => {
       if (ZooError.is(error, "NO_NODE")) return undefined;
@@ -229,42 +231,34 @@ export class Session {
 
   /** The names of the children, in the order of the server. */
   children(path: string, { watch }: ReadOptions = {}): Promise<ZnodeChildren> {
-    const read = (reader: ByteReader): ZnodeChildren => {
-      const children: string[] = [];
-      for (let left = reader.count(4); left > 0; left--) children.push(reader.string());
-      return { children, stat: readStat(reader) };
-    };
-    return this.#read(
-      Op.GET_CHILDREN2,
-      path,
-      read,
-      watch && { kind: "child", listener: watch, onMissing: false },
-    );
+    const request = { type: "getChildren", path, watch: watch !== undefined, withStat: true } as const;
+    return this.#issue(request, path, false, watch && { kind: "child", listener: watch }, (reply) => {
+      const { children, stat } = wanted(reply, "getChildren");
+      if (stat === null) throw unexpected(reply);
+      return { children, stat };
+    });
   }
 
   /** Does all of it or nothing. @throws ZooError with the code of the operation that failed, and its index */
-  async multi(ops: readonly MultiOp[]): Promise<MultiResult[]> {
-    const requests = ops.map(multiRequest);
-    const results = await this.#issue(Op.MULTI, "", true, readMulti, undefined, (writer) =>
-      writeMulti(writer, requests),
-    );
-    // before the one that failed the others say 0, behind it RUNTIME_INCONSISTENCY
-    const failed = results.findIndex((result) => typeof result === "number" && result !== 0);
-    const code = results[failed];
-    if (typeof code === "number") throw ZooError.ofReply(code, ops[failed]?.path ?? "", failed);
-    return results.filter((result) => typeof result !== "number");
+  multi(ops: readonly MultiOp[]): Promise<MultiResult[]> {
+    const request = { type: "multi", ops: ops.map(multiRequest) } as const;
+    return this.#issue(request, "", true, undefined, (reply) => {
+      const { results } = wanted(reply, "multi");
+      // before the operation that failed the others say OK, behind it RUNTIME_INCONSISTENCY
+      const failed = results.findIndex((result) => result.type === "error" && result.code !== "OK");
+      const failure = results[failed];
+      if (failure?.type === "error") throw ZooError.ofReply(failure.code, ops[failed]?.path ?? "", failed);
+      return results.map((result): MultiResult => {
+        if (result.type === "create") return { op: "create", path: result.path };
+        if (result.type === "setData") return { op: "set", stat: result.stat };
+        return { op: result.type === "delete" ? "delete" : "check" };
+      });
+    });
   }
 
   /** Waits until the node that serves this session has everything that was committed before. */
-  async sync(path = "/"): Promise<void> {
-    await this.#issue(
-      Op.SYNC,
-      path,
-      false,
-      (reader) => reader.string(),
-      undefined,
-      (writer) => writer.string(path),
-    );
+  sync(): Promise<void> {
+    return this.#issue({ type: "sync" }, "", false, undefined, nothing);
   }
 
   /**
@@ -293,7 +287,7 @@ export class Session {
   async close(): Promise<void> {
     if (this.#end !== undefined) return;
     try {
-      await this.#issue(Op.CLOSE_SESSION, "", true, NO_ANSWER, undefined, NO_ANSWER);
+      await this.#issue({ type: "closeSession" }, "", true, undefined, nothing);
     } catch {
       // the server may close the connection instead of answering; either way the session ends
     }
@@ -309,54 +303,42 @@ export class Session {
     return this.close();
   }
 
-  #read<T>(
-    opcode: number,
-    path: string,
-    read: (reader: ByteReader) => T,
-    watch: Pending["watch"],
-  ): Promise<T> {
-    return this.#issue(opcode, path, false, read, watch, (writer) =>
-      writePathWatch(writer, path, watch !== undefined),
-    );
-  }
-
-  /** Encodes a request at once and has it sent at the end of the tick. */
+  /** Encodes a request at once and has it sent at the end of the tick. `pick` takes the result from the answer. */
   #issue<T>(
-    opcode: number,
+    request: WriteRequest | ReadRequest,
     path: string,
     isWrite: boolean,
-    read: (reader: ByteReader) => T,
-    watch: Pending["watch"],
-    write: (writer: ByteWriter) => void,
+    watch: Watch | undefined,
+    pick: (reply: Reply) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#end !== undefined)
-        return reject(this.#end.reason ?? new ZooError("CONNECTION_LOSS", "the session is closed"));
+      if (this.#end !== undefined) {
+        reject(this.#end.reason ?? new ZooError("CONNECTION_LOSS", "the session is closed"));
+        return;
+      }
       if (this.#pending.length >= OUTSTANDING_MAX) {
-        return reject(new ZooError("THROTTLED", `${OUTSTANDING_MAX} requests wait for their answers`));
+        reject(new ZooError("THROTTLED", `${OUTSTANDING_MAX} requests wait for their answers`));
+        return;
       }
       if (this.#writer.length >= MESSAGE_BYTES_MAX) this.#flush();
       const start = this.#writer.length;
       const xid = this.#xid === XID_MAX ? 1 : this.#xid + 1;
-      writePacket(this.#writer, () => {
-        this.#writer.i32(xid);
-        this.#writer.i32(opcode);
-        write(this.#writer);
-      });
-      if (this.#writer.length - start - 4 > PACKET_BYTES_MAX) {
+      writeRequest(this.#writer, xid, request);
+      if (this.#writer.length - start - LENGTH_BYTES > FRAME_BYTES_MAX) {
         this.#writer.length = start;
-        return reject(new ZooError("TOO_LARGE", `a request has at most ${PACKET_BYTES_MAX} bytes`));
+        reject(new ZooError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`));
+        return;
       }
       this.#xid = xid;
-      const pending: Pending = {
-        xid,
-        path,
-        isWrite,
-        watch,
-        sent: false,
-        answer: (reader) => resolve(read(reader)),
-        fail: reject,
+      const opcode = opcodeOf(request);
+      const answer = (reply: Reply): void => {
+        try {
+          resolve(pick(reply));
+        } catch (error) {
+          reject(error);
+        }
       };
+      const pending: Pending = { xid, opcode, path, isWrite, watch, sent: false, answer, fail: reject };
       this.#pending.push(pending);
       this.#unsent.push(pending);
       if (this.#flushIsDue) return;
@@ -383,18 +365,9 @@ export class Session {
     this.#heardAt = performance.now();
     try {
       if (!(data instanceof ArrayBuffer)) throw new ZooError("MARSHALLING_ERROR", "the server sent text");
-      const reader = new ByteReader(new Uint8Array(data));
-      const end = reader.end;
-      while (reader.at < end) {
-        reader.end = end;
-        const size = reader.i32();
-        reader.end = reader.at + size;
-        const next = reader.end;
-        if (size < 0 || next > end)
-          throw new ZooError("MARSHALLING_ERROR", "a packet is longer than its message");
-        this.#packet(reader);
-        reader.at = next;
-      }
+      // a reply may be longer than any request
+      const frames = new FrameCursor(new Uint8Array(data), Number.POSITIVE_INFINITY);
+      while (frames.next()) this.#packet(frames.reader);
     } catch (error) {
       this.#lose((error as Error).message);
     }
@@ -404,29 +377,28 @@ export class Session {
     const xid = reader.i32();
     const epoch = reader.u32();
     const counter = reader.u32();
-    const error = reader.i32();
-    if (xid === XID_NOTIFICATION) {
+    const err = reader.i32();
+    if (xid === ReservedXid.NOTIFICATION) {
       this.#notify(reader);
       return;
     }
-    if (epoch < 0x8000_0000) {
-      this.#epoch = epoch;
-      this.#counter = counter;
-    }
-    if (xid === XID_PING) return;
+    if (epoch < NO_ZXID_EPOCH) this.#lastZxid = zxid(epoch, counter);
+    if (xid === ReservedXid.PING) return;
     const pending = this.#pending.shift();
     if (pending === undefined || pending.xid !== xid) {
-      if (pending !== undefined) pending.fail(lossOf(pending));
+      pending?.fail(lossOf(pending));
       throw new ZooError(
         "MARSHALLING_ERROR",
-        `the server answered request ${xid}, expected was ${pending?.xid ?? "none"}`,
+        `request ${xid} is answered before ${pending?.xid ?? "it was sent"}`,
       );
     }
+    const reply = readReply(reader, pending.opcode, err);
     const { watch } = pending;
-    if (watch !== undefined && (error === 0 || watch.onMissing))
-      this.#arm(watch.kind, pending.path, watch.listener);
-    if (error === 0) pending.answer(reader);
-    else pending.fail(ZooError.ofReply(error, pending.path));
+    // exists leaves its watch also where there is no znode
+    const isArmed = reply.type !== "error" || (reply.code === "NO_NODE" && pending.opcode === OpCode.EXISTS);
+    if (watch !== undefined && isArmed) this.#arm(watch.kind, pending.path, watch.listener);
+    if (reply.type === "error") pending.fail(ZooError.ofReply(reply.code, pending.path));
+    else pending.answer(reply);
   }
 
   #arm(kind: WatchKind, path: string, listener: WatchListener): void {
@@ -437,10 +409,9 @@ export class Session {
 
   /** Takes the watches that the event fires, then calls them: a listener may leave a new one. */
   #notify(reader: ByteReader): void {
-    const type = EVENTS[reader.i32()];
-    reader.i32(); // state of the connection
-    const path = reader.string();
-    if (type === undefined) return;
+    const event = readWatcherEvent(reader);
+    const { path } = event;
+    const type = EVENTS[event.type];
     // a deletion ends the watches of both kinds
     const kinds: WatchKind[] =
       type === "children" ? ["child"] : type === "deleted" ? ["data", "child"] : ["data"];
@@ -491,10 +462,7 @@ export class Session {
       return;
     }
     if (now - this.#sentAt < every / 2) return;
-    writePacket(this.#writer, () => {
-      this.#writer.i32(XID_PING);
-      this.#writer.i32(Op.PING);
-    });
+    writeBareRequest(this.#writer, ReservedXid.PING, OpCode.PING);
     this.#flush();
   }
 
@@ -524,6 +492,17 @@ function lossOf(pending: Pending): ZooError {
         `the connection was lost before the request was carried out (${pending.path})`,
       );
 }
+
+/** The answer, if it is the one that the request asks for. */
+function wanted<T extends Reply["type"]>(reply: Reply, type: T): Extract<Reply, { type: T }> {
+  if (reply.type !== type) throw unexpected(reply);
+  return reply as Extract<Reply, { type: T }>;
+}
+
+const unexpected = (reply: Reply): ZooError =>
+  new ZooError("MARSHALLING_ERROR", `the server answered with "${reply.type}"`);
+const statOfSet = (reply: Reply): Stat => wanted(reply, "setData").stat;
+const nothing = (): void => {};
 
 function multiRequest(op: MultiOp): MultiRequestOp {
   switch (op.op) {
