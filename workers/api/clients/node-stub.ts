@@ -18,13 +18,13 @@ export function nodeStub(env: ApiEnv, ensemble: string, sid: number): NodeStub {
 }
 
 /**
- * Did a rejected call surely change nothing? Only a killed node's refusal says so: it comes before anything is done.
+ * Did a rejected call surely change nothing? Only the refusal of a killed object says so: it comes before anything is done.
  * A reset in the middle of a call has an unknown outcome, whatever its message.
  */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const reset = "durableObjectReset" in error && error.durableObjectReset === true;
-  return !reset && error.message.includes("NODE_DOWN");
+  return !reset && /\b(NODE|BROKER)_DOWN\b/.test(error.message);
 }
 
 /** A call that did not answer within its bound. */

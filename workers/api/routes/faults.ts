@@ -27,13 +27,13 @@ export const faultsApp = new Hono<AppEnv>()
     const sid = parseInteger("sid", c.req.param("sid"), 1, 9);
     const fault = faultOf(c.req.param("fault"));
     await c.var.zoo.node(sid);
-    await inflict(fault, async () => (await c.var.zoo.node(sid)).fault(fault));
+    await inflict("NODE_DOWN", fault, async () => (await c.var.zoo.node(sid)).fault(fault));
     return c.json({ node: sid, fault });
   })
   .post("/brokers/:id/:fault", async (c) => {
     const id = brokerIdOf(c, c.req.param("id"));
     const fault = faultOf(c.req.param("fault"));
-    await inflict(fault, () => brokerStub(c.env, c.var.ensemble, id).fault(fault));
+    await inflict("BROKER_NOT_AVAILABLE", fault, () => brokerStub(c.env, c.var.ensemble, id).fault(fault));
     return c.json({ broker: id, fault });
   })
   .post("/clients/:k/:action{end|start}", async (c) => {
@@ -44,10 +44,12 @@ export const faultsApp = new Hono<AppEnv>()
     const { nodes, brokers, clients } = await listing(c);
     await Promise.all([
       ...nodes.map(async ({ sid }) =>
-        inflict("revive", async () => (await c.var.zoo.node(sid)).fault("revive")),
+        inflict("NODE_DOWN", "revive", async () => (await c.var.zoo.node(sid)).fault("revive")),
       ),
       ...brokers.map(({ id }) =>
-        inflict("revive", () => brokerStub(c.env, c.var.ensemble, id).fault("revive")),
+        inflict("BROKER_NOT_AVAILABLE", "revive", () =>
+          brokerStub(c.env, c.var.ensemble, id).fault("revive"),
+        ),
       ),
       ...clients
         .filter(({ up }) => !up)
@@ -65,16 +67,19 @@ function faultOf(text: string): Fault {
 }
 
 /** Calls the victim. A kill or crash breaks its own call; anything else that fails is told. */
-async function inflict(fault: Fault, call: () => Promise<void>): Promise<void> {
+async function inflict(
+  code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
+  fault: Fault,
+  call: () => Promise<void>,
+): Promise<void> {
   try {
     await withTimeout(call(), FAULT_MS);
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
-    if (fault === "revive") throw new ApiError("NODE_DOWN", "the object did not come back");
+    if (fault === "revive") throw new ApiError(code, "the object did not come back");
     // a crash of what is dead already changes nothing
-    if (fault === "crash" && isRefusal(error))
-      throw new ApiError("NODE_DOWN", "it is killed; revive it first");
+    if (fault === "crash" && isRefusal(error)) throw new ApiError(code, "it is killed; revive it first");
   }
 }
 
