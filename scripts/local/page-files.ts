@@ -1,4 +1,4 @@
-/** Serves the files of the page as Pages does: known types, cached by content, any other path is the page. */
+/** Serves the files of the page as Pages does: known types, the headers of `_headers`, and for any other path the page. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
@@ -21,6 +21,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export function pageFiles(dir: string): RequestListener {
   const read = (path: string): Promise<Buffer | undefined> =>
     readFile(join(dir, path)).catch(() => undefined);
+  const rules = read("_headers").then((text) => headerRules(text?.toString() ?? ""));
   return async (request, response) => {
     const path = normalize(decodePath(request.url ?? "/"));
     const name = path.endsWith("/") ? `${path}index.html` : path;
@@ -33,7 +34,9 @@ export function pageFiles(dir: string): RequestListener {
     }
     const type = TYPES[extname(found ? name : "index.html")] ?? "application/octet-stream";
     const etag = `"${createHash("sha256").update(body).digest("hex").slice(0, 32)}"`;
-    const headers = { "content-type": type, etag, "cache-control": "public, max-age=0, must-revalidate" };
+    const headers: Record<string, string> = { "cache-control": "public, max-age=0, must-revalidate" };
+    for (const rule of await rules) if (rule.pattern.test(path)) Object.assign(headers, rule.headers);
+    Object.assign(headers, { "content-type": type, etag });
     if (request.headers["if-none-match"] === etag) response.writeHead(304, headers).end();
     else
       response
@@ -49,4 +52,29 @@ function decodePath(url: string): string {
   } catch {
     return "/";
   }
+}
+
+interface HeaderRule {
+  readonly pattern: RegExp;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Reads `_headers`: a path, in which `*` stands for anything, and below it indented lines of `Name: value`. */
+function headerRules(text: string): HeaderRule[] {
+  const rules: { pattern: RegExp; headers: Record<string, string> }[] = [];
+  for (const line of text.split("\n")) {
+    const header = /^\s+([\w-]+):\s*(.*?)\s*$/.exec(line);
+    if (header !== null) {
+      const last = rules.at(-1);
+      if (last !== undefined) last.headers[(header[1] ?? "").toLowerCase()] = header[2] ?? "";
+    } else if (line.startsWith("/")) {
+      const source = line
+        .trim()
+        .split("*")
+        .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
+        .join(".*");
+      rules.push({ pattern: new RegExp(`^${source}$`), headers: {} });
+    }
+  }
+  return rules;
 }
