@@ -92,9 +92,9 @@ export function confluentError(error: ApiError): Response {
   });
 }
 
-/** A client that gets 503 or 429 may come back at once: an election takes less than a second. */
-function retryAfter(info: ErrorInfo): Record<string, string> {
-  return info.status === 503 || info.status === 429 ? { "retry-after": "1" } : {};
+/** A client that may try again can do so soon: an election takes less than a second. */
+function retryAfter({ retryable, status }: ErrorInfo): Record<string, string> {
+  return retryable && (status === 503 || status === 429) ? { "retry-after": "1" } : {};
 }
 
 function shorten(text: string): string {

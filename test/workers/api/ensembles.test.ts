@@ -60,7 +60,7 @@ describe("ensembles by name", () => {
 });
 
 describe("the ensemble as a whole", () => {
-  it("[HTTP-17] lists every node, also a dead one, and says why there is no quorum", async () => {
+  it("[HTTP-17] [HTTP-18] [HTTP-25] lists every node, also a dead one, and says why there is no quorum", async () => {
     const healthy = await until(ensembleOf, ({ hasQuorum }) => hasQuorum);
     expect(healthy).toMatchObject({ ensemble: "default", size: 3, quorum: 2, reason: null });
     expect(healthy.nodes.map((node) => [node.sid, node.up])).toEqual([

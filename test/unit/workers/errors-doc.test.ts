@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { type ErrorInfo, KAFKA_ERRORS, ZOO_ERRORS } from "../../../core/errors.ts";
+
+const table = (errors: Readonly<Record<string, ErrorInfo>>): string =>
+  [
+    "| Code | Number | HTTP | Retryable | Meaning |",
+    "|---|---|---|---|---|",
+    ...Object.entries(errors).map(
+      ([code, { number, status, retryable, title }]) =>
+        `| \`${code}\` | ${number} | ${status} | ${retryable ? "yes" : "no"} | ${title} |`,
+    ),
+  ].join("\n");
+
+const DOCUMENT = `# Error codes
+
+An error's body is an RFC 9457 problem document (\`application/problem+json\`):
+
+\`\`\`json
+{
+  "type": "https://zooweeper.dev/errors/BAD_VERSION",
+  "title": "the version does not match",
+  "status": 412,
+  "detail": "BAD_VERSION /config",
+  "instance": "/v1/znodes/config",
+  "code": "BAD_VERSION",
+  "number": -103,
+  "retryable": false,
+  "requestId": "0b8f7c0e-7c5c-4a3e-9f5b-2f6f6d7b0c11",
+  "zxid": "0x100000007",
+  "leader": 2
+}
+\`\`\`
+
+- \`code\` is the name to program against. \`number\` is ZooKeeper's or Kafka's own where there is one; ours are -2000 and below.
+- \`retryable\`: the same request may be sent again as it is, with a hope of success. 503 and 429 then say \`Retry-After\`.
+- \`zxid\` (how far the answering node was) and \`leader\` (its sid) are there when they are known.
+- \`requestId\` is \`X-Request-Id\`: the client's own, or one that was made. It finds the request in the logs.
+- A failed multi adds \`at\`, the index of the operation that failed, and \`results\`.
+
+Routes with Confluent's shape (\`/topics\`, \`/brokers\`, \`/consumers\`, \`/v3\`) answer \`{"error_code", "message", "kafka_code", "retriable"}\` instead.
+
+**\`UNKNOWN_OUTCOME\`** means what it says: a write without a session was cut off after it had been sent. Read before you send it again,
+or number your writes (\`Zoo-Session\` and \`Zoo-Xid\`): a numbered write can be sent again until it is answered, and is applied once.
+
+## Ensemble
+
+${table(ZOO_ERRORS)}
+
+## Broker
+
+${table(KAFKA_ERRORS)}
+`;
+
+describe("docs/errors.md", () => {
+  it("[HTTP-10] is the table of codes; `vitest run --project unit -u test/unit/workers/errors-doc` renews it", async () => {
+    await expect(DOCUMENT).toMatchFileSnapshot("../../../docs/errors.md");
+  });
+});
