@@ -10,6 +10,7 @@ import { extname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { type Build, filesOf, ROOT, type WorkerManifest } from "./build.ts";
+import { guard } from "./guard.ts";
 
 export interface WorkerdOptions {
   readonly build: Build;
@@ -35,7 +36,6 @@ export interface Workerd {
   stop(): Promise<void>;
 }
 
-/** Names of the sockets, services and files inside the generated config. */
 const STARTING_MS_MAX = 20_000;
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -56,11 +56,12 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   });
   const pid = child.pid;
   if (pid === undefined) throw new Error(await gone);
-  const guard = startGuard(pid);
+  // workerd does not notice when its parent is killed
+  const guardian = guard(pid, "KILL");
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");
     await gone;
-    guard.kill("SIGKILL");
+    guardian.kill("SIGKILL");
   };
   try {
     const [apiPort, webPort] = await Promise.race([
@@ -75,20 +76,6 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     await stop();
     throw new Error(`${(error as Error).message}\n${readFileSync(log, "utf8").slice(-2000)}`);
   }
-}
-
-/**
- * workerd does not notice when its parent is killed. This shell does: its input ends with us, and it ends workerd.
- * It is out of our process group, so that what ends the group does not end it first.
- */
-function startGuard(pid: number): ChildProcess {
-  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -9 "$1"', "zooweeper-guard", String(pid)], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-  });
-  guard.once("error", () => {});
-  guard.unref();
-  return guard;
 }
 
 /** Reads the ports from workerd's control pipe. */
