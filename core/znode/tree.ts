@@ -110,7 +110,8 @@ export class ZnodeTree {
   /** Answers a read; "" reads as the root, any other path that is not legal as a znode that is not there. */
   read(request: ReadRequest): ReadOutcome {
     const node = this.#nodes.get(request.path === "" ? "/" : request.path);
-    if (node === undefined) return { type: "error", code: "NO_NODE" };
+    if (node === undefined)
+      return { type: "error", code: isNulExists(request) ? "BAD_ARGUMENTS" : "NO_NODE" };
     const stat = statOf(node);
     switch (request.type) {
       case "exists":
@@ -388,6 +389,10 @@ export class ZnodeTree {
     this.#digest.add(session.hashHigh, session.hashLow);
   }
 }
+
+/** Reads do not validate paths, but exists may leave a watch where no znode is, and of a NUL ZooKeeper takes none. */
+const isNulExists = (request: ReadRequest): boolean =>
+  request.type === "exists" && request.path.includes("\0");
 
 /** A znode that is there from the beginning. */
 function builtIn(path: string): Znode {
