@@ -13,6 +13,8 @@ interface Geometry {
   readonly height: number;
   readonly centre: Point;
   readonly nodeRadius: number;
+  /** Too narrow for a word at every node. */
+  readonly terse: boolean;
   readonly places: ReadonlyMap<number, Point>;
 }
 
@@ -32,7 +34,7 @@ function layout(state: EnsembleState, width: number, room: number): Geometry {
   const centre = { x: width / 2, y: CROWN_ROOM + nodeRadius + radius };
   const spots = ringPositions(state.size, centre, radius);
   const places = new Map(state.nodes.map((node, i) => [node.sid, spots[i] ?? centre]));
-  return { width, height, centre, nodeRadius, places };
+  return { width, height, centre, nodeRadius, places, terse: state.size > 5 && width < 480 };
 }
 
 export function EnsembleRing({ state }: { state: EnsembleState }) {
@@ -99,6 +101,7 @@ function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleS
   const { nodeRadius: r } = geometry;
   const leads = node.up && state.leader === node.sid;
   const look = lookOf(node, leads);
+  const wordy = !geometry.terse || look !== "follower";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: for the mouse only; keys 1 to 9 and the list do the same
     <g
@@ -116,10 +119,12 @@ function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleS
         {node.sid}
       </text>
       {leads && <Crown y={-r - 4} scale={r / 23} />}
-      <text className="node-role" y={r + 19}>
-        {leads ? "leader" : WORDS[look]}
-      </text>
-      <text className="node-zxid" y={r + 34}>
+      {wordy && (
+        <text className="node-role" y={r + 19}>
+          {WORDS[look]}
+        </text>
+      )}
+      <text className="node-zxid" y={r + (wordy ? 34 : 18)}>
         {node.up ? showZxid(node.lastZxid) : "–"}
       </text>
     </g>

@@ -22,9 +22,11 @@ export function TopBar({ ensemble, theme, onHelp }: Props) {
         <h1>ZooWeeper</h1>
         <p>Kill the leader and watch it heal.</p>
       </div>
-      <span className="top-ensemble" title="The ensemble this page shows">
-        {ensemble}
-      </span>
+      {ensemble !== "default" && (
+        <span className="top-ensemble" title="The ensemble this page shows">
+          {ensemble}
+        </span>
+      )}
       <button
         type="button"
         className="button button-icon"
