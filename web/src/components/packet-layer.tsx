@@ -16,8 +16,6 @@ import {
 } from "../model/packets.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Events older than this were replayed by the stream: they belong in the log, not in the air. */
-const OLD_MS = 3_000;
 const PULSE_MS = 420;
 
 /** Each kind has its own shape as well as its own colour. */
@@ -100,11 +98,8 @@ export function PacketLayer(props: View) {
 
     const stop = onEvents((events) => {
       const now = performance.now();
-      const wall = Date.now();
-      const fresh = events.filter((event) => Math.abs(wall - event.at) < OLD_MS);
-      if (fresh.length === 0) return;
       const kept = new Set(air);
-      air = launch(air, fresh, view.current, now);
+      air = launch(air, events, view.current, now);
       const next = new Set(air);
       for (const packet of kept) if (!next.has(packet)) drop(packet);
       if (frame === 0 && air.length > 0) frame = requestAnimationFrame(draw);

@@ -5,6 +5,7 @@ import { EVENTS_PATH } from "../api/calls.ts";
 import { runStream } from "../api/sse-stream.ts";
 import type { EnsembleState, ProtocolEvent } from "../api/types.ts";
 import { changesStatus, foldEvent } from "../model/ensemble-view.ts";
+import { Liveness } from "../model/liveness.ts";
 import { emitEvents, useLive } from "./live-store.ts";
 import { usePageVisible } from "./use-page-visible.ts";
 import { ensembleKey } from "./use-status.ts";
@@ -22,6 +23,7 @@ export function useEvents(base: string): void {
     if (!visible) return;
     const end = new AbortController();
     let lastEventId: string | undefined;
+    const liveness = new Liveness();
     let waiting: ProtocolEvent[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
     let refresh: ReturnType<typeof setTimeout> | undefined;
@@ -33,12 +35,14 @@ export function useEvents(base: string): void {
       waiting = [];
       if (fresh.length === 0) return;
       useLive.setState({ ringVersion: ring.version });
+      // The log shows what the stream repeats; the ring only what happens.
+      const live = liveness.live(fresh, Date.now());
       client.setQueryData<EnsembleState>(
         ensembleKey(base),
-        (state) => state && fresh.reduce(foldEvent, state),
+        (state) => state && live.reduce(foldEvent, state),
       );
-      emitEvents(fresh);
-      if (!fresh.some(changesStatus)) return;
+      emitEvents(live);
+      if (!live.some(changesStatus)) return;
       refresh ??= setTimeout(() => {
         refresh = undefined;
         void client.invalidateQueries({ queryKey: ensembleKey(base) });
@@ -55,7 +59,10 @@ export function useEvents(base: string): void {
         else waiting.push(JSON.parse(message.data) as ProtocolEvent);
         timer ??= setTimeout(draw, DRAW_MS);
       },
-      onState: (eventsStream) => useLive.setState({ eventsStream }),
+      onState: (eventsStream) => {
+        if (eventsStream.type === "connecting") liveness.reset();
+        useLive.setState({ eventsStream });
+      },
     });
     return () => {
       end.abort();
