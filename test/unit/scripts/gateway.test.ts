@@ -1,0 +1,119 @@
+/** The port gateway against a server of this machine: it must not change, hold back or outlive what passes through. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { openGateway } from "../../../scripts/local/gateway.ts";
+import { type Listener, listen, UsageError } from "../../../scripts/local/listen.ts";
+
+let upstream: Server;
+let gateway: Listener;
+let base: string;
+let target: number | undefined;
+/** set by a test; called when the client of a stream is gone */
+let onStreamClosed: () => void = () => {};
+
+beforeEach(async () => {
+  upstream = createServer(async (request, response) => {
+    if (request.url === "/stream") {
+      // says its first word and nothing more
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write("data: first\n\n");
+      response.once("close", () => onStreamClosed());
+      return;
+    }
+    if (request.url === "/silent") {
+      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      return;
+    }
+    if (request.url === "/reset") {
+      request.socket.destroy();
+      return;
+    }
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    response.writeHead(201, { "x-seen": "yes", "set-cookie": ["a=1", "b=2"] });
+    response.end(
+      JSON.stringify({ method: request.method, url: request.url, node: request.headers["zoo-node"], body }),
+    );
+  });
+  const sockets = new WebSocketServer({ server: upstream });
+  sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
+  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+  target = (upstream.address() as AddressInfo).port;
+  const rewrite = (path: string) =>
+    path === "/" ? { path: "/pong" } : { path, headers: { "zoo-node": "3" } };
+  gateway = await openGateway({ port: 0, target: () => target, rewrite });
+  base = `http://localhost:${gateway.port}`;
+});
+
+afterEach(() => {
+  gateway.close();
+  upstream.close();
+  upstream.closeAllConnections();
+});
+
+describe("requests", () => {
+  it("pass with method, path, body and headers, and so do answers", async () => {
+    const response = await fetch(`${base}/v1/x?y=1`, { method: "POST", body: "some text" });
+    expect(response.status).toBe(201);
+    expect(response.headers.get("x-seen")).toBe("yes");
+    expect(response.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    expect(await response.json()).toEqual({ method: "POST", url: "/v1/x?y=1", node: "3", body: "some text" });
+  });
+
+  it("get the path that the port stands for", async () => {
+    expect(await (await fetch(`${base}/`)).json()).toMatchObject({ url: "/pong" });
+  });
+
+  it("are answered 503 while the runtime starts, and 502 when it hangs up", async () => {
+    expect((await fetch(`${base}/reset`)).status).toBe(502);
+    target = undefined;
+    expect((await fetch(`${base}/x`)).status).toBe(503);
+  });
+
+  it("of pages of other sites are refused", async () => {
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await fetch(`${base}/x`, { headers })).status;
+    expect(await status({ origin: "https://elsewhere.example" })).toBe(403);
+    expect(await status({ origin: "http://localhost.elsewhere.example" })).toBe(403);
+    expect(await status({ origin: "http://localhost:3000" })).toBe(201);
+  });
+});
+
+describe("streams", () => {
+  it("arrive as they are written, headers before the first word", async () => {
+    expect((await fetch(`${base}/silent`)).headers.get("content-type")).toBe("text/event-stream");
+    const reader = (await fetch(`${base}/stream`)).body?.getReader();
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe("data: first\n\n");
+  });
+
+  it("end at the runtime when the reader goes", async () => {
+    const closed = new Promise<void>((resolve) => {
+      onStreamClosed = resolve;
+    });
+    const stop = new AbortController();
+    await fetch(`${base}/stream`, { signal: stop.signal });
+    stop.abort();
+    await closed;
+  });
+});
+
+describe("WebSockets", () => {
+  it("pass both ways and close both ways", async () => {
+    const socket = new WebSocket(`${base.replace("http", "ws")}/ws`);
+    const echo = new Promise((resolve) => socket.once("message", (data) => resolve(String(data))));
+    socket.once("open", () => socket.send("hello"));
+    expect(await echo).toBe("hello");
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.close(1000);
+    expect(await closed).toBe(1000);
+  });
+});
+
+describe("ports", () => {
+  it("a busy one is a UsageError that names it", async () => {
+    const again = listen(gateway.port, () => {});
+    await expect(again).rejects.toThrow(new UsageError(`port ${gateway.port} is busy`));
+  });
+});
