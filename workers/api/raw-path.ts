@@ -25,15 +25,16 @@ export function routedPathOf(url: string): RoutedPath {
 }
 
 /**
- * Refuses paths that mean different things to different readers: broken percent-encoding, dot segments in any
- * spelling, encoded slashes and control characters.
+ * Refuses paths that mean different things to different readers: broken percent-encoding, dot segments, encoded
+ * slashes, backslashes and control characters. Plain dot segments are resolved by the runtime's HTTP server, as browsers
+ * do before they send; encoded ones come through to here.
  * @throws ApiError BAD_ARGUMENTS
  */
 export function checkRawPath(url: string): void {
   const raw = rawPathOf(url);
   const decoded = decodeOnce(raw);
   if (decoded === undefined) throw badArguments("the path is not valid percent-encoded UTF-8");
-  if (/%2f|%5c/i.test(raw)) throw badArguments("the path holds an encoded slash");
+  if (/%2f|%5c|\\/i.test(raw)) throw badArguments("the path holds an encoded slash or a backslash");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(decoded)) throw badArguments("the path holds a control character");
   if (decoded.split("/").some((segment) => segment === "." || segment === "..")) {

@@ -52,7 +52,7 @@ ${table(KAFKA_ERRORS)}
 `;
 
 describe("docs/errors.md", () => {
-  it("[HTTP-10] is the table of codes; `vitest run --project unit -u test/unit/workers/errors-doc` renews it", async () => {
+  it("[HTTP-10] is the table of codes; `vitest run --project unit test/unit/workers/errors-doc -u` renews it", async () => {
     await expect(DOCUMENT).toMatchFileSnapshot("../../../docs/errors.md");
   });
 });

@@ -93,7 +93,7 @@ describe("errors", () => {
     expect(await response.json()).toMatchObject({
       error_code: 400,
       retriable: false,
-      message: "the path holds an encoded slash",
+      message: "the path holds an encoded slash or a backslash",
     });
   });
 });

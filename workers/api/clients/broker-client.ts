@@ -1,0 +1,200 @@
+/**
+ * Reaches the brokers of one ensemble from the Worker: starts them on first use, asks any of them for the cluster's
+ * metadata and remembers it for a moment. A broker that is down is passed over.
+ */
+import type { ClusterMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
+import { topicNameProblem } from "../../../core/broker/topic.ts";
+import type {
+  BrokerAnswer,
+  BrokerRpc,
+  BrokerStatus,
+  TopicRequest,
+} from "../../../durable-objects/broker/rpc.ts";
+import type { ApiEnv } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import type { EnsembleClient } from "./ensemble-client.ts";
+import { withTimeout } from "./node-stub.ts";
+
+/** Brokers that a cluster may have. */
+const BROKER_COUNT_MAX = 100;
+/** How long metadata is believed; an older leader epoch is noticed by the partition itself. */
+const METADATA_MS = 2_000;
+/** Wait for one broker, which may be waiting for an election of the ensemble. */
+const CALL_MS = 10_000;
+const START_MS = 2_000;
+const STATUS_MS = 1_000;
+/** A broker that would not start is left alone for so long. */
+const RESTART_MS = 500;
+
+/** What this isolate remembers of an ensemble's brokers. */
+interface Memo {
+  readonly started: Set<number>;
+  readonly refusedAt: Map<number, number>;
+  /** the broker that answered last */
+  preferred: number;
+  metadata: { readonly value: ClusterMetadata; readonly atMs: number } | undefined;
+}
+
+const memos = new Map<string, Memo>();
+/** ensembles remembered */
+const MEMOS_MAX = 1_000;
+
+function memoOf(ensemble: string): Memo {
+  const known = memos.get(ensemble);
+  if (known !== undefined) return known;
+  if (memos.size >= MEMOS_MAX) memos.clear();
+  const memo: Memo = { started: new Set(), refusedAt: new Map(), preferred: 0, metadata: undefined };
+  memos.set(ensemble, memo);
+  return memo;
+}
+
+export class BrokerClient {
+  readonly ensemble: string;
+  readonly #env: ApiEnv;
+  readonly #zoo: EnsembleClient;
+  readonly #memo: Memo;
+
+  constructor(env: ApiEnv, zoo: EnsembleClient) {
+    this.#env = env;
+    this.#zoo = zoo;
+    this.ensemble = zoo.name;
+    this.#memo = memoOf(zoo.name);
+  }
+
+  /** Number of brokers, from the variable BROKER_COUNT. */
+  get count(): number {
+    const count = Number(this.#env.BROKER_COUNT);
+    if (Number.isSafeInteger(count) && count >= 1 && count <= BROKER_COUNT_MAX) return count;
+    throw new ApiError(
+      "NOT_CONFIGURED",
+      `the variable BROKER_COUNT must be an integer from 1 to ${BROKER_COUNT_MAX}`,
+    );
+  }
+
+  get env(): ApiEnv {
+    return this.#env;
+  }
+
+  /** A fresh stub. @throws ApiError NOT_FOUND when there is no such broker, so that no object comes to be */
+  broker(id: number): BrokerRpc {
+    if (!Number.isSafeInteger(id) || id < 0 || id >= this.count) {
+      throw new ApiError("NOT_FOUND", `the cluster has the brokers 0 to ${this.count - 1}`);
+    }
+    // the runtime's own stub type loses unions on the way; what crosses is plain data
+    return this.#env.BROKER.get(
+      this.#env.BROKER.idFromName(`${this.ensemble}/${id}`),
+    ) as unknown as BrokerRpc;
+  }
+
+  /** Starts every broker that this isolate has not started yet. Idempotent; a killed one stays down. */
+  async wake(): Promise<void> {
+    const { started, refusedAt } = this.#memo;
+    const { count } = this;
+    const since = Date.now() - RESTART_MS;
+    const asleep = Array.from({ length: count }, (_, id) => id).filter(
+      (id) => !started.has(id) && (refusedAt.get(id) ?? 0) <= since,
+    );
+    if (asleep.length === 0) return;
+    const ensembleSize = await this.#zoo.size();
+    const start = async (id: number): Promise<void> => {
+      try {
+        await withTimeout(
+          this.broker(id).start({ ensemble: this.ensemble, id, ensembleSize, brokerCount: count }),
+          START_MS,
+        );
+        started.add(id);
+      } catch {
+        refusedAt.set(id, Date.now());
+      }
+    };
+    await Promise.all(asleep.map(start));
+  }
+
+  /**
+   * Calls one certain broker. @throws ApiError BROKER_NOT_AVAILABLE when it is down; UNKNOWN_OUTCOME when the call broke
+   * and may have been carried out
+   */
+  async at<T>(id: number, call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>): Promise<T> {
+    const broker = this.broker(id);
+    await this.wake();
+    const answer = await this.#attempt(broker, call);
+    if (answer === "down") throw new ApiError("BROKER_NOT_AVAILABLE", `broker ${id} is down`);
+    if (answer === "broken") throw new ApiError("UNKNOWN_OUTCOME", `broker ${id} did not answer`);
+    if (!answer.ok) throw new ApiError(answer.code, answer.message);
+    return answer.value;
+  }
+
+  /** Calls any broker that can answer, the one that answered last first. */
+  async any<T>(call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>): Promise<T> {
+    await this.wake();
+    const { count } = this;
+    let refusal = new ApiError("BROKER_NOT_AVAILABLE", "no broker is up");
+    for (let tries = 0; tries < count; tries++) {
+      const id = (this.#memo.preferred + tries) % count;
+      const answer = await this.#attempt(this.broker(id), call);
+      if (answer === "down" || answer === "broken") continue;
+      if (answer.ok) {
+        this.#memo.preferred = id;
+        return answer.value;
+      }
+      refusal = new ApiError(answer.code, answer.message);
+      if (answer.code !== "BROKER_NOT_AVAILABLE") throw refusal;
+    }
+    throw refusal;
+  }
+
+  async #attempt<T>(
+    broker: BrokerRpc,
+    call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>,
+  ): Promise<BrokerAnswer<T> | "down" | "broken"> {
+    try {
+      return await withTimeout(call(broker), CALL_MS);
+    } catch (error) {
+      // a killed broker refuses before it does anything; a reset in the middle of a call may come after
+      const reset =
+        error instanceof Error && "durableObjectReset" in error && error.durableObjectReset === true;
+      return !reset && error instanceof Error && error.message.includes("BROKER_DOWN") ? "down" : "broken";
+    }
+  }
+
+  /** The cluster as brokers see it, at most {@link METADATA_MS} old; `fresh` asks again. */
+  async metadata(fresh = false): Promise<ClusterMetadata> {
+    const known = this.#memo.metadata;
+    if (!fresh && known !== undefined && Date.now() - known.atMs < METADATA_MS) return known.value;
+    const value = await this.any((broker) => broker.metadata());
+    this.#memo.metadata = { value, atMs: Date.now() };
+    return value;
+  }
+
+  /** A topic by name. @throws ApiError UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION */
+  async topic(name: string, fresh = false): Promise<TopicMetadata> {
+    const problem = topicNameProblem(name);
+    if (problem !== undefined) throw new ApiError("INVALID_TOPIC_EXCEPTION", problem, { confluent: 40002 });
+    const find = (metadata: ClusterMetadata) => metadata.topics.find((topic) => topic.name === name);
+    // a topic that is unknown may be new: ask once more
+    const topic = find(await this.metadata(fresh)) ?? (fresh ? undefined : find(await this.metadata(true)));
+    if (topic !== undefined) return topic;
+    throw new ApiError("UNKNOWN_TOPIC_OR_PARTITION", `there is no topic ${name}`, { confluent: 40401 });
+  }
+
+  async createTopic(request: TopicRequest): Promise<TopicMetadata> {
+    const topic = await this.any((broker) => broker.createTopic(request));
+    this.#memo.metadata = undefined;
+    return topic;
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    await this.any((broker) => broker.deleteTopic(name));
+    this.#memo.metadata = undefined;
+  }
+
+  /** Every broker's own word, at the same time; undefined: it is down. */
+  async statuses(): Promise<readonly (BrokerStatus | undefined)[]> {
+    await this.wake();
+    return Promise.all(
+      Array.from({ length: this.count }, (_, id) =>
+        withTimeout(this.broker(id).status(), STATUS_MS).catch(() => undefined),
+      ),
+    );
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Takes records straight to the partition that holds them. The leader epoch comes from the metadata; when the partition
+ * says that it is out of date, the metadata is read again. A failover takes less than the deadline, so a request
+ * outlives the death of a leader.
+ */
+import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
+import type { AppendResult, PartitionFailure } from "../../../core/broker/partition.ts";
+import type { KafkaErrorCode } from "../../../core/errors.ts";
+import type {
+  PartitionAnswer,
+  ReadAnswer,
+  ReadRequest,
+  TopicPartitionRpc,
+} from "../../../durable-objects/topic-partition/rpc.ts";
+import { ApiError } from "../errors.ts";
+import type { BrokerClient } from "./broker-client.ts";
+import { withTimeout } from "./node-stub.ts";
+
+/** How long a request looks for the leader. */
+const DEADLINE_MS = 5_000;
+/** Wait between two tries: doubles from the first to the second. */
+const BACKOFF_MS = { first: 10, max: 100 } as const;
+/** Wait for one answer, beyond what a long poll asks for. */
+const CALL_MS = 5_000;
+
+/** Answers that say: look again who leads. */
+const MOVED: ReadonlySet<KafkaErrorCode> = new Set([
+  "LEADER_NOT_AVAILABLE",
+  "NOT_LEADER_OR_FOLLOWER",
+  "FENCED_LEADER_EPOCH",
+  "UNKNOWN_LEADER_EPOCH",
+  "UNKNOWN_TOPIC_OR_PARTITION",
+]);
+
+/** Confluent's numbers for what a partition answers. */
+const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
+  UNKNOWN_TOPIC_OR_PARTITION: 40402,
+  OFFSET_OUT_OF_RANGE: 41601,
+  OFFSET_MISMATCH: 41201,
+  IDEMPOTENCY_KEY_REUSED: 42209,
+  LEADER_NOT_AVAILABLE: 50003,
+  NOT_LEADER_OR_FOLLOWER: 50003,
+  FENCED_LEADER_EPOCH: 50003,
+  UNKNOWN_LEADER_EPOCH: 50003,
+  KAFKA_STORAGE_ERROR: 50003,
+};
+
+export function failureOf(failure: PartitionFailure & { readonly expectedOffset?: number }): ApiError {
+  const { code, message, expectedOffset } = failure;
+  const headers = expectedOffset === undefined ? undefined : { "x-expected-offset": `${expectedOffset}` };
+  return new ApiError(code, message, { confluent: CONFLUENT[code], headers });
+}
+
+/** One partition of a topic, as found in the metadata. */
+export interface Placed {
+  readonly topic: TopicMetadata;
+  readonly partition: PartitionMetadata;
+}
+
+export type Append = Omit<Parameters<TopicPartitionRpc["append"]>[0], "leaderEpoch">;
+
+export class PartitionClient {
+  readonly #brokers: BrokerClient;
+
+  constructor(brokers: BrokerClient) {
+    this.#brokers = brokers;
+  }
+
+  /** Finds a partition. @throws ApiError UNKNOWN_TOPIC_OR_PARTITION */
+  async find(name: string, partition: number, fresh = false): Promise<Placed> {
+    const topic = await this.#brokers.topic(name, fresh);
+    const found = topic.partitions.find((each) => each.partition === partition);
+    if (found !== undefined) return { topic, partition: found };
+    throw new ApiError("UNKNOWN_TOPIC_OR_PARTITION", `topic ${name} has no partition ${partition}`, {
+      confluent: 40402,
+    });
+  }
+
+  /** A fresh stub of the object that holds a partition; only for partitions that were found. */
+  stub({ topic, partition }: Placed): TopicPartitionRpc & Pick<Fetcher, "fetch"> {
+    const { env, ensemble } = this.#brokers;
+    const id = env.TOPIC_PARTITION.idFromName(`${ensemble}/${topic.topicId}/${partition.partition}`);
+    return env.TOPIC_PARTITION.get(id) as unknown as TopicPartitionRpc & Pick<Fetcher, "fetch">;
+  }
+
+  /**
+   * Appends. With an idempotency key a broken call is made again; without one its outcome is unknown.
+   * @param first what the caller knows already of the partition
+   */
+  append(
+    name: string,
+    partition: number,
+    append: Append,
+    first?: Placed,
+  ): Promise<Extract<AppendResult, { ok: true }>> {
+    const again = append.key !== undefined;
+    return this.#call(
+      name,
+      partition,
+      again,
+      CALL_MS,
+      (stub, leaderEpoch) => stub.append({ ...append, leaderEpoch }),
+      first,
+    );
+  }
+
+  /** What a key was answered before; undefined when it is new. */
+  async lookupKey(
+    name: string,
+    partition: number,
+    key: { readonly key: string; readonly hash: string },
+  ): Promise<AppendResult | undefined> {
+    const { answer } = await this.#call(name, partition, true, CALL_MS, async (stub, leaderEpoch) => {
+      const answer = await stub.lookupKey({ ...key, leaderEpoch });
+      if (answer !== null && !answer.ok && MOVED.has(answer.code)) return answer;
+      return { ok: true, answer } as const;
+    });
+    return answer ?? undefined;
+  }
+
+  read(
+    name: string,
+    partition: number,
+    read: Omit<ReadRequest, "leaderEpoch">,
+  ): Promise<Extract<PartitionAnswer<ReadAnswer>, { ok: true }>> {
+    return this.#call(name, partition, true, CALL_MS + read.waitMs, (stub, leaderEpoch) =>
+      stub.read({ ...read, leaderEpoch }),
+    );
+  }
+
+  bounds(name: string, partition: number) {
+    return this.#call(name, partition, true, CALL_MS, (stub, leaderEpoch) => stub.bounds(leaderEpoch));
+  }
+
+  offsetOfTime(name: string, partition: number, timestampMs: number) {
+    return this.#call(name, partition, true, CALL_MS, (stub, leaderEpoch) =>
+      stub.offsetOfTime({ timestampMs, leaderEpoch }),
+    );
+  }
+
+  /** Opens a tail at `offset`. @throws ApiError */
+  async tail(name: string, partition: number, offset: number): Promise<WebSocket> {
+    const { socket } = await this.#call(name, partition, true, CALL_MS, async (stub, epoch) => {
+      const url = `http://partition/tail?offset=${offset}&epoch=${epoch}`;
+      const response = await stub.fetch(url, { headers: { Upgrade: "websocket" } });
+      if (response.webSocket === null) return response.json<PartitionFailure>();
+      return { ok: true, socket: response.webSocket } as const;
+    });
+    return socket;
+  }
+
+  async #call<A extends { readonly ok: true } | PartitionFailure>(
+    name: string,
+    partition: number,
+    again: boolean,
+    timeoutMs: number,
+    call: (
+      stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
+      leaderEpoch: number,
+    ) => Promise<T | PartitionFailure>,
+    first?: Placed,
+  ): Promise<T> {
+    const deadline = Date.now() + DEADLINE_MS;
+    let placed = first ?? (await this.find(name, partition));
+    let wait: number = BACKOFF_MS.first;
+    for (;;) {
+      const answer = await this.#attempt(placed, again, timeoutMs, call);
+      if (answer.ok) return answer as Extract<A, { readonly ok: true }>;
+      if (!MOVED.has(answer.code) || Date.now() >= deadline) throw failureOf(answer);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      wait = Math.min(wait * 2, BACKOFF_MS.max);
+      placed = await this.find(name, partition, true);
+    }
+  }
+
+  async #attempt<A extends { readonly ok: true } | PartitionFailure>(
+    placed: Placed,
+    again: boolean,
+    timeoutMs: number,
+    call: (
+      stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
+      leaderEpoch: number,
+    ) => Promise<T | PartitionFailure>,
+  ): Promise<T | PartitionFailure> {
+    if (placed.partition.leader < 0)
+      return { ok: false, code: "LEADER_NOT_AVAILABLE", message: "the partition has no leader now" };
+    try {
+      return await withTimeout(call(this.stub(placed), placed.partition.leaderEpoch), timeoutMs);
+    } catch (error) {
+      if (!again)
+        throw new ApiError(
+          "UNKNOWN_OUTCOME",
+          "the partition did not answer; the records may be there or not",
+        );
+      const message = error instanceof Error ? error.message : "the partition did not answer";
+      return { ok: false, code: "LEADER_NOT_AVAILABLE", message };
+    }
+  }
+}
