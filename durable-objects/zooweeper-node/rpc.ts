@@ -96,7 +96,9 @@ export interface ZooWeeperNodeRpc {
   bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>>;
   write(input: WriteInput): Promise<Answer<WriteResult>>;
   read(input: ReadInput): Promise<Answer<ReadResult>>;
-  openSession(timeoutMs: number): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;
+  openSession(
+    timeoutMs: number,
+  ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;
   touchSession(session: SessionId): Promise<Answer<{ readonly timeoutMs: number }>>;
   closeSession(session: SessionId): Promise<Answer<null>>;
   /** Waits until one condition is newer than seen; level-triggered; `changed` = indexes, empty on timeout. */

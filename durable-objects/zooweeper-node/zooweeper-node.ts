@@ -1,0 +1,610 @@
+/**
+ * `ZooWeeperNode`: one member of an ensemble as a Durable Object. Its name is `{ensemble}/{sid}`.
+ *
+ * It decides nothing. What happens — a call of a peer, a client's request, the alarm — is fed to the core, and the effects
+ * that come back are run in their order. Whatever it promises leaves through the output gate, so only once it is durable.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { assert } from "../../core/assert.ts";
+import type { ZooErrorCode } from "../../core/errors.ts";
+import { ZOO_ERRORS } from "../../core/errors.ts";
+import { hashToText } from "../../core/hash/chain.ts";
+import { makeServerConfig } from "../../core/server/config.ts";
+import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import type { Token } from "../../core/server/pending.ts";
+import { EnsembleServer } from "../../core/server/server.ts";
+import { MemberStorage } from "../../core/server/storage.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
+import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
+import { makeSessionId, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
+import { type Envelope, type LinkReturn, PeerLink, type PeerStub } from "../shared/peer-link.ts";
+import { StartGate } from "../shared/start-gate.ts";
+import { ClientSocket } from "./client-socket.ts";
+import { EventFeed } from "./event-feed.ts";
+import type {
+  Answer,
+  NodeConfig,
+  NodeStatus,
+  ReadInput,
+  ReadResult,
+  WatchCondition,
+  WriteInput,
+  ZooWeeperNodeRpc,
+} from "./rpc.ts";
+import { SqliteBackend } from "./sqlite-backend.ts";
+import { changedAt, WatchFeed, type WatchKind, watchFor } from "./watch-feed.ts";
+
+/** What the node needs of its environment. */
+export interface NodeEnv {
+  readonly ZOOWEEPER_NODE: DurableObjectNamespace<ZooWeeperNode>;
+  readonly FAULTS?: string;
+}
+
+/** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
+const WAIT_MS_MAX = 60_000;
+
+/** One life of the member: from its start to the loss of its memory. */
+interface Life {
+  readonly config: NodeConfig;
+  readonly server: EnsembleServer;
+  readonly storage: MemberStorage;
+  readonly links: ReadonlyMap<Sid, PeerLink<PeerMessage>>;
+  readonly feed: EventFeed;
+}
+
+type Resolver = (answer: ServerAnswer) => void;
+
+export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNodeRpc {
+  readonly #backend: SqliteBackend;
+  readonly #alarm: DeadlineAlarm;
+  readonly #gate: StartGate;
+  #life: Life | null = null;
+  #tokens = 0;
+  /** *map token → who waits for its answer* */
+  readonly #resolvers = new Map<Token, Resolver>();
+  /** *map token → what to do when its watch fires* */
+  readonly #waiters = new Map<Token, () => void>();
+  readonly #clients = new Map<Token, ClientSocket>();
+  readonly #watches = new Map<Token, WatchFeed>();
+  readonly #sockets = new Map<WebSocket, Token>();
+  /** clients to which this turn has written */
+  readonly #dirty = new Set<ClientSocket>();
+  /** ends of the calls that peers keep open on us */
+  readonly #parked = new Set<() => void>();
+
+  constructor(ctx: DurableObjectState, env: NodeEnv) {
+    super(ctx, env);
+    this.#backend = new SqliteBackend(ctx.storage);
+    this.#alarm = new DeadlineAlarm(ctx.storage);
+    this.#gate = new StartGate(() => this.#load());
+    // What these sockets stood for was in the memory that is gone; their clients begin anew.
+    for (const socket of ctx.getWebSockets()) socket.close(1012, "the node has restarted");
+  }
+
+  // ── start ────────────────────────────────────────────────────────────────
+
+  get #killed(): boolean {
+    return this.#backend.value("killed") === "true";
+  }
+
+  #storedConfig(): NodeConfig | undefined {
+    const text = this.#backend.value("config");
+    return text === undefined ? undefined : (JSON.parse(text) as NodeConfig);
+  }
+
+  async #load(): Promise<void> {
+    const config = this.#storedConfig();
+    assert(config !== undefined, "a member knows who it is");
+    await this.#alarm.load();
+    this.#life = this.#begin(config);
+    this.#feed({ type: "start" });
+  }
+
+  #begin(config: NodeConfig): Life {
+    const storage = new MemberStorage(this.#backend);
+    const { recovered, tree } = storage.recover();
+    const server = new EnsembleServer({
+      sid: asSid(config.sid),
+      size: config.size,
+      config: makeServerConfig(),
+      log: storage.log,
+      snapshot: storage,
+      recovered,
+      tree,
+    });
+    const self = { sid: config.sid, boot: recovered.boot };
+    const links = new Map<Sid, PeerLink<PeerMessage>>();
+    for (const peer of server.zab.links.keys()) {
+      const connect = (): PeerStub<PeerMessage> => this.#peer(config, peer);
+      links.set(
+        peer,
+        new PeerLink<PeerMessage>(self, peer, connect, {
+          returned: (sid, generation, result) => this.#returned(asSid(sid), generation, result),
+          broken: (sid, generation) => this.#feed({ type: "linkBroken", peer: asSid(sid), generation }),
+        }),
+      );
+    }
+    return { config, server, storage, links, feed: new EventFeed(config.sid, recovered.boot) };
+  }
+
+  #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
+    const namespace = this.env.ZOOWEEPER_NODE;
+    return namespace.get(
+      namespace.idFromName(`${config.ensemble}/${sid}`),
+    ) as unknown as PeerStub<PeerMessage>;
+  }
+
+  /** Every entry passes here. @throws Error that begins with NODE_DOWN: nothing was done */
+  async #enter(): Promise<Life | undefined> {
+    if (this.#killed) throw new Error("NODE_DOWN: this node is killed");
+    if (this.#life !== null) return this.#life;
+    if (this.#storedConfig() === undefined) return undefined;
+    try {
+      await this.#gate.pass();
+    } catch (error) {
+      throw new Error(`NODE_DOWN: this node cannot start: ${messageOf(error)}`);
+    }
+    return this.#life ?? undefined;
+  }
+
+  // ── the core ─────────────────────────────────────────────────────────────
+
+  /** Feeds one input and runs what comes of it. @returns replies for the caller */
+  #feed(input: ServerInput): PeerMessage[] {
+    const life = this.#life;
+    if (life === null || this.#killed) return [];
+    return this.#guard(life, (now) => life.server.step(now, input));
+  }
+
+  /** A core that finds an invariant broken, or storage that fails, ends this life; the next one starts from storage. */
+  #guard(life: Life, step: (now: number) => ServerEffect[]): PeerMessage[] {
+    const now = Date.now();
+    try {
+      life.server.zab.tracing = life.feed.active(now);
+      const replies = this.#run(life, now, step(now));
+      if (life.server.checkpointDue(life.storage.logBytes)) {
+        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config.logRetainTxns);
+      }
+      this.#alarm.ensure(life.server.deadline);
+      return replies;
+    } catch (error) {
+      this.#abort(messageOf(error));
+      throw error;
+    }
+  }
+
+  #abort(reason: string): void {
+    console.error(JSON.stringify({ event: "abort", ensemble: this.#life?.config, reason }));
+    this.#life = null;
+    this.ctx.abort(reason);
+  }
+
+  /** Runs effects in order. What goes to one peer between two writes goes in one call. */
+  #run(life: Life, now: number, effects: readonly ServerEffect[]): PeerMessage[] {
+    const replies: PeerMessage[] = [];
+    const outgoing = new Map<Sid, { readonly generation: number; readonly messages: PeerMessage[] }>();
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "respond":
+          this.#respond(effect.token, effect.xid, effect.answer);
+          break;
+        case "send": {
+          const waiting = outgoing.get(effect.to);
+          if (waiting !== undefined && waiting.generation === effect.generation)
+            waiting.messages.push(effect.message);
+          else {
+            if (waiting !== undefined) life.links.get(effect.to)?.send(waiting.generation, waiting.messages);
+            outgoing.set(effect.to, { generation: effect.generation, messages: [effect.message] });
+          }
+          break;
+        }
+        case "persist":
+          this.#post(life, outgoing);
+          life.storage.persist(effect.writes);
+          this.ctx.storage.sync().then(
+            () => this.#feed({ type: "persisted", seq: effect.seq }),
+            (error: unknown) => this.#abort(messageOf(error)),
+          );
+          break;
+        case "reply":
+          replies.push(effect.message);
+          break;
+        case "park":
+          life.links.get(effect.peer)?.park(effect.generation);
+          break;
+        case "notify":
+          this.#notify(effect);
+          break;
+        case "yield":
+          setTimeout(() => this.#feed({ type: "yielded" }), 0);
+          break;
+        case "trace":
+          life.feed.record(now, effect.event);
+          break;
+        case "reloadTree":
+          replies.push(...this.#run(life, now, life.server.loadTree(now, life.storage.loadTree())));
+          break;
+        case "dropClients":
+          this.#dropClients();
+          break;
+        case "abort":
+          throw new Error(effect.reason);
+      }
+    }
+    this.#post(life, outgoing);
+    for (const client of this.#dirty) client.flush();
+    this.#dirty.clear();
+    return replies;
+  }
+
+  #post(life: Life, outgoing: Map<Sid, { generation: number; messages: PeerMessage[] }>): void {
+    for (const [peer, { generation, messages }] of outgoing) life.links.get(peer)?.send(generation, messages);
+    outgoing.clear();
+  }
+
+  #respond(token: Token, xid: number, answer: ServerAnswer): void {
+    const client = this.#clients.get(token);
+    if (client !== undefined) {
+      client.respond(xid, answer);
+      this.#dirty.add(client);
+      return;
+    }
+    const resolve = this.#resolvers.get(token);
+    this.#resolvers.delete(token);
+    resolve?.(answer);
+  }
+
+  #notify(effect: Extract<ServerEffect, { type: "notify" }>): void {
+    const client = this.#clients.get(effect.token);
+    if (client !== undefined) {
+      client.notify(effect.event, effect.zxid);
+      this.#dirty.add(client);
+    }
+    this.#watches.get(effect.token)?.notify(effect.event, effect.zxid);
+    this.#waiters.get(effect.token)?.();
+  }
+
+  /** The tree was replaced, and with it all that watches said: whoever watches begins anew. */
+  #dropClients(): void {
+    for (const socket of this.#sockets.keys()) socket.close(1012, "the node was brought up by a snapshot");
+    for (const wake of [...this.#waiters.values()]) wake();
+  }
+
+  #returned(peer: Sid, generation: number, result: LinkReturn<PeerMessage>): void {
+    this.#feed({ type: "returned", peer, generation, boot: result.boot, messages: result.messages });
+  }
+
+  #token(): Token {
+    this.#tokens += 1;
+    return this.#tokens as Token;
+  }
+
+  // ── peers ────────────────────────────────────────────────────────────────
+
+  /** A call of a peer. The answer is held until what it promises is durable. */
+  async deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage>> {
+    const life = await this.#enter();
+    if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    const { from, boot, generation, seq, messages } = envelope;
+    const origin = { from: asSid(from), boot, generation, seq };
+    return { boot: life.storage.meta.boot, messages: this.#feed({ type: "call", origin, messages }) };
+  }
+
+  /** Stays open for as long as this life lasts: that it breaks is how peers see a crash at once. */
+  async park(_from: number): Promise<void> {
+    await this.#enter();
+    await new Promise<void>((resolve) => {
+      this.#parked.add(resolve);
+    });
+  }
+
+  // ── clients ──────────────────────────────────────────────────────────────
+
+  async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
+    if (this.#killed) throw new Error("NODE_DOWN: this node is killed");
+    const { ensemble, sid, size } = config;
+    if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
+      return failure("BAD_ARGUMENTS", "an ensemble has 1, 3, 5, 7 or 9 members, numbered from 1");
+    }
+    const stored = this.#storedConfig();
+    if (stored !== undefined && stored.size !== size) {
+      return failure("ENSEMBLE_EXISTS", `the ensemble has ${stored.size} nodes`);
+    }
+    if (stored === undefined) this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
+    const life = await this.#enter();
+    assert(life !== undefined, "a founded member starts");
+    return success(life, { created: stored === undefined });
+  }
+
+  async write(input: WriteInput): Promise<Answer<WriteResult>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const answer = await this.#submit(life, (token, now) =>
+      life.server.submitWrite(now, token, {
+        session: input.session,
+        xid: input.xid,
+        ...encodeWrite(input.request),
+      }),
+    );
+    return toAnswer(life, answer) as Answer<WriteResult>;
+  }
+
+  async read(input: ReadInput): Promise<Answer<ReadResult>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const { session, request, consistency, stale } = input;
+    const answer = await this.#submit(life, (token, now) =>
+      life.server.submitRead(now, token, {
+        session,
+        xid: 0,
+        request: { ...request, watch: false },
+        linearizable: consistency === "linearizable",
+        stale,
+      }),
+    );
+    return toAnswer(life, answer) as Answer<ReadResult>;
+  }
+
+  async openSession(
+    timeoutMs: number,
+  ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const session = this.#newSessionId(life);
+    const open = encodeWrite({ type: "createSession", timeoutMs });
+    const answer = await this.#submit(life, (token, now) =>
+      life.server.submitWrite(now, token, { session, xid: 0, ...open }),
+    );
+    if (!answer.ok) return failure(answer.code, undefined, life);
+    assert(answer.result.type === "createSession", "opening a session answers with it");
+    return success(life, { session, timeoutMs: answer.result.timeoutMs });
+  }
+
+  async touchSession(session: SessionId): Promise<Answer<{ readonly timeoutMs: number }>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    if (!life.server.ready) return failure("NO_QUORUM", undefined, life);
+    const known = life.server.tree.sessions.get(session);
+    if (known === undefined) return failure("SESSION_EXPIRED", undefined, life);
+    this.#guard(life, (now) => {
+      life.server.touch(now, session);
+      return life.server.flush(now);
+    });
+    return success(life, { timeoutMs: known.timeoutMs });
+  }
+
+  async closeSession(session: SessionId): Promise<Answer<null>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const close = encodeWrite({ type: "closeSession" });
+    const answer = await this.#submit(life, (token, now) =>
+      life.server.submitWrite(now, token, { session, xid: 0, ...close }),
+    );
+    if (!answer.ok) return failure(answer.code, undefined, life);
+    if (answer.result.type === "error") return failure(answer.result.code, undefined, life);
+    return success(life, null);
+  }
+
+  #newSessionId(life: Life): SessionId {
+    const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+    return makeSessionId(life.config.sid, (high % 2 ** 17) * 2 ** 32 + low);
+  }
+
+  /** Submits a request and waits for its answer. */
+  #submit(life: Life, submit: (token: Token, now: number) => void): Promise<ServerAnswer> {
+    const token = this.#token();
+    const answer = new Promise<ServerAnswer>((resolve) => {
+      this.#resolvers.set(token, resolve);
+    });
+    this.#guard(life, (now) => {
+      submit(token, now);
+      return life.server.flush(now);
+    });
+    return answer;
+  }
+
+  async waitForChange(input: {
+    readonly conditions: readonly WatchCondition[];
+    readonly timeoutMs: number;
+  }): Promise<Answer<{ readonly changed: readonly number[] }>> {
+    const life = await this.#enter();
+    if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const since = input.conditions.map((condition) => zxidFromText(condition.since));
+    if (since.includes(undefined)) return failure("BAD_ARGUMENTS", "`since` is a zxid", life);
+    const changed = (): number[] =>
+      input.conditions.flatMap(({ path, kind }, index) => {
+        const at = changedAt(life.server, path, kind);
+        const seen = since[index];
+        return seen !== undefined && compareZxid(at, seen) !== 0 ? [index] : [];
+      });
+    if (!life.server.ready) return failure("NO_QUORUM", undefined, life);
+    const now = changed();
+    if (now.length > 0) return success(life, { changed: now });
+    const token = this.#token();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(Math.max(input.timeoutMs, 0), WAIT_MS_MAX));
+      this.#waiters.set(token, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      for (const { path, kind } of input.conditions) watchFor(life.server, path, kind, token);
+    });
+    this.#waiters.delete(token);
+    life.server.forget(token);
+    return success(life, { changed: changed() });
+  }
+
+  async status(): Promise<NodeStatus> {
+    const life = await this.#enter();
+    if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    return statusOf(life);
+  }
+
+  // ── sockets ──────────────────────────────────────────────────────────────
+
+  override async fetch(request: Request): Promise<Response> {
+    const life = await this.#enter();
+    if (life === undefined) return new Response("UNKNOWN_ENSEMBLE", { status: 404 });
+    if (request.headers.get("upgrade") !== "websocket")
+      return new Response("upgrade required", { status: 426 });
+    const url = new URL(request.url);
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const token = this.#token();
+    const now = Date.now();
+    switch (url.pathname) {
+      case "/ws":
+        this.#sockets.set(server, token);
+        this.#clients.set(
+          token,
+          new ClientSocket(token, server, {
+            server: life.server,
+            now: Date.now,
+            newSessionId: () => this.#newSessionId(life),
+          }),
+        );
+        break;
+      case "/watch": {
+        const path = url.searchParams.get("path") ?? "/";
+        const kind = (url.searchParams.get("kind") ?? "data") as WatchKind;
+        this.#sockets.set(server, token);
+        const feed = new WatchFeed(token, server, life.server, path, kind);
+        this.#watches.set(token, feed);
+        feed.start(zxidFromText(url.searchParams.get("since") ?? ""));
+        break;
+      }
+      case "/events":
+        life.feed.listen(server, url.searchParams.get("after"), now);
+        break;
+      default:
+        server.close(1008, "no such socket");
+    }
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    const life = await this.#enter();
+    const token = this.#sockets.get(socket);
+    const client = token === undefined ? undefined : this.#clients.get(token);
+    if (life === undefined || client === undefined || typeof message === "string") return;
+    this.#dirty.add(client);
+    this.#guard(life, (now) => {
+      client.receive(new Uint8Array(message));
+      return life.server.flush(now);
+    });
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#forgetSocket(socket);
+    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#forgetSocket(socket);
+  }
+
+  #forgetSocket(socket: WebSocket): void {
+    this.#life?.feed.unlisten(socket, Date.now());
+    const token = this.#sockets.get(socket);
+    if (token === undefined) return;
+    this.#sockets.delete(socket);
+    this.#clients.delete(token);
+    this.#watches.delete(token);
+    this.#life?.server.forget(token);
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────
+
+  /** Never throws: a handler that does is called again, with ever longer pauses. */
+  override async alarm(): Promise<void> {
+    this.#alarm.rang();
+    if (this.#killed) return;
+    try {
+      if ((await this.#enter()) !== undefined) this.#feed({ type: "tick" });
+    } catch (error) {
+      console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
+    }
+  }
+
+  // ── faults ───────────────────────────────────────────────────────────────
+
+  /**
+   * kill: refuses everything from now on, also after a restart. crash: memory is lost, storage stays. revive: ends a kill.
+   * Nobody is told.
+   */
+  async fault(action: "kill" | "revive" | "crash"): Promise<void> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    if (action === "revive") {
+      this.#backend.setValue("killed", "false");
+      await this.#enter();
+      return;
+    }
+    if (action === "kill") {
+      this.#backend.setValue("killed", "true");
+      await this.ctx.storage.sync();
+    }
+    this.#life = null;
+    this.ctx.abort(action);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const UNKNOWN_ENSEMBLE = {
+  ok: false,
+  code: "UNKNOWN_ENSEMBLE",
+  message: "this node was never founded",
+} as const satisfies Answer<never>;
+
+function success<T>(life: Life, value: T): Answer<T> {
+  return { ok: true, zxid: zxidToText(life.server.tree.lastApplied), value };
+}
+
+function failure(code: ZooErrorCode, message: string = ZOO_ERRORS[code].title, life?: Life): Answer<never> {
+  if (life === undefined) return { ok: false, code, message };
+  const { leader } = life.server.zab;
+  const zxid = zxidToText(life.server.tree.lastApplied);
+  return leader === null ? { ok: false, code, message, zxid } : { ok: false, code, message, zxid, leader };
+}
+
+/** Operating errors are values, whether the core refused the request or the tree did. */
+function toAnswer(life: Life, answer: ServerAnswer): Answer<unknown> {
+  if (!answer.ok) return failure(answer.code, undefined, life);
+  if (answer.result.type === "error") return failure(answer.result.code, undefined, life);
+  return { ok: true, zxid: zxidToText(answer.zxid), value: answer.result };
+}
+
+function statusOf(life: Life): NodeStatus {
+  const { server, config, storage } = life;
+  const { zab, tree } = server;
+  const now = Date.now();
+  return {
+    ...config,
+    role: zab.role,
+    phase: zab.phase,
+    leader: zab.leader,
+    acceptedEpoch: zab.acceptedEpoch,
+    currentEpoch: zab.currentEpoch,
+    lastZxid: zxidToText(zab.tail.zxid),
+    committedZxid: zxidToText(zab.committed),
+    appliedZxid: zxidToText(tree.lastApplied),
+    digest: hashToText({ high: tree.digestHigh, low: tree.digestLow }),
+    activeSet: [...zab.activeSet],
+    boot: storage.meta.boot,
+    sessions: tree.sessions.size,
+    znodes: tree.size,
+    watches: server.watches.count,
+    elections: zab.elections,
+    serving: server.ready,
+    pings: [...zab.links].map(([sid, link]) => ({
+      sid,
+      rttMs: link.rttMs,
+      heardMsAgo: link.heardAt === null ? null : now - link.heardAt,
+      role: link.role,
+    })),
+  };
+}
