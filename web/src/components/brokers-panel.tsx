@@ -77,14 +77,24 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
       {faults === "on" && (
         <span className="row-actions">
           {broker.up ? (
-            <FaultButton
-              base={base}
-              fault={brokerFaultOf(broker.id, "kill")}
-              label="Kill"
-              title={`Kill broker ${broker.id}`}
-              tone="danger"
-              testId={`kill-broker-${broker.id}`}
-            />
+            <>
+              <FaultButton
+                base={base}
+                fault={brokerFaultOf(broker.id, "kill")}
+                label="Kill"
+                title={`Kill broker ${broker.id}`}
+                tone="danger"
+                testId={`kill-broker-${broker.id}`}
+              />
+              <FaultButton
+                base={base}
+                fault={brokerFaultOf(broker.id, "crash")}
+                label="Crash"
+                title={`Crash broker ${broker.id}: it loses its memory and starts again`}
+                tone="danger"
+                testId={`crash-broker-${broker.id}`}
+              />
+            </>
           ) : (
             <FaultButton
               base={base}

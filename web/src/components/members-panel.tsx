@@ -1,9 +1,9 @@
 /** Every node in a row: what it knows, and the buttons that break it. The ring's twin for reading. */
 import { useEffect, useRef } from "react";
-import type { EnsembleState, NodeState } from "../api/types.ts";
+import type { EnsembleState, NodeState, NodeUp } from "../api/types.ts";
 import { useLive } from "../hooks/live-store.ts";
 import type { FaultsSwitch } from "../hooks/use-status.ts";
-import { txnsBehind } from "../model/ensemble-view.ts";
+import { activeSetOf, txnsBehind } from "../model/ensemble-view.ts";
 import { showZxid } from "../model/zxid.ts";
 import { lookOf } from "./ensemble-ring.tsx";
 import { FaultButton } from "./fault-button.tsx";
@@ -73,7 +73,7 @@ function Member({ node, base, state, faults }: Props & { node: NodeState }) {
           <span className="mono" data-testid={`zxid-${node.sid}`} data-zxid={node.up ? node.lastZxid : ""}>
             {node.up ? showZxid(node.lastZxid) : "–"}
           </span>
-          {node.up ? <Lag state={state} zxid={node.lastZxid} /> : <span> · does not answer</span>}
+          {node.up ? <Standing state={state} node={node} /> : <span> · does not answer</span>}
         </span>
       </span>
       {faults === "on" && <Buttons node={node} base={base} />}
@@ -81,10 +81,14 @@ function Member({ node, base, state, faults }: Props & { node: NodeState }) {
   );
 }
 
-function Lag({ state, zxid }: { state: EnsembleState; zxid: string }) {
-  const behind = txnsBehind(state, zxid);
-  if (behind === 0) return null;
-  return <span className="lag"> · {behind === null ? "an epoch behind" : `${behind} behind`}</span>;
+/** What keeps a live node from counting: it lags, or the leader does not reckon with it. */
+function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
+  const behind = txnsBehind(state, node.lastZxid);
+  if (behind !== 0) {
+    return <span className="lag"> · {behind === null ? "an epoch behind" : `${behind} behind`}</span>;
+  }
+  if (state.leader === null || activeSetOf(state).includes(node.sid)) return null;
+  return <span className="lag"> · not in the active set</span>;
 }
 
 function Buttons({ node, base }: { node: NodeState; base: string }) {

@@ -36,7 +36,10 @@ export function useEvents(base: string): void {
       if (fresh.length === 0) return;
       useLive.setState({ ringVersion: ring.version });
       // The log shows what the stream repeats; the ring only what happens.
-      const live = liveness.live(fresh, Date.now());
+      const live = liveness.live(
+        fresh.filter((event) => event.type !== "gap"),
+        Date.now(),
+      );
       client.setQueryData<EnsembleState>(
         ensembleKey(base),
         (state) => state && live.reduce(foldEvent, state),
@@ -55,7 +58,8 @@ export function useEvents(base: string): void {
       request: () => ({ url: base + EVENTS_PATH, lastEventId }),
       onMessage: (message) => {
         if (message.id !== "") lastEventId = message.id;
-        if (message.event === "gap") waiting.push({ id: "", at: Date.now(), sid: 0, type: "gap" });
+        if (message.event === "gap")
+          waiting.push({ ...(JSON.parse(message.data) as ProtocolEvent), at: Date.now(), type: "gap" });
         else waiting.push(JSON.parse(message.data) as ProtocolEvent);
         timer ??= setTimeout(draw, DRAW_MS);
       },

@@ -32,7 +32,7 @@ export function describeEvent(event: ProtocolEvent): string {
     case "session":
       return `session${restOf(event)}`;
     case "gap":
-      return "some events were missed here";
+      return "some events of this node were missed";
     default:
       return `${event.type}${restOf(event)}`;
   }
