@@ -183,7 +183,7 @@ export interface FlushInput {
  * is never split over chunks, and a key met twice in one flush is a replay of the first.
  * The caller stores chunks and keys in one transaction and only then answers `results`.
  * Codes: UNKNOWN_TOPIC_OR_PARTITION, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE,
- * INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE, IDEMPOTENCY_KEY_REUSED, OFFSET_OUT_OF_RANGE (matchOffset).
+ * INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE, IDEMPOTENCY_KEY_REUSED, OFFSET_MISMATCH.
  */
 export function planFlush(input: FlushInput): FlushPlan {
   const { state, config, nowMs } = input;
@@ -205,7 +205,7 @@ export function planFlush(input: FlushInput): FlushPlan {
     if (request.key !== undefined && known !== undefined) return replay(known, request.key.hash, leaderEpoch);
     if (request.matchOffset !== undefined && request.matchOffset !== nextOffset)
       return {
-        ...fail("OFFSET_OUT_OF_RANGE", `the next offset is ${nextOffset}`),
+        ...fail("OFFSET_MISMATCH", `the next offset is ${nextOffset}`),
         expectedOffset: nextOffset,
       };
     const baseOffset = nextOffset;

@@ -210,7 +210,7 @@ describe("group commit", () => {
     const key = { key: "k", hash: "h" };
     const plan = flush([append(1, { key, matchOffset: 5 }), append(1, { key, matchOffset: 0 })]);
     expect(plan.results).toMatchObject([
-      { code: "OFFSET_OUT_OF_RANGE", expectedOffset: 0 },
+      { code: "OFFSET_MISMATCH", expectedOffset: 0 },
       { ok: true, baseOffset: 0 },
     ]);
   });

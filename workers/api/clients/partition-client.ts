@@ -154,12 +154,9 @@ export class PartitionClient {
     partition: number,
     again: boolean,
     timeoutMs: number,
-    call: (
-      stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
-      leaderEpoch: number,
-    ) => Promise<T | PartitionFailure>,
+    call: (stub: TopicPartitionRpc & Pick<Fetcher, "fetch">, leaderEpoch: number) => Promise<A>,
     first?: Placed,
-  ): Promise<T> {
+  ): Promise<Extract<A, { readonly ok: true }>> {
     const deadline = Date.now() + DEADLINE_MS;
     let placed = first ?? (await this.find(name, partition));
     let wait: number = BACKOFF_MS.first;
@@ -177,11 +174,8 @@ export class PartitionClient {
     placed: Placed,
     again: boolean,
     timeoutMs: number,
-    call: (
-      stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
-      leaderEpoch: number,
-    ) => Promise<T | PartitionFailure>,
-  ): Promise<T | PartitionFailure> {
+    call: (stub: TopicPartitionRpc & Pick<Fetcher, "fetch">, leaderEpoch: number) => Promise<A>,
+  ): Promise<A | PartitionFailure> {
     if (placed.partition.leader < 0)
       return { ok: false, code: "LEADER_NOT_AVAILABLE", message: "the partition has no leader now" };
     try {

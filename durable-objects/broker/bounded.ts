@@ -1,0 +1,34 @@
+/** Waits that end. */
+
+/** Rejects when `call` takes longer than `ms`; the call itself goes on, and its outcome is unknown. */
+export function bounded<T>(call: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    call.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Callers that wait for something to change. */
+export class Waiters {
+  readonly #waiting = new Set<() => void>();
+
+  wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  /** Resolves at the next {@link wake} or after `ms`. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiting.add(wake);
+    });
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * What a broker does as long as it lives, in one loop: hold a session, stay registered, take part in the election of the
+ * controller, read the cluster's znodes, act as the controller when it is one, wait for a change, and again. Every round
+ * starts from what the ensemble says, so there is no state to repair after a failure.
+ */
+import { type ClusterView, controllerViewOf, readCluster } from "../../core/broker/cluster-view.ts";
+import type { BrokerConfig } from "../../core/broker/config.ts";
+import {
+  announcements,
+  type ControllerWrite,
+  planController,
+  type Removal,
+} from "../../core/broker/controller.ts";
+import { brokerPort } from "../../core/broker/demo-metadata.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
+import {
+  baseZnodes,
+  brokerIdPath,
+  createRequest,
+  electionOps,
+  encodeRegistration,
+} from "../../core/broker/znodes.ts";
+import { CreateMode, NO_SESSION } from "../../core/znode/types.ts";
+import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
+import { bounded, pause, Waiters } from "./bounded.ts";
+import type { BrokerStore } from "./broker-store.ts";
+import { EnsembleError, type EnsembleSession } from "./ensemble-session.ts";
+import { PeerWatch } from "./peer-watch.ts";
+import { randomId } from "./random-id.ts";
+import type { BrokerIdentity, BrokerRpc } from "./rpc.ts";
+
+export interface BrokerLoopPorts {
+  readonly identity: BrokerIdentity;
+  readonly config: BrokerConfig;
+  readonly store: BrokerStore;
+  readonly session: EnsembleSession;
+  /** fresh stubs */
+  readonly connectBroker: (id: number) => BrokerRpc;
+  readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
+}
+
+/** Calls to partitions under way at a time; an object may have six. */
+const CALLS_AT_ONCE = 4;
+
+export class BrokerLoop {
+  readonly #ports: BrokerLoopPorts;
+  readonly #peers: PeerWatch;
+  readonly #changed = new Waiters();
+  #view: ClusterView | undefined;
+  /** map partition → what its object was told last */
+  #told = new Map<string, string>();
+
+  constructor(ports: BrokerLoopPorts) {
+    this.#ports = ports;
+    const { config, identity } = ports;
+    this.#peers = new PeerWatch({
+      id: identity.id,
+      connect: ports.connectBroker,
+      closeSession: (session) => ports.session.close(session),
+      probeTimeoutMs: config.probeTimeoutMs,
+      retryMs: config.retryMs,
+      parkTimeoutMs: config.parkMs * 2,
+    });
+  }
+
+  /** The cluster as last read; undefined until this broker is registered. */
+  get view(): ClusterView | undefined {
+    return this.#isRegistered(this.#view) ? this.#view : undefined;
+  }
+
+  get isController(): boolean {
+    const { session } = this.#ports;
+    return session.id !== NO_SESSION && this.#view?.controller?.session === session.id;
+  }
+
+  /** Resolves with what `find` finds in the view, now or after a change; undefined after `ms`. */
+  async waitFor<T>(find: (view: ClusterView) => T | undefined, ms: number): Promise<T | undefined> {
+    const deadline = Date.now() + ms;
+    for (;;) {
+      const { view } = this;
+      const found = view && find(view);
+      if (found !== undefined) return found;
+      const left = deadline - Date.now();
+      if (left <= 0) return undefined;
+      await this.#changed.wait(left);
+    }
+  }
+
+  /** Runs until the object ends. */
+  async run(): Promise<never> {
+    await this.#buryLastLife();
+    for (;;) {
+      try {
+        await this.#round();
+      } catch {
+        // the next round begins from what the ensemble says by then
+        await pause(this.#ports.config.retryMs);
+      }
+    }
+  }
+
+  /** A new life is a new broker epoch: what the last one had registered must not look alive. */
+  async #buryLastLife(): Promise<void> {
+    const { store, session, config } = this.#ports;
+    const old = store.session;
+    if (old === undefined) return;
+    try {
+      await session.close(old);
+    } catch {
+      // it is still found in the registration, or expires
+      await pause(config.retryMs);
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { session, store, identity } = this.#ports;
+    if (session.id === NO_SESSION) store.session = await session.open();
+    const view = await session.readView(readCluster);
+    if (view.controllerEpochVersion === -1) return this.#makeBase();
+    this.#show(view);
+    if (!this.#isRegistered(view)) return this.#register(view);
+    if (view.controller === undefined) return this.#elect(view);
+    const isController = view.controller.session === session.id;
+    if (isController) {
+      if (await this.#control(view)) return;
+    } else this.#told.clear();
+    const others = view.brokers.filter((broker) => broker.id !== identity.id);
+    this.#peers.watch(
+      isController ? others : others.filter((broker) => broker.session === view.controller?.session),
+    );
+    await session.waitForChange(view.conditions);
+  }
+
+  #show(view: ClusterView): void {
+    this.#view = view;
+    this.#changed.wake();
+  }
+
+  #isRegistered(view: ClusterView | undefined): boolean {
+    const { session, identity } = this.#ports;
+    const own = view?.brokers.find((broker) => broker.id === identity.id);
+    return own !== undefined && own.session === session.id && session.id !== NO_SESSION;
+  }
+
+  async #makeBase(): Promise<void> {
+    for (const { path, data } of baseZnodes(randomId())) {
+      await unless("NODE_EXISTS", this.#ports.session.write(createRequest(path, data)));
+    }
+  }
+
+  async #register(view: ClusterView): Promise<void> {
+    const { session, identity } = this.#ports;
+    // only a former life of this broker can hold its id
+    const former = view.brokers.find((broker) => broker.id === identity.id);
+    if (former !== undefined) await session.close(former.session);
+    const data = encodeRegistration({
+      host: "localhost",
+      port: brokerPort(identity.id),
+      timestampMs: Date.now(),
+    });
+    const path = brokerIdPath(identity.id);
+    const create = { type: "create", path, data, mode: CreateMode.EPHEMERAL, withStat: false } as const;
+    try {
+      await unless("NODE_EXISTS", session.write(create));
+    } catch (error) {
+      if (!(error instanceof EnsembleError && error.code === "NO_NODE")) throw error;
+      await this.#makeBase();
+    }
+  }
+
+  async #elect(view: ClusterView): Promise<void> {
+    const { session, identity } = this.#ports;
+    const epoch = { controllerEpoch: view.controllerEpoch, version: view.controllerEpochVersion };
+    const ops = electionOps(identity.id, epoch, Date.now());
+    await unless(["NODE_EXISTS", "BAD_VERSION"], session.write({ type: "multi", ops }));
+  }
+
+  /** One round as the controller. True: the view is out of date now. */
+  async #control(view: ClusterView): Promise<boolean> {
+    const controllerView = controllerViewOf(view);
+    const plan = planController(controllerView, this.#ports.config.partitionsPerMultiMax);
+    for (const write of plan) await this.#carryOut(write, view.controllerEpoch);
+    if (plan.length > 0) return true;
+    const told = await this.#announce(announcements(controllerView));
+    if (told) return false;
+    await pause(this.#ports.config.retryMs);
+    return true;
+  }
+
+  async #carryOut({ ops, removal }: ControllerWrite, controllerEpoch: number): Promise<void> {
+    if (removal !== undefined) await this.#empty(removal, controllerEpoch);
+    await this.#ports.session.write({ type: "multi", ops });
+  }
+
+  async #empty({ topicId, partitions }: Removal, controllerEpoch: number): Promise<void> {
+    const { connectPartition, config } = this.#ports;
+    await inSlices(partitions, async (partition) => {
+      const removing = connectPartition(topicId, partition).remove({ topicId, controllerEpoch });
+      await bounded(removing, config.attemptTimeoutMs);
+      this.#told.delete(`${topicId}/${partition}`);
+    });
+  }
+
+  /** Tells the partitions' objects who leads them, unless they know. False: one could not be reached. */
+  async #announce(leaderships: readonly Leadership[]): Promise<boolean> {
+    const { connectPartition, config } = this.#ports;
+    const news = leaderships.filter((each) => this.#told.get(keyOf(each)) !== wordOf(each));
+    let reached = true;
+    await inSlices(news, async (leadership) => {
+      const { topicId, partition } = leadership;
+      try {
+        // a refusal is an answer too: who refuses knows a newer epoch, and so does the ensemble
+        await bounded(connectPartition(topicId, partition).leaderAndIsr(leadership), config.attemptTimeoutMs);
+        this.#told.set(keyOf(leadership), wordOf(leadership));
+      } catch {
+        reached = false;
+      }
+    });
+    return reached;
+  }
+}
+
+const keyOf = ({ topicId, partition }: Leadership): string => `${topicId}/${partition}`;
+const wordOf = ({ controllerEpoch, leaderEpoch, isr }: Leadership): string =>
+  `${controllerEpoch} ${leaderEpoch} ${isr.join()}`;
+
+async function inSlices<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += CALLS_AT_ONCE) {
+    await Promise.all(items.slice(at, at + CALLS_AT_ONCE).map(run));
+    // a chain of calls within one process never lets timers and sockets in
+    if (at % 64 === 0 && at > 0) await pause(0);
+  }
+}
+
+/** Takes refusals with these codes for success. */
+async function unless(codes: string | readonly string[], call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof EnsembleError && codes.includes(error.code))) throw error;
+  }
+}

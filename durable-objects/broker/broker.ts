@@ -1,0 +1,231 @@
+/**
+ * `Broker`: one broker of a cluster. Its name is `{ensemble}/{brokerId}`.
+ *
+ * It holds a session of the ensemble, is registered there, knows the cluster, and is its controller when elected. Records
+ * do not pass through it: the Worker takes them to the partitions. The single alarm is its heartbeat and brings it back
+ * after it lost its memory.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type ClusterMetadata, metadataOf, type TopicMetadata } from "../../core/broker/cluster-view.ts";
+import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
+import { brokerPort, DEMO_PARENTS, demoBrokerWrite } from "../../core/broker/demo-metadata.ts";
+import { createRequest } from "../../core/broker/znodes.ts";
+import { NO_SESSION } from "../../core/znode/types.ts";
+import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
+import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
+import { pause } from "./bounded.ts";
+import { BrokerLoop } from "./broker-loop.ts";
+import { BrokerStore } from "./broker-store.ts";
+import { EnsembleError, EnsembleSession, type Written } from "./ensemble-session.ts";
+import type {
+  BrokerAnswer,
+  BrokerIdentity,
+  BrokerRpc,
+  BrokerStatus,
+  DemoMetadataAnswer,
+  DemoMetadataRequest,
+  TopicRequest,
+} from "./rpc.ts";
+import { Topics } from "./topics.ts";
+
+/** The parts of a running broker. */
+interface Running {
+  readonly identity: BrokerIdentity;
+  readonly session: EnsembleSession;
+  readonly loop: BrokerLoop;
+  readonly topics: Topics;
+  readonly boot: number;
+}
+
+export class Broker extends DurableObject<Env> implements BrokerRpc {
+  readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
+  readonly #store: BrokerStore;
+  #killed: boolean;
+  #running: Running | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new BrokerStore(ctx.storage);
+    this.#killed = this.#store.killed;
+  }
+
+  async start(identity: BrokerIdentity): Promise<void> {
+    this.#refuseIfKilled();
+    if (JSON.stringify(this.#store.identity) !== JSON.stringify(identity)) this.#store.identity = identity;
+    this.#enter();
+  }
+
+  async status(): Promise<BrokerStatus> {
+    const running = this.#enter();
+    if (running === undefined)
+      return { id: -1, session: null, registered: false, isController: false, boot: 0 };
+    const { identity, session, loop, boot } = running;
+    return {
+      id: identity.id,
+      session: session.id === NO_SESSION ? null : session.id,
+      registered: loop.view !== undefined,
+      isController: loop.isController,
+      boot,
+    };
+  }
+
+  async metadata(): Promise<BrokerAnswer<ClusterMetadata>> {
+    const running = this.#enter();
+    const view = await running?.loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+    return view === undefined ? NOT_READY : { ok: true, value: metadataOf(view) };
+  }
+
+  async createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>> {
+    const running = this.#enter();
+    return running === undefined ? NOT_READY : running.topics.create(request);
+  }
+
+  async deleteTopic(name: string): Promise<BrokerAnswer<null>> {
+    const running = this.#enter();
+    return running === undefined ? NOT_READY : running.topics.delete(name);
+  }
+
+  async demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>> {
+    const running = this.#enter();
+    if (running === undefined) return NOT_READY;
+    const topic = await this.#demoTopic(running, request.topic);
+    if (!topic.ok) return topic;
+    try {
+      const { sid } = await this.#writeDemo(running, request);
+      return { ok: true, value: { receiver: sid, topic: topic.value } };
+    } catch (error) {
+      if (!(error instanceof EnsembleError)) throw error;
+      return { ok: false, code: error.code, message: error.message };
+    }
+  }
+
+  async park(_from: number): Promise<void> {
+    this.#enter();
+    await pause(this.#config.parkMs);
+  }
+
+  /**
+   * Faults, for experiments: `kill` until `revive`; `crash` loses the memory and keeps the storage. Nobody is told;
+   * kill and crash end the object, so the call itself rejects.
+   */
+  async fault(action: "kill" | "revive" | "crash"): Promise<void> {
+    if (action === "revive") {
+      if (!this.#killed) return;
+      this.#store.killed = false;
+      this.#killed = false;
+      this.#enter();
+      return;
+    }
+    if (action === "kill") {
+      this.#store.killed = true;
+      await this.ctx.storage.sync();
+    } else this.#refuseIfKilled();
+    this.ctx.abort(action === "kill" ? "BROKER_DOWN: the broker was killed" : "the broker crashed");
+  }
+
+  /** The heartbeat. It never throws, and is set again first of all. */
+  override async alarm(): Promise<void> {
+    if (this.#killed || this.#store.identity === undefined) return;
+    await this.#setAlarm();
+    // not awaited: a slow ensemble must not keep the next alarm from ringing
+    void this.#enter()?.session.touch();
+  }
+
+  /** Every entry passes here: it refuses while killed, and brings the broker to life when its memory was lost. */
+  #enter(): Running | undefined {
+    this.#refuseIfKilled();
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  #refuseIfKilled(): void {
+    if (this.#killed) throw new Error("BROKER_DOWN: the broker is down");
+  }
+
+  #run(): Running | undefined {
+    const identity = this.#store.identity;
+    if (identity === undefined) return undefined;
+    const { env } = this;
+    const { ensemble, id, ensembleSize } = identity;
+    // the runtime's own stub types lose brands and unions on the way; what crosses is plain data
+    const connectNode = (sid: number) =>
+      env.ZOOWEEPER_NODE.get(
+        env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`),
+      ) as unknown as ZooWeeperNodeRpc;
+    const connectBroker = (other: number) =>
+      env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${other}`)) as unknown as BrokerRpc;
+    const connectPartition = (topicId: string, partition: number) =>
+      env.TOPIC_PARTITION.get(
+        env.TOPIC_PARTITION.idFromName(`${ensemble}/${topicId}/${partition}`),
+      ) as unknown as TopicPartitionRpc;
+    const config = this.#config;
+    const session = new EnsembleSession(ensembleSize, (id % ensembleSize) + 1, connectNode, config);
+    const loop = new BrokerLoop({
+      identity,
+      config,
+      store: this.#store,
+      session,
+      connectBroker,
+      connectPartition,
+    });
+    const topics = new Topics({ loop, session, config, connectPartition });
+    const boot = this.#store.nextBoot();
+    void loop.run();
+    void this.#setAlarm();
+    return { identity, session, loop, topics, boot };
+  }
+
+  #setAlarm(): Promise<void> {
+    return this.ctx.storage.setAlarm(Date.now() + this.#config.heartbeatMs);
+  }
+
+  async #demoTopic({ loop, topics }: Running, name: string): Promise<BrokerAnswer<TopicMetadata>> {
+    const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+    if (view === undefined) return NOT_READY;
+    const known = metadataOf(view).topics.find((topic) => topic.name === name);
+    if (known?.partitions.every((partition) => partition.leader >= 0)) return { ok: true, value: known };
+    if (known === undefined) {
+      const created = await topics.create({ name, partitions: 1 });
+      if (created.ok || created.code !== "TOPIC_ALREADY_EXISTS") return created;
+    }
+    return topics.ready(name);
+  }
+
+  /** Sets the entry, creating it the first time; once more under a new session when the old one expired meanwhile. */
+  async #writeDemo({ identity, session, loop }: Running, request: DemoMetadataRequest): Promise<Written> {
+    const { set, create } = demoBrokerWrite(`${brokerPort(identity.id)}`, request.clients);
+    for (let tries = 0; ; tries++) {
+      try {
+        return await session.write(set, request.receiver);
+      } catch (error) {
+        if (!(error instanceof EnsembleError) || tries === 3) throw error;
+        if (error.code === "SESSION_EXPIRED")
+          await loop.waitFor((view) => view, this.#config.readyDeadlineMs);
+        else if (error.code !== "NO_NODE") throw error;
+        else {
+          for (const path of DEMO_PARENTS)
+            await ignoring("NODE_EXISTS", session.write(createRequest(path, null)));
+          try {
+            return await session.write(create, request.receiver);
+          } catch (second) {
+            if (!(second instanceof EnsembleError && second.code === "NODE_EXISTS")) throw second;
+          }
+        }
+      }
+    }
+  }
+}
+
+const NOT_READY: BrokerAnswer<never> = {
+  ok: false,
+  code: "BROKER_NOT_AVAILABLE",
+  message: "the broker has no session of the ensemble",
+};
+
+async function ignoring(code: string, call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof EnsembleError && error.code === code)) throw error;
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * A broker's session of the ensemble, as every client has one: writes are numbered and go one after the other, so an
+ * unknown outcome is resolved by sending the same number again, at any node. A node that fails is passed over; a
+ * stub that failed is never used again.
+ */
+
+import type {
+  ClusterCondition,
+  ClusterRead,
+  ClusterReadResult,
+  ClusterView,
+} from "../../core/broker/cluster-view.ts";
+import type { BrokerConfig } from "../../core/broker/config.ts";
+import type { ZooErrorCode } from "../../core/errors.ts";
+import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";
+import type { Answer, ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
+import { bounded, pause, Waiters } from "./bounded.ts";
+
+/** Codes of a node that could not help just now; the same request may be sent to another. */
+const ELSEWHERE: ReadonlySet<ZooErrorCode> = new Set([
+  "NO_QUORUM",
+  "NODE_DOWN",
+  "UNKNOWN_OUTCOME",
+  "THROTTLED",
+  "SYSTEM_ERROR",
+  "UNKNOWN_ENSEMBLE",
+]);
+
+/** The ensemble refused, or could not be reached in time. */
+export class EnsembleError extends Error {
+  override readonly name = "EnsembleError";
+  readonly code: ZooErrorCode;
+
+  constructor(code: ZooErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface Written {
+  readonly result: WriteResult;
+  /** the node that answered */
+  readonly sid: number;
+}
+
+export class EnsembleSession {
+  readonly #size: number;
+  readonly #connect: (sid: number) => ZooWeeperNodeRpc;
+  readonly #config: BrokerConfig;
+  readonly #stubs = new Map<number, ZooWeeperNodeRpc>();
+  /** the node that serves this broker now */
+  #sid: number;
+  #session: SessionId = NO_SESSION;
+  #xid = 0;
+  #lastWrite: Promise<unknown> = Promise.resolve();
+  #queued = 0;
+  /** woken when another node serves */
+  readonly #moved = new Waiters();
+
+  constructor(size: number, home: number, connect: (sid: number) => ZooWeeperNodeRpc, config: BrokerConfig) {
+    this.#size = size;
+    this.#sid = home;
+    this.#connect = connect;
+    this.#config = config;
+  }
+
+  /** {@link NO_SESSION} while there is none. */
+  get id(): SessionId {
+    return this.#session;
+  }
+
+  /** The ensemble no longer knows the session. */
+  forget(session: SessionId): void {
+    if (this.#session === session) this.#session = NO_SESSION;
+  }
+
+  async open(): Promise<SessionId> {
+    const { answer } = await this.#anywhere((node) => node.openSession(this.#config.sessionTimeoutMs));
+    this.#session = answer.session;
+    this.#xid = 0;
+    return answer.session;
+  }
+
+  /** A sign of life. False when the session is gone. */
+  async touch(): Promise<boolean> {
+    const session = this.#session;
+    if (session === NO_SESSION) return false;
+    try {
+      await this.#anywhere((node) => node.touchSession(session));
+      return true;
+    } catch (error) {
+      if (error instanceof EnsembleError && error.code === "SESSION_EXPIRED") this.forget(session);
+      return this.#session !== NO_SESSION;
+    }
+  }
+
+  /** Closes any session: one's own of a former life, or that of a broker that is gone. */
+  async close(session: SessionId): Promise<void> {
+    try {
+      await this.#anywhere((node) => node.closeSession(session));
+    } catch (error) {
+      if (!(error instanceof EnsembleError && error.code === "SESSION_EXPIRED")) throw error;
+    }
+  }
+
+  /**
+   * Writes under this session, in turn.
+   * @param prefer the node to try first
+   * @throws EnsembleError the code of a refusal; of a multi, that of the operation that failed
+   */
+  write(request: WriteRequest, prefer?: number): Promise<Written> {
+    if (this.#queued >= this.#config.writeQueueMax)
+      return Promise.reject(new EnsembleError("THROTTLED", "too many writes of this broker are waiting"));
+    this.#queued += 1;
+    const turn = this.#lastWrite.then(() => this.#writeNow(request, prefer));
+    this.#lastWrite = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn.finally(() => {
+      this.#queued -= 1;
+    });
+  }
+
+  async #writeNow(request: WriteRequest, prefer: number | undefined): Promise<Written> {
+    const session = this.#session;
+    if (session === NO_SESSION) throw new EnsembleError("SESSION_EXPIRED", "the broker has no session");
+    this.#xid += 1;
+    const xid = this.#xid;
+    try {
+      const { answer, sid } = await this.#anywhere((node) => node.write({ session, xid, request }), prefer);
+      const failed =
+        answer.type === "multi"
+          ? answer.results.find((each) => each.type === "error" && !INNOCENT.has(each.code))
+          : undefined;
+      if (failed?.type === "error") throw new EnsembleError(failed.code, "an operation of the multi failed");
+      return { result: answer, sid };
+    } catch (error) {
+      if (error instanceof EnsembleError && error.code === "SESSION_EXPIRED") this.forget(session);
+      throw error;
+    }
+  }
+
+  /** Runs a coroutine of reads at one node that has first caught up with the leader. */
+  async readView(
+    start: () => Generator<readonly ClusterRead[], ClusterView, readonly ClusterReadResult[]>,
+  ): Promise<ClusterView> {
+    await this.#anywhere((node) =>
+      node.read({
+        session: this.#session,
+        request: { type: "exists", path: "/", watch: false },
+        consistency: "linearizable",
+        stale: false,
+      }),
+    );
+    const sid = this.#sid;
+    const steps = start();
+    let step = steps.next();
+    while (!step.done) {
+      const results: ClusterReadResult[] = [];
+      for (let at = 0; at < step.value.length; at += READS_AT_ONCE) {
+        const reads = step.value.slice(at, at + READS_AT_ONCE);
+        results.push(...(await Promise.all(reads.map((read) => this.#readAt(sid, read)))));
+      }
+      step = steps.next(results);
+    }
+    return step.value;
+  }
+
+  async #readAt(sid: number, { type, path }: ClusterRead): Promise<ClusterReadResult> {
+    const request =
+      type === "getData"
+        ? ({ type, path, watch: false } as const)
+        : ({ type, path, watch: false, withStat: true } as const);
+    const answer = await this.#attempt(sid, (node) =>
+      node.read({ session: this.#session, request, consistency: "local", stale: false }),
+    );
+    if (!answer.ok) {
+      if (answer.code === "NO_NODE") return undefined;
+      this.#leave(sid);
+      throw new EnsembleError(answer.code, answer.message);
+    }
+    const { value } = answer;
+    return {
+      data: value.type === "getData" ? value.data : null,
+      children: value.type === "getChildren" ? value.children : [],
+      stat: value.stat,
+    };
+  }
+
+  /** Waits until one of the conditions is outdated, or for `parkMs`. */
+  async waitForChange(conditions: readonly ClusterCondition[]): Promise<void> {
+    const sid = this.#sid;
+    const timeoutMs = this.#config.parkMs;
+    const answer = await this.#attempt(
+      sid,
+      (node) => node.waitForChange({ conditions, timeoutMs }),
+      timeoutMs * 2,
+    );
+    if (answer.ok) return;
+    this.#leave(sid);
+    throw new EnsembleError(answer.code, answer.message);
+  }
+
+  /** One call at one node. @throws when it breaks or takes too long */
+  async #attempt<T>(
+    sid: number,
+    call: (node: ZooWeeperNodeRpc) => Promise<Answer<T>>,
+    timeoutMs = this.#config.attemptTimeoutMs,
+  ): Promise<Answer<T>> {
+    const stub = this.#stubs.get(sid) ?? this.#connect(sid);
+    this.#stubs.set(sid, stub);
+    try {
+      return await bounded(call(stub), timeoutMs);
+    } catch (error) {
+      if (this.#stubs.get(sid) === stub) this.#stubs.delete(sid);
+      this.#leave(sid);
+      throw error;
+    }
+  }
+
+  /** The next node serves from here on. */
+  #leave(sid: number): void {
+    if (this.#sid !== sid) return;
+    this.#sid = (sid % this.#size) + 1;
+    this.#moved.wake();
+  }
+
+  /** Tries node after node until one answers, for as long as an election may take. */
+  async #anywhere<T>(
+    call: (node: ZooWeeperNodeRpc) => Promise<Answer<T>>,
+    prefer: number = this.#sid,
+  ): Promise<{ readonly answer: T; readonly sid: number }> {
+    const deadline = Date.now() + this.#config.writeDeadlineMs;
+    let last = "no node of the ensemble answers";
+    for (let tries = 0; Date.now() < deadline; tries++) {
+      const sid = tries === 0 ? prefer : ((prefer - 1 + tries) % this.#size) + 1;
+      if (tries > 0 && tries % this.#size === 0) await pause(this.#config.retryMs);
+      try {
+        const answer = await this.#attempt(sid, call);
+        if (answer.ok) {
+          if (prefer === this.#sid || tries > 0) this.#sid = sid;
+          return { answer: answer.value, sid };
+        }
+        if (!ELSEWHERE.has(answer.code)) throw new EnsembleError(answer.code, answer.message);
+        last = answer.message;
+      } catch (error) {
+        if (error instanceof EnsembleError) throw error;
+        last = error instanceof Error ? error.message : String(error);
+      }
+    }
+    throw new EnsembleError("NO_QUORUM", last);
+  }
+}
+
+/** Codes that the operations beside the failed one of a multi have. */
+const INNOCENT: ReadonlySet<ZooErrorCode> = new Set(["OK", "RUNTIME_INCONSISTENCY"]);
+
+/** reads sent together; they are answered from memory */
+const READS_AT_ONCE = 50;

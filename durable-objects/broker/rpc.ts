@@ -1,0 +1,70 @@
+/** What a broker answers over RPC. Only plain data crosses; operating errors are values. */
+import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
+import type { KafkaErrorCode, ZooErrorCode } from "../../core/errors.ts";
+import type { SessionId } from "../../core/znode/types.ts";
+
+export type BrokerAnswer<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: KafkaErrorCode | ZooErrorCode; readonly message: string };
+
+/** Who a broker is; stored when it is first started. */
+export interface BrokerIdentity {
+  readonly ensemble: string;
+  /** from 0 */
+  readonly id: number;
+  /** members of the ensemble */
+  readonly ensembleSize: number;
+  /** brokers 0 to brokerCount − 1 belong to this cluster */
+  readonly brokerCount: number;
+}
+
+export interface BrokerStatus {
+  /** −1 while it was never started */
+  readonly id: number;
+  /** its session of the ensemble; null while it has none */
+  readonly session: SessionId | null;
+  readonly registered: boolean;
+  readonly isController: boolean;
+  /** starts of this broker so far */
+  readonly boot: number;
+}
+
+export interface TopicRequest {
+  readonly name: string;
+  readonly partitions: number;
+  /** undefined: the default */
+  readonly replicationFactor?: number;
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** A goal's metadata on its way into the ensemble. */
+export interface DemoMetadataRequest {
+  /** the node that gets the write; another is taken while that one is down */
+  readonly receiver: number;
+  readonly clients: string;
+  /** the topic that must exist, made with one partition when it does not */
+  readonly topic: string;
+}
+
+export interface DemoMetadataAnswer {
+  /** the node that took the write */
+  readonly receiver: number;
+  readonly topic: TopicMetadata;
+}
+
+/**
+ * The methods that the Worker and other brokers may call on a broker. A killed one rejects all of them but
+ * `fault("revive")` with an Error whose message begins with `BROKER_DOWN`.
+ */
+export interface BrokerRpc {
+  /** Starts the broker unless it runs; resolves at once. */
+  start(identity: BrokerIdentity): Promise<void>;
+  status(): Promise<BrokerStatus>;
+  metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
+  createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
+  deleteTopic(name: string): Promise<BrokerAnswer<null>>;
+  demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>>;
+  /** A call that is held open: that it breaks is how others notice a crash. Returns after `parkMs`. */
+  park(from: number): Promise<void>;
+  fault(action: "kill" | "revive" | "crash"): Promise<void>;
+}

@@ -1,0 +1,53 @@
+/** Bodies of the record routes: Confluent's REST proxy v2, with optional additions. */
+import * as v from "valibot";
+
+const header = v.object({ name: v.pipe(v.string(), v.maxLength(1024)), value: v.nullable(v.string()) });
+
+const offset = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** `key` and `value` are JSON, or base64 text where the content type says binary. Absent and null are Kafka's null. */
+const record = v.object({
+  key: v.optional(v.unknown()),
+  value: v.optional(v.unknown()),
+  partition: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0)))),
+  /** value is base64 */
+  headers: v.optional(v.pipe(v.array(header), v.maxLength(100))),
+  /** ms since 1970 */
+  timestamp: v.optional(v.nullable(offset)),
+});
+
+export const produceBody = v.object({
+  records: v.pipe(v.array(record), v.minLength(1, "records holds at least one"), v.maxLength(10_000)),
+  /** append only if the first record gets this offset; one partition only */
+  match_offset: v.optional(offset),
+});
+
+export type ProduceRecord = v.InferOutput<typeof record>;
+
+const count = v.pipe(v.number(), v.integer());
+
+export const createTopicBody = v.object({
+  topic_name: v.string(),
+  partitions_count: v.optional(count, 1),
+  replication_factor: v.optional(count),
+  configs: v.optional(
+    v.array(
+      v.object({ name: v.pipe(v.string(), v.maxLength(200)), value: v.pipe(v.string(), v.maxLength(1000)) }),
+    ),
+    [],
+  ),
+});
+
+/** `POST /addScore`, as the demo's producers have always sent it. */
+export const addScoreBody = v.object({
+  metadata: v.object({
+    ReceiverIp: v.optional(v.union([v.string(), v.pipe(v.number(), v.transform(String))]), ""),
+    Clients: v.optional(v.pipe(v.string(), v.maxLength(1024)), ""),
+  }),
+  gameResults: v.object({
+    Minute: v.pipe(v.number(), v.minValue(0), v.maxValue(1000)),
+    Player: v.pipe(v.string(), v.maxLength(1000)),
+    Club: v.pipe(v.string(), v.maxLength(1000)),
+    Score: v.pipe(v.string(), v.maxLength(100)),
+  }),
+});

@@ -1,0 +1,152 @@
+/**
+ * A partition as server-sent events. `id` is the offset behind the last record of an event, so a reader that comes back
+ * with `Last-Event-ID` goes on at exactly the next one. The Worker holds a hibernatable WebSocket to the partition's
+ * object; when that breaks, it opens another at the same offset.
+ *
+ * | event | data |
+ * |---|---|
+ * | records | `{"records":[…],"next_offset","high_watermark"}` |
+ * | ping | `{"ts","tail"}`, every 10 s |
+ * | leader | `{"epoch","leader"}` |
+ * | error | `{"code","message"}`; the stream ends |
+ */
+import type { Context } from "hono";
+import type { ReadFrom } from "../../../core/broker/partition.ts";
+import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
+import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
+import type { PartitionClient } from "../clients/partition-client.ts";
+import type { AppEnv } from "../env.ts";
+import { ApiError } from "../errors.ts";
+import { type Format, recordJson } from "../routes/record-formats.ts";
+import { type SseSink, sseResponse } from "./sse.ts";
+
+const PING_MS = 10_000;
+/** A stream ends after this and the reader comes back: no connection lives for ever. */
+const LIFETIME_MS = 15 * 60_000;
+/** Pause before a broken tail is opened again. */
+const RECONNECT_MS = 100;
+
+export interface RecordStream {
+  readonly topic: string;
+  readonly partition: number;
+  readonly format: Format;
+  readonly from: ReadFrom;
+}
+
+/** What a stream has delivered. */
+interface Position {
+  next: number;
+  end: number;
+}
+
+export async function recordStream(
+  c: Context<AppEnv>,
+  client: PartitionClient,
+  stream: RecordStream,
+): Promise<Response> {
+  const { topic, partition, from } = stream;
+  // errors are answered before the stream begins, with their status; an offset that cannot be read among them
+  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 });
+  if (c.req.method === "HEAD")
+    return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  const position: Position = { next: start.offset, end: start.highWatermark };
+  return sseResponse(c.req.raw.signal, (sink) => {
+    const ping = setInterval(
+      () => sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) }),
+      PING_MS,
+    );
+    const lifetime = setTimeout(() => sink.end(), LIFETIME_MS);
+    sink.onEnd(() => {
+      clearInterval(ping);
+      clearTimeout(lifetime);
+    });
+    // the reader learns its position before the first record: a break in between loses nothing
+    sink.send({
+      id: `${position.next}`,
+      event: "ping",
+      data: JSON.stringify({ ts: Date.now(), tail: position.end }),
+    });
+    follow(client, stream, position, sink).catch(() => sink.end());
+  });
+}
+
+/** Holds a tail, one after the other, until the stream ends. */
+async function follow(
+  client: PartitionClient,
+  stream: RecordStream,
+  position: Position,
+  sink: SseSink,
+): Promise<void> {
+  while (!sink.ended) {
+    let socket: WebSocket;
+    try {
+      socket = await client.tail(stream.topic, stream.partition, position.next);
+    } catch (error) {
+      const code = error instanceof ApiError ? error.code : "SYSTEM_ERROR";
+      const message = error instanceof ApiError ? error.message : "the partition cannot be read";
+      sink.send({ event: "error", data: JSON.stringify({ code, message }) });
+      sink.end();
+      return;
+    }
+    await pump(socket, stream, position, sink);
+    if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  }
+}
+
+/** Passes on what one tail brings; resolves when it is closed. */
+async function pump(
+  socket: WebSocket,
+  stream: RecordStream,
+  position: Position,
+  sink: SseSink,
+): Promise<void> {
+  socket.binaryType = "arraybuffer";
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("close", () => resolve());
+    socket.addEventListener("error", () => resolve());
+    sink.onEnd(resolve);
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (typeof data === "string") told(data, sink);
+    else {
+      deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
+      // asks for the next frame
+      socket.send("next");
+    }
+  });
+  socket.accept();
+  await closed;
+  try {
+    socket.close(1000, "the stream ended");
+  } catch {
+    // it is closed already
+  }
+}
+
+function deliver(
+  bytes: Uint8Array,
+  { topic, partition, format }: RecordStream,
+  position: Position,
+  sink: SseSink,
+): void {
+  const frame = decodeTailFrame(bytes);
+  const records = decodeBatches(frame.batches, position.next).map((record) =>
+    recordJson(topic, partition, record, format),
+  );
+  position.next = frame.nextOffset;
+  position.end = frame.highWatermark;
+  if (records.length === 0) return;
+  const data = { records, next_offset: frame.nextOffset, high_watermark: frame.highWatermark };
+  sink.send({ event: "records", id: `${frame.nextOffset}`, data: JSON.stringify(data) });
+}
+
+/** What a partition says beside records. */
+function told(text: string, sink: SseSink): void {
+  const event = JSON.parse(text) as {
+    readonly type: string;
+    readonly leader?: number;
+    readonly leader_epoch?: number;
+  };
+  if (event.type === "leader")
+    sink.send({ event: "leader", data: JSON.stringify({ epoch: event.leader_epoch, leader: event.leader }) });
+}
