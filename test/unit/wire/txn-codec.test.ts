@@ -1,0 +1,294 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AssertionError } from "../../../core/assert.ts";
+import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
+import { CHAIN_START, chainBatch } from "../../../core/hash/chain.ts";
+import { WireError } from "../../../core/wire/reader.ts";
+import {
+  appendTxn,
+  countTxns,
+  firstZxidOf,
+  lastZxidOf,
+  MULTI_OPS_MAX,
+  splitAfter,
+  TxnCursor,
+} from "../../../core/wire/txn-codec.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
+import {
+  anonymousSession,
+  makeSessionId,
+  type SessionId,
+  type Txn,
+  type TxnHeader,
+} from "../../../core/znode/types.ts";
+
+const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+const path = fc.oneof(
+  fc.constantFrom("/", "/a", "/brokers/ids/1", "/ütf/ünï/日本", ""),
+  fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => `/${text.replace(/[\ud800-\udfff]/g, "")}`),
+);
+const data = fc.option(fc.uint8Array({ maxLength: 300 }), { nil: null });
+const code = fc.constantFrom(...(Object.keys(ZOO_ERRORS) as ZooErrorCode[]));
+
+const changeTxn: fc.Arbitrary<Txn> = fc.oneof(
+  fc.record({ type: fc.constant("setData" as const), path, data, version: int32 }),
+  fc.record({
+    type: fc.constant("create" as const),
+    path,
+    data,
+    ephemeral: fc.boolean(),
+    parentCversion: int32,
+    withStat: fc.boolean(),
+  }),
+  fc.record({ type: fc.constant("delete" as const), path }),
+  fc.record({ type: fc.constant("check" as const), path, version: int32 }),
+);
+const errorTxn: fc.Arbitrary<Txn> = fc
+  .record({ code, ops: fc.nat({ max: MULTI_OPS_MAX }), at: fc.nat({ max: MULTI_OPS_MAX }) })
+  .map(({ code, ops, at }) => ({ type: "error", code, ops, at: ops === 0 ? at : at % ops }));
+const txn: fc.Arbitrary<Txn> = fc.oneof(
+  { weight: 5, arbitrary: changeTxn },
+  errorTxn,
+  fc.record({ type: fc.constant("multi" as const), txns: fc.array(changeTxn, { maxLength: 6 }) }),
+  fc.record({ type: fc.constant("createSession" as const), timeoutMs: int32 }),
+  fc.record({ type: fc.constant("closeSession" as const), paths: fc.array(path, { maxLength: 5 }) }),
+  fc.constant({ type: "sync" } as const),
+);
+const session = fc.oneof(
+  fc.constantFrom(0 as SessionId, anonymousSession(9, 2 ** 40 - 1), makeSessionId(9, 2 ** 49 - 1)),
+  fc
+    .record({ sid: fc.integer({ min: 1, max: 9 }), random: fc.integer({ min: 0, max: 2 ** 49 - 1 }) })
+    .map(({ sid, random }) => makeSessionId(sid, random)),
+);
+const header = fc.record({
+  session,
+  xid: int32,
+  zxid: fc
+    .record({ epoch: fc.nat(2 ** 31 - 1), counter: fc.nat({ max: 2 ** 32 - 1 }) })
+    .map(({ epoch, counter }) => zxid(epoch, counter)),
+  timeMs: fc.integer({ min: 0, max: 2 ** 50 }),
+});
+const entry = fc.record({ header, txn });
+type Entry = { header: TxnHeader; txn: Txn };
+
+function encode(entries: readonly Entry[]): Uint8Array {
+  const writer = new ByteWriter(16);
+  for (const { header, txn } of entries) appendTxn(writer, header, txn);
+  return writer.finish();
+}
+
+function decode(batch: Uint8Array, start = 0): Entry[] {
+  const entries: Entry[] = [];
+  const cursor = new TxnCursor(batch, start);
+  while (cursor.next()) entries.push({ header: cursor.header(), txn: cursor.txn() });
+  return entries;
+}
+
+/** Entries with ascending zxids, as in a log. */
+const log = fc.array(entry, { minLength: 1, maxLength: 12 }).map((entries) =>
+  entries.map(({ header, txn }, i) => ({
+    header: { ...header, zxid: zxid(i < 6 ? 1 : 2, (i + 1) * 10) },
+    txn,
+  })),
+);
+
+const setData = (counter: number, value: Uint8Array | null): Entry => ({
+  header: { session: makeSessionId(1, 5), xid: counter, zxid: zxid(1, counter), timeMs: 1_700_000_000_000 },
+  txn: { type: "setData", path: "/a", data: value, version: counter },
+});
+
+describe("a batch of txns", () => {
+  test("[WIRE-9] holds what was put into it", () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 10 }), (entries) => {
+        expect(decode(encode(entries))).toEqual(entries);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("[WIRE-9] has the layout that is written down", () => {
+    const batch = encode([
+      {
+        header: { session: makeSessionId(1, 2), xid: 3, zxid: zxid(4, 5), timeMs: 6 },
+        txn: { type: "setData", path: "/a", data: new Uint8Array([7]), version: 8 },
+      },
+    ]);
+    expect(Buffer.from(batch).toString("hex")).toBe(
+      [
+        "0000002f",
+        "0002000000000002",
+        "00000003",
+        "0000000400000005",
+        "0000000000000006",
+        "00000005",
+        "000000022f61",
+        "0000000107",
+        "00000008",
+      ].join(""),
+    );
+  });
+
+  test("[WIRE-9] tells null data from empty data", () => {
+    const [none, empty] = decode(encode([setData(1, null), setData(2, new Uint8Array(0))]));
+    expect(none?.txn).toMatchObject({ data: null });
+    expect(empty?.txn).toMatchObject({ data: new Uint8Array(0) });
+  });
+
+  test("[WIRE-9] need not be decoded to be walked", () => {
+    const cursor = new TxnCursor(encode([setData(1, null), setData(2, null), setData(3, null)]));
+    const seen: [number, number, number, number][] = [];
+    while (cursor.next()) seen.push([cursor.epoch, cursor.counter, cursor.start, cursor.end]);
+    expect(seen.map(([, counter]) => counter)).toEqual([1, 2, 3]);
+    expect(seen.map(([, , start]) => start)).toEqual([0, ...seen.slice(0, -1).map(([, , , end]) => end)]);
+    expect(cursor.next()).toBe(false);
+    expect(cursor.next()).toBe(false);
+  });
+
+  test("[ZNODE-18] data that were decoded do not change with the batch, and keep no big buffer alive", () => {
+    for (const size of [0, 1, 64, 65, 100, 1024, 1025, 5000]) {
+      const value = new Uint8Array(size).fill(1);
+      const batch = encode([setData(1, value), setData(2, value)]);
+      const entries = decode(batch);
+      batch.fill(0xff);
+      for (const { txn } of entries) {
+        const { data } = txn as { data: Uint8Array };
+        expect(data).toEqual(value);
+        expect(data.buffer).not.toBe(batch.buffer);
+        expect(data.buffer.byteLength).toBeLessThanOrEqual(Math.max(4096, size));
+      }
+    }
+  });
+
+  test("[ZNODE-18] pieces that share a slab do not overlap", () => {
+    const values = Array.from({ length: 200 }, (_, i) => new Uint8Array(65 + (i % 200)).fill(i));
+    const entries = decode(encode(values.map((value, i) => setData(i + 1, value))));
+    expect(entries.map(({ txn }) => (txn as { data: Uint8Array }).data)).toEqual(values);
+  });
+});
+
+describe("cutting a batch", () => {
+  test("[WIRE-10] splitAfter, lastZxidOf, firstZxidOf and countTxns agree at every zxid", () => {
+    fc.assert(
+      fc.property(log, (entries) => {
+        const batch = encode(entries);
+        expect(countTxns(batch)).toBe(entries.length);
+        expect(firstZxidOf(batch)).toEqual(entries[0]?.header.zxid);
+        expect(lastZxidOf(batch)).toEqual(entries.at(-1)?.header.zxid);
+        for (const counter of [0, 5, ...entries.map((each) => each.header.zxid.counter), 15, 999]) {
+          for (const epoch of [1, 2]) {
+            const at = splitAfter(batch, zxid(epoch, counter));
+            const before = entries.filter((each) => compareZxid(each.header.zxid, zxid(epoch, counter)) <= 0);
+            expect(decode(batch.subarray(0, at))).toEqual(before);
+            expect(decode(batch, at)).toEqual(entries.slice(before.length));
+            expect(countTxns(batch, at)).toBe(before.length);
+            expect(lastZxidOf(batch, at)).toEqual(before.at(-1)?.header.zxid);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("[WIRE-10] an empty batch has neither first nor last", () => {
+    const none = new Uint8Array(0);
+    expect([firstZxidOf(none), lastZxidOf(none), countTxns(none), splitAfter(none, zxid(1, 1))]).toEqual([
+      undefined,
+      undefined,
+      0,
+      0,
+    ]);
+    expect(new TxnCursor(none).next()).toBe(false);
+  });
+
+  test("[HASH-2] the chain does not depend on where batches end", () => {
+    fc.assert(
+      fc.property(log, fc.nat(), (entries, pick) => {
+        const batch = encode(entries);
+        const cut = splitAfter(batch, zxid(1, (pick % 7) * 10));
+        const whole = chainBatch(CHAIN_START, batch);
+        expect(chainBatch(chainBatch(CHAIN_START, batch, 0, cut), batch, cut)).toEqual(whole);
+        expect(chainBatch(chainBatch(CHAIN_START, batch.slice(0, cut)), batch.slice(cut))).toEqual(whole);
+      }),
+    );
+  });
+});
+
+describe("bytes that are no batch", () => {
+  const refused = (act: () => unknown): void => {
+    try {
+      act();
+    } catch (error) {
+      expect(error).toBeInstanceOf(WireError);
+    }
+  };
+
+  test("[WIRE-3] a batch cut short anywhere is refused by everything that walks it", () => {
+    const batch = encode([setData(1, new Uint8Array(5)), setData(2, null)]);
+    const border = splitAfter(batch, zxid(1, 1));
+    for (let size = 1; size < batch.length; size++) {
+      if (size === border) continue;
+      const cut = batch.slice(0, size);
+      expect(() => decode(cut)).toThrow(WireError);
+      expect(() => countTxns(cut)).toThrow(WireError);
+      expect(() => lastZxidOf(cut)).toThrow(WireError);
+      expect(() => chainBatch(CHAIN_START, cut)).toThrow(AssertionError);
+    }
+  });
+
+  test("[WIRE-3] [ZNODE-10] damaged bytes are refused or decoded; what is decoded, the tree applies without throwing", () => {
+    fc.assert(
+      fc.property(
+        fc.array(entry, { minLength: 1, maxLength: 3 }),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        (entries, hits) => {
+          const batch = encode(entries);
+          for (const [at, byte] of hits) batch[at % batch.length] = byte;
+          const tree = new ZnodeTree();
+          refused(() => {
+            for (const { header, txn } of decode(batch)) tree.apply(header, txn);
+          });
+          refused(() => countTxns(batch));
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("[WIRE-3] noise is refused or decoded, and never makes us allocate beyond it", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => refused(() => decode(noise))),
+      { numRuns: 500 },
+    );
+    for (const type of [14, -11]) {
+      const batch = encode([{ header: { ...setData(1, null).header }, txn: { type: "sync" } }]);
+      const huge = new Uint8Array([...batch, 0x7f, 0xff, 0xff, 0xff]);
+      const view = new DataView(huge.buffer);
+      view.setInt32(0, huge.length - 4);
+      view.setInt32(32, type);
+      expect(() => decode(huge)).toThrow(/does not fit/);
+    }
+  });
+
+  test("[WIRE-3] a multi within a multi, a session within a multi and an unknown type are refused", () => {
+    const multi = encode([
+      { header: setData(1, null).header, txn: { type: "multi", txns: [{ type: "delete", path: "/a" }] } },
+    ]);
+    const view = new DataView(multi.buffer);
+    for (const type of [14, -10, -11, 9, 99]) {
+      view.setInt32(40, type);
+      expect(() => decode(multi)).toThrow(/not part of a multi/);
+    }
+    view.setInt32(32, 77);
+    expect(() => decode(multi)).toThrow(/no txn of type 77/);
+  });
+
+  test("[WIRE-3] bytes behind a txn's body are refused", () => {
+    const batch = encode([{ header: setData(1, null).header, txn: { type: "delete", path: "/a" } }]);
+    const longer = new Uint8Array([...batch, 0]);
+    new DataView(longer.buffer).setInt32(0, longer.length - 4);
+    expect(() => decode(longer)).toThrow(/longer than its txn/);
+  });
+});
