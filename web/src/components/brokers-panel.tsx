@@ -3,6 +3,7 @@ import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts"
 import type { FaultsSwitch } from "../hooks/use-status.ts";
 import { FaultButton } from "./fault-button.tsx";
 import { brokerFaultOf } from "./faults.ts";
+import { Icon } from "./icon.tsx";
 import { Panel } from "./panel.tsx";
 
 interface Props {
@@ -39,6 +40,8 @@ export function BrokersPanel({ base, cluster, problem, faults }: Props) {
   );
 }
 
+const CONTROLLER = "Elected through the ensemble: it gives each partition its leader";
+
 function Broker(props: { broker: BrokerState; cluster: ClusterState; base: string; faults: FaultsSwitch }) {
   const { broker, cluster, base, faults } = props;
   const led: Led[] = cluster.topics.flatMap((topic) =>
@@ -54,25 +57,18 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
       data-up={broker.up}
     >
       <span
-        className={`badge badge-square ${broker.up ? "badge-follower" : "badge-down"}`}
+        className={`badge badge-square badge-${!broker.up ? "down" : isController ? "leader" : "follower"}`}
         aria-hidden="true"
       >
         {broker.id}
       </span>
       <span className="row-main">
-        <span className="row-title">
+        <span className="row-title" title={isController ? CONTROLLER : undefined}>
           <span className="sr-only">Broker {broker.id}: </span>
-          {broker.up ? (broker.port ? `port ${broker.port}` : "Up") : "Down"}
-          {isController && (
-            <span
-              className="tag tag-leader"
-              title={`Elected through the ensemble, controller epoch ${cluster.controllerEpoch}`}
-            >
-              controller
-            </span>
-          )}
+          {isController && <Icon name="crown" size={13} />}
+          {isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
-        <span className="row-sub">{led.length === 0 ? "leads no partition" : <LedList led={led} />}</span>
+        <span className="row-sub">{broker.port === null ? "" : `port ${broker.port}`}</span>
       </span>
       {faults === "on" && (
         <span className="row-actions">
@@ -107,6 +103,7 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
           )}
         </span>
       )}
+      {led.length > 0 && <LedList led={led} />}
     </li>
   );
 }
@@ -115,21 +112,20 @@ const LED_MAX = 3;
 
 function LedList({ led }: { led: readonly Led[] }) {
   return (
-    <>
-      leads{" "}
-      {led.slice(0, LED_MAX).map(({ topic, partition }, i) => (
-        <span key={`${topic}-${partition.partition}`}>
-          {i > 0 && ", "}
+    <ul className="row-more">
+      {led.slice(0, LED_MAX).map(({ topic, partition }) => (
+        <li key={`${topic}-${partition.partition}`}>
+          leads{" "}
           <span className="mono">
             {topic}-{partition.partition}
           </span>{" "}
           <span title="How often the leadership of this partition has changed">
-            (leader epoch {partition.leaderEpoch}
-            {partition.logEndOffset === null ? "" : `, ${partition.logEndOffset} records`})
+            · leader epoch {partition.leaderEpoch}
           </span>
-        </span>
+          {partition.logEndOffset !== null && ` · ${partition.logEndOffset} records`}
+        </li>
       ))}
-      {led.length > LED_MAX && ` and ${led.length - LED_MAX} more`}
-    </>
+      {led.length > LED_MAX && <li>and {led.length - LED_MAX} more</li>}
+    </ul>
   );
 }

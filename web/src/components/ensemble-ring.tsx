@@ -31,10 +31,11 @@ function layout(state: EnsembleState, width: number, room: number): Geometry {
     width / 2 - nodeRadius - 22,
     (height - 2 * nodeRadius - LABEL_ROOM - CROWN_ROOM) / (state.size === 3 ? 1.6 : 2),
   );
-  const centre = { x: width / 2, y: CROWN_ROOM + nodeRadius + radius };
+  const needed = CROWN_ROOM + 2 * (nodeRadius + radius) + LABEL_ROOM;
+  const centre = { x: width / 2, y: CROWN_ROOM + nodeRadius + radius + Math.max(0, height - needed) / 2 };
   const spots = ringPositions(state.size, centre, radius);
   const places = new Map(state.nodes.map((node, i) => [node.sid, spots[i] ?? centre]));
-  return { width, height, centre, nodeRadius, places, terse: state.size > 5 && width < 480 };
+  return { width, height, centre, nodeRadius, places, terse: state.size > 3 && width < 480 };
 }
 
 export function EnsembleRing({ state }: { state: EnsembleState }) {
