@@ -205,8 +205,10 @@ export class Prep {
     const id = header.session;
     if (id <= NO_SESSION || isAnonymous(id)) return refuse("BAD_ARGUMENTS");
     const pending = this.#sessions.get(id);
-    if (pending?.closing) return refuse("SESSION_EXPIRED");
-    this.#sessions.set(id, { lastXid: this.lastXidOf(id), closing: false, zxid: header.zxid });
+    const closing = pending?.closing === true && compareZxid(pending.zxid, this.#tree.lastApplied) > 0;
+    if (closing) return refuse("SESSION_EXPIRED");
+    const lastXid = this.isOpen(id) ? this.lastXidOf(id) : 0;
+    this.#sessions.set(id, { lastXid, closing: false, zxid: header.zxid });
     return { type: "createSession", timeoutMs };
   }
 
