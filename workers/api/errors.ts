@@ -20,6 +20,8 @@ export interface ApiErrorExtras {
   readonly leader?: number | undefined;
   /** zxid that the answering node had applied */
   readonly zxid?: string | undefined;
+  /** an earlier attempt of the same request may have been carried out; not part of the answer */
+  readonly repeated?: boolean | undefined;
   /** Confluent's five-digit code, on the routes that have its shape */
   readonly confluent?: number | undefined;
   /** response headers */

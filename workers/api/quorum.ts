@@ -19,7 +19,7 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
     size,
     quorum,
     hasQuorum,
-    leader: leader?.sid ?? null,
+    leader: hasQuorum ? leader.sid : null,
     epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
     reason: hasQuorum ? null : reasonOf(size, quorum, up.length, leader?.sid, followers),
     nodes,

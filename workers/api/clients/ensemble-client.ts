@@ -107,8 +107,14 @@ export class EnsembleClient {
     return this.#call("read", (node) => node.touchSession(session));
   }
 
-  closeSession(session: SessionId): Promise<Answered<null>> {
-    return this.#call("numbered", (node) => node.closeSession(session));
+  /** A session that is gone after an attempt whose outcome is unknown was closed by that attempt. */
+  async closeSession(session: SessionId): Promise<void> {
+    try {
+      await this.#call("numbered", (node) => node.closeSession(session));
+    } catch (error) {
+      const closed = error instanceof ApiError && error.code === "SESSION_EXPIRED" && error.extras.repeated;
+      if (!closed) throw error;
+    }
   }
 
   /** Every member's status at the same time; one that does not answer is down. */
@@ -128,10 +134,7 @@ export class EnsembleClient {
     let failure: unknown;
     for (const sid of await this.#order()) {
       try {
-        const response = await withTimeout(
-          (await this.node(sid)).fetch(upgradeRequest(path, request)),
-          READ_MS,
-        );
+        const response = await withTimeout((await this.node(sid)).fetch(upgradeRequest(path)), READ_MS);
         if (response.status === 101) return { response, node: sid };
         failure = new ApiError("NODE_DOWN", `node ${sid} answered ${response.status}`);
       } catch (error) {
@@ -157,7 +160,7 @@ export class EnsembleClient {
     try {
       return await nodeStub(this.#env, this.name, sid).status();
     } catch (error) {
-      if (!String(error).includes("UNKNOWN_ENSEMBLE")) throw error;
+      if (!String(error).includes("never founded")) throw error;
       await found(this.#env, this.name, size);
       return nodeStub(this.#env, this.name, sid).status();
     }
@@ -236,7 +239,11 @@ export class EnsembleClient {
         trouble.unknown ||= effect === "numbered";
         return "next";
       default:
-        throw new ApiError(answer.code, answer.message, { leader: answer.leader, zxid: answer.zxid });
+        throw new ApiError(answer.code, answer.message, {
+          leader: answer.leader,
+          zxid: answer.zxid,
+          repeated: trouble.unknown,
+        });
     }
   }
 
@@ -273,11 +280,7 @@ function unknownOutcome(sid?: number): ApiError {
   );
 }
 
-function upgradeRequest(path: string, request: Request | undefined): Request {
-  const url = `http://node${path}`;
-  return request === undefined
-    ? new Request(url, { headers: { upgrade: "websocket" } })
-    : new Request(url, request);
-}
+const upgradeRequest = (path: string): Request =>
+  new Request(`http://node${path}`, { headers: { upgrade: "websocket" } });
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

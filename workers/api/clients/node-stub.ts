@@ -17,15 +17,16 @@ export function nodeStub(env: ApiEnv, ensemble: string, sid: number): NodeStub {
   return env.ZOOWEEPER_NODE.get(id) as unknown as NodeStub;
 }
 
+/** Was a call cut off because the object was reset? */
+export const isReset = (error: unknown): boolean =>
+  error instanceof Error && "durableObjectReset" in error && error.durableObjectReset === true;
+
 /**
- * Did a rejected call surely change nothing? Only the refusal of a killed object says so: it comes before anything is done.
- * A reset in the middle of a call has an unknown outcome, whatever its message.
+ * Did a rejected call surely change nothing? Only the refusal of a killed object says so: it comes before anything is
+ * done. A reset in the middle of a call has an unknown outcome, whatever its message.
  */
-export function isRefusal(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const reset = "durableObjectReset" in error && error.durableObjectReset === true;
-  return !reset && /\b(NODE|BROKER)_DOWN\b/.test(error.message);
-}
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof Error && !isReset(error) && /\b(NODE|BROKER)_DOWN\b/.test(error.message);
 
 /** A call that did not answer within its bound. */
 export class CallTimeout extends Error {

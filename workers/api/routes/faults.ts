@@ -5,7 +5,7 @@
 import { type Context, Hono } from "hono";
 import { brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
-import { CallTimeout, isRefusal, withTimeout } from "../clients/node-stub.ts";
+import { CallTimeout, isRefusal, isReset, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
@@ -66,7 +66,7 @@ function faultOf(text: string): Fault {
   return fault;
 }
 
-/** Calls the victim. A kill or crash breaks its own call; anything else that fails is told. */
+/** Calls the victim. A kill or crash ends the object, and with it the call. */
 async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
   fault: Fault,
@@ -77,9 +77,8 @@ async function inflict(
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
-    if (fault === "revive") throw new ApiError(code, "the object did not come back");
-    // a crash of what is dead already changes nothing
-    if (fault === "crash" && isRefusal(error)) throw new ApiError(code, "it is killed; revive it first");
+    if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
+    if (fault === "revive" || !isReset(error)) throw error;
   }
 }
 

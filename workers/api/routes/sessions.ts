@@ -23,6 +23,6 @@ export const sessionsApp = new Hono<AppEnv>()
     return c.json<SessionJson>({ session: sessionToText(session), timeoutMs: value.timeoutMs }, 200, headers);
   })
   .delete("/:id", async (c) => {
-    const { zxid, node } = await c.var.zoo.through(nodeOf(c)).closeSession(parseSession(c.req.param("id")));
-    return c.body(null, 204, { "zoo-zxid": zxid, "zoo-node": String(node) });
+    await c.var.zoo.through(nodeOf(c)).closeSession(parseSession(c.req.param("id")));
+    return c.body(null, 204);
   });

@@ -9,7 +9,7 @@ export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
     throw badArguments("this is a WebSocket: send Upgrade: websocket");
   }
   const zoo = c.var.zoo.through(nodeOf(c));
-  const { response } = await zoo.upgrade("/ws", c.req.raw);
+  const { response } = await zoo.upgrade("/ws");
   if (response.webSocket === null) throw new ApiError("NODE_DOWN", "the node did not open a WebSocket");
   return response;
 });

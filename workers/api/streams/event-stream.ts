@@ -8,7 +8,7 @@ import { sidsOf } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { nodeOf, queryOf } from "../params.ts";
-import { formatVector, parseVector } from "./event-id.ts";
+import { type EventVector, formatVector, parseVector } from "./event-id.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 /** Time before a node that is down is tried again. */
@@ -22,9 +22,24 @@ export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  // Connected before the answer begins, so that a client that sees it begin misses nothing that comes after.
+  const sockets = await Promise.all(sids.map((sid) => connect(c.var.zoo, sid, vector)));
   return sseResponse(c.req.raw.signal, (sink) => {
-    for (const sid of sids) follow(c.var.zoo, sid, vector, sink).catch(() => sink.end());
+    sids.forEach((sid, i) => {
+      follow(c.var.zoo, sid, vector, sink, sockets[i] ?? null).catch(() => sink.end());
+    });
   });
+}
+
+/** Opens a node's socket behind what was read of it; null while the node is down. */
+async function connect(zoo: EnsembleClient, sid: number, vector: EventVector): Promise<WebSocket | null> {
+  const after = vector.get(sid);
+  const path = after === undefined ? "/events" : `/events?after=${encodeURIComponent(after)}`;
+  try {
+    return (await zoo.through(sid).upgrade(path)).response.webSocket;
+  } catch {
+    return null;
+  }
 }
 
 /** Keeps a connection to one node for as long as the stream lasts. A node that is down is silent, not an error. */
@@ -33,29 +48,25 @@ async function follow(
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
+  first: WebSocket | null,
 ): Promise<void> {
-  while (!sink.ended) {
-    await followOnce(zoo, sid, vector, sink);
-    if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  let socket = first;
+  for (;;) {
+    if (socket !== null) await passAll(socket, sid, vector, sink);
+    if (sink.ended) return;
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    if (sink.ended) return;
+    socket = await connect(zoo, sid, vector);
   }
 }
 
-async function followOnce(
-  zoo: EnsembleClient,
+/** Passes the events of one socket on until it, or the stream, ends. */
+async function passAll(
+  socket: WebSocket,
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
 ): Promise<void> {
-  const after = vector.get(sid);
-  let socket: WebSocket | null;
-  try {
-    const path = after === undefined ? "/events" : `/events?after=${encodeURIComponent(after)}`;
-    socket = (await zoo.through(sid).upgrade(path)).response.webSocket;
-  } catch {
-    return;
-  }
-  if (socket === null) return;
-  socket.accept();
   const closed = new Promise<void>((resolve) => {
     socket.addEventListener("close", () => resolve());
     socket.addEventListener("error", () => resolve());
@@ -64,6 +75,7 @@ async function followOnce(
   socket.addEventListener("message", ({ data }) => {
     if (typeof data === "string") pass(data, sid, vector, sink);
   });
+  socket.accept();
   await closed;
   try {
     socket.close(1000, "the stream ended");

@@ -107,11 +107,13 @@ async function pump(
     sink.onEnd(resolve);
   });
   socket.addEventListener("message", ({ data }) => {
+    // a frame that was under way when the reader left
+    if (sink.ended) return;
     if (typeof data === "string") told(data, sink);
     else {
       deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
-      // asks for the next frame
-      socket.send("next");
+      // asks for the next frame, unless this one was too much for the reader
+      if (!sink.ended) socket.send("next");
     }
   });
   socket.accept();
