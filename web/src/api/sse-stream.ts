@@ -9,6 +9,8 @@ import { createSseParser, type SseMessage } from "./sse-parser.ts";
 
 /** What the connection is doing, in the words the page shows. */
 export type StreamState =
+  /** Nothing to read yet. */
+  | { readonly type: "idle" }
   | { readonly type: "connecting" }
   | { readonly type: "live" }
   | {

@@ -34,19 +34,24 @@ export function EnsemblePanel({ state }: { state: EnsembleState }) {
   );
 }
 
+const showTime = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
+
 /** What is happening, in words. */
 function Story({ state }: { state: EnsembleState }) {
   const { tone, title, text } = narrate(state);
   const outage = useLive((live) => live.outage);
-  const healed =
-    outage?.untilMs != null ? `${((outage.untilMs - outage.sinceMs) / 1000).toFixed(1)} s` : null;
+  const healed = outage?.untilMs != null ? showTime(outage.untilMs - outage.sinceMs) : null;
   return (
     <div className={`story story-${tone}`}>
       <p className="story-title" data-testid="leader" data-sid={state.leader ?? ""}>
         {title}
       </p>
       {tone === "broken" ? <p data-testid="no-quorum-reason">{text}</p> : <p>{text}</p>}
-      {tone === "calm" && healed && <p className="story-note">The last change of leader took {healed}.</p>}
+      {tone === "calm" && healed && (
+        <p className="story-note">
+          The last change of leader took {healed}, from the first notice to the new crown.
+        </p>
+      )}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 /** Posts a goal through a broker, and keeps at it with the same key while there is no quorum. */
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type RefObject, useCallback, useEffect, useRef, useState } from "react";
+import { TOPIC } from "../api/calls.ts";
 import { ApiProblem } from "../api/http.ts";
 import { postGoal } from "../api/post-goal.ts";
 import type { ClusterState, EnsembleState, Goal } from "../api/types.ts";
@@ -12,6 +13,8 @@ import { Icon } from "./icon.tsx";
 /** Goals on their way at once; beyond it the automatic producer waits. */
 const IN_FLIGHT_MAX = 4;
 const AUTO_MS = 1_000;
+/** An answer that takes longer is worth a word. */
+const SLOW_MS = 900;
 
 let samples = 0;
 
@@ -25,6 +28,7 @@ interface Flight {
   readonly goal: Goal;
   readonly attempt: number;
   readonly reason: string | null;
+  readonly sinceMs: number;
 }
 
 interface Props {
@@ -134,9 +138,19 @@ function BrokerChoice(props: { base: string; value: string; onChange: (value: st
 }
 
 function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: Stored | null }) {
+  const nowMs = useNow(flights.length > 0);
+  const others = flights.length > 1 ? ` and ${flights.length - 1} more` : "";
+  const slow = flights.find((flight) => nowMs - flight.sinceMs > SLOW_MS);
   const stuck = flights.find((flight) => flight.reason !== null);
+  if (slow && !stuck) {
+    return (
+      <span className="is-waiting">
+        {slow.goal.Player} ({slow.goal.Minute}′){others}: no answer yet after{" "}
+        {Math.round((nowMs - slow.sinceMs) / 1_000)} s.
+      </span>
+    );
+  }
   if (stuck) {
-    const others = flights.length > 1 ? ` and ${flights.length - 1} more` : "";
     return (
       <span className="is-waiting">
         {stuck.goal.Player} ({stuck.goal.Minute}′){others}: {stuck.reason}. Attempt {stuck.attempt}, same key.
@@ -152,6 +166,17 @@ function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: S
     );
   }
   return <span>A goal counts once a quorum of nodes and the partition have it.</span>;
+}
+
+/** The time, twice a second, while it is wanted. */
+function useNow(wanted: boolean): number {
+  const [nowMs, setNowMs] = useState(0);
+  useEffect(() => {
+    if (!wanted) return;
+    const timer = setInterval(() => setNowMs(performance.now()), 500);
+    return () => clearInterval(timer);
+  }, [wanted]);
+  return nowMs;
 }
 
 interface Stored {
@@ -187,9 +212,13 @@ function usePost(base: string, chosen: string) {
           onTry: ({ attempt, reason }) =>
             setFlights((now) => [
               ...now.filter((flight) => flight.key !== key),
-              { key, goal, attempt, reason },
+              { key, goal, attempt, reason, sinceMs: startedMs },
             ]),
         });
+        const cluster = client.getQueryData<ClusterState>(clusterKey(base));
+        if (!cluster?.topics.some((topic) => topic.name === TOPIC)) {
+          void client.invalidateQueries({ queryKey: clusterKey(base) });
+        }
         setStored({ player: goal.Player, ms: Math.round(performance.now() - startedMs), attempts });
       } catch (error) {
         if (signal.aborted) return;

@@ -1,5 +1,6 @@
 /** The goals, live: one row per record, in the partition's order. */
 import { type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { StreamState } from "../api/sse-stream.ts";
 import { showToast, useLive } from "../hooks/live-store.ts";
 import { loadEarlier } from "../hooks/use-goals.ts";
 import { byMinute, type GoalRow, lateOffsets, type Timeline } from "../model/timeline.ts";
@@ -77,13 +78,7 @@ export function GoalsPanel({ base, controls, playerInput }: Props) {
         </>
       }
     >
-      <GoalList
-        base={base}
-        timeline={timeline}
-        rows={shown}
-        controls={controls}
-        waiting={stream.type === "waiting"}
-      />
+      <GoalList base={base} timeline={timeline} rows={shown} controls={controls} empty={whyEmpty(stream)} />
       {heldFrom !== null && (
         <div className="pill-place">
           <button type="button" className="pill" onClick={controls.follow} data-testid="new-goals">
@@ -110,18 +105,24 @@ function OrderSwitch({ order, onChange }: { order: GoalOrder; onChange: (order: 
   );
 }
 
+function whyEmpty(stream: StreamState): string {
+  if (stream.type === "waiting") return `The goals cannot be read: ${stream.reason}.`;
+  return stream.type === "connecting" ? "Asking for the goals…" : "No goals yet. Post the first one below.";
+}
+
 interface ListProps {
   readonly base: string;
   readonly timeline: Timeline;
   readonly rows: readonly GoalRow[];
   readonly controls: GoalsControls;
-  readonly waiting: boolean;
+  /** What to say while there is nothing to show. */
+  readonly empty: string;
 }
 
 /** A reader who scrolled by hand does so within this time of the touch, the wheel or the key. */
 const BY_HAND_MS = 900;
 
-function GoalList({ base, timeline, rows, controls, waiting }: ListProps) {
+function GoalList({ base, timeline, rows, controls, empty }: ListProps) {
   const list = useRef<HTMLDivElement>(null);
   const byHandMs = useRef(0);
   const { order, heldFrom, hold, follow } = controls;
@@ -168,11 +169,7 @@ function GoalList({ base, timeline, rows, controls, waiting }: ListProps) {
           Show earlier goals
         </button>
       )}
-      {drawn.length === 0 && (
-        <p className="empty">
-          {waiting ? "Nothing to show yet." : "No goals yet. Post the first one below."}
-        </p>
-      )}
+      {drawn.length === 0 && <p className="empty">{empty}</p>}
       <ol className="goal-list">
         {drawn.map((row) => (
           <GoalItem

@@ -56,5 +56,6 @@ function silence(ping: PingReport, to: NodeState): string {
   if (ping.heardMsAgo === null) return to.up ? "–" : "lost";
   const seconds = Math.round(ping.heardMsAgo / 1000);
   if (to.up) return seconds < 2 ? "heard" : `${seconds} s ago`;
+  if (seconds < 1) return "lost";
   return seconds < 100 ? `lost ${seconds} s` : `lost ${Math.round(seconds / 60)} min`;
 }

@@ -3,6 +3,7 @@ import type { StreamState } from "../api/sse-stream.ts";
 /** Whether a stream is live, and if not, why. */
 export function StreamBadge({ state }: { state: StreamState }) {
   if (state.type === "live") return <span className="stream stream-live">live</span>;
+  if (state.type === "idle") return <span className="stream">waiting</span>;
   if (state.type === "connecting") return <span className="stream">connecting</span>;
   return (
     <span className="stream stream-waiting" title={`${state.reason}; try ${state.attempt}`}>

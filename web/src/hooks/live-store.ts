@@ -6,12 +6,8 @@ import { create } from "zustand";
 import type { StreamState } from "../api/sse-stream.ts";
 import type { ProtocolEvent } from "../api/types.ts";
 import { EventRing } from "../model/event-ring.ts";
+import type { Outage } from "../model/outage.ts";
 import { EMPTY_TIMELINE, type Timeline } from "../model/timeline.ts";
-
-export interface Outage {
-  readonly sinceMs: number;
-  readonly untilMs: number | null;
-}
 
 interface LiveState {
   readonly timeline: Timeline;
@@ -20,7 +16,7 @@ interface LiveState {
   /** Changes whenever `ring` does. */
   readonly ringVersion: number;
   readonly ring: EventRing;
-  /** The last time without a leader, as the page saw it. */
+  /** The last time without a leader. */
   readonly outage: Outage | null;
   /** For screen readers. */
   readonly announcement: string;

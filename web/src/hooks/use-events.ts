@@ -6,6 +6,7 @@ import { runStream } from "../api/sse-stream.ts";
 import type { EnsembleState, ProtocolEvent } from "../api/types.ts";
 import { changesStatus, foldEvent } from "../model/ensemble-view.ts";
 import { Liveness } from "../model/liveness.ts";
+import { foldOutage } from "../model/outage.ts";
 import { emitEvents, useLive } from "./live-store.ts";
 import { usePageVisible } from "./use-page-visible.ts";
 import { ensembleKey } from "./use-status.ts";
@@ -40,6 +41,7 @@ export function useEvents(base: string): void {
         fresh.filter((event) => event.type !== "gap"),
         Date.now(),
       );
+      noteOutage(live, client.getQueryData<EnsembleState>(ensembleKey(base))?.leader ?? null);
       client.setQueryData<EnsembleState>(
         ensembleKey(base),
         (state) => state && live.reduce(foldEvent, state),
@@ -74,4 +76,10 @@ export function useEvents(base: string): void {
       clearTimeout(refresh);
     };
   }, [base, client, visible]);
+}
+
+function noteOutage(events: readonly ProtocolEvent[], leader: number | null): void {
+  const { outage } = useLive.getState();
+  const next = events.reduce((now, event) => foldOutage(now, event, leader), outage);
+  if (next !== outage) useLive.setState({ outage: next });
 }

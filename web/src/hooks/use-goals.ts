@@ -17,8 +17,13 @@ interface Offsets {
   readonly end_offset: number;
 }
 
-export function useGoals(base: string): void {
+/** @param ready whether the topic exists; it is founded with the first goal */
+export function useGoals(base: string, ready: boolean): void {
   useEffect(() => {
+    if (!ready) {
+      useLive.setState({ goalsStream: { type: "idle" } });
+      return;
+    }
     const end = new AbortController();
     let waiting: RecordsEvent[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -51,7 +56,7 @@ export function useGoals(base: string): void {
       end.abort();
       clearTimeout(timer);
     };
-  }, [base]);
+  }, [base, ready]);
 }
 
 /** The next offset wanted. A log that is shorter than what we have read was begun anew: so do we. */

@@ -1,7 +1,8 @@
 /** The one page: cause on the left, effect on the right. */
-import { useEffect, useRef } from "react";
-import type { FaultAction } from "../api/calls.ts";
+import { useEffect, useRef, useState } from "react";
+import { type FaultAction, TOPIC } from "../api/calls.ts";
 import { ApiProblem, apiBase } from "../api/http.ts";
+import type { ClusterState } from "../api/types.ts";
 import { BrokersPanel } from "../components/brokers-panel.tsx";
 import { EnsemblePanel } from "../components/ensemble-panel.tsx";
 import { EventLog } from "../components/event-log.tsx";
@@ -25,10 +26,10 @@ import { useWatchman } from "../hooks/use-watchman.ts";
 export function LivePage({ ensemble }: { ensemble: string | null }) {
   const base = apiBase(ensemble);
   useEffect(() => resetLive, []);
-  useGoals(base);
   useEvents(base);
   const status = useEnsemble(base);
   const cluster = useCluster(base);
+  useGoals(base, useHasGoals(cluster.data, cluster.isError));
   const faults = useFaultsSwitch(base);
   const theme = useTheme();
   const goals = useGoalsControls();
@@ -89,6 +90,15 @@ export function LivePage({ ensemble }: { ensemble: string | null }) {
       <HelpDialog dialog={help} />
     </>
   );
+}
+
+/** Whether the topic exists. When that cannot be told, yes: the stream then says what is the matter. */
+function useHasGoals(cluster: ClusterState | undefined, failed: boolean): boolean {
+  const [found, setFound] = useState(false);
+  const exists = cluster ? cluster.topics.some((topic) => topic.name === TOPIC) : failed;
+  // Once found, a list of topics that is short for a while ends no stream.
+  if (exists && !found) setFound(true);
+  return found || exists;
 }
 
 function ApiDown({ error, stale }: { error: Error; stale: boolean }) {
