@@ -17,6 +17,8 @@ export interface BrokerConfig {
   readonly writeDeadlineMs: number;
   /** wait of a caller for a broker that is starting, or for a new topic to get leaders */
   readonly readyDeadlineMs: number;
+  /** how long a new topic waits for brokers that are starting, so that its replicas are spread over all */
+  readonly formationMs: number;
   /** pause after a failed round of the main loop */
   readonly retryMs: number;
   /** writes that may wait for the one that is under way */
@@ -37,6 +39,7 @@ export const BROKER_CONFIG: BrokerConfig = {
   attemptTimeoutMs: 2 * SECOND_MS,
   writeDeadlineMs: 5 * SECOND_MS,
   readyDeadlineMs: 8 * SECOND_MS,
+  formationMs: 500,
   retryMs: 50,
   writeQueueMax: 1000,
   partitionsPerTopicMax: 64,

@@ -146,7 +146,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const identity = this.#store.identity;
     if (identity === undefined) return undefined;
     const { env } = this;
-    const { ensemble, id, ensembleSize } = identity;
+    const { ensemble, id, ensembleSize, brokerCount } = identity;
     // the runtime's own stub types lose brands and unions on the way; what crosses is plain data
     const connectNode = (sid: number) =>
       env.ZOOWEEPER_NODE.get(
@@ -168,7 +168,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       connectBroker,
       connectPartition,
     });
-    const topics = new Topics({ loop, session, config, connectPartition });
+    const topics = new Topics({ loop, brokerCount, session, config, connectPartition });
     const boot = this.#store.nextBoot();
     void loop.run();
     void this.#setAlarm();

@@ -21,6 +21,8 @@ import type { BrokerAnswer, TopicRequest } from "./rpc.ts";
 
 export interface TopicsPorts {
   readonly loop: BrokerLoop;
+  /** brokers of the cluster, dead ones included */
+  readonly brokerCount: number;
   readonly session: EnsembleSession;
   readonly config: BrokerConfig;
   readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
@@ -38,7 +40,11 @@ export class Topics {
   /** Creates a topic and waits until every partition takes records. */
   async create(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>> {
     const { loop, session, config } = this.#ports;
-    const view = await loop.waitFor((each) => each, config.readyDeadlineMs);
+    const complete = (each: ClusterView) =>
+      each.brokers.length >= this.#ports.brokerCount ? each : undefined;
+    const view =
+      (await loop.waitFor(complete, config.formationMs)) ??
+      (await loop.waitFor((each) => each, config.readyDeadlineMs));
     if (view === undefined) return fail("BROKER_NOT_AVAILABLE", "the broker has no session of the ensemble");
     const refusal = refusalOf(request, view, config);
     if (refusal !== undefined) return refusal;

@@ -126,7 +126,9 @@ describe("leaders of partitions", () => {
     cluster.elect(a, 0);
     cluster.createTopic("t", Object.fromEntries(Array.from({ length: 64 }, (_, p) => [p, [0]])));
     const plan = cluster.plan();
-    expect(plan.map(({ ops }) => ops.filter((op) => op.path.endsWith("/state")).length)).toEqual([30, 30, 4]);
+    expect(
+      plan.map(({ ops }) => ops.filter((op) => "path" in op && op.path.endsWith("/state")).length),
+    ).toEqual([30, 30, 4]);
     for (const { ops } of plan) expect(ops[0]).toMatchObject({ type: "check", path: "/controller_epoch" });
     cluster.settle(a);
     expect(announcements(controllerViewOf(cluster.view()))).toHaveLength(64);

@@ -1,0 +1,400 @@
+/** The brokers over HTTP: topics, records, live streams, the demo's routes, against a real ensemble. */
+import { describe, expect, test } from "vitest";
+import { call, json, SseReader } from "./broker-helpers.ts";
+
+const JSON_BODY = { "content-type": "application/json" };
+const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+  call(path, { method: "POST", headers: { ...JSON_BODY, ...headers }, body: JSON.stringify(body) });
+
+let number = 0;
+/** A topic of its own for each test. */
+async function topic(partitions = 1): Promise<string> {
+  number += 1;
+  const name = `t${number}`;
+  const clusters = await json<{ data: { cluster_id: string }[] }>(await call("/v3/clusters"));
+  const created = await post(`/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, {
+    topic_name: name,
+    partitions_count: partitions,
+  });
+  expect(created.status, await created.clone().text()).toBe(201);
+  return name;
+}
+
+const records = (...values: unknown[]) => ({ records: values.map((value) => ({ value })) });
+
+describe("topics", () => {
+  test("[BROKER-1] a topic is created with leaders, listed, described and deleted", async () => {
+    const name = await topic(3);
+    expect(await json<string[]>(await call("/topics"))).toContain(name);
+    const described = await json<{ partitions: { leader: number; replicas: unknown[] }[] }>(
+      await call(`/topics/${name}`),
+    );
+    expect(described.partitions.map((each) => each.leader).sort()).toEqual([0, 1, 2]);
+    expect(described.partitions[0]?.replicas).toHaveLength(3);
+    expect(await json(await call(`/topics/${name}/partitions/1`))).toMatchObject({
+      partition: 1,
+      leader_epoch: 0,
+    });
+    expect((await call(`/topics/${name}`, { method: "DELETE" })).status).toBe(204);
+    expect((await call(`/topics/${name}`)).status).toBe(404);
+    expect(await json<string[]>(await call("/topics"))).not.toContain(name);
+  });
+
+  test("[BROKER-1] a deleted topic's name can be used again and begins empty", async () => {
+    const name = await topic();
+    await post(`/topics/${name}`, records("old"));
+    await call(`/topics/${name}`, { method: "DELETE" });
+    const clusters = await json<{ data: { cluster_id: string }[] }>(await call("/v3/clusters"));
+    await post(`/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, { topic_name: name });
+    expect(await json(await call(`/topics/${name}/partitions/0/records`))).toEqual([]);
+    expect(await json(await post(`/topics/${name}`, records("new")))).toMatchObject({
+      offsets: [{ offset: 0 }],
+    });
+  });
+
+  test("[BROKER-2] bad topics are refused with a code and make nothing", async () => {
+    const name = await topic();
+    const clusters = await json<{ data: { cluster_id: string }[] }>(await call("/v3/clusters"));
+    const create = (body: unknown) => post(`/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, body);
+    const status = async (response: Promise<Response>) => {
+      const answered = await response;
+      const body = await json<{ error_code: number; message: string }>(answered);
+      expect(body.message).toBeTypeOf("string");
+      return answered.status;
+    };
+    expect(await status(create({ topic_name: "a/b" }))).toBe(422);
+    expect(await status(create({ topic_name: ".." }))).toBe(422);
+    expect(await status(create({ topic_name: name }))).toBe(409);
+    expect(await status(create({ topic_name: "many", partitions_count: 65 }))).toBe(422);
+    expect(await status(create({ topic_name: "none", partitions_count: 0 }))).toBe(422);
+    expect(await status(create({ topic_name: "wide", replication_factor: 4 }))).toBe(422);
+    expect(await status(create({}))).toBe(400);
+    expect(await status(post("/v3/clusters/other/topics", { topic_name: "x" }))).toBe(404);
+    expect(await json<string[]>(await call("/topics"))).not.toContain("many");
+  });
+});
+
+describe("records", () => {
+  test("[BROKER-3] JSON records are appended and read back with offset, timestamp and headers", async () => {
+    const name = await topic();
+    const produced = await post(`/topics/${name}`, {
+      records: [
+        { key: "k", value: { a: 1 }, headers: [{ name: "h", value: btoa("x") }], timestamp: 1234 },
+        { value: null },
+        { value: "text" },
+      ],
+    });
+    expect(await json(produced)).toMatchObject({
+      offsets: [
+        { partition: 0, offset: 0, timestamp: 1234, error_code: null },
+        { partition: 0, offset: 1 },
+        { partition: 0, offset: 2 },
+      ],
+    });
+    const read = await call(`/topics/${name}/partitions/0/records`);
+    expect(read.headers.get("x-next-offset")).toBe("3");
+    expect(read.headers.get("x-high-watermark")).toBe("3");
+    expect(await json(read)).toMatchObject([
+      {
+        topic: name,
+        partition: 0,
+        offset: 0,
+        key: "k",
+        value: { a: 1 },
+        timestamp: 1234,
+        headers: [{ name: "h", value: btoa("x") }],
+      },
+      { offset: 1, key: null, value: null },
+      { offset: 2, value: "text" },
+    ]);
+    expect(await json(await call(`/topics/${name}/partitions/0/offsets`))).toMatchObject({
+      beginning_offset: 0,
+      end_offset: 3,
+    });
+    expect(await json(await call(`/topics/${name}/partitions/0/offsets?timestamp=2000`))).toMatchObject({
+      offset: 1,
+    });
+  });
+
+  test("[BROKER-3] binary, raw, line and batch bodies hold the same bytes", async () => {
+    const name = await topic();
+    const send = (type: string, body: BodyInit, headers: Record<string, string> = {}) =>
+      call(`/topics/${name}/partitions/0`, {
+        method: "POST",
+        headers: { "content-type": type, ...headers },
+        body,
+      });
+    const binary = JSON.stringify({ records: [{ key: btoa("k"), value: btoa("\x00\xff") }] });
+    expect((await send("application/vnd.kafka.binary.v2+json", binary)).status).toBe(200);
+    expect((await send("application/octet-stream", Uint8Array.of(0, 255), { "x-key": "k" })).status).toBe(
+      200,
+    );
+    expect(await json(await send("application/x-ndjson", '{"n":1}\r\n\n{"n":2}'))).toMatchObject({
+      offsets: [{ offset: 2 }, { offset: 3 }],
+    });
+    expect((await send("text/plain", "x")).status).toBe(415);
+    expect((await send("application/vnd.kafka.recordbatch", "not a batch")).status).toBe(400);
+    const read = await json<{ value: string; key: string }[]>(
+      await call(`/topics/${name}/partitions/0/records?format=binary`),
+    );
+    expect(read.map(({ key, value }) => [key, value])).toEqual([
+      [btoa("k"), btoa("\x00\xff")],
+      [btoa("k"), btoa("\x00\xff")],
+      [null, btoa('{"n":1}')],
+      [null, btoa('{"n":2}')],
+    ]);
+    const asJson = await json<{ value: unknown }[]>(
+      await call(`/topics/${name}/partitions/0/records?offset=1&count=2`),
+    );
+    expect(asJson.map((each) => each.value)).toEqual([{ $base64: btoa("\x00\xff") }, { n: 1 }]);
+  });
+
+  test("[BROKER-4] records of one key stay together, an explicit partition wins", async () => {
+    const name = await topic(4);
+    const body = { records: [...Array(20)].map((_, i) => ({ key: `k${i % 5}`, value: i })) };
+    const { offsets } = await json<{ offsets: { partition: number }[] }>(await post(`/topics/${name}`, body));
+    const places = new Map<string, Set<number>>();
+    offsets.forEach(({ partition }, i) => {
+      const key = `k${i % 5}`;
+      places.set(key, (places.get(key) ?? new Set()).add(partition));
+    });
+    for (const place of places.values()) expect(place.size).toBe(1);
+    const placed = await json<{ offsets: { partition: number }[] }>(
+      await post(`/topics/${name}`, {
+        records: [
+          { value: 1, partition: 3 },
+          { key: "k", value: 2, partition: 1 },
+        ],
+      }),
+    );
+    expect(placed.offsets.map((each) => each.partition)).toEqual([3, 1]);
+    expect((await post(`/topics/${name}`, { records: [{ value: 1, partition: 4 }] })).status).toBe(404);
+  });
+
+  test("[BROKER-5] an Idempotency-Key makes a retry the same append", async () => {
+    const name = await topic(4);
+    const send = (body: unknown) => post(`/topics/${name}`, body, { "idempotency-key": "goal-1" });
+    const first = await send(records("goal"));
+    expect(first.headers.get("idempotency-replayed")).toBeNull();
+    const firstBody = await json<{ offsets: { partition: number; offset: number }[] }>(first);
+    const again = await send(records("goal"));
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect((await json<typeof firstBody>(again)).offsets[0]).toMatchObject({
+      partition: firstBody.offsets[0]?.partition,
+      offset: firstBody.offsets[0]?.offset,
+    });
+    const other = await send(records("another"));
+    expect(other.status).toBe(422);
+    expect(await json(other)).toMatchObject({ error_code: 42209 });
+    expect((await post(`/topics/${name}`, records(1), { "idempotency-key": "x".repeat(256) })).status).toBe(
+      400,
+    );
+  });
+
+  test("[BROKER-6] a conditional append names the expected offset", async () => {
+    const name = await topic();
+    expect((await post(`/topics/${name}`, { ...records("a"), match_offset: 0 })).status).toBe(200);
+    const refused = await post(`/topics/${name}`, { ...records("b"), match_offset: 0 });
+    expect(refused.status).toBe(412);
+    expect(refused.headers.get("x-expected-offset")).toBe("1");
+    expect(await json(refused)).toMatchObject({ error_code: 41201 });
+  });
+
+  test("[BROKER-7] bad reads and writes are answered 4xx with a code", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0/records`;
+    for (const query of [
+      "offset=-1",
+      "offset=x",
+      "offset=1.5",
+      "tail=-1",
+      "offset=0&tail=1",
+      "count=0",
+      "wait_ms=99999999",
+      "offset=0&offset=1",
+    ])
+      expect((await call(`${path}?${query}`)).status, query).toBe(400);
+    expect((await call(`${path}?offset=1`)).status).toBe(416);
+    expect((await call(`${path}?offset=1`, { headers: { accept: "text/event-stream" } })).status).toBe(416);
+    expect(
+      (await call(`${path}`, { headers: { accept: "text/event-stream", "last-event-id": "x" } })).status,
+    ).toBe(400);
+    expect((await call(`/topics/${name}/partitions/1/records`)).status).toBe(404);
+    expect((await call(`/topics/${name}/partitions/-1/records`)).status).toBe(404);
+    expect((await call("/topics/unknown/partitions/0/records")).status).toBe(404);
+    expect(await json(await call("/topics/unknown/partitions/0/records"))).toMatchObject({
+      error_code: 40401,
+      kafka_code: 3,
+    });
+    expect((await call("/topics/a%20b")).status).toBe(422);
+    for (const body of [
+      {},
+      { records: [] },
+      { records: [{ value: 1, partition: -1 }] },
+      { records: [{ timestamp: "x" }] },
+      [],
+    ])
+      expect((await post(`/topics/${name}`, body)).status, JSON.stringify(body)).toBe(400);
+    expect((await call(`/topics/${name}`, { method: "POST", headers: JSON_BODY, body: "{" })).status).toBe(
+      400,
+    );
+    expect((await post("/topics/unknown", records(1))).status).toBe(404);
+    const large = "x".repeat(1024 * 1024);
+    expect((await post(`/topics/${name}`, records(large))).status).toBe(413);
+  });
+
+  test("[BROKER-8] a long poll returns with the next record", async () => {
+    const name = await topic();
+    const waiting = call(`/topics/${name}/partitions/0/records?offset=0&wait_ms=20000`);
+    await post(`/topics/${name}`, records("now"));
+    expect(await json(await waiting)).toMatchObject([{ offset: 0, value: "now" }]);
+    expect(await json(await call(`/topics/${name}/partitions/0/records?offset=1&wait_ms=5`))).toEqual([]);
+  });
+});
+
+describe("live records", () => {
+  test("[BROKER-9] a stream brings what is there and what comes, and resumes exactly", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0/records`;
+    await post(`/topics/${name}`, records(0, 1, 2));
+    const first = await SseReader.open(`${path}?offset=1`);
+    const seen = await first.records(2);
+    expect(seen.map((each) => each.offset)).toEqual([1, 2]);
+    await post(`/topics/${name}`, records(3));
+    expect((await first.records(1)).map((each) => each.value)).toEqual([3]);
+    expect(first.lastEventId).toBe("4");
+    await first.close();
+    await post(`/topics/${name}`, records(4, 5));
+    const second = await SseReader.open(path, { "last-event-id": "4" });
+    await post(`/topics/${name}`, records(6));
+    expect((await second.records(3)).map((each) => each.value)).toEqual([4, 5, 6]);
+    await second.close();
+  });
+
+  test("[BROKER-9] readers that come and go at random offsets see every record once", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0/records`;
+    const seen: number[] = [];
+    let last = "0";
+    for (let round = 0; round < 10; round++) {
+      const reader = await SseReader.open(path, { "last-event-id": last });
+      await Promise.all(Array.from({ length: 7 }, (_, i) => post(`/topics/${name}`, records(round * 7 + i))));
+      seen.push(...(await reader.records(round % 3 === 0 ? 2 : 5)).map((each) => each.offset));
+      last = reader.lastEventId;
+      await reader.close();
+    }
+    const reader = await SseReader.open(path, { "last-event-id": last });
+    if (seen.length < 70) seen.push(...(await reader.records(70 - seen.length)).map((each) => each.offset));
+    await reader.close();
+    expect(seen).toEqual(Array.from({ length: 70 }, (_, i) => i));
+  });
+});
+
+const goal = (Minute: number, receiver = "8081") => ({
+  metadata: { ReceiverIp: receiver, Clients: "9090,9091,9092" },
+  gameResults: { Minute, Player: "Messi", Club: "FCB", Score: "0-1" },
+});
+
+describe("the demo", () => {
+  test("[DEMO-4] goals posted to any broker are listed by minute by every broker", async () => {
+    const minutes = [28, 90, 3, 45];
+    for (const [i, minute] of minutes.entries()) {
+      const response = await post(`/demo/brokers/${i % 3}/addScore`, goal(minute, `${8080 + (i % 3)}`));
+      expect(await response.text()).toBe("OK");
+      expect(response.headers.get("zoo-receiver")).toBe(`${8080 + (i % 3)}`);
+    }
+    for (let broker = 0; broker < 3; broker++) {
+      const listed = await json<{ Minute: number }[]>(await call(`/demo/brokers/${broker}/data`));
+      expect(listed.map((each) => each.Minute)).toEqual([3, 28, 45, 90]);
+      expect(Object.keys(listed[0] ?? {})).toEqual(["Minute", "Player", "Club", "Score"]);
+      expect(await (await call(`/demo/brokers/${broker}/`)).text()).toBe("pong");
+    }
+    expect(await json(await call("/topics/goals"))).toMatchObject({ partitions: [{ partition: 0 }] });
+  });
+
+  test("[DEMO-1] the metadata of the brokers that wrote is the same on every node", async () => {
+    const bodies = await Promise.all(
+      [0, 1, 2].map(async (node) => (await call(`/demo/nodes/${node}/metadata`)).text()),
+    );
+    expect(new Set(bodies).size).toBe(1);
+    const [ensemble, ...brokers] = JSON.parse(bodies[0] ?? "[]") as { SenderIp?: string; Version?: number }[];
+    expect(ensemble).toMatchObject({ Servers: "8080,8081,8082" });
+    expect(brokers.map((each) => each.SenderIp)).toEqual(["9090", "9091", "9092"]);
+    expect(brokers.map((each) => each.Version)).toEqual([2, 1, 1]);
+  });
+
+  test("[DEMO-5] a retried goal is stored once, whatever broker and node the retry goes to", async () => {
+    const key = { "idempotency-key": "one goal" };
+    expect((await post("/demo/brokers/0/addScore", goal(50), key)).status).toBe(200);
+    const again = await post("/demo/brokers/1/addScore", goal(50, "8082"), key);
+    expect(await again.text()).toBe("OK");
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    const listed = await json<{ Minute: number }[]>(await call("/demo/brokers/0/data"));
+    expect(listed.filter((each) => each.Minute === 50)).toHaveLength(1);
+    expect((await post("/demo/brokers/0/addScore", goal(51), key)).status).toBe(422);
+  });
+
+  test("[DEMO-6] bad goals, unknown brokers and unknown ports are refused", async () => {
+    const refused = async (body: unknown, path = "/demo/brokers/0/addScore") => {
+      const response = await post(path, body);
+      const { code } = await json<{ code: string }>(response);
+      expect(code).toBeTypeOf("string");
+      return response.status;
+    };
+    expect(await refused({})).toBe(400);
+    expect(await refused({ ...goal(1), gameResults: { Minute: 28 } })).toBe(400);
+    expect(await refused(goal(Number.NaN))).toBe(400);
+    expect(await refused(goal(1, "8083"))).toBe(400);
+    expect(await refused(goal(1, "80"))).toBe(400);
+    expect(await refused(goal(1), "/demo/brokers/3/addScore")).toBe(404);
+    expect(await refused(goal(1), "/demo/brokers/x/addScore")).toBe(400);
+    expect((await call("/demo/brokers/7/")).status).toBe(404);
+    expect((await call("/demo/brokers/7/data")).status).toBe(404);
+  });
+});
+
+describe("the cluster", () => {
+  test("[BROKER-10] it shows every broker, the controller, and each partition's leader and end", async () => {
+    const name = await topic(2);
+    await post(`/topics/${name}/partitions/1`, records(1, 2, 3));
+    const cluster = await json<{
+      clusterId: string;
+      controller: number;
+      controllerEpoch: number;
+      brokers: { id: number; up: boolean; epoch: number; host: string; port: number }[];
+      topics: { name: string; partitions: { partition: number; logEndOffset: number; isr: number[] }[] }[];
+    }>(await call("/cluster"));
+    expect(cluster.clusterId).toHaveLength(22);
+    expect([0, 1, 2]).toContain(cluster.controller);
+    expect(cluster.controllerEpoch).toBeGreaterThanOrEqual(1);
+    expect(cluster.brokers.map(({ id, up, port }) => ({ id, up, port }))).toEqual(
+      [0, 1, 2].map((id) => ({ id, up: true, port: 9090 + id })),
+    );
+    for (const { epoch } of cluster.brokers) expect(epoch).toBeGreaterThan(0);
+    const shown = cluster.topics.find((each) => each.name === name);
+    expect(shown?.partitions.map((each) => each.logEndOffset)).toEqual([0, 3]);
+    expect(await json(await call("/brokers"))).toEqual({ brokers: [0, 1, 2] });
+  });
+
+  test("[BROKER-11] the znodes are Kafka's", async () => {
+    const read = async (path: string) => json<Record<string, unknown>>(await call(`/v1/znodes${path}`));
+    expect(await read("/brokers/ids/1")).toMatchObject({
+      version: 5,
+      host: "localhost",
+      port: 9091,
+      endpoints: ["PLAINTEXT://localhost:9091"],
+      jmx_port: -1,
+    });
+    expect(await read("/controller")).toMatchObject({ version: 2, kraftControllerEpoch: -1 });
+    expect(await read("/brokers/topics/goals/partitions/0/state")).toMatchObject({
+      version: 1,
+      leader_epoch: 0,
+    });
+    expect(await read("/brokers/topics/goals")).toMatchObject({
+      version: 3,
+      adding_replicas: {},
+      removing_replicas: {},
+    });
+    expect(await read("/config/topics/goals")).toEqual({ version: 1, config: {} });
+  });
+});
