@@ -63,14 +63,14 @@ export class Prep {
     return txn;
   }
 
-  /** Number of the session's last write, outstanding ones included; 0 when there is none. */
+  /** Number of the session's last write, outstanding ones included; 0 when there is none, or no such session. */
   lastXidOf(session: SessionId): number {
-    return this.#sessions.get(session)?.lastXid ?? this.#tree.sessions.get(session)?.lastXid ?? 0;
+    return this.#pendingOf(session)?.lastXid ?? this.#tree.sessions.get(session)?.lastXid ?? 0;
   }
 
   /** Does the session exist, and is no closing of it outstanding? Openings that are outstanding count. */
   isOpen(session: SessionId): boolean {
-    const pending = this.#sessions.get(session);
+    const pending = this.#pendingOf(session);
     return pending === undefined ? this.#tree.sessions.has(session) : !pending.closing;
   }
 
@@ -204,11 +204,8 @@ export class Prep {
   #openSession(header: TxnHeader, timeoutMs: number): Txn {
     const id = header.session;
     if (id <= NO_SESSION || isAnonymous(id)) return refuse("BAD_ARGUMENTS");
-    const pending = this.#sessions.get(id);
-    const closing = pending?.closing === true && compareZxid(pending.zxid, this.#tree.lastApplied) > 0;
-    if (closing) return refuse("SESSION_EXPIRED");
-    const lastXid = this.isOpen(id) ? this.lastXidOf(id) : 0;
-    this.#sessions.set(id, { lastXid, closing: false, zxid: header.zxid });
+    if (this.#pendingOf(id)?.closing) return refuse("SESSION_EXPIRED");
+    this.#sessions.set(id, { lastXid: this.lastXidOf(id), closing: false, zxid: header.zxid });
     return { type: "createSession", timeoutMs };
   }
 
@@ -245,9 +242,16 @@ export class Prep {
     );
   }
 
+  /** What is pending of a session; a closing that has been applied is nothing any more. */
+  #pendingOf(id: SessionId): PendingSession | undefined {
+    const pending = this.#sessions.get(id);
+    const over = pending?.closing === true && compareZxid(pending.zxid, this.#tree.lastApplied) <= 0;
+    return over ? undefined : pending;
+  }
+
   /** Remembers the write's number; of sessions that do not exist there is nothing to remember. */
   #noteXid(header: TxnHeader): void {
-    const pending = this.#sessions.get(header.session);
+    const pending = this.#pendingOf(header.session);
     if (pending !== undefined) {
       pending.lastXid = header.xid;
       pending.zxid = header.zxid;

@@ -301,6 +301,17 @@ describe("sessions at the leader", () => {
     expect(world.prep.lastXidOf(sessionId(9))).toBe(0);
   });
 
+  test("[SESSION-8] a session that is closed has no last write; while it closes, a repeat is still known as one", () => {
+    const world = new World();
+    const session = world.open(1);
+    world.write(create("/a"), session);
+    world.prepare({ type: "closeSession" }, session);
+    expect(world.prep.lastXidOf(session)).toBe(2);
+    world.commit();
+    expect(world.prep.lastXidOf(session)).toBe(0);
+    expect(world.prep.isOpen(session)).toBe(false);
+  });
+
   test("[SESSION-8] what is remembered of thousands of sessions is let go, and remains right", () => {
     const world = new World();
     for (let n = 1; n <= 2500; n++) {
