@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { call, problemOf, send, textOf } from "./helpers.ts";
+import { call, heal, problemOf, send, textOf } from "./helpers.ts";
 
 describe("the demo's node ports", () => {
   it("[HTTP-23] answer pong while the node lives", async () => {
@@ -8,7 +8,7 @@ describe("the demo's node ports", () => {
     await problemOf(await call("/demo/nodes/1/"), 503, "NODE_DOWN");
     await problemOf(await call("/demo/nodes/1/metadata"), 503, "NODE_DOWN");
     expect(await textOf(await call("/demo/nodes/0/"))).toBe("pong");
-    await call("/v1/faults/heal", { method: "POST" });
+    await heal();
   });
 
   it("[HTTP-23] give the same metadata on every node, brokers by port", async () => {

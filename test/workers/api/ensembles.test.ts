@@ -1,23 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
-import { call, make, objects, problemOf, send, textOf } from "./helpers.ts";
+import { call, ensembleOf, heal, isWhole, make, objects, problemOf, send, textOf, until } from "./helpers.ts";
 
 const fault = async (node: number, action: string, prefix = ""): Promise<void> => {
   const response = await call(`${prefix}/v1/faults/nodes/${node}/${action}`, { method: "POST" });
   expect(response.status, await response.text()).toBe(200);
 };
-
-const ensembleOf = async (prefix = ""): Promise<EnsembleJson> =>
-  (await call(`${prefix}/v1/ensemble`)).json<EnsembleJson>();
-
-/** Asks until `accept` likes the answer. */
-async function until<T>(ask: () => Promise<T>, accept: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (accept(answer)) return answer;
-    await scheduler.wait(20);
-  }
-}
 
 describe("ensembles by name", () => {
   it("[HTTP-15] creates one once, and knows its size", async () => {
@@ -91,12 +78,7 @@ describe("the ensemble as a whole", { timeout: 40_000 }, () => {
     expect((await call("/v1/znodes/with-two?stale=true")).status).toBe(200);
     await problemOf(await call(`/v1/znodes/with-two?node=${first}`), 503, "NODE_DOWN");
 
-    const heal = await call("/v1/faults/heal", { method: "POST" });
-    expect(heal.status).toBe(200);
-    await until(
-      ensembleOf,
-      ({ hasQuorum, nodes }) => hasQuorum && nodes.every((node) => node.up && node.serving),
-    );
+    await heal();
     expect(await (await call("/readyz")).json()).toMatchObject({ status: "ok", ensemble: "default" });
     expect((await call("/v1/znodes/with-two", { method: "PUT", body: "x" })).status).toBe(200);
   });
@@ -110,10 +92,7 @@ describe("the ensemble as a whole", { timeout: 40_000 }, () => {
     const write = await call("/v1/znodes/survives", { method: "PUT", body: "1" });
     expect(write.status).toBe(200);
     await fault(leader ?? 0, "revive");
-    const settled = await until(
-      ensembleOf,
-      ({ hasQuorum, nodes }) => hasQuorum && nodes.every((node) => node.up && node.serving),
-    );
+    const settled = await until(ensembleOf, isWhole);
     expect(settled.leader).not.toBeNull();
   });
 
@@ -133,10 +112,7 @@ describe("the ensemble as a whole", { timeout: 40_000 }, () => {
     expect(listing.clients).toEqual([]);
     await fault(2, "revive");
     await fault(1, "crash");
-    await until(
-      ensembleOf,
-      ({ hasQuorum, nodes }) => hasQuorum && nodes.every((node) => node.up && node.serving),
-    );
+    await until(ensembleOf, isWhole);
   });
 
   it("[HTTP-22] passes faults of demo clients to the gateway", async () => {

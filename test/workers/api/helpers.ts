@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { app } from "../../../workers/api/app.ts";
 import type { ApiEnv } from "../../../workers/api/env.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
 
 export type Vars = Partial<
   Pick<ApiEnv, "LOCAL" | "FAULTS" | "ZOOWEEPER_TOKEN" | "ENSEMBLE_SIZE" | "GATEWAY">
@@ -70,6 +71,29 @@ export async function make(path: string, text = "", prefix = ""): Promise<Respon
 export async function textOf(response: Response): Promise<string> {
   return new TextDecoder().decode(await response.arrayBuffer());
 }
+
+/** Asks until `accept` likes the answer. */
+export async function until<T>(ask: () => Promise<T>, accept: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (accept(answer)) return answer;
+    await scheduler.wait(20);
+  }
+}
+
+export const ensembleOf = async (prefix = ""): Promise<EnsembleJson> =>
+  (await call(`${prefix}/v1/ensemble`)).json<EnsembleJson>();
+
+/** Brings everything back, and waits until it is. */
+export async function heal(): Promise<EnsembleJson> {
+  const response = await call("/v1/faults/heal", { method: "POST" });
+  expect(response.status, await response.text()).toBe(200);
+  return until(ensembleOf, isWhole);
+}
+
+/** Do all nodes serve under one leader? */
+export const isWhole = ({ hasQuorum, nodes }: EnsembleJson): boolean =>
+  hasQuorum && nodes.every((node) => node.up && node.serving);
 
 /** Ids of all objects that exist, of every class. */
 export async function objects(): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { call, EventReader, make, problemOf } from "./helpers.ts";
+import { call, EventReader, heal, make, problemOf } from "./helpers.ts";
 
 const SSE = { accept: "text/event-stream" };
 
@@ -200,6 +200,6 @@ describe("the WebSocket", () => {
     expect(other.status).toBe(101);
     other.webSocket?.accept();
     other.webSocket?.close(1000, "done");
-    await call("/v1/faults/heal", { method: "POST" });
+    await heal();
   });
 });
