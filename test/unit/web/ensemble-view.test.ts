@@ -86,6 +86,16 @@ describe("events folded into the status", () => {
     expect(committed.nodes[0]).toMatchObject({ lastZxid: "0x400000012", committedZxid: "0x400000012" });
   });
 
+  test("who loses the leader sees it gone before anybody is crowned", () => {
+    const lost = foldEvent(ensemble(), event({ sid: 3, type: "link", to: 2, up: false }));
+    expect([lost.leader, lost.nodes[1]?.up]).toEqual([null, false]);
+    expect(foldEvent(lost, event({ sid: 1, type: "link", to: 2, up: false }))).toBe(lost);
+    const follower = foldEvent(ensemble(), event({ sid: 2, type: "link", to: 3, up: false }));
+    expect([follower.leader, follower.nodes[2]?.up]).toEqual([2, false]);
+    const mended = event({ sid: 2, type: "link", to: 3, up: true });
+    expect(foldEvent(follower, mended)).toBe(follower);
+  });
+
   test("what is older than the status changes nothing", () => {
     const state = ensemble();
     expect(foldEvent(state, event({ type: "commit", zxid: "0x400000001" }))).toBe(state);

@@ -15,6 +15,7 @@ export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleS
   const about = event.type === "ack" ? (event.from ?? event.sid) : event.sid;
   const node = state.nodes.find((candidate) => candidate.sid === about);
   if (!node?.up) return state;
+  if (event.type === "link" && event.up === false) return foldBrokenLink(state, event);
   if (event.type === "role" && isRole(event.role)) return foldRole(state, node, event.role, event);
   if (event.type === "active" && event.sids) return withNode(state, { ...node, activeSet: event.sids });
   if ((event.type === "commit" || event.type === "ack" || event.type === "propose") && event.zxid) {
@@ -23,6 +24,17 @@ export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleS
     return withNode(state, { ...node, lastZxid: event.zxid, committedZxid });
   }
   return state;
+}
+
+/**
+ * A member that lost its link to another takes it for gone, and so do we until the next status, which a
+ * broken link asks for at once.
+ */
+function foldBrokenLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
+  const lost = state.nodes.find((node) => node.sid === event.to);
+  if (!lost?.up) return state;
+  const next = withNode(state, { sid: lost.sid, up: false, code: "NODE_DOWN", detail: "its link is broken" });
+  return state.leader === lost.sid ? { ...next, leader: null } : next;
 }
 
 function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: ProtocolEvent): EnsembleState {
