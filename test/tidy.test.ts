@@ -46,7 +46,8 @@ describe("the rings", () => {
 
   it("[TIDY-2] the core has no dependency, clock, randomness, promise or platform", () => {
     const wrong: string[] = [];
-    const impure = /\b(Date\.now|new Date|Math\.random|performance\.now|setTimeout|console\.|Promise|async |await |crypto\.)/;
+    const impure =
+      /\b(Date\.now|new Date|Math\.random|performance\.now|setTimeout|console\.|Promise|async |await |crypto\.)/;
     for (const file of filesUnder("core", SOURCE)) {
       for (const target of importsOf(file)) if (!target.startsWith(".")) wrong.push(`${file} → ${target}`);
       const code = readFileSync(join(ROOT, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");

@@ -19,10 +19,14 @@ export interface LinkReturn<Message> {
   readonly messages: readonly Message[];
 }
 
+/** The peer takes no calls. A value, so that a dead peer does not fill the logs with exceptions. */
+export const REFUSED = "REFUSED";
+export type Refused = typeof REFUSED;
+
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
-  deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message>>;
-  /** returns when the callee lets go, rejects when it dies */
+  deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
+  /** stays open while the callee lives: however it ends, the callee is gone */
   park(from: number): Promise<void>;
 }
 
@@ -58,7 +62,10 @@ export class PeerLink<Message> {
     if (stub === undefined) return;
     const envelope = { from: this.#self.sid, boot: this.#self.boot, generation, seq: this.#seq++, messages };
     stub.deliver(envelope).then(
-      (result) => this.#listener.returned(this.#peer, generation, result),
+      (result) => {
+        if (result === REFUSED) this.#listener.broken(this.#peer, generation);
+        else this.#listener.returned(this.#peer, generation, result);
+      },
       () => this.#listener.broken(this.#peer, generation),
     );
   }
@@ -66,7 +73,8 @@ export class PeerLink<Message> {
   /** Keeps one call open on the peer: that it breaks is how a crash is seen at once. */
   park(generation: number): void {
     const stub = this.#stubOf(generation);
-    stub?.park(this.#self.sid).catch(() => this.#listener.broken(this.#peer, generation));
+    const broken = (): void => this.#listener.broken(this.#peer, generation);
+    stub?.park(this.#self.sid).then(broken, broken);
   }
 
   #stubOf(generation: number): PeerStub<Message> | undefined {

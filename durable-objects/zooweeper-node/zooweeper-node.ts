@@ -20,7 +20,14 @@ import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, type SessionId, type WriteResult } from "../../core/znode/types.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
-import { type Envelope, type LinkReturn, PeerLink, type PeerStub } from "../shared/peer-link.ts";
+import {
+  type Envelope,
+  type LinkReturn,
+  PeerLink,
+  type PeerStub,
+  REFUSED,
+  type Refused,
+} from "../shared/peer-link.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -285,9 +292,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── peers ────────────────────────────────────────────────────────────────
 
   /** A call of a peer. The answer is held until what it promises is durable. */
-  async deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage>> {
+  async deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
+    if (this.#killed) return REFUSED;
     const life = await this.#enter();
-    if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    if (life === undefined) return REFUSED;
     const { from, boot, generation, seq, messages } = envelope;
     const origin = { from: asSid(from), boot, generation, seq };
     return { boot: life.storage.meta.boot, messages: this.#feed({ type: "call", origin, messages }) };
@@ -295,6 +303,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** Stays open for as long as this life lasts: that it breaks is how peers see a crash at once. */
   async park(_from: number): Promise<void> {
+    if (this.#killed) return;
     await this.#enter();
     await new Promise<void>((resolve) => {
       this.#parked.add(resolve);

@@ -1,0 +1,261 @@
+/** The node object in workerd: real SQLite, real alarms, real RPC between real objects. */
+import { abortAllDurableObjects, env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
+
+type Stub = DurableObjectStub<ZooWeeperNode> & ZooWeeperNodeRpc;
+
+/** A fresh stub: one that has seen an abort stays broken. */
+const node = (ensemble: string, sid: number): Stub =>
+  env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`)) as Stub;
+
+/** What a call is refused with. */
+const refusal = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    (answer) => `answered ${JSON.stringify(answer)}`,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+
+const create = (path: string, data = ""): WriteRequest => ({
+  type: "create",
+  path,
+  data: new TextEncoder().encode(data),
+  mode: CreateMode.PERSISTENT,
+  withStat: false,
+});
+
+async function found(ensemble: string, size: number): Promise<void> {
+  for (let sid = 1; sid <= size; sid++) {
+    const answer = await node(ensemble, sid).bootstrap({ ensemble, sid, size });
+    expect(answer.ok).toBe(true);
+  }
+}
+
+/** Asks until the condition holds; the test's own time limit ends it. */
+async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    const value = await ask();
+    if (value !== undefined) return value;
+    await scheduler.wait(5);
+  }
+}
+
+const statusOf = async (ensemble: string, sid: number): Promise<NodeStatus | undefined> =>
+  node(ensemble, sid)
+    .status()
+    .catch(() => undefined);
+
+async function leaderOf(ensemble: string, size: number): Promise<NodeStatus> {
+  return until(async () => {
+    for (let sid = 1; sid <= size; sid++) {
+      const status = await statusOf(ensemble, sid);
+      if (status?.role === "LEADING" && status.serving) return status;
+    }
+    return undefined;
+  });
+}
+
+/** Writes at any node that takes it, until it is acknowledged. */
+async function write(ensemble: string, sids: readonly number[], request: WriteRequest): Promise<void> {
+  await until(async () => {
+    for (const sid of sids) {
+      const answer = await node(ensemble, sid)
+        .write({ session: NO_SESSION, xid: 0, request })
+        .catch(() => undefined);
+      if (answer?.ok === true || (answer?.ok === false && answer.code === "NODE_EXISTS")) return true;
+    }
+    return undefined;
+  });
+}
+
+async function pathsAt(ensemble: string, sid: number): Promise<readonly string[]> {
+  return until(async () => {
+    const request = { type: "getChildren", path: "/", watch: false, withStat: false } as const;
+    const answer = await node(ensemble, sid)
+      .read({ session: NO_SESSION, request, consistency: "linearizable", stale: false })
+      .catch(() => undefined);
+    return answer?.ok === true && answer.value.type === "getChildren" ? answer.value.children : undefined;
+  });
+}
+
+describe("a node object", () => {
+  it("[NODE-1] a member that was never founded answers so and stores nothing", async () => {
+    const stub = node("nobody", 1);
+    const answer = await stub.write({ session: NO_SESSION, xid: 0, request: create("/a") });
+    expect(answer).toMatchObject({ ok: false, code: "UNKNOWN_ENSEMBLE" });
+    expect(await stub.deliver({ from: 2, boot: 1, generation: 1, seq: 0, messages: [] })).toBe("REFUSED");
+    await runInDurableObject(stub, (_object, state) => {
+      expect(state.storage.sql.exec("SELECT count(*) AS n FROM meta").one().n).toBe(0);
+      expect(state.storage.sql.exec("SELECT count(*) AS n FROM txn_log").one().n).toBe(0);
+    });
+    expect(await runDurableObjectAlarm(stub)).toBe(false);
+  });
+
+  it("[NODE-2] founding is idempotent and keeps the size", async () => {
+    await found("again", 3);
+    expect(await node("again", 1).bootstrap({ ensemble: "again", sid: 1, size: 3 })).toMatchObject({
+      ok: true,
+      value: { created: false },
+    });
+    expect(await node("again", 1).bootstrap({ ensemble: "again", sid: 1, size: 5 })).toMatchObject({
+      ok: false,
+      code: "ENSEMBLE_EXISTS",
+    });
+  });
+
+  it("[NODE-3] alarms drive the heartbeat: every member has heard every other", async () => {
+    await found("beat", 3);
+    await leaderOf("beat", 3);
+    for (let sid = 1; sid <= 3; sid++) {
+      await runInDurableObject(node("beat", sid), async (_object, state) => {
+        expect(await state.storage.getAlarm()).not.toBeNull();
+      });
+      const status = await until(async () => {
+        const seen = await statusOf("beat", sid);
+        return seen?.pings.every((ping) => ping.rttMs !== null) === true ? seen : undefined;
+      });
+      expect(status.pings.map((ping) => ping.sid)).toEqual([1, 2, 3].filter((other) => other !== sid));
+    }
+  });
+
+  it("[NODE-4] a commit is one log row on every member, and survives the loss of all memory", async () => {
+    await found("rows", 3);
+    await leaderOf("rows", 3);
+    for (let i = 0; i < 5; i++) await write("rows", [1], create(`/n${i}`, "x"));
+    for (let sid = 1; sid <= 3; sid++) expect(await pathsAt("rows", sid)).toContain("n4");
+    for (let sid = 1; sid <= 3; sid++) {
+      await runInDurableObject(node("rows", sid), (_object, state) => {
+        const row = state.storage.sql.exec("SELECT count(*) AS n, sum(txns) AS txns FROM txn_log").one();
+        expect(row.n).toBeLessThanOrEqual(Number(row.txns));
+        expect(Number(row.txns)).toBeGreaterThanOrEqual(5);
+      });
+    }
+    await abortAllDurableObjects();
+    for (let sid = 1; sid <= 3; sid++) {
+      expect(await pathsAt("rows", sid)).toEqual(["n0", "n1", "n2", "n3", "n4", "zookeeper"]);
+      expect((await statusOf("rows", sid))?.boot).toBe(2);
+    }
+  });
+
+  it("[NODE-5] the crash of the leader costs no acknowledged write, and the ensemble goes on", async () => {
+    await found("crash", 3);
+    const written: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      const { sid } = await leaderOf("crash", 3);
+      await node("crash", sid)
+        .fault("crash")
+        .catch(() => undefined);
+      await write("crash", [(sid % 3) + 1, ((sid + 1) % 3) + 1], create(`/r${round}`));
+      written.push(`r${round}`);
+    }
+    for (let sid = 1; sid <= 3; sid++) expect(await pathsAt("crash", sid)).toEqual([...written, "zookeeper"]);
+  });
+
+  it("[NODE-6] a killed node refuses every call and sleeps through its alarm until it is revived; then it catches up", async () => {
+    await found("kill", 3);
+    const { sid } = await leaderOf("kill", 3);
+    await node("kill", sid)
+      .fault("kill")
+      .catch(() => undefined);
+    const others = [1, 2, 3].filter((other) => other !== sid);
+    await write("kill", others, create("/while-dead"));
+    expect(await refusal(node("kill", sid).status())).toMatch(/^NODE_DOWN/);
+    const refused = node("kill", sid).write({ session: NO_SESSION, xid: 0, request: create("/x") });
+    expect(await refusal(refused)).toMatch(/^NODE_DOWN/);
+    await runDurableObjectAlarm(node("kill", sid));
+    await runInDurableObject(node("kill", sid), async (_object, state) => {
+      expect(await state.storage.getAlarm()).toBeNull();
+    });
+    await node("kill", sid).fault("revive");
+    expect(await pathsAt("kill", sid)).toContain("while-dead");
+  });
+
+  it("[NODE-7] all members lose their memory at once and come back with everything", async () => {
+    await found("all", 5);
+    await leaderOf("all", 5);
+    for (let i = 0; i < 10; i++) await write("all", [(i % 5) + 1], create(`/w${i}`));
+    await Promise.all(
+      [1, 2, 3, 4, 5].map((sid) =>
+        node("all", sid)
+          .fault("crash")
+          .catch(() => undefined),
+      ),
+    );
+    await leaderOf("all", 5);
+    const expected = [...Array.from({ length: 10 }, (_, i) => `w${i}`), "zookeeper"];
+    for (let sid = 1; sid <= 5; sid++) expect(await pathsAt("all", sid)).toEqual(expected);
+    const digests = await Promise.all(
+      [1, 2, 3, 4, 5].map(async (sid) => (await statusOf("all", sid))?.digest),
+    );
+    expect(new Set(digests).size).toBe(1);
+  });
+
+  it("[NODE-8] a write of a session is done once, however often it is sent, and its first result comes again", async () => {
+    await found("once", 3);
+    await leaderOf("once", 3);
+    const opened = await node("once", 2).openSession(10_000);
+    const session = (opened.ok ? opened.value.session : 0) as SessionId;
+    const request: WriteRequest = {
+      ...create("/seq-"),
+      mode: CreateMode.PERSISTENT_SEQUENTIAL,
+    } as WriteRequest;
+    const answers = [];
+    for (const sid of [2, 2, 1, 3]) answers.push(await node("once", sid).write({ session, xid: 1, request }));
+    const results = answers.map((answer) =>
+      answer.ok && answer.value.type === "create" ? answer.value.path : answer,
+    );
+    expect(new Set(results)).toEqual(new Set(["/seq-0000000000"]));
+    expect(await node("once", 1).write({ session, xid: 0x7fff_ffff, request })).toMatchObject({ ok: true });
+    expect(await node("once", 1).write({ session, xid: 5, request })).toMatchObject({
+      ok: false,
+      code: "XID_TOO_OLD",
+    });
+    expect(await pathsAt("once", 3)).toEqual(["seq-0000000000", "seq-0000000001", "zookeeper"]);
+  });
+
+  it("[NODE-9] waitForChange answers at once what is newer, and otherwise when it changes", async () => {
+    await found("wait", 3);
+    await leaderOf("wait", 3);
+    await write("wait", [1], create("/watched"));
+    const seen = await pathsAt("wait", 2);
+    expect(seen).toContain("watched");
+    const conditions = [{ path: "/watched", kind: "data" as const, since: "0x0" }];
+    const now = await node("wait", 2).waitForChange({ conditions, timeoutMs: 5_000 });
+    expect(now).toMatchObject({ ok: true, value: { changed: [0] } });
+    const missing = [{ path: "/later", kind: "exists" as const, since: "0x0" }];
+    const pending = node("wait", 2).waitForChange({ conditions: missing, timeoutMs: 30_000 });
+    await write("wait", [3], create("/later"));
+    expect(await pending).toMatchObject({ ok: true, value: { changed: [0] } });
+    const none = await node("wait", 2).waitForChange({
+      conditions: [{ path: "/never", kind: "exists", since: "0x0" }],
+      timeoutMs: 1,
+    });
+    expect(none).toMatchObject({ ok: true, value: { changed: [] } });
+  });
+
+  it("[NODE-10] a session that nobody hears of expires and takes its ephemerals along; a touched one lives", async () => {
+    await found("expire", 3);
+    await leaderOf("expire", 3);
+    const ids: SessionId[] = [];
+    for (const name of ["left", "kept"]) {
+      const opened = await node("expire", 1).openSession(1);
+      if (!opened.ok) throw new Error(opened.code);
+      expect(opened.value.timeoutMs).toBe(2_000);
+      ids.push(opened.value.session);
+      const request: WriteRequest = { ...create(`/${name}`), mode: CreateMode.EPHEMERAL } as WriteRequest;
+      expect(await node("expire", 2).write({ session: opened.value.session, xid: 1, request })).toMatchObject(
+        { ok: true },
+      );
+    }
+    const [, kept] = ids;
+    if (kept === undefined) throw new Error("two sessions were opened");
+    const children = await until(async () => {
+      expect((await node("expire", 3).touchSession(kept)).ok).toBe(true);
+      const seen = await pathsAt("expire", 1);
+      return seen.includes("left") ? undefined : seen;
+    });
+    expect(children).toEqual(["kept", "zookeeper"]);
+  });
+});
