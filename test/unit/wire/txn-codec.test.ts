@@ -131,7 +131,7 @@ describe("a batch of txns", () => {
     );
   });
 
-  test("[WIRE-9] tells null data from empty data", () => {
+  test("[WIRE-5] tells null data from empty data", () => {
     const [none, empty] = decode(encode([setData(1, null), setData(2, new Uint8Array(0))]));
     expect(none?.txn).toMatchObject({ data: null });
     expect(empty?.txn).toMatchObject({ data: new Uint8Array(0) });
