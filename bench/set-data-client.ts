@@ -1,7 +1,7 @@
 /**
  * The load of (b), in a process of its own: one session keeps `outstanding` setData under way, each with its own promise,
  * and issues the next when that promise resolves. Started as `set-data-client.ts <url> <outstanding> <warm-up ms> <measured ms>`;
- * sends one report to its parent.
+ * tells its parent when it begins and ends to count, and then what it saw.
  */
 import { connect } from "../client/sdk/index.ts";
 import { percentile, round } from "./statistics.ts";
@@ -10,7 +10,14 @@ export interface SetDataReport {
   readonly opsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** operations counted */
+  readonly count: number;
 }
+
+/** What the client tells its parent. */
+export type SetDataMessage = "begin" | "end" | SetDataReport;
+
+const tell = (message: SetDataMessage): void => void process.send?.(message);
 
 const DATA_BYTES = 100;
 const ZNODES = 16;
@@ -39,19 +46,22 @@ async function keepOneUnderWay(slot: number): Promise<void> {
 const loops = Array.from({ length: outstanding }, (_, slot) => keepOneUnderWay(slot));
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 await wait(Number(warmUpText));
+tell("begin");
 measuring = true;
 const start = performance.now();
 await wait(Number(measuredText));
 const seconds = (performance.now() - start) / 1000;
 measuring = false;
+tell("end");
 const counted = count;
 done = true;
 await Promise.all(loops);
 await session.close();
 const sorted = latencies.subarray(0, Math.min(counted, SAMPLES_MAX)).toSorted();
-process.send?.({
+tell({
   opsPerSecond: Math.round(counted / seconds),
   p50Ms: round(percentile(sorted, 0.5), 2),
   p99Ms: round(percentile(sorted, 0.99), 2),
-} satisfies SetDataReport);
+  count: counted,
+});
 process.disconnect?.();

@@ -1,18 +1,25 @@
 /** (b) setData of 100 bytes over `/v1/ws` with 1, 64 and 1024 outstanding, durable on a quorum before each answer. */
 import { fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startLocal } from "../scripts/local.ts";
-import type { SetDataReport } from "./set-data-client.ts";
+import type { SetDataMessage, SetDataReport } from "./set-data-client.ts";
 import { median, round, table } from "./statistics.ts";
 
 export interface SetDataResult {
   readonly nodes: number;
   readonly outstanding: number;
-  readonly runs: readonly SetDataReport[];
+  readonly runs: readonly Run[];
   /** medians of the runs */
   readonly opsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly cpuUsPerOp: number;
+}
+
+export interface Run extends SetDataReport {
+  /** time that the runtime spent on a processor per operation, µs; says more than ops/s where the machine has other work. NaN off Linux */
+  readonly cpuUsPerOp: number;
 }
 
 export interface SetDataOptions {
@@ -32,11 +39,11 @@ export async function benchSetData(options: SetDataOptions): Promise<SetDataResu
     const local = await startLocal({ nodes, brokers: BROKERS, stateDir: options.stateDir, fresh: true });
     try {
       for (const outstanding of options.outstanding) {
-        const runs: SetDataReport[] = [];
+        const runs: Run[] = [];
         for (let run = 0; run < options.runs; run++) {
-          runs.push(await runClient(local.urls.api, outstanding, options.measuredMs));
+          runs.push(await runClient(local.urls.api, local.runtimePid, outstanding, options.measuredMs));
         }
-        const of = (key: keyof SetDataReport): number => round(median(runs.map((r) => r[key])), 2);
+        const of = (key: keyof Run): number => round(median(runs.map((r) => r[key])), 2);
         results.push({
           nodes,
           outstanding,
@@ -44,6 +51,7 @@ export async function benchSetData(options: SetDataOptions): Promise<SetDataResu
           opsPerSecond: Math.round(of("opsPerSecond")),
           p50Ms: of("p50Ms"),
           p99Ms: of("p99Ms"),
+          cpuUsPerOp: of("cpuUsPerOp"),
         });
       }
     } finally {
@@ -53,19 +61,40 @@ export async function benchSetData(options: SetDataOptions): Promise<SetDataResu
   return results;
 }
 
-function runClient(url: string, outstanding: number, measuredMs: number): Promise<SetDataReport> {
+function runClient(url: string, runtimePid: number, outstanding: number, measuredMs: number): Promise<Run> {
   const args = [url, String(outstanding), String(WARM_UP_MS), String(measuredMs)];
   const child = fork(join(import.meta.dirname, "set-data-client.ts"), args);
+  let cpuMs = 0;
   return new Promise((resolve, reject) => {
-    child.once("message", (report: SetDataReport) => resolve(report));
+    child.on("message", (message: SetDataMessage) => {
+      if (message === "begin") cpuMs = -cpuMsOf(runtimePid);
+      else if (message === "end") cpuMs += cpuMsOf(runtimePid);
+      else resolve({ ...message, cpuUsPerOp: round((cpuMs * 1000) / message.count, 2) });
+    });
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`the client of the benchmark ended with ${code}`)));
   });
 }
 
+/** Linux counts in hundredths of a second. */
+const TICK_MS = 10;
+
+/** Time that a process has spent on processors so far, from /proc. */
+function cpuMsOf(pid: number): number {
+  try {
+    // behind "pid (name) ": state is field 0, user and system time are 11 and 12
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 export function setDataTable(results: readonly SetDataResult[]): string {
   return table(
-    ["nodes", "outstanding", "ops/s", "p50 ms", "p99 ms"],
-    results.map((r) => [r.nodes, r.outstanding, r.opsPerSecond, r.p50Ms, r.p99Ms]),
+    ["nodes", "outstanding", "ops/s", "p50 ms", "p99 ms", "runtime CPU µs/op"],
+    results.map((r) => [r.nodes, r.outstanding, r.opsPerSecond, r.p50Ms, r.p99Ms, r.cpuUsPerOp]),
   );
 }

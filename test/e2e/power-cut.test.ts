@@ -89,11 +89,12 @@ async function verify(
   for (const node of running.urls.nodes) {
     const session = await connect(node);
     await session.sync();
-    for (const [path, value] of znodes) {
+    const check = async ([path, value]: [string, string]): Promise<void> => {
       const { data } = await session.get(path);
       const found = Number(new TextDecoder().decode(data ?? undefined));
       expect(found - Number(value), `${path} on ${node}`).toBeOneOf([0, 1]);
-    }
+    };
+    await Promise.all([...znodes].map(check));
     await session.close();
   }
   const found = (await getJson<Goal[]>(`${running.urls.brokers[0]}/data`)).map((goal) =>
