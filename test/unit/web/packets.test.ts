@@ -12,7 +12,7 @@ import {
   routeOf,
 } from "../../../web/src/model/packets.ts";
 
-const view = { sids: [1, 2, 3], leader: 2 };
+const view = { sids: [1, 2, 3], leader: 2, up: new Set([1, 2, 3]) };
 const event = (fields: Partial<ProtocolEvent>): ProtocolEvent => ({
   id: "1-1",
   at: 0,
@@ -34,6 +34,12 @@ describe("routes", () => {
   ])("%s", (_, fields, route) => {
     expect(routeOf(event(fields), view)).toEqual(route);
   });
+});
+
+test("a leader commits to those that are up; a vote is tried on everybody", () => {
+  const lonely = { ...view, up: new Set([1, 2]) };
+  expect(routeOf(event({ type: "commit" }), lonely).to).toEqual([1]);
+  expect(routeOf(event({ type: "vote", sid: 1 }), lonely).to).toEqual([2, 3]);
 });
 
 describe("packets in the air", () => {
@@ -67,7 +73,7 @@ describe("packets in the air", () => {
   test("never more than the maximum", () => {
     const sids = Array.from({ length: 40 }, (_, i) => i + 1);
     const events = sids.map((sid) => event({ type: "vote", sid }));
-    expect(launch([], events, { sids, leader: null }, 0)).toHaveLength(PACKETS_MAX);
+    expect(launch([], events, { sids, leader: null, up: new Set(sids) }, 0)).toHaveLength(PACKETS_MAX);
   });
 
   test("what has arrived leaves", () => {

@@ -48,8 +48,8 @@ function Story({ state }: { state: EnsembleState }) {
       </p>
       {tone === "broken" ? <p data-testid="no-quorum-reason">{text}</p> : <p>{text}</p>}
       {tone === "calm" && healed && (
-        <p className="story-note">
-          The last change of leader took {healed}, from the first notice to the new crown.
+        <p className="story-note" title="From the first broken link to the new leader">
+          The last change of leader took {healed}.
         </p>
       )}
     </div>

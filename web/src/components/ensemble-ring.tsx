@@ -27,11 +27,13 @@ const CROWN_ROOM = 26;
 function layout(state: EnsembleState, width: number, room: number): Geometry {
   const height = Math.max(HEIGHT_MIN, Math.min(Math.max(room, width * 0.82), HEIGHT_MAX));
   const nodeRadius = state.size > 5 ? (width < 420 ? 18 : 25) : width < 420 ? 23 : 32;
+  // A triangle is neither as wide nor as high as its circle.
+  const [wide, high] = state.size === 3 ? [0.87, 1.5] : [1, 2];
   const radius = Math.min(
-    width / 2 - nodeRadius - 22,
-    (height - 2 * nodeRadius - LABEL_ROOM - CROWN_ROOM) / (state.size === 3 ? 1.6 : 2),
+    (width / 2 - nodeRadius - 22) / wide,
+    (height - 2 * nodeRadius - LABEL_ROOM - CROWN_ROOM) / high,
   );
-  const needed = CROWN_ROOM + 2 * (nodeRadius + radius) + LABEL_ROOM;
+  const needed = CROWN_ROOM + 2 * nodeRadius + high * radius + LABEL_ROOM;
   const centre = { x: width / 2, y: CROWN_ROOM + nodeRadius + radius + Math.max(0, height - needed) / 2 };
   const spots = ringPositions(state.size, centre, radius);
   const places = new Map(state.nodes.map((node, i) => [node.sid, spots[i] ?? centre]));

@@ -13,6 +13,7 @@ import {
   type Point,
   pointOnPath,
   progressOf,
+  type RingView,
 } from "../model/packets.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -28,11 +29,7 @@ export const PACKET_SHAPES: Readonly<Record<PacketKind, string>> = {
   SYNC: "M-7 -3.500H7V3.500H-7z",
 };
 
-interface View {
-  readonly sids: readonly number[];
-  /** Who can hear anything. */
-  readonly up: ReadonlySet<number>;
-  readonly leader: number | null;
+interface View extends RingView {
   readonly places: ReadonlyMap<number, Point>;
   readonly nodeRadius: number;
 }

@@ -50,6 +50,8 @@ export interface RingView {
   /** All sids of the ensemble. */
   readonly sids: readonly number[];
   readonly leader: number | null;
+  /** Who is up, as far as is known. */
+  readonly up: ReadonlySet<number>;
 }
 
 /** Sender and receivers of an event; empty when nothing travelled. */
@@ -63,7 +65,7 @@ export function routeOf(event: ProtocolEvent, view: RingView): { from: number; t
   if (event.type === "propose" || event.type === "vote") return { from: event.sid, to: others };
   // A follower's own commit is the arrival of the leader's COMMIT; the leader's is its departure.
   if (event.type === "commit") {
-    if (event.sid === view.leader) return { from: event.sid, to: others };
+    if (event.sid === view.leader) return { from: event.sid, to: others.filter((sid) => view.up.has(sid)) };
     return nowhere;
   }
   if (event.type === "ack" && view.leader !== null && view.leader !== event.sid) {
