@@ -147,6 +147,14 @@ export function* readCluster(): Steps {
   };
 }
 
+/** Which of these znodes do not exist? */
+export function* readMissing<T extends { readonly path: string }>(
+  wanted: readonly T[],
+): Generator<readonly ClusterRead[], readonly T[], readonly ClusterReadResult[]> {
+  const found = yield wanted.map(({ path }) => dataOf(path));
+  return wanted.filter((_, i) => found[i] === undefined);
+}
+
 const NO_STATE = { leader: -1, leaderEpoch: -1, controllerEpoch: 0, isr: [] };
 
 /** The view as the controller's reducer takes it. */

@@ -3,7 +3,7 @@ import { assert } from "../assert.ts";
 import { KiB, MINUTE_MS, MiB, SECOND_MS } from "../units.ts";
 
 export interface BrokerConfig {
-  /** a broker whose object falls silent is gone after this */
+  /** a broker that falls silent without breaking its calls is gone after this; a crash is noticed at once */
   readonly sessionTimeoutMs: number;
   /** the alarm's period: one touch of the session each */
   readonly heartbeatMs: number;
@@ -32,7 +32,7 @@ export interface BrokerConfig {
 }
 
 export const BROKER_CONFIG: BrokerConfig = {
-  sessionTimeoutMs: 3 * SECOND_MS,
+  sessionTimeoutMs: 5 * SECOND_MS,
   heartbeatMs: 1 * SECOND_MS,
   parkMs: 20 * SECOND_MS,
   probeTimeoutMs: 1 * SECOND_MS,
@@ -69,9 +69,11 @@ export interface PartitionConfig {
   /** one frame of a tail; a tail has one frame under way */
   readonly tailFrameBytesMax: number;
   readonly tailsMax: number;
-  /** an idempotency key is remembered so long, and so many of them */
+  /** an idempotency key is remembered so long, and the newest so many of them */
   readonly idempotencyWindowMs: number;
   readonly idempotencyKeysMax: number;
+  /** keys that one alarm forgets */
+  readonly idempotencySlice: number;
   /** bytes of the newest chunks kept in memory for tails and long polls */
   readonly cacheBytesMax: number;
 }
@@ -91,6 +93,7 @@ export const PARTITION_CONFIG: PartitionConfig = {
   tailsMax: 10_000,
   idempotencyWindowMs: 24 * 60 * MINUTE_MS,
   idempotencyKeysMax: 1_000_000,
+  idempotencySlice: 1000,
   cacheBytesMax: 1 * MiB,
 };
 

@@ -3,7 +3,12 @@
  * controller, read the cluster's znodes, act as the controller when it is one, wait for a change, and again. Every round
  * starts from what the ensemble says, so there is no state to repair after a failure.
  */
-import { type ClusterView, controllerViewOf, readCluster } from "../../core/broker/cluster-view.ts";
+import {
+  type ClusterView,
+  controllerViewOf,
+  readCluster,
+  readMissing,
+} from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import {
   announcements,
@@ -115,7 +120,7 @@ export class BrokerLoop {
   async #round(): Promise<void> {
     const { session, store, identity } = this.#ports;
     if (session.id === NO_SESSION) store.session = await session.open();
-    const view = await session.readView(readCluster);
+    const view = await session.readAll(readCluster);
     if (view.controllerEpochVersion === -1) return this.#makeBase();
     this.#show(view);
     if (!this.#isRegistered(view)) return this.#register(view);
@@ -143,9 +148,11 @@ export class BrokerLoop {
   }
 
   async #makeBase(): Promise<void> {
-    for (const { path, data } of baseZnodes(randomId())) {
-      await unless("NODE_EXISTS", this.#ports.session.write(createRequest(path, data)));
-    }
+    const { session } = this.#ports;
+    const missing = await session.readAll(() => readMissing(baseZnodes(randomId())));
+    const ops = missing.map(({ path, data }) => createRequest(path, data));
+    // when another broker was faster, the next round sees what it made
+    if (ops.length > 0) await unless("NODE_EXISTS", session.write({ type: "multi", ops }));
   }
 
   async #register(view: ClusterView): Promise<void> {

@@ -109,6 +109,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
    * kill and crash end the object, so the call itself rejects.
    */
   async fault(action: "kill" | "revive" | "crash"): Promise<void> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
     if (action === "revive") {
       if (!this.#killed) return;
       this.#store.killed = false;

@@ -4,12 +4,7 @@
  * stub that failed is never used again.
  */
 
-import type {
-  ClusterCondition,
-  ClusterRead,
-  ClusterReadResult,
-  ClusterView,
-} from "../../core/broker/cluster-view.ts";
+import type { ClusterCondition, ClusterRead, ClusterReadResult } from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";
@@ -54,7 +49,7 @@ export class EnsembleSession {
   #xid = 0;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #queued = 0;
-  /** woken when another node serves */
+  /** woken when another node serves, or the session is gone */
   readonly #moved = new Waiters();
 
   constructor(size: number, home: number, connect: (sid: number) => ZooWeeperNodeRpc, config: BrokerConfig) {
@@ -71,7 +66,9 @@ export class EnsembleSession {
 
   /** The ensemble no longer knows the session. */
   forget(session: SessionId): void {
-    if (this.#session === session) this.#session = NO_SESSION;
+    if (this.#session !== session) return;
+    this.#session = NO_SESSION;
+    this.#moved.wake();
   }
 
   async open(): Promise<SessionId> {
@@ -112,7 +109,11 @@ export class EnsembleSession {
     if (this.#queued >= this.#config.writeQueueMax)
       return Promise.reject(new EnsembleError("THROTTLED", "too many writes of this broker are waiting"));
     this.#queued += 1;
-    const turn = this.#lastWrite.then(() => this.#writeNow(request, prefer));
+    const deadline = Date.now() + this.#config.writeDeadlineMs;
+    const turn = this.#lastWrite.then(() => {
+      if (Date.now() > deadline) throw new EnsembleError("NO_QUORUM", "the write was not begun in time");
+      return this.#writeNow(request, prefer);
+    });
     this.#lastWrite = turn.then(
       () => undefined,
       () => undefined,
@@ -142,9 +143,9 @@ export class EnsembleSession {
   }
 
   /** Runs a coroutine of reads at one node that has first caught up with the leader. */
-  async readView(
-    start: () => Generator<readonly ClusterRead[], ClusterView, readonly ClusterReadResult[]>,
-  ): Promise<ClusterView> {
+  async readAll<T>(
+    start: () => Generator<readonly ClusterRead[], T, readonly ClusterReadResult[]>,
+  ): Promise<T> {
     await this.#anywhere((node) =>
       node.read({
         session: this.#session,

@@ -15,8 +15,9 @@ const SCHEMA = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epoch (leader_epoch INTEGER PRIMARY KEY, start_offset INTEGER NOT NULL, leader INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS idempotency_key (
-  key TEXT PRIMARY KEY, hash TEXT NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL, at_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+  seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, hash TEXT NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS chunk (
   base INTEGER PRIMARY KEY, last INTEGER NOT NULL, timestamp_max INTEGER NOT NULL, leader_epoch INTEGER NOT NULL,
   records INTEGER NOT NULL, bytes INTEGER NOT NULL, data BLOB NOT NULL
@@ -84,8 +85,8 @@ export class ChunkStore {
     });
   }
 
-  /** Stores one group commit, all or nothing. Returns the chunks as they were joined. @throws when SQLite does */
-  commit(plan: FlushPlan): Chunk[] {
+  /** Stores one group commit, all or nothing, and keeps the newest `keysMax` keys. Returns the chunks as they were joined. @throws when SQLite does */
+  commit(plan: FlushPlan, keysMax: number): Chunk[] {
     return this.#storage.transactionSync(() => {
       const chunks = plan.chunks.map((chunk) => {
         const data = join(chunk.parts, chunk.bytes);
@@ -103,12 +104,17 @@ export class ChunkStore {
       });
       for (const { key, hash, baseOffset, lastOffset, timestampMs } of plan.keys)
         this.#sql.exec(
-          "INSERT OR REPLACE INTO idempotency_key VALUES (?, ?, ?, ?, ?)",
+          "INSERT OR REPLACE INTO idempotency_key (key, hash, base, last, at_ms) VALUES (?, ?, ?, ?, ?)",
           key,
           hash,
           baseOffset,
           lastOffset,
           timestampMs,
+        );
+      if (plan.keys.length > 0)
+        this.#sql.exec(
+          "DELETE FROM idempotency_key WHERE seq <= (SELECT max(seq) FROM idempotency_key) - ?",
+          keysMax,
         );
       return chunks;
     });
@@ -126,13 +132,19 @@ export class ChunkStore {
     return row && { hash: row.hash, baseOffset: row.base, lastOffset: row.last, timestampMs: row.at_ms };
   }
 
-  /** Forgets keys older than `beforeMs`; returns when the oldest that is left was used. */
-  expireKeys(beforeMs: number): number | undefined {
-    this.#sql.exec("DELETE FROM idempotency_key WHERE at_ms < ?", beforeMs);
-    const row = this.#sql
-      .exec<{ oldest: number | null }>("SELECT min(at_ms) AS oldest FROM idempotency_key")
-      .one();
-    return row.oldest ?? undefined;
+  /**
+   * Forgets at most `slice` keys that were used before `beforeMs`, oldest first. Returns when the oldest that is left
+   * was used.
+   */
+  expireKeys(beforeMs: number, slice: number): number | undefined {
+    this.#sql.exec(
+      "DELETE FROM idempotency_key WHERE at_ms < ? AND seq IN (SELECT seq FROM idempotency_key ORDER BY seq LIMIT ?)",
+      beforeMs,
+      slice,
+    );
+    return this.#sql
+      .exec<{ at_ms: number }>("SELECT at_ms FROM idempotency_key ORDER BY seq LIMIT 1")
+      .toArray()[0]?.at_ms;
   }
 
   /** The chunk that holds `offset`, or the first behind it. */

@@ -179,8 +179,8 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   override async alarm(): Promise<void> {
     this.#alarmSet = false;
     if (this.#state.leadership === undefined) return;
-    const { idempotencyWindowMs } = this.#config;
-    const oldest = this.#store.expireKeys(Date.now() - idempotencyWindowMs);
+    const { idempotencyWindowMs, idempotencySlice } = this.#config;
+    const oldest = this.#store.expireKeys(Date.now() - idempotencyWindowMs, idempotencySlice);
     if (oldest !== undefined) await this.#armAlarm(oldest + idempotencyWindowMs);
   }
 
@@ -203,7 +203,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
         timestampMax: this.#timestampMax,
         config: this.#config,
       });
-      const chunks = plan.chunks.length > 0 ? this.#store.commit(plan) : [];
+      const chunks = plan.chunks.length > 0 ? this.#store.commit(plan, this.#config.idempotencyKeysMax) : [];
       this.#state = { ...this.#state, logEndOffset: plan.logEndOffset };
       this.#timestampMax = plan.timestampMax;
       for (const chunk of chunks) this.#remember(chunk);

@@ -398,3 +398,25 @@ describe("the cluster", () => {
     expect(await read("/config/topics/goals")).toEqual({ version: 1, config: {} });
   });
 });
+
+describe("ensembles", () => {
+  test("[BROKER-19] each ensemble has brokers, topics and records of its own; an unknown one has none", async () => {
+    expect(
+      (await call("/v1/ensembles/other", { method: "PUT", headers: JSON_BODY, body: '{"size":1}' })).status,
+    ).toBe(201);
+    expect((await post("/e/other/demo/brokers/2/addScore", goal(77, "8080"))).status).toBe(200);
+    const there = await json<{ Minute: number }[]>(await call("/e/other/demo/brokers/0/data"));
+    expect(there.map((each) => each.Minute)).toEqual([77]);
+    const here = await json<{ Minute: number }[]>(await call("/demo/brokers/0/data"));
+    expect(here.map((each) => each.Minute)).not.toContain(77);
+    expect((await post("/e/other/demo/brokers/0/addScore", goal(77, "8081"))).status).toBe(400);
+    for (const path of [
+      "/cluster",
+      "/topics",
+      "/brokers",
+      "/demo/brokers/0/data",
+      "/topics/goals/partitions/0/records",
+    ])
+      expect((await call(`/e/nowhere${path}`)).status, path).toBe(404);
+  });
+});

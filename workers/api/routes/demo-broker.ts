@@ -2,6 +2,8 @@
 import { type Context, Hono } from "hono";
 import { nodePort, sidOfPort } from "../../../core/broker/demo-metadata.ts";
 import { decodeBatches, encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
+import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-objects/broker/rpc.ts";
+import type { BrokerClient } from "../clients/broker-client.ts";
 import { keyOf } from "../clients/idempotency.ts";
 import { withTimeout } from "../clients/node-stub.ts";
 import { failureOf, PartitionClient } from "../clients/partition-client.ts";
@@ -48,9 +50,7 @@ export const demoBrokerApp = new Hono<AppEnv>()
     if (key !== undefined && (await isUp(c, id)) && (await isKnown(partitions, key))) {
       return c.text("OK", 200, { "zoo-receiver": `${nodePort(receiver)}`, "idempotency-replayed": "true" });
     }
-    const written = await brokers.at(id, (broker) =>
-      broker.demoMetadata({ receiver, clients: metadata.Clients, topic: TOPIC }),
-    );
+    const written = await recordMetadata(brokers, id, { receiver, clients: metadata.Clients, topic: TOPIC });
     const partition = written.topic.partitions.find((each) => each.partition === PARTITION);
     const placed = partition && { topic: written.topic, partition };
     const batches = encodeRecordBatch([{ key: null, value, headers: [], timestampMs: Date.now() }]);
@@ -74,6 +74,20 @@ export const demoBrokerApp = new Hono<AppEnv>()
 async function pong(c: Context<AppEnv>): Promise<Response> {
   await requireUp(c);
   return c.text("pong");
+}
+
+/** A call that broke has stored no goal, so it may be sent again even without a key. */
+async function recordMetadata(
+  brokers: BrokerClient,
+  id: number,
+  request: DemoMetadataRequest,
+): Promise<DemoMetadataAnswer> {
+  try {
+    return await brokers.at(id, (broker) => broker.demoMetadata(request));
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "UNKNOWN_OUTCOME")) throw error;
+    throw new ApiError("BROKER_NOT_AVAILABLE", error.message);
+  }
 }
 
 /** The broker of the URL. */

@@ -3,6 +3,9 @@ import * as v from "valibot";
 
 const header = v.object({ name: v.pipe(v.string(), v.maxLength(1024)), value: v.nullable(v.string()) });
 
+/** Differences of two timestamps must stay safe integers when they are zigzag-encoded. */
+const TIMESTAMP_MAX = 2 ** 52 - 1;
+
 const offset = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** `key` and `value` are JSON, or base64 text where the content type says binary. Absent and null are Kafka's null. */
@@ -13,7 +16,9 @@ const record = v.object({
   /** value is base64 */
   headers: v.optional(v.pipe(v.array(header), v.maxLength(100))),
   /** ms since 1970 */
-  timestamp: v.optional(v.nullable(offset)),
+  timestamp: v.optional(
+    v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(TIMESTAMP_MAX))),
+  ),
 });
 
 export const produceBody = v.object({
