@@ -1,6 +1,6 @@
 /** Every protocol event, newest first; only the rows in sight exist. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState } from "react";
+import { memo, useMemo, useRef, useState } from "react";
 import { EVENT_TYPES, type ProtocolEvent } from "../api/types.ts";
 import { useLive } from "../hooks/live-store.ts";
 import { describeEvent } from "../model/describe-event.ts";
@@ -14,7 +14,7 @@ const ROW_PX = 28;
 
 const QUIET = new Set(["ping"]);
 
-export function EventLog() {
+export const EventLog = memo(function EventLog() {
   const version = useLive((live) => live.ringVersion);
   const ring = useLive((live) => live.ring);
   const stream = useLive((live) => live.eventsStream);
@@ -65,7 +65,7 @@ export function EventLog() {
       <Rows events={events} />
     </Panel>
   );
-}
+});
 
 function Rows({ events }: { events: readonly SeenEvent[] }) {
   const box = useRef<HTMLDivElement>(null);

@@ -1,5 +1,5 @@
 /** The goals, live: one row per record, in the partition's order. */
-import { type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { StreamState } from "../api/sse-stream.ts";
 import { showToast, useLive } from "../hooks/live-store.ts";
 import { loadEarlier } from "../hooks/use-goals.ts";
@@ -25,13 +25,16 @@ export interface GoalsControls {
 export function useGoalsControls(): GoalsControls {
   const [order, setOrder] = useState<GoalOrder>("offset");
   const [heldFrom, setHeldFrom] = useState<number | null>(null);
-  return {
-    order,
-    setOrder,
-    heldFrom,
-    hold: () => setHeldFrom((now) => now ?? useLive.getState().timeline.nextOffset ?? 0),
-    follow: () => setHeldFrom(null),
-  };
+  return useMemo(
+    () => ({
+      order,
+      setOrder,
+      heldFrom,
+      hold: () => setHeldFrom((now) => now ?? useLive.getState().timeline.nextOffset ?? 0),
+      follow: () => setHeldFrom(null),
+    }),
+    [order, heldFrom],
+  );
 }
 
 interface Props {
@@ -43,7 +46,8 @@ interface Props {
 /** Rows drawn at most; the rest waits behind "earlier". */
 const DRAWN_MAX = 600;
 
-export function GoalsPanel({ base, controls, playerInput }: Props) {
+/** Drawn anew for goals only, not for every status of the ensemble. */
+export const GoalsPanel = memo(function GoalsPanel({ base, controls, playerInput }: Props) {
   const timeline = useLive((live) => live.timeline);
   const stream = useLive((live) => live.goalsStream);
   const { order, heldFrom } = controls;
@@ -89,7 +93,7 @@ export function GoalsPanel({ base, controls, playerInput }: Props) {
       <GoalForm base={base} playerInput={playerInput} />
     </Panel>
   );
-}
+});
 
 function OrderSwitch({ order, onChange }: { order: GoalOrder; onChange: (order: GoalOrder) => void }) {
   return (

@@ -12,7 +12,7 @@ import { usePageVisible } from "./use-page-visible.ts";
 import { ensembleKey } from "./use-status.ts";
 
 /** Events that arrive together are drawn together. */
-const DRAW_MS = 60;
+const DRAW_MS = 80;
 /** A fresh status is asked for at most this often beside the poll. */
 const REFRESH_MS = 150;
 

@@ -10,7 +10,7 @@ import { showToast, useLive } from "./live-store.ts";
 /** Goals shown at first; older ones are read on demand. */
 const FIRST_ROWS = 300;
 /** Records that arrive together are drawn together. */
-const DRAW_MS = 40;
+const DRAW_MS = 60;
 
 interface Offsets {
   readonly beginning_offset: number;
