@@ -139,7 +139,7 @@ describe("any history of writes, however many are outstanding", () => {
           expect(world.tree.children(path)).toEqual(model.children(path));
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -156,7 +156,7 @@ describe("any history of writes, however many are outstanding", () => {
         expect(contentsOf(loaded)).toEqual(contentsOf(world.tree));
         expect(loaded.lastApplied).toEqual(world.tree.lastApplied);
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 
@@ -183,7 +183,7 @@ describe("any history of writes, however many are outstanding", () => {
           expect(world.tree.changedCount).toBe(0);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -211,7 +211,7 @@ describe("any history of writes, however many are outstanding", () => {
         expect(world.tree.sessions.size).toBe(0);
         expect([...world.tree.znodes()].every((node) => node.ephemeralOwner === NO_SESSION)).toBe(true);
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 });

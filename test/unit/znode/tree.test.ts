@@ -232,6 +232,20 @@ describe("apply", () => {
     }
   });
 
+  test("[ZNODE-11] an older txn on a newer tree moves no counter, zxid or last result back", () => {
+    const tree = new ZnodeTree();
+    const session = sessionId(1);
+    tree.apply(headerAt(1, session), { type: "createSession", timeoutMs: 5000 });
+    tree.apply(headerAt(2, session, 1), createTxn("/a", 1));
+    tree.apply(headerAt(3, session, 2), { type: "delete", path: "/a" });
+    tree.apply(headerAt(4, session, 3), createTxn("/b", 2));
+    const last = sessionRowOf(tree.sessions.get(session) as never);
+    tree.apply(headerAt(2, session, 1), createTxn("/a", 1));
+    expect(tree.stat(tree.get("/") as never)).toMatchObject({ pzxid: zxid(1, 4), cversion: 2 * 2 - 3 });
+    expect(sessionRowOf(tree.sessions.get(session) as never)).toEqual(last);
+    expect(tree.lastApplied).toEqual(zxid(1, 4));
+  });
+
   test.each<[string, Txn, string]>([
     ["a child of nothing", createTxn("/x/y", 1), "NO_NODE"],
     ["a path that is none", createTxn("x", 1), "BAD_ARGUMENTS"],
