@@ -33,6 +33,8 @@ export interface LocalOptions {
   readonly host?: string;
   /** variables of the Worker beside those of wrangler.toml */
   readonly vars?: Readonly<Record<string, string>>;
+  /** flags of V8, for profiles */
+  readonly v8Flags?: readonly string[];
   /** the repository to build; tests only */
   readonly root?: string;
   /** told what takes long */
@@ -135,7 +137,7 @@ async function start(
     if (port !== 0) (await listen(port, () => {}, options.host)).close();
   }
 
-  const state = await takeStateDir(resolve(options.stateDir), options.fresh ?? false);
+  const state = await takeStateDir(resolve(options.stateDir), options.nodes, options.fresh ?? false);
   closers.push(() => state.release());
   const built = await build(options.root, options.say);
   let clients: ClientPorts | undefined;
@@ -157,6 +159,7 @@ async function start(
       LOCAL: "on",
       ...options.vars,
     },
+    v8Flags: options.v8Flags,
     controlPort: control.port,
     pagePort: page.port,
   });

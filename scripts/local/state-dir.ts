@@ -16,9 +16,10 @@ const ENDING_MS_MAX = 5_000;
 
 /**
  * Takes the folder, creating it. `fresh` discards what it holds.
- * @throws UsageError when another run uses it
+ * @param nodes members of the ensemble, which its state cannot change
+ * @throws UsageError when another run uses it, or when it holds an ensemble of another size
  */
-export async function takeStateDir(path: string, fresh: boolean): Promise<StateDir> {
+export async function takeStateDir(path: string, nodes: number, fresh: boolean): Promise<StateDir> {
   const lock = join(path, "lock.json");
   const held = existsSync(lock) ? readLock(lock) : undefined;
   if (held !== undefined && held.pid !== process.pid && isAlive(held.pid)) {
@@ -27,6 +28,10 @@ export async function takeStateDir(path: string, fresh: boolean): Promise<StateD
   if (held?.runtime !== undefined) await untilGone(held.runtime);
   if (fresh) rmSync(path, { recursive: true, force: true });
   mkdirSync(join(path, "objects"), { recursive: true });
+  const sizeFile = join(path, "nodes");
+  const size = existsSync(sizeFile) ? Number(readFileSync(sizeFile, "utf8")) : nodes;
+  if (size !== nodes) throw new UsageError(`${path} holds an ensemble of ${size} node${size === 1 ? "" : "s"}; --fresh discards it`);
+  writeFileSync(sizeFile, String(nodes));
   writeFileSync(lock, JSON.stringify({ pid: process.pid }));
   return {
     path,

@@ -18,6 +18,8 @@ export interface WorkerdOptions {
   readonly stateDir: string;
   /** variables beside those of wrangler.toml, which they override */
   readonly vars: Readonly<Record<string, string>>;
+  /** flags of V8, for profiles */
+  readonly v8Flags?: readonly string[] | undefined;
   /** port of the server that starts and ends demo clients */
   readonly controlPort: number;
   /** port of the server that holds the page's files */
@@ -97,7 +99,7 @@ function binaryOf(): string {
 }
 
 /** Cap'n Proto text as workerd reads it. JSON strings are valid text literals. */
-function configOf({ build, stateDir, vars, controlPort, pagePort }: WorkerdOptions): string {
+function configOf({ build, stateDir, vars, v8Flags = [], controlPort, pagePort }: WorkerdOptions): string {
   const text = JSON.stringify;
   const classes = Object.entries(build.worker.durableObjects);
   const bindings = [
@@ -116,6 +118,7 @@ function configOf({ build, stateDir, vars, controlPort, pagePort }: WorkerdOptio
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
+  v8Flags = [${v8Flags.map((flag) => text(flag)).join(", ")}],
   services = [
     (name = "api", worker = .api),
     (name = "web", worker = .web),

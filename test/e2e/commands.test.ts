@@ -3,6 +3,7 @@
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
+import { post } from "./http.ts";
 import { command, deployment, temporaryDir } from "./processes.ts";
 
 const state = temporaryDir();
@@ -38,6 +39,32 @@ describe("refusals are one line and exit code 2", () => {
     squatter.close();
     expect(code).toBe(2);
     expect(stderr).toBe(`deployment: port ${port} is busy\n`);
+  });
+});
+
+describe("state", () => {
+  it("of another size is not used", async () => {
+    const running = await deployment(small);
+    await running.end("SIGTERM");
+    const { code, stderr } = await command("deployment.ts", ["3", ...small.slice(1)]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `deployment: ${state.path} holds an ensemble of 1 node; --fresh discards it\n`,
+    });
+  });
+
+  it("keeps the dead dead, and the command says so", async () => {
+    const args = ["3", "2", "1", ...FREE, "--state", `${state.path}/dead`];
+    const first = await deployment(args);
+    await post(`${first.urls.api}/v1/faults/nodes/2/kill`);
+    await post(`${first.urls.api}/v1/faults/brokers/1/kill`);
+    await first.end("SIGTERM");
+    const second = await deployment(args);
+    const [alive, dead] = await Promise.all(second.urls.nodes.map((url) => fetch(`${url}/`)));
+    expect([alive?.status, dead?.status]).toEqual([200, 503]);
+    const { stderr } = await second.end("SIGTERM");
+    expect(stderr).toContain(`warning: ${second.urls.nodes[1]}/`);
+    expect(stderr).toContain(`warning: ${second.urls.brokers[1]}/`);
   });
 });
 

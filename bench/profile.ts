@@ -1,0 +1,83 @@
+/**
+ * `node bench/profile.ts [outstanding] [nodes]`: where the runtime's time goes under setData, by Linux `perf`.
+ * Prints the functions with what they and all that they call cost, the Worker's own (JS) and those below it.
+ */
+import { execFileSync, fork } from "node:child_process";
+import { join } from "node:path";
+import { ROOT } from "../scripts/local/build.ts";
+import { main, wholeNumber } from "../scripts/local/command.ts";
+import { startLocal } from "../scripts/local.ts";
+import { round } from "./statistics.ts";
+
+const STATE = join(ROOT, ".zooweeper/profile");
+const DATA = join(STATE, "perf.data");
+const RECORD_SECONDS = 5;
+const WARM_UP_MS = 3_000;
+const LINES_MAX = 60;
+/** Share of the samples below which a function is not told. */
+const PERCENT_MIN = 1;
+
+await main("profile", async () => {
+  const [outstanding = "64", nodes = "3"] = process.argv.slice(2);
+  const local = await startLocal({
+    nodes: wholeNumber(nodes, "[nodes]", 9),
+    brokers: 1,
+    stateDir: STATE,
+    fresh: true,
+    // names for compiled functions, and frames that perf can walk
+    v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"],
+  });
+  try {
+    const args = [local.urls.api, outstanding, String(WARM_UP_MS), String(RECORD_SECONDS * 1000)];
+    const client = fork(join(import.meta.dirname, "set-data-client.ts"), args);
+    await new Promise((resolve) => client.once("message", resolve));
+    perf([
+      "record",
+      "-F",
+      "1999",
+      "-g",
+      "-p",
+      String(local.runtimePid),
+      "-o",
+      DATA,
+      "--",
+      "sleep",
+      String(RECORD_SECONDS - 1),
+    ]);
+    await new Promise((resolve) => client.once("exit", resolve));
+    const report = perf([
+      "report",
+      "-i",
+      DATA,
+      "--children",
+      "-g",
+      "none",
+      "--percent-limit",
+      String(PERCENT_MIN),
+    ]);
+    process.stdout.write("  all   self  function\n");
+    for (const { all, self, name } of functionsOf(report).slice(0, LINES_MAX)) {
+      process.stdout.write(`${String(all).padStart(5)}  ${String(self).padStart(5)}  ${name}\n`);
+    }
+  } finally {
+    await local.stop();
+  }
+});
+
+function perf(args: readonly string[]): string {
+  return execFileSync("perf", args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+    maxBuffer: 2 ** 28,
+  });
+}
+
+/** Functions of the Worker, of SQLite and of the kernel; the runtime's endless template names say little. */
+function functionsOf(report: string): { all: number; self: number; name: string }[] {
+  return report.split("\n").flatMap((line) => {
+    const match = /^\s*([\d.]+)%\s+([\d.]+)%\s+\S.*?\[[.k]\]\s+(.*)$/.exec(line);
+    const name = match?.[3]?.trim() ?? "";
+    if (match === null || /kj::|workerd::|capnp::|^0x|^_Z/.test(name)) return [];
+    return [{ all: round(Number(match[1]), 1), self: round(Number(match[2]), 1), name }];
+  });
+}
