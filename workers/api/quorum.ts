@@ -2,10 +2,17 @@
 import type { NodeView } from "./clients/ensemble-client.ts";
 import type { EnsembleJson } from "./schema/answers.ts";
 
+/** Members that make a quorum. */
+export const quorumOf = (size: number): number => Math.floor(size / 2) + 1;
+
+/** Why there is no quorum when too few members live. */
+export const tooFewUp = (up: number, size: number): string =>
+  `${up} of ${size} nodes ${up === 1 ? "is" : "are"} up, ${quorumOf(size)} are needed`;
+
 /** Sums up the members. A leader counts only with a quorum that follows it. */
 export function summarise(ensemble: string, nodes: readonly NodeView[]): EnsembleJson {
   const size = nodes.length;
-  const quorum = Math.floor(size / 2) + 1;
+  const quorum = quorumOf(size);
   const up = nodes.filter((node) => node.up);
   const leading = up.filter((node) => node.role === "LEADING" && node.serving);
   const leader = leading.reduce<(typeof up)[number] | undefined>(
@@ -33,7 +40,7 @@ function reasonOf(
   leader: number | undefined,
   followers: number,
 ): string {
-  if (up < quorum) return `${up} of ${size} nodes ${up === 1 ? "is" : "are"} up, ${quorum} are needed`;
+  if (up < quorum) return tooFewUp(up, size);
   if (leader === undefined) return `${up} of ${size} nodes are up and elect a leader`;
   return `node ${leader} leads, but only ${followers} of the ${quorum} nodes that are needed serve under it yet`;
 }

@@ -13,6 +13,7 @@ import type {
 } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { quorumOf, tooFewUp } from "../quorum.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
 import { CallTimeout, isRefusal, type NodeStub, nodeStub, withTimeout } from "./node-stub.ts";
@@ -127,10 +128,7 @@ export class EnsembleClient {
   }
 
   /** Opens a WebSocket at `path` of a node, the preferred one first. */
-  async upgrade(
-    path: string,
-    request?: Request,
-  ): Promise<{ readonly response: Response; readonly node: number }> {
+  async upgrade(path: string): Promise<{ readonly response: Response; readonly node: number }> {
     let failure: unknown;
     for (const sid of await this.#order()) {
       try {
@@ -192,7 +190,8 @@ export class EnsembleClient {
           return outcome;
         }
       }
-      if (Date.now() >= deadline || this.#isHopeless(trouble, await this.size())) throw this.#giveUp(trouble);
+      const size = await this.size();
+      if (Date.now() >= deadline || this.#isHopeless(trouble, size)) throw this.#giveUp(trouble, size);
       await sleep(Math.min(BACKOFF_MS.first * 2 ** round, BACKOFF_MS.max) * (0.5 + Math.random() / 2));
     }
   }
@@ -247,17 +246,18 @@ export class EnsembleClient {
     }
   }
 
-  /** So many nodes are dead that waiting cannot help: the pinned one, or all that a quorum could do without and one more. */
-  #isHopeless(trouble: Trouble, size: number): boolean {
-    return this.#pin !== undefined ? trouble.refused.has(this.#pin) : trouble.refused.size > (size - 1) / 2;
+  /** Are so many nodes dead that waiting cannot help: the chosen one, or more than a quorum can do without? */
+  #isHopeless({ refused }: Trouble, size: number): boolean {
+    return this.#pin !== undefined ? refused.has(this.#pin) : size - refused.size < quorumOf(size);
   }
 
-  #giveUp(trouble: Trouble): ApiError {
-    if (trouble.unknown) return unknownOutcome();
-    if (this.#pin === undefined && trouble.last?.code === "NODE_DOWN") {
-      return new ApiError("NO_QUORUM", "too few nodes are up to form a quorum");
+  #giveUp(trouble: Trouble, size: number): ApiError {
+    const { unknown, last, refused } = trouble;
+    if (unknown) return unknownOutcome();
+    if (this.#pin === undefined && this.#isHopeless(trouble, size)) {
+      return new ApiError("NO_QUORUM", tooFewUp(size - refused.size, size), { zxid: last?.extras.zxid });
     }
-    return trouble.last ?? new ApiError("NO_QUORUM", "no node answered");
+    return last ?? new ApiError("NO_QUORUM", "no node answered");
   }
 }
 
