@@ -24,11 +24,16 @@ const TOKEN_KEY = "zooweeper.token";
 export const readToken = (): string => sessionStorage.getItem(TOKEN_KEY) ?? "";
 export const storeToken = (token: string): void => sessionStorage.setItem(TOKEN_KEY, token);
 
+/** The call with the token, if there is one and the call writes. */
+export function withToken(call: ApiCall): ApiCall {
+  const token = readToken();
+  if (!token || call.method === "GET") return call;
+  return { ...call, headers: { ...call.headers, Authorization: `Bearer ${token}` } };
+}
+
 /** Sends a call; resolves for every answer, rejects with {@link ApiProblem} when there is none. */
 export async function send(base: string, call: ApiCall, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
-  const token = readToken();
-  if (token && call.method !== "GET") headers.Authorization = `Bearer ${token}`;
+  const headers = { Accept: "application/json", ...withToken(call).headers };
   try {
     return await fetch(base + call.path, {
       method: call.method,

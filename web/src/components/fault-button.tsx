@@ -1,5 +1,4 @@
-import { absoluteBase, copyText, type Fault, useFault } from "../hooks/use-fault.ts";
-import { toCurl } from "../model/curl.ts";
+import { copyText, curlOf, type Fault, useFault } from "../hooks/use-fault.ts";
 import { Icon } from "./icon.tsx";
 
 /** A button that breaks or mends something, joined to one that copies the same request as curl. */
@@ -31,7 +30,7 @@ export function FaultButton(props: {
         className="split-copy"
         title={`Copy as curl: ${props.title}`}
         aria-label={`Copy as curl: ${props.title}`}
-        onClick={() => copyText(toCurl(absoluteBase(props.base), props.fault.call))}
+        onClick={() => copyText(curlOf(props.base, props.fault.call))}
       >
         <Icon name="copy" size={12} />
       </button>

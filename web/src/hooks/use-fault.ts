@@ -1,6 +1,6 @@
 /** Sends a fault and says what was sent. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { ApiProblem, send, toProblem } from "../api/http.ts";
+import { ApiProblem, send, toProblem, withToken } from "../api/http.ts";
 import { type ApiCall, toCurl } from "../model/curl.ts";
 import { showToast } from "./live-store.ts";
 import { clusterKey, ensembleKey } from "./use-status.ts";
@@ -13,7 +13,9 @@ export interface Fault {
   readonly undo?: Fault;
 }
 
-export const absoluteBase = (base: string): string => `${location.origin}${base}`;
+/** The call as a command for a shell. */
+export const curlOf = (base: string, call: ApiCall): string =>
+  toCurl(`${location.origin}${base}`, withToken(call));
 
 export function useFault(base: string) {
   const client = useQueryClient();
@@ -24,7 +26,7 @@ export function useFault(base: string) {
     },
     onSuccess: (_, { call, done, undo }) =>
       showToast(done, {
-        curl: toCurl(absoluteBase(base), call),
+        curl: curlOf(base, call),
         undo: undo && { label: "Revive", run: () => mutation.mutate(undo) },
       }),
     onError: (error, { call }) => {
