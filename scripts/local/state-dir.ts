@@ -30,7 +30,10 @@ export async function takeStateDir(path: string, nodes: number, fresh: boolean):
   mkdirSync(join(path, "objects"), { recursive: true });
   const sizeFile = join(path, "nodes");
   const size = existsSync(sizeFile) ? Number(readFileSync(sizeFile, "utf8")) : nodes;
-  if (size !== nodes) throw new UsageError(`${path} holds an ensemble of ${size} node${size === 1 ? "" : "s"}; --fresh discards it`);
+  if (size !== nodes)
+    throw new UsageError(
+      `${path} holds an ensemble of ${size} node${size === 1 ? "" : "s"}; --fresh discards it`,
+    );
   writeFileSync(sizeFile, String(nodes));
   writeFileSync(lock, JSON.stringify({ pid: process.pid }));
   return {
