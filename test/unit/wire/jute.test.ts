@@ -294,24 +294,18 @@ describe("replies", () => {
     const result = fc.oneof(
       stat.map((each) => ({ opcode: OpCode.SET_DATA, result: { type: "setData" as const, stat: each } })),
       stat.map((each) => ({ opcode: OpCode.EXISTS, result: { type: "exists" as const, stat: each } })),
-      fc
-        .tuple(path, fc.option(stat, { nil: null }))
-        .map(([path, stat]) => ({
-          opcode: stat === null ? OpCode.CREATE : OpCode.CREATE2,
-          result: { type: "create" as const, path, stat },
-        })),
-      fc
-        .tuple(data, stat)
-        .map(([data, stat]) => ({
-          opcode: OpCode.GET_DATA,
-          result: { type: "getData" as const, data, stat },
-        })),
-      fc
-        .tuple(fc.array(path), stat)
-        .map(([children, stat]) => ({
-          opcode: OpCode.GET_CHILDREN2,
-          result: { type: "getChildren" as const, children, stat },
-        })),
+      fc.tuple(path, fc.option(stat, { nil: null })).map(([path, stat]) => ({
+        opcode: stat === null ? OpCode.CREATE : OpCode.CREATE2,
+        result: { type: "create" as const, path, stat },
+      })),
+      fc.tuple(data, stat).map(([data, stat]) => ({
+        opcode: OpCode.GET_DATA,
+        result: { type: "getData" as const, data, stat },
+      })),
+      fc.tuple(fc.array(path), stat).map(([children, stat]) => ({
+        opcode: OpCode.GET_CHILDREN2,
+        result: { type: "getChildren" as const, children, stat },
+      })),
       fc.constant({ opcode: OpCode.DELETE, result: { type: "delete" as const } }),
       fc.constant({ opcode: OpCode.CLOSE_SESSION, result: { type: "closeSession" as const } }),
       fc.constant({ opcode: OpCode.SYNC, result: { type: "sync" as const } }),
