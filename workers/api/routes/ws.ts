@@ -8,7 +8,10 @@ export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
     throw badArguments("this is a WebSocket: send Upgrade: websocket");
   }
-  const zoo = c.var.zoo.through(nodeOf(c));
+  const node = nodeOf(c);
+  // a connection lives long, so it is worth a round of questions to find the leader, where writes are shortest
+  if (node === undefined) await c.var.zoo.statuses();
+  const zoo = c.var.zoo.through(node);
   const { response } = await zoo.upgrade("/ws");
   if (response.webSocket === null) throw new ApiError("NODE_DOWN", "the node did not open a WebSocket");
   return response;
