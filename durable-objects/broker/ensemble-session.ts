@@ -222,8 +222,12 @@ export class EnsembleSession {
 
   /** The next node serves from here on. */
   #leave(sid: number): void {
-    if (this.#sid !== sid) return;
-    this.#sid = (sid % this.#size) + 1;
+    if (this.#sid === sid) this.#moveTo((sid % this.#size) + 1);
+  }
+
+  #moveTo(sid: number): void {
+    if (this.#sid === sid) return;
+    this.#sid = sid;
     this.#moved.wake();
   }
 
@@ -240,7 +244,8 @@ export class EnsembleSession {
       try {
         const answer = await this.#attempt(sid, call);
         if (answer.ok) {
-          if (prefer === this.#sid || tries > 0) this.#sid = sid;
+          // a node that was asked for by name may serve once without becoming this broker's own
+          if (tries > 0) this.#moveTo(sid);
           return { answer: answer.value, sid };
         }
         if (!ELSEWHERE.has(answer.code)) throw new EnsembleError(answer.code, answer.message);

@@ -54,7 +54,9 @@ describe("topics", () => {
   test("[CONFIG-1] the numbers of the broker agree with each other", () => {
     expect(validateBrokerConfig(BROKER_CONFIG)).toBe(BROKER_CONFIG);
     expect(validatePartitionConfig(PARTITION_CONFIG)).toBe(PARTITION_CONFIG);
-    expect(() => validateBrokerConfig({ ...BROKER_CONFIG, heartbeatMs: 2000 })).toThrow("session outlives");
+    expect(() =>
+      validateBrokerConfig({ ...BROKER_CONFIG, heartbeatMs: BROKER_CONFIG.sessionTimeoutMs / 2 }),
+    ).toThrow("session outlives");
     expect(() => validatePartitionConfig({ ...PARTITION_CONFIG, chunkBytesMax: 2_000_000 })).toThrow(
       "fits into a row",
     );
