@@ -15,8 +15,8 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
-            // as our local runners have it
-            miniflare: { bindings: { FAULTS: "on", LOCAL: "on" } },
+            // as our local runners have it; a short log, so that a test can outrun it
+            miniflare: { bindings: { FAULTS: "on", LOCAL: "on", LOG_RETAIN_TXNS: "100" } },
           }),
         ],
         test: {

@@ -1,6 +1,15 @@
 /** What a node answers over RPC. Only plain data crosses. */
 import type { ZooErrorCode } from "../../core/errors.ts";
-import type { ReadRequest, SessionId, Stat, WriteRequest, WriteResult } from "../../core/znode/types.ts";
+
+export type { ReadResult } from "../../core/znode/types.ts";
+
+import type {
+  ReadRequest,
+  ReadResult,
+  SessionId,
+  WriteRequest,
+  WriteResult,
+} from "../../core/znode/types.ts";
 
 /** An answer of a node: operating errors are values, never exceptions. */
 export type Answer<T> =
@@ -42,11 +51,6 @@ export interface ReadInput {
   /** answer even when this node is not part of a quorum */
   readonly stale: boolean;
 }
-
-export type ReadResult =
-  | { readonly type: "exists"; readonly stat: Stat }
-  | { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat }
-  | { readonly type: "getChildren"; readonly children: readonly string[]; readonly stat: Stat };
 
 /** What a caller of `waitForChange` has seen last. */
 export interface WatchCondition {

@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
-import { makeServerConfig } from "../../core/server/config.ts";
+import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
 import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
@@ -48,6 +48,17 @@ import { changedAt, WatchFeed, type WatchKind, watchFor } from "./watch-feed.ts"
 export interface NodeEnv {
   readonly ZOOWEEPER_NODE: DurableObjectNamespace<ZooWeeperNode>;
   readonly FAULTS?: string;
+  /** ms; see ServerConfig */
+  readonly TICK_TIME_MS?: string;
+  readonly LOG_RETAIN_TXNS?: string;
+}
+
+/** The limits that a deployment may set; all others have their defaults. @throws AssertionError for a value out of range */
+function configOf(env: NodeEnv): ServerConfig {
+  return makeServerConfig({
+    ...(env.TICK_TIME_MS !== undefined && { tickTimeMs: Number(env.TICK_TIME_MS) }),
+    ...(env.LOG_RETAIN_TXNS !== undefined && { logRetainTxns: Number(env.LOG_RETAIN_TXNS) }),
+  });
 }
 
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
@@ -116,7 +127,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const server = new EnsembleServer({
       sid: asSid(config.sid),
       size: config.size,
-      config: makeServerConfig(),
+      config: configOf(this.env),
       log: storage.log,
       snapshot: storage,
       recovered,
@@ -584,7 +595,14 @@ function failure(code: ZooErrorCode, message: string = ZOO_ERRORS[code].title, l
 function toAnswer(life: Life, answer: ServerAnswer): Answer<unknown> {
   if (!answer.ok) return failure(answer.code, undefined, life);
   if (answer.result.type === "error") return failure(answer.result.code, undefined, life);
-  return { ok: true, zxid: zxidToText(answer.zxid), value: answer.result };
+  return { ok: true, zxid: zxidToText(answer.zxid), value: detached(answer.result) };
+}
+
+/** Data of the tree are views of shared slabs: a clone would carry the whole slab across. */
+function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
+  return result.type === "getData" && result.data !== null
+    ? { ...result, data: result.data.slice() }
+    : result;
 }
 
 function statusOf(life: Life): NodeStatus {

@@ -258,4 +258,43 @@ describe("a node object", () => {
     });
     expect(children).toEqual(["kept", "zookeeper"]);
   });
+
+  it("[NODE-11] a member that missed more than the log keeps is brought up by a snapshot while writes go on", async () => {
+    await found("snap", 3);
+    const { sid: leader } = await leaderOf("snap", 3);
+    const victim = (leader % 3) + 1;
+    await node("snap", victim)
+      .fault("kill")
+      .catch(() => undefined);
+    // Changed znodes make a checkpoint due, and the log is cut below it.
+    const many = async (from: number, to: number): Promise<void> => {
+      const writes = Array.from({ length: to - from }, (_, i) =>
+        node("snap", leader).write({
+          session: NO_SESSION,
+          xid: 0,
+          request: create(`/s${from + i}`, "x".repeat(50)),
+        }),
+      );
+      for (const answer of await Promise.all(writes)) expect(answer.ok).toBe(true);
+    };
+    for (let from = 0; from < 1_500; from += 100) await many(from, from + 100);
+    const base = await runInDurableObject(node("snap", leader), (_object, state) =>
+      String(state.storage.sql.exec("SELECT value FROM meta WHERE key = 'logBase'").one().value),
+    );
+    expect(JSON.parse(base).zxid.counter).toBeGreaterThan(500);
+    const [, paths] = await Promise.all([
+      many(1_500, 2_000),
+      node("snap", victim)
+        .fault("revive")
+        .then(() => pathsAt("snap", victim)),
+    ]);
+    expect(paths.length).toBeGreaterThanOrEqual(1_501);
+    expect((await pathsAt("snap", victim)).length).toBe(2_001);
+    await runInDurableObject(node("snap", victim), (_object, state) => {
+      const value = (key: string) =>
+        state.storage.sql.exec("SELECT value FROM meta WHERE key = ?", key).one().value;
+      expect(value("table")).toBe("1");
+      expect(state.storage.sql.exec("SELECT count(*) AS n FROM znode_0").one().n).toBe(0);
+    });
+  });
 });
