@@ -1,0 +1,210 @@
+/** The SDK against a real ensemble: each session on a node of its own, through that node's port. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect, type Session, ZooError } from "../../client/sdk/index.ts";
+import { ensembleOf, isSettled, post } from "./http.ts";
+import { deployment, type Running, temporaryDir, until } from "./processes.ts";
+
+const state = temporaryDir();
+let running: Running;
+const sessions: Session[] = [];
+
+beforeAll(async () => {
+  running = await deployment([
+    ...["3", "1", "1", "--fresh", "--state", state.path],
+    ...["--node-port", "0", "--broker-port", "0", "--client-port", "0"],
+  ]);
+});
+
+afterAll(async () => {
+  for (const session of sessions) session.disconnect();
+  await running?.end("SIGTERM");
+  state.remove();
+});
+
+/** A session through the port of node `sid`. */
+async function open(sid: number, options: Parameters<typeof connect>[1] = {}): Promise<Session> {
+  const session = await connect(running.urls.nodes[sid - 1] ?? "", options);
+  sessions.push(session);
+  return session;
+}
+
+const textOf = (data: Uint8Array | null | undefined): string => new TextDecoder().decode(data ?? undefined);
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "no error",
+    (error) => (ZooError.is(error) ? error.code : String(error)),
+  );
+const settled = () =>
+  until(() => ensembleOf(running.urls.api), isSettled, 20_000, "the ensemble does not settle");
+
+describe("operations", () => {
+  it("do what ZooKeeper's do", async () => {
+    const session = await open(1);
+    expect(await session.create("/ops", "one")).toBe("/ops");
+    expect(await session.get("/ops")).toMatchObject({
+      data: new Uint8Array([111, 110, 101]),
+      stat: { version: 0 },
+    });
+    expect(await session.set("/ops", "two", 0)).toMatchObject({ version: 1, dataLength: 3 });
+    expect(await session.create("/ops/child-", null, "persistent-sequential")).toBe("/ops/child-0000000000");
+    expect((await session.get("/ops/child-0000000000")).data).toBeNull();
+    expect(await session.children("/ops")).toMatchObject({
+      children: ["child-0000000000"],
+      stat: { numChildren: 1 },
+    });
+    expect(await session.exists("/ops")).toMatchObject({ cversion: 1 });
+    expect(await session.exists("/nothing")).toBeUndefined();
+    const results = await session.multi([
+      { op: "check", path: "/ops", version: 1 },
+      { op: "create", path: "/ops/second", data: "2" },
+      { op: "set", path: "/ops", data: "three" },
+      { op: "delete", path: "/ops/child-0000000000" },
+    ]);
+    expect(results.map(({ op }) => op)).toEqual(["check", "create", "set", "delete"]);
+    await session.delete("/ops/second");
+    await session.delete("/ops");
+    expect(await session.exists("/ops")).toBeUndefined();
+  });
+
+  it("fail with ZooKeeper's codes", async () => {
+    const session = await open(2);
+    await session.create("/codes/", "").catch(() => {});
+    await session.create("/codes", "");
+    await session.create("/codes/child", "");
+    const codes = await Promise.all([
+      codeOf(session.create("/codes", "")),
+      codeOf(session.create("/none/child", "")),
+      codeOf(session.set("/codes", "", 7)),
+      codeOf(session.delete("/codes")),
+      codeOf(session.get("/none")),
+      codeOf(session.create("no-slash", "")),
+    ]);
+    expect(codes).toEqual(["NODE_EXISTS", "NO_NODE", "BAD_VERSION", "NOT_EMPTY", "NO_NODE", "BAD_ARGUMENTS"]);
+    const failed = session.multi([
+      { op: "set", path: "/codes", data: "changed" },
+      { op: "delete", path: "/none" },
+    ]);
+    await expect(failed).rejects.toMatchObject({ code: "NO_NODE", index: 1 });
+    expect(textOf((await session.get("/codes")).data)).toBe("");
+  });
+
+  it("of one session are carried out in the order in which they were issued", async () => {
+    const session = await open(3);
+    await session.create("/fifo", "");
+    const versions = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => session.set("/fifo", String(i))),
+    );
+    expect(versions.map(({ version }) => version)).toEqual(versions.map((_, i) => i + 1));
+    expect(textOf((await session.get("/fifo")).data)).toBe("499");
+  });
+});
+
+describe("watches", () => {
+  it("tell a session on one node what a session on another changed", async () => {
+    const [reader, writer] = [await open(1), await open(2)];
+    const seen: (string | undefined)[] = [];
+    const following = (async () => {
+      for await (const value of reader.watch("/watched")) {
+        seen.push(value === undefined ? undefined : textOf(value.data));
+        if (seen.at(-1) === "last") break;
+      }
+    })();
+    await until(
+      () => Promise.resolve(seen.length),
+      (n) => n === 1,
+      10_000,
+      "the watch has no first value",
+    );
+    await writer.create("/watched", "first");
+    await until(
+      () => Promise.resolve(seen.length),
+      (n) => n === 2,
+      10_000,
+      "the creation is not seen",
+    );
+    for (let i = 0; i < 100; i++) await writer.set("/watched", i === 99 ? "last" : String(i));
+    await following;
+    expect(seen.slice(0, 2)).toEqual([undefined, "first"]);
+    // values may be skipped, and never come out of order
+    const numbers = seen.slice(2, -1).map(Number);
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+  });
+
+  it("tell of children", async () => {
+    const [reader, writer] = [await open(3), await open(1)];
+    await writer.create("/family");
+    const sizes: number[] = [];
+    await reader.sync();
+    const following = (async () => {
+      for await (const { children } of reader.watchChildren("/family")) {
+        sizes.push(children.length);
+        if (children.length === 3) break;
+      }
+    })();
+    for (const name of ["a", "b", "c"]) await writer.create(`/family/${name}`);
+    await following;
+    expect(sizes).toEqual([...sizes].sort());
+  });
+});
+
+describe("sessions", () => {
+  it("take their ephemerals with them when they close", async () => {
+    const [owner, other] = [await open(1), await open(2)];
+    await owner.create("/mine", "", "ephemeral");
+    await other.sync();
+    expect((await other.exists("/mine"))?.ephemeralOwner).toBe(owner.ticket.id);
+    await owner.close();
+    await other.sync();
+    expect(await other.exists("/mine")).toBeUndefined();
+  });
+
+  it("go on over another connection to another node", async () => {
+    const first = await open(1);
+    await first.create("/kept", "", "ephemeral");
+    first.disconnect();
+    const second = await open(3, { ticket: first.ticket });
+    expect(second.id).toBe(first.id);
+    await second.sync();
+    expect((await second.exists("/kept"))?.ephemeralOwner).toBe(first.ticket.id);
+    await second.close();
+  });
+
+  it("expire when nobody keeps them", async () => {
+    const [owner, other] = [await open(2, { timeoutMs: 1_000 }), await open(1)];
+    await owner.create("/short", "", "ephemeral");
+    await other.sync();
+    owner.disconnect();
+    const gone = Promise.withResolvers<void>();
+    expect(await other.exists("/short", { watch: () => gone.resolve() })).toBeDefined();
+    await gone.promise;
+    expect(await codeOf(open(1, { ticket: owner.ticket }))).toBe("SESSION_EXPIRED");
+  });
+
+  it("say of a write under way when their node dies that its outcome is unknown", async () => {
+    const { leader } = await settled();
+    const follower = [1, 2, 3].find((sid) => sid !== leader) ?? 1;
+    const session = await open(follower, { timeoutMs: 20_000 });
+    await session.create("/under-way", "");
+    let acknowledged = 0;
+    const writes = (async () => {
+      for (;;) {
+        await Promise.all([session.set("/under-way", "x"), session.set("/under-way", "y")]);
+        acknowledged += 2;
+      }
+    })();
+    await until(
+      () => Promise.resolve(acknowledged),
+      (n) => n >= 20,
+      10_000,
+      "writes do not come through",
+    );
+    await post(`${running.urls.api}/v1/faults/nodes/${follower}/kill`);
+    expect(["UNKNOWN_OUTCOME", "CONNECTION_LOSS"]).toContain(await codeOf(writes));
+    expect(await session.ended).toMatchObject({ code: "CONNECTION_LOSS" });
+    const again = await open(leader ?? 1, { ticket: session.ticket });
+    const { stat } = await again.get("/under-way");
+    // the pair under way may have been carried out, in full, in part or not at all
+    expect(stat.version - acknowledged).toBeOneOf([0, 1, 2]);
+    await post(`${running.urls.api}/v1/faults/nodes/${follower}/revive`);
+  });
+});
