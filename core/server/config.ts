@@ -29,7 +29,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
   const config: ServerConfig = {
     sessionTimeoutMsMin: 2 * zab.tickTimeMs,
     sessionTimeoutMsMax: 60 * zab.tickTimeMs,
-    requestTimeoutMs: 10 * zab.tickTimeMs,
+    requestTimeoutMs: 5 * zab.tickTimeMs,
     queueLengthMax: 65_536,
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
