@@ -41,7 +41,8 @@ await main("send-requests", async () => {
       retryMs,
     });
     if (answer.status !== 200) refused++;
-    const receivedBy = answer.receiver === undefined ? "" : ` (metadata to ${answer.receiver})`;
+    const elsewhere = answer.receiver !== undefined && answer.receiver !== receiver;
+    const receivedBy = elsewhere ? ` (metadata to ${answer.receiver})` : "";
     process.stdout.write(
       `${i + 1}: ${answer.text}${receivedBy} ${(performance.now() - sent).toFixed(1)} ms\n`,
     );

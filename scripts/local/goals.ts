@@ -78,9 +78,23 @@ async function post(url: string, request: RequestInit): Promise<GoalAnswer> {
     const response = await fetch(url, request);
     const text = (await response.text()).trim();
     const receiver = response.headers.get("zoo-receiver") ?? undefined;
-    return { status: response.status, text: response.ok ? text : `${response.status} ${text}`, receiver };
+    return {
+      status: response.status,
+      text: response.ok ? text : `${response.status} ${reasonOf(text)}`,
+      receiver,
+    };
   } catch (error) {
     const { message, cause } = error as Error & { cause?: Error & { code?: string } };
     return { status: 0, text: `no answer: ${cause?.code ?? message}`, receiver: undefined };
+  }
+}
+
+/** What a problem+json answer says, in a line; any other answer as it is. */
+function reasonOf(text: string): string {
+  try {
+    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return code === undefined ? text : `${code}: ${detail}`;
+  } catch {
+    return text;
   }
 }
