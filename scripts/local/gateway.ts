@@ -38,6 +38,7 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
   const rewrite = options.rewrite ?? ((path) => ({ path }));
   const refused = (request: IncomingMessage): Refusal | undefined => {
     if (options.host === undefined && isForeign(request)) return FOREIGN;
+    if (DOT_SEGMENT.test((request.url ?? "/").split("?", 1)[0] ?? "")) return BAD_PATH;
     return options.target() === undefined ? NOT_UP : undefined;
   };
   const listener = await listen(
@@ -68,7 +69,20 @@ function isForeign({ headers }: IncomingMessage): boolean {
   return origin !== undefined && !LOOPBACK_HOST.test(origin.replace(/^https?:\/\//, ""));
 }
 
-type Refusal = { readonly title: string; readonly status: number; readonly detail: string };
+type Refusal = {
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code?: string;
+};
+/** `.` or `..` as a segment, encoded or not: the runtime would resolve it before the Worker can refuse it. */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
+const BAD_PATH = {
+  title: "an argument is not valid",
+  status: 400,
+  detail: 'the path holds a "." or ".." segment',
+  code: "BAD_ARGUMENTS",
+};
 const FOREIGN = { title: "forbidden", status: 403, detail: "requests from pages of other sites are refused" };
 const NOT_UP = { title: "service unavailable", status: 503, detail: "the runtime is not up" };
 const CLOSED = { title: "bad gateway", status: 502, detail: "the runtime closed the connection" };

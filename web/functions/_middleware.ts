@@ -1,0 +1,36 @@
+/**
+ * Everything below `/api` belongs to the Worker: the prefix is cut off and the request goes on through
+ * the service binding. The request is passed as it is and the answer is returned as it is, so that
+ * event streams stay unbuffered and a WebSocket upgrade keeps its socket.
+ *
+ * A middleware and not a route `api/[[path]]`: a route does not match a path with an empty segment, and the
+ * page would answer 200 where the API says 400.
+ */
+interface PagesEnv {
+  readonly API: Fetcher;
+}
+
+const PREFIX = "/api";
+/** `.` or `..` as a segment, encoded or not: passing the URL on would resolve it. */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
+
+export const onRequest: PagesFunction<PagesEnv> = ({ request, env, next }) => {
+  const [, origin = "", path = "/", query = ""] =
+    /^([a-z]+:\/\/[^/?#]*)([^?#]*)(.*)$/i.exec(request.url) ?? [];
+  if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return next();
+  if (DOT_SEGMENT.test(path)) return badPath();
+  return env.API.fetch(new Request(`${origin}${path.slice(PREFIX.length) || "/"}${query}`, request));
+};
+
+function badPath(): Response {
+  const problem = {
+    type: "https://zooweeper.dev/errors/BAD_ARGUMENTS",
+    title: "an argument is not valid",
+    status: 400,
+    detail: 'the path holds a "." or ".." segment',
+    code: "BAD_ARGUMENTS",
+    number: -8,
+    retryable: false,
+  };
+  return Response.json(problem, { status: 400, headers: { "content-type": "application/problem+json" } });
+}
