@@ -1,5 +1,8 @@
 /** The brokers over HTTP: topics, records, live streams, the demo's routes, against a real ensemble. */
+import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
+import type { TopicPartitionRpc } from "../../durable-objects/topic-partition/rpc.ts";
 import { call, json, SseReader } from "./broker-helpers.ts";
 
 const JSON_BODY = { "content-type": "application/json" };
@@ -134,6 +137,19 @@ describe("records", () => {
     });
     expect((await send("text/plain", "x")).status).toBe(415);
     expect((await send("application/vnd.kafka.recordbatch", "not a batch")).status).toBe(400);
+    const whole = encodeRecordBatch([{ key: null, value: Uint8Array.of(7), headers: [], timestampMs: 5 }]);
+    expect(await json(await send("application/vnd.kafka.recordbatch", whole))).toMatchObject({
+      offsets: [{ offset: 4 }],
+    });
+    expect(
+      (
+        await call(`/topics/${name}`, {
+          method: "POST",
+          headers: { "content-type": "application/vnd.kafka.recordbatch" },
+          body: whole,
+        })
+      ).status,
+    ).toBe(400);
     const read = await json<{ value: string; key: string }[]>(
       await call(`/topics/${name}/partitions/0/records?format=binary`),
     );
@@ -142,6 +158,7 @@ describe("records", () => {
       [btoa("k"), btoa("\x00\xff")],
       [null, btoa('{"n":1}')],
       [null, btoa('{"n":2}')],
+      [null, btoa("\x07")],
     ]);
     const asJson = await json<{ value: unknown }[]>(
       await call(`/topics/${name}/partitions/0/records?offset=1&count=2`),
@@ -287,6 +304,28 @@ describe("live records", () => {
     if (seen.length < 70) seen.push(...(await reader.records(70 - seen.length)).map((each) => each.offset));
     await reader.close();
     expect(seen).toEqual(Array.from({ length: 70 }, (_, i) => i));
+  });
+});
+
+describe("readers that leave", () => {
+  test("[BROKER-20] a stream that is closed leaves no tail behind", async () => {
+    const name = await topic();
+    const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
+    const object = env.TOPIC_PARTITION.get(
+      env.TOPIC_PARTITION.idFromName(`default/${id}/0`),
+    ) as unknown as TopicPartitionRpc;
+    const tails = async (): Promise<number> => {
+      const status = await object.status();
+      return status.ok ? status.tails : -1;
+    };
+    await post(`/topics/${name}`, records(1));
+    const readers = await Promise.all(
+      [1, 2, 3].map(() => SseReader.open(`/topics/${name}/partitions/0/records`)),
+    );
+    for (const reader of readers) await reader.records(1);
+    expect(await tails()).toBe(3);
+    for (const reader of readers) await reader.close();
+    while ((await tails()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 });
 

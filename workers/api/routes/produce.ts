@@ -1,0 +1,131 @@
+/** Appends the records of a request: chooses their partitions, appends to each, and reports record by record. */
+import type { Context } from "hono";
+import type { Appended } from "../../../core/broker/partition.ts";
+import { partitionOfKey } from "../../../core/broker/topic.ts";
+import { encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
+import { type IdempotencyKey, keyOf } from "../clients/idempotency.ts";
+import { type Append, PartitionClient } from "../clients/partition-client.ts";
+import type { AppEnv } from "../env.ts";
+import { ApiError, badArguments, infoOf } from "../errors.ts";
+import { refuseEncodedBody } from "../schema/json-body.ts";
+import { parseProduce } from "./produce-request.ts";
+import type { Placeable } from "./record-formats.ts";
+import { brokersOf } from "./topics.ts";
+
+/** Partitions appended to at a time: a Worker has six connections. */
+const APPENDS_AT_ONCE = 4;
+
+type Outcome = Appended | ApiError;
+
+/** @param only the partition of the URL */
+export async function produce(c: Context<AppEnv>, only: number | undefined): Promise<Response> {
+  refuseEncodedBody(c);
+  const body = new Uint8Array(await c.req.arrayBuffer());
+  const brokers = brokersOf(c);
+  const client = new PartitionClient(brokers);
+  const topic = await brokers.topic(c.req.param("topic") ?? "");
+  if (only !== undefined) await client.find(topic.name, only);
+  const key = await keyOf(c, body);
+  const withKey = key === undefined ? {} : { key };
+  const request = parseProduce(c, body);
+  if (request.type === "batches") {
+    if (only === undefined)
+      throw new ApiError("INVALID_REQUEST", "whole batches go to a partition of the URL");
+    const appended = await client.append(topic.name, only, { batches: request.batches, ...withKey });
+    return answer(c, reportAll(only, appended), appended.replayed);
+  }
+  const { records, matchOffset } = request;
+  const places = placesOf(records, only, topic.partitions.length, key);
+  const partitions = [...new Set(places)];
+  if (partitions.length > 1 && matchOffset !== undefined)
+    throw new ApiError("INVALID_REQUEST", "match_offset needs all records in one partition");
+  const more = matchOffset === undefined ? withKey : { ...withKey, matchOffset };
+  const outcomes = await appendAll(partitions, (partition) => {
+    const batches = encodeRecordBatch(records.filter((_, i) => places[i] === partition));
+    return client.append(topic.name, partition, { batches, ...more } satisfies Append);
+  });
+  return answer(c, report(records, places, outcomes), replayed(outcomes));
+}
+
+/** Where each record goes: as asked, by its key, by the request's idempotency key, or together to any partition. */
+function placesOf(
+  records: readonly Placeable[],
+  only: number | undefined,
+  partitions: number,
+  key: IdempotencyKey | undefined,
+): readonly number[] {
+  const seed =
+    key === undefined ? crypto.getRandomValues(new Uint8Array(4)) : new TextEncoder().encode(key.key);
+  const rest = partitionOfKey(seed, partitions);
+  return records.map((record, i) => {
+    if (only !== undefined && record.partition !== undefined && record.partition !== only)
+      throw badArguments(`records.${i}.partition differs from the URL's`);
+    const wanted = only ?? record.partition;
+    if (wanted === undefined) return record.key === null ? rest : partitionOfKey(record.key, partitions);
+    if (wanted < partitions) return wanted;
+    throw new ApiError("UNKNOWN_TOPIC_OR_PARTITION", `there is no partition ${wanted}`, { confluent: 40402 });
+  });
+}
+
+/** Appends to each partition. When none took its records, the first failure is the request's. */
+async function appendAll(
+  partitions: readonly number[],
+  append: (partition: number) => Promise<Appended>,
+): Promise<ReadonlyMap<number, Outcome>> {
+  const outcomes = new Map<number, Outcome>();
+  const attempt = async (partition: number): Promise<void> => {
+    try {
+      outcomes.set(partition, await append(partition));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      outcomes.set(partition, error);
+    }
+  };
+  for (let at = 0; at < partitions.length; at += APPENDS_AT_ONCE)
+    await Promise.all(partitions.slice(at, at + APPENDS_AT_ONCE).map(attempt));
+  const all = [...outcomes.values()];
+  const [first] = all;
+  if (first instanceof ApiError && all.every((outcome) => outcome instanceof ApiError)) throw first;
+  return outcomes;
+}
+
+/** One record's line of the answer. Confluent's numbers: 1 = final, 2 = may be sent again. */
+function line(partition: number, outcome: Outcome | undefined, nth: number, timestamp: number) {
+  if (outcome !== undefined && !(outcome instanceof ApiError))
+    return { partition, offset: outcome.baseOffset + nth, timestamp, error_code: null, error: null };
+  const final = outcome !== undefined && !infoOf(outcome.code).retryable;
+  return {
+    partition,
+    offset: null,
+    timestamp: null,
+    error_code: final ? 1 : 2,
+    error: outcome?.message ?? "not appended",
+  };
+}
+
+function report(
+  records: readonly Placeable[],
+  places: readonly number[],
+  outcomes: ReadonlyMap<number, Outcome>,
+) {
+  const next = new Map<number, number>();
+  return records.map((record, i) => {
+    const partition = places[i] ?? 0;
+    const nth = next.get(partition) ?? 0;
+    next.set(partition, nth + 1);
+    return line(partition, outcomes.get(partition), nth, record.timestampMs);
+  });
+}
+
+const reportAll = (partition: number, appended: Appended) =>
+  Array.from({ length: appended.lastOffset - appended.baseOffset + 1 }, (_, nth) =>
+    line(partition, appended, nth, appended.timestampMs),
+  );
+
+const replayed = (outcomes: ReadonlyMap<number, Outcome>): boolean =>
+  [...outcomes.values()].every((outcome) => !(outcome instanceof ApiError) && outcome.replayed);
+
+function answer(c: Context<AppEnv>, offsets: readonly unknown[], replayed: boolean): Response {
+  if (replayed) c.header("idempotency-replayed", "true");
+  return c.json({ offsets, key_schema_id: null, value_schema_id: null });
+}
