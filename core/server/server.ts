@@ -320,7 +320,6 @@ export class EnsembleServer {
       return;
     }
     const requests = unpackRequests(message.packed);
-    if (!this.#ready) return;
     if (this.#queue.length + requests.length > this.config.queueLengthMax) {
       const rejected = requests.map(({ session, xid }) => ({ session, xid }));
       this.#send(from, { type: "REJECT", join: message.join, requests: rejected });

@@ -73,6 +73,8 @@ export class PeerContext {
 
   now = 0;
   acceptedEpoch: Epoch;
+  /** the candidate to whom acceptedEpoch was promised in this life */
+  promisedTo: Sid | null = null;
   currentEpoch: Epoch;
   initialized: boolean;
   /** end of our log, with what this step appends */

@@ -131,9 +131,10 @@ export class Follower {
     const { context } = this.#host;
     if (this.phase !== "DISCOVERY") return false;
     if (message.epoch < context.acceptedEpoch) return false;
-    const counted = message.epoch > context.acceptedEpoch;
-    if (counted) {
+    const promised = message.epoch > context.acceptedEpoch;
+    if (promised) {
       context.acceptedEpoch = message.epoch;
+      context.promisedTo = this.leader;
       context.persist([{ type: "acceptedEpoch", epoch: message.epoch }]);
       context.trace({ type: "epoch", epoch: message.epoch, kind: "accepted" });
     }
@@ -146,7 +147,8 @@ export class Follower {
       join: this.join,
       epoch: message.epoch,
       currentEpoch: context.currentEpoch,
-      counted,
+      // A candidate never offers an epoch twice, so a promise to it that is repeated is the same promise.
+      counted: context.promisedTo === this.leader,
       last: context.tail,
       needSnap: context.needSnap,
       diverged: context.divergedFrom === this.leader,

@@ -74,6 +74,8 @@ export class Leader {
   #ownEpochSeq: number | null = null;
   readonly #establishDeadline: number;
   #counter = 0;
+  /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
+  #quorumAt = 0;
   /** last entry of each batch that is proposed and not committed */
   #outstanding: Zxid[] = [];
 
@@ -152,16 +154,8 @@ export class Leader {
     for (const learner of [...this.#learners.values()]) {
       if (now - learner.heardAt > silence) this.drop(learner.sid);
     }
-    if (this.activeSet.length < quorum.majority && now >= this.#quorumLostAt() + silence) {
-      this.#host.becomeLooking("no quorum of the ensemble answers");
-    }
-  }
-
-  /** When we last had a quorum: the moment of silence of the newest member that makes one. */
-  #quorumLostAt(): number {
-    const { links, quorum } = this.#host.context;
-    const heard = [...links.values()].map((link) => link.heardAt ?? 0).sort((a, b) => b - a);
-    return heard[quorum.majority - 2] ?? 0;
+    if (this.activeSet.length >= quorum.majority) this.#quorumAt = now;
+    else if (now - this.#quorumAt > silence) this.#host.becomeLooking("no quorum of the ensemble follows");
   }
 
   /** Handles a message of a learner. @returns false when it does not belong to its stay */
@@ -226,6 +220,7 @@ export class Leader {
     const highest = Math.max(context.acceptedEpoch, ...voters.map((l) => l.acceptedEpoch));
     this.epoch = asEpoch(highest + 1);
     context.acceptedEpoch = this.epoch;
+    context.promisedTo = context.sid;
     context.persist([{ type: "acceptedEpoch", epoch: this.epoch }]);
     context.trace({ type: "epoch", epoch: this.epoch, kind: "accepted" });
     this.#epochAcks.add(context.sid);
@@ -427,6 +422,7 @@ export class Leader {
     if (this.#ownEpochSeq === null || !context.isDurable(this.#ownEpochSeq)) return;
     if (!context.quorum.contains(this.activeSet)) return;
     this.#setPhase("BROADCAST");
+    this.#quorumAt = context.now;
     this.#maybeCommit();
     for (const learner of this.#learners.values()) {
       if (learner.acked !== null) this.#sendUpToDate(learner);
