@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { ROOT } from "../scripts/local/build.ts";
 import { main } from "../scripts/local/command.ts";
 import { UsageError } from "../scripts/local.ts";
+import { type Floor, measureFloor } from "./floor.ts";
 import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchOutage, type OutageResult, outageTable } from "./outage.ts";
@@ -17,6 +18,7 @@ const STATE = join(ROOT, ".zooweeper/bench");
 interface Results {
   readonly date: string;
   readonly machine: Machine;
+  readonly floor: Floor;
   goals?: GoalsResult[];
   setData?: SetDataResult[];
   outage?: OutageResult[];
@@ -38,7 +40,11 @@ await main("bench", async () => {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   say(`# ZooWeeper, ${new Date().toISOString().slice(0, 10)}\n`);
   for (const [key, value] of Object.entries(machine)) say(`- ${key}: ${value}`);
-  const results: Results = { date: new Date().toISOString(), machine };
+  const floor = await measureFloor(join(STATE, "floor"));
+  say(
+    `- floor: a call ${floor.callMs} ms, a row on 3 objects ${floor.commitOn3Ms} ms, on 5 objects ${floor.commitOn5Ms} ms`,
+  );
+  const results: Results = { date: new Date().toISOString(), machine, floor };
 
   if (parts.includes("goals")) {
     const goals = await benchGoals(quick ? [3] : [3, 5, 7, 9], quick ? 1 : 5, STATE);
