@@ -52,6 +52,8 @@ const SOURCES = ["core", "durable-objects", "workers", "client", "web", "wrangle
 const NOT_SOURCES = new Set(["node_modules", "dist", ".wrangler", "coverage"]);
 /** Builds kept beside the newest: others may still be served from. */
 const BUILDS_KEPT = 4;
+/** A build that is not finished after this long never will be. */
+const BUILD_MS_MAX = 600_000;
 
 /** Returns the build of the sources as they are, making it first when there is none. */
 export async function build(root: string = ROOT, say: (line: string) => void = () => {}): Promise<Build> {
@@ -101,6 +103,8 @@ export function run(cwd: string, args: readonly string[], output: "keep" | "show
     const child = spawn(process.execPath, args, {
       cwd,
       env: { ...process.env, ...WRANGLER_ENV },
+      // a group of its own: wrangler has children
+      detached: true,
       stdio: ["ignore", output === "show" ? "inherit" : "pipe", output === "show" ? "inherit" : "pipe"],
     });
     let text = "";
@@ -110,8 +114,14 @@ export function run(cwd: string, args: readonly string[], output: "keep" | "show
     child.stderr?.on("data", (chunk: Buffer) => {
       text += chunk;
     });
+    // who ends us ends the build too
+    const end = (): void => {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    };
+    process.once("exit", end);
     child.once("error", fail);
     child.once("close", (code) => {
+      process.off("exit", end);
       const command = args.map((arg) => relative(cwd, arg) || arg).join(" ");
       if (code === 0) done();
       else fail(new Error(`${command} ended with ${code}\n${text.trim()}`));
@@ -187,7 +197,13 @@ export function filesOf(path: string): string[] {
 function prune(all: string): void {
   const builds = readdirSync(all)
     .filter((name) => !name.startsWith("."))
-    .map((name) => ({ dir: join(all, name), used: statSync(join(all, name)).mtimeMs }))
+    .map((name) => join(all, name))
+    .map((dir) => ({ dir, used: statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
     .sort((a, b) => b.used - a.used);
   for (const { dir } of builds.slice(1 + BUILDS_KEPT)) rmSync(dir, { recursive: true, force: true });
+  for (const name of readdirSync(all).filter((entry) => entry.startsWith("."))) {
+    const dir = join(all, name);
+    const started = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - started > BUILD_MS_MAX) rmSync(dir, { recursive: true, force: true });
+  }
 }

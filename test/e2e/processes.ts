@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "../../scripts/local/build.ts";
+import { guard } from "../../scripts/local/guard.ts";
 import { isAlive } from "../../scripts/local/state-dir.ts";
 import type { LocalUrls } from "../../scripts/local.ts";
 
@@ -108,12 +109,18 @@ export function temporaryDir(): { readonly path: string; remove(): void } {
 
 function start(script: string, args: readonly string[]): ChildProcess {
   const { npm_lifecycle_event: _, ...env } = process.env;
-  return spawn(process.execPath, [join(ROOT, "scripts", script), ...args], {
+  const child = spawn(process.execPath, [join(ROOT, "scripts", script), ...args], {
     cwd: ROOT,
     env,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  if (child.pid !== undefined) {
+    // a test that is cut short must leave nothing behind
+    const guardian = guard(child.pid, "TERM");
+    child.once("exit", () => guardian.kill("SIGKILL"));
+  }
+  return child;
 }
 
 function finished(child: ChildProcess): Promise<Finished> {
