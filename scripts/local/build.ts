@@ -116,7 +116,11 @@ export function run(cwd: string, args: readonly string[], output: "keep" | "show
     });
     // who ends us ends the build too
     const end = (): void => {
-      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // ended meanwhile
+      }
     };
     process.once("exit", end);
     child.once("error", fail);
