@@ -99,9 +99,10 @@ export class Leader {
     return [...active, this.#host.context.sid].sort((a, b) => a - b);
   }
 
-  /** A SNAP is being read: the checkpoint must stay as it is. */
+  /** A learner is being brought up: the checkpoint must stay as it is, and with it the log that continues it. */
   get readsSnapshot(): boolean {
-    for (const learner of this.#learners.values()) if (learner.stage === "SNAPSHOT") return true;
+    for (const { stage } of this.#learners.values())
+      if (stage === "SNAPSHOT" || stage === "STAGING") return true;
     return false;
   }
 
@@ -112,9 +113,8 @@ export class Leader {
 
   /** May another batch be proposed? */
   get mayPropose(): boolean {
-    return (
-      this.phase === "BROADCAST" && this.#outstanding.length < this.#host.context.config.batchesInFlightMax
-    );
+    const { batchesInFlightMax } = this.#host.context.config;
+    return this.phase === "BROADCAST" && this.#outstanding.length < batchesInFlightMax && !this.exhausted;
   }
 
   /** The current stay of a learner, for messages that come beside Zab's. */
@@ -141,6 +141,7 @@ export class Leader {
     const learner = this.#learners.get(sid);
     if (learner === undefined) return;
     this.#learners.delete(sid);
+    this.#host.context.effects.push({ type: "learnerLeft", sid });
     if (learner.acked !== null) this.#traceActive();
   }
 
@@ -363,6 +364,11 @@ export class Leader {
   #pump(learner: Learner): void {
     const { context } = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
+    if (compareZxid(learner.sent, context.log.base.zxid) < 0) {
+      // It lags so far that the log has been cut before it: it has to come back for a SNAP.
+      this.drop(learner.sid);
+      return;
+    }
     while (learner.inFlight < context.config.learnerInFlightMax) {
       const slice = context.log.read(learner.sent);
       if (slice === undefined) break;
@@ -403,8 +409,11 @@ export class Leader {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
       this.#traceActive();
-      if (this.phase === "BROADCAST") this.#sendUpToDate(learner);
-      else this.#maybeEstablish();
+      if (this.phase === "BROADCAST") {
+        // Its history may hold the very ack that an outstanding entry lacked.
+        this.#maybeCommit();
+        this.#sendUpToDate(learner);
+      } else this.#maybeEstablish();
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
       learner.inFlight = Math.max(0, learner.inFlight - 1);
       learner.acked = maxZxid(learner.acked, message.zxid);
