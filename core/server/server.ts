@@ -347,6 +347,9 @@ export class EnsembleServer {
         case "snapshotLoaded":
           this.#effects.push({ type: "reloadTree" });
           break;
+        case "learnerLeft":
+          this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
+          break;
         case "role":
           this.#roleChanged();
           break;
@@ -380,7 +383,8 @@ export class EnsembleServer {
   }
 
   #maybeBecomeReady(): void {
-    this.#barrier ??= this.#zab.committed;
+    // What this member forwarded in an earlier stay with the same leader may be logged and still await its commit.
+    this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
     this.#ready = true;
     if (this.#zab.proposing !== undefined) {
@@ -454,7 +458,7 @@ export class EnsembleServer {
     const leader = this.#zab.proposing;
     if (leader === undefined) return;
     let taken = 0;
-    while (taken < this.#queue.length && leader.mayPropose && !leader.exhausted) {
+    while (taken < this.#queue.length && leader.mayPropose) {
       const { epoch, counter: first } = leader.nextZxid;
       const writer = new ByteWriter(this.#batchBytes(taken));
       let counter = first;

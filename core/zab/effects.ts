@@ -71,6 +71,8 @@ export type ZabEffect =
   | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
   /** the leader's digest, to be compared once this zxid is applied here */
   | { readonly type: "digest"; readonly expected: DigestAt }
+  /** the stay of a learner with us is over: what it forwarded and is not proposed it will send again */
+  | { readonly type: "learnerLeft"; readonly sid: Sid }
   /** role or phase changed: requests under way must be looked at again */
   | { readonly type: "role" }
   /** the member must not go on in memory: rebuild it from storage */
