@@ -26,7 +26,7 @@ export type TableId = 0 | 1;
 
 /** The few values of a member that are not rows. */
 export interface Meta {
-  /** starts of this member so far */
+  /** number of the current or last life; 0 before the first */
   readonly boot: number;
   readonly acceptedEpoch: number;
   readonly currentEpoch: number;
@@ -112,10 +112,12 @@ export class MemberStorage implements SnapshotReader {
   /**
    * Begins a life of the member: counts it, durably, and rebuilds the tree. The tail of the log that is not known to be
    * committed stays in the log alone.
+   * @param firstBoot number of the first life of a member without memory. Its peers take no calls of a lower number than
+   * they know, so it must be above every life that a member which lost its storage may have had: seconds since 1970 will do
    * @throws AssertionError when what is stored contradicts itself
    */
-  recover(): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
-    this.#update({ boot: this.#meta.boot + 1 });
+  recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
+    this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
     const { boot, acceptedEpoch, currentEpoch, initialized, checkpoint } = this.#meta;
     const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
     assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
