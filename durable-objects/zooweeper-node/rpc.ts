@@ -83,7 +83,7 @@ export interface NodeStatus extends NodeConfig {
   readonly digest: string;
   /** sids in the active set; complete at the leader only */
   readonly activeSet: readonly number[];
-  /** starts of this member so far */
+  /** number of this life of the member; a life follows each loss of memory */
   readonly boot: number;
   readonly sessions: number;
   readonly znodes: number;

@@ -123,7 +123,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #begin(config: NodeConfig): Life {
     const storage = new MemberStorage(this.#backend);
-    const { recovered, tree } = storage.recover();
+    const { recovered, tree } = storage.recover(Math.floor(Date.now() / 1000));
     const server = new EnsembleServer({
       sid: asSid(config.sid),
       size: config.size,
