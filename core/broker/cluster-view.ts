@@ -25,6 +25,8 @@ import {
 export interface ClusterRead {
   readonly type: "getData" | "getChildren";
   readonly path: string;
+  /** no condition tells of a change: to be read every time */
+  readonly fresh?: boolean;
 }
 
 /** Undefined: the znode does not exist. */
@@ -71,20 +73,22 @@ function condition(read: ClusterRead, result: ClusterReadResult): ClusterConditi
 
 /** Reads the cluster in three steps. */
 export function* readCluster(): Steps {
-  const roots = [PATHS.brokerIds, PATHS.topics, PATHS.deleteTopics, PATHS.topicConfigs].map(childrenOf);
-  const [epoch, clusterId, ids, topicNames, deleting, configs] = yield [
-    dataOf(PATHS.controllerEpoch),
-    dataOf(PATHS.clusterId),
+  const roots = [PATHS.brokerIds, PATHS.topics, PATHS.deleteTopics].map(childrenOf);
+  const epochRead = { ...dataOf(PATHS.controllerEpoch), fresh: true };
+  const [epoch, clusterId, configs, ids, topicNames, deleting] = yield [
+    epochRead,
+    { ...dataOf(PATHS.clusterId), fresh: true },
+    { ...childrenOf(PATHS.topicConfigs), fresh: true },
     ...roots,
   ];
-  const conditions = [ids, topicNames, deleting].map((result, i) =>
-    condition(roots[i] ?? childrenOf(""), result),
+  const conditions = [epoch, ids, topicNames, deleting].map((result, i) =>
+    condition([epochRead, ...roots][i] ?? epochRead, result),
   );
 
   const brokerNames = ids?.children ?? [];
   const names = (topicNames?.children ?? []).filter((name) => topicNameProblem(name) === undefined);
   const reads = [
-    dataOf(PATHS.controller),
+    { ...dataOf(PATHS.controller), fresh: true },
     ...brokerNames.map((name) => dataOf(`${PATHS.brokerIds}/${name}`)),
     ...names.map((name) => dataOf(topicPath(name))),
     ...names.map((name) => childrenOf(partitionsPath(name))),
@@ -94,6 +98,7 @@ export function* readCluster(): Steps {
   conditions.push(condition(reads[0] ?? dataOf(""), controller));
   const brokers = brokerNames.flatMap((name, i) => {
     const result = results[1 + i];
+    conditions.push(condition(dataOf(`${PATHS.brokerIds}/${name}`), result));
     const broker = result && liveBrokerOf(name, result.data, result.stat, zxidToText(result.stat.czxid));
     return broker === undefined || broker.session === 0 ? [] : [broker];
   });
@@ -104,6 +109,7 @@ export function* readCluster(): Steps {
     conditions.push(condition(dataOf(topicPath(name)), result));
     const assignment = decodeTopic(result?.data ?? null);
     const partitions = results[topicsFrom + names.length + i];
+    conditions.push(condition(childrenOf(partitionsPath(name)), partitions));
     return assignment === undefined ? [] : [{ name, assignment, partitions }];
   });
   const stateReads = topics.flatMap(({ name, assignment }) =>
@@ -146,6 +152,43 @@ export function* readCluster(): Steps {
     conditions,
   };
 }
+
+/** What is known of znodes that have not changed. A change shows in the view's conditions and is told here. */
+export class ReadCache {
+  #results = new Map<string, ClusterReadResult>();
+
+  /** A condition is outdated. */
+  forget(path: string): void {
+    this.#results.delete(keyOf({ type: "getData", path }));
+    this.#results.delete(keyOf({ type: "getChildren", path }));
+  }
+
+  clear(): void {
+    this.#results.clear();
+  }
+
+  /**
+   * Reads the cluster as {@link readCluster} does, but asks only for what is not known. With thousands of partitions
+   * that is the difference between three reads and thousands for each change.
+   */
+  *read(): Steps {
+    const steps = readCluster();
+    const results = new Map<string, ClusterReadResult>();
+    let step = steps.next();
+    while (!step.done) {
+      const wanted = step.value;
+      const unknown = wanted.filter((read) => read.fresh === true || !this.#results.has(keyOf(read)));
+      const found = unknown.length === 0 ? [] : yield unknown;
+      for (const read of wanted) results.set(keyOf(read), this.#results.get(keyOf(read)));
+      for (const [i, read] of unknown.entries()) results.set(keyOf(read), found[i]);
+      step = steps.next(wanted.map((read) => results.get(keyOf(read))));
+    }
+    this.#results = results;
+    return step.value;
+  }
+}
+
+const keyOf = ({ type, path }: ClusterRead): string => `${type} ${path}`;
 
 /** Which of these znodes do not exist? */
 export function* readMissing<T extends { readonly path: string }>(

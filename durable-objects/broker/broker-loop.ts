@@ -6,7 +6,7 @@
 import {
   type ClusterView,
   controllerViewOf,
-  readCluster,
+  ReadCache,
   readMissing,
 } from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
@@ -51,6 +51,7 @@ export class BrokerLoop {
   readonly #ports: BrokerLoopPorts;
   readonly #peers: PeerWatch;
   readonly #changed = new Waiters();
+  readonly #known = new ReadCache();
   #view: ClusterView | undefined;
   /** map partition → what its object was told last */
   #told = new Map<string, string>();
@@ -99,6 +100,7 @@ export class BrokerLoop {
         await this.#round();
       } catch {
         // the next round begins from what the ensemble says by then
+        this.#known.clear();
         await pause(this.#ports.config.retryMs);
       }
     }
@@ -117,23 +119,32 @@ export class BrokerLoop {
     }
   }
 
+  /** Reads, acts, and waits for a change; what it did itself is a change too, which it reads in the next round. */
   async #round(): Promise<void> {
-    const { session, store, identity } = this.#ports;
+    const { session, store } = this.#ports;
     if (session.id === NO_SESSION) store.session = await session.open();
-    const view = await session.readAll(readCluster);
-    if (view.controllerEpochVersion === -1) return this.#makeBase();
+    const view = await session.readAll(() => this.#known.read());
     this.#show(view);
-    if (!this.#isRegistered(view)) return this.#register(view);
-    if (view.controller === undefined) return this.#elect(view);
-    const isController = view.controller.session === session.id;
-    if (isController) {
-      if (await this.#control(view)) return;
-    } else this.#told.clear();
-    const others = view.brokers.filter((broker) => broker.id !== identity.id);
-    this.#peers.watch(
-      isController ? others : others.filter((broker) => broker.session === view.controller?.session),
-    );
-    await session.waitForChange(view.conditions);
+    const waitMs = await this.#act(view);
+    for (const path of await session.waitForChange(view.conditions, waitMs)) this.#known.forget(path);
+  }
+
+  /** Does what this broker has to do now; returns how long it may wait for a change. */
+  async #act(view: ClusterView): Promise<number> {
+    const { session, identity, config } = this.#ports;
+    if (view.controllerEpochVersion === -1) await this.#makeBase();
+    else if (!this.#isRegistered(view)) await this.#register(view);
+    else if (view.controller === undefined) await this.#elect(view);
+    else {
+      const isController = view.controller.session === session.id;
+      const others = view.brokers.filter((broker) => broker.id !== identity.id);
+      this.#peers.watch(
+        isController ? others : others.filter((broker) => broker.session === view.controller?.session),
+      );
+      if (isController) return (await this.#control(view)) ? config.parkMs : config.retryMs;
+      this.#told.clear();
+    }
+    return config.parkMs;
   }
 
   #show(view: ClusterView): void {
@@ -182,16 +193,13 @@ export class BrokerLoop {
     await unless(["NODE_EXISTS", "BAD_VERSION"], session.write({ type: "multi", ops }));
   }
 
-  /** One round as the controller. True: the view is out of date now. */
+  /** One round as the controller. False: a partition was not reached and must be told again. */
   async #control(view: ClusterView): Promise<boolean> {
     const controllerView = controllerViewOf(view);
     const plan = planController(controllerView, this.#ports.config.partitionsPerMultiMax);
     for (const write of plan) await this.#carryOut(write, view.controllerEpoch);
-    if (plan.length > 0) return true;
-    const told = await this.#announce(announcements(controllerView));
-    if (told) return false;
-    await pause(this.#ports.config.retryMs);
-    return true;
+    // what was written now is announced in the round that reads it
+    return plan.length > 0 || this.#announce(announcements(controllerView));
   }
 
   async #carryOut({ ops, removal }: ControllerWrite, controllerEpoch: number): Promise<void> {

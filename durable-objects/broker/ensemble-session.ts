@@ -160,6 +160,8 @@ export class EnsembleSession {
     while (!step.done) {
       const results: ClusterReadResult[] = [];
       for (let at = 0; at < step.value.length; at += READS_AT_ONCE) {
+        // a chain of calls within one process never lets timers and sockets in
+        if (at > 0) await pause(0);
         const reads = step.value.slice(at, at + READS_AT_ONCE);
         results.push(...(await Promise.all(reads.map((read) => this.#readAt(sid, read)))));
       }
@@ -189,16 +191,19 @@ export class EnsembleSession {
     };
   }
 
-  /** Waits until one of the conditions is outdated, or for `parkMs`. */
-  async waitForChange(conditions: readonly ClusterCondition[]): Promise<void> {
+  /** Waits until some conditions are outdated, or for `timeoutMs`; returns their paths. */
+  async waitForChange(
+    conditions: readonly ClusterCondition[],
+    timeoutMs: number,
+  ): Promise<readonly string[]> {
     const sid = this.#sid;
-    const timeoutMs = this.#config.parkMs;
-    const answer = await this.#attempt(
-      sid,
-      (node) => node.waitForChange({ conditions, timeoutMs }),
-      timeoutMs * 2,
-    );
-    if (answer.ok) return;
+    const bound = timeoutMs + this.#config.attemptTimeoutMs;
+    const waiting = this.#attempt(sid, (node) => node.waitForChange({ conditions, timeoutMs }), bound);
+    // when the node turns out to be dead elsewhere, e.g. at a heartbeat, the wait is made again at another one
+    const answer = await Promise.race([waiting, this.#moved.wait(timeoutMs)]);
+    waiting.catch(() => undefined);
+    if (answer === undefined) return [];
+    if (answer.ok) return answer.value.changed.flatMap((index) => conditions[index]?.path ?? []);
     this.#leave(sid);
     throw new EnsembleError(answer.code, answer.message);
   }

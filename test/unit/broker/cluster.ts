@@ -89,10 +89,13 @@ export class Cluster {
     this.write(NO_SESSION, createRequest(`${PATHS.deleteTopics}/${name}`, null));
   }
 
-  view(): ClusterView {
-    const steps = readCluster();
+  /** znodes read so far */
+  reads = 0;
+
+  view(steps: ReturnType<typeof readCluster> = readCluster()): ClusterView {
     let step = steps.next();
     while (!step.done) {
+      this.reads += step.value.length;
       const results = step.value.map(({ type, path }): ClusterReadResult => {
         const node = this.tree.get(path);
         if (node === undefined) return undefined;
