@@ -52,7 +52,8 @@ export async function main(name: string, command: () => Promise<void>): Promise<
     await command();
   } catch (error) {
     const usage = error instanceof UsageError;
-    process.stderr.write(`${name}: ${(error as Error).message}\n`);
+    const { message, cause } = error as Error & { cause?: Error };
+    process.stderr.write(`${name}: ${message}${cause?.message ? ` (${cause.message})` : ""}\n`);
     process.exit(usage ? 2 : 1);
   }
 }
