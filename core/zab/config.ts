@@ -1,6 +1,7 @@
 /** Limits and timeouts of the ensemble, with units and reasons; validated once, when a peer is made. */
 import { assert } from "../assert.ts";
 import { KiB, MiB } from "../units.ts";
+import { COUNTER_MAX } from "./zxid.ts";
 
 export interface ZabConfig {
   /** basic unit: one ping per peer per tick */
@@ -40,8 +41,11 @@ export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   learnerInFlightMax: 4,
   diffBytesMax: 16 * MiB,
   snapChunkBytesMax: 512 * KiB,
-  counterMax: 0xffff_ff00,
+  counterMax: 0xffff_0000,
 };
+
+/** A txn that changes nothing: length and header. */
+const TXN_BYTES_MIN = 36;
 
 /** Fills in the defaults. @throws AssertionError for a value out of range */
 export function makeZabConfig(overrides: Partial<ZabConfig> = {}): ZabConfig {
@@ -52,6 +56,7 @@ export function makeZabConfig(overrides: Partial<ZabConfig> = {}): ZabConfig {
   assert(config.tickTimeMs >= 10, "tickTimeMs is at least 10");
   assert(config.syncLimit >= 1 && config.initLimit >= config.syncLimit, "1 ≤ syncLimit ≤ initLimit");
   assert(config.batchesInFlightMax >= 1 && config.learnerInFlightMax >= 1, "something may be in flight");
-  assert(config.counterMax <= 0xffff_ff00, "counterMax leaves room for the txns of one batch");
+  const batchTxnsMax = Math.ceil(config.batchBytesMax / TXN_BYTES_MIN);
+  assert(config.counterMax + batchTxnsMax <= COUNTER_MAX, "counterMax leaves room for the txns of one batch");
   return config;
 }

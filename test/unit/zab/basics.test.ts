@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import { quorumZxid } from "../../../core/zab/broadcast.ts";
+import { DEFAULT_ZAB_CONFIG, makeZabConfig } from "../../../core/zab/config.ts";
+import { asSid, MajorityQuorum, type Sid } from "../../../core/zab/quorum.ts";
+import {
+  COUNTER_MAX,
+  compareZxid,
+  equalZxid,
+  maxZxid,
+  minZxid,
+  type Zxid,
+  zxid,
+  zxidFromText,
+  zxidToBigInt,
+  zxidToText,
+} from "../../../core/zab/zxid.ts";
+
+describe("a zxid", () => {
+  const ascending = [
+    zxid(0, 0),
+    zxid(0, 1),
+    zxid(1, 1),
+    zxid(1, 2),
+    zxid(2, 1),
+    zxid(2, COUNTER_MAX),
+    zxid(3, 1),
+  ];
+
+  it("[ZAB-20] is ordered by epoch, then by counter", () => {
+    for (const [i, a] of ascending.entries()) {
+      for (const [j, b] of ascending.entries()) {
+        expect(Math.sign(compareZxid(a, b))).toBe(Math.sign(i - j));
+        expect(equalZxid(a, b)).toBe(i === j);
+        expect(maxZxid(a, b)).toEqual(ascending[Math.max(i, j)]);
+        expect(minZxid(a, b)).toEqual(ascending[Math.min(i, j)]);
+      }
+    }
+  });
+
+  it("[ZAB-20] is text as ZooKeeper prints it, and comes back from it", () => {
+    expect(zxidToText(zxid(0, 0))).toBe("0x0");
+    expect(zxidToText(zxid(0, 255))).toBe("0xff");
+    expect(zxidToText(zxid(1, 1))).toBe("0x100000001");
+    expect(zxidToText(zxid(0x12, 0xabcdef))).toBe("0x1200abcdef");
+    for (const each of ascending) expect(zxidFromText(zxidToText(each))).toEqual(each);
+  });
+
+  it("[ZAB-20] is not read from anything else", () => {
+    for (const text of ["", "0x", "1", "0x1g", "0x11111111111111111", " 0x1", "0xffffffff00000000", "-0x1"]) {
+      expect(zxidFromText(text), text).toBeUndefined();
+    }
+  });
+
+  it("[ZAB-20] is one number of 64 bits at the edges", () => {
+    expect(zxidToBigInt(zxid(1, 2))).toBe((1n << 32n) + 2n);
+    expect(zxidToBigInt(zxid(0x7fff_ffff, COUNTER_MAX))).toBe((1n << 63n) - 1n);
+  });
+});
+
+describe("a quorum", () => {
+  it("[ZAB-21] is a majority of the members that were founded", () => {
+    for (const [size, majority] of [
+      [1, 1],
+      [3, 2],
+      [5, 3],
+      [7, 4],
+      [9, 5],
+    ] as const) {
+      const quorum = new MajorityQuorum(size);
+      expect(quorum.majority).toBe(majority);
+      expect(quorum.voters.length).toBe(size);
+      expect(quorum.contains(quorum.voters.slice(0, majority))).toBe(true);
+      expect(quorum.contains(quorum.voters.slice(0, majority - 1))).toBe(false);
+    }
+  });
+
+  it("[ZAB-21] counts nobody twice", () => {
+    expect(new MajorityQuorum(3).contains([asSid(1), asSid(1), asSid(1)])).toBe(false);
+  });
+
+  it("[ZAB-21] of an even number or none is refused", () => {
+    for (const size of [0, 2, 4, 6, 11, -1, 1.5]) expect(() => new MajorityQuorum(size)).toThrow("members");
+  });
+});
+
+describe("the commit rule", () => {
+  const acked = (...zxids: Zxid[]): Map<Sid, Zxid> => new Map(zxids.map((each, i) => [asSid(i + 1), each]));
+
+  it("[ZAB-22] commits what a quorum has, whoever they are", () => {
+    const quorum = new MajorityQuorum(3);
+    expect(quorumZxid(quorum, acked(zxid(1, 5), zxid(1, 3), zxid(1, 1)))).toEqual(zxid(1, 3));
+    expect(quorumZxid(quorum, acked(zxid(1, 1), zxid(1, 5), zxid(1, 5)))).toEqual(zxid(1, 5));
+    expect(quorumZxid(quorum, acked(zxid(2, 1), zxid(1, 9)))).toEqual(zxid(1, 9));
+  });
+
+  it("[ZAB-22] commits nothing without a quorum", () => {
+    expect(quorumZxid(new MajorityQuorum(3), acked(zxid(1, 5)))).toEqual(zxid(0, 0));
+    expect(quorumZxid(new MajorityQuorum(5), acked(zxid(1, 5), zxid(1, 5)))).toEqual(zxid(0, 0));
+  });
+
+  it("[ZAB-22] of one member is its own disk", () => {
+    expect(quorumZxid(new MajorityQuorum(1), acked(zxid(4, 2)))).toEqual(zxid(4, 2));
+  });
+
+  for (const size of [3, 5, 7, 9]) {
+    it(`[ZAB-22] of ${size} is met by exactly a majority, for every set of acks`, () => {
+      const quorum = new MajorityQuorum(size);
+      for (let bits = 0; bits < 2 ** size; bits++) {
+        const each = quorum.voters.map((_, i) => zxid(1, (bits >> i) & 1 ? 2 : 1));
+        const have = each.filter(({ counter }) => counter === 2).length;
+        expect(quorumZxid(quorum, acked(...each)).counter).toBe(have >= quorum.majority ? 2 : 1);
+      }
+    });
+  }
+});
+
+describe("the configuration", () => {
+  it("[ZAB-23] has defaults that hold together", () => {
+    expect(makeZabConfig()).toEqual(DEFAULT_ZAB_CONFIG);
+    expect(makeZabConfig({ tickTimeMs: 50 }).tickTimeMs).toBe(50);
+  });
+
+  it("[ZAB-23] refuses what cannot work", () => {
+    expect(() => makeZabConfig({ tickTimeMs: 5 })).toThrow("tickTimeMs");
+    expect(() => makeZabConfig({ tickTimeMs: 1.5 })).toThrow("whole number");
+    expect(() => makeZabConfig({ syncLimit: 0 })).toThrow("syncLimit");
+    expect(() => makeZabConfig({ syncLimit: 11 })).toThrow("initLimit");
+    expect(() => makeZabConfig({ batchesInFlightMax: 0 })).toThrow("in flight");
+    expect(() => makeZabConfig({ learnerInFlightMax: 0 })).toThrow("in flight");
+    expect(() => makeZabConfig({ electionRetryMs: -1 })).toThrow("whole number");
+  });
+
+  it("[ZAB-24] leaves room for the largest batch before the counter ends", () => {
+    const { counterMax, batchBytesMax } = makeZabConfig();
+    expect(counterMax + batchBytesMax / 36).toBeLessThan(COUNTER_MAX);
+    expect(() => makeZabConfig({ counterMax: COUNTER_MAX - 1000 })).toThrow("room");
+    expect(() => makeZabConfig({ counterMax: COUNTER_MAX - 1000, batchBytesMax: 36_000 })).not.toThrow();
+  });
+});
