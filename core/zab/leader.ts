@@ -72,7 +72,7 @@ export class Leader {
   readonly #diverged = new Set<Sid>();
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
-  readonly #establishDeadline: number;
+  #establishDeadline: number;
   #counter = 0;
   /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
   #quorumAt = 0;
@@ -252,6 +252,8 @@ export class Leader {
         this.#host.becomeLooking("a learner has a newer history");
         return;
       }
+      // It cannot lead, but what it has acked and we lack may be committed: it does not vouch for our history.
+      if (better > 0) return;
     }
     if (message.counted && learner.initialized) this.#epochAcks.add(learner.sid);
     this.#maybeEndDiscovery();
@@ -283,7 +285,8 @@ export class Leader {
   #maybeSynchronize(learner: Learner): void {
     if (this.phase === "DISCOVERY" || learner.stage !== "PROMISED") return;
     // Nobody gives its tree up for a leader whose digest no quorum shares.
-    if (learner.diverged && this.phase !== "BROADCAST") return;
+    const shared = this.phase === "BROADCAST" && this.#host.context.quorum.contains(this.activeSet);
+    if (learner.diverged && !shared) return;
     this.#synchronize(learner);
   }
 
@@ -329,7 +332,10 @@ export class Leader {
   }
 
   #handleStaged(learner: Learner): boolean {
+    const { now, config } = this.#host.context;
     learner.inFlight -= 1;
+    // The limit is on standing still: a quorum that needs a large SNAP may take its time.
+    this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
     if (learner.stage === "SNAPSHOT") this.#pumpSnapshot(learner);
     else if (learner.stage === "STAGING") this.#pump(learner);
     return learner.inFlight >= 0;
@@ -413,6 +419,7 @@ export class Leader {
         // Its history may hold the very ack that an outstanding entry lacked.
         this.#maybeCommit();
         this.#sendUpToDate(learner);
+        for (const other of this.#learners.values()) this.#maybeSynchronize(other);
       } else this.#maybeEstablish();
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
       learner.inFlight = Math.max(0, learner.inFlight - 1);

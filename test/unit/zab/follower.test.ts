@@ -1,0 +1,470 @@
+import { describe, expect, it } from "vitest";
+import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
+import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
+import { encodeRows } from "../../../core/znode/store.ts";
+import { endOf, entriesOf, note, proposal, Script, type ScriptOptions, START } from "../../sim/script.ts";
+
+const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
+const E2 = asEpoch(2);
+
+/** Member 1, which follows member 3 since both voted for it. */
+function following(options: ScriptOptions = {}): Script {
+  const script = new Script({ sid: 1, history: HISTORY, ...options }).start();
+  const { currentEpoch, tail, acceptedEpoch } = script.peer;
+  script.call(3, note(3, { epoch: currentEpoch, zxid: tail.zxid, acceptedEpoch }));
+  script.passes(100);
+  expect(script.state).toBe("FOLLOWING/DISCOVERY");
+  expect(script.takeTypes(3).at(-1)).toBe("FOLLOWERINFO");
+  return script;
+}
+
+/** One that has promised epoch 2. */
+function synchronizing(options: ScriptOptions = {}): Script {
+  const script = following(options);
+  const replies = script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 });
+  expect(replies.map(({ type }) => type)).toEqual(["ACKEPOCH"]);
+  return script;
+}
+
+const diff = (from = zxid(1, 5)): ZabMessage => ({ type: "DIFF", join: 1, epoch: E2, from });
+const newLeader = (last = zxid(1, 5)): ZabMessage => ({ type: "NEWLEADER", join: 1, epoch: E2, last });
+const upToDate = (commit = zxid(1, 5)): ZabMessage => ({ type: "UPTODATE", join: 1, epoch: E2, commit });
+const commit = (at = zxid(2, 1)): ZabMessage => ({ type: "COMMIT", join: 1, epoch: E2, zxid: at });
+
+/** One in broadcast, with nothing but its history. */
+function serving(options: ScriptOptions = {}): Script {
+  const script = synchronizing(options);
+  script.call(3, diff());
+  script.call(3, newLeader());
+  script.call(3, upToDate());
+  expect(script.state).toBe("FOLLOWING/BROADCAST");
+  script.take();
+  return script;
+}
+
+const types = (messages: readonly ZabMessage[]): string[] => messages.map(({ type }) => type);
+
+describe("discovery", () => {
+  it("[ZAB-51] writes its promise down before it gives it", () => {
+    const script = following();
+    const effects = script.peer.step(script.now, {
+      type: "call",
+      origin: { from: script.peer.leader as never, boot: 1, generation: 1, seq: 1 },
+      messages: [{ type: "LEADERINFO", join: 1, epoch: E2 }],
+    });
+    const kinds = effects.map(({ type }) => type).filter((type) => type === "persist" || type === "reply");
+    expect(kinds).toEqual(["persist", "reply"]);
+  });
+
+  it("[ZAB-51] says what it has, and which epoch it was in", () => {
+    const script = following();
+    const [reply] = script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(7) });
+    expect(reply).toMatchObject({
+      type: "ACKEPOCH",
+      epoch: 7,
+      currentEpoch: 1,
+      counted: true,
+      last: endOf(HISTORY),
+      needSnap: false,
+      diverged: false,
+    });
+    expect(script.storage.meta).toMatchObject({ acceptedEpoch: 7, currentEpoch: 1 });
+  });
+
+  it("[ZAB-53] refuses an epoch below its promise, and does not count one that it gave to another", () => {
+    const low = following({ acceptedEpoch: 5 });
+    expect(low.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(4) })).toEqual([]);
+    expect(low.state).toBe("LOOKING/ELECTION");
+    const same = following({ acceptedEpoch: 5 });
+    const [reply] = same.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(5) });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", counted: false });
+  });
+
+  it("[ZAB-53] keeps a promise over a crash", () => {
+    const script = following();
+    script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(9) });
+    script.restart();
+    expect(script.peer.acceptedEpoch).toBe(9);
+    expect(script.peer.currentEpoch).toBe(1);
+    script.call(3, note(3, { epoch: 1, zxid: zxid(1, 5), acceptedEpoch: 9 }));
+    script.passes(100);
+    script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(8) });
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-56] ignores a leader's words for another stay, or from another member", () => {
+    const script = following();
+    expect(script.call(3, { type: "LEADERINFO", join: 2, epoch: E2 })).toEqual([]);
+    expect(script.call(2, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    expect(script.storage.meta.acceptedEpoch).toBe(1);
+  });
+
+  it("[ZAB-55] gives up when it is not taken in within initLimit", () => {
+    const script = following();
+    script.alive("LEADING", 3);
+    script.passes(9_000);
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    script.passes(2_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-58] knocks again when its leader says that it leads now", () => {
+    const script = following();
+    script.call(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5) }));
+    expect(script.take(3)).toMatchObject([{ type: "FOLLOWERINFO", join: 1 }]);
+  });
+
+  it("[ZAB-58] looks again when the one it follows follows another", () => {
+    const script = following();
+    script.call(3, note(3, { role: "FOLLOWING", leader: 2, epoch: 1, zxid: zxid(1, 5) }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+});
+
+describe("synchronization", () => {
+  it("[ZAB-60] makes nothing its own before NEWLEADER", () => {
+    const script = synchronizing();
+    const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
+    if (next === undefined) throw new Error("there is one");
+    script.call(3, diff());
+    expect(types(script.call(3, proposal(1, 2, endOf(HISTORY), next)))).toEqual(["STAGED"]);
+    expect(script.tail).toBe("1.5");
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 5));
+    expect(script.storage.meta.currentEpoch).toBe(1);
+    expect(script.call(3, newLeader(zxid(1, 7)))).toMatchObject([{ type: "ACK", zxid: zxid(1, 7) }]);
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 7));
+    expect(script.storage.meta.currentEpoch).toBe(2);
+  });
+
+  it("[ZAB-60] writes history and currentEpoch as one (ZOOKEEPER-3911, 4643)", () => {
+    const script = synchronizing({ durable: false });
+    script.sync();
+    const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
+    if (next === undefined) throw new Error("there is one");
+    script.call(3, diff());
+    script.call(3, proposal(1, 2, endOf(HISTORY), next));
+    const effects = script.peer.step(script.now, {
+      type: "call",
+      origin: { from: script.peer.leader as never, boot: 1, generation: 1, seq: 4 },
+      messages: [newLeader(zxid(1, 7))],
+    });
+    const persists = effects.flatMap((effect) =>
+      effect.type === "persist" ? [effect.writes.map((w) => w.type)] : [],
+    );
+    expect(persists).toEqual([["append", "currentEpoch"]]);
+    expect(effects.findIndex((e) => e.type === "persist")).toBeLessThan(
+      effects.findIndex((e) => e.type === "reply"),
+    );
+  });
+
+  it("[ZAB-60] forgets what was staged when the stay ends (ZOOKEEPER-3642)", () => {
+    const script = synchronizing();
+    const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
+    if (next === undefined) throw new Error("there is one");
+    script.call(3, diff());
+    script.call(3, proposal(1, 2, endOf(HISTORY), next));
+    script.broken(3);
+    expect(script.state).toBe("LOOKING/ELECTION");
+    expect(script.tail).toBe("1.5");
+    script.restart();
+    expect(script.tail).toBe("1.5");
+    expect(script.peer.currentEpoch).toBe(1);
+  });
+
+  it("[ZAB-13] goes back by TRUNC to where the leader says, or to the nearest before, at NEWLEADER", () => {
+    const script = synchronizing({ history: entriesOf(START, [1, 1, 3], [1, 4, 5]) });
+    expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 6) })).toMatchObject([
+      { type: "POSITION", last: { zxid: zxid(1, 6) }, needSnap: false },
+    ]);
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 8));
+    script.call(3, diff(zxid(1, 6)));
+    expect(types(script.call(3, newLeader(zxid(1, 6))))).toEqual(["ACK"]);
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 6));
+    expect(script.storage.log.rows.map((row) => row.count)).toEqual([3, 3]);
+    script.restart();
+    expect(script.tail).toBe("1.6");
+  });
+
+  it("[ZAB-13] answers a TRUNC to an entry it does not have with the one before", () => {
+    const script = synchronizing({
+      history: entriesOf(START, [1, 1, 3], [2, 1, 2]),
+      currentEpoch: 2,
+      acceptedEpoch: 1 + 1,
+    });
+    expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 9) })).toMatchObject([
+      { type: "POSITION", last: { zxid: zxid(1, 3) } },
+    ]);
+  });
+
+  it("[ZAB-45] never takes back what is applied: it asks for SNAP, and is not eligible until it has one", () => {
+    const script = synchronizing({ committed: zxid(1, 5) });
+    expect(script.peer.delivered).toEqual(zxid(1, 5));
+    expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) })).toMatchObject([
+      { type: "POSITION", last: { zxid: zxid(1, 5) }, needSnap: true },
+    ]);
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 5));
+    script.broken(3);
+    expect(script.take(2).at(-1)).toMatchObject({
+      type: "NOTIFICATION",
+      vote: { leader: 1, epoch: 0, zxid: zxid(0, 0) },
+    });
+  });
+
+  const AT: LogPosition = { zxid: zxid(2, 40), chain: { high: 3, low: 4 } };
+  const snap: ZabMessage = { type: "SNAP", join: 1, epoch: E2, at: AT };
+  const chunk = (index: number, done: boolean): ZabMessage => ({
+    type: "SNAPCHUNK",
+    join: 1,
+    epoch: E2,
+    index,
+    bytes: encodeRows([], []),
+    done,
+  });
+
+  it("[ZAB-63] takes a SNAP in chunks and makes it its own at NEWLEADER, log and all", () => {
+    const script = synchronizing();
+    expect(script.call(3, snap)).toEqual([]);
+    expect(script.call(3, chunk(0, false))).toMatchObject([{ type: "STAGED", chunk: 0 }]);
+    expect(script.call(3, chunk(1, true))).toMatchObject([{ type: "STAGED", chunk: 1 }]);
+    expect(script.tail).toBe("1.5");
+    const [next] = entriesOf(AT, [2, 41, 1]);
+    if (next === undefined) throw new Error("there is one");
+    expect(types(script.call(3, proposal(1, 2, AT, next)))).toEqual(["STAGED"]);
+    expect(script.call(3, newLeader(zxid(2, 41)))).toMatchObject([{ type: "ACK", zxid: zxid(2, 41) }]);
+    expect(script.storage.log.base).toEqual(AT);
+    expect(script.storage.log.last.zxid).toEqual(zxid(2, 41));
+    expect(script.storage.meta).toMatchObject({ table: 1, checkpoint: AT, currentEpoch: 2 });
+  });
+
+  it("[ZAB-63] keeps the old tree when a SNAP is interrupted, and begins the next one anew (ZOOKEEPER-2872)", () => {
+    const script = synchronizing();
+    script.call(3, snap);
+    script.call(3, chunk(0, false));
+    script.restart();
+    expect(script.storage.meta).toMatchObject({ table: 0, currentEpoch: 1 });
+    expect(script.tail).toBe("1.5");
+    expect(script.peer.delivered).toEqual(zxid(0, 0));
+  });
+
+  it("[ZAB-63] ends the stay for a chunk out of order, or a NEWLEADER before the last", () => {
+    const gap = synchronizing();
+    gap.call(3, snap);
+    gap.call(3, chunk(1, false));
+    expect(gap.state).toBe("LOOKING/ELECTION");
+    const early = synchronizing();
+    early.call(3, snap);
+    early.call(3, chunk(0, false));
+    early.call(3, newLeader(AT.zxid));
+    expect(early.state).toBe("LOOKING/ELECTION");
+    expect(early.tail).toBe("1.5");
+  });
+
+  it("[ZAB-45] is eligible again after a SNAP", () => {
+    const script = synchronizing({ committed: zxid(1, 5) });
+    script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) });
+    script.call(3, snap);
+    script.call(3, chunk(0, true));
+    script.call(3, newLeader(AT.zxid));
+    script.broken(3);
+    expect(script.take(2).at(-1)).toMatchObject({
+      type: "NOTIFICATION",
+      vote: { leader: 1, epoch: 2, zxid: AT.zxid },
+    });
+  });
+
+  it("[ZAB-64] ends the stay for whatever does not continue what is staged", () => {
+    const [next, after] = entriesOf(endOf(HISTORY), [1, 6, 2], [1, 8, 1]);
+    if (next === undefined || after === undefined) throw new Error("there are two");
+    const wrong: readonly (readonly ZabMessage[])[] = [
+      [diff(zxid(1, 3))],
+      [diff(), proposal(1, 2, { zxid: next.last, chain: next.chain }, after)],
+      [diff(), proposal(1, 2, { ...endOf(HISTORY), chain: { high: 0, low: 1 } }, next)],
+      [diff(), newLeader(zxid(1, 6))],
+      [diff(), { ...proposal(1, 2, endOf(HISTORY), next), last: zxid(1, 9) } as ZabMessage],
+      [upToDate()],
+      [commit(zxid(1, 5))],
+      [{ type: "LEADERINFO", join: 1, epoch: E2 }],
+    ];
+    for (const messages of wrong) {
+      const script = synchronizing();
+      for (const message of messages) script.call(3, message);
+      expect(script.state, types(messages).join()).toBe("LOOKING/ELECTION");
+      expect(script.tail).toBe("1.5");
+    }
+  });
+
+  it("[ZAB-64] ends the stay for a message of another epoch", () => {
+    const script = synchronizing();
+    script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(3), from: zxid(1, 5) });
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-65] logs and acks what is proposed between NEWLEADER and UPTODATE, and applies it later (ZOOKEEPER-4394)", () => {
+    const script = synchronizing();
+    script.call(3, diff());
+    script.call(3, newLeader());
+    const [next] = entriesOf(endOf(HISTORY), [2, 1, 2]);
+    if (next === undefined) throw new Error("there is one");
+    expect(script.call(3, proposal(1, 2, endOf(HISTORY), next, zxid(1, 5)))).toMatchObject([
+      { type: "ACK", zxid: zxid(2, 2) },
+    ]);
+    expect(script.delivered).toEqual([]);
+    script.call(3, upToDate());
+    expect(script.delivered).toEqual(["1.3", "1.5"]);
+    script.call(3, commit(zxid(2, 2)));
+    expect(script.delivered).toEqual(["1.3", "1.5", "2.2"]);
+  });
+
+  it("[ZAB-65] is not told to serve what it does not have", () => {
+    const script = synchronizing();
+    script.call(3, diff());
+    script.call(3, newLeader());
+    script.call(3, upToDate(zxid(2, 1)));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-55] gives a long synchronization its time while it makes progress", () => {
+    const long = entriesOf(endOf(HISTORY), ...Array.from({ length: 4 }, (_, i) => [1, 6 + i, 1]));
+    const script = synchronizing();
+    script.alive("LEADING", 3);
+    script.call(3, diff());
+    let prev = endOf(HISTORY);
+    for (const entry of long) {
+      script.passes(8_000);
+      script.call(3, proposal(1, 2, prev, entry));
+      prev = { zxid: entry.last, chain: entry.chain };
+      expect(script.state).toBe("FOLLOWING/SYNCHRONIZATION");
+    }
+    script.passes(11_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+});
+
+describe("broadcast", () => {
+  const [first, second] = entriesOf(endOf(HISTORY), [2, 1, 2], [2, 3, 1]);
+  if (first === undefined || second === undefined) throw new Error("there are two");
+  const afterFirst = { zxid: first.last, chain: first.chain };
+
+  it("[ZAB-73] acks what it has written, cumulatively", () => {
+    const script = serving();
+    expect(script.call(3, proposal(1, 2, endOf(HISTORY), first))).toMatchObject([
+      { type: "ACK", zxid: zxid(2, 2) },
+    ]);
+    expect(script.call(3, proposal(1, 2, afterFirst, second))).toMatchObject([
+      { type: "ACK", zxid: zxid(2, 3) },
+    ]);
+    expect(script.storage.log.last.zxid).toEqual(zxid(2, 3));
+  });
+
+  it("[ZAB-71] applies what is committed and durable, in order, and not more", () => {
+    const script = serving({ durable: false });
+    // What it had at its start is durable; what NEWLEADER wrote is not yet.
+    expect(script.delivered).toEqual(["1.3", "1.5"]);
+    script.sync();
+    script.call(3, proposal(1, 2, endOf(HISTORY), first));
+    script.call(3, proposal(1, 2, afterFirst, second, zxid(2, 1)));
+    expect(script.delivered).toEqual(["1.3", "1.5"]);
+    script.sync();
+    expect(script.delivered.slice(2)).toEqual(["2.1"]);
+    script.call(3, commit(zxid(2, 3)));
+    expect(script.delivered.slice(3)).toEqual(["2.2", "2.3"]);
+  });
+
+  it("[ZAB-73] ends the stay for a gap, a repeat, or a commit of what it does not have", () => {
+    const wrong: readonly ZabMessage[] = [
+      proposal(1, 2, afterFirst, second),
+      proposal(1, 2, START, first),
+      commit(zxid(2, 1)),
+      newLeader(),
+      upToDate(),
+      diff(),
+    ];
+    for (const message of wrong) {
+      const script = serving();
+      script.call(3, message);
+      expect(script.state, message.type).toBe("LOOKING/ELECTION");
+      expect(script.tail).toBe("1.5");
+    }
+  });
+
+  it("[ZAB-83] looks for a leader at once when the link to its own breaks", () => {
+    const script = serving();
+    script.broken(2);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    script.broken(3);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-83] looks for a leader when it hears nothing for syncLimit ticks", () => {
+    const script = serving({ config: { syncLimit: 3 } });
+    script.after(2_900);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    script.after(200);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-83] hears its leader in calls and in returns", () => {
+    const script = serving();
+    script.alive("LEADING", 3);
+    script.passes(6_000);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    for (let i = 0; i < 6; i++) {
+      script.now += 1_500;
+      script.call(3, { type: "PING", sentAt: i, role: "LEADING", join: 1 });
+    }
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+  });
+
+  it("[ZAB-84] leaves a leader that leads no more, or does not count it among its learners", () => {
+    for (const ping of [
+      { type: "PING", sentAt: 0, role: "LOOKING" },
+      { type: "PING", sentAt: 0, role: "LEADING" },
+      { type: "PING", sentAt: 0, role: "LEADING", join: 2 },
+    ] as const) {
+      const script = serving();
+      script.call(3, { type: "PING", sentAt: 0, role: "LEADING", join: 1 });
+      expect(script.state).toBe("FOLLOWING/BROADCAST");
+      script.call(3, ping);
+      expect(script.state).toBe("LOOKING/ELECTION");
+    }
+  });
+
+  it("[ZAB-85] asks its leader at once when another member says that it looks for one", () => {
+    const script = serving();
+    script.alive("LEADING", 3);
+    script.take();
+    expect(types(script.call(2, note(2, { round: 9, epoch: 1 })))).toEqual(["NOTIFICATION"]);
+    expect(script.takeTypes(3)).toEqual(["PING"]);
+  });
+
+  it("[ZAB-90] tells the leader that it differs when it comes back, and keeps its data until the SNAP", () => {
+    const script = serving();
+    script.diverge();
+    expect(script.state).toBe("LOOKING/ELECTION");
+    script.call(3, note(3, { role: "LEADING", epoch: 2, zxid: zxid(1, 5) }));
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    const [reply] = script.call(3, { type: "LEADERINFO", join: 2, epoch: E2 });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: true, last: endOf(HISTORY) });
+    expect(script.storage.log.last.zxid).toEqual(zxid(1, 5));
+    expect(script.storage.meta.table).toBe(0);
+  });
+
+  it("[ZAB-90] says nothing of it to another leader", () => {
+    const script = serving();
+    script.diverge();
+    script.call(2, note(2, { role: "LEADING", epoch: 2, zxid: zxid(1, 5) }));
+    expect(script.peer.leader).toBe(2);
+    const [reply] = script.call(2, { type: "LEADERINFO", join: 2, epoch: asEpoch(3) });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: false });
+  });
+
+  it("[ZAB-17] notes what is committed with every row, so that a start applies that and no more", () => {
+    const script = serving();
+    script.call(3, proposal(1, 2, endOf(HISTORY), first, zxid(1, 5)));
+    script.call(3, proposal(1, 2, afterFirst, second, zxid(2, 1)));
+    script.restart();
+    expect(script.peer.delivered).toEqual(zxid(1, 5));
+    expect(script.tail).toBe("2.3");
+  });
+});

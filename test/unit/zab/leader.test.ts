@@ -1,0 +1,587 @@
+import { describe, expect, it } from "vitest";
+import type { ZabMessage } from "../../../core/zab/messages.ts";
+import { equalZxid, zxid } from "../../../core/zab/zxid.ts";
+import {
+  ack,
+  ackEpoch,
+  batchOf,
+  elect,
+  endOf,
+  entriesOf,
+  followerInfo,
+  leading,
+  note,
+  Script,
+  START,
+  staged,
+} from "../../sim/script.ts";
+
+const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
+
+/** Member 3 of `size`, elected, before anybody has come to it. */
+function elected(
+  options: ConstructorParameters<typeof Script>[0] = {},
+  voters: readonly number[] = [2],
+): Script {
+  const script = new Script({ sid: 3, ...options }).start();
+  for (const voter of voters) elect(script, voter);
+  expect(script.state).toBe("LEADING/DISCOVERY");
+  script.take();
+  return script;
+}
+
+/** The message of this type among those that were sent. */
+function only<T extends ZabMessage["type"]>(
+  messages: readonly ZabMessage[],
+  type: T,
+): Extract<ZabMessage, { type: T }> {
+  const found = messages.filter((message) => message.type === type);
+  expect(found.map((each) => each.type)).toEqual([type]);
+  return found[0] as Extract<ZabMessage, { type: T }>;
+}
+
+describe("discovery", () => {
+  it("[ZAB-50] waits for a quorum, itself included, before it chooses an epoch", () => {
+    const script = elected({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(1, followerInfo(1, 1));
+    expect(script.take()).toEqual([]);
+    expect(script.storage.meta.acceptedEpoch).toBe(1);
+    script.call(2, followerInfo(1, 1));
+    expect(script.storage.meta.acceptedEpoch).toBe(2);
+    expect(script.takeTypes(1)).toEqual(["LEADERINFO"]);
+    expect(script.takeTypes(2)).toEqual(["LEADERINFO"]);
+  });
+
+  it("[ZAB-50] chooses an epoch above all that the quorum has promised", () => {
+    const script = elected({ history: HISTORY, acceptedEpoch: 4 });
+    script.call(2, followerInfo(1, 9));
+    expect(only(script.take(2), "LEADERINFO").epoch).toBe(10);
+    expect(script.storage.meta.acceptedEpoch).toBe(10);
+    expect(script.storage.meta.currentEpoch).toBe(1);
+  });
+
+  it("[ZAB-51] writes its own promise down before anybody hears of the epoch", () => {
+    const script = elected({ history: HISTORY, durable: false });
+    const effects = [
+      ...script.peer.step(script.now, {
+        type: "call",
+        origin: { from: [...script.peer.links.keys()][1] as never, boot: 1, generation: 1, seq: 1 },
+        messages: [followerInfo(1, 1)],
+      }),
+    ];
+    const kinds = effects.map(({ type }) => type);
+    expect(kinds.indexOf("persist")).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf("persist")).toBeLessThan(kinds.indexOf("send"));
+  });
+
+  it("[ZAB-50] tells a late joiner the epoch that is chosen already", () => {
+    const script = elected({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(1, followerInfo(1, 1));
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.call(4, followerInfo(1, 1));
+    expect(only(script.take(4), "LEADERINFO").epoch).toBe(2);
+  });
+
+  it("[ZAB-50] gives up for a joiner that has promised more than it can offer", () => {
+    const script = elected({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(1, followerInfo(1, 1));
+    script.call(2, followerInfo(1, 1));
+    script.call(4, followerInfo(1, 7));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-52] gives up when a follower has a newer history: more txns, or a later epoch", () => {
+    for (const last of [endOf(entriesOf(START, [1, 1, 6])), endOf(entriesOf(START, [2, 1, 1]))]) {
+      const script = elected({ history: HISTORY });
+      script.call(2, followerInfo(1, 1));
+      script.returned(2, ackEpoch(script, { join: 1, last }));
+      expect(script.state).toBe("LOOKING/ELECTION");
+      expect(script.storage.meta.currentEpoch).toBe(1);
+    }
+    const epoch = elected({ history: HISTORY });
+    epoch.call(2, followerInfo(1, 1));
+    epoch.returned(
+      2,
+      ackEpoch(epoch, { join: 1, currentEpoch: 2, last: endOf(entriesOf(START, [1, 1, 1])) }),
+    );
+    expect(epoch.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-53] counts no repeated promise, and no member without memory", () => {
+    const script = elected({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(1, followerInfo(1, 1));
+    script.call(2, followerInfo(1, 1));
+    script.call(4, followerInfo(1, 1, false));
+    expect(script.takeTypes(4)).toEqual([]);
+    script.returned(1, ackEpoch(script, { join: 1, counted: false }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.call(5, followerInfo(1, 1));
+    script.returned(5, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.storage.meta.currentEpoch).toBe(2);
+  });
+
+  it("[ZAB-54] lets nobody vouch who cannot lead but holds what it lacks", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    const newer = endOf(entriesOf(START, [1, 1, 3], [1, 4, 2], [1, 6, 1]));
+    script.returned(2, ackEpoch(script, { join: 1, last: newer, needSnap: true }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.call(1, followerInfo(1, 1));
+    script.returned(1, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+  });
+
+  it("[ZAB-54] lets a member vouch that cannot lead and has nothing more", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    script.returned(2, ackEpoch(script, { join: 1, last: endOf(HISTORY.slice(0, 1)), needSnap: true }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.takeTypes(2)).toContain("SNAP");
+  });
+
+  it("[ZAB-55] gives up when no quorum comes within initLimit", () => {
+    const script = elected({ history: HISTORY });
+    script.passes(9_000);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.passes(2_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-56] takes a knock that is repeated for one", () => {
+    const script = elected({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(1, followerInfo(4, 1));
+    script.call(1, followerInfo(4, 1));
+    script.call(2, followerInfo(1, 1));
+    expect(script.takeTypes(1)).toEqual(["LEADERINFO"]);
+  });
+
+  it("[ZAB-56] ignores what an earlier stay or another epoch left in flight", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    script.call(2, followerInfo(2, 1));
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.returned(2, ackEpoch(script, { join: 2, epoch: 1 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.returned(2, ackEpoch(script, { join: 2 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.left).toEqual([2]);
+  });
+
+  it("[ZAB-57] is not taken from a learner by a return that its own knock overtook", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    expect(script.takeTypes(2)).toEqual(["LEADERINFO"]);
+    script.returned(2, note(2, { role: "LOOKING", leader: 3, epoch: 1 }));
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+  });
+
+  it("[ZAB-57] drops a learner that says in a call that it looks again", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    script.call(2, note(2, { role: "LOOKING", leader: 2, epoch: 1, round: 2 }));
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    expect(script.left).toEqual([2]);
+  });
+});
+
+describe("synchronization", () => {
+  /** Leads in synchronization; member 2 has said that its history ends at `last`. */
+  function synchronizing(
+    last = endOf(HISTORY),
+    options: ConstructorParameters<typeof Script>[0] = {},
+  ): Script {
+    const script = elected({ history: HISTORY, ...options });
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 1, last }));
+    return script;
+  }
+
+  it("[ZAB-60] sends nothing to a learner that has all, and NEWLEADER behind it", () => {
+    const script = synchronizing();
+    expect(script.takeTypes(2)).toEqual(["DIFF", "NEWLEADER"]);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+  });
+
+  it("[ZAB-60] sends what follows the learner's end, NEWLEADER last", () => {
+    const script = synchronizing(endOf(HISTORY.slice(0, 1)));
+    const messages = script.take(2);
+    expect(messages.map(({ type }) => type)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
+    expect(only(messages.slice(1, 2), "PROPOSAL")).toMatchObject({
+      prev: endOf(HISTORY.slice(0, 1)),
+      last: zxid(1, 5),
+    });
+  });
+
+  it("[ZAB-61] begins to broadcast once a quorum has acked NEWLEADER, and not before", () => {
+    const script = synchronizing();
+    script.take();
+    expect(script.peer.proposing).toBeUndefined();
+    script.returned(2, ack(script, 1, zxid(1, 5)));
+    expect(script.state).toBe("LEADING/BROADCAST");
+    expect(only(script.take(2), "UPTODATE").commit).toEqual(zxid(1, 5));
+    expect(script.delivered).toEqual(["1.3", "1.5"]);
+  });
+
+  it("[ZAB-61] delivers nothing of its history before that (ZOOKEEPER-335, 1081)", () => {
+    const script = synchronizing();
+    expect(script.delivered).toEqual([]);
+    expect(script.peer.delivered).toEqual(zxid(0, 0));
+  });
+
+  it("[ZAB-61] needs its own currentEpoch to be durable too", () => {
+    const script = elected({ history: HISTORY, durable: false });
+    script.call(2, followerInfo(1, 1));
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    script.returned(2, ack(script, 1, zxid(1, 5)));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.sync();
+    expect(script.state).toBe("LEADING/BROADCAST");
+  });
+
+  it("[ZAB-61] takes no early ack for the one of NEWLEADER (ZOOKEEPER-4685)", () => {
+    const script = synchronizing(START, { config: { learnerInFlightMax: 1 } });
+    expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL"]);
+    script.returned(2, ack(script, 1, zxid(1, 3)));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.returned(2, staged(script, 1, zxid(1, 3)));
+    script.returned(2, staged(script, 1, zxid(1, 5)));
+    expect(script.takeTypes(2)).toEqual(["PROPOSAL", "NEWLEADER"]);
+    script.returned(2, ack(script, 1, zxid(1, 5)));
+    expect(script.state).toBe("LEADING/BROADCAST");
+  });
+
+  it("[ZAB-62] keeps to the learner's window, and goes on as it answers", () => {
+    const long = entriesOf(START, ...Array.from({ length: 6 }, (_, i) => [1, i + 1, 1]));
+    const script = elected({ history: long, config: { learnerInFlightMax: 2 } });
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
+    expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL", "PROPOSAL"]);
+    for (let counter = 1; counter <= 4; counter++) {
+      script.returned(2, staged(script, 1, zxid(1, counter)));
+      expect(script.takeTypes(2)).toEqual(counter === 4 ? ["PROPOSAL", "NEWLEADER"] : ["PROPOSAL"]);
+    }
+  });
+
+  it("[ZAB-41] goes back with a learner step by step until it finds common ground", () => {
+    const other = elected({ history: HISTORY, acceptedEpoch: 3, size: 5 }, [1, 2]);
+    other.call(1, followerInfo(1, 3));
+    other.call(2, followerInfo(1, 3));
+    other.returned(1, ackEpoch(other, { join: 1 }));
+    other.returned(2, ackEpoch(other, { join: 1 }));
+    other.take();
+    other.call(4, followerInfo(1, 3));
+    other.returned(4, ackEpoch(other, { join: 1, last: endOf(entriesOf(START, [1, 1, 3], [2, 1, 4])) }));
+    expect(only(other.take(4).slice(1), "TRUNC").to).toEqual(zxid(1, 5));
+    other.returned(4, {
+      type: "POSITION",
+      join: 1,
+      epoch: other.peer.acceptedEpoch,
+      last: endOf(HISTORY.slice(0, 1)),
+      needSnap: false,
+    });
+    expect(other.takeTypes(4)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
+  });
+
+  it("[ZAB-63] sends SNAP in chunks, one at a time, then the log behind it, then NEWLEADER", () => {
+    const script = elected({ history: HISTORY, config: { snapChunkBytesMax: 1 } });
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 1, needSnap: true, last: endOf(HISTORY.slice(0, 1)) }));
+    const types: string[] = script.takeTypes(2);
+    expect(script.peer.readsSnapshot).toBe(true);
+    for (let chunk = 0; types.at(-1) === "SNAPCHUNK" && chunk < 100; chunk++) {
+      expect(types.filter((type) => type === "SNAPCHUNK").length).toBe(chunk + 1);
+      script.returned(2, staged(script, 1, zxid(0, 0), chunk));
+      types.push(...script.takeTypes(2));
+    }
+    expect(types[0]).toBe("SNAP");
+    expect(types.slice(-3)).toEqual(["PROPOSAL", "PROPOSAL", "NEWLEADER"]);
+    expect(script.peer.readsSnapshot).toBe(false);
+  });
+
+  it("[ZAB-55] gives a large SNAP its time: the limit is on standing still", () => {
+    const script = elected({ history: HISTORY, config: { snapChunkBytesMax: 1 } });
+    script.call(2, followerInfo(1, 1));
+    script.returned(2, ackEpoch(script, { join: 1, needSnap: true, last: endOf(HISTORY.slice(0, 1)) }));
+    script.alive("FOLLOWING", 1, 2);
+    script.passes(9_000);
+    script.returned(2, staged(script, 1, zxid(0, 0), 0));
+    script.passes(5_000);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.passes(6_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+});
+
+describe("broadcast", () => {
+  it("[ZAB-70] commits an entry once a quorum has it, itself counted only when it is durable here", () => {
+    const script = leading({ history: HISTORY });
+    const unsynced = leading({ history: HISTORY, durable: false });
+    unsynced.sync();
+    script.propose(2, 1);
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    expect(script.peer.committed).toEqual(zxid(2, 1));
+    unsynced.propose(2, 1);
+    unsynced.returned(2, ack(unsynced, 1, zxid(2, 1)));
+    expect(unsynced.peer.committed).toEqual(zxid(1, 5));
+    unsynced.sync();
+    expect(unsynced.peer.committed).toEqual(zxid(2, 1));
+  });
+
+  it("[ZAB-71] never applies what is not durable here, even with a quorum of followers", () => {
+    const script = leading({ size: 5, history: HISTORY, durable: false }, [1, 2]);
+    script.sync();
+    script.call(4, followerInfo(1, 1));
+    script.returned(4, ackEpoch(script, { join: 1 }));
+    script.returned(4, ack(script, 1, zxid(1, 5)));
+    script.delivered.length = 0;
+    script.propose(2, 1);
+    for (const from of [1, 2, 4]) script.returned(from, ack(script, 1, zxid(2, 1)));
+    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.delivered).toEqual([]);
+    script.sync();
+    expect(script.delivered).toEqual(["2.1"]);
+  });
+
+  it("[ZAB-72] lets a proposal leave before its own write, and nothing else", () => {
+    const script = leading({ history: HISTORY });
+    script.propose(2, 1);
+    const kinds = script.peer.propose(script.now, batchOf(2, 2));
+    expect(kinds.map(({ type }) => type).filter((type) => type !== "trace")).toEqual(["send", "persist"]);
+  });
+
+  it("[ZAB-73] sends every learner each entry once, in order, and within its window", () => {
+    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 2, batchesInFlightMax: 8 } });
+    script.propose(2, 1);
+    script.propose(2, 2);
+    script.propose(2, 3);
+    script.propose(2, 4);
+    expect(script.takeTypes(2)).toEqual(["PROPOSAL", "PROPOSAL"]);
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    const [third] = script.take(2);
+    expect(third).toMatchObject({ type: "PROPOSAL", last: zxid(2, 3), commit: zxid(2, 1) });
+    script.returned(2, ack(script, 1, zxid(2, 2)));
+    script.returned(2, ack(script, 1, zxid(2, 3)));
+    expect(script.take(2)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 4) }]);
+  });
+
+  it("[ZAB-74] tells of a commit by itself where no proposal does, once, and never of what it has not sent", () => {
+    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } });
+    script.propose(2, 1);
+    script.flush();
+    expect(script.takeTypes(2)).toEqual(["PROPOSAL"]);
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    script.flush();
+    expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
+    script.flush();
+    expect(script.take(2)).toEqual([]);
+  });
+
+  it("[ZAB-74] tells a learner with a full window only of what it was sent", () => {
+    const script = leading(
+      { size: 5, history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } },
+      [1, 2],
+    );
+    script.call(4, followerInfo(1, 1));
+    script.returned(4, ackEpoch(script, { join: 1 }));
+    script.returned(4, ack(script, 1, zxid(1, 5)));
+    script.take();
+    script.propose(2, 1);
+    script.propose(2, 2);
+    for (const from of [1, 2]) script.returned(from, ack(script, 1, zxid(2, 1)));
+    for (const from of [1, 2]) script.returned(from, ack(script, 1, zxid(2, 2)));
+    expect(script.peer.committed).toEqual(zxid(2, 2));
+    script.take();
+    script.flush();
+    expect(script.take(4)).toEqual([]);
+    script.returned(4, ack(script, 1, zxid(2, 1)));
+    expect(script.take(4)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 2), commit: zxid(2, 2) }]);
+    script.flush();
+    expect(script.take(4)).toEqual([]);
+  });
+
+  it("[ZAB-75] sends what is proposed to a learner that has not acked NEWLEADER yet", () => {
+    const script = leading({ history: HISTORY });
+    script.call(1, followerInfo(1, 1));
+    script.returned(1, ackEpoch(script, { join: 1 }));
+    expect(script.takeTypes(1)).toEqual(["LEADERINFO", "DIFF", "NEWLEADER"]);
+    script.propose(2, 1);
+    expect(script.takeTypes(1)).toEqual(["PROPOSAL"]);
+    script.returned(1, ack(script, 1, zxid(1, 5)));
+    expect(script.take(1)).toMatchObject([{ type: "UPTODATE", commit: zxid(1, 5) }]);
+    script.returned(1, ack(script, 1, zxid(2, 1)));
+    script.flush();
+    expect(script.take(1)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
+  });
+
+  it("[ZAB-76] commits by the ack of NEWLEADER too, when a learner comes back with the entry", () => {
+    const script = leading({ history: HISTORY });
+    script.propose(2, 1);
+    script.broken(2);
+    expect(script.left).toEqual([2]);
+    script.reconnect(2);
+    script.call(2, followerInfo(2, 2));
+    script.take();
+    const entry = entriesOf(endOf(HISTORY), [2, 1, 1]);
+    script.returned(2, ackEpoch(script, { join: 2, last: endOf(entry) }));
+    expect(script.takeTypes(2)).toEqual(["DIFF", "NEWLEADER"]);
+    script.returned(2, ack(script, 2, zxid(2, 1)));
+    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.take(2)).toMatchObject([{ type: "UPTODATE", commit: zxid(2, 1) }]);
+  });
+
+  it("[ZAB-77] believes no ack of what it never sent, or of another stay", () => {
+    const script = leading({ history: HISTORY });
+    script.propose(2, 1);
+    script.returned(2, ack(script, 1, zxid(2, 9)));
+    script.returned(2, ack(script, 4, zxid(2, 1)));
+    script.returned(1, ack(script, 1, zxid(2, 1)));
+    expect(script.peer.committed).toEqual(zxid(1, 5));
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    expect(script.peer.committed).toEqual(zxid(2, 1));
+  });
+
+  it("[ZAB-78] waits with more batches than may be in flight", () => {
+    const script = leading({ history: HISTORY, config: { batchesInFlightMax: 2 } });
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    script.propose(2, 1);
+    script.propose(2, 2);
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    expect(() => script.propose(2, 3)).toThrow("within its window");
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+  });
+
+  it("[ZAB-24] proposes no more when its counter is used up, and gives the epoch up when it is told to", () => {
+    const script = leading({ history: HISTORY, config: { counterMax: 2 } });
+    script.propose(2, 1, 2);
+    expect(script.peer.proposing?.exhausted).toBe(true);
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    script.returned(2, ack(script, 1, zxid(2, 2)));
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    script.resign();
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-79] drops a silent learner, and steps down without a quorum", () => {
+    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
+    expect(script.peer.activeSet).toEqual([1, 2, 3]);
+    script.alive("FOLLOWING", 1);
+    script.passes(3_000);
+    expect(script.peer.activeSet).toEqual([1, 3]);
+    expect(script.state).toBe("LEADING/BROADCAST");
+    script.passes(4_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-79] steps down though members answer, when they do not follow it", () => {
+    const script = leading({ history: HISTORY });
+    script.broken(2);
+    for (let i = 0; i < 10 && script.state === "LEADING/BROADCAST"; i++) {
+      script.passes(500);
+      script.call(2, { type: "PING", sentAt: i, role: "FOLLOWING" });
+    }
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-80] drops a learner that lags behind the cut log instead of stopping itself", () => {
+    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } });
+    script.propose(2, 1);
+    script.propose(2, 2);
+    script.propose(2, 3);
+    script.storage.log.cut(zxid(2, 3), 0);
+    script.take();
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    expect(script.takeTypes(2)).toEqual([]);
+    expect(script.left).toEqual([2]);
+    expect(script.peer.activeSet).toEqual([3]);
+  });
+
+  it("[ZAB-80] keeps the checkpoint and the log behind it while a learner is brought up", () => {
+    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1 } });
+    script.call(1, followerInfo(1, 1));
+    script.returned(1, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
+    expect(script.peer.readsSnapshot).toBe(true);
+    script.returned(1, staged(script, 1, zxid(1, 3)));
+    script.returned(1, staged(script, 1, zxid(1, 5)));
+    expect(script.takeTypes(1).at(-1)).toBe("NEWLEADER");
+    expect(script.peer.readsSnapshot).toBe(false);
+  });
+
+  it("[ZAB-81] leads an ensemble of one by itself", () => {
+    const script = new Script({ sid: 1, size: 1, history: HISTORY }).start();
+    expect(script.state).toBe("LEADING/BROADCAST");
+    expect(script.peer.currentEpoch).toBe(2);
+    script.propose(2, 1);
+    expect(script.peer.committed).toEqual(zxid(2, 1));
+    script.passes(60_000);
+    expect(script.state).toBe("LEADING/BROADCAST");
+  });
+
+  it("[ZAB-82] never leads an epoch again that a former life led", () => {
+    const script = new Script({ sid: 1, size: 1, history: HISTORY }).start();
+    script.propose(2, 1);
+    script.restart();
+    expect(script.state).toBe("LEADING/BROADCAST");
+    expect(script.peer.currentEpoch).toBe(3);
+    expect(equalZxid(script.peer.tail.zxid, zxid(2, 1))).toBe(true);
+  });
+});
+
+describe("a digest that differs", () => {
+  it("[ZAB-90] brings the learner back by SNAP when a quorum shares the leader's", () => {
+    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
+    script.call(4, followerInfo(1, 1));
+    script.returned(4, ackEpoch(script, { join: 1, diverged: true }));
+    expect(script.takeTypes(4)).toEqual(["LEADERINFO", "SNAP", "SNAPCHUNK"]);
+    expect(script.state).toBe("LEADING/BROADCAST");
+  });
+
+  it("[ZAB-91] makes the leader step down when a quorum differs from it, not to be elected before it has synchronised", () => {
+    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
+    for (const [from, join] of [
+      [1, 2],
+      [2, 2],
+      [4, 1],
+    ] as const) {
+      expect(script.state).toBe("LEADING/BROADCAST");
+      script.call(from, followerInfo(join, 2));
+      script.returned(from, ackEpoch(script, { join, diverged: true }));
+    }
+    expect(script.state).toBe("LOOKING/ELECTION");
+    const [mine] = script.take(1).filter(({ type }) => type === "NOTIFICATION");
+    expect(mine).toMatchObject({ vote: { leader: 3, epoch: 0, zxid: zxid(0, 0) } });
+  });
+
+  it("[ZAB-92] takes nobody's tree for one that no quorum shares", () => {
+    const script = leading({ history: HISTORY });
+    script.reconnect(2);
+    script.call(2, followerInfo(2, 2));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 2, diverged: true }));
+    expect(script.takeTypes(2)).toEqual([]);
+    script.call(1, followerInfo(1, 1));
+    script.returned(1, ackEpoch(script, { join: 1 }));
+    expect(script.takeTypes(2)).toEqual([]);
+    script.returned(1, ack(script, 1, zxid(1, 5)));
+    expect(script.takeTypes(2)).toEqual(["SNAP", "SNAPCHUNK"]);
+  });
+
+  it("[ZAB-92] does not synchronise a differing learner before it broadcasts", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 1, diverged: true }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.take(2)).toEqual([]);
+  });
+});
