@@ -13,6 +13,8 @@ export type PendingRequest =
   | (RawRequest & {
       readonly type: "write";
       readonly token: Token;
+      /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
+      readonly read: ReadRequest | null;
       /** ms; when it is answered at the latest */
       readonly deadline: number;
       /** has it left this member, in this stay with a leader or an earlier one? */

@@ -46,7 +46,7 @@ import {
   type ServerMessage,
   unpackRequests,
 } from "./messages.ts";
-import { PendingRequests, type PendingWrite, type Token } from "./pending.ts";
+import { type PendingRequest, PendingRequests, type PendingWrite, type Token } from "./pending.ts";
 
 /** Nobody waits for this answer. */
 export const NO_TOKEN = 0 as Token;
@@ -138,6 +138,7 @@ export class EnsembleServer {
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
     let at = Math.min(this.#zab.deadline, this.#pending.deadline);
+    if (!this.#ready) return at;
     if (this.#touched.size > 0) at = Math.min(at, this.#touchAt);
     if (this.#zab.proposing !== undefined) {
       at = Math.min(at, this.#expiry.nextDeadline() ?? Number.POSITIVE_INFINITY);
@@ -196,6 +197,11 @@ export class EnsembleServer {
       this.#respond(token, request.xid, known);
       return;
     }
+    this.#take(token, session, xid, request, null);
+  }
+
+  /** @param read what the answer shows instead of the write's outcome */
+  #take(token: Token, session: SessionId, xid: number, request: RawRequest, read: ReadRequest | null): void {
     if (this.#pending.length >= this.config.queueLengthMax) {
       this.#respond(token, request.xid, this.#failure("THROTTLED"));
       return;
@@ -207,7 +213,8 @@ export class EnsembleServer {
       xid,
       opcode: request.opcode,
       body: request.body,
-      deadline: now + this.config.requestTimeoutMs,
+      read,
+      deadline: this.#now + this.config.requestTimeoutMs,
       sent: false,
     };
     this.#pending.add(write);
@@ -234,13 +241,8 @@ export class EnsembleServer {
     if (session !== NO_SESSION) this.touch(now, session);
     const deadline = now + this.config.requestTimeoutMs;
     if (input.linearizable) {
-      if (this.#pending.length >= this.config.queueLengthMax) {
-        this.#respond(token, xid, this.#failure("THROTTLED"));
-        return;
-      }
-      const sync = encodeWrite({ type: "sync" });
-      this.submitWrite(now, NO_TOKEN, { session: NO_SESSION, xid: 0, ...sync });
-      this.#pending.add({ type: "read", token, session: this.#anonymous, xid, request, deadline });
+      const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
+      this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, request);
       return;
     }
     if (!this.#ready && !input.stale) {
@@ -284,10 +286,10 @@ export class EnsembleServer {
     this.#effects.push({ type: "dropClients" });
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
     for (const write of this.#pending.writes()) {
-      if (!write.sent) continue;
+      if (!write.sent && this.#answered(write.session, write.xid) === undefined) continue;
       this.#pending.remove(write.session, write.xid);
       const known = this.#answered(write.session, write.xid);
-      this.#respond(write.token, write.xid, known ?? this.#failure("UNKNOWN_OUTCOME"));
+      this.#respond(write.token, write.xid, known ?? this.#lost(write));
     }
     return this.#finish();
   }
@@ -300,6 +302,7 @@ export class EnsembleServer {
     // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
     this.#absorb(this.#zab.step(now, { ...input, messages: zabs.filter(isZabMessage) }));
     const from = input.type === "call" ? input.origin.from : input.peer;
+    if (!this.#zab.accepted) return;
     for (const message of ours) this.#handleServerMessage(from, message);
     if (ours.length > 0) this.#sendOrGather();
   }
@@ -497,7 +500,9 @@ export class EnsembleServer {
 
   /** The session has gone this far already: the txn of this write is in the log, or its answer is known. */
   #isRepeat(write: RawRequest): boolean {
-    return write.xid > 0 && !isAnonymous(write.session) && write.xid <= this.#prep.lastXidOf(write.session);
+    if (write.xid <= 0 || isAnonymous(write.session)) return false;
+    // Of a session that is closing or gone nothing is remembered: the write is refused, not ignored.
+    return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
   }
 
   #prepare(header: TxnHeader, write: RawRequest, writer: ByteWriter): void {
@@ -560,7 +565,11 @@ export class EnsembleServer {
         this.#respond(head.token, head.xid, this.#read(head.token, head.request));
       } else if (head.xid === xid) {
         this.#pending.shift(session);
-        this.#respond(head.token, xid, { ok: true, zxid: header.zxid, result });
+        this.#respond(
+          head.token,
+          xid,
+          head.read === null ? { ok: true, zxid: header.zxid, result } : this.#read(head.token, head.read),
+        );
       } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
         this.#pending.shift(session);
         this.#respond(head.token, head.xid, this.#failure("XID_TOO_OLD"));
@@ -617,8 +626,7 @@ export class EnsembleServer {
   #tick(): void {
     const now = this.#now;
     for (const request of this.#pending.expired(now)) {
-      const lost = request.type === "write" && request.sent;
-      this.#respond(request.token, request.xid, this.#failure(lost ? "UNKNOWN_OUTCOME" : "NO_QUORUM"));
+      this.#respond(request.token, request.xid, this.#lost(request));
     }
     if (!this.#ready) return;
     if (this.#zab.proposing !== undefined) this.#expireSessions();
@@ -648,6 +656,12 @@ export class EnsembleServer {
 
   #respond(token: Token, xid: number, answer: ServerAnswer): void {
     if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
+  }
+
+  /** What is said of a request that nothing came back of. A read has no outcome that could be unknown. */
+  #lost(request: PendingRequest): ServerAnswer {
+    const unknown = request.type === "write" && request.sent && request.read === null;
+    return this.#failure(unknown ? "UNKNOWN_OUTCOME" : "NO_QUORUM");
   }
 
   #failure(code: ZooErrorCode): ServerAnswer {

@@ -15,14 +15,6 @@ export function compareVotes(a: Vote, b: Vote): number {
 
 const sameVote = (a: Vote, b: Vote): boolean => compareVotes(a, b) === 0;
 
-/** What a notification led to. */
-export interface ElectionStep {
-  /** our vote or round changed: tell everybody */
-  readonly broadcast: boolean;
-  /** the sender does not know our better state: answer it */
-  readonly reply: boolean;
-}
-
 /** The election of one LOOKING member: from losing its leader until it follows or leads. */
 export class Election {
   readonly #self: Sid;
@@ -74,20 +66,24 @@ export class Election {
     this.#settled.delete(sid);
   }
 
-  /** Takes a notification of another voter into account. */
-  receive(from: Sid, note: Notification): ElectionStep {
+  /**
+   * Takes a notification of another voter into account.
+   * @param answers it answers a call of this life of ours, so it was not written before we lost our memory
+   * @returns whether our vote or round changed: then everybody is to be told
+   */
+  receive(from: Sid, note: Notification, answers: boolean): boolean {
     this.#unreachable.delete(from);
     if (note.initialized) this.#blank.delete(from);
     else this.#blank.add(from);
-    if (note.acceptedEpoch === 0) this.#pristine.add(from);
-    else this.#pristine.delete(from);
+    if (note.acceptedEpoch !== 0) this.#pristine.delete(from);
+    else if (answers) this.#pristine.add(from);
     if (note.role !== "LOOKING") {
       this.#settled.set(from, note);
       this.#received.delete(from);
-      return { broadcast: false, reply: false };
+      return false;
     }
     this.#settled.delete(from);
-    if (note.round < this.round) return { broadcast: false, reply: true };
+    if (note.round < this.round) return false;
     const before = this.vote;
     const joined = note.round > this.round;
     if (joined) {
@@ -98,8 +94,7 @@ export class Election {
     if (compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
     this.#received.set(from, note.vote);
     this.#received.set(this.#self, this.vote);
-    const changed = joined || !sameVote(before, this.vote);
-    return { broadcast: changed, reply: !sameVote(note.vote, this.vote) };
+    return joined || !sameVote(before, this.vote);
   }
 
   /** The leader of an ensemble that works already: it says so itself, and with us a quorum would follow it. */

@@ -52,6 +52,7 @@ export class ZabPeer {
   #resendPauseMs = 0;
   /** when a quorum that agrees stops waiting for a better vote */
   #decideAt = Number.POSITIVE_INFINITY;
+  #accepted = false;
 
   constructor(
     sid: Sid,
@@ -129,6 +130,11 @@ export class ZabPeer {
     return this.#context.links;
   }
 
+  /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
   /** Whether trace effects are made: only while somebody watches. */
   set tracing(on: boolean) {
     this.#context.tracing = on;
@@ -172,7 +178,7 @@ export class ZabPeer {
         this.#handleCall(input.origin, input.messages);
         break;
       case "returned":
-        this.#handleReturn(input.peer, input.generation, input.messages);
+        this.#handleReturn(input.peer, input.generation, input.boot, input.messages);
         break;
       case "linkBroken":
         if (context.link(input.peer).generation === input.generation) this.#breakLink(input.peer);
@@ -324,22 +330,25 @@ export class ZabPeer {
     const election = this.#election;
     if (election === null) {
       if (isCall && note.role === "LOOKING") context.reply(this.#notification());
-      this.#noticeRole(from, note);
+      this.#noticeRole(from, note, isCall);
       return;
     }
-    const { broadcast, reply } = election.receive(from, note);
-    if (broadcast) {
+    if (election.receive(from, note, !isCall)) {
       this.#decideAt = Number.POSITIVE_INFINITY;
       this.#notifyAll();
     }
-    if (isCall && note.role === "LOOKING" && (reply || !broadcast)) context.reply(this.#notification());
+    if (isCall && note.role === "LOOKING") context.reply(this.#notification());
     this.#maybeFound();
     this.#maybeDecide();
   }
 
-  /** What the role of a peer says to a member that follows or leads. */
-  #noticeRole(from: Sid, note: Notification): void {
+  /**
+   * What the role of a peer says to a member that follows or leads. A return may be overtaken by a later call, so it ends
+   * no stay: the role in it may be that of before.
+   */
+  #noticeRole(from: Sid, note: Notification, isCall: boolean): void {
     const follower = this.#follower;
+    if (!isCall && follower?.phase !== "DISCOVERY") return;
     if (follower !== null && follower.leader === from) {
       if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
       else if (note.role === "FOLLOWING" || (note.role === "LOOKING" && follower.phase !== "DISCOVERY")) {
@@ -388,7 +397,8 @@ export class ZabPeer {
 
   #handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
     const context = this.#context;
-    if (!context.links.has(origin.from) || !this.#acceptCall(origin)) return;
+    this.#accepted = context.links.has(origin.from) && this.#acceptCall(origin);
+    if (!this.#accepted) return;
     this.#heard(origin.from);
     context.caller = origin.from;
     for (const message of messages) this.#handleMessage(origin.from, message, true);
@@ -419,10 +429,11 @@ export class ZabPeer {
     if (this.#follower?.leader === peer) this.#becomeLooking();
   }
 
-  #handleReturn(peer: Sid, generation: number, messages: readonly ZabMessage[]): void {
+  #handleReturn(peer: Sid, generation: number, boot: number, messages: readonly ZabMessage[]): void {
     const context = this.#context;
     const link = context.link(peer);
-    if (link.generation !== generation) return;
+    this.#accepted = link.generation === generation && boot >= link.inBoot;
+    if (!this.#accepted) return;
     if (!link.up) {
       link.up = true;
       context.trace({ type: "link", to: peer, up: true });

@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import { compareVotes, Election, ownVote } from "../../../core/zab/election.ts";
+import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
+import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
+import { note } from "../../sim/script.ts";
+
+const vote = (leader: number, epoch = 0, counter = 0) =>
+  ownVote(asSid(leader), asEpoch(epoch), zxid(epoch, counter));
+
+function election(
+  options: { self?: number; size?: number; round?: number; initialized?: boolean; epoch?: number } = {},
+) {
+  const { self = 1, size = 3, round = 1, initialized = true, epoch = 0 } = options;
+  return new Election(asSid(self), new MajorityQuorum(size), vote(self, epoch), round, initialized);
+}
+
+describe("the order of candidates", () => {
+  it("[ZAB-30] is epoch, then zxid, then sid", () => {
+    const ascending = [
+      vote(9, 0),
+      ownVote(asSid(1), asEpoch(1), zxid(1, 1)),
+      ownVote(asSid(2), asEpoch(1), zxid(1, 1)),
+      ownVote(asSid(1), asEpoch(1), zxid(1, 7)),
+      // A higher epoch wins over a longer log of a lower one.
+      ownVote(asSid(1), asEpoch(2), zxid(1, 2)),
+      ownVote(asSid(1), asEpoch(2), zxid(2, 1)),
+    ];
+    for (const [i, a] of ascending.entries()) {
+      for (const [j, b] of ascending.entries()) expect(Math.sign(compareVotes(a, b))).toBe(Math.sign(i - j));
+    }
+  });
+});
+
+describe("an election", () => {
+  it("[ZAB-31] begins with a vote for oneself, which is no quorum but in an ensemble of one", () => {
+    expect(election().vote).toEqual(vote(1));
+    expect(election().hasQuorum).toBe(false);
+    expect(election({ size: 1 }).hasQuorum).toBe(true);
+    expect(election({ size: 1 }).everybodyHeard).toBe(true);
+  });
+
+  it("[ZAB-31] adopts a better vote and says so; keeps its own against a worse one", () => {
+    const mine = election({ self: 2 });
+    expect(mine.receive(asSid(1), note(1), false)).toBe(false);
+    expect(mine.vote.leader).toBe(2);
+    expect(mine.receive(asSid(3), note(3), false)).toBe(true);
+    expect(mine.vote.leader).toBe(3);
+    expect(mine.receive(asSid(3), note(3), false)).toBe(false);
+  });
+
+  it("[ZAB-31] is decided by a quorum of equal votes", () => {
+    const mine = election({ self: 1, size: 5 });
+    mine.receive(asSid(5), note(5), false);
+    expect(mine.hasQuorum).toBe(false);
+    mine.receive(asSid(2), note(2), false);
+    expect(mine.hasQuorum).toBe(false);
+    mine.receive(asSid(2), note(2, { leader: 5 }), false);
+    expect(mine.hasQuorum).toBe(true);
+    expect(mine.vote.leader).toBe(5);
+    // A member that changes its mind is no longer counted for what it said before.
+    mine.receive(asSid(2), note(2, { leader: 5, zxid: zxid(0, 9) }), false);
+    expect(mine.hasQuorum).toBe(false);
+  });
+
+  it("[ZAB-31] counts a vote of the same candidate with another history apart", () => {
+    const mine = election({ self: 3 });
+    mine.receive(asSid(1), note(1, { leader: 3, epoch: 0, zxid: zxid(0, 0) }), false);
+    expect(mine.hasQuorum).toBe(true);
+    const other = election({ self: 3, epoch: 1 });
+    other.receive(asSid(1), note(1, { leader: 3 }), false);
+    expect(other.hasQuorum).toBe(false);
+  });
+
+  it("[ZAB-32] joins a higher round with its own vote again, and forgets the votes of the lower", () => {
+    const mine = election({ self: 1, size: 5 });
+    mine.receive(asSid(4), note(4), false);
+    mine.receive(asSid(5), note(5), false);
+    mine.receive(asSid(4), note(4, { leader: 5 }), false);
+    expect(mine.hasQuorum).toBe(true);
+    expect(mine.receive(asSid(2), note(2, { round: 7 }), false)).toBe(true);
+    expect(mine.round).toBe(7);
+    expect(mine.vote.leader).toBe(2);
+    expect(mine.hasQuorum).toBe(false);
+    expect(mine.everybodyHeard).toBe(false);
+  });
+
+  it("[ZAB-32] ignores votes of a lower round", () => {
+    const mine = election({ self: 1, round: 5 });
+    expect(mine.receive(asSid(3), note(3, { round: 4 }), false)).toBe(false);
+    expect(mine.vote.leader).toBe(1);
+    expect(mine.round).toBe(5);
+  });
+
+  it("[ZAB-33] knows when nobody is left to wait for: all have answered or refuse calls", () => {
+    const mine = election({ self: 3 });
+    mine.receive(asSid(1), note(1, { leader: 3 }), false);
+    expect(mine.hasQuorum).toBe(true);
+    expect(mine.everybodyHeard).toBe(false);
+    mine.markUnreachable(asSid(2));
+    expect(mine.everybodyHeard).toBe(true);
+    mine.receive(asSid(2), note(2, { round: 0 }), false);
+    expect(mine.everybodyHeard).toBe(false);
+  });
+
+  it("[ZAB-33] forgets the vote of a member that is gone", () => {
+    const mine = election({ self: 3 });
+    mine.receive(asSid(1), note(1, { leader: 3 }), false);
+    mine.markUnreachable(asSid(1));
+    expect(mine.hasQuorum).toBe(false);
+  });
+
+  it("[ZAB-34] joins a leader that works: it says so itself, and with us a quorum follows it", () => {
+    const mine = election({ self: 1, size: 5 });
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 4, round: 3, epoch: 2 }), false);
+    mine.receive(asSid(3), note(3, { role: "FOLLOWING", leader: 4, round: 1, epoch: 2 }), false);
+    expect(mine.settledLeader()).toBeUndefined();
+    mine.receive(asSid(4), note(4, { role: "LEADING", round: 3, epoch: 1 }), false);
+    expect(mine.settledLeader()).toBe(4);
+  });
+
+  it("[ZAB-34] does not follow whom nobody else follows, nor who only is said to lead", () => {
+    const alone = election({ self: 1, size: 5 });
+    alone.receive(asSid(4), note(4, { role: "LEADING" }), false);
+    expect(alone.settledLeader()).toBeUndefined();
+    const rumour = election({ self: 1, size: 3 });
+    rumour.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
+    expect(rumour.settledLeader()).toBeUndefined();
+    const gone = election({ self: 1, size: 3 });
+    gone.receive(asSid(3), note(3, { role: "LEADING" }), false);
+    gone.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
+    gone.markUnreachable(asSid(3));
+    expect(gone.settledLeader()).toBeUndefined();
+  });
+
+  it("[ZAB-34] takes a member that looks again out of those that have settled", () => {
+    const mine = election({ self: 1, size: 3 });
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
+    mine.receive(asSid(2), note(2), false);
+    mine.receive(asSid(3), note(3, { role: "LEADING" }), false);
+    expect(mine.settledLeader()).toBe(3);
+    const five = election({ self: 1, size: 5 });
+    five.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
+    five.receive(asSid(3), note(3, { role: "LEADING" }), false);
+    expect(five.settledLeader()).toBe(3);
+    five.receive(asSid(2), note(2), false);
+    expect(five.settledLeader()).toBeUndefined();
+  });
+
+  it("[ZAB-35] counts no vote of a member without memory, its own neither", () => {
+    const mine = election({ self: 3, size: 3 });
+    mine.receive(asSid(1), note(1, { leader: 3, initialized: false }), false);
+    expect(mine.hasQuorum).toBe(false);
+    const blank = election({ self: 3, size: 3, initialized: false });
+    blank.receive(asSid(1), note(1, { leader: 3 }), false);
+    expect(blank.hasQuorum).toBe(false);
+    blank.receive(asSid(2), note(2, { leader: 3 }), false);
+    expect(blank.hasQuorum).toBe(true);
+  });
+
+  it("[ZAB-35] lets a member without memory follow only a leader that has a quorum without it", () => {
+    const blank = election({ self: 1, size: 3, initialized: false });
+    blank.receive(asSid(3), note(3, { role: "LEADING", epoch: 1 }), false);
+    expect(blank.settledLeader()).toBeUndefined();
+    blank.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, epoch: 1 }), false);
+    expect(blank.settledLeader()).toBe(3);
+  });
+
+  it("[ZAB-36] is a founding only when every other member answers that it never promised anything", () => {
+    const blank = election({ self: 1, size: 3, initialized: false });
+    blank.receive(asSid(2), note(2, { initialized: false }), true);
+    expect(blank.othersPristine).toBe(false);
+    blank.receive(asSid(3), note(3, { initialized: false }), true);
+    expect(blank.othersPristine).toBe(true);
+    blank.receive(asSid(3), note(3, { acceptedEpoch: 1 }), false);
+    expect(blank.othersPristine).toBe(false);
+  });
+
+  it("[ZAB-36] takes no word for it that may have been on its way for long", () => {
+    const blank = election({ self: 1, size: 3, initialized: false });
+    blank.receive(asSid(2), note(2), false);
+    blank.receive(asSid(3), note(3), true);
+    expect(blank.othersPristine).toBe(false);
+  });
+});

@@ -1,0 +1,322 @@
+import { describe, expect, it } from "vitest";
+import { zxid } from "../../../core/zab/zxid.ts";
+import { endOf, entriesOf, followerInfo, leading, note, proposal, Script, START } from "../../sim/script.ts";
+
+const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
+
+describe("a member that starts", () => {
+  it("[ZAB-31] votes for itself with the end of its log and tells everybody", () => {
+    const script = new Script({ sid: 2, size: 5, history: HISTORY }).start();
+    expect(script.state).toBe("LOOKING/ELECTION");
+    expect(script.sent.map(({ to }) => to)).toEqual([1, 3, 4, 5]);
+    for (const { message } of script.sent) {
+      expect(message).toMatchObject({
+        type: "NOTIFICATION",
+        role: "LOOKING",
+        round: 1,
+        vote: { leader: 2, epoch: 1, zxid: zxid(1, 5) },
+        acceptedEpoch: 1,
+        initialized: true,
+      });
+    }
+  });
+
+  it("[ZAB-16] refuses a storage that contradicts itself", () => {
+    expect(() => new Script({ history: HISTORY, currentEpoch: 5, acceptedEpoch: 4 })).toThrow("currentEpoch");
+    expect(() => new Script({ history: entriesOf(START, [3, 1, 1]), currentEpoch: 2 })).toThrow(
+      "currentEpoch",
+    );
+  });
+
+  it("[ZAB-17] applies what its log knows to be committed, and lets the rest wait for a leader", () => {
+    const script = new Script({ history: HISTORY, committed: zxid(1, 2) }).start();
+    expect(script.peer.delivered).toEqual(zxid(1, 2));
+    expect(script.tail).toBe("1.5");
+    expect(script.delivered).toEqual([]);
+  });
+
+  it("[ZAB-82] counts its lives", () => {
+    const script = new Script({ history: HISTORY }).start();
+    expect(script.storage.meta.boot).toBe(1);
+    script.restart();
+    script.restart();
+    expect(script.storage.meta.boot).toBe(3);
+  });
+});
+
+describe("an election", () => {
+  it("[ZAB-37] answers every vote with its own, so that one round of calls tells all", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    const better = { epoch: 1, zxid: zxid(1, 5) };
+    expect(script.call(2, note(2, better))).toMatchObject([{ type: "NOTIFICATION", vote: { leader: 2 } }]);
+    expect(script.call(3, note(3, { ...better, round: 0 }))).toMatchObject([
+      { vote: { leader: 2 }, round: 1 },
+    ]);
+  });
+
+  it("[ZAB-33] waits a little for a better vote, no longer when everybody has spoken", () => {
+    const script = new Script({ sid: 3, history: HISTORY }).start();
+    script.call(1, note(1, { leader: 3, epoch: 1, zxid: zxid(1, 5) }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+    script.after(59);
+    expect(script.state).toBe("LOOKING/ELECTION");
+    script.after(1);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    const quick = new Script({ sid: 3, history: HISTORY }).start();
+    quick.call(1, note(1, { leader: 3, epoch: 1, zxid: zxid(1, 5) }));
+    quick.broken(2);
+    expect(quick.state).toBe("LEADING/DISCOVERY");
+  });
+
+  it("[ZAB-33] takes the better vote that comes while it waits", () => {
+    const script = new Script({ sid: 2, history: HISTORY }).start();
+    script.call(1, note(1, { leader: 2, epoch: 1, zxid: zxid(1, 5) }));
+    script.after(50);
+    script.call(3, note(3, { epoch: 1, zxid: zxid(1, 9) }));
+    script.after(100);
+    expect(script.peer.leader).toBe(3);
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+  });
+
+  it("[ZAB-38] says its vote again, less and less often, until somebody answers", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    const sendings: number[] = [];
+    script.take();
+    for (let i = 0; i < 50; i++) {
+      script.after(100);
+      if (script.takeTypes(2).includes("NOTIFICATION")) sendings.push(script.now - 10_000);
+    }
+    expect(sendings.slice(0, 4)).toEqual([100, 300, 700, 1500]);
+    expect((sendings.at(-1) ?? 0) - (sendings.at(-2) ?? 0)).toBe(1000);
+  });
+
+  it("[ZAB-34] joins a leader that works already, without an election", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    script.returned(3, note(3, { role: "LEADING", epoch: 4, zxid: zxid(4, 9), round: 6 }));
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    expect(script.peer.leader).toBe(3);
+    expect(script.takeTypes(3).at(-1)).toBe("FOLLOWERINFO");
+  });
+
+  it("[ZAB-37] tells a member that looks whom it follows", () => {
+    const script = leading({ history: HISTORY });
+    expect(script.call(1, note(1))).toMatchObject([
+      { type: "NOTIFICATION", role: "LEADING", vote: { leader: 3, epoch: 2 } },
+    ]);
+    expect(script.call(1, note(1, { role: "FOLLOWING", leader: 2 }))).toEqual([]);
+  });
+
+  it("[ZAB-58] tells a member that knocks at the wrong door what it is", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    expect(script.call(2, followerInfo(1, 1))).toMatchObject([{ type: "NOTIFICATION", role: "LOOKING" }]);
+  });
+});
+
+describe("founding", () => {
+  const blank = (sid: number): Script => new Script({ sid, initialized: false }).start();
+
+  it("[ZAB-36] makes a vote count once all others have answered that they never promised anything", () => {
+    const script = blank(3);
+    script.returned(1, note(1, { leader: 3, initialized: false }));
+    expect(script.storage.meta.initialized).toBe(false);
+    script.returned(2, note(2, { leader: 3, initialized: false }));
+    expect(script.storage.meta.initialized).toBe(true);
+    expect(script.take(1).at(-1)).toMatchObject({ type: "NOTIFICATION", initialized: true });
+    script.call(1, note(1, { leader: 3 }));
+    script.passes(100);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+  });
+
+  it("[ZAB-36] does not happen while one member is silent, or knows of an epoch (ZOOKEEPER-261)", () => {
+    const silent = blank(3);
+    silent.returned(1, note(1, { leader: 3, initialized: false }));
+    silent.broken(2);
+    silent.passes(60_000);
+    expect(silent.storage.meta.initialized).toBe(false);
+    expect(silent.state).toBe("LOOKING/ELECTION");
+    const known = blank(3);
+    known.returned(1, note(1, { leader: 3, initialized: false }));
+    known.returned(2, note(2, { leader: 3, acceptedEpoch: 1 }));
+    known.passes(60_000);
+    expect(known.storage.meta.initialized).toBe(false);
+  });
+
+  it("[ZAB-36] believes no call for it: that may have been sent before the memory was lost", () => {
+    const script = blank(3);
+    script.call(1, note(1, { leader: 3 }));
+    script.call(2, note(2, { leader: 3 }));
+    expect(script.storage.meta.initialized).toBe(false);
+  });
+
+  it("[ZAB-35] is not needed by a member that an ensemble has brought up", () => {
+    const script = blank(1);
+    script.returned(2, note(2, { role: "FOLLOWING", leader: 3, epoch: 1, zxid: zxid(1, 5) }));
+    script.returned(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5) }));
+    expect(script.take(3).at(-1)).toMatchObject({ type: "FOLLOWERINFO", initialized: false });
+    const E1 = script.peer.acceptedEpoch + 1;
+    script.call(3, { type: "LEADERINFO", join: 1, epoch: E1 as never });
+    script.call(3, { type: "DIFF", join: 1, epoch: E1 as never, from: zxid(0, 0) });
+    script.call(3, { type: "NEWLEADER", join: 1, epoch: E1 as never, last: zxid(0, 0) });
+    expect(script.storage.meta.initialized).toBe(true);
+  });
+});
+
+describe("a link", () => {
+  /** Follows 3 in broadcast. */
+  function serving(): Script {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    script.call(3, note(3, { epoch: 1, zxid: zxid(1, 5) }));
+    script.passes(100);
+    const epoch = 2 as never;
+    script.call(3, { type: "LEADERINFO", join: 1, epoch });
+    script.call(3, { type: "DIFF", join: 1, epoch, from: zxid(1, 5) });
+    script.call(3, { type: "NEWLEADER", join: 1, epoch, last: zxid(1, 5) });
+    script.call(3, { type: "UPTODATE", join: 1, epoch, commit: zxid(1, 5) });
+    script.take();
+    return script;
+  }
+  const [next] = entriesOf(endOf(HISTORY), [2, 1, 1]);
+  if (next === undefined) throw new Error("there is one");
+
+  it("[ZAB-86] takes a call once", () => {
+    const script = serving();
+    const call = proposal(1, 2, endOf(HISTORY), next);
+    expect(script.callAs(3, { seq: 5 }, call).map(({ type }) => type)).toEqual(["ACK"]);
+    expect(script.callAs(3, { seq: 5 }, call)).toEqual([]);
+    expect(script.callAs(3, { seq: 2 }, call)).toEqual([]);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    expect(script.peer.accepted).toBe(false);
+  });
+
+  it("[ZAB-86] ends the stay with the leader for a call that is missing", () => {
+    const script = serving();
+    script.lose(3);
+    script.call(3, { type: "PING", sentAt: 0, role: "LEADING", join: 1 });
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-86] ends the stay of a learner for a call that is missing", () => {
+    const script = leading({ history: HISTORY });
+    script.lose(2);
+    script.call(2, { type: "PING", sentAt: 0, role: "FOLLOWING" });
+    expect(script.left).toEqual([2]);
+    expect(script.peer.activeSet).toEqual([3]);
+  });
+
+  it("[ZAB-87] of a new generation ends what the old one carried, and the old one is dead", () => {
+    const script = leading({ history: HISTORY });
+    script.reconnect(2);
+    script.call(2, { type: "PING", sentAt: 0, role: "FOLLOWING" });
+    expect(script.left).toEqual([2]);
+    script.callAs(2, { generation: 1, seq: 9 }, followerInfo(5, 2));
+    expect(script.peer.accepted).toBe(false);
+    expect(script.peer.proposing?.joinOf(2 as never)).toBeUndefined();
+  });
+
+  it("[ZAB-87] of a new life ends what the former one left, and the former one is dead", () => {
+    const script = leading({ history: HISTORY });
+    script.reboot(2);
+    script.call(2, followerInfo(1, 2));
+    expect(script.left).toEqual([2]);
+    expect(script.takeTypes(2)).toContain("LEADERINFO");
+    script.callAs(2, { boot: 1, generation: 9, seq: 0 }, followerInfo(7, 2));
+    expect(script.peer.accepted).toBe(false);
+    expect(script.peer.proposing?.joinOf(2 as never)).toBe(1);
+  });
+
+  it("[ZAB-87] takes no return of a former life for one of this (same stay number, other promise)", () => {
+    const script = leading({ history: HISTORY });
+    script.propose(2, 1);
+    script.reboot(2);
+    script.call(2, followerInfo(1, 2));
+    const ackEpoch = {
+      type: "ACKEPOCH" as const,
+      join: 1,
+      epoch: script.peer.acceptedEpoch,
+      currentEpoch: script.peer.currentEpoch,
+      counted: true,
+      last: endOf(HISTORY),
+      needSnap: false,
+      diverged: false,
+    };
+    script.take();
+    script.returnedAs(2, { boot: 1 }, ackEpoch);
+    expect(script.take(2)).toEqual([]);
+    script.returnedAs(2, { boot: 2 }, ackEpoch);
+    expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
+  });
+
+  it("[ZAB-88] that breaks is replaced: what comes back over the old one counts no more", () => {
+    const script = leading({ history: HISTORY });
+    script.propose(2, 1);
+    script.broken(2);
+    script.returnedAs(
+      2,
+      { generation: 1 },
+      { type: "ACK", join: 1, epoch: script.peer.acceptedEpoch, zxid: zxid(2, 1) },
+    );
+    expect(script.peer.committed).toEqual(zxid(1, 5));
+    expect(script.peer.links.get(2 as never)?.generation).toBe(2);
+    script.broken(2, 1);
+    expect(script.peer.links.get(2 as never)?.generation).toBe(2);
+  });
+
+  it("[ZAB-88] is broken by a peer that answers no PING for syncLimit ticks", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    script.alive("LOOKING", 2);
+    script.passes(5_000);
+    expect(script.peer.links.get(2 as never)?.generation).toBe(1);
+    expect(script.peer.links.get(3 as never)?.generation).toBeGreaterThan(1);
+    expect(script.peer.links.get(2 as never)?.up).toBe(true);
+    expect(script.parked).toEqual([2]);
+  });
+
+  it("[ZAB-89] shows how long a PING takes, and when the peer was last heard", () => {
+    const script = leading({ history: HISTORY });
+    script.alive("LOOKING", 1);
+    script.take();
+    script.after(1_000);
+    const [ping] = script.take(1).filter(({ type }) => type === "PING");
+    expect(ping).toMatchObject({ type: "PING", role: "LEADING" });
+    script.now += 7;
+    const sentAt = ping?.type === "PING" ? ping.sentAt : 0;
+    script.returned(1, { type: "PONG", sentAt, role: "LOOKING" });
+    expect(script.peer.links.get(1 as never)).toMatchObject({ rttMs: 7, heardAt: script.now });
+  });
+
+  it("[ZAB-86] of a stranger is not taken", () => {
+    const script = leading({ history: HISTORY });
+    expect(script.callAs(8, {}, note(8))).toEqual([]);
+    expect(script.callAs(3, {}, note(3))).toEqual([]);
+    expect(script.state).toBe("LEADING/BROADCAST");
+  });
+
+  it("[ZAB-57] says in a return what was, not what is: a stay in broadcast does not end for it", () => {
+    const script = serving();
+    script.returned(3, note(3, { role: "LOOKING", epoch: 1 }));
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    script.call(3, note(3, { role: "LOOKING", epoch: 1 }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-84] says in a PONG that the leader leads no more", () => {
+    const script = serving();
+    script.alive("LEADING", 3);
+    script.passes(1_500);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    script.alive("LOOKING", 3);
+    script.passes(1_500);
+    expect(script.state).not.toBe("FOLLOWING/BROADCAST");
+  });
+});
+
+describe("traces", () => {
+  it("[ZAB-89] are made only while somebody watches", () => {
+    const script = new Script({ sid: 1, size: 1, history: HISTORY });
+    script.peer.tracing = false;
+    script.start();
+    expect(script.traced).toEqual([]);
+    const watched = new Script({ sid: 1, size: 1, history: HISTORY }).start();
+    for (const type of ["vote", "role", "epoch", "commit"]) expect(watched.traced, type).toContain(type);
+  });
+});
