@@ -19,6 +19,7 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import { CallOrder } from "../shared/call-order.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import {
   type Envelope,
@@ -64,6 +65,9 @@ function configOf(env: NodeEnv): ServerConfig {
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
+/** Longest that a call of a peer waits for the one before it, ms: the time of a slow write. */
+const CALL_WAIT_MS = 200;
+
 /** One life of the member: from its start to the loss of its memory. */
 interface Life {
   readonly config: NodeConfig;
@@ -90,6 +94,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #sockets = new Map<WebSocket, Token>();
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
+  /** *map sid → order of the calls of that peer's link* */
+  readonly #orders = new Map<number, CallOrder>();
   /** ends of the calls that peers keep open on us */
   readonly #parked = new Set<() => void>();
 
@@ -308,8 +314,22 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const life = await this.#enter();
     if (life === undefined) return REFUSED;
     const { from, boot, generation, seq, messages } = envelope;
+    const order = this.#orderOf(from);
+    const turn = order.turn(boot, generation, seq);
+    if (turn !== undefined) await turn;
     const origin = { from: asSid(from), boot, generation, seq };
-    return { boot: life.storage.meta.boot, messages: this.#feed({ type: "call", origin, messages }) };
+    const replies = this.#feed({ type: "call", origin, messages });
+    order.done(boot, generation, seq);
+    return { boot: life.storage.meta.boot, messages: replies };
+  }
+
+  #orderOf(peer: number): CallOrder {
+    let order = this.#orders.get(peer);
+    if (order === undefined) {
+      order = new CallOrder(CALL_WAIT_MS);
+      this.#orders.set(peer, order);
+    }
+    return order;
   }
 
   /** Stays open for as long as this life lasts: that it breaks is how peers see a crash at once. */

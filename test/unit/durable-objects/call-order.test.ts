@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { CallOrder } from "../../../durable-objects/shared/call-order.ts";
+
+/** Hands calls in the order given and notes the order in which they are handled. */
+async function handled(seqs: readonly number[], waitMs = 10_000): Promise<number[]> {
+  const order = new CallOrder(waitMs);
+  const out: number[] = [];
+  await Promise.all(
+    seqs.map(async (seq) => {
+      const turn = order.turn(1, 1, seq);
+      if (turn !== undefined) await turn;
+      out.push(seq);
+      order.done(1, 1, seq);
+    }),
+  );
+  return out;
+}
+
+describe("the order of a link's calls", () => {
+  it("[NODE-12] lets calls that come in order go on in their turn", () => {
+    const order = new CallOrder(10_000);
+    for (let seq = 0; seq < 3; seq++) {
+      expect(order.turn(1, 1, seq)).toBeUndefined();
+      order.done(1, 1, seq);
+    }
+  });
+
+  it("[NODE-12] puts calls back in order, however they come", async () => {
+    expect(await handled([0, 2, 1, 5, 4, 3, 6])).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(await handled([3, 2, 1, 0])).toEqual([0, 1, 2, 3]);
+  });
+
+  it("[NODE-12] lets a call go on whose predecessor never comes, and those behind it", async () => {
+    expect(await handled([0, 2, 3], 1)).toEqual([0, 2, 3]);
+  });
+
+  it("[NODE-12] begins anew with the next link, and lets what waited on the old one go", async () => {
+    const order = new CallOrder(10_000);
+    const waiting = order.turn(1, 1, 5);
+    expect(order.turn(1, 2, 0)).toBeUndefined();
+    await waiting;
+    order.done(1, 2, 0);
+    expect(order.turn(1, 1, 9)).toBeUndefined();
+    expect(order.turn(1, 2, 1)).toBeUndefined();
+    expect(order.turn(2, 1, 0)).toBeUndefined();
+  });
+});
