@@ -3,7 +3,6 @@
  * are checked after every event; at the end everything is healed, and the ensemble has to make progress and agree.
  */
 import { assert, must } from "../../core/assert.ts";
-import type { ServerAnswer } from "../../core/server/effects.ts";
 import type { Token } from "../../core/server/pending.ts";
 import {
   CreateMode,
@@ -13,6 +12,7 @@ import {
   type WriteRequest,
 } from "../../core/znode/types.ts";
 import { Cluster, random } from "./cluster.ts";
+import { create, ok } from "./world.ts";
 
 /** What a run did: an idle run proves nothing. */
 export interface CampaignResult {
@@ -35,17 +35,6 @@ interface Client {
   xid: number;
   last: { readonly token: Token; readonly request: WriteRequest; readonly xid: number } | null;
 }
-
-const ok = (answer: ServerAnswer | undefined): boolean =>
-  answer?.ok === true && answer.result.type !== "error";
-
-export const create = (path: string, mode: CreateMode = CreateMode.PERSISTENT, size = 4): WriteRequest => ({
-  type: "create",
-  path,
-  data: new Uint8Array(size),
-  mode,
-  withStat: false,
-});
 
 export function runCampaign(seed: number, steps = 40): CampaignResult {
   const next = random(seed * 7919 + 1);
