@@ -7,13 +7,12 @@
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
 import { assert, must } from "../assert.ts";
-import { CHAIN_START } from "../hash/chain.ts";
+import { CHAIN_START, chainBatch, equalChain } from "../hash/chain.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import type { DurableWrite } from "../zab/effects.ts";
-import { chainUpTo } from "../zab/log-entry.ts";
 import type { LogPosition } from "../zab/messages.ts";
-import { type LogRow, type LogStorage, sameChain, samePosition, TxnLog } from "../zab/txn-log.ts";
+import { type LogRow, type LogStorage, samePosition, TxnLog } from "../zab/txn-log.ts";
 import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
@@ -153,8 +152,8 @@ export class MemberStorage implements SnapshotReader {
     let applied = tree.lastApplied;
     for (let slice = this.log.read(applied); slice !== undefined; slice = this.log.read(applied)) {
       if (compareZxid(applied, upTo) >= 0) break;
-      const chain = chainUpTo(slice.prev.chain, slice.batch, slice.batch.length);
-      assert(sameChain(chain, slice.chain), "a log row holds what was written");
+      const chain = chainBatch(slice.prev.chain, slice.batch);
+      assert(equalChain(chain, slice.chain), "a log row holds what was written");
       const cursor = new TxnCursor(slice.batch);
       while (cursor.next() && compareZxid(cursor.zxid(), upTo) <= 0) {
         tree.apply(cursor.header(), cursor.txn());
@@ -168,9 +167,14 @@ export class MemberStorage implements SnapshotReader {
 
   /** Carries out the writes of one persist effect, together. */
   persist(writes: readonly DurableWrite[]): void {
-    this.#backend.transaction(() => {
-      for (const write of writes) this.#write(write);
-    });
+    const [first] = writes;
+    // One row is one statement, and atomic by itself: the way of every commit needs no transaction around it.
+    if (writes.length === 1 && first?.type === "append") this.#write(first);
+    else {
+      this.#backend.transaction(() => {
+        for (const write of writes) this.#write(write);
+      });
+    }
   }
 
   #write(write: DurableWrite): void {

@@ -9,9 +9,8 @@
  * @source Zab, DSN 2011: the history h of a process
  */
 import { assert, must } from "../assert.ts";
-import type { Chain } from "../hash/chain.ts";
+import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
 import { countTxns, lastZxidOf, splitAfter } from "../wire/txn-codec.ts";
-import { chainUpTo } from "./log-entry.ts";
 import type { LogPosition } from "./messages.ts";
 import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
 
@@ -87,7 +86,7 @@ export class TxnLog implements TxnLogReader {
     this.#committed = base.zxid;
     let end: LogPosition = base;
     for (const row of rows) {
-      assert(sameChain(end.chain, row.before), `log row ${row.seq} continues the chain`);
+      assert(equalChain(end.chain, row.before), `log row ${row.seq} continues the chain`);
       assert(compareZxid(end.zxid, row.first) < 0, `log row ${row.seq} comes after the row before it`);
       end = { zxid: row.last, chain: row.after };
       if (compareZxid(row.committed, this.#committed) > 0) this.#committed = row.committed;
@@ -248,7 +247,7 @@ export class TxnLog implements TxnLogReader {
     const end = splitAfter(batch, zxid);
     return {
       zxid: must(lastZxidOf(batch, end), "a row holds its first txn"),
-      chain: chainUpTo(row.before, batch, end),
+      chain: chainBatch(row.before, batch, 0, end),
     };
   }
 
@@ -305,9 +304,6 @@ export class MemoryLogStorage implements LogStorage {
   }
 }
 
-/** Do both stand for the same history? */
-export const sameChain = (a: Chain, b: Chain): boolean => a.high === b.high && a.low === b.low;
-
 /** Do both name the same entry of the same history? */
 export const samePosition = (a: LogPosition, b: LogPosition): boolean =>
-  equalZxid(a.zxid, b.zxid) && sameChain(a.chain, b.chain);
+  equalZxid(a.zxid, b.zxid) && equalChain(a.chain, b.chain);
