@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { chainUpTo, makeEntry } from "../../../core/zab/log-entry.ts";
+import { chainBatch } from "../../../core/hash/chain.ts";
+import { makeEntry } from "../../../core/zab/log-entry.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import { batchOf, entriesOf, START } from "../../sim/script.ts";
 
@@ -50,8 +51,8 @@ describe("a batch as an entry", () => {
   it("[ZAB-10] has a chain at every txn inside", () => {
     const [first, second] = entriesOf(START, [1, 1, 2], [1, 3, 1]);
     const whole = batchOf(1, 1, 3);
-    expect(chainUpTo(START.chain, whole, batchOf(1, 1, 2).length)).toEqual(first?.chain);
-    expect(chainUpTo(START.chain, whole, whole.length)).toEqual(second?.chain);
-    expect(chainUpTo(START.chain, whole, 0)).toEqual(START.chain);
+    expect(chainBatch(START.chain, whole, 0, batchOf(1, 1, 2).length)).toEqual(first?.chain);
+    expect(chainBatch(START.chain, whole, 0, whole.length)).toEqual(second?.chain);
+    expect(chainBatch(START.chain, whole, 0, 0)).toEqual(START.chain);
   });
 });
