@@ -77,15 +77,26 @@ export class SqliteBackend implements StorageBackend {
     this.#storage = storage;
     this.#sql = storage.sql;
     for (const statement of SCHEMA) this.#sql.exec(statement);
-    for (const row of this.#sql.exec("SELECT key, value FROM meta").raw())
-      this.#meta.set(text(row, 0), text(row, 1));
+    this.#loadMeta();
   }
 
   transaction(body: () => void): void {
-    this.#storage.transactionSync(body);
+    try {
+      this.#storage.transactionSync(body);
+    } catch (error) {
+      this.#loadMeta();
+      throw error;
+    }
   }
 
   // ── meta ─────────────────────────────────────────────────────────────────
+
+  #loadMeta(): void {
+    this.#meta.clear();
+    for (const row of this.#sql.exec("SELECT key, value FROM meta").raw()) {
+      this.#meta.set(text(row, 0), text(row, 1));
+    }
+  }
 
   /** A value beside the core's: identity, faults. */
   value(key: string): string | undefined {
@@ -161,7 +172,8 @@ export class SqliteBackend implements StorageBackend {
   }
 
   replace(row: LogRow, batch: Uint8Array): void {
-    this.#sql.exec("DELETE FROM txn_log WHERE seq = ?", row.seq);
+    const deleted = this.#sql.exec("DELETE FROM txn_log WHERE seq = ? RETURNING seq", row.seq).toArray();
+    assert(deleted.length === 1, `log row ${row.seq} exists`);
     this.insert(row, batch);
   }
 
