@@ -1,0 +1,366 @@
+/**
+ * What every {@link StorageBackend} must do. One suite for all: memory in the simulator, SQLite in an object. It needs
+ * nothing but `describe`, `it` and `expect`, so that it runs in Node and in workerd.
+ */
+import { describe, expect, it } from "vitest";
+import { EMPTY_META, type Meta, type StorageBackend, type TablePage } from "../../core/server/storage.ts";
+import type { LogRow } from "../../core/zab/txn-log.ts";
+import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
+import type { SessionRow } from "../../core/znode/session.ts";
+import type { ZnodeRow } from "../../core/znode/stat.ts";
+import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+
+/**
+ * Gives `body` an empty storage. Each call of `open` opens the same storage as one that starts would: what was written
+ * before is there.
+ */
+export type MakeBackend = (body: (open: () => StorageBackend) => void) => void | Promise<void>;
+
+const row = (seq: number, first: number, count = 1): LogRow => ({
+  seq,
+  first: zxid(1, first),
+  last: zxid(1, first + count - 1),
+  count,
+  bytes: count * 10,
+  before: { high: 0xffff_ffff, low: seq },
+  after: { high: 0x8000_0000 + seq, low: 0xffff_fff0 + seq },
+  committed: zxid(1, Math.max(0, first - 1)),
+});
+
+const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
+
+const znode = (path: string, data: Uint8Array | null = bytes(1, 2, 3)): ZnodeRow => ({
+  path,
+  data,
+  czxid: zxid(1, 0xffff_ffff),
+  mzxid: zxid(0x7fff_ffff, 2),
+  pzxid: zxid(1, 3),
+  ctime: 1_790_000_000_123,
+  mtime: 1_790_000_000_456,
+  version: -2_147_483_648,
+  cversion: 2_147_483_647,
+  aversion: 0,
+  ephemeralOwner: NO_SESSION,
+});
+
+const session = (id: number): SessionRow => ({
+  id: id as SessionId,
+  timeoutMs: 4000,
+  lastXid: 7,
+  lastZxid: zxid(1, 9),
+  lastResult: { type: "create", path: `/of-${id}`, stat: null },
+});
+
+/** All pages of a table, and how many there were. */
+function pages(backend: StorageBackend, table: 0 | 1, bytesMax: number): TablePage[] {
+  const all: TablePage[] = [];
+  for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+    const page: TablePage = backend.readTable(table, cursor, bytesMax);
+    all.push(page);
+    cursor = page.next;
+    expect(all.length).toBeLessThan(10_000);
+  }
+  return all;
+}
+
+const paths = (backend: StorageBackend, table: 0 | 1): string[] =>
+  pages(backend, table, 1e6).flatMap((page) => page.znodes.map((each) => each.path));
+
+/** The suite. @param name of the implementation */
+export function storageContract(name: string, makeBackend: MakeBackend): void {
+  const test = (what: string, body: (open: () => StorageBackend) => void): void => {
+    it(what, () => makeBackend(body));
+  };
+
+  describe(`storage: ${name}`, () => {
+    describe("the meta values", () => {
+      test("[STORAGE-1] are those of a member without memory at first", (open) => {
+        expect(open().readMeta()).toEqual(EMPTY_META);
+      });
+
+      test("[STORAGE-1] are kept whole, also over a start", (open) => {
+        const meta: Meta = {
+          boot: 12,
+          acceptedEpoch: 0x7fff_ffff,
+          currentEpoch: 5,
+          initialized: true,
+          table: 1,
+          checkpoint: { zxid: zxid(5, 0xffff_ffff), chain: { high: 0xffff_ffff, low: 0x8000_0001 } },
+          logBase: { zxid: zxid(4, 1), chain: { high: 1, low: 2 } },
+        };
+        const backend = open();
+        backend.writeMeta(meta);
+        expect(backend.readMeta()).toEqual(meta);
+        expect(open().readMeta()).toEqual(meta);
+        backend.writeMeta({ ...meta, boot: 13, table: 0, initialized: false });
+        expect(open().readMeta()).toEqual({ ...meta, boot: 13, table: 0, initialized: false });
+      });
+    });
+
+    describe("the log", () => {
+      test("[STORAGE-2] is empty at first", (open) => {
+        expect(open().logRows()).toEqual([]);
+      });
+
+      test("[STORAGE-2] gives rows back in order, and their batches byte by byte", (open) => {
+        const backend = open();
+        backend.insert(row(1, 1, 3), bytes(1, 2, 3));
+        backend.insert(row(2, 4), bytes(0, 255, 128));
+        backend.insert(row(10, 5, 2), bytes());
+        for (const each of [backend, open()]) {
+          expect(each.logRows()).toEqual([row(1, 1, 3), row(2, 4), row(10, 5, 2)]);
+          expect([...each.read(1)]).toEqual([1, 2, 3]);
+          expect([...each.read(2)]).toEqual([0, 255, 128]);
+          expect([...each.read(10)]).toEqual([]);
+        }
+      });
+
+      test("[STORAGE-2] keeps what it was given, whatever becomes of the giver's bytes", (open) => {
+        const backend = open();
+        const batch = bytes(1, 2, 3);
+        backend.insert(row(1, 1), batch);
+        batch.fill(9);
+        expect([...backend.read(1)]).toEqual([1, 2, 3]);
+      });
+
+      test("[STORAGE-2] takes a view of a larger buffer for what it shows", (open) => {
+        const backend = open();
+        backend.insert(row(1, 1), bytes(9, 1, 2, 9).subarray(1, 3));
+        expect([...open().read(1)]).toEqual([1, 2]);
+      });
+
+      test("[STORAGE-3] replaces a row, batch and all", (open) => {
+        const backend = open();
+        backend.insert(row(1, 1, 3), bytes(1, 2, 3));
+        backend.replace(row(1, 1, 2), bytes(1, 2));
+        expect(open().logRows()).toEqual([row(1, 1, 2)]);
+        expect([...open().read(1)]).toEqual([1, 2]);
+      });
+
+      test("[STORAGE-3] loses the rows after a number, and those up to one, and no others", (open) => {
+        const backend = open();
+        for (let seq = 1; seq <= 6; seq++) backend.insert(row(seq, seq), bytes(seq));
+        backend.deleteAfter(4);
+        expect(backend.logRows().map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+        backend.deleteUpTo(2);
+        expect(backend.logRows().map(({ seq }) => seq)).toEqual([3, 4]);
+        backend.deleteAfter(9);
+        backend.deleteUpTo(0);
+        expect(
+          open()
+            .logRows()
+            .map(({ seq }) => seq),
+        ).toEqual([3, 4]);
+        backend.deleteAfter(0);
+        expect(open().logRows()).toEqual([]);
+      });
+
+      test("[STORAGE-3] takes a number again that was deleted", (open) => {
+        const backend = open();
+        backend.insert(row(1, 1), bytes(1));
+        backend.deleteUpTo(1);
+        backend.insert(row(1, 7), bytes(7));
+        expect(open().logRows()).toEqual([row(1, 7)]);
+        expect([...open().read(1)]).toEqual([7]);
+      });
+
+      test("[STORAGE-2] refuses a number twice, and to read or replace what is not there", (open) => {
+        const backend = open();
+        backend.insert(row(1, 1), bytes(1));
+        expect(() => backend.insert(row(1, 2), bytes(2))).toThrow();
+        expect(() => backend.read(2)).toThrow();
+        expect(() => backend.replace(row(2, 2), bytes(2))).toThrow();
+        expect([...backend.read(1)]).toEqual([1]);
+      });
+
+      test("[STORAGE-2] holds a batch of 256 KiB", (open) => {
+        const backend = open();
+        const large = new Uint8Array(256 * 1024).map((_, i) => i * 7);
+        backend.insert(row(1, 1, 500), large);
+        const back = open().read(1);
+        expect(back.length).toBe(large.length);
+        expect(back.every((byte, i) => byte === large[i])).toBe(true);
+      });
+    });
+
+    describe("the tables", () => {
+      test("[STORAGE-4] give znodes and sessions back as they were, numbers of every size too", (open) => {
+        const backend = open();
+        const rows = [
+          znode("/"),
+          znode("/a", null),
+          znode("/b", bytes()),
+          { ...znode("/c"), ephemeralOwner: (9 * 2 ** 49 + 5) as SessionId },
+          { ...znode("/d"), version: 0, cversion: -1, czxid: ZXID_ZERO },
+          znode("/ä€😀 x"),
+        ];
+        const sessions = [
+          session(2 ** 49 + 1),
+          { ...session(9 * 2 ** 49 + 5), lastResult: null, lastXid: 0 },
+        ];
+        backend.putRows(0, rows, sessions);
+        for (const each of [backend, open()]) {
+          const all = pages(each, 0, 1e6);
+          const byPath = new Map(all.flatMap((page) => page.znodes).map((found) => [found.path, found]));
+          for (const expected of rows) expect(byPath.get(expected.path)).toEqual(expected);
+          expect(byPath.size).toBe(rows.length);
+          const byId = new Map(all.flatMap((page) => page.sessions).map((found) => [found.id, found]));
+          for (const expected of sessions) expect(byId.get(expected.id)).toEqual(expected);
+          expect(byId.size).toBe(sessions.length);
+        }
+      });
+
+      test("[STORAGE-4] keep the last outcome of a session, whatever it is", (open) => {
+        const backend = open();
+        const stat = {
+          czxid: zxid(1, 1),
+          mzxid: zxid(1, 2),
+          pzxid: zxid(1, 3),
+          ctime: 5,
+          mtime: 6,
+          version: 7,
+          cversion: 8,
+          aversion: 0,
+          ephemeralOwner: NO_SESSION,
+          dataLength: 3,
+          numChildren: 2,
+        };
+        const results = [
+          { type: "create", path: "/x", stat } as const,
+          { type: "setData", stat } as const,
+          { type: "delete" } as const,
+          { type: "error", code: "NO_NODE" } as const,
+          { type: "sync" } as const,
+          { type: "createSession", timeoutMs: 4000 } as const,
+          { type: "multi", results: [{ type: "check" }, { type: "error", code: "BAD_VERSION" }] } as const,
+        ];
+        const sessions = results.map((lastResult, i) => ({ ...session(i + 1), lastResult }));
+        backend.putRows(1, [], sessions);
+        const found = pages(open(), 1, 1e6).flatMap((page) => page.sessions);
+        expect([...found].sort((a, b) => a.id - b.id)).toEqual(sessions);
+      });
+
+      test("[STORAGE-4] replace a row of the same key", (open) => {
+        const backend = open();
+        backend.putRows(0, [znode("/a")], [session(1)]);
+        backend.putRows(0, [{ ...znode("/a", bytes(9)), version: 4 }], [{ ...session(1), lastXid: 99 }]);
+        const [page] = pages(open(), 0, 1e6);
+        expect(page?.znodes).toEqual([{ ...znode("/a", bytes(9)), version: 4 }]);
+        expect(page?.sessions).toEqual([{ ...session(1), lastXid: 99 }]);
+      });
+
+      test("[STORAGE-4] lose what is deleted, and nothing else", (open) => {
+        const backend = open();
+        backend.putRows(0, [znode("/a"), znode("/a/b"), znode("/ab")], [session(1), session(2)]);
+        backend.deleteRows(0, ["/a", "/nothing"], [1 as SessionId, 77 as SessionId]);
+        expect(paths(open(), 0)).toEqual(["/a/b", "/ab"]);
+        expect(pages(open(), 0, 1e6).flatMap((page) => page.sessions.map(({ id }) => id))).toEqual([2]);
+      });
+
+      test("[STORAGE-5] are two, and know nothing of one another", (open) => {
+        const backend = open();
+        backend.putRows(0, [znode("/a")], [session(1)]);
+        backend.putRows(1, [znode("/b")], [session(2)]);
+        expect(paths(backend, 0)).toEqual(["/a"]);
+        expect(paths(backend, 1)).toEqual(["/b"]);
+        backend.clearTable(0);
+        expect(paths(open(), 0)).toEqual([]);
+        expect(pages(open(), 0, 1e6).flatMap((page) => page.sessions)).toEqual([]);
+        expect(paths(open(), 1)).toEqual(["/b"]);
+        expect(pages(open(), 1, 1e6).flatMap((page) => page.sessions.map(({ id }) => id))).toEqual([2]);
+      });
+
+      test("[STORAGE-6] are read page by page, every row once, in pages of the size asked for", (open) => {
+        const backend = open();
+        const rows = Array.from({ length: 60 }, (_, i) =>
+          znode(`/n${String(i).padStart(3, "0")}`, new Uint8Array(100)),
+        );
+        backend.putRows(0, rows, [session(1), session(2), session(3)]);
+        const all = pages(backend, 0, 2_000);
+        expect(all.length).toBeGreaterThan(3);
+        expect(all.length).toBeLessThan(60);
+        const found = all.flatMap((page) => page.znodes.map(({ path }) => path));
+        expect(found).toEqual(rows.map(({ path }) => path));
+        expect(all.flatMap((page) => page.sessions).length).toBe(3);
+        // However small the page, it holds a row.
+        expect(pages(backend, 0, 1).flatMap((page) => page.znodes).length).toBe(60);
+      });
+
+      test("[STORAGE-6] are read on from a cursor though rows were added before and after it", (open) => {
+        const backend = open();
+        backend.putRows(
+          0,
+          ["/b", "/d", "/f"].map((path) => znode(path)),
+          [],
+        );
+        const first = backend.readTable(0, "", 1);
+        expect(first.znodes.map(({ path }) => path)).toEqual(["/b"]);
+        backend.putRows(0, [znode("/a"), znode("/e")], []);
+        const rest: string[] = [];
+        for (let cursor = first.next; cursor !== undefined; ) {
+          const page: TablePage = backend.readTable(0, cursor, 1);
+          rest.push(...page.znodes.map(({ path }) => path));
+          cursor = page.next;
+        }
+        expect(rest).toEqual(["/d", "/e", "/f"]);
+      });
+
+      test("[STORAGE-6] that are empty are one page", (open) => {
+        expect(open().readTable(0, "", 1000)).toEqual({ znodes: [], sessions: [], next: undefined });
+      });
+    });
+
+    describe("a transaction", () => {
+      test("[STORAGE-7] happens whole", (open) => {
+        const backend = open();
+        backend.transaction(() => {
+          backend.writeMeta({ ...EMPTY_META, boot: 4 });
+          backend.insert(row(1, 1), bytes(1));
+          backend.putRows(0, [znode("/a")], [session(1)]);
+        });
+        const again = open();
+        expect(again.readMeta().boot).toBe(4);
+        expect(again.logRows().length).toBe(1);
+        expect(paths(again, 0)).toEqual(["/a"]);
+      });
+
+      test("[STORAGE-7] that throws has not happened, and says why", (open) => {
+        const backend = open();
+        backend.writeMeta({ ...EMPTY_META, boot: 3 });
+        backend.insert(row(1, 1, 3), bytes(1, 2, 3));
+        backend.putRows(0, [znode("/keep")], [session(1)]);
+        expect(() =>
+          backend.transaction(() => {
+            backend.writeMeta({ ...EMPTY_META, boot: 4 });
+            backend.replace(row(1, 1, 1), bytes(1));
+            backend.insert(row(2, 4), bytes(4));
+            backend.putRows(0, [znode("/a")], [session(2)]);
+            backend.deleteRows(0, ["/keep"], [1 as SessionId]);
+            backend.clearTable(1);
+            throw new Error("the power failed");
+          }),
+        ).toThrow("the power failed");
+        for (const each of [backend, open()]) {
+          expect(each.readMeta().boot).toBe(3);
+          expect(each.logRows()).toEqual([row(1, 1, 3)]);
+          expect([...each.read(1)]).toEqual([1, 2, 3]);
+          expect(paths(each, 0)).toEqual(["/keep"]);
+          expect(pages(each, 0, 1e6).flatMap((page) => page.sessions.map(({ id }) => id))).toEqual([1]);
+        }
+      });
+
+      test("[STORAGE-7] reads what it has written", (open) => {
+        const backend = open();
+        backend.transaction(() => {
+          backend.writeMeta({ ...EMPTY_META, boot: 8 });
+          backend.insert(row(1, 1), bytes(5));
+          expect(backend.readMeta().boot).toBe(8);
+          expect([...backend.read(1)]).toEqual([5]);
+          backend.deleteAfter(0);
+          expect(backend.logRows()).toEqual([]);
+        });
+        expect(open().logRows()).toEqual([]);
+      });
+    });
+  });
+}
