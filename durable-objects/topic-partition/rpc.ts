@@ -50,12 +50,6 @@ export interface TopicPartitionRpc {
   /** The controller's word on who leads; creates the partition. */
   leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>>;
   append(request: AppendRequest): Promise<AppendResult>;
-  /** Was this idempotency key used? null: no. */
-  lookupKey(input: {
-    readonly key: string;
-    readonly hash: string;
-    readonly leaderEpoch: number;
-  }): Promise<AppendResult | null>;
   read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>>;
   bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>>;
   /** First offset whose record is at least so new; null: there is none. */

@@ -20,7 +20,6 @@ import {
   type PartitionState,
   planFlush,
   type ReadFrom,
-  replay,
 } from "../../core/broker/partition.ts";
 import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
 import { AppendQueue, type Waiting } from "./append-queue.ts";
@@ -82,13 +81,6 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   async append(request: AppendRequest): Promise<AppendResult> {
     // answered again at the flush; here it keeps strangers out of the queue
     return checkLeaderEpoch(this.#state, request.leaderEpoch) ?? this.#queue.push(request);
-  }
-
-  async lookupKey(input: { key: string; hash: string; leaderEpoch: number }): Promise<AppendResult | null> {
-    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
-    if (fenced !== undefined) return fenced;
-    const known = this.#store.keyEntry(input.key, Date.now() - this.#config.idempotencyWindowMs);
-    return known === undefined ? null : replay(known, input.hash, this.#state.leadership?.leaderEpoch ?? -1);
   }
 
   async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {

@@ -45,7 +45,7 @@ const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
   KAFKA_STORAGE_ERROR: 50003,
 };
 
-export function failureOf(failure: PartitionFailure & { readonly expectedOffset?: number }): ApiError {
+function failureOf(failure: PartitionFailure & { readonly expectedOffset?: number }): ApiError {
   const { code, message, expectedOffset } = failure;
   const headers = expectedOffset === undefined ? undefined : { "x-expected-offset": `${expectedOffset}` };
   return new ApiError(code, message, { confluent: CONFLUENT[code], headers });
@@ -102,20 +102,6 @@ export class PartitionClient {
       (stub, leaderEpoch) => stub.append({ ...append, leaderEpoch }),
       first,
     );
-  }
-
-  /** What a key was answered before; undefined when it is new. */
-  async lookupKey(
-    name: string,
-    partition: number,
-    key: { readonly key: string; readonly hash: string },
-  ): Promise<AppendResult | undefined> {
-    const { answer } = await this.#call(name, partition, true, CALL_MS, async (stub, leaderEpoch) => {
-      const answer = await stub.lookupKey({ ...key, leaderEpoch });
-      if (answer !== null && !answer.ok && MOVED.has(answer.code)) return answer;
-      return { ok: true, answer } as const;
-    });
-    return answer ?? undefined;
   }
 
   read(

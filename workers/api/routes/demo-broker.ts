@@ -6,7 +6,7 @@ import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-o
 import type { BrokerClient } from "../clients/broker-client.ts";
 import { keyOf } from "../clients/idempotency.ts";
 import { withTimeout } from "../clients/node-stub.ts";
-import { failureOf, PartitionClient } from "../clients/partition-client.ts";
+import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { parseInteger } from "../params.ts";
@@ -46,10 +46,7 @@ export const demoBrokerApp = new Hono<AppEnv>()
     const brokers = brokersOf(c);
     const partitions = new PartitionClient(brokers);
     const id = brokerOf(c);
-    // a goal that is stored already has its metadata committed too: neither is written again
-    if (key !== undefined && (await isUp(c, id)) && (await isKnown(partitions, key))) {
-      return c.text("OK", 200, { "zoo-receiver": `${nodePort(receiver)}`, "idempotency-replayed": "true" });
-    }
+    // A retry writes the metadata once more, which says the same; the partition knows the goal by its key.
     const written = await recordMetadata(brokers, id, { receiver, clients: metadata.Clients, topic: TOPIC });
     const partition = written.topic.partitions.find((each) => each.partition === PARTITION);
     const placed = partition && { topic: written.topic, partition };
@@ -117,23 +114,6 @@ async function receiverOf(c: Context<AppEnv>, port: string): Promise<number> {
   const sid = sidOfPort(port, size);
   if (sid !== undefined) return sid;
   throw badArguments(`metadata.ReceiverIp is a node's port, ${nodePort(1)} to ${nodePort(size)}`);
-}
-
-/** Is this key's goal stored? @throws ApiError IDEMPOTENCY_KEY_REUSED */
-async function isKnown(
-  partitions: PartitionClient,
-  key: { readonly key: string; readonly hash: string },
-): Promise<boolean> {
-  try {
-    const known = await partitions.lookupKey(TOPIC, PARTITION, key);
-    if (known === undefined) return false;
-    if (known.ok) return true;
-    throw failureOf(known);
-  } catch (error) {
-    // there is no topic yet
-    if (error instanceof ApiError && error.code === "UNKNOWN_TOPIC_OR_PARTITION") return false;
-    throw error;
-  }
 }
 
 /** All goals by minute; those of one minute in the order in which they were stored. */
