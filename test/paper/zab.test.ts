@@ -15,8 +15,8 @@ import {
   leading,
   note,
   proposal,
-  START,
   Script,
+  START,
   staged,
 } from "../sim/script.ts";
 import { allEqual, create, digests, ensemble, ok, orders, write } from "../sim/world.ts";
