@@ -186,6 +186,32 @@ describe("synchronization", () => {
     expect(script.tail).toBe("1.6");
   });
 
+  it("[ZAB-71] does not take what was durable of a history that it gave up for the one that followed", () => {
+    const script = synchronizing({ durable: false });
+    script.call(3, diff());
+    script.call(3, newLeader());
+    script.call(3, upToDate());
+    script.sync();
+    const [orphan] = entriesOf(endOf(HISTORY), [2, 1, 1]);
+    const [older] = entriesOf(endOf(HISTORY), [1, 6, 2]);
+    if (orphan === undefined || older === undefined) throw new Error("there is one of each");
+    script.call(3, proposal(1, 2, endOf(HISTORY), orphan));
+    script.broken(3);
+    script.call(2, note(2, { role: "LEADING", epoch: 3, zxid: zxid(1, 7) }));
+    const epoch = asEpoch(3);
+    script.call(2, { type: "LEADERINFO", join: 2, epoch });
+    script.call(2, { type: "TRUNC", join: 2, epoch, to: zxid(1, 7) });
+    script.call(2, { type: "DIFF", join: 2, epoch, from: zxid(1, 5) });
+    script.call(2, proposal(2, 3, endOf(HISTORY), older));
+    expect(types(script.call(2, { type: "NEWLEADER", join: 2, epoch, last: zxid(1, 7) }))).toEqual(["ACK"]);
+    script.call(2, { type: "UPTODATE", join: 2, epoch, commit: zxid(1, 7) });
+    // Only the write of the orphan comes to an end: it says nothing of 1.7.
+    script.sync(1);
+    expect(script.delivered).toEqual(["1.3", "1.5"]);
+    script.sync();
+    expect(script.delivered).toEqual(["1.3", "1.5", "1.7"]);
+  });
+
   it("[ZAB-13] answers a TRUNC to an entry it does not have with the one before", () => {
     const script = synchronizing({
       history: entriesOf(START, [1, 1, 3], [2, 1, 2]),

@@ -162,6 +162,10 @@ describe("the transaction log", () => {
     expect(log.rows.map((row) => row.count)).toEqual([5, 3]);
     expect(storage.rows.size).toBe(2);
     expect(slices(log, zxid(1, 5))).toEqual(["1.5→1.8"]);
+    for (const each of [log, reopened(world)]) {
+      const slice = each.read(zxid(1, 5));
+      expect(makeEntry(slice?.prev ?? START, slice?.batch ?? new Uint8Array(0))?.last).toEqual(zxid(1, 8));
+    }
     expect(reopened(world).last).toEqual(place);
     const onward = makeEntry(log.last, batchOf(2, 1, 2));
     if (onward === undefined) throw new Error("the next epoch continues the log");

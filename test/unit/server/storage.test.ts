@@ -1,0 +1,263 @@
+import { describe, expect, it } from "vitest";
+import { makeServerConfig } from "../../../core/server/config.ts";
+import { MemoryBackend } from "../../../core/server/memory-backend.ts";
+import { packRequests, type RawRequest, unpackRequests } from "../../../core/server/messages.ts";
+import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
+import { MemberStorage } from "../../../core/server/storage.ts";
+import { appendTxn } from "../../../core/wire/txn-codec.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import { makeEntry } from "../../../core/zab/log-entry.ts";
+import type { LogPosition } from "../../../core/zab/messages.ts";
+import { asEpoch, type Zxid, zxid } from "../../../core/zab/zxid.ts";
+import { encodeRows } from "../../../core/znode/store.ts";
+import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
+import { START } from "../../sim/script.ts";
+
+/** A batch that creates /n{counter} for every counter. */
+function creates(after: LogPosition, counters: readonly number[], committed: Zxid, epoch = 1) {
+  const writer = new ByteWriter(256);
+  for (const counter of counters) {
+    appendTxn(
+      writer,
+      { session: NO_SESSION, xid: 0, zxid: zxid(epoch, counter), timeMs: 1 },
+      {
+        type: "create",
+        path: `/n${counter}`,
+        data: null,
+        ephemeral: false,
+        parentCversion: counter,
+        withStat: false,
+      },
+    );
+  }
+  const entry = makeEntry(after, writer.view().slice());
+  if (entry === undefined) throw new Error("the counters follow");
+  return {
+    write: { type: "append" as const, ...entry, committed },
+    end: { zxid: entry.last, chain: entry.chain },
+  };
+}
+
+function filled(): { backend: MemoryBackend; storage: MemberStorage; end: LogPosition } {
+  const backend = new MemoryBackend();
+  const storage = new MemberStorage(backend);
+  storage.recover();
+  storage.persist([
+    { type: "acceptedEpoch", epoch: asEpoch(1) },
+    { type: "currentEpoch", epoch: asEpoch(1) },
+    { type: "initialized" },
+  ]);
+  const a = creates(START, [1, 2, 3], zxid(0, 0));
+  const b = creates(a.end, [4, 5], zxid(1, 2));
+  storage.persist([a.write]);
+  storage.persist([b.write]);
+  return { backend, storage, end: b.end };
+}
+
+const names = (storage: MemberStorage): string =>
+  (storage.recover().tree.children("/") ?? []).filter((name) => name !== "zookeeper").join(" ");
+
+describe("the storage of a member", () => {
+  it("[ZAB-17] rebuilds the tree up to what the log knows to be committed, in the middle of a row too", () => {
+    const { backend } = filled();
+    const storage = new MemberStorage(backend);
+    const { recovered, tree } = storage.recover();
+    expect(recovered).toMatchObject({
+      boot: 2,
+      acceptedEpoch: 1,
+      currentEpoch: 1,
+      initialized: true,
+      applied: zxid(1, 2),
+    });
+    expect(tree.lastApplied).toEqual(zxid(1, 2));
+    expect(tree.get("/n2")).toBeDefined();
+    expect(tree.get("/n3")).toBeUndefined();
+    expect(tree.events).toEqual([]);
+    expect(storage.log.last.zxid).toEqual(zxid(1, 5));
+  });
+
+  it("[ZAB-82] counts its lives on, from where it is told when it remembers none", () => {
+    const backend = new MemoryBackend();
+    expect(new MemberStorage(backend).recover(700).recovered.boot).toBe(700);
+    expect(new MemberStorage(backend).recover(5).recovered.boot).toBe(701);
+    expect(new MemberStorage(backend).recover().recovered.boot).toBe(702);
+  });
+
+  it("[ZAB-16] refuses a row whose bytes are not what was written", () => {
+    const { backend } = filled();
+    const [row] = backend.logRows();
+    if (row === undefined) throw new Error("there are rows");
+    const batch = backend.read(row.seq).slice();
+    batch[batch.length - 1] = (batch[batch.length - 1] ?? 0) ^ 1;
+    backend.replace(row, batch);
+    expect(() => new MemberStorage(backend).recover()).toThrow("what was written");
+  });
+
+  it("[ZAB-14] goes on from a checkpoint when the log below it is cut", () => {
+    const { backend } = filled();
+    const storage = new MemberStorage(backend);
+    const { tree } = storage.recover();
+    storage.checkpoint(tree.takeChanges(), 0);
+    expect(storage.log.base).toEqual(START);
+    expect(storage.logBytes).toBe(0);
+    expect(names(new MemberStorage(backend))).toBe("n1 n2");
+    const next = creates(storage.log.last, [6], zxid(1, 5));
+    storage.persist([next.write]);
+    const again = new MemberStorage(backend);
+    const second = again.recover().tree;
+    expect(second.lastApplied).toEqual(zxid(1, 5));
+    again.checkpoint(second.takeChanges(), 0);
+    expect(again.log.base.zxid).toEqual(zxid(1, 5));
+    expect(names(new MemberStorage(backend))).toBe("n1 n2 n3 n4 n5");
+  });
+
+  it("[ZAB-63] makes a received snapshot its own in one step, and keeps the old one until then", () => {
+    const { backend, storage } = filled();
+    const source = filled();
+    const { tree } = new MemberStorage(source.backend).recover();
+    const changes = tree.takeChanges();
+    storage.persist([{ type: "snapshotBegin" }]);
+    storage.persist([{ type: "snapshotChunk", bytes: encodeRows(changes.znodes, changes.sessions) }]);
+    expect(names(new MemberStorage(backend))).toBe("n1 n2");
+    const at = { zxid: zxid(3, 8), chain: { high: 1, low: 2 } };
+    storage.persist([
+      { type: "acceptedEpoch", epoch: asEpoch(4) },
+      { type: "snapshotSwitch", ...at },
+      creates(at, [9], zxid(3, 8), 3).write,
+      { type: "currentEpoch", epoch: asEpoch(4) },
+    ]);
+    const again = new MemberStorage(backend);
+    expect(again.log.base).toEqual(at);
+    expect(again.recover().recovered.applied).toEqual(zxid(3, 8));
+    expect(names(new MemberStorage(backend))).toBe("n1 n2");
+    expect(again.meta.table).toBe(1);
+    expect(backend.readTable(0, "", 1e6).znodes).toEqual([]);
+  });
+
+  it("[ZAB-63] begins a snapshot anew over the rest of one that was interrupted", () => {
+    const { backend, storage } = filled();
+    const junk = filled();
+    const rows = new MemberStorage(junk.backend).recover().tree.takeChanges();
+    storage.persist([{ type: "snapshotBegin" }]);
+    storage.persist([{ type: "snapshotChunk", bytes: encodeRows(rows.znodes, []) }]);
+    storage.persist([{ type: "snapshotBegin" }]);
+    expect(backend.readTable(1, "", 1e6).znodes).toEqual([]);
+  });
+
+  it("[ZAB-53] takes no epoch back", () => {
+    const { storage } = filled();
+    storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(5) }]);
+    expect(() => storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(4) }])).toThrow("never goes back");
+    expect(() => storage.persist([{ type: "currentEpoch", epoch: asEpoch(0) }])).toThrow("never goes back");
+  });
+
+  it("[STORAGE-7] does all of a persist effect or nothing", () => {
+    const { backend, storage } = filled();
+    const next = creates(storage.log.last, [6], zxid(1, 5));
+    expect(() =>
+      storage.persist([
+        next.write,
+        { type: "truncate", to: zxid(1, 6) },
+        { type: "currentEpoch", epoch: asEpoch(0) },
+      ]),
+    ).toThrow();
+    expect(backend.logRows().length).toBe(2);
+    expect(backend.readMeta().currentEpoch).toBe(1);
+  });
+});
+
+describe("requests on their way to the leader", () => {
+  it("[SERVER-15] come out of their message as they went in", () => {
+    const requests: RawRequest[] = [
+      { session: 0 as SessionId, xid: 0, opcode: 1, body: new Uint8Array(0) },
+      {
+        session: (9 * 2 ** 49 + 12_345) as SessionId,
+        xid: 0x7fff_ffff,
+        opcode: -11,
+        body: new Uint8Array([1, 2, 3]),
+      },
+      { session: 5 as SessionId, xid: -1, opcode: 14, body: new Uint8Array(1000).fill(7) },
+    ];
+    expect(unpackRequests(packRequests(requests))).toEqual(requests);
+    expect(unpackRequests(packRequests([]))).toEqual([]);
+  });
+
+  it("[SERVER-17] that are cut short are refused", () => {
+    const packed = packRequests([{ session: 1 as SessionId, xid: 1, opcode: 1, body: new Uint8Array(9) }]);
+    expect(() => unpackRequests(packed.subarray(0, packed.length - 1))).toThrow();
+    expect(() => unpackRequests(packed.subarray(0, 7))).toThrow();
+  });
+});
+
+describe("requests that wait", () => {
+  const request = (session: number, xid: number, deadline = 100): PendingRequest => ({
+    type: "write",
+    token: (session * 1000 + xid) as Token,
+    session: session as SessionId,
+    xid,
+    opcode: 1,
+    body: new Uint8Array(0),
+    read: null,
+    deadline,
+    sent: false,
+  });
+
+  it("[SERVER-8] leave in the order of their session", () => {
+    const pending = new PendingRequests();
+    for (const xid of [1, 2, 3]) {
+      pending.add(request(1, xid));
+      pending.add(request(2, xid));
+    }
+    expect(pending.length).toBe(6);
+    for (const xid of [1, 2, 3]) expect(pending.shift(1 as SessionId)?.xid).toBe(xid);
+    expect(pending.has(1 as SessionId)).toBe(false);
+    expect(pending.first(2 as SessionId)?.xid).toBe(1);
+    expect(pending.length).toBe(3);
+    expect(pending.shift(1 as SessionId)).toBeUndefined();
+  });
+
+  it("[SERVER-8] keep their order when some are taken out, in a queue that has been long", () => {
+    const pending = new PendingRequests();
+    for (let xid = 1; xid <= 5000; xid++) pending.add(request(1, xid));
+    for (let xid = 1; xid <= 3000; xid++) expect(pending.shift(1 as SessionId)?.xid).toBe(xid);
+    expect(pending.remove(1 as SessionId, 4000)?.xid).toBe(4000);
+    expect(pending.remove(1 as SessionId, 4000)).toBeUndefined();
+    pending.removeToken((4001 + 1000) as Token);
+    expect(pending.length).toBe(1998);
+    const rest = pending.writes().map(({ xid }) => xid);
+    expect(rest[0]).toBe(3001);
+    expect(rest).not.toContain(4000);
+    expect([...rest].sort((a, b) => a - b)).toEqual(rest);
+  });
+
+  it("[SERVER-3] are answered at their deadline at the latest", () => {
+    const pending = new PendingRequests();
+    pending.add(request(1, 1, 300));
+    pending.add(request(2, 1, 100));
+    pending.add(request(1, 2, 200));
+    expect(pending.deadline).toBe(100);
+    expect(pending.expired(99)).toEqual([]);
+    expect(
+      pending
+        .expired(200)
+        .map(({ session, xid }) => `${session}/${xid}`)
+        .sort(),
+    ).toEqual(["1/2", "2/1"]);
+    expect(pending.deadline).toBe(300);
+    expect(pending.expired(300).length).toBe(1);
+    expect(pending.deadline).toBe(Number.POSITIVE_INFINITY);
+    expect(pending.length).toBe(0);
+  });
+});
+
+describe("the configuration of a member", () => {
+  it("[ZAB-23] follows the tick, and refuses what cannot work", () => {
+    const config = makeServerConfig({ tickTimeMs: 200 });
+    expect(config.sessionTimeoutMsMin).toBe(400);
+    expect(config.sessionTimeoutMsMax).toBe(12_000);
+    expect(makeServerConfig({ logRetainTxns: 5 }).logRetainTxns).toBe(5);
+    expect(() => makeServerConfig({ sessionTimeoutMsMin: 0 })).toThrow("positive");
+    expect(() => makeServerConfig({ sessionTimeoutMsMin: 10, sessionTimeoutMsMax: 5 })).toThrow("range");
+    expect(() => makeServerConfig({ checkpointLogBytesMax: 1e9 })).toThrow("fits into a DIFF");
+  });
+});
