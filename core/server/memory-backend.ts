@@ -4,7 +4,15 @@ import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import type { SessionId } from "../znode/types.ts";
-import { EMPTY_META, type Meta, type StorageBackend, type TableId, type TablePage } from "./storage.ts";
+import {
+  EMPTY_META,
+  type Meta,
+  SESSION_CURSOR,
+  SESSION_ROW_BYTES,
+  type StorageBackend,
+  type TableId,
+  type TablePage,
+} from "./storage.ts";
 
 interface Table {
   readonly znodes: Map<string, ZnodeRow>;
@@ -91,17 +99,24 @@ export class MemoryBackend implements StorageBackend {
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
     const { znodes, sessions } = this.#state.tables[table];
-    const paths = [...znodes.keys()].sort();
-    const start = cursor === "" ? 0 : paths.findIndex((path) => path > cursor);
+    const inSessions = cursor.startsWith(SESSION_CURSOR);
     const page: ZnodeRow[] = [];
     let bytes = 0;
-    for (let i = start; i >= 0 && i < paths.length; i++) {
-      const row = must(znodes.get(must(paths[i], "a path of the list")), "a listed row exists");
+    for (const path of inSessions ? [] : [...znodes.keys()].filter((each) => each > cursor).sort()) {
+      const row = must(znodes.get(path), "a listed row exists");
       page.push(row);
       bytes += row.path.length + (row.data?.length ?? 0) + 100;
-      if (bytes >= bytesMax && i + 1 < paths.length) return { znodes: page, sessions: [], next: row.path };
+      if (bytes >= bytesMax) return { znodes: page, sessions: [], next: row.path };
     }
-    return { znodes: page, sessions: [...sessions.values()], next: undefined };
+    const after = inSessions ? Number(cursor.slice(SESSION_CURSOR.length)) : 0;
+    const sessionPage: SessionRow[] = [];
+    for (const row of [...sessions.values()].filter(({ id }) => id > after).sort((a, b) => a.id - b.id)) {
+      sessionPage.push(row);
+      bytes += SESSION_ROW_BYTES;
+      if (bytes >= bytesMax)
+        return { znodes: page, sessions: sessionPage, next: `${SESSION_CURSOR}${row.id}` };
+    }
+    return { znodes: page, sessions: sessionPage, next: undefined };
   }
 }
 

@@ -59,6 +59,11 @@ export interface TablePage {
   readonly next: string | undefined;
 }
 
+/** What a cursor begins with that has passed the znodes; a path begins with a slash. */
+export const SESSION_CURSOR = "#";
+/** Bytes of a session without its last result, for the size of a page. */
+export const SESSION_ROW_BYTES = 40;
+
 /** Durable storage, synchronous. Reads see the writes before them; a throw stops the member. */
 export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   /** Runs `body` as one transaction. */
@@ -223,16 +228,19 @@ export class MemberStorage implements SnapshotReader {
   /**
    * Moves the checkpoint to where the tree is, and cuts the log below it.
    * @param changes what changed since the last checkpoint
-   * @param retainTxns txns that stay in the log
+   * @param retain what stays in the log: so many txns, but not more than so many bytes
    */
-  checkpoint(changes: TreeChanges, retainTxns: number): void {
+  checkpoint(
+    changes: TreeChanges,
+    retain: { readonly logRetainTxns: number; readonly diffBytesMax: number },
+  ): void {
     const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
     assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
       this.#update({ checkpoint: at });
-      this.log.cut(at.zxid, retainTxns);
+      this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax);
     });
     this.#logBytes = 0;
   }

@@ -23,7 +23,7 @@
  * | sync 9 (ours) | – |
  * | multi 14 | vector of (i32 type, buffer body) |
  * | createSession −10 | i32 timeoutMs |
- * | closeSession −11 | vector of paths |
+ * | closeSession −11 | – (the tree knows what the session owns) |
  * | error −1 | i32 code, i32 ops, i32 at (the last two are ours) |
  *
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.txn`
@@ -56,8 +56,8 @@ const HEADER_BYTES = 32;
 /** Bytes of a record before its body. */
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
 const ZXID_AT = LENGTH_BYTES + 12;
-/** Operations of one multi: what a request of 1 MiB can hold. */
-export const MULTI_OPS_MAX = 65_536;
+/** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
+export const MULTI_OPS_MAX = 4_096;
 
 /** Appends one record. */
 export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void {
@@ -125,8 +125,6 @@ function writeBody(writer: ByteWriter, txn: Txn): void {
       writer.i32(txn.timeoutMs);
       return;
     case "closeSession":
-      writer.i32(txn.paths.length);
-      for (const path of txn.paths) writer.string(path);
       return;
     case "error":
       writer.i32(ZOO_ERRORS[txn.code].number);
@@ -173,7 +171,7 @@ function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
     case TxnType.CREATE_SESSION:
       return { type: "createSession", timeoutMs: reader.i32() };
     case TxnType.CLOSE_SESSION:
-      return { type: "closeSession", paths: readPaths(reader) };
+      return { type: "closeSession" };
     default:
       throw new WireError(`there is no txn of type ${type}`);
   }
@@ -217,13 +215,6 @@ function readMulti(reader: ByteReader): Txn {
     reader.end = outerEnd;
   }
   return { type: "multi", txns };
-}
-
-function readPaths(reader: ByteReader): string[] {
-  const count = reader.count(4);
-  const paths: string[] = [];
-  for (let i = 0; i < count; i++) paths.push(reader.string());
-  return paths;
 }
 
 /**

@@ -414,6 +414,8 @@ export class Leader {
     if (learner.stage === "CLOSING" && learner.acked === null) {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
+      // It has our tree now: that it once differed says nothing about the next one that does.
+      this.#diverged.delete(learner.sid);
       this.#traceActive();
       if (this.phase === "BROADCAST") {
         // Its history may hold the very ack that an outstanding entry lacked.

@@ -209,13 +209,19 @@ export class TxnLog implements TxnLogReader {
     this.#cacheBytes = 0;
   }
 
-  /** Drops whole rows at or below `upTo` while at least `retainTxns` txns stay. */
-  cut(upTo: Zxid, retainTxns: number): void {
+  /**
+   * Drops whole rows at or below `upTo` while at least `retainTxns` txns stay, or more than `retainBytes`: a learner that
+   * needs more than that takes a SNAP anyway.
+   */
+  cut(upTo: Zxid, retainTxns: number, retainBytes = Number.POSITIVE_INFINITY): void {
     let left = this.count;
+    let bytes = this.#rows.reduce((sum, row) => sum + row.bytes, 0);
     let drop = 0;
     for (const row of this.#rows) {
-      if (compareZxid(row.last, upTo) > 0 || left - row.count < retainTxns) break;
+      if (compareZxid(row.last, upTo) > 0) break;
+      if (left - row.count < retainTxns && bytes <= retainBytes) break;
       left -= row.count;
+      bytes -= row.bytes;
       drop += 1;
     }
     const last = this.#rows[drop - 1];

@@ -223,7 +223,7 @@ export class Prep {
       const parent = this.#overlay.get(parentOf(path));
       if (parent !== undefined) this.#putDeleted(header.zxid, parent, path);
     }
-    return { type: "closeSession", paths: sorted };
+    return { type: "closeSession" };
   }
 
   #missing(path: string): Txn {

@@ -157,7 +157,7 @@ export class ZnodeTree {
       case "createSession":
         return this.#openSession(header.session, txn.timeoutMs);
       case "closeSession":
-        return this.#closeSession(header, txn.paths);
+        return this.#closeSession(header);
       case "sync":
         return { type: "sync" };
       case "error":
@@ -260,10 +260,10 @@ export class ZnodeTree {
   }
 
   /** Deletes the ephemerals the txn names, then any the session still owns, so none outlives its session. */
-  #closeSession(header: TxnHeader, paths: readonly string[]): WriteResult {
+  /** Everything that the session owns goes with it: the same on every member, and no list that could outgrow a row. */
+  #closeSession(header: TxnHeader): WriteResult {
     const session = this.sessions.get(header.session);
     if (session === undefined) return { type: "closeSession" };
-    for (const path of paths) if (session.ephemerals.has(path)) this.#delete(header, path);
     for (const path of [...session.ephemerals].sort()) this.#delete(header, path);
     this.sessions.remove(session.id);
     this.#digest.subtract(session.hashHigh, session.hashLow);

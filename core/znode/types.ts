@@ -147,7 +147,7 @@ export type Txn =
   | { readonly type: "multi"; readonly txns: readonly Txn[] }
   | { readonly type: "createSession"; readonly timeoutMs: number }
   /** `paths`: the ephemerals that go with it */
-  | { readonly type: "closeSession"; readonly paths: readonly string[] }
+  | { readonly type: "closeSession" }
   | { readonly type: "sync" }
   /** a refused write; `ops` > 0: it was a multi of so many operations and number `at` failed */
   | { readonly type: "error"; readonly code: ZooErrorCode; readonly ops: number; readonly at: number };

@@ -4,6 +4,7 @@
  * know, hence a tail outlives the memory of its object.
  */
 import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
+import { tryClose, trySend } from "../shared/sockets.ts";
 import type { PartitionAnswer, ReadAnswer } from "./rpc.ts";
 
 /** sockets served in one turn: about 2 ms */
@@ -92,23 +93,5 @@ export class Tails {
     if (answer.nextOffset === next) return;
     socket.serializeAttachment({ next: answer.nextOffset, waiting: true } satisfies Attachment);
     trySend(socket, encodeTailFrame(answer));
-  }
-}
-
-// a socket that went away meanwhile throws; its close event follows
-
-function trySend(socket: WebSocket, message: string | Uint8Array<ArrayBuffer>): void {
-  try {
-    socket.send(message);
-  } catch {
-    tryClose(socket, 1011, "gone");
-  }
-}
-
-function tryClose(socket: WebSocket, code: number, reason: string): void {
-  try {
-    socket.close(code, reason);
-  } catch {
-    // closed already
   }
 }

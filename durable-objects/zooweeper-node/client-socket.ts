@@ -21,17 +21,21 @@ import { type ByteReader, WireError } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
+import { trySend } from "../shared/sockets.ts";
 
 /** What a socket needs of the node that holds it. */
 export interface ClientSocketHost {
   readonly server: EnsembleServer;
   readonly now: () => number;
   readonly newSessionId: () => SessionId;
+  /** Closes the socket and forgets it: whatever is still answered to it goes nowhere. */
+  readonly close: (code: number, reason: string) => void;
 }
 
 /** Why the socket is closed. @source RFC 6455 §7.4.1 */
 const CLOSE_PROTOCOL_ERROR = 1002;
 const CLOSE_NORMAL = 1000;
+const CLOSE_TRY_AGAIN = 1013;
 
 export class ClientSocket {
   readonly token: Token;
@@ -85,6 +89,10 @@ export class ClientSocket {
 
   #resume(session: SessionId, readOnly: boolean | undefined): void {
     const { server, now } = this.#host;
+    if (!server.ready) {
+      this.#close(CLOSE_TRY_AGAIN, "this node is not part of a quorum now");
+      return;
+    }
     const known = server.tree.sessions.get(session);
     if (known === undefined) {
       writeConnectResponse(this.#out, expiredResponse(readOnly));
@@ -160,7 +168,7 @@ export class ClientSocket {
     this.#opening = null;
     if (opening === null) return;
     if (!answer.ok || answer.result.type !== "createSession") {
-      this.#close(1013, "no quorum of the ensemble is reachable");
+      this.#close(CLOSE_TRY_AGAIN, "no quorum of the ensemble is reachable");
       return;
     }
     this.#session = opening.session;
@@ -174,10 +182,10 @@ export class ClientSocket {
   /** Ends a turn: everything that was written leaves as one message. */
   flush(): void {
     if (this.#out.length > 0) {
-      this.#socket.send(this.#out.finish());
+      trySend(this.#socket, this.#out.finish());
       this.#out.reset();
     }
-    if (this.#closing) this.#socket.close(this.#closeCode, this.#closeReason);
+    if (this.#closing) this.#host.close(this.#closeCode, this.#closeReason);
   }
 
   #closeCode = CLOSE_NORMAL;

@@ -6,6 +6,7 @@
 
 import type { TraceEvent } from "../../core/zab/effects.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
+import { trySend } from "../shared/sockets.ts";
 
 const EVENTS_MAX = 10_000;
 /** how long recording goes on without a listener */
@@ -54,10 +55,13 @@ export class EventFeed {
     const known = boot === this.#boot && seq !== undefined && seq >= this.#from - 1 && seq <= this.#seq;
     const first = this.#ring[0]?.seq ?? this.#seq + 1;
     if (!known || seq === undefined || seq + 1 < first) {
-      socket.send(JSON.stringify({ type: "gap", sid: this.#sid, after, id: `${this.#boot}-${this.#seq}` }));
+      trySend(
+        socket,
+        JSON.stringify({ type: "gap", sid: this.#sid, after, id: `${this.#boot}-${this.#seq}` }),
+      );
       return;
     }
-    for (const event of this.#ring) if (event.seq > seq) socket.send(event.json);
+    for (const event of this.#ring) if (event.seq > seq) trySend(socket, event.json);
   }
 
   unlisten(socket: WebSocket, now: number): void {
@@ -69,7 +73,7 @@ export class EventFeed {
     const json = JSON.stringify({ id: `${this.#boot}-${this.#seq}`, at, sid: this.#sid, ...plain(event) });
     this.#ring.push({ seq: this.#seq, json });
     if (this.#ring.length > EVENTS_MAX * 1.1) this.#ring = this.#ring.slice(-EVENTS_MAX);
-    for (const listener of this.#listeners) listener.send(json);
+    for (const listener of this.#listeners) trySend(listener, json);
   }
 }
 

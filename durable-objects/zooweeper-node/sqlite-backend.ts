@@ -13,6 +13,8 @@ import { assert } from "../../core/assert.ts";
 import {
   EMPTY_META,
   type Meta,
+  SESSION_CURSOR,
+  SESSION_ROW_BYTES,
   type StorageBackend,
   type TableId,
   type TablePage,
@@ -240,9 +242,10 @@ export class SqliteBackend implements StorageBackend {
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
     const znodes: ZnodeRow[] = [];
     let bytes = 0;
-    for (const row of this.#sql
-      .exec(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor)
-      .raw()) {
+    const paths = cursor.startsWith(SESSION_CURSOR)
+      ? []
+      : this.#sql.exec(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor).raw();
+    for (const row of paths) {
       const znode: ZnodeRow = {
         path: text(row, 0),
         czxid: zxidAt(row, 1),
@@ -260,21 +263,23 @@ export class SqliteBackend implements StorageBackend {
       bytes += znodeRowBytes(znode);
       if (bytes >= bytesMax) return { znodes, sessions: [], next: znode.path };
     }
-    return { znodes, sessions: this.#sessions(table), next: undefined };
-  }
-
-  #sessions(table: TableId): SessionRow[] {
+    const after = cursor.startsWith(SESSION_CURSOR) ? Number(cursor.slice(SESSION_CURSOR.length)) : 0;
     const sessions: SessionRow[] = [];
-    for (const row of this.#sql.exec(`SELECT * FROM session_${table} ORDER BY id`).raw()) {
-      sessions.push({
+    const rows = this.#sql.exec(`SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after).raw();
+    for (const row of rows) {
+      const result = blob(row, 5);
+      const session: SessionRow = {
         id: num(row, 0) as SessionId,
         timeoutMs: num(row, 1),
         lastXid: num(row, 2),
         lastZxid: zxidAt(row, 3),
-        lastResult: unpackResult(blob(row, 5)),
-      });
+        lastResult: unpackResult(result),
+      };
+      sessions.push(session);
+      bytes += SESSION_ROW_BYTES + (result?.length ?? 0);
+      if (bytes >= bytesMax) return { znodes, sessions, next: `${SESSION_CURSOR}${session.id}` };
     }
-    return sessions;
+    return { znodes, sessions, next: undefined };
   }
 }
 

@@ -6,6 +6,7 @@ import type { Token } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidToText } from "../../core/zab/zxid.ts";
 import { type WatchEvent, WatchEventType } from "../../core/znode/types.ts";
+import { trySend } from "../shared/sockets.ts";
 
 export type WatchKind = "data" | "children" | "exists";
 
@@ -76,6 +77,6 @@ export class WatchFeed {
   }
 
   #send(type: WatchEventType, zxid: Zxid): void {
-    this.#socket.send(JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }));
+    trySend(this.#socket, JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }));
   }
 }

@@ -29,6 +29,7 @@ import {
   REFUSED,
   type Refused,
 } from "../shared/peer-link.ts";
+import { tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -65,8 +66,8 @@ function configOf(env: NodeEnv): ServerConfig {
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
-/** Longest that a call of a peer waits for the one before it, ms: the time of a slow write. */
-const CALL_WAIT_MS = 200;
+/** Longest that a call of a peer waits for the one before it, ms. A lost one breaks the link, so this is for a slow write. */
+const CALL_WAIT_MS = 1_000;
 
 /** One life of the member: from its start to the loss of its memory. */
 interface Life {
@@ -96,8 +97,6 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #dirty = new Set<ClientSocket>();
   /** *map sid → order of the calls of that peer's link* */
   readonly #orders = new Map<number, CallOrder>();
-  /** ends of the calls that peers keep open on us */
-  readonly #parked = new Set<() => void>();
 
   constructor(ctx: DurableObjectState, env: NodeEnv) {
     super(ctx, env);
@@ -105,7 +104,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#alarm = new DeadlineAlarm(ctx.storage);
     this.#gate = new StartGate(() => this.#load());
     // What these sockets stood for was in the memory that is gone; their clients begin anew.
-    for (const socket of ctx.getWebSockets()) socket.close(1012, "the node has restarted");
+    for (const socket of ctx.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
   }
 
   // ── start ────────────────────────────────────────────────────────────────
@@ -190,7 +189,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       life.server.zab.tracing = life.feed.active(now);
       const replies = this.#run(life, now, step(now));
       if (life.server.checkpointDue(life.storage.logBytes)) {
-        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config.logRetainTxns);
+        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config);
       }
       this.#alarm.ensure(life.server.deadline);
       return replies;
@@ -293,7 +292,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** The tree was replaced, and with it all that watches said: whoever watches begins anew. */
   #dropClients(): void {
-    for (const socket of this.#sockets.keys()) socket.close(1012, "the node was brought up by a snapshot");
+    for (const socket of [...this.#sockets.keys()]) {
+      this.#closeSocket(socket, 1012, "the node was brought up by a snapshot");
+    }
     for (const wake of [...this.#waiters.values()]) wake();
   }
 
@@ -336,9 +337,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async park(_from: number): Promise<void> {
     if (this.#killed) return;
     await this.#enter();
-    await new Promise<void>((resolve) => {
-      this.#parked.add(resolve);
-    });
+    await new Promise<never>(() => {});
   }
 
   // ── clients ──────────────────────────────────────────────────────────────
@@ -504,6 +503,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
             server: life.server,
             now: Date.now,
             newSessionId: () => this.#newSessionId(life),
+            close: (code, reason) => this.#closeSocket(server, code, reason),
           }),
         );
         break;
@@ -520,7 +520,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         life.feed.listen(server, url.searchParams.get("after"), now);
         break;
       default:
-        server.close(1008, "no such socket");
+        tryClose(server, 1008, "no such socket");
     }
     return new Response(null, { status: 101, webSocket: client });
   }
@@ -538,12 +538,16 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#forgetSocket(socket);
-    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+    this.#closeSocket(socket, code === 1005 || code === 1006 ? 1000 : code, reason);
   }
 
   override webSocketError(socket: WebSocket): void {
     this.#forgetSocket(socket);
+  }
+
+  #closeSocket(socket: WebSocket, code: number, reason: string): void {
+    this.#forgetSocket(socket);
+    tryClose(socket, code, reason);
   }
 
   #forgetSocket(socket: WebSocket): void {
@@ -566,6 +570,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if ((await this.#enter()) !== undefined) this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
+      // Nobody else may wake a member that could not start.
+      this.#alarm.ensure(Date.now() + configOf(this.env).tickTimeMs);
     }
   }
 

@@ -461,7 +461,7 @@ export class Cluster {
       if (!life.alive) return [];
     }
     if (life.server.checkpointDue(life.storage.logBytes)) {
-      life.storage.checkpoint(life.server.tree.takeChanges(), this.config.logRetainTxns);
+      life.storage.checkpoint(life.server.tree.takeChanges(), this.config);
       this.#syncLater(member, life, member.disk.written);
     }
     return replies;

@@ -13,6 +13,8 @@ import { encodeRows } from "../../../core/znode/store.ts";
 import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
 import { START } from "../../sim/script.ts";
 
+const RETAIN_NOTHING = { logRetainTxns: 0, diffBytesMax: 0 };
+
 /** A batch that creates /n{counter} for every counter. */
 function creates(after: LogPosition, counters: readonly number[], committed: Zxid, epoch = 1) {
   const writer = new ByteWriter(256);
@@ -97,7 +99,7 @@ describe("the storage of a member", () => {
     const { backend } = filled();
     const storage = new MemberStorage(backend);
     const { tree } = storage.recover();
-    storage.checkpoint(tree.takeChanges(), 0);
+    storage.checkpoint(tree.takeChanges(), RETAIN_NOTHING);
     expect(storage.log.base).toEqual(START);
     expect(storage.logBytes).toBe(0);
     expect(names(new MemberStorage(backend))).toBe("n1 n2");
@@ -106,7 +108,7 @@ describe("the storage of a member", () => {
     const again = new MemberStorage(backend);
     const second = again.recover().tree;
     expect(second.lastApplied).toEqual(zxid(1, 5));
-    again.checkpoint(second.takeChanges(), 0);
+    again.checkpoint(second.takeChanges(), RETAIN_NOTHING);
     expect(again.log.base.zxid).toEqual(zxid(1, 5));
     expect(names(new MemberStorage(backend))).toBe("n1 n2 n3 n4 n5");
   });

@@ -12,6 +12,7 @@ import {
   MULTI_OPS_MAX,
   splitAfter,
   TxnCursor,
+  TxnType,
 } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
@@ -53,7 +54,7 @@ const txn: fc.Arbitrary<Txn> = fc.oneof(
   errorTxn,
   fc.record({ type: fc.constant("multi" as const), txns: fc.array(changeTxn, { maxLength: 6 }) }),
   fc.record({ type: fc.constant("createSession" as const), timeoutMs: int32 }),
-  fc.record({ type: fc.constant("closeSession" as const), paths: fc.array(path, { maxLength: 5 }) }),
+  fc.record({ type: fc.constant("closeSession" as const) }),
   fc.constant({ type: "sync" } as const),
 );
 const session = fc.oneof(
@@ -262,14 +263,12 @@ describe("bytes that are no batch", () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => refused(() => decode(noise))),
       { numRuns: 500 },
     );
-    for (const type of [14, -11]) {
-      const batch = encode([{ header: { ...setData(1, null).header }, txn: { type: "sync" } }]);
-      const huge = new Uint8Array([...batch, 0x7f, 0xff, 0xff, 0xff]);
-      const view = new DataView(huge.buffer);
-      view.setInt32(0, huge.length - 4);
-      view.setInt32(32, type);
-      expect(() => decode(huge)).toThrow(/does not fit/);
-    }
+    const batch = encode([{ header: { ...setData(1, null).header }, txn: { type: "sync" } }]);
+    const huge = new Uint8Array([...batch, 0x7f, 0xff, 0xff, 0xff]);
+    const view = new DataView(huge.buffer);
+    view.setInt32(0, huge.length - 4);
+    view.setInt32(32, TxnType.MULTI);
+    expect(() => decode(huge)).toThrow(/does not fit/);
   });
 
   test("[WIRE-3] a multi within a multi, a session within a multi and an unknown type are refused", () => {

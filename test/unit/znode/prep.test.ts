@@ -271,7 +271,7 @@ describe("sessions at the leader", () => {
     world.prepare(create("/brief", EPHEMERAL), session);
     world.prepare(remove("/brief"));
     const closing = world.prepare({ type: "closeSession" }, session);
-    expect(closing).toEqual({ type: "closeSession", paths: ["/new", "/old"] });
+    expect(closing).toEqual({ type: "closeSession" });
     expect(world.prepare(create("/old"))).toMatchObject({ type: "create" });
     expect(world.prepare(setData("/new", "x"))).toMatchObject({ code: "NO_NODE" });
     world.commit();

@@ -203,7 +203,7 @@ describe("apply", () => {
     [headerAt(7), { type: "delete", path: "/a/m" }],
     [headerAt(8), { type: "sync" }],
     [headerAt(9, sessionId(1), 4), { type: "error", code: "BAD_VERSION", ops: 3, at: 1 }],
-    [headerAt(10, sessionId(1)), { type: "closeSession", paths: ["/a/e"] }],
+    [headerAt(10, sessionId(1)), { type: "closeSession" }],
     [headerAt(11), createTxn("/a/m", 3)],
   ];
 
@@ -271,7 +271,7 @@ describe("apply", () => {
     const txns: Txn[] = [
       { type: "multi", txns: [] },
       { type: "sync" },
-      { type: "closeSession", paths: [] },
+      { type: "closeSession" },
       createTxn("/a", 1),
     ];
     expect(tree.apply(headerAt(1), { type: "multi", txns })).toMatchObject({
@@ -289,10 +289,7 @@ describe("apply", () => {
     tree.apply(headerAt(4, sessionId(1)), createTxn("/also", 2, true));
     tree.apply(headerAt(5, sessionId(2)), createTxn("/two", 3, true));
     tree.apply(headerAt(6), createTxn("/mine", 4));
-    tree.apply(headerAt(7, sessionId(1)), {
-      type: "closeSession",
-      paths: ["/two", "/one", "/mine", "/none"],
-    });
+    tree.apply(headerAt(7, sessionId(1)), { type: "closeSession" });
     expect(tree.children("/")).toEqual(["mine", "two", "zookeeper"]);
     expect(tree.sessions.get(sessionId(2))?.ephemerals).toEqual(new Set(["/two"]));
     expect(tree.stat(tree.get("/") as never)).toMatchObject({ pzxid: zxid(1, 7), numChildren: 3 });

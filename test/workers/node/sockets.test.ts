@@ -1,0 +1,185 @@
+/** What a client may do to a node over `/ws`, and what it must not be able to do. */
+import { env } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
+import { FrameCursor } from "../../../core/wire/jute/frame.ts";
+import { readReplyHeader } from "../../../core/wire/jute/header.ts";
+import { writeRequest } from "../../../core/wire/jute/requests.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
+import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
+
+type Stub = DurableObjectStub<ZooWeeperNode> & ZooWeeperNodeRpc;
+
+const node = (ensemble: string, sid: number): Stub =>
+  env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`)) as Stub;
+
+const create = (path: string, mode: CreateMode = CreateMode.PERSISTENT): WriteRequest => ({
+  type: "create",
+  path,
+  data: null,
+  mode,
+  withStat: false,
+});
+
+async function founded(ensemble: string): Promise<NodeStatus> {
+  for (let sid = 1; sid <= 3; sid++) await node(ensemble, sid).bootstrap({ ensemble, sid, size: 3 });
+  for (;;) {
+    for (let sid = 1; sid <= 3; sid++) {
+      const status = await node(ensemble, sid).status();
+      if (status.role === "LEADING" && status.serving) return status;
+    }
+    await scheduler.wait(5);
+  }
+}
+
+/** A client that speaks packets itself, so that it can speak them badly. */
+class RawClient {
+  readonly #socket: WebSocket;
+  readonly #messages: Uint8Array[] = [];
+  #wake: () => void = () => {};
+  closed = false;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.accept();
+    socket.addEventListener("message", ({ data }) => {
+      this.#messages.push(new Uint8Array(data as ArrayBuffer));
+      this.#wake();
+    });
+    socket.addEventListener("close", () => {
+      this.closed = true;
+      this.#wake();
+    });
+  }
+
+  static async open(stub: Stub): Promise<RawClient> {
+    const response = await stub.fetch("http://node/ws", { headers: { upgrade: "websocket" } });
+    if (response.webSocket === null) throw new Error(`${response.status}`);
+    const client = new RawClient(response.webSocket);
+    const writer = new ByteWriter();
+    writeConnectRequest(writer, {
+      lastZxidSeen: ZXID_ZERO,
+      timeoutMs: 4_000,
+      session: NO_SESSION,
+      password: new Uint8Array(16),
+      readOnly: false,
+    });
+    client.send(writer.finish());
+    const frames = new FrameCursor(await client.next());
+    frames.next();
+    client.session = readConnectResponse(frames.reader).session;
+    return client;
+  }
+
+  session: SessionId = NO_SESSION;
+
+  send(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#socket.send(bytes);
+  }
+
+  async next(): Promise<Uint8Array> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message !== undefined) return message;
+      if (this.closed) throw new Error("the socket is closed");
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async untilClosed(): Promise<void> {
+    while (!this.closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Sends one request and gives the error number of its reply. */
+  async ask(xid: number, request: WriteRequest): Promise<number> {
+    const writer = new ByteWriter();
+    writeRequest(writer, xid, request);
+    this.send(writer.finish());
+    const frames = new FrameCursor(await this.next(), Number.MAX_SAFE_INTEGER);
+    frames.next();
+    return readReplyHeader(frames.reader).err;
+  }
+}
+
+const read = async (stub: Stub, path: string): Promise<boolean> => {
+  const request = { type: "exists", path, watch: false } as const;
+  const answer = await stub.read({ session: NO_SESSION, request, consistency: "linearizable", stale: false });
+  return answer.ok;
+};
+
+describe("a client's socket", () => {
+  it("[NODE-13] a bad frame behind good ones closes the socket and ends nothing else", async () => {
+    const before = await founded("bad-frame");
+    const stub = node("bad-frame", before.sid);
+    const client = await RawClient.open(stub);
+    const writer = new ByteWriter();
+    for (let xid = 1; xid <= 20; xid++) writeRequest(writer, xid, create(`/n${xid}`));
+    writer.i32(1_000_000); // a frame that is not there
+    client.send(writer.finish());
+    await client.untilClosed();
+    expect(await read(stub, "/n20")).toBe(true);
+    const after = await stub.status();
+    expect([after.boot, after.currentEpoch]).toEqual([before.boot, before.currentEpoch]);
+  });
+
+  it("[NODE-13] writes pipelined behind the closing of their session end nothing else", async () => {
+    const before = await founded("pipelined");
+    const stub = node("pipelined", before.sid);
+    const client = await RawClient.open(stub);
+    const writer = new ByteWriter();
+    writeRequest(writer, 1, create("/kept"));
+    writeRequest(writer, 2, { type: "closeSession" });
+    for (let xid = 3; xid <= 10; xid++) writeRequest(writer, xid, create(`/late${xid}`));
+    client.send(writer.finish());
+    await client.untilClosed();
+    expect(await read(stub, "/kept")).toBe(true);
+    expect(await read(stub, "/late3")).toBe(false);
+    expect((await stub.status()).boot).toBe(before.boot);
+  });
+
+  it("[NODE-14] a session that owns more paths than a row can hold is closed like any other", async () => {
+    const before = await founded("long-paths");
+    const stub = node("long-paths", before.sid);
+    const client = await RawClient.open(stub);
+    for (let i = 1; i <= 4; i++) {
+      expect(await client.ask(i, create(`/${i}${"x".repeat(700_000)}`, CreateMode.EPHEMERAL))).toBe(0);
+    }
+    expect((await stub.closeSession(client.session)).ok).toBe(true);
+    expect(await read(stub, "/none")).toBe(false);
+    const after = await stub.status();
+    expect([after.boot, after.currentEpoch, after.znodes]).toEqual([before.boot, before.currentEpoch, 4]);
+  });
+
+  it("[NODE-14] a multi whose result would not fit into a row is refused", async () => {
+    const { sid: leader } = await founded("multi");
+    const stub = node("multi", leader);
+    const boots = await Promise.all([1, 2, 3].map(async (sid) => (await node("multi", sid).status()).boot));
+    const client = await RawClient.open(stub);
+    expect(await client.ask(1, create("/a"))).toBe(0);
+    const ops = (count: number) =>
+      Array.from(
+        { length: count },
+        () => ({ type: "setData", path: "/a", data: null, version: -1 }) as const,
+      );
+    expect(await client.ask(2, { type: "multi", ops: ops(4_097) })).toBe(-5);
+    expect(await client.ask(3, { type: "multi", ops: ops(4_096) })).toBe(0);
+    // a thousand changes make a checkpoint due, with that session's last result in it
+    for (let wave = 0; wave < 11; wave++) {
+      const writes = Array.from({ length: 100 }, (_, i) =>
+        stub.write({ session: NO_SESSION, xid: 0, request: create(`/c${wave}-${i}`) }),
+      );
+      for (const answer of await Promise.all(writes)) expect(answer.ok).toBe(true);
+    }
+    for (const sid of [1, 2, 3]) expect((await node("multi", sid).status()).boot).toBe(boots[sid - 1]);
+  });
+});
