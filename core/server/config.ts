@@ -11,6 +11,8 @@ export interface ServerConfig extends ZabConfig {
   readonly requestTimeoutMs: number;
   /** writes that may wait at one member; more are refused as THROTTLED */
   readonly queueLengthMax: number;
+  /** bytes of the writes that may wait at one member; an object has 128 MB in all */
+  readonly queueBytesMax: number;
   /** changed znodes and sessions that make a checkpoint due: about 4 ms of rows */
   readonly checkpointChangesMax: number;
   /** log bytes that make a checkpoint due, so that recovery stays short */
@@ -31,6 +33,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     sessionTimeoutMsMax: 60 * zab.tickTimeMs,
     requestTimeoutMs: 5 * zab.tickTimeMs,
     queueLengthMax: 65_536,
+    queueBytesMax: 32 * MiB,
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,

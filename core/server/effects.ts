@@ -26,7 +26,7 @@ export type ServerEffect =
   | { readonly type: "yield" }
   /** read the tree from storage and hand it over by `loadTree` */
   | { readonly type: "reloadTree" }
-  /** the tree was replaced: connections with watches must begin anew */
+  /** the tree was replaced, or we are out of the quorum: connections with watches must begin anew, or elsewhere */
   | { readonly type: "dropClients" }
   | { readonly type: "abort"; readonly reason: string };
 

@@ -73,10 +73,16 @@ class Fifo<T> {
 export class PendingRequests {
   readonly #queues = new Map<SessionId, Fifo<PendingRequest>>();
   #count = 0;
+  #bytes = 0;
   #earliest = Number.POSITIVE_INFINITY;
 
   get length(): number {
     return this.#count;
+  }
+
+  /** Bytes of the writes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The earliest deadline, or earlier: it is a hint that {@link expired} puts right. */
@@ -96,6 +102,7 @@ export class PendingRequests {
     }
     queue.push(request);
     this.#count += 1;
+    this.#bytes += bytesOf(request);
     if (request.deadline < this.#earliest) this.#earliest = request.deadline;
   }
 
@@ -110,6 +117,7 @@ export class PendingRequests {
     const request = queue?.shift();
     if (queue === undefined || request === undefined) return undefined;
     this.#count -= 1;
+    this.#bytes -= bytesOf(request);
     if (queue.length === 0) this.#queues.delete(session);
     return request;
   }
@@ -161,9 +169,14 @@ export class PendingRequests {
   #filter(session: SessionId, predicate: (request: PendingRequest) => boolean): void {
     const queue = this.#queues.get(session);
     if (queue === undefined) return;
-    const before = queue.length;
-    queue.keep(predicate);
-    this.#count -= before - queue.length;
+    queue.keep((request) => {
+      if (predicate(request)) return true;
+      this.#count -= 1;
+      this.#bytes -= bytesOf(request);
+      return false;
+    });
     if (queue.length === 0) this.#queues.delete(session);
   }
 }
+
+const bytesOf = (request: PendingRequest): number => (request.type === "write" ? request.body.length : 0);

@@ -86,10 +86,13 @@ export class EnsembleServer {
   #anonymousXid = 0;
   /** serving, and caught up with the history that this stay began with */
   #ready = false;
+  /** when we were last seen ready */
+  #readyAt = 0;
   /** what must be applied before we are ready; null while not in broadcast */
   #barrier: Zxid | null = null;
   /** the leader's writes that await a batch */
   #queue: QueuedWrite[] = [];
+  #queueBytes = 0;
   /** a follower's writes that await their way to the leader */
   #outbox: PendingWrite[] = [];
   /** size of recent batches, fading */
@@ -202,7 +205,8 @@ export class EnsembleServer {
 
   /** @param read what the answer shows instead of the write's outcome */
   #take(token: Token, session: SessionId, xid: number, request: RawRequest, read: ReadRequest | null): void {
-    if (this.#pending.length >= this.config.queueLengthMax) {
+    const { queueLengthMax, queueBytesMax } = this.config;
+    if (this.#pending.length >= queueLengthMax || this.#pending.bytes + request.body.length > queueBytesMax) {
       this.#respond(token, request.xid, this.#failure("THROTTLED"));
       return;
     }
@@ -257,7 +261,7 @@ export class EnsembleServer {
   /** The session's client was heard of. */
   touch(now: number, session: SessionId): void {
     if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
-    else {
+    else if (this.#tree.sessions.has(session)) {
       if (this.#touched.size === 0) this.#touchAt = now + this.config.tickTimeMs / 2;
       this.#touched.add(session);
     }
@@ -323,7 +327,9 @@ export class EnsembleServer {
       return;
     }
     const requests = unpackRequests(message.packed);
-    if (this.#queue.length + requests.length > this.config.queueLengthMax) {
+    const { queueLengthMax, queueBytesMax } = this.config;
+    const tooMany = this.#queue.length + requests.length > queueLengthMax;
+    if (tooMany || this.#queueBytes + message.packed.length > queueBytesMax) {
       const rejected = requests.map(({ session, xid }) => ({ session, xid }));
       this.#send(from, { type: "REJECT", join: message.join, requests: rejected });
       return;
@@ -352,6 +358,7 @@ export class EnsembleServer {
           break;
         case "learnerLeft":
           this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
+          this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
           break;
         case "role":
           this.#roleChanged();
@@ -367,6 +374,7 @@ export class EnsembleServer {
     this.#ready = false;
     this.#barrier = null;
     this.#queue = [];
+    this.#queueBytes = 0;
     this.#outbox = [];
     this.#recent = 0;
     this.#prep.reset();
@@ -402,14 +410,15 @@ export class EnsembleServer {
   // ── the way of a write ───────────────────────────────────────────────────
 
   #route(write: PendingWrite): void {
-    if (this.#zab.proposing !== undefined) {
-      write.sent = true;
-      this.#enqueue({ ...write, origin: this.sid });
-    } else this.#outbox.push(write);
+    // From here on it may happen: what is gathered leaves without being looked at again.
+    write.sent = true;
+    if (this.#zab.proposing !== undefined) this.#enqueue({ ...write, origin: this.sid });
+    else this.#outbox.push(write);
   }
 
   #enqueue(write: QueuedWrite): void {
     this.#queue.push(write);
+    this.#queueBytes += write.body.length;
   }
 
   /** At once while the traffic is thin, else after a turn of I/O that lets more requests come together. */
@@ -450,7 +459,6 @@ export class EnsembleServer {
         if (bytes > this.config.batchBytesMax && end > start) break;
       }
       const chunk = writes.slice(start, end);
-      for (const write of chunk) write.sent = true;
       this.#send(leader, { type: "REQUEST", join, packed: packRequests(chunk) });
       start = end;
     }
@@ -488,6 +496,7 @@ export class EnsembleServer {
     }
     if (taken === this.#queue.length) this.#queue = [];
     else this.#queue.splice(0, taken);
+    this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
   }
 
   #batchBytes(from: number): number {
@@ -625,12 +634,22 @@ export class EnsembleServer {
 
   #tick(): void {
     const now = this.#now;
+    this.#maybeDropClients(now);
     for (const request of this.#pending.expired(now)) {
       this.#respond(request.token, request.xid, this.#lost(request));
     }
     if (!this.#ready) return;
     if (this.#zab.proposing !== undefined) this.#expireSessions();
     else if (this.#touched.size > 0 && now >= this.#touchAt) this.#sendTouches();
+  }
+
+  /** A member that is out of the quorum for long tells its watchers to go elsewhere: here they would wait for ever. */
+  #maybeDropClients(now: number): void {
+    if (this.#ready) this.#readyAt = now;
+    else if (this.watches.count > 0 && now - this.#readyAt > this.config.syncLimit * this.config.tickTimeMs) {
+      this.#readyAt = now;
+      this.#effects.push({ type: "dropClients" });
+    }
   }
 
   #expireSessions(): void {

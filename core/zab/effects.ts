@@ -46,6 +46,8 @@ export type TraceEvent =
       readonly phase: Phase;
       readonly leader: Sid | null;
       readonly epoch: Epoch;
+      /** why a role was given up */
+      readonly reason?: string;
     }
   | { readonly type: "epoch"; readonly epoch: Epoch; readonly kind: "accepted" | "current" }
   | { readonly type: "sync"; readonly to: Sid; readonly mode: SyncMode; readonly zxid: Zxid }

@@ -45,7 +45,7 @@ export interface Ping {
   /** sender's clock, ms; comes back in the PONG */
   readonly sentAt: number;
   readonly role: Role;
-  /** present from a leader in broadcast to its learner */
+  /** present from a leader to its learner */
   readonly join?: number;
   readonly digest?: DigestAt;
 }

@@ -65,7 +65,7 @@ export class ZabPeer {
     this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered);
     this.#host = {
       context: this.#context,
-      becomeLooking: () => this.#becomeLooking(),
+      becomeLooking: (reason) => this.#becomeLooking(reason),
       phaseChanged: (role, phase) => this.#phaseChanged(role, phase),
     };
   }
@@ -172,7 +172,7 @@ export class ZabPeer {
     switch (input.type) {
       case "start":
         this.#nextPingAt = now;
-        this.#becomeLooking();
+        this.#becomeLooking("the member has started");
         break;
       case "call":
         this.#handleCall(input.origin, input.messages);
@@ -225,7 +225,7 @@ export class ZabPeer {
   resign(now: number): ZabEffect[] {
     this.#context.now = now;
     this.#context.effects = [];
-    if (this.#leader !== null) this.#becomeLooking();
+    if (this.#leader !== null) this.#becomeLooking("the counter of the epoch is used up");
     return this.#takeEffects();
   }
 
@@ -237,7 +237,7 @@ export class ZabPeer {
 
   // ── roles ────────────────────────────────────────────────────────────────
 
-  #becomeLooking(): void {
+  #becomeLooking(reason: string): void {
     const context = this.#context;
     if (this.#election !== null) return;
     this.#role = "LOOKING";
@@ -255,7 +255,7 @@ export class ZabPeer {
     this.#resendPauseMs = context.config.electionRetryMs;
     this.#resendAt = context.now + this.#resendPauseMs;
     this.#decideAt = Number.POSITIVE_INFINITY;
-    this.#phaseChanged("LOOKING", "ELECTION");
+    this.#phaseChanged("LOOKING", "ELECTION", reason);
     this.#notifyAll();
     this.#maybeFound();
     this.#maybeDecide();
@@ -292,10 +292,12 @@ export class ZabPeer {
     this.#role = role;
   }
 
-  #phaseChanged(role: Role, phase: Phase): void {
+  /** @param reason why a role was given up */
+  #phaseChanged(role: Role, phase: Phase, reason?: string): void {
     const context = this.#context;
     context.effects.push({ type: "role" });
-    context.trace({ type: "role", role, phase, leader: this.leader, epoch: context.currentEpoch });
+    const event = { type: "role" as const, role, phase, leader: this.leader, epoch: context.currentEpoch };
+    context.trace(reason === undefined ? event : { ...event, reason });
   }
 
   // ── election ─────────────────────────────────────────────────────────────
@@ -351,8 +353,10 @@ export class ZabPeer {
     if (!isCall && follower?.phase !== "DISCOVERY") return;
     if (follower !== null && follower.leader === from) {
       if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
-      else if (note.role === "FOLLOWING" || (note.role === "LOOKING" && follower.phase !== "DISCOVERY")) {
-        this.#becomeLooking();
+      else if (note.role === "FOLLOWING") this.#becomeLooking("the elected member follows another");
+      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || note.round > this.#round)) {
+        // In DISCOVERY a later round: it has gone on without the vote that made us follow it.
+        this.#becomeLooking("the leader looks for another");
       }
       return;
     }
@@ -426,7 +430,7 @@ export class ZabPeer {
   /** Something of this peer may be lost: neither a stay with it nor its stay with us goes on. */
   #inboundReset(peer: Sid): void {
     this.#leader?.drop(peer);
-    if (this.#follower?.leader === peer) this.#becomeLooking();
+    if (this.#follower?.leader === peer) this.#becomeLooking("something of the leader was lost");
   }
 
   #handleReturn(peer: Sid, generation: number, boot: number, messages: readonly ZabMessage[]): void {
@@ -459,7 +463,7 @@ export class ZabPeer {
     link.rttMs = null;
     link.role = null;
     this.#leader?.drop(peer);
-    if (this.#follower?.leader === peer) this.#becomeLooking();
+    if (this.#follower?.leader === peer) this.#becomeLooking("the link to the leader broke");
     if (this.#election !== null) {
       this.#election.markUnreachable(peer);
       this.#maybeDecide();
@@ -493,7 +497,7 @@ export class ZabPeer {
         const follower = this.#follower;
         if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall)
           return;
-        if (!follower.receive(message)) this.#becomeLooking();
+        if (!follower.receive(message)) this.#becomeLooking("the leader's messages do not fit together");
       }
     }
   }
@@ -503,10 +507,11 @@ export class ZabPeer {
     context.link(from).role = ping.role;
     if (isCall) context.reply({ type: "PONG", sentAt: ping.sentAt, role: this.#role });
     const follower = this.#follower;
-    if (follower === null || follower.leader !== from || follower.phase !== "BROADCAST") return;
+    if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
     // A leader that does not count us among its learners, or leads no more, will never send us anything.
-    if (ping.role !== "LEADING" || ping.join !== follower.join) this.#becomeLooking();
-    else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+    if (ping.role !== "LEADING" || ping.join !== follower.join) {
+      this.#becomeLooking("the leader does not count us any more");
+    } else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
   }
 
   #handlePong(from: Sid, pong: Pong): void {
@@ -519,7 +524,7 @@ export class ZabPeer {
     context.trace({ type: "ping", to: from, rttMs: link.rttMs });
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
-    if (pong.role !== "LEADING") this.#becomeLooking();
+    if (pong.role !== "LEADING") this.#becomeLooking("the leader leads no more");
   }
 
   #ping(peer: Sid): void {
@@ -528,10 +533,11 @@ export class ZabPeer {
     if (link.pingSentAt !== null) return;
     link.pingSentAt = context.now;
     const ping: Ping = { type: "PING", sentAt: context.now, role: this.#role };
-    const join = this.#leader?.isServing(peer) === true ? this.#leader.joinOf(peer) : undefined;
+    const join = this.#leader?.joinOf(peer);
     if (join === undefined) context.send(peer, ping);
-    else if (context.digest === undefined) context.send(peer, { ...ping, join });
-    else context.send(peer, { ...ping, join, digest: context.digest });
+    else if (context.digest === undefined || this.#leader?.isServing(peer) !== true) {
+      context.send(peer, { ...ping, join });
+    } else context.send(peer, { ...ping, join, digest: context.digest });
   }
 
   // ── time ─────────────────────────────────────────────────────────────────

@@ -290,10 +290,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#waiters.get(effect.token)?.();
   }
 
-  /** The tree was replaced, and with it all that watches said: whoever watches begins anew. */
+  /** What watches would tell is lost, or does not come here any more: whoever watches begins anew, or elsewhere. */
   #dropClients(): void {
     for (const socket of [...this.#sockets.keys()]) {
-      this.#closeSocket(socket, 1012, "the node was brought up by a snapshot");
+      this.#closeSocket(socket, 1012, "the node cannot tell of changes now");
     }
     for (const wake of [...this.#waiters.values()]) wake();
   }
@@ -508,6 +508,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         );
         break;
       case "/watch": {
+        if (!life.server.ready) {
+          tryClose(server, 1013, "this node is not part of a quorum now");
+          break;
+        }
         const path = url.searchParams.get("path") ?? "/";
         const kind = (url.searchParams.get("kind") ?? "data") as WatchKind;
         this.#sockets.set(server, token);
