@@ -249,10 +249,10 @@ export class EnsembleServer {
       this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, request);
       return;
     }
-    if (!this.#ready && !input.stale) {
-      this.#respond(token, xid, this.#failure("NO_QUORUM"));
-    } else if (session !== NO_SESSION && this.#pending.has(session)) {
+    if (session !== NO_SESSION && this.#pending.has(session)) {
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
+    } else if (!this.#ready && !input.stale) {
+      this.#respond(token, xid, this.#failure("NO_QUORUM"));
     } else {
       this.#respond(token, xid, this.#read(token, request));
     }

@@ -44,6 +44,8 @@ export class ClientSocket {
   #session: SessionId = NO_SESSION;
   /** the session that the handshake asked for and that is not committed yet */
   #opening: { readonly session: SessionId; readonly readOnly: boolean | undefined } | null = null;
+  /** the session that the handshake wants to continue and that this node does not know */
+  #resuming: { readonly session: SessionId; readonly readOnly: boolean | undefined } | null = null;
   /** *map xid → opcode* of the reads under way: the reply of one depends on it */
   readonly #reads = new Map<number, number>();
   readonly #out = new ByteWriter(1024);
@@ -70,7 +72,8 @@ export class ClientSocket {
   }
 
   #handshake(reader: ByteReader): void {
-    if (this.#opening !== null) throw new WireError("a request came before the session was open");
+    if (this.#opening !== null || this.#resuming !== null)
+      throw new WireError("a request came before the session was open");
     const { server, now, newSessionId } = this.#host;
     const request = readConnectRequest(reader);
     if (compareZxid(request.lastZxidSeen, server.tree.lastApplied) > 0) {
@@ -93,6 +96,24 @@ export class ClientSocket {
       this.#close(CLOSE_TRY_AGAIN, "this node is not part of a quorum now");
       return;
     }
+    if (server.tree.sessions.has(session)) {
+      this.#resumed(session, readOnly);
+      return;
+    }
+    // Maybe it is only not here yet: the quorum knows.
+    this.#resuming = { session, readOnly };
+    const request = { type: "exists", path: "/", watch: false } as const;
+    server.submitRead(now(), this.token, {
+      session: NO_SESSION,
+      xid: 0,
+      request,
+      linearizable: true,
+      stale: false,
+    });
+  }
+
+  #resumed(session: SessionId, readOnly: boolean | undefined): void {
+    const { server, now } = this.#host;
     const known = server.tree.sessions.get(session);
     if (known === undefined) {
       writeConnectResponse(this.#out, expiredResponse(readOnly));
@@ -152,6 +173,14 @@ export class ClientSocket {
   respond(xid: number, answer: ServerAnswer): void {
     if (this.#opening !== null && xid === 0) {
       this.#opened(answer);
+      return;
+    }
+    // Nothing else is under way before the session is open.
+    if (this.#resuming !== null) {
+      const { session, readOnly } = this.#resuming;
+      this.#resuming = null;
+      if (answer.ok) this.#resumed(session, readOnly);
+      else this.#close(CLOSE_TRY_AGAIN, "no quorum of the ensemble is reachable");
       return;
     }
     const opcode = this.#reads.get(xid) ?? 0;

@@ -18,7 +18,7 @@ import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
-import { makeSessionId, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
 import { CallOrder } from "../shared/call-order.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import {
@@ -406,6 +406,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
     if (!life.server.ready) return failure("NO_QUORUM", undefined, life);
+    const { sessions } = life.server.tree;
+    if (!sessions.has(session)) await this.#confirm(life);
     const known = life.server.tree.sessions.get(session);
     if (known === undefined) return failure("SESSION_EXPIRED", undefined, life);
     this.#guard(life, (now) => {
@@ -413,6 +415,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return life.server.flush(now);
     });
     return success(life, { timeoutMs: known.timeoutMs });
+  }
+
+  /** Catches up with the quorum: what this node does not know then is not there, rather than not there yet. */
+  #confirm(life: Life): Promise<ServerAnswer> {
+    const request = { type: "exists", path: "/", watch: false } as const;
+    return this.#submit(life, (token, now) =>
+      life.server.submitRead(now, token, {
+        session: NO_SESSION,
+        xid: 0,
+        request,
+        linearizable: true,
+        stale: false,
+      }),
+    );
   }
 
   async closeSession(session: SessionId): Promise<Answer<null>> {

@@ -56,7 +56,8 @@ class RawClient {
     });
   }
 
-  static async open(stub: Stub): Promise<RawClient> {
+  /** @param session one to continue; none: a new one */
+  static async open(stub: Stub, session: SessionId = NO_SESSION): Promise<RawClient> {
     const response = await stub.fetch("http://node/ws", { headers: { upgrade: "websocket" } });
     if (response.webSocket === null) throw new Error(`${response.status}`);
     const client = new RawClient(response.webSocket);
@@ -64,7 +65,7 @@ class RawClient {
     writeConnectRequest(writer, {
       lastZxidSeen: ZXID_ZERO,
       timeoutMs: 4_000,
-      session: NO_SESSION,
+      session,
       password: new Uint8Array(16),
       readOnly: false,
     });
@@ -181,5 +182,20 @@ describe("a client's socket", () => {
       for (const answer of await Promise.all(writes)) expect(answer.ok).toBe(true);
     }
     for (const sid of [1, 2, 3]) expect((await node("multi", sid).status()).boot).toBe(boots[sid - 1]);
+  });
+
+  it("[NODE-15] a session goes on at another node, and only the quorum may call it expired", async () => {
+    await founded("moving");
+    const first = await RawClient.open(node("moving", 1));
+    for (const sid of [2, 3]) {
+      expect((await RawClient.open(node("moving", sid), first.session)).session).toBe(first.session);
+      expect((await node("moving", sid).touchSession(first.session)).ok).toBe(true);
+    }
+    const unknown = (first.session + 1) as SessionId;
+    expect((await RawClient.open(node("moving", 2), unknown)).session).toBe(NO_SESSION);
+    expect(await node("moving", 3).touchSession(unknown)).toMatchObject({
+      ok: false,
+      code: "SESSION_EXPIRED",
+    });
   });
 });
