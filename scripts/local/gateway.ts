@@ -5,6 +5,8 @@
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
+import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
+import { BODY_BYTES_MAX } from "../../workers/api/limits.ts";
 import { type Listener, listen } from "./listen.ts";
 
 /** What a request becomes on its way to the runtime. */
@@ -39,7 +41,8 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
   const refused = (request: IncomingMessage): Refusal | undefined => {
     if (options.host === undefined && isForeign(request)) return FOREIGN;
     if (DOT_SEGMENT.test((request.url ?? "/").split("?", 1)[0] ?? "")) return BAD_PATH;
-    return options.target() === undefined ? NOT_UP : undefined;
+    if (options.target() === undefined) return NOT_UP;
+    return Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX ? TOO_LARGE : undefined;
   };
   const listener = await listen(
     options.port,
@@ -69,28 +72,27 @@ function isForeign({ headers }: IncomingMessage): boolean {
   return origin !== undefined && !LOOPBACK_HOST.test(origin.replace(/^https?:\/\//, ""));
 }
 
-type Refusal = {
-  readonly title: string;
-  readonly status: number;
+/** An answer of the gateway's own; status and title are those of its code. */
+interface Refusal {
+  readonly code: ZooErrorCode;
   readonly detail: string;
-  readonly code?: string;
-};
+}
+
 /** `.` or `..` as a segment, encoded or not: the runtime would resolve it before the Worker can refuse it. */
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
-const BAD_PATH = {
-  title: "an argument is not valid",
-  status: 400,
-  detail: 'the path holds a "." or ".." segment',
-  code: "BAD_ARGUMENTS",
-};
-const FOREIGN = { title: "forbidden", status: 403, detail: "requests from pages of other sites are refused" };
-const NOT_UP = { title: "service unavailable", status: 503, detail: "the runtime is not up" };
-const CLOSED = { title: "bad gateway", status: 502, detail: "the runtime closed the connection" };
+const BAD_PATH: Refusal = { code: "BAD_ARGUMENTS", detail: 'the path holds a "." or ".." segment' };
+const FOREIGN: Refusal = { code: "NO_AUTH", detail: "requests from pages of other sites are refused" };
+const NOT_UP: Refusal = { code: "NO_QUORUM", detail: "the runtime is not up" };
+const CLOSED: Refusal = { code: "UNKNOWN_OUTCOME", detail: "the runtime closed the connection" };
+/** The runtime would refuse it too, but by closing a connection on which we still write. */
+const TOO_LARGE: Refusal = { code: "TOO_LARGE", detail: `the body is larger than ${BODY_BYTES_MAX} bytes` };
 
-function answer(response: ServerResponse, refusal: Refusal): void {
+function answer(response: ServerResponse, { code, detail }: Refusal): void {
+  const { title, status, number, retryable } = ZOO_ERRORS[code];
+  const type = `https://zooweeper.dev/errors/${code}`;
   response
-    .writeHead(refusal.status, { "content-type": "application/problem+json" })
-    .end(JSON.stringify(refusal));
+    .writeHead(status, { "content-type": "application/problem+json" })
+    .end(JSON.stringify({ type, title, status, detail, code, number, retryable }));
 }
 
 function forward(
@@ -117,14 +119,30 @@ function forward(
     answered.pipe(response);
     answered.once("error", () => response.destroy());
   });
-  upstream.once("error", () => {
+  upstream.on("error", () => {
+    if (tooLarge) return;
     if (response.headersSent) response.destroy();
     else answer(response, CLOSED);
   });
   response.once("close", () => {
     if (!response.writableFinished) upstream.destroy();
   });
-  request.pipe(upstream);
+
+  // by hand and not by pipe(): a body too large is still read to its end, so that the client gets to read the answer
+  let bytes = 0;
+  let tooLarge = false;
+  request.on("data", (chunk: Buffer) => {
+    if (upstream.destroyed) return;
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      tooLarge = true;
+      upstream.destroy();
+      if (!response.headersSent) answer(response, TOO_LARGE);
+    } else if (!upstream.write(chunk)) request.pause();
+  });
+  upstream.on("drain", () => request.resume());
+  upstream.once("close", () => request.resume());
+  request.once("end", () => upstream.end());
 }
 
 /** Names and values in turn, as Node keeps them. */

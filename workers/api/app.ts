@@ -5,9 +5,9 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import { MiB } from "../../core/units.ts";
 import type { AppEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
+import { BODY_BYTES_MAX } from "./limits.ts";
 import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
@@ -28,9 +28,6 @@ import { sessionsApp } from "./routes/sessions.ts";
 import { topicsApp } from "./routes/topics.ts";
 import { wsApp } from "./routes/ws.ts";
 import { znodesApp } from "./routes/znodes.ts";
-
-/** Largest request body. ZooKeeper's limit of a request (`jute.maxbuffer`) is the same. */
-const BODY_BYTES_MAX = 1 * MiB;
 
 export const app = new Hono<AppEnv>({ getPath: (request) => routedPathOf(request.url).path });
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { openGateway } from "../../../scripts/local/gateway.ts";
 import { type Listener, listen, UsageError } from "../../../scripts/local/listen.ts";
+import { BODY_BYTES_MAX } from "../../../workers/api/limits.ts";
 
 let upstream: Server;
 let gateway: Listener;
@@ -31,7 +32,11 @@ beforeEach(async () => {
       return;
     }
     let body = "";
-    for await (const chunk of request) body += chunk;
+    try {
+      for await (const chunk of request) body += chunk;
+    } catch {
+      return; // cut off
+    }
     response.writeHead(201, { "x-seen": "yes", "set-cookie": ["a=1", "b=2"] });
     response.end(
       JSON.stringify({ method: request.method, url: request.url, node: request.headers["zoo-node"], body }),
@@ -66,10 +71,34 @@ describe("requests", () => {
     expect(await (await fetch(`${base}/`)).json()).toMatchObject({ url: "/pong" });
   });
 
-  it("are answered 503 while the runtime starts, and 502 when it hangs up", async () => {
-    expect((await fetch(`${base}/reset`)).status).toBe(502);
+  it("are answered 503 while the runtime starts, and 504 when it hangs up", async () => {
+    const problem = async (path: string): Promise<unknown> => {
+      const response = await fetch(`${base}${path}`);
+      expect(response.headers.get("content-type")).toBe("application/problem+json");
+      return response.json();
+    };
+    const type = "https://zooweeper.dev/errors/";
+    const unknown = { type: `${type}UNKNOWN_OUTCOME`, code: "UNKNOWN_OUTCOME", status: 504 };
+    expect(await problem("/reset")).toMatchObject(unknown);
     target = undefined;
-    expect((await fetch(`${base}/x`)).status).toBe(503);
+    expect(await problem("/x")).toMatchObject({ type: `${type}NO_QUORUM`, code: "NO_QUORUM", status: 503 });
+  });
+
+  it("with a body over the limit get 413, whether they say its length or not", async () => {
+    const post = (bytes: number, chunked: boolean): Promise<Response> => {
+      const body = new Uint8Array(bytes).fill(97);
+      if (!chunked) return fetch(`${base}/x`, { method: "POST", body });
+      const stream = new Blob([body]).stream();
+      return fetch(`${base}/x`, { method: "POST", body: stream, duplex: "half" } as RequestInit);
+    };
+    for (const chunked of [false, true]) {
+      expect((await post(BODY_BYTES_MAX, chunked)).status).toBe(201);
+      for (const bytes of [BODY_BYTES_MAX + 1, 4 * BODY_BYTES_MAX]) {
+        const response = await post(bytes, chunked);
+        expect(response.status).toBe(413);
+        expect(await response.json()).toMatchObject({ code: "TOO_LARGE", status: 413 });
+      }
+    }
   });
 
   it("of pages of other sites are refused", async () => {

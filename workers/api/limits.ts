@@ -1,0 +1,5 @@
+/** Bounds of the HTTP API that others than its routes must know too. */
+import { MiB } from "../../core/units.ts";
+
+/** Largest request body. ZooKeeper's limit of a request (`jute.maxbuffer`) is the same. */
+export const BODY_BYTES_MAX = 1 * MiB;
