@@ -114,8 +114,18 @@ async function start(
     closers.push(() => listener.close());
     return listener;
   };
-  const open = async (port: number, target: () => number | undefined, rewrite?: (path: string) => Rewrite) =>
-    opened(await openGateway({ port, host: options.host, target, ...(rewrite && { rewrite }) }));
+  const open = async (
+    option: PortOption,
+    port: number,
+    target: () => number | undefined,
+    rewrite?: (path: string) => Rewrite,
+  ) =>
+    opened(
+      await orSayOption(
+        option,
+        openGateway({ port, host: options.host, target, ...(rewrite && { rewrite }) }),
+      ),
+    );
   const range = (count: number, first: number | undefined): number[] =>
     first === undefined ? [] : Array.from({ length: count }, (_, i) => (first === 0 ? 0 : first + i));
   const api = (): number | undefined => workerd?.apiPort;
@@ -124,17 +134,25 @@ async function start(
   // the ports first: a busy one is told before anything is built or written
   const nodePorts: number[] = [];
   for (const [i, port] of range(options.nodes, options.nodePort).entries()) {
-    nodePorts.push((await open(port, api, nodeRewrite(i))).port);
+    nodePorts.push((await open("node-port", port, api, nodeRewrite(i))).port);
   }
   const brokerPorts: number[] = [];
   for (const [j, port] of range(options.brokers, options.brokerPort).entries()) {
-    brokerPorts.push((await open(port, api, brokerRewrite(j))).port);
+    brokerPorts.push((await open("broker-port", port, api, brokerRewrite(j))).port);
   }
   const consolePort =
-    options.consolePort === undefined ? undefined : (await open(options.consolePort, web)).port;
+    options.consolePort === undefined
+      ? undefined
+      : (await open("console-port", options.consolePort, web)).port;
   const clientPorts = range(options.clients?.count ?? 0, options.clients?.port);
   for (const port of clientPorts) {
-    if (port !== 0) (await listen(port, () => {}, options.host)).close();
+    if (port !== 0)
+      (
+        await orSayOption(
+          "client-port",
+          listen(port, () => {}, options.host),
+        )
+      ).close();
   }
 
   const state = await takeStateDir(resolve(options.stateDir), options.nodes, options.fresh ?? false);
@@ -182,6 +200,18 @@ async function start(
   return { urls, runtimePid: pid, warnings, gone, stop };
 }
 
+type PortOption = "console-port" | "node-port" | "broker-port" | "client-port";
+
+/** A port that cannot be had: says which option takes another. */
+async function orSayOption<T>(option: PortOption, taken: Promise<T>): Promise<T> {
+  try {
+    return await taken;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${error.message}; --${option} N takes another, 0 any free one`);
+  }
+}
+
 /** Port 8080+i: the old demo's routes of node i; every other route is the API's, answered by node i. */
 const nodeRewrite =
   (i: number) =>
@@ -211,11 +241,18 @@ async function untilReady(urls: LocalUrls): Promise<string[]> {
     ...[urls.console, ...urls.clients].flatMap((url) => (url === undefined ? [] : [`${url}/`])),
   ];
   const results = await Promise.all(probes.map((url) => untilOk(url, deadline)));
-  return results.flatMap((why, i) => (why === undefined ? [] : [`${probes[i]}: ${why}`]));
+  return results.flatMap((why, i) => (why === undefined ? [] : [`${probes[i]}: ${inWords(why)}`]));
 }
 
 /** Codes of something that was killed by hand: it does not come up by waiting. */
 const DEAD = /"(NODE_DOWN|BROKER_NOT_AVAILABLE)"|broker is down/;
+
+/** What a problem document says to people, as one line. */
+function inWords(why: string): string {
+  const detail = /"(?:detail|message)":"((?:[^"\\]|\\.)*)"/.exec(why)?.[1];
+  const text = (detail ?? why).replaceAll(/\s+/g, " ");
+  return DEAD.test(why) ? `${text}: it was killed in an earlier run, POST /v1/faults/heal revives it` : text;
+}
 
 async function untilOk(url: string, deadline: number): Promise<string | undefined> {
   for (;;) {

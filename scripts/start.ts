@@ -4,13 +4,16 @@
  */
 
 import { commandLine, main, runUntilEnded } from "./local/command.ts";
-import { startLocal, stateDirOf } from "./local.ts";
+import { startLocal, stateDirOf, UsageError } from "./local.ts";
 
 const NODES = 3;
 const BROKERS = 3;
 
 await main("start", async () => {
   const line = commandLine();
+  if (line.positionals.length > 0) {
+    throw new UsageError("start takes no numbers; npm run deployment -- 5 4 3 takes sizes");
+  }
   const options = {
     nodes: NODES,
     brokers: BROKERS,

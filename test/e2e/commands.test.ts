@@ -19,6 +19,7 @@ describe("refusals are one line and exit code 2", () => {
     ["a word for a number", "deployment.ts", ["5", "four", "3"], /<brokers>/],
     ["no brokers", "deployment.ts", ["5", "0", "3"], /brokers/],
     ["an unknown option", "start.ts", ["--frsh"], /--frsh/],
+    ["sizes for a start", "start.ts", ["5", "4", "3"], /npm run deployment/],
     ["no list of ports", "send-requests.ts", ["10", "9090"], /usage/],
     ["a bad list of ports", "send-requests.ts", ["10", "9090", "a,b"], /a,b/],
   ])("%s", async (_, script, args, reason) => {
@@ -38,7 +39,7 @@ describe("refusals are one line and exit code 2", () => {
     const { code, stderr } = await command("deployment.ts", [...small, "--broker-port", String(port)]);
     squatter.close();
     expect(code).toBe(2);
-    expect(stderr).toBe(`deployment: port ${port} is busy\n`);
+    expect(stderr).toBe(`deployment: port ${port} is busy; --broker-port N takes another, 0 any free one\n`);
   });
 });
 
@@ -65,6 +66,8 @@ describe("state", () => {
     const { stderr } = await second.end("SIGTERM");
     expect(stderr).toContain(`warning: ${second.urls.nodes[1]}/`);
     expect(stderr).toContain(`warning: ${second.urls.brokers[1]}/`);
+    expect(stderr).toMatch(/: node 2 is down: it was killed/);
+    expect(stderr).not.toContain("{");
   });
 });
 
