@@ -1,7 +1,7 @@
 /**
  * Everything below `/api` belongs to the Worker: the prefix is cut off and the request goes on through
  * the service binding. The request is passed as it is and the answer is returned as it is, so that
- * event streams stay unbuffered and a WebSocket upgrade keeps its socket.
+ * event streams stay unbuffered and a WebSocket upgrade keeps its socket; only a `Location` gets the prefix back.
  *
  * A middleware and not a route `api/[[path]]`: a route does not match a path with an empty segment, and the
  * page would answer 200 where the API says 400.
@@ -14,12 +14,19 @@ const PREFIX = "/api";
 /** `.` or `..` as a segment, encoded or not: passing the URL on would resolve it. */
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
 
-export const onRequest: PagesFunction<PagesEnv> = ({ request, env, next }) => {
+export const onRequest: PagesFunction<PagesEnv> = async ({ request, env, next }) => {
   const [, origin = "", path = "/", query = ""] =
     /^([a-z]+:\/\/[^/?#]*)([^?#]*)(.*)$/i.exec(request.url) ?? [];
   if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return next();
   if (DOT_SEGMENT.test(path)) return badPath();
-  return env.API.fetch(new Request(`${origin}${path.slice(PREFIX.length) || "/"}${query}`, request));
+  const response = await env.API.fetch(
+    new Request(`${origin}${path.slice(PREFIX.length) || "/"}${query}`, request),
+  );
+  const location = response.headers.get("location");
+  if (!location?.startsWith("/")) return response;
+  const moved = new Response(response.body, response);
+  moved.headers.set("location", `${PREFIX}${location}`);
+  return moved;
 };
 
 function badPath(): Response {
