@@ -5,12 +5,12 @@ import {
   type DemoZnode,
   demoBrokerWrite,
   demoEnsembleData,
-  demoEnsembleIsStale,
   renderDemoMetadata,
 } from "../../../core/broker/demo-metadata.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { ApiError } from "../errors.ts";
+import { summarise } from "../quorum.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 
 /** How often a write is tried again while others create or delete the same znodes. */
@@ -23,26 +23,17 @@ export async function writeDemoMetadata(zoo: EnsembleClient, sender: string, cli
 }
 
 /**
- * The metadata as node `through` has it once it is in sync: every node gives the same bytes.
- * The entry of the ensemble is written first when it names another leader than the one there is.
+ * The metadata as node `through` has it once it is in sync: every node gives the same bytes. Writes nothing, since it
+ * needs no token: who leads is what the nodes say.
  */
-export async function readDemoMetadata(through: EnsembleClient, leader: number | null): Promise<string> {
-  const size = await through.size();
-  let ensemble = await dataOf(through, DEMO_PATHS.ensemble);
-  if (leader !== null && demoEnsembleIsStale(ensemble, leader, size)) {
-    const data = demoEnsembleData(leader, size);
-    const path = DEMO_PATHS.ensemble;
-    await setOrCreate(
-      through,
-      { type: "setData", path, data, version: -1 },
-      { type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false },
-    );
-    ensemble = await dataOf(through, path);
-  }
+export async function readDemoMetadata(through: EnsembleClient): Promise<string> {
   const names = await childrenOf(through, DEMO_PATHS.brokers);
   const brokers = await Promise.all(names.map((name) => znodeOf(through, name)));
+  // after the reads: they wait out an election
+  const { leader } = summarise(through.name, await through.statuses());
+  if (leader === null) throw new ApiError("NO_QUORUM", "the ensemble has no leader now");
   return renderDemoMetadata({
-    ensemble: ensemble ?? null,
+    ensemble: demoEnsembleData(leader, await through.size()),
     brokers: brokers.filter((entry) => entry !== undefined),
   });
 }
@@ -90,12 +81,6 @@ async function read(zoo: EnsembleClient, request: ReadRequest): Promise<ReadResu
     if (error instanceof ApiError && error.code === "NO_NODE") return undefined;
     throw error;
   }
-}
-
-/** Data of a znode; undefined when there is none. */
-async function dataOf(zoo: EnsembleClient, path: string): Promise<Uint8Array | null | undefined> {
-  const result = await read(zoo, { type: "getData", path, watch: false });
-  return result?.type === "getData" ? result.data : undefined;
 }
 
 async function childrenOf(zoo: EnsembleClient, path: string): Promise<readonly string[]> {

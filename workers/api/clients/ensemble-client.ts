@@ -25,10 +25,10 @@ const BACKOFF_MS = { first: 20, max: 200 } as const;
 /** Wait for one node's answer to a read. */
 const READ_MS = 2_500;
 /**
- * Wait for one node's answer to a write. A node keeps a write for up to 10 s, elections included, and then knows better
+ * Wait for one node's answer to a write. A node keeps a write for up to 5 s, elections included, and then knows better
  * than we do whether it can have happened; so we wait a little longer than that.
  */
-const WRITE_MS = 12_000;
+const WRITE_MS = 7_000;
 /** Wait for a node's status; a node that is slower counts as down. */
 const STATUS_MS = 1_000;
 

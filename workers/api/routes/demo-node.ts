@@ -6,7 +6,6 @@ import { withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
-import { summarise } from "../quorum.ts";
 import { jsonBody, requireJson } from "../schema/json-body.ts";
 import { demoMetadataBody } from "../schema/requests.ts";
 
@@ -17,8 +16,7 @@ export const demoNodeApp = new Hono<AppEnv>()
   .get("/demo/nodes/:i", pong)
   .get("/demo/nodes/:i/", pong)
   .get("/demo/nodes/:i/metadata", async (c) => {
-    const { leader } = summarise(c.var.ensemble, await c.var.zoo.statuses());
-    const body = await readDemoMetadata(await nodeOfDemo(c), leader);
+    const body = await readDemoMetadata(await nodeOfDemo(c));
     return c.body(body, 200, { "content-type": "application/json", "cache-control": "no-store" });
   })
   .post("/demo/nodes/:i/metadata", requireJson, jsonBody(demoMetadataBody), async (c) => {
