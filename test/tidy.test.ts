@@ -1,5 +1,5 @@
 /** What a reader relies on: the rings point inward only, the core is pure, and every rule of the specification has a test. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -86,5 +86,30 @@ describe("the specification", () => {
 
   it("[TIDY-5] every rule that a test cites is written down", () => {
     expect([...cited].filter((rule) => !rules.has(rule) && !rule.startsWith("TIDY"))).toEqual([]);
+  });
+});
+
+describe("the documents", () => {
+  /** target of a link or an image, without its fragment */
+  const LINK = /\]\(([^)\s#]+)[^)]*\)/g;
+  const FOLDERS = readdirSync(ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !/^(\.|node_modules$|dist$)/.test(entry.name))
+    .map((entry) => entry.name);
+  const documents = [
+    ...readdirSync(ROOT).filter((name) => name.endsWith(".md")),
+    ...FOLDERS.flatMap((folder) => filesUnder(folder, /\.md$/)),
+  ];
+
+  it("[TIDY-6] every relative link and image of a document leads to a file", () => {
+    const wrong = documents.flatMap((file) => {
+      const text = readFileSync(join(ROOT, file), "utf8").replaceAll(/^```[\s\S]*?^```|`[^`\n]*`/gm, "");
+      return [...text.matchAll(LINK)]
+        .map((match) => match[1] ?? "")
+        .filter((target) => !/^[a-z]+:/i.test(target))
+        .filter((target) => !existsSync(join(ROOT, dirname(file), target)))
+        .map((target) => `${file} → ${target}`);
+    });
+    expect(documents).toContain("README.md");
+    expect(wrong).toEqual([]);
   });
 });
