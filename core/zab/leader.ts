@@ -73,6 +73,8 @@ export class Leader {
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
   #establishDeadline: number;
+  /** by when those who elected us must have come, at least to the door */
+  readonly #aloneDeadline: number;
   #counter = 0;
   /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
   #quorumAt = 0;
@@ -83,14 +85,21 @@ export class Leader {
     this.#host = host;
     const { now, config } = host.context;
     this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+    this.#aloneDeadline = now + config.tickTimeMs;
   }
 
   get deadline(): number {
     const { config } = this.#host.context;
+    if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline);
     if (this.phase !== "BROADCAST") return this.#establishDeadline;
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) earliest = Math.min(earliest, learner.heardAt);
     return earliest + config.syncLimit * config.tickTimeMs + 1;
+  }
+
+  /** In DISCOVERY, and not even a quorum has knocked: it was elected in a round that the others have left. */
+  get #isAlone(): boolean {
+    return this.phase === "DISCOVERY" && this.#learners.size + 1 < this.#host.context.quorum.majority;
   }
 
   /** sids that have acked NEWLEADER, ours included, ascending */
@@ -149,6 +158,8 @@ export class Leader {
     const { now, config, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST") {
       if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
+      else if (this.#isAlone && now >= this.#aloneDeadline)
+        this.#host.becomeLooking("no quorum came to follow");
       return;
     }
     const silence = config.syncLimit * config.tickTimeMs;

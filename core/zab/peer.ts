@@ -46,6 +46,8 @@ export class ZabPeer {
   #leader: Leader | null = null;
   #round = 0;
   #joins = 0;
+  /** members that follow another, as they told us since we were elected */
+  readonly #elsewhere = new Set<Sid>();
   #elections = 0;
   #nextPingAt = 0;
   #resendAt = 0;
@@ -159,6 +161,7 @@ export class ZabPeer {
   get deadline(): number {
     let at = this.#nextPingAt;
     if (this.#leader !== null) at = Math.min(at, this.#leader.deadline);
+    if (this.#isEstablishing) at = Math.min(at, this.#resendAt);
     if (this.#follower !== null) at = Math.min(at, this.#follower.deadline);
     if (this.#election !== null) at = Math.min(at, this.#resendAt, this.#decideAt);
     return at;
@@ -270,6 +273,8 @@ export class ZabPeer {
 
   #becomeLeading(): void {
     this.#leaveElection("LEADING");
+    this.#elsewhere.clear();
+    this.#resendAt = this.#context.now + this.#context.config.electionRetryMs;
     const leader = new Leader(this.#host);
     this.#leader = leader;
     this.#phaseChanged("LEADING", "DISCOVERY");
@@ -331,7 +336,9 @@ export class ZabPeer {
     context.link(from).role = note.role;
     const election = this.#election;
     if (election === null) {
-      if (isCall && note.role === "LOOKING") context.reply(this.#notification());
+      // Whoever claims to lead and is not our leader is to know whom we follow.
+      const astray = note.role === "LEADING" && this.leader !== from;
+      if (isCall && (note.role === "LOOKING" || astray)) context.reply(this.#notification());
       this.#noticeRole(from, note, isCall);
       return;
     }
@@ -349,6 +356,10 @@ export class ZabPeer {
    * no stay: the role in it may be that of before.
    */
   #noticeRole(from: Sid, note: Notification, isCall: boolean): void {
+    if (this.#isDeserted(from, note)) {
+      this.#becomeLooking("a quorum follows another");
+      return;
+    }
     const follower = this.#follower;
     if (!isCall && follower?.phase !== "DISCOVERY") return;
     if (follower !== null && follower.leader === from) {
@@ -364,6 +375,22 @@ export class ZabPeer {
     if (this.#leader !== null) this.#leader.drop(from);
     // Somebody lost its leader: ask ours at once instead of at the next tick.
     if (follower !== null && follower.phase === "BROADCAST") this.#ping(follower.leader);
+  }
+
+  /** Elected, and not yet the leader of a quorum. */
+  get #isEstablishing(): boolean {
+    return this.#leader !== null && this.#leader.phase !== "BROADCAST";
+  }
+
+  /**
+   * Two may be elected, in rounds that crossed. The one from which a quorum says that it follows another gives way at
+   * once; never both, since a quorum follows one only.
+   */
+  #isDeserted(from: Sid, note: Notification): boolean {
+    if (!this.#isEstablishing) return false;
+    if (note.role !== "LOOKING" && note.vote.leader !== this.#context.sid) this.#elsewhere.add(from);
+    else this.#elsewhere.delete(from);
+    return this.#context.quorum.contains(this.#elsewhere);
   }
 
   /** Founding: nobody has ever promised anything, so a member without memory has lost nothing. */
@@ -552,6 +579,11 @@ export class ZabPeer {
         if (silent) this.#breakLink(peer);
         this.#ping(peer);
       }
+    }
+    if (this.#isEstablishing && now >= this.#resendAt) {
+      // Who follows another will say so, and who waits for us will knock again.
+      this.#resendAt = now + config.electionRetryMs;
+      this.#notifyAll();
     }
     this.#leader?.tick();
     this.#follower?.tick();

@@ -143,11 +143,23 @@ describe("discovery", () => {
     expect(script.takeTypes(2)).toContain("SNAP");
   });
 
-  it("[ZAB-55] gives up when no quorum comes within initLimit", () => {
+  it("[ZAB-55] gives up when no quorum promises within initLimit", () => {
     const script = elected({ history: HISTORY });
-    script.passes(9_000);
+    script.call(2, followerInfo(1, 1));
+    for (let second = 0; second < 9; second++) {
+      script.passes(1_000);
+      script.call(2, { type: "PING", sentAt: 1, role: "FOLLOWING" });
+    }
     expect(script.state).toBe("LEADING/DISCOVERY");
     script.passes(2_000);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-98] gives up within a tick when no quorum even knocks", () => {
+    const script = elected({ history: HISTORY });
+    script.passes(800);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.passes(400);
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 

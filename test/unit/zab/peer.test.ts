@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { zxid } from "../../../core/zab/zxid.ts";
-import { endOf, entriesOf, followerInfo, leading, note, proposal, Script, START } from "../../sim/script.ts";
+import {
+  elect,
+  endOf,
+  entriesOf,
+  followerInfo,
+  leading,
+  note,
+  proposal,
+  Script,
+  START,
+} from "../../sim/script.ts";
 
 const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
 
@@ -109,6 +119,43 @@ describe("an election", () => {
   it("[ZAB-58] tells a member that knocks at the wrong door what it is", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     expect(script.call(2, followerInfo(1, 1))).toMatchObject([{ type: "NOTIFICATION", role: "LOOKING" }]);
+  });
+});
+
+describe("two leaders elected in rounds that crossed", () => {
+  const elected = (): Script => {
+    const script = new Script({ sid: 3, size: 5, history: HISTORY }).start();
+    for (const sid of [1, 2]) elect(script, sid);
+    script.passes(100);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.take();
+    return script;
+  };
+
+  it("[ZAB-97] the one that a quorum does not follow gives way as soon as it is told", () => {
+    const script = elected();
+    script.returned(5, note(5, { role: "LEADING", leader: 5 }));
+    script.returned(1, note(1, { role: "FOLLOWING", leader: 5 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    script.returned(2, note(2, { role: "FOLLOWING", leader: 5 }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-97] the one that only the other denies goes on, so that they do not chase each other", () => {
+    const script = elected();
+    script.call(5, note(5, { role: "LEADING", leader: 5 }));
+    script.call(1, note(1, { role: "FOLLOWING", leader: 5 }));
+    script.call(1, note(1, { role: "LOOKING", leader: 1 }));
+    script.call(2, note(2, { role: "FOLLOWING", leader: 5 }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+  });
+
+  it("[ZAB-97] the one that has an ensemble goes on, and tells the other", () => {
+    const script = leading({ history: HISTORY });
+    expect(script.call(1, note(1, { role: "LEADING", leader: 1 }))).toMatchObject([
+      { type: "NOTIFICATION", role: "LEADING", vote: { leader: 3 } },
+    ]);
+    expect(script.state).toBe("LEADING/BROADCAST");
   });
 });
 
