@@ -146,12 +146,9 @@ describe("discovery", () => {
   it("[ZAB-55] gives up when no quorum promises within initLimit", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
-    for (let second = 0; second < 9; second++) {
-      script.passes(1_000);
-      script.call(2, { type: "PING", sentAt: 1, role: "FOLLOWING" });
-    }
+    script.passes(1_900);
     expect(script.state).toBe("LEADING/DISCOVERY");
-    script.passes(2_000);
+    script.passes(9_000);
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
