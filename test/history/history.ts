@@ -1,0 +1,349 @@
+/**
+ * What clients saw of an ensemble: the format that the simulator and the runs on the real runtime record and that the
+ * checkers read. As text it is NDJSON, one thing a line (see {@link formatHistory}):
+ *
+ * | line | what |
+ * |---|---|
+ * | `history` | version of the format, and what it is a history of |
+ * | `op` | one attempt of a request: when it left its client, when its answer came, what the answer was |
+ * | `watch` | a watch event that arrived |
+ * | `session` | a connection that began or ended, a session that its client knows to be over |
+ * | `txn` | one committed txn, read from the ensemble's log when all was over |
+ *
+ * **Time** is no clock. It is one counter, kept by the one recorder of a history and raised by every thing that a client
+ * sends or sees, so that it says what came before what and nothing else; no two numbers are equal. What happens in one
+ * process is ordered by it as it really happened.
+ *
+ * A zxid is one number, epoch · 2^32 + counter (exact while epoch < 2^21); `Number("0x100000003")` reads ZooKeeper's text.
+ * Data are text with one character, U+0000 to U+00FF, a byte. {@link plain} turns values of the core into both.
+ *
+ * The first txn of a log is the first of the ensemble: a history without its ensemble's beginning cannot be replayed.
+ */
+import type { ZooErrorCode } from "../../core/errors.ts";
+import type { Zxid } from "../../core/zab/zxid.ts";
+import type * as znode from "../../core/znode/types.ts";
+
+/** A value of the core as a history holds it. */
+export type Plain<T> = T extends Uint8Array
+  ? string
+  : T extends number
+    ? number
+    : T extends Zxid
+      ? number
+      : T extends readonly (infer Item)[]
+        ? readonly Plain<Item>[]
+        : T extends object
+          ? { readonly [Key in keyof T]: Plain<T[Key]> }
+          : T;
+
+export type Stat = Plain<znode.Stat>;
+export type ChangeRequest = Plain<znode.MultiRequestOp>;
+export type WriteRequest = Plain<znode.WriteRequest>;
+export type ReadRequest = Plain<znode.ReadRequest>;
+export type ChangeResult = Plain<znode.ChangeResult>;
+export type WriteResult = Plain<znode.WriteResult>;
+export type ReadResult = Plain<znode.ReadOutcome>;
+export type Txn = Plain<znode.Txn>;
+
+/** Leaves the watches of an earlier connection again. @source ZooKeeper `SetWatches` */
+export interface SetWatchesRequest {
+  readonly type: "setWatches";
+  /** last zxid that the client has seen */
+  readonly relativeZxid: number;
+  readonly data: readonly string[];
+  readonly exist: readonly string[];
+  readonly child: readonly string[];
+}
+
+export type Request = WriteRequest | ReadRequest | SetWatchesRequest;
+export type Result = WriteResult | ReadResult | { readonly type: "setWatches" };
+
+/** What a client knows of a request. */
+export type Outcome =
+  /**
+   * It was carried out, or refused by the tree as it was (then the result is an error, or a multi of errors).
+   * `zxid`: of a write its own, of a read the last one applied where it was answered; null when the answer did not say.
+   */
+  | { readonly type: "done"; readonly zxid: number | null; readonly result: Result }
+  /** it was not taken: nothing of it will ever happen */
+  | { readonly type: "refused"; readonly code: ZooErrorCode }
+  /** it may have happened, or may still happen, or never */
+  | { readonly type: "unknown"; readonly code?: ZooErrorCode };
+
+/**
+ * One attempt of a request. Attempts of one write have the same session and xid (both > 0) and the same request, and
+ * happen once among them.
+ */
+export interface Op {
+  readonly client: number;
+  /** 0: none. Nobody promises order between requests without a session. */
+  session: number;
+  /** number of the write within its session; 0 for what is not numbered */
+  readonly xid: number;
+  /** the connection, unique in the history, on which answers come in order and watches live; 0: none, as over HTTP */
+  readonly conn: number;
+  /** sid of the member that was asked; 0: not known */
+  readonly member: number;
+  readonly linearizable: boolean;
+  readonly request: Request;
+  readonly invoke: number;
+  /** Infinity: no answer came */
+  return: number;
+  outcome: Outcome;
+}
+
+/** A watch event that a client was told of. */
+export interface WatchArrival {
+  readonly session: number;
+  readonly conn: number;
+  readonly type: znode.WatchEventType;
+  readonly path: string;
+  /** of the change; null when the event did not say, or tells of what was missed */
+  readonly zxid: number | null;
+  readonly at: number;
+}
+
+/** What became of a session, as its client saw it. A move to another member is a `disconnect` and a `connect`. */
+export interface SessionEvent {
+  readonly type: "connect" | "disconnect" | "expired";
+  readonly session: number;
+  readonly conn: number;
+  readonly member: number;
+  readonly at: number;
+}
+
+/** A committed txn. */
+export interface LogEntry {
+  readonly zxid: number;
+  readonly session: number;
+  readonly xid: number;
+  readonly timeMs: number;
+  readonly txn: Txn;
+}
+
+export interface History {
+  /** where it comes from: a seed, a nemesis */
+  readonly about: string;
+  /** by invoke */
+  readonly ops: readonly Op[];
+  /** in the order of their arrival */
+  readonly watches: readonly WatchArrival[];
+  readonly sessions: readonly SessionEvent[];
+  /** everything that was committed, by zxid; null when nobody could read it */
+  readonly log: readonly LogEntry[] | null;
+}
+
+const FORMAT_VERSION = 1;
+
+/** Codes that say: this was not taken, and nothing of it will happen. */
+const REFUSED: ReadonlySet<ZooErrorCode> = new Set([
+  "THROTTLED",
+  "NO_QUORUM",
+  "NODE_DOWN",
+  "UNKNOWN_ENSEMBLE",
+]);
+/** Codes after which a write may have happened. */
+const UNKNOWN: ReadonlySet<ZooErrorCode> = new Set(["UNKNOWN_OUTCOME", "XID_TOO_OLD", "SYSTEM_ERROR"]);
+
+/** Brings a value of the core into the form of a history. */
+export function plain<T>(value: T): Plain<T> {
+  return convert(value) as Plain<T>;
+}
+
+function convert(value: unknown): unknown {
+  if (value instanceof Uint8Array) return bytesToText(value);
+  if (Array.isArray(value)) return value.map(convert);
+  if (typeof value !== "object" || value === null) return value;
+  if ("epoch" in value && "counter" in value) return zxidToNumber(value as Zxid);
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, convert(each)]));
+}
+
+export const zxidToNumber = (zxid: Zxid): number => zxid.epoch * 2 ** 32 + zxid.counter;
+
+/** epoch.counter, for people. */
+export const zxidText = (zxid: number): string => `${Math.floor(zxid / 2 ** 32)}.${zxid % 2 ** 32}`;
+
+function bytesToText(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** The bytes that a text of a history stands for. */
+export const textToBytes = (text: string): Uint8Array =>
+  Uint8Array.from(text, (character) => character.charCodeAt(0));
+
+/** What an answer of a member tells its client. The zxid of a refusal says nothing of the request. */
+export function outcomeOf(
+  answer:
+    | { readonly ok: true; readonly zxid: Zxid; readonly result: znode.WriteResult | znode.ReadOutcome }
+    | { readonly ok: false; readonly zxid: Zxid | null; readonly code: ZooErrorCode },
+): Outcome {
+  if (answer.ok) return { type: "done", zxid: zxidToNumber(answer.zxid), result: plain(answer.result) };
+  const { code, zxid } = answer;
+  if (REFUSED.has(code)) return { type: "refused", code };
+  if (UNKNOWN.has(code)) return { type: "unknown", code };
+  const at = zxid === null ? null : zxidToNumber(zxid);
+  return { type: "done", zxid: at, result: { type: "error", code } };
+}
+
+export const isRead = (request: Request): request is ReadRequest =>
+  request.type === "getData" || request.type === "exists" || request.type === "getChildren";
+
+export const isWrite = (request: Request): request is WriteRequest =>
+  request.type !== "setWatches" && !isRead(request);
+
+/** Takes down a history while it happens. One recorder sees all clients: its counter is their common time. */
+export class Recorder {
+  readonly #ops: Op[] = [];
+  readonly #watches: WatchArrival[] = [];
+  readonly #sessions: SessionEvent[] = [];
+  #log: readonly LogEntry[] | null = null;
+  #now = 0;
+  readonly #about: string;
+
+  constructor(about: string) {
+    this.#about = about;
+  }
+
+  #tick(): number {
+    this.#now += 1;
+    return this.#now;
+  }
+
+  /** A request leaves its client. Without {@link returned} its outcome stays unknown. */
+  invoke(
+    fields: Pick<Op, "client" | "request"> &
+      Partial<Pick<Op, "session" | "xid" | "conn" | "member" | "linearizable">>,
+  ): Op {
+    const { client, request, session = 0, xid = 0, conn = 0, member = 0, linearizable = false } = fields;
+    const op: Op = {
+      client,
+      session,
+      xid,
+      conn,
+      member,
+      linearizable,
+      request,
+      invoke: this.#tick(),
+      return: Number.POSITIVE_INFINITY,
+      outcome: { type: "unknown" },
+    };
+    this.#ops.push(op);
+    return op;
+  }
+
+  /** Its answer reaches the client. @param session when the answer is what tells it (the opening of a session) */
+  returned(op: Op, outcome: Outcome, session: number = op.session): void {
+    op.return = this.#tick();
+    op.outcome = outcome;
+    op.session = session;
+  }
+
+  /** A watch event reaches the client. */
+  watch(event: Omit<WatchArrival, "at">): void {
+    this.#watches.push({ ...event, at: this.#tick() });
+  }
+
+  session(event: Omit<SessionEvent, "at">): void {
+    this.#sessions.push({ ...event, at: this.#tick() });
+  }
+
+  /** Everything that was ever committed, by zxid. */
+  committed(log: readonly LogEntry[]): void {
+    this.#log = log;
+  }
+
+  get history(): History {
+    return {
+      about: this.#about,
+      ops: this.#ops,
+      watches: this.#watches,
+      sessions: this.#sessions,
+      log: this.#log,
+    };
+  }
+}
+
+/** A history as NDJSON. */
+export function formatHistory(history: History): string {
+  const lines: unknown[] = [{ line: "history", version: FORMAT_VERSION, about: history.about }];
+  for (const op of history.ops) {
+    lines.push({ line: "op", ...op, return: Number.isFinite(op.return) ? op.return : null });
+  }
+  for (const event of history.watches) lines.push({ line: "watch", ...event });
+  for (const event of history.sessions) lines.push({ line: "session", ...event });
+  // The mark of a log that is there, but empty.
+  if (history.log !== null) lines.push({ line: "log" });
+  for (const entry of history.log ?? []) lines.push({ line: "txn", ...entry });
+  return `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`;
+}
+
+/** Reads {@link formatHistory}. @throws Error when it is no history of this format */
+export function parseHistory(text: string): History {
+  const ops: Op[] = [];
+  const watches: WatchArrival[] = [];
+  const sessions: SessionEvent[] = [];
+  let log: LogEntry[] | null = null;
+  let about: string | null = null;
+  for (const [i, source] of text.split("\n").entries()) {
+    if (source === "") continue;
+    const { line, ...fields } = JSON.parse(source);
+    if (about === null && line !== "history") throw new Error("a history begins with a line of its own");
+    switch (line) {
+      case "history":
+        if (fields.version !== FORMAT_VERSION) throw new Error(`a history of format ${fields.version}`);
+        about = fields.about;
+        break;
+      case "op":
+        ops.push({ ...fields, return: fields.return ?? Number.POSITIVE_INFINITY });
+        break;
+      case "watch":
+        watches.push(fields);
+        break;
+      case "session":
+        sessions.push(fields);
+        break;
+      case "log":
+        log = [];
+        break;
+      case "txn":
+        log ??= [];
+        log.push(fields);
+        break;
+      default:
+        throw new Error(`line ${i + 1} is nothing that a history knows: ${line}`);
+    }
+  }
+  if (about === null) throw new Error("a history is not empty");
+  return { about, ops, watches, sessions, log };
+}
+
+/** One line for people: who asked what, and what came of it. */
+export function describeOp(op: Op): string {
+  const when = `${op.invoke}–${Number.isFinite(op.return) ? op.return : "∞"}`;
+  const who = `client ${op.client}${op.session > 0 ? ` session 0x${op.session.toString(16)}` : ""}${op.xid > 0 ? ` xid ${op.xid}` : ""}`;
+  const at = op.member > 0 ? ` at ${op.member}` : "";
+  return `[${when}] ${who}${at}: ${describeRequest(op.request)}${op.linearizable ? " linearizable" : ""} → ${describeOutcome(op.outcome)}`;
+}
+
+export function describeRequest(request: Request | ChangeRequest): string {
+  if (request.type === "multi") return `multi(${request.ops.map(describeRequest).join(", ")})`;
+  const { type, ...fields } = request;
+  return `${type}(${Object.values(fields)
+    .map((value) => JSON.stringify(value))
+    .join(" ")})`;
+}
+
+function describeOutcome(outcome: Outcome): string {
+  if (outcome.type !== "done")
+    return `${outcome.type}${outcome.code === undefined ? "" : ` ${outcome.code}`}`;
+  const at = outcome.zxid === null ? "" : ` at ${zxidText(outcome.zxid)}`;
+  return `${describeResult(outcome.result)}${at}`;
+}
+
+export function describeResult(result: Result | ChangeResult): string {
+  if (result.type === "error") return result.code;
+  if (result.type === "multi") return `multi[${result.results.map(describeResult).join(", ")}]`;
+  return JSON.stringify(result);
+}
