@@ -9,6 +9,10 @@ export interface ServerConfig extends ZabConfig {
   readonly sessionTimeoutMsMax: number;
   /** how long a write may wait for its commit, elections included */
   readonly requestTimeoutMs: number;
+  /** how long a commit may take to be known at a follower where a client watches or reads */
+  readonly watchPatienceMs: number;
+  /** the same where no client is */
+  readonly idlePatienceMs: number;
   /** writes that may wait at one member; more are refused as THROTTLED */
   readonly queueLengthMax: number;
   /** bytes of the writes that may wait at one member; an object has 128 MB in all */
@@ -32,6 +36,8 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     sessionTimeoutMsMin: 2 * zab.tickTimeMs,
     sessionTimeoutMsMax: 60 * zab.tickTimeMs,
     requestTimeoutMs: 5 * zab.tickTimeMs,
+    watchPatienceMs: 2,
+    idlePatienceMs: 20,
     queueLengthMax: 65_536,
     queueBytesMax: 32 * MiB,
     checkpointChangesMax: 1_000,

@@ -24,6 +24,8 @@ export type ServerEffect =
   | { readonly type: "notify"; readonly token: Token; readonly event: WatchEvent; readonly zxid: Zxid }
   /** give I/O a turn, then feed `yielded`: more requests may join the batch */
   | { readonly type: "yield" }
+  /** feed `released` after this time */
+  | { readonly type: "hold"; readonly ms: number }
   /** read the tree from storage and hand it over by `loadTree` */
   | { readonly type: "reloadTree" }
   /** the tree was replaced, or we are out of the quorum: connections with watches must begin anew, or elsewhere */
@@ -43,4 +45,5 @@ export type ServerInput =
   | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }
   | { readonly type: "persisted"; readonly seq: number }
   | { readonly type: "yielded" }
+  | { readonly type: "released" }
   | { readonly type: "tick" };

@@ -98,6 +98,8 @@ export class EnsembleServer {
   /** size of recent batches, fading */
   #recent = 0;
   #yielding = false;
+  /** when a client last read here */
+  #readAt = Number.NEGATIVE_INFINITY;
   readonly #touched = new Set<SessionId>();
   #touchAt = 0;
   #expectedDigest: DigestAt | null = null;
@@ -161,6 +163,7 @@ export class EnsembleServer {
   /** Takes one input. @returns effects, to be run in order before the next call */
   step(now: number, input: ServerInput): ServerEffect[] {
     this.#now = now;
+    this.#zab.patienceMs = this.#patienceMs;
     switch (input.type) {
       case "call":
       case "returned":
@@ -177,6 +180,7 @@ export class EnsembleServer {
       case "start":
       case "linkBroken":
       case "persisted":
+      case "released":
         this.#absorb(this.#zab.step(now, input));
         break;
       default:
@@ -241,6 +245,7 @@ export class EnsembleServer {
     },
   ): void {
     this.#now = now;
+    this.#readAt = now;
     const { session, xid, request } = input;
     if (session !== NO_SESSION) this.touch(now, session);
     const deadline = now + this.config.requestTimeoutMs;
@@ -300,6 +305,13 @@ export class EnsembleServer {
 
   // ── what comes from peers ────────────────────────────────────────────────
 
+  /** What a client waits for here decides how soon a commit is to be known. */
+  get #patienceMs(): number {
+    if (this.#pending.length > 0) return 0;
+    const idle = this.watches.count === 0 && this.#now - this.#readAt >= this.config.tickTimeMs;
+    return idle ? this.config.idlePatienceMs : this.config.watchPatienceMs;
+  }
+
   #receive(now: number, input: Extract<ServerInput, { type: "call" | "returned" }>): void {
     const ours = input.messages.filter(isServerMessage);
     const zabs = ours.length === 0 ? input.messages : input.messages.filter((m) => !isServerMessage(m));
@@ -326,6 +338,7 @@ export class EnsembleServer {
       for (const session of message.sessions) this.#expiry.touch(session, this.#now);
       return;
     }
+    leader.hurry(from);
     const requests = unpackRequests(message.packed);
     const { queueLengthMax, queueBytesMax } = this.config;
     const tooMany = this.#queue.length + requests.length > queueLengthMax;

@@ -92,6 +92,8 @@ export class PeerContext {
   /** the leader whose tree differs from ours */
   divergedFrom: Sid | null = null;
   tracing = false;
+  /** how long a commit may take to be known here, ms; told by whoever serves the clients */
+  patienceMs = 0;
 
   /** the peer whose call is being handled */
   caller: Sid | null = null;

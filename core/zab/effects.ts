@@ -71,6 +71,8 @@ export type ZabEffect =
   | { readonly type: "deliver"; readonly batch: Uint8Array; readonly offset: number; readonly upTo: Zxid }
   /** the tree is now the received snapshot's */
   | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
+  /** feed `released` after this time: COMMITs are held back until then */
+  | { readonly type: "hold"; readonly ms: number }
   /** the leader's digest, to be compared once this zxid is applied here */
   | { readonly type: "digest"; readonly expected: DigestAt }
   /** the stay of a learner with us is over: what it forwarded and is not proposed it will send again */
@@ -108,6 +110,8 @@ export type ZabInput =
   | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }
   /** everything up to the persist effect `seq` is durable */
   | { readonly type: "persisted"; readonly seq: number }
+  /** the time of a `hold` is over */
+  | { readonly type: "released" }
   /** a deadline may have passed */
   | { readonly type: "tick" };
 

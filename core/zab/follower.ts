@@ -274,7 +274,13 @@ export class Follower {
   #replyAck(): void {
     const { context } = this.#host;
     if (this.#epoch === null) return;
-    context.reply({ type: "ACK", join: this.join, epoch: this.#epoch, zxid: context.tail.zxid });
+    context.reply({
+      type: "ACK",
+      join: this.join,
+      epoch: this.#epoch,
+      zxid: context.tail.zxid,
+      patienceMs: context.patienceMs,
+    });
   }
 
   #handleUpToDate(message: UpToDate): boolean {

@@ -174,6 +174,8 @@ export interface Ack {
   readonly join: number;
   readonly epoch: Epoch;
   readonly zxid: Zxid;
+  /** how long the COMMIT may wait for a PROPOSAL to ride on, ms: nobody here minds */
+  readonly patienceMs: number;
 }
 
 /** BROADCAST, leader → learner: serve. Paper: COMMIT-LD. */

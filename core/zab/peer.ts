@@ -142,6 +142,11 @@ export class ZabPeer {
     this.#context.tracing = on;
   }
 
+  /** How long a commit may take to be known here, ms: what clients here wait for decides. */
+  set patienceMs(ms: number) {
+    this.#context.patienceMs = ms;
+  }
+
   /** What whoever applies tells of its tree; travels with the commits. */
   set digest(digest: DigestAt) {
     this.#context.digest = digest;
@@ -190,6 +195,9 @@ export class ZabPeer {
         context.persisted(input.seq);
         if (this.#leader !== null) this.#leader.persisted();
         else context.deliver();
+        break;
+      case "released":
+        this.#leader?.release();
         break;
       case "tick":
         this.#tick();

@@ -244,6 +244,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         case "yield":
           setTimeout(() => this.#feed({ type: "yielded" }), 0);
           break;
+        case "hold":
+          setTimeout(() => this.#feed({ type: "released" }), effect.ms);
+          break;
         case "trace":
           life.feed.record(now, effect.event);
           break;

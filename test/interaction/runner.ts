@@ -145,7 +145,8 @@ class World {
   }
 
   #make(size: number, named: ReadonlyMap<string, string>): void {
-    const config: Record<string, number> = {};
+    // COMMITs at once, unless a scenario is about that: a status then shows them
+    const config: Record<string, number> = { idlePatienceMs: 0, watchPatienceMs: 0 };
     for (const [key, value] of named) if (key !== "size") config[key] = Number(value);
     this.#cluster = new Cluster({ size, seed: 1, latencyMs: [1, 1], fsyncMs: [0, 0], config });
     this.#began = this.cluster.now;

@@ -508,6 +508,11 @@ export class Cluster {
       case "notify":
         this.notified.push({ token: effect.token, path: effect.event.path, type: effect.event.type });
         break;
+      case "hold":
+        this.#after(effect.ms, () =>
+          this.#onLife(life, () => this.#step(member, life, { type: "released" })),
+        );
+        break;
       case "yield":
         this.#after(0, () => this.#onLife(life, () => this.#step(member, life, { type: "yielded" })));
         break;

@@ -80,6 +80,8 @@ export class Script {
   readonly traced: string[] = [];
   readonly parked: number[] = [];
   readonly left: number[] = [];
+  /** times for which COMMITs are held back, ms */
+  readonly holds: number[] = [];
   #durable: boolean;
   #unsynced: number[] = [];
   readonly #size: number;
@@ -239,6 +241,11 @@ export class Script {
     return batch;
   }
 
+  /** A hold is over. */
+  release(): void {
+    this.run(this.peer.step(this.now, { type: "released" }));
+  }
+
   flush(): void {
     this.run(this.peer.flushCommits(this.now));
   }
@@ -277,6 +284,9 @@ export class Script {
           break;
         case "park":
           this.parked.push(effect.peer);
+          break;
+        case "hold":
+          this.holds.push(effect.ms);
           break;
         case "learnerLeft":
           this.left.push(effect.sid);
@@ -412,11 +422,12 @@ export function ackEpoch(
   };
 }
 
-export const ack = (script: Script, join: number, at: Zxid): ZabMessage => ({
+export const ack = (script: Script, join: number, at: Zxid, patienceMs = 0): ZabMessage => ({
   type: "ACK",
   join,
   epoch: script.peer.acceptedEpoch,
   zxid: at,
+  patienceMs,
 });
 
 export const staged = (script: Script, join: number, at: Zxid, chunk = -1): ZabMessage => ({

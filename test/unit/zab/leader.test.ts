@@ -418,6 +418,37 @@ describe("broadcast", () => {
     expect(script.take(4)).toEqual([]);
   });
 
+  it("[ZAB-99] holds a COMMIT back for the next proposal where nobody waits for it, and no longer than that", () => {
+    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
+    const commitOne = (counter: number): void => {
+      script.propose(2, counter);
+      script.take();
+      script.returned(1, ack(script, 1, zxid(2, counter), 20));
+      script.returned(2, ack(script, 1, zxid(2, counter), 0));
+      script.flush();
+    };
+    commitOne(1);
+    expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
+    expect(script.holds).toEqual([20]);
+    script.now += 19;
+    script.release();
+    expect(script.take(1)).toEqual([]);
+    expect(script.holds).toEqual([20, 1]);
+    script.propose(2, 2);
+    expect(script.take(1)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 2), commit: zxid(2, 1) }]);
+    script.now += 1;
+    script.release();
+    expect(script.takeTypes()).toEqual(["PROPOSAL"]);
+    script.returned(1, ack(script, 1, zxid(2, 2), 20));
+    script.returned(2, ack(script, 1, zxid(2, 2), 20));
+    script.flush();
+    expect(script.take()).toEqual([]);
+    script.now += 20;
+    script.release();
+    expect(script.take(1)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 2) }]);
+    expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 2) }]);
+  });
+
   it("[ZAB-75] sends what is proposed to a learner that has not acked NEWLEADER yet", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));

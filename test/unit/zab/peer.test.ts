@@ -300,7 +300,7 @@ describe("a link", () => {
     script.returnedAs(
       2,
       { generation: 1 },
-      { type: "ACK", join: 1, epoch: script.peer.acceptedEpoch, zxid: zxid(2, 1) },
+      { type: "ACK", join: 1, epoch: script.peer.acceptedEpoch, zxid: zxid(2, 1), patienceMs: 0 },
     );
     expect(script.peer.committed).toEqual(zxid(1, 5));
     expect(script.peer.links.get(2 as never)?.generation).toBe(2);
