@@ -21,6 +21,10 @@ export interface ServerConfig extends ZabConfig {
   readonly checkpointChangesMax: number;
   /** log bytes that make a checkpoint due, so that recovery stays short */
   readonly checkpointLogBytesMax: number;
+  /** without a client for so long, the ensemble falls asleep; 0: never. Longer than a silent peer is borne */
+  readonly quietAfterMs: number;
+  /** an ensemble with more sessions stays awake: their deadlines are one row of a member, which holds 2 MB */
+  readonly quietSessionsMax: number;
   /** txns that stay in the log below the checkpoint, for learners that come back */
   readonly logRetainTxns: number;
 }
@@ -43,11 +47,18 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
+    quietAfterMs: 10 * zab.tickTimeMs,
+    quietSessionsMax: 10_000,
     ...overrides,
     ...zab,
   };
   assert(config.sessionTimeoutMsMin > 0, "a session timeout is positive");
   assert(config.sessionTimeoutMsMin <= config.sessionTimeoutMsMax, "the session timeouts are a range");
   assert(config.checkpointLogBytesMax <= config.diffBytesMax, "what follows a checkpoint fits into a DIFF");
+  const { quietAfterMs } = config;
+  assert(Number.isSafeInteger(quietAfterMs) && quietAfterMs >= 0, "quietAfterMs is a whole number");
+  // What a member forwarded before it fell silent has arrived by then, or its link has broken.
+  const least = (config.syncLimit + 1) * config.tickTimeMs;
+  assert(quietAfterMs === 0 || quietAfterMs >= least, `quietAfterMs is 0 or at least ${least}`);
   return config;
 }

@@ -6,6 +6,7 @@ import type { Zxid } from "../zab/zxid.ts";
 import type { ReadOutcome, WatchEvent, WriteResult } from "../znode/types.ts";
 import type { PeerMessage } from "./messages.ts";
 import type { Token } from "./pending.ts";
+import type { ParkedSession } from "./quiet.ts";
 
 /** What a client gets. An operating error is a value. */
 export type ServerAnswer =
@@ -30,6 +31,10 @@ export type ServerEffect =
   | { readonly type: "reloadTree" }
   /** the tree was replaced, or we are out of the quorum: connections with watches must begin anew, or elsewhere */
   | { readonly type: "dropClients" }
+  /** the member sleeps: let every open call go, and wake it at its deadline or when somebody asks something */
+  | { readonly type: "asleep" }
+  /** a session whose owner stopped with the ensemble: wake the owner, and say whether it lives */
+  | { readonly type: "wakeOwner"; readonly parked: ParkedSession }
   | { readonly type: "abort"; readonly reason: string };
 
 export type ServerInput =

@@ -2,7 +2,9 @@
 import { ByteReader } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
+import type { Zxid } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
+import type { ParkedSession } from "./quiet.ts";
 
 /** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
 export interface RequestMessage {
@@ -26,7 +28,48 @@ export interface TouchMessage {
   readonly sessions: readonly SessionId[];
 }
 
-export type ServerMessage = RequestMessage | RejectMessage | TouchMessage;
+/** BROADCAST, leader → learner: the ensemble may fall asleep. May you? */
+export interface QuietMessage {
+  readonly type: "QUIET";
+  readonly join: number;
+  /** end of the leader's log: all of it is committed */
+  readonly zxid: Zxid;
+}
+
+/** Learner → leader, in the return. `ok`: nothing leaves this member in this epoch any more. */
+export interface QuietedMessage {
+  readonly type: "QUIETED";
+  readonly join: number;
+  readonly ok: boolean;
+  /** sessions that were heard of and not told yet */
+  readonly touched: readonly SessionId[];
+  /** sessions whose owners wait here and stop with us */
+  readonly parked: readonly ParkedSession[];
+}
+
+/** Leader → learner: everybody has agreed. Note this, and sleep. */
+export interface SleepMessage {
+  readonly type: "SLEEP";
+  readonly join: number;
+  /** what is left of each session's time; ms */
+  readonly remaining: readonly (readonly [session: SessionId, ms: number])[];
+  readonly parked: readonly ParkedSession[];
+}
+
+/** Learner → leader, in the return: it is noted, durably. */
+export interface SleptMessage {
+  readonly type: "SLEPT";
+  readonly join: number;
+}
+
+export type ServerMessage =
+  | RequestMessage
+  | RejectMessage
+  | TouchMessage
+  | QuietMessage
+  | QuietedMessage
+  | SleepMessage
+  | SleptMessage;
 export type PeerMessage = ZabMessage | ServerMessage;
 
 /** A write as it came: undecoded. */

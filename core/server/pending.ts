@@ -29,6 +29,7 @@ export type PendingRequest =
       readonly deadline: number;
     };
 
+export type PendingRead = Extract<PendingRequest, { type: "read" }>;
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
 /** A queue that is emptied from the front without moving what is left. */
@@ -157,6 +158,18 @@ export class PendingRequests {
     }
     this.#earliest = earliest;
     return out;
+  }
+
+  /** Takes out the reads that no write stands before, session by session in their order. */
+  takeReads(): PendingRead[] {
+    const reads: PendingRead[] = [];
+    for (const session of [...this.#queues.keys()]) {
+      for (let head = this.first(session); head?.type === "read"; head = this.first(session)) {
+        this.shift(session);
+        reads.push(head);
+      }
+    }
+    return reads;
   }
 
   /** Every write, session by session in its order. */

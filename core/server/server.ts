@@ -47,6 +47,7 @@ import {
   unpackRequests,
 } from "./messages.ts";
 import { type PendingRequest, PendingRequests, type PendingWrite, type Token } from "./pending.ts";
+import { Quiet, type QuietHost } from "./quiet.ts";
 
 /** Nobody waits for this answer. */
 export const NO_TOKEN = 0 as Token;
@@ -103,6 +104,17 @@ export class EnsembleServer {
   readonly #touched = new Set<SessionId>();
   #touchAt = 0;
   #expectedDigest: DigestAt | null = null;
+  readonly #quiet: Quiet;
+  /** when a client asked last; ms */
+  #activeAt = 0;
+  /** clients that are connected */
+  #clients = 0;
+  /** until when what waits for the ensemble to wake is kept waiting; ms */
+  #wakingUntil = 0;
+  /** why a sleep that has begun cannot go on */
+  #disturbed: string | null = null;
+  /** *map session → its owner, an object of ours that waits at this member*: it sleeps and wakes with the ensemble */
+  readonly parked = new Map<SessionId, number>();
 
   constructor(options: ServerOptions) {
     this.sid = options.sid;
@@ -119,7 +131,35 @@ export class EnsembleServer {
       options.snapshot,
       options.recovered,
     );
+    this.#quiet = new Quiet(this.#quietHost(), options.recovered.quiet ?? null);
+    if (this.#quiet.record?.epoch === options.recovered.currentEpoch) {
+      this.#wakingUntil = Number.POSITIVE_INFINITY;
+    }
     this.#tellDigest();
+  }
+
+  #quietHost(): QuietHost {
+    const server = this;
+    return {
+      sid: this.sid,
+      config: this.config,
+      zab: this.#zab,
+      expiry: this.#expiry,
+      parked: this.parked,
+      get sessions() {
+        return server.#tree.sessions;
+      },
+      isIdle: (now) => this.#isIdle(now),
+      takeTouched: () => {
+        const touched = [...this.#touched];
+        this.#touched.clear();
+        return touched;
+      },
+      send: (to, message) => this.#send(to, message),
+      emit: (effect) => this.#effects.push(effect),
+      absorb: (effects) => this.#absorb(effects),
+      wake: (reason) => this.#wake(reason),
+    };
   }
 
   get zab(): ZabPeer {
@@ -135,6 +175,16 @@ export class EnsembleServer {
     return this.#ready;
   }
 
+  /** Since when the ensemble sleeps, as far as this member knows; null while it is awake. ms since 1970 */
+  get asleepSince(): number | null {
+    return this.#quiet.state === "ASLEEP" ? (this.#quiet.record?.sinceMs ?? null) : null;
+  }
+
+  /** Not ready, but will be soon: it was asleep. */
+  get waking(): boolean {
+    return !this.#ready && this.#now < this.#wakingUntil;
+  }
+
   /** Requests that wait for an answer. */
   get pendingCount(): number {
     return this.#pending.length;
@@ -142,6 +192,7 @@ export class EnsembleServer {
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
+    if (this.#zab.frozen) return this.#quiet.deadline;
     let at = Math.min(this.#zab.deadline, this.#pending.deadline);
     if (!this.#ready) return at;
     if (this.#touched.size > 0) at = Math.min(at, this.#touchAt);
@@ -178,7 +229,15 @@ export class EnsembleServer {
         this.#tick();
         break;
       case "start":
+        this.#activeAt = now;
+        this.#zab.idleSince = now;
+        if (this.#wakingUntil > 0) this.#wakingUntil = now + this.config.requestTimeoutMs;
+        this.#absorb(this.#zab.step(now, input));
+        break;
       case "linkBroken":
+        // The calls that were open are let go in sleep; a peer that died then is found out on waking.
+        if (this.#quiet.state !== "ASLEEP") this.#absorb(this.#zab.step(now, input));
+        break;
       case "persisted":
       case "released":
         this.#absorb(this.#zab.step(now, input));
@@ -192,13 +251,15 @@ export class EnsembleServer {
   /**
    * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
    * @param request session 0: a write without a session
+   * @param background it does not keep the ensemble awake
    */
-  submitWrite(now: number, token: Token, request: RawRequest): void {
+  submitWrite(now: number, token: Token, request: RawRequest, background = false): void {
     this.#now = now;
+    this.#noteRequest(background);
     const anonymous = request.session === NO_SESSION;
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
-    if (!anonymous) this.touch(now, session);
+    if (!anonymous) this.touch(now, session, background);
     const known = this.#answered(session, xid);
     if (known !== undefined) {
       this.#respond(token, request.xid, known);
@@ -232,6 +293,7 @@ export class EnsembleServer {
   /**
    * Takes a read of a client: answered from the tree here, behind the writes of the same session that came before.
    * @param linearizable a quorum confirms first that nothing newer was committed when the read came
+   * @param background it does not keep the ensemble awake
    */
   submitRead(
     now: number,
@@ -242,19 +304,21 @@ export class EnsembleServer {
       readonly request: ReadRequest;
       readonly linearizable: boolean;
       readonly stale: boolean;
+      readonly background?: boolean;
     },
   ): void {
     this.#now = now;
     this.#readAt = now;
-    const { session, xid, request } = input;
-    if (session !== NO_SESSION) this.touch(now, session);
+    const { session, xid, request, background = false } = input;
+    this.#noteRequest(background);
+    if (session !== NO_SESSION) this.touch(now, session, background);
     const deadline = now + this.config.requestTimeoutMs;
     if (input.linearizable) {
       const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
       this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, request);
       return;
     }
-    if (session !== NO_SESSION && this.#pending.has(session)) {
+    if ((session !== NO_SESSION && this.#pending.has(session)) || (this.waking && !input.stale)) {
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
     } else if (!this.#ready && !input.stale) {
       this.#respond(token, xid, this.#failure("NO_QUORUM"));
@@ -263,13 +327,49 @@ export class EnsembleServer {
     }
   }
 
-  /** The session's client was heard of. */
-  touch(now: number, session: SessionId): void {
+  /**
+   * The session's client was heard of.
+   * @param background by itself that does not keep the ensemble awake
+   */
+  touch(now: number, session: SessionId, background = false): void {
+    this.#now = now;
+    if (this.#zab.frozen && background && this.#quiet.isParked(session)) return;
+    this.#noteRequest(background);
     if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
     else if (this.#tree.sessions.has(session)) {
       if (this.#touched.size === 0) this.#touchAt = now + this.config.tickTimeMs / 2;
       this.#touched.add(session);
     }
+  }
+
+  /** How many clients are connected now. While there are any, the ensemble stays awake; {@link flush} ends the turn. */
+  setClients(now: number, count: number): void {
+    if (count === this.#clients) return;
+    this.#now = now;
+    this.#clients = count;
+    this.#noteRequest(false);
+  }
+
+  /** A request comes: whoever slept wakes. */
+  #noteRequest(background: boolean): void {
+    if (!background) {
+      this.#activeAt = this.#now;
+      this.#zab.idleSince = this.#clients > 0 ? null : this.#now;
+    }
+    if (this.#zab.frozen) this.#wake("a client asks");
+  }
+
+  /** Nobody has asked anything for long, and nothing is under way. */
+  #isIdle(now: number): boolean {
+    const { quietAfterMs } = this.config;
+    if (quietAfterMs === 0 || this.#clients > 0 || now - this.#activeAt < quietAfterMs) return false;
+    if (!this.#ready || this.#yielding || this.#pending.length > 0 || this.#prep.outstanding > 0)
+      return false;
+    return this.#queue.length === 0 && this.#outbox.length === 0 && this.#zab.settled;
+  }
+
+  #wake(reason: string): void {
+    this.#absorb(this.#zab.wake(this.#now, reason));
   }
 
   /** Ends a turn of submits: sends what may go at once. */
@@ -313,6 +413,11 @@ export class EnsembleServer {
   }
 
   #receive(now: number, input: Extract<ServerInput, { type: "call" | "returned" }>): void {
+    if (this.#quiet.state !== "AWAKE") {
+      // What comes back now was sent before the sleep.
+      if (input.type === "returned" && this.#quiet.state === "ASLEEP") return;
+      if (input.type === "call" && this.#quiet.wakesUp(now, input.messages)) this.#wake("a peer is awake");
+    }
     const ours = input.messages.filter(isServerMessage);
     const zabs = ours.length === 0 ? input.messages : input.messages.filter((m) => !isServerMessage(m));
     // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
@@ -332,8 +437,16 @@ export class EnsembleServer {
       }
       return;
     }
+    if (message.type === "QUIET" || message.type === "SLEEP") {
+      this.#quiet.told(this.#now, from, message);
+      return;
+    }
     const leader = this.#zab.proposing;
     if (leader === undefined || leader.joinOf(from) !== message.join) return;
+    if (message.type === "QUIETED" || message.type === "SLEPT") {
+      this.#quiet.answered(this.#now, from, message);
+      return;
+    }
     if (message.type === "TOUCH") {
       for (const session of message.sessions) this.#expiry.touch(session, this.#now);
       return;
@@ -370,6 +483,7 @@ export class EnsembleServer {
           this.#effects.push({ type: "reloadTree" });
           break;
         case "learnerLeft":
+          if (this.#quiet.state === "FREEZING") this.#disturbed = "a learner has left";
           this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
           this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
           break;
@@ -383,6 +497,10 @@ export class EnsembleServer {
   }
 
   #roleChanged(): void {
+    if (this.#quiet.state !== "AWAKE" && !this.#zab.frozen) {
+      this.#quiet.awoken();
+      this.#wakingUntil = this.#now + this.config.requestTimeoutMs;
+    }
     if (this.#zab.serving && this.#barrier !== null) return;
     this.#ready = false;
     this.#barrier = null;
@@ -395,6 +513,10 @@ export class EnsembleServer {
 
   /** Ends a step: what became possible is done now. */
   #finish(): ServerEffect[] {
+    if (this.#disturbed !== null) {
+      if (this.#quiet.state === "FREEZING") this.#wake(this.#disturbed);
+      this.#disturbed = null;
+    }
     if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
     if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
     this.#absorb(this.#zab.flushCommits(this.#now));
@@ -411,10 +533,16 @@ export class EnsembleServer {
     this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
     this.#ready = true;
-    if (this.#zab.proposing !== undefined) {
+    this.#wakingUntil = 0;
+    // Whatever woke it, or made it elect, needs a while: a session may be about to expire.
+    this.#noteRequest(false);
+    const leader = this.#zab.proposing;
+    if (leader !== undefined) {
+      this.#quiet.restore(this.#now, leader.continues);
+      for (const session of this.#touched) this.#expiry.touch(session, this.#now);
       this.#touched.clear();
-      this.#expiry.restart(this.#tree.sessions.values(), this.#now);
-    }
+    } else this.#touchAt = this.#now;
+    this.#answerWaitingReads();
     // The history of this epoch is applied, and none of these was in it: they did not happen, and go again.
     for (const write of this.#pending.writes()) this.#route(write);
     this.#sendOrGather();
@@ -621,6 +749,13 @@ export class EnsembleServer {
     return { ok: true, zxid: this.#tree.lastApplied, result: outcome };
   }
 
+  /** Reads that waited until this member was ready, and not behind a write. */
+  #answerWaitingReads(): void {
+    for (const { token, xid, request } of this.#pending.takeReads()) {
+      this.#respond(token, xid, this.#read(token, request));
+    }
+  }
+
   // ── digest ───────────────────────────────────────────────────────────────
 
   #tellDigest(): void {
@@ -651,7 +786,12 @@ export class EnsembleServer {
     for (const request of this.#pending.expired(now)) {
       this.#respond(request.token, request.xid, this.#lost(request));
     }
-    if (!this.#ready) return;
+    if (this.#ready && !this.#zab.frozen) this.#tickReady();
+    this.#quiet.tick(now);
+  }
+
+  #tickReady(): void {
+    const now = this.#now;
     if (this.#zab.proposing !== undefined) this.#expireSessions();
     else if (this.#touched.size > 0 && now >= this.#touchAt) this.#sendTouches();
   }
@@ -711,8 +851,17 @@ function decode(write: RawRequest): DecodedWrite {
   }
 }
 
-const isServerMessage = (message: PeerMessage): message is ServerMessage =>
-  message.type === "REQUEST" || message.type === "REJECT" || message.type === "TOUCH";
+const isServerMessage = (message: PeerMessage): message is ServerMessage => SERVER_MESSAGES.has(message.type);
+
+const SERVER_MESSAGES: ReadonlySet<string> = new Set<ServerMessage["type"]>([
+  "REQUEST",
+  "REJECT",
+  "TOUCH",
+  "QUIET",
+  "QUIETED",
+  "SLEEP",
+  "SLEPT",
+]);
 
 const isZabMessage = (message: PeerMessage): message is Exclude<PeerMessage, ServerMessage> =>
   !isServerMessage(message);

@@ -36,6 +36,8 @@ export interface Meta {
   readonly checkpoint: LogPosition;
   /** the entry before the first one of the log */
   readonly logBase: LogPosition;
+  /** what it noted when it fell asleep last; see `quiet.ts` */
+  readonly quiet: string | null;
 }
 
 export const EMPTY_POSITION: LogPosition = { zxid: ZXID_ZERO, chain: CHAIN_START };
@@ -49,6 +51,7 @@ export const EMPTY_META: Meta = {
   table: 0,
   checkpoint: EMPTY_POSITION,
   logBase: EMPTY_POSITION,
+  quiet: null,
 };
 
 /** Rows of a table, in the order of their keys: znodes by path, then sessions by id. */
@@ -122,7 +125,7 @@ export class MemberStorage implements SnapshotReader {
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
-    const { boot, acceptedEpoch, currentEpoch, initialized, checkpoint } = this.#meta;
+    const { boot, acceptedEpoch, currentEpoch, initialized, checkpoint, quiet } = this.#meta;
     const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
     assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
     const tree = this.loadTree();
@@ -134,6 +137,7 @@ export class MemberStorage implements SnapshotReader {
         currentEpoch: asEpoch(currentEpoch),
         initialized,
         applied,
+        quiet,
       },
       tree,
     };
@@ -194,6 +198,9 @@ export class MemberStorage implements SnapshotReader {
         return;
       case "initialized":
         this.#update({ initialized: true });
+        return;
+      case "quiet":
+        this.#update({ quiet: write.record });
         return;
       case "append":
         this.log.append(write.batch, write, write.chain);

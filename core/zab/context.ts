@@ -28,6 +28,8 @@ export interface RecoveredState {
   readonly initialized: boolean;
   /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
   readonly applied: Zxid;
+  /** what the member noted when it fell asleep last */
+  readonly quiet?: string | null;
 }
 
 /** Txns in the log that are not delivered yet. */
@@ -56,6 +58,8 @@ export interface Link {
   rttMs: number | null;
   heardAt: number | null;
   role: Role | null;
+  /** how long the peer has had no client, as it said last; ms */
+  idleMs: number;
   inBoot: number;
   inGeneration: number;
   inSeq: number;
@@ -94,6 +98,8 @@ export class PeerContext {
   tracing = false;
   /** how long a commit may take to be known here, ms; told by whoever serves the clients */
   patienceMs = 0;
+  /** since when no client asks anything here; null while one is connected, or when nobody tells */
+  idleSince: number | null = null;
 
   /** the peer whose call is being handled */
   caller: Sid | null = null;
@@ -270,6 +276,7 @@ const newLink = (): Link => ({
   rttMs: null,
   heardAt: null,
   role: null,
+  idleMs: 0,
   inBoot: 0,
   inGeneration: 0,
   inSeq: 0,

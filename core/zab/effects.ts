@@ -12,6 +12,8 @@ export type DurableWrite =
   | { readonly type: "acceptedEpoch"; readonly epoch: Epoch }
   | { readonly type: "currentEpoch"; readonly epoch: Epoch }
   | { readonly type: "initialized" }
+  /** what is to be known when the ensemble wakes, as JSON */
+  | { readonly type: "quiet"; readonly record: string }
   | {
       readonly type: "append";
       readonly batch: Uint8Array;

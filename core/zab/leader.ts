@@ -71,6 +71,8 @@ export class Leader {
   readonly #host: RoleHost;
   phase: Phase = "DISCOVERY";
   epoch: Epoch | null = null;
+  /** the epoch whose history ours begins with: our currentEpoch before this one */
+  continues: Epoch | null = null;
   readonly #learners = new Map<Sid, Learner>();
   readonly #epochAcks = new Set<Sid>();
   readonly #diverged = new Set<Sid>();
@@ -155,6 +157,17 @@ export class Leader {
   heard(sid: Sid): void {
     const learner = this.#learners.get(sid);
     if (learner !== undefined) learner.heardAt = this.#host.context.now;
+  }
+
+  /** Nothing is under way: every learner serves, and has acknowledged and been told all there is. */
+  get settled(): boolean {
+    const { tail } = this.#host.context;
+    if (this.phase !== "BROADCAST" || this.#outstanding.length > 0) return false;
+    for (const { stage, upToDate, acked, commitSent, inFlight } of this.#learners.values()) {
+      if (stage !== "ACTIVE" || !upToDate || acked === null || inFlight > 0) return false;
+      if (!equalZxid(acked, tail.zxid) || !equalZxid(commitSent, tail.zxid)) return false;
+    }
+    return true;
   }
 
   /** The learner has left, or its link broke. */
@@ -299,6 +312,7 @@ export class Leader {
     const { context } = this.#host;
     if (this.phase !== "DISCOVERY" || !context.quorum.contains(this.#epochAcks)) return;
     const epoch = must(this.epoch, "the epoch is chosen");
+    this.continues = context.currentEpoch;
     context.currentEpoch = epoch;
     this.#ownEpochSeq = context.persist([{ type: "currentEpoch", epoch }]);
     context.trace({ type: "epoch", epoch, kind: "current" });

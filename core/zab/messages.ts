@@ -54,6 +54,8 @@ export interface Pong {
   readonly type: "PONG";
   readonly sentAt: number;
   readonly role: Role;
+  /** ms since the last client of the answering member asked something; 0 while one is connected */
+  readonly idleMs?: number;
 }
 
 /** Digest of tree and sessions once everything up to `zxid` is applied. */

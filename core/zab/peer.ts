@@ -9,7 +9,7 @@
  *
  * @source Zab, DSN 2011; ZooKeeper QuorumPeer
  */
-import { assertNever, must } from "../assert.ts";
+import { assert, assertNever, must } from "../assert.ts";
 import type { ZabConfig } from "./config.ts";
 import {
   type Link,
@@ -35,7 +35,7 @@ import type {
 } from "./messages.ts";
 import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
-import { asEpoch, type Epoch, ZXID_ZERO, type Zxid } from "./zxid.ts";
+import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 export class ZabPeer {
   readonly #context: PeerContext;
@@ -55,6 +55,7 @@ export class ZabPeer {
   /** when a quorum that agrees stops waiting for a better vote */
   #decideAt = Number.POSITIVE_INFINITY;
   #accepted = false;
+  #frozen = false;
 
   constructor(
     sid: Sid,
@@ -157,6 +158,34 @@ export class ZabPeer {
     return this.#leader?.phase === "BROADCAST" ? this.#leader : undefined;
   }
 
+  /** Said with every PONG; see {@link Pong.idleMs}. */
+  set idleSince(at: number | null) {
+    this.#context.idleSince = at;
+  }
+
+  /** Falling asleep or asleep: it sends nothing by itself and asks for no wake-ups. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** Nothing of Zab is under way here, and no peer that answers is left out. */
+  get settled(): boolean {
+    const { delivered, tail, links } = this.#context;
+    if (!this.serving || !equalZxid(delivered, tail.zxid)) return false;
+    const leader = this.#leader;
+    if (leader === null) return true;
+    return leader.settled && [...links].every(([sid, link]) => !link.up || leader.isServing(sid));
+  }
+
+  /** How long no learner has had a client, as they said last; ms. */
+  get learnersIdleMs(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const [sid, link] of this.#context.links) {
+      if (this.#leader?.isServing(sid) === true) least = Math.min(least, link.idleMs);
+    }
+    return least;
+  }
+
   /** The number of this member's stay with its leader. */
   get join(): number | undefined {
     return this.#follower?.join;
@@ -164,6 +193,7 @@ export class ZabPeer {
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
+    if (this.#frozen) return Number.POSITIVE_INFINITY;
     let at = this.#nextPingAt;
     if (this.#leader !== null) at = Math.min(at, this.#leader.deadline);
     if (this.#isEstablishing) at = Math.min(at, this.#resendAt);
@@ -240,6 +270,30 @@ export class ZabPeer {
     return this.#takeEffects();
   }
 
+  /**
+   * This epoch is over: nothing is sent any more until {@link wake}. What the roles know stays as it is, for whoever asks.
+   * A member that is frozen goes on only by an election, so nothing of its epoch can happen behind a promise to sleep.
+   */
+  freeze(): void {
+    assert(this.settled, "only a member at rest is frozen");
+    this.#frozen = true;
+  }
+
+  /** Makes something of whoever is frozen durable, in the order of everything else that is written. */
+  keep(record: string): ZabEffect[] {
+    this.#context.effects = [];
+    this.#context.persist([{ type: "quiet", record }]);
+    return this.#takeEffects();
+  }
+
+  /** Looks for a leader: peers may have come and gone meanwhile. */
+  wake(now: number, reason: string): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    this.#becomeLooking(reason);
+    return this.#takeEffects();
+  }
+
   #takeEffects(): ZabEffect[] {
     const { effects } = this.#context;
     this.#context.effects = [];
@@ -251,6 +305,7 @@ export class ZabPeer {
   #becomeLooking(reason: string): void {
     const context = this.#context;
     if (this.#election !== null) return;
+    if (this.#frozen) this.#thaw();
     this.#role = "LOOKING";
     this.#leader = null;
     this.#follower = null;
@@ -270,6 +325,19 @@ export class ZabPeer {
     this.#notifyAll();
     this.#maybeFound();
     this.#maybeDecide();
+  }
+
+  /** The calls that were kept open were let go, and whether a peer still knows our link is not known. */
+  #thaw(): void {
+    this.#frozen = false;
+    this.#nextPingAt = this.#context.now;
+    for (const link of this.#context.links.values()) {
+      link.generation += 1;
+      link.up = false;
+      link.pingSentAt = null;
+      link.rttMs = null;
+      link.role = null;
+    }
   }
 
   /** A member that cannot build on its own history stands behind every other. */
@@ -540,7 +608,10 @@ export class ZabPeer {
   #handlePing(from: Sid, ping: Ping, isCall: boolean): void {
     const context = this.#context;
     context.link(from).role = ping.role;
-    if (isCall) context.reply({ type: "PONG", sentAt: ping.sentAt, role: this.#role });
+    if (isCall) {
+      const idleMs = context.idleSince === null ? 0 : context.now - context.idleSince;
+      context.reply({ type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs });
+    }
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
     // A leader that does not count us among its learners, or leads no more, will never send us anything.
@@ -556,6 +627,7 @@ export class ZabPeer {
     if (link.pingSentAt !== pong.sentAt) return;
     link.rttMs = context.now - pong.sentAt;
     link.pingSentAt = null;
+    link.idleMs = pong.idleMs ?? 0;
     context.trace({ type: "ping", to: from, rttMs: link.rttMs });
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
@@ -578,6 +650,7 @@ export class ZabPeer {
   // ── time ─────────────────────────────────────────────────────────────────
 
   #tick(): void {
+    if (this.#frozen) return;
     const { now, config, links } = this.#context;
     if (now >= this.#nextPingAt) {
       this.#nextPingAt = now + config.tickTimeMs;

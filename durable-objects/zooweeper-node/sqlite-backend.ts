@@ -124,6 +124,7 @@ export class SqliteBackend implements StorageBackend {
       table: read("table"),
       checkpoint: read("checkpoint"),
       logBase: read("logBase"),
+      quiet: read("quiet"),
     };
   }
 

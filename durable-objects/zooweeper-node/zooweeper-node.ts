@@ -58,6 +58,7 @@ export interface NodeEnv {
 /** The limits that a deployment may set; all others have their defaults. @throws AssertionError for a value out of range */
 function configOf(env: NodeEnv): ServerConfig {
   return makeServerConfig({
+    quietAfterMs: 0,
     ...(env.TICK_TIME_MS !== undefined && { tickTimeMs: Number(env.TICK_TIME_MS) }),
     ...(env.LOG_RETAIN_TXNS !== undefined && { logRetainTxns: Number(env.LOG_RETAIN_TXNS) }),
   });

@@ -87,6 +87,7 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
           table: 1,
           checkpoint: { zxid: zxid(5, 0xffff_ffff), chain: { high: 0xffff_ffff, low: 0x8000_0001 } },
           logBase: { zxid: zxid(4, 1), chain: { high: 1, low: 2 } },
+          quiet: '{"epoch":5}',
         };
         const backend = open();
         backend.writeMeta(meta);

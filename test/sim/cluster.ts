@@ -9,6 +9,7 @@ import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts
 import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
+import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
@@ -100,6 +101,8 @@ export class Cluster {
   readonly trace: { at: number; sid: Sid; event: TraceEvent }[] = [];
   /** map token → answer */
   readonly answers = new Map<Token, ServerAnswer>();
+  /** whom a leader would wake */
+  readonly owners: ParkedSession[] = [];
   readonly notified: { token: Token; path: string; type: number }[] = [];
   readonly invariants = new Invariants(this);
   readonly faults: Faults = { loseReturn: 0, failCall: 0, alarmLateMs: 0, spuriousTick: 0 };
@@ -125,7 +128,7 @@ export class Cluster {
   now = 1_000_000;
 
   constructor(options: ClusterOptions) {
-    this.config = makeServerConfig(options.config);
+    this.config = makeServerConfig({ quietAfterMs: 0, ...options.config });
     this.seed = options.seed ?? 1;
     this.#random = random(this.seed);
     this.#latency = options.latencyMs ?? [1, 3];
@@ -327,7 +330,10 @@ export class Cluster {
   }
 
   touch(sid: number, session: SessionId): void {
-    this.server(sid).touch(this.now, session);
+    const member = this.member(sid);
+    const life = must(member.life, `member ${sid} is down`);
+    life.server.touch(this.now, session);
+    this.#run(member, life, life.server.flush(this.now));
   }
 
   #token(): Token {
@@ -523,6 +529,12 @@ export class Cluster {
         this.trace.push({ at: this.now, sid: member.sid, event: effect.event });
         break;
       case "dropClients":
+        break;
+      case "asleep":
+        life.parked.length = 0; // what is let go is no break
+        break;
+      case "wakeOwner":
+        this.owners.push(effect.parked);
         break;
       case "abort":
         throw new Error(`member ${member.sid} aborts: ${effect.reason}`);

@@ -1,0 +1,268 @@
+/**
+ * How an ensemble without clients falls asleep, and what it must know when it wakes. Asleep it makes no call, sets no alarm
+ * but for the next session that expires, and writes nothing.
+ *
+ *   leader:   AWAKE ──QUIET▶ FREEZING ──all QUIETED▶ (noted) ──SLEEP▶ ──all SLEPT▶ ASLEEP
+ *   learner:  AWAKE ──QUIET▶ FREEZING ──SLEEP▶ (noted, SLEPT) ASLEEP
+ *
+ * Whoever is frozen does nothing more in this epoch: it goes on only by an election, whether it slept or not, and whether its
+ * memory is still there. So nothing that a new leader does depends on who slept. And what was noted is final for the epoch:
+ * a record is believed by the leader that continues exactly this epoch, and by no later one.
+ *
+ * @see docs/decisions/0011-quiet-when-idle.md
+ */
+import { must } from "../assert.ts";
+import type { ZabEffect } from "../zab/effects.ts";
+import type { ZabPeer } from "../zab/peer.ts";
+import type { Sid } from "../zab/quorum.ts";
+import { equalZxid } from "../zab/zxid.ts";
+import type { ExpiryQueue, SessionTable } from "../znode/session.ts";
+import type { SessionId } from "../znode/types.ts";
+import type { ServerConfig } from "./config.ts";
+import type { ServerEffect } from "./effects.ts";
+import type { QuietedMessage, QuietMessage, ServerMessage, SleepMessage, SleptMessage } from "./messages.ts";
+
+/** A session whose owner, an object of ours, stops with the ensemble: its clock stands still meanwhile. */
+export interface ParkedSession {
+  readonly session: SessionId;
+  /** number of the owner; the shell knows what it stands for */
+  readonly owner: number;
+}
+
+/** What a member notes when it falls asleep. Times are of its own clock, ms since 1970. */
+export interface QuietRecord {
+  /** the epoch that ended in this sleep */
+  readonly epoch: number;
+  readonly sinceMs: number;
+  /** when this member wakes by itself, for the session that expires next; null: never */
+  readonly wakeAtMs: number | null;
+  readonly deadlines: readonly (readonly [session: SessionId, ms: number])[];
+  readonly parked: readonly ParkedSession[];
+}
+
+export type QuietState = "AWAKE" | "FREEZING" | "ASLEEP";
+
+/** What sleep needs of the member that holds it. */
+export interface QuietHost {
+  readonly sid: Sid;
+  readonly config: ServerConfig;
+  readonly zab: ZabPeer;
+  readonly sessions: SessionTable;
+  readonly expiry: ExpiryQueue;
+  /** *map session → its owner, which waits at this member* */
+  readonly parked: ReadonlyMap<SessionId, number>;
+  /** Has it had no client for long enough, and nothing under way? */
+  isIdle(now: number): boolean;
+  takeTouched(): SessionId[];
+  send(to: Sid, message: ServerMessage): void;
+  emit(effect: ServerEffect): void;
+  absorb(effects: readonly ZabEffect[]): void;
+  wake(reason: string): void;
+}
+
+export class Quiet {
+  readonly #host: QuietHost;
+  #state: QuietState = "AWAKE";
+  /** what was noted last, in this life or before it */
+  #record: QuietRecord | null;
+  /** by when everybody must have agreed and slept */
+  #giveUpAt = Number.POSITIVE_INFINITY;
+  /** what the leader waits for, and of whom */
+  #asked: "QUIETED" | "SLEPT" = "QUIETED";
+  readonly #awaited = new Set<Sid>();
+  /** *map session → owner*, of the whole ensemble */
+  readonly #parked = new Map<SessionId, number>();
+
+  /** @param record see `Meta.quiet` */
+  constructor(host: QuietHost, record: string | null) {
+    this.#host = host;
+    this.#record = record === null ? null : (JSON.parse(record) as QuietRecord);
+  }
+
+  get state(): QuietState {
+    return this.#state;
+  }
+
+  get record(): QuietRecord | null {
+    return this.#record;
+  }
+
+  /** When {@link tick} is to be called, at the latest; ms. */
+  get deadline(): number {
+    return this.#state === "ASLEEP" ? (this.#record?.wakeAtMs ?? Number.POSITIVE_INFINITY) : this.#giveUpAt;
+  }
+
+  /** The session stops with the ensemble, so that nobody need be heard of. */
+  isParked(session: SessionId): boolean {
+    if (this.#state === "FREEZING") return this.#host.parked.has(session);
+    return this.#record?.parked.some((parked) => parked.session === session) ?? false;
+  }
+
+  /** Does a call of a peer with these messages end the sleep? */
+  wakesUp(now: number, messages: readonly { readonly type: string }[]): boolean {
+    const { syncLimit, tickTimeMs } = this.#host.config;
+    // What was sent before everybody was frozen may come a little later; what comes after that is of someone awake.
+    const late = now - (this.#record?.sinceMs ?? now) <= syncLimit * tickTimeMs;
+    const harmless = this.#state === "FREEZING" ? HARMLESS_FREEZING : late ? HARMLESS_LATE : HARMLESS_ASLEEP;
+    return messages.some(({ type }) => !harmless.has(type));
+  }
+
+  tick(now: number): void {
+    if (this.#state === "AWAKE") this.#maybeBegin(now);
+    else if (now < this.deadline) return;
+    else if (this.#state === "FREEZING") this.#host.wake("not everybody fell asleep in time");
+    else this.#host.wake("a session expires soon");
+  }
+
+  /** The member looks for a leader. */
+  awoken(): void {
+    this.#state = "AWAKE";
+    this.#giveUpAt = Number.POSITIVE_INFINITY;
+    this.#awaited.clear();
+    this.#parked.clear();
+  }
+
+  /** LEADING: asks the learners once nobody has had a client for long enough. */
+  #maybeBegin(now: number): void {
+    const { zab, config } = this.#host;
+    const leader = zab.proposing;
+    if (leader === undefined || !this.#host.isIdle(now)) return;
+    if (zab.learnersIdleMs < config.quietAfterMs || this.#host.sessions.size > config.quietSessionsMax)
+      return;
+    this.#freeze(now);
+    for (const [session, owner] of this.#host.parked) this.#parked.set(session, owner);
+    this.#ask(now, "QUIETED", (join) => ({ type: "QUIET", join, zxid: zab.tail.zxid }));
+  }
+
+  #freeze(now: number): void {
+    const { zab, config } = this.#host;
+    zab.freeze();
+    this.#state = "FREEZING";
+    this.#giveUpAt = now + config.syncLimit * config.tickTimeMs;
+  }
+
+  #ask(now: number, asked: "QUIETED" | "SLEPT", message: (join: number) => ServerMessage): void {
+    const leader = must(this.#host.zab.proposing, "a leader asks");
+    this.#asked = asked;
+    for (const sid of leader.activeSet) {
+      if (sid === this.#host.sid) continue;
+      this.#awaited.add(sid);
+      this.#host.send(sid, message(must(leader.joinOf(sid), "a learner of the active set is known")));
+    }
+    this.#maybeGoOn(now);
+  }
+
+  #maybeGoOn(now: number): void {
+    if (this.#awaited.size > 0) return;
+    if (this.#asked === "QUIETED") this.#tellToSleep(now);
+    else this.#fallAsleep();
+  }
+
+  /** Everybody is frozen, so the deadlines are final. */
+  #tellToSleep(now: number): void {
+    const { sessions, expiry } = this.#host;
+    const remaining: (readonly [SessionId, number])[] = [];
+    const parked: ParkedSession[] = [];
+    for (const { id } of sessions.values()) {
+      const owner = this.#parked.get(id);
+      if (owner !== undefined) parked.push({ session: id, owner });
+      else remaining.push([id, Math.max(0, (expiry.deadlineOf(id) ?? now) - now)]);
+    }
+    this.#note(now, remaining, parked, 0);
+    this.#ask(now, "SLEPT", (join) => ({ type: "SLEEP", join, remaining, parked }));
+  }
+
+  /** @param rank members wake one after the other: the next one only when those before it did not */
+  #note(
+    now: number,
+    remaining: SleepMessage["remaining"],
+    parked: readonly ParkedSession[],
+    rank: number,
+  ): void {
+    const { zab, config } = this.#host;
+    const next = remaining.reduce((least, [, ms]) => Math.min(least, ms), Number.POSITIVE_INFINITY);
+    // Early enough for an election, and for a sign of life that comes in the last moment.
+    const wakeAtMs = now + next + (rank - WAKE_EARLY_TICKS) * config.tickTimeMs;
+    this.#record = {
+      epoch: zab.currentEpoch,
+      sinceMs: now,
+      wakeAtMs: Number.isFinite(wakeAtMs) ? Math.max(now, wakeAtMs) : null,
+      deadlines: remaining.map(([session, ms]) => [session, now + ms]),
+      parked,
+    };
+    this.#host.absorb(zab.keep(JSON.stringify(this.#record)));
+  }
+
+  #fallAsleep(): void {
+    this.#state = "ASLEEP";
+    this.#host.emit({ type: "asleep" });
+  }
+
+  // ── messages ─────────────────────────────────────────────────────────────
+
+  /** FOLLOWING: a word of the leader. */
+  told(now: number, from: Sid, message: QuietMessage | SleepMessage): void {
+    const { zab, sid } = this.#host;
+    if (zab.leader !== from || zab.join !== message.join) return;
+    if (message.type === "QUIET") this.#answerQuiet(now, message);
+    else if (this.#state === "FREEZING") {
+      this.#note(now, message.remaining, message.parked, sid);
+      this.#host.emit({ type: "reply", message: { type: "SLEPT", join: message.join } });
+      this.#fallAsleep();
+    }
+  }
+
+  #answerQuiet(now: number, { join, zxid }: QuietMessage): void {
+    const { zab } = this.#host;
+    const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.tail.zxid, zxid);
+    if (ok) this.#freeze(now);
+    const parked = [...this.#host.parked].map(([session, owner]) => ({ session, owner }));
+    const touched = ok ? this.#host.takeTouched() : [];
+    this.#host.emit({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
+  }
+
+  /** LEADING: a learner of ours answers. */
+  answered(now: number, from: Sid, message: QuietedMessage | SleptMessage): void {
+    if (this.#state !== "FREEZING" || message.type !== this.#asked || !this.#awaited.delete(from)) return;
+    if (message.type === "QUIETED") {
+      if (!message.ok) {
+        this.#host.wake("a learner has something to do");
+        return;
+      }
+      for (const session of message.touched) this.#host.expiry.touch(session, now);
+      for (const { session, owner } of message.parked) this.#parked.set(session, owner);
+    }
+    this.#maybeGoOn(now);
+  }
+
+  // ── waking ───────────────────────────────────────────────────────────────
+
+  /**
+   * LEADING, as soon as it may take requests: the clocks of the sessions go on. Only when a failure came between, so that
+   * nobody knows when they were heard of last, does every session get its full timeout.
+   */
+  restore(now: number, continues: number | null): void {
+    const { expiry, sessions, config } = this.#host;
+    expiry.restart(sessions.values(), now);
+    const record = this.#record;
+    if (record === null) return;
+    if (record.epoch === continues) {
+      // A sign of life may be what woke us, and still be on its way here.
+      const earliest = now + config.tickTimeMs;
+      for (const [id, deadline] of record.deadlines) {
+        const session = sessions.get(id);
+        if (session !== undefined) expiry.restore(id, session.timeoutMs, Math.max(deadline, earliest));
+      }
+    }
+    for (const parked of record.parked) {
+      if (sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
+    }
+  }
+}
+
+/** How long before a session expires the ensemble wakes for it. */
+const WAKE_EARLY_TICKS = 2;
+
+const HARMLESS_FREEZING: ReadonlySet<string> = new Set(["PING", "TOUCH", "QUIET", "SLEEP"]);
+const HARMLESS_LATE: ReadonlySet<string> = new Set(["PING"]);
+const HARMLESS_ASLEEP: ReadonlySet<string> = new Set();

@@ -1,0 +1,389 @@
+/** An ensemble that nobody asks anything falls asleep, and wakes with all it knew. */
+import { describe, expect, it } from "vitest";
+import { makeServerConfig } from "../../../core/server/config.ts";
+import type { QuietRecord } from "../../../core/server/quiet.ts";
+import type { SessionId } from "../../../core/znode/types.ts";
+import type { Cluster } from "../../sim/cluster.ts";
+import {
+  allEqual,
+  codeOf,
+  create,
+  digests,
+  ensemble,
+  exists,
+  ok,
+  open,
+  read,
+  write,
+} from "../../sim/world.ts";
+
+const TICK = 100;
+const QUIET = 5 * TICK;
+
+const asleep = (cluster: Cluster): boolean => cluster.alive.every((server) => server.asleepSince !== null);
+
+const fallAsleep = (cluster: Cluster): void => {
+  cluster.runUntil(() => asleep(cluster), 60_000, "sleep");
+};
+
+const sleeper = (size: number, seed = 1): Cluster =>
+  ensemble({ size, seed, config: { tickTimeMs: TICK, quietAfterMs: QUIET } });
+
+const has = (cluster: Cluster, session: SessionId): boolean =>
+  cluster.alive.some(({ tree }) => tree.sessions.has(session));
+
+const recordOf = (cluster: Cluster, sid: number): QuietRecord =>
+  JSON.parse(cluster.member(sid).disk.readMeta().quiet ?? "null");
+
+/** Runs for so long, and counts what the members say and write meanwhile. */
+function watch(cluster: Cluster, ms: number): { messages: number; writes: number; wakeUps: number } {
+  const written = (): number => cluster.members.reduce((sum, { disk }) => sum + disk.written, 0);
+  const seen = { messages: 0, writes: -written(), wakeUps: 0 };
+  cluster.onMessage = () => {
+    seen.messages += 1;
+  };
+  const end = cluster.now + ms;
+  while (cluster.now < end) {
+    if (cluster.alive.some(({ deadline }) => Number.isFinite(deadline))) seen.wakeUps += 1;
+    cluster.runFor(TICK);
+  }
+  cluster.onMessage = null;
+  seen.writes += written();
+  return seen;
+}
+
+/** The session of a client that leaves at once; it expires at the time that comes back, or a tick earlier. */
+function abandon(cluster: Cluster, timeoutMs: number, n = 1): { session: SessionId; dueMs: number } {
+  const session = open(cluster, cluster.followers[0] ?? 1, timeoutMs, n);
+  return { session, dueMs: cluster.now + timeoutMs + TICK };
+}
+
+describe("an ensemble without clients", () => {
+  for (const size of [1, 3, 5, 7]) {
+    it(`[QUIET-1] of ${size} falls asleep: no message, no wake-up, no write`, () => {
+      const cluster = sleeper(size);
+      write(cluster, 1, create("/a"));
+      const before = cluster.now;
+      fallAsleep(cluster);
+      expect(cluster.now - before).toBeGreaterThanOrEqual(QUIET);
+      expect(cluster.now - before).toBeLessThan(QUIET + 4 * TICK);
+      cluster.runFor(10);
+      expect(watch(cluster, 120 * TICK)).toEqual({ messages: 0, writes: 0, wakeUps: 0 });
+      expect(asleep(cluster)).toBe(true);
+    });
+  }
+
+  it("[QUIET-1] sleeps with a member that is down, and with one that is cut off", () => {
+    const cluster = sleeper(5);
+    const [first = 1, second = 2] = cluster.followers;
+    cluster.crash(first);
+    cluster.isolate(second);
+    const others = () => cluster.alive.filter(({ sid }) => sid !== second);
+    cluster.runUntil(() => others().every(({ asleepSince }) => asleepSince !== null), 60_000);
+    cluster.heal();
+    cluster.runUntil(() => cluster.settled, 20_000, "the one that was cut off wakes the others");
+    fallAsleep(cluster);
+    cluster.start(first);
+    cluster.settle();
+    expect(allEqual(digests(cluster))).toBe(true);
+  });
+
+  it("[QUIET-1] never sleeps when it is told not to", () => {
+    const cluster = ensemble({ size: 3 });
+    cluster.runFor(120 * TICK);
+    expect(cluster.alive.some(({ asleepSince }) => asleepSince !== null)).toBe(false);
+    expect(() => makeServerConfig({ quietAfterMs: 2_000 })).toThrow("quietAfterMs");
+    expect(() => makeServerConfig({ quietAfterMs: 1.5 })).toThrow("quietAfterMs");
+  });
+
+  it("[QUIET-2] stays awake while a client is connected anywhere, or asks from time to time", () => {
+    const cluster = sleeper(5);
+    const [sid = 1] = cluster.followers;
+    cluster.server(sid).setClients(cluster.now, 1);
+    cluster.runFor(60 * TICK);
+    expect(cluster.alive.every(({ asleepSince }) => asleepSince === null)).toBe(true);
+    cluster.server(sid).setClients(cluster.now, 0);
+    for (let i = 0; i < 20; i++) {
+      cluster.runFor(QUIET - TICK);
+      read(cluster, (i % 5) + 1, exists("/"));
+    }
+    expect(cluster.alive.every(({ asleepSince }) => asleepSince === null)).toBe(true);
+    expect(cluster.leader?.zab.currentEpoch).toBe(1);
+    fallAsleep(cluster);
+  });
+
+  it("[QUIET-2] what its own objects ask in the background keeps it awake no longer than it takes", () => {
+    const cluster = sleeper(3);
+    const session = open(cluster, 1);
+    const before = cluster.now;
+    for (let i = 0; i < 60 && !asleep(cluster); i++) {
+      cluster.server(2).parked.set(session, 0);
+      cluster.server(2).touch(cluster.now, session, true);
+      cluster.runFor(TICK / 2);
+    }
+    expect(asleep(cluster)).toBe(true);
+    expect(cluster.now - before).toBeLessThan(QUIET + 4 * TICK);
+    // its heartbeat may come a little late
+    cluster.server(2).touch(cluster.now, session, true);
+    expect(watch(cluster, 100 * TICK)).toEqual({ messages: 0, writes: 0, wakeUps: 0 });
+  });
+});
+
+describe("the first request", () => {
+  for (const at of ["leader", "follower"] as const) {
+    for (const memory of ["kept", "lost by all", "lost by the leader", "lost by a follower"] as const) {
+      it(`[QUIET-3] at a ${at} wakes the ensemble, memory ${memory}`, () => {
+        for (let seed = 1; seed <= 5; seed++) {
+          const cluster = sleeper(5, seed);
+          const leader = cluster.leaderSid;
+          const [first = 1, second = 2] = cluster.followers;
+          write(cluster, first, create("/before"));
+          fallAsleep(cluster);
+          cluster.runFor(30 * TICK);
+          const lost = { kept: [], "lost by all": cluster.members.map(({ sid }) => sid) };
+          const gone = { ...lost, "lost by the leader": [leader], "lost by a follower": [second] }[memory];
+          // An object that was evicted starts when it is called.
+          for (const sid of gone) cluster.crash(sid);
+          const sid = at === "leader" ? leader : first;
+          for (const each of gone) cluster.start(each);
+          const before = cluster.now;
+          const seen = cluster.read(sid, exists("/before"));
+          const token = cluster.write(sid, create("/after"));
+          const [answer] = cluster.answered([token]);
+          expect(codeOf(answer)).toBe("OK");
+          expect(codeOf(cluster.answers.get(seen))).toBe("OK");
+          expect(cluster.now - before).toBeLessThan(150);
+          cluster.settle();
+          expect(allEqual(digests(cluster))).toBe(true);
+        }
+      });
+    }
+  }
+
+  it("[QUIET-3] wakes a sleeping ensemble whose leader, or any minority, is dead", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const cluster = sleeper(5, seed);
+      fallAsleep(cluster);
+      const [first = 1, second = 2, third = 3] = cluster.followers;
+      cluster.crash(cluster.leaderSid);
+      if (seed % 2 === 0) cluster.crash(second);
+      expect(ok(write(cluster, seed % 2 === 0 ? third : first, create("/after")))).toBe(true);
+      cluster.startAll();
+      cluster.settle();
+      expect(allEqual(digests(cluster))).toBe(true);
+    }
+  });
+
+  it("[QUIET-3] shows no old state: a member that slept on knows it has been left behind", () => {
+    const cluster = sleeper(3);
+    const leader = cluster.leaderSid;
+    fallAsleep(cluster);
+    const [first = 1] = cluster.followers;
+    cluster.isolate(leader);
+    expect(ok(write(cluster, first, create("/new")))).toBe(true);
+    expect(cluster.server(leader).asleepSince).not.toBe(null);
+    expect(codeOf(read(cluster, leader, exists("/new"), true))).toBe("NO_QUORUM");
+    expect(codeOf(read(cluster, leader, exists("/new")))).toBe("NO_QUORUM");
+    cluster.heal();
+    cluster.settle();
+    expect(codeOf(read(cluster, leader, exists("/new")))).toBe("OK");
+  });
+
+  it("[QUIET-3] wakes it for the next sleep too, any number of times", () => {
+    const cluster = sleeper(3);
+    for (let i = 0; i < 20; i++) {
+      fallAsleep(cluster);
+      expect(ok(write(cluster, (i % 3) + 1, create(`/${i}`)))).toBe(true);
+    }
+    cluster.settle();
+    expect(cluster.leader?.zab.currentEpoch).toBe(21);
+    expect(allEqual(digests(cluster))).toBe(true);
+  });
+});
+
+describe("a session in a sleeping ensemble", () => {
+  for (const dead of ["nobody", "the leader", "all, for a moment"] as const) {
+    it(`[QUIET-4] that died before expires on time, not early, when ${dead} dies asleep`, () => {
+      for (let seed = 1; seed <= 5; seed++) {
+        const cluster = sleeper(5, seed);
+        const { session, dueMs } = abandon(cluster, 30 * TICK);
+        fallAsleep(cluster);
+        expect(cluster.now).toBeLessThan(dueMs - 20 * TICK);
+        if (dead === "the leader") cluster.crash(cluster.leaderSid);
+        if (dead === "all, for a moment") {
+          const leader = cluster.leaderSid;
+          cluster.crashAll();
+          // the alarm of one of them is the first to ring
+          cluster.runFor(dueMs - 3 * TICK - cluster.now);
+          cluster.start(leader);
+          cluster.startAll();
+          cluster.settle();
+        }
+        while (has(cluster, session)) {
+          expect(cluster.now).toBeLessThan(dueMs + 10 * TICK);
+          cluster.runFor(10);
+        }
+        expect(cluster.now).toBeGreaterThanOrEqual(dueMs - TICK);
+        expect(cluster.now).toBeLessThanOrEqual(dueMs + (dead === "the leader" ? 7 : 2) * TICK);
+      }
+    });
+  }
+
+  it("[QUIET-4] sleeps on until its time when something else wakes the ensemble", () => {
+    const cluster = sleeper(3);
+    const { session, dueMs } = abandon(cluster, 60 * TICK);
+    for (let i = 0; i < 4; i++) {
+      fallAsleep(cluster);
+      expect(ok(write(cluster, (i % 3) + 1, create(`/${i}`)))).toBe(true);
+    }
+    cluster.runFor(dueMs - TICK - cluster.now - 1);
+    expect(has(cluster, session)).toBe(true);
+    cluster.runUntil(() => !has(cluster, session), 4 * TICK, "the end of the session");
+  });
+
+  it("[QUIET-5] lives on when its sign of life is what wakes the ensemble", () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const cluster = sleeper(5, seed);
+      const { session, dueMs } = abandon(cluster, 30 * TICK);
+      fallAsleep(cluster);
+      cluster.runFor(dueMs - TICK - 1 - cluster.now - 10 * seed);
+      const sid = (seed % 5) + 1;
+      cluster.touch(sid, session);
+      const touchedAt = cluster.now;
+      cluster.runUntil(() => cluster.settled, 5 * TICK);
+      cluster.runFor(touchedAt + 30 * TICK - cluster.now);
+      expect(has(cluster, session)).toBe(true);
+      cluster.runUntil(() => !has(cluster, session), 4 * TICK, "the end of the session");
+    }
+  });
+
+  it("[QUIET-6] stands still while its owner sleeps too, and the leader wakes the owner", () => {
+    const cluster = sleeper(5);
+    const [sid = 1] = cluster.followers;
+    const session = open(cluster, sid, 4 * TICK);
+    const owner = 7;
+    cluster.server(sid).parked.set(session, owner);
+    while (!asleep(cluster)) {
+      cluster.server(sid).touch(cluster.now, session, true);
+      cluster.runFor(TICK);
+    }
+    cluster.server(sid).parked.clear();
+    cluster.runFor(120 * TICK);
+    expect(asleep(cluster)).toBe(true);
+    write(cluster, sid, create("/a"));
+    expect(cluster.owners).toEqual([{ session, owner }]);
+    cluster.runFor(4 * TICK - 100);
+    expect(has(cluster, session)).toBe(true);
+    cluster.runUntil(
+      () => !has(cluster, session),
+      3 * TICK,
+      "the end of a session whose owner does not wake",
+    );
+  });
+
+  it("[QUIET-7] has its full timeout after a failure that came between, and no old deadline", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const cluster = sleeper(5, seed);
+      const { session } = abandon(cluster, 20 * TICK);
+      fallAsleep(cluster);
+      write(cluster, 1, create("/a"));
+      cluster.touch(2, session);
+      for (let i = 0; i < 20; i++) {
+        cluster.runFor(2 * TICK);
+        cluster.touch((i % 5) + 1, session);
+      }
+      cluster.runFor(TICK);
+      cluster.crash(cluster.leaderSid);
+      const diedAt = cluster.now;
+      cluster.runFor(20 * TICK - 100);
+      expect(has(cluster, session)).toBe(true);
+      cluster.runUntil(() => !has(cluster, session), 5 * TICK, "the end of the session");
+      expect(cluster.now).toBeGreaterThanOrEqual(diedAt + 20 * TICK);
+    }
+  });
+});
+
+describe("a sleep that is disturbed", () => {
+  it("[QUIET-8] ends in an election, and nothing is lost, whenever a client comes", () => {
+    let during = 0;
+    for (let delay = 0; delay < 12; delay++) {
+      for (const at of ["leader", "follower"] as const) {
+        const cluster = sleeper(5, delay + 1);
+        const { session, dueMs } = abandon(cluster, 20 * TICK);
+        const epoch = cluster.leader?.zab.currentEpoch ?? 0;
+        cluster.runUntil(() => cluster.alive.some(({ zab }) => zab.frozen));
+        cluster.runFor(delay);
+        if (!asleep(cluster)) during += 1;
+        const sid = at === "leader" ? cluster.leaderSid : (cluster.followers[0] ?? 1);
+        cluster.touch(sid, session);
+        expect(ok(write(cluster, sid, create("/a")))).toBe(true);
+        cluster.settle();
+        expect(cluster.leader?.zab.currentEpoch).toBeGreaterThan(epoch);
+        expect(allEqual(digests(cluster))).toBe(true);
+        cluster.runFor(dueMs + QUIET - 2 * TICK - cluster.now);
+        expect(has(cluster, session)).toBe(true);
+      }
+    }
+    expect(during).toBeGreaterThan(4);
+  });
+
+  it("[QUIET-9] bears the crash of any member at any effect of falling asleep and waking", () => {
+    for (const when of ["before", "after"] as const) {
+      for (let at = 0; at < 60; at++) {
+        const cluster = sleeper(3, at + 1);
+        const { session, dueMs } = abandon(cluster, 30 * TICK);
+        cluster.runUntil(() => cluster.alive.some(({ zab }) => zab.frozen));
+        let left = at;
+        cluster.onEffect = (sid, effect) => {
+          if (effect.type === "trace") return undefined;
+          left -= 1;
+          if (left > 0) return undefined;
+          cluster.onEffect = null;
+          void sid;
+          return { when, keep: at % 3 };
+        };
+        cluster.runFor(2 * TICK);
+        const down = cluster.members.filter(({ life }) => life === null);
+        const [{ sid }] = cluster.alive as [(typeof cluster.alive)[number]];
+        const token = cluster.write(sid, create("/a"));
+        cluster.runFor(TICK);
+        cluster.onEffect = null;
+        for (const member of cluster.members) if (member.life === null) cluster.start(member.sid);
+        cluster.settle();
+        expect(["OK", "none", "NO_QUORUM"]).toContain(codeOf(cluster.answers.get(token)));
+        expect(down.length).toBeLessThanOrEqual(1);
+        expect(has(cluster, session)).toBe(true);
+        cluster.runFor(dueMs - TICK - 1 - cluster.now);
+        expect(has(cluster, session)).toBe(true);
+        cluster.runUntil(() => !has(cluster, session), 40 * TICK, "the end of the session");
+        fallAsleep(cluster);
+      }
+    }
+  });
+
+  it("[QUIET-9] bears alarms that come late, twice or for nothing", () => {
+    const cluster = sleeper(3);
+    fallAsleep(cluster);
+    for (const { sid } of cluster.members) cluster.tick(sid);
+    cluster.faults.spuriousTick = 0.5;
+    expect(watch(cluster, 60 * TICK)).toMatchObject({ messages: 0, writes: 0 });
+    expect(asleep(cluster)).toBe(true);
+  });
+
+  it("[QUIET-10] every member notes the same, once for a sleep, before it sleeps", () => {
+    const cluster = sleeper(5);
+    const { session, dueMs } = abandon(cluster, 30 * TICK);
+    fallAsleep(cluster);
+    const leader = cluster.leaderSid;
+    for (const { sid } of cluster.members) {
+      const { epoch, deadlines, parked, wakeAtMs } = recordOf(cluster, sid);
+      expect([epoch, parked]).toEqual([cluster.server(sid).zab.currentEpoch, []]);
+      expect(deadlines.map(([id]) => id)).toEqual([session]);
+      const [[, deadline = 0] = []] = deadlines;
+      expect(Math.abs(deadline - (dueMs - TICK / 2))).toBeLessThan(TICK);
+      // one after the other, the leader first
+      const rank = sid === leader ? 0 : sid;
+      expect(wakeAtMs).toBe(deadline + (rank - 2) * TICK);
+    }
+  });
+});
