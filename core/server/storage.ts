@@ -120,7 +120,7 @@ export class MemberStorage implements SnapshotReader {
    * Begins a life of the member: counts it, durably, and rebuilds the tree. The tail of the log that is not known to be
    * committed stays in the log alone.
    * @param firstBoot number of the first life of a member without memory. Its peers take no calls of a lower number than
-   * they know, so it must be above every life that a member which lost its storage may have had: seconds since 1970 will do
+   * they know, so it must be above every life that a member which lost its storage may have had: ms since 1970 will do
    * @throws AssertionError when what is stored contradicts itself
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {

@@ -10,6 +10,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from "../../core/znode/types.ts";
+import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
 /** An answer of a node: operating errors are values, never exceptions. */
 export type Answer<T> =
@@ -95,6 +96,15 @@ export interface NodeStatus extends NodeConfig {
   readonly pings: readonly PingStatus[];
 }
 
+/** What can be done to a node. `ttlMs` null: until it is healed. */
+export type NodeFault =
+  /** memory lost, storage kept; `evict` lets storage finish first, as the platform does when it moves an object */
+  | { readonly fault: "crash" | "evict" }
+  /** storage lost; the node knows who it is, and nothing else */
+  | { readonly fault: "wipe" }
+  | { readonly fault: "corrupt"; readonly row: "oldest" | "newest"; readonly ttlMs: number | null }
+  | (Exclude<Fault, { fault: "corrupt" }> & { readonly ttlMs: number | null; readonly seed?: number });
+
 /** The methods that the Worker and other objects may call on a node. */
 export interface ZooWeeperNodeRpc {
   bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>>;
@@ -111,5 +121,13 @@ export interface ZooWeeperNodeRpc {
     readonly timeoutMs: number;
   }): Promise<Answer<{ readonly changed: readonly number[] }>>;
   status(): Promise<NodeStatus>;
-  fault(action: "kill" | "revive" | "crash"): Promise<void>;
+  /**
+   * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the
+   * object, so the call itself rejects; corrupt resolves when there is nothing to damage.
+   */
+  fault(fault: "kill" | "revive" | "crash" | NodeFault): Promise<void>;
+  /** Ends one fault, or all. @returns those that were on */
+  heal(fault?: FaultName): Promise<readonly FaultName[]>;
+  /** What is on; also from a node that is killed or paused. */
+  faults(): Promise<readonly FaultView[]>;
 }

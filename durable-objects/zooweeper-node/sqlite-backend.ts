@@ -9,7 +9,8 @@
  *
  * A zxid takes two columns: SQLite's integers come back as doubles.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, must } from "../../core/assert.ts";
+import { crc32c } from "../../core/hash/crc32c.ts";
 import {
   EMPTY_META,
   type Meta,
@@ -44,6 +45,13 @@ const SCHEMA = [
        last_xid INTEGER, last_epoch INTEGER, last_counter INTEGER, last_result BLOB)`,
   ]),
 ];
+
+/** Where a row was damaged, and the checksum that it has since. */
+export interface DamagedRow {
+  readonly seq: number;
+  readonly at: number;
+  readonly check: number;
+}
 
 /** A row of numbers and bytes, as the cursor gives it. */
 type Row = readonly SqlStorageValue[];
@@ -109,6 +117,16 @@ export class SqliteBackend implements StorageBackend {
     if (this.#meta.get(key) === value) return;
     this.#sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
     this.#meta.set(key, value);
+  }
+
+  /** Deletes everything, the alarm included, but these values. */
+  async wipe(keep: readonly string[]): Promise<void> {
+    const kept = keep.map((key) => [key, this.value(key)] as const);
+    const deleted = this.#storage.deleteAll();
+    for (const statement of SCHEMA) this.#sql.exec(statement);
+    this.#meta.clear();
+    for (const [key, value] of kept) if (value !== undefined) this.setValue(key, value);
+    await deleted;
   }
 
   readMeta(): Meta {
@@ -193,6 +211,31 @@ export class SqliteBackend implements StorageBackend {
     const batch = row.done === true ? null : blob(row.value, 0);
     assert(batch !== null, `log row ${seq} exists`);
     return batch;
+  }
+
+  /** Inverts a byte in the middle of a row, as a bad disk would. @returns what undoes it; undefined: the log is empty */
+  damage(row: "oldest" | "newest"): DamagedRow | undefined {
+    const order = row === "oldest" ? "ASC" : "DESC";
+    const found = this.#sql.exec(`SELECT seq, batch FROM txn_log ORDER BY seq ${order} LIMIT 1`).raw().next();
+    if (found.done === true) return undefined;
+    const batch = must(blob(found.value, 1), "a log row holds a batch");
+    const at = batch.length >> 1;
+    const seq = num(found.value, 0);
+    return { seq, at, check: this.#invert(seq, batch, at) };
+  }
+
+  /** Undoes {@link damage}, unless the row is another one by now. */
+  repair({ seq, at, check }: DamagedRow): void {
+    const found = this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw().next();
+    const batch = found.done === true ? null : blob(found.value, 0);
+    if (batch !== null && crc32c(batch) === check) this.#invert(seq, batch, at);
+  }
+
+  /** @returns the checksum of the changed row */
+  #invert(seq: number, batch: Uint8Array, at: number): number {
+    batch[at] = ~must(batch[at], "the byte is in the batch");
+    this.#sql.exec("UPDATE txn_log SET batch = ? WHERE seq = ?", batch, seq);
+    return crc32c(batch);
   }
 
   // ── tables ───────────────────────────────────────────────────────────────

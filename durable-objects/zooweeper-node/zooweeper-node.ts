@@ -21,6 +21,8 @@ import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
 import { CallOrder } from "../shared/call-order.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
+import { FaultGate } from "../shared/fault-gate.ts";
+import type { FaultName, FaultView } from "../shared/faults.ts";
 import {
   type Envelope,
   type LinkReturn,
@@ -36,6 +38,7 @@ import { EventFeed } from "./event-feed.ts";
 import type {
   Answer,
   NodeConfig,
+  NodeFault,
   NodeStatus,
   ReadInput,
   ReadResult,
@@ -85,6 +88,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #backend: SqliteBackend;
   readonly #alarm: DeadlineAlarm;
   readonly #gate: StartGate;
+  readonly #faults: FaultGate;
   #life: Life | null = null;
   #tokens = 0;
   /** *map token → who waits for its answer* */
@@ -104,15 +108,19 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#backend = new SqliteBackend(ctx.storage);
     this.#alarm = new DeadlineAlarm(ctx.storage);
     this.#gate = new StartGate(() => this.#load());
+    this.#faults = new FaultGate({
+      enabled: env.FAULTS === "on",
+      read: () => this.#backend.value("faults"),
+      write: (text) => this.#backend.setValue("faults", text),
+      healed: (fault) => {
+        if (fault.fault === "corrupt") this.#backend.repair(fault);
+      },
+    });
     // What these sockets stood for was in the memory that is gone; their clients begin anew.
     for (const socket of ctx.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
   }
 
   // ── start ────────────────────────────────────────────────────────────────
-
-  get #killed(): boolean {
-    return this.#backend.value("killed") === "true";
-  }
 
   #storedConfig(): NodeConfig | undefined {
     const text = this.#backend.value("config");
@@ -129,7 +137,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #begin(config: NodeConfig): Life {
     const storage = new MemberStorage(this.#backend);
-    const { recovered, tree } = storage.recover(Math.floor(Date.now() / 1000));
+    const { recovered, tree } = storage.recover(Date.now());
     const server = new EnsembleServer({
       sid: asSid(config.sid),
       size: config.size,
@@ -156,14 +164,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
     const namespace = this.env.ZOOWEEPER_NODE;
-    return namespace.get(
-      namespace.idFromName(`${config.ensemble}/${sid}`),
-    ) as unknown as PeerStub<PeerMessage>;
+    const stub = namespace.get(namespace.idFromName(`${config.ensemble}/${sid}`));
+    return this.#faults.wrap(sid, stub as unknown as PeerStub<PeerMessage>);
   }
 
   /** Every entry passes here. @throws Error that begins with NODE_DOWN: nothing was done */
   async #enter(): Promise<Life | undefined> {
-    if (this.#killed) throw new Error("NODE_DOWN: this node is killed");
+    if (this.#faults.paused) await this.#faults.running();
+    if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
     if (this.#life !== null) return this.#life;
     if (this.#storedConfig() === undefined) return undefined;
     try {
@@ -179,20 +187,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   /** Feeds one input and runs what comes of it. @returns replies for the caller */
   #feed(input: ServerInput): PeerMessage[] {
     const life = this.#life;
-    if (life === null || this.#killed) return [];
+    if (life === null || this.#faults.killed || this.#faults.holds(() => this.#feed(input))) return [];
     return this.#guard(life, (now) => life.server.step(now, input));
   }
 
   /** A core that finds an invariant broken, or storage that fails, ends this life; the next one starts from storage. */
   #guard(life: Life, step: (now: number) => ServerEffect[]): PeerMessage[] {
-    const now = Date.now();
+    const now = this.#faults.now();
     try {
       life.server.zab.tracing = life.feed.active(now);
       const replies = this.#run(life, now, step(now));
       if (life.server.checkpointDue(life.storage.logBytes)) {
         life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config);
       }
-      this.#alarm.ensure(life.server.deadline);
+      this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
       return replies;
     } catch (error) {
       this.#abort(messageOf(error));
@@ -229,7 +237,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           this.#post(life, outgoing);
           life.storage.persist(effect.writes);
           this.ctx.storage.sync().then(
-            () => this.#feed({ type: "persisted", seq: effect.seq }),
+            () => this.#faults.stored(() => this.#feed({ type: "persisted", seq: effect.seq })),
             (error: unknown) => this.#abort(messageOf(error)),
           );
           break;
@@ -314,14 +322,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── peers ────────────────────────────────────────────────────────────────
 
   /** A call of a peer. The answer is held until what it promises is durable. */
-  async deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
-    if (this.#killed) return REFUSED;
+  deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
+    if (!this.#faults.active) return this.#deliver(envelope);
+    return this.#faults.handle(envelope.from, () => this.#deliver(envelope)).catch(() => REFUSED);
+  }
+
+  async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
+    if (this.#faults.killed) return REFUSED;
     const life = await this.#enter();
     if (life === undefined) return REFUSED;
     const { from, boot, generation, seq, messages } = envelope;
     const order = this.#orderOf(from);
     const turn = order.turn(boot, generation, seq);
     if (turn !== undefined) await turn;
+    if (this.#faults.paused) await this.#faults.running();
     const origin = { from: asSid(from), boot, generation, seq };
     const replies = this.#feed({ type: "call", origin, messages });
     order.done(boot, generation, seq);
@@ -338,16 +352,18 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   /** Stays open for as long as this life lasts: that it breaks is how peers see a crash at once. */
-  async park(_from: number): Promise<void> {
-    if (this.#killed) return;
-    await this.#enter();
-    await new Promise<never>(() => {});
+  async park(from: number): Promise<void> {
+    if (this.#faults.killed) return;
+    await this.#faults.handle(from, async () => {
+      await this.#enter();
+      await new Promise<never>(() => {});
+    });
   }
 
   // ── clients ──────────────────────────────────────────────────────────────
 
   async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
-    if (this.#killed) throw new Error("NODE_DOWN: this node is killed");
+    if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
     const { ensemble, sid, size } = config;
     if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
       return failure("BAD_ARGUMENTS", "an ensemble has 1, 3, 5, 7 or 9 members, numbered from 1");
@@ -499,7 +515,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async status(): Promise<NodeStatus> {
     const life = await this.#enter();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    return statusOf(life);
+    return statusOf(life, this.#faults.now());
   }
 
   // ── sockets ──────────────────────────────────────────────────────────────
@@ -521,7 +537,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           token,
           new ClientSocket(token, server, {
             server: life.server,
-            now: Date.now,
+            now: () => this.#faults.now(),
             newSessionId: () => this.#newSessionId(life),
             close: (code, reason) => this.#closeSocket(server, code, reason),
           }),
@@ -589,7 +605,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   /** Never throws: a handler that does is called again, with ever longer pauses. */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
-    if (this.#killed) return;
+    if (this.#faults.killed) {
+      // a kill that ends by itself: then somebody must wake the member
+      this.#alarm.ensure(this.#faults.nextEnd);
+      return;
+    }
     try {
       if ((await this.#enter()) !== undefined) this.#feed({ type: "tick" });
     } catch (error) {
@@ -601,24 +621,55 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   // ── faults ───────────────────────────────────────────────────────────────
 
-  /**
-   * kill: refuses everything from now on, also after a restart. crash: memory is lost, storage stays. revive: ends a kill.
-   * Nobody is told.
-   */
-  async fault(action: "kill" | "revive" | "crash"): Promise<void> {
-    if (this.env.FAULTS !== "on") throw new Error("faults are off");
-    if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    if (action === "revive") {
-      this.#backend.setValue("killed", "false");
-      await this.#enter();
+  async fault(order: "kill" | "revive" | "crash" | NodeFault): Promise<void> {
+    if (order === "revive") {
+      await this.heal("kill");
       return;
     }
-    if (action === "kill") {
-      this.#backend.setValue("killed", "true");
-      await this.ctx.storage.sync();
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    const fault: NodeFault =
+      order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
+    switch (fault.fault) {
+      case "crash":
+        break;
+      case "evict":
+        await this.ctx.storage.sync();
+        break;
+      case "wipe":
+        this.#life = null;
+        await this.#backend.wipe(["config", "faults"]);
+        await this.ctx.storage.sync();
+        break;
+      case "corrupt": {
+        const damaged = this.#backend.damage(fault.row);
+        if (damaged === undefined) return;
+        this.#faults.inflict({ fault: "corrupt", ...damaged }, fault.ttlMs, 0);
+        await this.ctx.storage.sync();
+        break;
+      }
+      default: {
+        const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
+        this.#faults.inflict(lasting, ttlMs, seed);
+        if (fault.fault !== "kill") return;
+        await this.ctx.storage.sync();
+      }
     }
     this.#life = null;
-    this.ctx.abort(action);
+    this.ctx.abort(fault.fault);
+  }
+
+  async heal(fault?: FaultName): Promise<readonly FaultName[]> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    const healed = this.#faults.heal(fault);
+    // Its alarm may have been asleep. What it still cannot do is not this call's failure.
+    if (!this.#faults.killed && !this.#faults.paused) await this.#enter().catch(() => undefined);
+    return healed;
+  }
+
+  async faults(): Promise<readonly FaultView[]> {
+    return this.#faults.list();
   }
 }
 
@@ -655,10 +706,9 @@ function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
     : result;
 }
 
-function statusOf(life: Life): NodeStatus {
+function statusOf(life: Life, now: number): NodeStatus {
   const { server, config, storage } = life;
   const { zab, tree } = server;
-  const now = Date.now();
   return {
     ...config,
     role: zab.role,

@@ -39,6 +39,8 @@ const PATHS: readonly (readonly [string, string])[] = [
   ["GET", "/v1/ws?node=*"],
   ["POST", "/v1/faults/nodes/*/kill"],
   ["POST", "/v1/faults/nodes/1/*"],
+  ["DELETE", "/v1/faults/nodes/*/pause"],
+  ["DELETE", "/v1/faults/nodes/1/*"],
   ["POST", "/v1/faults/brokers/*/crash"],
   ["POST", "/v1/faults/clients/*/end"],
   ["GET", "/demo/nodes/*/"],
@@ -73,6 +75,8 @@ const BODIES = [
 const ROUTES_WITH_JSON: readonly (readonly [string, string])[] = [
   ["POST", "/v1/multi"],
   ["PUT", "/v1/ensembles/hostile"],
+  ["POST", "/v1/faults/nodes/1/drop"],
+  ["POST", "/v1/faults/partition"],
   ["POST", "/demo/nodes/0/metadata"],
   ["POST", "/demo/brokers/0/addScore"],
   ["POST", "/topics/unknown-topic"],

@@ -64,6 +64,10 @@ describe("who may write", () => {
     for (const [method, path] of [
       ["GET", ""],
       ["POST", "/nodes/1/kill"],
+      ["POST", "/nodes/all/pause"],
+      ["DELETE", "/nodes/1/pause"],
+      ["POST", "/partition"],
+      ["DELETE", "/partition"],
       ["POST", "/heal"],
       ["POST", "/brokers/0/kill"],
       ["POST", "/clients/0/end"],

@@ -1,20 +1,29 @@
 /**
- * `/v1/faults`: ends and brings back nodes, brokers and demo clients. These routes exist only where `FAULTS` is "on".
+ * `/v1/faults`: breaks nodes, brokers and demo clients, and mends them. These routes exist only where `FAULTS` is "on".
  * A fault tells nobody but its victim: the others have to notice.
  */
 import { type Context, Hono } from "hono";
+import * as v from "valibot";
+import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
+import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
-import { sidsOf } from "../clients/ensemble-client.ts";
+import { type NodeView, sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badArguments } from "../errors.ts";
 import { parseInteger } from "../params.ts";
+import { type Cut, cutsOfGroups, cutsOfRing } from "../partition.ts";
+import { quorumOf } from "../quorum.ts";
+import { LASTING, type NodeFaultName, nodeFaultBodies, partitionBody } from "../schema/faults.ts";
+import { hasBody, jsonBody, requireJson } from "../schema/json-body.ts";
 
-const FAULTS = ["kill", "revive", "crash"] as const;
-type Fault = (typeof FAULTS)[number];
+const BROKER_FAULTS = ["kill", "revive", "crash"] as const;
+type BrokerFault = (typeof BROKER_FAULTS)[number];
 
 /** Wait for a victim. A kill or crash ends the call with the object, which is a success. */
 const FAULT_MS = 5_000;
+/** Wait for a victim to tell what is wrong with it. */
+const LIST_MS = 1_000;
 const CLIENTS_MAX = 64;
 
 export const faultsApp = new Hono<AppEnv>()
@@ -23,16 +32,45 @@ export const faultsApp = new Hono<AppEnv>()
     return next();
   })
   .get("/", async (c) => c.json(await listing(c), 200, { "cache-control": "no-store" }))
-  .post("/nodes/:sid/:fault", async (c) => {
-    const sid = parseInteger("sid", c.req.param("sid"), 1, 9);
-    const fault = faultOf(c.req.param("fault"));
-    await c.var.zoo.node(sid);
-    await inflict("NODE_DOWN", fault, async () => (await c.var.zoo.node(sid)).fault(fault));
-    return c.json({ node: sid, fault });
+  .post("/nodes/:sid/:fault", requireJson, async (c) => {
+    const sids = await sidsOfVictims(c, c.req.param("sid"));
+    const name = c.req.param("fault");
+    if (name === "revive" || name === "resume" || name === "heal") {
+      const fault = name === "revive" ? "kill" : name === "resume" ? "pause" : undefined;
+      return c.json({ ...who(sids), fault: name, healed: await healNodes(c, sids, fault) });
+    }
+    const fault = await faultOf(c, name);
+    const { force = false, ...order } = fault;
+    if (order.fault === "wipe" && !force) await refuseToTakeMajority(c, sids);
+    if ("peers" in order) await checkPeers(c, order.peers ?? []);
+    await Promise.all(sids.map((sid) => inflictOnNode(c, sid, order)));
+    return c.json({ ...who(sids), ...order });
+  })
+  .delete("/nodes/:sid/:fault", async (c) => {
+    const sids = await sidsOfVictims(c, c.req.param("sid"));
+    const fault = LASTING.find((name) => name === c.req.param("fault"));
+    if (fault === undefined)
+      throw new ApiError("NOT_FOUND", `the faults that can be ended are ${LASTING.join(", ")}`);
+    return c.json({ ...who(sids), fault, healed: await healNodes(c, sids, fault) });
+  })
+  .post("/partition", requireJson, jsonBody(partitionBody), async (c) => {
+    const body = c.req.valid("json");
+    const cuts = await cutsOf(c, body);
+    const { ttlMs } = body;
+    await Promise.all(
+      cuts.map(({ sid, peers, direction }) =>
+        inflictOnNode(c, sid, { fault: "isolate", peers, direction, ttlMs }),
+      ),
+    );
+    return c.json({ cuts, ttlMs });
+  })
+  .delete("/partition", async (c) => {
+    const sids = await sidsOfVictims(c, "all");
+    return c.json({ ...who(sids), fault: "isolate", healed: await healNodes(c, sids, "isolate") });
   })
   .post("/brokers/:id/:fault", async (c) => {
     const id = brokerIdOf(c, c.req.param("id"));
-    const fault = faultOf(c.req.param("fault"));
+    const fault = brokerFaultOf(c.req.param("fault"));
     await inflict("BROKER_NOT_AVAILABLE", fault, () => brokerStub(c.env, c.var.ensemble, id).fault(fault));
     return c.json({ broker: id, fault });
   })
@@ -43,8 +81,9 @@ export const faultsApp = new Hono<AppEnv>()
   .post("/heal", async (c) => {
     const { nodes, brokers, clients } = await listing(c);
     await Promise.all([
-      ...nodes.map(async ({ sid }) =>
-        inflict("NODE_DOWN", "revive", async () => (await c.var.zoo.node(sid)).fault("revive")),
+      healNodes(
+        c,
+        nodes.map(({ sid }) => sid),
       ),
       ...brokers.map(({ id }) =>
         inflict("BROKER_NOT_AVAILABLE", "revive", () =>
@@ -60,16 +99,106 @@ export const faultsApp = new Hono<AppEnv>()
     return c.json({ nodes: nodes.length, brokers: brokers.length, clients: clients.length });
   });
 
-function faultOf(text: string): Fault {
-  const fault = FAULTS.find((candidate) => candidate === text);
-  if (fault === undefined) throw new ApiError("NOT_FOUND", `the faults are ${FAULTS.join(", ")}`);
-  return fault;
+// ── nodes ──────────────────────────────────────────────────────────────────
+
+/** One node, or `all`. */
+async function sidsOfVictims(c: Context<AppEnv>, text: string): Promise<readonly number[]> {
+  if (text === "all") return sidsOf(await c.var.zoo.size());
+  const sid = parseInteger("sid", text, 1, 9);
+  await c.var.zoo.node(sid);
+  return [sid];
 }
 
-/** Calls the victim. A kill or crash ends the object, and with it the call. */
+const who = (sids: readonly number[]) => ({
+  ...(sids.length === 1 ? { node: sids[0] } : {}),
+  nodes: sids,
+});
+
+type Order = NodeFault & { readonly force?: boolean };
+
+/** Reads which fault is meant, and its body. @throws ApiError NOT_FOUND, BAD_ARGUMENTS */
+async function faultOf(c: Context<AppEnv>, name: string): Promise<Order> {
+  if (!Object.hasOwn(nodeFaultBodies, name)) {
+    const names = [...Object.keys(nodeFaultBodies), "revive", "resume", "heal"];
+    throw new ApiError("NOT_FOUND", `the faults are ${names.join(", ")}`);
+  }
+  const parsed = v.safeParse(nodeFaultBodies[name as NodeFaultName], await bodyOf(c));
+  if (parsed.success) return { fault: name, ...parsed.output } as Order;
+  const [issue] = parsed.issues;
+  const where = v.getDotPath(issue);
+  throw badArguments(where === null ? issue.message : `${where}: ${issue.message}`);
+}
+
+async function bodyOf(c: Context<AppEnv>): Promise<unknown> {
+  if (!hasBody(c)) return {};
+  const body = await c.req.json<unknown>().catch(() => {
+    throw badArguments("the body is not JSON");
+  });
+  // valibot takes an array for an object without members
+  if (Array.isArray(body)) throw badArguments("the body is an object");
+  return body;
+}
+
+async function checkPeers(c: Context<AppEnv>, peers: readonly number[]): Promise<void> {
+  const size = await c.var.zoo.size();
+  if (new Set(peers).size < peers.length) throw badArguments("a node is named twice");
+  if (peers.some((peer) => peer > size)) throw badArguments(`the ensemble has the nodes 1 to ${size}`);
+}
+
+async function cutsOf(
+  c: Context<AppEnv>,
+  body: v.InferOutput<typeof partitionBody>,
+): Promise<readonly Cut[]> {
+  const sids = sidsOf(await c.var.zoo.size());
+  if ("ring" in body) return cutsOfRing(sids);
+  await checkPeers(c, body.groups.flat());
+  return cutsOfGroups(body.groups, sids, body.oneWay);
+}
+
+/** What is wiped is gone: a majority must stay that is whole. */
+async function refuseToTakeMajority(c: Context<AppEnv>, victims: readonly number[]): Promise<void> {
+  const nodes = await c.var.zoo.statuses();
+  const left = nodes.filter((node) => isWhole(node) && !victims.includes(node.sid));
+  if (left.length >= quorumOf(nodes.length)) return;
+  throw new ApiError(
+    "WOULD_LOSE_MAJORITY",
+    `only ${left.length} of ${nodes.length} nodes would be left whole, ${quorumOf(nodes.length)} are needed; "force": true does it all the same`,
+  );
+}
+
+const isWhole = (node: NodeView): boolean => node.up && node.serving;
+
+function inflictOnNode(c: Context<AppEnv>, sid: number, order: NodeFault): Promise<void> {
+  return inflict("NODE_DOWN", order.fault, async () => {
+    await (await c.var.zoo.node(sid)).fault(order);
+    if (order.fault === "corrupt") throw new ApiError("NOT_FOUND", `the log of node ${sid} is empty`);
+  });
+}
+
+/** @returns the names of what was on, by node */
+async function healNodes(
+  c: Context<AppEnv>,
+  sids: readonly number[],
+  fault?: FaultName,
+): Promise<Readonly<Record<number, readonly FaultName[]>>> {
+  const healed: Record<number, readonly FaultName[]> = {};
+  await Promise.all(
+    sids.map((sid) =>
+      inflict("NODE_DOWN", "heal", async () => {
+        healed[sid] = await (await c.var.zoo.node(sid)).heal(fault);
+      }),
+    ),
+  );
+  return healed;
+}
+
+/** Faults that end the object, and with it the call. */
+const ENDING: readonly string[] = ["kill", "crash", "evict", "wipe", "corrupt"];
+
+/** Calls the victim. */
 async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
-  fault: Fault,
+  fault: string,
   call: () => Promise<void>,
 ): Promise<void> {
   try {
@@ -78,8 +207,16 @@ async function inflict(
     if (error instanceof ApiError) throw error;
     if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
     if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
-    if (fault === "revive" || !isReset(error)) throw error;
+    if (!ENDING.includes(fault) || !isReset(error)) throw error;
   }
+}
+
+// ── brokers and clients ────────────────────────────────────────────────────
+
+function brokerFaultOf(text: string): BrokerFault {
+  const fault = BROKER_FAULTS.find((candidate) => candidate === text);
+  if (fault === undefined) throw new ApiError("NOT_FOUND", `the faults are ${BROKER_FAULTS.join(", ")}`);
+  return fault;
 }
 
 function brokerIdOf(c: Context<AppEnv>, text: string): number {
@@ -100,19 +237,34 @@ interface ClientView {
   readonly up: boolean;
 }
 
-/** Who is up, as an outsider sees it. */
+/** Who is up, as an outsider sees it, and what is wrong with each, as the victims know. */
 async function listing(c: Context<AppEnv>): Promise<{
-  readonly nodes: readonly { readonly sid: number; readonly up: boolean }[];
+  readonly nodes: readonly {
+    readonly sid: number;
+    readonly up: boolean;
+    readonly faults: readonly FaultView[];
+  }[];
   readonly brokers: readonly { readonly id: number; readonly up: boolean }[];
   readonly clients: readonly ClientView[];
 }> {
   const ids = sidsOf(brokerCountOf(c)).map((n) => n - 1);
-  const [nodes, brokers, clients] = await Promise.all([
+  const sids = sidsOf(await c.var.zoo.size());
+  const [statuses, faults, brokers, clients] = await Promise.all([
     c.var.zoo.statuses(),
+    Promise.all(sids.map((sid) => faultsOf(c, sid))),
     Promise.all(ids.map(async (id) => ({ id, up: await isBrokerUp(c.env, c.var.ensemble, id) }))),
     clientsOf(c),
   ]);
-  return { nodes: nodes.map(({ sid, up }) => ({ sid, up })), brokers, clients };
+  const nodes = statuses.map(({ sid, up }, at) => ({ sid, up, faults: faults[at] ?? [] }));
+  return { nodes, brokers, clients };
+}
+
+async function faultsOf(c: Context<AppEnv>, sid: number): Promise<readonly FaultView[]> {
+  try {
+    return await withTimeout((await c.var.zoo.node(sid)).faults(), LIST_MS);
+  } catch {
+    return [];
+  }
 }
 
 /** The demo clients of a local run; none elsewhere. */

@@ -1,0 +1,216 @@
+/**
+ * The one place where an object's calls, alarms, storage and clock are tampered with. Nothing here does anything while no
+ * fault is on: whoever passes asks {@link FaultGate.active} first, which is one look at a boolean.
+ *
+ * Faults are kept in the object's storage, so they outlive its memory; each has an end, which is looked for at every use.
+ */
+import { type ActiveFault, type Fault, type FaultName, FaultSet, type FaultView } from "./faults.ts";
+import type { PeerStub } from "./peer-link.ts";
+
+/** What the gate needs of its object. */
+export interface FaultGatePorts {
+  /** `FAULTS` is "on"; else no fault is ever on, whatever is stored */
+  readonly enabled: boolean;
+  readonly read: () => string | undefined;
+  readonly write: (text: string) => void;
+  /** a fault is over, by hand or by the clock */
+  readonly healed?: (fault: ActiveFault) => void;
+}
+
+/** Why a call ends that was lost in a cut, once that is over. */
+const LOST = "the call was lost by a fault";
+
+export class FaultGate {
+  readonly #ports: FaultGatePorts;
+  readonly #faults: FaultSet;
+  #active = false;
+  #nextEnd = Number.POSITIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** messages and completions on their way */
+  #late = 0;
+  /** *map direction, peer and kind → resolves when the last message before this one is through* */
+  readonly #tails = new Map<string, Promise<void>>();
+  /** ends the calls that were lost: they hear of nothing while the fault is on, and of a failure then */
+  readonly #lost = new Set<() => void>();
+  /** what waits for the end of a pause, in the order it came */
+  readonly #held: (() => void)[] = [];
+
+  constructor(ports: FaultGatePorts) {
+    this.#ports = ports;
+    this.#faults = new FaultSet(ports.enabled ? ports.read() : undefined);
+    this.#refresh();
+  }
+
+  // ── what is on ───────────────────────────────────────────────────────────
+
+  /** Is any fault on, or a message still late? */
+  get active(): boolean {
+    return this.#active;
+  }
+
+  get killed(): boolean {
+    return this.#active && this.#get("kill") !== undefined;
+  }
+
+  get paused(): boolean {
+    return this.#active && this.#get("pause") !== undefined;
+  }
+
+  /** ms that the clock is ahead */
+  get skewMs(): number {
+    return this.#active ? (this.#get("skew")?.skewMs ?? 0) : 0;
+  }
+
+  /** The time as the object sees it, ms. */
+  now(): number {
+    return Date.now() + this.skewMs;
+  }
+
+  /** When the next fault ends by itself, ms since 1970; Infinity: none does. */
+  get nextEnd(): number {
+    return this.#nextEnd;
+  }
+
+  list(): readonly FaultView[] {
+    this.#sweep();
+    return this.#faults.list(Date.now());
+  }
+
+  #get<N extends FaultName>(name: N): (ActiveFault & { readonly fault: N }) | undefined {
+    this.#sweep();
+    return this.#faults.get(name);
+  }
+
+  /** @param ttlMs null: until it is healed */
+  inflict(fault: Fault, ttlMs: number | null, seed: number): void {
+    if (!this.#ports.enabled) throw new Error("faults are off");
+    this.#faults.add({ ...fault, until: ttlMs === null ? null : Date.now() + ttlMs, seed });
+    this.#changed([]);
+  }
+
+  /** Ends one fault, or all. @returns the names of those that were on */
+  heal(name?: FaultName): readonly FaultName[] {
+    const ended = [...this.#faults.expire(Date.now()), ...this.#faults.remove(name)];
+    this.#changed(ended);
+    return ended.map(({ fault }) => fault);
+  }
+
+  #sweep(): void {
+    if (Date.now() >= this.#nextEnd) this.#changed(this.#faults.expire(Date.now()));
+  }
+
+  #changed(ended: readonly ActiveFault[]): void {
+    this.#ports.write(this.#faults.serialize());
+    this.#refresh();
+    for (const fault of ended) this.#ports.healed?.(fault);
+    if (ended.length > 0) {
+      for (const end of this.#lost) end();
+      this.#lost.clear();
+    }
+    if (this.#faults.get("pause") === undefined) for (const run of this.#held.splice(0)) run();
+  }
+
+  #refresh(): void {
+    this.#active = this.#faults.size > 0 || this.#late > 0;
+    this.#nextEnd = this.#faults.nextEnd;
+    // For what waits here; everything else looks at the clock itself.
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = Number.isFinite(this.#nextEnd)
+      ? setTimeout(() => this.#sweep(), Math.max(0, this.#nextEnd - Date.now()))
+      : undefined;
+  }
+
+  // ── pause ────────────────────────────────────────────────────────────────
+
+  /** Resolves when the object is not paused, and at once when it is not. */
+  async running(): Promise<void> {
+    while (this.paused) await new Promise<void>((resolve) => this.#held.push(resolve));
+  }
+
+  /** True: the object is paused, and `run` is called when it goes on. */
+  holds(run: () => void): boolean {
+    if (!this.paused) return false;
+    this.#held.push(run);
+    return true;
+  }
+
+  // ── storage ──────────────────────────────────────────────────────────────
+
+  /** Calls `run` once what was written counts as durable; in the order of these calls. */
+  stored(run: () => void): void {
+    const delayMs = this.#storageMs;
+    if (delayMs === 0 && !this.#tails.has(STORAGE)) run();
+    else void this.#wait(STORAGE, delayMs).then(run);
+  }
+
+  /** ms by which storage is slow */
+  get #storageMs(): number {
+    return this.#active ? (this.#get("slow-storage")?.delayMs ?? 0) : 0;
+  }
+
+  // ── messages ─────────────────────────────────────────────────────────────
+
+  /** The stub of a peer, behind the gate. */
+  wrap<Message>(peer: number, stub: PeerStub<Message>): PeerStub<Message> {
+    return {
+      deliver: (envelope) =>
+        this.#active ? this.call(peer, () => stub.deliver(envelope)) : stub.deliver(envelope),
+      park: (from) => this.call(peer, () => stub.park(from)),
+    };
+  }
+
+  /** A call to a peer. @throws Error also when its outcome is unknown by a fault */
+  async call<T>(peer: number, run: () => Promise<T>): Promise<T> {
+    const twice = await this.#travel("out", peer, "call");
+    try {
+      const answer = run();
+      if (twice) run().catch(() => undefined);
+      return await answer;
+    } finally {
+      await this.#travel("in", peer, "return");
+    }
+  }
+
+  /** A call of a peer. @throws Error when the peer is not to get its answer */
+  async handle<T>(peer: number, run: () => Promise<T>): Promise<T> {
+    const twice = await this.#travel("in", peer, "call");
+    try {
+      const answer = run();
+      if (twice) run().catch(() => undefined);
+      return await answer;
+    } finally {
+      await this.#travel("out", peer, "return");
+    }
+  }
+
+  /** One message on its way. @returns whether it arrives twice @throws Error when it does not arrive */
+  async #travel(direction: "in" | "out", peer: number, kind: "call" | "return"): Promise<boolean> {
+    if (!this.#active) return false;
+    this.#sweep();
+    const fate = this.#faults.fate(direction, peer, kind);
+    if (fate.lost) await new Promise((_, reject) => this.#lost.add(() => reject(new Error(LOST))));
+    const promises = direction === "out" && kind === "return";
+    const delayMs = fate.delayMs + (promises ? this.#storageMs : 0);
+    const way = `${direction} ${kind} ${peer}`;
+    if (delayMs > 0 || this.#tails.has(way)) await this.#wait(way, delayMs);
+    if (fate.fails) throw new Error(LOST);
+    return fate.twice;
+  }
+
+  /** Waits, and for everything before it on the same way. */
+  async #wait(way: string, delayMs: number): Promise<void> {
+    const before = this.#tails.get(way);
+    this.#late += 1;
+    this.#active = true;
+    const through = Promise.all([before, new Promise((resolve) => setTimeout(resolve, delayMs))]).then(
+      () => {},
+    );
+    this.#tails.set(way, through);
+    await through;
+    this.#late -= 1;
+    if (this.#tails.get(way) === through) this.#tails.delete(way);
+    if (this.#late === 0 && this.#faults.size === 0) this.#active = false;
+  }
+}
+
+const STORAGE = "storage";

@@ -1,0 +1,247 @@
+/** Every fault of a node, on real objects: what it does, that the others notice by themselves, and that it ends. */
+import { env, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { problemOf, send, until } from "../api/helpers.ts";
+import { Victims } from "./helpers.ts";
+
+describe("a node that stands still", { timeout: 60_000 }, () => {
+  it("[FAULT-8] is missed by the others, goes on with its old memory, and has everything", async () => {
+    const ensemble = await Victims.found("pause");
+    const old = await ensemble.leader();
+    const before = await ensemble.status(old);
+    await ensemble.fault(old, "pause", { ttlMs: 600_000 });
+    expect(await ensemble.faults(old)).toMatchObject([{ fault: "pause" }]);
+    expect(await ensemble.status(old)).toBeUndefined();
+    await ensemble.until(({ leader }) => leader !== null && leader !== old);
+    await ensemble.write("/meanwhile");
+    await ensemble.fault(old, "resume");
+    await ensemble.whole();
+    expect((await ensemble.status(old))?.boot).toBe(before?.boot);
+    expect(await ensemble.children(old)).toContain("meanwhile");
+    expect(await ensemble.faults(old)).toEqual([]);
+  });
+
+  it("[FAULT-9] goes on by itself when its time is up, and at once when its memory is lost", async () => {
+    const ensemble = await Victims.found("pause-ends");
+    const victim = await ensemble.follower();
+    const before = await ensemble.status(victim);
+    await ensemble.fault(victim, "pause", { ttlMs: 300 });
+    await ensemble.whole();
+    expect((await ensemble.status(victim))?.boot).toBe(before?.boot);
+    await ensemble.fault(victim, "pause");
+    await ensemble.fault(victim, "crash");
+    await ensemble.whole();
+    expect((await ensemble.status(victim))?.boot).toBe((before?.boot ?? 0) + 1);
+    expect(await ensemble.faults(victim)).toEqual([]);
+  });
+});
+
+describe("a cut", { timeout: 60_000 }, () => {
+  it.each(["both", "in", "out"])(
+    "[FAULT-10] around the leader (%s): the others elect another, it is back after",
+    async (direction) => {
+      const ensemble = await Victims.found(`cut-${direction}`);
+      const old = await ensemble.leader();
+      await ensemble.fault(old, "isolate", { direction });
+      await ensemble.until(({ leader }) => leader !== null && leader !== old);
+      await ensemble.write("/meanwhile");
+      await ensemble.end(old, "isolate");
+      await ensemble.whole();
+      expect(await ensemble.children(old)).toContain("meanwhile");
+    },
+  );
+
+  it("[FAULT-11] outlives a crash of the node, and ends by itself", async () => {
+    const ensemble = await Victims.found("cut-crash");
+    const victim = await ensemble.follower();
+    await ensemble.fault(victim, "isolate", { ttlMs: 600_000 });
+    await ensemble.fault(victim, "crash");
+    expect(await ensemble.faults(victim)).toMatchObject([{ fault: "isolate" }]);
+    await ensemble.write("/meanwhile");
+    // It is up and looks for the others in vain.
+    await ensemble.until(({ nodes }) =>
+      nodes.some((node) => node.up && node.sid === victim && node.role === "LOOKING"),
+    );
+    await ensemble.fault(victim, "isolate", { ttlMs: 100 });
+    await ensemble.whole();
+    expect(await ensemble.faults(victim)).toEqual([]);
+  });
+});
+
+describe("bad links", { timeout: 60_000 }, () => {
+  it("[FAULT-12] that lose messages: the link breaks, no acknowledged write is lost", async () => {
+    const ensemble = await Victims.found("drop");
+    const victim = await ensemble.follower();
+    const before = await ensemble.status(victim);
+    await ensemble.fault(victim, "drop", { probability: 0.3, seed: 4 });
+    for (let i = 0; i < 10; i++) await ensemble.write(`/w${i}`);
+    await until(
+      async () => (await ensemble.status(victim))?.elections ?? 0,
+      (elections) => elections > (before?.elections ?? 0),
+    );
+    await ensemble.end(victim, "drop");
+    await ensemble.whole();
+    for (const sid of [1, 2, 3]) expect(await ensemble.children(sid)).toHaveLength(11);
+  });
+
+  it("[FAULT-13] that are slow: a round trip takes so long, until it does not", async () => {
+    const ensemble = await Victims.found("delay");
+    const victim = await ensemble.follower();
+    const leader = await ensemble.leader();
+    const rtt = async (): Promise<number> =>
+      (await ensemble.status(leader))?.pings.find(({ sid }) => sid === victim)?.rttMs ?? -1;
+    await ensemble.fault(victim, "delay", { delayMs: 150, jitterMs: 50 });
+    expect(await until(rtt, (ms) => ms >= 300)).toBeLessThan(2_000);
+    await ensemble.write("/slow");
+    expect(await ensemble.children(victim)).toContain("slow");
+    await ensemble.end(victim, "delay");
+    await until(rtt, (ms) => ms >= 0 && ms < 150);
+    await ensemble.whole();
+  });
+
+  it("[FAULT-14] that deliver twice: what comes twice is done once", async () => {
+    const ensemble = await Victims.found("twice");
+    await ensemble.fault("all", "duplicate", { probability: 1 });
+    const epoch = (await ensemble.view()).epoch;
+    const response = await send("POST", `${ensemble.prefix}/v1/multi`, {
+      ops: [{ op: "create", path: "/n-", mode: "sequential" }],
+    });
+    expect(response.status).toBe(200);
+    for (let i = 0; i < 10; i++) await ensemble.write(`/w${i}`);
+    expect(await ensemble.children(await ensemble.follower())).toHaveLength(12);
+    expect((await ensemble.view()).epoch).toBe(epoch);
+    await ensemble.heal();
+  });
+
+  it("[FAULT-15] whose returns fail: calls are carried out, and the caller takes the link for broken", async () => {
+    const ensemble = await Victims.found("returns");
+    const old = await ensemble.leader();
+    await ensemble.fault(old, "lose-return", { probability: 1 });
+    await ensemble.until(({ leader }) => leader !== null && leader !== old);
+    await ensemble.write("/meanwhile");
+    await ensemble.end(old, "lose-return");
+    await ensemble.whole();
+    expect(await ensemble.children(old)).toContain("meanwhile");
+  });
+});
+
+describe("a node that ends", { timeout: 60_000 }, () => {
+  it("[FAULT-16] by a kill with a limit comes back by itself, though nobody asks it", async () => {
+    const ensemble = await Victims.found("kill-ends");
+    const victim = await ensemble.leader();
+    await ensemble.fault(victim, "kill", { ttlMs: 1_500 });
+    await ensemble.until(({ leader }) => leader !== null && leader !== victim);
+    await ensemble.whole();
+    await ensemble.fault("all", "kill", { ttlMs: 300 });
+    await ensemble.whole();
+  });
+
+  it("[FAULT-17] by an eviction has lost its memory only", async () => {
+    const ensemble = await Victims.found("evict");
+    await ensemble.write("/kept");
+    const before = await ensemble.whole();
+    await ensemble.fault("all", "evict");
+    const after = await ensemble.whole();
+    expect(after.nodes.map((node) => node.up && node.boot)).toEqual(
+      before.nodes.map((node) => node.up && node.boot + 1),
+    );
+    expect(await ensemble.children(1)).toContain("kept");
+  });
+
+  it("[FAULT-18] together with all others: crashed they come back, killed they stay until they are revived", async () => {
+    const ensemble = await Victims.found("all-at-once");
+    await ensemble.write("/kept");
+    await ensemble.fault("all", "crash");
+    await ensemble.whole();
+    await ensemble.fault("all", "kill");
+    expect(await ensemble.view()).toMatchObject({
+      hasQuorum: false,
+      nodes: [{ up: false }, { up: false }, { up: false }],
+    });
+    expect(await ensemble.faults(2)).toEqual([{ fault: "kill", remainingMs: null }]);
+    await ensemble.fault("all", "revive");
+    await ensemble.whole();
+    expect(await ensemble.children(3)).toContain("kept");
+  });
+});
+
+describe("bad storage", { timeout: 60_000 }, () => {
+  it("[FAULT-19] wiped: the node knows who it is, and gets everything from the others", async () => {
+    const ensemble = await Victims.found("wipe");
+    for (let i = 0; i < 5; i++) await ensemble.write(`/w${i}`);
+    const victim = await ensemble.leader();
+    const stored = () =>
+      runInDurableObject(
+        env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`wipe/${victim}`)),
+        (_object, { storage }) =>
+          storage.sql.exec("SELECT key FROM meta WHERE key IN ('config', 'mark') ORDER BY key").toArray(),
+      );
+    await runInDurableObject(
+      env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`wipe/${victim}`)),
+      (_object, { storage }) => {
+        storage.sql.exec("INSERT INTO meta VALUES ('mark', 'here')");
+      },
+    );
+    expect(await stored()).toEqual([{ key: "config" }, { key: "mark" }]);
+    await ensemble.fault(victim, "wipe");
+    await ensemble.until(({ leader }) => leader !== null && leader !== victim);
+    await ensemble.whole();
+    expect(await stored()).toEqual([{ key: "config" }]);
+    expect(await ensemble.children(victim)).toHaveLength(6);
+  });
+
+  it("[FAULT-20] no majority is wiped unless it is forced", async () => {
+    const ensemble = await Victims.found("wipe-majority");
+    const dead = await ensemble.follower();
+    const victim = await ensemble.leader();
+    await ensemble.fault(dead, "kill");
+    const wipe = (sid: number | "all", body: unknown) =>
+      send("POST", `${ensemble.prefix}/v1/faults/nodes/${sid}/wipe`, body);
+    await problemOf(await wipe(victim, {}), 409, "WOULD_LOSE_MAJORITY");
+    await ensemble.fault(dead, "revive");
+    await ensemble.whole();
+    await problemOf(await wipe("all", { force: false }), 409, "WOULD_LOSE_MAJORITY");
+    expect((await wipe("all", { force: true })).status).toBe(200);
+  });
+
+  it.each(["oldest", "newest"])(
+    "[FAULT-21] a bit of the %s row of the log is flipped: nothing wrong is served, and the row can be mended",
+    async (row) => {
+      const ensemble = await Victims.found(`corrupt-${row}`);
+      for (let i = 0; i < 10; i++) await ensemble.write(`/w${i}`);
+      const victim = await ensemble.follower();
+      await ensemble.fault(victim, "corrupt", { row });
+      for (let i = 10; i < 15; i++) await ensemble.write(`/w${i}`);
+      await ensemble.heal();
+      for (const sid of [1, 2, 3]) expect(await ensemble.children(sid)).toHaveLength(16);
+    },
+  );
+
+  it("[FAULT-22] slow: writes take so long, and are not lost", async () => {
+    const ensemble = await Victims.found("slow");
+    await ensemble.fault("all", "slow-storage", { delayMs: 200 });
+    const start = Date.now();
+    await ensemble.write("/slow");
+    expect(Date.now() - start).toBeGreaterThanOrEqual(200);
+    await ensemble.heal();
+    expect(await ensemble.children(1)).toContain("slow");
+  });
+});
+
+describe("a wrong clock", { timeout: 60_000 }, () => {
+  it.each([600_000, -600_000])(
+    "[FAULT-23] by %i ms at every node in turn: the ensemble goes on, also when it is right again",
+    async (skewMs) => {
+      const ensemble = await Victims.found(`skew${skewMs}`);
+      for (const sid of [1, 2, 3]) {
+        await ensemble.fault(sid, "skew", { skewMs });
+        await ensemble.write(`/ahead${sid}`);
+        await ensemble.whole();
+        await ensemble.end(sid, "skew");
+        await ensemble.write(`/right${sid}`);
+        await ensemble.whole();
+      }
+      expect(await ensemble.children(1)).toHaveLength(7);
+    },
+  );
+});

@@ -1,0 +1,75 @@
+/** Bodies of the fault endpoints. Every number is bounded, and every fault that lasts ends by itself. */
+import * as v from "valibot";
+
+/** Longest that a fault lasts unless it is ended before, ms. */
+const TTL_MS_MAX = 600_000;
+const TTL_MS_DEFAULT = 60_000;
+const DELAY_MS_MAX = 10_000;
+const SKEW_MS_MAX = 3_600_000;
+
+const ms = (least: number, most: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+
+const ttl = { ttlMs: v.optional(ms(1, TTL_MS_MAX), TTL_MS_DEFAULT) };
+const sid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9));
+const scope = {
+  ...ttl,
+  peers: v.optional(v.pipe(v.array(sid), v.minLength(1), v.maxLength(9))),
+  direction: v.optional(v.picklist(["in", "out", "both"])),
+};
+const random = {
+  probability: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  seed: v.optional(ms(0, 2 ** 31 - 1)),
+};
+
+const none = v.strictObject({});
+/** One that stays until it is ended, unless told otherwise: a dead node is dead. */
+const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, TTL_MS_MAX)), null) });
+
+/** *name of a fault → what its body may say*; no body is an empty one */
+export const nodeFaultBodies = {
+  crash: none,
+  evict: none,
+  wipe: v.strictObject({ force: v.optional(v.boolean(), false) }),
+  corrupt: v.strictObject({ ...ttl, row: v.optional(v.picklist(["oldest", "newest"]), "newest") }),
+  kill,
+  pause: v.strictObject(ttl),
+  isolate: v.strictObject(scope),
+  drop: v.strictObject({ ...scope, ...random }),
+  delay: v.strictObject({
+    ...scope,
+    seed: random.seed,
+    delayMs: ms(0, DELAY_MS_MAX),
+    jitterMs: v.optional(ms(0, DELAY_MS_MAX), 0),
+  }),
+  duplicate: v.strictObject({ ...scope, ...random }),
+  "lose-return": v.strictObject({ ...scope, ...random }),
+  skew: v.strictObject({ ...ttl, skewMs: ms(-SKEW_MS_MAX, SKEW_MS_MAX) }),
+  "slow-storage": v.strictObject({ ...ttl, delayMs: ms(1, DELAY_MS_MAX) }),
+} as const;
+export type NodeFaultName = keyof typeof nodeFaultBodies;
+
+/** Faults that last, so that they can be ended. */
+export const LASTING = [
+  ...["kill", "pause", "isolate", "drop", "delay", "duplicate", "lose-return", "skew", "slow-storage"],
+  "corrupt",
+] as const;
+
+/** `POST /v1/faults/partition`: nodes that are in no group form one more. */
+export const partitionBody = v.union(
+  [
+    v.strictObject({
+      ...ttl,
+      groups: v.pipe(
+        v.array(v.pipe(v.array(sid), v.minLength(1), v.maxLength(9))),
+        v.minLength(1),
+        v.maxLength(9),
+      ),
+      /** only what goes from an earlier group to a later one is lost */
+      oneWay: v.optional(v.boolean(), false),
+    }),
+    v.strictObject({ ...ttl, ring: v.literal(true) }),
+  ],
+  "a partition is {groups, oneWay?, ttlMs?} or {ring: true, ttlMs?}",
+);
+export type PartitionBody = v.InferInput<typeof partitionBody>;
