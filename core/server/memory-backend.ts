@@ -75,7 +75,11 @@ export class MemoryBackend implements StorageBackend {
   }
 
   deleteUpTo(seq: number): void {
-    for (const key of this.#state.log.keys()) if (key <= seq) this.#state.log.delete(key);
+    // Numbers rise in the order of insertion.
+    for (const key of this.#state.log.keys()) {
+      if (key > seq) break;
+      this.#state.log.delete(key);
+    }
   }
 
   read(seq: number): Uint8Array {

@@ -56,6 +56,7 @@ export class ZabPeer {
   #decideAt = Number.POSITIVE_INFINITY;
   #accepted = false;
   #frozen = false;
+  #reason = "";
 
   constructor(
     sid: Sid,
@@ -136,6 +137,11 @@ export class ZabPeer {
   /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
   get accepted(): boolean {
     return this.#accepted;
+  }
+
+  /** Why the last role was given up; empty once another is taken. */
+  get reason(): string {
+    return this.#reason;
   }
 
   /** Whether trace effects are made: only while somebody watches. */
@@ -376,6 +382,7 @@ export class ZabPeer {
   /** @param reason why a role was given up */
   #phaseChanged(role: Role, phase: Phase, reason?: string): void {
     const context = this.#context;
+    this.#reason = reason ?? "";
     context.effects.push({ type: "role" });
     const event = { type: "role" as const, role, phase, leader: this.leader, epoch: context.currentEpoch };
     context.trace(reason === undefined ? event : { ...event, reason });

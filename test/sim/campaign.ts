@@ -11,7 +11,8 @@ import {
   type SessionId,
   type WriteRequest,
 } from "../../core/znode/types.ts";
-import { Cluster, random } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
+import { random } from "./random.ts";
 import { create, ok } from "./world.ts";
 
 /** What a run did: an idle run proves nothing. */

@@ -1,8 +1,9 @@
 /**
- * A whole ensemble in one deterministic process: the real core of every member, with virtual time, network and storage. One
- * event at a time; the same seed gives the same run. Members crash with a prefix of what they wrote, calls fail with unknown
- * outcome, links can be cut one way, members pause with their memory. What leaves a member waits for the writes before it,
- * as the platform's output gate has it. {@link Invariants} are checked after every event.
+ * A whole ensemble in one deterministic process: the real core of every member, with virtual time, clocks, network and
+ * storage. One event at a time; the same seed gives the same run. Members crash with a prefix of what they wrote, calls fail
+ * with unknown outcome, come twice or late, links stall or are cut one way, members pause with their memory or meet their own
+ * successor. What leaves a member waits for the writes before it, as the platform's output gate has it. {@link Invariants} are
+ * checked after every event.
  */
 import { assert, must } from "../../core/assert.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
@@ -13,48 +14,56 @@ import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
-import type { TraceEvent } from "../../core/zab/effects.ts";
+import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
 import { asSid, type Sid } from "../../core/zab/quorum.ts";
-import { compareZxid } from "../../core/zab/zxid.ts";
-import { NO_SESSION, type ReadRequest, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
-import { SimDisk } from "./disk.ts";
-import { Invariants } from "./invariants.ts";
+import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
+import {
+  NO_SESSION,
+  type ReadRequest,
+  type SessionId,
+  type WatchEvent,
+  type WriteRequest,
+} from "../../core/znode/types.ts";
+import { SimClock } from "./clock.ts";
+import { FencedError, SimDisk } from "./disk.ts";
+import { EventQueue } from "./event-queue.ts";
+import { type Asked, Invariants } from "./invariants.ts";
+import { random } from "./random.ts";
 
-/** A random number generator that can be seeded. @source splitmix32 */
-export function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state ^ (state >>> 16);
-    z = Math.imul(z, 0x21f0aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
-
-interface Event {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
+/** One of a member's outgoing links in one life: calls on it arrive in order until it breaks. */
+interface Channel {
+  seq: number;
+  /** a call on it has failed */
+  dead: boolean;
+  lastArrival: number;
+  lastReturn: number;
 }
 
 /** One life of a member. */
 export interface Life {
+  readonly sid: Sid;
+  /** 1 for the first life of this member, and so on */
+  readonly number: number;
   readonly server: EnsembleServer;
   readonly storage: MemberStorage;
-  readonly sequences: Map<string, number>;
+  readonly disk: SimDisk;
+  /** *map peer and generation → channel* */
+  readonly channels: Map<number, Channel>;
   /** callers whose parked call ends with this life */
-  readonly parked: { readonly caller: Sid; readonly life: Life; readonly generation: number }[];
+  readonly parked: { readonly caller: Life; readonly generation: number }[];
   /** calls being answered: their callers see a break when this life ends */
   readonly answering: Set<() => void>;
   /** what waits for a write to be durable before it leaves */
   readonly gate: { readonly number: number; readonly run: () => void }[];
-  /** *map number of a group of writes → persist effect* */
-  readonly persists: Map<number, number>;
+  /** persist effects whose writes are not known to be durable: the group of writes, and the effect's number */
+  readonly persists: { readonly number: number; readonly seq: number }[];
+  /** clients that hear of its end */
+  readonly connections: Map<Token, Connection>;
   /** group of writes up to which all is durable */
   durable: number;
-  lastSyncAt: number;
+  syncing: boolean;
+  /** when its alarm rings; infinity: never */
+  alarmAt: number;
   /** what happened to it while it was paused; null: it runs */
   backlog: (() => void)[] | null;
   alive: boolean;
@@ -62,9 +71,20 @@ export interface Life {
 
 export interface Member {
   readonly sid: Sid;
+  readonly clock: SimClock;
   disk: SimDisk;
   life: Life | null;
+  /** an older instance that is still alive */
+  twin: Life | null;
   lives: number;
+}
+
+/** A client at a member, as long as that life lasts. */
+export interface Connection {
+  respond(xid: number, answer: ServerAnswer): void;
+  notify(event: WatchEvent, zxid: Zxid): void;
+  /** it is over, and what was not answered will not be */
+  closed(): void;
 }
 
 /** When and how an effect makes its member crash. `keep`: groups of writes that survive though nobody waited for them. */
@@ -80,6 +100,8 @@ export interface ClusterOptions {
   /** one way, ms: [least, most] */
   readonly latencyMs?: readonly [number, number];
   readonly fsyncMs?: readonly [number, number];
+  /** keep the trace events: for people; costs time and memory */
+  readonly tracing?: boolean;
 }
 
 /** Probabilities of what may go wrong with one call, and what alarms may do. */
@@ -88,10 +110,35 @@ export interface Faults {
   loseReturn: number;
   /** not executed, and the caller sees a break */
   failCall: number;
+  /** delivered a second time, later */
+  duplicate: number;
+  /** delivered behind calls that came after it */
+  reorder: number;
   /** an alarm comes later by up to this; ms */
   alarmLateMs: number;
-  /** an alarm comes though nothing is due */
+  /** an alarm comes though nothing is due, or twice */
   spuriousTick: number;
+}
+
+export const NO_FAULTS: Faults = {
+  loseReturn: 0,
+  failCall: 0,
+  duplicate: 0,
+  reorder: 0,
+  alarmLateMs: 0,
+  spuriousTick: 0,
+};
+
+/** The one place where a member's core is made. */
+function makeServer(
+  sid: Sid,
+  size: number,
+  config: ServerConfig,
+  storage: MemberStorage,
+  boot: number,
+): EnsembleServer {
+  const { recovered, tree } = storage.recover(boot);
+  return new EnsembleServer({ sid, size, config, log: storage.log, snapshot: storage, recovered, tree });
 }
 
 export class Cluster {
@@ -104,27 +151,36 @@ export class Cluster {
   /** whom a leader would wake */
   readonly owners: ParkedSession[] = [];
   readonly notified: { token: Token; path: string; type: number }[] = [];
-  readonly invariants = new Invariants(this);
-  readonly faults: Faults = { loseReturn: 0, failCall: 0, alarmLateMs: 0, spuriousTick: 0 };
+  readonly invariants: Invariants;
+  readonly faults: Faults = { ...NO_FAULTS };
   /** Asked before every effect is run; may end the member there. */
   onEffect: ((sid: Sid, effect: ServerEffect) => CrashOrder | undefined) | null = null;
   /** Sees every message that arrives. */
   onMessage: ((from: Sid, to: Sid, message: PeerMessage, isReturn: boolean) => void) | null = null;
+  /** Sees everything that a member does, in one line: for people. */
+  onLine: ((line: string) => void) | null = null;
+  /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
+  onAbort: ((sid: Sid, reason: string) => void) | null = null;
   readonly #random: () => number;
-  readonly #latency: readonly [number, number];
+  #latency: readonly [number, number];
   readonly #fsync: readonly [number, number];
-  readonly #queue: Event[] = [];
-  /** "from>to" links that lose every call */
-  readonly #cut = new Set<string>();
-  /** "from#boot>to#generation" channels that have broken */
-  readonly #dead = new Set<string>();
-  readonly #lastArrival = new Map<string, number>();
-  #order = 0;
+  readonly #tracing: boolean;
+  readonly #queue = new EventQueue();
+  /** links that lose every call; see {@link linkOf} */
+  readonly #cut = new Set<number>();
+  /** *map link → until when it holds everything back* */
+  readonly #clogged = new Map<number, number>();
+  /** *map sid → ms that every call of this member and to it takes longer* */
+  readonly #slow = new Map<number, number>();
+  readonly #asked = new Map<Token, Asked>();
   /** events in a row that took no time */
   #stuck = 0;
   #tokens = 0;
+  #hash = 0;
   /** events run so far */
   events = 0;
+  /** by how much, at most, some clock has run ahead of the simulation's in this run; ms */
+  skewMs = 0;
   now = 1_000_000;
 
   constructor(options: ClusterOptions) {
@@ -133,17 +189,31 @@ export class Cluster {
     this.#random = random(this.seed);
     this.#latency = options.latencyMs ?? [1, 3];
     this.#fsync = options.fsyncMs ?? [0, 2];
+    this.#tracing = options.tracing ?? true;
     this.members = Array.from({ length: options.size }, (_, i) => ({
       sid: asSid(i + 1),
+      clock: new SimClock(),
       disk: new SimDisk(),
       life: null,
+      twin: null,
       lives: 0,
     }));
+    this.invariants = new Invariants(this);
   }
 
   /** A number of [0, 1) of this run's own chance. */
   chance(): number {
     return this.#random();
+  }
+
+  /** One number for all that has happened so far: runs that are equal have equal numbers. */
+  get hash(): number {
+    return this.#hash >>> 0;
+  }
+
+  #mix(word: number): void {
+    this.#hash = (Math.imul(this.#hash ^ word, 0x9e3779b1) + 0x7f4a7c15) | 0;
+    this.#hash ^= this.#hash >>> 15;
   }
 
   // ── life and death ───────────────────────────────────────────────────────
@@ -155,38 +225,35 @@ export class Cluster {
   start(sid: number): void {
     const member = this.member(sid);
     assert(member.life === null, "a member starts once");
-    const storage = new MemberStorage(member.disk);
-    const { recovered, tree } = storage.recover(member.lives + 1);
-    const server = new EnsembleServer({
-      sid: member.sid,
-      size: this.members.length,
-      config: this.config,
-      log: storage.log,
-      snapshot: storage,
-      recovered,
-      tree,
-    });
-    server.zab.tracing = true;
+    const { disk } = member;
+    const storage = new MemberStorage(disk);
+    const server = makeServer(member.sid, this.members.length, this.config, storage, member.lives + 1);
+    server.zab.tracing = this.#tracing;
+    member.lives += 1;
     const life: Life = {
+      sid: member.sid,
+      number: member.lives,
       server,
       storage,
-      sequences: new Map(),
+      disk,
+      channels: new Map(),
       parked: [],
       answering: new Set(),
       gate: [],
-      persists: new Map(),
+      persists: [],
+      connections: new Map(),
       durable: 0,
-      lastSyncAt: this.now,
+      syncing: false,
+      alarmAt: Number.POSITIVE_INFINITY,
       backlog: null,
       alive: true,
     };
     member.life = life;
-    member.lives += 1;
-    this.invariants.started(member);
-    this.#syncLater(member, life, member.disk.written);
-    this.#step(member, life, { type: "start" });
-    this.#watchClock(member, life);
-    this.invariants.check();
+    this.#mix(0x51a7 + sid);
+    this.onLine?.(`${sid} starts, life ${life.number}`);
+    this.invariants.started(life);
+    this.#syncSoon(life);
+    this.#step(life, { type: "start" });
   }
 
   /**
@@ -196,15 +263,47 @@ export class Cluster {
   crash(sid: number, keep = 0): void {
     const member = this.member(sid);
     const life = must(member.life, "only a member that lives crashes");
+    member.life = null;
+    this.onLine?.(
+      `${sid} crashes, ${Math.min(keep, life.disk.pending)} of ${life.disk.pending} writes survive`,
+    );
+    this.#mix(0xdead + sid);
+    life.disk.crash(keep);
+    this.invariants.crashed(member);
+    this.#end(life);
+  }
+
+  /** Another instance of the member starts while this one lives on, until its next write. */
+  replaceByTwin(sid: number, keep = 0): void {
+    const member = this.member(sid);
+    const life = must(member.life, "only a member that lives has a twin");
+    this.#endTwin(member);
+    this.onLine?.(`${sid} lives on beside its successor`);
+    life.disk.fenced = true;
+    member.disk = life.disk.successor(keep);
+    member.twin = life;
+    member.life = null;
+    this.invariants.crashed(member);
+    this.start(sid);
+  }
+
+  #endTwin(member: Member): void {
+    const { twin } = member;
+    member.twin = null;
+    if (twin !== null) this.#end(twin);
+  }
+
+  /** What others see of the end of a life. */
+  #end(life: Life): void {
     life.alive = false;
     life.gate.length = 0;
-    member.life = null;
-    member.disk.crash(keep);
-    this.invariants.crashed(member);
     for (const fail of life.answering) fail();
-    for (const { caller, life: callerLife, generation } of life.parked) {
-      this.#after(this.#delay(), () => this.#broken(caller, callerLife, member.sid, generation));
+    for (const { caller, generation } of life.parked) {
+      this.#after(this.#delay(), () => this.#broken(caller, life.sid, generation));
     }
+    const connections = [...life.connections.values()];
+    life.connections.clear();
+    for (const connection of connections) connection.closed();
   }
 
   /** Crashes every member that lives. */
@@ -216,6 +315,7 @@ export class Cluster {
   wipe(sid: number): void {
     const member = this.member(sid);
     assert(member.life === null, "only a member that is down is wiped");
+    this.onLine?.(`${sid} loses its storage`);
     member.disk = new SimDisk();
     this.invariants.wiped(member);
   }
@@ -223,27 +323,28 @@ export class Cluster {
   /** The member stands still with its memory; what happens to it happens when it goes on. */
   pause(sid: number): void {
     const life = must(this.member(sid).life, "only a member that lives pauses");
+    this.onLine?.(`${sid} stands still`);
     life.backlog ??= [];
   }
 
   resume(sid: number): void {
     const life = must(this.member(sid).life, "only a member that lives goes on");
+    this.onLine?.(`${sid} goes on`);
     const backlog = life.backlog ?? [];
     life.backlog = null;
-    for (const run of backlog) if (life.alive) run();
-    this.invariants.check();
+    for (const run of backlog) this.#onLife(life, run);
   }
 
   /** Feeds a tick though nobody asked for one. */
   tick(sid: number): void {
-    const member = this.member(sid);
-    this.#step(member, must(member.life, `member ${sid} is down`), { type: "tick" });
-    this.invariants.check();
+    this.#step(must(this.member(sid).life, `member ${sid} is down`), { type: "tick" });
   }
+
+  // ── the network ──────────────────────────────────────────────────────────
 
   /** Loses every call from one member to the other, and the returns of the calls the other way. */
   cut(from: number, to: number): void {
-    this.#cut.add(`${from}>${to}`);
+    this.#cut.add(linkOf(from, to));
   }
 
   isolate(sid: number): void {
@@ -254,9 +355,28 @@ export class Cluster {
     }
   }
 
+  /** Holds back what goes from one member to the other until this much time has passed; then it goes on, in order. */
+  clog(from: number, to: number, ms: number): void {
+    this.#clogged.set(linkOf(from, to), this.now + ms);
+  }
+
+  /** Every call of this member and to it takes this much longer. */
+  slow(sid: number, ms: number): void {
+    if (ms === 0) this.#slow.delete(sid);
+    else this.#slow.set(sid, ms);
+  }
+
   heal(): void {
     this.#cut.clear();
+    this.#clogged.clear();
+    this.#slow.clear();
   }
+
+  setLatency(latencyMs: readonly [number, number]): void {
+    this.#latency = latencyMs;
+  }
+
+  // ── who is there ─────────────────────────────────────────────────────────
 
   member(sid: number): Member {
     return must(this.members[sid - 1], `there is no member ${sid}`);
@@ -288,6 +408,11 @@ export class Cluster {
     return this.alive.map((server) => server.sid).filter((sid) => sid !== leader);
   }
 
+  /** What the member's clock shows. */
+  timeAt(sid: number): number {
+    return this.member(sid).clock.at(this.now);
+  }
+
   // ── clients ──────────────────────────────────────────────────────────────
 
   write(sid: number, request: WriteRequest, session: SessionId = NO_SESSION, xid = 0): Token {
@@ -299,16 +424,15 @@ export class Cluster {
     sid: number,
     requests: readonly { request: WriteRequest; session?: SessionId; xid?: number }[],
   ): Token[] {
-    const member = this.member(sid);
-    const life = must(member.life, `member ${sid} is down`);
-    const tokens = requests.map(({ request, session = NO_SESSION, xid = 0 }) => {
-      const token = this.#token();
-      this.invariants.submitted(member, token, session, false);
-      life.server.submitWrite(this.now, token, { session, xid, ...encodeWrite(request) });
-      return token;
+    const life = must(this.member(sid).life, `member ${sid} is down`);
+    const tokens = requests.map(({ session = NO_SESSION }) => this.#ask(life, session, false));
+    this.turn(life, (server, now) => {
+      for (const [i, { request, session = NO_SESSION, xid = 0 }] of requests.entries()) {
+        if (request.type === "closeSession") this.invariants.closing(session);
+        else if (session !== NO_SESSION) this.invariants.heard(life, session);
+        server.submitWrite(now, tokens[i] as Token, { session, xid, ...encodeWrite(request) });
+      }
     });
-    this.#run(member, life, life.server.flush(this.now));
-    this.invariants.check();
     return tokens;
   }
 
@@ -319,21 +443,52 @@ export class Cluster {
     session: SessionId = NO_SESSION,
     stale = false,
   ): Token {
+    const life = must(this.member(sid).life, `member ${sid} is down`);
+    const token = this.#ask(life, session, linearizable);
+    this.turn(life, (server, now) => {
+      if (session !== NO_SESSION) this.invariants.heard(life, session);
+      server.submitRead(now, token, { session, xid: 0, request, linearizable, stale });
+    });
+    return token;
+  }
+
+  #ask(life: Life, session: SessionId, linearizable: boolean): Token {
     const token = this.#token();
-    const member = this.member(sid);
-    const life = must(member.life, `member ${sid} is down`);
-    this.invariants.submitted(member, token, session, linearizable);
-    life.server.submitRead(this.now, token, { session, xid: 0, request, linearizable, stale });
-    this.#run(member, life, life.server.flush(this.now));
-    this.invariants.check();
+    this.#asked.set(token, this.invariants.asked(life, session, token, linearizable));
     return token;
   }
 
   touch(sid: number, session: SessionId): void {
-    const member = this.member(sid);
-    const life = must(member.life, `member ${sid} is down`);
-    life.server.touch(this.now, session);
-    this.#run(member, life, life.server.flush(this.now));
+    const life = must(this.member(sid).life, `member ${sid} is down`);
+    this.turn(life, (server, now) => {
+      this.invariants.heard(life, session);
+      server.touch(now, session);
+    });
+  }
+
+  /** A client connects; its token stands for the connection. Undefined: the member is down. */
+  connect(sid: number, connection: Connection): { readonly life: Life; readonly token: Token } | undefined {
+    const { life } = this.member(sid);
+    if (life === null) return undefined;
+    const token = this.#token();
+    life.connections.set(token, connection);
+    return { life, token };
+  }
+
+  disconnect(life: Life, token: Token): void {
+    if (!life.connections.delete(token)) return;
+    this.#onLife(life, () => life.server.forget(token));
+  }
+
+  /** One turn of a member in which clients ask for something; a member that stands still takes it when it goes on. */
+  turn(life: Life, ask: (server: EnsembleServer, now: number) => void): void {
+    this.#onLife(life, () => {
+      this.#guard(life, () => {
+        const now = this.timeAt(life.sid);
+        ask(life.server, now);
+        this.#run(life, life.server.flush(now));
+      });
+    });
   }
 
   #token(): Token {
@@ -347,17 +502,16 @@ export class Cluster {
   runUntil(condition: () => boolean, limitMs = 60_000, what = "the condition"): void {
     const end = this.now + limitMs;
     while (!condition()) {
-      assert(
-        this.now <= end && this.#queue.length > 0,
-        `${what} does not hold after ${limitMs} ms; ${this.describe()}`,
-      );
+      if (this.now > end || this.#queue.length === 0) {
+        throw new Error(`${what} does not hold after ${limitMs} ms; ${this.describe()}`);
+      }
       this.#next();
     }
   }
 
   runFor(ms: number): void {
     const end = this.now + ms;
-    while ((this.#queue[0]?.at ?? Number.POSITIVE_INFINITY) <= end) this.#next();
+    while (this.#queue.nextAt <= end) this.#next();
     this.now = end;
   }
 
@@ -399,25 +553,22 @@ export class Cluster {
     return tokens.map((token) => must(this.answers.get(token), "it was waited for"));
   }
 
+  /** Something of the world outside: a client, a fault. */
+  after(ms: number, run: () => void): void {
+    this.#after(ms, run);
+  }
+
   #after(ms: number, run: () => void): void {
-    const event = { at: this.now + ms, order: this.#order++, run };
-    let at = this.#queue.length;
-    while (at > 0) {
-      const before = must(this.#queue[at - 1], "an index within the queue");
-      if (before.at < event.at || (before.at === event.at && before.order < event.order)) break;
-      at -= 1;
-    }
-    this.#queue.splice(at, 0, event);
+    this.#queue.push(this.now + ms, run);
   }
 
   #next(): void {
-    const event = must(this.#queue.shift(), "an event is left");
+    const event = must(this.#queue.pop(), "an event is left");
     this.#stuck = event.at > this.now ? 0 : this.#stuck + 1;
-    assert(this.#stuck < 20_000, `time goes on; ${this.describe()} (seed ${this.seed})`);
+    if (this.#stuck > 50_000) throw new Error(`time stands still; ${this.describe()} (seed ${this.seed})`);
     this.now = Math.max(this.now, event.at);
     this.events += 1;
     event.run();
-    this.invariants.check();
   }
 
   /** Runs something that happens to a life: later, while it is paused; never, when it is over. */
@@ -435,64 +586,110 @@ export class Cluster {
     return least + Math.floor(this.#random() * (most - least + 1));
   }
 
-  #watchClock(member: Member, life: Life): void {
-    const late = this.faults.alarmLateMs === 0 ? 0 : this.#between([0, this.faults.alarmLateMs]);
-    const wait = Math.max(1, Math.min(life.server.deadline - this.now, 50)) + late;
-    this.#after(wait, () => {
-      if (!life.alive) return;
-      this.#onLife(life, () => {
-        const spurious = this.faults.spuriousTick > 0 && this.#random() < this.faults.spuriousTick;
-        if (spurious || this.now >= life.server.deadline) this.#step(member, life, { type: "tick" });
-      });
-      this.#watchClock(member, life);
+  /** Keeps the one alarm at the earliest deadline, as the shell does: it is only ever moved forward. */
+  #ensureAlarm(life: Life): void {
+    if (!life.alive) return;
+    const { clock } = this.member(life.sid);
+    const due = Math.max(this.now + 1, clock.whenShows(life.server.deadline, this.now));
+    if (due >= life.alarmAt) return;
+    const { alarmLateMs, spuriousTick } = this.faults;
+    const at = alarmLateMs === 0 ? due : due + this.#between([0, alarmLateMs]);
+    if (at >= life.alarmAt) return;
+    life.alarmAt = at;
+    this.#queue.push(at, () => this.#alarm(life, at));
+    if (spuriousTick > 0 && this.#random() < spuriousTick) {
+      const needless = this.now + this.#between([0, 2 * (at - this.now)]);
+      this.#queue.push(needless, () => this.#onLife(life, () => this.#step(life, { type: "tick" })));
+    }
+  }
+
+  #alarm(life: Life, at: number): void {
+    if (!life.alive || life.alarmAt !== at) return;
+    this.#onLife(life, () => {
+      life.alarmAt = Number.POSITIVE_INFINITY;
+      if (this.timeAt(life.sid) >= life.server.deadline) this.#step(life, { type: "tick" });
+      else this.#ensureAlarm(life);
     });
+  }
+
+  /** A member's clock was changed: its alarm is where the new time has it. */
+  clockChanged(sid: number): void {
+    for (const life of [this.member(sid).life, this.member(sid).twin]) {
+      if (life === null) continue;
+      life.alarmAt = Number.POSITIVE_INFINITY;
+      this.#ensureAlarm(life);
+    }
   }
 
   // ── effects ──────────────────────────────────────────────────────────────
 
-  #step(member: Member, life: Life, input: ServerInput): PeerMessage[] {
-    return this.#run(member, life, life.server.step(this.now, input));
+  #step(life: Life, input: ServerInput): PeerMessage[] {
+    let replies: PeerMessage[] = [];
+    this.#guard(life, () => {
+      replies = this.#run(life, life.server.step(this.timeAt(life.sid), input));
+    });
+    return replies;
   }
 
-  /** Runs the effects in order. @returns the replies */
-  #run(member: Member, life: Life, effects: readonly ServerEffect[]): PeerMessage[] {
+  /** What a shell does with a throw: the instance ends. Whatever is not a fault of ours is a fault of the core. */
+  #guard(life: Life, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof FencedError)) throw error;
+      const member = this.member(life.sid);
+      this.onLine?.(`${life.sid} ends: ${error.message}`);
+      this.onAbort?.(life.sid, error.message);
+      if (member.twin === life) this.#endTwin(member);
+      else if (member.life === life) this.crash(life.sid);
+      return;
+    }
+    this.#ensureAlarm(life);
+  }
+
+  /** Runs the effects in order; what goes to one peer between two writes goes in one call. @returns the replies */
+  #run(life: Life, effects: readonly ServerEffect[]): PeerMessage[] {
     const replies: PeerMessage[] = [];
-    this.invariants.applied(member, life);
+    const outgoing: Outgoing[] = [];
+    this.invariants.stepped(life);
     for (const effect of effects) {
-      const order = this.onEffect?.(member.sid, effect);
-      if (order?.when === "before") this.crash(member.sid, order.keep);
+      const order = this.onEffect?.(life.sid, effect);
+      if (order?.when === "before") {
+        this.#post(life, outgoing);
+        this.crash(life.sid, order.keep);
+      }
       if (!life.alive) return [];
-      this.#runOne(member, life, effect, replies);
-      if (order?.when === "after" && life.alive) this.crash(member.sid, order.keep);
+      this.#runOne(life, effect, replies, outgoing);
+      if (order?.when === "after" && life.alive) {
+        this.#post(life, outgoing);
+        this.crash(life.sid, order.keep);
+      }
       if (!life.alive) return [];
     }
+    this.#post(life, outgoing);
     if (life.server.checkpointDue(life.storage.logBytes)) {
       life.storage.checkpoint(life.server.tree.takeChanges(), this.config);
-      this.#syncLater(member, life, member.disk.written);
+      this.#syncSoon(life);
     }
     return replies;
   }
 
-  #runOne(member: Member, life: Life, effect: ServerEffect, replies: PeerMessage[]): void {
+  #runOne(life: Life, effect: ServerEffect, replies: PeerMessage[], outgoing: Outgoing[]): void {
     switch (effect.type) {
       case "persist": {
-        this.invariants.persisting(member, life, effect.writes);
+        this.#post(life, outgoing);
+        this.invariants.persisting(life, effect.writes);
         life.storage.persist(effect.writes);
-        this.invariants.persisted(member, life);
-        const number = member.disk.commit();
-        life.persists.set(number, effect.seq);
-        this.#syncLater(member, life, number);
+        life.persists.push({ number: life.disk.commit(), seq: effect.seq });
+        this.invariants.persisted(life);
+        this.#syncSoon(life);
         break;
       }
       case "send": {
         const { to, generation, message } = effect;
-        const channel = `${to}#${generation}`;
-        const seq = life.sequences.get(channel) ?? 0;
-        life.sequences.set(channel, seq + 1);
-        this.#gated(member, life, () => {
-          this.invariants.leaving(member, message);
-          this.#call(member, life, to, generation, seq, message);
-        });
+        const waiting = outgoing.find((each) => each.to === to && each.generation === generation);
+        if (waiting !== undefined) waiting.messages.push(message);
+        else outgoing.push({ to, generation, messages: [message] });
         break;
       }
       case "reply":
@@ -501,34 +698,35 @@ export class Cluster {
       case "park": {
         const peer = this.member(effect.peer).life;
         const { generation } = effect;
-        if (peer !== null) peer.parked.push({ caller: member.sid, life, generation });
-        else this.#after(this.#delay(), () => this.#broken(member.sid, life, effect.peer, generation));
+        if (peer !== null) peer.parked.push({ caller: life, generation });
+        else this.#after(this.#delay(), () => this.#broken(life, effect.peer, generation));
         break;
       }
       case "respond":
-        this.#gated(member, life, () => {
-          this.answers.set(effect.token, effect.answer);
-          this.invariants.responded(member, effect.token, effect.answer);
-        });
+        this.#gated(life, () => this.#respond(life, effect));
         break;
-      case "notify":
-        this.notified.push({ token: effect.token, path: effect.event.path, type: effect.event.type });
+      case "notify": {
+        const { token, event, zxid } = effect;
+        if (!life.connections.has(token)) this.notified.push({ token, path: event.path, type: event.type });
+        else this.#gated(life, () => life.connections.get(token)?.notify(event, zxid));
         break;
+      }
       case "hold":
-        this.#after(effect.ms, () =>
-          this.#onLife(life, () => this.#step(member, life, { type: "released" })),
-        );
+        this.#after(effect.ms, () => this.#onLife(life, () => this.#step(life, { type: "released" })));
         break;
       case "yield":
-        this.#after(0, () => this.#onLife(life, () => this.#step(member, life, { type: "yielded" })));
+        this.#after(0, () => this.#onLife(life, () => this.#step(life, { type: "yielded" })));
         break;
       case "reloadTree":
-        replies.push(...this.#run(member, life, life.server.loadTree(this.now, life.storage.loadTree())));
+        replies.push(
+          ...this.#run(life, life.server.loadTree(this.timeAt(life.sid), life.storage.loadTree())),
+        );
         break;
       case "trace":
-        this.trace.push({ at: this.now, sid: member.sid, event: effect.event });
+        this.trace.push({ at: this.now, sid: life.sid, event: effect.event });
         break;
       case "dropClients":
+        this.#dropClients(life);
         break;
       case "asleep":
         life.parked.length = 0; // what is let go is no break
@@ -537,98 +735,203 @@ export class Cluster {
         this.owners.push(effect.parked);
         break;
       case "abort":
-        throw new Error(`member ${member.sid} aborts: ${effect.reason}`);
+        throw new Error(`member ${life.sid} aborts: ${effect.reason}`);
+    }
+  }
+
+  #respond(life: Life, { token, xid, answer }: Extract<ServerEffect, { type: "respond" }>): void {
+    const connection = life.connections.get(token);
+    if (connection !== undefined) {
+      connection.respond(xid, answer);
+      return;
+    }
+    const asked = this.#asked.get(token);
+    if (asked === undefined) return;
+    this.#asked.delete(token);
+    this.answers.set(token, answer);
+    this.invariants.responded(life, asked, answer);
+  }
+
+  #dropClients(life: Life): void {
+    const connections = [...life.connections];
+    life.connections.clear();
+    for (const [token, connection] of connections) {
+      life.server.forget(token);
+      connection.closed();
     }
   }
 
   /** Lets something out once everything written before it is durable. */
-  #gated(member: Member, life: Life, run: () => void): void {
-    if (life.gate.length === 0 && member.disk.pending === 0) run();
-    else life.gate.push({ number: member.disk.written, run });
+  #gated(life: Life, run: () => void): void {
+    if (life.gate.length === 0 && life.disk.pending === 0) run();
+    else life.gate.push({ number: life.disk.written, run });
   }
 
-  #syncLater(member: Member, life: Life, number: number): void {
-    const at = Math.max(this.now + this.#between(this.#fsync), life.lastSyncAt);
-    life.lastSyncAt = at;
-    this.#after(at - this.now, () => {
-      if (!life.alive || number <= life.durable) return;
-      member.disk.sync(number);
+  /** One sync at a time: it covers what was written when it began. */
+  #syncSoon(life: Life): void {
+    if (life.syncing || life.disk.pending === 0 || life.disk.fenced) return;
+    life.syncing = true;
+    const number = life.disk.written;
+    this.#after(this.#between(this.#fsync), () => {
+      life.syncing = false;
+      if (!life.alive || life.disk.fenced) return;
+      life.disk.sync(number);
       life.durable = number;
-      this.invariants.synced(member, life);
-      this.#onLife(life, () => {
-        while ((life.gate[0]?.number ?? Number.POSITIVE_INFINITY) <= life.durable) life.gate.shift()?.run();
-        const seq = life.persists.get(number);
-        if (seq !== undefined) this.#step(member, life, { type: "persisted", seq });
-      });
+      this.invariants.synced(life);
+      this.#syncSoon(life);
+      this.#onLife(life, () => this.#durable(life));
     });
   }
 
-  #call(member: Member, life: Life, to: Sid, generation: number, seq: number, message: PeerMessage): void {
-    const origin = { from: member.sid, boot: life.storage.meta.boot, generation, seq };
-    const link = `${member.sid}>${to}`;
-    const channel = `${member.sid}#${origin.boot}>${to}#${generation}`;
+  #durable(life: Life): void {
+    while ((life.gate[0]?.number ?? Number.POSITIVE_INFINITY) <= life.durable) life.gate.shift()?.run();
+    let seq: number | undefined;
+    while ((life.persists[0]?.number ?? Number.POSITIVE_INFINITY) <= life.durable) {
+      seq = life.persists.shift()?.seq;
+    }
+    if (seq !== undefined && life.alive) this.#step(life, { type: "persisted", seq });
+  }
+
+  // ── calls ────────────────────────────────────────────────────────────────
+
+  #post(life: Life, outgoing: Outgoing[]): void {
+    for (const { to, generation, messages } of outgoing) {
+      const channel = this.#channel(life, to, generation);
+      const origin = { from: life.sid, boot: life.storage.meta.boot, generation, seq: channel.seq };
+      channel.seq += 1;
+      this.#gated(life, () => {
+        for (const message of messages) this.invariants.leaving(life, to, message);
+        this.#call(life, to, channel, origin, messages);
+      });
+    }
+    outgoing.length = 0;
+  }
+
+  #channel(life: Life, to: Sid, generation: number): Channel {
+    const key = generation * 16 + to;
+    let channel = life.channels.get(key);
+    if (channel === undefined) {
+      channel = { seq: 0, dead: false, lastArrival: 0, lastReturn: 0 };
+      life.channels.set(key, channel);
+    }
+    return channel;
+  }
+
+  #call(life: Life, to: Sid, channel: Channel, origin: CallOrigin, messages: readonly PeerMessage[]): void {
+    const { faults } = this;
+    let at = this.#arrival(life.sid, to, channel.lastArrival);
+    if (faults.reorder > 0 && this.#random() < faults.reorder) at += this.#between([1, 200]);
+    else channel.lastArrival = at;
+    this.#queue.push(at, () => this.#arrive(life, to, channel, origin, messages, true));
+    if (faults.duplicate > 0 && this.#random() < faults.duplicate) {
+      const again = at + this.#between([0, 2_000]);
+      this.#queue.push(again, () => this.#arrive(life, to, channel, origin, messages, false));
+    }
+  }
+
+  /** @param counts whether the caller waits for this delivery: not for a second one */
+  #arrive(
+    life: Life,
+    to: Sid,
+    channel: Channel,
+    origin: CallOrigin,
+    messages: readonly PeerMessage[],
+    counts: boolean,
+  ): void {
+    const callee = this.member(to).life;
+    if (this.#cut.has(linkOf(life.sid, to))) return; // silence: neither delivered nor refused
+    if (channel.dead && this.#random() < 0.5) return; // what was behind a break may be lost with it
     const fail = (): void => {
-      this.#dead.add(channel);
-      this.#after(this.#delay(), () => this.#broken(member.sid, life, to, generation));
+      channel.dead = true;
+      this.#after(this.#delay(), () => this.#broken(life, to, origin.generation));
     };
-    this.#inOrder(channel, () => {
-      const callee = this.member(to);
-      const calleeLife = callee.life;
-      if (this.#cut.has(link)) return; // silence: neither delivered nor refused
-      if (this.#dead.has(channel) && this.#random() < 0.5) return; // what was behind a break may be lost with it
-      const failed = this.faults.failCall > 0 && this.#random() < this.faults.failCall;
-      if (calleeLife === null || failed) {
-        fail();
-        return;
-      }
-      calleeLife.answering.add(fail);
-      this.#onLife(calleeLife, () => {
-        this.onMessage?.(member.sid, to, message, false);
-        const messages = this.#step(callee, calleeLife, { type: "call", origin, messages: [message] });
-        if (!calleeLife.alive) return;
-        this.#gated(callee, calleeLife, () => {
-          calleeLife.answering.delete(fail);
-          for (const reply of messages) this.invariants.leaving(callee, reply);
-          this.#return(member, life, to, generation, calleeLife, channel, messages);
-        });
+    const failed = counts && this.faults.failCall > 0 && this.#random() < this.faults.failCall;
+    if (callee === null || failed) {
+      if (counts) fail();
+      return;
+    }
+    if (counts) callee.answering.add(fail);
+    this.#onLife(callee, () => {
+      this.#mix(((this.now & 0xffff) << 8) ^ (life.sid << 4) ^ to);
+      const { inBoot, inGeneration, inSeq } = must(
+        callee.server.zab.links.get(life.sid),
+        "a peer has a link",
+      );
+      const age = origin.boot - inBoot || origin.generation - inGeneration;
+      const taken = age > 0 || (age === 0 && origin.seq >= inSeq);
+      for (const message of messages) this.#seen(life, callee, message, false, taken);
+      const replies = this.#step(callee, { type: "call", origin, messages });
+      if (!callee.alive) return;
+      this.#handled(life, callee, messages);
+      if (!counts) return;
+      this.#gated(callee, () => {
+        callee.answering.delete(fail);
+        for (const reply of replies) this.invariants.leaving(callee, life.sid, reply);
+        this.#return(life, callee, channel, origin.generation, replies);
       });
     });
   }
 
   #return(
-    member: Member,
     life: Life,
-    peer: Sid,
+    callee: Life,
+    channel: Channel,
     generation: number,
-    peerLife: Life,
-    channel: string,
     messages: readonly PeerMessage[],
   ): void {
-    const { boot } = peerLife.storage.meta;
+    const { boot } = callee.storage.meta;
     const lost = this.faults.loseReturn > 0 && this.#random() < this.faults.loseReturn;
-    this.#inOrder(`${channel}#return`, () => {
-      if (this.#cut.has(`${peer}>${member.sid}`)) return;
+    const at = this.#arrival(callee.sid, life.sid, channel.lastReturn);
+    channel.lastReturn = at;
+    this.#queue.push(at, () => {
+      if (this.#cut.has(linkOf(callee.sid, life.sid))) return;
       // What was under way when the peer ended may still arrive, or not.
-      if (lost || (!peerLife.alive && this.#random() < 0.5)) {
-        this.#dead.add(channel);
-        this.#broken(member.sid, life, peer, generation);
+      if (lost || (!callee.alive && this.#random() < 0.5)) {
+        channel.dead = true;
+        this.#broken(life, callee.sid, generation);
         return;
       }
       this.#onLife(life, () => {
-        for (const message of messages) this.onMessage?.(peer, member.sid, message, true);
-        this.#step(member, life, { type: "returned", peer, generation, boot, messages });
+        const link = must(life.server.zab.links.get(callee.sid), "a peer has a link");
+        const taken = link.generation === generation && boot >= link.inBoot;
+        for (const message of messages) this.#seen(callee, life, message, true, taken);
+        this.#step(life, { type: "returned", peer: callee.sid, generation, boot, messages });
+        if (life.alive) this.#handled(callee, life, messages);
       });
     });
   }
 
-  /** A channel delivers in the order in which it was given. */
-  #inOrder(channel: string, run: () => void): void {
-    const at = Math.max(this.now + this.#delay(), this.#lastArrival.get(channel) ?? 0);
-    this.#lastArrival.set(channel, at);
-    this.#after(at - this.now, run);
+  /** @param taken whether the link's rules let the core have it */
+  #seen(from: Life, to: Life, message: PeerMessage, isReturn: boolean, taken: boolean): void {
+    this.#mix(message.type.charCodeAt(0) * 31 + message.type.charCodeAt(message.type.length - 1));
+    if (taken) this.invariants.arriving(from, to, message);
+    this.onMessage?.(from.sid, to.sid, message, isReturn);
   }
 
-  #broken(caller: Sid, life: Life, peer: Sid, generation: number): void {
-    this.#onLife(life, () => this.#step(this.member(caller), life, { type: "linkBroken", peer, generation }));
+  #handled(from: Life, to: Life, messages: readonly PeerMessage[]): void {
+    if (!to.server.zab.accepted) return;
+    for (const message of messages) this.invariants.handled(from, to, message);
+  }
+
+  /** When something that leaves now arrives: behind what went before it on this channel. */
+  #arrival(from: number, to: number, last: number): number {
+    let at = this.now + this.#delay();
+    if (this.#slow.size > 0) at += (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);
+    if (this.#clogged.size > 0) at = Math.max(at, this.#clogged.get(linkOf(from, to)) ?? 0);
+    return Math.max(at, last);
+  }
+
+  #broken(life: Life, peer: Sid, generation: number): void {
+    this.#onLife(life, () => this.#step(life, { type: "linkBroken", peer, generation }));
   }
 }
+
+/** What goes to one peer in one call. */
+interface Outgoing {
+  readonly to: Sid;
+  readonly generation: number;
+  readonly messages: PeerMessage[];
+}
+
+/** One direction between two members, as one number. */
+const linkOf = (from: number, to: number): number => from * 16 + to;

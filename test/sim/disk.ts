@@ -2,6 +2,7 @@
  * A disk that can lose what it was not yet asked to keep. Writes show at once; they are durable once {@link sync} has come
  * past them, in order. A crash keeps a prefix of what is not durable, as SQLite under the platform's output gate does.
  */
+import { assert, must } from "../../core/assert.ts";
 import { MemoryBackend } from "../../core/server/memory-backend.ts";
 import type { Meta, StorageBackend, TableId, TablePage } from "../../core/server/storage.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
@@ -11,16 +12,21 @@ import type { SessionId } from "../../core/znode/types.ts";
 
 type Write = (backend: MemoryBackend) => void;
 
+/** What a write meets that the platform no longer lets through. */
+export class FencedError extends Error {}
+
 export class SimDisk implements StorageBackend {
   /** what a reader sees */
   #live = new MemoryBackend();
   /** what a crash leaves at least */
-  readonly #durable = new MemoryBackend();
+  #durable = new MemoryBackend();
   /** groups of writes that are not durable; each is one transaction */
-  readonly #pending: { readonly number: number; readonly writes: Write[] }[] = [];
+  #pending: { readonly number: number; readonly writes: Write[] }[] = [];
   #open: Write[] = [];
   #inTransaction = false;
   #written = 0;
+  /** another instance of the member lives: writes of this one fail */
+  fenced = false;
 
   /** number of the last group of writes */
   get written(): number {
@@ -43,9 +49,13 @@ export class SimDisk implements StorageBackend {
 
   /** Everything up to group `number` is durable. */
   sync(number: number): void {
-    while ((this.#pending[0]?.number ?? Number.POSITIVE_INFINITY) <= number) {
-      for (const write of this.#pending.shift()?.writes ?? []) write(this.#durable);
+    let done = 0;
+    for (const group of this.#pending) {
+      if (group.number > number) break;
+      done += 1;
+      for (const write of group.writes) write(this.#durable);
     }
+    if (done > 0) this.#pending.splice(0, done);
   }
 
   /** The power fails: `keep` groups that are not durable survive, the rest is gone. */
@@ -53,8 +63,41 @@ export class SimDisk implements StorageBackend {
     this.#open = [];
     const last = this.#pending[Math.min(keep, this.#pending.length) - 1];
     if (last !== undefined) this.sync(last.number);
-    this.#pending.length = 0;
+    this.#pending = [];
     this.#live = this.#durable.clone();
+  }
+
+  /** What another instance finds that starts now. @param keep groups that survive beyond what is durable */
+  successor(keep: number): SimDisk {
+    const disk = new SimDisk();
+    disk.#durable = this.#durable.clone();
+    for (const { writes } of this.#pending.slice(0, keep)) for (const write of writes) write(disk.#durable);
+    disk.#live = disk.#durable.clone();
+    return disk;
+  }
+
+  /** Damages rows of the log that are durable; only while nobody uses the disk. @returns whether there was something to damage */
+  damage(kind: DamageKind, pick: (n: number) => number): boolean {
+    const rows = this.#durable.logRows();
+    if (rows.length === 0) return false;
+    const row = must(rows[pick(rows.length)], "a row that was picked");
+    const batch = this.#durable.read(row.seq);
+    if (kind === "bit-flip") {
+      const copy = batch.slice();
+      const at = pick(copy.length);
+      copy[at] = (copy[at] ?? 0) ^ (1 << pick(8));
+      this.#durable.replace(row, copy);
+    } else if (kind === "truncation") {
+      this.#durable.replace(row, batch.slice(0, pick(batch.length)));
+    } else {
+      const other = must(rows[pick(rows.length)], "a row that was picked");
+      if (other.seq === row.seq) return false;
+      const theirs = this.#durable.read(other.seq);
+      this.#durable.replace(row, theirs);
+      this.#durable.replace(other, batch);
+    }
+    this.#live = this.#durable.clone();
+    return true;
   }
 
   /** What a crash that keeps nothing would leave. */
@@ -62,7 +105,15 @@ export class SimDisk implements StorageBackend {
     return this.#durable.clone();
   }
 
+  /** Goes back to an older copy. */
+  restore(copy: MemoryBackend): void {
+    assert(this.#pending.length === 0, "only a disk that nobody uses is rolled back");
+    this.#durable = copy.clone();
+    this.#live = copy.clone();
+  }
+
   #write(write: Write): void {
+    if (this.fenced) throw new FencedError("another instance of this member is alive");
     write(this.#live);
     this.#open.push(write);
     if (!this.#inTransaction) this.commit();
@@ -91,13 +142,19 @@ export class SimDisk implements StorageBackend {
   }
 
   insert(row: LogRow, batch: Uint8Array): void {
-    const copy = batch.slice();
-    this.#write((backend) => backend.insert(row, copy));
+    let bytes = batch;
+    this.#write((backend) => {
+      backend.insert(row, bytes);
+      bytes = backend.read(row.seq); // the giver's may change before they are written to the other copy
+    });
   }
 
   replace(row: LogRow, batch: Uint8Array): void {
-    const copy = batch.slice();
-    this.#write((backend) => backend.replace(row, copy));
+    let bytes = batch;
+    this.#write((backend) => {
+      backend.replace(row, bytes);
+      bytes = backend.read(row.seq); // the giver's may change before they are written to the other copy
+    });
   }
 
   deleteAfter(seq: number): void {
@@ -128,3 +185,6 @@ export class SimDisk implements StorageBackend {
     return this.#live.readTable(table, cursor, bytesMax);
   }
 }
+
+/** How a row of the log goes bad. */
+export type DamageKind = "bit-flip" | "truncation" | "misplaced";

@@ -1,26 +1,41 @@
 /**
- * What must hold in every run, whatever fails. {@link Invariants.check} runs after every event of a {@link Cluster}; the other
- * methods are told what happens.
+ * What must hold in every run, whatever fails. {@link Invariants} is told of everything that happens in a {@link Cluster} and
+ * looks at what that touched, so nothing is looked at twice and nothing is missed.
  *
- * | rule | in one line |
- * |---|---|
- * | INV-1 | at most one member, in one life, ever leads an epoch beyond discovery |
- * | INV-2 | committed histories are prefixes of one another, by zxid and chain; nothing committed is taken back |
- * | INV-3 | whoever begins to broadcast has everything that was ever committed |
- * | INV-4 | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, and no promise that left a member is forgotten in a crash |
- * | INV-5 | equal applied zxid, equal digest |
- * | INV-6 | what a client was told of is committed; each (session, xid) happens once and in the order of the xids |
- * | INV-7 | answers of one session leave a member in the order of its requests |
- * | INV-8 | a linearizable read shows every write that was answered before it was asked |
- * | INV-9 | nothing is applied that is not committed and durable here |
+ * | rule | in one line | source |
+ * |---|---|---|
+ * | Leadership1 | no two members are beyond discovery in one epoch as leaders | TLA+ |
+ * | Leadership2 | an epoch has one established leader in the whole run, in one life of it | TLA+ |
+ * | PrefixConsistency | committed histories are prefixes of one another, by zxid and chain; nothing committed is taken back | TLA+ |
+ * | Integrity | what is delivered was broadcast by the leader of its epoch | TLA+, paper |
+ * | Agreement | what one member delivered, every other has at that place | TLA+, paper |
+ * | TotalOrder | all deliver in one order | TLA+, paper |
+ * | LocalPrimaryOrder | of one epoch, in the order of the broadcast and without a gap | TLA+, paper |
+ * | GlobalPrimaryOrder | no smaller epoch after a larger one | TLA+, paper |
+ * | PrimaryIntegrity | whoever begins to broadcast has everything that was ever committed | TLA+, paper |
+ * | stateInconsistent | no message comes in a phase that is not its own | TLA+, in action |
+ * | proposalInconsistent | a proposal follows the one before it | TLA+, in action |
+ * | commitInconsistent | nobody is told to commit what it was not sent, or twice, or backwards | TLA+, in action |
+ * | ackInconsistent | an ack names what was sent, and rises | TLA+, in action |
+ * | messageIllegal | leader and learner say only what is theirs to say | TLA+, in action |
+ * | Epochs | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch; neither goes back, and no promise that left is forgotten | Zab, DSN 2011 |
+ * | LogEquality | equal zxid, equal chain, committed or not | Zab, DSN 2011 |
+ * | DigestEquality | equal applied zxid, equal tree and sessions | ZooKeeper AdHash |
+ * | Durable | nothing is applied that is not durable here | ZOOKEEPER-4882 |
+ * | ToldIsCommitted | what a client was told of is committed | reliability |
+ * | Once | each (session, xid) happens once, in the order of the xids | reliability |
+ * | SessionOrder | answers of one session leave a member in the order of its requests | ZooKeeper's guarantees |
+ * | Linearizable | a linearizable read shows every write that was answered before it was asked | `sync` |
+ * | SessionExpiry | no session is closed before its timeout is over since a leader last heard of it, but for what clocks jumped | ZooKeeper SessionTracker |
+ * | Ephemerals | none outlives its session | ZooKeeper's guarantees |
+ * | Liveness | healed, the ensemble has a leader soon, and all agree soon after | ours |
  *
- * @source ZooKeeper's TLA+ specifications (Leadership1/2, PrefixConsistency, Integrity, Agreement, TotalOrder, primary order)
+ * @source ZooKeeper's TLA+ specifications: `Zab.tla`, `ZkV3_7_0.tla`
  */
-import { assert, must } from "../../core/assert.ts";
-import { type Chain, chainHash, newLanes } from "../../core/hash/chain.ts";
+import { must } from "../../core/assert.ts";
+import { type Chain, chainHash, equalChain, newLanes } from "../../core/hash/chain.ts";
 import type { ServerAnswer } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
-import type { Token } from "../../core/server/pending.ts";
 import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
 import type { LogPosition } from "../../core/zab/messages.ts";
@@ -28,6 +43,45 @@ import type { Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { isAnonymous, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import type { Cluster, Life, Member } from "./cluster.ts";
+
+export const RULES = [
+  "Leadership1",
+  "Leadership2",
+  "PrefixConsistency",
+  "Integrity",
+  "Agreement",
+  "TotalOrder",
+  "LocalPrimaryOrder",
+  "GlobalPrimaryOrder",
+  "PrimaryIntegrity",
+  "stateInconsistent",
+  "proposalInconsistent",
+  "commitInconsistent",
+  "ackInconsistent",
+  "messageIllegal",
+  "Epochs",
+  "LogEquality",
+  "DigestEquality",
+  "Durable",
+  "ToldIsCommitted",
+  "Once",
+  "SessionOrder",
+  "Linearizable",
+  "SessionExpiry",
+  "Ephemerals",
+  "Liveness",
+] as const;
+export type Rule = (typeof RULES)[number];
+
+/** A rule that did not hold. */
+export class Violation extends Error {
+  readonly rule: Rule;
+
+  constructor(rule: Rule, what: string) {
+    super(`[${rule}] ${what}`);
+    this.rule = rule;
+  }
+}
 
 /** One committed txn. */
 interface Committed {
@@ -37,10 +91,13 @@ interface Committed {
   readonly xid: number;
 }
 
-interface Asked {
+/** A request under way. */
+export interface Asked {
   readonly sid: Sid;
   readonly life: number;
   readonly session: SessionId;
+  /** rises with every request of the run */
+  readonly order: number;
   /** linearizable: what the answer has to show */
   readonly mustSee: Zxid | null;
 }
@@ -51,7 +108,36 @@ interface Promised {
   currentEpoch: number;
 }
 
+/** A learner's stay with a leader, by what both say: ours to compare with what the core makes of it. */
+interface Stay {
+  readonly join: number;
+  readonly epoch: number;
+  promised: boolean;
+  synchronizing: boolean;
+  /** end of what the learner was sent */
+  sent: Zxid | null;
+  closing: boolean;
+  upToDate: boolean;
+  acked: Zxid | null;
+  commit: Zxid;
+}
+
+/** What the checks know of one life. */
+interface LifeState {
+  /** committed txns applied in it */
+  applied: number;
+  /** what becomes durable with which group of writes */
+  readonly writing: { readonly number: number; readonly last: Zxid }[];
+  durable: Zxid;
+  role: string;
+  phase: string;
+  epoch: number;
+  /** *map learner → its stay*: of the life as leader */
+  readonly stays: Map<Sid, Stay>;
+}
+
 const keyOf = (zxid: Zxid): number => zxid.epoch * 2 ** 32 + zxid.counter;
+const nameOf = (life: Life): string => `${life.sid}/${life.number}`;
 const text = (zxid: Zxid): string => `${zxid.epoch}.${zxid.counter}`;
 
 export class Invariants {
@@ -62,30 +148,39 @@ export class Invariants {
   readonly #index = new Map<number, number>();
   /** *map epoch → who led it*: "sid/life" */
   readonly #leaders = new Map<number, string>();
+  /** *map epoch → highest counter that its leader has broadcast* */
+  readonly #broadcast = new Map<number, number>();
+  /** *map zxid → chain of whoever wrote it first* */
+  readonly #written = new Map<number, Chain>();
   /** *map sid → committed txns that this member's log or tree holds* */
   readonly #held = new Map<Sid, number>();
-  /** *map life → committed txns applied in it* */
-  readonly #applied = new WeakMap<Life, number>();
-  readonly #durable = new WeakMap<Life, { number: number; last: Zxid }[]>();
-  readonly #durableLast = new WeakMap<Life, Zxid>();
+  readonly #lives = new WeakMap<Life, LifeState>();
   readonly #promised = new Map<Sid, Promised>();
   /** *map zxid → digest of whoever applied it first* */
-  readonly #digests = new Map<number, string>();
-  readonly #asked = new Map<Token, Asked>();
-  /** *map "sid/life/session" → last token answered* */
-  readonly #answered = new Map<string, Token>();
-  /** *map "session/xid" → its txn* */
-  readonly #done = new Map<string, Zxid>();
+  readonly #digests = new Map<number, { readonly high: number; readonly low: number }>();
+  /** *map life → session → last request answered* */
+  readonly #answered = new WeakMap<Life, Map<SessionId, number>>();
+  /** *map session → xid → its txn* */
+  readonly #done = new Map<SessionId, Map<number, Zxid>>();
   readonly #lastXid = new Map<SessionId, number>();
   readonly #tampered = new Set<Sid>();
-  readonly #phases = new WeakMap<Life, string>();
+  /** *map session → when a leader last heard of it* */
+  readonly #heard = new Map<SessionId, number>();
+  /** sessions that their client closes */
+  readonly #closing = new Set<SessionId>();
+  readonly #counts = new Map<Rule, number>(RULES.map((rule) => [rule, 0]));
   /** highest zxid that any client was told of */
   told: Zxid = ZXID_ZERO;
-  /** checks made, by rule: a run that checked nothing proves nothing */
-  readonly checks = new Map<string, number>();
+  /** epochs that had an established leader */
+  leaderChanges = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+  }
+
+  /** Checks made, by rule: a run that checked nothing proves nothing. */
+  get checks(): ReadonlyMap<Rule, number> {
+    return this.#counts;
   }
 
   /** The tree of this member was changed behind its back: its digest proves nothing. */
@@ -93,33 +188,46 @@ export class Invariants {
     this.#tampered.add(sid);
   }
 
-  #must(rule: string, holds: boolean, what: () => string): void {
-    this.checks.set(rule, (this.checks.get(rule) ?? 0) + 1);
+  /** @throws Violation */
+  must(rule: Rule, holds: boolean, what: () => string): void {
+    this.#counts.set(rule, (this.#counts.get(rule) ?? 0) + 1);
     if (holds) return;
     const { seed, now } = this.#cluster;
-    assert(false, `[${rule}] ${what()} (seed ${seed}, at ${now}; ${this.#cluster.describe()})`);
+    throw new Violation(rule, `${what()} (seed ${seed}, at ${now}; ${this.#cluster.describe()})`);
   }
 
-  // ── what happens ─────────────────────────────────────────────────────────
+  #state(life: Life): LifeState {
+    return must(this.#lives.get(life), "a life is known from its start");
+  }
 
-  started(member: Member): void {
-    const life = must(member.life, "it has just started");
+  // ── life and death ───────────────────────────────────────────────────────
+
+  started(life: Life): void {
     const { meta, log } = life.storage;
-    const promised = this.#promised.get(member.sid);
+    const promised = this.#promised.get(life.sid);
     if (promised !== undefined) {
-      this.#must("INV-4", meta.acceptedEpoch >= promised.acceptedEpoch, () => `${member.sid} forgot epoch`);
-      this.#must("INV-4", meta.currentEpoch >= promised.currentEpoch, () => `${member.sid} forgot its ack`);
+      this.must(
+        "Epochs",
+        meta.acceptedEpoch >= promised.acceptedEpoch && meta.currentEpoch >= promised.currentEpoch,
+        () => `${life.sid} forgot what it promised`,
+      );
     }
-    this.#durable.set(life, []);
-    this.#durableLast.set(life, log.last.zxid);
     const { lastApplied } = life.server.tree;
-    const at = this.#countUpTo(lastApplied);
-    this.#applied.set(life, at);
-    this.#checkPosition(member, must(log.positionAt(lastApplied), "what is applied is in the log"));
-    this.#must(
-      "INV-2",
-      this.#heldBy(life) >= (this.#held.get(member.sid) ?? 0),
-      () => `${member.sid} lost committed txns in a crash`,
+    this.#lives.set(life, {
+      applied: this.#countUpTo(lastApplied),
+      writing: [],
+      durable: log.last.zxid,
+      role: "",
+      phase: "",
+      epoch: meta.currentEpoch,
+      stays: new Map(),
+    });
+    this.#checkPosition(life.sid, must(log.positionAt(lastApplied), "what is applied is in the log"));
+    this.#checkDigest(life);
+    this.must(
+      "PrefixConsistency",
+      this.#heldBy(life) >= (this.#held.get(life.sid) ?? 0),
+      () => `${life.sid} lost committed txns in a crash`,
     );
   }
 
@@ -128,153 +236,431 @@ export class Invariants {
     this.#tampered.delete(member.sid);
   }
 
+  /** Its storage is gone, or old, or given up: what it said before is forgotten by rights. */
   wiped(member: Member): void {
     this.#held.delete(member.sid);
     this.#promised.delete(member.sid);
   }
 
-  persisting(member: Member, life: Life, writes: readonly DurableWrite[]): void {
+  // ── storage ──────────────────────────────────────────────────────────────
+
+  persisting(life: Life, writes: readonly DurableWrite[]): void {
     for (const write of writes) {
-      if (write.type !== "truncate") continue;
-      const kept = this.#countUpTo(write.to);
-      this.#must(
-        "INV-2",
-        kept >= this.#heldBy(life),
-        () => `${member.sid} cuts its log at ${text(write.to)}`,
-      );
+      if (write.type === "truncate") {
+        const kept = this.#countUpTo(write.to);
+        this.must(
+          "PrefixConsistency",
+          kept >= this.#heldBy(life),
+          () => `${life.sid} cuts its log at ${text(write.to)}`,
+        );
+      } else if (write.type === "append") {
+        const known = this.#written.get(keyOf(write.last));
+        if (known === undefined) this.#written.set(keyOf(write.last), write.chain);
+        else {
+          this.must(
+            "LogEquality",
+            equalChain(known, write.chain),
+            () => `${life.sid} writes another ${text(write.last)}`,
+          );
+        }
+        if (this.#leaders.get(write.first.epoch) === nameOf(life)) this.#proposes(life, write);
+      }
     }
   }
 
-  persisted(member: Member, life: Life): void {
-    const { log, meta } = life.storage;
-    this.#durable.get(life)?.push({ number: member.disk.written, last: log.last.zxid });
-    this.#must(
-      "INV-4",
-      log.last.zxid.epoch <= meta.currentEpoch && meta.currentEpoch <= meta.acceptedEpoch,
+  #proposes(life: Life, write: Extract<DurableWrite, { type: "append" }>): void {
+    this.#broadcasts(write.last);
+    const cursor = new TxnCursor(write.batch);
+    while (cursor.next()) {
+      if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0) this.#expires(life, cursor.session);
+    }
+  }
+
+  #broadcasts(zxid: Zxid): void {
+    const known = this.#broadcast.get(zxid.epoch) ?? 0;
+    if (zxid.counter > known) this.#broadcast.set(zxid.epoch, zxid.counter);
+  }
+
+  #expires(life: Life, session: SessionId): void {
+    if (this.#closing.has(session)) return;
+    const known = life.server.tree.sessions.get(session);
+    const heard = this.#heard.get(session);
+    if (known === undefined || heard === undefined) return;
+    const { now, skewMs } = this.#cluster;
+    this.must(
+      "SessionExpiry",
+      now - heard >= known.timeoutMs - skewMs,
       () =>
-        `${member.sid}: log ${text(log.last.zxid)} current ${meta.currentEpoch} accepted ${meta.acceptedEpoch}`,
+        `${life.sid} closes session ${session} ${now - heard} ms after it was heard of, not ${known.timeoutMs}`,
     );
+  }
+
+  /** A client of the session is heard of at a member: it counts if that is the leader. */
+  heard(life: Life, session: SessionId): void {
+    if (life.server.zab.proposing !== undefined && life.server.tree.sessions.has(session)) {
+      this.#heard.set(session, this.#cluster.now);
+    }
+  }
+
+  /** A client closes its session. */
+  closing(session: SessionId): void {
+    this.#closing.add(session);
+  }
+
+  persisted(life: Life): void {
+    const { log, meta } = life.storage;
+    const state = this.#state(life);
+    state.writing.push({ number: life.disk.written, last: log.last.zxid });
+    this.must(
+      "Epochs",
+      log.last.zxid.epoch <= meta.currentEpoch &&
+        meta.currentEpoch <= meta.acceptedEpoch &&
+        meta.currentEpoch >= state.epoch,
+      () =>
+        `${life.sid}: log ${text(log.last.zxid)} current ${meta.currentEpoch} accepted ${meta.acceptedEpoch}`,
+    );
+    state.epoch = meta.currentEpoch;
   }
 
   /** Writes of this life became durable. */
-  synced(member: Member, life: Life): void {
-    const waiting = this.#durable.get(life) ?? [];
-    while ((waiting[0]?.number ?? Number.POSITIVE_INFINITY) <= life.durable) {
-      this.#durableLast.set(life, must(waiting.shift(), "it was looked at").last);
+  synced(life: Life): void {
+    const { writing } = this.#state(life);
+    let done = 0;
+    while (done < writing.length && (writing[done]?.number ?? 0) <= life.durable) done += 1;
+    if (done > 0) {
+      this.#state(life).durable = must(writing[done - 1], "it was looked at").last;
+      writing.splice(0, done);
     }
-    if (waiting.length === 0) this.#held.set(member.sid, this.#heldBy(life));
+    if (writing.length === 0) this.#held.set(life.sid, this.#heldBy(life));
   }
 
+  // ── messages ─────────────────────────────────────────────────────────────
+
   /** A message leaves, and with it what it promises. */
-  leaving(member: Member, message: PeerMessage): void {
-    const promised = this.#promised.get(member.sid) ?? { acceptedEpoch: 0, currentEpoch: 0 };
-    if (message.type === "ACKEPOCH" || message.type === "LEADERINFO") {
-      promised.acceptedEpoch = Math.max(promised.acceptedEpoch, message.epoch);
-    } else if (message.type === "ACK" || message.type === "UPTODATE") {
-      promised.currentEpoch = Math.max(promised.currentEpoch, message.epoch);
-    }
-    this.#promised.set(member.sid, promised);
+  leaving(life: Life, to: Sid, message: PeerMessage): void {
     switch (message.type) {
+      case "ACKEPOCH":
+        this.#promise(life, message.epoch, 0);
+        return;
+      case "ACK":
+        this.#promise(life, 0, message.epoch);
+        return;
+      case "LEADERINFO":
+        this.#promise(life, message.epoch, 0);
+        this.#state(life).stays.set(to, {
+          join: message.join,
+          epoch: message.epoch,
+          promised: false,
+          synchronizing: false,
+          sent: null,
+          closing: false,
+          upToDate: false,
+          acked: null,
+          commit: ZXID_ZERO,
+        });
+        return;
       case "DIFF":
       case "TRUNC":
       case "SNAP":
-      case "NEWLEADER":
+      case "SNAPCHUNK":
       case "PROPOSAL":
+      case "NEWLEADER":
       case "UPTODATE":
       case "COMMIT":
-        this.#leads(member, message.epoch);
+        this.#leads(life, message.epoch);
+        this.#leaderSays(life, to, message);
     }
   }
 
-  #leads(member: Member, epoch: number): void {
-    const leader = `${member.sid}/${member.lives}`;
-    const known = this.#leaders.get(epoch) ?? leader;
-    this.#must("INV-1", known === leader, () => `${leader} and ${known} lead epoch ${epoch}`);
-    this.#leaders.set(epoch, leader);
+  #promise(life: Life, acceptedEpoch: number, currentEpoch: number): void {
+    const promised = this.#promised.get(life.sid);
+    if (promised === undefined) this.#promised.set(life.sid, { acceptedEpoch, currentEpoch });
+    else {
+      if (acceptedEpoch > promised.acceptedEpoch) promised.acceptedEpoch = acceptedEpoch;
+      if (currentEpoch > promised.currentEpoch) promised.currentEpoch = currentEpoch;
+    }
   }
 
-  submitted(member: Member, token: Token, session: SessionId, linearizable: boolean): void {
-    const mustSee = linearizable ? this.told : null;
-    this.#asked.set(token, { sid: member.sid, life: member.lives, session, mustSee });
+  #leaderSays(
+    life: Life,
+    to: Sid,
+    message: Extract<
+      PeerMessage,
+      { type: "DIFF" | "TRUNC" | "SNAP" | "SNAPCHUNK" | "PROPOSAL" | "NEWLEADER" | "UPTODATE" | "COMMIT" }
+    >,
+  ): void {
+    const stay = this.#state(life).stays.get(to);
+    const at = (): string => `${life.sid} says ${message.type} to ${to}`;
+    this.must("messageIllegal", stay !== undefined && stay.join === message.join, at);
+    if (stay === undefined) return;
+    switch (message.type) {
+      case "DIFF":
+        this.must("stateInconsistent", stay.promised && !stay.closing, at);
+        stay.synchronizing = true;
+        stay.sent = message.from;
+        return;
+      case "TRUNC":
+      case "SNAPCHUNK":
+        this.must("stateInconsistent", stay.promised && !stay.closing, at);
+        stay.synchronizing = true;
+        return;
+      case "SNAP":
+        this.must("stateInconsistent", stay.promised && !stay.closing, at);
+        stay.synchronizing = true;
+        stay.sent = message.at.zxid;
+        return;
+      case "PROPOSAL":
+        this.#broadcasts(message.last.epoch === message.epoch ? message.last : ZXID_ZERO);
+        this.must(
+          "proposalInconsistent",
+          stay.sent !== null && compareZxid(stay.sent, message.prev.zxid) === 0,
+          () => `${at()} after ${text(message.prev.zxid)}, not ${stay.sent === null ? "-" : text(stay.sent)}`,
+        );
+        stay.sent = message.last;
+        if (stay.upToDate) stay.commit = maxZxid(stay.commit, message.commit);
+        return;
+      case "NEWLEADER":
+        this.must(
+          "stateInconsistent",
+          stay.synchronizing &&
+            !stay.closing &&
+            stay.sent !== null &&
+            compareZxid(stay.sent, message.last) === 0,
+          at,
+        );
+        stay.closing = true;
+        return;
+      case "UPTODATE":
+        this.must("stateInconsistent", stay.acked !== null && !stay.upToDate, at);
+        this.#mayCommit(stay, message.commit, at);
+        stay.upToDate = true;
+        return;
+      case "COMMIT":
+        this.must("stateInconsistent", stay.upToDate, at);
+        this.#mayCommit(stay, message.zxid, at);
+    }
   }
 
-  responded(member: Member, token: Token, answer: ServerAnswer): void {
-    const asked = must(this.#asked.get(token), "only what was asked is answered");
-    this.#must(
-      "INV-7",
-      asked.sid === member.sid && asked.life === member.lives,
-      () => `${token} goes astray`,
+  #mayCommit(stay: Stay, zxid: Zxid, at: () => string): void {
+    const sent = stay.sent ?? ZXID_ZERO;
+    this.must(
+      "commitInconsistent",
+      compareZxid(zxid, sent) <= 0 && compareZxid(zxid, stay.commit) >= 0,
+      () => `${at()} ${text(zxid)}, sent ${text(sent)}, told ${text(stay.commit)}`,
     );
-    if (asked.session !== NO_SESSION && (answer.ok || answer.code !== "THROTTLED")) {
-      const key = `${asked.sid}/${asked.life}/${asked.session}`;
-      this.#must("INV-7", (this.#answered.get(key) ?? 0) < token, () => `${token} is answered out of order`);
-      this.#answered.set(key, token);
+    stay.commit = zxid;
+  }
+
+  /** A message comes that the core of `to` will take. */
+  arriving(from: Life, to: Life, message: PeerMessage): void {
+    switch (message.type) {
+      case "TOUCH":
+        // What an ended stay left behind is not heard.
+        if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
+        for (const session of message.sessions) this.heard(to, session);
+        return;
+      case "ACKEPOCH":
+      case "POSITION":
+      case "STAGED":
+      case "ACK":
+        this.#learnerSays(from, to, message);
+    }
+  }
+
+  /** The core of `to` has taken a message. */
+  handled(from: Life, to: Life, message: PeerMessage): void {
+    switch (message.type) {
+      case "LEADERINFO":
+      case "DIFF":
+      case "TRUNC":
+      case "SNAP":
+      case "SNAPCHUNK":
+      case "NEWLEADER":
+        this.#fits("stateInconsistent", from, to, message);
+        return;
+      case "PROPOSAL":
+        this.#fits("proposalInconsistent", from, to, message);
+        return;
+      case "UPTODATE":
+      case "COMMIT":
+        this.#fits("commitInconsistent", from, to, message);
+    }
+  }
+
+  /** The core gives a stay up when a message does not fit into it: on a link that keeps its order none does. */
+  #fits(rule: Rule, from: Life, to: Life, message: PeerMessage): void {
+    this.must(
+      rule,
+      to.server.zab.reason !== MISFIT,
+      () => `${message.type} of ${from.sid} does not fit ${to.sid}`,
+    );
+  }
+
+  #learnerSays(
+    from: Life,
+    to: Life,
+    message: Extract<PeerMessage, { type: "ACKEPOCH" | "POSITION" | "STAGED" | "ACK" }>,
+  ): void {
+    const stay = this.#state(to).stays.get(from.sid);
+    if (stay === undefined || stay.join !== message.join || stay.epoch !== message.epoch) return;
+    const at = (): string => `${from.sid} says ${message.type} to ${to.sid}`;
+    switch (message.type) {
+      case "ACKEPOCH":
+        this.must("stateInconsistent", !stay.promised || stay.synchronizing, at);
+        stay.promised = true;
+        return;
+      case "POSITION":
+      case "STAGED":
+        this.must("stateInconsistent", stay.synchronizing && stay.acked === null, at);
+        return;
+      case "ACK": {
+        const { sent, acked } = stay;
+        this.must(
+          "ackInconsistent",
+          stay.closing &&
+            sent !== null &&
+            compareZxid(message.zxid, sent) <= 0 &&
+            (acked === null || compareZxid(message.zxid, acked) > 0),
+          () =>
+            `${at()} ${text(message.zxid)}, sent ${text(sent ?? ZXID_ZERO)}, acked ${text(acked ?? ZXID_ZERO)}`,
+        );
+        stay.acked = message.zxid;
+      }
+    }
+  }
+
+  #leads(life: Life, epoch: number): void {
+    const leader = nameOf(life);
+    const known = this.#leaders.get(epoch);
+    this.must(
+      "Leadership1",
+      known === undefined || known === leader,
+      () => `${leader} and ${known} lead epoch ${epoch}`,
+    );
+    if (known === undefined) this.#leaders.set(epoch, leader);
+  }
+
+  // ── clients ──────────────────────────────────────────────────────────────
+
+  /** Something is asked of a member. @param order rises with every request of the run */
+  asked(life: Life, session: SessionId, order: number, linearizable: boolean): Asked {
+    return { sid: life.sid, life: life.number, session, order, mustSee: linearizable ? this.told : null };
+  }
+
+  responded(life: Life, asked: Asked, answer: ServerAnswer): void {
+    this.must(
+      "SessionOrder",
+      asked.sid === life.sid && asked.life === life.number,
+      () => `the answer to ${asked.order} goes astray`,
+    );
+    // What is refused at once, and what goes through the quorum for itself, does not wait for the session's others.
+    if (
+      asked.session !== NO_SESSION &&
+      asked.mustSee === null &&
+      (answer.ok || answer.code !== "THROTTLED")
+    ) {
+      let bySession = this.#answered.get(life);
+      if (bySession === undefined) {
+        bySession = new Map();
+        this.#answered.set(life, bySession);
+      }
+      const last = bySession.get(asked.session) ?? 0;
+      this.must("SessionOrder", last < asked.order, () => `${asked.order} is answered after ${last}`);
+      bySession.set(asked.session, asked.order);
     }
     if (!answer.ok) return;
-    this.#must(
-      "INV-6",
+    this.must(
+      "ToldIsCommitted",
       this.#knows(answer.zxid),
-      () => `${token} tells of ${text(answer.zxid)}, not committed`,
+      () => `the answer to ${asked.order} tells of ${text(answer.zxid)}`,
     );
-    if (asked.mustSee !== null) {
-      const seen = asked.mustSee;
-      this.#must("INV-8", compareZxid(answer.zxid, seen) >= 0, () => `${token} does not show ${text(seen)}`);
+    const { mustSee } = asked;
+    if (mustSee !== null) {
+      this.must(
+        "Linearizable",
+        compareZxid(answer.zxid, mustSee) >= 0,
+        () => `the answer to ${asked.order} does not show ${text(mustSee)}`,
+      );
     }
     this.told = maxZxid(this.told, answer.zxid);
   }
 
-  /** A step of a member is over: what it applied is committed from now on. */
-  applied(member: Member, life: Life): void {
+  // ── after every step ─────────────────────────────────────────────────────
+
+  /** A step of a member is over: what it applied is committed from now on, and its role may be another. */
+  stepped(life: Life): void {
+    const state = this.#state(life);
+    this.#lookAtRole(life, state);
     const { tree } = life.server;
     const { log } = life.storage;
-    const before = this.#applied.get(life) ?? 0;
-    const from = this.history[before - 1]?.zxid ?? ZXID_ZERO;
+    const from = this.history[state.applied - 1]?.zxid ?? ZXID_ZERO;
     if (compareZxid(tree.lastApplied, from) === 0) return;
-    const durable = must(this.#durableLast.get(life), "a life knows its disk");
-    this.#must(
-      "INV-9",
-      compareZxid(tree.lastApplied, durable) <= 0 || compareZxid(tree.lastApplied, log.base.zxid) === 0,
-      () => `${member.sid} applied ${text(tree.lastApplied)}, durable ${text(durable)}`,
+    this.must(
+      "Durable",
+      compareZxid(tree.lastApplied, state.durable) <= 0 || compareZxid(tree.lastApplied, log.base.zxid) === 0,
+      () => `${life.sid} applied ${text(tree.lastApplied)}, durable ${text(state.durable)}`,
     );
-    if (compareZxid(tree.lastApplied, from) > 0 && log.positionAt(from)?.zxid !== undefined) {
-      this.#walk(member, life, from);
-    }
-    this.#checkPosition(member, must(log.positionAt(tree.lastApplied), "what is applied is in the log"));
-    this.#applied.set(life, this.#countUpTo(tree.lastApplied));
-    if (this.#tampered.has(member.sid)) return;
-    const digest = `${tree.digestHigh}:${tree.digestLow}`;
-    const known = this.#digests.get(keyOf(tree.lastApplied));
-    if (known === undefined) this.#digests.set(keyOf(tree.lastApplied), digest);
-    else this.#must("INV-5", known === digest, () => `${member.sid} differs at ${text(tree.lastApplied)}`);
+    const end = this.history.at(-1)?.zxid ?? ZXID_ZERO;
+    if (compareZxid(tree.lastApplied, end) > 0) this.#walk(life, maxZxid(from, end));
+    this.#checkPosition(life.sid, must(log.positionAt(tree.lastApplied), "what is applied is in the log"));
+    state.applied = this.#countUpTo(tree.lastApplied);
+    this.#checkDigest(life);
   }
 
-  // ── after every event ────────────────────────────────────────────────────
+  #lookAtRole(life: Life, state: LifeState): void {
+    const { zab } = life.server;
+    const { role, phase } = zab;
+    const leads = role === "LEADING" && phase === "BROADCAST";
+    if (state.role === role && state.phase === phase) return;
+    state.role = role;
+    state.phase = phase;
+    if (!leads) return;
+    this.#leads(life, zab.currentEpoch);
+    this.#establishes(life, zab.currentEpoch);
+    this.must(
+      "PrimaryIntegrity",
+      this.#heldBy(life) === this.history.length,
+      () => `${life.sid} lacks committed txns: ${this.#heldBy(life)} of ${this.history.length}`,
+    );
+  }
 
-  check(): void {
-    for (const member of this.#cluster.members) {
-      const { life } = member;
-      if (life === null) continue;
-      const { zab } = life.server;
-      const phase = `${zab.role}/${zab.phase}/${zab.currentEpoch}`;
-      if (this.#phases.get(life) === phase) continue;
-      this.#phases.set(life, phase);
-      if (zab.role !== "LEADING" || zab.phase !== "BROADCAST") continue;
-      this.#leads(member, zab.currentEpoch);
-      this.#must(
-        "INV-3",
-        this.#heldBy(life) === this.history.length,
-        () => `${member.sid} lacks committed txns: ${this.#heldBy(life)} of ${this.history.length}`,
+  #establishes(life: Life, epoch: number): void {
+    this.leaderChanges += 1;
+    this.must(
+      "Leadership2",
+      this.#leaders.get(epoch) === nameOf(life),
+      () => `${life.sid} is another established leader of epoch ${epoch}`,
+    );
+  }
+
+  #checkDigest(life: Life): void {
+    if (this.#tampered.has(life.sid)) return;
+    const { lastApplied, digestHigh, digestLow } = life.server.tree;
+    const key = keyOf(lastApplied);
+    const known = this.#digests.get(key);
+    if (known === undefined) this.#digests.set(key, { high: digestHigh, low: digestLow });
+    else {
+      this.must(
+        "DigestEquality",
+        known.high === digestHigh && known.low === digestLow,
+        () => `${life.sid} differs at ${text(lastApplied)}`,
       );
     }
   }
 
   // ── the committed history ────────────────────────────────────────────────
 
-  /** Compares what a member applied with the history, and extends it. */
-  #walk(member: Member, life: Life, from: Zxid): void {
+  /** Extends the history by what a member is the first to have applied. */
+  #walk(life: Life, from: Zxid): void {
     const { log } = life.storage;
     const end = life.server.tree.lastApplied;
-    let index = this.#countUpTo(from);
+    // A snapshot brings what nobody was seen to apply: there is no such thing.
+    const start = log.positionAt(from);
+    this.must(
+      "Agreement",
+      start !== undefined && compareZxid(start.zxid, from) === 0,
+      () => `${life.sid} applied up to ${text(end)} and lacks ${text(from)}`,
+    );
     for (let slice = log.read(from); slice !== undefined; slice = log.read(slice.last)) {
       const lanes = newLanes();
       lanes[0] = slice.prev.chain.high;
@@ -284,51 +670,65 @@ export class Invariants {
         chainHash(lanes[0] ?? 0, lanes[1] ?? 0, slice.batch, cursor.start, cursor.end, lanes);
         const chain = { high: (lanes[0] ?? 0) >>> 0, low: (lanes[1] ?? 0) >>> 0 };
         const entry = { zxid: cursor.zxid(), chain, session: cursor.session, xid: cursor.xid };
-        const known = this.history[index];
-        if (known === undefined) this.#extend(entry, cursor);
-        else this.#same(member, known, entry);
-        index += 1;
+        this.#extend(entry, cursor);
       }
       if (compareZxid(slice.last, end) >= 0) break;
     }
   }
 
-  #same(member: Member, known: Committed, entry: Committed): void {
-    this.#must(
-      "INV-2",
-      compareZxid(known.zxid, entry.zxid) === 0 &&
-        known.chain.high === entry.chain.high &&
-        known.chain.low === entry.chain.low,
-      () => `${member.sid} applied ${text(entry.zxid)} where others applied ${text(known.zxid)}`,
-    );
+  #same(sid: Sid, known: Committed, position: LogPosition): void {
+    const same = compareZxid(known.zxid, position.zxid) === 0 && equalChain(known.chain, position.chain);
+    const what = (): string =>
+      `${sid} applied ${text(position.zxid)} where others applied ${text(known.zxid)}`;
+    // The chain stands for the whole history up to here: one comparison is all three.
+    this.must("PrefixConsistency", same, what);
+    this.must("Agreement", same, what);
+    this.must("TotalOrder", same, what);
   }
 
   #extend(entry: Committed, cursor: TxnCursor): void {
-    const last = this.history.at(-1);
-    if (last !== undefined) {
-      this.#must(
-        "INV-2",
-        compareZxid(last.zxid, entry.zxid) < 0,
-        () => `${text(entry.zxid)} is out of order`,
-      );
-    }
-    this.#index.set(keyOf(entry.zxid), this.history.length);
+    const { zxid } = entry;
+    const last = this.history.at(-1)?.zxid ?? ZXID_ZERO;
+    this.must(
+      "GlobalPrimaryOrder",
+      zxid.epoch >= last.epoch,
+      () => `${text(zxid)} comes after ${text(last)}`,
+    );
+    this.must(
+      "LocalPrimaryOrder",
+      zxid.counter === (zxid.epoch === last.epoch ? last.counter + 1 : 1),
+      () => `${text(zxid)} comes after ${text(last)}`,
+    );
+    this.must(
+      "Integrity",
+      zxid.counter <= (this.#broadcast.get(zxid.epoch) ?? 0),
+      () => `${text(zxid)} was broadcast by nobody`,
+    );
+    this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);
     if (entry.xid > 0 && cursor.type !== TxnType.ERROR) this.#once(entry);
   }
 
   #once(entry: Committed): void {
     const { session, xid, zxid } = entry;
-    const key = `${session}/${xid}`;
-    const known = this.#done.get(key);
-    this.#must(
-      "INV-6",
+    let done = this.#done.get(session);
+    if (done === undefined) {
+      done = new Map();
+      this.#done.set(session, done);
+    }
+    const known = done.get(xid);
+    this.must(
+      "Once",
       known === undefined,
-      () => `${key} happens at ${text(known ?? zxid)} and ${text(zxid)}`,
+      () => `${session}/${xid} happens at ${text(known ?? zxid)} and ${text(zxid)}`,
     );
-    this.#done.set(key, zxid);
+    done.set(xid, zxid);
     if (isAnonymous(session)) return;
-    this.#must("INV-6", (this.#lastXid.get(session) ?? 0) < xid, () => `${key} happens out of order`);
+    this.must(
+      "Once",
+      (this.#lastXid.get(session) ?? 0) < xid,
+      () => `${session}/${xid} happens out of order`,
+    );
     this.#lastXid.set(session, xid);
   }
 
@@ -337,11 +737,11 @@ export class Invariants {
   }
 
   /** A place that is known to be committed is the history's. */
-  #checkPosition(member: Member, position: LogPosition): void {
+  #checkPosition(sid: Sid, position: LogPosition): void {
     if (compareZxid(position.zxid, ZXID_ZERO) === 0) return;
     const known = this.history[this.#index.get(keyOf(position.zxid)) ?? -1];
-    this.#must("INV-2", known !== undefined, () => `${member.sid} applied ${text(position.zxid)} alone`);
-    if (known !== undefined) this.#same(member, known, { ...known, ...position });
+    this.must("Agreement", known !== undefined, () => `${sid} applied ${text(position.zxid)} alone`);
+    if (known !== undefined) this.#same(sid, known, position);
   }
 
   /** How many committed txns are at or before `zxid`. */
@@ -389,3 +789,6 @@ export class Invariants {
     return 0;
   }
 }
+
+/** What the core gives as its reason when the leader's messages do not fit into a stay. */
+const MISFIT = "the leader's messages do not fit together";

@@ -245,7 +245,7 @@ describe("a crash and a restart", () => {
       cluster.settle();
       everybodyHas(cluster, acked);
     }
-    expect(acked.length).toBeGreaterThan(60);
+    expect(acked.length).toBeGreaterThan(40);
   });
 
   it("[ZAB-72] of a leader whose early proposal outlived its own write", () => {

@@ -62,8 +62,8 @@ describe("an ensemble without clients", () => {
   for (const size of [1, 3, 5, 7]) {
     it(`[QUIET-1] of ${size} falls asleep: no message, no wake-up, no write`, () => {
       const cluster = sleeper(size);
-      write(cluster, 1, create("/a"));
       const before = cluster.now;
+      write(cluster, 1, create("/a"));
       fallAsleep(cluster);
       expect(cluster.now - before).toBeGreaterThanOrEqual(QUIET);
       expect(cluster.now - before).toBeLessThan(QUIET + 4 * TICK);

@@ -374,7 +374,7 @@ describe("a linearizable read", () => {
       expect(ok(write(cluster, writer, create(`/x${i}`)))).toBe(true);
       expect(ok(read(cluster, reader, exists(`/x${i}`), true))).toBe(true);
     }
-    expect(cluster.invariants.checks.get("INV-8")).toBe(20);
+    expect(cluster.invariants.checks.get("Linearizable")).toBe(20);
   });
 
   it("[SERVER-13] is more than a plain one, which may show an older state", () => {
