@@ -98,6 +98,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #clients = new Map<Token, ClientSocket>();
   readonly #watches = new Map<Token, WatchFeed>();
   readonly #sockets = new Map<WebSocket, Token>();
+  /** *map peer → ends the call that it has parked here* */
+  readonly #parked = new Map<number, () => void>();
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
   /** *map sid → order of the calls of that peer's link* */
@@ -356,7 +358,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#faults.killed) return;
     await this.#faults.handle(from, async () => {
       await this.#enter();
-      await new Promise<never>(() => {});
+      // What this peer parked on an older link is of no use any more.
+      this.#parked.get(from)?.();
+      // Held on to: a promise whose resolver is garbage is ended by the runtime, "Promise will never complete".
+      await new Promise<void>((resolve) => this.#parked.set(from, resolve));
     });
   }
 
