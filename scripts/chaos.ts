@@ -1,0 +1,263 @@
+/**
+ * `npm run chaos -- scenario.json`: breaks a running ensemble as a file says, over the fault endpoints, and heals it.
+ * Ends with 0 only if there is a leader afterwards and every node has applied the same.
+ */
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { random } from "../durable-objects/shared/faults.ts";
+import { main, wholeNumber } from "./local/command.ts";
+import { type Due, parseScenario, type Scenario, type Step, victimsOf } from "./local/scenario.ts";
+import { UsageError } from "./local.ts";
+
+const HELP = `usage: npm run chaos -- <scenario.json> [options]
+
+  --url URL         where the API answers (http://localhost:8080; http://localhost:8788/api under npm start)
+  --ensemble NAME   the ensemble to break (default)
+  --seed N          decides every random choice; printed, so that a run can be repeated
+
+Samples are in scripts/scenarios, the form of the file in docs/fault-injection.md.
+`;
+
+const OPTIONS = {
+  url: { type: "string" },
+  ensemble: { type: "string" },
+  seed: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+const SEED_MAX = 2 ** 31 - 1;
+/** How long a step waits for a leader that it is to hit. */
+const LEADER_MS_MAX = 10_000;
+/** How long the ensemble may take to be whole again after everything is healed. */
+const SETTLE_MS_MAX = 60_000;
+const POLL_MS = 100;
+/** Longer than the Worker waits for a node. */
+const REQUEST_MS = 15_000;
+
+interface View {
+  readonly size: number;
+  readonly leader: number | null;
+  readonly reason: string | null;
+  readonly nodes: readonly {
+    readonly sid: number;
+    readonly up: boolean;
+    readonly serving?: boolean;
+    readonly appliedZxid?: string;
+    readonly digest?: string;
+  }[];
+}
+
+function readArgs() {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
+  }
+}
+
+function readScenario(file: string): Scenario {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  try {
+    return parseScenario(text);
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`${file}: ${error.message}`) : error;
+  }
+}
+
+class Run {
+  readonly #api: string;
+  readonly #seed: number;
+  readonly #random: () => number;
+  readonly #start = performance.now();
+  readonly #stop = new AbortController();
+
+  constructor(api: string, seed: number) {
+    this.#api = api;
+    this.#seed = seed;
+    this.#random = random(seed);
+  }
+
+  /** @returns the exit code */
+  async carryOut({ name, plan, endMs }: Scenario): Promise<number> {
+    const { size } = await this.#view();
+    await this.#ask("GET", "/v1/faults");
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => this.#stop.abort());
+    this.#say(`${name}: ${plan.length} steps on ${size} nodes at ${this.#api}, seed ${this.#seed}`);
+    try {
+      for (const due of plan) {
+        if (!(await this.#until(due.atMs))) break;
+        await this.#step(due, size);
+      }
+      await this.#until(endMs);
+    } finally {
+      await this.#heal();
+    }
+    if (this.#stop.signal.aborted) {
+      this.#say("interrupted");
+      return 130;
+    }
+    return (await this.#settled()) ? 0 : 1;
+  }
+
+  async #step({ step }: Due, size: number): Promise<void> {
+    const { fault, target, params } = step;
+    const label = `${fault}${target === undefined ? "" : ` ${target}`}`;
+    const victims =
+      typeof target === "string" && target.startsWith("broker") ? [] : await this.#victims(step, size);
+    if (victims === undefined) {
+      this.#say(`${label}: nobody leads, left out`);
+      return;
+    }
+    const body = { ...params, ...(step.for === undefined ? {} : { ttlMs: step.for }) };
+    const lasts = step.for === undefined ? "" : ` for ${step.for} ms`;
+    const details = Object.keys(params).length === 0 ? "" : ` ${JSON.stringify(params)}`;
+    const whom = victims.length === 0 ? "" : ` → ${victims.join(", ")}`;
+    const outcome = await this.#inflict(fault, target, victims, body);
+    this.#say(`${label}${whom}${details}${lasts}${outcome}`);
+  }
+
+  async #victims(step: Step, size: number): Promise<readonly number[] | undefined> {
+    if (step.fault === "ring") return [];
+    if (step.target !== "leader" && step.target !== "follower")
+      return victimsOf(step.target, size, null, this.#random);
+    const deadline = performance.now() + LEADER_MS_MAX;
+    for (;;) {
+      const { leader } = await this.#view().catch(() => ({ leader: null }));
+      const victims = victimsOf(step.target, size, leader, this.#random);
+      if (victims !== undefined || performance.now() > deadline || this.#stop.signal.aborted) return victims;
+      await wait(POLL_MS);
+    }
+  }
+
+  /** @returns what to add to the line: nothing, or why it was refused */
+  async #inflict(
+    fault: string,
+    target: Step["target"],
+    victims: readonly number[],
+    body: object,
+  ): Promise<string> {
+    const node = (sid: number | string): string => `/v1/faults/nodes/${sid}/${fault}`;
+    const broker = typeof target === "string" && target.startsWith("broker") ? target.slice(7) : undefined;
+    const requests: readonly (readonly [string, object | undefined])[] =
+      broker !== undefined
+        ? [[`/v1/faults/brokers/${broker}/${fault}`, undefined]]
+        : fault === "ring"
+          ? [["/v1/faults/partition", { ...body, ring: true }]]
+          : fault === "partition"
+            ? [["/v1/faults/partition", { ...body, groups: [victims] }]]
+            : target === "all"
+              ? [[node("all"), body]]
+              : victims.map((sid) => [node(sid), body] as const);
+    const answers = await Promise.allSettled(requests.map(([path, json]) => this.#ask("POST", path, json)));
+    const refused = answers.filter((answer) => answer.status === "rejected");
+    return refused.map(({ reason }) => `: ${(reason as Error).message}`).join("");
+  }
+
+  async #heal(): Promise<void> {
+    try {
+      await this.#ask("POST", "/v1/faults/heal");
+      this.#say("healed");
+    } catch (error) {
+      this.#say(`healing failed: ${(error as Error).message}`);
+    }
+  }
+
+  /** Waits until every node serves under one leader, at the same zxid with the same digest. */
+  async #settled(): Promise<boolean> {
+    const deadline = performance.now() + SETTLE_MS_MAX;
+    for (let why = ""; ; await wait(POLL_MS)) {
+      try {
+        const { leader, nodes, reason } = await this.#view();
+        const states = new Set(nodes.map(({ appliedZxid, digest }) => `${appliedZxid} ${digest}`));
+        const late = nodes.filter(({ up, serving }) => !up || serving !== true).map(({ sid }) => sid);
+        if (leader === null) why = reason ?? "nobody leads";
+        else if (late.length > 0) why = `nodes ${late.join(", ")} do not serve`;
+        else if (states.size > 1) why = "the nodes differ";
+        else {
+          this.#say(`whole: node ${leader} leads, all ${nodes.length} at ${nodes[0]?.appliedZxid}`);
+          return true;
+        }
+      } catch (error) {
+        why = (error as Error).message;
+      }
+      if (performance.now() > deadline) {
+        this.#say(`not whole after ${SETTLE_MS_MAX / 1000} s: ${why}`);
+        return false;
+      }
+    }
+  }
+
+  /** @returns false when the run is interrupted */
+  async #until(atMs: number): Promise<boolean> {
+    const leftMs = this.#start + atMs - performance.now();
+    if (leftMs > 0) await wait(leftMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    return !this.#stop.signal.aborted;
+  }
+
+  #view(): Promise<View> {
+    return this.#ask("GET", "/v1/ensemble") as Promise<View>;
+  }
+
+  async #ask(method: string, path: string, body?: object): Promise<unknown> {
+    const token = process.env.ZOOWEEPER_TOKEN;
+    const response = await fetch(`${this.#api}${path}`, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(REQUEST_MS),
+    });
+    const text = await response.text();
+    if (response.ok) return JSON.parse(text);
+    throw new Error(`${method} ${path} answered ${response.status}: ${detailOf(text)}`);
+  }
+
+  #say(line: string): void {
+    process.stdout.write(`${((performance.now() - this.#start) / 1000).toFixed(3).padStart(8)} s  ${line}\n`);
+  }
+}
+
+/** The words of a problem document; else the beginning of whatever it is. */
+function detailOf(text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    if (typeof detail === "string") return detail;
+  } catch {
+    // no JSON
+  }
+  return text.slice(0, 100);
+}
+
+// last: the class must be there
+await main("chaos", async () => {
+  const { values, positionals } = readArgs();
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const [file, more] = positionals;
+  if (file === undefined || more !== undefined)
+    throw new UsageError("give one scenario file; --help says more");
+  const scenario = readScenario(file);
+  const url = values.url ?? "http://localhost:8080";
+  if (!URL.canParse(url)) throw new UsageError(`--url must be a URL, not "${url}"`);
+  if (values.ensemble !== undefined && !/^[a-z0-9-]{1,40}$/.test(values.ensemble))
+    throw new UsageError(`--ensemble must be a name of a-z, 0-9 and -, not "${values.ensemble}"`);
+  const prefix = values.ensemble === undefined ? "" : `/e/${values.ensemble}`;
+  const seed =
+    values.seed === undefined
+      ? (scenario.seed ?? Math.floor(Math.random() * SEED_MAX))
+      : wholeNumber(values.seed, "--seed", SEED_MAX);
+  const run = new Run(`${url.replace(/\/$/, "")}${prefix}`, seed);
+  process.exitCode = await run.carryOut(scenario);
+});

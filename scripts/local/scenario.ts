@@ -1,0 +1,164 @@
+/** A chaos scenario: what its file may say, when its steps are due, and whom they hit. */
+import * as v from "valibot";
+import { type NodeFaultName, nodeFaultBodies } from "../../workers/api/schema/faults.ts";
+import { UsageError } from "../local.ts";
+
+const HOUR_MS = 3_600_000;
+const STEPS_MAX = 1_000;
+const TIMES_MAX = 10_000;
+/** Longest that a fault lasts; the same as over HTTP. */
+const FOR_MS_MAX = 600_000;
+
+const BROKER_FAULTS = ["kill", "revive", "crash"];
+/** Faults of the whole ensemble, made of cuts. */
+const PARTITIONS = ["partition", "ring"];
+/** Off switches. */
+const ENDS = ["revive", "resume", "heal"];
+/** Faults that are over when they are done. */
+const INSTANT = ["crash", "evict", "wipe", ...ENDS];
+
+const ms = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
+const TARGETS = ["leader", "follower", "random", "all", "minority", "majority"] as const;
+const TARGET_HELP = `a target is a sid, ${TARGETS.join(", ")} or "broker 0"`;
+
+const stepSchema = v.strictObject({
+  /** ms since the start */
+  at: v.optional(ms(HOUR_MS)),
+  /** ms since the step before was due */
+  after: v.optional(ms(HOUR_MS)),
+  fault: v.picklist([...Object.keys(nodeFaultBodies), ...PARTITIONS, ...ENDS]),
+  target: v.optional(
+    v.union(
+      [
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9)),
+        v.picklist(TARGETS),
+        v.pipe(v.string(), v.regex(/^broker \d{1,3}$/, TARGET_HELP)),
+      ],
+      TARGET_HELP,
+    ),
+  ),
+  /** what the fault's body says, but `ttlMs` */
+  params: v.optional(v.record(v.string(), v.unknown()), {}),
+  /** how long it lasts, ms */
+  for: v.optional(v.pipe(ms(FOR_MS_MAX), v.minValue(1))),
+  /** so often */
+  times: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMES_MAX)), 1),
+  /** ms from one time to the next */
+  every: v.optional(v.pipe(ms(HOUR_MS), v.minValue(1))),
+});
+const scenarioSchema = v.strictObject({
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+  seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1))),
+  /** ms that the last step is left to itself before everything is healed */
+  rest: v.optional(ms(HOUR_MS), 0),
+  steps: v.pipe(v.array(stepSchema), v.minLength(1), v.maxLength(STEPS_MAX)),
+});
+
+export type Step = v.InferOutput<typeof stepSchema>;
+
+/** A step at its time. */
+export interface Due {
+  readonly atMs: number;
+  readonly step: Step;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly seed: number | undefined;
+  /** by time */
+  readonly plan: readonly Due[];
+  /** when everything is healed, ms since the start */
+  readonly endMs: number;
+}
+
+/** Reads a scenario. @throws UsageError of one line that says where it is wrong */
+export function parseScenario(text: string): Scenario {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`no JSON: ${(error as Error).message}`);
+  }
+  const parsed = v.safeParse(scenarioSchema, json);
+  if (!parsed.success) throw wrong(v.getDotPath(parsed.issues[0]) ?? "", parsed.issues[0].message);
+  const { name, seed, rest, steps } = parsed.output;
+  const plan: Due[] = [];
+  let dueMs = 0;
+  for (const [index, step] of steps.entries()) {
+    checkStep(`steps.${index}`, step);
+    dueMs = step.at ?? dueMs + (step.after ?? 0);
+    for (let time = 0; time < step.times; time++) plan.push({ atMs: dueMs + time * (step.every ?? 0), step });
+  }
+  plan.sort((a, b) => a.atMs - b.atMs);
+  const endMs = Math.max(...plan.map(({ atMs, step }) => atMs + (step.for ?? 0))) + rest;
+  if (endMs > HOUR_MS) throw new UsageError("a scenario lasts an hour at most");
+  return { name, seed, plan, endMs };
+}
+
+const wrong = (where: string, what: string): UsageError =>
+  new UsageError(where === "" ? what : `${where}: ${what}`);
+
+/** What the schema of a step cannot say. @throws UsageError */
+function checkStep(where: string, step: Step): void {
+  const { fault, target, params, times, every } = step;
+  if (step.at !== undefined && step.after !== undefined) throw wrong(where, `"at" or "after", not both`);
+  if (times > 1 !== (every !== undefined)) throw wrong(where, `"times" and "every" go together`);
+  if (step.for !== undefined && INSTANT.includes(fault)) throw wrong(where, `${fault} has no duration`);
+  if (typeof target === "string" && target.startsWith("broker") && !BROKER_FAULTS.includes(fault))
+    throw wrong(where, `the faults of a broker are ${BROKER_FAULTS.join(", ")}`);
+  if ((target === undefined) !== (fault === "ring"))
+    throw wrong(where, fault === "ring" ? "a ring has no target" : "a target is missing");
+  if ("ttlMs" in params) throw wrong(where, `"for" says how long a fault lasts, not "ttlMs"`);
+  const isBroker = typeof target === "string" && target.startsWith("broker");
+  if (isBroker && step.for !== undefined) throw wrong(where, "a broker stays dead until it is revived");
+  const schema = isBroker || ENDS.includes(fault) || fault === "ring" ? v.strictObject({}) : bodyOf(fault);
+  const parsed = v.safeParse(schema, params);
+  if (parsed.success) return;
+  const at = v.getDotPath(parsed.issues[0]);
+  throw wrong(`${where}.params${at === null ? "" : `.${at}`}`, parsed.issues[0].message);
+}
+
+const bodyOf = (fault: string) =>
+  fault === "partition"
+    ? v.strictObject({ oneWay: v.optional(v.boolean()) })
+    : nodeFaultBodies[fault as NodeFaultName];
+
+/** Whom a target means. `random` is of [0, 1); undefined: there is no leader now. */
+export function victimsOf(
+  target: Step["target"],
+  size: number,
+  leader: number | null,
+  random: () => number,
+): readonly number[] | undefined {
+  const sids = Array.from({ length: size }, (_, i) => i + 1);
+  const minority = Math.floor((size - 1) / 2);
+  switch (target) {
+    case "leader":
+      return leader === null ? undefined : [leader];
+    case "follower":
+      return leader === null
+        ? undefined
+        : pick(
+            sids.filter((sid) => sid !== leader),
+            1,
+            random,
+          );
+    case "random":
+      return pick(sids, 1, random);
+    case "minority":
+      return pick(sids, minority, random);
+    case "majority":
+      return pick(sids, size - minority, random);
+    default:
+      return typeof target === "number" ? [target] : sids;
+  }
+}
+
+/** So many of them, ascending. */
+function pick(sids: readonly number[], count: number, random: () => number): readonly number[] {
+  const left = [...sids];
+  const taken: number[] = [];
+  while (taken.length < count && left.length > 0)
+    taken.push(...left.splice(Math.floor(random() * left.length), 1));
+  return taken.sort((a, b) => a - b);
+}

@@ -1,0 +1,142 @@
+/** `npm run chaos` against a running deployment: it does what the file says, heals, and tells whether all is well. */
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ROOT } from "../../scripts/local/build.ts";
+import { ensembleOf, getJson, isSettled } from "./http.ts";
+import { command, deployment, type Running, temporaryDir, until } from "./processes.ts";
+
+interface Faults {
+  readonly nodes: readonly { readonly up: boolean; readonly faults: readonly unknown[] }[];
+}
+
+const state = temporaryDir();
+let running: Running;
+
+beforeAll(async () => {
+  const ports = ["--node-port", "0", "--broker-port", "0", "--client-port", "0"];
+  running = await deployment(["3", "1", "1", ...ports, "--state", `${state.path}/state`]);
+});
+afterAll(async () => {
+  await running.end("SIGTERM");
+  state.remove();
+});
+
+function file(name: string, content: unknown): string {
+  const path = join(state.path, name);
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+const chaos = (...args: string[]) => command("chaos.ts", [...args, "--url", running.urls.api]);
+const noFault = ({ nodes }: Faults): boolean => nodes.every(({ up, faults }) => up && faults.length === 0);
+
+describe("npm run chaos", () => {
+  it("carries a scenario out, heals, and ends with 0 when all are whole", async () => {
+    const before = await ensembleOf(running.urls.api);
+    const scenario = file("good.json", {
+      name: "a bit of everything",
+      seed: 3,
+      steps: [
+        { fault: "crash", target: "leader" },
+        { after: 300, fault: "isolate", target: "leader", params: { direction: "out" }, for: 1_500 },
+        { after: 300, fault: "pause", target: "follower" },
+        { after: 300, fault: "kill", target: "broker 0" },
+        { after: 300, fault: "crash", target: "all" },
+        { after: 0, fault: "ring", for: 300 },
+        { after: 300, fault: "kill", target: "minority" },
+      ],
+    });
+    const { code, stdout, stderr } = await chaos(scenario);
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+    const lines = stdout.trim().split("\n");
+    expect(lines[0]).toMatch(/ {2}a bit of everything: 7 steps on 3 nodes at http.*, seed 3$/);
+    expect(stdout).toMatch(/crash leader → \d/);
+    expect(stdout).toMatch(/isolate leader → \d \{"direction":"out"\} for 1500 ms/);
+    expect(stdout).toMatch(/kill broker 0\n/);
+    expect(stdout).toMatch(/crash all → 1, 2, 3/);
+    expect(lines.at(-2)).toMatch(/healed$/);
+    expect(lines.at(-1)).toMatch(/whole: node \d leads, all 3 at 0x/);
+    expect(noFault(await getJson<Faults>(`${running.urls.api}/v1/faults`))).toBe(true);
+    const after = await ensembleOf(running.urls.api);
+    expect(isSettled(after)).toBe(true);
+    expect(after.nodes.every(({ boot }, at) => (boot ?? 0) > (before.nodes[at]?.boot ?? 0))).toBe(true);
+  });
+
+  it("heals on Ctrl-C", async () => {
+    const scenario = file("long.json", {
+      name: "long",
+      steps: [
+        { fault: "kill", target: 2 },
+        { after: 600_000, fault: "crash", target: 1 },
+      ],
+    });
+    const child = spawn(process.execPath, [
+      join(ROOT, "scripts/chaos.ts"),
+      scenario,
+      "--url",
+      running.urls.api,
+    ]);
+    const code = new Promise((resolve) => child.once("close", resolve));
+    const look = () => getJson<Faults>(`${running.urls.api}/v1/faults`);
+    await until(look, ({ nodes }) => nodes[1]?.up === false, 20_000, "node 2 lives");
+    child.kill("SIGINT");
+    expect(await code).toBe(130);
+    await until(look, noFault, 10_000, "something is broken");
+  });
+
+  it("says what a step is refused for, and goes on", async () => {
+    const scenario = file("refused.json", {
+      name: "refused",
+      steps: [
+        { fault: "wipe", target: "majority" },
+        { fault: "crash", target: 9 },
+        { fault: "crash", target: 1 },
+      ],
+    });
+    const { code, stdout } = await chaos(scenario);
+    expect(code, stdout).toBe(0);
+    expect(stdout).toMatch(/wipe majority → .* answered 409: only/);
+    expect(stdout).toMatch(/crash 9 → 9: .* answered 404: the ensemble has the nodes 1 to 3/);
+  });
+
+  it("breaks the ensemble that is named", async () => {
+    const response = await fetch(`${running.urls.api}/v1/ensembles/other`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: '{"size":1}',
+    });
+    expect(response.status).toBe(201);
+    const scenario = file("other.json", { name: "other", steps: [{ fault: "crash", target: "leader" }] });
+    const { code, stdout } = await chaos(scenario, "--ensemble", "other", "--seed", "5");
+    expect(code, stdout).toBe(0);
+    expect(stdout).toMatch(/1 steps on 1 nodes at .*\/e\/other, seed 5/);
+  });
+
+  it.each([
+    [[], "give one scenario file; --help says more"],
+    [["a.json", "b.json"], "give one scenario file; --help says more"],
+    [["missing.json"], "missing.json cannot be read: ENOENT"],
+    [["--fast"], "Unknown option '--fast'"],
+    [["GOOD", "--seed", "x"], '--seed must be a number from 0 to 2147483647, not "x"'],
+    [["GOOD", "--ensemble", "A/b"], '--ensemble must be a name of a-z, 0-9 and -, not "A/b"'],
+  ])("%j is one line and exit code 2", async (args, message) => {
+    const good = file("crash.json", { name: "crash", steps: [{ fault: "crash", target: 1 }] });
+    const { code, stdout, stderr } = await chaos(...args.map((arg) => (arg === "GOOD" ? good : arg)));
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `chaos: ${message}\n` });
+  });
+
+  it("a bad file is one line and exit code 2; nobody there is exit code 1; --help is help", async () => {
+    const bad = file("bad.json", { name: "bad", steps: [{ fault: "drop", target: 1 }] });
+    const refused = await chaos(bad);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/^chaos: .*bad\.json: steps\.0\.params\.probability: [^\n]*\n$/);
+    const good = file("crash.json", { name: "crash", steps: [{ fault: "crash", target: 1 }] });
+    const nobody = await command("chaos.ts", [good, "--url", "http://127.0.0.1:9"]);
+    expect([nobody.code, nobody.stderr.split("\n").length]).toEqual([1, 2]);
+    const help = await command("chaos.ts", ["--help"]);
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toMatch(/^usage: npm run chaos/);
+  });
+});
