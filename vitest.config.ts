@@ -9,6 +9,8 @@ export default defineConfig({
           name: "unit",
           environment: "node",
           include: ["test/*.test.ts", "test/{unit,paper,interaction,contract,sim,history}/**/*.test.ts"],
+          // properties and small campaigns take a while where other work runs beside
+          testTimeout: 30_000,
         },
       },
       {

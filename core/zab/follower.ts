@@ -87,6 +87,11 @@ export class Follower {
     });
   }
 
+  /** This member stood still for so long: that is no silence of the leader. */
+  excuse(stoodMs: number): void {
+    this.#heardAt = Math.min(this.#heardAt + stoodMs, this.#host.context.now);
+  }
+
   heard(): void {
     this.#heardAt = this.#host.context.now;
   }

@@ -154,6 +154,13 @@ export class Leader {
     this.#maybeChooseEpoch();
   }
 
+  /** This member stood still for so long: that is no silence of its learners. */
+  excuse(stoodMs: number): void {
+    const { now } = this.#host.context;
+    for (const learner of this.#learners.values()) learner.heardAt = Math.min(learner.heardAt + stoodMs, now);
+    this.#quorumAt = Math.min(this.#quorumAt + stoodMs, now);
+  }
+
   heard(sid: Sid): void {
     const learner = this.#learners.get(sid);
     if (learner !== undefined) learner.heardAt = this.#host.context.now;

@@ -51,6 +51,8 @@ export class ZabPeer {
   #elections = 0;
   #nextPingAt = 0;
   #resendAt = 0;
+  /** when the last input came */
+  #steppedAt = 0;
   #resendPauseMs = 0;
   /** when a quorum that agrees stops waiting for a better vote */
   #decideAt = Number.POSITIVE_INFINITY;
@@ -211,8 +213,11 @@ export class ZabPeer {
   /** Takes one input. @param now ms; time serves liveness only @returns effects, to be run in order before the next step */
   step(now: number, input: ZabInput): ZabEffect[] {
     const context = this.#context;
+    const stoodMs = now - this.#steppedAt - context.config.tickTimeMs;
+    this.#steppedAt = now;
     context.now = now;
     context.effects = [];
+    if (stoodMs > context.config.tickTimeMs / 2) this.#excuse(stoodMs);
     switch (input.type) {
       case "start":
         this.#nextPingAt = now;
@@ -655,6 +660,13 @@ export class ZabPeer {
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
+
+  /** A member that stood still heard nobody, and that was nobody's silence: it asks again before it judges. */
+  #excuse(stoodMs: number): void {
+    for (const link of this.#context.links.values()) link.pingSentAt = null;
+    this.#leader?.excuse(stoodMs);
+    this.#follower?.excuse(stoodMs);
+  }
 
   #tick(): void {
     if (this.#frozen) return;

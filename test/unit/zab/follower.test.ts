@@ -424,9 +424,18 @@ describe("broadcast", () => {
 
   it("[ZAB-83] looks for a leader when it hears nothing for syncLimit ticks", () => {
     const script = serving({ config: { syncLimit: 3 } });
-    script.after(2_900);
+    script.passes(2_900);
     expect(script.state).toBe("FOLLOWING/BROADCAST");
-    script.after(200);
+    script.passes(200);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-100] does not take its own standstill for the leader's silence", () => {
+    const script = serving();
+    script.after(30_000);
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    expect(script.takeTypes(3)).toContain("PING");
+    script.passes(2_500);
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 

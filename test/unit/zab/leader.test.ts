@@ -523,6 +523,16 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
+  it("[ZAB-100] does not take its own standstill for its learners' silence", () => {
+    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
+    script.after(30_000);
+    expect(script.peer.activeSet).toEqual([1, 2, 3]);
+    script.passes(2_500);
+    expect(script.peer.activeSet).toEqual([3]);
+    script.passes(2_500);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
   it("[ZAB-79] steps down though members answer, when they do not follow it", () => {
     const script = leading({ history: HISTORY });
     script.broken(2);
