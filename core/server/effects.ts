@@ -8,6 +8,9 @@ import type { PeerMessage } from "./messages.ts";
 import type { Token } from "./pending.ts";
 import type { ParkedSession } from "./quiet.ts";
 
+/** Why a member closes a connection. */
+export type DisconnectCode = "SESSION_MOVED" | "SESSION_EXPIRED";
+
 /** What a client gets. An operating error is a value. */
 export type ServerAnswer =
   | { readonly ok: true; readonly zxid: Zxid; readonly result: WriteResult | ReadOutcome }
@@ -29,12 +32,14 @@ export type ServerEffect =
   | { readonly type: "hold"; readonly ms: number }
   /** read the tree from storage and hand it over by `loadTree` */
   | { readonly type: "reloadTree" }
-  /** the tree was replaced, or we are out of the quorum: connections with watches must begin anew, or elsewhere */
+  /** the tree was replaced, or we are out of the quorum: connections must begin anew, or elsewhere */
   | { readonly type: "dropClients" }
   /** the member sleeps: let every open call go, and wake it at its deadline or when somebody asks something */
   | { readonly type: "asleep" }
   /** a session whose owner stopped with the ensemble: wake the owner, and say whether it lives */
   | { readonly type: "wakeOwner"; readonly parked: ParkedSession }
+  /** the session of this connection goes on over another one, or is over: close it, behind what was answered on it */
+  | { readonly type: "disconnect"; readonly token: Token; readonly code: DisconnectCode }
   | { readonly type: "abort"; readonly reason: string };
 
 export type ServerInput =

@@ -4,6 +4,7 @@ import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
+import type { ConnectionId } from "./connections.ts";
 import type { ParkedSession } from "./quiet.ts";
 
 /** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
@@ -14,10 +15,14 @@ export interface RequestMessage {
   readonly packed: Uint8Array;
 }
 
+/** Too many writes wait, or the session has gone on over another connection. */
+export type RejectCode = "THROTTLED" | "SESSION_MOVED";
+
 /** BROADCAST, leader → learner: these writes were not taken, and nothing of them will happen. */
 export interface RejectMessage {
   readonly type: "REJECT";
   readonly join: number;
+  readonly code: RejectCode;
   readonly requests: readonly { readonly session: SessionId; readonly xid: number }[];
 }
 
@@ -82,11 +87,17 @@ export interface RawRequest {
   readonly body: Uint8Array;
 }
 
-/** Packs writes: `[i64 session][i32 xid][i32 opcode][i32 length][body]` each. */
-export function packRequests(requests: readonly RawRequest[]): Uint8Array {
-  const writer = new ByteWriter(requests.reduce((sum, request) => sum + 20 + request.body.length, 0));
+/** A write with the connection by which it came. */
+export interface RoutedRequest extends RawRequest {
+  readonly connection: ConnectionId;
+}
+
+/** Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. */
+export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
+  const writer = new ByteWriter(requests.reduce((sum, request) => sum + 24 + request.body.length, 0));
   for (const request of requests) {
     writer.i64(request.session);
+    writer.i32(request.connection);
     writer.i32(request.xid);
     writer.i32(request.opcode);
     writer.i32(request.body.length);
@@ -96,14 +107,15 @@ export function packRequests(requests: readonly RawRequest[]): Uint8Array {
 }
 
 /** Reads {@link packRequests}; bodies are views. @throws WireError */
-export function unpackRequests(packed: Uint8Array): RawRequest[] {
+export function unpackRequests(packed: Uint8Array): RoutedRequest[] {
   const reader = new ByteReader(packed);
-  const requests: RawRequest[] = [];
+  const requests: RoutedRequest[] = [];
   while (reader.left > 0) {
     const session = reader.i64() as SessionId;
+    const connection = reader.i32() as ConnectionId;
     const xid = reader.i32();
     const opcode = reader.i32();
-    requests.push({ session, xid, opcode, body: reader.bytes(reader.i32()) });
+    requests.push({ session, connection, xid, opcode, body: reader.bytes(reader.i32()) });
   }
   return requests;
 }

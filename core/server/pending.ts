@@ -2,19 +2,27 @@
  * Requests of this member's clients that wait for an answer: per session in the order in which they came, which is the
  * order in which they are answered.
  */
+import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
-import type { RawRequest } from "./messages.ts";
+import type { RoutedRequest } from "./messages.ts";
 
 /** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
 export type Token = number & { readonly [tokenBrand]: true };
 declare const tokenBrand: unique symbol;
 
+/** A read that waits for a `sync` which a quorum commits. */
+export interface SyncedRead {
+  readonly request: ReadRequest;
+  /** what the client has seen already; a state before it is no answer */
+  readonly atLeast: Zxid;
+}
+
 export type PendingRequest =
-  | (RawRequest & {
+  | (RoutedRequest & {
       readonly type: "write";
       readonly token: Token;
       /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
-      readonly read: ReadRequest | null;
+      readonly read: SyncedRead | null;
       /** ms; when it is answered at the latest */
       readonly deadline: number;
       /** has it left this member, in this stay with a leader or an earlier one? */

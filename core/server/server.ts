@@ -21,7 +21,7 @@ import type { DigestAt } from "../zab/messages.ts";
 import { ZabPeer } from "../zab/peer.ts";
 import { MajorityQuorum, type Sid } from "../zab/quorum.ts";
 import type { TxnLogReader } from "../zab/txn-log.ts";
-import { compareZxid, type Zxid } from "../zab/zxid.ts";
+import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { Prep } from "../znode/prep.ts";
 import { ExpiryQueue } from "../znode/session.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
@@ -38,16 +38,26 @@ import {
 } from "../znode/types.ts";
 import { WatchTable } from "../znode/watch.ts";
 import type { ServerConfig } from "./config.ts";
-import type { ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
+import { type ConnectionId, Connections, connectionIdOf, NO_CONNECTION } from "./connections.ts";
+import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
 import {
   type PeerMessage,
   packRequests,
   type RawRequest,
+  type RejectCode,
+  type RoutedRequest,
   type ServerMessage,
   unpackRequests,
 } from "./messages.ts";
-import { type PendingRequest, PendingRequests, type PendingWrite, type Token } from "./pending.ts";
+import {
+  type PendingRequest,
+  PendingRequests,
+  type PendingWrite,
+  type SyncedRead,
+  type Token,
+} from "./pending.ts";
 import { Quiet, type QuietHost } from "./quiet.ts";
+import { RecentResults } from "./recent-results.ts";
 
 /** Nobody waits for this answer. */
 export const NO_TOKEN = 0 as Token;
@@ -67,7 +77,7 @@ export interface ServerOptions {
 }
 
 /** A write at the leader that waits for its batch. */
-interface QueuedWrite extends RawRequest {
+interface QueuedWrite extends RoutedRequest {
   /** the learner that sent it; our own sid for our clients and for ourselves */
   readonly origin: Sid;
 }
@@ -78,6 +88,9 @@ export class EnsembleServer {
   readonly watches = new WatchTable();
   readonly #zab: ZabPeer;
   readonly #pending = new PendingRequests();
+  /** of our clients that have a session */
+  readonly #connections = new Connections();
+  #results = new RecentResults();
   readonly #expiry: ExpiryQueue;
   readonly #anonymous: SessionId;
   #tree: ZnodeTree;
@@ -96,6 +109,8 @@ export class EnsembleServer {
   #queueBytes = 0;
   /** a follower's writes that await their way to the leader */
   #outbox: PendingWrite[] = [];
+  /** LEADING: *map session → the connection that attached to it last*, for sessions that moved in this epoch */
+  readonly #owners = new Map<SessionId, ConnectionId>();
   /** size of recent batches, fading */
   #recent = 0;
   #yielding = false;
@@ -251,9 +266,16 @@ export class EnsembleServer {
   /**
    * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
    * @param request session 0: a write without a session
+   * @param connection the connection of the session by which it comes, if any: {@link connectionIdOf}
    * @param background it does not keep the ensemble awake
    */
-  submitWrite(now: number, token: Token, request: RawRequest, background = false): void {
+  submitWrite(
+    now: number,
+    token: Token,
+    request: RawRequest,
+    connection = NO_CONNECTION,
+    background = false,
+  ): void {
     this.#now = now;
     this.#noteRequest(background);
     const anonymous = request.session === NO_SESSION;
@@ -265,11 +287,38 @@ export class EnsembleServer {
       this.#respond(token, request.xid, known);
       return;
     }
-    this.#take(token, session, xid, request, null);
+    this.#take(token, session, xid, request, connection, null);
+  }
+
+  /** Opens a session for a connection, which speaks for it from then on; the answer comes with xid 0. */
+  openSession(now: number, token: Token, session: SessionId, timeoutMs: number): void {
+    const open = encodeWrite({ type: "createSession", timeoutMs });
+    this.submitWrite(now, token, { session, xid: 0, ...open }, this.connectionOf(token));
+  }
+
+  /**
+   * A client goes on with its session over this connection. That is a txn: once it is applied here, this member has
+   * everything that the client has seen anywhere, every member knows that the connections before it are void, and no
+   * write that came by them happens any more. The answer has the connection's name as its xid.
+   */
+  attach(now: number, token: Token, session: SessionId): void {
+    const connection = this.connectionOf(token);
+    this.submitWrite(now, token, { session, xid: connection, ...encodeWrite({ type: "sync" }) }, connection);
+  }
+
+  connectionOf(token: Token): ConnectionId {
+    return connectionIdOf(this.sid, token);
   }
 
   /** @param read what the answer shows instead of the write's outcome */
-  #take(token: Token, session: SessionId, xid: number, request: RawRequest, read: ReadRequest | null): void {
+  #take(
+    token: Token,
+    session: SessionId,
+    xid: number,
+    request: RawRequest,
+    connection: ConnectionId,
+    read: SyncedRead | null,
+  ): void {
     const { queueLengthMax, queueBytesMax } = this.config;
     if (this.#pending.length >= queueLengthMax || this.#pending.bytes + request.body.length > queueBytesMax) {
       this.#respond(token, request.xid, this.#failure("THROTTLED"));
@@ -279,6 +328,7 @@ export class EnsembleServer {
       type: "write",
       token,
       session,
+      connection,
       xid,
       opcode: request.opcode,
       body: request.body,
@@ -294,6 +344,9 @@ export class EnsembleServer {
    * Takes a read of a client: answered from the tree here, behind the writes of the same session that came before.
    * @param linearizable a quorum confirms first that nothing newer was committed when the read came
    * @param background it does not keep the ensemble awake
+   * @param atLeast what the client has seen already: a member that is behind it catches up first, as for a linearizable
+   * read; BAD_ARGUMENTS when a quorum does not know of it
+   * @param waits while this member is not ready: the client has a connection here, and its requests wait for a quorum
    */
   submitRead(
     now: number,
@@ -305,20 +358,24 @@ export class EnsembleServer {
       readonly linearizable: boolean;
       readonly stale: boolean;
       readonly background?: boolean;
+      readonly atLeast?: Zxid | undefined;
+      readonly waits?: boolean;
     },
   ): void {
     this.#now = now;
     this.#readAt = now;
-    const { session, xid, request, background = false } = input;
+    const { session, xid, request, background = false, atLeast = ZXID_ZERO } = input;
     this.#noteRequest(background);
     if (session !== NO_SESSION) this.touch(now, session, background);
     const deadline = now + this.config.requestTimeoutMs;
-    if (input.linearizable) {
+    if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {
       const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
-      this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, request);
+      const read = { request, atLeast };
+      this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, NO_CONNECTION, read);
       return;
     }
-    if ((session !== NO_SESSION && this.#pending.has(session)) || (this.waking && !input.stale)) {
+    const waits = input.waits === true || (this.waking && !input.stale);
+    if ((session !== NO_SESSION && this.#pending.has(session)) || (waits && !this.#ready)) {
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
     } else if (!this.#ready && !input.stale) {
       this.#respond(token, xid, this.#failure("NO_QUORUM"));
@@ -382,6 +439,7 @@ export class EnsembleServer {
   /** The client is gone: drops its watches and what it waited for. Writes on their way stay on their way. */
   forget(token: Token): void {
     this.watches.removeWatcher(token);
+    this.#connections.drop(token);
     this.#pending.removeToken(token);
   }
 
@@ -391,6 +449,7 @@ export class EnsembleServer {
     this.#tree = tree;
     this.#prep = new Prep(tree);
     this.#expectedDigest = null;
+    this.#results = new RecentResults();
     this.#tellDigest();
     this.#effects.push({ type: "dropClients" });
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
@@ -433,7 +492,7 @@ export class EnsembleServer {
       if (this.#zab.leader !== from || this.#zab.join !== message.join) return;
       for (const { session, xid } of message.requests) {
         const write = this.#pending.remove(session, xid);
-        if (write !== undefined) this.#respond(write.token, xid, this.#failure("THROTTLED"));
+        if (write !== undefined) this.#respond(write.token, xid, this.#failure(message.code));
       }
       return;
     }
@@ -456,11 +515,18 @@ export class EnsembleServer {
     const { queueLengthMax, queueBytesMax } = this.config;
     const tooMany = this.#queue.length + requests.length > queueLengthMax;
     if (tooMany || this.#queueBytes + message.packed.length > queueBytesMax) {
-      const rejected = requests.map(({ session, xid }) => ({ session, xid }));
-      this.#send(from, { type: "REJECT", join: message.join, requests: rejected });
+      this.#reject(from, requests, "THROTTLED");
       return;
     }
     for (const request of requests) this.#enqueue({ ...request, origin: from });
+  }
+
+  /** LEADING: tells a learner that its writes are not taken. */
+  #reject(to: Sid, writes: readonly RawRequest[], code: RejectCode): void {
+    const join = this.#zab.proposing?.joinOf(to);
+    if (join === undefined) return;
+    const requests = writes.map(({ session, xid }) => ({ session, xid }));
+    this.#send(to, { type: "REJECT", join, code, requests });
   }
 
   #send(to: Sid, message: PeerMessage): void {
@@ -507,6 +573,7 @@ export class EnsembleServer {
     this.#queue = [];
     this.#queueBytes = 0;
     this.#outbox = [];
+    this.#owners.clear();
     this.#recent = 0;
     this.#prep.reset();
   }
@@ -624,6 +691,10 @@ export class EnsembleServer {
           break;
         }
         if (this.#isRepeat(write)) continue;
+        if (this.#owners.size > 0 && this.#isLate(write)) {
+          this.#refuseMoved(write);
+          continue;
+        }
         this.#prepare(
           { session: write.session, xid: write.xid, zxid: { epoch, counter }, timeMs: this.#now },
           write,
@@ -655,12 +726,33 @@ export class EnsembleServer {
     return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
   }
 
-  #prepare(header: TxnHeader, write: RawRequest, writer: ByteWriter): void {
+  /** It came by a connection that its session has left. */
+  #isLate({ session, connection, xid }: RoutedRequest): boolean {
+    if (connection === NO_CONNECTION || xid === connection) return false;
+    const owner = this.#owners.get(session);
+    return owner !== undefined && owner !== connection;
+  }
+
+  /** Without a txn: under its number the session may send the same write again over its new connection. */
+  #refuseMoved(write: QueuedWrite): void {
+    if (write.origin !== this.sid) {
+      this.#reject(write.origin, [write], "SESSION_MOVED");
+      return;
+    }
+    const mine = this.#pending.remove(write.session, write.xid);
+    if (mine !== undefined) this.#respond(mine.token, mine.xid, this.#failure("SESSION_MOVED"));
+  }
+
+  #prepare(header: TxnHeader, write: RoutedRequest, writer: ByteWriter): void {
     const request = decode(write);
     const txn: Txn =
       "code" in request
         ? { type: "error", code: request.code, ops: 0, at: 0 }
         : this.#prep.prepare(header, this.#bounded(request));
+    if (txn.type === "sync" && write.xid < 0 && write.xid === write.connection) {
+      this.#owners.set(write.session, write.connection);
+      this.#expiry.touch(write.session, this.#now);
+    }
     appendTxn(writer, header, txn);
   }
 
@@ -686,7 +778,10 @@ export class EnsembleServer {
       if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
+      if (header.xid > 0 && !isAnonymous(header.session)) this.#results.add(header, result);
+      else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
       this.#answer(header, result);
+      if (txn.type === "closeSession") this.#sessionClosed(header.session);
     }
     if (leads) this.#prep.committed(this.#tree.lastApplied);
     this.#tellDigest();
@@ -701,7 +796,27 @@ export class EnsembleServer {
 
   #trackSession(session: SessionId, txn: Txn): void {
     if (txn.type === "createSession") this.#expiry.add(session, txn.timeoutMs, this.#now);
-    else if (txn.type === "closeSession") this.#expiry.remove(session);
+    else if (txn.type === "closeSession") {
+      this.#expiry.remove(session);
+      this.#owners.delete(session);
+    }
+  }
+
+  /** A connection, here or elsewhere, has attached to the session: the one that it had here is void. */
+  #sessionMoved({ session, xid }: TxnHeader): void {
+    const token = this.#connections.of(session);
+    if (token !== undefined && this.connectionOf(token) !== xid) this.#disconnect(token, "SESSION_MOVED");
+  }
+
+  #sessionClosed(session: SessionId): void {
+    const token = this.#connections.of(session);
+    if (token !== undefined) this.#disconnect(token, "SESSION_EXPIRED");
+  }
+
+  /** What was not answered on the connection will not be: the client asks again where it is now. */
+  #disconnect(token: Token, code: DisconnectCode): void {
+    this.forget(token);
+    this.#effects.push({ type: "disconnect", token, code });
   }
 
   /** Answers the request that this txn carries out, if it is one of ours, and the reads that waited behind it. */
@@ -710,15 +825,18 @@ export class EnsembleServer {
     for (;;) {
       const head = this.#pending.first(session);
       if (head === undefined) return;
-      if (head.type === "read") {
+      if (head.type === "read") this.#answerReads(session);
+      else if (head.xid === xid) {
         this.#pending.shift(session);
-        this.#respond(head.token, head.xid, this.#read(head.token, head.request));
-      } else if (head.xid === xid) {
-        this.#pending.shift(session);
+        if (head.connection !== NO_CONNECTION && opens(head, result)) {
+          this.#connections.attach(session, head.token);
+        }
         this.#respond(
           head.token,
           xid,
-          head.read === null ? { ok: true, zxid: header.zxid, result } : this.#read(head.token, head.read),
+          head.read === null
+            ? { ok: true, zxid: header.zxid, result }
+            : this.#readSynced(head.token, head.read),
         );
       } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
         this.#pending.shift(session);
@@ -727,13 +845,26 @@ export class EnsembleServer {
     }
   }
 
+  /** Answers the reads of the session that wait for nothing any more. */
+  #answerReads(session: SessionId): void {
+    for (;;) {
+      const head = this.#pending.first(session);
+      if (head?.type !== "read") return;
+      this.#pending.shift(session);
+      this.#respond(head.token, head.xid, this.#read(head.token, head.request));
+    }
+  }
+
   /** What is already known of a write of a session; undefined when it must go its way. */
   #answered(session: SessionId, xid: number): ServerAnswer | undefined {
     if (xid <= 0 || isAnonymous(session)) return undefined;
     const known = this.#tree.sessions.get(session);
     if (known === undefined || xid > known.lastXid) return undefined;
-    if (xid < known.lastXid || known.lastResult === null) return this.#failure("XID_TOO_OLD");
-    return { ok: true, zxid: known.lastZxid, result: known.lastResult };
+    if (xid === known.lastXid && known.lastResult !== null) {
+      return { ok: true, zxid: known.lastZxid, result: known.lastResult };
+    }
+    const recent = this.#results.find(session, xid);
+    return recent === undefined ? this.#failure("XID_TOO_OLD") : { ok: true, ...recent };
   }
 
   // ── reads ────────────────────────────────────────────────────────────────
@@ -754,6 +885,12 @@ export class EnsembleServer {
     for (const { token, xid, request } of this.#pending.takeReads()) {
       this.#respond(token, xid, this.#read(token, request));
     }
+  }
+
+  /** A zxid that somebody has seen was committed, so it lies before any sync that came later. */
+  #readSynced(token: Token, { request, atLeast }: SyncedRead): ServerAnswer {
+    if (compareZxid(atLeast, this.#tree.lastApplied) > 0) return this.#failure("BAD_ARGUMENTS");
+    return this.#read(token, request);
   }
 
   // ── digest ───────────────────────────────────────────────────────────────
@@ -796,19 +933,26 @@ export class EnsembleServer {
     else if (this.#touched.size > 0 && now >= this.#touchAt) this.#sendTouches();
   }
 
-  /** A member that is out of the quorum for long tells its watchers to go elsewhere: here they would wait for ever. */
+  /** A member that is out of the quorum for long tells its clients to go elsewhere: here they would wait for ever. */
   #maybeDropClients(now: number): void {
     if (this.#ready) this.#readyAt = now;
-    else if (this.watches.count > 0 && now - this.#readyAt > this.config.syncLimit * this.config.tickTimeMs) {
+    else if (this.#hasClients && now - this.#readyAt > this.config.syncLimit * this.config.tickTimeMs) {
       this.#readyAt = now;
       this.#effects.push({ type: "dropClients" });
     }
   }
 
+  get #hasClients(): boolean {
+    return this.watches.count > 0 || this.#connections.size > 0;
+  }
+
   #expireSessions(): void {
     const close = encodeWrite({ type: "closeSession" });
     const expired = this.#expiry.expire(this.#now);
-    for (const session of expired) this.#enqueue({ session, xid: 0, ...close, origin: this.sid });
+    const connection = NO_CONNECTION;
+    for (const session of expired) {
+      this.#enqueue({ session, connection, xid: 0, ...close, origin: this.sid });
+    }
     if (expired.length > 0) this.#sendOrGather();
   }
 
@@ -849,6 +993,11 @@ function decode(write: RawRequest): DecodedWrite {
     if (error instanceof WireError) return { code: "MARSHALLING_ERROR" };
     throw error;
   }
+}
+
+/** Does the outcome of this write make its connection the one of the session? */
+function opens(write: PendingWrite, result: WriteResult): boolean {
+  return result.type === "createSession" || (result.type === "sync" && write.xid === write.connection);
 }
 
 const isServerMessage = (message: PeerMessage): message is ServerMessage => SERVER_MESSAGES.has(message.type);

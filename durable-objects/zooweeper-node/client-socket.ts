@@ -2,10 +2,12 @@
  * A client's WebSocket on `/ws`: ZooKeeper's packets, any number in a message, none split over two. The first is the
  * handshake. What one turn answers leaves as one message.
  */
-import type { ServerAnswer } from "../../core/server/effects.ts";
+import type { ConnectionId } from "../../core/server/connections.ts";
+import type { DisconnectCode, ServerAnswer } from "../../core/server/effects.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import {
+  type ConnectRequest,
   expiredResponse,
   PASSWORD_BYTES,
   readConnectRequest,
@@ -15,12 +17,12 @@ import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { readRequestHeader } from "../../core/wire/jute/header.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { writeBareReply, writeReply } from "../../core/wire/jute/replies.ts";
-import { encodeWrite, isWriteOpCode, readRequest } from "../../core/wire/jute/requests.ts";
+import { isWriteOpCode, readRequest } from "../../core/wire/jute/requests.ts";
 import { writeNotification } from "../../core/wire/jute/watcher-event.ts";
 import { type ByteReader, WireError } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
-import { NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
+import { isAnonymous, NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
 import { trySend } from "../shared/sockets.ts";
 
 /** What a socket needs of the node that holds it. */
@@ -36,16 +38,17 @@ export interface ClientSocketHost {
 const CLOSE_PROTOCOL_ERROR = 1002;
 const CLOSE_NORMAL = 1000;
 const CLOSE_TRY_AGAIN = 1013;
+/** Codes of our own: a client must not come back with this session, or had better not. */
+const CLOSE_OF: Readonly<Record<DisconnectCode, number>> = { SESSION_EXPIRED: 4112, SESSION_MOVED: 4118 };
 
 export class ClientSocket {
   readonly token: Token;
   readonly #host: ClientSocketHost;
   readonly #socket: WebSocket;
   #session: SessionId = NO_SESSION;
-  /** the session that the handshake asked for and that is not committed yet */
-  #opening: { readonly session: SessionId; readonly readOnly: boolean | undefined } | null = null;
-  /** the session that the handshake wants to continue and that this node does not know */
-  #resuming: { readonly session: SessionId; readonly readOnly: boolean | undefined } | null = null;
+  readonly #connection: ConnectionId;
+  /** the handshake whose session is not committed yet, and that session: new, or one to go on with */
+  #greeting: { readonly session: SessionId; readonly request: ConnectRequest } | null = null;
   /** *map xid → opcode* of the reads under way: the reply of one depends on it */
   readonly #reads = new Map<number, number>();
   readonly #out = new ByteWriter(1024);
@@ -55,6 +58,7 @@ export class ClientSocket {
     this.token = token;
     this.#socket = socket;
     this.#host = host;
+    this.#connection = host.server.connectionOf(token);
   }
 
   /** Takes a message; the node flushes the server at the end of the turn. */
@@ -72,62 +76,59 @@ export class ClientSocket {
   }
 
   #handshake(reader: ByteReader): void {
-    if (this.#opening !== null || this.#resuming !== null)
-      throw new WireError("a request came before the session was open");
+    if (this.#greeting !== null) throw new WireError("a request came before the session was open");
     const { server, now, newSessionId } = this.#host;
     const request = readConnectRequest(reader);
-    if (compareZxid(request.lastZxidSeen, server.tree.lastApplied) > 0) {
-      this.#close(CLOSE_NORMAL, "this node is behind what the client has seen");
+    if (request.session === NO_SESSION) {
+      this.#greeting = { session: newSessionId(), request };
+      server.openSession(now(), this.token, this.#greeting.session, request.timeoutMs);
       return;
     }
-    if (request.session !== NO_SESSION) {
-      this.#resume(request.session, request.readOnly);
+    if (request.session < 0 || isAnonymous(request.session)) {
+      this.#refuse(request);
       return;
     }
-    const session = newSessionId();
-    this.#opening = { session, readOnly: request.readOnly };
-    const open = encodeWrite({ type: "createSession", timeoutMs: request.timeoutMs });
-    server.submitWrite(now(), this.token, { session, xid: 0, ...open });
-  }
-
-  #resume(session: SessionId, readOnly: boolean | undefined): void {
-    const { server, now } = this.#host;
-    if (!server.ready) {
+    if (!server.ready && !server.waking) {
       this.#close(CLOSE_TRY_AGAIN, "this node is not part of a quorum now");
       return;
     }
-    if (server.tree.sessions.has(session)) {
-      this.#resumed(session, readOnly);
-      return;
-    }
-    // Maybe it is only not here yet: the quorum knows.
-    this.#resuming = { session, readOnly };
-    const request = { type: "exists", path: "/", watch: false } as const;
-    server.submitRead(now(), this.token, {
-      session: NO_SESSION,
-      xid: 0,
-      request,
-      linearizable: true,
-      stale: false,
-    });
+    this.#greeting = { session: request.session, request };
+    server.attach(now(), this.token, request.session);
   }
 
-  #resumed(session: SessionId, readOnly: boolean | undefined): void {
-    const { server, now } = this.#host;
+  /** The txn that opens the session, or goes on with it, is committed, and applied here with all that came before. */
+  #greeted(answer: ServerAnswer): void {
+    const greeting = this.#greeting;
+    this.#greeting = null;
+    if (greeting === null) return;
+    const { server } = this.#host;
+    const { session, request } = greeting;
+    if (!answer.ok) {
+      this.#close(CLOSE_TRY_AGAIN, "no quorum of the ensemble is reachable");
+      return;
+    }
+    if (compareZxid(request.lastZxidSeen, server.tree.lastApplied) > 0) {
+      this.#close(CLOSE_NORMAL, "no quorum knows of what the client has seen");
+      return;
+    }
     const known = server.tree.sessions.get(session);
-    if (known === undefined) {
-      writeConnectResponse(this.#out, expiredResponse(readOnly));
-      this.#close(CLOSE_NORMAL, "the session has expired");
+    if (answer.result.type === "error" || known === undefined) {
+      this.#refuse(request);
       return;
     }
     this.#session = session;
-    server.touch(now(), session);
-    this.#writeConnected(known.timeoutMs, readOnly);
+    writeConnectResponse(this.#out, {
+      timeoutMs: known.timeoutMs,
+      session,
+      password: new Uint8Array(PASSWORD_BYTES),
+      readOnly: request.readOnly,
+      lastXid: request.wantsLastXid === true ? known.lastXid : undefined,
+    });
   }
 
-  #writeConnected(timeoutMs: number, readOnly: boolean | undefined): void {
-    const password = new Uint8Array(PASSWORD_BYTES);
-    writeConnectResponse(this.#out, { timeoutMs, session: this.#session, password, readOnly });
+  #refuse(request: ConnectRequest): void {
+    writeConnectResponse(this.#out, expiredResponse(request.readOnly));
+    this.#close(CLOSE_NORMAL, "the session has expired");
   }
 
   #request(message: Uint8Array, reader: ByteReader): void {
@@ -135,7 +136,8 @@ export class ClientSocket {
     const { xid, opcode } = readRequestHeader(reader);
     if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
       const body = message.subarray(reader.at, reader.end);
-      server.submitWrite(now(), this.token, { session: this.#session, xid, opcode, body });
+      const write = { session: this.#session, xid, opcode, body };
+      server.submitWrite(now(), this.token, write, this.#connection);
       return;
     }
     const request = readRequest(reader, opcode);
@@ -148,6 +150,7 @@ export class ClientSocket {
           request: request.request,
           linearizable: false,
           stale: false,
+          waits: true,
         });
         return;
       case "ping":
@@ -171,16 +174,8 @@ export class ClientSocket {
 
   /** The server answered one of this socket's requests. */
   respond(xid: number, answer: ServerAnswer): void {
-    if (this.#opening !== null && xid === 0) {
-      this.#opened(answer);
-      return;
-    }
-    // Nothing else is under way before the session is open.
-    if (this.#resuming !== null) {
-      const { session, readOnly } = this.#resuming;
-      this.#resuming = null;
-      if (answer.ok) this.#resumed(session, readOnly);
-      else this.#close(CLOSE_TRY_AGAIN, "no quorum of the ensemble is reachable");
+    if (this.#greeting !== null) {
+      this.#greeted(answer);
       return;
     }
     const opcode = this.#reads.get(xid) ?? 0;
@@ -192,16 +187,9 @@ export class ClientSocket {
     }
   }
 
-  #opened(answer: ServerAnswer): void {
-    const opening = this.#opening;
-    this.#opening = null;
-    if (opening === null) return;
-    if (!answer.ok || answer.result.type !== "createSession") {
-      this.#close(CLOSE_TRY_AGAIN, "no quorum of the ensemble is reachable");
-      return;
-    }
-    this.#session = opening.session;
-    this.#writeConnected(answer.result.timeoutMs, opening.readOnly);
+  /** The session goes on elsewhere, or is over. */
+  end(code: DisconnectCode): void {
+    if (!this.#closing) this.#close(CLOSE_OF[code], code);
   }
 
   notify(event: WatchEvent, zxid: Zxid): void {

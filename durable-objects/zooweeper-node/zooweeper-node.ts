@@ -267,6 +267,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         case "dropClients":
           this.#dropClients();
           break;
+        case "disconnect":
+          this.#disconnect(effect);
+          break;
         case "abort":
           throw new Error(effect.reason);
       }
@@ -302,6 +305,13 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     this.#watches.get(effect.token)?.notify(effect.event, effect.zxid);
     this.#waiters.get(effect.token)?.();
+  }
+
+  #disconnect({ token, code }: Extract<ServerEffect, { type: "disconnect" }>): void {
+    const client = this.#clients.get(token);
+    if (client === undefined) return;
+    client.end(code);
+    this.#dirty.add(client);
   }
 
   /** What watches would tell is lost, or does not come here any more: whoever watches begins anew, or elsewhere. */

@@ -7,7 +7,7 @@
  */
 import { assert, must } from "../../core/assert.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
-import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
@@ -83,8 +83,8 @@ export interface Member {
 export interface Connection {
   respond(xid: number, answer: ServerAnswer): void;
   notify(event: WatchEvent, zxid: Zxid): void;
-  /** it is over, and what was not answered will not be */
-  closed(): void;
+  /** it is over, and what was not answered will not be. @param code why the member closed it, if it says */
+  closed(code?: DisconnectCode): void;
 }
 
 /** When and how an effect makes its member crash. `keep`: groups of writes that survive though nobody waited for them. */
@@ -728,6 +728,15 @@ export class Cluster {
       case "dropClients":
         this.#dropClients(life);
         break;
+      case "disconnect": {
+        const { token, code } = effect;
+        this.#gated(life, () => {
+          const connection = life.connections.get(token);
+          life.connections.delete(token);
+          connection?.closed(code);
+        });
+        break;
+      }
       case "asleep":
         life.parked.length = 0; // what is let go is no break
         break;

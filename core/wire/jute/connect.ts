@@ -4,6 +4,8 @@
  * ConnectRequest: i32 protocolVersion, i64 lastZxidSeen, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
  * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
  * The trailing bool is optional: clients before 3.4 do not send it, and then must not get it.
+ * A client that asks for {@link OWN_PROTOCOL} gets an i32 lastXid behind it, so that whoever goes on with a session knows
+ * how to number its writes.
  * @source ZooKeeper `ZooKeeperServer.processConnectRequest`
  */
 import type { Zxid } from "../../zab/zxid.ts";
@@ -16,6 +18,8 @@ import { readZxid, writeZxid } from "./header.ts";
 const HIGH = 2 ** 32;
 const SAFE_HIGH_MAX = 0x1f_ffff;
 export const PASSWORD_BYTES = 16;
+/** protocolVersion of our own clients; ZooKeeper's say 0. */
+export const OWN_PROTOCOL = 1;
 
 /** Stands for an id that a client sent and that none of our sessions can have. */
 export const FOREIGN_SESSION = -1 as SessionId;
@@ -29,6 +33,8 @@ export interface ConnectRequest {
   readonly password: Uint8Array | null;
   /** undefined: the client does not know of read-only servers */
   readonly readOnly: boolean | undefined;
+  /** {@link OWN_PROTOCOL}: tell the session's last xid */
+  readonly wantsLastXid?: boolean;
 }
 
 export interface ConnectResponse {
@@ -38,6 +44,8 @@ export interface ConnectResponse {
   readonly password: Uint8Array;
   /** undefined when the request did not have it */
   readonly readOnly: boolean | undefined;
+  /** number of the session's last write; undefined when the request did not ask for it */
+  readonly lastXid?: number | undefined;
 }
 
 /** What a client gets whose session cannot be resumed. The server closes after it. */
@@ -51,7 +59,7 @@ export const expiredResponse = (readOnly: boolean | undefined): ConnectResponse 
 /** Writes one frame. */
 export function writeConnectRequest(writer: ByteWriter, request: ConnectRequest): void {
   const at = beginFrame(writer);
-  writer.i32(0);
+  writer.i32(request.wantsLastXid === true ? OWN_PROTOCOL : 0);
   writeZxid(writer, request.lastZxidSeen);
   writer.i32(request.timeoutMs);
   writer.i64(request.session);
@@ -62,34 +70,37 @@ export function writeConnectRequest(writer: ByteWriter, request: ConnectRequest)
 
 /** Reads the payload of a frame; trailing bytes are ignored. @throws WireError when it is cut short */
 export function readConnectRequest(reader: ByteReader): ConnectRequest {
-  reader.i32();
+  const wantsLastXid = reader.i32() === OWN_PROTOCOL;
   const lastZxidSeen = readZxid(reader);
   const timeoutMs = reader.i32();
   const session = readSessionId(reader);
   const password = reader.buffer();
   const readOnly = reader.left > 0 ? reader.bool() : undefined;
-  return { lastZxidSeen, timeoutMs, session, password, readOnly };
+  const request = { lastZxidSeen, timeoutMs, session, password, readOnly };
+  return wantsLastXid ? { ...request, wantsLastXid } : request;
 }
 
 /** Writes one frame. */
 export function writeConnectResponse(writer: ByteWriter, response: ConnectResponse): void {
   const at = beginFrame(writer);
-  writer.i32(0);
+  writer.i32(response.lastXid === undefined ? 0 : OWN_PROTOCOL);
   writer.i32(response.timeoutMs);
   writer.i64(response.session);
   writer.buffer(response.password);
   if (response.readOnly !== undefined) writer.bool(response.readOnly);
+  if (response.lastXid !== undefined) writer.i32(response.lastXid);
   endFrame(writer, at);
 }
 
 /** Reads the payload of a frame. @throws WireError */
 export function readConnectResponse(reader: ByteReader): ConnectResponse {
-  reader.i32();
+  const tellsLastXid = reader.i32() === OWN_PROTOCOL;
   const timeoutMs = reader.i32();
   const session = readSessionId(reader);
   const password = reader.buffer() ?? new Uint8Array(0);
   const readOnly = reader.left > 0 ? reader.bool() : undefined;
-  return { timeoutMs, session, password, readOnly };
+  const response = { timeoutMs, session, password, readOnly };
+  return tellsLastXid ? { ...response, lastXid: reader.i32() } : response;
 }
 
 /** Any 64 bits may come; those beyond our ids must read as a session that does not exist, not as an error. */

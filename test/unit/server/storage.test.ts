@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
+import { connectionIdOf, NO_CONNECTION } from "../../../core/server/connections.ts";
 import { MemoryBackend } from "../../../core/server/memory-backend.ts";
-import { packRequests, type RawRequest, unpackRequests } from "../../../core/server/messages.ts";
+import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
 import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
 import { appendTxn } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
 import type { LogPosition } from "../../../core/zab/messages.ts";
+import { asSid } from "../../../core/zab/quorum.ts";
 import { asEpoch, type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import { encodeRows } from "../../../core/znode/store.ts";
 import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
@@ -170,22 +172,31 @@ describe("the storage of a member", () => {
 
 describe("requests on their way to the leader", () => {
   it("[SERVER-15] come out of their message as they went in", () => {
-    const requests: RawRequest[] = [
-      { session: 0 as SessionId, xid: 0, opcode: 1, body: new Uint8Array(0) },
+    const requests: RoutedRequest[] = [
+      { session: 0 as SessionId, connection: NO_CONNECTION, xid: 0, opcode: 1, body: new Uint8Array(0) },
       {
         session: (9 * 2 ** 49 + 12_345) as SessionId,
+        connection: connectionIdOf(asSid(9), (2 ** 26 - 1) as Token),
         xid: 0x7fff_ffff,
         opcode: -11,
         body: new Uint8Array([1, 2, 3]),
       },
-      { session: 5 as SessionId, xid: -1, opcode: 14, body: new Uint8Array(1000).fill(7) },
+      {
+        session: 5 as SessionId,
+        connection: NO_CONNECTION,
+        xid: -1,
+        opcode: 14,
+        body: new Uint8Array(1000).fill(7),
+      },
     ];
     expect(unpackRequests(packRequests(requests))).toEqual(requests);
     expect(unpackRequests(packRequests([]))).toEqual([]);
   });
 
   it("[SERVER-17] that are cut short are refused", () => {
-    const packed = packRequests([{ session: 1 as SessionId, xid: 1, opcode: 1, body: new Uint8Array(9) }]);
+    const packed = packRequests([
+      { session: 1 as SessionId, connection: NO_CONNECTION, xid: 1, opcode: 1, body: new Uint8Array(9) },
+    ]);
     expect(() => unpackRequests(packed.subarray(0, packed.length - 1))).toThrow();
     expect(() => unpackRequests(packed.subarray(0, 7))).toThrow();
   });
@@ -196,6 +207,7 @@ describe("requests that wait", () => {
     type: "write",
     token: (session * 1000 + xid) as Token,
     session: session as SessionId,
+    connection: NO_CONNECTION,
     xid,
     opcode: 1,
     body: new Uint8Array(0),

@@ -6,7 +6,7 @@ import { FrameCursor } from "../../../core/wire/jute/frame.ts";
 import { readReplyHeader } from "../../../core/wire/jute/header.ts";
 import { writeRequest } from "../../../core/wire/jute/requests.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
-import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
+import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
 import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
@@ -41,6 +41,10 @@ class RawClient {
   readonly #messages: Uint8Array[] = [];
   #wake: () => void = () => {};
   closed = false;
+  /** code and reason of the close */
+  end = "";
+  /** number of the session's last write, as the handshake told */
+  lastXid: number | undefined;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -50,29 +54,37 @@ class RawClient {
       this.#messages.push(new Uint8Array(data as ArrayBuffer));
       this.#wake();
     });
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", ({ code, reason }) => {
       this.closed = true;
+      this.end = `${code} ${reason}`;
       this.#wake();
     });
   }
 
   /** @param session one to continue; none: a new one */
-  static async open(stub: Stub, session: SessionId = NO_SESSION): Promise<RawClient> {
+  static async open(
+    stub: Stub,
+    session: SessionId = NO_SESSION,
+    lastZxidSeen = ZXID_ZERO,
+  ): Promise<RawClient> {
     const response = await stub.fetch("http://node/ws", { headers: { upgrade: "websocket" } });
     if (response.webSocket === null) throw new Error(`${response.status}`);
     const client = new RawClient(response.webSocket);
     const writer = new ByteWriter();
     writeConnectRequest(writer, {
-      lastZxidSeen: ZXID_ZERO,
+      lastZxidSeen,
       timeoutMs: 4_000,
       session,
       password: new Uint8Array(16),
       readOnly: false,
+      wantsLastXid: true,
     });
     client.send(writer.finish());
     const frames = new FrameCursor(await client.next());
     frames.next();
-    client.session = readConnectResponse(frames.reader).session;
+    const greeting = readConnectResponse(frames.reader);
+    client.session = greeting.session;
+    client.lastXid = greeting.lastXid;
     return client;
   }
 
@@ -197,5 +209,37 @@ describe("a client's socket", () => {
       ok: false,
       code: "SESSION_EXPIRED",
     });
+  });
+
+  it("[NODE-16] moves its session: the old socket is closed as SESSION_MOVED, the new one goes on with the numbers", async () => {
+    await founded("moved");
+    const first = await RawClient.open(node("moved", 1));
+    expect(first.lastXid).toBe(0);
+    for (const xid of [1, 2]) expect(await first.ask(xid, create(`/n${xid}`))).toBe(0);
+    const second = await RawClient.open(node("moved", 2), first.session);
+    expect(second.lastXid).toBe(2);
+    await first.untilClosed();
+    expect(first.end).toBe("4118 SESSION_MOVED");
+    // both are repeats: the first of an earlier write than the last
+    for (const xid of [1, 2]) expect(await second.ask(xid, create(`/n${xid}`))).toBe(0);
+    expect(await second.ask(3, create("/n3"))).toBe(0);
+    const third = await RawClient.open(node("moved", 2), first.session);
+    await second.untilClosed();
+    expect(second.end).toBe("4118 SESSION_MOVED");
+    expect(third.lastXid).toBe(3);
+  });
+
+  it("[NODE-16] ends when its session is over", async () => {
+    await founded("over");
+    const client = await RawClient.open(node("over", 1));
+    expect((await node("over", 3).closeSession(client.session)).ok).toBe(true);
+    await client.untilClosed();
+    expect(client.end).toBe("4112 SESSION_EXPIRED");
+  });
+
+  it("[NODE-16] is turned away when it claims to have seen what no quorum knows of", async () => {
+    await founded("future");
+    const seen = zxid(1_000, 1);
+    await expect(RawClient.open(node("future", 1), NO_SESSION, seen)).rejects.toThrow("the socket is closed");
   });
 });

@@ -1,0 +1,83 @@
+/**
+ * The results of the last writes that this member applied. The tree keeps the last result of each session; a client whose
+ * connection broke with several writes under way asks for the ones before it too. Not replicated: what is forgotten here
+ * is answered as XID_TOO_OLD.
+ *
+ * Kept as bytes in two halves of which the older is thrown away when the younger is full, so that nothing is allocated
+ * for a write and nothing of it stays in memory for the garbage collector to look at.
+ */
+import { ByteReader } from "../wire/reader.ts";
+import { readResult, writeResult } from "../wire/result-codec.ts";
+import { ByteWriter } from "../wire/writer.ts";
+import { asEpoch, type Zxid } from "../zab/zxid.ts";
+import type { SessionId, TxnHeader, WriteResult } from "../znode/types.ts";
+
+/** Results in a half: more than a client has under way, and a fraction of a second of a busy ensemble. */
+const RESULTS_MAX = 8_192;
+/** Bytes of a half, not counting the result that fills it. */
+const BYTES_MAX = 1024 * 1024;
+
+/** A result with the zxid of its txn. */
+export interface KnownResult {
+  readonly zxid: Zxid;
+  readonly result: WriteResult;
+}
+
+class Half {
+  readonly #sessions = new Float64Array(RESULTS_MAX);
+  readonly #xids = new Int32Array(RESULTS_MAX);
+  readonly #starts = new Int32Array(RESULTS_MAX);
+  readonly #writer = new ByteWriter(4096);
+  #count = 0;
+
+  get full(): boolean {
+    return this.#count === RESULTS_MAX || this.#writer.length >= BYTES_MAX;
+  }
+
+  add(header: TxnHeader, result: WriteResult): void {
+    const at = this.#count++;
+    this.#sessions[at] = header.session;
+    this.#xids[at] = header.xid;
+    this.#starts[at] = this.#writer.length;
+    this.#writer.u32pair(header.zxid.epoch, header.zxid.counter);
+    writeResult(this.#writer, result);
+  }
+
+  find(session: SessionId, xid: number): KnownResult | undefined {
+    for (let at = this.#count - 1; at >= 0; at--) {
+      if (this.#xids[at] !== xid || this.#sessions[at] !== session) continue;
+      const reader = new ByteReader(this.#writer.view(), this.#starts[at]);
+      const zxid = { epoch: asEpoch(reader.u32()), counter: reader.u32() };
+      const result = readResult(reader);
+      return result === null ? undefined : { zxid, result };
+    }
+    return undefined;
+  }
+
+  clear(): void {
+    this.#count = 0;
+    this.#writer.reset();
+  }
+}
+
+export class RecentResults {
+  #younger: Half | undefined;
+  #older: Half | undefined;
+
+  /** Takes the result of a write that was numbered by its session. */
+  add(header: TxnHeader, result: WriteResult): void {
+    this.#younger ??= new Half();
+    if (this.#younger.full) {
+      const emptied = this.#older ?? new Half();
+      emptied.clear();
+      this.#older = this.#younger;
+      this.#younger = emptied;
+    }
+    this.#younger.add(header, result);
+  }
+
+  /** undefined: it is forgotten, or never was. */
+  find(session: SessionId, xid: number): KnownResult | undefined {
+    return this.#younger?.find(session, xid) ?? this.#older?.find(session, xid);
+  }
+}
