@@ -26,8 +26,6 @@ export default defineConfig({
           include: ["test/workers/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
-          // [BROKER-12] hung once in a full run on two busy cores, and never alone: a second try, until that is understood
-          retry: 1,
         },
       },
     ],

@@ -10,7 +10,5 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 150_000,
     hookTimeout: 90_000,
-    // [order] a leader changed once when a follower was killed on two busy cores: a second try, until that is understood
-    retry: 2,
   },
 });

@@ -95,7 +95,8 @@ describe("a broker that dies", () => {
     );
     expect(goalsOf(back).leader).toBe(after.leader);
     expect(goalsOf(back).leaderEpoch).toBe(after.leaderEpoch);
-    await until(cluster, (state) => goalsOf(state).isr.length === 3);
+    // the replicas are the brokers that had registered when the topic was made: on a busy machine not always all
+    await until(cluster, (state) => goalsOf(state).isr.length === before.isr.length);
     expect((await addScore(before.leader, 4)).status).toBe(200);
   });
 
