@@ -1,0 +1,39 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FakeEnsemble } from "./fake-ensemble.ts";
+import { formatHistory, parseHistory } from "./history.ts";
+import { checkHistory } from "./index.ts";
+
+/** Two busy cores are no reason to fail. */
+const SLOW = 120_000;
+
+describe("histories of an ensemble that cannot fail", () => {
+  it("are accepted by all checkers, and none of them looks away", { timeout: SLOW }, () => {
+    const total = {
+      reads: 0,
+      linearizableOps: 0,
+      matchedEvents: 0,
+      resumed: 0,
+      unknown: 0,
+      recovered: 0,
+      replayed: 0,
+    };
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 31 }), fc.integer({ min: 2, max: 10 }), (seed, clients) => {
+        const history = new FakeEnsemble({ seed, clients, ops: 400 }).run();
+        const { faults, counts } = checkHistory(history);
+        expect(faults, `seed ${seed}`).toEqual([]);
+        for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += counts[key];
+      }),
+      { numRuns: 40 },
+    );
+    for (const [name, count] of Object.entries(total)) expect(count, name).toBeGreaterThan(20);
+  });
+
+  it("are accepted after a way through a file", { timeout: SLOW }, () => {
+    const history = new FakeEnsemble({ seed: 3, ops: 300 }).run();
+    const report = checkHistory(parseHistory(formatHistory(history)));
+    expect(report.faults).toEqual([]);
+    expect(report.counts.reads).toBeGreaterThan(50);
+  });
+});
