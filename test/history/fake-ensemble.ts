@@ -7,7 +7,7 @@ import { zxid } from "../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import type * as znode from "../../core/znode/types.ts";
 import { WatchTable } from "../../core/znode/watch.ts";
-import { random } from "../sim/cluster.ts";
+import { random } from "../sim/random.ts";
 import { CoreServer } from "./core-server.ts";
 import {
   type History,
