@@ -15,6 +15,7 @@ const HELP = `usage: npm run chaos -- <scenario.json> [options]
   --url URL         where the API answers (http://localhost:8080; http://localhost:8788/api under npm start)
   --ensemble NAME   the ensemble to break (default)
   --seed N          decides every random choice; printed, so that a run can be repeated
+  --help            print this
 
 Samples are in scripts/scenarios, the form of the file in docs/fault-injection.md.
 `;
@@ -23,7 +24,6 @@ const OPTIONS = {
   url: { type: "string" },
   ensemble: { type: "string" },
   seed: { type: "string" },
-  help: { type: "boolean" },
 } as const;
 
 const SEED_MAX = 2 ** 31 - 1;
@@ -238,13 +238,8 @@ function detailOf(text: string): string {
   return text.slice(0, 100);
 }
 
-// last: the class must be there
-await main("chaos", async () => {
+const chaos = async (): Promise<void> => {
   const { values, positionals } = readArgs();
-  if (values.help === true) {
-    process.stdout.write(HELP);
-    return;
-  }
   const [file, more] = positionals;
   if (file === undefined || more !== undefined)
     throw new UsageError("give one scenario file; --help says more");
@@ -260,4 +255,7 @@ await main("chaos", async () => {
       : wholeNumber(values.seed, "--seed", SEED_MAX);
   const run = new Run(`${url.replace(/\/$/, "")}${prefix}`, seed);
   process.exitCode = await run.carryOut(scenario);
-});
+};
+
+// last: the class must be there
+await main("chaos", chaos, HELP.trimEnd());

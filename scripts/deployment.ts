@@ -5,12 +5,22 @@
  * Options: --fresh · --node-port, --broker-port, --client-port N (first of the range; 0: free ones) · --host ADDRESS · --state DIR
  */
 
-import { commandLine, main, runUntilEnded, wholeNumber } from "./local/command.ts";
+import { COMMON_HELP, commandLine, main, runUntilEnded, wholeNumber } from "./local/command.ts";
 import { startLocal, stateDirOf, UsageError } from "./local.ts";
 
 const COUNT_MAX = 99;
 
-await main("deployment", async () => {
+const HELP = `usage: npm run deployment -- <nodes> <brokers> <clients> [options]
+
+The demo on its ports: node i on 8080+i, broker j on 9090+j, client k on 3000+k. Prints one line "ready {json of all URLs}"
+when everything answers. Ctrl-C ends it; the state stays. An ensemble has 1, 3, 5, 7 or 9 nodes.
+
+  --node-port N    first port of the nodes (8080; 0: free ones)
+  --broker-port N  first port of the brokers (9090)
+  --client-port N  first port of the clients (3000)
+${COMMON_HELP}`;
+
+const deployment = async (): Promise<void> => {
   const line = commandLine();
   if (line.positionals.length !== 3) {
     throw new UsageError("usage: deployment <nodes> <brokers> <clients>, for example 5 4 3");
@@ -34,4 +44,6 @@ await main("deployment", async () => {
     ({ urls, runtimePid }) =>
       process.stdout.write(`ready ${JSON.stringify({ ...urls, pid: process.pid, runtimePid })}\n`),
   );
-});
+};
+
+await main("deployment", deployment, HELP);

@@ -13,7 +13,16 @@ const PORT_MAX = 65_535;
 /** The node that gets the metadata, unless said otherwise. */
 const RECEIVER = "8081";
 
-await main("send-requests", async () => {
+const HELP = `usage: npm run send-requests -- <count> <broker port> "<broker ports>" [node port] [options]
+
+Posts goals to one broker, one after the other, with the metadata of its clients (the broker ports), and prints each answer
+and the total time. The node of [node port] gets the metadata (8081). For example: 10 9090 "9090,9091,9092"
+
+  --retry SECONDS  keep trying a goal under its key
+  --host NAME      where the broker is (localhost)
+  --help           print this`;
+
+const sendRequests = async (): Promise<void> => {
   const { values, positionals } = readArgs();
   const [countText, portText, clients, receiver = RECEIVER] = positionals;
   if (countText === undefined || portText === undefined || clients === undefined) {
@@ -49,7 +58,7 @@ await main("send-requests", async () => {
   }
   process.stdout.write(`total time: ${((performance.now() - start) / 1000).toFixed(3)} s\n`);
   if (refused > 0) process.exitCode = 1;
-});
+};
 
 function readArgs() {
   try {
@@ -61,3 +70,5 @@ function readArgs() {
     throw new UsageError((error as Error).message.split(". ")[0] ?? "");
   }
 }
+
+await main("send-requests", sendRequests, HELP);

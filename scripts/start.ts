@@ -3,13 +3,20 @@
  * Options: --console-port N (0: any free one) · --fresh (forget earlier runs) · --host ADDRESS · --state DIR
  */
 
-import { commandLine, main, runUntilEnded } from "./local/command.ts";
+import { COMMON_HELP, commandLine, main, runUntilEnded } from "./local/command.ts";
 import { startLocal, stateDirOf, UsageError } from "./local.ts";
 
 const NODES = 3;
 const BROKERS = 3;
 
-await main("start", async () => {
+const HELP = `usage: npm start -- [options]
+
+An ensemble of three nodes, three brokers and the page, on one URL. Ctrl-C ends it; the state stays.
+
+  --console-port N the port of that URL (8788; 0: any free one)
+${COMMON_HELP}`;
+
+const start = async (): Promise<void> => {
   const line = commandLine();
   if (line.positionals.length > 0) {
     throw new UsageError("start takes no numbers; npm run deployment -- 5 4 3 takes sizes");
@@ -27,4 +34,6 @@ await main("start", async () => {
     () => startLocal(options),
     ({ urls }) => process.stdout.write(`ZooWeeper: ${urls.console}\n`),
   );
-});
+};
+
+await main("start", start, HELP);

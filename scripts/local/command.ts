@@ -46,8 +46,21 @@ export function wholeNumber(text: string, what: string, max: number): number {
   return value;
 }
 
-/** Runs a command: a UsageError is one line and exit code 2, any other error exit code 1. */
-export async function main(name: string, command: () => Promise<void>): Promise<void> {
+/** Options of the commands that run until they are ended, for their help. */
+export const COMMON_HELP = `  --fresh          forget what earlier runs of this size have stored
+  --host ADDRESS   answer on this address; otherwise only this machine is answered
+  --state DIR      keep the state here; otherwise in .zooweeper
+  --help           print this`;
+
+/**
+ * Runs a command: a UsageError is one line and exit code 2, any other error exit code 1.
+ * @param help what `--help` prints; absent: the command reads that option itself, or has none
+ */
+export async function main(name: string, command: () => Promise<void>, help?: string): Promise<void> {
+  if (help !== undefined && process.argv.slice(2).some((word) => word === "--help" || word === "-h")) {
+    process.stdout.write(`${help}\n`);
+    return;
+  }
   try {
     await command();
   } catch (error) {

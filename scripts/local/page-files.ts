@@ -1,4 +1,4 @@
-/** Serves the files of the page as Pages does: known types, the headers of `_headers`, and for any other path the page. */
+/** Serves the files of the page as Pages does: known types, the headers of `_headers`, and 404.html for any other path. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
@@ -27,20 +27,20 @@ export function pageFiles(dir: string): RequestListener {
     const name = path.endsWith("/") ? `${path}index.html` : path;
     // Pages keeps these two to itself
     const found = /^\/_(headers|redirects)$/.test(path) ? undefined : await read(name);
-    const body = found ?? (await read("/index.html"));
+    const body = found ?? (await read("/404.html"));
     if (body === undefined) {
       response.writeHead(404).end();
       return;
     }
-    const type = TYPES[extname(found ? name : "index.html")] ?? "application/octet-stream";
+    const type = TYPES[extname(found ? name : "404.html")] ?? "application/octet-stream";
     const etag = `"${createHash("sha256").update(body).digest("hex").slice(0, 32)}"`;
     const headers: Record<string, string> = { "cache-control": "public, max-age=0, must-revalidate" };
     for (const rule of await rules) if (rule.pattern.test(path)) Object.assign(headers, rule.headers);
     Object.assign(headers, { "content-type": type, etag });
-    if (request.headers["if-none-match"] === etag) response.writeHead(304, headers).end();
+    if (found && request.headers["if-none-match"] === etag) response.writeHead(304, headers).end();
     else
       response
-        .writeHead(200, { ...headers, "content-length": body.length })
+        .writeHead(found ? 200 : 404, { ...headers, "content-length": body.length })
         .end(request.method === "HEAD" ? "" : body);
   };
 }

@@ -43,6 +43,15 @@ describe("refusals are one line and exit code 2", () => {
   });
 });
 
+describe("--help", () => {
+  it.each(["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts"])("of %s", async (script) => {
+    const { code, stderr, stdout } = await command(script, ["--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^usage: npm .*\n/);
+    expect(stdout).toContain("--help");
+  });
+});
+
 describe("state", () => {
   it("of another size is not used", async () => {
     const running = await deployment(small);

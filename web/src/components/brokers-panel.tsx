@@ -68,7 +68,6 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
           {isController && <Icon name="crown" size={13} />}
           {isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
-        <span className="row-sub">{broker.port === null ? "" : `port ${broker.port}`}</span>
       </span>
       {faults === "on" && (
         <span className="row-actions">
