@@ -7,7 +7,7 @@ import {
 } from "../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
-import { ZXID_ZERO } from "../../core/zab/zxid.ts";
+import { ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../core/znode/types.ts";
 import { ZooError } from "./errors.ts";
 import { Session, type SessionTicket } from "./session.ts";
@@ -18,6 +18,11 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** a session to continue, from {@link Session.ticket} */
   readonly ticket?: SessionTicket;
+  /**
+   * how long a lost connection is made anew, ms, before the session is given up. Default: twice the session's timeout, at
+   * least 30 s; 0: not at all
+   */
+  readonly reconnectMs?: number;
   /** how to open a WebSocket; default: the platform's */
   readonly openSocket?: OpenSocket;
   /** gives up connecting */
@@ -25,29 +30,74 @@ export interface ConnectOptions {
 }
 
 const TIMEOUT_MS = 10_000;
+/** One attempt to connect: a node without a quorum may keep us waiting, while others have one. */
+const ATTEMPT_MS = 3_000;
+
+/** A socket on which the handshake is done. */
+export interface Dialed {
+  readonly socket: SocketLike;
+  readonly response: ConnectResponse;
+}
+
+/** Makes one attempt to connect. @throws ZooError CONNECTION_LOSS, SESSION_EXPIRED */
+export type Dial = (
+  ticket: SessionTicket | undefined,
+  lastZxidSeen: Zxid,
+  signal: AbortSignal | undefined,
+) => Promise<Dialed>;
 
 /**
  * Opens a session, or continues one.
- * @param url of the server, `http:` or `ws:`, with or without `/v1/ws`; `…/e/{ensemble}` chooses an ensemble
- * @throws ZooError CONNECTION_LOSS when the server cannot be reached or has no quorum, SESSION_EXPIRED
+ * @param urls of the server, `http:` or `ws:`, with or without `/v1/ws`; `…/e/{ensemble}` chooses an ensemble, `?node=2` a
+ * node. Of several, each connection takes the next one that answers.
+ * @throws ZooError CONNECTION_LOSS when no server can be reached or has a quorum, SESSION_EXPIRED
  */
-export async function connect(url: string, options: ConnectOptions = {}): Promise<Session> {
-  options.signal?.throwIfAborted();
-  const socket = (options.openSocket ?? openPlatformSocket)(socketUrlOf(url));
-  socket.binaryType = "arraybuffer";
-  const giveUp = (): void => socket.close();
-  options.signal?.addEventListener("abort", giveUp);
-  try {
-    const { session, password, timeoutMs } = await shakeHands(socket, options);
-    if (timeoutMs <= 0) throw new ZooError("SESSION_EXPIRED", "the server does not know this session");
-    return new Session(socket, { id: session, password: password.slice() }, timeoutMs);
-  } catch (error) {
-    socket.close();
-    options.signal?.throwIfAborted();
-    throw error;
-  } finally {
-    options.signal?.removeEventListener("abort", giveUp);
+export async function connect(
+  urls: string | readonly string[],
+  options: ConnectOptions = {},
+): Promise<Session> {
+  const all = typeof urls === "string" ? [urls] : urls;
+  const { ticket, timeoutMs = TIMEOUT_MS, signal } = options;
+  const dial = dialer(all, options);
+  let failure: unknown = new ZooError("CONNECTION_LOSS", "there is no URL to connect to");
+  for (let i = 0; i < all.length; i++) {
+    try {
+      const dialed = await dial(ticket, ZXID_ZERO, signal);
+      const reconnectMs = options.reconnectMs ?? Math.max(2 * timeoutMs, 30_000);
+      return new Session(dialed, dial, reconnectMs);
+    } catch (error) {
+      if (!ZooError.is(error, "CONNECTION_LOSS")) throw error;
+      failure = error;
+    }
   }
+  throw failure;
+}
+
+function dialer(urls: readonly string[], options: ConnectOptions): Dial {
+  let next = 0;
+  return async (ticket, lastZxidSeen, signal) => {
+    signal?.throwIfAborted();
+    const url = urls[next % urls.length] ?? "";
+    next += 1;
+    const socket = (options.openSocket ?? openPlatformSocket)(socketUrlOf(url));
+    socket.binaryType = "arraybuffer";
+    const giveUp = (): void => socket.close();
+    const timer = setTimeout(giveUp, ATTEMPT_MS);
+    signal?.addEventListener("abort", giveUp);
+    try {
+      const response = await shakeHands(socket, ticket, lastZxidSeen, options.timeoutMs ?? TIMEOUT_MS);
+      if (response.timeoutMs <= 0)
+        throw new ZooError("SESSION_EXPIRED", "the server does not know this session");
+      return { socket, response: { ...response, password: response.password.slice() } };
+    } catch (error) {
+      socket.close();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+    }
+  };
 }
 
 /** The WebSocket URL of a server's address. */
@@ -60,18 +110,21 @@ export function socketUrlOf(address: string): string {
 
 function shakeHands(
   socket: SocketLike,
-  { timeoutMs = TIMEOUT_MS, ticket }: ConnectOptions,
+  ticket: SessionTicket | undefined,
+  lastZxidSeen: Zxid,
+  timeoutMs: number,
 ): Promise<ConnectResponse> {
   return new Promise((resolve, reject) => {
     let cause = "";
     socket.onopen = () => {
       const writer = new ByteWriter(64);
       writeConnectRequest(writer, {
-        lastZxidSeen: ZXID_ZERO,
+        lastZxidSeen,
         timeoutMs,
         session: ticket?.id ?? NO_SESSION,
         password: ticket?.password ?? new Uint8Array(PASSWORD_BYTES),
         readOnly: false,
+        wantsLastXid: true,
       });
       socket.send(writer.finish());
     };

@@ -12,6 +12,7 @@ export type {
   MultiResult,
   ReadOptions,
   Session,
+  SessionState,
   SessionTicket,
   WatchEvent,
   WatchListener,
@@ -25,10 +26,13 @@ export interface NodeConnectOptions extends ConnectOptions {
 }
 
 /** @see connect.ts */
-export function connect(url: string, { token, ...options }: NodeConnectOptions = {}): Promise<Session> {
+export function connect(
+  urls: string | readonly string[],
+  { token, ...options }: NodeConnectOptions = {},
+): Promise<Session> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   // Node's own WebSocket is several times slower; compressing packets of 100 bytes costs more than it saves
   const openSocket: OpenSocket = (address) =>
     new WebSocket(address, { headers, perMessageDeflate: false }) as unknown as SocketLike;
-  return connectWith(url, { openSocket, ...options });
+  return connectWith(urls, { openSocket, ...options });
 }

@@ -11,6 +11,16 @@ export class PendingQueue<T> {
     this.#items.push(item);
   }
 
+  /** The oldest; undefined when there is none. */
+  get first(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  /** Everything, oldest first. */
+  items(): readonly T[] {
+    return this.#items.slice(this.#head) as T[];
+  }
+
   /** Takes the oldest; undefined when there is none. */
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined;

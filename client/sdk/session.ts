@@ -1,7 +1,15 @@
 /**
- * A session with an ensemble over one WebSocket of `/v1/ws`. Requests leave in the order in which they were issued and
- * are answered in that order; what one tick issued travels as one message.
+ * A session with an ensemble over WebSockets of `/v1/ws`, one after the other. Requests leave in the order in which they
+ * were issued and are answered in that order; what one tick issued travels as one message.
+ *
+ *   connected ──lost──▶ disconnected ──attached again──▶ connected
+ *                            ├── the server says so ──▶ expired
+ *                            └── reconnectMs are over, or close() ──▶ closed
+ *
+ * A lost connection is made anew, at any node. Then watches are left again, with the last zxid that was seen, and what was
+ * not answered is sent again under its number, so that it happens once and gets its first result.
  */
+import { ZOO_ERRORS } from "../../core/errors.ts";
 import { FRAME_BYTES_MAX, FrameCursor } from "../../core/wire/jute/frame.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { type Reply, readReply } from "../../core/wire/jute/replies.ts";
@@ -20,9 +28,12 @@ import {
   WatchEventType,
   type WriteRequest,
 } from "../../core/znode/types.ts";
+import { backoffMs, pause } from "./backoff.ts";
+import type { Dial, Dialed } from "./connect.ts";
 import { ZooError } from "./errors.ts";
 import { PendingQueue } from "./pending-queue.ts";
 import { atEndOfTick, type SocketLike } from "./socket.ts";
+import { Watches } from "./watches.ts";
 
 /** What identifies a session. Whoever has it can continue the session. */
 export interface SessionTicket {
@@ -73,11 +84,12 @@ export interface ZnodeChildren {
   readonly stat: Stat;
 }
 
-/** A data watch and an exist watch see the same events, so they are one kind here. */
-type WatchKind = "data" | "child";
+/** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
+export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 
+/** A watch that a read asks for. */
 interface Watch {
-  readonly kind: WatchKind;
+  readonly kind: "data" | "child";
   readonly listener: WatchListener;
 }
 
@@ -87,7 +99,14 @@ interface Pending {
   readonly opcode: OpCode;
   readonly path: string;
   readonly isWrite: boolean;
+  /** over any connection */
   sent: boolean;
+  /** and again over a later one */
+  sentAgain: boolean;
+  /** the message that holds it, once it is complete, and its place there: kept to be sent again */
+  message: Uint8Array | undefined;
+  start: number;
+  end: number;
   /** left by the answer */
   readonly watch: Watch | undefined;
   readonly answer: (reply: Exclude<Reply, { type: "error" }>) => void;
@@ -117,8 +136,16 @@ const BEATS_PER_TIMEOUT = 3;
 const SILENCE_OF_TIMEOUT = 2 / 3;
 const XID_MAX = 2 ** 31 - 1;
 const CLOSE_NORMAL = 1000;
+/** Close codes of our own: see docs/spec/node.md, NODE-16. */
+const CLOSE_EXPIRED = 4112;
+const CLOSE_MOVED = 4118;
+/** The server could not make sense of what we sent, and would not the next time. @source RFC 6455 §7.4.1 */
+const CLOSES_FOR_GOOD: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009]);
+/** An attempt to connect that we gave up may take the session over as late as this; ms. */
+const LATE_ATTEMPT_MS = 10_000;
 /** of the length that leads every packet */
 const LENGTH_BYTES = 4;
+const MOVED_NUMBER = ZOO_ERRORS.SESSION_MOVED.number;
 /** From here on the header's zxid stands for none (−1). */
 const NO_ZXID_EPOCH = 2 ** 31;
 
@@ -135,15 +162,22 @@ export class Session {
   /** resolves when the session can no longer be used: with the reason, or undefined after close() */
   readonly ended: Promise<ZooError | undefined>;
 
-  readonly #socket: SocketLike;
+  /** undefined: disconnected */
+  #socket: SocketLike | undefined;
+  readonly #dial: Dial;
+  readonly #reconnectMs: number;
+  /** ends the search for a connection */
+  readonly #abort = new AbortController();
+  #state: SessionState = "connected";
+  readonly #stateListeners = new Set<(state: SessionState) => void>();
+  #closing = false;
+  /** when an attempt to connect was given up last; ms of performance.now() */
+  #attemptFailedAt = Number.NEGATIVE_INFINITY;
   readonly #writer = new ByteWriter(4096);
   readonly #pending = new PendingQueue<Pending>();
   /** encoded but not sent, the newest of #pending */
   #unsent: Pending[] = [];
-  readonly #watches: Readonly<Record<WatchKind, Map<string, Set<WatchListener>>>> = {
-    data: new Map(),
-    child: new Map(),
-  };
+  readonly #watches = new Watches();
   #xid = 0;
   #flushIsDue = false;
   #end: { readonly reason: ZooError | undefined } | undefined;
@@ -155,24 +189,35 @@ export class Session {
   readonly #beats: ReturnType<typeof setInterval>;
   #resolveEnded: (reason: ZooError | undefined) => void = () => {};
 
-  /** For connect(): takes over a socket on which the handshake is done. */
-  constructor(socket: SocketLike, ticket: SessionTicket, timeoutMs: number) {
-    this.#socket = socket;
-    this.id = sessionToText(ticket.id);
-    this.ticket = ticket;
-    this.timeoutMs = timeoutMs;
+  /** For connect(): takes over a socket on which the handshake is done, and how to make further ones. */
+  constructor({ socket, response }: Dialed, dial: Dial, reconnectMs: number) {
+    this.#dial = dial;
+    this.#reconnectMs = reconnectMs;
+    this.id = sessionToText(response.session);
+    this.ticket = { id: response.session, password: response.password };
+    this.timeoutMs = response.timeoutMs;
+    // whoever goes on with a session goes on with its numbers
+    this.#xid = response.lastXid ?? 0;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = ({ code, reason }) =>
-      this.#lose(`closed with ${code}${reason === "" ? "" : ` ${reason}`}`);
+    this.#use(socket);
     this.#beats = setInterval(() => this.#beat(), this.timeoutMs / BEATS_PER_TIMEOUT);
   }
 
   /** zxid of the newest answer, `0x…`: this session never sees anything older */
   get lastZxid(): string {
     return zxidToText(this.#lastZxid);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Hears of every change of {@link state}. @returns ends that */
+  onState(listener: (state: SessionState) => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
   }
 
   /** requests that wait for their answers */
@@ -286,6 +331,7 @@ export class Session {
   /** Closes the session on the server, which deletes its ephemerals, and the connection. */
   async close(): Promise<void> {
     if (this.#end !== undefined) return;
+    this.#closing = true;
     try {
       await this.#issue({ type: "closeSession" }, "", true, undefined, nothing);
     } catch {
@@ -296,7 +342,7 @@ export class Session {
 
   /** Drops the connection only: the session lives on until it expires, and {@link ticket} continues it. */
   disconnect(): void {
-    this.#lose("by disconnect()");
+    this.#finish(new ZooError("CONNECTION_LOSS", "the connection was lost: by disconnect()"));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -338,7 +384,20 @@ export class Session {
           reject(error);
         }
       };
-      const pending: Pending = { xid, opcode, path, isWrite, watch, sent: false, answer, fail: reject };
+      const pending: Pending = {
+        xid,
+        opcode,
+        path,
+        isWrite,
+        sent: false,
+        sentAgain: false,
+        message: undefined,
+        start,
+        end: this.#writer.length,
+        watch,
+        answer,
+        fail: reject,
+      };
       this.#pending.push(pending);
       this.#unsent.push(pending);
       if (this.#flushIsDue) return;
@@ -350,14 +409,114 @@ export class Session {
   #flush(): void {
     this.#flushIsDue = false;
     if (this.#end !== undefined || this.#writer.length === 0) return;
-    for (const pending of this.#unsent) pending.sent = true;
-    this.#unsent = [];
-    // the socket may keep what it was given, so the buffer is not used again
+    const socket = this.#socket;
+    // the socket, and what must be sent again, keep the bytes, so the buffer is not used again
     const message = this.#writer.finish();
     this.#writer.reset();
+    for (const pending of this.#unsent) {
+      pending.message = message;
+      if (socket !== undefined) pending.sent = true;
+    }
+    this.#unsent = [];
+    if (socket === undefined) return;
     this.#sentAt = performance.now();
-    this.#socket.send(message);
+    socket.send(message);
   }
+
+  // ── connections ──────────────────────────────────────────────────────────
+
+  #use(socket: SocketLike): void {
+    this.#socket = socket;
+    this.#heardAt = performance.now();
+    this.#sentAt = this.#heardAt;
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#socket = undefined;
+    socket.onclose = null;
+    socket.onmessage = null;
+    socket.close(CLOSE_NORMAL);
+  }
+
+  #closed(code: number, reason: string): void {
+    const how = `closed with ${code}${reason === "" ? "" : ` ${reason}`}`;
+    if (code === CLOSE_EXPIRED) {
+      this.#finish(this.#closing ? undefined : new ZooError("SESSION_EXPIRED", "the session is over"));
+    } else if (code === CLOSE_MOVED) this.#moved();
+    else if (CLOSES_FOR_GOOD.has(code)) this.#finish(lossOfConnection(how));
+    else this.#lose(how);
+  }
+
+  /** Another connection has attached to the session: an attempt of ours that came through late, or somebody else. */
+  #moved(): void {
+    if (performance.now() - this.#attemptFailedAt < LATE_ATTEMPT_MS) this.#lose("the session moved");
+    else this.#finish(new ZooError("SESSION_MOVED", "somebody else goes on with this session"));
+  }
+
+  #lose(how: string): void {
+    if (this.#end !== undefined || this.#socket === undefined) return;
+    if (this.#reconnectMs <= 0) {
+      this.#finish(lossOfConnection(how));
+      return;
+    }
+    this.#drop();
+    this.#flush();
+    this.#changeState("disconnected");
+    void this.#reconnect(how);
+  }
+
+  async #reconnect(how: string): Promise<void> {
+    const { signal } = this.#abort;
+    const giveUpAt = performance.now() + this.#reconnectMs;
+    for (let attempt = 0; ; attempt++) {
+      await pause(backoffMs(attempt, Math.random()), signal);
+      if (signal.aborted) return;
+      try {
+        this.#goOn((await this.#dial(this.ticket, this.#lastZxid, signal)).socket);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#attemptFailedAt = performance.now();
+        if (ZooError.is(error, "SESSION_EXPIRED")) this.#finish(error);
+        else if (performance.now() >= giveUpAt) this.#finish(lossOfConnection(how));
+        if (this.#end !== undefined) return;
+      }
+    }
+  }
+
+  /** Attached again: leaves the watches, then sends again what was not answered, in its order. */
+  #goOn(socket: SocketLike): void {
+    if (this.#end !== undefined) {
+      socket.close(CLOSE_NORMAL);
+      return;
+    }
+    this.#flush();
+    this.#use(socket);
+    this.#watches.writeRequests(this.#writer, this.#lastZxid);
+    for (const pending of this.#pending.items()) {
+      if (pending.message === undefined) continue;
+      if (this.#writer.length >= MESSAGE_BYTES_MAX) this.#flush();
+      const start = this.#writer.length;
+      this.#writer.bytes(pending.message.subarray(pending.start, pending.end));
+      pending.start = start;
+      pending.end = this.#writer.length;
+      pending.sentAgain = pending.sent;
+      this.#unsent.push(pending);
+    }
+    this.#flush();
+    this.#changeState("connected");
+  }
+
+  #changeState(state: SessionState): void {
+    this.#state = state;
+    for (const listener of [...this.#stateListeners]) listener(state);
+  }
+
+  // ── answers ──────────────────────────────────────────────────────────────
 
   /** A message holds one or more whole packets. */
   #receive(data: unknown): void {
@@ -367,9 +526,9 @@ export class Session {
       if (!(data instanceof ArrayBuffer)) throw new ZooError("MARSHALLING_ERROR", "the server sent text");
       // a reply may be longer than any request
       const frames = new FrameCursor(new Uint8Array(data), Number.POSITIVE_INFINITY);
-      while (frames.next()) this.#packet(frames.reader);
+      while (this.#socket !== undefined && frames.next()) this.#packet(frames.reader);
     } catch (error) {
-      this.#lose((error as Error).message);
+      this.#finish(lossOfConnection((error as Error).message));
     }
   }
 
@@ -382,8 +541,15 @@ export class Session {
       this.#notify(reader);
       return;
     }
-    if (epoch < NO_ZXID_EPOCH) this.#lastZxid = zxid(epoch, counter);
+    // Until all watches are left again, what they missed since the zxid seen before may still come.
+    if (xid === ReservedXid.SET_WATCHES) return;
+    this.#saw(epoch, counter);
     if (xid === ReservedXid.PING) return;
+    if (err === MOVED_NUMBER) {
+      // not carried out, and still ours to send
+      this.#moved();
+      return;
+    }
     const pending = this.#pending.shift();
     if (pending === undefined || pending.xid !== xid) {
       pending?.fail(lossOf(pending));
@@ -396,31 +562,28 @@ export class Session {
     const { watch } = pending;
     // exists leaves its watch also where there is no znode
     const isArmed = reply.type !== "error" || (reply.code === "NO_NODE" && pending.opcode === OpCode.EXISTS);
-    if (watch !== undefined && isArmed) this.#arm(watch.kind, pending.path, watch.listener);
-    if (reply.type === "error") pending.fail(ZooError.ofReply(reply.code, pending.path));
-    else pending.answer(reply);
+    if (watch !== undefined && isArmed) {
+      this.#watches.add(reply.type === "error" ? "exist" : watch.kind, pending.path, watch.listener);
+    }
+    if (reply.type !== "error") pending.answer(reply);
+    else if (reply.code === "XID_TOO_OLD" && pending.sentAgain) pending.fail(forgotten(pending));
+    else pending.fail(ZooError.ofReply(reply.code, pending.path));
   }
 
-  #arm(kind: WatchKind, path: string, listener: WatchListener): void {
-    const listeners = this.#watches[kind].get(path);
-    if (listeners === undefined) this.#watches[kind].set(path, new Set([listener]));
-    else listeners.add(listener);
+  /** A repeat is answered with the zxid of its first time. */
+  #saw(epoch: number, counter: number): void {
+    if (epoch >= NO_ZXID_EPOCH) return;
+    const { epoch: seenEpoch, counter: seenCounter } = this.#lastZxid;
+    if (epoch > seenEpoch || (epoch === seenEpoch && counter > seenCounter)) {
+      this.#lastZxid = zxid(epoch, counter);
+    }
   }
 
   /** Takes the watches that the event fires, then calls them: a listener may leave a new one. */
   #notify(reader: ByteReader): void {
-    const event = readWatcherEvent(reader);
-    const { path } = event;
-    const type = EVENTS[event.type];
-    // a deletion ends the watches of both kinds
-    const kinds: WatchKind[] =
-      type === "children" ? ["child"] : type === "deleted" ? ["data", "child"] : ["data"];
-    const fired = new Set<WatchListener>();
-    for (const kind of kinds) {
-      for (const listener of this.#watches[kind].get(path) ?? []) fired.add(listener);
-      this.#watches[kind].delete(path);
-    }
-    for (const listener of fired) listener({ type, path });
+    const { type, path } = readWatcherEvent(reader);
+    const event: WatchEvent = { type: EVENTS[type], path };
+    for (const listener of this.#watches.take(event)) listener(event);
   }
 
   async *#follow<T>(read: (watch: WatchListener) => Promise<T>): AsyncGenerator<T, void, void> {
@@ -448,6 +611,7 @@ export class Session {
   }
 
   #beat(): void {
+    if (this.#socket === undefined) return;
     const now = performance.now();
     const every = this.timeoutMs / BEATS_PER_TIMEOUT;
     // a process that was stopped or busy has not read what the server sent meanwhile
@@ -466,31 +630,42 @@ export class Session {
     this.#flush();
   }
 
-  #lose(how: string): void {
-    this.#finish(new ZooError("CONNECTION_LOSS", `the connection was lost: ${how}`));
-  }
-
   /** Ends the use of this session and tells every caller that waits. */
   #finish(reason: ZooError | undefined): void {
     if (this.#end !== undefined) return;
     this.#end = { reason };
     clearInterval(this.#beats);
-    this.#socket.onclose = null;
-    this.#socket.onmessage = null;
-    this.#socket.close(CLOSE_NORMAL);
-    for (const pending of this.#pending.drain()) pending.fail(lossOf(pending));
+    this.#abort.abort();
+    this.#drop();
+    const cause = reason?.code === "CONNECTION_LOSS" ? undefined : reason;
+    for (const pending of this.#pending.drain()) pending.fail(lossOf(pending, cause));
+    this.#changeState(reason?.code === "SESSION_EXPIRED" ? "expired" : "closed");
     this.#resolveEnded(reason);
   }
 }
 
-/** What a caller without an answer knows: a write that was sent may have been carried out. */
-function lossOf(pending: Pending): ZooError {
+const lossOfConnection = (how: string): ZooError =>
+  new ZooError("CONNECTION_LOSS", `the connection was lost: ${how}`);
+
+/** The session has gone past this write, and the node remembers its result no more. */
+const forgotten = (pending: Pending): ZooError =>
+  new ZooError(
+    "UNKNOWN_OUTCOME",
+    `the connection was lost before the answer came, and the result is remembered no more (${pending.path})`,
+  );
+
+/**
+ * What a caller without an answer knows: a write that was sent may have been carried out.
+ * @param cause why nothing else was
+ */
+function lossOf(pending: Pending, cause?: ZooError): ZooError {
   return pending.isWrite && pending.sent
     ? new ZooError("UNKNOWN_OUTCOME", `the connection was lost before the answer came (${pending.path})`)
-    : new ZooError(
-        "CONNECTION_LOSS",
-        `the connection was lost before the request was carried out (${pending.path})`,
-      );
+    : (cause ??
+        new ZooError(
+          "CONNECTION_LOSS",
+          `the connection was lost before the request was carried out (${pending.path})`,
+        ));
 }
 
 /** The answer, if it is the one that the request asks for. */

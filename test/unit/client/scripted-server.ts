@@ -20,6 +20,10 @@ export interface ScriptedServer {
   untilMessages(count: number): Promise<void>;
   /** sends packets as one message */
   send(...packets: Uint8Array[]): void;
+  /** connections so far */
+  readonly connections: number;
+  /** ends the connection as a node does that has something to say */
+  close(code: number, reason: string): void;
   /** ends the connection without a close handshake, as a crash does */
   drop(): void;
   stop(): void;
@@ -36,8 +40,10 @@ export async function startServer(timeoutMs: number = TIMEOUT_MS): Promise<Scrip
   const messages: SeenRequest[][] = [];
   let waiting: { count: number; resolve: () => void } | undefined;
   let socket: WebSocket | undefined;
+  let connections = 0;
   server.on("connection", (connected) => {
     socket = connected;
+    connections += 1;
     let greeted = false;
     connected.on("message", (data: Buffer) => {
       if (!greeted) {
@@ -55,6 +61,10 @@ export async function startServer(timeoutMs: number = TIMEOUT_MS): Promise<Scrip
     untilMessages: (count) =>
       messages.length >= count ? Promise.resolve() : new Promise((resolve) => (waiting = { count, resolve })),
     send: (...packets) => socket?.send(Buffer.concat(packets)),
+    get connections() {
+      return connections;
+    },
+    close: (code, reason) => socket?.close(code, reason),
     drop: () => socket?.terminate(),
     stop() {
       for (const client of server.clients) client.terminate();

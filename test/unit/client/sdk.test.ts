@@ -1,6 +1,11 @@
 /** The SDK against a scripted peer on a real socket: order, packing, watches, and what a lost connection means. */
+
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { backoffMs } from "../../../client/sdk/backoff.ts";
 import { connect, type Session, ZooError } from "../../../client/sdk/index.ts";
+import { readSetWatches } from "../../../core/wire/jute/set-watches.ts";
+import type { ByteWriter } from "../../../core/wire/writer.ts";
 import { notification, reply, type ScriptedServer, startServer, writeStat } from "./scripted-server.ts";
 
 const CHANGED = 3;
@@ -142,13 +147,191 @@ describe("answers", () => {
 });
 
 describe("a lost connection", () => {
-  it("leaves a sent write unknown, and says that a read and an unsent write were not carried out", async () => {
+  it("that is not made anew leaves a sent write unknown, and says that a read was not carried out", async () => {
+    session.disconnect();
+    session = await connect(server.url, { reconnectMs: 0 });
     const write = codeOf(session.set("/a", "1"));
     const read = codeOf(session.get("/a"));
     await server.untilMessages(1);
     server.drop();
     expect(await Promise.all([write, read])).toEqual(["UNKNOWN_OUTCOME", "CONNECTION_LOSS"]);
     expect(await codeOf(session.set("/a", "2"))).toBe("CONNECTION_LOSS");
+  });
+});
+
+describe("a connection made anew", () => {
+  const stat = (version: number) => (writer: ByteWriter) => writeStat(writer, version);
+  const untilState = (wanted: string): Promise<void> =>
+    new Promise((resolve) => {
+      const end = session.onState((state) => {
+        if (state !== wanted) return;
+        end();
+        resolve();
+      });
+    });
+
+  it("[SDK-1] sends what was not answered again under its number, and what was issued meanwhile behind it", async () => {
+    const states: string[] = [];
+    session.onState((state) => states.push(state));
+    const first = session.set("/a", "1");
+    await server.untilMessages(1);
+    server.send(reply(1, 1, 0, stat(1)));
+    await first;
+    const all = [session.set("/a", "2"), session.get("/a"), session.delete("/a")];
+    await server.untilMessages(2);
+    const lost = untilState("disconnected");
+    server.drop();
+    await lost;
+    all.push(session.set("/b", "3"));
+    await server.untilMessages(3);
+    expect(server.messages[2]?.map(({ xid, opcode }) => [xid, opcode])).toEqual([
+      [2, 5],
+      [3, 4],
+      [4, 2],
+      [5, 5],
+    ]);
+    const sent = server.messages[1]?.[0]?.body;
+    const again = server.messages[2]?.[0]?.body;
+    expect(again?.bytes(again.left)).toEqual(sent?.bytes(sent.left));
+    server.send(
+      reply(2, 2, 0, stat(2)),
+      reply(3, 2, 0, (writer) => {
+        writer.buffer(null);
+        writeStat(writer, 2);
+      }),
+      reply(4, 3),
+      reply(5, 4, -101),
+    );
+    const results = await Promise.allSettled(all);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
+    expect(states).toEqual(["disconnected", "connected"]);
+    expect(session.state).toBe("connected");
+  });
+
+  it("[SDK-2] says of a write whose result is forgotten that its outcome is unknown", async () => {
+    const all = [session.set("/a", "1"), session.set("/a", "2")].map(codeOf);
+    await server.untilMessages(1);
+    server.drop();
+    await server.untilMessages(2);
+    server.send(reply(1, 2, -2004), reply(2, 2, 0, stat(2)));
+    expect(await Promise.all(all)).toEqual(["UNKNOWN_OUTCOME", "no error"]);
+  });
+
+  it("[SDK-3] leaves the watches again first, with the last zxid that was seen", async () => {
+    const seen: string[] = [];
+    const watch = ({ type, path }: { type: string; path: string }): void => void seen.push(`${type} ${path}`);
+    const reads = [
+      session.get("/data", { watch }),
+      session.exists("/none", { watch }),
+      session.children("/kids", { watch }),
+      session.get("/fired", { watch }),
+    ];
+    await server.untilMessages(1);
+    const value = (writer: ByteWriter): void => {
+      writer.buffer(null);
+      writeStat(writer, 1);
+    };
+    server.send(
+      reply(1, 5, 0, value),
+      reply(2, 6, NO_NODE),
+      reply(3, 7, 0, (writer) => {
+        writer.i32(0);
+        writeStat(writer, 1);
+      }),
+      reply(4, 7, 0, value),
+      notification(CHANGED, "/fired"),
+    );
+    await Promise.all(reads);
+    const set = session.set("/data", "1");
+    await server.untilMessages(2);
+    server.drop();
+    await server.untilMessages(3);
+    const [watches, write] = server.messages[2] ?? [];
+    expect([watches?.xid, watches?.opcode, write?.xid]).toEqual([-8, 101, 5]);
+    expect(watches && readSetWatches(watches.body)).toEqual({
+      relativeZxid: { epoch: 1, counter: 7 },
+      data: ["/data"],
+      exist: ["/none"],
+      child: ["/kids"],
+    });
+    server.send(notification(CHANGED, "/data"), reply(-8, 9), reply(5, 8, 0, stat(2)));
+    await set;
+    expect(seen).toEqual(["changed /fired", "changed /data"]);
+    expect(session.lastZxid).toBe("0x100000008");
+  });
+
+  it("[SDK-4] is looked for at the next URL, and an answer that the session is over ends it", async () => {
+    const other = await startServer(0);
+    session.disconnect();
+    session = await connect([server.url, other.url]);
+    const write = codeOf(session.set("/a", "1"));
+    const read = codeOf(session.get("/a"));
+    await server.untilMessages(1);
+    server.drop();
+    expect(await session.ended).toMatchObject({ code: "SESSION_EXPIRED" });
+    expect(other.connections).toBe(1);
+    expect(session.state).toBe("expired");
+    expect(await Promise.all([write, read])).toEqual(["UNKNOWN_OUTCOME", "SESSION_EXPIRED"]);
+    expect(await codeOf(session.get("/a"))).toBe("SESSION_EXPIRED");
+    other.stop();
+  });
+
+  it("[SDK-4] is given up after a while", async () => {
+    session.disconnect();
+    session = await connect(server.url, { reconnectMs: 100 });
+    server.stop();
+    expect(await session.ended).toMatchObject({ code: "CONNECTION_LOSS" });
+    expect(session.state).toBe("closed");
+  });
+
+  it("[SDK-5] is not fought over: when somebody else goes on with the session, this client stops", async () => {
+    const read = codeOf(session.get("/a"));
+    await server.untilMessages(1);
+    server.close(4118, "SESSION_MOVED");
+    expect(await session.ended).toMatchObject({ code: "SESSION_MOVED" });
+    expect(await read).toBe("SESSION_MOVED");
+    expect(server.connections).toBe(1);
+  });
+
+  it("[SDK-5] but an attempt of its own that came through late is", async () => {
+    const mute = await startServer(-1);
+    session.disconnect();
+    session = await connect([server.url, mute.url]);
+    mute.stop(); // the next attempt fails, the one after succeeds
+    const read = session.get("/a");
+    await server.untilMessages(1);
+    server.drop();
+    await server.untilMessages(2);
+    server.close(4118, "SESSION_MOVED");
+    await server.untilMessages(3);
+    server.send(
+      reply(1, 1, 0, (writer) => {
+        writer.buffer(null);
+        writeStat(writer, 1);
+      }),
+    );
+    expect((await read).stat.version).toBe(1);
+  });
+
+  it("[SDK-5] is not made where the server could make no sense of what it got", async () => {
+    server.close(1002, "no frame");
+    expect(await session.ended).toMatchObject({ code: "CONNECTION_LOSS" });
+    expect(server.connections).toBe(1);
+  });
+
+  it("[SDK-6] is tried for with growing, bounded, scattered pauses", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 60 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (attempt, chance) => {
+          const ms = backoffMs(attempt, chance);
+          expect(ms).toBeGreaterThanOrEqual(0);
+          expect(ms).toBeLessThanOrEqual(1_000);
+          if (attempt > 5) expect(ms).toBeGreaterThanOrEqual(500);
+        },
+      ),
+    );
   });
 });
 

@@ -1,0 +1,65 @@
+/** The watches that a session has left: what the server forgets with the connection and must be told again. */
+import { ReservedXid } from "../../core/wire/jute/opcodes.ts";
+import { writeSetWatchesRequest } from "../../core/wire/jute/requests.ts";
+import type { ByteWriter } from "../../core/wire/writer.ts";
+import type { Zxid } from "../../core/zab/zxid.ts";
+import type { WatchEvent, WatchListener } from "./session.ts";
+
+/** Left on data, on the absence of a znode, or on children. */
+export type WatchKind = "data" | "exist" | "child";
+
+const KINDS: readonly WatchKind[] = ["data", "exist", "child"];
+
+/** Which watches an event fires: a deletion those of every kind. */
+const FIRED_BY: Readonly<Record<WatchEvent["type"], readonly WatchKind[]>> = {
+  created: ["data", "exist"],
+  changed: ["data", "exist"],
+  deleted: KINDS,
+  children: ["child"],
+};
+
+/** Bytes of paths in one setWatches, far below what a packet may have. @source ZooKeeper `ClientCnxn` */
+const BATCH_BYTES = 128 * 1024;
+
+export class Watches {
+  readonly #byKind: Readonly<Record<WatchKind, Map<string, Set<WatchListener>>>> = {
+    data: new Map(),
+    exist: new Map(),
+    child: new Map(),
+  };
+
+  add(kind: WatchKind, path: string, listener: WatchListener): void {
+    const listeners = this.#byKind[kind].get(path);
+    if (listeners === undefined) this.#byKind[kind].set(path, new Set([listener]));
+    else listeners.add(listener);
+  }
+
+  /** Takes out the watches that the event fires. */
+  take({ type, path }: WatchEvent): ReadonlySet<WatchListener> {
+    const fired = new Set<WatchListener>();
+    for (const kind of FIRED_BY[type]) {
+      for (const listener of this.#byKind[kind].get(path) ?? []) fired.add(listener);
+      this.#byKind[kind].delete(path);
+    }
+    return fired;
+  }
+
+  /** Writes the requests that leave them again, and have told what happened since `relativeZxid`. */
+  writeRequests(writer: ByteWriter, relativeZxid: Zxid): void {
+    let batch: Record<WatchKind, string[]> = { data: [], exist: [], child: [] };
+    let bytes = 0;
+    const end = (): void => {
+      if (bytes > 0) writeSetWatchesRequest(writer, ReservedXid.SET_WATCHES, { relativeZxid, ...batch });
+      batch = { data: [], exist: [], child: [] };
+      bytes = 0;
+    };
+    for (const kind of KINDS) {
+      for (const path of this.#byKind[kind].keys()) {
+        batch[kind].push(path);
+        bytes += 4 + 3 * path.length;
+        if (bytes >= BATCH_BYTES) end();
+      }
+    }
+    end();
+  }
+}
