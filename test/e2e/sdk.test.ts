@@ -180,31 +180,64 @@ describe("sessions", () => {
     expect(await codeOf(open(1, { ticket: owner.ticket }))).toBe("SESSION_EXPIRED");
   });
 
-  it("say of a write under way when their node dies that its outcome is unknown", async () => {
+  it("go on with their numbers when they are continued by a ticket", async () => {
+    const first = await open(1);
+    await first.create("/ticket", "");
+    await first.set("/ticket", "a");
+    first.disconnect();
+    const second = await open(2, { ticket: first.ticket });
+    expect(await second.set("/ticket", "b")).toMatchObject({ version: 2 });
+    await second.close();
+  });
+
+  it("[SDK-1] [SDK-3] outlive the leader: no write is lost or done twice, a watch fires once", async () => {
     const { leader } = await settled();
-    const follower = [1, 2, 3].find((sid) => sid !== leader) ?? 1;
-    const session = await open(follower, { timeoutMs: 20_000 });
-    await session.create("/under-way", "");
-    let acknowledged = 0;
-    const writes = (async () => {
-      for (;;) {
-        await Promise.all([session.set("/under-way", "x"), session.set("/under-way", "y")]);
-        acknowledged += 2;
+    const at = (sid: number): string => running.urls.nodes[sid - 1] ?? "";
+    const dying = leader ?? 1;
+    const [second, third] = [1, 2, 3].filter((sid) => sid !== dying) as [number, number];
+    const session = await connect([at(dying), at(second), at(third)], { timeoutMs: 20_000 });
+    sessions.push(session);
+    const states: string[] = [];
+    session.onState((state) => states.push(state));
+    await session.create("/outlive", "");
+    await session.create("/mine-too", "", "ephemeral");
+    const events: string[] = [];
+    await session.get("/outlive", { watch: ({ type }) => events.push(type) });
+    await session.exists("/later", { watch: ({ type }) => events.push(type) });
+    const versions: number[] = [];
+    let stopped = false;
+    const writing = (async () => {
+      while (!stopped) {
+        const stats = await Promise.all([1, 2, 3, 4].map(() => session.set("/outlive", "x")));
+        versions.push(...stats.map(({ version }) => version));
       }
     })();
+    const acknowledged = (count: number): Promise<unknown> =>
+      until(
+        () => Promise.resolve(versions.length),
+        (n) => n >= count,
+        30_000,
+        "writes do not come through",
+      );
+    await acknowledged(40);
+    await post(`${running.urls.api}/v1/faults/nodes/${dying}/kill`);
     await until(
-      () => Promise.resolve(acknowledged),
-      (n) => n >= 20,
+      () => Promise.resolve(states.join()),
+      (text) => text.startsWith("disconnected"),
       10_000,
-      "writes do not come through",
+      "the loss is not noticed",
     );
-    await post(`${running.urls.api}/v1/faults/nodes/${follower}/kill`);
-    expect(["UNKNOWN_OUTCOME", "CONNECTION_LOSS"]).toContain(await codeOf(writes));
-    expect(await session.ended).toMatchObject({ code: "CONNECTION_LOSS" });
-    const again = await open(leader ?? 1, { ticket: session.ticket });
-    const { stat } = await again.get("/under-way");
-    // the pair under way may have been carried out, in full, in part or not at all
-    expect(stat.version - acknowledged).toBeOneOf([0, 1, 2]);
-    await post(`${running.urls.api}/v1/faults/nodes/${follower}/revive`);
+    const other = await open(third);
+    await other.create("/later", "");
+    await acknowledged(versions.length + 40);
+    stopped = true;
+    await writing;
+    expect(versions).toEqual(versions.map((_, i) => i + 1));
+    expect((await session.get("/outlive")).stat.version).toBe(versions.length);
+    expect((await session.exists("/mine-too"))?.ephemeralOwner).toBe(session.ticket.id);
+    expect(events.toSorted()).toEqual(["changed", "created"]);
+    expect(states.at(-1)).toBe("connected");
+    await post(`${running.urls.api}/v1/faults/nodes/${dying}/revive`);
+    await settled();
   });
 });
