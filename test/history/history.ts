@@ -62,7 +62,8 @@ export type Result = WriteResult | ReadResult | { readonly type: "setWatches" };
 export type Outcome =
   /**
    * It was carried out, or refused by the tree as it was (then the result is an error, or a multi of errors).
-   * `zxid`: of a write its own, of a read the last one applied where it was answered; null when the answer did not say.
+   * `zxid`: of a write its own, of a read the last one applied where it was answered; null when the answer did not say, as
+   * HTTP's does not for a write that was refused.
    */
   | { readonly type: "done"; readonly zxid: number | null; readonly result: Result }
   /** it was not taken: nothing of it will ever happen */

@@ -61,6 +61,9 @@ const isNobody = (session: number): boolean => session === 0 || isAnonymous(sess
 /** Answers that tell of the session, not of the write. */
 const TURNED_AWAY = new Set(["SESSION_EXPIRED", "SESSION_MOVED"]);
 
+/** Refusals that only a txn can decide. */
+const DECIDED = new Set(["NO_NODE", "NODE_EXISTS", "BAD_VERSION", "NOT_EMPTY", "NO_CHILDREN_FOR_EPHEMERALS"]);
+
 export const errorOf = (result: Result | null): string | null =>
   result !== null && result.type === "error" ? result.code : null;
 
@@ -297,11 +300,17 @@ function placeAnswered(
     else faults.push(`lost: acknowledged, but not in the log: ${describeWrite(write)}`);
     return;
   }
-  // An error may come from the member that was asked: then it took no zxid, and the one told is where the member was.
+  // Another error may come from the member that was asked: then it took no zxid, and the one told is where the member was.
+  const tells = write.zxid !== null;
   write.zxid = null;
-  if (write.session === 0 || write.xid <= 0 || TURNED_AWAY.has(code)) return;
-  const entry = index.find(write);
-  if (entry === undefined) return;
+  const numbered = write.session > 0 && write.xid > 0;
+  const entry = numbered && !TURNED_AWAY.has(code) ? index.find(write) : undefined;
+  if (entry === undefined) {
+    if (DECIDED.has(code) && (tells || numbered)) {
+      faults.push(`answered ${code}, but no txn says so: ${describeWrite(write)}`);
+    }
+    return;
+  }
   if (entry.txn.type !== "error") {
     faults.push(`answered ${code}, but it happened at ${zxidText(entry.zxid)}: ${describeWrite(write)}`);
   }

@@ -177,8 +177,10 @@ class Expectation {
 
   #register(op: Op, zxid: number, model: TreeModel): void {
     const { request, conn } = op;
-    if (request.type === "setWatches") this.#resume(op, request, zxid, model);
-    else if (isRead(request) && leavesWatch(op)) this.#tableOf(kindOf(request)).add(request.path, conn, op);
+    if (request.type === "setWatches") {
+      if (op.outcome.type === "done" && op.outcome.result.type === "setWatches")
+        this.#resume(op, request, zxid, model);
+    } else if (isRead(request) && leavesWatch(op)) this.#tableOf(kindOf(request)).add(request.path, conn, op);
   }
 
   /** @source ZooKeeper `DataTree.setWatches` */
