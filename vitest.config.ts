@@ -17,8 +17,10 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
-            // as our local runners have it; a short log, so that a test can outrun it
-            miniflare: { bindings: { FAULTS: "on", LOCAL: "on", LOG_RETAIN_TXNS: "100" } },
+            // as our local runners have it; a short log, so that a test can outrun it, and a short way into sleep
+            miniflare: {
+              bindings: { FAULTS: "on", LOCAL: "on", LOG_RETAIN_TXNS: "100", QUIET_AFTER_MS: "3000" },
+            },
           }),
         ],
         test: {

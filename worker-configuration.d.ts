@@ -5,6 +5,7 @@ interface __BaseEnv_Env {
 	ENSEMBLE_SIZE: string;
 	BROKER_COUNT: string;
 	TICK_TIME_MS: string;
+	QUIET_AFTER_MS: string;
 	LOG_RETAIN_TXNS: string;
 	FAULTS: string;
 	LOCAL: string;
@@ -24,7 +25,7 @@ type StringifyValues<EnvType extends Record<string, unknown>> = {
 	[Binding in keyof EnvType]: EnvType[Binding] extends string ? EnvType[Binding] : string;
 };
 declare namespace NodeJS {
-	interface ProcessEnv extends StringifyValues<Pick<Cloudflare.Env, "ENSEMBLE_SIZE" | "BROKER_COUNT" | "TICK_TIME_MS" | "LOG_RETAIN_TXNS" | "FAULTS" | "LOCAL">> {}
+	interface ProcessEnv extends StringifyValues<Pick<Cloudflare.Env, "ENSEMBLE_SIZE" | "BROKER_COUNT" | "TICK_TIME_MS" | "QUIET_AFTER_MS" | "LOG_RETAIN_TXNS" | "FAULTS" | "LOCAL">> {}
 }
 
 // Begin runtime types

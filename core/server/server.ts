@@ -195,6 +195,11 @@ export class EnsembleServer {
     return this.#quiet.state === "ASLEEP" ? (this.#quiet.record?.sinceMs ?? null) : null;
   }
 
+  /** The clock of this session stands still: its owner sleeps, or is about to. */
+  standsStill(session: SessionId): boolean {
+    return this.#zab.frozen && this.#quiet.isParked(session);
+  }
+
   /** Not ready, but will be soon: it was asleep. */
   get waking(): boolean {
     return !this.#ready && this.#now < this.#wakingUntil;
@@ -267,21 +272,14 @@ export class EnsembleServer {
    * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
    * @param request session 0: a write without a session
    * @param connection the connection of the session by which it comes, if any: {@link connectionIdOf}
-   * @param background it does not keep the ensemble awake
    */
-  submitWrite(
-    now: number,
-    token: Token,
-    request: RawRequest,
-    connection = NO_CONNECTION,
-    background = false,
-  ): void {
+  submitWrite(now: number, token: Token, request: RawRequest, connection = NO_CONNECTION): void {
     this.#now = now;
-    this.#noteRequest(background);
+    this.#noteRequest(false);
     const anonymous = request.session === NO_SESSION;
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
-    if (!anonymous) this.touch(now, session, background);
+    if (!anonymous) this.touch(now, session);
     const known = this.#answered(session, xid);
     if (known !== undefined) {
       this.#respond(token, request.xid, known);
@@ -390,7 +388,7 @@ export class EnsembleServer {
    */
   touch(now: number, session: SessionId, background = false): void {
     this.#now = now;
-    if (this.#zab.frozen && background && this.#quiet.isParked(session)) return;
+    if (background && this.standsStill(session)) return;
     this.#noteRequest(background);
     if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
     else if (this.#tree.sessions.has(session)) {

@@ -19,6 +19,23 @@ export class Waiters {
     this.#waiting.clear();
   }
 
+  /** Resolves as `call` does, or with undefined at the next {@link wake} or after `ms`; no timer is left behind. */
+  or<T>(call: Promise<T>, ms: number): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+      };
+      const wake = (): void => {
+        done();
+        resolve(undefined);
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiting.add(wake);
+      call.then(resolve, reject).finally(done);
+    });
+  }
+
   /** Resolves at the next {@link wake} or after `ms`. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {

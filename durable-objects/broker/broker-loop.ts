@@ -42,6 +42,12 @@ export interface BrokerLoopPorts {
   /** fresh stubs */
   readonly connectBroker: (id: number) => BrokerRpc;
   readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
+  /** Is nobody asking anything of this broker? */
+  readonly isIdle: () => boolean;
+  /** the loop has stopped, as the ensemble has */
+  readonly onSleep: (isController: boolean) => void;
+  /** it goes on */
+  readonly onWake: () => void;
 }
 
 /** Calls to partitions under way at a time; an object may have six. */
@@ -55,6 +61,9 @@ export class BrokerLoop {
   #view: ClusterView | undefined;
   /** map partition → what its object was told last */
   #told = new Map<string, string>();
+  /** epoch of the ensemble in which it slept last; a word of an earlier one is late */
+  #sleptIn = 0;
+  #wake: (() => void) | undefined;
 
   constructor(ports: BrokerLoopPorts) {
     this.#ports = ports;
@@ -92,9 +101,24 @@ export class BrokerLoop {
     }
   }
 
-  /** Runs until the object ends. */
-  async run(): Promise<never> {
-    await this.#buryLastLife();
+  /** Stopped with the ensemble, until {@link wake}. */
+  get isAsleep(): boolean {
+    return this.#wake !== undefined;
+  }
+
+  /** Goes on, if it slept. @param epoch of the ensemble that wakes it, where it does */
+  wake(epoch = 0): void {
+    this.#sleptIn = Math.max(this.#sleptIn, epoch - 1);
+    const wake = this.#wake;
+    if (wake === undefined) return;
+    this.#wake = undefined;
+    this.#ports.onWake();
+    wake();
+  }
+
+  /** Runs until the object ends. @param resumes the session slept and goes on */
+  async run(resumes: boolean): Promise<never> {
+    if (!resumes) await this.#buryLastLife();
     for (;;) {
       try {
         await this.#round();
@@ -126,7 +150,24 @@ export class BrokerLoop {
     const view = await session.readAll(() => this.#known.read());
     this.#show(view);
     const waitMs = await this.#act(view);
-    for (const path of await session.waitForChange(view.conditions, waitMs)) this.#known.forget(path);
+    const changed = await session.waitForChange(view.conditions, waitMs, this.#ports.identity.id);
+    if (typeof changed === "number") await this.#sleep(changed);
+    else for (const path of changed) this.#known.forget(path);
+  }
+
+  /** The ensemble sleeps: so do we, until it wakes us or somebody needs us. */
+  async #sleep(epoch: number): Promise<void> {
+    const { session, isIdle, onSleep } = this.#ports;
+    if (epoch <= this.#sleptIn || session.writing || !isIdle()) return;
+    this.#sleptIn = epoch;
+    this.#peers.watch([]);
+    this.#known.clear();
+    const { isController } = this;
+    this.#view = undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      onSleep(isController);
+    });
   }
 
   /** Does what this broker has to do now; returns how long it may wait for a change. */

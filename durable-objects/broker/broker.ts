@@ -3,19 +3,20 @@
  *
  * It holds a session of the ensemble, is registered there, knows the cluster, and is its controller when elected. Records
  * do not pass through it: the Worker takes them to the partitions. The single alarm is its heartbeat and brings it back
- * after it lost its memory.
+ * after it lost its memory. When the ensemble sleeps it sleeps too: no alarm, no open call, and its session stands still.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterMetadata, metadataOf, type TopicMetadata } from "../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
 import { brokerPort, DEMO_PARENTS, demoBrokerWrite } from "../../core/broker/demo-metadata.ts";
 import { createRequest } from "../../core/broker/znodes.ts";
-import { NO_SESSION } from "../../core/znode/types.ts";
+import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
-import { pause } from "./bounded.ts";
+import { Waiters } from "./bounded.ts";
 import { BrokerLoop } from "./broker-loop.ts";
-import { BrokerStore } from "./broker-store.ts";
+import { BrokerStore, type Sleeping } from "./broker-store.ts";
 import { EnsembleError, EnsembleSession, type Written } from "./ensemble-session.ts";
 import type {
   BrokerAnswer,
@@ -24,6 +25,7 @@ import type {
   BrokerStatus,
   DemoMetadataAnswer,
   DemoMetadataRequest,
+  Parked,
   TopicRequest,
 } from "./rpc.ts";
 import { Topics } from "./topics.ts";
@@ -42,66 +44,137 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #store: BrokerStore;
   #killed: boolean;
   #running: Running | undefined;
+  /** requests of clients under way */
+  #asked = 0;
+  /** parked calls of other brokers */
+  readonly #parked = new Waiters();
+  #counters: Counters;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new BrokerStore(ctx.storage);
     this.#killed = this.#store.killed;
+    this.#counters = this.#store.counters;
   }
 
   async start(identity: BrokerIdentity): Promise<void> {
     this.#refuseIfKilled();
     if (JSON.stringify(this.#store.identity) !== JSON.stringify(identity)) this.#store.identity = identity;
-    this.#enter();
+    this.#awake();
   }
 
   async status(): Promise<BrokerStatus> {
+    this.#refuseIfKilled();
+    const sleeping = this.#sleeping;
+    if (sleeping !== undefined) return sleeping.status;
     const running = this.#enter();
-    if (running === undefined)
-      return { id: -1, session: null, registered: false, isController: false, boot: 0 };
-    const { identity, session, loop, boot } = running;
+    return running === undefined ? NEVER_STARTED : this.#statusOf(running);
+  }
+
+  #statusOf({ identity, session, loop, boot }: Running): BrokerStatus {
     return {
       id: identity.id,
       session: session.id === NO_SESSION ? null : session.id,
       registered: loop.view !== undefined,
       isController: loop.isController,
       boot,
+      quiet: false,
+      quietSince: null,
+      counters: this.#countersNow(),
     };
   }
 
   async metadata(): Promise<BrokerAnswer<ClusterMetadata>> {
-    const running = this.#enter();
-    const view = await running?.loop.waitFor((each) => each, this.#config.readyDeadlineMs);
-    return view === undefined ? NOT_READY : { ok: true, value: metadataOf(view) };
+    return this.#ask<ClusterMetadata>(async ({ loop }) => {
+      const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+      return view === undefined ? NOT_READY : { ok: true, value: metadataOf(view) };
+    });
   }
 
   async createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>> {
-    const running = this.#enter();
-    return running === undefined ? NOT_READY : running.topics.create(request);
+    return this.#ask(({ topics }) => topics.create(request));
   }
 
   async deleteTopic(name: string): Promise<BrokerAnswer<null>> {
-    const running = this.#enter();
-    return running === undefined ? NOT_READY : running.topics.delete(name);
+    return this.#ask(({ topics }) => topics.delete(name));
   }
 
   async demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>> {
-    const running = this.#enter();
+    return this.#ask(async (running) => {
+      const topic = await this.#demoTopic(running, request.topic);
+      if (!topic.ok) return topic;
+      try {
+        const { sid } = await this.#writeDemo(running, request);
+        return { ok: true, value: { receiver: sid, topic: topic.value } };
+      } catch (error) {
+        if (!(error instanceof EnsembleError)) throw error;
+        return { ok: false, code: error.code, message: error.message };
+      }
+    });
+  }
+
+  async park(_from: number): Promise<Parked> {
+    this.#refuseIfKilled();
+    this.#count("requests");
+    if (this.#sleeping !== undefined) return "ASLEEP";
+    this.#enter();
+    await this.#parked.wait(this.#config.parkMs);
+    return this.#sleeping === undefined ? "AWAKE" : "ASLEEP";
+  }
+
+  async wake(epoch: number): Promise<SessionId | null> {
+    const running = this.#awake();
+    running?.loop.wake(epoch);
+    return running === undefined || running.session.id === NO_SESSION ? null : running.session.id;
+  }
+
+  /** A request of a client: the broker is awake meanwhile. */
+  async #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
+    const running = this.#awake();
     if (running === undefined) return NOT_READY;
-    const topic = await this.#demoTopic(running, request.topic);
-    if (!topic.ok) return topic;
+    this.#asked += 1;
     try {
-      const { sid } = await this.#writeDemo(running, request);
-      return { ok: true, value: { receiver: sid, topic: topic.value } };
-    } catch (error) {
-      if (!(error instanceof EnsembleError)) throw error;
-      return { ok: false, code: error.code, message: error.message };
+      return await answer(running);
+    } finally {
+      this.#asked -= 1;
     }
   }
 
-  async park(_from: number): Promise<void> {
-    this.#enter();
-    await pause(this.#config.parkMs);
+  // ── sleep ────────────────────────────────────────────────────────────────
+
+  /** What it noted when it fell asleep; undefined while it is awake. */
+  get #sleeping(): Sleeping | undefined {
+    const asleep = this.#running === undefined || this.#running.loop.isAsleep;
+    return asleep ? this.#store.sleeping : undefined;
+  }
+
+  #fallAsleep(running: Running, isController: boolean): void {
+    const { session } = running;
+    const status = { ...this.#statusOf(running), registered: true, isController };
+    const counters = this.#countersNow();
+    this.#store.counters = counters;
+    const since = { quiet: true, quietSince: Date.now(), counters };
+    this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
+    this.ctx.storage.deleteAlarm().catch(() => undefined);
+    this.#parked.wake();
+  }
+
+  /** Enters, and goes on if it slept. */
+  #awake(): Running | undefined {
+    this.#count("requests");
+    const running = this.#enter();
+    running?.loop.wake();
+    return running;
+  }
+
+  #count(what: "requests" | "alarms"): void {
+    this.#counters = { ...this.#counters, [what]: this.#counters[what] + 1 };
+  }
+
+  #countersNow(): Counters {
+    const { metaRows, rowsRead } = this.#counters;
+    const { meta, read } = this.#store.rows;
+    return { ...this.#counters, metaRows: metaRows + meta, rowsRead: rowsRead + read };
   }
 
   /**
@@ -126,7 +199,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   /** The heartbeat. It never throws, and is set again first of all. */
   override async alarm(): Promise<void> {
-    if (this.#killed || this.#store.identity === undefined) return;
+    this.#count("alarms");
+    if (this.#killed || this.#store.identity === undefined || this.#sleeping !== undefined) return;
     await this.#setAlarm();
     // not awaited: a slow ensemble must not keep the next alarm from ringing
     void this.#enter()?.session.touch();
@@ -161,6 +235,12 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       ) as unknown as TopicPartitionRpc;
     const config = this.#config;
     const session = new EnsembleSession(ensembleSize, (id % ensembleSize) + 1, connectNode, config);
+    const { sleeping } = this.#store;
+    if (sleeping !== undefined) {
+      session.resume(sleeping.session, sleeping.xid);
+      // from here on it writes again, and a crash ends the session
+      this.#store.sleeping = undefined;
+    }
     const loop = new BrokerLoop({
       identity,
       config,
@@ -168,12 +248,19 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       session,
       connectBroker,
       connectPartition,
+      isIdle: () => this.#asked === 0 && !this.#killed,
+      onSleep: (isController) => this.#fallAsleep(running, isController),
+      onWake: () => {
+        this.#store.sleeping = undefined;
+        void this.#setAlarm();
+      },
     });
     const topics = new Topics({ loop, brokerCount, session, config, connectPartition });
     const boot = this.#store.nextBoot();
-    void loop.run();
+    const running: Running = { identity, session, loop, topics, boot };
+    void loop.run(sleeping !== undefined);
     void this.#setAlarm();
-    return { identity, session, loop, topics, boot };
+    return running;
   }
 
   #setAlarm(): Promise<void> {
@@ -216,6 +303,17 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     }
   }
 }
+
+const NEVER_STARTED: BrokerStatus = {
+  id: -1,
+  session: null,
+  registered: false,
+  isController: false,
+  boot: 0,
+  quiet: false,
+  quietSince: null,
+  counters: NO_COUNTERS,
+};
 
 const NOT_READY: BrokerAnswer<never> = {
   ok: false,

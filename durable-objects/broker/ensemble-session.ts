@@ -64,6 +64,22 @@ export class EnsembleSession {
     return this.#session;
   }
 
+  /** number of the last write */
+  get xid(): number {
+    return this.#xid;
+  }
+
+  /** Writes that wait or are under way. */
+  get writing(): boolean {
+    return this.#queued > 0;
+  }
+
+  /** Goes on with a session that slept: nothing was written in it since. */
+  resume(session: SessionId, xid: number): void {
+    this.#session = session;
+    this.#xid = xid;
+  }
+
   /** The ensemble no longer knows the session. */
   forget(session: SessionId): void {
     if (this.#session !== session) return;
@@ -83,7 +99,7 @@ export class EnsembleSession {
     const session = this.#session;
     if (session === NO_SESSION) return false;
     try {
-      await this.#anywhere((node) => node.touchSession(session));
+      await this.#anywhere((node) => node.touchSession(session, true));
       return true;
     } catch (error) {
       if (error instanceof EnsembleError && error.code === "SESSION_EXPIRED") this.forget(session);
@@ -152,6 +168,7 @@ export class EnsembleSession {
         request: { type: "exists", path: "/", watch: false },
         consistency: "linearizable",
         stale: false,
+        background: true,
       }),
     );
     const sid = this.#sid;
@@ -176,7 +193,7 @@ export class EnsembleSession {
         ? ({ type, path, watch: false } as const)
         : ({ type, path, watch: false, withStat: true } as const);
     const answer = await this.#attempt(sid, (node) =>
-      node.read({ session: this.#session, request, consistency: "local", stale: false }),
+      node.read({ session: this.#session, request, consistency: "local", stale: false, background: true }),
     );
     if (!answer.ok) {
       if (answer.code === "NO_NODE") return undefined;
@@ -191,18 +208,29 @@ export class EnsembleSession {
     };
   }
 
-  /** Waits until some conditions are outdated, or for `timeoutMs`; returns their paths. */
+  /**
+   * Waits until some conditions are outdated, or for `timeoutMs`; returns their paths.
+   * @param owner number under which the ensemble wakes us
+   * @returns a number when the ensemble has fallen asleep: the epoch in which it did
+   */
   async waitForChange(
     conditions: readonly ClusterCondition[],
     timeoutMs: number,
-  ): Promise<readonly string[]> {
+    owner: number,
+  ): Promise<readonly string[] | number> {
     const sid = this.#sid;
+    const owned = { session: this.#session, owner };
     const bound = timeoutMs + this.#config.attemptTimeoutMs;
-    const waiting = this.#attempt(sid, (node) => node.waitForChange({ conditions, timeoutMs }), bound);
+    const waiting = this.#attempt(
+      sid,
+      (node) => node.waitForChange({ conditions, timeoutMs, owner: owned }),
+      bound,
+    );
     // when the node turns out to be dead elsewhere, e.g. at a heartbeat, the wait is made again at another one
-    const answer = await Promise.race([waiting, this.#moved.wait(timeoutMs)]);
+    const answer = await this.#moved.or(waiting, timeoutMs);
     waiting.catch(() => undefined);
     if (answer === undefined) return [];
+    if (answer.ok && answer.value.asleep !== undefined) return answer.value.asleep;
     if (answer.ok) return answer.value.changed.flatMap((index) => conditions[index]?.path ?? []);
     this.#leave(sid);
     throw new EnsembleError(answer.code, answer.message);

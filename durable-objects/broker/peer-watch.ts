@@ -46,7 +46,12 @@ export class PeerWatch {
     let stub = connect(id);
     while (this.#watched.get(id) === session) {
       try {
-        await bounded(stub.park(this.#ports.id), parkTimeoutMs);
+        const word = await bounded(stub.park(this.#ports.id), parkTimeoutMs);
+        // It sleeps because the ensemble does, and so shall we; if not, we watch it again in the next round.
+        if (word === "ASLEEP") {
+          if (this.#watched.get(id) === session) this.#watched.delete(id);
+          return;
+        }
       } catch {
         if (this.#watched.get(id) !== session) return;
         stub = connect(id);

@@ -2,6 +2,7 @@
 import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
 import type { KafkaErrorCode, ZooErrorCode } from "../../core/errors.ts";
 import type { SessionId } from "../../core/znode/types.ts";
+import type { Counters } from "../shared/counters.ts";
 
 export type BrokerAnswer<T> =
   | { readonly ok: true; readonly value: T }
@@ -27,6 +28,11 @@ export interface BrokerStatus {
   readonly isController: boolean;
   /** starts of this broker so far */
   readonly boot: number;
+  /** asleep with the ensemble; all the rest is as it was when it fell asleep */
+  readonly quiet: boolean;
+  /** ms since 1970; null while awake */
+  readonly quietSince: number | null;
+  readonly counters: Counters;
 }
 
 export interface TopicRequest {
@@ -52,6 +58,8 @@ export interface DemoMetadataAnswer {
   readonly topic: TopicMetadata;
 }
 
+export type Parked = "AWAKE" | "ASLEEP";
+
 /**
  * The methods that the Worker and other brokers may call on a broker. A killed one rejects all of them but
  * `fault("revive")` with an Error whose message begins with `BROKER_DOWN`.
@@ -59,12 +67,18 @@ export interface DemoMetadataAnswer {
 export interface BrokerRpc {
   /** Starts the broker unless it runs; resolves at once. */
   start(identity: BrokerIdentity): Promise<void>;
+  /** Wakes nobody. */
   status(): Promise<BrokerStatus>;
   metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
   createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
   deleteTopic(name: string): Promise<BrokerAnswer<null>>;
   demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>>;
-  /** A call that is held open: that it breaks is how others notice a crash. Returns after `parkMs`. */
-  park(from: number): Promise<void>;
+  /**
+   * A call that is held open: that it breaks is how others notice a crash. Returns after `parkMs`, or when the broker
+   * sleeps, which it says.
+   */
+  park(from: number): Promise<Parked>;
+  /** The ensemble is awake again, in this epoch. Returns the session that the broker has; null: none. */
+  wake(epoch: number): Promise<SessionId | null>;
   fault(action: "kill" | "revive" | "crash"): Promise<void>;
 }

@@ -24,6 +24,17 @@ export class DeadlineAlarm {
     this.#armedAt = undefined;
   }
 
+  /** Rings at `deadline` and not before it; never, when that is infinite. Never throws. */
+  only(deadline: number): void {
+    if (Number.isFinite(deadline)) {
+      this.#armedAt = undefined;
+      this.ensure(deadline);
+      return;
+    }
+    this.#armedAt = undefined;
+    this.#storage.deleteAlarm().catch(() => undefined);
+  }
+
   /** Makes sure that the alarm rings at `deadline` at the latest. Never throws; a lost alarm is set at the next call. */
   ensure(deadline: number): void {
     if (!Number.isFinite(deadline)) return;

@@ -23,11 +23,15 @@ export interface LinkReturn<Message> {
 export const REFUSED = "REFUSED";
 export type Refused = typeof REFUSED;
 
+/** A parked call is let go: the callee lives, and sleeps. */
+export const RELEASED = "RELEASED";
+export type Released = typeof RELEASED;
+
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
-  /** stays open while the callee lives: however it ends, the callee is gone */
-  park(from: number): Promise<void>;
+  /** stays open while the callee lives: that it ends means that the callee is gone, unless it says {@link RELEASED} */
+  park(from: number): Promise<Released | undefined>;
 }
 
 export interface LinkListener<Message> {
@@ -74,7 +78,9 @@ export class PeerLink<Message> {
   park(generation: number): void {
     const stub = this.#stubOf(generation);
     const broken = (): void => this.#listener.broken(this.#peer, generation);
-    stub?.park(this.#self.sid).then(broken, broken);
+    stub?.park(this.#self.sid).then((word) => {
+      if (word !== RELEASED) broken();
+    }, broken);
   }
 
   #stubOf(generation: number): PeerStub<Message> | undefined {

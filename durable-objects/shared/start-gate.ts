@@ -18,6 +18,11 @@ export class StartGate {
     return this.#open;
   }
 
+  /** Something is being loaded, or is. */
+  get entered(): boolean {
+    return this.#loading !== undefined;
+  }
+
   /** Resolves when the object is ready to be entered. @throws what loading threw; the next entry tries again */
   async pass(): Promise<void> {
     if (this.#open) return;

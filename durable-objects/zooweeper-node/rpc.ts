@@ -10,6 +10,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from "../../core/znode/types.ts";
+import type { Counters } from "../shared/counters.ts";
 import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
 /** An answer of a node: operating errors are values, never exceptions. */
@@ -51,6 +52,22 @@ export interface ReadInput {
   readonly consistency: "local" | "linearizable";
   /** answer even when this node is not part of a quorum */
   readonly stale: boolean;
+  /** of an object of ours: it does not keep the ensemble awake */
+  readonly background?: boolean;
+}
+
+/** An object of ours with a session that sleeps and wakes with the ensemble: broker `owner`. */
+export interface SessionOwner {
+  readonly session: SessionId;
+  readonly owner: number;
+}
+
+/** How a wait ended. */
+export interface Waited {
+  /** indexes of the conditions that are outdated; empty on timeout */
+  readonly changed: readonly number[];
+  /** the ensemble has fallen asleep in this epoch: stop, until it wakes you or you need it. Only for owners */
+  readonly asleep?: number;
 }
 
 /** What a caller of `waitForChange` has seen last. */
@@ -93,6 +110,12 @@ export interface NodeStatus extends NodeConfig {
   readonly elections: number;
   /** in broadcast as leader or follower */
   readonly serving: boolean;
+  /** asleep; all the rest is as it was when it fell asleep */
+  readonly quiet: boolean;
+  /** ms since 1970; null while awake */
+  readonly quietSince: number | null;
+  /** what it has cost so far; asleep: as written then */
+  readonly counters: Counters;
   readonly pings: readonly PingStatus[];
 }
 
@@ -113,13 +136,16 @@ export interface ZooWeeperNodeRpc {
   openSession(
     timeoutMs: number,
   ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;
-  touchSession(session: SessionId): Promise<Answer<{ readonly timeoutMs: number }>>;
+  /** @param background a heartbeat of an object of ours: it does not keep the ensemble awake */
+  touchSession(session: SessionId, background?: boolean): Promise<Answer<{ readonly timeoutMs: number }>>;
   closeSession(session: SessionId): Promise<Answer<null>>;
-  /** Waits until one condition is newer than seen; level-triggered; `changed` = indexes, empty on timeout. */
+  /** Waits until one condition is newer than seen; level-triggered. An owner's wait does not keep the ensemble awake. */
   waitForChange(input: {
     readonly conditions: readonly WatchCondition[];
     readonly timeoutMs: number;
-  }): Promise<Answer<{ readonly changed: readonly number[] }>>;
+    readonly owner?: SessionOwner;
+  }): Promise<Answer<Waited>>;
+  /** Wakes nobody: a node that sleeps answers from memory or from what it noted. */
   status(): Promise<NodeStatus>;
   /**
    * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the

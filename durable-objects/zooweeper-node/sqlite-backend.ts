@@ -82,6 +82,8 @@ export class SqliteBackend implements StorageBackend {
   readonly #sql: SqlStorage;
   /** what the meta table holds, as text, so that only what changed is written */
   readonly #meta = new Map<string, string>();
+  /** rows since this object is in memory */
+  readonly rows = { log: 0, checkpoint: 0, meta: 0, read: 0 };
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -103,9 +105,13 @@ export class SqliteBackend implements StorageBackend {
 
   #loadMeta(): void {
     this.#meta.clear();
-    for (const row of this.#sql.exec("SELECT key, value FROM meta").raw()) {
-      this.#meta.set(text(row, 0), text(row, 1));
-    }
+    const cursor = this.#sql.exec("SELECT key, value FROM meta");
+    for (const row of cursor.raw()) this.#meta.set(text(row, 0), text(row, 1));
+    this.rows.read += cursor.rowsRead;
+  }
+
+  #write(kind: "log" | "checkpoint" | "meta", statement: string, ...values: unknown[]): void {
+    this.rows[kind] += this.#sql.exec(statement, ...values).rowsWritten;
   }
 
   /** A value beside the core's: identity, faults. */
@@ -115,7 +121,7 @@ export class SqliteBackend implements StorageBackend {
 
   setValue(key: string, value: string): void {
     if (this.#meta.get(key) === value) return;
-    this.#sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+    this.#write("meta", "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
     this.#meta.set(key, value);
   }
 
@@ -169,11 +175,13 @@ export class SqliteBackend implements StorageBackend {
         committed: zxidAt(row, 11),
       });
     }
+    this.rows.read += cursor.rowsRead;
     return rows;
   }
 
   insert(row: LogRow, batch: Uint8Array): void {
-    this.#sql.exec(
+    this.#write(
+      "log",
       "INSERT INTO txn_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
       row.seq,
       row.first.epoch,
@@ -199,14 +207,15 @@ export class SqliteBackend implements StorageBackend {
   }
 
   deleteAfter(seq: number): void {
-    this.#sql.exec("DELETE FROM txn_log WHERE seq > ?", seq);
+    this.#write("log", "DELETE FROM txn_log WHERE seq > ?", seq);
   }
 
   deleteUpTo(seq: number): void {
-    this.#sql.exec("DELETE FROM txn_log WHERE seq <= ?", seq);
+    this.#write("log", "DELETE FROM txn_log WHERE seq <= ?", seq);
   }
 
   read(seq: number): Uint8Array {
+    this.rows.read += 1;
     const row = this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw().next();
     const batch = row.done === true ? null : blob(row.value, 0);
     assert(batch !== null, `log row ${seq} exists`);
@@ -242,7 +251,8 @@ export class SqliteBackend implements StorageBackend {
 
   putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
     for (const row of znodes) {
-      this.#sql.exec(
+      this.#write(
+        "checkpoint",
         `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
         row.path,
         row.czxid.epoch,
@@ -261,7 +271,8 @@ export class SqliteBackend implements StorageBackend {
       );
     }
     for (const row of sessions) {
-      this.#sql.exec(
+      this.#write(
+        "checkpoint",
         `INSERT OR REPLACE INTO session_${table} VALUES (?,?,?,?,?,?)`,
         row.id,
         row.timeoutMs,
@@ -274,13 +285,13 @@ export class SqliteBackend implements StorageBackend {
   }
 
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void {
-    for (const path of paths) this.#sql.exec(`DELETE FROM znode_${table} WHERE path = ?`, path);
-    for (const id of sessions) this.#sql.exec(`DELETE FROM session_${table} WHERE id = ?`, id);
+    for (const path of paths) this.#write("checkpoint", `DELETE FROM znode_${table} WHERE path = ?`, path);
+    for (const id of sessions) this.#write("checkpoint", `DELETE FROM session_${table} WHERE id = ?`, id);
   }
 
   clearTable(table: TableId): void {
-    this.#sql.exec(`DELETE FROM znode_${table}`);
-    this.#sql.exec(`DELETE FROM session_${table}`);
+    this.#write("checkpoint", `DELETE FROM znode_${table}`);
+    this.#write("checkpoint", `DELETE FROM session_${table}`);
   }
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
@@ -290,6 +301,7 @@ export class SqliteBackend implements StorageBackend {
       ? []
       : this.#sql.exec(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor).raw();
     for (const row of paths) {
+      this.rows.read += 1;
       const znode: ZnodeRow = {
         path: text(row, 0),
         czxid: zxidAt(row, 1),
@@ -311,6 +323,7 @@ export class SqliteBackend implements StorageBackend {
     const sessions: SessionRow[] = [];
     const rows = this.#sql.exec(`SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after).raw();
     for (const row of rows) {
+      this.rows.read += 1;
       const result = blob(row, 5);
       const session: SessionRow = {
         id: num(row, 0) as SessionId,

@@ -13,6 +13,7 @@ import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts
 import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
+import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
@@ -20,6 +21,7 @@ import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
 import { CallOrder } from "../shared/call-order.ts";
+import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
@@ -29,7 +31,9 @@ import {
   PeerLink,
   type PeerStub,
   REFUSED,
+  RELEASED,
   type Refused,
+  type Released,
 } from "../shared/peer-link.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
@@ -42,6 +46,8 @@ import type {
   NodeStatus,
   ReadInput,
   ReadResult,
+  SessionOwner,
+  Waited,
   WatchCondition,
   WriteInput,
   ZooWeeperNodeRpc,
@@ -56,13 +62,16 @@ export interface NodeEnv {
   /** ms; see ServerConfig */
   readonly TICK_TIME_MS?: string;
   readonly LOG_RETAIN_TXNS?: string;
+  readonly QUIET_AFTER_MS?: string;
+  /** the owners of parked sessions */
+  readonly BROKER?: DurableObjectNamespace;
 }
 
 /** The limits that a deployment may set; all others have their defaults. @throws AssertionError for a value out of range */
 function configOf(env: NodeEnv): ServerConfig {
   return makeServerConfig({
-    quietAfterMs: 0,
     ...(env.TICK_TIME_MS !== undefined && { tickTimeMs: Number(env.TICK_TIME_MS) }),
+    ...(env.QUIET_AFTER_MS !== undefined && { quietAfterMs: Number(env.QUIET_AFTER_MS) }),
     ...(env.LOG_RETAIN_TXNS !== undefined && { logRetainTxns: Number(env.LOG_RETAIN_TXNS) }),
   });
 }
@@ -82,6 +91,11 @@ interface Life {
   readonly feed: EventFeed;
 }
 
+/** An object of ours whose session is parked: it says which session it has, and wakes. */
+interface OwnerStub {
+  wake(epoch: number): Promise<SessionId | null>;
+}
+
 type Resolver = (answer: ServerAnswer) => void;
 
 export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNodeRpc {
@@ -95,11 +109,21 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #resolvers = new Map<Token, Resolver>();
   /** *map token → what to do when its watch fires* */
   readonly #waiters = new Map<Token, () => void>();
+  /** *map session → the wait of its owner* */
+  readonly #owners = new Map<SessionId, Token>();
+  /** waits that are not an owner's */
+  #longPolls = 0;
+  /** sockets of clients, of whatever kind */
+  readonly #open = new Set<WebSocket>();
+  /** what was counted before this object came into memory, and since */
+  #counted: Counters = NO_COUNTERS;
+  #requests = 0;
+  #alarms = 0;
   readonly #clients = new Map<Token, ClientSocket>();
   readonly #watches = new Map<Token, WatchFeed>();
   readonly #sockets = new Map<WebSocket, Token>();
   /** *map peer → ends the call that it has parked here* */
-  readonly #parked = new Map<number, () => void>();
+  readonly #parked = new Map<number, (word: Released | undefined) => void>();
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
   /** *map sid → order of the calls of that peer's link* */
@@ -109,6 +133,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     super(ctx, env);
     this.#backend = new SqliteBackend(ctx.storage);
     this.#alarm = new DeadlineAlarm(ctx.storage);
+    const counters = this.#backend.value("counters");
+    if (counters !== undefined) this.#counted = { ...NO_COUNTERS, ...JSON.parse(counters) };
     this.#gate = new StartGate(() => this.#load());
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
@@ -171,7 +197,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   /** Every entry passes here. @throws Error that begins with NODE_DOWN: nothing was done */
-  async #enter(): Promise<Life | undefined> {
+  #enter(): Promise<Life | undefined> {
+    this.#requests += 1;
+    return this.#loaded();
+  }
+
+  async #loaded(): Promise<Life | undefined> {
     if (this.#faults.paused) await this.#faults.running();
     if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
     if (this.#life !== null) return this.#life;
@@ -202,7 +233,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if (life.server.checkpointDue(life.storage.logBytes)) {
         life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config);
       }
-      this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
+      const { deadline, asleepSince } = life.server;
+      if (asleepSince === null) this.#alarm.ensure(deadline - this.#faults.skewMs);
       return replies;
     } catch (error) {
       this.#abort(messageOf(error));
@@ -266,6 +298,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           break;
         case "dropClients":
           this.#dropClients();
+          break;
+        case "asleep":
+          this.#fallAsleep(life);
+          break;
+        case "wakeOwner":
+          this.#wakeOwner(life, effect.parked);
           break;
         case "disconnect":
           this.#disconnect(effect);
@@ -363,16 +401,95 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return order;
   }
 
-  /** Stays open for as long as this life lasts: that it breaks is how peers see a crash at once. */
-  async park(from: number): Promise<void> {
-    if (this.#faults.killed) return;
-    await this.#faults.handle(from, async () => {
-      await this.#enter();
+  /** Stays open for as long as this life lasts and is awake: that it breaks is how peers see a crash at once. */
+  async park(from: number): Promise<Released | undefined> {
+    if (this.#faults.killed) return undefined;
+    return this.#faults.handle(from, async () => {
+      const life = await this.#enter();
+      if (life === undefined) return undefined;
+      if (life.server.asleepSince !== null) return RELEASED;
       // What this peer parked on an older link is of no use any more.
-      this.#parked.get(from)?.();
+      this.#parked.get(from)?.(undefined);
       // Held on to: a promise whose resolver is garbage is ended by the runtime, "Promise will never complete".
-      await new Promise<void>((resolve) => this.#parked.set(from, resolve));
+      return new Promise<Released | undefined>((resolve) => this.#parked.set(from, resolve));
     });
+  }
+
+  // ── sleep ────────────────────────────────────────────────────────────────
+
+  /** What was noted when the ensemble fell asleep, if nothing has happened since and the memory is gone. */
+  #asleepOnDisk(): QuietRecord | undefined {
+    if (this.#life !== null || this.#gate.entered) return undefined;
+    const { quiet, currentEpoch } = this.#backend.readMeta();
+    const record = quiet === null ? null : (JSON.parse(quiet) as QuietRecord);
+    return record?.epoch === currentEpoch ? record : undefined;
+  }
+
+  get #isAsleep(): boolean {
+    return this.#life === null ? this.#asleepOnDisk() !== undefined : this.#life.server.asleepSince !== null;
+  }
+
+  /** Lets go of everything that keeps the object in memory; what it costs is nothing from here on. */
+  #fallAsleep(life: Life): void {
+    this.#backend.setValue("counters", JSON.stringify(this.#countersNow()));
+    this.#backend.setValue(
+      "lastStatus",
+      JSON.stringify(statusOf(life, this.#faults.now(), this.#countersNow())),
+    );
+    this.#alarm.only(life.server.deadline - this.#faults.skewMs);
+    for (const letGo of this.#parked.values()) letGo(RELEASED);
+    this.#parked.clear();
+    for (const token of [...this.#owners.values()]) this.#waiters.get(token)?.();
+  }
+
+  /** A request is about to be taken: wakes the ensemble and waits until this node serves, if it can. */
+  async #rouse(life: Life, background = false): Promise<void> {
+    const { server } = life;
+    if (!server.zab.frozen && !server.waking) return;
+    const request = { type: "exists", path: "/", watch: false } as const;
+    const read = { session: NO_SESSION, xid: 0, request, linearizable: false, stale: false, background };
+    await this.#submit(life, (token, now) => server.submitRead(now, token, read));
+  }
+
+  /** One that is dead, or has another session, loses this one at once; one that does not answer has its full timeout. */
+  #wakeOwner(life: Life, { session, owner }: ParkedSession): void {
+    const { BROKER } = this.env;
+    if (BROKER === undefined) return;
+    const name = `${life.config.ensemble}/${owner}`;
+    const stub = BROKER.get(BROKER.idFromName(name)) as unknown as OwnerStub;
+    const settle = (alive: boolean): void => {
+      if (this.#life !== life) return;
+      if (alive) {
+        this.#guard(life, (now) => {
+          life.server.touch(now, session, true);
+          return life.server.flush(now);
+        });
+      } else void this.#closeOf(life, session);
+    };
+    stub.wake(life.server.zab.currentEpoch).then(
+      (held) => settle(held === session),
+      (error: unknown) => {
+        if (messageOf(error).includes("BROKER_DOWN")) settle(false);
+      },
+    );
+  }
+
+  #countersNow(): Counters {
+    const { log, checkpoint, meta, read } = this.#backend.rows;
+    const { requests, alarms, logRows, checkpointRows, metaRows, rowsRead } = this.#counted;
+    return {
+      requests: requests + this.#requests,
+      alarms: alarms + this.#alarms,
+      logRows: logRows + log,
+      checkpointRows: checkpointRows + checkpoint,
+      metaRows: metaRows + meta,
+      rowsRead: rowsRead + read,
+    };
+  }
+
+  /** Tells the core how many clients are connected. */
+  #clientsChanged(life: Life): void {
+    life.server.setClients(this.#faults.now(), this.#open.size + this.#longPolls);
   }
 
   // ── clients ──────────────────────────────────────────────────────────────
@@ -386,6 +503,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const stored = this.#storedConfig();
     if (stored !== undefined && stored.size !== size) {
       return failure("ENSEMBLE_EXISTS", `the ensemble has ${stored.size} nodes`);
+    }
+    // The Worker asks whenever it does not know; a member that sleeps is a member.
+    if (stored !== undefined && this.#isAsleep) {
+      return { ok: true, zxid: this.#lastStatus()?.appliedZxid ?? "0x0", value: { created: false } };
     }
     if (stored === undefined) this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
     const life = await this.#enter();
@@ -409,7 +530,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async read(input: ReadInput): Promise<Answer<ReadResult>> {
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
-    const { session, request, consistency, stale } = input;
+    const { session, request, consistency, stale, background = false } = input;
     const answer = await this.#submit(life, (token, now) =>
       life.server.submitRead(now, token, {
         session,
@@ -417,6 +538,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         request: { ...request, watch: false },
         linearizable: consistency === "linearizable",
         stale,
+        background,
       }),
     );
     return toAnswer(life, answer) as Answer<ReadResult>;
@@ -437,16 +559,21 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return success(life, { session, timeoutMs: answer.result.timeoutMs });
   }
 
-  async touchSession(session: SessionId): Promise<Answer<{ readonly timeoutMs: number }>> {
+  async touchSession(
+    session: SessionId,
+    background = false,
+  ): Promise<Answer<{ readonly timeoutMs: number }>> {
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const stands = background && life.server.standsStill(session);
+    if (!stands) await this.#rouse(life, background);
     if (!life.server.ready) return failure("NO_QUORUM", undefined, life);
     const { sessions } = life.server.tree;
     if (!sessions.has(session)) await this.#confirm(life);
     const known = life.server.tree.sessions.get(session);
     if (known === undefined) return failure("SESSION_EXPIRED", undefined, life);
     this.#guard(life, (now) => {
-      life.server.touch(now, session);
+      life.server.touch(now, session, background);
       return life.server.flush(now);
     });
     return success(life, { timeoutMs: known.timeoutMs });
@@ -469,13 +596,17 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async closeSession(session: SessionId): Promise<Answer<null>> {
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
-    const close = encodeWrite({ type: "closeSession" });
-    const answer = await this.#submit(life, (token, now) =>
-      life.server.submitWrite(now, token, { session, xid: 0, ...close }),
-    );
+    const answer = await this.#closeOf(life, session);
     if (!answer.ok) return failure(answer.code, undefined, life);
     if (answer.result.type === "error") return failure(answer.result.code, undefined, life);
     return success(life, null);
+  }
+
+  #closeOf(life: Life, session: SessionId): Promise<ServerAnswer> {
+    const close = encodeWrite({ type: "closeSession" });
+    return this.#submit(life, (token, now) =>
+      life.server.submitWrite(now, token, { session, xid: 0, ...close }),
+    );
   }
 
   #newSessionId(life: Life): SessionId {
@@ -499,9 +630,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async waitForChange(input: {
     readonly conditions: readonly WatchCondition[];
     readonly timeoutMs: number;
-  }): Promise<Answer<{ readonly changed: readonly number[] }>> {
+    readonly owner?: SessionOwner;
+  }): Promise<Answer<Waited>> {
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
+    const { owner } = input;
+    await this.#rouse(life, owner !== undefined);
     const since = input.conditions.map((condition) => zxidFromText(condition.since));
     if (since.includes(undefined)) return failure("BAD_ARGUMENTS", "`since` is a zxid", life);
     const changed = (): number[] =>
@@ -514,6 +648,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const now = changed();
     if (now.length > 0) return success(life, { changed: now });
     const token = this.#token();
+    this.#beginWait(life, token, owner);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, Math.min(Math.max(input.timeoutMs, 0), WAIT_MS_MAX));
       this.#waiters.set(token, () => {
@@ -524,13 +659,46 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     });
     this.#waiters.delete(token);
     life.server.forget(token);
+    this.#endWait(life, token, owner);
+    const asleep = owner !== undefined && life.server.asleepSince !== null;
+    if (asleep) return success(life, { changed: [], asleep: life.server.zab.currentEpoch });
     return success(life, { changed: changed() });
   }
 
+  #beginWait(life: Life, token: Token, owner: SessionOwner | undefined): void {
+    if (owner === undefined) {
+      this.#longPolls += 1;
+      this.#clientsChanged(life);
+    } else {
+      this.#owners.set(owner.session, token);
+      life.server.parked.set(owner.session, owner.owner);
+    }
+  }
+
+  #endWait(life: Life, token: Token, owner: SessionOwner | undefined): void {
+    if (owner === undefined) {
+      this.#longPolls -= 1;
+      this.#clientsChanged(life);
+    } else if (this.#owners.get(owner.session) === token) {
+      this.#owners.delete(owner.session);
+      life.server.parked.delete(owner.session);
+    }
+  }
+
   async status(): Promise<NodeStatus> {
-    const life = await this.#enter();
+    if (!this.#faults.killed && !this.#faults.paused && this.#isAsleep) {
+      const last = this.#lastStatus();
+      if (last !== undefined) return last;
+    }
+    const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    return statusOf(life, this.#faults.now());
+    return statusOf(life, this.#faults.now(), this.#countersNow());
+  }
+
+  /** What it would have said when it fell asleep. */
+  #lastStatus(): NodeStatus | undefined {
+    const text = this.#backend.value("lastStatus");
+    return text === undefined ? undefined : (JSON.parse(text) as NodeStatus);
   }
 
   // ── sockets ──────────────────────────────────────────────────────────────
@@ -540,9 +708,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (life === undefined) return new Response("UNKNOWN_ENSEMBLE", { status: 404 });
     if (request.headers.get("upgrade") !== "websocket")
       return new Response("upgrade required", { status: 426 });
+    await this.#rouse(life);
     const url = new URL(request.url);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
+    this.#open.add(server);
+    this.#guard(life, (at) => {
+      this.#clientsChanged(life);
+      return life.server.flush(at);
+    });
     const token = this.#token();
     const now = Date.now();
     switch (url.pathname) {
@@ -607,6 +781,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #forgetSocket(socket: WebSocket): void {
     this.#life?.feed.unlisten(socket, Date.now());
+    if (this.#open.delete(socket) && this.#life !== null) this.#clientsChanged(this.#life);
     const token = this.#sockets.get(socket);
     if (token === undefined) return;
     this.#sockets.delete(socket);
@@ -625,8 +800,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#alarm.ensure(this.#faults.nextEnd);
       return;
     }
+    this.#alarms += 1;
+    const noted = this.#asleepOnDisk();
+    const wakeAt = (noted?.wakeAtMs ?? Number.POSITIVE_INFINITY) - this.#faults.skewMs;
+    if (noted !== undefined && Date.now() < wakeAt) {
+      this.#alarm.ensure(wakeAt);
+      return;
+    }
     try {
-      if ((await this.#enter()) !== undefined) this.#feed({ type: "tick" });
+      if ((await this.#loaded()) !== undefined) this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
       // Nobody else may wake a member that could not start.
@@ -721,7 +903,7 @@ function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
     : result;
 }
 
-function statusOf(life: Life, now: number): NodeStatus {
+function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
   const { server, config, storage } = life;
   const { zab, tree } = server;
   return {
@@ -742,6 +924,9 @@ function statusOf(life: Life, now: number): NodeStatus {
     watches: server.watches.count,
     elections: zab.elections,
     serving: server.ready,
+    quiet: server.asleepSince !== null,
+    quietSince: server.asleepSince,
+    counters,
     pings: [...zab.links].map(([sid, link]) => ({
       sid,
       rttMs: link.rttMs,

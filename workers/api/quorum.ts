@@ -20,15 +20,19 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
     undefined,
   );
   const followers = up.filter((node) => node.serving && node.leader === leader?.sid).length;
-  const hasQuorum = leader !== undefined && followers >= quorum;
+  const quiet = up.length > 0 && up.every((node) => node.quiet);
+  // Asleep it takes a request whoever led it: waking is an election.
+  const hasQuorum = quiet ? up.length >= quorum : leader !== undefined && followers >= quorum;
   return {
     ensemble,
     size,
     quorum,
     hasQuorum,
-    leader: hasQuorum ? leader.sid : null,
+    leader: hasQuorum ? (leader?.sid ?? null) : null,
     epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
     reason: hasQuorum ? null : reasonOf(size, quorum, up.length, leader?.sid, followers),
+    quiet,
+    quietSince: quiet ? Math.max(...up.map((node) => node.quietSince ?? 0)) : null,
     nodes,
   };
 }

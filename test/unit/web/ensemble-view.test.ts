@@ -37,6 +37,7 @@ const ensemble = (fields: Partial<EnsembleState> = {}): EnsembleState => ({
   leader: 2,
   epoch: 4,
   reason: null,
+  quiet: false,
   nodes: [up(1), up(2, { role: "LEADING", activeSet: [1, 2, 3] }), up(3)],
   ...fields,
 });
@@ -120,6 +121,12 @@ describe("events folded into the status", () => {
 });
 
 describe("the story", () => {
+  test("asleep until somebody comes", () => {
+    const sleeping = ensemble({ quiet: true, leader: null });
+    expect(narrate(sleeping)).toMatchObject({ tone: "calm", title: "Asleep" });
+    expect(foldEvent(sleeping, event({ role: "LOOKING" })).quiet).toBe(false);
+  });
+
   test("a quiet ensemble", () => {
     expect(narrate(ensemble())).toMatchObject({ tone: "calm", title: "Node 2 leads epoch 4" });
     expect(narrate(ensemble({ nodes: [down(1), up(2), up(3)] })).text).toContain("Node 1 is down");

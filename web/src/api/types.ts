@@ -55,6 +55,8 @@ export interface EnsembleState {
   readonly epoch: number;
   /** Why there is no quorum, in words; null while there is one. */
   readonly reason: string | null;
+  /** Everybody sleeps; the first request wakes them. */
+  readonly quiet: boolean;
   readonly nodes: readonly NodeState[];
 }
 

@@ -39,12 +39,16 @@ function foldBrokenLink(state: EnsembleState, event: ProtocolEvent): EnsembleSta
 
 function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: ProtocolEvent): EnsembleState {
   const leader = role === "LEADING" ? node.sid : role === "FOLLOWING" ? (event.leader ?? node.leader) : null;
-  const next = withNode(state, {
-    ...node,
-    role,
-    leader,
-    phase: isPhase(event.phase) ? event.phase : node.phase,
-  });
+  // whoever takes or gives up a role is awake
+  const next = withNode(
+    { ...state, quiet: false },
+    {
+      ...node,
+      role,
+      leader,
+      phase: isPhase(event.phase) ? event.phase : node.phase,
+    },
+  );
   if (role === "LEADING") {
     // A leader before BROADCAST is still collecting its quorum: the crown waits.
     if (event.phase !== undefined && event.phase !== "BROADCAST") return next;

@@ -19,6 +19,13 @@ export function narrate(state: EnsembleState): Narration {
       text: `${sentence(reason)} Nothing can be written until enough nodes are back: without a majority, two halves could disagree. Nothing stored is lost.`,
     };
   }
+  if (state.quiet) {
+    return {
+      tone: "calm",
+      title: "Asleep",
+      text: "Nobody has asked anything for a while, so the nodes and the brokers have stopped and cost nothing. The first request wakes them.",
+    };
+  }
   if (state.leader === null || !state.hasQuorum) {
     const reason = state.reason ? sentence(state.reason) : "There is no leader.";
     return {

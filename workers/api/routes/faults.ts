@@ -6,7 +6,7 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
-import { brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
+import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
 import { type NodeView, sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
@@ -220,15 +220,10 @@ function brokerFaultOf(text: string): BrokerFault {
 }
 
 function brokerIdOf(c: Context<AppEnv>, text: string): number {
-  const count = brokerCountOf(c);
+  const count = brokerCountOf(c.env);
   const id = parseInteger("id", text, 0, 2 ** 31 - 1);
   if (id >= count) throw new ApiError("NOT_FOUND", `there are the brokers 0 to ${count - 1}`);
   return id;
-}
-
-function brokerCountOf(c: Context<AppEnv>): number {
-  const count = Number(c.env.BROKER_COUNT);
-  return Number.isInteger(count) && count > 0 ? count : 0;
 }
 
 interface ClientView {
@@ -247,7 +242,7 @@ async function listing(c: Context<AppEnv>): Promise<{
   readonly brokers: readonly { readonly id: number; readonly up: boolean }[];
   readonly clients: readonly ClientView[];
 }> {
-  const ids = sidsOf(brokerCountOf(c)).map((n) => n - 1);
+  const ids = sidsOf(brokerCountOf(c.env)).map((n) => n - 1);
   const sids = sidsOf(await c.var.zoo.size());
   const [statuses, faults, brokers, clients] = await Promise.all([
     c.var.zoo.statuses(),

@@ -1,4 +1,4 @@
-/** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write. */
+/** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, if only by waking up; asking wakes nobody. */
 import { Hono } from "hono";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
@@ -7,10 +7,10 @@ import { summarise } from "../quorum.ts";
 export const healthApp = new Hono<AppEnv>()
   .get("/healthz", (c) => c.json({ status: "ok" }))
   .get("/readyz", async (c) => {
-    const { ensemble, leader, epoch, hasQuorum, reason } = summarise(
+    const { ensemble, leader, epoch, hasQuorum, reason, quiet } = summarise(
       c.var.ensemble,
       await c.var.zoo.statuses(),
     );
     if (!hasQuorum) throw new ApiError("NO_QUORUM", reason ?? "there is no quorum");
-    return c.json({ status: "ok", ensemble, leader, epoch }, 200, { "cache-control": "no-store" });
+    return c.json({ status: "ok", ensemble, leader, epoch, quiet }, 200, { "cache-control": "no-store" });
   });

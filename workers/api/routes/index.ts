@@ -12,6 +12,7 @@ const ROUTES = {
   "POST /v1/multi": "several changes, all or none",
   "POST /v1/sessions": "open a session; PUT /v1/sessions/{id} is its heartbeat, DELETE closes it",
   "GET /v1/ensemble": "every node's role, epoch, zxids and pings",
+  "GET /v1/counters": "what every node and broker has cost: requests, alarms, rows",
   "PUT|GET /v1/ensembles/{name}": "create an ensemble, or tell its size",
   "GET /v1/events": "protocol events as they happen (server-sent events)",
   "GET /v1/ws": "packed frames over a WebSocket",

@@ -68,6 +68,10 @@ export interface EnsembleJson {
   readonly epoch: number;
   /** why there is no quorum, in words */
   readonly reason: string | null;
+  /** every node that is up sleeps: the first request elects a leader, and all else is as it was when they fell asleep */
+  readonly quiet: boolean;
+  /** ms since 1970; null while somebody is awake */
+  readonly quietSince: number | null;
   readonly nodes: readonly NodeView[];
 }
 

@@ -1,0 +1,252 @@
+/** Sleep of real objects: five nodes and four brokers that cost nothing, lose their memory, die, and wake. */
+import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it, vi } from "vitest";
+import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import type { Broker } from "../../../durable-objects/broker/broker.ts";
+import type { BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
+import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
+
+// falling asleep takes three ticks of a second, and some tests sleep more than once
+vi.setConfig({ testTimeout: 120_000 });
+
+const SIDS = [1, 2, 3, 4, 5] as const;
+const IDS = [0, 1, 2, 3] as const;
+
+type NodeStub = DurableObjectStub<ZooWeeperNode> & ZooWeeperNodeRpc;
+type BrokerStub = DurableObjectStub<Broker> & BrokerRpc;
+
+const node = (ensemble: string, sid: number): NodeStub =>
+  env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`)) as unknown as NodeStub;
+
+const broker = (ensemble: string, id: number): BrokerStub =>
+  env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${id}`)) as unknown as BrokerStub;
+
+const create = (path: string): WriteRequest => ({
+  type: "create",
+  path,
+  data: null,
+  mode: CreateMode.PERSISTENT,
+  withStat: false,
+});
+
+/** Asks until it holds; the test's own time limit ends it. */
+async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    const value = await ask();
+    if (value !== undefined) return value;
+    await scheduler.wait(20);
+  }
+}
+
+async function found(ensemble: string): Promise<void> {
+  for (const sid of SIDS) await node(ensemble, sid).bootstrap({ ensemble, sid, size: 5 });
+}
+
+/** Starts the brokers and waits until all are registered. */
+async function startBrokers(ensemble: string): Promise<void> {
+  for (const id of IDS) await broker(ensemble, id).start({ ensemble, id, ensembleSize: 5, brokerCount: 4 });
+  await until(async () => {
+    const answer = await broker(ensemble, 0).metadata();
+    return answer.ok && answer.value.brokers.length === 4 && answer.value.controller !== null
+      ? true
+      : undefined;
+  });
+}
+
+const nodesOf = (ensemble: string): Promise<NodeStatus[]> =>
+  Promise.all(SIDS.map((sid) => node(ensemble, sid).status()));
+
+const brokersOf = (ensemble: string): Promise<BrokerStatus[]> =>
+  Promise.all(IDS.map((id) => broker(ensemble, id).status()));
+
+const asleep = (ensemble: string): Promise<NodeStatus[]> =>
+  until(async () => {
+    const all = await nodesOf(ensemble);
+    return all.every(({ quiet }) => quiet) ? all : undefined;
+  });
+
+/** Asleep with the brokers. */
+async function allAsleep(ensemble: string): Promise<{ nodes: NodeStatus[]; brokers: BrokerStatus[] }> {
+  return until(async () => {
+    const [nodes, brokers] = await Promise.all([nodesOf(ensemble), brokersOf(ensemble)]);
+    return [...nodes, ...brokers].every(({ quiet }) => quiet) ? { nodes, brokers } : undefined;
+  });
+}
+
+const write = async (ensemble: string, sid: number, request: WriteRequest): Promise<void> => {
+  const answer = await node(ensemble, sid).write({ session: NO_SESSION, xid: 0, request });
+  expect(answer).toMatchObject({ ok: true });
+};
+
+const exists = async (ensemble: string, sid: number, path: string): Promise<boolean> => {
+  const answer = await node(ensemble, sid).read({
+    session: NO_SESSION,
+    request: { type: "exists", path, watch: false },
+    consistency: "linearizable",
+    stale: false,
+  });
+  return answer.ok;
+};
+
+async function evictAll(ensemble: string): Promise<void> {
+  for (const sid of SIDS) await evictDurableObject(node(ensemble, sid));
+  for (const id of IDS) await evictDurableObject(broker(ensemble, id));
+}
+
+const registered = async (ensemble: string): Promise<readonly number[]> => {
+  const answer = await broker(ensemble, 1).metadata();
+  return answer.ok ? answer.value.brokers.map(({ id }) => id) : [];
+};
+
+describe("an idle ensemble of five with four brokers", () => {
+  it("[QUIET-11] costs nothing: no request, no alarm, no row, no start; to ask for the status changes nothing", async () => {
+    await found("idle");
+    await startBrokers("idle");
+    const { nodes, brokers } = await allAsleep("idle");
+    // longer than any heartbeat
+    const since = Math.max(...nodes.map(({ quietSince }) => quietSince ?? 0));
+    const later = await until(async () => {
+      const now = { nodes: await nodesOf("idle"), brokers: await brokersOf("idle") };
+      return Date.now() - since > 4_000 ? now : undefined;
+    });
+    expect(later).toEqual({ nodes, brokers });
+    for (const sid of SIDS) {
+      expect(await node("idle", sid).bootstrap({ ensemble: "idle", sid, size: 5 })).toMatchObject({
+        ok: true,
+        value: { created: false },
+      });
+      expect(await runDurableObjectAlarm(node("idle", sid))).toBe(false);
+    }
+    for (const id of IDS) expect(await runDurableObjectAlarm(broker("idle", id))).toBe(false);
+    expect({ nodes: await nodesOf("idle"), brokers: await brokersOf("idle") }).toEqual({ nodes, brokers });
+    for (const { counters } of nodes) {
+      expect(counters.requests).toBeGreaterThan(0);
+      expect(counters.alarms).toBeGreaterThan(0);
+      expect(counters.logRows).toBeGreaterThan(0);
+    }
+  });
+
+  it("[QUIET-12] wakes from a sleep in which it lost all memory, brokers with their sessions, and sleeps again", async () => {
+    await found("evicted");
+    await startBrokers("evicted");
+    const before = await allAsleep("evicted");
+    const epochs = await brokerEpochs("evicted");
+    await allAsleep("evicted");
+    await evictAll("evicted");
+    const evicted = { nodes: await nodesOf("evicted"), brokers: await brokersOf("evicted") };
+    expect(evicted.nodes.map(({ boot }) => boot)).toEqual(before.nodes.map(({ boot }) => boot));
+    expect(evicted.nodes.every(({ quiet }) => quiet)).toBe(true);
+    await write("evicted", 2, create("/after"));
+    for (const sid of SIDS) expect(await exists("evicted", sid, "/after")).toBe(true);
+    expect(await brokerEpochs("evicted")).toEqual(epochs);
+    const after = await allAsleep("evicted");
+    expect(after.brokers.map(({ session }) => session)).toEqual(before.brokers.map(({ session }) => session));
+    for (const [i, { boot }] of after.nodes.entries()) {
+      expect(boot).toBe((before.nodes[i]?.boot ?? 0) + 1);
+    }
+  });
+
+  it("[QUIET-12] wakes for a request at a broker alone", async () => {
+    await found("asked");
+    await startBrokers("asked");
+    await allAsleep("asked");
+    await evictAll("asked");
+    const created = await broker("asked", 3).createTopic({ name: "goals", partitions: 4 });
+    expect(created).toMatchObject({ ok: true });
+    expect((await registered("asked")).length).toBe(4);
+  });
+
+  it("[QUIET-13] a broker or a node that was killed or crashed in the sleep is noticed on waking", async () => {
+    await found("killed");
+    await startBrokers("killed");
+    const { nodes } = await allAsleep("killed");
+    const leader = nodes.find(({ role }) => role === "LEADING")?.sid ?? 1;
+    const other = (leader % 5) + 1;
+    const end = async (call: Promise<void>): Promise<void> => call.catch(() => undefined);
+    await end(broker("killed", 2).fault("kill"));
+    await end(broker("killed", 0).fault("crash"));
+    await end(node("killed", leader).fault("kill"));
+    await end(node("killed", other).fault("crash"));
+    const refused = await node("killed", leader)
+      .status()
+      .catch((error: Error) => error.message);
+    expect(refused).toMatch(/^NODE_DOWN/);
+    expect((await node("killed", other).status()).quiet).toBe(true);
+    await write("killed", other, create("/after"));
+    await until(async () => ((await registered("killed")).join() === "0,1,3" ? true : undefined));
+    await node("killed", leader).fault("revive");
+    await broker("killed", 2).fault("revive");
+    await until(async () => ((await registered("killed")).length === 4 ? true : undefined));
+    expect(await exists("killed", leader, "/after")).toBe(true);
+    await allAsleep("killed");
+  });
+});
+
+/** *broker id → broker epoch*, the czxid of its registration */
+async function brokerEpochs(ensemble: string): Promise<Record<string, string>> {
+  const answer = await until(async () => {
+    const metadata = await broker(ensemble, 1).metadata();
+    return metadata.ok ? metadata.value : undefined;
+  });
+  return Object.fromEntries(answer.brokers.map(({ id, epoch }) => [`${id}`, `${epoch}`]));
+}
+
+describe("a session whose client left", () => {
+  for (const memory of ["kept", "lost"] as const) {
+    it(`[QUIET-14] expires in its time by the alarm, memory ${memory}; a touched one lives`, async () => {
+      const name = `expiry-${memory}`;
+      await found(name);
+      const opened = await Promise.all([
+        node(name, 1).openSession(12_000),
+        node(name, 2).openSession(30_000),
+      ]);
+      const [left, kept] = opened.map((answer) => (answer.ok ? answer.value.session : NO_SESSION)) as [
+        SessionId,
+        SessionId,
+      ];
+      const mode = CreateMode.EPHEMERAL;
+      const ephemeral: WriteRequest = { ...(create("/left") as WriteRequest & { type: "create" }), mode };
+      expect(await node(name, 3).write({ session: left, xid: 1, request: ephemeral })).toMatchObject({
+        ok: true,
+      });
+      const leftAt = Date.now();
+      await asleep(name);
+      if (memory === "lost") for (const sid of SIDS) await evictDurableObject(node(name, sid));
+      const alarms = await Promise.all(
+        SIDS.map((sid) => runInDurableObject(node(name, sid), (_o, state) => state.storage.getAlarm())),
+      );
+      expect(alarms.every((at) => at !== null && at > leftAt + 9_000)).toBe(true);
+      const gone = await until(async () => {
+        const all = await nodesOf(name);
+        return all.some(({ quiet, sessions }) => !quiet && sessions === 1) ? all : undefined;
+      });
+      expect(Date.now() - leftAt).toBeGreaterThanOrEqual(12_000);
+      expect(gone.length).toBe(5);
+      expect(await exists(name, 4, "/left")).toBe(false);
+      expect(await node(name, 5).touchSession(kept)).toMatchObject({ ok: true });
+      expect(await node(name, 5).touchSession(left)).toMatchObject({ ok: false, code: "SESSION_EXPIRED" });
+    });
+  }
+});
+
+describe("a client that is connected", () => {
+  it("[QUIET-2] keeps every node awake, until it goes", async () => {
+    await found("socket");
+    await write("socket", 1, create("/a"));
+    const response = await node("socket", 3).fetch("http://node/events", {
+      headers: { upgrade: "websocket" },
+    });
+    const socket = response.webSocket;
+    if (socket === null) throw new Error("no socket");
+    socket.accept();
+    const openedAt = Date.now();
+    const seen = await until(async () => {
+      const all = await nodesOf("socket");
+      return Date.now() - openedAt > 5_000 ? all : undefined;
+    });
+    expect(seen.some(({ quiet }) => quiet)).toBe(false);
+    socket.close(1000, "done");
+    await asleep("socket");
+  });
+});
