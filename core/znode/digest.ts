@@ -11,7 +11,7 @@
  */
 
 import { ZOO_ERRORS } from "../errors.ts";
-import { chainHash, finishHash, mixFirst, mixSecond, newLanes } from "../hash/chain.ts";
+import { chainHash, finishHash, mixFirst, mixSecond, newLanes, viewOf } from "../hash/chain.ts";
 import type { Session } from "./session.ts";
 import type { Znode } from "./stat.ts";
 import type { WriteResult } from "./types.ts";
@@ -50,7 +50,7 @@ export function hashData(node: Znode): void {
     node.dataSecond = 0;
     return;
   }
-  chainHash(0, 0, node.data, 0, node.data.length, scratch);
+  chainHash(0, 0, viewOf(node.data), 0, node.data.length, scratch);
   node.dataFirst = scratch[0] as number;
   node.dataSecond = scratch[1] as number;
 }

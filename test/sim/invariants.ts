@@ -33,7 +33,7 @@
  * @source ZooKeeper's TLA+ specifications: `Zab.tla`, `ZkV3_7_0.tla`
  */
 import { must } from "../../core/assert.ts";
-import { type Chain, chainHash, equalChain, newLanes } from "../../core/hash/chain.ts";
+import { type Chain, chainHash, equalChain, newLanes, viewOf } from "../../core/hash/chain.ts";
 import type { ServerAnswer } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
@@ -667,7 +667,7 @@ export class Invariants {
       lanes[1] = slice.prev.chain.low;
       const cursor = new TxnCursor(slice.batch);
       while (cursor.next() && compareZxid(cursor.zxid(), end) <= 0) {
-        chainHash(lanes[0] ?? 0, lanes[1] ?? 0, slice.batch, cursor.start, cursor.end, lanes);
+        chainHash(lanes[0] ?? 0, lanes[1] ?? 0, viewOf(slice.batch), cursor.start, cursor.end, lanes);
         const chain = { high: (lanes[0] ?? 0) >>> 0, low: (lanes[1] ?? 0) >>> 0 };
         const entry = { zxid: cursor.zxid(), chain, session: cursor.session, xid: cursor.xid };
         this.#extend(entry, cursor);

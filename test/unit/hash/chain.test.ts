@@ -8,6 +8,7 @@ import {
   equalChain,
   hashToText,
   newLanes,
+  viewOf,
 } from "../../../core/hash/chain.ts";
 
 /** A record as batches hold them. */
@@ -23,7 +24,7 @@ const join = (records: readonly Uint8Array[]): Uint8Array =>
 
 function hash(bytes: Uint8Array, high = 0, low = 0): string {
   const lanes = newLanes();
-  chainHash(high, low, bytes, 0, bytes.length, lanes);
+  chainHash(high, low, viewOf(bytes), 0, bytes.length, lanes);
   return [...lanes].join();
 }
 
@@ -80,7 +81,7 @@ describe("the chain hash", () => {
     const lanes = newLanes();
     for (let i = 0; i < 100_000; i++) {
       view.setUint32(4, i);
-      chainHash(0, 0, bytes, 0, 8, lanes);
+      chainHash(0, 0, viewOf(bytes), 0, 8, lanes);
       seen.add([...lanes].join());
       const bucket = (lanes[1] ?? 0) & 0xff;
       buckets[bucket] = (buckets[bucket] ?? 0) + 1;
