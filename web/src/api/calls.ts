@@ -2,7 +2,7 @@
 import type { ApiCall } from "../model/curl.ts";
 import type { Goal } from "./types.ts";
 
-export type FaultAction = "kill" | "revive" | "crash";
+export type FaultAction = "kill" | "revive" | "crash" | "heal";
 
 export const TOPIC = "goals";
 export const PARTITION = 0;

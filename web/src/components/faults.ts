@@ -6,6 +6,7 @@ const DONE: Readonly<Record<FaultAction, string>> = {
   kill: "Killed",
   revive: "Revived",
   crash: "Crashed",
+  heal: "Revived",
 };
 
 export const nodeFaultOf = (sid: number, action: FaultAction): Fault => ({

@@ -93,12 +93,13 @@ function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
 
 function Buttons({ node, base }: { node: NodeState; base: string }) {
   const { sid } = node;
+  // It may be dead or only stand still: healing ends both.
   if (!node.up) {
     return (
       <span className="row-actions">
         <FaultButton
           base={base}
-          fault={nodeFaultOf(sid, "revive")}
+          fault={nodeFaultOf(sid, "heal")}
           label="Revive"
           title={`Revive node ${sid}`}
           tone="mend"
