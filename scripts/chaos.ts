@@ -145,9 +145,9 @@ class Run {
   ): Promise<string> {
     const node = (sid: number | string): string => `/v1/faults/nodes/${sid}/${fault}`;
     const broker = typeof target === "string" && target.startsWith("broker") ? target.slice(7) : undefined;
-    const requests: readonly (readonly [string, object | undefined])[] =
+    const requests: readonly (readonly [string, object])[] =
       broker !== undefined
-        ? [[`/v1/faults/brokers/${broker}/${fault}`, undefined]]
+        ? [[`/v1/faults/brokers/${broker}/${fault}`, body]]
         : fault === "ring"
           ? [["/v1/faults/partition", { ...body, ring: true }]]
           : fault === "partition"

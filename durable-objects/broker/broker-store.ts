@@ -1,4 +1,4 @@
-/** What a broker keeps: who it is, the session of its last life, and whether it was killed. Nothing until it is started. */
+/** What a broker keeps: who it is, the session of its last life, and its faults. Nothing until it is started. */
 import type { SessionId } from "../../core/znode/types.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import type { BrokerIdentity, BrokerStatus } from "./rpc.ts";
@@ -46,13 +46,13 @@ export class BrokerStore {
     this.#set("identity", JSON.stringify(identity));
   }
 
-  /** Set by the fault `kill`, cleared by `revive`. */
-  get killed(): boolean {
-    return this.#get("killed") === "yes";
+  /** What the fault gate keeps. */
+  get faults(): string | undefined {
+    return this.#get("faults");
   }
 
-  set killed(killed: boolean) {
-    this.#set("killed", killed ? "yes" : "no");
+  set faults(text: string) {
+    this.#set("faults", text);
   }
 
   /** The session that this or the last life opened last. */

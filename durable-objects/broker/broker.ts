@@ -12,6 +12,8 @@ import { brokerPort, DEMO_PARENTS, demoBrokerWrite } from "../../core/broker/dem
 import { createRequest } from "../../core/broker/znodes.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
+import { FaultGate } from "../shared/fault-gate.ts";
+import type { FaultName, FaultView } from "../shared/faults.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 import { Waiters } from "./bounded.ts";
@@ -20,6 +22,7 @@ import { BrokerStore, type Sleeping } from "./broker-store.ts";
 import { EnsembleError, EnsembleSession, type Written } from "./ensemble-session.ts";
 import type {
   BrokerAnswer,
+  BrokerFault,
   BrokerIdentity,
   BrokerRpc,
   BrokerStatus,
@@ -42,7 +45,7 @@ interface Running {
 export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
   readonly #store: BrokerStore;
-  #killed: boolean;
+  readonly #faults: FaultGate;
   #running: Running | undefined;
   /** requests of clients under way */
   #asked = 0;
@@ -53,8 +56,14 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new BrokerStore(ctx.storage);
-    this.#killed = this.#store.killed;
     this.#counters = this.#store.counters;
+    this.#faults = new FaultGate({
+      enabled: env.FAULTS === "on",
+      read: () => this.#store.faults,
+      write: (text) => {
+        this.#store.faults = text;
+      },
+    });
   }
 
   async start(identity: BrokerIdentity): Promise<void> {
@@ -64,6 +73,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   async status(): Promise<BrokerStatus> {
+    await this.#faults.running();
     this.#refuseIfKilled();
     const sleeping = this.#sleeping;
     if (sleeping !== undefined) return sleeping.status;
@@ -113,16 +123,20 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async park(_from: number): Promise<Parked> {
-    this.#refuseIfKilled();
-    this.#count("requests");
-    if (this.#sleeping !== undefined) return "ASLEEP";
-    this.#enter();
-    await this.#parked.wait(this.#config.parkMs);
-    return this.#sleeping === undefined ? "AWAKE" : "ASLEEP";
+  async park(from: number): Promise<Parked> {
+    await this.#faults.running();
+    return this.#faults.handle(from, async () => {
+      this.#refuseIfKilled();
+      this.#count("requests");
+      if (this.#sleeping !== undefined) return "ASLEEP";
+      this.#enter();
+      await this.#parked.wait(this.#config.parkMs);
+      return this.#sleeping === undefined ? "AWAKE" : "ASLEEP";
+    });
   }
 
   async wake(epoch: number): Promise<SessionId | null> {
+    await this.#faults.running();
     const running = this.#awake();
     running?.loop.wake(epoch);
     return running === undefined || running.session.id === NO_SESSION ? null : running.session.id;
@@ -130,6 +144,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   /** A request of a client: the broker is awake meanwhile. */
   async #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
+    await this.#faults.running();
     const running = this.#awake();
     if (running === undefined) return NOT_READY;
     this.#asked += 1;
@@ -177,30 +192,49 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return { ...this.#counters, metaRows: metaRows + meta, rowsRead: rowsRead + read };
   }
 
-  /**
-   * Faults, for experiments: `kill` until `revive`; `crash` loses the memory and keeps the storage. Nobody is told;
-   * kill and crash end the object, so the call itself rejects.
-   */
-  async fault(action: "kill" | "revive" | "crash"): Promise<void> {
-    if (this.env.FAULTS !== "on") throw new Error("faults are off");
-    if (action === "revive") {
-      if (!this.#killed) return;
-      this.#store.killed = false;
-      this.#killed = false;
-      this.#enter();
+  // ── faults ───────────────────────────────────────────────────────────────
+
+  async fault(order: "kill" | "revive" | "crash" | BrokerFault): Promise<void> {
+    if (order === "revive") {
+      await this.heal("kill");
       return;
     }
-    if (action === "kill") {
-      this.#store.killed = true;
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    const fault: BrokerFault =
+      order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
+    if (fault.fault !== "crash") {
+      const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
+      this.#faults.inflict(lasting, ttlMs, seed);
+      if (fault.fault !== "kill") return;
       await this.ctx.storage.sync();
     } else this.#refuseIfKilled();
-    this.ctx.abort(action === "kill" ? "BROKER_DOWN: the broker was killed" : "the broker crashed");
+    this.ctx.abort(fault.fault === "kill" ? "BROKER_DOWN: the broker was killed" : "the broker crashed");
+  }
+
+  async heal(fault?: FaultName): Promise<readonly FaultName[]> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    const healed = this.#faults.heal(fault);
+    if (healed.length > 0 && !this.#killed) this.#enter();
+    return healed;
+  }
+
+  async faults(): Promise<readonly FaultView[]> {
+    return this.#faults.list();
+  }
+
+  get #killed(): boolean {
+    return this.#faults.killed;
   }
 
   /** The heartbeat. It never throws, and is set again first of all. */
   override async alarm(): Promise<void> {
     this.#count("alarms");
-    if (this.#killed || this.#store.identity === undefined || this.#sleeping !== undefined) return;
+    if (this.#killed || this.#store.identity === undefined || this.#sleeping !== undefined) {
+      // a kill that ends by itself: then somebody must wake the broker
+      const end = this.#killed ? this.#faults.nextEnd : Number.POSITIVE_INFINITY;
+      if (Number.isFinite(end)) await this.ctx.storage.setAlarm(end);
+      return;
+    }
     await this.#setAlarm();
     // not awaited: a slow ensemble must not keep the next alarm from ringing
     void this.#enter()?.session.touch();
@@ -223,16 +257,23 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const { env } = this;
     const { ensemble, id, ensembleSize, brokerCount } = identity;
     // the runtime's own stub types lose brands and unions on the way; what crosses is plain data
+    const gate = this.#faults;
     const connectNode = (sid: number) =>
-      env.ZOOWEEPER_NODE.get(
-        env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`),
-      ) as unknown as ZooWeeperNodeRpc;
+      gate.stub(
+        sid,
+        env.ZOOWEEPER_NODE.get(
+          env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`),
+        ) as unknown as ZooWeeperNodeRpc,
+      );
     const connectBroker = (other: number) =>
-      env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${other}`)) as unknown as BrokerRpc;
+      gate.stub(other, env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${other}`)) as unknown as BrokerRpc);
     const connectPartition = (topicId: string, partition: number) =>
-      env.TOPIC_PARTITION.get(
-        env.TOPIC_PARTITION.idFromName(`${ensemble}/${topicId}/${partition}`),
-      ) as unknown as TopicPartitionRpc;
+      gate.stub(
+        partition,
+        env.TOPIC_PARTITION.get(
+          env.TOPIC_PARTITION.idFromName(`${ensemble}/${topicId}/${partition}`),
+        ) as unknown as TopicPartitionRpc,
+      );
     const config = this.#config;
     const session = new EnsembleSession(ensembleSize, (id % ensembleSize) + 1, connectNode, config);
     const { sleeping } = this.#store;

@@ -3,6 +3,7 @@ import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-v
 import type { KafkaErrorCode, ZooErrorCode } from "../../core/errors.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { Counters } from "../shared/counters.ts";
+import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
 export type BrokerAnswer<T> =
   | { readonly ok: true; readonly value: T }
@@ -43,6 +44,25 @@ export interface TopicRequest {
   readonly config?: Readonly<Record<string, string>>;
 }
 
+/** Faults of a broker that last. Those of links are about all its calls: to nodes, brokers and partitions. */
+export const BROKER_FAULTS = [
+  "kill",
+  "pause",
+  "isolate",
+  "drop",
+  "delay",
+  "duplicate",
+  "lose-return",
+] as const satisfies readonly FaultName[];
+
+/** What can be done to a broker. `ttlMs` null: until it is healed. */
+export type BrokerFault =
+  | { readonly fault: "crash" }
+  | (Fault & { readonly fault: (typeof BROKER_FAULTS)[number] } & {
+      readonly ttlMs: number | null;
+      readonly seed?: number;
+    });
+
 /** A goal's metadata on its way into the ensemble. */
 export interface DemoMetadataRequest {
   /** the node that gets the write; another is taken while that one is down */
@@ -62,7 +82,7 @@ export type Parked = "AWAKE" | "ASLEEP";
 
 /**
  * The methods that the Worker and other brokers may call on a broker. A killed one rejects all of them but
- * `fault("revive")` with an Error whose message begins with `BROKER_DOWN`.
+ * those about faults with an Error whose message begins with `BROKER_DOWN`.
  */
 export interface BrokerRpc {
   /** Starts the broker unless it runs; resolves at once. */
@@ -80,5 +100,10 @@ export interface BrokerRpc {
   park(from: number): Promise<Parked>;
   /** The ensemble is awake again, in this epoch. Returns the session that the broker has; null: none. */
   wake(epoch: number): Promise<SessionId | null>;
-  fault(action: "kill" | "revive" | "crash"): Promise<void>;
+  /** As with a node: kill and crash end the object, so the call itself rejects. */
+  fault(fault: "kill" | "revive" | "crash" | BrokerFault): Promise<void>;
+  /** Ends one fault, or all. @returns those that were on */
+  heal(fault?: FaultName): Promise<readonly FaultName[]>;
+  /** What is on; also from a broker that is killed or paused. */
+  faults(): Promise<readonly FaultView[]>;
 }

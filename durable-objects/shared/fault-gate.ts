@@ -23,6 +23,8 @@ const LOST = "the call was lost by a fault";
 export class FaultGate {
   readonly #ports: FaultGatePorts;
   readonly #faults: FaultSet;
+  /** what storage holds of them */
+  #stored: string;
   #active = false;
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,7 +39,9 @@ export class FaultGate {
 
   constructor(ports: FaultGatePorts) {
     this.#ports = ports;
-    this.#faults = new FaultSet(ports.enabled ? ports.read() : undefined);
+    const stored = ports.enabled ? ports.read() : undefined;
+    this.#faults = new FaultSet(stored);
+    this.#stored = stored ?? this.#faults.serialize();
     this.#refresh();
   }
 
@@ -100,7 +104,9 @@ export class FaultGate {
   }
 
   #changed(ended: readonly ActiveFault[]): void {
-    this.#ports.write(this.#faults.serialize());
+    const text = this.#faults.serialize();
+    if (text !== this.#stored) this.#ports.write(text);
+    this.#stored = text;
     this.#refresh();
     for (const fault of ended) this.#ports.healed?.(fault);
     if (ended.length > 0) {
@@ -157,6 +163,27 @@ export class FaultGate {
         this.#active ? this.call(peer, () => stub.deliver(envelope)) : stub.deliver(envelope),
       park: (from) => this.call(peer, () => stub.park(from)),
     };
+  }
+
+  /** Any stub, behind the gate: each of its methods is a call to `peer`. While we are paused none is made or returns. */
+  stub<Stub extends object>(peer: number, stub: Stub): Stub {
+    const methods = stub as Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>>;
+    return new Proxy(stub, {
+      get:
+        (_, name: string) =>
+        async (...args: unknown[]) => {
+          if (this.paused) {
+            // Its timers ran on, so nobody may wait for this call any more: it is not made.
+            await this.running();
+            throw new Error(LOST);
+          }
+          try {
+            return await this.call(peer, async () => methods[name]?.(...args));
+          } finally {
+            await this.running();
+          }
+        },
+    });
   }
 
   /** A call to a peer. @throws Error also when its outcome is unknown by a fault */

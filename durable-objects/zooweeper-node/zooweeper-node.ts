@@ -861,7 +861,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
     const healed = this.#faults.heal(fault);
     // Its alarm may have been asleep. What it still cannot do is not this call's failure.
-    if (!this.#faults.killed && !this.#faults.paused) await this.#enter().catch(() => undefined);
+    if (healed.length > 0 && !this.#faults.killed && !this.#faults.paused)
+      await this.#enter().catch(() => undefined);
     return healed;
   }
 

@@ -1,6 +1,11 @@
 /** A chaos scenario: what its file may say, when its steps are due, and whom they hit. */
 import * as v from "valibot";
-import { type NodeFaultName, nodeFaultBodies } from "../../workers/api/schema/faults.ts";
+import {
+  type BrokerFaultName,
+  brokerFaultBodies,
+  type NodeFaultName,
+  nodeFaultBodies,
+} from "../../workers/api/schema/faults.ts";
 import { UsageError } from "../local.ts";
 
 const HOUR_MS = 3_600_000;
@@ -9,11 +14,11 @@ const TIMES_MAX = 10_000;
 /** Longest that a fault lasts; the same as over HTTP. */
 const FOR_MS_MAX = 600_000;
 
-const BROKER_FAULTS = ["kill", "revive", "crash"];
 /** Faults of the whole ensemble, made of cuts. */
 const PARTITIONS = ["partition", "ring"];
 /** Off switches. */
 const ENDS = ["revive", "resume", "heal"];
+const BROKER_FAULTS = [...Object.keys(brokerFaultBodies), ...ENDS];
 /** Faults that are over when they are done. */
 const INSTANT = ["crash", "evict", "wipe", ...ENDS];
 
@@ -104,24 +109,23 @@ function checkStep(where: string, step: Step): void {
   if (step.at !== undefined && step.after !== undefined) throw wrong(where, `"at" or "after", not both`);
   if (times > 1 !== (every !== undefined)) throw wrong(where, `"times" and "every" go together`);
   if (step.for !== undefined && INSTANT.includes(fault)) throw wrong(where, `${fault} has no duration`);
-  if (typeof target === "string" && target.startsWith("broker") && !BROKER_FAULTS.includes(fault))
+  const isBroker = typeof target === "string" && target.startsWith("broker");
+  if (isBroker && !BROKER_FAULTS.includes(fault))
     throw wrong(where, `the faults of a broker are ${BROKER_FAULTS.join(", ")}`);
   if ((target === undefined) !== (fault === "ring"))
     throw wrong(where, fault === "ring" ? "a ring has no target" : "a target is missing");
   if ("ttlMs" in params) throw wrong(where, `"for" says how long a fault lasts, not "ttlMs"`);
-  const isBroker = typeof target === "string" && target.startsWith("broker");
-  if (isBroker && step.for !== undefined) throw wrong(where, "a broker stays dead until it is revived");
-  const schema = isBroker || ENDS.includes(fault) || fault === "ring" ? v.strictObject({}) : bodyOf(fault);
-  const parsed = v.safeParse(schema, params);
+  const parsed = v.safeParse(bodyOf(fault, isBroker), params);
   if (parsed.success) return;
   const at = v.getDotPath(parsed.issues[0]);
   throw wrong(`${where}.params${at === null ? "" : `.${at}`}`, parsed.issues[0].message);
 }
 
-const bodyOf = (fault: string) =>
-  fault === "partition"
-    ? v.strictObject({ oneWay: v.optional(v.boolean()) })
-    : nodeFaultBodies[fault as NodeFaultName];
+function bodyOf(fault: string, isBroker: boolean): v.GenericSchema {
+  if (ENDS.includes(fault) || fault === "ring") return v.strictObject({});
+  if (fault === "partition") return v.strictObject({ oneWay: v.optional(v.boolean()) });
+  return isBroker ? brokerFaultBodies[fault as BrokerFaultName] : nodeFaultBodies[fault as NodeFaultName];
+}
 
 /** Whom a target means. `random` is of [0, 1); undefined: there is no leader now. */
 export function victimsOf(

@@ -19,6 +19,7 @@ describe("a chaos scenario", () => {
           { ...crash, times: 3, every: 100 },
           { after: 150, fault: "pause", target: "leader", for: 500 },
           { after: 10, fault: "ring" },
+          { after: 0, fault: "isolate", target: "broker 1", for: 100 },
           { at: 5, fault: "crash", target: "all" },
         ],
       }),
@@ -29,6 +30,7 @@ describe("a chaos scenario", () => {
       [100, "crash"],
       [150, "pause"],
       [160, "ring"],
+      [160, "isolate"],
       [200, "crash"],
     ]);
     expect(endMs).toBe(700);
@@ -52,8 +54,11 @@ describe("a chaos scenario", () => {
     [scenario({ fault: "drop", target: 1 }), /^steps\.0\.params\.probability: /],
     [scenario({ fault: "drop", target: 1, params: { probability: 2 } }), /^steps\.0\.params\.probability: /],
     [scenario({ fault: "pause", target: 1, params: { ttlMs: 5 } }), /"for" says how long/],
-    [scenario({ fault: "pause", target: "broker 0" }), /^steps\.0: the faults of a broker are /],
-    [scenario({ fault: "kill", target: "broker 0", for: 5 }), /stays dead until/],
+    [scenario({ fault: "skew", target: "broker 0" }), /^steps\.0: the faults of a broker are /],
+    [
+      scenario({ fault: "isolate", target: "broker 0", params: { peers: [1] } }),
+      /^steps\.0\.params\.peers: /,
+    ],
     [scenario({ fault: "revive", target: 1, params: { x: 1 } }), /^steps\.0\.params\.x: /],
     [scenario({ ...crash, times: 10_000, every: 3_600_000 }), /an hour at most/],
     [JSON.stringify({ name: "n", steps: [crash], seed: 0.5 }), /^seed: /],

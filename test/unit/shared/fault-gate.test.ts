@@ -104,7 +104,7 @@ describe("the fault gate", () => {
   it("[FAULT-8] a pause holds what comes, and lets it go on in its order at its end", async () => {
     const gate = gateOn();
     const order: string[] = [];
-    gate.inflict({ fault: "pause" }, 30, 0);
+    gate.inflict({ fault: "pause" }, 300, 0);
     expect(gate.holds(() => order.push("completion"))).toBe(true);
     const entry = gate.running().then(() => order.push("entry"));
     expect(order).toEqual([]);

@@ -12,7 +12,11 @@ export function brokerCountOf(env: ApiEnv): number {
 }
 
 /** A fresh stub of broker `id`; the caller has checked that there is such a broker. */
-export function brokerStub(env: ApiEnv, ensemble: string, id: number): Pick<BrokerRpc, "fault" | "status"> {
+export function brokerStub(
+  env: ApiEnv,
+  ensemble: string,
+  id: number,
+): Pick<BrokerRpc, "fault" | "heal" | "faults" | "status"> {
   return env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${id}`)) as unknown as BrokerRpc;
 }
 

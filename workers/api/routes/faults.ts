@@ -4,6 +4,7 @@
  */
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
+import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker/rpc.ts";
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
@@ -14,11 +15,8 @@ import { ApiError, badArguments } from "../errors.ts";
 import { parseInteger } from "../params.ts";
 import { type Cut, cutsOfGroups, cutsOfRing } from "../partition.ts";
 import { quorumOf } from "../quorum.ts";
-import { LASTING, type NodeFaultName, nodeFaultBodies, partitionBody } from "../schema/faults.ts";
+import { brokerFaultBodies, LASTING, nodeFaultBodies, partitionBody } from "../schema/faults.ts";
 import { hasBody, jsonBody, requireJson } from "../schema/json-body.ts";
-
-const BROKER_FAULTS = ["kill", "revive", "crash"] as const;
-type BrokerFault = (typeof BROKER_FAULTS)[number];
 
 /** Wait for a victim. A kill or crash ends the call with the object, which is a success. */
 const FAULT_MS = 5_000;
@@ -35,11 +33,9 @@ export const faultsApp = new Hono<AppEnv>()
   .post("/nodes/:sid/:fault", requireJson, async (c) => {
     const sids = await sidsOfVictims(c, c.req.param("sid"));
     const name = c.req.param("fault");
-    if (name === "revive" || name === "resume" || name === "heal") {
-      const fault = name === "revive" ? "kill" : name === "resume" ? "pause" : undefined;
-      return c.json({ ...who(sids), fault: name, healed: await healNodes(c, sids, fault) });
-    }
-    const fault = await faultOf(c, name);
+    if (isEnd(name))
+      return c.json({ ...who(sids), fault: name, healed: await healNodes(c, sids, ENDS[name]) });
+    const fault = await faultOf<Order>(c, name, nodeFaultBodies);
     const { force = false, ...order } = fault;
     if (order.fault === "wipe" && !force) await refuseToTakeMajority(c, sids);
     if ("peers" in order) await checkPeers(c, order.peers ?? []);
@@ -48,9 +44,7 @@ export const faultsApp = new Hono<AppEnv>()
   })
   .delete("/nodes/:sid/:fault", async (c) => {
     const sids = await sidsOfVictims(c, c.req.param("sid"));
-    const fault = LASTING.find((name) => name === c.req.param("fault"));
-    if (fault === undefined)
-      throw new ApiError("NOT_FOUND", `the faults that can be ended are ${LASTING.join(", ")}`);
+    const fault = lastingOf(c.req.param("fault"), LASTING);
     return c.json({ ...who(sids), fault, healed: await healNodes(c, sids, fault) });
   })
   .post("/partition", requireJson, jsonBody(partitionBody), async (c) => {
@@ -68,11 +62,18 @@ export const faultsApp = new Hono<AppEnv>()
     const sids = await sidsOfVictims(c, "all");
     return c.json({ ...who(sids), fault: "isolate", healed: await healNodes(c, sids, "isolate") });
   })
-  .post("/brokers/:id/:fault", async (c) => {
+  .post("/brokers/:id/:fault", requireJson, async (c) => {
     const id = brokerIdOf(c, c.req.param("id"));
-    const fault = brokerFaultOf(c.req.param("fault"));
-    await inflict("BROKER_NOT_AVAILABLE", fault, () => brokerStub(c.env, c.var.ensemble, id).fault(fault));
-    return c.json({ broker: id, fault });
+    const name = c.req.param("fault");
+    if (isEnd(name)) return c.json({ broker: id, fault: name, healed: await healBroker(c, id, ENDS[name]) });
+    const order = await faultOf<BrokerFault>(c, name, brokerFaultBodies);
+    await inflict("BROKER_NOT_AVAILABLE", name, () => brokerStub(c.env, c.var.ensemble, id).fault(order));
+    return c.json({ broker: id, ...order });
+  })
+  .delete("/brokers/:id/:fault", async (c) => {
+    const id = brokerIdOf(c, c.req.param("id"));
+    const fault = lastingOf(c.req.param("fault"), BROKER_FAULTS);
+    return c.json({ broker: id, fault, healed: await healBroker(c, id, fault) });
   })
   .post("/clients/:k/:action{end|start}", async (c) => {
     const client = parseInteger("client", c.req.param("k"), 0, CLIENTS_MAX);
@@ -85,11 +86,7 @@ export const faultsApp = new Hono<AppEnv>()
         c,
         nodes.map(({ sid }) => sid),
       ),
-      ...brokers.map(({ id }) =>
-        inflict("BROKER_NOT_AVAILABLE", "revive", () =>
-          brokerStub(c.env, c.var.ensemble, id).fault("revive"),
-        ),
-      ),
+      ...brokers.map(({ id }) => healBroker(c, id)),
       ...clients
         .filter(({ up }) => !up)
         .map(({ client }) =>
@@ -116,14 +113,30 @@ const who = (sids: readonly number[]) => ({
 
 type Order = NodeFault & { readonly force?: boolean };
 
+/** Words that end faults, and which. */
+const ENDS = { revive: "kill", resume: "pause", heal: undefined } as const;
+const isEnd = (name: string): name is keyof typeof ENDS => Object.hasOwn(ENDS, name);
+
+/** @throws ApiError NOT_FOUND */
+function lastingOf(text: string, names: readonly FaultName[]): FaultName {
+  const fault = names.find((name) => name === text);
+  if (fault !== undefined) return fault;
+  throw new ApiError("NOT_FOUND", `the faults that can be ended are ${names.join(", ")}`);
+}
+
 /** Reads which fault is meant, and its body. @throws ApiError NOT_FOUND, BAD_ARGUMENTS */
-async function faultOf(c: Context<AppEnv>, name: string): Promise<Order> {
-  if (!Object.hasOwn(nodeFaultBodies, name)) {
-    const names = [...Object.keys(nodeFaultBodies), "revive", "resume", "heal"];
+async function faultOf<T extends { readonly fault: string }>(
+  c: Context<AppEnv>,
+  name: string,
+  bodies: Readonly<Record<string, v.GenericSchema>>,
+): Promise<T> {
+  const schema = Object.hasOwn(bodies, name) ? bodies[name] : undefined;
+  if (schema === undefined) {
+    const names = [...Object.keys(bodies), ...Object.keys(ENDS)];
     throw new ApiError("NOT_FOUND", `the faults are ${names.join(", ")}`);
   }
-  const parsed = v.safeParse(nodeFaultBodies[name as NodeFaultName], await bodyOf(c));
-  if (parsed.success) return { fault: name, ...parsed.output } as Order;
+  const parsed = v.safeParse(schema, await bodyOf(c));
+  if (parsed.success) return { fault: name, ...(parsed.output as object) } as unknown as T;
   const [issue] = parsed.issues;
   const where = v.getDotPath(issue);
   throw badArguments(where === null ? issue.message : `${where}: ${issue.message}`);
@@ -213,10 +226,13 @@ async function inflict(
 
 // ── brokers and clients ────────────────────────────────────────────────────
 
-function brokerFaultOf(text: string): BrokerFault {
-  const fault = BROKER_FAULTS.find((candidate) => candidate === text);
-  if (fault === undefined) throw new ApiError("NOT_FOUND", `the faults are ${BROKER_FAULTS.join(", ")}`);
-  return fault;
+/** @returns the names of what was on */
+async function healBroker(c: Context<AppEnv>, id: number, fault?: FaultName): Promise<readonly FaultName[]> {
+  let healed: readonly FaultName[] = [];
+  await inflict("BROKER_NOT_AVAILABLE", "heal", async () => {
+    healed = await brokerStub(c.env, c.var.ensemble, id).heal(fault);
+  });
+  return healed;
 }
 
 function brokerIdOf(c: Context<AppEnv>, text: string): number {
@@ -239,24 +255,34 @@ async function listing(c: Context<AppEnv>): Promise<{
     readonly up: boolean;
     readonly faults: readonly FaultView[];
   }[];
-  readonly brokers: readonly { readonly id: number; readonly up: boolean }[];
+  readonly brokers: readonly {
+    readonly id: number;
+    readonly up: boolean;
+    readonly faults: readonly FaultView[];
+  }[];
   readonly clients: readonly ClientView[];
 }> {
   const ids = sidsOf(brokerCountOf(c.env)).map((n) => n - 1);
   const sids = sidsOf(await c.var.zoo.size());
   const [statuses, faults, brokers, clients] = await Promise.all([
     c.var.zoo.statuses(),
-    Promise.all(sids.map((sid) => faultsOf(c, sid))),
-    Promise.all(ids.map(async (id) => ({ id, up: await isBrokerUp(c.env, c.var.ensemble, id) }))),
+    Promise.all(sids.map((sid) => faultsOf(async () => (await c.var.zoo.node(sid)).faults()))),
+    Promise.all(
+      ids.map(async (id) => ({
+        id,
+        up: await isBrokerUp(c.env, c.var.ensemble, id),
+        faults: await faultsOf(() => brokerStub(c.env, c.var.ensemble, id).faults()),
+      })),
+    ),
     clientsOf(c),
   ]);
   const nodes = statuses.map(({ sid, up }, at) => ({ sid, up, faults: faults[at] ?? [] }));
   return { nodes, brokers, clients };
 }
 
-async function faultsOf(c: Context<AppEnv>, sid: number): Promise<readonly FaultView[]> {
+async function faultsOf(ask: () => Promise<readonly FaultView[]>): Promise<readonly FaultView[]> {
   try {
-    return await withTimeout((await c.var.zoo.node(sid)).faults(), LIST_MS);
+    return await withTimeout(ask(), LIST_MS);
   } catch {
     return [];
   }

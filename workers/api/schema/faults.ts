@@ -49,6 +49,24 @@ export const nodeFaultBodies = {
 } as const;
 export type NodeFaultName = keyof typeof nodeFaultBodies;
 
+/** The same of a broker; those of links are about all its calls. */
+export const brokerFaultBodies = {
+  crash: none,
+  kill,
+  pause: v.strictObject(ttl),
+  isolate: v.strictObject(ttl),
+  drop: v.strictObject({ ...ttl, ...random }),
+  delay: v.strictObject({
+    ...ttl,
+    seed: random.seed,
+    delayMs: ms(0, DELAY_MS_MAX),
+    jitterMs: v.optional(ms(0, DELAY_MS_MAX), 0),
+  }),
+  duplicate: v.strictObject({ ...ttl, ...random }),
+  "lose-return": v.strictObject({ ...ttl, ...random }),
+} as const;
+export type BrokerFaultName = keyof typeof brokerFaultBodies;
+
 /** Faults that last, so that they can be ended. */
 export const LASTING = [
   ...["kill", "pause", "isolate", "drop", "delay", "duplicate", "lose-return", "skew", "slow-storage"],
