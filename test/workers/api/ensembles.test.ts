@@ -105,9 +105,9 @@ describe("the ensemble as a whole", { timeout: 40_000 }, () => {
       clients: unknown;
     }>();
     expect(listing.nodes).toEqual([
-      { sid: 1, up: true },
-      { sid: 2, up: false },
-      { sid: 3, up: true },
+      { sid: 1, up: true, faults: [] },
+      { sid: 2, up: false, faults: [{ fault: "kill", remainingMs: null }] },
+      { sid: 3, up: true, faults: [] },
     ]);
     expect(listing.clients).toEqual([]);
     await fault(2, "revive");
