@@ -52,6 +52,8 @@ export interface ReadInput {
   readonly consistency: "local" | "linearizable";
   /** answer even when this node is not part of a quorum */
   readonly stale: boolean;
+  /** zxid text of what the client has seen: nothing older is an answer; BAD_ARGUMENTS when no quorum knows of it */
+  readonly atLeast?: string | undefined;
   /** of an object of ours: it does not keep the ensemble awake */
   readonly background?: boolean;
 }

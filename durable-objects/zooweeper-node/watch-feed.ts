@@ -4,7 +4,7 @@
  */
 import type { Token } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
-import { compareZxid, ZXID_ZERO, type Zxid, zxidToText } from "../../core/zab/zxid.ts";
+import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { type WatchEvent, WatchEventType } from "../../core/znode/types.ts";
 import { trySend } from "../shared/sockets.ts";
 
@@ -16,6 +16,19 @@ const NAMES: Record<WatchEventType, string> = {
   [WatchEventType.DATA_CHANGED]: "NodeDataChanged",
   [WatchEventType.CHILDREN_CHANGED]: "NodeChildrenChanged",
 };
+
+/** The state that a reader has seen last: as of `zxid`, and whether it was that there is no znode. */
+export interface Seen {
+  readonly zxid: Zxid;
+  readonly gone: boolean;
+}
+
+/** Reads an id of a watch stream, `0x…`, of a znode that is gone `0x…-`; undefined when it is none. */
+export function seenFromText(text: string): Seen | undefined {
+  const gone = text.endsWith("-");
+  const zxid = zxidFromText(gone ? text.slice(0, -1) : text);
+  return zxid === undefined ? undefined : { zxid, gone };
+}
 
 /** The zxid of the last change of that kind; zero for a znode that is not there. */
 export function changedAt(server: EnsembleServer, path: string, kind: WatchKind): Zxid {
@@ -47,16 +60,16 @@ export class WatchFeed {
     this.#kind = kind;
   }
 
-  /** @param since zxid of the last change that the client has seen; undefined: begin with now */
-  start(since: Zxid | undefined): void {
-    if (since !== undefined) this.#catchUp(since);
+  /** @param seen what the reader has seen, not later than what is applied here; undefined: begin with now */
+  start(seen: Seen | undefined): void {
+    if (seen !== undefined) this.#catchUp(seen);
     watchFor(this.#server, this.#path, this.#kind, this.token);
   }
 
-  #catchUp(since: Zxid): void {
+  #catchUp({ zxid: since, gone }: Seen): void {
     const node = this.#server.tree.get(this.#path);
     if (node === undefined) {
-      if (compareZxid(since, ZXID_ZERO) > 0)
+      if (!gone && compareZxid(since, ZXID_ZERO) > 0)
         this.#send(WatchEventType.DELETED, this.#server.tree.lastApplied);
       return;
     }

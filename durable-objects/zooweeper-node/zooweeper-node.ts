@@ -18,7 +18,7 @@ import { EnsembleServer } from "../../core/server/server.ts";
 import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
-import { compareZxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
+import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
 import { CallOrder } from "../shared/call-order.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
@@ -53,7 +53,7 @@ import type {
   ZooWeeperNodeRpc,
 } from "./rpc.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
-import { changedAt, WatchFeed, type WatchKind, watchFor } from "./watch-feed.ts";
+import { changedAt, seenFromText, WatchFeed, type WatchKind, watchFor } from "./watch-feed.ts";
 
 /** What the node needs of its environment. */
 export interface NodeEnv {
@@ -531,6 +531,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const life = await this.#enter();
     if (life === undefined) return UNKNOWN_ENSEMBLE;
     const { session, request, consistency, stale, background = false } = input;
+    const atLeast = zxidFromText(input.atLeast ?? "");
     const answer = await this.#submit(life, (token, now) =>
       life.server.submitRead(now, token, {
         session,
@@ -539,8 +540,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         linearizable: consistency === "linearizable",
         stale,
         background,
+        atLeast,
       }),
     );
+    if (!answer.ok && answer.code === "BAD_ARGUMENTS") return failure(answer.code, UNSEEN, life);
     return toAnswer(life, answer) as Answer<ReadResult>;
   }
 
@@ -579,16 +582,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return success(life, { timeoutMs: known.timeoutMs });
   }
 
-  /** Catches up with the quorum: what this node does not know then is not there, rather than not there yet. */
-  #confirm(life: Life): Promise<ServerAnswer> {
+  /**
+   * Catches up with the quorum: what this node does not know then is not there, rather than not there yet.
+   * @param atLeast no need to, when this was applied here
+   */
+  #confirm(life: Life, atLeast?: Zxid): Promise<ServerAnswer> {
     const request = { type: "exists", path: "/", watch: false } as const;
     return this.#submit(life, (token, now) =>
       life.server.submitRead(now, token, {
         session: NO_SESSION,
         xid: 0,
         request,
-        linearizable: true,
+        linearizable: atLeast === undefined,
         stale: false,
+        atLeast,
       }),
     );
   }
@@ -739,10 +746,17 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         }
         const path = url.searchParams.get("path") ?? "/";
         const kind = (url.searchParams.get("kind") ?? "data") as WatchKind;
+        const seen = seenFromText(url.searchParams.get("since") ?? "");
+        // A node that is behind what the reader has seen would tell it again, or go back.
+        const current = await this.#confirm(life, seen?.zxid ?? ZXID_ZERO);
+        if (!current.ok || this.#life !== life) {
+          tryClose(server, 1013, "this node is behind what the reader has seen");
+          break;
+        }
         this.#sockets.set(server, token);
         const feed = new WatchFeed(token, server, life.server, path, kind);
         this.#watches.set(token, feed);
-        feed.start(zxidFromText(url.searchParams.get("since") ?? ""));
+        feed.start(seen);
         break;
       }
       case "/events":
@@ -872,6 +886,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const UNSEEN = "no quorum knows of the zxid that the client says it has seen";
 
 const UNKNOWN_ENSEMBLE = {
   ok: false,

@@ -71,7 +71,12 @@ export function problem(error: ApiError, instance: string, requestId: string): R
   };
   return Response.json(body, {
     status: info.status,
-    headers: { ...retryAfter(info), ...headers, "content-type": "application/problem+json" },
+    headers: {
+      ...retryAfter(info),
+      ...(zxid === undefined ? {} : { "zoo-zxid": zxid }),
+      ...headers,
+      "content-type": "application/problem+json",
+    },
   });
 }
 

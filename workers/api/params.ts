@@ -1,5 +1,6 @@
 /** Query parameters and headers of requests, read strictly: what does not fit is a 400, never a default. */
 import type { Context } from "hono";
+import { zxidFromText } from "../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, sessionFromText } from "../../core/znode/types.ts";
 import type { AppEnv } from "./env.ts";
 import { badArguments } from "./errors.ts";
@@ -70,6 +71,14 @@ export function writerOf(c: Context<AppEnv>): { readonly session: SessionId; rea
     throw badArguments("Zoo-Session and Zoo-Xid go together: xid numbers the writes of a session from 1");
   }
   return { session, xid: parseInteger("Zoo-Xid", xid, 1, XID_MAX) };
+}
+
+/** What the client has seen already, by `Zoo-Last-Zxid`: it is shown nothing older. */
+export function lastZxidOf(c: Context<AppEnv>): string | undefined {
+  const text = c.req.header("zoo-last-zxid");
+  if (text !== undefined && zxidFromText(text) === undefined)
+    throw badArguments("Zoo-Last-Zxid is a zxid as Zoo-Zxid gave it");
+  return text;
 }
 
 /** How fresh a read must be. `sequential` is ZooKeeper's word for what a node has applied: `local`. */

@@ -407,6 +407,7 @@ describe("whatever happens to its connections and members, a session", () => {
             }
           }
           cluster.heal();
+          cluster.runFor(20);
           cluster.startAll();
           finish(cluster, client);
           cluster.settle();
@@ -435,10 +436,10 @@ describe("whatever happens to its connections and members, a session", () => {
           expect(client.events.length).toBe(left);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
-    expect(watched).toBeGreaterThan(5);
-    expect(moved).toBeGreaterThan(50);
+    expect(watched).toBeGreaterThan(2);
+    expect(moved).toBeGreaterThan(30);
   });
 });
 

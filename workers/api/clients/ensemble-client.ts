@@ -3,7 +3,7 @@
  * Every failure leaves here as an {@link ApiError}.
  */
 
-import type { SessionId, WriteResult } from "../../../core/znode/types.ts";
+import { NO_SESSION, type SessionId, type WriteResult } from "../../../core/znode/types.ts";
 import type {
   Answer,
   NodeStatus,
@@ -95,6 +95,12 @@ export class EnsembleClient {
   write(input: WriteInput): Promise<Answered<WriteResult>> {
     const effect = input.session > 0 && input.xid > 0 ? "numbered" : "single";
     return this.#call(effect, (node) => node.write(input));
+  }
+
+  /** Repeated as a read is: it changes nothing. */
+  sync(): Promise<Answered<WriteResult>> {
+    const input = { session: NO_SESSION, xid: 0, request: { type: "sync" } } as const;
+    return this.#call("read", (node) => node.write(input));
   }
 
   /** Repeated as a read is: a session that nobody knows of expires by itself. */

@@ -7,7 +7,7 @@ import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts"
 import type { Answered } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import { consistencyOf, nodeOf, sessionOf, staleOf, wordQueryOf, writerOf } from "../params.ts";
+import { consistencyOf, lastZxidOf, nodeOf, sessionOf, staleOf, wordQueryOf, writerOf } from "../params.ts";
 import { decodeOnce } from "../raw-path.ts";
 import { type ChildrenJson, etagOf, type PathStatJson, statJson, znodeJson } from "../schema/answers.ts";
 import { MODES, type ModeName } from "../schema/fields.ts";
@@ -102,7 +102,10 @@ async function readStat(c: Context<AppEnv>): Promise<Response> {
 }
 
 function read(c: Context<AppEnv>, request: ReadRequest): Promise<Answered<ReadResult>> {
-  const input = { session: sessionOf(c), request, consistency: consistencyOf(c), stale: staleOf(c) };
+  const input = {
+    ...{ session: sessionOf(c), request, consistency: consistencyOf(c), stale: staleOf(c) },
+    atLeast: lastZxidOf(c),
+  };
   return c.var.zoo.through(nodeOf(c)).read(input);
 }
 

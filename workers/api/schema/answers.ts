@@ -50,6 +50,11 @@ export interface SessionJson {
   readonly timeoutMs: number;
 }
 
+/** `POST /v1/sync` */
+export interface SyncJson {
+  readonly zxid: string;
+}
+
 /** `GET` and `PUT /v1/ensembles/{name}` */
 export interface EnsembleNameJson {
   readonly name: string;

@@ -6,10 +6,11 @@
 import type { Context } from "hono";
 import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
+import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import { nodeOf, queryOf } from "../params.ts";
+import { consistencyOf, lastZxidOf, nodeOf, queryOf } from "../params.ts";
 import type { WatchEventJson } from "../schema/answers.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
@@ -22,7 +23,8 @@ const RECONNECT_MS = 250;
 export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
   const resume = c.req.header("last-event-id") ?? queryOf(c, "since");
   const zoo = c.var.zoo.through(nodeOf(c));
-  let last = resume === undefined ? await currentId(zoo, path, kind) : checkId(resume);
+  const freshness = { consistency: consistencyOf(c), atLeast: lastZxidOf(c) };
+  let last = resume === undefined ? await currentId(zoo, path, kind, freshness) : await checkId(zoo, resume);
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
   return sseResponse(c.req.raw.signal, (sink) => {
@@ -46,7 +48,7 @@ async function followOnce(
   sink: SseSink,
 ): Promise<string> {
   let last = from;
-  const query = new URLSearchParams({ path, kind, since: sinceOf(from) });
+  const query = new URLSearchParams({ path, kind, since: from });
   let socket: WebSocket | null;
   try {
     socket = (await zoo.upgrade(`/watch?${query}`)).response.webSocket;
@@ -76,13 +78,20 @@ async function followOnce(
 }
 
 /** Id of the state as it is now. */
-async function currentId(zoo: EnsembleClient, path: string, kind: WatchKind): Promise<string> {
+async function currentId(
+  zoo: EnsembleClient,
+  path: string,
+  kind: WatchKind,
+  freshness: Pick<ReadInput, "consistency" | "atLeast">,
+): Promise<string> {
   try {
     const request = { type: "exists", path, watch: false } as const;
-    const { value } = await zoo.read({ session: NO_SESSION, request, consistency: "local", stale: false });
+    const { value } = await zoo.read({ session: NO_SESSION, request, stale: false, ...freshness });
     return zxidToText(kind === "children" ? value.stat.pzxid : value.stat.mzxid);
   } catch (error) {
-    if (error instanceof ApiError && error.code === "NO_NODE" && kind === "exists") return "0x0";
+    if (error instanceof ApiError && error.code === "NO_NODE" && kind === "exists") {
+      return `${error.extras.zxid ?? "0x0"}-`;
+    }
     throw error;
   }
 }
@@ -92,12 +101,12 @@ export function idAfter(event: WatchEventJson): string {
   return event.type === "NodeDeleted" ? `${event.zxid}-` : event.zxid;
 }
 
-/** What a node is told as last seen: a znode that is known to be gone is `0x0`. */
-export const sinceOf = (id: string): string => (id.endsWith("-") ? "0x0" : id);
-
-function checkId(id: string): string {
-  if (zxidFromText(id.replace(/-$/, "")) === undefined)
-    throw badArguments("Last-Event-ID is an id of this stream");
+/** An id of this stream, of a state that there was. */
+async function checkId(zoo: EnsembleClient, id: string): Promise<string> {
+  const atLeast = id.replace(/-$/, "");
+  if (zxidFromText(atLeast) === undefined) throw badArguments("Last-Event-ID is an id of this stream");
+  const request = { type: "exists", path: "/", watch: false } as const;
+  await zoo.read({ session: NO_SESSION, request, consistency: "local", stale: false, atLeast });
   return id;
 }
 

@@ -1,0 +1,10 @@
+/** `/v1/sync`: a barrier. Whoever passes it with a node sees there what was committed before, and so does whoever shows its zxid. */
+import { Hono } from "hono";
+import type { AppEnv } from "../env.ts";
+import { nodeOf } from "../params.ts";
+import type { SyncJson } from "../schema/answers.ts";
+
+export const syncApp = new Hono<AppEnv>().post("/", async (c) => {
+  const { zxid, node } = await c.var.zoo.through(nodeOf(c)).sync();
+  return c.json<SyncJson>({ zxid }, 200, { "zoo-zxid": zxid, "zoo-node": String(node) });
+});
