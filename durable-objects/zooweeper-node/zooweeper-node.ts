@@ -868,6 +868,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
+        // if it ends by itself, nobody else may wake the member then
+        this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
       }
     }
