@@ -156,6 +156,8 @@ export class Cluster {
   readonly trace: { at: number; sid: Sid; event: TraceEvent }[] = [];
   /** map token → answer */
   readonly answers = new Map<Token, ServerAnswer>();
+  /** how often a member has fallen asleep */
+  sleeps = 0;
   /** whom a leader would wake */
   readonly owners: ParkedSession[] = [];
   readonly notified: { token: Token; path: string; type: number }[] = [];
@@ -756,6 +758,7 @@ export class Cluster {
         break;
       }
       case "asleep":
+        this.sleeps += 1;
         life.parked.length = 0; // what is let go is no break
         break;
       case "wakeOwner":
