@@ -9,7 +9,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** The value below which `share` of the values lie. @param sorted ascending */
-export function percentile(sorted: Float64Array, share: number): number {
+export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 

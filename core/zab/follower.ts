@@ -157,7 +157,6 @@ export class Follower {
       last: context.tail,
       needSnap: context.needSnap,
       diverged: context.divergedFrom === this.leader,
-      boots: [...context.boots],
     });
     return true;
   }
@@ -251,7 +250,6 @@ export class Follower {
     context.currentEpoch = message.epoch;
     if (!context.initialized) {
       context.initialized = true;
-      context.founding = false;
       writes.push({ type: "initialized" });
     }
     context.persist(writes);

@@ -15,7 +15,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
-import { found, MemberStorage } from "../../core/server/storage.ts";
+import { MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
@@ -389,7 +389,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const origin = { from: asSid(from), boot, generation, seq };
     const replies = this.#feed({ type: "call", origin, messages });
     order.done(boot, generation, seq);
-    return { boot: life.server.zab.boot, messages: replies };
+    return { boot: life.storage.meta.boot, messages: replies };
   }
 
   #orderOf(peer: number): CallOrder {
@@ -508,12 +508,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (stored !== undefined && this.#isAsleep) {
       return { ok: true, zxid: this.#lastStatus()?.appliedZxid ?? "0x0", value: { created: false } };
     }
-    if (stored === undefined) {
-      this.#backend.transaction(() => {
-        found(this.#backend);
-        this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
-      });
-    }
+    if (stored === undefined) this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
     const life = await this.#enter();
     assert(life !== undefined, "a founded member starts");
     return success(life, { created: stored === undefined });
@@ -868,8 +863,6 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
-        // if it ends by itself, nobody else may wake the member then
-        this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
       }
     }
@@ -906,17 +899,23 @@ function success<T>(life: Life, value: T): Answer<T> {
   return { ok: true, zxid: zxidToText(life.server.tree.lastApplied), value };
 }
 
-function failure(code: ZooErrorCode, message: string = ZOO_ERRORS[code].title, life?: Life): Answer<never> {
-  if (life === undefined) return { ok: false, code, message };
+/** @param at where the tree stood that the answer is of; it may have gone on since */
+function failure(
+  code: ZooErrorCode,
+  message: string = ZOO_ERRORS[code].title,
+  life?: Life,
+  at = life?.server.tree.lastApplied,
+): Answer<never> {
+  if (life === undefined || at === undefined) return { ok: false, code, message };
   const { leader } = life.server.zab;
-  const zxid = zxidToText(life.server.tree.lastApplied);
+  const zxid = zxidToText(at);
   return leader === null ? { ok: false, code, message, zxid } : { ok: false, code, message, zxid, leader };
 }
 
 /** Operating errors are values, whether the core refused the request or the tree did. */
 function toAnswer(life: Life, answer: ServerAnswer): Answer<unknown> {
-  if (!answer.ok) return failure(answer.code, undefined, life);
-  if (answer.result.type === "error") return failure(answer.result.code, undefined, life);
+  if (!answer.ok) return failure(answer.code, undefined, life, answer.zxid);
+  if (answer.result.type === "error") return failure(answer.result.code, undefined, life, answer.zxid);
   return { ok: true, zxid: zxidToText(answer.zxid), value: detached(answer.result) };
 }
 
@@ -928,7 +927,7 @@ function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
 }
 
 function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
-  const { server, config } = life;
+  const { server, config, storage } = life;
   const { zab, tree } = server;
   return {
     ...config,
@@ -942,7 +941,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     appliedZxid: zxidToText(tree.lastApplied),
     digest: hashToText({ high: tree.digestHigh, low: tree.digestLow }),
     activeSet: [...zab.activeSet],
-    boot: zab.boot,
+    boot: storage.meta.boot,
     sessions: tree.sessions.size,
     znodes: tree.size,
     watches: server.watches.count,

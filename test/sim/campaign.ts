@@ -37,8 +37,7 @@ interface Client {
   last: { readonly token: Token; readonly request: WriteRequest; readonly xid: number } | null;
 }
 
-/** @param quietAfterMs not 0: the ensemble may sleep, and now and then nobody asks anything for long enough */
-export function runCampaign(seed: number, steps = 40, quietAfterMs = 0): CampaignResult {
+export function runCampaign(seed: number, steps = 40): CampaignResult {
   const next = random(seed * 7919 + 1);
   const below = (n: number): number => Math.floor(next() * n);
   const oneOf = <T>(items: readonly T[]): T =>
@@ -52,7 +51,6 @@ export function runCampaign(seed: number, steps = 40, quietAfterMs = 0): Campaig
     fsyncMs: slow ? [0, 20] : [0, 3],
     config: {
       tickTimeMs: 100,
-      quietAfterMs,
       logRetainTxns: oneOf([0, 3, 20, 200]),
       checkpointChangesMax: oneOf([1, 4, 15, 1000]),
       batchesInFlightMax: oneOf([1, 2, 4]),
@@ -198,7 +196,6 @@ export function runCampaign(seed: number, steps = 40, quietAfterMs = 0): Campaig
     else if (action < 9) faultStep();
     else repair();
     cluster.runFor(oneOf([0, 1, 3, 10, 60, 300]));
-    if (quietAfterMs > 0 && step % 4 === 3) cluster.runFor(quietAfterMs + 3 * below(200));
   }
 
   cluster.onEffect = null;

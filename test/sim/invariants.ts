@@ -295,10 +295,9 @@ export class Invariants {
     );
   }
 
-  /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
+  /** A client of the session is heard of at a member: it counts if that is the leader. */
   heard(life: Life, session: SessionId): void {
-    const { zab, tree } = life.server;
-    if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
+    if (life.server.zab.proposing !== undefined && life.server.tree.sessions.has(session)) {
       this.#heard.set(session, this.#cluster.now);
     }
   }

@@ -216,6 +216,30 @@ describe("a node object", () => {
     expect(await pathsAt("once", 3)).toEqual(["seq-0000000000", "seq-0000000001", "zookeeper"]);
   });
 
+  it("[NODE-17] an error tells the zxid at which it was so, though the same turn has gone on", async () => {
+    await found("turn", 1);
+    await leaderOf("turn", 1);
+    const stub = node("turn", 1);
+    const anonymous = { session: NO_SESSION, xid: 0 };
+    const gathered = Array.from({ length: 8 }, (_, i) =>
+      stub.write({ ...anonymous, request: create(`/${i}`) }),
+    );
+    const missing = stub.read({
+      session: NO_SESSION,
+      request: { type: "exists", path: "/later", watch: false },
+      consistency: "linearizable",
+      stale: false,
+    });
+    const refused = stub.write({ ...anonymous, request: create("/0") });
+    const made = await stub.write({ ...anonymous, request: create("/later") });
+    await Promise.all(gathered);
+    expect(made).toMatchObject({ ok: true });
+    const counters = [await missing, await refused, made].map(({ zxid }) => Number.parseInt(zxid ?? "", 16));
+    expect(await missing).toMatchObject({ ok: false, code: "NO_NODE" });
+    expect(await refused).toMatchObject({ ok: false, code: "NODE_EXISTS" });
+    expect(counters.map((at) => at - (counters[2] ?? 0))).toEqual([-2, -1, 0]);
+  });
+
   it("[NODE-9] waitForChange answers at once what is newer, and otherwise when it changes", async () => {
     await found("wait", 3);
     await leaderOf("wait", 3);

@@ -1,0 +1,123 @@
+/** One run: an ensemble of its own, clients, a nemesis, and the verdict of the checkers over what the clients saw. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { formatHistory, type LogEntry, Recorder } from "../history/history.ts";
+import { type Counts, checkHistory } from "../history/index.ts";
+import { Workload } from "../history/workload.ts";
+import { Chance } from "../sim/random.ts";
+import { ConnectionIds, RecordingClient } from "./client.ts";
+import { RealEnsemble } from "./ensemble.ts";
+import { committedOf, readLogs } from "./logs.ts";
+import { Attack } from "./nemeses.ts";
+
+export interface BattleOptions {
+  /** what is written above the history */
+  readonly name: string;
+  readonly nodes: number;
+  readonly seed: number;
+  readonly seconds: number;
+  /** state of the members, and histories that are worth a look */
+  readonly dir: string;
+  readonly clients?: number;
+  /** keep the history also of a run without a fault */
+  readonly keep?: boolean;
+}
+
+export interface BattleReport {
+  readonly name: string;
+  readonly seed: number;
+  readonly seconds: number;
+  /** readable; none: nothing was lost, reordered or wrong */
+  readonly faults: readonly string[];
+  readonly counts: Counts;
+  /** epochs in which something was committed */
+  readonly epochs: number;
+  /** *fault → how often it was inflicted* */
+  readonly inflicted: Readonly<Record<string, number>>;
+  /** of the checkers, ms */
+  readonly checkMs: number;
+  /** the history, if it was written */
+  readonly file: string | null;
+}
+
+const CLIENTS = 10;
+const KEYS = 8;
+/** So that the search for an order stays short. */
+const OPS_PER_KEY = 100;
+/** A client that has not come to its end so long after everything was healed never will. */
+const FINISH_MS_MAX = 30_000;
+const SETTLE_MS_MAX = 20_000;
+
+/** Fights it out. @param fight the nemesis; what it leaves broken is healed afterwards */
+export async function battle(
+  options: BattleOptions,
+  fight: (attack: Attack, clients: readonly RecordingClient[]) => Promise<void>,
+): Promise<BattleReport> {
+  const { name, nodes, seed, seconds, dir } = options;
+  const chance = new Chance(seed);
+  const recorder = new Recorder(`nemesis ${name}, seed ${seed}, ${seconds} s, ${nodes} members`);
+  const faults: string[] = [];
+  const ensemble = new RealEnsemble(nodes, join(dir, `state-${name}-${seed}`));
+  try {
+    await ensemble.start(true);
+    await ensemble.whole(SETTLE_MS_MAX);
+    await fightIt(options, ensemble, recorder, chance, faults, fight);
+  } finally {
+    await ensemble.stop();
+  }
+  const committed: LogEntry[] = committedOf(readLogs(ensemble.objectsDir), nodes, faults);
+  recorder.committed(committed);
+  const { history } = recorder;
+  const started = performance.now();
+  const verdict = checkHistory(history);
+  faults.push(...verdict.faults);
+  if (Object.keys(Object.fromEntries(ensemble.inflicted)).length === 0)
+    faults.push("[nemesis] it did nothing");
+  if (verdict.counts.writes === 0) faults.push("[nemesis] nobody wrote anything");
+  const checkMs = performance.now() - started;
+  let file: string | null = null;
+  if (faults.length > 0 || options.keep === true) {
+    mkdirSync(dir, { recursive: true });
+    file = join(dir, `${name}-${seed}.ndjson`);
+    writeFileSync(file, formatHistory(history));
+  }
+  // The databases of a run with a fault stay, for whoever looks for its reason.
+  if (faults.length === 0) rmSync(join(dir, `state-${name}-${seed}`), { recursive: true, force: true });
+  const epochs = new Set(committed.map(({ zxid }) => Math.floor(zxid / 2 ** 32))).size;
+  const inflicted = Object.fromEntries(ensemble.inflicted);
+  return { name, seed, seconds, faults, counts: verdict.counts, epochs, inflicted, checkMs, file };
+}
+
+async function fightIt(
+  { seconds, clients: count = CLIENTS }: BattleOptions,
+  ensemble: RealEnsemble,
+  recorder: Recorder,
+  chance: Chance,
+  faults: string[],
+  fight: (attack: Attack, clients: readonly RecordingClient[]) => Promise<void>,
+): Promise<void> {
+  const workload = new Workload({ random: () => chance.unit(), keys: KEYS, opsPerKey: OPS_PER_KEY });
+  const ids = new ConnectionIds();
+  const client = (id: number): RecordingClient =>
+    new RecordingClient({ id, members: ensemble, recorder, workload, chance, faults }, ids);
+  await client(0).run(() => true, workload.setup);
+  const clients = Array.from({ length: count }, (_, i) => client(i + 1));
+  let over = false;
+  const runs = Promise.all(clients.map((each) => each.run(() => over)));
+  try {
+    await fight(new Attack(ensemble, chance, seconds, faults), clients);
+    await ensemble.heal();
+  } finally {
+    over = true;
+  }
+  const late = wait(FINISH_MS_MAX, "late", { ref: false });
+  if ((await Promise.race([runs, late])) === "late") {
+    faults.push(`[nemesis] clients still wait for answers ${FINISH_MS_MAX} ms after everything was healed`);
+  }
+  for (const each of clients) each.end();
+  await runs;
+  const why = await ensemble.settled(SETTLE_MS_MAX);
+  if (why !== undefined)
+    faults.push(`[nemesis] not settled ${SETTLE_MS_MAX} ms after everything was healed: ${why}`);
+}
