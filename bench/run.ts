@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: (a) goals, (b) setData, (c) outage; prints tables and writes bench/results/DATE.json. See METHOD.md.
+ * `npm run bench`: (a) goals, (b) setData, (c) outage, (d) idle; prints tables and writes bench/results/DATE.json. See METHOD.md.
  * `npm run bench -- set-data outage` runs only those; `--quick` takes one short run of each, to see that it works, and writes no file.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { main } from "../scripts/local/command.ts";
 import { UsageError } from "../scripts/local.ts";
 import { type Floor, measureFloor } from "./floor.ts";
 import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
+import { benchIdle, type IdleResult, idleTable } from "./idle.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchOutage, type OutageResult, outageTable } from "./outage.ts";
 import { benchSetData, type SetDataResult, setDataTable } from "./set-data.ts";
@@ -22,9 +23,10 @@ interface Results {
   goals?: GoalsResult[];
   setData?: SetDataResult[];
   outage?: OutageResult[];
+  idle?: IdleResult[];
 }
 
-const PARTS = ["goals", "set-data", "outage"];
+const PARTS = ["goals", "set-data", "outage", "idle"];
 
 await main("bench", async () => {
   const { values, positionals } = parseArgs({
@@ -67,6 +69,11 @@ await main("bench", async () => {
     for (const nodes of quick ? [3] : [3, 5]) outage.push(await benchOutage(nodes, quick ? 2 : 10, STATE));
     results.outage = outage;
     say(`\n## From the crash of the leader to the next acknowledged write\n\n${outageTable(outage)}`);
+  }
+  if (parts.includes("idle")) {
+    const options = { nodes: 5, brokers: 4, quietS: quick ? 5 : 60, wakes: quick ? 1 : 10 };
+    results.idle = [await benchIdle(options, STATE)];
+    say(`\n## Asleep, and the first write after it\n\n${idleTable(results.idle)}`);
   }
   if (quick) return;
   const file = join(ROOT, "bench/results", `${new Date().toISOString().slice(0, 10)}.json`);

@@ -130,6 +130,7 @@ class Run {
     const deadline = performance.now() + LEADER_MS_MAX;
     for (;;) {
       const { leader } = await this.#view().catch(() => ({ leader: null }));
+      if (leader === null) await this.#wake();
       const victims = victimsOf(step.target, size, leader, this.#random);
       if (victims !== undefined || performance.now() > deadline || this.#stop.signal.aborted) return victims;
       await wait(POLL_MS);
@@ -172,13 +173,16 @@ class Run {
   /** Waits until every node serves under one leader, at the same zxid with the same digest. */
   async #settled(): Promise<boolean> {
     const deadline = performance.now() + SETTLE_MS_MAX;
+    await this.#wake();
     for (let why = ""; ; await wait(POLL_MS)) {
       try {
         const { leader, nodes, reason } = await this.#view();
         const states = new Set(nodes.map(({ appliedZxid, digest }) => `${appliedZxid} ${digest}`));
         const late = nodes.filter(({ up, serving }) => !up || serving !== true).map(({ sid }) => sid);
-        if (leader === null) why = reason ?? "nobody leads";
-        else if (late.length > 0) why = `nodes ${late.join(", ")} do not serve`;
+        if (leader === null) {
+          why = reason ?? "nobody leads";
+          await this.#wake();
+        } else if (late.length > 0) why = `nodes ${late.join(", ")} do not serve`;
         else if (states.size > 1) why = "the nodes differ";
         else {
           this.#say(`whole: node ${leader} leads, all ${nodes.length} at ${nodes[0]?.appliedZxid}`);
@@ -199,6 +203,11 @@ class Run {
     const leftMs = this.#start + atMs - performance.now();
     if (leftMs > 0) await wait(leftMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     return !this.#stop.signal.aborted;
+  }
+
+  /** An ensemble that nobody asks anything falls asleep, and nobody leads it then. */
+  async #wake(): Promise<void> {
+    await this.#ask("GET", "/v1/znodes/?view=stat&consistency=linearizable").catch(() => undefined);
   }
 
   #view(): Promise<View> {

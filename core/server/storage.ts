@@ -30,6 +30,10 @@ export interface Meta {
   readonly acceptedEpoch: number;
   readonly currentEpoch: number;
   readonly initialized: boolean;
+  /** given by {@link found}, until the member votes */
+  readonly founding: boolean;
+  /** *map sid − 1 → highest boot counter seen of that member* */
+  readonly peerBoots: readonly number[];
   /** the table that holds the tree */
   readonly table: TableId;
   /** where the tree in the table stands */
@@ -48,11 +52,22 @@ export const EMPTY_META: Meta = {
   acceptedEpoch: 0,
   currentEpoch: 0,
   initialized: false,
+  founding: false,
+  peerBoots: [],
   table: 0,
   checkpoint: EMPTY_POSITION,
   logBase: EMPTY_POSITION,
   quiet: null,
 };
+
+/**
+ * Marks an empty storage as that of a member of a brand-new ensemble: it may vote though it remembers nothing. To be called
+ * by whoever creates the ensemble, once; a storage that was emptied later lacks the mark.
+ */
+export function found(backend: StorageBackend): void {
+  assert(backend.readMeta().boot === 0, "only a member that never lived is founded");
+  backend.writeMeta({ ...backend.readMeta(), founding: true });
+}
 
 /** Rows of a table, in the order of their keys: znodes by path, then sessions by id. */
 export interface TablePage {
@@ -125,7 +140,8 @@ export class MemberStorage implements SnapshotReader {
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
-    const { boot, acceptedEpoch, currentEpoch, initialized, checkpoint, quiet } = this.#meta;
+    const { boot, acceptedEpoch, currentEpoch, initialized, founding, peerBoots, checkpoint, quiet } =
+      this.#meta;
     const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
     assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
     const tree = this.loadTree();
@@ -136,6 +152,8 @@ export class MemberStorage implements SnapshotReader {
         acceptedEpoch: asEpoch(acceptedEpoch),
         currentEpoch: asEpoch(currentEpoch),
         initialized,
+        founding,
+        peerBoots,
         applied,
         quiet,
       },
@@ -197,7 +215,13 @@ export class MemberStorage implements SnapshotReader {
         this.#update({ currentEpoch: write.epoch });
         return;
       case "initialized":
-        this.#update({ initialized: true });
+        this.#update({ initialized: true, founding: false });
+        return;
+      case "peerBoots":
+        this.#update({ peerBoots: write.boots });
+        return;
+      case "amnesia":
+        this.#update({ initialized: false, founding: false, boot: Math.max(this.#meta.boot, write.boot) });
         return;
       case "quiet":
         this.#update({ quiet: write.record });

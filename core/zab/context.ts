@@ -25,7 +25,12 @@ export interface RecoveredState {
   readonly boot: number;
   readonly acceptedEpoch: Epoch;
   readonly currentEpoch: Epoch;
+  /** a voter; false: without memory of what it promised, so it counts in no quorum */
   readonly initialized: boolean;
+  /** a member of a brand-new ensemble that has not voted yet */
+  readonly founding: boolean;
+  /** *map sid − 1 → highest boot counter seen of that member*; what is missing was never seen */
+  readonly peerBoots: readonly number[];
   /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
   readonly applied: Zxid;
   /** what the member noted when it fell asleep last */
@@ -60,7 +65,7 @@ export interface Link {
   role: Role | null;
   /** how long the peer has had no client, as it said last; ms */
   idleMs: number;
-  inBoot: number;
+  /** 0: nothing has come from this life of the peer yet */
   inGeneration: number;
   inSeq: number;
 }
@@ -81,6 +86,12 @@ export class PeerContext {
   promisedTo: Sid | null = null;
   currentEpoch: Epoch;
   initialized: boolean;
+  founding: boolean;
+  /** voters that have noted our life durably and told what they had promised, while we are without memory */
+  readonly witnesses = new Set<Sid>();
+  /** *map sid − 1 → highest boot counter seen*; ours is not in it */
+  readonly boots: number[];
+  #bootsNoted = true;
   /** end of our log, with what this step appends */
   tail: LogPosition;
   /** end of what is durable */
@@ -126,6 +137,8 @@ export class PeerContext {
     this.acceptedEpoch = recovered.acceptedEpoch;
     this.currentEpoch = recovered.currentEpoch;
     this.initialized = recovered.initialized;
+    this.founding = recovered.founding;
+    this.boots = quorum.voters.map((voter) => recovered.peerBoots[voter - 1] ?? 0);
     this.tail = log.last;
     this.durable = log.last.zxid;
     this.committed = recovered.applied;
@@ -157,9 +170,41 @@ export class PeerContext {
 
   persist(writes: readonly DurableWrite[]): number {
     this.#persistSeq += 1;
-    this.effects.push({ type: "persist", seq: this.#persistSeq, writes });
+    // Lives of peers that were seen first since the last write travel with this one.
+    const all = this.#bootsNoted
+      ? writes
+      : [...writes, { type: "peerBoots" as const, boots: [...this.boots] }];
+    this.#bootsNoted = true;
+    this.effects.push({ type: "persist", seq: this.#persistSeq, writes: all });
     this.#persisting.push({ seq: this.#persistSeq, tail: this.tail.zxid });
     return this.#persistSeq;
+  }
+
+  /** A life of a peer has been seen. @returns whether it is the first sign of it */
+  learnBoot(peer: Sid, boot: number): boolean {
+    if (boot <= this.bootOf(peer)) return false;
+    this.boots[peer - 1] = boot;
+    this.#bootsNoted = false;
+    return true;
+  }
+
+  /** The highest life seen of a peer; 0: none. */
+  bootOf(peer: Sid): number {
+    return this.boots[peer - 1] ?? 0;
+  }
+
+  /** Whoever is answered now relies on it that we remember the lives we have seen. */
+  noteBoots(): void {
+    if (!this.#bootsNoted) this.persist([]);
+  }
+
+  /** A voter has noted our life and says what it had promised: we promise no less, for we may have done so before. */
+  witness(voter: Sid, acceptedEpoch: Epoch): void {
+    this.witnesses.add(voter);
+    if (acceptedEpoch <= this.acceptedEpoch) return;
+    this.acceptedEpoch = acceptedEpoch;
+    this.promisedTo = null;
+    this.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch }]);
   }
 
   isDurable(seq: number): boolean {
@@ -277,7 +322,6 @@ const newLink = (): Link => ({
   heardAt: null,
   role: null,
   idleMs: 0,
-  inBoot: 0,
   inGeneration: 0,
   inSeq: 0,
 });

@@ -14,6 +14,10 @@ export type DurableWrite =
   | { readonly type: "initialized" }
   /** what is to be known when the ensemble wakes, as JSON */
   | { readonly type: "quiet"; readonly record: string }
+  /** lives of the peers, see RecoveredState */
+  | { readonly type: "peerBoots"; readonly boots: readonly number[] }
+  /** this member is a voter no more; its next life has a number above `boot` */
+  | { readonly type: "amnesia"; readonly boot: number }
   | {
       readonly type: "append";
       readonly batch: Uint8Array;
@@ -81,7 +85,7 @@ export type ZabEffect =
   | { readonly type: "learnerLeft"; readonly sid: Sid }
   /** role or phase changed: requests under way must be looked at again */
   | { readonly type: "role" }
-  /** the member must not go on in memory: rebuild it from storage */
+  /** this life is over: the next one begins from storage */
   | { readonly type: "abort"; readonly reason: string }
   | { readonly type: "trace"; readonly event: TraceEvent };
 

@@ -33,7 +33,7 @@ export class Election {
   readonly #blank = new Set<Sid>();
   /** members that refuse our calls now */
   readonly #unreachable = new Set<Sid>();
-  /** members known never to have promised anything */
+  /** members known to be new: they never promised anything */
   readonly #pristine = new Set<Sid>();
 
   constructor(self: Sid, quorum: MajorityQuorum, own: Vote, round: number, initialized: boolean) {
@@ -75,7 +75,7 @@ export class Election {
     this.#unreachable.delete(from);
     if (note.initialized) this.#blank.delete(from);
     else this.#blank.add(from);
-    if (note.acceptedEpoch !== 0) this.#pristine.delete(from);
+    if (note.acceptedEpoch !== 0 || !(note.initialized || note.founding)) this.#pristine.delete(from);
     else if (answers) this.#pristine.add(from);
     if (note.role !== "LOOKING") {
       this.#settled.set(from, note);
@@ -91,7 +91,9 @@ export class Election {
       this.#received.clear();
       this.vote = this.#own;
     }
-    if (compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
+    // Who cannot vote is no candidate either, and what it has heard of others they say themselves.
+    const stands = note.initialized || note.founding;
+    if (stands && compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
     this.#received.set(from, note.vote);
     this.#received.set(this.#self, this.vote);
     return joined || !sameVote(before, this.vote);
@@ -110,8 +112,9 @@ export class Election {
     return undefined;
   }
 
-  /** A quorum of members that count votes as we do. */
+  /** A quorum of members that count votes as we do, for somebody who may lead. */
   get hasQuorum(): boolean {
+    if (this.vote.leader === this.#self && !this.#initialized) return false;
     let agree = 0;
     for (const [sid, vote] of this.#received) {
       const counts = sid === this.#self ? this.#initialized : !this.#blank.has(sid);

@@ -157,6 +157,7 @@ export class Follower {
       last: context.tail,
       needSnap: context.needSnap,
       diverged: context.divergedFrom === this.leader,
+      boots: [...context.boots],
     });
     return true;
   }
@@ -250,6 +251,7 @@ export class Follower {
     context.currentEpoch = message.epoch;
     if (!context.initialized) {
       context.initialized = true;
+      context.founding = false;
       writes.push({ type: "initialized" });
     }
     context.persist(writes);

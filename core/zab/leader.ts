@@ -186,6 +186,12 @@ export class Leader {
     if (learner.acked !== null) this.#traceActive();
   }
 
+  /** A later life of this member was seen: what the earlier one promised it may have forgotten. */
+  disown(sid: Sid): void {
+    if (this.phase === "DISCOVERY") this.#epochAcks.delete(sid);
+    this.drop(sid);
+  }
+
   tick(): void {
     const { now, config, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST") {
@@ -253,6 +259,8 @@ export class Leader {
       heardAt: context.now,
     };
     this.#learners.set(from, learner);
+    // Before anything it says counts: that an older life of it counts no more.
+    context.noteBoots();
     if (this.epoch === null) this.#maybeChooseEpoch();
     else this.#sendLeaderInfo(learner);
   }

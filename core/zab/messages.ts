@@ -37,6 +37,17 @@ export interface Notification {
   readonly acceptedEpoch: Epoch;
   /** false: a member without memory, whose vote does not count */
   readonly initialized: boolean;
+  /** without memory because it is new: it has none to lose */
+  readonly founding: boolean;
+  /** in the answer to a member without memory: its life is noted here, durably, and these are all that were seen */
+  readonly boots?: readonly number[];
+}
+
+/** In the return of any call: a later life of the caller was seen here, so its storage is an old copy. */
+export interface Outdated {
+  readonly type: "OUTDATED";
+  /** the latest life seen */
+  readonly boot: number;
 }
 
 /** Any → any, once a tick. */
@@ -93,6 +104,8 @@ export interface AckEpoch {
   readonly needSnap: boolean;
   /** the learner's tree differed from this leader's at a zxid that both had applied */
   readonly diverged: boolean;
+  /** *map sid − 1 → highest boot counter seen*: promises of older lives do not count beside this one */
+  readonly boots: readonly number[];
 }
 
 /** SYNCHRONIZATION, leader → learner: what follows continues the log at `from`. */
@@ -200,6 +213,7 @@ export interface Commit {
 /** Messages of Zab itself. */
 export type ZabMessage =
   | Notification
+  | Outdated
   | Ping
   | Pong
   | FollowerInfo

@@ -59,6 +59,8 @@ export class ZabPeer {
   #accepted = false;
   #frozen = false;
   #reason = "";
+  /** a later life of this member was seen elsewhere: persist effect after whose end this life is over */
+  #over: number | null = null;
 
   constructor(
     sid: Sid,
@@ -136,6 +138,16 @@ export class ZabPeer {
     return this.#context.links;
   }
 
+  /** Number of this life of the member. */
+  get boot(): number {
+    return this.#context.boot;
+  }
+
+  /** The highest life that was seen of a peer; 0: none. */
+  bootOf(peer: Sid): number {
+    return this.#context.bootOf(peer);
+  }
+
   /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
   get accepted(): boolean {
     return this.#accepted;
@@ -201,7 +213,7 @@ export class ZabPeer {
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
-    if (this.#frozen) return Number.POSITIVE_INFINITY;
+    if (this.#frozen || this.#over !== null) return Number.POSITIVE_INFINITY;
     let at = this.#nextPingAt;
     if (this.#leader !== null) at = Math.min(at, this.#leader.deadline);
     if (this.#isEstablishing) at = Math.min(at, this.#resendAt);
@@ -217,6 +229,13 @@ export class ZabPeer {
     this.#steppedAt = now;
     context.now = now;
     context.effects = [];
+    this.#accepted = false;
+    if (this.#over !== null) {
+      if (input.type === "persisted" && input.seq >= this.#over) {
+        context.effects.push({ type: "abort", reason: "a later life of this member was seen" });
+      }
+      return this.#takeEffects();
+    }
     if (stoodMs > context.config.tickTimeMs / 2) this.#excuse(stoodMs);
     switch (input.type) {
       case "start":
@@ -315,7 +334,7 @@ export class ZabPeer {
 
   #becomeLooking(reason: string): void {
     const context = this.#context;
-    if (this.#election !== null) return;
+    if (this.#election !== null || this.#over !== null) return;
     if (this.#frozen) this.#thaw();
     this.#role = "LOOKING";
     this.#leader = null;
@@ -351,10 +370,10 @@ export class ZabPeer {
     }
   }
 
-  /** A member that cannot build on its own history stands behind every other. */
+  /** A member that cannot build on its own history, or does not count, stands behind every other. */
   #ownVote(): Vote {
-    const { sid, currentEpoch, tail, needSnap } = this.#context;
-    if (needSnap) return { leader: sid, epoch: asEpoch(0), zxid: ZXID_ZERO };
+    const { sid, currentEpoch, tail, needSnap, initialized } = this.#context;
+    if (needSnap || !initialized) return { leader: sid, epoch: asEpoch(0), zxid: ZXID_ZERO };
     return { leader: sid, epoch: currentEpoch, zxid: tail.zxid };
   }
 
@@ -410,7 +429,19 @@ export class ZabPeer {
       vote,
       acceptedEpoch: context.acceptedEpoch,
       initialized: this.#election?.initialized ?? context.initialized,
+      founding: context.founding,
     };
+  }
+
+  /** The answer to a peer's vote. */
+  #answer(note: Notification): void {
+    const context = this.#context;
+    if (note.initialized) {
+      context.reply(this.#notification());
+      return;
+    }
+    context.noteBoots();
+    context.reply({ ...this.#notification(), boots: [...context.boots] });
   }
 
   #notifyAll(): void {
@@ -422,11 +453,16 @@ export class ZabPeer {
   #handleNotification(from: Sid, note: Notification, isCall: boolean): void {
     const context = this.#context;
     context.link(from).role = note.role;
+    if (!isCall && note.boots !== undefined) {
+      this.#learnBoots(note.boots);
+      if (this.#over !== null) return;
+      if (note.initialized && !context.initialized) context.witness(from, note.acceptedEpoch);
+    }
     const election = this.#election;
     if (election === null) {
       // Whoever claims to lead and is not our leader is to know whom we follow.
       const astray = note.role === "LEADING" && this.leader !== from;
-      if (isCall && (note.role === "LOOKING" || astray)) context.reply(this.#notification());
+      if (isCall && (note.role === "LOOKING" || astray)) this.#answer(note);
       this.#noticeRole(from, note, isCall);
       return;
     }
@@ -434,7 +470,7 @@ export class ZabPeer {
       this.#decideAt = Number.POSITIVE_INFINITY;
       this.#notifyAll();
     }
-    if (isCall && note.role === "LOOKING") context.reply(this.#notification());
+    if (isCall && note.role === "LOOKING") this.#answer(note);
     this.#maybeFound();
     this.#maybeDecide();
   }
@@ -481,11 +517,13 @@ export class ZabPeer {
     return this.#context.quorum.contains(this.#elsewhere);
   }
 
-  /** Founding: nobody has ever promised anything, so a member without memory has lost nothing. */
+  /** Founding: this member is new, and nobody has ever promised anything, so nothing can have been forgotten. */
   #maybeFound(): void {
     const election = this.#election;
-    if (election === null || election.initialized || !election.othersPristine) return;
+    if (election === null || election.initialized) return;
+    if (!this.#context.founding || !election.othersPristine) return;
     this.#context.initialized = true;
+    this.#context.founding = false;
     this.#context.persist([{ type: "initialized" }]);
     election.markInitialized();
     this.#notifyAll();
@@ -494,6 +532,9 @@ export class ZabPeer {
   #maybeDecide(): void {
     const election = this.#election;
     if (election === null) return;
+    const { initialized, quorum, witnesses } = this.#context;
+    // Who may have forgotten promises follows nobody before it knows what they may have been.
+    if (!initialized && !quorum.contains(witnesses)) return;
     const settled = election.settledLeader();
     if (settled !== undefined) {
       this.#becomeFollowing(settled);
@@ -516,22 +557,30 @@ export class ZabPeer {
 
   #handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
     const context = this.#context;
-    this.#accepted = context.links.has(origin.from) && this.#acceptCall(origin);
-    if (!this.#accepted) return;
-    this.#heard(origin.from);
+    if (!context.links.has(origin.from)) return;
     context.caller = origin.from;
-    for (const message of messages) this.#handleMessage(origin.from, message, true);
+    this.#accepted = this.#acceptCall(origin);
+    if (this.#accepted) {
+      this.#heard(origin.from);
+      for (const message of messages) this.#handleMessage(origin.from, message, true);
+    }
     context.caller = null;
   }
 
   /** Calls of one link come in order and without a gap; a new link or a gap ends what the old one carried. */
   #acceptCall(origin: CallOrigin): boolean {
-    const link = this.#context.link(origin.from);
-    const age = origin.boot - link.inBoot || origin.generation - link.inGeneration;
+    const context = this.#context;
+    const link = context.link(origin.from);
+    const known = context.bootOf(origin.from);
+    if (origin.boot < known) {
+      context.reply({ type: "OUTDATED", boot: known });
+      return false;
+    }
+    this.#learnBoot(origin.from, origin.boot);
+    const age = origin.generation - link.inGeneration;
     if (age < 0) return false;
     if (age > 0) {
-      const first = link.inBoot === 0;
-      link.inBoot = origin.boot;
+      const first = link.inGeneration === 0;
       link.inGeneration = origin.generation;
       link.inSeq = 0;
       if (!first) this.#inboundReset(origin.from);
@@ -540,6 +589,44 @@ export class ZabPeer {
     if (origin.seq > link.inSeq) this.#inboundReset(origin.from);
     link.inSeq = origin.seq + 1;
     return true;
+  }
+
+  /** A life of a peer has been seen: what an earlier one said counts no more. */
+  #learnBoot(peer: Sid, boot: number): void {
+    const context = this.#context;
+    if (!context.learnBoot(peer, boot)) return;
+    const link = context.link(peer);
+    const first = link.inGeneration === 0;
+    link.inGeneration = 0;
+    link.inSeq = 0;
+    this.#leader?.disown(peer);
+    if (!first) this.#inboundReset(peer);
+  }
+
+  /** What a peer has seen of all members' lives, ours included. */
+  #learnBoots(boots: readonly number[]): void {
+    const { sid, boot: own, quorum } = this.#context;
+    for (const voter of quorum.voters) {
+      const boot = boots[voter - 1] ?? 0;
+      if (voter !== sid) this.#learnBoot(voter, boot);
+      else if (boot > own) this.#forget(boot);
+    }
+  }
+
+  /**
+   * A later life of ours was seen: this storage is an old copy, and what was promised since is forgotten. The next life
+   * has a number above, and counts for nothing until it has synchronized.
+   */
+  #forget(boot: number): void {
+    if (this.#over !== null) return;
+    const context = this.#context;
+    context.initialized = false;
+    this.#role = "LOOKING";
+    this.#leader = null;
+    this.#follower = null;
+    this.#election = null;
+    this.#phaseChanged("LOOKING", "ELECTION", "a later life of this member was seen");
+    this.#over = context.persist([{ type: "amnesia", boot }]);
   }
 
   /** Something of this peer may be lost: neither a stay with it nor its stay with us goes on. */
@@ -551,8 +638,9 @@ export class ZabPeer {
   #handleReturn(peer: Sid, generation: number, boot: number, messages: readonly ZabMessage[]): void {
     const context = this.#context;
     const link = context.link(peer);
-    this.#accepted = link.generation === generation && boot >= link.inBoot;
+    this.#accepted = link.generation === generation && boot >= context.bootOf(peer);
     if (!this.#accepted) return;
+    this.#learnBoot(peer, boot);
     if (!link.up) {
       link.up = true;
       context.trace({ type: "link", to: peer, up: true });
@@ -588,7 +676,11 @@ export class ZabPeer {
   // ── messages ─────────────────────────────────────────────────────────────
 
   #handleMessage(from: Sid, message: ZabMessage, isCall: boolean): void {
+    if (this.#over !== null) return;
     switch (message.type) {
+      case "OUTDATED":
+        if (!isCall && message.boot > this.#context.boot) this.#forget(message.boot);
+        return;
       case "NOTIFICATION":
         this.#handleNotification(from, message, isCall);
         return;
@@ -603,6 +695,9 @@ export class ZabPeer {
         else if (isCall) this.#context.reply(this.#notification());
         return;
       case "ACKEPOCH":
+        this.#learnBoots(message.boots);
+        this.#leader?.receive(from, message);
+        return;
       case "POSITION":
       case "STAGED":
       case "ACK":

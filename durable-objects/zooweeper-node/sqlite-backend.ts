@@ -145,6 +145,8 @@ export class SqliteBackend implements StorageBackend {
       acceptedEpoch: read("acceptedEpoch"),
       currentEpoch: read("currentEpoch"),
       initialized: read("initialized"),
+      founding: read("founding"),
+      peerBoots: read("peerBoots"),
       table: read("table"),
       checkpoint: read("checkpoint"),
       logBase: read("logBase"),

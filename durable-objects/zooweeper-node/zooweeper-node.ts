@@ -15,7 +15,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
-import { MemberStorage } from "../../core/server/storage.ts";
+import { found, MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
@@ -389,7 +389,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const origin = { from: asSid(from), boot, generation, seq };
     const replies = this.#feed({ type: "call", origin, messages });
     order.done(boot, generation, seq);
-    return { boot: life.storage.meta.boot, messages: replies };
+    return { boot: life.server.zab.boot, messages: replies };
   }
 
   #orderOf(peer: number): CallOrder {
@@ -508,7 +508,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (stored !== undefined && this.#isAsleep) {
       return { ok: true, zxid: this.#lastStatus()?.appliedZxid ?? "0x0", value: { created: false } };
     }
-    if (stored === undefined) this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
+    if (stored === undefined) {
+      this.#backend.transaction(() => {
+        found(this.#backend);
+        this.#backend.setValue("config", JSON.stringify({ ensemble, sid, size }));
+      });
+    }
     const life = await this.#enter();
     assert(life !== undefined, "a founded member starts");
     return success(life, { created: stored === undefined });
@@ -863,6 +868,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
+        // if it ends by itself, nobody else may wake the member then
+        this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
       }
     }
@@ -927,7 +934,7 @@ function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
 }
 
 function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
-  const { server, config, storage } = life;
+  const { server, config } = life;
   const { zab, tree } = server;
   return {
     ...config,
@@ -941,7 +948,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     appliedZxid: zxidToText(tree.lastApplied),
     digest: hashToText({ high: tree.digestHigh, low: tree.digestLow }),
     activeSet: [...zab.activeSet],
-    boot: storage.meta.boot,
+    boot: zab.boot,
     sessions: tree.sessions.size,
     znodes: tree.size,
     watches: server.watches.count,

@@ -84,6 +84,8 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
           acceptedEpoch: 0x7fff_ffff,
           currentEpoch: 5,
           initialized: true,
+          founding: true,
+          peerBoots: [0, 1_790_000_000, 3],
           table: 1,
           checkpoint: { zxid: zxid(5, 0xffff_ffff), chain: { high: 0xffff_ffff, low: 0x8000_0001 } },
           logBase: { zxid: zxid(4, 1), chain: { high: 1, low: 2 } },

@@ -34,6 +34,8 @@ interface Line {
   /** the session is attached to it */
   attached: boolean;
   over: boolean;
+  /** what is on its way to the client: no member hears of anything in the middle of its own step */
+  readonly inbox: (() => void)[];
   /** *map xid → request* */
   readonly waiting: Map<number, Op>;
 }
@@ -99,6 +101,7 @@ export class RecordedCluster {
     cluster.settle();
     cluster.runFor(3_000);
     cluster.settle();
+    for (const client of this.#clients) this.#takeIn(client);
     this.#recorder.committed(committedLog(must(cluster.member(cluster.leaderSid).life, "it leads")));
     return this.#recorder.history;
   }
@@ -134,7 +137,7 @@ export class RecordedCluster {
   // ── what a client does ───────────────────────────────────────────────────
 
   #turn(client: Client): void {
-    this.#takeFresh(client);
+    this.#takeIn(client);
     if (!client.alive) return;
     if (client.line === null) this.#connect(client);
     else if (this.#random() < 0.005) {
@@ -146,7 +149,12 @@ export class RecordedCluster {
     }
   }
 
-  #takeFresh(client: Client): void {
+  #takeIn(client: Client): void {
+    for (let line = client.line; line !== null && line === client.line; ) {
+      const arrive = line.inbox.shift();
+      if (arrive === undefined) break;
+      arrive();
+    }
     client.fresh = client.fresh.filter(({ op, token, life }) => {
       const answer = this.cluster.answers.get(token);
       if (answer === undefined) return life.alive;
@@ -169,15 +177,22 @@ export class RecordedCluster {
     const sid = 1 + this.#below(this.cluster.members.length);
     this.#conns += 1;
     const conn = this.#conns;
-    const line = { conn, sid, attached: false, over: false, waiting: new Map() } as unknown as Line;
+    const line = {
+      conn,
+      sid,
+      attached: false,
+      over: false,
+      inbox: [],
+      waiting: new Map(),
+    } as unknown as Line;
     const made = this.cluster.connect(sid, {
-      respond: (xid, answer) => this.#answered(client, line, xid, answer),
-      notify: (event, at) => {
-        if (line.over) return;
-        client.memory.fired(event);
-        this.#recorder.watch({ session: client.session, conn, ...event, zxid: plain(at) });
-      },
-      closed: () => this.#lose(client, line),
+      respond: (xid, answer) => line.inbox.push(() => this.#answered(client, line, xid, answer)),
+      notify: (event, at) =>
+        line.inbox.push(() => {
+          client.memory.fired(event);
+          this.#recorder.watch({ session: client.session, conn, ...event, zxid: plain(at) });
+        }),
+      closed: () => line.inbox.push(() => this.#lose(client, line)),
     });
     if (made === undefined) return;
     Object.assign(line, made);
@@ -205,7 +220,6 @@ export class RecordedCluster {
   }
 
   #answered(client: Client, line: Line, xid: number, answer: ServerAnswer): void {
-    if (line.over) return;
     if (!line.attached) {
       this.#attached(client, line, answer);
       return;

@@ -37,7 +37,8 @@ interface Client {
   last: { readonly token: Token; readonly request: WriteRequest; readonly xid: number } | null;
 }
 
-export function runCampaign(seed: number, steps = 40): CampaignResult {
+/** @param quietAfterMs not 0: the ensemble may sleep, and now and then nobody asks anything for long enough */
+export function runCampaign(seed: number, steps = 40, quietAfterMs = 0): CampaignResult {
   const next = random(seed * 7919 + 1);
   const below = (n: number): number => Math.floor(next() * n);
   const oneOf = <T>(items: readonly T[]): T =>
@@ -51,6 +52,7 @@ export function runCampaign(seed: number, steps = 40): CampaignResult {
     fsyncMs: slow ? [0, 20] : [0, 3],
     config: {
       tickTimeMs: 100,
+      quietAfterMs,
       logRetainTxns: oneOf([0, 3, 20, 200]),
       checkpointChangesMax: oneOf([1, 4, 15, 1000]),
       batchesInFlightMax: oneOf([1, 2, 4]),
@@ -196,6 +198,7 @@ export function runCampaign(seed: number, steps = 40): CampaignResult {
     else if (action < 9) faultStep();
     else repair();
     cluster.runFor(oneOf([0, 1, 3, 10, 60, 300]));
+    if (quietAfterMs > 0 && step % 4 === 3) cluster.runFor(quietAfterMs + 3 * below(200));
   }
 
   cluster.onEffect = null;

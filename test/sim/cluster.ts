@@ -12,7 +12,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
-import { MemberStorage } from "../../core/server/storage.ts";
+import { found, MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
 import { asSid, type Sid } from "../../core/zab/quorum.ts";
@@ -29,6 +29,14 @@ import { FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type Asked, Invariants } from "./invariants.ts";
 import { random } from "./random.ts";
+
+/** The disk of a member of a brand-new ensemble. */
+function foundedDisk(): SimDisk {
+  const disk = new SimDisk();
+  found(disk);
+  disk.sync(disk.written);
+  return disk;
+}
 
 /** One of a member's outgoing links in one life: calls on it arrive in order until it breaks. */
 interface Channel {
@@ -148,6 +156,8 @@ export class Cluster {
   readonly trace: { at: number; sid: Sid; event: TraceEvent }[] = [];
   /** map token → answer */
   readonly answers = new Map<Token, ServerAnswer>();
+  /** how often a member has fallen asleep */
+  sleeps = 0;
   /** whom a leader would wake */
   readonly owners: ParkedSession[] = [];
   readonly notified: { token: Token; path: string; type: number }[] = [];
@@ -193,7 +203,7 @@ export class Cluster {
     this.members = Array.from({ length: options.size }, (_, i) => ({
       sid: asSid(i + 1),
       clock: new SimClock(),
-      disk: new SimDisk(),
+      disk: foundedDisk(),
       life: null,
       twin: null,
       lives: 0,
@@ -271,6 +281,16 @@ export class Cluster {
     life.disk.crash(keep);
     this.invariants.crashed(member);
     this.#end(life);
+  }
+
+  /** The core has ended this life: the next one begins from storage. */
+  #beginAnew(life: Life): void {
+    const member = this.member(life.sid);
+    if (member.life !== life) return;
+    this.crash(life.sid, Number.POSITIVE_INFINITY);
+    this.#after(this.#delay(), () => {
+      if (member.life === null) this.start(life.sid);
+    });
   }
 
   /** Another instance of the member starts while this one lives on, until its next write. */
@@ -738,13 +758,14 @@ export class Cluster {
         break;
       }
       case "asleep":
+        this.sleeps += 1;
         life.parked.length = 0; // what is let go is no break
         break;
       case "wakeOwner":
         this.owners.push(effect.parked);
         break;
       case "abort":
-        throw new Error(`member ${life.sid} aborts: ${effect.reason}`);
+        this.#beginAnew(life);
     }
   }
 
@@ -806,7 +827,7 @@ export class Cluster {
   #post(life: Life, outgoing: Outgoing[]): void {
     for (const { to, generation, messages } of outgoing) {
       const channel = this.#channel(life, to, generation);
-      const origin = { from: life.sid, boot: life.storage.meta.boot, generation, seq: channel.seq };
+      const origin = { from: life.sid, boot: life.server.zab.boot, generation, seq: channel.seq };
       channel.seq += 1;
       this.#gated(life, () => {
         for (const message of messages) this.invariants.leaving(life, to, message);
@@ -862,11 +883,9 @@ export class Cluster {
     if (counts) callee.answering.add(fail);
     this.#onLife(callee, () => {
       this.#mix(((this.now & 0xffff) << 8) ^ (life.sid << 4) ^ to);
-      const { inBoot, inGeneration, inSeq } = must(
-        callee.server.zab.links.get(life.sid),
-        "a peer has a link",
-      );
-      const age = origin.boot - inBoot || origin.generation - inGeneration;
+      const { zab } = callee.server;
+      const { inGeneration, inSeq } = must(zab.links.get(life.sid), "a peer has a link");
+      const age = origin.boot - zab.bootOf(life.sid) || origin.generation - inGeneration;
       const taken = age > 0 || (age === 0 && origin.seq >= inSeq);
       for (const message of messages) this.#seen(life, callee, message, false, taken);
       const replies = this.#step(callee, { type: "call", origin, messages });
@@ -888,7 +907,7 @@ export class Cluster {
     generation: number,
     messages: readonly PeerMessage[],
   ): void {
-    const { boot } = callee.storage.meta;
+    const { boot } = callee.server.zab;
     const lost = this.faults.loseReturn > 0 && this.#random() < this.faults.loseReturn;
     const at = this.#arrival(callee.sid, life.sid, channel.lastReturn);
     channel.lastReturn = at;
@@ -901,8 +920,9 @@ export class Cluster {
         return;
       }
       this.#onLife(life, () => {
-        const link = must(life.server.zab.links.get(callee.sid), "a peer has a link");
-        const taken = link.generation === generation && boot >= link.inBoot;
+        const { zab } = life.server;
+        const link = must(zab.links.get(callee.sid), "a peer has a link");
+        const taken = link.generation === generation && boot >= zab.bootOf(callee.sid);
         for (const message of messages) this.#seen(callee, life, message, true, taken);
         this.#step(life, { type: "returned", peer: callee.sid, generation, boot, messages });
         if (life.alive) this.#handled(callee, life, messages);

@@ -295,9 +295,10 @@ export class Invariants {
     );
   }
 
-  /** A client of the session is heard of at a member: it counts if that is the leader. */
+  /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
   heard(life: Life, session: SessionId): void {
-    if (life.server.zab.proposing !== undefined && life.server.tree.sessions.has(session)) {
+    const { zab, tree } = life.server;
+    if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
       this.#heard.set(session, this.#cluster.now);
     }
   }

@@ -4,7 +4,7 @@
  */
 import { must } from "../../core/assert.ts";
 import { MemoryBackend } from "../../core/server/memory-backend.ts";
-import { MemberStorage } from "../../core/server/storage.ts";
+import { found, MemberStorage } from "../../core/server/storage.ts";
 import { appendTxn } from "../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { makeZabConfig, type ZabConfig } from "../../core/zab/config.ts";
@@ -64,6 +64,8 @@ export interface ScriptOptions {
   readonly acceptedEpoch?: number;
   readonly currentEpoch?: number;
   readonly initialized?: boolean;
+  /** without memory because it is new; else because it lost it */
+  readonly founding?: boolean;
   readonly history?: readonly LogEntry[];
   /** up to here the log knows that it is committed */
   readonly committed?: Zxid;
@@ -80,6 +82,8 @@ export class Script {
   readonly traced: string[] = [];
   readonly parked: number[] = [];
   readonly left: number[] = [];
+  /** the core has ended this life */
+  ended = false;
   /** times for which COMMITs are held back, ms */
   readonly holds: number[] = [];
   #durable: boolean;
@@ -99,6 +103,7 @@ export class Script {
     this.#size = options.size ?? 3;
     this.#config = makeZabConfig(options.config);
     this.#durable = options.durable ?? true;
+    if (options.founding === true) found(this.backend);
     const storage = new MemberStorage(this.backend);
     const history = options.history ?? [];
     const epoch = history.at(-1)?.last.epoch ?? 0;
@@ -106,7 +111,9 @@ export class Script {
     storage.persist([
       { type: "acceptedEpoch", epoch: asEpoch(options.acceptedEpoch ?? currentEpoch) },
       { type: "currentEpoch", epoch: asEpoch(currentEpoch) },
-      ...(options.initialized === false ? [] : [{ type: "initialized" as const }]),
+      ...(options.initialized === false || options.founding === true
+        ? []
+        : [{ type: "initialized" as const }]),
       ...history.map((entry) => appendOf(entry, options.committed)),
     ]);
     this.storage = new MemberStorage(this.backend);
@@ -291,6 +298,9 @@ export class Script {
         case "learnerLeft":
           this.left.push(effect.sid);
           break;
+        case "abort":
+          this.ended = true;
+          break;
       }
     }
     for (const seq of durable)
@@ -342,6 +352,8 @@ export function note(
     zxid?: Zxid;
     acceptedEpoch?: number;
     initialized?: boolean;
+    founding?: boolean;
+    boots?: readonly number[];
   } = {},
 ): Notification {
   const { epoch = 0, zxid: last = zxid(0, 0) } = fields;
@@ -351,7 +363,9 @@ export function note(
     round: fields.round ?? 1,
     vote: { leader: asSid(fields.leader ?? from), epoch: asEpoch(epoch), zxid: last },
     acceptedEpoch: asEpoch(fields.acceptedEpoch ?? epoch),
-    initialized: fields.initialized ?? true,
+    initialized: fields.founding === true ? false : (fields.initialized ?? true),
+    founding: fields.founding ?? false,
+    ...(fields.boots !== undefined && { boots: fields.boots }),
   };
 }
 
@@ -408,6 +422,7 @@ export function ackEpoch(
     last?: LogPosition;
     needSnap?: boolean;
     diverged?: boolean;
+    boots?: readonly number[];
   },
 ): ZabMessage {
   return {
@@ -419,6 +434,7 @@ export function ackEpoch(
     last: fields.last ?? script.peer.tail,
     needSnap: fields.needSnap ?? false,
     diverged: fields.diverged ?? false,
+    boots: fields.boots ?? [],
   };
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
 import type { QuietRecord } from "../../../core/server/quiet.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
+import { runCampaign } from "../../sim/campaign.ts";
 import type { Cluster } from "../../sim/cluster.ts";
 import {
   allEqual,
@@ -386,4 +387,18 @@ describe("a sleep that is disturbed", () => {
       expect(wakeAtMs).toBe(deadline + (rank - 2) * TICK);
     }
   });
+});
+
+describe("random runs with sleep", () => {
+  for (let first = 301; first < 341; first += 10) {
+    it(`[QUIET-9] keep every invariant and make progress, seeds ${first} to ${first + 9}`, () => {
+      let sleeps = 0;
+      for (let seed = first; seed < first + 10; seed++) {
+        const { cluster, healedMs } = runCampaign(seed, 40, 3 * TICK);
+        sleeps += cluster.sleeps;
+        expect(healedMs, `seed ${seed}`).toBeLessThan(4_000);
+      }
+      expect(sleeps).toBeGreaterThan(50);
+    }, 30_000);
+  }
 });

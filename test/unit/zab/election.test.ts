@@ -150,11 +150,24 @@ describe("an election", () => {
     const mine = election({ self: 3, size: 3 });
     mine.receive(asSid(1), note(1, { leader: 3, initialized: false }), false);
     expect(mine.hasQuorum).toBe(false);
+    const blank = election({ self: 3, size: 5, initialized: false });
+    blank.receive(asSid(5), note(5), false);
+    blank.receive(asSid(1), note(1, { leader: 5 }), false);
+    expect(blank.hasQuorum).toBe(false);
+    blank.receive(asSid(2), note(2, { leader: 5 }), false);
+    expect(blank.hasQuorum).toBe(true);
+  });
+
+  it("[ZAB-110] elects no member without memory, and takes none of its votes over", () => {
     const blank = election({ self: 3, size: 3, initialized: false });
     blank.receive(asSid(1), note(1, { leader: 3 }), false);
-    expect(blank.hasQuorum).toBe(false);
     blank.receive(asSid(2), note(2, { leader: 3 }), false);
-    expect(blank.hasQuorum).toBe(true);
+    expect(blank.hasQuorum).toBe(false);
+    const mine = election({ self: 1, size: 3 });
+    expect(mine.receive(asSid(3), note(3, { zxid: zxid(9, 9), epoch: 9, initialized: false }), true)).toBe(
+      false,
+    );
+    expect(mine.vote.leader).toBe(1);
   });
 
   it("[ZAB-35] lets a member without memory follow only a leader that has a quorum without it", () => {
@@ -167,9 +180,9 @@ describe("an election", () => {
 
   it("[ZAB-36] is a founding only when every other member answers that it never promised anything", () => {
     const blank = election({ self: 1, size: 3, initialized: false });
-    blank.receive(asSid(2), note(2, { initialized: false }), true);
+    blank.receive(asSid(2), note(2, { founding: true }), true);
     expect(blank.othersPristine).toBe(false);
-    blank.receive(asSid(3), note(3, { initialized: false }), true);
+    blank.receive(asSid(3), note(3, { founding: true }), true);
     expect(blank.othersPristine).toBe(true);
     blank.receive(asSid(3), note(3, { acceptedEpoch: 1 }), false);
     expect(blank.othersPristine).toBe(false);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { zxid } from "../../../core/zab/zxid.ts";
 import {
+  ackEpoch,
   elect,
   endOf,
   entriesOf,
@@ -160,13 +161,13 @@ describe("two leaders elected in rounds that crossed", () => {
 });
 
 describe("founding", () => {
-  const blank = (sid: number): Script => new Script({ sid, initialized: false }).start();
+  const blank = (sid: number): Script => new Script({ sid, founding: true }).start();
 
   it("[ZAB-36] makes a vote count once all others have answered that they never promised anything", () => {
     const script = blank(3);
-    script.returned(1, note(1, { leader: 3, initialized: false }));
+    script.returned(1, note(1, { leader: 3, founding: true }));
     expect(script.storage.meta.initialized).toBe(false);
-    script.returned(2, note(2, { leader: 3, initialized: false }));
+    script.returned(2, note(2, { leader: 3, founding: true }));
     expect(script.storage.meta.initialized).toBe(true);
     expect(script.take(1).at(-1)).toMatchObject({ type: "NOTIFICATION", initialized: true });
     script.call(1, note(1, { leader: 3 }));
@@ -176,13 +177,13 @@ describe("founding", () => {
 
   it("[ZAB-36] does not happen while one member is silent, or knows of an epoch (ZOOKEEPER-261)", () => {
     const silent = blank(3);
-    silent.returned(1, note(1, { leader: 3, initialized: false }));
+    silent.returned(1, note(1, { leader: 3, founding: true }));
     silent.broken(2);
     silent.passes(60_000);
     expect(silent.storage.meta.initialized).toBe(false);
     expect(silent.state).toBe("LOOKING/ELECTION");
     const known = blank(3);
-    known.returned(1, note(1, { leader: 3, initialized: false }));
+    known.returned(1, note(1, { leader: 3, founding: true }));
     known.returned(2, note(2, { leader: 3, acceptedEpoch: 1 }));
     known.passes(60_000);
     expect(known.storage.meta.initialized).toBe(false);
@@ -197,14 +198,130 @@ describe("founding", () => {
 
   it("[ZAB-35] is not needed by a member that an ensemble has brought up", () => {
     const script = blank(1);
-    script.returned(2, note(2, { role: "FOLLOWING", leader: 3, epoch: 1, zxid: zxid(1, 5) }));
-    script.returned(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5) }));
+    script.returned(2, note(2, { role: "FOLLOWING", leader: 3, epoch: 1, zxid: zxid(1, 5), boots: [] }));
+    script.returned(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5), boots: [] }));
     expect(script.take(3).at(-1)).toMatchObject({ type: "FOLLOWERINFO", initialized: false });
     const E1 = script.peer.acceptedEpoch + 1;
     script.call(3, { type: "LEADERINFO", join: 1, epoch: E1 as never });
     script.call(3, { type: "DIFF", join: 1, epoch: E1 as never, from: zxid(0, 0) });
     script.call(3, { type: "NEWLEADER", join: 1, epoch: E1 as never, last: zxid(0, 0) });
     expect(script.storage.meta.initialized).toBe(true);
+  });
+});
+
+describe("a member that lost its memory", () => {
+  const wiped = (options: { size?: number } = {}): Script =>
+    new Script({ sid: 1, initialized: false, ...options }).start();
+  const settled = { epoch: 3, zxid: zxid(3, 5), boots: [] };
+
+  it("[ZAB-112] founds nothing, though all others are new: it was not", () => {
+    const script = wiped();
+    script.returned(2, note(2, { founding: true }));
+    script.returned(3, note(3, { founding: true }));
+    script.passes(60_000);
+    expect(script.storage.meta.initialized).toBe(false);
+    expect(script.state).toBe("LOOKING/ELECTION");
+    const single = wiped({ size: 1 });
+    single.passes(60_000);
+    expect(single.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-112] keeps others from a founding, for it shows that there was one", () => {
+    const script = new Script({ sid: 3, founding: true }).start();
+    script.returned(1, note(1, { initialized: false }));
+    script.returned(2, note(2, { founding: true }));
+    expect(script.storage.meta.initialized).toBe(false);
+  });
+
+  it("[ZAB-111] follows nobody before a majority has noted its new life, and promises no less than they", () => {
+    const script = wiped();
+    script.call(2, note(2, { role: "FOLLOWING", leader: 3, ...settled }));
+    script.call(3, note(3, { role: "LEADING", ...settled }));
+    script.returned(3, note(3, { role: "LEADING", ...settled }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+    script.returned(2, note(2, { role: "FOLLOWING", leader: 3, ...settled, acceptedEpoch: 5 }));
+    expect(script.peer.leader).toBe(3);
+    expect(script.take(3).at(-1)).toMatchObject({
+      type: "FOLLOWERINFO",
+      acceptedEpoch: 5,
+      initialized: false,
+    });
+    expect(script.storage.meta.acceptedEpoch).toBe(5);
+    // An older leader has nothing to offer: what this member may have promised is above it.
+    expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: 4 as never })).toEqual([]);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-111] takes no word of another that does not count either", () => {
+    const script = wiped();
+    script.returned(2, note(2, { role: "FOLLOWING", leader: 3, ...settled, initialized: false }));
+    script.returned(3, note(3, { role: "LEADING", ...settled }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-111] is answered once its life is noted durably, with all lives that were seen", () => {
+    const script = new Script({ sid: 2, history: HISTORY }).start();
+    script.callAs(3, { boot: 7 }, note(3));
+    expect(script.storage.meta.peerBoots).toEqual([]);
+    const [answer] = script.callAs(1, { boot: 9 }, note(1, { initialized: false }));
+    expect(answer).toMatchObject({ type: "NOTIFICATION", boots: [9, 0, 7] });
+    expect(script.storage.meta.peerBoots).toEqual([9, 0, 7]);
+  });
+});
+
+describe("an old copy of a member's storage", () => {
+  it("[ZAB-113] is refused by all that have seen a later life, over their own restart too", () => {
+    const script = new Script({ sid: 2, history: HISTORY }).start();
+    script.callAs(3, { boot: 5 }, note(3, { initialized: false }));
+    expect(script.callAs(3, { boot: 4 }, note(3))).toEqual([{ type: "OUTDATED", boot: 5 }]);
+    expect(script.peer.accepted).toBe(false);
+    script.restart();
+    expect(script.callAs(3, { boot: 4 }, note(3))).toEqual([{ type: "OUTDATED", boot: 5 }]);
+    expect(script.callAs(3, { boot: 5 }, note(3))).toMatchObject([{ type: "NOTIFICATION" }]);
+    script.returnedAs(3, { boot: 4 }, note(3));
+    expect(script.peer.accepted).toBe(false);
+  });
+
+  it("[ZAB-114] is no voter's once it hears of its later life, and its next one has a number above", () => {
+    const script = new Script({ sid: 1, history: HISTORY, durable: false }).start();
+    script.returned(2, { type: "OUTDATED", boot: 8 });
+    expect(script.storage.meta).toMatchObject({ initialized: false, boot: 8 });
+    expect(script.ended).toBe(false);
+    // Nothing is said in a life that is over.
+    script.take();
+    expect(script.call(3, note(3))).toEqual([]);
+    script.after(10_000);
+    expect(script.take()).toEqual([]);
+    expect(script.peer.deadline).toBe(Number.POSITIVE_INFINITY);
+    script.sync();
+    expect(script.ended).toBe(true);
+    script.restart();
+    expect(script.peer.boot).toBe(9);
+    expect(script.take(2)).toMatchObject([{ initialized: false, vote: { leader: 1, epoch: 0 } }]);
+    expect(script.tail).toBe("1.5");
+  });
+
+  it("[ZAB-114] is not what a word of a former life of its own says", () => {
+    const script = new Script({ sid: 1, history: HISTORY }).start();
+    script.restart();
+    script.returned(2, { type: "OUTDATED", boot: 2 });
+    script.call(2, { type: "OUTDATED", boot: 9 });
+    expect(script.storage.meta.initialized).toBe(true);
+  });
+
+  it("[ZAB-115] made promises that count no more beside that of a member that has seen a later life", () => {
+    const script = new Script({ sid: 5, size: 5, history: HISTORY }).start();
+    for (const from of [1, 2]) elect(script, from);
+    script.passes(100);
+    for (const from of [1, 2]) script.call(from, followerInfo(1, 1));
+    expect(script.peer.acceptedEpoch).toBe(2);
+    script.returned(1, ackEpoch(script, { join: 1 }));
+    script.returned(2, ackEpoch(script, { join: 1, boots: [2, 0, 0, 0, 0] }));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    expect(script.peer.currentEpoch).toBe(1);
+    script.call(3, followerInfo(1, 1));
+    script.returned(3, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 });
 
@@ -285,6 +402,7 @@ describe("a link", () => {
       last: endOf(HISTORY),
       needSnap: false,
       diverged: false,
+      boots: [],
     };
     script.take();
     script.returnedAs(2, { boot: 1 }, ackEpoch);

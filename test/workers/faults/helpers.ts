@@ -44,8 +44,15 @@ export class Victims {
     });
   }
 
+  /** Looks until it holds. One that fell asleep over it is woken: asleep nobody notices anything. */
   until(holds: (view: EnsembleJson) => boolean): Promise<EnsembleJson> {
-    return until(() => this.view(), holds);
+    const look = async (): Promise<EnsembleJson> => {
+      const view = await this.view();
+      if (!view.quiet) return view;
+      await call(`${this.prefix}/v1/znodes/?view=stat`);
+      return this.view();
+    };
+    return until(look, holds);
   }
 
   async leader(): Promise<number> {

@@ -253,4 +253,37 @@ describe("a wrong clock", { timeout: 60_000 }, () => {
       expect(await ensemble.children(1)).toHaveLength(7);
     },
   );
+
+  it("[FAULT-35] set back does not stop time: a silent leader is missed all the same", async () => {
+    const ensemble = await Victims.found("back");
+    const old = await ensemble.leader();
+    for (const sid of [1, 2, 3].filter((each) => each !== old)) {
+      await ensemble.fault(sid, "skew", { skewMs: -600_000, ttlMs: 600_000 });
+    }
+    await ensemble.write("/behind");
+    await ensemble.fault(old, "pause", { ttlMs: 600_000 });
+    await ensemble.until(({ leader }) => leader !== null && leader !== old);
+    await ensemble.heal();
+  });
+});
+
+describe("an ensemble that sleeps", { timeout: 60_000 }, () => {
+  it("[FAULT-36] is not woken by the list of faults, nor by healing nothing; broken and healed it serves", async () => {
+    const ensemble = await Victims.found("sleeper");
+    await ensemble.write("/before");
+    const asleep = await until(
+      () => ensemble.view(),
+      ({ quiet }) => quiet,
+    );
+    expect(await ensemble.faults(1)).toEqual([]);
+    const healed = await call(`${ensemble.prefix}/v1/faults/heal`, { method: "POST" });
+    expect(healed.status).toBe(200);
+    expect(await ensemble.view()).toEqual(asleep);
+    await ensemble.fault(1, "crash");
+    await ensemble.fault(2, "pause");
+    await ensemble.fault(3, "kill");
+    expect((await ensemble.faults(2)).map(({ fault }) => fault)).toEqual(["pause"]);
+    await ensemble.heal();
+    for (const sid of [1, 2, 3]) expect(await ensemble.children(sid)).toContain("before");
+  });
 });

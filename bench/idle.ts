@@ -1,0 +1,184 @@
+/**
+ * (d) What an ensemble costs that nobody uses, and how long the first write after it takes. Files, not promises: every file of
+ * the runtime's storage keeps its bytes and its time, the counters and the starts of every object stay as they were when it
+ * fell asleep, and the runtime's processor time is taken.
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { startLocal } from "../scripts/local.ts";
+import { median, round, table } from "./statistics.ts";
+
+export interface IdleResult {
+  readonly nodes: number;
+  readonly brokers: number;
+  /** s in which no file changed */
+  readonly quietS: number;
+  /** files that were watched */
+  readonly files: number;
+  /** processor time of the runtime meanwhile, ms: it looks after its own sockets */
+  readonly cpuMs: number;
+  /** from the last request until everybody slept, s */
+  readonly fallingAsleepS: number;
+  /** first writes after a sleep, each to its answer, ms: the first after the long one, objects out of memory */
+  readonly wakeMs: readonly number[];
+  readonly medianWakeMs: number;
+}
+
+interface Counted {
+  readonly up: boolean;
+  readonly boot?: number;
+  readonly quietSince?: number | null;
+  readonly counters?: Readonly<Record<string, number>>;
+}
+
+interface AllCounters {
+  readonly nodes: readonly Counted[];
+  readonly brokers: readonly Counted[];
+}
+
+const PATH = "/v1/znodes/bench-idle";
+const QUIET_AFTER_MS = 3_000;
+const SLEEP_MS_MAX = 60_000;
+const STABLE_MS_MAX = 240_000;
+const POLL_MS = 100;
+
+/** @param wakes how often it is woken; the ensemble sleeps for `quietS` before the first @throws Error when anything costs anything */
+export async function benchIdle(
+  { nodes, brokers, quietS, wakes }: { nodes: number; brokers: number; quietS: number; wakes: number },
+  stateDir: string,
+): Promise<IdleResult> {
+  const vars = { QUIET_AFTER_MS: String(QUIET_AFTER_MS) };
+  const local = await startLocal({ nodes, brokers, stateDir, fresh: true, vars });
+  try {
+    const { api } = local.urls;
+    await write(api, "POST");
+    await registered(api, brokers);
+    const asked = performance.now();
+    const before = await asleep(api);
+    const fallingAsleepS = (performance.now() - asked) / 1_000;
+    const cpuAndFiles = await untilUnchanged(join(stateDir, "objects"), quietS * 1_000, local.runtimePid);
+    same(before, await counters(api));
+    const wakeMs: number[] = [];
+    for (let i = 0; i < wakes; i++) {
+      if (i > 0) await asleep(api);
+      wakeMs.push(round(await write(api, "PUT"), 1));
+    }
+    return {
+      nodes,
+      brokers,
+      quietS,
+      ...cpuAndFiles,
+      fallingAsleepS: round(fallingAsleepS, 1),
+      wakeMs,
+      medianWakeMs: round(median(wakeMs), 1),
+    };
+  } finally {
+    await local.stop();
+  }
+}
+
+/** Waits until every broker is registered, with one of them as the controller. */
+async function registered(api: string, brokers: number): Promise<void> {
+  const deadline = performance.now() + SLEEP_MS_MAX;
+  for (;;) {
+    const cluster = (await (await fetch(`${api}/cluster`)).json()) as {
+      readonly controller: number | null;
+      readonly brokers: readonly { readonly epoch: number | null }[];
+    };
+    const live = cluster.brokers.filter(({ epoch }) => epoch !== null).length;
+    if (cluster.controller !== null && live === brokers) return;
+    if (performance.now() > deadline) throw new Error(`${live} of ${brokers} brokers are registered`);
+    await wait(POLL_MS);
+  }
+}
+
+/** @returns ms */
+async function write(api: string, method: "POST" | "PUT"): Promise<number> {
+  const start = performance.now();
+  const response = await fetch(`${api}${PATH}`, { method, body: String(start) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.status}: ${text}`);
+  return performance.now() - start;
+}
+
+const counters = async (api: string): Promise<AllCounters> =>
+  (await (await fetch(`${api}/v1/counters`)).json()) as AllCounters;
+
+/** What every object has cost when all of them sleep. */
+async function asleep(api: string): Promise<AllCounters> {
+  const deadline = performance.now() + SLEEP_MS_MAX;
+  for (;;) {
+    const all = await counters(api);
+    if ([...all.nodes, ...all.brokers].every((each) => each.up && each.quietSince != null)) return all;
+    if (performance.now() > deadline) throw new Error(`it does not fall asleep: ${JSON.stringify(all)}`);
+    await wait(POLL_MS);
+  }
+}
+
+function same(before: AllCounters, after: AllCounters): void {
+  const [was, is] = [JSON.stringify(before), JSON.stringify(after)];
+  if (was !== is) throw new Error(`something was done in the sleep:\n${was}\n${is}`);
+}
+
+/**
+ * Waits until no file has changed for so long. It begins anew with every change: when the runtime takes an object out of
+ * memory, some ten seconds after its last event, SQLite folds its write-ahead log into the database.
+ */
+async function untilUnchanged(
+  dir: string,
+  ms: number,
+  pid: number,
+): Promise<{ readonly files: number; readonly cpuMs: number }> {
+  const deadline = performance.now() + STABLE_MS_MAX;
+  let seen = fingerprint(dir);
+  let since = performance.now();
+  let cpu = cpuMsOf(pid);
+  while (performance.now() - since < ms) {
+    if (performance.now() > deadline) throw new Error("the files go on changing");
+    await wait(1_000);
+    const now = fingerprint(dir);
+    if (now.text === seen.text) continue;
+    seen = now;
+    since = performance.now();
+    cpu = cpuMsOf(pid);
+  }
+  return { files: seen.files, cpuMs: cpuMsOf(pid) - cpu };
+}
+
+/** Names, times and bytes of all files, as one text. */
+function fingerprint(dir: string): { readonly text: string; readonly files: number } {
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  const lines = files.map((file) => {
+    const hash = createHash("sha256").update(readFileSync(file)).digest("hex");
+    return `${file} ${statSync(file).mtimeMs} ${hash}`;
+  });
+  return { text: lines.join("\n"), files: files.length };
+}
+
+/** Processor time of a process, ms; its clock ticks a hundred times a second. */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+export function idleTable(results: readonly IdleResult[]): string {
+  return table(
+    [
+      "nodes",
+      "brokers",
+      "s without a change",
+      "files",
+      "runtime's CPU ms",
+      "first write ms",
+      "median of wakes ms",
+    ],
+    results.map((r) => [r.nodes, r.brokers, r.quietS, r.files, r.cpuMs, r.wakeMs[0] ?? 0, r.medianWakeMs]),
+  );
+}
