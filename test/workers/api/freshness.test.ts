@@ -1,5 +1,7 @@
 /** Clients without a connection that go from node to node: they never see time go back. */
+import { env } from "cloudflare:workers";
 import { afterAll, describe, expect, it } from "vitest";
+import { nodeStub } from "../../../workers/api/clients/node-stub.ts";
 import { call, EventReader, heal, make, problemOf, send } from "./helpers.ts";
 
 const NODES = [1, 2, 3];
@@ -104,6 +106,27 @@ describe("freshness", () => {
     const last = await set("3");
     expect((await afterChange.next()).id).toBe(last);
     await afterChange.cancel();
+    await heal();
+  });
+
+  it("[HTTP-32] a node that is behind what a stream has seen catches up before it tells anything", async () => {
+    const slow = await followerOf();
+    await make("/behind", "0");
+    await send("POST", `/v1/faults/nodes/${slow}/delay`, { delayMs: 150, direction: "in" });
+    const removed = zxidOf(await call("/v1/znodes/behind", { method: "DELETE" }));
+    const response = await nodeStub(env, "default", slow).fetch(
+      new Request(`http://node/watch?path=/behind&kind=data&since=${removed}-`, {
+        headers: { upgrade: "websocket" },
+      }),
+    );
+    const socket = response.webSocket;
+    const first = new Promise((resolve) => {
+      socket?.addEventListener("message", ({ data }) => resolve(JSON.parse(String(data))));
+    });
+    socket?.accept();
+    const made = await (await make("/behind", "1")).json<{ stat: { mzxid: string } }>();
+    expect(await first).toEqual({ type: "NodeCreated", path: "/behind", zxid: made.stat.mzxid });
+    socket?.close();
     await heal();
   });
 
