@@ -37,6 +37,9 @@ import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
+/** More than one life will see. A boot counter may begin at seconds since 1970, so the product stays below 2^53. */
+export const STAYS_PER_LIFE = 2 ** 20;
+
 export class ZabPeer {
   readonly #context: PeerContext;
   readonly #host: RoleHost;
@@ -45,7 +48,8 @@ export class ZabPeer {
   #follower: Follower | null = null;
   #leader: Leader | null = null;
   #round = 0;
-  #joins = 0;
+  /** number of the last stay; those of another life are others */
+  #joins: number;
   /** members that follow another, as they told us since we were elected */
   readonly #elsewhere = new Set<Sid>();
   #elections = 0;
@@ -71,6 +75,7 @@ export class ZabPeer {
     recovered: RecoveredState,
   ) {
     this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered);
+    this.#joins = (recovered.boot - 1) * STAYS_PER_LIFE;
     this.#host = {
       context: this.#context,
       becomeLooking: (reason) => this.#becomeLooking(reason),

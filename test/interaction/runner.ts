@@ -13,6 +13,7 @@ import { must } from "../../core/assert.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { countTxns } from "../../core/wire/txn-codec.ts";
 import type { TraceEvent } from "../../core/zab/effects.ts";
+import { STAYS_PER_LIFE } from "../../core/zab/peer.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import { Cluster } from "../sim/cluster.ts";
 import { codeOf, create, digests } from "../sim/world.ts";
@@ -28,7 +29,7 @@ export function textOf(message: PeerMessage): string {
       return `NOTIFICATION ${message.role} round ${message.round} for ${leader} (e${epoch}, ${at(zxid)})${blank}`;
     }
     case "FOLLOWERINFO":
-      return `FOLLOWERINFO stay ${message.join}, promised e${message.acceptedEpoch}`;
+      return `FOLLOWERINFO stay ${stayOf(message.join)}, promised e${message.acceptedEpoch}`;
     case "LEADERINFO":
       return `LEADERINFO e${message.epoch}`;
     case "ACKEPOCH":
@@ -229,3 +230,6 @@ class World {
     }
   }
 }
+
+/** The number of a stay within its life. */
+const stayOf = (join: number): number => join % STAYS_PER_LIFE;

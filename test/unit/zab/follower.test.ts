@@ -88,7 +88,7 @@ describe("discovery", () => {
     expect(script.peer.currentEpoch).toBe(1);
     script.call(3, note(3, { epoch: 1, zxid: zxid(1, 5), acceptedEpoch: 9 }));
     script.passes(100);
-    script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(8) });
+    script.call(3, { type: "LEADERINFO", join: script.peer.join ?? 0, epoch: asEpoch(8) });
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
@@ -98,6 +98,18 @@ describe("discovery", () => {
     expect(script.call(2, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
     expect(script.storage.meta.acceptedEpoch).toBe(1);
+  });
+
+  it("[ZAB-56] ignores what was said to an earlier life of it: every life has other numbers for its stays", () => {
+    const script = following();
+    expect(script.peer.join).toBe(1);
+    script.restart();
+    script.call(3, note(3, { epoch: 1, zxid: script.peer.tail.zxid, acceptedEpoch: 1 }));
+    script.passes(100);
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    expect(script.peer.join).not.toBe(1);
+    expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
   });
 
   it("[ZAB-55] gives up when it is not taken in within initLimit", () => {
