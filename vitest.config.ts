@@ -8,7 +8,10 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
-          include: ["test/*.test.ts", "test/{unit,paper,interaction,contract,sim,history}/**/*.test.ts"],
+          include: [
+            "test/*.test.ts",
+            "test/{unit,paper,interaction,contract,sim,history,search}/**/*.test.ts",
+          ],
           // properties and small campaigns take a while where other work runs beside
           testTimeout: 30_000,
         },

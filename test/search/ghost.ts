@@ -1,0 +1,124 @@
+/**
+ * What the search remembers of a run and no member knows, and what must hold of it. Entries are numbers that stand for a zxid
+ * and the hash of the whole history up to it: two members that hold one entry hold the same history.
+ *
+ * | rule | in ZooKeeper's TLA+ specification | here |
+ * |---|---|---|
+ * | SEARCH-1 | Leadership1 | no two members lead one epoch beyond discovery at the same time |
+ * | SEARCH-2 | Leadership2 | over the run no two lives lead one epoch |
+ * | SEARCH-3 | PrefixConsistency, Agreement, TotalOrder | whatever a member delivers continues or repeats the one committed history |
+ * | SEARCH-4 | Integrity | what is delivered was proposed by the leader of its epoch |
+ * | SEARCH-5 | Local- and GlobalPrimaryOrder | the committed history is ordered by epoch, and has no gap within one |
+ * | SEARCH-6 | PrimaryIntegrity | who leads in broadcast holds all that was committed in earlier epochs |
+ * | SEARCH-7 | – | what is committed is durable at a quorum, for ever |
+ * | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
+ * | SEARCH-9 | – | nobody delivers what is not durable at its own |
+ * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
+ * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is |
+ * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
+ */
+import { type Entry, type Facts, type Outcome, Phase, Role } from "./member.ts";
+import type { Interner } from "./tables.ts";
+
+export interface Ghost {
+  /** *map epoch → who led it*: "sid/boot" */
+  readonly leaders: Readonly<Record<number, string>>;
+  /** the history that some member delivered, the empty one first */
+  readonly committed: readonly number[];
+}
+
+export const ghostKey = ({ leaders, committed }: Ghost): string =>
+  `${Object.entries(leaders).join(" ")}|${committed.join(" ")}`;
+
+/** What a step did is added to what is known of the run. @returns the rule that it breaks, or what is known now */
+export function advance(
+  ghost: Ghost,
+  facts: Facts,
+  outcome: Outcome,
+  entries: Interner<Entry>,
+): Ghost | { readonly broken: string } {
+  if (outcome.failure !== undefined) return { broken: `[SEARCH-12] ${facts.sid}: ${outcome.failure}` };
+  if (outcome.reasons.includes("the leader's messages do not fit together")) {
+    return { broken: `[SEARCH-11] ${facts.sid} cannot make sense of its leader` };
+  }
+  let { leaders, committed } = ghost;
+  if (outcome.leads > 0) {
+    const who = `${facts.sid}/${facts.boot}`;
+    const known = leaders[outcome.leads] ?? who;
+    if (known !== who) return { broken: `[SEARCH-2] ${who} and ${known} lead epoch ${outcome.leads}` };
+    if (leaders[outcome.leads] === undefined) leaders = { ...leaders, [outcome.leads]: who };
+  }
+  if (outcome.loaded >= 0 && !committed.includes(outcome.loaded)) {
+    return { broken: `[SEARCH-3] ${facts.sid} takes a tree that is not of the committed history` };
+  }
+  for (const id of outcome.delivered) {
+    if (committed.includes(id)) continue;
+    const entry = entries.at(id);
+    const last = entries.at(committed.at(-1) as number);
+    const text = `${facts.sid} delivers ${entry.epoch}.${entry.counter}`;
+    if (leaders[entry.epoch]?.split("/")[0] !== String(entry.sid)) {
+      return { broken: `[SEARCH-4] ${text}, which the leader of its epoch did not propose` };
+    }
+    const follows =
+      entry.epoch === last.epoch
+        ? entry.counter === last.counter + 1
+        : entry.epoch > last.epoch && entry.counter === 1;
+    if (!follows)
+      return { broken: `[SEARCH-3] ${text} where others have delivered ${last.epoch}.${last.counter}` };
+    committed = [...committed, id];
+  }
+  return leaders === ghost.leaders && committed === ghost.committed ? ghost : { leaders, committed };
+}
+
+/** How much of the committed history a log holds. What is below its base it holds as a tree. */
+function holds(log: readonly number[], committed: readonly number[]): number {
+  for (let count = committed.length; count > 0; count--)
+    if (log.includes(committed[count - 1] as number)) return count;
+  return 0;
+}
+
+/** The rule that a state breaks, if any. @param majority of the ensemble */
+export function check(
+  members: readonly Facts[],
+  { committed }: Ghost,
+  majority: number,
+  entries: Interner<Entry>,
+): string | undefined {
+  let durable = 0;
+  for (const facts of members) {
+    const { sid, log } = facts;
+    if (holds(facts.durableLog, committed) === committed.length) durable += 1;
+    const end = entries.at(log.at(-1) as number).epoch;
+    const durableEnd = entries.at(facts.durableLog.at(-1) as number).epoch;
+    if (
+      end > facts.currentEpoch ||
+      facts.currentEpoch > facts.acceptedEpoch ||
+      durableEnd > facts.durableCurrentEpoch ||
+      facts.durableCurrentEpoch > facts.durableAcceptedEpoch
+    ) {
+      return `[SEARCH-8] ${sid}: log ends in epoch ${end}, current ${facts.currentEpoch}, accepted ${facts.acceptedEpoch}`;
+    }
+    if (!facts.durableLog.includes(facts.delivered))
+      return `[SEARCH-9] ${sid} delivers what its disk may lose`;
+    if (
+      facts.durableAcceptedEpoch < facts.toldAcceptedEpoch ||
+      facts.durableCurrentEpoch < facts.toldCurrentEpoch
+    ) {
+      return `[SEARCH-10] ${sid} promised what its disk may lose`;
+    }
+    if (facts.role !== Role.LEADING || facts.phase < Phase.SYNCHRONIZATION) continue;
+    for (const other of members) {
+      const leads = other.role === Role.LEADING && other.phase >= Phase.SYNCHRONIZATION;
+      if (other.sid > sid && leads && other.currentEpoch === facts.currentEpoch) {
+        return `[SEARCH-1] ${sid} and ${other.sid} lead epoch ${facts.currentEpoch}`;
+      }
+    }
+    if (facts.phase !== Phase.BROADCAST) continue;
+    const earlier = committed.filter((id) => entries.at(id).epoch < facts.currentEpoch);
+    if (holds(log, committed) < earlier.length)
+      return `[SEARCH-6] ${sid} leads without all that was committed before`;
+  }
+  return durable >= majority
+    ? undefined
+    : `[SEARCH-7] only ${durable} members have ${committed.length - 1} committed txns on disk`;
+}
