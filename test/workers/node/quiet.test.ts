@@ -99,7 +99,7 @@ const registered = async (ensemble: string): Promise<readonly number[]> => {
   return answer.ok ? answer.value.brokers.map(({ id }) => id) : [];
 };
 
-describe("an idle ensemble of five with four brokers", () => {
+describe.concurrent("an idle ensemble of five with four brokers", () => {
   it("[QUIET-11] costs nothing: no request, no alarm, no row, no start; to ask for the status changes nothing", async () => {
     await found("idle");
     await startBrokers("idle");
@@ -192,7 +192,7 @@ async function brokerEpochs(ensemble: string): Promise<Record<string, string>> {
   return Object.fromEntries(answer.brokers.map(({ id, epoch }) => [`${id}`, `${epoch}`]));
 }
 
-describe("a session whose client left", () => {
+describe.concurrent("a session whose client left", () => {
   for (const memory of ["kept", "lost"] as const) {
     it(`[QUIET-14] expires in its time by the alarm, memory ${memory}; a touched one lives`, async () => {
       const name = `expiry-${memory}`;
@@ -230,7 +230,7 @@ describe("a session whose client left", () => {
   }
 });
 
-describe("a client that is connected", () => {
+describe.concurrent("a client that is connected", () => {
   it("[QUIET-2] keeps every node awake, until it goes", async () => {
     await found("socket");
     await write("socket", 1, create("/a"));
