@@ -1,6 +1,6 @@
 /**
- * (c) How long writes stop when the leader crashes: from the moment the crash is ordered to the first answer to a write
- * that was issued after the crash.
+ * (c) How long writes stop when the leader crashes, or is cut off in silence: from the moment that is ordered to the first
+ * answer to a write that was issued afterwards.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { startLocal } from "../scripts/local.ts";
@@ -8,6 +8,8 @@ import { median, round, table } from "./statistics.ts";
 
 export interface OutageResult {
   readonly nodes: number;
+  /** what befalls the leader; a partition tells nobody, so the others first have to miss it for two ticks */
+  readonly fault: "crash" | "partition";
   /** of each round */
   readonly ms: readonly number[];
   readonly medianMs: number;
@@ -25,20 +27,32 @@ const SETTLING_MS_MAX = 20_000;
 const OUTAGE_MS_MAX = 20_000;
 const POLL_MS = 25;
 
-export async function benchOutage(nodes: number, rounds: number, stateDir: string): Promise<OutageResult> {
+/** @param rounds of each fault */
+export async function benchOutage(nodes: number, rounds: number, stateDir: string): Promise<OutageResult[]> {
   const local = await startLocal({ nodes, brokers: BROKERS, stateDir, fresh: true });
   try {
     const api = local.urls.api;
-    await fetch(`${api}${PATH}`, { method: "POST", body: "0" }).then((response) => response.text());
-    const ms: number[] = [];
-    for (let i = 0; i < rounds; i++) {
-      const leader = await settledLeader(api);
-      ms.push(round(await crashAndWrite(api, leader), 1));
+    await post(`${api}${PATH}`);
+    const results: OutageResult[] = [];
+    for (const fault of ["crash", "partition"] as const) {
+      const ms: number[] = [];
+      for (let i = 0; i < rounds; i++) {
+        const leader = await settledLeader(api);
+        ms.push(round(await breakAndWrite(api, fault, leader, (leader % nodes) + 1), 1));
+        if (fault === "partition") await post(`${api}/v1/faults/nodes/${leader}/heal`);
+      }
+      results.push({ nodes, fault, ms, medianMs: round(median(ms), 1) });
     }
-    return { nodes, ms, medianMs: round(median(ms), 1) };
+    return results;
   } finally {
     await local.stop();
   }
+}
+
+async function post(url: string): Promise<void> {
+  const response = await fetch(url, { method: "POST" });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`);
 }
 
 /** The leader, once every node is up and part of the quorum again. */
@@ -54,13 +68,18 @@ async function settledLeader(api: string): Promise<number> {
   }
 }
 
-async function crashAndWrite(api: string, leader: number): Promise<number> {
+/** @param other a node that stays: behind a leader that is cut off a write would wait until that notices */
+async function breakAndWrite(
+  api: string,
+  fault: OutageResult["fault"],
+  leader: number,
+  other: number,
+): Promise<number> {
   const start = performance.now();
-  await fetch(`${api}/v1/faults/nodes/${leader}/crash`, { method: "POST" }).then((response) =>
-    response.text(),
-  );
+  await post(`${api}/v1/faults/nodes/${leader}/${fault === "crash" ? "crash" : "isolate"}`);
+  const headers: Record<string, string> = fault === "crash" ? {} : { "zoo-node": String(other) };
   for (;;) {
-    const response = await fetch(`${api}${PATH}`, { method: "PUT", body: String(start) });
+    const response = await fetch(`${api}${PATH}`, { method: "PUT", headers, body: String(start) });
     const text = await response.text();
     if (response.ok) return performance.now() - start;
     // 503 and 504 are what an outage looks like
@@ -71,7 +90,7 @@ async function crashAndWrite(api: string, leader: number): Promise<number> {
 
 export function outageTable(results: readonly OutageResult[]): string {
   return table(
-    ["nodes", "median ms", "min ms", "max ms", "rounds"],
-    results.map((r) => [r.nodes, r.medianMs, Math.min(...r.ms), Math.max(...r.ms), r.ms.length]),
+    ["nodes", "leader", "median ms", "min ms", "max ms", "rounds"],
+    results.map((r) => [r.nodes, r.fault, r.medianMs, Math.min(...r.ms), Math.max(...r.ms), r.ms.length]),
   );
 }

@@ -66,9 +66,12 @@ await main("bench", async () => {
   }
   if (parts.includes("outage")) {
     const outage: OutageResult[] = [];
-    for (const nodes of quick ? [3] : [3, 5]) outage.push(await benchOutage(nodes, quick ? 2 : 10, STATE));
+    for (const nodes of quick ? [3] : [3, 5])
+      outage.push(...(await benchOutage(nodes, quick ? 2 : 20, STATE)));
     results.outage = outage;
-    say(`\n## From the crash of the leader to the next acknowledged write\n\n${outageTable(outage)}`);
+    say(
+      `\n## From the crash or the silent partition of the leader to the next acknowledged write\n\n${outageTable(outage)}`,
+    );
   }
   if (parts.includes("idle")) {
     const options = { nodes: 5, brokers: 4, quietS: quick ? 5 : 60, wakes: quick ? 1 : 10 };
