@@ -10,7 +10,7 @@ export default defineConfig({
           environment: "node",
           include: [
             "test/*.test.ts",
-            "test/{unit,paper,interaction,contract,sim,history,search}/**/*.test.ts",
+            "test/{unit,paper,interaction,contract,sim,history,nemesis,search}/**/*.test.ts",
           ],
           // properties and small campaigns take a while where other work runs beside
           testTimeout: 30_000,

@@ -2,14 +2,10 @@
  * `npm run nemesis`: five real members under every nemesis, then under all of them at once, then killed all at once. What
  * the clients saw goes through the checkers of `test/history`; a run with a fault leaves its history in a file.
  */
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { percentile } from "../../bench/statistics.ts";
-import { build, ROOT } from "../../scripts/local/build.ts";
 import { main, wholeNumber } from "../../scripts/local/command.ts";
 import { UsageError } from "../../scripts/local.ts";
-import { type AllKillTimes, allKills } from "./all-kills.ts";
-import { type BattleReport, battle } from "./battle.ts";
+import { ALL_KILLS, isFailed, plansOf, runAll } from "./campaign.ts";
 import { NEMESES } from "./nemeses.ts";
 
 const HELP = `usage: npm run nemesis -- [options]
@@ -38,116 +34,18 @@ const OPTIONS = {
   help: { type: "boolean" },
 } as const;
 
-const ALL_KILLS = "all-kills";
-const EVERYTHING = "everything";
 const SEED_MAX = 2 ** 31 - 1;
-/** State and histories. */
-export const DIR = join(ROOT, ".zooweeper/nemesis");
 
-/** One run. */
-export interface Plan {
-  readonly name: string;
-  readonly seconds: number;
-  readonly seed: number;
-  readonly nodes: number;
-  readonly keep?: boolean;
-  /** of all-kills */
-  readonly crashes?: number;
-  readonly kills?: number;
-}
-
-export interface Outcome extends BattleReport {
-  /** of all-kills */
-  readonly times?: AllKillTimes;
-}
-
-/** Carries out one run. @throws Error when the ensemble cannot be started at all */
-export async function carryOut({ name, crashes = 20, kills = 3, ...plan }: Plan): Promise<Outcome> {
-  const options = { ...plan, name, dir: DIR };
-  if (name !== ALL_KILLS) {
-    const nemesis = NEMESES[name];
-    if (nemesis === undefined) throw new UsageError(`there is no nemesis "${name}"`);
-    return battle(options, nemesis);
+function readArgs() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
   }
-  let times: AllKillTimes | undefined;
-  const report = await battle(options, async (attack, clients) => {
-    times = await allKills(attack, clients, crashes, kills);
-  });
-  return { ...report, ...(times && { times }) };
-}
-
-export function describe({
-  name,
-  seed,
-  faults,
-  counts,
-  epochs,
-  inflicted,
-  checkMs,
-  file,
-  times,
-}: Outcome): string {
-  const done = Object.entries(inflicted).map(([fault, count]) => `${count} ${fault}`);
-  const lines = [
-    `${faults.length === 0 ? "✓" : "✗"} ${name} (seed ${seed}): ${done.join(", ")}; ${epochs} epochs`,
-    `  ${counts.writes} writes, ${counts.unknown} of unknown outcome (${counts.recovered} of them happened), ${counts.committed} txns committed; ${counts.reads} reads, ${counts.linearizableOps} operations linearizable (at most ${counts.partitionMax} together, ${counts.steps} steps); ${counts.sessions} sessions; ${counts.watchEvents} watch events, ${counts.resumed} watches resumed; checked in ${Math.round(checkMs)} ms`,
-  ];
-  if (times !== undefined) {
-    lines.push(`  a leader again after all members crashed at once: ${distribution(times.leaderMs)}`);
-    lines.push(`  a write acknowledged again: ${distribution(times.writeMs)}`);
-    lines.push(
-      `  a leader again after kill -9 of the runtime, its start included: ${distribution(times.restartMs)}`,
-    );
-  }
-  for (const fault of faults) lines.push(`  ${fault}`);
-  if (file !== null) lines.push(`  the history: node test/history/check.ts ${file}`);
-  return lines.join("\n");
-}
-
-function distribution(ms: readonly number[]): string {
-  const sorted = ms.toSorted((a, b) => a - b);
-  const at = (share: number): number => Math.round(percentile(sorted, share));
-  return `min ${at(0)}, median ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)} ms of ${ms.length}`;
-}
-
-/** What CI runs. The measured one comes alone, at the end. */
-export function plansOf(seed: number, nodes: number, seconds: number | undefined): Plan[] {
-  const each = Object.keys(NEMESES).map((name) => ({
-    name,
-    nodes,
-    seconds: seconds ?? (name === EVERYTHING ? 30 : 6),
-    seed,
-  }));
-  return each.sort((a, b) => b.seconds - a.seconds);
-}
-
-/** Runs them, so many at a time, and says what came of each. @returns the outcomes, a failed start as its error */
-export async function runAll(
-  plans: readonly Plan[],
-  jobs: number,
-  say: (line: string) => void,
-): Promise<(Outcome | Error)[]> {
-  const waiting = [...plans];
-  const outcomes: (Outcome | Error)[] = [];
-  const worker = async (): Promise<void> => {
-    for (let plan = waiting.shift(); plan !== undefined; plan = waiting.shift()) {
-      try {
-        const outcome = await carryOut(plan);
-        outcomes.push(outcome);
-        say(describe(outcome));
-      } catch (error) {
-        outcomes.push(error as Error);
-        say(`✗ ${plan.name} (seed ${plan.seed}): ${(error as Error).stack}`);
-      }
-    }
-  };
-  await build();
-  await Promise.all(Array.from({ length: jobs }, worker));
-  return outcomes;
 }
 
 async function command(): Promise<void> {
-  const { values } = parseArgs({ options: OPTIONS });
+  const values = readArgs();
   if (values.help === true) {
     process.stdout.write(HELP);
     return;
@@ -170,10 +68,10 @@ async function command(): Promise<void> {
     .map((plan) => ({ ...plan, ...more }));
   const outcomes = await runAll(plans, number("jobs", 2), say);
   if (nemesis === undefined || nemesis === ALL_KILLS) outcomes.push(...(await runAll([killAll], 1, say)));
-  const failed = outcomes.filter((each) => each instanceof Error || each.faults.length > 0).length;
+  const failed = outcomes.filter(isFailed).length;
   const passed = outcomes.length - failed;
   say(`\n Tests  ${failed === 0 ? "" : `${failed} failed | `}${passed} passed (${outcomes.length})`);
   process.exit(failed === 0 ? 0 : 1);
 }
 
-if (import.meta.main) await main("nemesis", command);
+await main("nemesis", command);
