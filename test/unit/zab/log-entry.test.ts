@@ -56,3 +56,13 @@ describe("a batch as an entry", () => {
     expect(chainBatch(START.chain, whole, 0, 0)).toEqual(START.chain);
   });
 });
+
+describe("a damaged batch", () => {
+  it("[ZAB-64] is no entry, wherever it is cut off", () => {
+    const batch = batchOf(1, 1, 2);
+    for (let length = 1; length < batch.length; length++) {
+      const entry = makeEntry(START, batch.subarray(0, length));
+      expect(entry === undefined || entry.count === 1).toBe(true);
+    }
+  });
+});
