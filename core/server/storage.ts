@@ -12,6 +12,7 @@ import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import type { DurableWrite } from "../zab/effects.ts";
 import type { LogPosition } from "../zab/messages.ts";
+import { asSid } from "../zab/quorum.ts";
 import { type LogRow, type LogStorage, samePosition, TxnLog } from "../zab/txn-log.ts";
 import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionRow } from "../znode/session.ts";
@@ -28,6 +29,8 @@ export interface Meta {
   /** number of the current or last life; 0 before the first */
   readonly boot: number;
   readonly acceptedEpoch: number;
+  /** sid of the candidate to whom acceptedEpoch was promised; 0: not known */
+  readonly promisedTo: number;
   readonly currentEpoch: number;
   readonly initialized: boolean;
   /** given by {@link found}, until the member votes */
@@ -50,6 +53,7 @@ export const EMPTY_POSITION: LogPosition = { zxid: ZXID_ZERO, chain: CHAIN_START
 export const EMPTY_META: Meta = {
   boot: 0,
   acceptedEpoch: 0,
+  promisedTo: 0,
   currentEpoch: 0,
   initialized: false,
   founding: false,
@@ -150,6 +154,7 @@ export class MemberStorage implements SnapshotReader {
       recovered: {
         boot,
         acceptedEpoch: asEpoch(acceptedEpoch),
+        promisedTo: this.#meta.promisedTo === 0 ? null : asSid(this.#meta.promisedTo),
         currentEpoch: asEpoch(currentEpoch),
         initialized,
         founding,
@@ -208,7 +213,7 @@ export class MemberStorage implements SnapshotReader {
     switch (write.type) {
       case "acceptedEpoch":
         assert(write.epoch >= this.#meta.acceptedEpoch, "acceptedEpoch never goes back");
-        this.#update({ acceptedEpoch: write.epoch });
+        this.#update({ acceptedEpoch: write.epoch, promisedTo: write.to ?? 0 });
         return;
       case "currentEpoch":
         assert(write.epoch >= this.#meta.currentEpoch, "currentEpoch never goes back");
@@ -221,7 +226,12 @@ export class MemberStorage implements SnapshotReader {
         this.#update({ peerBoots: write.boots });
         return;
       case "amnesia":
-        this.#update({ initialized: false, founding: false, boot: Math.max(this.#meta.boot, write.boot) });
+        this.#update({
+          initialized: false,
+          founding: false,
+          promisedTo: 0,
+          boot: Math.max(this.#meta.boot, write.boot),
+        });
         return;
       case "quiet":
         this.#update({ quiet: write.record });

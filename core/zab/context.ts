@@ -24,6 +24,8 @@ export interface SnapshotReader {
 export interface RecoveredState {
   readonly boot: number;
   readonly acceptedEpoch: Epoch;
+  /** the candidate to whom acceptedEpoch was promised; null: not known */
+  readonly promisedTo: Sid | null;
   readonly currentEpoch: Epoch;
   /** a voter; false: without memory of what it promised, so it counts in no quorum */
   readonly initialized: boolean;
@@ -82,8 +84,8 @@ export class PeerContext {
 
   now = 0;
   acceptedEpoch: Epoch;
-  /** the candidate to whom acceptedEpoch was promised in this life */
-  promisedTo: Sid | null = null;
+  /** the candidate to whom acceptedEpoch was promised */
+  promisedTo: Sid | null;
   currentEpoch: Epoch;
   initialized: boolean;
   founding: boolean;
@@ -135,6 +137,7 @@ export class PeerContext {
     this.snapshot = snapshot;
     this.boot = recovered.boot;
     this.acceptedEpoch = recovered.acceptedEpoch;
+    this.promisedTo = recovered.promisedTo;
     this.currentEpoch = recovered.currentEpoch;
     this.initialized = recovered.initialized;
     this.founding = recovered.founding;
@@ -204,7 +207,7 @@ export class PeerContext {
     if (acceptedEpoch <= this.acceptedEpoch) return;
     this.acceptedEpoch = acceptedEpoch;
     this.promisedTo = null;
-    this.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch }]);
+    this.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch, to: null }]);
   }
 
   isDurable(seq: number): boolean {

@@ -9,7 +9,8 @@ import type { Epoch, Zxid } from "./zxid.ts";
 
 /** One change of durable state. A persist effect's changes happen together or not at all. */
 export type DurableWrite =
-  | { readonly type: "acceptedEpoch"; readonly epoch: Epoch }
+  /** a promise; `to` whom, null: not known, so it counts for nobody */
+  | { readonly type: "acceptedEpoch"; readonly epoch: Epoch; readonly to: Sid | null }
   | { readonly type: "currentEpoch"; readonly epoch: Epoch }
   | { readonly type: "initialized" }
   /** what is to be known when the ensemble wakes, as JSON */

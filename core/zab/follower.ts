@@ -140,7 +140,7 @@ export class Follower {
     if (promised) {
       context.acceptedEpoch = message.epoch;
       context.promisedTo = this.leader;
-      context.persist([{ type: "acceptedEpoch", epoch: message.epoch }]);
+      context.persist([{ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }]);
       context.trace({ type: "epoch", epoch: message.epoch, kind: "accepted" });
     }
     this.#epoch = message.epoch;

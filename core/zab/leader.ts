@@ -275,7 +275,7 @@ export class Leader {
     this.epoch = asEpoch(highest + 1);
     context.acceptedEpoch = this.epoch;
     context.promisedTo = context.sid;
-    context.persist([{ type: "acceptedEpoch", epoch: this.epoch }]);
+    context.persist([{ type: "acceptedEpoch", epoch: this.epoch, to: context.sid }]);
     context.trace({ type: "epoch", epoch: this.epoch, kind: "accepted" });
     this.#epochAcks.add(context.sid);
     for (const learner of this.#learners.values()) this.#sendLeaderInfo(learner);

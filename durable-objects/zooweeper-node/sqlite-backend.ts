@@ -143,6 +143,7 @@ export class SqliteBackend implements StorageBackend {
     return {
       boot: read("boot"),
       acceptedEpoch: read("acceptedEpoch"),
+      promisedTo: read("promisedTo"),
       currentEpoch: read("currentEpoch"),
       initialized: read("initialized"),
       founding: read("founding"),

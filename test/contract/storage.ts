@@ -82,6 +82,7 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
         const meta: Meta = {
           boot: 12,
           acceptedEpoch: 0x7fff_ffff,
+          promisedTo: 3,
           currentEpoch: 5,
           initialized: true,
           founding: true,

@@ -109,7 +109,7 @@ export class Script {
     const epoch = history.at(-1)?.last.epoch ?? 0;
     const currentEpoch = options.currentEpoch ?? epoch;
     storage.persist([
-      { type: "acceptedEpoch", epoch: asEpoch(options.acceptedEpoch ?? currentEpoch) },
+      { type: "acceptedEpoch", epoch: asEpoch(options.acceptedEpoch ?? currentEpoch), to: null },
       { type: "currentEpoch", epoch: asEpoch(currentEpoch) },
       ...(options.initialized === false || options.founding === true
         ? []

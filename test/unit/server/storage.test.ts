@@ -47,7 +47,7 @@ function filled(): { backend: MemoryBackend; storage: MemberStorage; end: LogPos
   const storage = new MemberStorage(backend);
   storage.recover();
   storage.persist([
-    { type: "acceptedEpoch", epoch: asEpoch(1) },
+    { type: "acceptedEpoch", epoch: asEpoch(1), to: null },
     { type: "currentEpoch", epoch: asEpoch(1) },
     { type: "initialized" },
   ]);
@@ -125,7 +125,7 @@ describe("the storage of a member", () => {
     expect(names(new MemberStorage(backend))).toBe("n1 n2");
     const at = { zxid: zxid(3, 8), chain: { high: 1, low: 2 } };
     storage.persist([
-      { type: "acceptedEpoch", epoch: asEpoch(4) },
+      { type: "acceptedEpoch", epoch: asEpoch(4), to: null },
       { type: "snapshotSwitch", ...at },
       creates(at, [9], zxid(3, 8), 3).write,
       { type: "currentEpoch", epoch: asEpoch(4) },
@@ -150,8 +150,10 @@ describe("the storage of a member", () => {
 
   it("[ZAB-53] takes no epoch back", () => {
     const { storage } = filled();
-    storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(5) }]);
-    expect(() => storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(4) }])).toThrow("never goes back");
+    storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(5), to: null }]);
+    expect(() => storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(4), to: null }])).toThrow(
+      "never goes back",
+    );
     expect(() => storage.persist([{ type: "currentEpoch", epoch: asEpoch(0) }])).toThrow("never goes back");
   });
 

@@ -92,6 +92,22 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
+  it("[ZAB-53] remembers over a crash to whom it promised, so that the same candidate may count it again", () => {
+    for (const [leader, counted] of [
+      [3, true],
+      [2, false],
+    ] as const) {
+      const script = following();
+      script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(9) });
+      script.restart();
+      script.call(leader, note(leader, { epoch: 1, zxid: zxid(1, 9), acceptedEpoch: 9 }));
+      script.passes(100);
+      const join = script.peer.join ?? 0;
+      const [reply] = script.call(leader, { type: "LEADERINFO", join, epoch: asEpoch(9) });
+      expect(reply).toMatchObject({ type: "ACKEPOCH", counted });
+    }
+  });
+
   it("[ZAB-56] ignores a leader's words for another stay, or from another member", () => {
     const script = following();
     expect(script.call(3, { type: "LEADERINFO", join: 2, epoch: E2 })).toEqual([]);
