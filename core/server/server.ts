@@ -96,7 +96,10 @@ export class EnsembleServer {
   #tree: ZnodeTree;
   #prep: Prep;
   #effects: ServerEffect[] = [];
+  /** the member's time: its clock, which is not believed when it goes back */
   #now = 0;
+  /** by how much that is ahead of the clock; ms */
+  #aheadMs = 0;
   #anonymousXid = 0;
   /** serving, and caught up with the history that this stay began with */
   #ready = false;
@@ -212,6 +215,11 @@ export class EnsembleServer {
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
+    return this.#deadline - this.#aheadMs;
+  }
+
+  /** Of our own time. */
+  get #deadline(): number {
     if (this.#zab.frozen) return this.#quiet.deadline;
     let at = Math.min(this.#zab.deadline, this.#pending.deadline);
     if (!this.#ready) return at;
@@ -231,9 +239,16 @@ export class EnsembleServer {
     );
   }
 
-  /** Takes one input. @returns effects, to be run in order before the next call */
-  step(now: number, input: ServerInput): ServerEffect[] {
-    this.#now = now;
+  /** A clock that was put back goes on from where it was: whatever waits for a time would else wait for that much longer. */
+  #tellTime(clockMs: number): number {
+    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;
+    this.#now = clockMs + this.#aheadMs;
+    return this.#now;
+  }
+
+  /** Takes one input. @param clockMs what the member's clock shows @returns effects, to be run in order before the next call */
+  step(clockMs: number, input: ServerInput): ServerEffect[] {
+    const now = this.#tellTime(clockMs);
     this.#zab.patienceMs = this.#patienceMs;
     switch (input.type) {
       case "call":
@@ -273,13 +288,13 @@ export class EnsembleServer {
    * @param request session 0: a write without a session
    * @param connection the connection of the session by which it comes, if any: {@link connectionIdOf}
    */
-  submitWrite(now: number, token: Token, request: RawRequest, connection = NO_CONNECTION): void {
-    this.#now = now;
+  submitWrite(clockMs: number, token: Token, request: RawRequest, connection = NO_CONNECTION): void {
+    this.#tellTime(clockMs);
     this.#noteRequest(false);
     const anonymous = request.session === NO_SESSION;
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
-    if (!anonymous) this.touch(now, session);
+    if (!anonymous) this.touch(clockMs, session);
     const known = this.#answered(session, xid);
     if (known !== undefined) {
       this.#respond(token, request.xid, known);
@@ -347,7 +362,7 @@ export class EnsembleServer {
    * @param waits while this member is not ready: the client has a connection here, and its requests wait for a quorum
    */
   submitRead(
-    now: number,
+    clockMs: number,
     token: Token,
     input: {
       readonly session: SessionId;
@@ -360,11 +375,11 @@ export class EnsembleServer {
       readonly waits?: boolean;
     },
   ): void {
-    this.#now = now;
+    const now = this.#tellTime(clockMs);
     this.#readAt = now;
     const { session, xid, request, background = false, atLeast = ZXID_ZERO } = input;
     this.#noteRequest(background);
-    if (session !== NO_SESSION) this.touch(now, session, background);
+    if (session !== NO_SESSION) this.touch(clockMs, session, background);
     const deadline = now + this.config.requestTimeoutMs;
     if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {
       const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
@@ -386,8 +401,8 @@ export class EnsembleServer {
    * The session's client was heard of.
    * @param background by itself that does not keep the ensemble awake
    */
-  touch(now: number, session: SessionId, background = false): void {
-    this.#now = now;
+  touch(clockMs: number, session: SessionId, background = false): void {
+    const now = this.#tellTime(clockMs);
     if (background && this.standsStill(session)) return;
     this.#noteRequest(background);
     if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
@@ -398,9 +413,9 @@ export class EnsembleServer {
   }
 
   /** How many clients are connected now. While there are any, the ensemble stays awake; {@link flush} ends the turn. */
-  setClients(now: number, count: number): void {
+  setClients(clockMs: number, count: number): void {
     if (count === this.#clients) return;
-    this.#now = now;
+    this.#tellTime(clockMs);
     this.#clients = count;
     this.#noteRequest(false);
   }
@@ -428,8 +443,8 @@ export class EnsembleServer {
   }
 
   /** Ends a turn of submits: sends what may go at once. */
-  flush(now: number): ServerEffect[] {
-    this.#now = now;
+  flush(clockMs: number): ServerEffect[] {
+    this.#tellTime(clockMs);
     this.#sendOrGather();
     return this.#finish();
   }
@@ -442,8 +457,8 @@ export class EnsembleServer {
   }
 
   /** The tree was replaced by a received snapshot. */
-  loadTree(now: number, tree: ZnodeTree): ServerEffect[] {
-    this.#now = now;
+  loadTree(clockMs: number, tree: ZnodeTree): ServerEffect[] {
+    this.#tellTime(clockMs);
     this.#tree = tree;
     this.#prep = new Prep(tree);
     this.#expectedDigest = null;

@@ -6,7 +6,7 @@
  *
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
-import { assert, must } from "../assert.ts";
+import { AssertionError, assert, must } from "../assert.ts";
 import { CHAIN_START, chainBatch, equalChain } from "../hash/chain.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
@@ -101,6 +101,20 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
 }
 
+const positionOf = (row: LogRow): LogPosition => ({ zxid: row.last, chain: row.after });
+
+/** Does the row continue `end`, and do its bytes say the same as its numbers? */
+function isWhole(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
+  if (!equalChain(end.chain, row.before) || compareZxid(end.zxid, row.first) >= 0) return false;
+  if (batch.length !== row.bytes) return false;
+  try {
+    return equalChain(chainBatch(row.before, batch), row.after);
+  } catch (error) {
+    if (error instanceof AssertionError) return false;
+    throw error;
+  }
+}
+
 /** Bytes of rows read at once while a tree is loaded. */
 const LOAD_PAGE_BYTES = 1024 * 1024;
 
@@ -110,10 +124,11 @@ export class MemberStorage implements SnapshotReader {
   readonly log: TxnLog;
   #logBytes = 0;
 
-  /** @throws AssertionError when the log is damaged */
+  /** Puts damage right as far as that is possible; see {@link #repair}. */
   constructor(backend: StorageBackend) {
     this.#backend = backend;
     this.#meta = backend.readMeta();
+    this.#repair();
     const storage: LogStorage = {
       insert: (row, batch) => backend.insert(row, batch),
       replace: (row, batch) => backend.replace(row, batch),
@@ -124,6 +139,54 @@ export class MemberStorage implements SnapshotReader {
     };
     this.log = new TxnLog(storage, backend.logRows(), this.#meta.logBase);
     this.#logBytes = this.log.bytesAfter(this.#meta.checkpoint.zxid);
+  }
+
+  /**
+   * Looks at every row of the log: its numbers and its bytes have to continue the chain. What lies below the checkpoint is
+   * there for others only, so damage there costs that part of the log. Damage above it, where this member has acknowledged
+   * what it does not have any more, makes it a member without memory: it forgets all but what it promised, and counts again
+   * once it has synchronised with a quorum that works without it.
+   */
+  #repair(): void {
+    const { checkpoint, logBase } = this.#meta;
+    let end = logBase;
+    let base: LogPosition | null = null;
+    let cutUpTo = 0;
+    for (const row of this.#backend.logRows()) {
+      const next = isWhole(end, row, this.#backend.read(row.seq)) ? positionOf(row) : undefined;
+      if (next !== undefined) {
+        end = next;
+        continue;
+      }
+      // The checkpoint may be the end of this very row: then nothing of it is needed.
+      if (compareZxid(row.last, checkpoint.zxid) > 0) {
+        this.#forget();
+        return;
+      }
+      base = end = positionOf(row);
+      cutUpTo = row.seq;
+    }
+    if (compareZxid(end.zxid, checkpoint.zxid) < 0) {
+      this.#forget();
+      return;
+    }
+    if (base === null) return;
+    const logBaseNow = base;
+    this.#backend.transaction(() => {
+      this.#backend.deleteUpTo(cutUpTo);
+      this.#update({ logBase: logBaseNow });
+    });
+  }
+
+  /** Begins as a member without memory that keeps its promise and the number of its life. */
+  #forget(): void {
+    const { boot, acceptedEpoch } = this.#meta;
+    this.#backend.transaction(() => {
+      this.#backend.deleteAfter(-1);
+      this.#backend.clearTable(0);
+      this.#backend.clearTable(1);
+      this.#update({ ...EMPTY_META, boot, acceptedEpoch });
+    });
   }
 
   /** Bytes logged since the checkpoint. */

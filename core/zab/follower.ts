@@ -134,7 +134,9 @@ export class Follower {
 
   #handleLeaderInfo(message: LeaderInfo): boolean {
     const { context } = this.#host;
-    if (this.phase !== "DISCOVERY") return false;
+    // A leader that lost sight of us takes us in anew when we knock again: what it had begun to send is void.
+    const anew = this.phase === "SYNCHRONIZATION" && this.#staging !== null && message.epoch === this.#epoch;
+    if (this.phase !== "DISCOVERY" && !anew) return false;
     if (message.epoch < context.acceptedEpoch) return false;
     const promised = message.epoch > context.acceptedEpoch;
     if (promised) {
@@ -145,8 +147,10 @@ export class Follower {
     }
     this.#epoch = message.epoch;
     this.#staging = { truncateTo: null, snapshot: null, tail: context.tail, entries: [] };
-    this.phase = "SYNCHRONIZATION";
-    this.#host.phaseChanged("FOLLOWING", this.phase);
+    if (!anew) {
+      this.phase = "SYNCHRONIZATION";
+      this.#host.phaseChanged("FOLLOWING", this.phase);
+    }
     context.reply({
       type: "ACKEPOCH",
       join: this.join,

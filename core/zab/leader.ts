@@ -572,13 +572,14 @@ export class Leader {
     const { context } = this.#host;
     const { now } = context;
     if (this.phase !== "BROADCAST" || this.epoch === null) return;
+    let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       if (!learner.upToDate || compareZxid(learner.commitSent, context.committed) >= 0) continue;
       // Never more than it has been sent: it would not know the entry.
       if (compareZxid(learner.sent, context.committed) < 0) continue;
       learner.commitDueAt = Math.min(learner.commitDueAt, now + learner.patienceMs);
       if (now < learner.commitDueAt) {
-        this.#holdUntil(learner.commitDueAt);
+        earliest = Math.min(earliest, learner.commitDueAt);
         continue;
       }
       learner.commitDueAt = Number.POSITIVE_INFINITY;
@@ -594,8 +595,10 @@ export class Leader {
         context.digest === undefined ? commit : { ...commit, digest: context.digest },
       );
     }
+    this.#holdUntil(earliest);
   }
 
+  /** One hold for all: a clock that stands still must not make more of them each time. */
   #holdUntil(at: number): void {
     const { context } = this.#host;
     if (at >= this.#releaseAt) return;

@@ -4,12 +4,13 @@ import { connectionIdOf, NO_CONNECTION } from "../../../core/server/connections.
 import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
 import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
-import { MemberStorage } from "../../../core/server/storage.ts";
+import { EMPTY_META, MemberStorage } from "../../../core/server/storage.ts";
 import { appendTxn } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
 import type { LogPosition } from "../../../core/zab/messages.ts";
 import { asSid } from "../../../core/zab/quorum.ts";
+import type { LogRow } from "../../../core/zab/txn-log.ts";
 import { asEpoch, type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import { encodeRows } from "../../../core/znode/store.ts";
 import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
@@ -87,14 +88,59 @@ describe("the storage of a member", () => {
     expect(new MemberStorage(backend).recover().recovered.boot).toBe(702);
   });
 
-  it("[ZAB-16] refuses a row whose bytes are not what was written", () => {
-    const { backend } = filled();
-    const [row] = backend.logRows();
-    if (row === undefined) throw new Error("there are rows");
-    const batch = backend.read(row.seq).slice();
-    batch[batch.length - 1] = (batch[batch.length - 1] ?? 0) ^ 1;
-    backend.replace(row, batch);
-    expect(() => new MemberStorage(backend).recover()).toThrow("what was written");
+  /** Three rows of the log, the first two of them below the checkpoint. */
+  function threeRows(): { backend: MemoryBackend; rows: readonly LogRow[] } {
+    const { backend, storage, end } = filled();
+    storage.persist([creates(end, [6], zxid(1, 5)).write]);
+    const again = new MemberStorage(backend);
+    const { tree } = again.recover();
+    expect(tree.lastApplied).toEqual(zxid(1, 5));
+    again.checkpoint(tree.takeChanges(), { logRetainTxns: 100, diffBytesMax: 1_000_000 });
+    return { backend, rows: backend.logRows() };
+  }
+
+  const spoil: Readonly<Record<string, (backend: MemoryBackend, row: LogRow, other: LogRow) => void>> = {
+    "a bit of it is another": (backend, row) => {
+      const batch = backend.read(row.seq).slice();
+      batch[batch.length - 1] = (batch[batch.length - 1] ?? 0) ^ 1;
+      backend.replace(row, batch);
+    },
+    "its end is missing": (backend, row) => backend.replace(row, backend.read(row.seq).slice(0, -3)),
+    "it holds another row's bytes": (backend, row, other) =>
+      backend.replace(row, backend.read(other.seq).slice()),
+    "it continues something else": (backend, row) =>
+      backend.replace({ ...row, before: { high: 1, low: 2 } }, backend.read(row.seq).slice()),
+  };
+
+  for (const [what, damage] of Object.entries(spoil)) {
+    it(`[ZAB-16] serves nothing of a row above the checkpoint when ${what}, and remembers only its promise`, () => {
+      const { backend, rows } = threeRows();
+      const boot = backend.readMeta().boot;
+      damage(backend, rows[2] as LogRow, rows[0] as LogRow);
+      const storage = new MemberStorage(backend);
+      expect(storage.meta).toEqual({ ...EMPTY_META, boot, acceptedEpoch: 1 });
+      expect(backend.logRows()).toEqual([]);
+      const { recovered, tree } = storage.recover(99);
+      expect(recovered.boot).toBe(boot + 1);
+      expect(recovered.initialized).toBe(false);
+      expect(tree.children("/")).toEqual(["zookeeper"]);
+    });
+
+    it(`[ZAB-16] does without a row below the checkpoint when ${what}, and without those before it`, () => {
+      const { backend, rows } = threeRows();
+      damage(backend, rows[1] as LogRow, rows[0] as LogRow);
+      const storage = new MemberStorage(backend);
+      expect(storage.log.base.zxid).toEqual(zxid(1, 5));
+      expect(storage.log.last.zxid).toEqual(zxid(1, 6));
+      expect(storage.meta.initialized).toBe(true);
+      expect(names(new MemberStorage(backend))).toBe("n1 n2 n3 n4 n5");
+    });
+  }
+
+  it("[ZAB-16] that lacks its log up to the checkpoint remembers only its promise", () => {
+    const { backend, rows } = threeRows();
+    backend.deleteAfter((rows[0] as LogRow).seq);
+    expect(new MemberStorage(backend).meta.initialized).toBe(false);
   });
 
   it("[ZAB-14] goes on from a checkpoint when the log below it is cut", () => {

@@ -338,7 +338,7 @@ describe("synchronization", () => {
       [diff(), { ...proposal(1, 2, endOf(HISTORY), next), last: zxid(1, 9) } as ZabMessage],
       [upToDate()],
       [commit(zxid(1, 5))],
-      [{ type: "LEADERINFO", join: 1, epoch: E2 }],
+      [diff(), newLeader(), { type: "LEADERINFO", join: 1, epoch: E2 }],
     ];
     for (const messages of wrong) {
       const script = synchronizing();
@@ -346,6 +346,18 @@ describe("synchronization", () => {
       expect(script.state, types(messages).join()).toBe("LOOKING/ELECTION");
       expect(script.tail).toBe("1.5");
     }
+  });
+
+  it("[ZAB-64] begins anew when the leader takes it in again, having lost sight of it", () => {
+    const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
+    if (next === undefined) throw new Error("there is one");
+    const script = synchronizing();
+    script.call(3, diff());
+    script.call(3, proposal(1, 2, endOf(HISTORY), next));
+    const replies = script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 });
+    expect(replies).toMatchObject([{ type: "ACKEPOCH", epoch: E2, last: endOf(HISTORY), counted: true }]);
+    script.call(3, diff());
+    expect(script.call(3, newLeader())).toMatchObject([{ type: "ACK", zxid: zxid(1, 5) }]);
   });
 
   it("[ZAB-64] ends the stay for a message of another epoch", () => {
