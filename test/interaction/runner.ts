@@ -10,62 +10,10 @@
  * @source etcd-io/raft rafttest, testdata
  */
 import { must } from "../../core/assert.ts";
-import type { PeerMessage } from "../../core/server/messages.ts";
-import { countTxns } from "../../core/wire/txn-codec.ts";
 import type { TraceEvent } from "../../core/zab/effects.ts";
-import { STAYS_PER_LIFE } from "../../core/zab/peer.ts";
-import type { Zxid } from "../../core/zab/zxid.ts";
 import { Cluster } from "../sim/cluster.ts";
+import { zxidAt as at, textOf } from "../sim/text.ts";
 import { codeOf, create, digests } from "../sim/world.ts";
-
-const at = (zxid: Zxid): string => `${zxid.epoch}.${zxid.counter}`;
-
-/** A message in one line. */
-export function textOf(message: PeerMessage): string {
-  switch (message.type) {
-    case "NOTIFICATION": {
-      const { leader, epoch, zxid } = message.vote;
-      const blank = message.initialized ? "" : " without memory";
-      return `NOTIFICATION ${message.role} round ${message.round} for ${leader} (e${epoch}, ${at(zxid)})${blank}`;
-    }
-    case "FOLLOWERINFO":
-      return `FOLLOWERINFO stay ${stayOf(message.join)}, promised e${message.acceptedEpoch}`;
-    case "LEADERINFO":
-      return `LEADERINFO e${message.epoch}`;
-    case "ACKEPOCH":
-      return `ACKEPOCH e${message.epoch}, in e${message.currentEpoch}, log ends at ${at(message.last.zxid)}${message.diverged ? ", differs" : ""}`;
-    case "DIFF":
-      return `DIFF from ${at(message.from)}`;
-    case "TRUNC":
-      return `TRUNC to ${at(message.to)}`;
-    case "POSITION":
-      return `POSITION ${at(message.last.zxid)}${message.needSnap ? ", needs SNAP" : ""}`;
-    case "SNAP":
-      return `SNAP at ${at(message.at.zxid)}`;
-    case "SNAPCHUNK":
-      return `SNAPCHUNK ${message.index}${message.done ? ", the last" : ""}`;
-    case "STAGED":
-      return message.chunk < 0 ? `STAGED ${at(message.zxid)}` : `STAGED chunk ${message.chunk}`;
-    case "PROPOSAL":
-      return `PROPOSAL ${countTxns(message.batch)} txns after ${at(message.prev.zxid)} to ${at(message.last)}, committed ${at(message.commit)}`;
-    case "NEWLEADER":
-      return `NEWLEADER e${message.epoch}, history ends at ${at(message.last)}`;
-    case "ACK":
-      return `ACK ${at(message.zxid)}`;
-    case "UPTODATE":
-      return `UPTODATE committed ${at(message.commit)}`;
-    case "COMMIT":
-      return `COMMIT ${at(message.zxid)}`;
-    case "REQUEST":
-      return "REQUEST";
-    case "REJECT":
-      return `REJECT ${message.requests.length}`;
-    case "TOUCH":
-      return `TOUCH ${message.sessions.length}`;
-    default:
-      return message.type;
-  }
-}
 
 /** What a member did, in one line; undefined for what is seen by the messages already. */
 function textOfEvent(event: TraceEvent): string | undefined {
@@ -230,6 +178,3 @@ class World {
     }
   }
 }
-
-/** The number of a stay within its life. */
-const stayOf = (join: number): number => join % STAYS_PER_LIFE;

@@ -8,6 +8,7 @@
 import { assert, must } from "../../core/assert.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
 import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { MemoryBackend } from "../../core/server/memory-backend.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
@@ -25,7 +26,7 @@ import {
   type WriteRequest,
 } from "../../core/znode/types.ts";
 import { SimClock } from "./clock.ts";
-import { FencedError, SimDisk } from "./disk.ts";
+import { type DamageKind, FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type Asked, Invariants } from "./invariants.ts";
 import { random } from "./random.ts";
@@ -186,6 +187,10 @@ export class Cluster {
   /** events in a row that took no time */
   #stuck = 0;
   #tokens = 0;
+  /** steps under way, one within the other */
+  #running = 0;
+  /** what clients are told once the effects at hand are run */
+  readonly #untold: (() => void)[] = [];
   #hash = 0;
   /** events run so far */
   events = 0;
@@ -297,7 +302,7 @@ export class Cluster {
   replaceByTwin(sid: number, keep = 0): void {
     const member = this.member(sid);
     const life = must(member.life, "only a member that lives has a twin");
-    this.#endTwin(member);
+    this.endTwin(member.sid);
     this.onLine?.(`${sid} lives on beside its successor`);
     life.disk.fenced = true;
     member.disk = life.disk.successor(keep);
@@ -307,7 +312,9 @@ export class Cluster {
     this.start(sid);
   }
 
-  #endTwin(member: Member): void {
+  /** The older instance ends, if there is one. */
+  endTwin(sid: number): void {
+    const member = this.member(sid);
     const { twin } = member;
     member.twin = null;
     if (twin !== null) this.#end(twin);
@@ -323,7 +330,7 @@ export class Cluster {
     }
     const connections = [...life.connections.values()];
     life.connections.clear();
-    for (const connection of connections) connection.closed();
+    for (const connection of connections) this.#tell(() => connection.closed());
   }
 
   /** Crashes every member that lives. */
@@ -338,6 +345,26 @@ export class Cluster {
     this.onLine?.(`${sid} loses its storage`);
     member.disk = new SimDisk();
     this.invariants.wiped(member);
+  }
+
+  /** A member that is down goes back to an older copy of its storage. */
+  rollBack(sid: number, copy: MemoryBackend): void {
+    const member = this.member(sid);
+    assert(member.life === null, "only a member that is down is rolled back");
+    this.onLine?.(`${sid} goes back to an older storage`);
+    member.disk.restore(copy);
+    this.invariants.wiped(member);
+  }
+
+  /** A row of the log of a member that is down goes bad. @returns whether there was one */
+  damage(sid: number, kind: DamageKind, pick: (n: number) => number): boolean {
+    const member = this.member(sid);
+    assert(member.life === null, "only the storage of a member that is down goes bad");
+    const damaged = member.disk.damage(kind, pick);
+    this.onLine?.(`${sid} has a log with a ${kind}: ${damaged}`);
+    // What it does not have any more it may forget.
+    if (damaged) this.invariants.wiped(member);
+    return damaged;
   }
 
   /** The member stands still with its memory; what happens to it happens when it goes on. */
@@ -384,6 +411,10 @@ export class Cluster {
   slow(sid: number, ms: number): void {
     if (ms === 0) this.#slow.delete(sid);
     else this.#slow.set(sid, ms);
+  }
+
+  healCuts(): void {
+    this.#cut.clear();
   }
 
   heal(): void {
@@ -653,6 +684,7 @@ export class Cluster {
 
   /** What a shell does with a throw: the instance ends. Whatever is not a fault of ours is a fault of the core. */
   #guard(life: Life, run: () => void): void {
+    this.#running += 1;
     try {
       run();
     } catch (error) {
@@ -660,11 +692,17 @@ export class Cluster {
       const member = this.member(life.sid);
       this.onLine?.(`${life.sid} ends: ${error.message}`);
       this.onAbort?.(life.sid, error.message);
-      if (member.twin === life) this.#endTwin(member);
+      if (member.twin === life) this.endTwin(member.sid);
       else if (member.life === life) this.crash(life.sid);
-      return;
+    } finally {
+      this.#running -= 1;
     }
     this.#ensureAlarm(life);
+    while (this.#running === 0) {
+      const tell = this.#untold.shift();
+      if (tell === undefined) break;
+      tell();
+    }
   }
 
   /** Runs the effects in order; what goes to one peer between two writes goes in one call. @returns the replies */
@@ -723,12 +761,12 @@ export class Cluster {
         break;
       }
       case "respond":
-        this.#gated(life, () => this.#respond(life, effect));
+        this.#respond(life, effect);
         break;
       case "notify": {
         const { token, event, zxid } = effect;
         if (!life.connections.has(token)) this.notified.push({ token, path: event.path, type: event.type });
-        else this.#gated(life, () => life.connections.get(token)?.notify(event, zxid));
+        else this.#toClient(life, token, (connection) => connection.notify(event, zxid));
         break;
       }
       case "hold":
@@ -750,10 +788,9 @@ export class Cluster {
         break;
       case "disconnect": {
         const { token, code } = effect;
-        this.#gated(life, () => {
-          const connection = life.connections.get(token);
+        this.#toClient(life, token, (connection) => {
           life.connections.delete(token);
-          connection?.closed(code);
+          connection.closed(code);
         });
         break;
       }
@@ -770,16 +807,32 @@ export class Cluster {
   }
 
   #respond(life: Life, { token, xid, answer }: Extract<ServerEffect, { type: "respond" }>): void {
-    const connection = life.connections.get(token);
-    if (connection !== undefined) {
-      connection.respond(xid, answer);
+    if (life.connections.has(token)) {
+      this.#toClient(life, token, (connection) => connection.respond(xid, answer));
       return;
     }
     const asked = this.#asked.get(token);
     if (asked === undefined) return;
     this.#asked.delete(token);
-    this.answers.set(token, answer);
-    this.invariants.responded(life, asked, answer);
+    this.#gated(life, () => {
+      this.answers.set(token, answer);
+      this.invariants.responded(life, asked, answer);
+    });
+  }
+
+  /** What a client does of it comes when the effects at hand are run. */
+  #toClient(life: Life, token: Token, tell: (connection: Connection) => void): void {
+    this.#gated(life, () =>
+      this.#tell(() => {
+        const connection = life.connections.get(token);
+        if (connection !== undefined) tell(connection);
+      }),
+    );
+  }
+
+  #tell(tell: () => void): void {
+    if (this.#running === 0) tell();
+    else this.#untold.push(tell);
   }
 
   #dropClients(life: Life): void {
@@ -787,7 +840,7 @@ export class Cluster {
     life.connections.clear();
     for (const [token, connection] of connections) {
       life.server.forget(token);
-      connection.closed();
+      this.#tell(() => connection.closed());
     }
   }
 

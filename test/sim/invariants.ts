@@ -85,6 +85,9 @@ export class Violation extends Error {
 
 /** One committed txn. */
 interface Committed {
+  /** where its record is */
+  readonly batch: Uint8Array;
+  readonly start: number;
   readonly zxid: Zxid;
   readonly chain: Chain;
   readonly session: SessionId;
@@ -122,6 +125,12 @@ interface Stay {
   commit: Zxid;
 }
 
+/** When a session was last heard of, and the longest silence before that; ms. */
+interface Heard {
+  readonly at: number;
+  readonly longestMs: number;
+}
+
 /** What the checks know of one life. */
 interface LifeState {
   /** committed txns applied in it */
@@ -134,6 +143,8 @@ interface LifeState {
   epoch: number;
   /** *map learner → its stay*: of the life as leader */
   readonly stays: Map<Sid, Stay>;
+  /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
+  heard: Map<SessionId, Heard>;
 }
 
 const keyOf = (zxid: Zxid): number => zxid.epoch * 2 ** 32 + zxid.counter;
@@ -165,12 +176,16 @@ export class Invariants {
   readonly #lastXid = new Map<SessionId, number>();
   readonly #tampered = new Set<Sid>();
   /** *map session → when a leader last heard of it* */
-  readonly #heard = new Map<SessionId, number>();
+  readonly #heard = new Map<SessionId, Heard>();
+  /** *map zxid → the expiry that it carries out* */
+  readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
   /** sessions that their client closes */
   readonly #closing = new Set<SessionId>();
   readonly #counts = new Map<Rule, number>(RULES.map((rule) => [rule, 0]));
   /** highest zxid that any client was told of */
   told: Zxid = ZXID_ZERO;
+  /** the last epoch that had an established leader */
+  #lastEpoch = 0;
   /** epochs that had an established leader */
   leaderChanges = 0;
 
@@ -221,6 +236,7 @@ export class Invariants {
       phase: "",
       epoch: meta.currentEpoch,
       stays: new Map(),
+      heard: new Map(),
     });
     this.#checkPosition(life.sid, must(log.positionAt(lastApplied), "what is applied is in the log"));
     this.#checkDigest(life);
@@ -272,7 +288,8 @@ export class Invariants {
     this.#broadcasts(write.last);
     const cursor = new TxnCursor(write.batch);
     while (cursor.next()) {
-      if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0) this.#expires(life, cursor.session);
+      if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0)
+        this.#expires(life, cursor.session, cursor.zxid());
     }
   }
 
@@ -281,25 +298,27 @@ export class Invariants {
     if (zxid.counter > known) this.#broadcast.set(zxid.epoch, zxid.counter);
   }
 
-  #expires(life: Life, session: SessionId): void {
-    if (this.#closing.has(session)) return;
+  /** A leader closes a session for its silence; whether that comes true is seen later. */
+  #expires(life: Life, session: SessionId, zxid: Zxid): void {
     const known = life.server.tree.sessions.get(session);
-    const heard = this.#heard.get(session);
-    if (known === undefined || heard === undefined) return;
-    const { now, skewMs } = this.#cluster;
-    this.must(
-      "SessionExpiry",
-      now - heard >= known.timeoutMs - skewMs,
-      () =>
-        `${life.sid} closes session ${session} ${now - heard} ms after it was heard of, not ${known.timeoutMs}`,
-    );
+    const heard = this.#state(life).heard.get(session);
+    if (known === undefined || heard === undefined || this.#closing.has(session)) return;
+    // It may have been heard of again while its end waited to be proposed: that comes too late.
+    const silentMs = Math.max(heard.longestMs, this.#cluster.now - heard.at);
+    this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
   }
 
   /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
   heard(life: Life, session: SessionId): void {
     const { zab, tree } = life.server;
     if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
-      this.#heard.set(session, this.#cluster.now);
+      const { now } = this.#cluster;
+      const { heard } = this.#state(life);
+      const before = heard.get(session);
+      const longestMs = before === undefined ? 0 : Math.max(before.longestMs, now - before.at);
+      heard.set(session, { at: now, longestMs });
+      if (life.server.zab.currentEpoch === this.#lastEpoch)
+        this.#heard.set(session, { at: now, longestMs: 0 });
     }
   }
 
@@ -507,7 +526,8 @@ export class Invariants {
     const at = (): string => `${from.sid} says ${message.type} to ${to.sid}`;
     switch (message.type) {
       case "ACKEPOCH":
-        this.must("stateInconsistent", !stay.promised || stay.synchronizing, at);
+        // It may come twice: the leader had lost sight of the learner, and took it in again.
+        this.must("stateInconsistent", stay.acked === null, at);
         stay.promised = true;
         return;
       case "POSITION":
@@ -618,6 +638,7 @@ export class Invariants {
     if (!leads) return;
     this.#leads(life, zab.currentEpoch);
     this.#establishes(life, zab.currentEpoch);
+    state.heard = new Map(this.#heard);
     this.must(
       "PrimaryIntegrity",
       this.#heldBy(life) === this.history.length,
@@ -627,6 +648,7 @@ export class Invariants {
 
   #establishes(life: Life, epoch: number): void {
     this.leaderChanges += 1;
+    this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
     this.must(
       "Leadership2",
       this.#leaders.get(epoch) === nameOf(life),
@@ -670,7 +692,8 @@ export class Invariants {
       while (cursor.next() && compareZxid(cursor.zxid(), end) <= 0) {
         chainHash(lanes[0] ?? 0, lanes[1] ?? 0, viewOf(slice.batch), cursor.start, cursor.end, lanes);
         const chain = { high: (lanes[0] ?? 0) >>> 0, low: (lanes[1] ?? 0) >>> 0 };
-        const entry = { zxid: cursor.zxid(), chain, session: cursor.session, xid: cursor.xid };
+        const { session, xid, start } = cursor;
+        const entry = { zxid: cursor.zxid(), chain, session, xid, batch: slice.batch, start };
         this.#extend(entry, cursor);
       }
       if (compareZxid(slice.last, end) >= 0) break;
@@ -705,6 +728,15 @@ export class Invariants {
       zxid.counter <= (this.#broadcast.get(zxid.epoch) ?? 0),
       () => `${text(zxid)} was broadcast by nobody`,
     );
+    const expiring = this.#expiring.get(keyOf(zxid));
+    if (expiring !== undefined) {
+      const { silentMs, timeoutMs } = expiring;
+      this.must(
+        "SessionExpiry",
+        silentMs >= timeoutMs - this.#cluster.skewMs,
+        () => `session ${entry.session} is closed ${silentMs} ms after it was heard of, not ${timeoutMs}`,
+      );
+    }
     this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);
     if (entry.xid > 0 && cursor.type !== TxnType.ERROR) this.#once(entry);

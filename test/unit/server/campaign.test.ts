@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { runCampaign } from "../../sim/campaign.ts";
+import { runSeeds } from "../../sim/campaign.ts";
+import { runCrashPoints } from "../../sim/crash-points.ts";
 import { RULES } from "../../sim/invariants.ts";
+import { replayLine } from "../../sim/report.ts";
+import { runSeed } from "../../sim/run.ts";
 import seeds from "../../sim/seeds.json" with { type: "json" };
+import { shrink } from "../../sim/shrink.ts";
+import { runCampaign } from "../../sim/small-campaign.ts";
+import { drawOptions, type SwarmOptions } from "../../sim/swarm.ts";
 
 /** The rules that every run meets; the others need a session that expires, or the end of a run. */
 const BY_EVENT = RULES.filter((rule) => !["SessionExpiry", "Ephemerals", "Liveness"].includes(rule));
@@ -59,5 +65,43 @@ describe("random runs", () => {
     }
     for (const rule of BY_EVENT) expect(rules.get(rule), rule).toBeGreaterThan(20);
     expect([...syncs].sort()).toEqual(["DIFF", "SNAP", "TRUNC"]);
+  });
+});
+
+describe("the swarm", () => {
+  it("[SIM-1] keeps every invariant, makes progress and leaves histories that are right", async () => {
+    const { failures, tally } = await runSeeds({ first: 1, count: 12, threads: 1 });
+    expect(failures).toEqual([]);
+    expect(tally.commits).toBeGreaterThan(2_000);
+    expect(tally["leader changes"]).toBeGreaterThan(40);
+    expect(tally["simulated ms"]).toBeGreaterThan(600_000);
+  }, 60_000);
+
+  it("[SIM-2] does the same for the same seed", () => {
+    const options = drawOptions(4, { chaosMs: 20_000 });
+    const [a, b] = [runSeed(options), runSeed(options)];
+    expect(a).toEqual(b);
+    expect(a.failure).toBeNull();
+    expect(runSeed(drawOptions(5, { chaosMs: 20_000 })).hash).not.toBe(a.hash);
+  }, 30_000);
+
+  it("[SIM-5] comes back from a crash at any effect of any member", () => {
+    const { points, failures } = runCrashPoints(25);
+    expect(failures).toEqual([]);
+    expect(points).toBeGreaterThan(200);
+  }, 60_000);
+
+  it("[SIM-6] replays a failure by one line, and makes it smaller", () => {
+    expect(replayLine(7, { size: 3, kinds: ["crash", "wipe"], chaosMs: 100 })).toBe(
+      "npm run sim -- --seed 7 --size 3 --kinds crash,wipe --chaos-ms 100 --trace",
+    );
+    // Whatever fails at all fails with nothing going on.
+    const fails = (options: SwarmOptions): boolean => options.kinds.includes("crash");
+    const smaller = shrink(5, {}, fails);
+    const { kinds, size, ops } = drawOptions(5, smaller);
+    expect(fails(drawOptions(5))).toBe(true);
+    expect(kinds).toEqual(["crash"]);
+    expect(size).toBe(1);
+    expect(ops).toBeLessThanOrEqual(40);
   });
 });

@@ -1,0 +1,342 @@
+/**
+ * What goes wrong in a run: faults come one after the other, several at a time, each heals after a while. A member that lost
+ * its storage, or found it damaged, counts as failed until it has synchronised; there is never more than a minority of those.
+ */
+import type { MemoryBackend } from "../../core/server/memory-backend.ts";
+import { type Cluster, type CrashOrder, type Faults, NO_FAULTS } from "./cluster.ts";
+import type { DamageKind } from "./disk.ts";
+import type { Chance } from "./random.ts";
+import type { FaultKind, SwarmOptions } from "./swarm.ts";
+
+export class Nemesis {
+  readonly #cluster: Cluster;
+  readonly #options: SwarmOptions;
+  readonly #chance: Chance;
+  readonly #count: (kind: FaultKind) => void;
+  /** members without their memory of before: sid → the life in which they have to come back */
+  readonly #forgetful = new Set<number>();
+  /** older copies of disks */
+  readonly #copies = new Map<number, MemoryBackend>();
+  #over = false;
+
+  constructor(cluster: Cluster, options: SwarmOptions, chance: Chance, count: (kind: FaultKind) => void) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#chance = chance;
+    this.#count = count;
+    cluster.onAbort = (sid) => this.#restartLater(sid);
+  }
+
+  /** Faults begin, and go on for as long as the options say. */
+  begin(): void {
+    this.#next();
+  }
+
+  /** Everything is as it should be from now on: nothing is cut, late, paused or down. */
+  heal(): void {
+    const cluster = this.#cluster;
+    this.#over = true;
+    cluster.onEffect = null;
+    Object.assign(cluster.faults, NO_FAULTS);
+    cluster.setLatency(this.#options.latencyMs);
+    cluster.heal();
+    for (const { sid, clock, life, twin } of cluster.members) {
+      clock.thaw();
+      clock.setRate(1, cluster.now);
+      if (twin !== null) cluster.endTwin(sid);
+      if (life !== null && life.backlog !== null) cluster.resume(sid);
+      cluster.clockChanged(sid);
+    }
+    cluster.startAll();
+  }
+
+  #next(): void {
+    if (this.#over) return;
+    this.#cluster.after(this.#chance.between(...this.#options.everyMs), () => {
+      if (this.#over) return;
+      if (this.#options.kinds.length > 0) this.#strike(this.#chance.oneOf(this.#options.kinds));
+      this.#next();
+    });
+  }
+
+  /** Heals later, unless everything is healed before. */
+  #after(ms: number, heal: () => void): void {
+    this.#cluster.after(ms, () => {
+      if (!this.#over) heal();
+    });
+  }
+
+  #strike(kind: FaultKind): void {
+    const line = this.#cluster.onLine;
+    line?.(`fault: ${kind}`);
+    if (this.#carryOut(kind)) this.#count(kind);
+  }
+
+  /** @returns false when there was nothing to harm */
+  #carryOut(kind: FaultKind): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    const sid = chance.between(1, this.#options.size);
+    const member = cluster.member(sid);
+    const duration = chance.between(500, 12_000);
+    switch (kind) {
+      case "call-lost":
+        return this.#disturb("failCall", chance.oneOf([0.005, 0.03, 0.2]), duration);
+      case "return-lost":
+        return this.#disturb("loseReturn", chance.oneOf([0.005, 0.03, 0.2]), duration);
+      case "duplicate":
+        return this.#disturb("duplicate", chance.oneOf([0.01, 0.1, 0.5]), duration);
+      case "reorder":
+        return this.#disturb("reorder", chance.oneOf([0.002, 0.02, 0.1]), duration);
+      case "delay":
+        cluster.setLatency([1, chance.oneOf([50, 300, 1_500])]);
+        this.#after(duration, () => cluster.setLatency(this.#options.latencyMs));
+        return true;
+      case "alarm-late":
+        return this.#disturb("alarmLateMs", chance.oneOf([100, 3_000, 60_000]), duration);
+      case "alarm-needless":
+        return this.#disturb("spuriousTick", chance.oneOf([0.1, 1]), duration);
+      case "slow-member":
+        cluster.slow(sid, chance.oneOf([20, 100, 800]));
+        this.#after(duration, () => cluster.slow(sid, 0));
+        return true;
+      case "clog": {
+        const to = chance.between(1, this.#options.size);
+        if (to === sid) return false;
+        cluster.clog(sid, to, chance.between(100, 5_000));
+        return true;
+      }
+      case "swizzle-clog":
+        return this.#swizzle();
+      case "partition":
+      case "one-way":
+      case "isolate":
+      case "majorities-ring":
+        return this.#cut(kind, sid, duration);
+      case "crash":
+        if (member.life === null) return false;
+        cluster.crash(sid, chance.oneOf([0, 0, 100]));
+        this.#restartLater(sid);
+        return true;
+      case "evict":
+        // Its memory goes, its storage stays, and it is there again at once.
+        if (member.life === null) return false;
+        cluster.crash(sid, 1_000);
+        cluster.start(sid);
+        return true;
+      case "torn-batch":
+        return this.#crashAt(
+          (effect) => effect.type === "persist",
+          () => ({ when: "after", keep: 1 }),
+        );
+      case "crash-at-write":
+        return this.#crashAt(
+          (effect) => effect.type === "persist",
+          () => ({ when: chance.oneOf(["before", "after"] as const), keep: chance.below(3) }),
+        );
+      case "crash-at-send":
+        return this.#crashAt(
+          (effect) => effect.type === "send" || effect.type === "reply",
+          () => ({ when: chance.oneOf(["before", "after"] as const), keep: chance.below(3) }),
+        );
+      case "early-proposal":
+        // The leader's PROPOSAL has left; its own write never happens.
+        return this.#crashAt(
+          (effect, leads) =>
+            leads &&
+            effect.type === "persist" &&
+            effect.writes?.some(({ type }) => type === "append") === true,
+          () => ({ when: "before", keep: 0 }),
+        );
+      case "restart-all":
+        for (const each of cluster.members) {
+          if (each.life !== null) cluster.crash(each.sid, chance.below(3));
+          if (chance.oneIn(3)) this.#restartLater(each.sid);
+          else if (each.life === null) cluster.start(each.sid);
+        }
+        return true;
+      case "rolling-restart":
+        for (const [i, each] of chance.shuffled(cluster.members).entries()) {
+          this.#after(i * chance.between(200, 3_000), () => {
+            if (each.life === null) return;
+            cluster.crash(each.sid, 1_000);
+            cluster.start(each.sid);
+          });
+        }
+        return true;
+      case "pause":
+        if (member.life === null || member.life.backlog !== null) return false;
+        cluster.pause(sid);
+        this.#after(chance.oneOf([300, 2_000, 10_000, 60_000]), () => {
+          if (member.life?.backlog != null) cluster.resume(sid);
+        });
+        return true;
+      case "wipe":
+        return this.#lose(sid, () => cluster.wipe(sid));
+      case "rollback":
+        return this.#rollBack(sid);
+      case "bit-flip":
+      case "truncation":
+      case "misplaced":
+        return this.#damage(sid, kind);
+      case "clock-jump": {
+        const by = chance.between(-300_000, 300_000);
+        if (by > 0) cluster.skewMs += by;
+        member.clock.jump(by, cluster.now);
+        cluster.clockChanged(sid);
+        return true;
+      }
+      case "clock-freeze": {
+        const ms = chance.between(100, 10_000);
+        cluster.skewMs += ms;
+        member.clock.freeze(cluster.now);
+        this.#after(ms, () => {
+          member.clock.thaw();
+          cluster.clockChanged(sid);
+        });
+        return true;
+      }
+      case "clock-skew": {
+        const rate = chance.oneOf([0.5, 0.9, 1.1, 2]);
+        cluster.skewMs += Math.max(0, (rate - 1) * this.#options.chaosMs);
+        member.clock.setRate(rate, cluster.now);
+        cluster.clockChanged(sid);
+        return true;
+      }
+      case "twin":
+        if (member.life === null || member.life.backlog !== null) return false;
+        cluster.replaceByTwin(sid, chance.below(3));
+        this.#after(duration, () => cluster.endTwin(sid));
+        return true;
+    }
+  }
+
+  /** Calls or alarms go wrong with some probability, or by some time, for a while. */
+  #disturb(what: keyof Faults, howMuch: number, ms: number): boolean {
+    const { faults } = this.#cluster;
+    faults[what] = howMuch;
+    this.#after(ms, () => {
+      faults[what] = 0;
+    });
+    return true;
+  }
+
+  #restartLater(sid: number): void {
+    this.#after(this.#chance.oneOf([0, 50, 1_000, 5_000, 15_000]), () => {
+      if (this.#cluster.member(sid).life === null) this.#cluster.start(sid);
+    });
+  }
+
+  /** Some member crashes at one of its next effects of this kind. */
+  #crashAt(
+    fits: (effect: { type: string; writes?: readonly { type: string }[] }, leads: boolean) => boolean,
+    order: () => CrashOrder,
+  ): boolean {
+    const cluster = this.#cluster;
+    if (cluster.onEffect !== null) return false;
+    let left = this.#chance.between(1, 40);
+    cluster.onEffect = (sid, effect) => {
+      const leads = cluster.member(sid).life?.server.zab.proposing !== undefined;
+      if (!fits(effect, leads)) return undefined;
+      left -= 1;
+      // A twin is ended by its writes, not by crashes.
+      if (left > 0 || cluster.member(sid).twin !== null) return undefined;
+      cluster.onEffect = null;
+      this.#restartLater(sid);
+      return order();
+    };
+    return true;
+  }
+
+  #cut(kind: FaultKind, sid: number, duration: number): boolean {
+    const cluster = this.#cluster;
+    const { size } = this.#options;
+    if (size === 1) return false;
+    const sids = Array.from({ length: size }, (_, i) => i + 1);
+    if (kind === "isolate") cluster.isolate(sid);
+    else if (kind === "one-way") {
+      for (const other of sids) if (other !== sid && this.#chance.oneIn(2)) cluster.cut(sid, other);
+    } else if (kind === "partition") {
+      const left = new Set(this.#chance.shuffled(sids).slice(0, this.#chance.between(1, size - 1)));
+      for (const a of sids) for (const b of sids) if (left.has(a) !== left.has(b)) cluster.cut(a, b);
+    } else {
+      // Everybody sees a majority, and nobody sees the same one.
+      const reach = Math.floor(size / 2);
+      const ring = this.#chance.shuffled(sids);
+      for (const [i, a] of ring.entries()) {
+        for (const [j, b] of ring.entries()) {
+          const distance = Math.min((i - j + size) % size, (j - i + size) % size);
+          if (distance > Math.ceil(reach / 2)) cluster.cut(a, b);
+        }
+      }
+    }
+    this.#after(duration, () => cluster.healCuts());
+    return true;
+  }
+
+  /** Links stall one by one, and are freed in another order. */
+  #swizzle(): boolean {
+    const cluster = this.#cluster;
+    const { size } = this.#options;
+    if (size === 1) return false;
+    const members = this.#chance.shuffled(cluster.members).slice(0, this.#chance.between(1, size));
+    for (const { sid } of members) {
+      this.#after(this.#chance.between(0, 3_000), () => {
+        const ms = this.#chance.between(500, 8_000);
+        for (const { sid: other } of cluster.members) {
+          if (other === sid) continue;
+          cluster.clog(sid, other, ms);
+          cluster.clog(other, sid, ms);
+        }
+      });
+    }
+    return true;
+  }
+
+  // ── members that forget ──────────────────────────────────────────────────
+
+  /** How many members do not have what they once promised. */
+  get #forgetting(): number {
+    for (const sid of this.#forgetful) {
+      const { life } = this.#cluster.member(sid);
+      if (life?.server.ready === true && life.storage.meta.initialized && life.disk.pending === 0) {
+        this.#forgetful.delete(sid);
+      }
+    }
+    return this.#forgetful.size;
+  }
+
+  /** Something is done to the disk of a member that makes it forget. */
+  #lose(sid: number, how: () => void): boolean {
+    const cluster = this.#cluster;
+    const { size } = this.#options;
+    const known = this.#forgetting;
+    const room = this.#forgetful.has(sid) ? known : known + 1;
+    // Before anything was committed there is nothing to forget, and a founding must not begin twice.
+    if (room > (size - 1) / 2 || cluster.invariants.history.length === 0) return false;
+    const member = cluster.member(sid);
+    if (member.twin !== null) return false;
+    if (member.life !== null) cluster.crash(sid, this.#chance.below(3));
+    this.#forgetful.add(sid);
+    how();
+    this.#restartLater(sid);
+    return true;
+  }
+
+  #rollBack(sid: number): boolean {
+    const cluster = this.#cluster;
+    const copy = this.#copies.get(sid);
+    this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
+    if (copy === undefined || cluster.leader === undefined) return false;
+    return this.#lose(sid, () => cluster.rollBack(sid, copy));
+  }
+
+  #damage(sid: number, kind: DamageKind): boolean {
+    const cluster = this.#cluster;
+    let damaged = false;
+    const struck = this.#lose(sid, () => {
+      damaged = cluster.damage(sid, kind, (n) => this.#chance.below(n));
+    });
+    return struck && damaged;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * `npm run test:proof`: the simulator in the size that CI has time for. It fails when a run fails, when one of the figures
+ * below is not reached, or when something that can happen never happened.
+ */
+import { parseArgs } from "node:util";
+import { type CampaignResult, missedProbes, runSeeds } from "./campaign.ts";
+import { runCrashPoints } from "./crash-points.ts";
+import { commitOf, type Figures, failureText, figuresOf, tallyLines } from "./report.ts";
+
+/** Seeds of the campaign: always the same, so that CI says the same twice. */
+const FIRST = 1;
+const SEEDS = 2_000;
+
+/** What a campaign of 2,000 seeds has to show at least. */
+const TARGETS: Partial<Record<keyof Figures, number>> = {
+  seeds: SEEDS,
+  commits: 1_000_000,
+  leaderChanges: 10_000,
+  simulatedHours: 40,
+  timesRealTime: 300,
+  watchEvents: 100_000,
+  largeHistories: 200,
+  runTwice: SEEDS / 100,
+};
+const CRASH_POINTS = 500;
+
+interface Test {
+  readonly name: string;
+  /** null: passed */
+  readonly failure: string | null;
+}
+
+/** @param share of the whole: 1 in CI; less for a quick look, with the targets scaled */
+function testsOf(result: CampaignResult, share: number): Test[] {
+  const figures = figuresOf(result);
+  const tests: Test[] = [];
+  const test = (name: string, holds: boolean, failure: string): void => {
+    tests.push({ name, failure: holds ? null : failure });
+  };
+  test("no seed fails", result.failures.length === 0, `${result.failures.length} seeds failed`);
+  test("no history without a verdict", figures.undecided === 0, `${figures.undecided} without a verdict`);
+  for (const [name, target] of Object.entries(TARGETS)) {
+    const least = name === "timesRealTime" ? target : Math.floor(target * share);
+    const is = figures[name as keyof Figures];
+    test(`${name} ≥ ${least}`, is >= least, `${is}`);
+  }
+  const missed = missedProbes(result.tally);
+  test("everything that can happen has happened", missed.length === 0, `never: ${missed.join(", ")}`);
+  return tests;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { share: { type: "string" }, threads: { type: "string" } } });
+  const share = Number(values.share ?? 1);
+  const count = Math.max(1, Math.floor(SEEDS * share));
+  const began = Date.now();
+  let told = began;
+  const result = await runSeeds({
+    first: FIRST,
+    count,
+    ...(values.threads !== undefined && { threads: Number(values.threads) }),
+    progress: (done, failures) => {
+      if (Date.now() - told < 20_000) return;
+      told = Date.now();
+      console.log(`${done} of ${count} seeds, ${failures} failed`);
+    },
+  });
+  for (const line of tallyLines(result.tally)) console.log(line);
+  for (const failure of result.failures.slice(0, 2)) console.log(failureText(failure, {}));
+
+  const crashes = runCrashPoints(share >= 1 ? 1 : 10);
+  for (const [kind, points] of Object.entries(crashes.byKind)) console.log(`crash point ${kind}: ${points}`);
+  for (const failure of crashes.failures.slice(0, 10)) console.log(`FAILED ${failure}`);
+
+  const tests: Test[] = [
+    ...testsOf(result, share),
+    {
+      name: `crash points ≥ ${CRASH_POINTS}, all recover`,
+      failure:
+        crashes.points >= CRASH_POINTS && crashes.failures.length === 0
+          ? null
+          : `${crashes.points}, ${crashes.failures.length} do not`,
+    },
+  ];
+  for (const { name, failure } of tests) {
+    console.log(failure === null ? `✓ ${name}` : `✗ ${name}: ${failure}`);
+  }
+  const figures = { ...figuresOf(result), crashPoints: crashes.points };
+  const seconds = (Date.now() - began) / 1000;
+  console.log(JSON.stringify({ proof: "simulator", commit: commitOf(), ...figures, seconds }));
+  const failed = tests.filter(({ failure }) => failure !== null).length;
+  console.log(`      Tests  ${failed > 0 ? `${failed} failed | ` : ""}${tests.length - failed} passed`);
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,256 @@
+/**
+ * One seed: chaos under the eyes of the invariants, then everything heals and progress is demanded, then the clients'
+ * histories are checked. What a run did is counted: an idle run proves nothing.
+ */
+import { TxnCursor } from "../../core/wire/txn-codec.ts";
+import { compareZxid } from "../../core/zab/zxid.ts";
+import { NO_SESSION } from "../../core/znode/types.ts";
+import { coreRequest } from "../history/core-server.ts";
+import { type LogEntry, outcomeOf, plain, Recorder, type WriteRequest } from "../history/history.ts";
+import { checkHistory } from "../history/index.ts";
+import { Workload } from "../history/workload.ts";
+import { type ClientWorld, SimClient } from "./client.ts";
+import { Cluster } from "./cluster.ts";
+import { Violation } from "./invariants.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Chance } from "./random.ts";
+import type { SwarmOptions } from "./swarm.ts";
+import { textOf } from "./text.ts";
+
+/** What happened in a run, or in many: *map name → how often*. Names begin with their kind: `fault crash`, `message PING`. */
+export type Tally = Record<string, number>;
+
+export interface RunResult {
+  readonly seed: number;
+  /** null: all was as it must be */
+  readonly failure: string | null;
+  readonly hash: number;
+  readonly tally: Tally;
+}
+
+/** How long the ensemble has after healing, in election timeouts. */
+const LEADER_WITHIN = 3;
+const AGREEMENT_WITHIN = 10;
+
+/** Steps that the search for an order may take in one partition of a history. */
+const SEARCH_STEPS_MAX = 4_000_000;
+
+/** @param onLine is told everything that happens, in readable lines */
+export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) | null = null): RunResult {
+  const run = new Run(options, onLine);
+  let failure: string | null = null;
+  try {
+    run.run();
+  } catch (error) {
+    failure = error instanceof Violation ? error.message : String((error as Error)?.stack ?? error);
+    onLine?.(`FAILED: ${failure}`);
+  }
+  return { seed: options.seed, failure, hash: run.cluster.hash, tally: run.result() };
+}
+
+class Run {
+  readonly cluster: Cluster;
+  readonly #options: SwarmOptions;
+  readonly #chance: Chance;
+  readonly #recorder: Recorder;
+  readonly #nemesis: Nemesis;
+  readonly #clients: SimClient[] = [];
+  readonly #world: ClientWorld;
+  readonly #tally: Tally = {};
+  readonly #startedAt: number;
+
+  constructor(options: SwarmOptions, onLine: ((line: string) => void) | null) {
+    const { seed, size, latencyMs, fsyncMs, config } = options;
+    this.#options = options;
+    this.#chance = new Chance(seed * 31 + 5);
+    this.cluster = new Cluster({ size, seed, latencyMs, fsyncMs, config, tracing: false });
+    this.#startedAt = this.cluster.now;
+    this.#watch(onLine);
+    const count = (what: string): void => this.#count(what);
+    this.#nemesis = new Nemesis(this.cluster, options, this.#chance, (kind) => count(`fault ${kind}`));
+    this.#recorder = new Recorder(`simulator, seed ${seed}`);
+    const chance = this.#chance;
+    const workload = new Workload({ random: () => chance.unit(), keys: 8, opsPerKey: 160 });
+    this.#world = {
+      cluster: this.cluster,
+      recorder: this.#recorder,
+      workload,
+      chance,
+      options: options.client,
+      opsLeft: 0,
+      conns: 0,
+      orders: 0,
+      sessions: 0,
+      calm: false,
+      count: (what) => count(`client ${what}`),
+    };
+  }
+
+  #count(what: string, by = 1): void {
+    this.#tally[what] = (this.#tally[what] ?? 0) + by;
+  }
+
+  #watch(onLine: ((line: string) => void) | null): void {
+    const { cluster } = this;
+    const at = (): string => `${String(cluster.now - this.#startedAt).padStart(7)}`;
+    if (onLine !== null) cluster.onLine = (line) => onLine(`${at()}  ${line}`);
+    cluster.onMessage = (from, to, message, isReturn) => {
+      this.#count(`message ${message.type}`);
+      if (message.type === "TRUNC" || message.type === "SNAP") this.#count(`sync ${message.type}`);
+      else if (message.type === "DIFF") {
+        const tail = cluster.member(from).life?.server.zab.tail.zxid;
+        const none = tail !== undefined && compareZxid(tail, message.from) === 0;
+        this.#count(none ? "sync none" : "sync DIFF");
+      }
+      onLine?.(`${at()}  ${isReturn ? `${to} ⇠ ${from}` : `${from} → ${to}`}  ${textOf(message)}`);
+    };
+  }
+
+  run(): void {
+    const { cluster } = this;
+    const { chaosMs, clients } = this.#options;
+    cluster.startAll();
+    if (!this.#chance.oneIn(4)) cluster.runFor(500);
+    for (const request of this.#world.workload.setup) this.#writeAnonymously(1, request);
+    for (let id = 1; id <= clients; id++) this.#clients.push(new SimClient(id, this.#world));
+    this.#refill(cluster.now + chaosMs);
+    this.#nemesis.begin();
+    cluster.runFor(chaosMs);
+    this.#heal();
+    this.#finish();
+    this.#check();
+  }
+
+  /** Requests are asked over the whole of the chaos, but for times in which nobody asks anything. */
+  #refill(end: number): void {
+    const { cluster } = this;
+    const { ops, chaosMs } = this.#options;
+    const everyMs = 500;
+    const perTurn = Math.ceil((ops * everyMs * 1.3) / chaosMs);
+    let calmUntil = 0;
+    let left = ops;
+    const refill = (): void => {
+      if (cluster.now >= end) return;
+      if (calmUntil <= cluster.now && this.#chance.oneIn(60)) calmUntil = cluster.now + 15_000;
+      this.#world.calm = cluster.now < calmUntil;
+      if (!this.#world.calm) {
+        const some = Math.min(left, perTurn);
+        left -= some;
+        this.#world.opsLeft += some;
+      }
+      cluster.after(everyMs, refill);
+    };
+    refill();
+  }
+
+  // ── healing ──────────────────────────────────────────────────────────────
+
+  /** The longest that a member takes to find out that its leader is gone, and to ask for votes once more. */
+  get #electionTimeoutMs(): number {
+    const { tickTimeMs, syncLimit, electionRetryMsMax } = this.cluster.config;
+    return (syncLimit + 1) * tickTimeMs + electionRetryMsMax;
+  }
+
+  #heal(): void {
+    const { cluster } = this;
+    cluster.onLine?.("everything heals");
+    this.#world.calm = false;
+    this.#nemesis.heal();
+    const { invariants } = cluster;
+    const within = (limit: number, holds: () => boolean, what: string): void => {
+      const end = healedAt + limit * this.#electionTimeoutMs;
+      while (!holds() && cluster.now < end) cluster.runFor(20);
+      invariants.must("Liveness", holds(), () => `${what} ${cluster.now - healedAt} ms after healing`);
+    };
+    const healedAt = cluster.now;
+    // Somebody asks: an ensemble that sleeps is to wake.
+    this.#writeAnonymously(this.#chance.between(1, this.#options.size), this.#mark(0));
+    within(LEADER_WITHIN, () => cluster.leader !== undefined, "there is no leader");
+    for (const client of this.#clients) client.stop();
+    within(AGREEMENT_WITHIN, () => cluster.settled, "not all agree");
+    this.#count("max healed ms", cluster.now - healedAt);
+  }
+
+  #mark(n: number): WriteRequest {
+    return { type: "create", path: `/end-${n}`, data: "", mode: 0, withStat: false };
+  }
+
+  /** Every member takes a write, and leaves nobody waiting; then all are equal. */
+  #finish(): void {
+    const { cluster } = this;
+    const { requestTimeoutMs } = cluster.config;
+    const { invariants } = cluster;
+    for (const { sid } of cluster.members) {
+      let done = false;
+      // A member whose log keeps next to nothing may have to be brought up once more.
+      for (let attempt = 1; attempt <= 3 && !done; attempt++) {
+        const answer = this.#writeAnonymously(sid, this.#mark(sid * 10 + attempt));
+        cluster.runFor(requestTimeoutMs + 500);
+        done = answer();
+      }
+      invariants.must("Liveness", done, () => `member ${sid} takes no write after healing`);
+    }
+    const end = cluster.now + 4 * requestTimeoutMs;
+    const quiet = (): boolean => this.#clients.every(({ waiting }) => waiting === 0) && cluster.settled;
+    while (!quiet() && cluster.now < end) cluster.runFor(50);
+    invariants.must("Liveness", quiet(), () => "somebody still waits for an answer");
+    for (const { sid, tree, pendingCount } of cluster.alive) {
+      invariants.must("Liveness", pendingCount === 0, () => `${sid} leaves somebody without an answer`);
+      for (const node of tree.znodes()) {
+        const { ephemeralOwner: owner, path } = node;
+        if (owner === NO_SESSION) continue;
+        invariants.must(
+          "Ephemerals",
+          tree.sessions.has(owner),
+          () => `${path} outlives its session at ${sid}`,
+        );
+      }
+    }
+  }
+
+  /** @returns whether it was answered well, once there was time for it */
+  #writeAnonymously(sid: number, request: WriteRequest): () => boolean {
+    const { cluster } = this;
+    if (cluster.member(sid).life === null) return () => false;
+    const op = this.#recorder.invoke({ client: 0, request, member: sid });
+    const token = cluster.write(sid, coreRequest(request));
+    let done = false;
+    const look = (): void => {
+      const answer = cluster.answers.get(token);
+      if (answer === undefined) {
+        if (op.return === Number.POSITIVE_INFINITY) cluster.after(1, look);
+        return;
+      }
+      this.#recorder.returned(op, outcomeOf(answer));
+      done = answer.ok && answer.result.type !== "error";
+    };
+    look();
+    return () => done;
+  }
+
+  // ── what it shows ────────────────────────────────────────────────────────
+
+  #check(): void {
+    const log: LogEntry[] = this.cluster.invariants.history.map(({ batch, start }) => {
+      const cursor = new TxnCursor(batch, start);
+      cursor.next();
+      return plain({ ...cursor.header(), txn: cursor.txn() });
+    });
+    this.#recorder.committed(log);
+    const { faults, counts } = checkHistory(this.#recorder.history, { stepsMax: SEARCH_STEPS_MAX });
+    for (const [name, count] of Object.entries(counts)) this.#count(`history ${name}`, count);
+    if (counts.linearizableOps >= 1 && counts.ops >= 2_000) this.#count("history large");
+    if (faults.length > 0) throw new Error(`the history is not right:\n${faults.slice(0, 5).join("\n")}`);
+  }
+
+  result(): Tally {
+    const { cluster } = this;
+    const { invariants } = cluster;
+    this.#count("commits", invariants.history.length);
+    this.#count("leader changes", invariants.leaderChanges);
+    this.#count("simulated ms", cluster.now - this.#startedAt);
+    this.#count("events", cluster.events);
+    for (const [rule, count] of invariants.checks) this.#count(`rule ${rule}`, count);
+    return this.#tally;
+  }
+}

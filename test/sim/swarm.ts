@@ -1,0 +1,125 @@
+/**
+ * What a seed stands for: which faults are on, how often, and the ensemble, network, disks and clients that meet them. Every
+ * run has another choice of them, so that no fault always hides another.
+ */
+import type { ServerConfig } from "../../core/server/config.ts";
+import type { ClientOptions } from "./client.ts";
+import { Chance } from "./random.ts";
+
+/** Everything that can go wrong. */
+export const FAULT_KINDS = [
+  "call-lost",
+  "return-lost",
+  "duplicate",
+  "reorder",
+  "delay",
+  "slow-member",
+  "clog",
+  "swizzle-clog",
+  "partition",
+  "one-way",
+  "isolate",
+  "majorities-ring",
+  "crash",
+  "crash-at-write",
+  "crash-at-send",
+  "early-proposal",
+  "torn-batch",
+  "evict",
+  "restart-all",
+  "rolling-restart",
+  "pause",
+  "wipe",
+  "rollback",
+  "bit-flip",
+  "truncation",
+  "misplaced",
+  "clock-jump",
+  "clock-freeze",
+  "clock-skew",
+  "alarm-late",
+  "alarm-needless",
+  "twin",
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Kinds that the core does not bear yet. */
+export const OFF: readonly FaultKind[] = ["rollback"];
+
+export interface SwarmOptions {
+  readonly seed: number;
+  readonly size: number;
+  readonly kinds: readonly FaultKind[];
+  /** how long faults go on, ms */
+  readonly chaosMs: number;
+  /** pause between faults, ms: [least, most] */
+  readonly everyMs: readonly [number, number];
+  readonly latencyMs: readonly [number, number];
+  readonly fsyncMs: readonly [number, number];
+  readonly clients: number;
+  readonly ops: number;
+  readonly client: ClientOptions;
+  readonly config: Partial<ServerConfig>;
+}
+
+/** What the command line says in the place of chance: to replay, to make a failing run smaller. */
+export interface Overrides {
+  readonly size?: number;
+  readonly kinds?: readonly FaultKind[];
+  readonly chaosMs?: number;
+  readonly ops?: number;
+  readonly clients?: number;
+}
+
+/** The options of a seed. */
+export function drawOptions(seed: number, overrides: Overrides = {}): SwarmOptions {
+  return { ...draw(seed), ...overrides };
+}
+
+function draw(seed: number): SwarmOptions {
+  const chance = new Chance(seed * 7919 + 17);
+  const size = chance.oneOf([1, 3, 3, 3, 3, 5, 5, 5, 7]);
+  const share = chance.oneOf([0.15, 0.3, 0.6]);
+  const kinds = FAULT_KINDS.filter((kind) => !OFF.includes(kind) && chance.chance(share));
+  const heavy = chance.oneIn(6);
+  const tickTimeMs = chance.oneOf([200, 500, 1000, 1000]);
+  const slow = !heavy && chance.oneIn(4);
+  return {
+    seed,
+    size,
+    kinds,
+    chaosMs: chance.between(50_000, 100_000),
+    everyMs: heavy
+      ? [2_000, 15_000]
+      : chance.oneOf([
+          [200, 3_000],
+          [1_000, 8_000],
+          [2_000, 15_000],
+        ] as const),
+    latencyMs: slow ? [1, 40] : chance.oneOf([[1, 2] as const, [1, 8] as const]),
+    fsyncMs: slow ? [0, 25] : chance.oneOf([[0, 1] as const, [1, 6] as const]),
+    clients: heavy ? 10 : chance.between(2, 8),
+    ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_500),
+    client: {
+      thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
+      pipeline: chance.oneOf([1, 1, 2, 8, 20]),
+      sessionTimeoutMs: chance.oneOf([4, 6, 12]) * tickTimeMs,
+      move: chance.oneOf([0, 0.005, 0.03]),
+      vanish: chance.oneOf([0, 0.002, 0.01]),
+      close: chance.oneOf([0, 0.002, 0.01]),
+    },
+    config: {
+      tickTimeMs,
+      logRetainTxns: chance.oneOf([0, 3, 20, 200, 10_000]),
+      checkpointChangesMax: chance.oneOf([1, 5, 30, 1_000]),
+      batchesInFlightMax: chance.oneOf([1, 2, 4]),
+      learnerInFlightMax: chance.oneOf([1, 2, 4]),
+      snapChunkBytesMax: chance.oneOf([150, 600, 4_096, 524_288]),
+      batchBytesMax: chance.oneOf([200, 1_000, 262_144]),
+      counterMax: chance.oneOf([20, 200, 100_000, 100_000]),
+      requestTimeoutMs: chance.oneOf([2, 5]) * tickTimeMs,
+      queueLengthMax: chance.oneOf([4, 65_536, 65_536, 65_536]),
+      quietAfterMs: chance.oneOf([0, 0, 4 * tickTimeMs]),
+    },
+  };
+}
