@@ -35,6 +35,8 @@ export interface Meta {
   readonly initialized: boolean;
   /** given by {@link found}, until the member votes */
   readonly founding: boolean;
+  /** its history is of no use to build on, until a SNAP replaces it */
+  readonly needSnap: boolean;
   /** *map sid − 1 → highest boot counter seen of that member* */
   readonly peerBoots: readonly number[];
   /** the table that holds the tree */
@@ -57,6 +59,7 @@ export const EMPTY_META: Meta = {
   currentEpoch: 0,
   initialized: false,
   founding: false,
+  needSnap: false,
   peerBoots: [],
   table: 0,
   checkpoint: EMPTY_POSITION,
@@ -207,8 +210,8 @@ export class MemberStorage implements SnapshotReader {
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
-    const { boot, acceptedEpoch, currentEpoch, initialized, founding, peerBoots, checkpoint, quiet } =
-      this.#meta;
+    const { boot, acceptedEpoch, currentEpoch, initialized, founding, needSnap } = this.#meta;
+    const { peerBoots, checkpoint, quiet } = this.#meta;
     const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
     assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
     const tree = this.loadTree();
@@ -221,6 +224,7 @@ export class MemberStorage implements SnapshotReader {
         currentEpoch: asEpoch(currentEpoch),
         initialized,
         founding,
+        needSnap,
         peerBoots,
         applied,
         quiet,
@@ -306,6 +310,9 @@ export class MemberStorage implements SnapshotReader {
       case "truncate":
         this.log.truncate(write.to);
         return;
+      case "needSnap":
+        this.#update({ needSnap: true });
+        return;
       case "snapshotBegin":
         this.#backend.clearTable(this.#otherTable());
         return;
@@ -317,7 +324,7 @@ export class MemberStorage implements SnapshotReader {
       case "snapshotSwitch": {
         const at = { zxid: write.zxid, chain: write.chain };
         const old = this.#meta.table;
-        this.#update({ table: this.#otherTable(), checkpoint: at });
+        this.#update({ table: this.#otherTable(), checkpoint: at, needSnap: false });
         this.log.restart(at);
         this.#backend.clearTable(old);
         return;

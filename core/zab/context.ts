@@ -31,6 +31,8 @@ export interface RecoveredState {
   readonly initialized: boolean;
   /** a member of a brand-new ensemble that has not voted yet */
   readonly founding: boolean;
+  /** its history is of no use to build on: only SNAP helps */
+  readonly needSnap: boolean;
   /** *map sid − 1 → highest boot counter seen of that member*; what is missing was never seen */
   readonly peerBoots: readonly number[];
   /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
@@ -104,8 +106,8 @@ export class PeerContext {
   delivered: Zxid;
   /** the tree's digest, told by whoever applies */
   digest: DigestAt | undefined;
-  /** our history is of no use to build on: only SNAP helps, and we are not eligible */
-  needSnap = false;
+  /** our history is of no use to build on: only SNAP helps, and we are not eligible; see {@link spurn} */
+  needSnap: boolean;
   /** the leader whose tree differs from ours */
   divergedFrom: Sid | null = null;
   tracing = false;
@@ -141,6 +143,7 @@ export class PeerContext {
     this.currentEpoch = recovered.currentEpoch;
     this.initialized = recovered.initialized;
     this.founding = recovered.founding;
+    this.needSnap = recovered.needSnap;
     this.boots = quorum.voters.map((voter) => recovered.peerBoots[voter - 1] ?? 0);
     this.tail = log.last;
     this.durable = log.last.zxid;
@@ -239,6 +242,13 @@ export class PeerContext {
       chain: entry.chain,
       committed: minZxid(this.committed, entry.last),
     };
+  }
+
+  /** Our history is of no use to build on. That is kept over a crash, and ends when a SNAP becomes our tree. */
+  spurn(): void {
+    if (this.needSnap) return;
+    this.needSnap = true;
+    this.persist([{ type: "needSnap" }]);
   }
 
   /** Forgets the history after `to`. */

@@ -32,6 +32,8 @@ export type DurableWrite =
     }
   /** drop everything after `to`, which is in the log */
   | { readonly type: "truncate"; readonly to: Zxid }
+  /** the history is of no use to build on; a `snapshotSwitch` ends that */
+  | { readonly type: "needSnap" }
   /** forget an unfinished SNAP and begin another */
   | { readonly type: "snapshotBegin" }
   | { readonly type: "snapshotChunk"; readonly bytes: Uint8Array }

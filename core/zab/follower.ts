@@ -181,7 +181,7 @@ export class Follower {
       staging.truncateTo = position;
       staging.tail = position;
     } else {
-      context.needSnap = true;
+      context.spurn();
     }
     context.reply({
       type: "POSITION",

@@ -318,7 +318,7 @@ export class Leader {
     const { context } = this.#host;
     this.#diverged.add(sid);
     if (this.#diverged.size < context.quorum.majority) return false;
-    context.needSnap = true;
+    context.spurn();
     this.#host.becomeLooking("a quorum's digest differs from ours");
     return true;
   }

@@ -147,6 +147,7 @@ export class SqliteBackend implements StorageBackend {
       currentEpoch: read("currentEpoch"),
       initialized: read("initialized"),
       founding: read("founding"),
+      needSnap: read("needSnap"),
       peerBoots: read("peerBoots"),
       table: read("table"),
       checkpoint: read("checkpoint"),

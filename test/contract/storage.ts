@@ -86,6 +86,7 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
           currentEpoch: 5,
           initialized: true,
           founding: true,
+          needSnap: true,
           peerBoots: [0, 1_790_000_000, 3],
           table: 1,
           checkpoint: { zxid: zxid(5, 0xffff_ffff), chain: { high: 0xffff_ffff, low: 0x8000_0001 } },

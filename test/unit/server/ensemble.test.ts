@@ -454,6 +454,21 @@ describe("links", () => {
     }
   });
 
+  it("[ZAB-79] leave the paused leader no one: it follows whom the others elected while it stood still", () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const cluster = ensemble({ size: 3, seed });
+      const paused = cluster.leaderSid;
+      cluster.pause(paused);
+      cluster.runUntil(() =>
+        cluster.alive.some(({ sid, zab }) => sid !== paused && zab.serving && zab.leader === sid),
+      );
+      cluster.resume(paused);
+      cluster.runFor(10_000);
+      expect(cluster.server(paused).zab.leader).not.toBe(paused);
+      expect(cluster.settled).toBe(true);
+    }
+  });
+
   it("[ZAB-79] cut around the leader make another one, and the old one answers nothing", () => {
     const cluster = ensemble({ size: 5 });
     const old = cluster.leaderSid;

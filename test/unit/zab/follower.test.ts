@@ -27,7 +27,7 @@ function synchronizing(options: ScriptOptions = {}): Script {
 }
 
 const diff = (from = zxid(1, 5)): ZabMessage => ({ type: "DIFF", join: 1, epoch: E2, from });
-const newLeader = (last = zxid(1, 5)): ZabMessage => ({ type: "NEWLEADER", join: 1, epoch: E2, last });
+const newLeader = (last = zxid(1, 5)) => ({ type: "NEWLEADER", join: 1, epoch: E2, last }) as const;
 const upToDate = (commit = zxid(1, 5)): ZabMessage => ({ type: "UPTODATE", join: 1, epoch: E2, commit });
 const commit = (at = zxid(2, 1)): ZabMessage => ({ type: "COMMIT", join: 1, epoch: E2, zxid: at });
 
@@ -266,14 +266,26 @@ describe("synchronization", () => {
   });
 
   const AT: LogPosition = { zxid: zxid(2, 40), chain: { high: 3, low: 4 } };
-  const snap: ZabMessage = { type: "SNAP", join: 1, epoch: E2, at: AT };
-  const chunk = (index: number, done: boolean): ZabMessage => ({
-    type: "SNAPCHUNK",
-    join: 1,
-    epoch: E2,
-    index,
-    bytes: encodeRows([], []),
-    done,
+  const snap = { type: "SNAP", join: 1, epoch: E2, at: AT } as const;
+  const chunk = (index: number, done: boolean) =>
+    ({ type: "SNAPCHUNK", join: 1, epoch: E2, index, bytes: encodeRows([], []), done }) as const;
+
+  it("[ZAB-46] keeps over a crash that it needs a SNAP, until it has one", () => {
+    const script = synchronizing({ committed: zxid(1, 5) });
+    script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) });
+    script.restart();
+    expect(script.take(2).at(-1)).toMatchObject({ vote: { leader: 1, epoch: 0, zxid: zxid(0, 0) } });
+    script.call(3, note(3, { epoch: 1, zxid: zxid(1, 5), acceptedEpoch: 2 }));
+    script.passes(100);
+    const stay = { join: script.peer.join ?? 0, epoch: E2 };
+    const [reply] = script.call(3, { type: "LEADERINFO", ...stay });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", needSnap: true });
+    script.call(3, { ...snap, ...stay });
+    script.call(3, { ...chunk(0, true), ...stay });
+    script.call(3, { ...newLeader(AT.zxid), ...stay });
+    expect(script.storage.meta).toMatchObject({ table: 1, needSnap: false });
+    script.restart();
+    expect(script.take(2).at(-1)).toMatchObject({ vote: { leader: 1, epoch: 2, zxid: AT.zxid } });
   });
 
   it("[ZAB-63] takes a SNAP in chunks and makes it its own at NEWLEADER, log and all", () => {

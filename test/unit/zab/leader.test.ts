@@ -181,7 +181,7 @@ describe("discovery", () => {
     expect(script.left).toEqual([2]);
   });
 
-  it("[ZAB-57] is not taken from a learner by a return that its own knock overtook", () => {
+  it("[ZAB-57] is not taken from a learner by a return that its own knock overtook (seed 263 of the first simulator)", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     expect(script.takeTypes(2)).toEqual(["LEADERINFO"]);
@@ -533,7 +533,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-79] steps down though members answer, when they do not follow it", () => {
+  it("[ZAB-79] steps down though members answer, when they do not follow it (the paused leader)", () => {
     const script = leading({ history: HISTORY });
     script.broken(2);
     for (let i = 0; i < 10 && script.state === "LEADING/BROADCAST"; i++) {
