@@ -2,13 +2,13 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { formatHistory, type LogEntry, Recorder } from "../history/history.ts";
+import { formatHistory, type LogEntry, Recorder, type WriteRequest } from "../history/history.ts";
 import { type Counts, checkHistory } from "../history/index.ts";
 import { Workload } from "../history/workload.ts";
 import { Chance } from "../sim/random.ts";
 import { ConnectionIds, RecordingClient } from "./client.ts";
 import { RealEnsemble } from "./ensemble.ts";
-import { committedOf, readLogs } from "./logs.ts";
+import { committedOf, type MemberLog, readLogs } from "./logs.ts";
 import { Attack } from "./nemeses.ts";
 
 export interface BattleOptions {
@@ -20,6 +20,8 @@ export interface BattleOptions {
   /** state of the members, and histories that are worth a look */
   readonly dir: string;
   readonly clients?: number;
+  /** so much is written first that a member without storage gets a snapshot, and that there are checkpoints */
+  readonly ballast?: boolean;
   /** keep the history also of a run without a fault */
   readonly keep?: boolean;
 }
@@ -33,6 +35,8 @@ export interface BattleReport {
   readonly counts: Counts;
   /** epochs in which something was committed */
   readonly epochs: number;
+  /** members whose tree came as a snapshot */
+  readonly snapshots: number;
   /** *fault → how often it was inflicted* */
   readonly inflicted: Readonly<Record<string, number>>;
   /** of the checkers, ms */
@@ -45,6 +49,8 @@ const CLIENTS = 10;
 const KEYS = 8;
 /** So that the search for an order stays short. */
 const OPS_PER_KEY = 100;
+/** Together more than a DIFF may have, `diffBytesMax`. */
+const BALLAST = { multis: 36, znodes: 50, bytes: 10_000 };
 /** A client that has not come to its end so long after everything was healed never will. */
 const FINISH_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 20_000;
@@ -59,21 +65,22 @@ export async function battle(
   const recorder = new Recorder(`nemesis ${name}, seed ${seed}, ${seconds} s, ${nodes} members`);
   const faults: string[] = [];
   const ensemble = new RealEnsemble(nodes, join(dir, `state-${name}-${seed}`));
+  const earlier: MemberLog[] = [];
   try {
     await ensemble.start(true);
     await ensemble.whole(SETTLE_MS_MAX);
-    await fightIt(options, ensemble, recorder, chance, faults, fight);
+    await fightIt(options, ensemble, earlier, recorder, chance, faults, fight);
   } finally {
     await ensemble.stop();
   }
-  const committed: LogEntry[] = committedOf(readLogs(ensemble.objectsDir), nodes, faults);
+  const logs = readLogs(ensemble.objectsDir);
+  const committed: LogEntry[] = committedOf(logs, earlier, nodes, faults);
   recorder.committed(committed);
   const { history } = recorder;
   const started = performance.now();
   const verdict = checkHistory(history);
   faults.push(...verdict.faults);
-  if (Object.keys(Object.fromEntries(ensemble.inflicted)).length === 0)
-    faults.push("[nemesis] it did nothing");
+  if (ensemble.inflicted.size === 0) faults.push("[nemesis] it did nothing");
   if (verdict.counts.writes === 0) faults.push("[nemesis] nobody wrote anything");
   const checkMs = performance.now() - started;
   let file: string | null = null;
@@ -85,13 +92,15 @@ export async function battle(
   // The databases of a run with a fault stay, for whoever looks for its reason.
   if (faults.length === 0) rmSync(join(dir, `state-${name}-${seed}`), { recursive: true, force: true });
   const epochs = new Set(committed.map(({ zxid }) => Math.floor(zxid / 2 ** 32))).size;
+  const snapshots = logs.filter(({ snapshot }) => snapshot).length;
   const inflicted = Object.fromEntries(ensemble.inflicted);
-  return { name, seed, seconds, faults, counts: verdict.counts, epochs, inflicted, checkMs, file };
+  return { name, seed, seconds, faults, counts: verdict.counts, epochs, snapshots, inflicted, checkMs, file };
 }
 
 async function fightIt(
-  { seconds, clients: count = CLIENTS }: BattleOptions,
+  { seconds, clients: count = CLIENTS, ballast: isHeavy = false }: BattleOptions,
   ensemble: RealEnsemble,
+  earlier: MemberLog[],
   recorder: Recorder,
   chance: Chance,
   faults: string[],
@@ -102,6 +111,13 @@ async function fightIt(
   const client = (id: number): RecordingClient =>
     new RecordingClient({ id, members: ensemble, recorder, workload, chance, faults }, ids);
   await client(0).run(() => true, workload.setup);
+  for (const half of isHeavy ? ballast(workload.root) : []) {
+    await client(0).run(() => true, half);
+    await ensemble.settled(SETTLE_MS_MAX);
+    await ensemble.stop();
+    earlier.push(...readLogs(ensemble.objectsDir));
+    await ensemble.start(false);
+  }
   const clients = Array.from({ length: count }, (_, i) => client(i + 1));
   let over = false;
   const runs = Promise.all(clients.map((each) => each.run(() => over)));
@@ -120,4 +136,21 @@ async function fightIt(
   const why = await ensemble.settled(SETTLE_MS_MAX);
   if (why !== undefined)
     faults.push(`[nemesis] not settled ${SETTLE_MS_MAX} ms after everything was healed: ${why}`);
+}
+
+/** In halves, of which the log holds one for certain: it is cut at `diffBytesMax`. */
+function ballast(root: string): WriteRequest[][] {
+  const { multis, znodes, bytes } = BALLAST;
+  return [0, 1].map((half) =>
+    Array.from({ length: multis / 2 }, (_, i) => ({
+      type: "multi",
+      ops: Array.from({ length: znodes }, (_, j) => ({
+        type: "create",
+        path: `${root}/ballast-${half}-${i}-${j}`,
+        data: `${half}.${i}.${j} `.padEnd(bytes, "x"),
+        mode: 0,
+        withStat: false,
+      })),
+    })),
+  );
 }

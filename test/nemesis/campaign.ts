@@ -10,6 +10,8 @@ import { NEMESES } from "./nemeses.ts";
 /** Not a nemesis among the others: it is measured. */
 export const ALL_KILLS = "all-kills";
 const EVERYTHING = "everything";
+/** Those that take storage away. */
+const HEAVY: readonly string[] = ["wipe", EVERYTHING];
 /** State and histories. */
 export const DIR = join(ROOT, ".zooweeper/nemesis");
 
@@ -32,7 +34,7 @@ export interface Outcome extends BattleReport {
 
 /** Carries out one run. @throws Error when the ensemble cannot be started at all */
 export async function carryOut({ name, crashes = 20, kills = 3, ...plan }: Plan): Promise<Outcome> {
-  const options = { ...plan, name, dir: DIR };
+  const options = { ...plan, name, dir: DIR, ballast: HEAVY.includes(name) };
   if (name !== ALL_KILLS) {
     const nemesis = NEMESES[name];
     if (nemesis === undefined) throw new UsageError(`there is no nemesis "${name}"`);
@@ -51,6 +53,7 @@ export function describe({
   faults,
   counts,
   epochs,
+  snapshots,
   inflicted,
   checkMs,
   file,
@@ -58,7 +61,7 @@ export function describe({
 }: Outcome): string {
   const done = Object.entries(inflicted).map(([fault, count]) => `${count} ${fault}`);
   const lines = [
-    `${faults.length === 0 ? "✓" : "✗"} ${name} (seed ${seed}): ${done.join(", ")}; ${epochs} epochs`,
+    `${faults.length === 0 ? "✓" : "✗"} ${name} (seed ${seed}): ${done.join(", ")}; ${epochs} epochs, ${snapshots} members from a snapshot`,
     `  ${counts.writes} writes, ${counts.unknown} of unknown outcome (${counts.recovered} of them happened), ${counts.committed} txns committed; ${counts.reads} reads, ${counts.linearizableOps} operations linearizable (at most ${counts.partitionMax} together, ${counts.steps} steps); ${counts.sessions} sessions; ${counts.watchEvents} watch events, ${counts.resumed} watches resumed; checked in ${Math.round(checkMs)} ms`,
   ];
   if (times !== undefined) {

@@ -115,7 +115,7 @@ export class RecordingClient {
     this.#ids = ids;
   }
 
-  /** Asks until `done()`, then for what is still unanswered, and closes its session. @param requests are asked first */
+  /** Asks until `done()`, then for what is still unanswered, and closes its session. @param requests come first, one by one */
   async run(done: () => boolean, requests: readonly WriteRequest[] = []): Promise<void> {
     const { chance, workload, id } = this.#options;
     const first = [...requests];
@@ -130,7 +130,7 @@ export class RecordingClient {
         if (connection.pending.length + this.#overHttp === 0)
           this.#send(connection, [{ type: "closeSession" }]);
       } else if (first.length > 0) {
-        if (connection.pending.length === 0) this.#send(connection, first.splice(0));
+        if (connection.pending.length === 0) this.#send(connection, first.splice(0, 1));
       } else if (connection.pending.length + this.#overHttp < chance.between(1, WINDOW_MAX)) {
         const { request, linearizable } = workload.next(id);
         if (linearizable && isRead(request)) void this.#readOverHttp(request);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { committedOf, type MemberLog } from "./logs.ts";
+import { commonOf, type MemberLog } from "./logs.ts";
 
 const EPOCH = 2 ** 32;
 
@@ -7,19 +7,17 @@ const EPOCH = 2 ** 32;
 const member = (sid: number, counters: readonly number[], base = 0, mark = ""): MemberLog => ({
   sid,
   base: base === 0 ? 0 : EPOCH + base,
-  entries: counters.map((counter) => ({
-    zxid: EPOCH + counter,
-    session: 0,
-    xid: 0,
-    timeMs: 0,
-    txn: { type: "sync" },
-    bytes: `${mark}${counter}`,
-  })),
+  snapshot: base > 0,
+  entries: counters.map((counter) => ({ zxid: EPOCH + counter, bytes: `${mark}${counter}` })),
 });
 
-function committed(logs: readonly MemberLog[], size = logs.length): { counters: number[]; faults: string[] } {
+function committed(
+  logs: readonly MemberLog[],
+  size = logs.length,
+  earlier: readonly MemberLog[] = [],
+): { counters: number[]; faults: string[] } {
   const faults: string[] = [];
-  const counters = committedOf(logs, size, faults).map(({ zxid }) => zxid - EPOCH);
+  const counters = commonOf(logs, earlier, size, faults).map(({ zxid }) => zxid - EPOCH);
   return { counters, faults };
 }
 
@@ -35,9 +33,15 @@ describe("what members have in common", () => {
   });
 
   it("is nothing that can be told when nobody has the beginning", () => {
-    expect(committed([member(1, [3], 2), member(2, [3], 2), member(3, [3], 2)]).faults).toEqual([
+    expect(committed([member(1, [3], 2), member(2, [3], 2), member(3, [3], 2)]).faults).toContain(
       "[log] nobody has the beginning of the log",
-    ]);
+    );
+  });
+
+  it("goes back to what was cut off since", () => {
+    const logs = [member(1, [3], 2), member(2, [3], 2), member(3, [3], 2)];
+    expect(committed(logs, 3, [member(1, [1, 2])])).toEqual({ counters: [1, 2, 3], faults: [] });
+    expect(committed(logs, 3, [member(1, [1])]).faults).toEqual(["[log] nobody has the txn at 1.2 any more"]);
   });
 
   it("names two members that differ", () => {

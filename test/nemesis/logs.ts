@@ -10,7 +10,15 @@ export interface MemberLog {
   readonly sid: number;
   /** zxid of the entry before the first one; 0: it holds everything */
   readonly base: number;
-  readonly entries: readonly (LogEntry & { readonly bytes: string })[];
+  /** its tree came as a snapshot: it is in the table that receives them */
+  readonly snapshot: boolean;
+  /** the bytes of each txn's record, a character a byte */
+  readonly entries: readonly LoggedTxn[];
+}
+
+export interface LoggedTxn {
+  readonly zxid: number;
+  readonly bytes: string;
 }
 
 /** @param objectsDir holds one database a member */
@@ -34,6 +42,7 @@ function readLog(file: string): MemberLog {
     return {
       sid,
       base: base === undefined ? 0 : zxidToNumber(zxid(base.zxid.epoch, base.zxid.counter)),
+      snapshot: value("table") === 1,
       entries: rows.flatMap(({ batch }) => entriesOf(batch as Uint8Array)),
     };
   } finally {
@@ -41,50 +50,71 @@ function readLog(file: string): MemberLog {
   }
 }
 
-function entriesOf(batch: Uint8Array): (LogEntry & { bytes: string })[] {
-  const entries: (LogEntry & { bytes: string })[] = [];
+function entriesOf(batch: Uint8Array): LoggedTxn[] {
+  const entries: LoggedTxn[] = [];
   for (const cursor = new TxnCursor(batch); cursor.next(); ) {
     const bytes = Buffer.from(batch.subarray(cursor.start, cursor.end)).toString("latin1");
-    entries.push({ ...plain({ ...cursor.header(), txn: cursor.txn() }), bytes });
+    entries.push({ zxid: zxidToNumber(cursor.zxid()), bytes });
   }
   return entries;
 }
 
+function decoded({ bytes }: LoggedTxn): LogEntry {
+  const cursor = new TxnCursor(Buffer.from(bytes, "latin1"));
+  cursor.next();
+  return plain({ ...cursor.header(), txn: cursor.txn() });
+}
+
 /**
  * What was committed: what a quorum holds, now that nobody writes any more.
+ * @param earlier logs as they were while nobody wrote either: what has been cut off since
  * @param faults where members differ, or nobody has an entry any more
  */
-export function committedOf(logs: readonly MemberLog[], size: number, faults: string[]): LogEntry[] {
+export function committedOf(
+  logs: readonly MemberLog[],
+  earlier: readonly MemberLog[],
+  size: number,
+  faults: string[],
+): LogEntry[] {
+  return commonOf(logs, earlier, size, faults).map(decoded);
+}
+
+/** {@link committedOf} as bytes. */
+export function commonOf(
+  logs: readonly MemberLog[],
+  earlier: readonly MemberLog[],
+  size: number,
+  faults: string[],
+): LoggedTxn[] {
+  const known = [...earlier, ...logs];
   if (logs.length !== size) faults.push(`[log] ${logs.length} of ${size} members have a database`);
-  if (!logs.some(({ base }) => base === 0)) faults.push("[log] nobody has the beginning of the log");
-  const all = new Map<number, { readonly entry: MemberLog["entries"][number]; readonly sid: number }>();
-  for (const { sid, entries } of logs) {
+  if (!known.some(({ base }) => base === 0)) faults.push("[log] nobody has the beginning of the log");
+  const all = new Map<number, { readonly entry: LoggedTxn; readonly sid: number }>();
+  for (const { sid, entries } of known) {
     for (const entry of entries) {
-      const known = all.get(entry.zxid);
-      if (known === undefined) all.set(entry.zxid, { entry, sid });
-      else if (known.entry.bytes !== entry.bytes) {
-        faults.push(`[log] members ${known.sid} and ${sid} differ at ${zxidText(entry.zxid)}`);
+      const other = all.get(entry.zxid);
+      if (other === undefined) all.set(entry.zxid, { entry, sid });
+      else if (other.entry.bytes !== entry.bytes) {
+        faults.push(`[log] members ${other.sid} and ${sid} differ at ${zxidText(entry.zxid)}`);
       }
     }
   }
+  for (const base of new Set(known.map((log) => log.base))) {
+    if (base > 0 && !all.has(base)) faults.push(`[log] nobody has the txn at ${zxidText(base)} any more`);
+  }
   const order = [...all.keys()].sort((a, b) => a - b);
-  for (const { sid, base, entries } of logs) checkWhole(sid, base, entries, order, faults);
+  for (const { sid, base, entries } of known) checkWhole(sid, base, entries, order, faults);
   const quorum = Math.floor(size / 2) + 1;
   const ends = logs.map(({ base, entries }) => entries.at(-1)?.zxid ?? base).sort((a, b) => b - a);
   const end = ends[quorum - 1] ?? 0;
-  return order
-    .filter((at) => at <= end)
-    .map((at) => {
-      const { bytes: _, ...entry } = (all.get(at) as { entry: MemberLog["entries"][number] }).entry;
-      return entry;
-    });
+  return order.filter((at) => at <= end).map((at) => (all.get(at) as { entry: LoggedTxn }).entry);
 }
 
 /** From its base to its end a member holds everything that anybody holds, in its order. */
 function checkWhole(
   sid: number,
   base: number,
-  entries: readonly LogEntry[],
+  entries: readonly LoggedTxn[],
   order: readonly number[],
   faults: string[],
 ): void {
