@@ -81,11 +81,13 @@ function dialer(urls: readonly string[], options: ConnectOptions): Dial {
     next += 1;
     const socket = (options.openSocket ?? openPlatformSocket)(socketUrlOf(url));
     socket.binaryType = "arraybuffer";
-    const giveUp = (): void => socket.close();
+    const limit = new AbortController();
+    const giveUp = (): void => limit.abort();
     const timer = setTimeout(giveUp, ATTEMPT_MS);
     signal?.addEventListener("abort", giveUp);
     try {
-      const response = await shakeHands(socket, ticket, lastZxidSeen, options.timeoutMs ?? TIMEOUT_MS);
+      const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+      const response = await shakeHands(socket, ticket, lastZxidSeen, timeoutMs, limit.signal);
       if (response.timeoutMs <= 0)
         throw new ZooError("SESSION_EXPIRED", "the server does not know this session");
       return { socket, response: { ...response, password: response.password.slice() } };
@@ -113,9 +115,14 @@ function shakeHands(
   ticket: SessionTicket | undefined,
   lastZxidSeen: Zxid,
   timeoutMs: number,
+  limit: AbortSignal,
 ): Promise<ConnectResponse> {
   return new Promise((resolve, reject) => {
     let cause = "";
+    // not when the socket is closed: that waits for an answer too
+    limit.addEventListener("abort", () =>
+      reject(new ZooError("CONNECTION_LOSS", `cannot connect: no answer within ${ATTEMPT_MS} ms`)),
+    );
     socket.onopen = () => {
       const writer = new ByteWriter(64);
       writeConnectRequest(writer, {

@@ -20,6 +20,9 @@ export type {
   ZnodeValue,
 } from "./session.ts";
 
+/** How long a server that does not answer any more may keep a socket that we closed, and so the process. */
+const CLOSE_MS = 2_000;
+
 export interface NodeConnectOptions extends ConnectOptions {
   /** ZOOWEEPER_TOKEN of the deployment; local runs need none */
   readonly token?: string;
@@ -32,7 +35,7 @@ export function connect(
 ): Promise<Session> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   // Node's own WebSocket is several times slower; compressing packets of 100 bytes costs more than it saves
-  const openSocket: OpenSocket = (address) =>
-    new WebSocket(address, { headers, perMessageDeflate: false }) as unknown as SocketLike;
+  const settings = { headers, perMessageDeflate: false, closeTimeout: CLOSE_MS };
+  const openSocket: OpenSocket = (address) => new WebSocket(address, settings) as unknown as SocketLike;
   return connectWith(urls, { openSocket, ...options });
 }

@@ -311,7 +311,7 @@ export class Session {
    * faster than they are read may show as one, the last of them always shows. Ends with the session or by `break`.
    */
   watch(path: string): AsyncGenerator<ZnodeValue | undefined, void, void> {
-    return this.#follow(async (watch) => {
+    return this.#follow(path, async (watch) => {
       for (;;) {
         try {
           return await this.get(path, { watch });
@@ -325,17 +325,23 @@ export class Session {
 
   /** The children of a znode now and after each change, as {@link watch} does. */
   watchChildren(path: string): AsyncGenerator<ZnodeChildren, void, void> {
-    return this.#follow((watch) => this.children(path, { watch }));
+    return this.#follow(path, (watch) => this.children(path, { watch }));
   }
 
-  /** Closes the session on the server, which deletes its ephemerals, and the connection. */
+  /**
+   * Closes the session on the server, which deletes its ephemerals, and the connection. Without a connection it waits for
+   * one, but no longer than the session's timeout: by then the server has ended it.
+   */
   async close(): Promise<void> {
     if (this.#end !== undefined) return;
     this.#closing = true;
+    const timer = setTimeout(() => this.#finish(undefined), this.timeoutMs);
     try {
       await this.#issue({ type: "closeSession" }, "", true, undefined, nothing);
     } catch {
       // the server may close the connection instead of answering; either way the session ends
+    } finally {
+      clearTimeout(timer);
     }
     this.#finish(undefined);
   }
@@ -358,6 +364,9 @@ export class Session {
     pick: (reply: Reply) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      // from 1 again they would be repeats, and get the results of long ago
+      if (this.#xid >= XID_MAX)
+        this.#finish(new ZooError("SESSION_EXPIRED", "the numbers of its requests are used up"));
       if (this.#end !== undefined) {
         reject(this.#end.reason ?? new ZooError("CONNECTION_LOSS", "the session is closed"));
         return;
@@ -368,7 +377,7 @@ export class Session {
       }
       if (this.#writer.length >= MESSAGE_BYTES_MAX) this.#flush();
       const start = this.#writer.length;
-      const xid = this.#xid === XID_MAX ? 1 : this.#xid + 1;
+      const xid = this.#xid + 1;
       writeRequest(this.#writer, xid, request);
       if (this.#writer.length - start - LENGTH_BYTES > FRAME_BYTES_MAX) {
         this.#writer.length = start;
@@ -481,7 +490,7 @@ export class Session {
       } catch (error) {
         if (signal.aborted) return;
         this.#attemptFailedAt = performance.now();
-        if (ZooError.is(error, "SESSION_EXPIRED")) this.#finish(error);
+        if (ZooError.is(error, "SESSION_EXPIRED")) this.#finish(this.#closing ? undefined : error);
         else if (performance.now() >= giveUpAt) this.#finish(lossOfConnection(how));
         if (this.#end !== undefined) return;
       }
@@ -513,7 +522,7 @@ export class Session {
 
   #changeState(state: SessionState): void {
     this.#state = state;
-    for (const listener of [...this.#stateListeners]) listener(state);
+    for (const listener of [...this.#stateListeners]) call(listener, state);
   }
 
   // ── answers ──────────────────────────────────────────────────────────────
@@ -583,30 +592,33 @@ export class Session {
   #notify(reader: ByteReader): void {
     const { type, path } = readWatcherEvent(reader);
     const event: WatchEvent = { type: EVENTS[type], path };
-    for (const listener of this.#watches.take(event)) listener(event);
+    for (const listener of this.#watches.take(event)) call(listener, event);
   }
 
-  async *#follow<T>(read: (watch: WatchListener) => Promise<T>): AsyncGenerator<T, void, void> {
-    let end: { readonly reason: ZooError | undefined } | undefined;
-    let wake = (): void => {};
-    void this.ended.then((reason) => {
-      end = { reason };
+  async *#follow<T>(path: string, read: (watch: WatchListener) => Promise<T>): AsyncGenerator<T, void, void> {
+    let changed: boolean;
+    let wake = nothing;
+    const watch: WatchListener = () => {
+      changed = true;
       wake();
-    });
-    for (;;) {
-      let changed = false;
-      yield await read(() => {
-        changed = true;
-        wake();
-      });
-      if (!changed && end === undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+    };
+    const unlisten = this.onState(() => wake());
+    try {
+      for (;;) {
+        changed = false;
+        yield await read(watch);
+        while (!changed && this.#end === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        if (this.#end === undefined) continue;
+        if (this.#end.reason !== undefined) throw this.#end.reason;
+        return;
       }
-      if (end === undefined) continue;
-      if (end.reason !== undefined) throw end.reason;
-      return;
+    } finally {
+      unlisten();
+      this.#watches.remove(path, watch);
     }
   }
 
@@ -678,6 +690,17 @@ const unexpected = (reply: Reply): ZooError =>
   new ZooError("MARSHALLING_ERROR", `the server answered with "${reply.type}"`);
 const statOfSet = (reply: Reply): Stat => wanted(reply, "setData").stat;
 const nothing = (): void => {};
+
+/** What a listener throws is uncaught, as with any event, and ends nothing here. */
+function call<T>(listener: (value: T) => void, value: T): void {
+  try {
+    listener(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
 
 function multiRequest(op: MultiOp): MultiRequestOp {
   switch (op.op) {

@@ -34,6 +34,14 @@ export class Watches {
     else listeners.add(listener);
   }
 
+  /** The listener is not called any more, whatever it listens to there. */
+  remove(path: string, listener: WatchListener): void {
+    for (const kind of KINDS) {
+      const listeners = this.#byKind[kind].get(path);
+      if (listeners?.delete(listener) && listeners.size === 0) this.#byKind[kind].delete(path);
+    }
+  }
+
   /** Takes out the watches that the event fires. */
   take({ type, path }: WatchEvent): ReadonlySet<WatchListener> {
     const fired = new Set<WatchListener>();

@@ -1,8 +1,11 @@
 /** A peer for the SDK: a real WebSocket server of this machine that keeps what it gets and answers what a test says. */
-import type { AddressInfo } from "node:net";
+import { createHash } from "node:crypto";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { writeConnectResponse } from "../../../core/wire/jute/connect.ts";
 import { ByteReader } from "../../../core/wire/reader.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
+import type { SessionId } from "../../../core/znode/types.ts";
 
 /** A request without its length, as the server got it. */
 export interface SeenRequest {
@@ -33,8 +36,35 @@ export const SESSION = 0x2000000000007;
 export const TIMEOUT_MS = 6_000;
 const PASSWORD = new Uint8Array(16).fill(7);
 
-/** @param timeoutMs granted to the session; 0: the session is unknown */
-export async function startServer(timeoutMs: number = TIMEOUT_MS): Promise<ScriptedServer> {
+/** A server that accepts a WebSocket and never says anything again, not even that it closes. */
+export async function startMute(): Promise<{ url: string; open: () => number; stop: () => void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket)).on("error", () => undefined);
+    socket.once("data", (request) => {
+      const key = /^sec-websocket-key: (.*)\r$/im.exec(`${request}`)?.[1] ?? "";
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      const headers = ["Upgrade: websocket", "Connection: Upgrade", `Sec-WebSocket-Accept: ${accept}`];
+      socket.write(["HTTP/1.1 101 Switching Protocols", ...headers, "", ""].join("\r\n"));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    open: () => sockets.size,
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/**
+ * @param timeoutMs granted to the session; 0: the session is unknown
+ * @param lastXid number of the session's last write, as our own servers tell it
+ */
+export async function startServer(timeoutMs: number = TIMEOUT_MS, lastXid?: number): Promise<ScriptedServer> {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await new Promise((resolve) => server.once("listening", resolve));
   const messages: SeenRequest[][] = [];
@@ -48,7 +78,7 @@ export async function startServer(timeoutMs: number = TIMEOUT_MS): Promise<Scrip
     connected.on("message", (data: Buffer) => {
       if (!greeted) {
         greeted = true;
-        connected.send(packet(handshake(timeoutMs)));
+        connected.send(handshake(timeoutMs, lastXid));
         return;
       }
       messages.push(requestsOf(data));
@@ -84,13 +114,10 @@ function requestsOf(message: Buffer): SeenRequest[] {
   return requests;
 }
 
-function handshake(timeoutMs: number): Uint8Array {
+function handshake(timeoutMs: number, lastXid: number | undefined): Uint8Array {
   const writer = new ByteWriter();
-  writer.i32(0);
-  writer.i32(timeoutMs);
-  writer.i64(timeoutMs === 0 ? 0 : SESSION);
-  writer.buffer(PASSWORD);
-  writer.bool(false);
+  const session = (timeoutMs === 0 ? 0 : SESSION) as SessionId;
+  writeConnectResponse(writer, { timeoutMs, session, password: PASSWORD, readOnly: false, lastXid });
   return writer.finish();
 }
 

@@ -1,12 +1,19 @@
 /** The SDK against a scripted peer on a real socket: order, packing, watches, and what a lost connection means. */
 
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoffMs } from "../../../client/sdk/backoff.ts";
 import { connect, type Session, ZooError } from "../../../client/sdk/index.ts";
 import { readSetWatches } from "../../../core/wire/jute/set-watches.ts";
 import type { ByteWriter } from "../../../core/wire/writer.ts";
-import { notification, reply, type ScriptedServer, startServer, writeStat } from "./scripted-server.ts";
+import {
+  notification,
+  reply,
+  type ScriptedServer,
+  startMute,
+  startServer,
+  writeStat,
+} from "./scripted-server.ts";
 
 const CHANGED = 3;
 const CREATED = 1;
@@ -284,6 +291,22 @@ describe("a connection made anew", () => {
     expect(session.state).toBe("closed");
   });
 
+  it("[SDK-4] does not wait for a server that accepts it and then says nothing", async () => {
+    const mute = await startMute();
+    session.disconnect();
+    session = await connect([mute.url, server.url]);
+    expect(session.state).toBe("connected");
+    expect(server.connections).toBe(2);
+    // nor does its socket keep a process alive
+    await vi.waitUntil(() => mute.open() === 0, { timeout: 10_000 });
+    const stop = new AbortController();
+    const aborted = connect(mute.url, { signal: stop.signal }).catch((error) => error);
+    await vi.waitUntil(() => mute.open() === 1);
+    stop.abort();
+    expect(await aborted).toMatchObject({ name: "AbortError" });
+    mute.stop();
+  }, 20_000);
+
   it("[SDK-5] is not fought over: when somebody else goes on with the session, this client stops", async () => {
     const read = codeOf(session.get("/a"));
     await server.untilMessages(1);
@@ -332,6 +355,103 @@ describe("a connection made anew", () => {
         },
       ),
     );
+  });
+});
+
+describe("close()", () => {
+  it("[SDK-7] whose answer was lost ends as closed, though the session is gone by then", async () => {
+    const gone = await startServer(0);
+    session.disconnect();
+    session = await connect([server.url, gone.url]);
+    const closing = session.close();
+    await server.untilMessages(1);
+    server.drop();
+    await closing;
+    expect(await session.ended).toBeUndefined();
+    expect(session.state).toBe("closed");
+    gone.stop();
+  });
+
+  it("[SDK-7] waits for a connection no longer than the session lives", async () => {
+    const short = await startServer(300);
+    session.disconnect();
+    session = await connect(short.url);
+    short.stop();
+    await session.close();
+    expect(await session.ended).toBeUndefined();
+  });
+});
+
+describe("numbers", () => {
+  it("[SDK-8] that are used up end the session: from 1 again they would get old results", async () => {
+    const old = await startServer(undefined, 2 ** 31 - 2);
+    session.disconnect();
+    session = await connect(old.url);
+    const last = session.set("/a", "1").catch((error) => error);
+    await old.untilMessages(1);
+    expect(old.messages[0]?.map(({ xid }) => xid)).toEqual([2 ** 31 - 1]);
+    expect(await codeOf(session.set("/a", "2"))).toBe("SESSION_EXPIRED");
+    expect(await last).toMatchObject({ code: "UNKNOWN_OUTCOME" });
+    expect(old.messages.length).toBe(1);
+    old.stop();
+  });
+});
+
+describe("listeners", () => {
+  it("[SDK-9] that throw end nothing; what they throw is uncaught", async () => {
+    const uncaught: string[] = [];
+    const handlers = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException").on("uncaughtException", (e) => uncaught.push(e.message));
+    try {
+      const offState = session.onState((state) => {
+        throw new Error(state);
+      });
+      const watch = (): never => {
+        throw new Error("watch");
+      };
+      const get = session.get("/a", { watch });
+      await server.untilMessages(1);
+      server.send(
+        reply(1, 1, 0, (writer) => {
+          writer.buffer(null);
+          writeStat(writer, 1);
+        }),
+        notification(CHANGED, "/a"),
+      );
+      await get;
+      const set = session.set("/a", "1");
+      await server.untilMessages(2);
+      server.drop();
+      await server.untilMessages(3);
+      server.send(reply(2, 2, 0, (writer) => writeStat(writer, 1)));
+      expect(await set).toMatchObject({ version: 1 });
+      expect(session.state).toBe("connected");
+      offState();
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const handler of handlers) process.on("uncaughtException", handler);
+    }
+    expect(uncaught).toEqual(["watch", "disconnected", "connected"]);
+  });
+
+  it("[SDK-9] of a watch() that is over are gone: nothing is left again for them", async () => {
+    const first = session.watch("/a");
+    const value = first.next();
+    await server.untilMessages(1);
+    server.send(
+      reply(1, 1, 0, (writer) => {
+        writer.buffer(null);
+        writeStat(writer, 1);
+      }),
+    );
+    await value;
+    await first.return();
+    server.drop();
+    const set = session.set("/b", "1");
+    await server.untilMessages(2);
+    expect(server.messages[1]?.map(({ xid }) => xid)).toEqual([2]);
+    server.send(reply(2, 2, 0, (writer) => writeStat(writer, 1)));
+    await set;
   });
 });
 
