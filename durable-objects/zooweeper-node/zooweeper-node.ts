@@ -233,8 +233,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if (life.server.checkpointDue(life.storage.logBytes)) {
         life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config);
       }
-      const { deadline, asleepSince } = life.server;
-      if (asleepSince === null) this.#alarm.ensure(deadline - this.#faults.skewMs);
+      // asleep too: an alarm that rang too early would else be the last one
+      this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
       return replies;
     } catch (error) {
       this.#abort(messageOf(error));

@@ -230,6 +230,20 @@ describe.concurrent("a session whose client left", () => {
   }
 });
 
+describe.concurrent("an alarm that rings too early", () => {
+  it("[QUIET-14] leaves the one that a session needs", async () => {
+    await found("early");
+    expect(await node("early", 1).openSession(30_000)).toMatchObject({ ok: true });
+    await asleep("early");
+    const alarm = () => runInDurableObject(node("early", 2), (_o, state) => state.storage.getAlarm());
+    const before = await alarm();
+    expect(before).not.toBeNull();
+    await runDurableObjectAlarm(node("early", 2));
+    expect(await node("early", 2).status()).toMatchObject({ quiet: true });
+    expect(await alarm()).toBe(before);
+  });
+});
+
 describe.concurrent("a client that is connected", () => {
   it("[QUIET-2] keeps every node awake, until it goes", async () => {
     await found("socket");
