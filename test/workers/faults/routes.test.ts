@@ -122,6 +122,23 @@ describe("the fault endpoints", { timeout: 60_000 }, () => {
     expect(await ensemble.faults(1)).toEqual([]);
   });
 
+  it("[FAULT-37] a fault, and its end, hold though another fault ends the object meanwhile", async () => {
+    await ensemble.whole();
+    for (let i = 0; i < 5; i++) {
+      const answers = await Promise.all([
+        post("/nodes/1/crash"),
+        post("/nodes/1/skew", { skewMs: 20 }),
+        post("/nodes/1/evict"),
+        post("/nodes/1/delay", { delayMs: 1 }),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      expect((await ensemble.faults(1)).map(({ fault }) => fault).sort()).toEqual(["delay", "skew"]);
+      const ends = await Promise.all([post("/nodes/1/crash"), post("/heal"), post("/nodes/1/heal")]);
+      expect(ends.map(({ status }) => status)).toEqual([200, 200, 200]);
+      expect(await ensemble.faults(1)).toEqual([]);
+    }
+  });
+
   it("[FAULT-30] what is not there is 404, what is no JSON is refused", async () => {
     const missing: readonly (readonly [string, string])[] = [
       ["POST", "/nodes/4/pause"],

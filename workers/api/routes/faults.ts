@@ -23,6 +23,7 @@ const FAULT_MS = 5_000;
 /** Wait for a victim to tell what is wrong with it. */
 const LIST_MS = 1_000;
 const CLIENTS_MAX = 64;
+const TRIES_MAX = 3;
 
 export const faultsApp = new Hono<AppEnv>()
   .use(async (c, next) => {
@@ -208,19 +209,24 @@ async function healNodes(
 /** Faults that end the object, and with it the call. */
 const ENDING: readonly string[] = ["kill", "crash", "evict", "wipe", "corrupt"];
 
-/** Calls the victim. */
+/** Calls the victim. What does not end it may be done twice, so that is asked again when something else has ended it. */
 async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
   fault: string,
   call: () => Promise<void>,
 ): Promise<void> {
-  try {
-    await withTimeout(call(), FAULT_MS);
-  } catch (error) {
-    if (error instanceof ApiError) throw error;
-    if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
-    if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
-    if (!ENDING.includes(fault) || !isReset(error)) throw error;
+  for (let tries = 1; ; tries++) {
+    try {
+      await withTimeout(call(), FAULT_MS);
+      return;
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
+      if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
+      if (!isReset(error)) throw error;
+      if (ENDING.includes(fault)) return;
+      if (tries === TRIES_MAX) throw new ApiError("UNKNOWN_OUTCOME", "it died while it was asked");
+    }
   }
 }
 
