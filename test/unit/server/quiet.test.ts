@@ -258,6 +258,47 @@ describe("a session in a sleeping ensemble", () => {
     }
   });
 
+  it("[QUIET-5] lives on when that comes in the last moment, and no alarm came before it", () => {
+    for (let before = 2; before <= 60; before += 2) {
+      const cluster = sleeper(5, before);
+      const { session } = abandon(cluster, 30 * TICK);
+      fallAsleep(cluster);
+      // those whose alarms ring first are gone
+      cluster.crash(cluster.leaderSid);
+      cluster.crash(cluster.alive[0]?.sid ?? 1);
+      const sid = cluster.alive[0]?.sid ?? 1;
+      const [[, deadline = 0] = []] = recordOf(cluster, sid).deadlines;
+      cluster.runFor(deadline - before - cluster.now);
+      cluster.touch(sid, session);
+      const touchedAt = cluster.now;
+      cluster.runUntil(() => cluster.settled, 5 * TICK);
+      cluster.runFor(touchedAt + 30 * TICK - cluster.now);
+      expect(has(cluster, session), `${before} ms before its end`).toBe(true);
+    }
+  });
+
+  it("[QUIET-5] has what was heard of it and not told yet when everybody agreed to sleep", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const cluster = sleeper(3, seed);
+      // the leader's ticks fall anywhere between those at which sessions expire
+      fallAsleep(cluster);
+      cluster.runFor(13 * seed);
+      write(cluster, 1, create("/a"));
+      cluster.settle();
+      const [sid = 1] = cluster.followers;
+      const session = open(cluster, sid, 20 * TICK);
+      let touchedAt = 0;
+      while (!cluster.server(sid).zab.frozen) {
+        cluster.server(sid).touch(cluster.now, session, true);
+        touchedAt = cluster.now;
+        cluster.runFor(7);
+      }
+      fallAsleep(cluster);
+      const [[, deadline = 0] = []] = recordOf(cluster, sid).deadlines;
+      expect(deadline).toBeGreaterThanOrEqual(touchedAt + 20 * TICK);
+    }
+  });
+
   it("[QUIET-6] stands still while its owner sleeps too, and the leader wakes the owner", () => {
     const cluster = sleeper(5);
     const [sid = 1] = cluster.followers;
@@ -326,6 +367,17 @@ describe("a sleep that is disturbed", () => {
       }
     }
     expect(during).toBeGreaterThan(4);
+  });
+
+  it("[QUIET-8] and every link is a new one then: the calls on the old ones were let go", () => {
+    const cluster = sleeper(3);
+    const generations = () =>
+      cluster.alive.flatMap(({ zab }) => [...zab.links.values()].map(({ generation }) => generation));
+    fallAsleep(cluster);
+    const before = generations();
+    write(cluster, 1, create("/a"));
+    cluster.settle();
+    for (const [i, generation] of generations().entries()) expect(generation).toBe((before[i] ?? 0) + 1);
   });
 
   it("[QUIET-9] bears the crash of any member at any effect of falling asleep and waking", () => {
