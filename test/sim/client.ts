@@ -73,7 +73,7 @@ interface Again {
   readonly xid: number;
 }
 
-export class SimClient implements Connection {
+export class SimClient {
   readonly id: number;
   readonly #world: ClientWorld;
   #session: SessionId = NO_SESSION;
@@ -137,11 +137,11 @@ export class SimClient implements Connection {
     }
     if (this.#life === null) {
       this.#connect();
-      this.#later(chance.between(20, 400));
+      this.#later(chance.between(10, 200));
       return;
     }
     const oldest = this.#underWay[0];
-    if (oldest !== undefined && cluster.now - oldest.since > 3 * cluster.config.requestTimeoutMs) {
+    if (oldest !== undefined && cluster.now - oldest.since > 1.5 * cluster.config.requestTimeoutMs) {
       this.#world.count("gave up waiting");
       this.#hangUp();
       this.#later(1);
@@ -161,7 +161,9 @@ export class SimClient implements Connection {
     const { chance, options } = this.#world;
     if (chance.chance(options.move)) {
       this.#world.count("moves");
-      this.#hangUp();
+      // Now and then without a word: then its member holds the old connection for alive.
+      if (chance.oneIn(2)) this.#hangUp();
+      else if (this.#life !== null) this.#gone(this.#life);
       this.#later(chance.between(1, 100));
       return true;
     }
@@ -198,17 +200,37 @@ export class SimClient implements Connection {
   #connect(): void {
     const { cluster, chance } = this.#world;
     const sid = 1 + chance.below(cluster.members.length);
-    const found = cluster.connect(sid, this);
+    // Mostly it finds a member that serves, as clients do that try one after the other.
+    const serves = cluster.member(sid).life?.server.ready === true;
+    if (!serves && !chance.oneIn(4)) return;
+    this.#world.conns += 1;
+    const conn = this.#world.conns;
+    const found = cluster.connect(sid, this.#wire(conn));
     if (found === undefined) return;
     const { life, token } = found;
     this.#life = life;
     this.#token = token;
     this.#ready = false;
-    this.#world.conns += 1;
-    this.#conn = this.#world.conns;
+    this.#conn = conn;
     this.#lastHeard = cluster.now;
     if (this.#session === NO_SESSION) this.#open(life);
     else this.#attach(life);
+  }
+
+  /** What comes on a connection is heard as long as it is the client's. */
+  #wire(conn: number): Connection {
+    return {
+      respond: (xid, answer) => {
+        if (this.#conn === conn) this.#respond(xid, answer);
+      },
+      notify: (event, zxid) => {
+        if (this.#conn === conn) this.#notify(event, zxid);
+      },
+      closed: (code) => {
+        if (code !== undefined) this.#world.count(code);
+        if (this.#conn === conn) this.#closed(code);
+      },
+    };
   }
 
   #open(life: Life): void {
@@ -292,10 +314,10 @@ export class SimClient implements Connection {
     this.#gone(life);
   }
 
-  closed(code?: DisconnectCode): void {
+  #closed(code?: DisconnectCode): void {
     const life = this.#life;
     if (life === null) return;
-    this.#world.count(code ?? "connection lost");
+    if (code === undefined) this.#world.count("connection lost");
     if (code === "SESSION_EXPIRED") {
       this.#over();
       return;
@@ -385,12 +407,27 @@ export class SimClient implements Connection {
     const xid = this.#nextXid();
     this.#note(this.#invoke(request, 0, linearizable), xid, linearizable);
     const session = this.#session;
-    const token = this.#token;
+    const token = linearizable ? this.#tokenForOne(life, xid) : this.#token;
     cluster.turn(life, (server, now) => {
       cluster.invariants.heard(life, session);
       const read = { session, xid, request, linearizable, stale: false, waits: true };
       server.submitRead(now, token, read);
     });
+  }
+
+  /** A read through the quorum is asked as over HTTP: its answer is known by its token, not by a number. */
+  #tokenForOne(life: Life, xid: number): Token {
+    const { cluster } = this.#world;
+    const conn = this.#conn;
+    const found = cluster.connect(life.sid, {
+      respond: (_number, answer) => {
+        if (found !== undefined) cluster.disconnect(life, found.token);
+        if (this.#conn === conn) this.#respond(xid, answer);
+      },
+      notify: () => {},
+      closed: () => {},
+    });
+    return found !== undefined && found.life === life ? found.token : this.#token;
   }
 
   #note(op: Op, xid: number, linearizable: boolean): void {
@@ -408,7 +445,7 @@ export class SimClient implements Connection {
 
   // ── what comes back ──────────────────────────────────────────────────────
 
-  respond(xid: number, answer: ServerAnswer): void {
+  #respond(xid: number, answer: ServerAnswer): void {
     const { cluster, recorder, workload } = this.#world;
     const life = this.#life;
     const at = this.#underWay.findIndex((each) => each.xid === xid);
@@ -470,8 +507,7 @@ export class SimClient implements Connection {
     } else this.#world.count("OK");
   }
 
-  notify(event: WatchEvent, zxid: Zxid): void {
-    if (this.#life === null) return;
+  #notify(event: WatchEvent, zxid: Zxid): void {
     this.#memory.fired(event);
     this.#world.count("watch event");
     this.#world.recorder.watch({

@@ -2,6 +2,7 @@
  * One seed: chaos under the eyes of the invariants, then everything heals and progress is demanded, then the clients'
  * histories are checked. What a run did is counted: an idle run proves nothing.
  */
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../core/znode/types.ts";
@@ -47,6 +48,23 @@ export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) 
   }
   return { seed: options.seed, failure, hash: run.cluster.hash, tally: run.result() };
 }
+
+const DATA = new Uint8Array(1);
+
+/** Requests that every tree refuses. /w has children, and e1 is a client's ephemeral wherever it is. */
+const ODD_REQUESTS: readonly (readonly [name: string, request: ReturnType<typeof encodeWrite>])[] = [
+  ["a path without a slash", encodeWrite({ type: "setData", path: "w", data: DATA, version: -1 })],
+  ["no request", { opcode: 1, body: new Uint8Array([0, 0, 0, 99, 1]) }],
+  ["a delete of the root's child", encodeWrite({ type: "delete", path: "/w", version: -1 })],
+  [
+    "a child of an ephemeral",
+    encodeWrite({ type: "create", path: "/w/k1/e1/x", data: DATA, mode: 0, withStat: false }),
+  ],
+  [
+    "a child of an ephemeral",
+    encodeWrite({ type: "create", path: "/w/k2/e1/x", data: DATA, mode: 0, withStat: false }),
+  ],
+];
 
 class Run {
   readonly cluster: Cluster;
@@ -133,6 +151,7 @@ class Run {
       if (cluster.now >= end) return;
       if (calmUntil <= cluster.now && this.#chance.oneIn(60)) calmUntil = cluster.now + 15_000;
       this.#world.calm = cluster.now < calmUntil;
+      if (!this.#world.calm && this.#chance.oneIn(20)) this.#askOddly();
       if (!this.#world.calm) {
         const some = Math.min(left, perTurn);
         left -= some;
@@ -141,6 +160,28 @@ class Run {
       cluster.after(everyMs, refill);
     };
     refill();
+  }
+
+  /** Now and then somebody asks for what is refused whatever the tree holds. It leaves no more than its refusal in the log. */
+  #askOddly(): void {
+    const { cluster } = this;
+    const life = cluster.member(this.#chance.between(1, this.#options.size)).life;
+    if (life === null) return;
+    const [name, request] = this.#chance.oneOf(ODD_REQUESTS);
+    const found = cluster.connect(life.sid, {
+      respond: (_xid, answer) => {
+        if (answer.ok && answer.result.type === "error") this.#count(`client ${answer.result.code}`);
+        else if (!answer.ok) this.#count(`client ${answer.code}`);
+        else throw new Error(`${name} was carried out`);
+        if (found !== undefined) cluster.disconnect(life, found.token);
+      },
+      notify: () => {},
+      closed: () => {},
+    });
+    if (found === undefined) return;
+    cluster.turn(life, (server, now) =>
+      server.submitWrite(now, found.token, { session: NO_SESSION, xid: 0, ...request }),
+    );
   }
 
   // ── healing ──────────────────────────────────────────────────────────────

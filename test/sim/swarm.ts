@@ -99,7 +99,7 @@ function draw(seed: number): SwarmOptions {
     latencyMs: slow ? [1, 40] : chance.oneOf([[1, 2] as const, [1, 8] as const]),
     fsyncMs: slow ? [0, 25] : chance.oneOf([[0, 1] as const, [1, 6] as const]),
     clients: heavy ? 10 : chance.between(2, 8),
-    ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_500),
+    ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_400),
     client: {
       thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
       pipeline: chance.oneOf([1, 1, 2, 8, 20]),
