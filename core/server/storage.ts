@@ -181,14 +181,14 @@ export class MemberStorage implements SnapshotReader {
     });
   }
 
-  /** Begins as a member without memory that keeps its promise and the number of its life. */
+  /** Begins as a member without memory that keeps its promise and the lives it knows of, its own too. */
   #forget(): void {
-    const { boot, acceptedEpoch } = this.#meta;
+    const { boot, acceptedEpoch, peerBoots } = this.#meta;
     this.#backend.transaction(() => {
       this.#backend.deleteAfter(-1);
       this.#backend.clearTable(0);
       this.#backend.clearTable(1);
-      this.#update({ ...EMPTY_META, boot, acceptedEpoch });
+      this.#update({ ...EMPTY_META, boot, acceptedEpoch, peerBoots });
     });
   }
 

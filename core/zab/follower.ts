@@ -135,7 +135,7 @@ export class Follower {
   #handleLeaderInfo(message: LeaderInfo): boolean {
     const { context } = this.#host;
     // A leader that lost sight of us takes us in anew when we knock again: what it had begun to send is void.
-    const anew = this.phase === "SYNCHRONIZATION" && this.#staging !== null && message.epoch === this.#epoch;
+    const anew = this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch;
     if (this.phase !== "DISCOVERY" && !anew) return false;
     if (message.epoch < context.acceptedEpoch) return false;
     const promised = message.epoch > context.acceptedEpoch;

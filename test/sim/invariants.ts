@@ -177,6 +177,8 @@ export class Invariants {
   readonly #tampered = new Set<Sid>();
   /** *map session → when a leader last heard of it* */
   readonly #heard = new Map<SessionId, Heard>();
+  /** *map session → when it was opened*: its leader watches over it from then on */
+  readonly #opened = new Map<SessionId, Heard>();
   /** *map zxid → the expiry that it carries out* */
   readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
   /** sessions that their client closes */
@@ -301,7 +303,7 @@ export class Invariants {
   /** A leader closes a session for its silence; whether that comes true is seen later. */
   #expires(life: Life, session: SessionId, zxid: Zxid): void {
     const known = life.server.tree.sessions.get(session);
-    const heard = this.#state(life).heard.get(session);
+    const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
     // It may have been heard of again while its end waited to be proposed: that comes too late.
     const silentMs = Math.max(heard.longestMs, this.#cluster.now - heard.at);
@@ -314,7 +316,7 @@ export class Invariants {
     if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
       const { now } = this.#cluster;
       const { heard } = this.#state(life);
-      const before = heard.get(session);
+      const before = heard.get(session) ?? this.#opened.get(session);
       const longestMs = before === undefined ? 0 : Math.max(before.longestMs, now - before.at);
       heard.set(session, { at: now, longestMs });
       if (life.server.zab.currentEpoch === this.#lastEpoch)
@@ -736,6 +738,9 @@ export class Invariants {
         silentMs >= timeoutMs - this.#cluster.skewMs,
         () => `session ${entry.session} is closed ${silentMs} ms after it was heard of, not ${timeoutMs}`,
       );
+    }
+    if (cursor.type === TxnType.CREATE_SESSION) {
+      this.#opened.set(entry.session, { at: this.#cluster.now, longestMs: 0 });
     }
     this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);

@@ -44,7 +44,7 @@ export const FAULT_KINDS = [
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Kinds that the core does not bear yet. */
-export const OFF: readonly FaultKind[] = ["rollback"];
+export const OFF: readonly FaultKind[] = [];
 
 export interface SwarmOptions {
   readonly seed: number;

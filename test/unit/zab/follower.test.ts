@@ -350,7 +350,7 @@ describe("synchronization", () => {
       [diff(), { ...proposal(1, 2, endOf(HISTORY), next), last: zxid(1, 9) } as ZabMessage],
       [upToDate()],
       [commit(zxid(1, 5))],
-      [diff(), newLeader(), { type: "LEADERINFO", join: 1, epoch: E2 }],
+      [{ type: "LEADERINFO", join: 1, epoch: asEpoch(3) }],
     ];
     for (const messages of wrong) {
       const script = synchronizing();
@@ -370,6 +370,13 @@ describe("synchronization", () => {
     expect(replies).toMatchObject([{ type: "ACKEPOCH", epoch: E2, last: endOf(HISTORY), counted: true }]);
     script.call(3, diff());
     expect(script.call(3, newLeader())).toMatchObject([{ type: "ACK", zxid: zxid(1, 5) }]);
+    expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 })).toMatchObject([
+      { type: "ACKEPOCH", currentEpoch: E2, last: endOf(HISTORY) },
+    ]);
+    script.call(3, diff());
+    expect(script.call(3, newLeader())).toMatchObject([{ type: "ACK", zxid: zxid(1, 5) }]);
+    script.call(3, upToDate());
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
   });
 
   it("[ZAB-64] ends the stay for a message of another epoch", () => {
