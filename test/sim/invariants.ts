@@ -538,6 +538,8 @@ export class Invariants {
         return;
       case "ACK": {
         const { sent, acked } = stay;
+        // The leader has taken the learner in anew, and this is still of before.
+        if (!stay.synchronizing) return;
         this.must(
           "ackInconsistent",
           stay.closing &&

@@ -326,11 +326,14 @@ export class Nemesis {
   #rollBack(sid: number): boolean {
     const cluster = this.#cluster;
     const copy = this.#copies.get(sid);
-    this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
+    if (copy === undefined) this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
     // Whoever goes back to its last life alone shows the same number as before, and cannot be told from itself.
     const isSeen = copy !== undefined && copy.readMeta().boot + 1 < cluster.member(sid).disk.readMeta().boot;
     if (copy === undefined || !isSeen || cluster.leader === undefined) return false;
-    return this.#lose(sid, () => cluster.rollBack(sid, copy));
+    return this.#lose(sid, () => {
+      this.#copies.delete(sid);
+      cluster.rollBack(sid, copy);
+    });
   }
 
   #damage(sid: number, kind: DamageKind): boolean {
