@@ -11,9 +11,12 @@ import type { ParkedSession } from "./quiet.ts";
 /** Why a member closes a connection. */
 export type DisconnectCode = "SESSION_MOVED" | "SESSION_EXPIRED";
 
+/** What became of a request; of `setWatches` nothing but that. */
+export type RequestResult = WriteResult | ReadOutcome | { readonly type: "setWatches" };
+
 /** What a client gets. An operating error is a value. */
 export type ServerAnswer =
-  | { readonly ok: true; readonly zxid: Zxid; readonly result: WriteResult | ReadOutcome }
+  | { readonly ok: true; readonly zxid: Zxid; readonly result: RequestResult }
   | { readonly ok: false; readonly zxid: Zxid; readonly code: ZooErrorCode };
 
 export type ServerEffect =

@@ -4,6 +4,8 @@
  */
 import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
+import type { SeenWatches } from "../znode/watch.ts";
+import type { ServerAnswer } from "./effects.ts";
 import type { RoutedRequest } from "./messages.ts";
 
 /** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
@@ -16,6 +18,9 @@ export interface SyncedRead {
   /** what the client has seen already; a state before it is no answer */
   readonly atLeast: Zxid;
 }
+
+/** What this member answers alone. */
+export type LocalRequest = ReadRequest | { readonly type: "setWatches"; readonly seen: SeenWatches };
 
 export type PendingRequest =
   | (RoutedRequest & {
@@ -33,11 +38,20 @@ export type PendingRequest =
       readonly token: Token;
       readonly session: SessionId;
       readonly xid: number;
-      readonly request: ReadRequest;
+      readonly request: LocalRequest;
+      readonly deadline: number;
+    }
+  /** its answer is known, and waits for its turn */
+  | {
+      readonly type: "answered";
+      readonly token: Token;
+      readonly session: SessionId;
+      readonly xid: number;
+      readonly answer: ServerAnswer;
       readonly deadline: number;
     };
 
-export type PendingRead = Extract<PendingRequest, { type: "read" }>;
+export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
 /** A queue that is emptied from the front without moving what is left. */
@@ -55,6 +69,10 @@ class Fifo<T> {
 
   push(item: T): void {
     this.#items.push(item);
+  }
+
+  replace(item: T, by: T): void {
+    this.#items[this.#items.indexOf(item, this.#head)] = by;
   }
 
   shift(): T | undefined {
@@ -131,15 +149,15 @@ export class PendingRequests {
     return request;
   }
 
-  /** Takes one write out, wherever it stands; undefined when it is not there. */
-  remove(session: SessionId, xid: number): PendingWrite | undefined {
-    let found: PendingWrite | undefined;
-    this.#filter(session, (request) => {
-      if (found !== undefined || request.type !== "write" || request.xid !== xid) return true;
-      found = request;
-      return false;
-    });
-    return found;
+  /** The answer of one write is known: it takes the write's place. @returns whether the write is there */
+  answer(session: SessionId, xid: number, answer: ServerAnswer): boolean {
+    const queue = this.#queues.get(session);
+    const write = queue?.items().find((request) => request.type === "write" && request.xid === xid);
+    if (queue === undefined || write === undefined) return false;
+    const { token, deadline } = write;
+    queue.replace(write, { type: "answered", token, session, xid, answer, deadline });
+    this.#bytes -= bytesOf(write);
+    return true;
   }
 
   /** Takes out what nobody waits for any more. */
@@ -168,16 +186,17 @@ export class PendingRequests {
     return out;
   }
 
-  /** Takes out the reads that no write stands before, session by session in their order. */
-  takeReads(): PendingRead[] {
-    const reads: PendingRead[] = [];
+  /** Takes out what waits behind no write, session by session in their order. @param reads reads too, or answers only */
+  takeLocal(reads: boolean): PendingLocal[] {
+    const taken: PendingLocal[] = [];
     for (const session of [...this.#queues.keys()]) {
-      for (let head = this.first(session); head?.type === "read"; head = this.first(session)) {
+      for (let head = this.first(session); head !== undefined; head = this.first(session)) {
+        if (head.type === "write" || (head.type === "read" && !reads)) break;
         this.shift(session);
-        reads.push(head);
+        taken.push(head);
       }
     }
-    return reads;
+    return taken;
   }
 
   /** Every write, session by session in its order. */

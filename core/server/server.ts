@@ -36,7 +36,7 @@ import {
   type WriteRequest,
   type WriteResult,
 } from "../znode/types.ts";
-import { WatchTable } from "../znode/watch.ts";
+import { type SeenWatches, WatchTable } from "../znode/watch.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ConnectionId, Connections, connectionIdOf, NO_CONNECTION } from "./connections.ts";
 import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
@@ -50,6 +50,8 @@ import {
   unpackRequests,
 } from "./messages.ts";
 import {
+  type LocalRequest,
+  type PendingLocal,
   type PendingRequest,
   PendingRequests,
   type PendingWrite,
@@ -297,7 +299,7 @@ export class EnsembleServer {
     if (!anonymous) this.touch(clockMs, session);
     const known = this.#answered(session, xid);
     if (known !== undefined) {
-      this.#respond(token, request.xid, known);
+      this.#respondInTurn(token, session, request.xid, known);
       return;
     }
     this.#take(token, session, xid, request, connection, null);
@@ -334,7 +336,7 @@ export class EnsembleServer {
   ): void {
     const { queueLengthMax, queueBytesMax } = this.config;
     if (this.#pending.length >= queueLengthMax || this.#pending.bytes + request.body.length > queueBytesMax) {
-      this.#respond(token, request.xid, this.#failure("THROTTLED"));
+      this.#respondInTurn(token, session, request.xid, this.#failure("THROTTLED"));
       return;
     }
     const write: PendingWrite = {
@@ -395,6 +397,22 @@ export class EnsembleServer {
     } else {
       this.#respond(token, xid, this.#read(token, request));
     }
+  }
+
+  /** Takes what is refused without being tried: answered in the session's order too. */
+  submitRefused(clockMs: number, token: Token, session: SessionId, xid: number, code: ZooErrorCode): void {
+    this.touch(clockMs, session);
+    this.#respondInTurn(token, session, xid, this.#failure(code));
+  }
+
+  /** Takes the watches that a client of ours had left on a connection before. */
+  submitWatches(clockMs: number, token: Token, session: SessionId, xid: number, seen: SeenWatches): void {
+    this.touch(clockMs, session);
+    const request = { type: "setWatches", seen } as const;
+    if (this.#pending.has(session)) {
+      const deadline = this.#now + this.config.requestTimeoutMs;
+      this.#pending.add({ type: "read", token, session, xid, request, deadline });
+    } else this.#respond(token, xid, this.#read(token, request));
   }
 
   /**
@@ -468,10 +486,10 @@ export class EnsembleServer {
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
     for (const write of this.#pending.writes()) {
       if (!write.sent && this.#answered(write.session, write.xid) === undefined) continue;
-      this.#pending.remove(write.session, write.xid);
       const known = this.#answered(write.session, write.xid);
-      this.#respond(write.token, write.xid, known ?? this.#lost(write));
+      this.#pending.answer(write.session, write.xid, known ?? this.#lost(write));
     }
+    this.#answerWaiting(false);
     return this.#finish();
   }
 
@@ -504,9 +522,9 @@ export class EnsembleServer {
     if (message.type === "REJECT") {
       if (this.#zab.leader !== from || this.#zab.join !== message.join) return;
       for (const { session, xid } of message.requests) {
-        const write = this.#pending.remove(session, xid);
-        if (write !== undefined) this.#respond(write.token, xid, this.#failure(message.code));
+        this.#pending.answer(session, xid, this.#failure(message.code));
       }
+      this.#answerWaiting(false);
       return;
     }
     if (message.type === "QUIET" || message.type === "SLEEP") {
@@ -622,7 +640,7 @@ export class EnsembleServer {
       for (const session of this.#touched) this.#expiry.touch(session, this.#now);
       this.#touched.clear();
     } else this.#touchAt = this.#now;
-    this.#answerWaitingReads();
+    this.#answerWaiting();
     // The history of this epoch is applied, and none of these was in it: they did not happen, and go again.
     for (const write of this.#pending.writes()) this.#route(write);
     this.#sendOrGather();
@@ -752,8 +770,8 @@ export class EnsembleServer {
       this.#reject(write.origin, [write], "SESSION_MOVED");
       return;
     }
-    const mine = this.#pending.remove(write.session, write.xid);
-    if (mine !== undefined) this.#respond(mine.token, mine.xid, this.#failure("SESSION_MOVED"));
+    this.#pending.answer(write.session, write.xid, this.#failure("SESSION_MOVED"));
+    this.#answerWaiting(false);
   }
 
   #prepare(header: TxnHeader, write: RoutedRequest, writer: ByteWriter): void {
@@ -838,8 +856,10 @@ export class EnsembleServer {
     for (;;) {
       const head = this.#pending.first(session);
       if (head === undefined) return;
-      if (head.type === "read") this.#answerReads(session);
-      else if (head.xid === xid) {
+      if (head.type !== "write") {
+        this.#pending.shift(session);
+        this.#answerLocal(head);
+      } else if (head.xid === xid) {
         this.#pending.shift(session);
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
           this.#connections.attach(session, head.token);
@@ -858,16 +878,6 @@ export class EnsembleServer {
     }
   }
 
-  /** Answers the reads of the session that wait for nothing any more. */
-  #answerReads(session: SessionId): void {
-    for (;;) {
-      const head = this.#pending.first(session);
-      if (head?.type !== "read") return;
-      this.#pending.shift(session);
-      this.#respond(head.token, head.xid, this.#read(head.token, head.request));
-    }
-  }
-
   /** What is already known of a write of a session; undefined when it must go its way. */
   #answered(session: SessionId, xid: number): ServerAnswer | undefined {
     if (xid <= 0 || isAnonymous(session)) return undefined;
@@ -882,7 +892,8 @@ export class EnsembleServer {
 
   // ── reads ────────────────────────────────────────────────────────────────
 
-  #read(token: Token, request: ReadRequest): ServerAnswer {
+  #read(token: Token, request: LocalRequest): ServerAnswer {
+    if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
     const outcome = this.#tree.read(request);
     if (request.watch && token !== NO_TOKEN) {
       if (outcome.type !== "error") {
@@ -893,11 +904,23 @@ export class EnsembleServer {
     return { ok: true, zxid: this.#tree.lastApplied, result: outcome };
   }
 
-  /** Reads that waited until this member was ready, and not behind a write. */
-  #answerWaitingReads(): void {
-    for (const { token, xid, request } of this.#pending.takeReads()) {
-      this.#respond(token, xid, this.#read(token, request));
+  /** What was missed is told before the answer. */
+  #resumeWatches(token: Token, seen: SeenWatches): ServerAnswer {
+    const zxid = this.#tree.lastApplied;
+    for (const event of this.watches.resume(this.#tree, seen, token)) {
+      this.#effects.push({ type: "notify", token, event, zxid });
     }
+    return { ok: true, zxid, result: { type: "setWatches" } };
+  }
+
+  /** What waits behind no write any more; reads wait until this member is ready as well. */
+  #answerWaiting(reads = this.#ready): void {
+    for (const request of this.#pending.takeLocal(reads)) this.#answerLocal(request);
+  }
+
+  #answerLocal(local: PendingLocal): void {
+    const answer = local.type === "answered" ? local.answer : this.#read(local.token, local.request);
+    this.#respond(local.token, local.xid, answer);
   }
 
   /** A zxid that somebody has seen was committed, so it lies before any sync that came later. */
@@ -936,6 +959,7 @@ export class EnsembleServer {
     for (const request of this.#pending.expired(now)) {
       this.#respond(request.token, request.xid, this.#lost(request));
     }
+    this.#answerWaiting(false);
     if (this.#ready && !this.#zab.frozen) this.#tickReady();
     this.#quiet.tick(now);
   }
@@ -987,8 +1011,18 @@ export class EnsembleServer {
     if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
   }
 
+  /** Behind what the session asked before; requests without a session have no order. */
+  #respondInTurn(token: Token, session: SessionId, xid: number, answer: ServerAnswer): void {
+    if (isAnonymous(session) || !this.#pending.has(session)) this.#respond(token, xid, answer);
+    else {
+      const deadline = this.#now + this.config.requestTimeoutMs;
+      this.#pending.add({ type: "answered", token, session, xid, answer, deadline });
+    }
+  }
+
   /** What is said of a request that nothing came back of. A read has no outcome that could be unknown. */
   #lost(request: PendingRequest): ServerAnswer {
+    if (request.type === "answered") return request.answer;
     const unknown = request.type === "write" && request.sent && request.read === null;
     return this.#failure(unknown ? "UNKNOWN_OUTCOME" : "NO_QUORUM");
   }

@@ -52,6 +52,8 @@ export class ClientSocket {
   /** *map xid → opcode* of the reads under way: the reply of one depends on it */
   readonly #reads = new Map<number, number>();
   readonly #out = new ByteWriter(1024);
+  /** the request that ends the connection once it is answered: nothing behind it is taken */
+  #refusing: { readonly xid: number; readonly reason: string } | null = null;
   #closing = false;
 
   constructor(token: Token, socket: WebSocket, host: ClientSocketHost) {
@@ -65,7 +67,7 @@ export class ClientSocket {
   receive(message: Uint8Array): void {
     try {
       const frames = new FrameCursor(message);
-      while (!this.#closing && frames.next()) {
+      while (!this.#closing && !this.#refusing && frames.next()) {
         if (this.#session === NO_SESSION) this.#handshake(frames.reader);
         else this.#request(message, frames.reader);
       }
@@ -158,17 +160,14 @@ export class ClientSocket {
         writeBareReply(this.#out, ReservedXid.PING, server.tree.lastApplied, "OK");
         return;
       case "setWatches":
-        for (const event of server.watches.resume(server.tree, request.watches, this.token)) {
-          writeNotification(this.#out, server.tree.lastApplied, event);
-        }
-        writeBareReply(this.#out, xid, server.tree.lastApplied, "OK");
+        server.submitWatches(now(), this.token, this.#session, xid, request.watches);
         return;
       case "refused":
-        writeBareReply(this.#out, xid, server.tree.lastApplied, request.code);
+        server.submitRefused(now(), this.token, this.#session, xid, request.code);
         return;
       default:
-        writeBareReply(this.#out, xid, server.tree.lastApplied, "UNIMPLEMENTED");
-        this.#close(CLOSE_PROTOCOL_ERROR, `there is no operation ${opcode}`);
+        this.#refusing = { xid, reason: `there is no operation ${opcode}` };
+        server.submitRefused(now(), this.token, this.#session, xid, "UNIMPLEMENTED");
     }
   }
 
@@ -180,8 +179,10 @@ export class ClientSocket {
     }
     const opcode = this.#reads.get(xid) ?? 0;
     if (opcode !== 0) this.#reads.delete(xid);
-    if (!answer.ok) writeBareReply(this.#out, xid, answer.zxid, answer.code);
-    else {
+    if (!answer.ok) {
+      writeBareReply(this.#out, xid, answer.zxid, answer.code);
+      if (xid === this.#refusing?.xid) this.#close(CLOSE_PROTOCOL_ERROR, this.#refusing.reason);
+    } else {
       writeReply(this.#out, xid, answer.zxid, opcode, answer.result);
       if (answer.result.type === "closeSession") this.#close(CLOSE_NORMAL, "the session is closed");
     }

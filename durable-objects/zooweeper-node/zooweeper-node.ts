@@ -10,7 +10,7 @@ import type { ZooErrorCode } from "../../core/errors.ts";
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
-import type { ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { RequestResult, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
@@ -927,7 +927,7 @@ function toAnswer(life: Life, answer: ServerAnswer): Answer<unknown> {
 }
 
 /** Data of the tree are views of shared slabs: a clone would carry the whole slab across. */
-function detached(result: WriteResult | ReadResult): WriteResult | ReadResult {
+function detached(result: RequestResult): RequestResult {
   return result.type === "getData" && result.data !== null
     ? { ...result, data: result.data.slice() }
     : result;

@@ -20,6 +20,7 @@
  * The first txn of a log is the first of the ensemble: a history without its ensemble's beginning cannot be replayed.
  */
 import type { ZooErrorCode } from "../../core/errors.ts";
+import type { RequestResult } from "../../core/server/effects.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
 
@@ -177,7 +178,7 @@ export const textToBytes = (text: string): Uint8Array =>
 /** What an answer of a member tells its client. The zxid of a refusal says nothing of the request. */
 export function outcomeOf(
   answer:
-    | { readonly ok: true; readonly zxid: Zxid; readonly result: znode.WriteResult | znode.ReadOutcome }
+    | { readonly ok: true; readonly zxid: Zxid; readonly result: RequestResult }
     | { readonly ok: false; readonly zxid: Zxid | null; readonly code: ZooErrorCode },
 ): Outcome {
   if (answer.ok) return { type: "done", zxid: zxidToNumber(answer.zxid), result: plain(answer.result) };

@@ -32,7 +32,7 @@ export function writeReply(
   xid: number,
   zxid: Zxid,
   opcode: number,
-  result: WriteResult | ReadOutcome,
+  result: WriteResult | ReadOutcome | { readonly type: "setWatches" },
 ): void {
   const at = beginFrame(writer);
   writeReplyHeader(writer, xid, zxid, result.type === "error" ? ZOO_ERRORS[result.code].number : 0);
@@ -40,7 +40,7 @@ export function writeReply(
   endFrame(writer, at);
 }
 
-function writeRecord(writer: ByteWriter, opcode: number, result: WriteResult | ReadOutcome): void {
+function writeRecord(writer: ByteWriter, opcode: number, result: Parameters<typeof writeReply>[4]): void {
   switch (result.type) {
     case "setData":
     case "exists":
@@ -69,6 +69,7 @@ function writeRecord(writer: ByteWriter, opcode: number, result: WriteResult | R
     case "check":
     case "createSession":
     case "closeSession":
+    case "setWatches":
     case "error":
       return;
   }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { encodeWrite } from "../../../core/wire/jute/requests.ts";
+import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";
+import { Wire } from "../../sim/session-client.ts";
 import {
   allEqual,
   answersOf,
@@ -19,6 +22,7 @@ import {
 } from "../../sim/world.ts";
 
 const TICK = 1000;
+const PLAIN = { linearizable: false, stale: false } as const;
 
 describe("a write that an election interrupts", () => {
   for (const at of ["leader", "follower"] as const) {
@@ -221,6 +225,60 @@ describe("a write of a session that is repeated", () => {
     expect(seen.filter((token) => tokens.includes(token as never))).toEqual(tokens);
     // A read sees what the session wrote before it.
     expect(tokens.every((token) => ok(cluster.answers.get(token)))).toBe(true);
+  });
+
+  /** xids and codes in the order in which a connection was answered. */
+  const told = (wire: Wire): string[] =>
+    wire.inbox.map((event) =>
+      event.type === "answer" ? `${event.xid} ${codeOf(event.answer)}` : event.type,
+    );
+
+  it("[SERVER-8] is answered in the session's order when it is refused without being tried", () => {
+    const { cluster, session } = world();
+    expect(ok(write(cluster, 1, setData("/", 1), session, 100))).toBe(true);
+    const wire = new Wire(cluster, 1);
+    const seen = { relativeZxid: ZXID_ZERO, data: ["/"], exist: [], child: [] };
+    wire.ask((server, now, token) => {
+      const ask = (xid: number): void =>
+        server.submitWrite(now, token, { session, xid, ...encodeWrite(create(`/y${xid}`)) });
+      ask(101);
+      ask(1);
+      server.submitRefused(now, token, session, 102, "UNIMPLEMENTED");
+      server.submitWatches(now, token, session, -8, seen);
+      ask(103);
+      server.submitRead(now, token, { ...{ session, xid: 104, request: exists("/y103") }, ...PLAIN });
+    });
+    expect(told(wire)).toEqual([]);
+    cluster.runUntil(() => wire.inbox.length === 7);
+    const answers = ["101 OK", "1 XID_TOO_OLD", "102 UNIMPLEMENTED", "watch", "-8 OK", "103 OK", "104 OK"];
+    expect(told(wire)).toEqual(answers);
+  });
+
+  it("[SERVER-8] is answered in the session's order when it is too much, for its member or for the leader", () => {
+    for (const at of ["leader", "follower"] as const) {
+      for (const queueLengthMax of [3, 6]) {
+        const config = { queueLengthMax, batchesInFlightMax: 1 };
+        const cluster = ensemble({ size: 3, config, fsyncMs: [5, 5] });
+        const sid = at === "leader" ? cluster.leaderSid : (cluster.followers[0] ?? 1);
+        const session = open(cluster, sid);
+        const wire = new Wire(cluster, sid);
+        for (let i = 0; i < 6; i++) cluster.write(cluster.leaderSid, create(`/flood${i}`));
+        const xids = [1, 2, 3, 4, 5, 6, 7, 8];
+        for (const some of [xids.slice(0, 2), xids.slice(2)]) {
+          wire.ask((server, now, token) => {
+            for (const xid of some) {
+              server.submitWrite(now, token, { session, xid, ...encodeWrite(create(`/x${xid}`)) });
+            }
+          });
+          cluster.runFor(1);
+        }
+        cluster.runUntil(() => wire.inbox.length === xids.length);
+        expect(told(wire).map((each) => Number.parseInt(each, 10))).toEqual(xids);
+        expect(told(wire).some((each) => each.endsWith("THROTTLED"))).toBe(true);
+        cluster.settle();
+        expect(cluster.server(sid).pendingCount).toBe(0);
+      }
+    }
   });
 
   it("[SERVER-8] keeps the session's order through a change of the leader", () => {

@@ -1,9 +1,10 @@
 /** What a client may do to a node over `/ws`, and what it must not be able to do. */
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { zooErrorOf } from "../../../core/errors.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../../core/wire/jute/frame.ts";
-import { readReplyHeader } from "../../../core/wire/jute/header.ts";
+import { readReplyHeader, writeRequestHeader } from "../../../core/wire/jute/header.ts";
 import { writeRequest } from "../../../core/wire/jute/requests.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
@@ -158,6 +159,30 @@ describe("a client's socket", () => {
     expect(await read(stub, "/kept")).toBe(true);
     expect(await read(stub, "/late3")).toBe(false);
     expect((await stub.status()).boot).toBe(before.boot);
+  });
+
+  it("[NODE-18] an operation that does not exist is answered behind what was asked before, and is the last", async () => {
+    const before = await founded("unknown-operation");
+    const stub = node("unknown-operation", before.sid);
+    const client = await RawClient.open(stub);
+    const writer = new ByteWriter();
+    writeRequest(writer, 1, create("/kept"));
+    writer.i32(8);
+    writeRequestHeader(writer, 2, 9_999);
+    writeRequest(writer, 3, create("/late"));
+    client.send(writer.finish());
+    const answers: string[] = [];
+    while (answers.length < 2) {
+      const frames = new FrameCursor(await client.next());
+      while (frames.next()) {
+        const { xid, err } = readReplyHeader(frames.reader);
+        answers.push(`${xid} ${zooErrorOf(err)}`);
+      }
+    }
+    expect(answers).toEqual(["1 OK", "2 UNIMPLEMENTED"]);
+    await client.untilClosed();
+    expect(client.end).toBe("1002 there is no operation 9999");
+    expect(await read(stub, "/late")).toBe(false);
   });
 
   it("[NODE-14] a session that owns more paths than a row can hold is closed like any other", async () => {
