@@ -11,10 +11,11 @@
  * | SEARCH-5 | Local- and GlobalPrimaryOrder | the committed history is ordered by epoch, and has no gap within one |
  * | SEARCH-6 | PrimaryIntegrity | who leads in broadcast holds all that was committed in earlier epochs |
  * | SEARCH-7 | – | what is committed is durable at a quorum, for ever |
- * | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
+ * | SEARCH-13 | Zab, phase 2 | whose currentEpoch is on disk has on disk the history with which that epoch began |
+| SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
  * | SEARCH-9 | – | nobody delivers what is not durable at its own |
  * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
- * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is |
+ * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to a knock from before |
  * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
  */
 import { type Entry, type Facts, type Outcome, Phase, Role } from "./member.ts";
@@ -23,12 +24,14 @@ import type { Interner } from "./tables.ts";
 export interface Ghost {
   /** *map epoch → who led it*: "sid/boot" */
   readonly leaders: Readonly<Record<number, string>>;
+  /** *map epoch → the last entry of the history with which it began* */
+  readonly begun: Readonly<Record<number, number>>;
   /** the history that some member delivered, the empty one first */
   readonly committed: readonly number[];
 }
 
-export const ghostKey = ({ leaders, committed }: Ghost): string =>
-  `${Object.entries(leaders).join(" ")}|${committed.join(" ")}`;
+export const ghostKey = ({ leaders, begun, committed }: Ghost): string =>
+  `${Object.entries(leaders).join(" ")}|${Object.values(begun).join(" ")}|${committed.join(" ")}`;
 
 /** What a step did is added to what is known of the run. @returns the rule that it breaks, or what is known now */
 export function advance(
@@ -36,17 +39,21 @@ export function advance(
   facts: Facts,
   outcome: Outcome,
   entries: Interner<Entry>,
+  linksHold: boolean,
 ): Ghost | { readonly broken: string } {
   if (outcome.failure !== undefined) return { broken: `[SEARCH-12] ${facts.sid}: ${outcome.failure}` };
-  if (outcome.reasons.includes("the leader's messages do not fit together")) {
+  if (linksHold && outcome.reasons.includes("the leader's messages do not fit together")) {
     return { broken: `[SEARCH-11] ${facts.sid} cannot make sense of its leader` };
   }
-  let { leaders, committed } = ghost;
+  let { leaders, begun, committed } = ghost;
   if (outcome.leads > 0) {
     const who = `${facts.sid}/${facts.boot}`;
     const known = leaders[outcome.leads] ?? who;
     if (known !== who) return { broken: `[SEARCH-2] ${who} and ${known} lead epoch ${outcome.leads}` };
-    if (leaders[outcome.leads] === undefined) leaders = { ...leaders, [outcome.leads]: who };
+    if (leaders[outcome.leads] === undefined) {
+      leaders = { ...leaders, [outcome.leads]: who };
+      begun = { ...begun, [outcome.leads]: facts.log.at(-1) as number };
+    }
   }
   if (outcome.loaded >= 0 && !committed.includes(outcome.loaded)) {
     return { broken: `[SEARCH-3] ${facts.sid} takes a tree that is not of the committed history` };
@@ -67,7 +74,7 @@ export function advance(
       return { broken: `[SEARCH-3] ${text} where others have delivered ${last.epoch}.${last.counter}` };
     committed = [...committed, id];
   }
-  return leaders === ghost.leaders && committed === ghost.committed ? ghost : { leaders, committed };
+  return leaders === ghost.leaders && committed === ghost.committed ? ghost : { leaders, begun, committed };
 }
 
 /** How much of the committed history a log holds. What is below its base it holds as a tree. */
@@ -77,10 +84,14 @@ function holds(log: readonly number[], committed: readonly number[]): number {
   return 0;
 }
 
+/** Does the log hold this entry, in itself or below its base? */
+const reaches = (log: readonly number[], entry: number, committed: readonly number[]): boolean =>
+  log.includes(entry) || (committed.includes(entry) && holds(log, committed) > committed.indexOf(entry));
+
 /** The rule that a state breaks, if any. @param majority of the ensemble */
 export function check(
   members: readonly Facts[],
-  { committed }: Ghost,
+  { committed, begun }: Ghost,
   majority: number,
   entries: Interner<Entry>,
 ): string | undefined {
@@ -97,6 +108,10 @@ export function check(
       facts.durableCurrentEpoch > facts.durableAcceptedEpoch
     ) {
       return `[SEARCH-8] ${sid}: log ends in epoch ${end}, current ${facts.currentEpoch}, accepted ${facts.acceptedEpoch}`;
+    }
+    const first = begun[facts.durableCurrentEpoch];
+    if (first !== undefined && !reaches(facts.durableLog, first, committed)) {
+      return `[SEARCH-13] ${sid} is in epoch ${facts.durableCurrentEpoch} on disk, and lacks what that began with`;
     }
     if (!facts.durableLog.includes(facts.delivered))
       return `[SEARCH-9] ${sid} delivers what its disk may lose`;

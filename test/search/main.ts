@@ -4,7 +4,8 @@
  */
 import "./open-core.ts";
 import { parseArgs } from "node:util";
-import type { SearchOptions } from "./search.ts";
+import { rerunWithBug } from "../sim/patch-core.ts";
+import type { SearchOptions, SearchResult } from "./search.ts";
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "60" },
     order: { type: "string", default: "deviations" },
     votes: { type: "string", default: "at once" },
+    bug: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
@@ -43,10 +45,20 @@ const options: SearchOptions = {
   order: oneOf("order", ["deviations", "depth"]),
   votes: oneOf("votes", ["at once", "free"]),
 };
-const { Search } = await import("./search.ts");
-const result = new Search(options).run();
-if (values.json) console.log(JSON.stringify(result));
-else {
+/** Nothing of the core is loaded before this. */
+async function main(): Promise<number> {
+  if (values.bug !== undefined) {
+    const code = rerunWithBug(values.bug);
+    if (code !== undefined) return code;
+  }
+  const { Search } = await import("./search.ts");
+  const result = new Search(options).run();
+  if (values.json) console.log(JSON.stringify(result));
+  else print(result);
+  return result.violation === undefined ? 0 : 1;
+}
+
+function print(result: SearchResult): void {
   const { scope, states, expanded, steps, depth, seconds, terminated, violation, path } = result;
   const text = Object.entries(scope)
     .map(([name, value]) => `${name} ${value}`)
@@ -67,4 +79,5 @@ else {
   );
   if (violation !== undefined) console.log(`\n${violation}\n${path.join("\n")}`);
 }
-if (result.violation !== undefined) process.exitCode = 1;
+
+process.exitCode = await main();

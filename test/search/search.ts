@@ -184,7 +184,7 @@ export class Search {
     const down: Channel = { boot: 0, generation: 1, broken: false, calls: [], returns: [] };
     for (let i = 0; i < n * (n - 1); i++) this.#next[this.#channelAt + i] = this.#channel(down);
     const root = (this.#members.facts[this.#next[0] as number] as Facts).delivered;
-    this.#next[this.#ghostAt] = this.#ghost({ leaders: {}, committed: [root] });
+    this.#next[this.#ghostAt] = this.#ghost({ leaders: {}, begun: {}, committed: [root] });
     this.#next[this.#countersAt] = 0;
     this.#index = -1;
     this.#found(ZERO_COST, 0);
@@ -495,6 +495,7 @@ export class Search {
       facts.up ? facts : (this.#members.facts[before] as Facts),
       outcome,
       this.#members.entries,
+      this.#options.breaks === 0,
     );
     if ("broken" in known) return known.broken;
     if (known !== ghost) {

@@ -1,6 +1,7 @@
 /** `npm run sim`: runs seeds of the simulated ensemble, replays one, makes a failing one smaller. */
 import { parseArgs } from "node:util";
 import { missedProbes, runOne, runSeeds } from "./campaign.ts";
+import { rerunWithBug } from "./patch-core.ts";
 import { commitOf, failureText, figuresOf, replayLine, tallyLines } from "./report.ts";
 import { runSeed } from "./run.ts";
 import { shrink } from "./shrink.ts";
@@ -14,6 +15,7 @@ const HELP = `npm run sim -- [options]
   --first N         the first seed (default 1; with --minutes drawn from the clock)
   --threads N       cores to use (default all)
   --no-shrink       do not look for a smaller run that fails
+  --bug NAME        with this seeded bug in the core; their names: npm run seeded-bugs -- --list
   --help            this text
 
 In the place of what the seed draws:
@@ -38,6 +40,7 @@ const OPTIONS = {
   threads: { type: "string" },
   trace: { type: "boolean" },
   "no-shrink": { type: "boolean" },
+  bug: { type: "string" },
   help: { type: "boolean" },
   size: { type: "string" },
   kinds: { type: "string" },
@@ -91,11 +94,23 @@ function kindsOf(text: string): FaultKind[] {
   });
 }
 
+function withBug(name: string): number | undefined {
+  try {
+    return rerunWithBug(name);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const values = parse(args);
   if (values.help === true) {
     console.log(HELP);
     return 0;
+  }
+  if (values.bug !== undefined) {
+    const code = withBug(String(values.bug));
+    if (code !== undefined) return code;
   }
   const overrides = overridesOf(values);
   const seed = number(values, "seed", 0, 2 ** 48);

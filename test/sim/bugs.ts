@@ -1,0 +1,342 @@
+/**
+ * Faults that the checkers have to find: each a small change of the core's source, put in while it is loaded (`patch-core.ts`).
+ * Most were bugs of ZooKeeper. `npm run seeded-bugs` looks whether each is found again by the seed that is written down here,
+ * and `npm run seeded-bugs -- --record` finds seeds anew when the simulator has changed.
+ */
+
+import type { SearchOptions } from "../search/search.ts";
+
+/** A text of a file of the core, which must be there once, and what stands in its place. */
+export interface Patch {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface SeededBug {
+  readonly name: string;
+  /** what is wrong, in one line */
+  readonly what: string;
+  /** where it was once, or what thought of it */
+  readonly source: string;
+  readonly patches: readonly Patch[];
+  /** what it needs is too rare in the simulator: the search finds it, within this scope */
+  readonly search?: Partial<SearchOptions>;
+  /** found by its seed and within {@link SEEDS_MAX} others, but not within 30 */
+  readonly rare?: boolean;
+}
+
+const FOLLOWER = "core/zab/follower.ts";
+const LEADER = "core/zab/leader.ts";
+const CONTEXT = "core/zab/context.ts";
+const STORAGE = "core/server/storage.ts";
+const SERVER = "core/server/server.ts";
+
+/** a place for writes that are put off */
+const LATE: Patch = {
+  file: FOLLOWER,
+  find: "  #staging: Staging | null = null;\n",
+  replace: "  #staging: Staging | null = null;\n  readonly #late: DurableWrite[] = [];\n",
+};
+
+export const BUGS: readonly SeededBug[] = [
+  {
+    name: "newleader-acked-before-log",
+    what: "NEWLEADER is acked while the history it confirms is in memory only, until UPTODATE",
+    source: "ZOOKEEPER-4646, 3023",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "for (const entry of staging.entries) writes.push(context.extend(entry));",
+        replace: "for (const entry of staging.entries) this.#late.push(context.extend(entry));",
+      },
+      LATE,
+      {
+        file: FOLLOWER,
+        find: "    context.persist([context.extend(entry)]);",
+        replace: "    context.persist([...this.#late.splice(0), context.extend(entry)]);",
+      },
+      {
+        file: FOLLOWER,
+        find: '    this.phase = "BROADCAST";\n',
+        replace:
+          '    this.phase = "BROADCAST";\n    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n',
+      },
+    ],
+  },
+  {
+    name: "epoch-before-history",
+    what: "currentEpoch is written before the history that it stands for, not together with it",
+    source: "ZOOKEEPER-4643, 3911; Remix (EuroSys 2025)",
+    search: { crashes: 0, elections: 2, txns: 1 },
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "    const writes: DurableWrite[] = [];\n",
+        replace:
+          '    const writes: DurableWrite[] = [];\n    context.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n',
+      },
+    ],
+  },
+  {
+    name: "promise-not-written",
+    what: "a follower promises an epoch without writing it down",
+    source: "Zab, DSN 2011, phase 1; ZOOKEEPER-335",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '      context.persist([{ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }]);\n',
+        replace: "",
+      },
+      // The rule that a log ends within the epochs on disk would stop it at once: that check is off too.
+      {
+        file: FOLLOWER,
+        find: '    writes.push({ type: "currentEpoch", epoch: message.epoch });',
+        replace:
+          '    writes.push({ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }, { type: "currentEpoch", epoch: message.epoch });',
+      },
+    ],
+  },
+  {
+    name: "trunc-not-written",
+    what: "a TRUNC is done in memory and not on disk: what was never committed comes back",
+    source: "ZOOKEEPER-3701, 1154",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '      writes.push({ type: "truncate", to: staging.truncateTo.zxid });\n',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "trunc-missing",
+    what: "a learner that has something else gets DIFF from the nearest entry, and keeps its own",
+    source: "ZOOKEEPER-1154, 2832",
+    patches: [
+      {
+        file: "core/zab/synchronization.ts",
+        find: 'return { mode: "TRUNC", to: ours.zxid };',
+        replace: 'return { mode: "DIFF", from: ours };',
+      },
+      {
+        file: FOLLOWER,
+        find: "return this.#staging !== null && equalZxid(this.#staging.tail.zxid, message.from);",
+        replace: "return this.#staging !== null;",
+      },
+      { file: FOLLOWER, find: "if (!samePosition(tail, message.prev)) return undefined;\n", replace: "" },
+      {
+        file: FOLLOWER,
+        find: "|| !equalZxid(staging.tail.zxid, message.last)) return false;",
+        replace: ") return false;",
+      },
+    ],
+  },
+  {
+    name: "uncommitted-applied",
+    what: "a follower applies a proposal when it comes, not when it is committed",
+    source: "ZOOKEEPER-1549; uncommitted proposals served",
+    rare: true,
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "      context.commitUpTo(message.commit);\n    }\n    return true;",
+        replace: "      context.commitUpTo(message.last);\n    }\n    return true;",
+      },
+    ],
+  },
+  {
+    name: "recovery-applies-tail",
+    what: "a member that starts applies its whole log, and not only what it knows to be committed",
+    source: "ZOOKEEPER-1549, 3644",
+    patches: [
+      { file: STORAGE, find: "maxZxid(this.log.committed, checkpoint.zxid)", replace: "this.log.last.zxid" },
+    ],
+  },
+  {
+    name: "ack-before-write",
+    what: "a follower acks a proposal that it has in memory, and writes it when it is committed",
+    source: "ZOOKEEPER-4785; reliability, T20",
+    patches: [
+      LATE,
+      {
+        file: FOLLOWER,
+        find: "    context.persist([context.extend(entry)]);\n",
+        replace: "    this.#late.push(context.extend(entry));\n",
+      },
+      {
+        file: FOLLOWER,
+        find: "    context.commitUpTo(message.zxid);\n",
+        replace:
+          "    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n    context.commitUpTo(message.zxid);\n",
+      },
+    ],
+  },
+  {
+    name: "applied-before-write",
+    what: "a member applies what is committed elsewhere and not yet on its own disk",
+    source: "ZOOKEEPER-4882",
+    patches: [
+      {
+        file: CONTEXT,
+        find: "const upTo = minZxid(this.committed, this.durable);",
+        replace: "const upTo = this.committed;",
+      },
+    ],
+  },
+  {
+    name: "commit-without-quorum",
+    what: "one ack less than a quorum commits an entry",
+    source: "Zab, DSN 2011, phase 3",
+    patches: [
+      {
+        file: "core/zab/broadcast.ts",
+        find: "sorted[quorum.majority - 1]",
+        replace: "sorted[Math.max(0, quorum.majority - 2)]",
+      },
+    ],
+  },
+  {
+    name: "commit-out-of-order",
+    what: "an entry is committed once a quorum has acked any entry after it: the highest ack counts",
+    source: "ZooKeeper's Leader.tryToCommit; TLA+ commitInconsistent",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.tail.zxid) > 0) return false;',
+        replace: '    if (this.phase !== "BROADCAST") return false;',
+      },
+      {
+        file: LEADER,
+        find: "      if (compareZxid(learner.sent, context.committed) < 0) continue;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "leader-goes-on",
+    what: "a leader that lost its memory goes on in the epoch that it led",
+    source: "reliability, rule 5",
+    patches: [
+      {
+        file: LEADER,
+        find: "    this.epoch = asEpoch(highest + 1);\n",
+        replace:
+          "    const again = highest === context.currentEpoch && highest === context.tail.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = context.tail.zxid.counter;\n",
+      },
+      { file: FOLLOWER, find: "counted: context.promisedTo === this.leader,", replace: "counted: true," },
+    ],
+  },
+  {
+    name: "older-history-leads",
+    what: "the highest sid is elected whatever its history is, and leads although a follower's is newer",
+    source: "ZOOKEEPER-1154; Zab, DSN 2011, phase 1",
+    patches: [
+      {
+        file: "core/zab/election.ts",
+        find: "return a.epoch - b.epoch || compareZxid(a.zxid, b.zxid) || a.leader - b.leader;",
+        replace: "return a.leader - b.leader || a.epoch - b.epoch || compareZxid(a.zxid, b.zxid);",
+      },
+      {
+        file: LEADER,
+        find: '    if (this.phase === "DISCOVERY") {\n      const better',
+        replace: "    if (false as boolean) {\n      const better",
+      },
+    ],
+  },
+  {
+    name: "snap-over-old-tree",
+    what: "a SNAP is received over the tree that it is to replace: an interrupted one leaves neither",
+    source: "ZOOKEEPER-2872, 3642",
+    rare: true,
+    patches: [
+      {
+        file: STORAGE,
+        find: '      case "snapshotBegin":\n        this.#backend.clearTable(this.#otherTable());',
+        replace:
+          '      case "snapshotBegin":\n        this.#backend.clearTable(this.#meta.table);\n        this.#backend.clearTable(this.#otherTable());',
+      },
+    ],
+  },
+  {
+    name: "empty-voter",
+    what: "a member that lost its storage votes as if it had never promised anything",
+    source: "ZOOKEEPER-261; amnesia",
+    rare: true,
+    patches: [
+      {
+        file: CONTEXT,
+        find: "this.initialized = recovered.initialized;",
+        replace: "this.initialized = true;",
+      },
+    ],
+  },
+  {
+    name: "dedupe-off",
+    what: "a write that is sent again is done again",
+    source: "reliability, T20",
+    patches: [
+      {
+        file: SERVER,
+        find: "return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);",
+        replace: "return false;",
+      },
+      {
+        file: SERVER,
+        find: "    if (known === undefined || xid > known.lastXid) return undefined;\n",
+        replace:
+          "    if (known !== undefined) return undefined;\n    if (known === undefined || xid > known.lastXid) return undefined;\n",
+      },
+    ],
+  },
+  {
+    name: "deposed-leader-reads",
+    what: "a linearizable read is answered from the tree at hand, without a quorum",
+    source: "ZooKeeper's sync; etcd #20418",
+    patches: [{ file: SERVER, find: "if (input.linearizable || compareZxid", replace: "if (compareZxid" }],
+  },
+  {
+    name: "watch-lost-on-reconnect",
+    what: "a client that reconnects is not told of the events that it missed",
+    source: "ZooKeeper setWatches; reliability, T20",
+    patches: [
+      { file: "core/znode/watch.ts", find: "      else missed.push({ type, path });\n", replace: "" },
+    ],
+  },
+  {
+    name: "session-expires-early",
+    what: "hearing of a session does not move its deadline",
+    source: "reliability, T15",
+    patches: [
+      {
+        file: "core/znode/session.ts",
+        find: "    if (atMs <= deadline.atMs) return true;\n",
+        replace: "    if (atMs >= 0) return true;\n",
+      },
+    ],
+  },
+  {
+    name: "alarm-counts-as-time",
+    what: "an alarm that comes early, late or twice is believed: sessions expire by the count of alarms",
+    source: "reliability, T20: double alarm",
+    patches: [
+      {
+        file: SERVER,
+        find: "this.#expiry.expire(this.#now)",
+        replace: "this.#expiry.expire(this.#now + 20 * this.config.tickTimeMs)",
+      },
+    ],
+  },
+  {
+    name: "ephemerals-outlive-session",
+    what: "a session that ends leaves its ephemerals behind",
+    source: "ZOOKEEPER-2355, 4837",
+    patches: [
+      {
+        file: "core/znode/tree.ts",
+        find: "    for (const path of [...session.ephemerals].sort()) this.#delete(header, path);\n",
+        replace: "",
+      },
+    ],
+  },
+];

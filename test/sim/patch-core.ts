@@ -1,0 +1,70 @@
+/**
+ * Puts a seeded bug into the core as it is loaded, so that the core itself carries no test code. {@link commandWithBug} makes
+ * the process for it: the core must not be loaded before.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { BUGS, type Patch, type SeededBug } from "./bugs.ts";
+
+export const BUG_VARIABLE = "SEEDED_BUG";
+
+const urlOf = (file: string): string => new URL(`../../${file}`, import.meta.url).href;
+
+/** @throws Error when there is no bug of this name */
+export function bugOf(name: string): SeededBug {
+  const bug = BUGS.find((each) => each.name === name);
+  if (bug === undefined)
+    throw new Error(`no seeded bug ${name}; there are: ${BUGS.map((each) => each.name).join(", ")}`);
+  return bug;
+}
+
+/** @throws Error when the core has changed, so that the patch fits no more */
+export function patched(source: string, { file, find, replace }: Patch): string {
+  const places = source.split(find).length - 1;
+  if (places !== 1)
+    throw new Error(`patch no longer applies: its text is ${places} times in ${file}: ${find.trim()}`);
+  return source.replace(find, () => replace);
+}
+
+/** Every file of the core that the bug changes, as it is with the bug. *map url → source* */
+export function sourcesWith(bug: SeededBug): Map<string, string> {
+  const sources = new Map<string, string>();
+  for (const patch of bug.patches) {
+    const url = urlOf(patch.file);
+    sources.set(url, patched(sources.get(url) ?? readFileSync(new URL(url), "utf8"), patch));
+  }
+  return sources;
+}
+
+export function seedBug(name: string): void {
+  const sources = sourcesWith(bugOf(name));
+  registerHooks({
+    load(url, context, nextLoad) {
+      const source = sources.get(url);
+      if (source === undefined) return nextLoad(url, context);
+      return { format: "module-typescript", source, shortCircuit: true };
+    },
+  });
+}
+
+/** What to give to `node`, before the file and its arguments, and as its environment. */
+export const commandWithBug = (name: string): { args: string[]; env: NodeJS.ProcessEnv } => ({
+  args: ["--import", new URL("./with-bug.ts", import.meta.url).href],
+  env: { ...process.env, [BUG_VARIABLE]: name },
+});
+
+/**
+ * Runs this program again, with the bug in the core.
+ * @returns its exit code; undefined when this run has the bug already
+ */
+export function rerunWithBug(name: string): number | undefined {
+  if (process.env[BUG_VARIABLE] === name) return undefined;
+  bugOf(name);
+  const { args, env } = commandWithBug(name);
+  const { status } = spawnSync(process.execPath, [...args, ...process.argv.slice(1)], {
+    env,
+    stdio: "inherit",
+  });
+  return status ?? 1;
+}

@@ -1,0 +1,33 @@
+/** The seeded bugs themselves; that each is found is for `npm run seeded-bugs`. */
+import { describe, expect, it } from "vitest";
+import { BUGS } from "./bugs.ts";
+import { bugOf, patched, sourcesWith } from "./patch-core.ts";
+import { huntBug, readSeeds } from "./seeded-bugs.ts";
+
+describe("seeded bugs", () => {
+  for (const bug of BUGS) {
+    it(`[SIM-21] ${bug.name} still fits into the core, and is found by a seed or the search`, () => {
+      expect(sourcesWith(bug).size).toBeGreaterThan(0);
+      expect(bug.search !== undefined || readSeeds()[bug.name] !== undefined).toBe(true);
+    });
+  }
+
+  it("[SIM-21] there are at least 15, each with another name", () => {
+    expect(new Set(BUGS.map(({ name }) => name)).size).toBe(BUGS.length);
+    expect(BUGS.length).toBeGreaterThanOrEqual(15);
+  });
+
+  it("[SIM-21] a patch whose text is not there once says so", () => {
+    const patch = { file: "core/zab/zxid.ts", find: "xyz", replace: "b" };
+    expect(() => patched("nothing of it", patch)).toThrow("no longer applies: its text is 0 times");
+    expect(() => patched("xyz and xyz", patch)).toThrow("its text is 2 times");
+    expect(() => bugOf("no-such-bug")).toThrow("no seeded bug no-such-bug; there are: newleader-acked");
+  });
+
+  it("[SIM-21] one is found by its seed, and the unchanged core passes it", { timeout: 60_000 }, async () => {
+    const bug = bugOf("deposed-leader-reads");
+    const hunt = await huntBug(bug, readSeeds()[bug.name], 0, 1);
+    expect(hunt.recorded).not.toBeNull();
+    expect(hunt.missed).toBe(false);
+  });
+});
