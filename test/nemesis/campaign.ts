@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { percentile } from "../../bench/statistics.ts";
 import { build, ROOT } from "../../scripts/local/build.ts";
 import { UsageError } from "../../scripts/local.ts";
+import type { PartSummary, Until } from "../sim/soak.ts";
 import { type AllKillTimes, allKills } from "./all-kills.ts";
 import { type BattleReport, battle } from "./battle.ts";
 import { NEMESES } from "./nemeses.ts";
@@ -10,6 +11,9 @@ import { NEMESES } from "./nemeses.ts";
 /** Not a nemesis among the others: it is measured. */
 export const ALL_KILLS = "all-kills";
 const EVERYTHING = "everything";
+const SEED_MAX = 2 ** 31 - 1_000_000;
+/** Members of the ensembles of the soak. */
+const NODES = 5;
 /** Those that take storage away. */
 const HEAVY: readonly string[] = ["wipe", EVERYTHING];
 /** State and histories. */
@@ -94,20 +98,20 @@ export function plansOf(seed: number, nodes: number, seconds: number | undefined
 }
 
 /**
- * Runs them, so many at a time, and says what came of each. None begins after the deadline, ms since 1970.
+ * Runs them, so many at a time, and says what came of each. @param goesOn false: none begins any more
  * @returns the outcomes, a failed start as its error
  */
 export async function runAll(
   plans: readonly Plan[],
   jobs: number,
   say: (line: string) => void,
-  deadline = Number.POSITIVE_INFINITY,
+  goesOn: () => boolean = () => true,
 ): Promise<(Outcome | Error)[]> {
   const waiting = [...plans];
   const outcomes: (Outcome | Error)[] = [];
   const worker = async (): Promise<void> => {
     for (let plan = waiting.shift(); plan !== undefined; plan = waiting.shift()) {
-      if (Date.now() >= deadline) return;
+      if (!goesOn()) return;
       try {
         const outcome = await carryOut(plan);
         outcomes.push(outcome);
@@ -123,59 +127,64 @@ export async function runAll(
   return outcomes;
 }
 
+export const isRun = (outcome: Outcome | Error): outcome is Outcome => !(outcome instanceof Error);
+
 export const isFailed = (outcome: Outcome | Error): boolean =>
   outcome instanceof Error || outcome.faults.length > 0;
 
-export interface SoakSummary {
-  readonly runs: number;
-  readonly failed: number;
-  /** one line a run that failed */
-  readonly failures: readonly string[];
-  readonly writes: number;
-  /** from the order to crash all members at once to a leader with a quorum, ms */
-  readonly leaderMs: readonly number[];
-  readonly text: string;
-}
+/** Rounds of the soak are not CI's: longer, and with more of what takes memory away from all. */
+const SOAK = { seconds: 30, crashes: 100, kills: 10 };
 
 /**
- * The nemeses' part of the soak: every nemesis for 30 s and 100 crashes of all members at once, round after round with new
- * seeds, until the deadline; the first round is always whole.
- * @param deadline ms since 1970
+ * The nemeses' part of the soak: 100 crashes of all members at once and every nemesis for 30 s, round after round with new
+ * seeds. The first round is always whole, unless somebody stops it.
  */
-export async function nemesisPart(
-  deadline: number,
-  {
-    seed,
-    nodes = 5,
-    jobs = 1,
-    say = () => {},
-  }: { seed: number; nodes?: number; jobs?: number; say?: (line: string) => void },
-): Promise<SoakSummary> {
+export async function soakNemeses({ deadline, stopped }: Until): Promise<PartSummary> {
+  const first = Date.now() % SEED_MAX;
   const outcomes: (Outcome | Error)[] = [];
-  for (let round = 0; round === 0 || Date.now() < deadline; round++) {
-    const killAll = { name: ALL_KILLS, seconds: 0, nodes, seed: seed + round, crashes: 100, kills: 10 };
-    const until = round === 0 ? Number.POSITIVE_INFINITY : deadline;
-    outcomes.push(...(await runAll([killAll], 1, say, until)));
-    outcomes.push(...(await runAll(plansOf(seed + round, nodes, 30), jobs, say, until)));
+  for (let round = 0; !stopped() && (round === 0 || Date.now() < deadline); round++) {
+    const { seconds, crashes, kills } = SOAK;
+    const seed = first + round;
+    const killAll = { name: ALL_KILLS, seconds: 0, nodes: NODES, seed, crashes, kills };
+    const goesOn = (): boolean => !stopped() && (round === 0 || Date.now() < deadline);
+    for (const plans of [[killAll], plansOf(seed, NODES, seconds)]) {
+      outcomes.push(...(await runAll(plans, 1, console.log, goesOn)));
+    }
   }
-  return summarize(outcomes);
+  return summaryOf(first, outcomes);
 }
 
-function summarize(outcomes: readonly (Outcome | Error)[]): SoakSummary {
-  const failures = outcomes
-    .filter(isFailed)
-    .map((each) =>
-      each instanceof Error
-        ? each.message
-        : `${each.name} (seed ${each.seed}): ${each.faults[0]}; ${each.file}`,
-    );
-  const fine = outcomes.filter((each): each is Outcome => !(each instanceof Error));
-  const writes = fine.reduce((sum, { counts }) => sum + counts.writes, 0);
-  const leaderMs = fine.flatMap(({ times }) => times?.leaderMs ?? []);
-  const text = [
-    `nemeses: ${outcomes.length} runs, ${failures.length} with a fault; ${writes} writes`,
-    `a leader again after all members crashed at once: ${distribution(leaderMs)}`,
-    ...failures,
-  ].join("\n");
-  return { runs: outcomes.length, failed: failures.length, failures, writes, leaderMs, text };
+function summaryOf(first: number, outcomes: readonly (Outcome | Error)[]): PartSummary {
+  const ran = outcomes.filter(isRun);
+  const sum = (of: (outcome: Outcome) => number): number =>
+    ran.reduce((total, outcome) => total + of(outcome), 0);
+  const times = (of: (times: AllKillTimes) => readonly number[]): readonly number[] =>
+    ran.flatMap((outcome) => (outcome.times === undefined ? [] : of(outcome.times)));
+  const leaderMs = times((each) => each.leaderMs);
+  return {
+    figures: {
+      first,
+      runs: outcomes.length,
+      seconds: sum(({ seconds }) => seconds),
+      faults: sum(({ inflicted }) => Object.values(inflicted).reduce((total, count) => total + count, 0)),
+      epochs: sum(({ epochs }) => epochs),
+      writes: sum(({ counts }) => counts.writes),
+      unknown: sum(({ counts }) => counts.unknown),
+      reads: sum(({ counts }) => counts.reads),
+      linearizableOps: sum(({ counts }) => counts.linearizableOps),
+      watchEvents: sum(({ counts }) => counts.watchEvents),
+      allKills: leaderMs.length,
+      kills: times((each) => each.restartMs).length,
+    },
+    failures: outcomes
+      .filter(isFailed)
+      .map((each) => (each instanceof Error ? `${each.stack}` : describe(each))),
+    notes: [
+      `a leader again after all members crashed at once: ${distribution(leaderMs)}`,
+      `a write acknowledged again: ${distribution(times(({ writeMs }) => writeMs))}`,
+      ...Object.keys(NEMESES).map(
+        (name) => `${name}: ${ran.filter((outcome) => outcome.name === name).length} runs`,
+      ),
+    ],
+  };
 }

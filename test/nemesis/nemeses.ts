@@ -1,8 +1,8 @@
 /**
  * The nemeses: each breaks five real members in its own way until its time is over. Whoever started it heals what is left.
  *
- * A wiped member counts as failed until it serves again, and is the only one that fails meanwhile: what a majority
- * acknowledged must be held by somebody who may vote.
+ * A member that lost storage counts as failed until it serves again, and none but a minority fails meanwhile: what a
+ * majority acknowledged must be held by somebody who may vote.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Chance } from "../sim/random.ts";
@@ -83,29 +83,32 @@ async function forAWhile(
   await attack.ensemble.heal(sid, fault);
 }
 
-/** Takes the storage of one member away while all others are well, and waits until it has everything again. */
-async function wipeOne(attack: Attack): Promise<void> {
+/** Takes the storage of a few members away while all others are well, and waits until they have everything again. */
+async function loseStorage(
+  attack: Attack,
+  victims: readonly number[],
+  lose: (sid: number) => Promise<boolean>,
+): Promise<void> {
   const { ensemble } = attack;
   await ensemble.heal();
   if (!(await ensemble.whole(SYNCED_MS_MAX))) {
     attack.faults.push(`[nemesis] not whole ${SYNCED_MS_MAX} ms after everything was healed`);
     return;
   }
-  const victim = await attack.follower();
-  if (!(await ensemble.fault(victim, "wipe"))) return;
+  for (const sid of victims) await lose(sid);
   if (await ensemble.whole(SYNCED_MS_MAX)) return;
-  attack.faults.push(`[nemesis] member ${victim} does not serve ${SYNCED_MS_MAX} ms after it was wiped`);
+  const who = victims.join(" and ");
+  attack.faults.push(`[nemesis] ${who} lost storage, and not everybody serves ${SYNCED_MS_MAX} ms later`);
 }
 
-/** Inverts a byte of the logs of a few members, which are down until it is inverted back. */
-async function corruptFew(attack: Attack, victims: readonly number[]): Promise<void> {
-  const { ensemble, chance } = attack;
-  for (const sid of victims) {
-    await ensemble.fault(sid, "corrupt", { row: chance.oneOf(["oldest", "newest"]), ttlMs: TTL_MS });
-  }
-  await attack.rest(300, 1_200);
-  for (const sid of victims) await ensemble.heal(sid, "corrupt");
-}
+const wipeFew = (attack: Attack, victims: readonly number[]): Promise<void> =>
+  loseStorage(attack, victims, (sid) => attack.ensemble.fault(sid, "wipe"));
+
+/** Inverts a byte of a log row: a member that finds it cannot vouch for what came behind it. */
+const corruptFew = (attack: Attack, victims: readonly number[]): Promise<void> =>
+  loseStorage(attack, victims, (sid) =>
+    attack.ensemble.fault(sid, "corrupt", { row: attack.chance.oneOf(["oldest", "newest"]), ttlMs: TTL_MS }),
+  );
 
 async function killFew(attack: Attack, victims: readonly number[]): Promise<void> {
   for (const sid of victims) await attack.ensemble.fault(sid, "kill", { ttlMs: TTL_MS });
@@ -231,7 +234,7 @@ export const NEMESES: Readonly<Record<string, Nemesis>> = {
 
   wipe: (attack) =>
     whileItLasts(attack, async () => {
-      await wipeOne(attack);
+      await wipeFew(attack, attack.chance.oneIn(2) ? attack.minority : [await attack.follower()]);
       await attack.rest(100, 500);
     }),
 
@@ -288,10 +291,9 @@ export const NEMESES: Readonly<Record<string, Nemesis>> = {
           if (!down(ttlMs)) return;
           return Promise.all(attack.minority.map((sid) => ensemble.fault(sid, "kill", { ttlMs })));
         case 11:
-          if (!down(2_000)) return;
           return corruptFew(attack, attack.minority);
         case 12:
-          return wipeOne(attack);
+          return wipeFew(attack, attack.minority);
         case 13:
           return skew(attack, ttlMs);
         case 14:

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { main, wholeNumber } from "../../scripts/local/command.ts";
 import { UsageError } from "../../scripts/local.ts";
-import { ALL_KILLS, isFailed, plansOf, runAll } from "./campaign.ts";
+import { ALL_KILLS, isFailed, isRun, plansOf, runAll } from "./campaign.ts";
 import { NEMESES } from "./nemeses.ts";
 
 const HELP = `usage: npm run nemesis -- [options]
@@ -68,9 +68,13 @@ async function command(): Promise<void> {
     .map((plan) => ({ ...plan, ...more }));
   const outcomes = await runAll(plans, number("jobs", 2), say);
   if (nemesis === undefined || nemesis === ALL_KILLS) outcomes.push(...(await runAll([killAll], 1, say)));
+  const ran = outcomes.filter(isRun);
+  const writes = ran.reduce((sum, { counts }) => sum + counts.writes - counts.unknown, 0);
+  const lost = ran.flatMap(({ faults }) => faults).filter((fault) => fault.includes("lost: ")).length;
   const failed = outcomes.filter(isFailed).length;
   const passed = outcomes.length - failed;
-  say(`\n Tests  ${failed === 0 ? "" : `${failed} failed | `}${passed} passed (${outcomes.length})`);
+  say(`\n${writes} writes answered, ${lost} lost; ${failed} of ${outcomes.length} runs with a fault`);
+  say(` Tests  ${failed === 0 ? "" : `${failed} failed | `}${passed} passed (${outcomes.length})`);
   process.exit(failed === 0 ? 0 : 1);
 }
 

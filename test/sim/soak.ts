@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { soakNemeses } from "../nemesis/campaign.ts";
 import { runSeeds } from "./campaign.ts";
 import { commitOf, failureText, figuresOf, tallyLines } from "./report.ts";
 
@@ -30,7 +31,10 @@ interface Part {
   run(until: Until): Promise<PartSummary>;
 }
 
-const PARTS: readonly Part[] = [{ name: "simulator", share: 1, run: soakSimulator }];
+const PARTS: readonly Part[] = [
+  { name: "simulator", share: 0.7, run: soakSimulator },
+  { name: "nemeses", share: 0.3, run: soakNemeses },
+];
 
 async function soakSimulator({ deadline, stopped }: Until): Promise<PartSummary> {
   const first = Date.now();
