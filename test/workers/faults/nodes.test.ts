@@ -199,7 +199,7 @@ describe("bad storage", { timeout: 60_000 }, () => {
     expect(await ensemble.children(victim)).toHaveLength(6);
   });
 
-  it("[FAULT-20] no majority is wiped unless it is forced", async () => {
+  it("[FAULT-20] no majority is wiped or corrupted unless it is forced", async () => {
     const ensemble = await Victims.found("wipe-majority");
     const dead = await ensemble.follower();
     const victim = await ensemble.leader();
@@ -207,6 +207,8 @@ describe("bad storage", { timeout: 60_000 }, () => {
     const wipe = (sid: number | "all", body: unknown) =>
       send("POST", `${ensemble.prefix}/v1/faults/nodes/${sid}/wipe`, body);
     await problemOf(await wipe(victim, {}), 409, "WOULD_LOSE_MAJORITY");
+    const corrupted = await send("POST", `${ensemble.prefix}/v1/faults/nodes/${victim}/corrupt`, {});
+    await problemOf(corrupted, 409, "WOULD_LOSE_MAJORITY");
     await ensemble.fault(dead, "revive");
     await ensemble.whole();
     await problemOf(await wipe("all", { force: false }), 409, "WOULD_LOSE_MAJORITY");

@@ -38,7 +38,7 @@ export const faultsApp = new Hono<AppEnv>()
       return c.json({ ...who(sids), fault: name, healed: await healNodes(c, sids, ENDS[name]) });
     const fault = await faultOf<Order>(c, name, nodeFaultBodies);
     const { force = false, ...order } = fault;
-    if (order.fault === "wipe" && !force) await refuseToTakeMajority(c, sids);
+    if ((order.fault === "wipe" || order.fault === "corrupt") && !force) await refuseToTakeMajority(c, sids);
     if ("peers" in order) await checkPeers(c, order.peers ?? []);
     await Promise.all(sids.map((sid) => inflictOnNode(c, sid, order)));
     return c.json({ ...who(sids), ...order });
@@ -169,7 +169,7 @@ async function cutsOf(
   return cutsOfGroups(body.groups, sids, body.oneWay);
 }
 
-/** What is wiped is gone: a majority must stay that is whole. */
+/** What is wiped is gone, and so may be what is corrupted: a majority must stay that is whole. */
 async function refuseToTakeMajority(c: Context<AppEnv>, victims: readonly number[]): Promise<void> {
   const nodes = await c.var.zoo.statuses();
   const left = nodes.filter((node) => isWhole(node) && !victims.includes(node.sid));

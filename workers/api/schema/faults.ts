@@ -22,6 +22,9 @@ const random = {
   seed: v.optional(ms(0, 2 ** 31 - 1)),
 };
 
+/** Also if no majority stays whole. */
+const force = { force: v.optional(v.boolean(), false) };
+
 const none = v.strictObject({});
 /** One that stays until it is ended, unless told otherwise: a dead node is dead. */
 const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, TTL_MS_MAX)), null) });
@@ -30,8 +33,8 @@ const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, TTL_MS_MAX)), n
 export const nodeFaultBodies = {
   crash: none,
   evict: none,
-  wipe: v.strictObject({ force: v.optional(v.boolean(), false) }),
-  corrupt: v.strictObject({ ...ttl, row: v.optional(v.picklist(["oldest", "newest"]), "newest") }),
+  wipe: v.strictObject(force),
+  corrupt: v.strictObject({ ...ttl, ...force, row: v.optional(v.picklist(["oldest", "newest"]), "newest") }),
   kill,
   pause: v.strictObject(ttl),
   isolate: v.strictObject(scope),
