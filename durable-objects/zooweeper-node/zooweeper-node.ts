@@ -549,6 +549,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       }),
     );
     if (!answer.ok && answer.code === "BAD_ARGUMENTS") return failure(answer.code, UNSEEN, life);
+    // Without a quorum nobody can tell, and whoever takes a stale answer takes this one.
+    const canTell = life.server.ready || !stale;
+    const lost = session !== NO_SESSION && canTell ? await this.#lossOf(life, session) : undefined;
+    if (lost !== undefined) return lost;
     return toAnswer(life, answer) as Answer<ReadResult>;
   }
 
@@ -576,8 +580,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const stands = background && life.server.standsStill(session);
     if (!stands) await this.#rouse(life, background);
     if (!life.server.ready) return failure("NO_QUORUM", undefined, life);
-    const { sessions } = life.server.tree;
-    if (!sessions.has(session)) await this.#confirm(life);
+    const lost = await this.#lossOf(life, session);
+    if (lost !== undefined) return lost;
     const known = life.server.tree.sessions.get(session);
     if (known === undefined) return failure("SESSION_EXPIRED", undefined, life);
     this.#guard(life, (now) => {
@@ -585,6 +589,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return life.server.flush(now);
     });
     return success(life, { timeoutMs: known.timeoutMs });
+  }
+
+  /** undefined: the session lives. One that this node does not know is over when a quorum does not know it either. */
+  async #lossOf(life: Life, session: SessionId): Promise<Answer<never> | undefined> {
+    if (life.server.tree.sessions.has(session)) return undefined;
+    const caughtUp = await this.#confirm(life);
+    if (!caughtUp.ok) return failure(caughtUp.code, undefined, life, caughtUp.zxid);
+    return life.server.tree.sessions.has(session) ? undefined : failure("SESSION_EXPIRED", undefined, life);
   }
 
   /**

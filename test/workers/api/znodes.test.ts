@@ -261,6 +261,21 @@ describe("sessions", () => {
     await problemOf(await call(`/v1/sessions/${session}`, { method: "PUT" }), 410, "SESSION_EXPIRED");
   });
 
+  it("[HTTP-8] that is over is SESSION_EXPIRED for whatever names it, reads too", async () => {
+    const { session } = await open();
+    await make("/named");
+    const headers = { "zoo-session": session };
+    expect((await call("/v1/znodes/named", { headers })).status).toBe(200);
+    expect((await call(`/v1/sessions/${session}`, { method: "DELETE" })).status).toBe(204);
+    for (const query of ["", "?view=children", "?view=stat", "?consistency=linearizable", "?stale=true"]) {
+      await problemOf(await call(`/v1/znodes/named${query}`, { headers }), 410, "SESSION_EXPIRED");
+    }
+    for (const method of ["PUT", "POST", "DELETE"]) {
+      const numbered = { headers: { ...headers, "zoo-xid": "1" }, method };
+      await problemOf(await call("/v1/znodes/named", numbered), 410, "SESSION_EXPIRED");
+    }
+  });
+
   it("[HTTP-8] opens one without a body too", async () => {
     expect((await call("/v1/sessions", { method: "POST" })).status).toBe(201);
   });
