@@ -123,6 +123,8 @@ export class EnsembleServer {
   #readAt = Number.NEGATIVE_INFINITY;
   readonly #touched = new Set<SessionId>();
   #touchAt = 0;
+  /** *map session → when its last TOUCH left*: with the end of a stay what is on its way is lost */
+  readonly #told = new Map<SessionId, number>();
   #expectedDigest: DigestAt | null = null;
   readonly #quiet: Quiet;
   /** when a client asked last; ms */
@@ -635,6 +637,7 @@ export class EnsembleServer {
     // Whatever woke it, or made it elect, needs a while: a session may be about to expire.
     this.#noteRequest(false);
     const leader = this.#zab.proposing;
+    this.#touchAgain();
     if (leader !== undefined) {
       this.#quiet.restore(this.#now, leader.continues);
       for (const session of this.#touched) this.#expiry.touch(session, this.#now);
@@ -997,7 +1000,20 @@ export class EnsembleServer {
     const { leader, join } = this.#zab;
     if (leader === null || join === undefined) return;
     this.#send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
+    for (const [session, at] of this.#told) if (this.#now - at > this.#stayEndMs) this.#told.delete(session);
+    for (const session of this.#touched) this.#told.set(session, this.#now);
     this.#touched.clear();
+  }
+
+  /** A stay that is broken is noticed within this time. */
+  get #stayEndMs(): number {
+    return (this.config.syncLimit + 1) * this.config.tickTimeMs;
+  }
+
+  /** What the end of the stay may have swallowed is told again: a session must not expire for that. */
+  #touchAgain(): void {
+    for (const [session, at] of this.#told) if (this.#now - at <= this.#stayEndMs) this.#touched.add(session);
+    this.#told.clear();
   }
 
   // ── leaves ───────────────────────────────────────────────────────────────

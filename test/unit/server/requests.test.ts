@@ -601,4 +601,22 @@ describe("watches", () => {
     expect(ok(write(cluster, sid, create("/w")))).toBe(true);
     expect(cluster.notified).toEqual([{ token: watcher, path: "/w", type: 1 }]);
   });
+
+  it("[SERVER-39] a sign of life that is lost with a follower's stay is told again", () => {
+    const cluster = ensemble({ size: 3 });
+    const [follower = 0] = cluster.followers;
+    const leader = cluster.leaderSid;
+    const session = open(cluster, follower, 10_000);
+    cluster.runFor(6_000);
+    cluster.cut(follower, leader);
+    cluster.touch(follower, session);
+    cluster.runFor(1_000);
+    cluster.heal();
+    cluster.settle();
+    expect(cluster.leaderSid).toBe(leader);
+    cluster.runFor(8_000);
+    for (const { tree } of cluster.alive) expect(tree.sessions.has(session)).toBe(true);
+    cluster.runFor(8_000);
+    for (const { tree } of cluster.alive) expect(tree.sessions.has(session)).toBe(false);
+  });
 });
