@@ -60,6 +60,7 @@ import {
 } from "./pending.ts";
 import { Quiet, type QuietHost } from "./quiet.ts";
 import { RecentResults } from "./recent-results.ts";
+import type { LogRetention } from "./storage.ts";
 
 /** Nobody waits for this answer. */
 export const NO_TOKEN = 0 as Token;
@@ -241,6 +242,12 @@ export class EnsembleServer {
       this.#tree.changedCount >= this.config.checkpointChangesMax ||
       logBytes >= this.config.checkpointLogBytesMax
     );
+  }
+
+  /** What a checkpoint is to leave in the log: a learner that merely lags takes no SNAP. */
+  get logRetention(): LogRetention {
+    const { logRetainTxns, diffBytesMax } = this.config;
+    return { logRetainTxns, diffBytesMax, slowest: this.#zab.proposing?.slowest };
   }
 
   /** A clock that was put back goes on from where it was: whatever waits for a time would else wait for that much longer. */

@@ -76,6 +76,14 @@ export function found(backend: StorageBackend): void {
   backend.writeMeta({ ...backend.readMeta(), founding: true });
 }
 
+/** What a checkpoint leaves in the log. */
+export interface LogRetention {
+  readonly logRetainTxns: number;
+  readonly diffBytesMax: number;
+  /** what the slowest learner in the active set has */
+  readonly slowest?: Zxid | undefined;
+}
+
 /** Rows of a table, in the order of their keys: znodes by path, then sessions by id. */
 export interface TablePage {
   readonly znodes: readonly ZnodeRow[];
@@ -339,19 +347,16 @@ export class MemberStorage implements SnapshotReader {
   /**
    * Moves the checkpoint to where the tree is, and cuts the log below it.
    * @param changes what changed since the last checkpoint
-   * @param retain what stays in the log: so many txns, but not more than so many bytes
+   * @param retain what stays in the log: so many txns, and what the slowest learner lacks, but not more than so many bytes
    */
-  checkpoint(
-    changes: TreeChanges,
-    retain: { readonly logRetainTxns: number; readonly diffBytesMax: number },
-  ): void {
+  checkpoint(changes: TreeChanges, retain: LogRetention): void {
     const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
     assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
       this.#update({ checkpoint: at });
-      this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax);
+      this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax, retain.slowest);
     });
     this.#logBytes = 0;
   }

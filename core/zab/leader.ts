@@ -123,6 +123,16 @@ export class Leader {
     return false;
   }
 
+  /** What the slowest learner has that is in the active set, or about to be; undefined without one. */
+  get slowest(): Zxid | undefined {
+    let slowest: Zxid | undefined;
+    for (const { stage, acked, sent } of this.#learners.values()) {
+      if (stage !== "ACTIVE" && stage !== "CLOSING") continue;
+      slowest = minZxid(slowest ?? sent, acked ?? sent);
+    }
+    return slowest;
+  }
+
   /** zxid of the next txn. */
   get nextZxid(): Zxid {
     return { epoch: must(this.epoch, "a zxid is given in broadcast"), counter: this.#counter + 1 };

@@ -210,16 +210,17 @@ export class TxnLog implements TxnLogReader {
   }
 
   /**
-   * Drops whole rows at or below `upTo` while at least `retainTxns` txns stay, or more than `retainBytes`: a learner that
-   * needs more than that takes a SNAP anyway.
+   * Drops whole rows at or below `upTo` while at least `retainTxns` txns stay, and all that a learner with no more than
+   * `slowest` lacks; or more than `retainBytes`: a learner that needs more than that takes a SNAP anyway.
    */
-  cut(upTo: Zxid, retainTxns: number, retainBytes = Number.POSITIVE_INFINITY): void {
+  cut(upTo: Zxid, retainTxns: number, retainBytes = Number.POSITIVE_INFINITY, slowest = upTo): void {
     let left = this.count;
     let bytes = this.#rows.reduce((sum, row) => sum + row.bytes, 0);
     let drop = 0;
     for (const row of this.#rows) {
       if (compareZxid(row.last, upTo) > 0) break;
-      if (left - row.count < retainTxns && bytes <= retainBytes) break;
+      const isWanted = left - row.count < retainTxns || compareZxid(row.last, slowest) > 0;
+      if (isWanted && bytes <= retainBytes) break;
       left -= row.count;
       bytes -= row.bytes;
       drop += 1;

@@ -231,7 +231,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       life.server.zab.tracing = life.feed.active(now);
       const replies = this.#run(life, now, step(now));
       if (life.server.checkpointDue(life.storage.logBytes)) {
-        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.config);
+        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.logRetention);
       }
       // asleep too: an alarm that rang too early would else be the last one
       this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);

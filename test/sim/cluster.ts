@@ -726,7 +726,7 @@ export class Cluster {
     }
     this.#post(life, outgoing);
     if (life.server.checkpointDue(life.storage.logBytes)) {
-      life.storage.checkpoint(life.server.tree.takeChanges(), this.config);
+      life.storage.checkpoint(life.server.tree.takeChanges(), life.server.logRetention);
       this.#syncSoon(life);
     }
     return replies;

@@ -401,6 +401,30 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x0", "/x19"]);
   });
 
+  it("[ZAB-14] because it stood still under load takes the log, which its leader has kept for it", () => {
+    const config = { logRetainTxns: 5, checkpointChangesMax: 10, learnerInFlightMax: 2 };
+    const cluster = ensemble({ size: 3, config });
+    const leader = cluster.leaderSid;
+    const sid = cluster.followers[0] ?? 1;
+    const burst = (name: string): void => {
+      const requests = Array.from({ length: 20 }, (_, i) => ({ request: create(`/${name}-${i}`) }));
+      cluster.answered(cluster.writes(leader, requests));
+    };
+    const logged = (): number => cluster.member(leader).life?.storage.log.count ?? 0;
+    const from = cluster.trace.length;
+    cluster.pause(sid);
+    for (let round = 0; round < 10; round++) burst(`x${round}`);
+    expect(logged()).toBe(200);
+    cluster.resume(sid);
+    cluster.settle();
+    expect(modes(cluster, from)).toEqual([]);
+    everybodyHas(cluster, ["/x0-0", "/x9-19"]);
+    burst("after");
+    cluster.settle();
+    burst("later");
+    expect(logged()).toBeLessThan(60);
+  });
+
   it("[ZAB-90] because its tree differed takes the others' by SNAP", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 6));

@@ -229,6 +229,18 @@ describe("the transaction log", () => {
     expect(reopened(world).last).toEqual(end);
   });
 
+  it("[ZAB-14] keeps what the slowest learner lacks, unless that is too much for a DIFF", () => {
+    const runs = [1, 5, 9, 13].map((counter) => [1, counter, 4] as const);
+    const { log } = made(runs);
+    const bytes = log.bytesAfter(zxid(1, 0));
+    log.cut(zxid(1, 16), 0, bytes, zxid(1, 6));
+    expect(log.base.zxid).toEqual(zxid(1, 4));
+    log.cut(zxid(1, 16), 0, bytes / 2, zxid(1, 6));
+    expect(log.base.zxid).toEqual(zxid(1, 8));
+    log.cut(zxid(1, 16), 0, bytes, zxid(1, 16));
+    expect(log.base.zxid).toEqual(zxid(1, 16));
+  });
+
   it("[ZAB-14] never drops what the checkpoint does not hold", () => {
     const { log } = made([
       [1, 1, 4],
