@@ -1,7 +1,7 @@
 /** All members lose their memory at once, and the process that they live in is killed, over and over, under load. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { RecordingClient } from "./client.ts";
 import type { Attack } from "./nemeses.ts";
+import type { Progress } from "./progress.ts";
 
 export interface AllKillTimes {
   /** from the order to crash all to a leader with a quorum, ms, of each time */
@@ -21,15 +21,15 @@ const POLL_MS = 5;
 /** @param crashes of all members at once @param kills of the process */
 export async function allKills(
   { ensemble, faults }: Attack,
-  clients: readonly RecordingClient[],
+  progress: Progress,
   crashes: number,
   kills: number,
 ): Promise<AllKillTimes> {
   const times: AllKillTimes = { leaderMs: [], writeMs: [], restartMs: [] };
   const underLoad = async (): Promise<void> => {
-    const wanted = writesOf(clients) + WRITES_BETWEEN;
+    const wanted = progress.writes + WRITES_BETWEEN;
     const deadline = performance.now() + LOAD_MS_MAX;
-    while (writesOf(clients) < wanted) {
+    while (progress.writes < wanted) {
       if (performance.now() > deadline) {
         faults.push(`[nemesis] fewer than ${WRITES_BETWEEN} writes acknowledged in ${LOAD_MS_MAX} ms`);
         return;
@@ -49,7 +49,7 @@ export async function allKills(
     await ensemble.fault("all", "crash");
     const dead = performance.now();
     times.leaderMs.push(await ledAgain(start));
-    times.writeMs.push((await firstWrite(clients, dead)) - start);
+    times.writeMs.push((await firstWrite(progress, dead)) - start);
   }
   for (let i = 0; i < kills; i++) {
     await ensemble.whole(LEADER_MS_MAX);
@@ -63,17 +63,9 @@ export async function allKills(
   return times;
 }
 
-const writesOf = (clients: readonly RecordingClient[]): number =>
-  clients.reduce((sum, { writes }) => sum + writes, 0);
-
-/** When the first write was acknowledged that was so after `since`. */
-async function firstWrite(clients: readonly RecordingClient[], since: number): Promise<number> {
-  const before = writesOf(clients);
+/** When a write was acknowledged after `since`. */
+async function firstWrite(progress: Progress, since: number): Promise<number> {
   const deadline = since + LOAD_MS_MAX;
-  while (performance.now() < deadline) {
-    const [first] = clients.map(({ lastWriteAt }) => lastWriteAt).filter((at) => at > since);
-    if (first !== undefined && writesOf(clients) >= before) return first;
-    await wait(1);
-  }
-  return deadline;
+  while (progress.lastAt <= since && performance.now() < deadline) await wait(1);
+  return performance.now();
 }

@@ -6,10 +6,12 @@ import { formatHistory, type LogEntry, Recorder, type WriteRequest } from "../hi
 import { type Counts, checkHistory } from "../history/index.ts";
 import { Workload } from "../history/workload.ts";
 import { Chance } from "../sim/random.ts";
-import { ConnectionIds, RecordingClient } from "./client.ts";
+import { type ClientOptions, ConnectionIds, RecordingClient } from "./client.ts";
 import { RealEnsemble } from "./ensemble.ts";
+import { HttpClient } from "./http-client.ts";
 import { committedOf, type MemberLog, readLogs } from "./logs.ts";
 import { Attack } from "./nemeses.ts";
+import { Progress } from "./progress.ts";
 
 export interface BattleOptions {
   /** what is written above the history */
@@ -35,6 +37,8 @@ export interface BattleReport {
   readonly counts: Counts;
   /** epochs in which something was committed */
   readonly epochs: number;
+  /** longest time without an acknowledged write, ms */
+  readonly longestMs: number;
   /** members whose tree came as a snapshot */
   readonly snapshots: number;
   /** *fault → how often it was inflicted* */
@@ -46,6 +50,8 @@ export interface BattleReport {
 }
 
 const CLIENTS = 10;
+/** So many of them write over HTTP. */
+const HTTP_CLIENTS = 2;
 const KEYS = 8;
 /** So that the search for an order stays short. */
 const OPS_PER_KEY = 100;
@@ -58,7 +64,7 @@ const SETTLE_MS_MAX = 20_000;
 /** Fights it out. @param fight the nemesis; what it leaves broken is healed afterwards */
 export async function battle(
   options: BattleOptions,
-  fight: (attack: Attack, clients: readonly RecordingClient[]) => Promise<void>,
+  fight: (attack: Attack, progress: Progress) => Promise<void>,
 ): Promise<BattleReport> {
   const { name, nodes, seed, seconds, dir } = options;
   const chance = new Chance(seed);
@@ -66,10 +72,11 @@ export async function battle(
   const faults: string[] = [];
   const ensemble = new RealEnsemble(nodes, join(dir, `state-${name}-${seed}`));
   const earlier: MemberLog[] = [];
+  let progress: Progress;
   try {
     await ensemble.start(true);
     await ensemble.whole(SETTLE_MS_MAX);
-    await fightIt(options, ensemble, earlier, recorder, chance, faults, fight);
+    progress = await fightIt(options, ensemble, earlier, recorder, chance, faults, fight);
   } finally {
     await ensemble.stop();
   }
@@ -94,7 +101,19 @@ export async function battle(
   const epochs = new Set(committed.map(({ zxid }) => Math.floor(zxid / 2 ** 32))).size;
   const snapshots = logs.filter(({ snapshot }) => snapshot).length;
   const inflicted = Object.fromEntries(ensemble.inflicted);
-  return { name, seed, seconds, faults, counts: verdict.counts, epochs, snapshots, inflicted, checkMs, file };
+  return {
+    name,
+    seed,
+    seconds,
+    faults,
+    counts: verdict.counts,
+    epochs,
+    longestMs: progress.longestMs,
+    snapshots,
+    inflicted,
+    checkMs,
+    file,
+  };
 }
 
 async function fightIt(
@@ -104,25 +123,38 @@ async function fightIt(
   recorder: Recorder,
   chance: Chance,
   faults: string[],
-  fight: (attack: Attack, clients: readonly RecordingClient[]) => Promise<void>,
-): Promise<void> {
+  fight: (attack: Attack, progress: Progress) => Promise<void>,
+): Promise<Progress> {
   const workload = new Workload({ random: () => chance.unit(), keys: KEYS, opsPerKey: OPS_PER_KEY });
   const ids = new ConnectionIds();
-  const client = (id: number): RecordingClient =>
-    new RecordingClient({ id, members: ensemble, recorder, workload, chance, faults }, ids);
-  await client(0).run(() => true, workload.setup);
+  const optionsOf = (id: number, progress: Progress): ClientOptions => ({
+    id,
+    members: ensemble,
+    recorder,
+    workload,
+    chance,
+    faults,
+    progress,
+  });
+  const client = (id: number, progress: Progress): RecordingClient =>
+    new RecordingClient(optionsOf(id, progress), ids);
+  await client(0, new Progress()).run(() => true, workload.setup);
   for (const half of isHeavy ? ballast(workload.root) : []) {
-    await client(0).run(() => true, half);
+    await client(0, new Progress()).run(() => true, half);
     await ensemble.settled(SETTLE_MS_MAX);
     await ensemble.stop();
     earlier.push(...readLogs(ensemble.objectsDir));
     await ensemble.start(false);
   }
-  const clients = Array.from({ length: count }, (_, i) => client(i + 1));
+  const progress = new Progress();
+  const clients = Array.from({ length: count }, (_, i) =>
+    i < HTTP_CLIENTS ? new HttpClient(optionsOf(i + 1, progress)) : client(i + 1, progress),
+  );
   let over = false;
   const runs = Promise.all(clients.map((each) => each.run(() => over)));
   try {
-    await fight(new Attack(ensemble, chance, seconds, faults), clients);
+    await fight(new Attack(ensemble, chance, seconds, faults), progress);
+    progress.note();
     await ensemble.heal();
   } finally {
     over = true;
@@ -136,6 +168,7 @@ async function fightIt(
   const why = await ensemble.settled(SETTLE_MS_MAX);
   if (why !== undefined)
     faults.push(`[nemesis] not settled ${SETTLE_MS_MAX} ms after everything was healed: ${why}`);
+  return progress;
 }
 
 /** In halves, of which the log holds one for certain: it is cut at `diffBytesMax`. */

@@ -45,8 +45,8 @@ export async function carryOut({ name, crashes = 20, kills = 3, ...plan }: Plan)
     return battle(options, nemesis);
   }
   let times: AllKillTimes | undefined;
-  const report = await battle(options, async (attack, clients) => {
-    times = await allKills(attack, clients, crashes, kills);
+  const report = await battle(options, async (attack, progress) => {
+    times = await allKills(attack, progress, crashes, kills);
   });
   return { ...report, ...(times && { times }) };
 }
@@ -57,6 +57,7 @@ export function describe({
   faults,
   counts,
   epochs,
+  longestMs,
   snapshots,
   inflicted,
   checkMs,
@@ -65,7 +66,7 @@ export function describe({
 }: Outcome): string {
   const done = Object.entries(inflicted).map(([fault, count]) => `${count} ${fault}`);
   const lines = [
-    `${faults.length === 0 ? "✓" : "✗"} ${name} (seed ${seed}): ${done.join(", ")}; ${epochs} epochs, ${snapshots} members from a snapshot`,
+    `${faults.length === 0 ? "✓" : "✗"} ${name} (seed ${seed}): ${done.join(", ")}; ${epochs} epochs, ${snapshots} members from a snapshot; at most ${Math.round(longestMs)} ms without an acknowledged write`,
     `  ${counts.writes} writes, ${counts.unknown} of unknown outcome (${counts.recovered} of them happened), ${counts.committed} txns committed; ${counts.reads} reads, ${counts.linearizableOps} operations linearizable (at most ${counts.partitionMax} together, ${counts.steps} steps); ${counts.sessions} sessions; ${counts.watchEvents} watch events, ${counts.resumed} watches resumed; checked in ${Math.round(checkMs)} ms`,
   ];
   if (times !== undefined) {

@@ -37,6 +37,7 @@ import {
 import { ClientMemory, type Workload } from "../history/workload.ts";
 import type { Chance } from "../sim/random.ts";
 import { readLinearizable } from "./linearizable.ts";
+import type { Progress } from "./progress.ts";
 
 /** Where the members answer. */
 export interface Members {
@@ -52,6 +53,7 @@ export interface ClientOptions {
   readonly chance: Chance;
   /** what no history can show: answers to nothing, a session that lost writes, a client that does not come to an end */
   readonly faults: string[];
+  readonly progress: Progress;
 }
 
 /** A request on the wire that is not answered. */
@@ -105,10 +107,6 @@ export class RecordingClient {
   #overHttp = 0;
   #closing = false;
   #ended = false;
-  /** acknowledged writes */
-  writes = 0;
-  /** when the last of them was acknowledged, ms of performance.now() */
-  lastWriteAt = 0;
 
   constructor(options: ClientOptions, ids: ConnectionIds) {
     this.#options = options;
@@ -345,10 +343,7 @@ export class RecordingClient {
       this.#forget();
     } else if (isWrite(op.request)) {
       this.#acked = Math.max(this.#acked, op.xid);
-      if (code === null) {
-        this.writes += 1;
-        this.lastWriteAt = performance.now();
-      }
+      if (code === null) this.#options.progress.acknowledged();
     }
   }
 }

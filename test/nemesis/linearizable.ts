@@ -4,7 +4,7 @@ import { sessionFromText } from "../../core/znode/types.ts";
 import { type Outcome, outcomeOf, type ReadRequest, type Result, type Stat } from "../history/history.ts";
 
 /** A Stat as the API writes it: zxids and the owner are text. */
-type StatJson = Omit<Stat, "czxid" | "mzxid" | "pzxid" | "ephemeralOwner"> &
+export type StatJson = Omit<Stat, "czxid" | "mzxid" | "pzxid" | "ephemeralOwner"> &
   Record<"czxid" | "mzxid" | "pzxid" | "ephemeralOwner", string>;
 
 /** @returns null: no answer came in time, or none of the ensemble's */
@@ -32,7 +32,7 @@ export async function readLinearizable(
   }
 }
 
-const zxidOf = (text: string | null | undefined): number | null =>
+export const zxidOf = (text: string | null | undefined): number | null =>
   text === null || text === undefined ? null : Number(text);
 
 function resultOf({ type }: ReadRequest, body: Record<string, unknown>): Result {
@@ -49,7 +49,7 @@ function resultOf({ type }: ReadRequest, body: Record<string, unknown>): Result 
   }
 }
 
-const statOf = ({ czxid, mzxid, pzxid, ephemeralOwner, ...rest }: StatJson): Stat => ({
+export const statOf = ({ czxid, mzxid, pzxid, ephemeralOwner, ...rest }: StatJson): Stat => ({
   czxid: Number(czxid),
   mzxid: Number(mzxid),
   pzxid: Number(pzxid),
