@@ -108,7 +108,7 @@ export class PeerContext {
   digest: DigestAt | undefined;
   /** our history is of no use to build on: only SNAP helps, and we are not eligible; see {@link spurn} */
   needSnap: boolean;
-  /** the leader whose tree differs from ours */
+  /** the leader whose tree differs from ours; forgotten once another is established, from whom it gets a better one */
   divergedFrom: Sid | null = null;
   tracing = false;
   /** how long a commit may take to be known here, ms; told by whoever serves the clients */

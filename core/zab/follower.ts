@@ -299,6 +299,7 @@ export class Follower {
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
     if (compareZxid(message.commit, context.tail.zxid) > 0) return false;
     this.phase = "BROADCAST";
+    context.divergedFrom = null;
     this.#heardAt = context.now;
     this.#host.phaseChanged("FOLLOWING", this.phase);
     context.commitUpTo(message.commit);

@@ -508,6 +508,7 @@ export class Leader {
     if (this.#ownEpochSeq === null || !context.isDurable(this.#ownEpochSeq)) return;
     if (!context.quorum.contains(this.activeSet)) return;
     this.#setPhase("BROADCAST");
+    context.divergedFrom = null;
     this.#quorumAt = context.now;
     this.#maybeCommit();
     for (const learner of this.#learners.values()) {

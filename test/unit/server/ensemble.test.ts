@@ -28,6 +28,14 @@ function load(cluster: Cluster, name: string, count: number): ReturnType<Cluster
   });
 }
 
+/** The tree of this member is another than the log makes it. */
+function spoil(cluster: Cluster, sid: number): void {
+  cluster.invariants.tolerate(cluster.member(sid).sid);
+  const { tree } = cluster.server(sid);
+  const header = { session: 0 as never, xid: 0, zxid: tree.lastApplied, timeMs: 1 };
+  tree.apply(header, { type: "setData", path: "/x1", data: new Uint8Array([9]), version: 7 });
+}
+
 function everybodyHas(cluster: Cluster, paths: readonly string[]): void {
   for (const { sid, tree } of cluster.alive) {
     for (const path of paths) expect(tree.get(path), `${path} at ${sid}`).toBeDefined();
@@ -430,12 +438,7 @@ describe("a follower that comes back", () => {
     cluster.answered(load(cluster, "x", 6));
     cluster.settle();
     const sid = cluster.followers[0] ?? 1;
-    cluster.invariants.tolerate(cluster.member(sid).sid);
-    const { tree } = cluster.server(sid);
-    tree.apply(
-      { session: 0 as never, xid: 0, zxid: tree.lastApplied, timeMs: 1 },
-      { type: "setData", path: "/x1", data: new Uint8Array([9]), version: 7 },
-    );
+    spoil(cluster, sid);
     const from = cluster.trace.length;
     cluster.answered(load(cluster, "y", 6));
     cluster.runFor(3_000);
@@ -449,19 +452,35 @@ describe("a follower that comes back", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 6));
     cluster.settle();
-    const sid = cluster.leaderSid;
-    cluster.invariants.tolerate(sid);
-    const { tree } = cluster.server(sid);
-    tree.apply(
-      { session: 0 as never, xid: 0, zxid: tree.lastApplied, timeMs: 1 },
-      { type: "setData", path: "/x1", data: new Uint8Array([9]), version: 7 },
-    );
+    spoil(cluster, cluster.leaderSid);
     load(cluster, "y", 3);
     cluster.runFor(10_000);
     cluster.settle();
     const versions = cluster.alive.map(({ tree: each }) => each.get("/x1")?.version);
     expect(new Set(versions).size).toBe(1);
     expect(allEqual(digests(cluster))).toBe(true);
+  });
+
+  it("[ZAB-93] is believed again by those that differed from it once it has another's tree", () => {
+    const cluster = ensemble({ size: 3 });
+    cluster.answered(load(cluster, "x", 6));
+    cluster.settle();
+    const once = cluster.leaderSid;
+    spoil(cluster, once);
+    load(cluster, "y", 3);
+    cluster.runFor(10_000);
+    cluster.settle();
+    const other = cluster.leaderSid;
+    expect(other).not.toBe(once);
+    cluster.crash(other);
+    cluster.runUntil(() => cluster.leader?.ready === true, 5_000);
+    expect(cluster.leaderSid).toBe(once);
+    const from = cluster.trace.length;
+    cluster.start(other);
+    cluster.settle();
+    expect(cluster.leaderSid).toBe(once);
+    expect(modes(cluster, from)).toEqual(["DIFF"]);
+    everybodyHas(cluster, ["/x0"]);
   });
 });
 
