@@ -221,6 +221,13 @@ export class Nemesis {
     return true;
   }
 
+  #restart(sid: number): void {
+    const { life, twin } = this.#cluster.member(sid);
+    if (life === null || twin !== null) return;
+    this.#cluster.crash(sid, 1_000);
+    this.#cluster.start(sid);
+  }
+
   #restartLater(sid: number): void {
     this.#after(this.#chance.oneOf([0, 50, 1_000, 5_000, 15_000]), () => {
       if (this.#cluster.member(sid).life === null) this.#cluster.start(sid);
@@ -326,7 +333,14 @@ export class Nemesis {
   #rollBack(sid: number): boolean {
     const cluster = this.#cluster;
     const copy = this.#copies.get(sid);
-    if (copy === undefined) this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
+    if (copy === undefined) {
+      this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
+      // Lives that the others see, and then it goes back behind them.
+      for (const ms of [1_000, 3_000]) this.#after(ms, () => this.#restart(sid));
+      this.#after(this.#chance.between(5_000, 20_000), () => {
+        if (this.#rollBack(sid)) this.#count("rollback");
+      });
+    }
     // Whoever goes back to its last life alone shows the same number as before, and cannot be told from itself.
     const isSeen = copy !== undefined && copy.readMeta().boot + 1 < cluster.member(sid).disk.readMeta().boot;
     if (copy === undefined || !isSeen || cluster.leader === undefined) return false;

@@ -2,6 +2,8 @@
  * One seed: chaos under the eyes of the invariants, then everything heals and progress is demanded, then the clients'
  * histories are checked. What a run did is counted: an idle run proves nothing.
  */
+import type { ZooErrorCode } from "../../core/errors.ts";
+import type { RequestResult } from "../../core/server/effects.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
@@ -55,7 +57,16 @@ const DATA = new Uint8Array(1);
 const ODD_REQUESTS: readonly (readonly [name: string, request: ReturnType<typeof encodeWrite>])[] = [
   ["a path without a slash", encodeWrite({ type: "setData", path: "w", data: DATA, version: -1 })],
   ["no request", { opcode: 1, body: new Uint8Array([0, 0, 0, 99, 1]) }],
-  ["a delete of the root's child", encodeWrite({ type: "delete", path: "/w", version: -1 })],
+  [
+    "a delete of a znode with a child",
+    encodeWrite({
+      type: "multi",
+      ops: [
+        { type: "create", path: "/w/odd", data: DATA, mode: 0, withStat: false },
+        { type: "delete", path: "/w", version: -1 },
+      ],
+    }),
+  ],
   [
     "a child of an ephemeral",
     encodeWrite({ type: "create", path: "/w/k1/e1/x", data: DATA, mode: 0, withStat: false }),
@@ -65,6 +76,14 @@ const ODD_REQUESTS: readonly (readonly [name: string, request: ReturnType<typeof
     encodeWrite({ type: "create", path: "/w/k2/e1/x", data: DATA, mode: 0, withStat: false }),
   ],
 ];
+
+/** The code of the first operation that failed. */
+function refusalOf(result: RequestResult): ZooErrorCode | undefined {
+  if (result.type === "error") return result.code;
+  if (result.type !== "multi") return undefined;
+  for (const each of result.results) if (each.type === "error" && each.code !== "OK") return each.code;
+  return undefined;
+}
 
 class Run {
   readonly cluster: Cluster;
@@ -170,7 +189,8 @@ class Run {
     const [name, request] = this.#chance.oneOf(ODD_REQUESTS);
     const found = cluster.connect(life.sid, {
       respond: (_xid, answer) => {
-        if (answer.ok && answer.result.type === "error") this.#count(`client ${answer.result.code}`);
+        const code = answer.ok ? refusalOf(answer.result) : undefined;
+        if (code !== undefined) this.#count(`client ${code}`);
         else if (!answer.ok) this.#count(`client ${answer.code}`);
         else throw new Error(`${name} was carried out`);
         if (found !== undefined) cluster.disconnect(life, found.token);
