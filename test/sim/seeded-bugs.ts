@@ -100,7 +100,8 @@ export async function huntBug(
     recorded: again === null ? null : finderOf(again.failure),
     fresh: freshBy === null ? null : (anew?.tried ?? null),
     freshBy,
-    missed: again === null || (fresh > 0 && freshBy === null && bug.rare !== true),
+    // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until it is recorded anew.
+    missed: again === null ? freshBy === null : fresh > 0 && freshBy === null && bug.rare !== true,
   };
 }
 
