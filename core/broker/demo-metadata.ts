@@ -3,7 +3,6 @@
  * All of it lives in znodes under `/zooweeper/demo`, so that every node renders the same bytes.
  *
  * ```
- * /zooweeper/demo/ensemble        {"leader":5,"size":5}                 kept fresh by whoever renders
  * /zooweeper/demo/brokers/9090    {"Clients":"9090,9091,9092"}          written on every addScore of that broker
  * ```
  * `Version` and `Timestamp` of a broker's entry are its znode's: version + 1 is the number of writes, mtime the leader's clock in ms.
@@ -15,7 +14,6 @@ import { decodeFields, encodeJson } from "./json-text.ts";
 /** Znodes of the demo, parents first. */
 export const DEMO_PATHS = {
   root: "/zooweeper/demo",
-  ensemble: "/zooweeper/demo/ensemble",
   brokers: "/zooweeper/demo/brokers",
 } as const;
 
@@ -26,8 +24,6 @@ export const DEMO_PARENTS: readonly string[] = ["/zooweeper", DEMO_PATHS.root, D
 const NODE_PORT_BASE = 8079;
 /** Broker `id` (from 0) answers on 9090 + id. */
 const BROKER_PORT_BASE = 9090;
-/** bytes of the `Clients` text */
-export const DEMO_CLIENTS_LENGTH_MAX = 1024;
 
 export const nodePort = (sid: number): number => NODE_PORT_BASE + sid;
 export const brokerPort = (id: number): number => BROKER_PORT_BASE + id;
@@ -39,10 +35,7 @@ export function sidOfPort(port: string, size: number): number | undefined {
   return sid >= 1 && sid <= size ? sid : undefined;
 }
 
-/** Is this text a port, and so the name of a znode under {@link DEMO_PATHS}.brokers? */
-export const isSenderPort = (text: string): boolean => /^[1-9]\d{3,4}$/.test(text);
-
-/** Path of a broker's entry. `sender` satisfies {@link isSenderPort}. */
+/** Path of a broker's entry. `sender` is a port. */
 export const demoBrokerPath = (sender: string): string => `${DEMO_PATHS.brokers}/${sender}`;
 
 /**
@@ -73,19 +66,6 @@ export interface DemoZnode {
   readonly name: string;
   readonly data: Uint8Array | null;
   readonly stat: Stat;
-}
-
-/**
- * Must the ensemble's entry be written before rendering? True when it is missing or names another leader or size;
- * then set {@link demoEnsembleData} (creating the parents where they are missing) and read again.
- */
-export function demoEnsembleIsStale(
-  data: Uint8Array | null | undefined,
-  leader: number,
-  size: number,
-): boolean {
-  const entry = decodeFields(data ?? null);
-  return entry.leader !== leader || entry.size !== size;
 }
 
 /**

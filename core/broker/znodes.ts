@@ -5,7 +5,7 @@
  * @source Kafka 3.9 `ZkData.scala`
  */
 import { CreateMode, type MultiRequestOp, type SessionId, type Stat } from "../znode/types.ts";
-import { DEMO_PARENTS, DEMO_PATHS } from "./demo-metadata.ts";
+import { DEMO_PARENTS } from "./demo-metadata.ts";
 import { decodeFields, decodeText, encodeJson, encodeText } from "./json-text.ts";
 import { partitionFromText } from "./topic.ts";
 
@@ -28,9 +28,6 @@ export const partitionPath = (topic: string, partition: number): string =>
   `${partitionsPath(topic)}/${partition}`;
 export const statePath = (topic: string, partition: number): string =>
   `${partitionPath(topic, partition)}/state`;
-
-/** The last of {@link baseZnodes}: when it exists, all do. */
-export const LAST_BASE_PATH = DEMO_PATHS.brokers;
 
 /** Persistent znodes that a broker makes when it starts, parents first, each with its first data. */
 export function baseZnodes(

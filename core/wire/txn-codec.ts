@@ -312,16 +312,6 @@ const i32At = (bytes: Uint8Array, at: number): number =>
 const zxidAt = (batch: Uint8Array, record: number): Zxid =>
   zxid(i32At(batch, record + ZXID_AT) >>> 0, i32At(batch, record + ZXID_AT + 4) >>> 0);
 
-/** zxid of the first record; undefined for an empty batch. @throws WireError when records are cut short */
-export function firstZxidOf(batch: Uint8Array, end = batch.length): Zxid | undefined {
-  let first: Zxid | undefined;
-  walk(batch, end, (at) => {
-    first = zxidAt(batch, at);
-    return false;
-  });
-  return first;
-}
-
 /** zxid of the last record that ends at or before `end`; undefined for an empty batch. @throws WireError */
 export function lastZxidOf(batch: Uint8Array, end = batch.length): Zxid | undefined {
   let last = -1;

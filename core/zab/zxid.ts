@@ -62,8 +62,3 @@ export function zxidFromText(text: string): Zxid | undefined {
   const epoch = Number.parseInt(digits.slice(0, 8), 16);
   return epoch >= 0x8000_0000 ? undefined : zxid(epoch, Number.parseInt(digits.slice(8), 16));
 }
-
-/** The 64-bit number as one double. Exact only while epoch < 2^21; for display and Stat fields in JSON use text. */
-export function zxidToBigInt(value: Zxid): bigint {
-  return (BigInt(value.epoch) << 32n) | BigInt(value.counter);
-}

@@ -69,10 +69,6 @@ export function parentOf(path: string): string {
 /** The last component; the root's is "". */
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** The path of a child. */
-export const childPath = (parent: string, name: string): string =>
-  parent === "/" ? `/${name}` : `${parent}/${name}`;
-
 /**
  * The suffix of a sequential znode: the parent's stored cversion as a signed 32-bit number in ten places.
  * It turns negative after 2^31 − 1 children, as ZooKeeper's does.

@@ -16,7 +16,6 @@ import {
   encodeState,
   encodeTopic,
   encodeTopicConfig,
-  LAST_BASE_PATH,
   statePath,
   topicConfigPath,
 } from "../../../core/broker/znodes.ts";
@@ -88,7 +87,6 @@ describe("znodes of the brokers", () => {
       "/config/topics",
     ])
       expect(made.has(path), path).toBe(true);
-    expect(base.at(-1)?.path).toBe(LAST_BASE_PATH);
     const id = base.find(({ path }) => path === "/cluster/id");
     expect(decodeClusterId(id?.data ?? null)).toBe("id");
     expect(parsed(id?.data ?? new Uint8Array())).toEqual({ version: "1", id: "id" });

@@ -93,4 +93,3 @@ export const partitionBody = v.union(
   ],
   "a partition is {groups, oneWay?, ttlMs?} or {ring: true, ttlMs?}",
 );
-export type PartitionBody = v.InferInput<typeof partitionBody>;

@@ -6,13 +6,11 @@ import { modeField, pathField, VERSION_MAX, versionField } from "./fields.ts";
 export const openSessionBody = v.strictObject({
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(VERSION_MAX)), 10_000),
 });
-export type OpenSessionBody = v.InferInput<typeof openSessionBody>;
 
 /** `PUT /v1/ensembles/{name}` */
 export const ensembleBody = v.strictObject({
   size: v.picklist([1, 3, 5, 7, 9], "an ensemble has 1, 3, 5, 7 or 9 nodes"),
 });
-export type EnsembleBody = v.InferInput<typeof ensembleBody>;
 
 /** Data of a znode: base64, or text that is stored as UTF-8. At most one of both; none is no data. */
 const dataFields = {
@@ -45,11 +43,9 @@ const OPS_MAX = 500;
 export const multiBody = v.strictObject({
   ops: v.pipe(v.array(op), v.minLength(1, "a multi has at least one operation"), v.maxLength(OPS_MAX)),
 });
-export type MultiBody = v.InferInput<typeof multiBody>;
 
 /** `POST /demo/nodes/{i}/metadata`; other members of the old demo's body are accepted and ignored. */
 export const demoMetadataBody = v.object({
   SenderIp: v.pipe(v.string(), v.regex(/^[1-9]\d{3,4}$/, "SenderIp must be a port")),
   Clients: v.pipe(v.string(), v.maxLength(1024)),
 });
-export type DemoMetadataBody = v.InferInput<typeof demoMetadataBody>;
