@@ -26,7 +26,7 @@ import type {
 } from "./messages.ts";
 import type { Sid } from "./quorum.ts";
 import { samePosition } from "./txn-log.ts";
-import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
+import { compareZxid, type Epoch, equalZxid } from "./zxid.ts";
 
 /** Messages of the leader to a learner in its stay. */
 export type LeaderMessage =
@@ -210,7 +210,7 @@ export class Follower {
     snapshot.done = message.done;
     this.#extendJoin();
     this.#host.context.persist([{ type: "snapshotChunk", bytes: message.bytes }]);
-    this.#replyStaged(message.index, snapshot.at.zxid);
+    this.#replyStaged();
     return true;
   }
 
@@ -222,13 +222,13 @@ export class Follower {
     staging.entries.push(entry);
     staging.tail = { zxid: entry.last, chain: entry.chain };
     this.#extendJoin();
-    this.#replyStaged(-1, entry.last);
+    this.#replyStaged();
     return true;
   }
 
-  #replyStaged(chunk: number, zxid: Zxid): void {
+  #replyStaged(): void {
     if (this.#epoch === null) return;
-    this.#host.context.reply({ type: "STAGED", join: this.join, epoch: this.#epoch, chunk, zxid });
+    this.#host.context.reply({ type: "STAGED", join: this.join, epoch: this.#epoch });
   }
 
   /** Progress was made: the limit is on standing still, so that a large SNAP may take its time. */

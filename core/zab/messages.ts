@@ -151,14 +151,11 @@ export interface SnapChunk {
   readonly done: boolean;
 }
 
-/** SYNCHRONIZATION, learner → leader: this much was received; nothing is promised. */
+/** SYNCHRONIZATION, learner → leader: the next SNAPCHUNK or PROPOSAL was received; nothing is promised. */
 export interface Staged {
   readonly type: "STAGED";
   readonly join: number;
   readonly epoch: Epoch;
-  /** chunks of SNAP received, or −1 for a PROPOSAL */
-  readonly chunk: number;
-  readonly zxid: Zxid;
 }
 
 /** SYNCHRONIZATION and BROADCAST, leader → learner: the log goes on after `prev`. */

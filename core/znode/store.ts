@@ -19,7 +19,7 @@ import { utf8Length } from "../wire/utf8.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { SessionRow } from "./session.ts";
 import type { ZnodeRow } from "./stat.ts";
-import type { SessionId, WriteResult } from "./types.ts";
+import type { SessionId } from "./types.ts";
 
 const FORMAT_VERSION = 1;
 /** Numbers of a znode and the lengths of its path and data. */
@@ -112,19 +112,4 @@ function readSessionRow(reader: ByteReader): SessionRow {
     lastZxid: readZxid(reader),
     lastResult: readResult(reader),
   };
-}
-
-/** A session's last result, for a column of its own. */
-export function encodeResult(result: WriteResult | null): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(96);
-  writeResult(writer, result);
-  return writer.view();
-}
-
-/** Reads {@link encodeResult}. @throws WireError */
-export function decodeResult(bytes: Uint8Array): WriteResult | null {
-  const reader = new ByteReader(bytes);
-  const result = readResult(reader);
-  if (reader.left !== 0) throw new WireError("bytes are left behind a result");
-  return result;
 }

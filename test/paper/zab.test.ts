@@ -234,7 +234,7 @@ describe("what the TLA+ specification of ZooKeeper found missing in the paper", 
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1, last: endOf(HISTORY.slice(0, 1)) }));
     script.propose(2, 1);
-    script.returned(1, staged(script, 1, zxid(1, 5)));
+    script.returned(1, staged(script, 1));
     script.propose(2, 2);
     const sent = script.take(1).flatMap((message) => (message.type === "PROPOSAL" ? [message.last] : []));
     script.returned(1, ack(script, 1, zxid(1, 5)));

@@ -446,12 +446,10 @@ export const ack = (script: Script, join: number, at: Zxid, patienceMs = 0): Zab
   patienceMs,
 });
 
-export const staged = (script: Script, join: number, at: Zxid, chunk = -1): ZabMessage => ({
+export const staged = (script: Script, join: number): ZabMessage => ({
   type: "STAGED",
   join,
   epoch: script.peer.acceptedEpoch,
-  chunk,
-  zxid: at,
 });
 
 /** The proposal of an entry behind `prev`. */

@@ -24,7 +24,9 @@ describe("seeded bugs", () => {
     expect(() => bugOf("no-such-bug")).toThrow("no seeded bug no-such-bug; there are: newleader-acked");
   });
 
-  it("[SIM-21] one is found by its seed or by others, and the unchanged core passes it", { timeout: 120_000 }, async () => {
+  it("[SIM-21] one is found by its seed or by others, and the unchanged core passes it", {
+    timeout: 120_000,
+  }, async () => {
     const bug = bugOf("deposed-leader-reads");
     const hunt = await huntBug(bug, readSeeds()[bug.name], 30, 1);
     expect(hunt.recorded ?? hunt.freshBy).not.toBeNull();

@@ -31,7 +31,7 @@ export function textOf(message: PeerMessage): string {
     case "SNAPCHUNK":
       return `SNAPCHUNK ${message.index}${message.done ? ", the last" : ""}`;
     case "STAGED":
-      return message.chunk < 0 ? `STAGED ${zxidAt(message.zxid)}` : `STAGED chunk ${message.chunk}`;
+      return "STAGED";
     case "PROPOSAL":
       return `PROPOSAL ${countTxns(message.batch)} txns after ${zxidAt(message.prev.zxid)} to ${zxidAt(message.last)}, committed ${zxidAt(message.commit)}`;
     case "NEWLEADER":

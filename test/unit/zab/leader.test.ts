@@ -260,8 +260,8 @@ describe("synchronization", () => {
     expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL"]);
     script.returned(2, ack(script, 1, zxid(1, 3)));
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
-    script.returned(2, staged(script, 1, zxid(1, 3)));
-    script.returned(2, staged(script, 1, zxid(1, 5)));
+    script.returned(2, staged(script, 1));
+    script.returned(2, staged(script, 1));
     expect(script.takeTypes(2)).toEqual(["PROPOSAL", "NEWLEADER"]);
     script.returned(2, ack(script, 1, zxid(1, 5)));
     expect(script.state).toBe("LEADING/BROADCAST");
@@ -275,7 +275,7 @@ describe("synchronization", () => {
     script.returned(2, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
     expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL", "PROPOSAL"]);
     for (let counter = 1; counter <= 4; counter++) {
-      script.returned(2, staged(script, 1, zxid(1, counter)));
+      script.returned(2, staged(script, 1));
       expect(script.takeTypes(2)).toEqual(counter === 4 ? ["PROPOSAL", "NEWLEADER"] : ["PROPOSAL"]);
     }
   });
@@ -309,7 +309,7 @@ describe("synchronization", () => {
     expect(script.peer.readsSnapshot).toBe(true);
     for (let chunk = 0; types.at(-1) === "SNAPCHUNK" && chunk < 100; chunk++) {
       expect(types.filter((type) => type === "SNAPCHUNK").length).toBe(chunk + 1);
-      script.returned(2, staged(script, 1, zxid(0, 0), chunk));
+      script.returned(2, staged(script, 1));
       types.push(...script.takeTypes(2));
     }
     expect(types[0]).toBe("SNAP");
@@ -323,7 +323,7 @@ describe("synchronization", () => {
     script.returned(2, ackEpoch(script, { join: 1, needSnap: true, last: endOf(HISTORY.slice(0, 1)) }));
     script.alive("FOLLOWING", 1, 2);
     script.passes(9_000);
-    script.returned(2, staged(script, 1, zxid(0, 0), 0));
+    script.returned(2, staged(script, 1));
     script.passes(5_000);
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
     script.passes(6_000);
@@ -561,8 +561,8 @@ describe("broadcast", () => {
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
     expect(script.peer.readsSnapshot).toBe(true);
-    script.returned(1, staged(script, 1, zxid(1, 3)));
-    script.returned(1, staged(script, 1, zxid(1, 5)));
+    script.returned(1, staged(script, 1));
+    script.returned(1, staged(script, 1));
     expect(script.takeTypes(1).at(-1)).toBe("NEWLEADER");
     expect(script.peer.readsSnapshot).toBe(false);
   });

@@ -1,17 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
-import { WireError } from "../../../core/wire/reader.ts";
+import { ByteReader, WireError } from "../../../core/wire/reader.ts";
+import { readResult, writeResult } from "../../../core/wire/result-codec.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import type { SessionRow } from "../../../core/znode/session.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
-import {
-  decodeResult,
-  decodeRows,
-  encodeResult,
-  encodeRows,
-  znodeRowBytes,
-} from "../../../core/znode/store.ts";
+import { decodeRows, encodeRows, znodeRowBytes } from "../../../core/znode/store.ts";
 import type { ChangeResult, SessionId, Stat, WriteResult } from "../../../core/znode/types.ts";
 
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
@@ -129,18 +125,25 @@ describe("rows", () => {
 });
 
 describe("a session's last result", () => {
+  const read = (...bytes: readonly number[]): unknown => readResult(new ByteReader(Uint8Array.from(bytes)));
+
   test("[SESSION-3] is stored and read again", () => {
     fc.assert(
-      fc.property(result, (each) => void expect(decodeResult(encodeResult(each))).toEqual(each)),
+      fc.property(result, (each) => {
+        const writer = new ByteWriter();
+        writeResult(writer, each);
+        const reader = new ByteReader(writer.view());
+        expect(readResult(reader)).toEqual(each);
+        expect(reader.left).toBe(0);
+      }),
       { numRuns: 300 },
     );
   });
 
   test("[WIRE-3] bytes that are none are refused", () => {
-    expect(() => decodeResult(Uint8Array.of())).toThrow(WireError);
-    expect(() => decodeResult(Uint8Array.of(99))).toThrow(/no result/);
-    expect(() => decodeResult(Uint8Array.of(2, 0))).toThrow(/left behind/);
-    expect(() => decodeResult(Uint8Array.of(6, 0x7f, 0xff, 0xff, 0xff))).toThrow(/does not fit/);
-    expect(() => decodeResult(Uint8Array.of(6, 0, 0, 0, 1, 6, 0, 0, 0, 0))).toThrow(/no result with tag 6/);
+    expect(() => read()).toThrow(WireError);
+    expect(() => read(99)).toThrow(/no result/);
+    expect(() => read(6, 0x7f, 0xff, 0xff, 0xff)).toThrow(/does not fit/);
+    expect(() => read(6, 0, 0, 0, 1, 6, 0, 0, 0, 0)).toThrow(/no result with tag 6/);
   });
 });
