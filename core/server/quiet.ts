@@ -38,6 +38,8 @@ export interface QuietRecord {
   readonly wakeAtMs: number | null;
   readonly deadlines: readonly (readonly [session: SessionId, ms: number])[];
   readonly parked: readonly ParkedSession[];
+  /** those of them that waited at this member */
+  readonly waited: readonly ParkedSession[];
 }
 
 export type QuietState = "AWAKE" | "FREEZING" | "ASLEEP";
@@ -72,11 +74,14 @@ export class Quiet {
   readonly #awaited = new Set<Sid>();
   /** *map session → owner*, of the whole ensemble */
   readonly #parked = new Map<SessionId, number>();
+  /** those who fell asleep with this member, until it serves again */
+  #waited: readonly ParkedSession[];
 
   /** @param record see `Meta.quiet` */
   constructor(host: QuietHost, record: string | null) {
     this.#host = host;
     this.#record = record === null ? null : (JSON.parse(record) as QuietRecord);
+    this.#waited = this.#record?.waited ?? [];
   }
 
   get state(): QuietState {
@@ -189,7 +194,9 @@ export class Quiet {
       wakeAtMs: Number.isFinite(wakeAtMs) ? Math.max(now, wakeAtMs) : null,
       deadlines: remaining.map(([session, ms]) => [session, now + ms]),
       parked,
+      waited: [...this.#host.parked].map(([session, owner]) => ({ session, owner })),
     };
+    this.#waited = this.#record.waited;
     this.#host.absorb(zab.keep(JSON.stringify(this.#record)));
   }
 
@@ -245,6 +252,7 @@ export class Quiet {
     const { expiry, sessions, config } = this.#host;
     expiry.restart(sessions.values(), now);
     const record = this.#record;
+    this.#waited = [];
     if (record === null) return;
     if (record.epoch === continues) {
       // A sign of life may be what woke us, and still be on its way here.
@@ -254,8 +262,21 @@ export class Quiet {
         if (session !== undefined) expiry.restore(id, session.timeoutMs, Math.max(deadline, earliest));
       }
     }
-    for (const parked of record.parked) {
-      if (sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
+    this.#wakeOwners(record.parked);
+  }
+
+  /**
+   * FOLLOWING, as soon as it may take requests: wakes who fell asleep here. The leader does so too, but one to which the
+   * last SLEEP never came knows of nobody.
+   */
+  rejoin(): void {
+    this.#wakeOwners(this.#waited);
+    this.#waited = [];
+  }
+
+  #wakeOwners(owners: readonly ParkedSession[]): void {
+    for (const parked of owners) {
+      if (this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
     }
   }
 }

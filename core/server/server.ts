@@ -649,7 +649,10 @@ export class EnsembleServer {
       this.#quiet.restore(this.#now, leader.continues);
       for (const session of this.#touched) this.#expiry.touch(session, this.#now);
       this.#touched.clear();
-    } else this.#touchAt = this.#now;
+    } else {
+      this.#quiet.rejoin();
+      this.#touchAt = this.#now;
+    }
     this.#answerWaiting();
     // The history of this epoch is applied, and none of these was in it: they did not happen, and go again.
     for (const write of this.#pending.writes()) this.#route(write);

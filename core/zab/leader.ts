@@ -176,10 +176,11 @@ export class Leader {
     if (learner !== undefined) learner.heardAt = this.#host.context.now;
   }
 
-  /** Nothing is under way: every learner serves, and has acknowledged and been told all there is. */
+  /** Nothing is under way: a quorum follows, every learner serves, and has acknowledged and been told all there is. */
   get settled(): boolean {
-    const { tail } = this.#host.context;
+    const { tail, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST" || this.#outstanding.length > 0) return false;
+    if (!quorum.contains(this.activeSet)) return false;
     for (const { stage, upToDate, acked, commitSent, inFlight } of this.#learners.values()) {
       if (stage !== "ACTIVE" || !upToDate || acked === null || inFlight > 0) return false;
       if (!equalZxid(acked, tail.zxid) || !equalZxid(commitSent, tail.zxid)) return false;

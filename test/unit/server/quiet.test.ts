@@ -313,7 +313,8 @@ describe("a session in a sleeping ensemble", () => {
     cluster.runFor(120 * TICK);
     expect(asleep(cluster)).toBe(true);
     write(cluster, sid, create("/a"));
-    expect(cluster.owners).toEqual([{ session, owner }]);
+    expect(cluster.owners.length).toBeGreaterThan(0);
+    for (const parked of cluster.owners) expect(parked).toEqual({ session, owner });
     cluster.runFor(4 * TICK - 100);
     expect(has(cluster, session)).toBe(true);
     cluster.runUntil(
@@ -321,6 +322,32 @@ describe("a session in a sleeping ensemble", () => {
       3 * TICK,
       "the end of a session whose owner does not wake",
     );
+  });
+
+  it("[QUIET-6] has its owner woken though the leader died while it told the others to sleep", () => {
+    const cluster = sleeper(5);
+    const [sid = 1, ...others] = cluster.followers;
+    const leader = cluster.leaderSid;
+    const session = open(cluster, sid, 6 * TICK);
+    const owner = 7;
+    cluster.server(sid).parked.set(session, owner);
+    cluster.onEffect = (from, effect) => {
+      const notes = effect.type === "persist" && effect.writes.some(({ type }) => type === "quiet");
+      if (notes && from === leader) for (const other of others) cluster.cut(leader, other);
+      return undefined;
+    };
+    while (cluster.server(sid).asleepSince === null) {
+      cluster.server(sid).touch(cluster.now, session, true);
+      cluster.runFor(10);
+    }
+    cluster.server(sid).parked.clear();
+    expect(others.every((other) => cluster.server(other).asleepSince === null)).toBe(true);
+    cluster.crash(leader);
+    cluster.heal();
+    cluster.settle();
+    expect(cluster.leaderSid).not.toBe(sid);
+    expect(cluster.owners).toEqual([{ session, owner }]);
+    expect(has(cluster, session)).toBe(true);
   });
 
   it("[QUIET-7] has its full timeout after a failure that came between, and no old deadline", () => {
@@ -341,6 +368,23 @@ describe("a session in a sleeping ensemble", () => {
       expect(has(cluster, session)).toBe(true);
       cluster.runUntil(() => !has(cluster, session), 5 * TICK, "the end of the session");
       expect(cluster.now).toBeGreaterThanOrEqual(diedAt + 20 * TICK);
+    }
+  });
+});
+
+describe("a leader that no quorum follows", () => {
+  it("[QUIET-17] does not sleep, so nothing is noted that a sign of life could not reach", () => {
+    for (let delay = 0; delay < 10; delay++) {
+      const cluster = sleeper(3, delay + 1);
+      const session = open(cluster, 1, 20 * TICK);
+      cluster.runFor(QUIET - 4 * TICK + (delay * TICK) / 2);
+      for (const sid of [1, 2, 3]) cluster.isolate(sid);
+      cluster.runFor(40 * TICK);
+      for (const { sid } of cluster.members) expect(recordOf(cluster, sid)).toBe(null);
+      cluster.heal();
+      cluster.settle();
+      cluster.runFor(19 * TICK);
+      expect(has(cluster, session)).toBe(true);
     }
   });
 });
