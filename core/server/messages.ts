@@ -23,7 +23,7 @@ export interface RejectMessage {
   readonly type: "REJECT";
   readonly join: number;
   readonly code: RejectCode;
-  readonly requests: readonly { readonly session: SessionId; readonly xid: number }[];
+  readonly requests: readonly RequestName[];
 }
 
 /** BROADCAST, learner → leader: these sessions were heard of since the last time. */
@@ -76,6 +76,9 @@ export type ServerMessage =
   | SleepMessage
   | SleptMessage;
 export type PeerMessage = ZabMessage | ServerMessage;
+
+/** What tells a write from every other that waits: over a new connection its session may send the same number again. */
+export type RequestName = Pick<RoutedRequest, "session" | "xid" | "connection">;
 
 /** A write as it came: undecoded. */
 export interface RawRequest {

@@ -6,7 +6,7 @@ import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
 import type { SeenWatches } from "../znode/watch.ts";
 import type { ServerAnswer } from "./effects.ts";
-import type { RoutedRequest } from "./messages.ts";
+import type { RequestName, RoutedRequest } from "./messages.ts";
 
 /** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
 export type Token = number & { readonly [tokenBrand]: true };
@@ -150,9 +150,11 @@ export class PendingRequests {
   }
 
   /** The answer of one write is known: it takes the write's place. @returns whether the write is there */
-  answer(session: SessionId, xid: number, answer: ServerAnswer): boolean {
+  answer({ session, xid, connection }: RequestName, answer: ServerAnswer): boolean {
     const queue = this.#queues.get(session);
-    const write = queue?.items().find((request) => request.type === "write" && request.xid === xid);
+    const write = queue?.items().find((request) => {
+      return request.type === "write" && request.xid === xid && request.connection === connection;
+    });
     if (queue === undefined || write === undefined) return false;
     const { token, deadline } = write;
     queue.replace(write, { type: "answered", token, session, xid, answer, deadline });

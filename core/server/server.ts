@@ -496,7 +496,7 @@ export class EnsembleServer {
     for (const write of this.#pending.writes()) {
       if (!write.sent && this.#answered(write.session, write.xid) === undefined) continue;
       const known = this.#answered(write.session, write.xid);
-      this.#pending.answer(write.session, write.xid, known ?? this.#lost(write));
+      this.#pending.answer(write, known ?? this.#lost(write));
     }
     this.#answerWaiting(false);
     return this.#finish();
@@ -530,8 +530,8 @@ export class EnsembleServer {
   #handleServerMessage(from: Sid, message: ServerMessage): void {
     if (message.type === "REJECT") {
       if (this.#zab.leader !== from || this.#zab.join !== message.join) return;
-      for (const { session, xid } of message.requests) {
-        this.#pending.answer(session, xid, this.#failure(message.code));
+      for (const name of message.requests) {
+        this.#pending.answer(name, this.#failure(message.code));
       }
       this.#answerWaiting(false);
       return;
@@ -562,10 +562,10 @@ export class EnsembleServer {
   }
 
   /** LEADING: tells a learner that its writes are not taken. */
-  #reject(to: Sid, writes: readonly RawRequest[], code: RejectCode): void {
+  #reject(to: Sid, writes: readonly RoutedRequest[], code: RejectCode): void {
     const join = this.#zab.proposing?.joinOf(to);
     if (join === undefined) return;
-    const requests = writes.map(({ session, xid }) => ({ session, xid }));
+    const requests = writes.map(({ session, xid, connection }) => ({ session, xid, connection }));
     this.#send(to, { type: "REJECT", join, code, requests });
   }
 
@@ -783,7 +783,7 @@ export class EnsembleServer {
       this.#reject(write.origin, [write], "SESSION_MOVED");
       return;
     }
-    this.#pending.answer(write.session, write.xid, this.#failure("SESSION_MOVED"));
+    this.#pending.answer(write, this.#failure("SESSION_MOVED"));
     this.#answerWaiting(false);
   }
 
@@ -872,7 +872,8 @@ export class EnsembleServer {
       if (head.type !== "write") {
         this.#pending.shift(session);
         this.#answerLocal(head);
-      } else if (head.xid === xid) {
+      } else if (head.xid === xid && (head.sent || xid > 0)) {
+        // (What has not left us yet, and has no number of its session, cannot be what this txn is of: an earlier life's.)
         this.#pending.shift(session);
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
           this.#connections.attach(session, head.token);

@@ -3,12 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import type { ServerAnswer } from "../../../core/server/effects.ts";
+import type { Token } from "../../../core/server/pending.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";
 import { SessionClient, Wire } from "../../sim/session-client.ts";
-import { codeOf, create, ensemble, exists, ok, open, setData, write } from "../../sim/world.ts";
+import { codeOf, create, ensemble, exists, ok, open, sessionOf, setData, write } from "../../sim/world.ts";
 
 const TICK = 1000;
 const TIMEOUT_MS = 20_000;
@@ -244,6 +245,29 @@ describe("a session that moves", () => {
     expect(cluster.members.flatMap(({ life }) => [...(life?.connections.keys() ?? [])]).length).toBe(1);
   });
 
+  it("[SERVER-33] refuses the write of the old connection, not the same one that came by the new", () => {
+    for (let delay = 0; delay < 30; delay++) {
+      const cluster = ensemble({ size: 3, seed: delay + 1, latencyMs: [5, 5] });
+      write(cluster, 1, create("/c"));
+      const sid = must(cluster.followers[0], "a follower");
+      const client = new SessionClient(cluster, open(cluster, sid, TIMEOUT_MS));
+      cluster.settle();
+      client.connect(sid);
+      finish(cluster, client);
+      const old = must(client.abandon(), "it was connected");
+      client.connect(sid);
+      const xid = client.write(setData("/c", 1));
+      cluster.after(delay, () => late(old, client, xid, setData("/c", 1)));
+      const end = cluster.now + 100;
+      while (cluster.now < end) {
+        cluster.runFor(1);
+        client.pump();
+      }
+      expect(client.connection?.open).toBe(true);
+      expect(versionOf(client.answers.get(xid))).toBe(1);
+    }
+  });
+
   it("[SERVER-33] leaves a write that comes without a connection alone", () => {
     const { cluster, client } = world();
     for (const sid of [2, 3]) {
@@ -251,6 +275,44 @@ describe("a session that moves", () => {
       finish(cluster, client);
     }
     expect(ok(write(cluster, 1, setData("/c", 1), client.session, 5))).toBe(true);
+  });
+
+  /** A member without memory, in an ensemble that is about to wake: what it logged last it has not applied. */
+  const forgetful = (ask: (cluster: Cluster, sid: number) => void): { cluster: Cluster; sid: number } => {
+    const cluster = ensemble({ size: 3, config: { tickTimeMs: 100, quietAfterMs: 500 } });
+    const sid = must(cluster.followers[0], "a follower");
+    ask(cluster, sid);
+    cluster.settle();
+    cluster.runUntil(() => cluster.alive.every(({ asleepSince }) => asleepSince !== null));
+    cluster.crash(sid);
+    cluster.start(sid);
+    return { cluster, sid };
+  };
+
+  it("[SERVER-35] attaches anew though a connection of an earlier life had the same name", () => {
+    const session = sessionOf(1);
+    const token = 7 as Token;
+    const answers: ServerAnswer[] = [];
+    const attach = (cluster: Cluster, sid: number): void => {
+      const { life } = cluster.member(sid);
+      if (life === null) return;
+      life.connections.set(token, { respond: (_, answer) => answers.push(answer), notify() {}, closed() {} });
+      cluster.turn(life, (server, now) => server.attach(now, token, session));
+    };
+    const { cluster, sid } = forgetful((each, at) => {
+      open(each, 1, TIMEOUT_MS);
+      attach(each, at);
+    });
+    attach(cluster, sid);
+    cluster.runUntil(() => answers.length === 2, 5_000, "an answer");
+    expect(answers.map(({ zxid: { epoch } }) => epoch)).toEqual([1, 2]);
+  });
+
+  it("[SERVER-35] is closed by its closing, not by the txn that opened it", () => {
+    const { cluster, sid } = forgetful((each, at) => void open(each, at, TIMEOUT_MS));
+    const answer = write(cluster, sid, { type: "closeSession" }, sessionOf(sid));
+    expect(answer).toMatchObject({ ok: true, result: { type: "closeSession" } });
+    expect(cluster.server(sid).tree.sessions.size).toBe(0);
   });
 
   it("[SERVER-34] to a member that lost its quorum waits there for the next, reads too, in order", () => {
