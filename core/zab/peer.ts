@@ -37,8 +37,10 @@ import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
-/** More than one life will see. A boot counter may begin at seconds since 1970, so the product stays below 2^53. */
+/** More than one life will see. */
 export const STAYS_PER_LIFE = 2 ** 20;
+/** A boot counter may begin at ms since 1970, and the number of a stay has to remain below 2^53. */
+const LIVES = 2 ** 32;
 
 export class ZabPeer {
   readonly #context: PeerContext;
@@ -75,7 +77,7 @@ export class ZabPeer {
     recovered: RecoveredState,
   ) {
     this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered);
-    this.#joins = (recovered.boot - 1) * STAYS_PER_LIFE;
+    this.#joins = ((recovered.boot - 1) % LIVES) * STAYS_PER_LIFE;
     this.#host = {
       context: this.#context,
       becomeLooking: (reason) => this.#becomeLooking(reason),

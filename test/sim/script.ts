@@ -59,6 +59,8 @@ export const appendOf = (entry: LogEntry, committed: Zxid = zxid(0, 0)): Durable
 
 export interface ScriptOptions {
   readonly sid?: number;
+  /** number of the first life */
+  readonly boot?: number;
   readonly size?: number;
   readonly config?: Partial<ZabConfig>;
   readonly acceptedEpoch?: number;
@@ -90,6 +92,7 @@ export class Script {
   #unsynced: number[] = [];
   readonly #size: number;
   readonly #sid: number;
+  readonly #boot: number;
   readonly #config: ZabConfig;
   /** *map peer → its link to us* */
   readonly #links = new Map<number, { boot: number; generation: number; seq: number }>();
@@ -100,6 +103,7 @@ export class Script {
 
   constructor(options: ScriptOptions = {}) {
     this.#sid = options.sid ?? 1;
+    this.#boot = options.boot ?? 1;
     this.#size = options.size ?? 3;
     this.#config = makeZabConfig(options.config);
     this.#durable = options.durable ?? true;
@@ -121,7 +125,7 @@ export class Script {
   }
 
   #newPeer(): ZabPeer {
-    const { recovered } = this.storage.recover();
+    const { recovered } = this.storage.recover(this.#boot);
     const quorum = new MajorityQuorum(this.#size);
     const peer = new ZabPeer(
       asSid(this.#sid),

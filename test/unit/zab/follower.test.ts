@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
+import { STAYS_PER_LIFE } from "../../../core/zab/peer.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
 import { encodeRows } from "../../../core/znode/store.ts";
 import { endOf, entriesOf, note, proposal, Script, type ScriptOptions, START } from "../../sim/script.ts";
@@ -126,6 +127,19 @@ describe("discovery", () => {
     expect(script.peer.join).not.toBe(1);
     expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
+  });
+
+  it("[ZAB-56] tells its stays apart in a life that is numbered by the time of day", () => {
+    for (const boot of [1, 1_763_855_000_000, 2 ** 32, 2 ** 52]) {
+      const script = following({ boot });
+      const first = script.peer.join ?? 0;
+      script.broken(3);
+      script.call(3, note(3, { epoch: 1, zxid: script.peer.tail.zxid, acceptedEpoch: 1, round: 2 }));
+      script.passes(100);
+      expect(script.state).toBe("FOLLOWING/DISCOVERY");
+      expect(script.peer.join).toBe(first + 1);
+      expect(Number.isSafeInteger(first + STAYS_PER_LIFE)).toBe(true);
+    }
   });
 
   it("[ZAB-55] gives up when it is not taken in within initLimit", () => {
