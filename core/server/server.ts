@@ -106,6 +106,8 @@ export class EnsembleServer {
   #anonymousXid = 0;
   /** serving, and caught up with the history that this stay began with */
   #ready = false;
+  /** ready, now or before in this life: the tree is not behind what was shown here */
+  #wasReady = false;
   /** when we were last seen ready */
   #readyAt = 0;
   /** what must be applied before we are ready; null while not in broadcast */
@@ -640,6 +642,7 @@ export class EnsembleServer {
     this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
     this.#ready = true;
+    this.#wasReady = true;
     this.#wakingUntil = 0;
     // Whatever woke it, or made it elect, needs a while: a session may be about to expire.
     this.#noteRequest(false);
@@ -653,9 +656,13 @@ export class EnsembleServer {
       this.#quiet.rejoin();
       this.#touchAt = this.#now;
     }
+    // The history of this epoch is applied. What was not in it did not happen, and goes again.
+    for (const write of this.#pending.writes()) {
+      const known = this.#answered(write.session, write.xid);
+      if (known === undefined) this.#route(write);
+      else this.#pending.answer(write, known);
+    }
     this.#answerWaiting();
-    // The history of this epoch is applied, and none of these was in it: they did not happen, and go again.
-    for (const write of this.#pending.writes()) this.#route(write);
     this.#sendOrGather();
   }
 
@@ -870,6 +877,8 @@ export class EnsembleServer {
       const head = this.#pending.first(session);
       if (head === undefined) return;
       if (head.type !== "write") {
+        // On its way to the first stay, the tree passes states that an earlier life has left behind.
+        if (head.type === "read" && !this.#wasReady) return;
         this.#pending.shift(session);
         this.#answerLocal(head);
       } else if (head.xid === xid && (head.sent || xid > 0)) {

@@ -308,6 +308,31 @@ describe("a session that moves", () => {
     expect(answers.map(({ zxid: { epoch } }) => epoch)).toEqual([1, 2]);
   });
 
+  it("[SERVER-34] is shown nothing older by a member that lost its memory: a read waits for the whole history", () => {
+    const session = sessionOf(1);
+    const { cluster, sid } = forgetful((each, at) => {
+      open(each, 1, TIMEOUT_MS);
+      write(each, 1, create("/c"));
+      // both in one row
+      each.writes(each.leaderSid, [
+        { request: setData("/c", 1), session, xid: 1 },
+        { request: setData("/c", 2) },
+      ]);
+      each.settle();
+      expect(each.server(at).tree.get("/c")?.version).toBe(2);
+    });
+    const tokens = [
+      cluster.read(sid, get("/c"), false, session),
+      cluster.write(sid, setData("/c", 1), session, 1),
+      cluster.read(sid, get("/c"), false, session),
+    ];
+    expect(cluster.server(sid).ready).toBe(false);
+    const [before, again, after] = cluster.answered(tokens);
+    expect(before).toMatchObject({ ok: true, result: { stat: { version: 2 } } });
+    expect(versionOf(again)).toBe(1);
+    expect(after).toMatchObject({ ok: true, result: { stat: { version: 2 } } });
+  });
+
   it("[SERVER-35] is closed by its closing, not by the txn that opened it", () => {
     const { cluster, sid } = forgetful((each, at) => void open(each, at, TIMEOUT_MS));
     const answer = write(cluster, sid, { type: "closeSession" }, sessionOf(sid));
