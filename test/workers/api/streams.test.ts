@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { call, EventReader, heal, make, problemOf } from "./helpers.ts";
+import { call, EventReader, ensembleOf, heal, make, problemOf, until } from "./helpers.ts";
 
 const SSE = { accept: "text/event-stream" };
 
@@ -15,6 +15,17 @@ async function changeOf(
 const put = (path: string, body: string): Promise<Response> =>
   call(`/v1/znodes${path}`, { method: "PUT", body });
 const remove = (path: string): Promise<Response> => call(`/v1/znodes${path}`, { method: "DELETE" });
+
+describe("a stream", () => {
+  it.each(["/v1/znodes/?watch=children", "/v1/events"])(
+    "[HTTP-34] of %s whose reader left before it began holds nothing",
+    async (path) => {
+      const response = await call(path, { headers: SSE, signal: AbortSignal.abort() });
+      expect(await response.text()).toBe("");
+      await until(ensembleOf, ({ nodes }) => nodes.every((node) => node.up && node.watches === 0));
+    },
+  );
+});
 
 describe("watch streams", () => {
   it("[HTTP-19] tells every change of the data, from the id of the state that was there", async () => {

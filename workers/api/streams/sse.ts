@@ -73,8 +73,10 @@ export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => voi
         };
         cancelled = finish;
         signal.addEventListener("abort", finish);
+        // one that left while its stream was being prepared tells us no more
+        if (signal.aborted) finish();
         write(`retry: ${RETRY_MS}\n\n`);
-        heartbeat = setInterval(() => write(": heartbeat\n\n"), HEARTBEAT_MS);
+        if (!ended) heartbeat = setInterval(() => write(": heartbeat\n\n"), HEARTBEAT_MS);
         produce({
           send: (event) => write(formatEvent(event)),
           end: finish,
