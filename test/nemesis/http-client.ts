@@ -9,10 +9,8 @@ import {
   type ChangeRequest,
   type ChangeResult,
   isRead,
-  type Op,
   type Outcome,
   outcomeOf,
-  type Request,
   type Result,
   type WriteRequest,
 } from "../history/history.ts";
@@ -93,8 +91,9 @@ export class HttpClient {
   }
 
   async #attempt(request: WriteRequest, xid: number): Promise<Outcome> {
-    const { recorder } = this.#options;
-    const op = this.#invoke(request, xid);
+    const { id: client, recorder } = this.#options;
+    const session = sessionFromText(this.#session) ?? 0;
+    const op = recorder.invoke({ client, session, xid, request });
     const [method, path, body] = httpOf(request);
     const answer = await this.#ask(
       method,
@@ -108,11 +107,6 @@ export class HttpClient {
     return outcome;
   }
 
-  #invoke(request: Request, xid: number): Op {
-    const { id: client, recorder } = this.#options;
-    return recorder.invoke({ client, session: sessionFromText(this.#session) ?? 0, xid, request });
-  }
-
   async #open(): Promise<boolean> {
     const answer = await this.#ask("POST", "/v1/sessions", {}, JSON.stringify({ timeoutMs: SESSION_MS }));
     if (answer === null || !answer.ok) return false;
@@ -121,13 +115,13 @@ export class HttpClient {
     return true;
   }
 
-  /** Once: a session that is not closed expires. */
+  /**
+   * Once: a session that is not closed expires. It is no operation of the history: it has no number by which it could be told
+   * from an expiry that came before it.
+   */
   async #close(): Promise<void> {
-    const op = this.#invoke({ type: "closeSession" }, 0);
     const answer = await this.#ask("DELETE", `/v1/sessions/${this.#session}`, {});
-    if (answer?.ok === true) {
-      this.#options.recorder.returned(op, { type: "done", zxid: null, result: { type: "closeSession" } });
-    }
+    if (answer?.ok === true || answer?.body.code === "SESSION_EXPIRED") this.#expired();
   }
 
   #expired(): void {
