@@ -4,6 +4,28 @@ import { promisify } from "node:util";
 import { commandWithBug } from "../sim/patch-core.ts";
 import type { SearchOptions, SearchResult } from "./search.ts";
 
+/** What CI has time for: about three minutes of one core. Votes in any order, so that no order is left out; not to the end. */
+export const CI_SCOPES: readonly Partial<SearchOptions>[] = [
+  { servers: 2, crashes: 2, elections: 3, txns: 2, votes: "free", states: 5_000_000 },
+  { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 1_000_000 },
+];
+
+/** For the soak: the first comes to its end. */
+export const SOAK_SCOPES: readonly Partial<SearchOptions>[] = [
+  { servers: 2, crashes: 2, elections: 3, txns: 2, states: 50_000_000 },
+  {
+    servers: 2,
+    crashes: 2,
+    elections: 3,
+    txns: 2,
+    breaks: 1,
+    checkpoints: 1,
+    votes: "free",
+    states: 50_000_000,
+  },
+  { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 10_000_000 },
+];
+
 const MAIN = new URL("./main.ts", import.meta.url).pathname;
 
 /** @param bug a seeded bug that the core is to have, see `test/sim/bugs.ts` */

@@ -74,6 +74,8 @@ interface Channel {
   readonly generation: number;
   /** a call failed, and the caller has not noticed yet */
   readonly broken: boolean;
+  /** it has noticed, and the callee is still down: further calls are lost without a word, or links would be counted for ever */
+  readonly refused: boolean;
   readonly calls: readonly number[];
   readonly returns: readonly number[];
 }
@@ -181,7 +183,7 @@ export class Search {
   #begin(): void {
     const n = this.#n;
     for (let i = 0; i < n; i++) this.#next[i] = this.#members.fresh(sidOf(i));
-    const down: Channel = { boot: 0, generation: 1, broken: false, calls: [], returns: [] };
+    const down: Channel = { boot: 0, generation: 1, broken: false, refused: false, calls: [], returns: [] };
     for (let i = 0; i < n * (n - 1); i++) this.#next[this.#channelAt + i] = this.#channel(down);
     const root = (this.#members.facts[this.#next[0] as number] as Facts).delivered;
     this.#next[this.#ghostAt] = this.#ghost({ leaders: {}, begun: {}, committed: [root] });
@@ -229,14 +231,10 @@ export class Search {
       if (j === i) continue;
       const channel = this.#channelOf(i, j);
       if (channel.broken) {
-        this.#take(
-          i,
-          this.#input({ kind: "broken", peer: sidOf(j) }),
-          true,
-          i,
-          j,
-          nextGeneration(channel, 0),
-        );
+        this.#take(i, this.#input({ kind: "broken", peer: sidOf(j) }), true, i, j, {
+          ...nextGeneration(channel, 0),
+          refused: !(this.#facts[j] as Facts).up,
+        });
       }
     }
   }
@@ -408,7 +406,16 @@ export class Search {
     for (let j = 0; j < this.#n; j++) {
       if (j === i) continue;
       const old = this.#channels.at(this.#channelNumber(next, i, j));
-      this.#setChannel(next, i, j, { ...old, boot, generation: 1, broken: false, returns: [] });
+      this.#setChannel(next, i, j, {
+        ...old,
+        boot,
+        generation: 1,
+        broken: false,
+        refused: false,
+        returns: [],
+      });
+      const back = this.#channels.at(this.#channelNumber(next, j, i));
+      this.#setChannel(next, j, i, { ...back, refused: false });
     }
   }
 
@@ -423,7 +430,7 @@ export class Search {
       if (channel.broken) continue;
       const isUp = (this.#members.facts[next[j] as number] as Facts).up;
       if (isCall ? !isUp : channel.boot !== boot || channel.generation !== generation) {
-        if (isCall) next[at] = this.#channel({ ...channel, broken: true });
+        if (isCall && !channel.refused) next[at] = this.#channel({ ...channel, broken: true });
         continue;
       }
       next[at] = this.#push(number, input, isCall);
@@ -553,8 +560,8 @@ export class Search {
   }
 
   #channel(channel: Channel): number {
-    const { boot, generation, broken, calls, returns } = channel;
-    const key = `${boot}.${generation}${broken ? "!" : "."}${calls.join(",")};${returns.join(",")}`;
+    const { boot, generation, broken, refused, calls, returns } = channel;
+    const key = `${boot}.${generation}${broken ? "!" : "."}${refused ? "x" : ""}${calls.join(",")};${returns.join(",")}`;
     return this.#channels.id(key, () => channel);
   }
 
