@@ -82,6 +82,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "promise-not-written",
     what: "a follower promises an epoch without writing it down",
     source: "Zab, DSN 2011, phase 1; ZOOKEEPER-335",
+    rare: true,
     patches: [
       {
         file: FOLLOWER,
@@ -101,6 +102,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "trunc-not-written",
     what: "a TRUNC is done in memory and not on disk: what was never committed comes back",
     source: "ZOOKEEPER-3701, 1154",
+    rare: true,
     patches: [
       {
         file: FOLLOWER,
