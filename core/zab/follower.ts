@@ -134,6 +134,11 @@ export class Follower {
 
   #handleLeaderInfo(message: LeaderInfo): boolean {
     const { context } = this.#host;
+    if (this.phase === "BROADCAST" && message.epoch === this.#epoch) {
+      // It has lost sight of us, and a knock that was late brings us back: what we have forwarded needs a stay of its own.
+      this.#host.becomeLooking("the leader has lost sight of us");
+      return true;
+    }
     // A leader that lost sight of us takes us in anew when we knock again: what it had begun to send is void.
     const anew = this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch;
     if (this.phase !== "DISCOVERY" && !anew) return false;

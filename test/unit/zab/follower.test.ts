@@ -393,6 +393,17 @@ describe("synchronization", () => {
     expect(script.state).toBe("FOLLOWING/BROADCAST");
   });
 
+  it("[ZAB-64] takes up a new stay when the leader has lost sight of it in broadcast", () => {
+    const script = synchronizing();
+    script.call(3, diff());
+    script.call(3, newLeader());
+    script.call(3, upToDate());
+    script.take();
+    expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
+    expect(script.state).toBe("LOOKING/ELECTION");
+    expect(script.peer.reason).toBe("the leader has lost sight of us");
+  });
+
   it("[ZAB-64] ends the stay for a message of another epoch", () => {
     const script = synchronizing();
     script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(3), from: zxid(1, 5) });
