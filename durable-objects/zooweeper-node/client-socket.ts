@@ -63,6 +63,11 @@ export class ClientSocket {
     this.#connection = host.server.connectionOf(token);
   }
 
+  /** Whether there is a session, or one under way. */
+  get shookHands(): boolean {
+    return this.#session !== NO_SESSION || this.#greeting !== null;
+  }
+
   /** Takes a message; the node flushes the server at the end of the turn. */
   receive(message: Uint8Array): void {
     try {

@@ -79,6 +79,12 @@ function configOf(env: NodeEnv): ServerConfig {
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
+/**
+ * A stream's socket from which nothing came for so long is closed, and so is one without a session, ms. Two beats of
+ * the Worker: the runtime keeps a socket open whose reader was gone before the Worker had it.
+ */
+const SILENT_MS_MAX = 20_000;
+
 /** Longest that a call of a peer waits for the one before it, ms. A lost one breaks the link, so this is for a slow write. */
 const CALL_WAIT_MS = 1_000;
 
@@ -113,8 +119,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #owners = new Map<SessionId, Token>();
   /** waits that are not an owner's */
   #longPolls = 0;
-  /** sockets of clients, of whatever kind */
-  readonly #open = new Set<WebSocket>();
+  /** *map socket of a client, of whatever kind → when it showed last that there is somebody* */
+  readonly #open = new Map<WebSocket, number>();
   /** what was counted before this object came into memory, and since */
   #counted: Counters = NO_COUNTERS;
   #requests = 0;
@@ -736,7 +742,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const url = new URL(request.url);
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    this.#open.add(server);
+    this.#open.set(server, Date.now());
     this.#guard(life, (at) => {
       this.#clientsChanged(life);
       return life.server.flush(at);
@@ -758,7 +764,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         break;
       case "/watch": {
         if (!life.server.ready) {
-          tryClose(server, 1013, "this node is not part of a quorum now");
+          this.#closeSocket(server, 1013, "this node is not part of a quorum now");
           break;
         }
         const path = url.searchParams.get("path") ?? "/";
@@ -766,8 +772,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         const seen = seenFromText(url.searchParams.get("since") ?? "");
         // A node that is behind what the reader has seen would tell it again, or go back.
         const current = await this.#confirm(life, seen?.zxid ?? ZXID_ZERO);
-        if (!current.ok || this.#life !== life) {
-          tryClose(server, 1013, "this node is behind what the reader has seen");
+        if (!current.ok || this.#life !== life || !this.#open.has(server)) {
+          this.#closeSocket(server, 1013, "this node is behind what the reader has seen");
           break;
         }
         this.#sockets.set(server, token);
@@ -780,21 +786,34 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         life.feed.listen(server, url.searchParams.get("after"), now);
         break;
       default:
-        tryClose(server, 1008, "no such socket");
+        this.#closeSocket(server, 1008, "no such socket");
     }
     return new Response(null, { status: 101, webSocket: client });
   }
 
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    if (this.#open.has(socket) && !this.#clientOf(socket)) this.#open.set(socket, Date.now());
     const life = await this.#enter();
-    const token = this.#sockets.get(socket);
-    const client = token === undefined ? undefined : this.#clients.get(token);
+    const client = this.#clientOf(socket);
     if (life === undefined || client === undefined || typeof message === "string") return;
     this.#dirty.add(client);
     this.#guard(life, (now) => {
       client.receive(new Uint8Array(message));
       return life.server.flush(now);
     });
+  }
+
+  #clientOf(socket: WebSocket): ClientSocket | undefined {
+    const token = this.#sockets.get(socket);
+    return token === undefined ? undefined : this.#clients.get(token);
+  }
+
+  /** Sessions have timeouts of their own. */
+  #closeSilent(): void {
+    const latest = Date.now() - SILENT_MS_MAX;
+    for (const [socket, at] of this.#open) {
+      if (at <= latest && !this.#clientOf(socket)?.shookHands) this.#closeSocket(socket, 1001, "silence");
+    }
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -839,7 +858,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return;
     }
     try {
-      if ((await this.#loaded()) !== undefined) this.#feed({ type: "tick" });
+      if ((await this.#loaded()) === undefined) return;
+      this.#closeSilent();
+      this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
       // Nobody else may wake a member that could not start.

@@ -89,3 +89,8 @@ export function consistencyOf(c: Context<AppEnv>): "local" | "linearizable" {
 
 /** May a node without a quorum answer? */
 export const staleOf = (c: Context<AppEnv>): boolean => wordQueryOf(c, "stale", ["true", "false"]) === "true";
+
+/** Keeps a Location inside of the ensemble that was asked. */
+export function ensemblePrefixOf(c: Context<AppEnv>): string {
+  return new URL(c.req.url).pathname.startsWith("/e/") ? `/e/${c.var.ensemble}` : "";
+}

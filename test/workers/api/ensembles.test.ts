@@ -32,6 +32,9 @@ describe("ensembles by name", () => {
     await send("PUT", "/v1/ensembles/apart", { size: 1 });
     const made = await make("/only-here", "1", "/e/apart");
     expect(made.headers.get("location")).toBe("/e/apart/v1/znodes/only-here");
+    const opened = await send("POST", "/e/apart/v1/sessions", { timeoutMs: 10_000 });
+    const { session } = await opened.json<{ session: string }>();
+    expect(opened.headers.get("location")).toBe(`/e/apart/v1/sessions/${session}`);
     expect(await textOf(await call("/e/apart/v1/znodes/only-here"))).toBe("1");
     await problemOf(await call("/v1/znodes/only-here"), 404, "NO_NODE");
     await make("/default-only");

@@ -268,3 +268,52 @@ describe("a client's socket", () => {
     await expect(RawClient.open(node("future", 1), NO_SESSION, seen)).rejects.toThrow("the socket is closed");
   });
 });
+
+describe("a socket behind which there is nobody", () => {
+  const open = async (stub: Stub, path: string): Promise<WebSocket> => {
+    const { webSocket } = await stub.fetch(`http://node${path}`, { headers: { upgrade: "websocket" } });
+    if (webSocket === null) throw new Error("no socket");
+    return webSocket;
+  };
+
+  const asleep = async (stub: Stub): Promise<void> => {
+    while (!(await stub.status()).quiet) await scheduler.wait(20);
+  };
+
+  it("[NODE-19] is closed when it was silent for two beats; one that beats is kept", async () => {
+    const stub = node("silent", (await founded("silent")).sid);
+    const [beating, unshaken, ...silent] = await Promise.all(
+      ["/events", "/ws", "/events", "/watch?path=/&kind=children", "/ws"].map((path) => open(stub, path)),
+    );
+    if (beating === undefined || unshaken === undefined) throw new Error("no sockets");
+    const ended = [unshaken, ...silent].map((socket) => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      socket.addEventListener("close", ({ code, reason }) => resolve(`${code} ${reason}`));
+      socket.accept();
+      return promise;
+    });
+    let kept = true;
+    beating.addEventListener("close", () => {
+      kept = false;
+    });
+    beating.accept();
+    // what is no handshake does not help
+    const beat = setInterval(() => {
+      beating.send("beat");
+      if (unshaken.readyState === WebSocket.OPEN) unshaken.send("beat");
+    }, 500);
+    expect(await Promise.all(ended)).toEqual(Array.from({ length: 4 }, () => "1001 silence"));
+    expect([kept, (await stub.status()).quiet]).toEqual([true, false]);
+    clearInterval(beat);
+    beating.close(1000, "done");
+    await asleep(stub);
+  }, 120_000);
+
+  it("[NODE-19] is not counted when it was refused", async () => {
+    const stub = node("refused", (await founded("refused")).sid);
+    const refused = [await open(stub, "/watch?path=/&since=0xfff00000001"), await open(stub, "/none")];
+    // nobody takes them, so nobody answers their close
+    await asleep(stub);
+    for (const socket of refused) socket.accept();
+  }, 60_000);
+});

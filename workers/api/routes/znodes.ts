@@ -7,7 +7,16 @@ import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts"
 import type { Answered } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import { consistencyOf, lastZxidOf, nodeOf, sessionOf, staleOf, wordQueryOf, writerOf } from "../params.ts";
+import {
+  consistencyOf,
+  ensemblePrefixOf,
+  lastZxidOf,
+  nodeOf,
+  sessionOf,
+  staleOf,
+  wordQueryOf,
+  writerOf,
+} from "../params.ts";
 import { decodeOnce } from "../raw-path.ts";
 import { type ChildrenJson, etagOf, type PathStatJson, statJson, znodeJson } from "../schema/answers.ts";
 import { MODES, type ModeName } from "../schema/fields.ts";
@@ -175,8 +184,3 @@ const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": 
 });
 
 const encodePath = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
-
-/** Keeps a Location inside of the ensemble that was asked. */
-function ensemblePrefixOf(c: Context<AppEnv>): string {
-  return new URL(c.req.url).pathname.startsWith("/e/") ? `/e/${c.var.ensemble}` : "";
-}

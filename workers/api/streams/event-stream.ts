@@ -9,6 +9,7 @@ import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { nodeOf, queryOf } from "../params.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
+import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 /** Time before a node that is down is tried again. */
@@ -61,27 +62,12 @@ async function follow(
 }
 
 /** Passes the events of one socket on until it, or the stream, ends. */
-async function passAll(
-  socket: WebSocket,
-  sid: number,
-  vector: Map<number, string>,
-  sink: SseSink,
-): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    socket.addEventListener("close", () => resolve());
-    socket.addEventListener("error", () => resolve());
-    sink.onEnd(resolve);
-  });
+function passAll(socket: WebSocket, sid: number, vector: Map<number, string>, sink: SseSink): Promise<void> {
   socket.addEventListener("message", ({ data }) => {
     if (typeof data === "string") pass(data, sid, vector, sink);
   });
   socket.accept();
-  await closed;
-  try {
-    socket.close(1000, "the stream ended");
-  } catch {
-    // it is closed already
-  }
+  return hold(socket, sink);
 }
 
 /** Passes one event on and moves the vector. */

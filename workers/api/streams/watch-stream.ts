@@ -12,6 +12,7 @@ import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { consistencyOf, lastZxidOf, nodeOf, queryOf } from "../params.ts";
 import type { WatchEventJson } from "../schema/answers.ts";
+import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 export type WatchKind = "data" | "children" | "exists";
@@ -57,23 +58,13 @@ async function followOnce(
   }
   if (socket === null) return last;
   socket.accept();
-  const closed = new Promise<void>((resolve) => {
-    socket.addEventListener("close", () => resolve());
-    socket.addEventListener("error", () => resolve());
-    sink.onEnd(resolve);
-  });
   socket.addEventListener("message", (message) => {
     const event = parseEvent(message.data);
     if (event === undefined) return;
     last = idAfter(event);
     sink.send({ id: last, data: JSON.stringify(event) });
   });
-  await closed;
-  try {
-    socket.close(1000, "the watch ended");
-  } catch {
-    // it is closed already
-  }
+  await hold(socket, sink);
   return last;
 }
 
