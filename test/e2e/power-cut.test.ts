@@ -39,7 +39,7 @@ async function load(
   znodes: Map<string, string>,
   goals: Goal[],
 ): Promise<void> {
-  const session = await connect(running.urls.api);
+  const session = await connect(running.urls.api, { reconnectMs: 0 });
   let writes = 0;
   let posted = 0;
   let off = false;

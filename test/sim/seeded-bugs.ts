@@ -198,6 +198,8 @@ async function main(): Promise<void> {
     const hunts = await huntAll(bugs, { fresh, first, threads }, (each) => console.log(lineOf(each)));
     const missed = hunts.filter((each) => each.missed);
     console.log(`${hunts.length - missed.length} of ${hunts.length} seeded bugs found`);
+    const failed = missed.length === 0 ? "" : `${missed.length} failed | `;
+    console.log(`\n Tests  ${failed}${hunts.length - missed.length} passed (${hunts.length})`);
     if (missed.length > 0) process.exitCode = 1;
   }
 }
