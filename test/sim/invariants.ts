@@ -476,11 +476,6 @@ export class Invariants {
   /** A message comes that the core of `to` will take. */
   arriving(from: Life, to: Life, message: PeerMessage): void {
     switch (message.type) {
-      case "TOUCH":
-        // What an ended stay left behind is not heard.
-        if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
-        for (const session of message.sessions) this.heard(to, session);
-        return;
       case "ACKEPOCH":
       case "POSITION":
       case "STAGED":
@@ -492,6 +487,11 @@ export class Invariants {
   /** The core of `to` has taken a message. */
   handled(from: Life, to: Life, message: PeerMessage): void {
     switch (message.type) {
+      case "TOUCH":
+        // What an ended stay left behind is not heard, nor what came behind a gap.
+        if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
+        for (const session of message.sessions) this.heard(to, session);
+        return;
       case "LEADERINFO":
       case "DIFF":
       case "TRUNC":
