@@ -85,6 +85,19 @@ describe("linearizability", () => {
     }
   });
 
+  it("takes a read behind a sync that was asked again: it is as fresh as the first time", () => {
+    const hand = new Hand();
+    hand.ask(create("/a", "0"));
+    const first = hand.invoke({ type: "sync" }, { xid: 7 });
+    const old = hand.server.read(getData("/a"));
+    const answer = hand.server.write(1, 7, { type: "sync" });
+    hand.ask(setData("/a", "1"), { session: 2 });
+    expect(first.outcome.type).toBe("unknown");
+    hand.recorder.returned(hand.invoke({ type: "sync" }, { xid: 7 }), answer);
+    hand.recorder.returned(hand.invoke(getData("/a")), old);
+    expect(faultsOf(hand.history)).toEqual([]);
+  });
+
   it("finds a lost write", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));

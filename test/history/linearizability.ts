@@ -4,7 +4,7 @@
  * told to be, a read may show, and nothing else.
  *
  * In it are the writes, and the reads that promise it: linearizable ones, and a plain read whose session's last answer was
- * that of a `sync` on the same connection (from the moment the sync was asked for). The end of a session is in it as a write
+ * that of a `sync` on the same connection (from the moment the sync was first asked for). The end of a session is in it as a write
  * that takes its ephemerals with it.
  *
  * Operations fall apart by path: znodes that no operation ties together are checked apart. A multi ties its paths; a parent
@@ -158,13 +158,17 @@ function freshReads(history: History): Map<Op, number> {
   const fresh = new Map<Op, number>();
   /** *map connection → the sync that is its last request* */
   const synced = new Map<number, Op>();
+  /** *map session and number → when that sync was asked for first*: asked again, it has its first result */
+  const asked = new Map<string, number>();
   for (const op of history.ops) {
+    const name = `${op.session} ${op.xid}`;
+    if (op.request.type === "sync" && op.xid > 0 && !asked.has(name)) asked.set(name, op.invoke);
     if (isRead(op.request)) {
       const sync = op.conn > 0 ? synced.get(op.conn) : undefined;
       synced.delete(op.conn);
       if (op.linearizable) fresh.set(op, op.invoke);
       else if (sync?.outcome.type === "done" && errorOf(sync.outcome.result) === null)
-        fresh.set(op, sync.invoke);
+        fresh.set(op, asked.get(`${sync.session} ${sync.xid}`) ?? sync.invoke);
     } else if (op.request.type === "sync") synced.set(op.conn, op);
     else synced.delete(op.conn);
   }
