@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- --minutes M`: every part of the proof on fresh seeds, without end in sight. Ends when the time is up or on
+ * `npm run soak -- --minutes M`: the simulator and the nemeses on fresh seeds, without end in sight. Ends when the time is up or on
  * Ctrl-C, and leaves a dated summary in `test/sim/soak/`. A part is a function from its deadline to its summary.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
