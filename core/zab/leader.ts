@@ -441,7 +441,8 @@ export class Leader {
       return;
     }
     while (learner.inFlight < context.config.learnerInFlightMax) {
-      const slice = context.log.read(learner.sent);
+      // Whoever lags gets many rows at once: row by row, one that is far away would never catch up with a busy leader.
+      const slice = context.log.read(learner.sent, context.config.batchBytesMax);
       if (slice === undefined) break;
       this.#sendProposal(learner, { ...slice, epoch });
     }

@@ -42,7 +42,7 @@ export interface LogStorage {
   read(seq: number): Uint8Array;
 }
 
-/** A piece of the log: the txns of one row, or its rest. */
+/** A piece of the log: the txns of a row, or its rest, and perhaps of the rows behind it. */
 export interface LogSlice {
   readonly prev: LogPosition;
   readonly batch: Uint8Array;
@@ -58,12 +58,17 @@ export interface TxnLogReader {
   readonly committed: Zxid;
   /** The entry at `zxid` or the nearest before it; undefined when that is below the base. */
   positionAt(zxid: Zxid): LogPosition | undefined;
-  /** The txns of the row that follows `after`, an entry of the log or its base; undefined at the end. */
-  read(after: Zxid): LogSlice | undefined;
+  /**
+   * The txns of the row that follows `after`, an entry of the log or its base, and of the rows behind it while all are no
+   * more than `bytesMax`, and no more than {@link ROWS_READ_MAX}; undefined at the end.
+   */
+  read(after: Zxid, bytesMax?: number): LogSlice | undefined;
   /** bytes of the rows after `zxid` */
   bytesAfter(zxid: Zxid): number;
 }
 
+/** Rows read together: each is a read of the storage, and a leader's turn has to stay short. */
+export const ROWS_READ_MAX = 500;
 /** Bytes of batches kept in memory behind the end of the log, for learners that follow closely. */
 const CACHE_BYTES_MAX = 2 * 1024 * 1024;
 
@@ -124,16 +129,24 @@ export class TxnLog implements TxnLogReader {
     return before === undefined ? this.#base : { zxid: before.last, chain: before.after };
   }
 
-  read(after: Zxid): LogSlice | undefined {
-    const index = this.#rowFrom(after);
+  read(after: Zxid, bytesMax = 0): LogSlice | undefined {
+    let index = this.#rowFrom(after);
     let row = this.#rows[index];
-    if (row !== undefined && equalZxid(row.last, after)) row = this.#rows[index + 1];
+    if (row !== undefined && equalZxid(row.last, after)) row = this.#rows[++index];
     if (row === undefined) return undefined;
     const batch = this.#batch(row);
     const prev = must(this.positionAt(after), "reading starts within the log");
     assert(equalZxid(prev.zxid, after), "reading starts behind an entry of the log");
     const start = compareZxid(row.first, after) > 0 ? 0 : splitAfter(batch, after);
-    return { prev, batch: start === 0 ? batch : batch.subarray(start), last: row.last, chain: row.after };
+    const parts = [start === 0 ? batch : batch.subarray(start)];
+    let bytes = batch.length - start;
+    for (const next of this.#rows.slice(index + 1, index + ROWS_READ_MAX)) {
+      bytes += next.bytes;
+      if (bytes > bytesMax) break;
+      parts.push(this.#batch(next));
+      row = next;
+    }
+    return { prev, batch: joined(parts), last: row.last, chain: row.after };
   }
 
   bytesAfter(zxid: Zxid): number {
@@ -309,6 +322,18 @@ export class MemoryLogStorage implements LogStorage {
   read(seq: number): Uint8Array {
     return must(this.rows.get(seq), "a row that is read exists").batch;
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** Do both name the same entry of the same history? */

@@ -44,6 +44,26 @@ function everybodyHas(cluster: Cluster, paths: readonly string[]): void {
 }
 
 describe("an ensemble", () => {
+  it("[ZAB-101] a member that is far away catches up while others write", () => {
+    const cluster = new Cluster({ size: 3, seed: 1, latencyMs: [1, 3], fsyncMs: [0, 1] });
+    cluster.startAll();
+    cluster.settle();
+    const [far = 0] = cluster.followers;
+    const leader = cluster.leaderSid;
+    cluster.slow(far, 50);
+    let written = 0;
+    const write200PerSecond = (ms: number): void => {
+      for (const end = cluster.now + ms; cluster.now < end; cluster.runFor(5))
+        cluster.write(leader, create(`/n${written++}`));
+    };
+    cluster.crash(far, 0);
+    write200PerSecond(3_000);
+    cluster.start(far);
+    write200PerSecond(3_000);
+    expect(cluster.server(far).ready).toBe(true);
+    expect(cluster.server(leader).zab.readsSnapshot).toBe(false);
+  });
+
   for (const size of [1, 3, 5, 7, 9]) {
     it(`[ZAB-1] of ${size} founds itself, elects one leader and takes writes at every node`, () => {
       const cluster = ensemble({ size });

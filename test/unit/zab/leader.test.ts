@@ -256,7 +256,7 @@ describe("synchronization", () => {
   });
 
   it("[ZAB-61] takes no early ack for the one of NEWLEADER (ZOOKEEPER-4685)", () => {
-    const script = synchronizing(START, { config: { learnerInFlightMax: 1 } });
+    const script = synchronizing(START, { config: { batchBytesMax: 1, learnerInFlightMax: 1 } });
     expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL"]);
     script.returned(2, ack(script, 1, zxid(1, 3)));
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
@@ -269,7 +269,7 @@ describe("synchronization", () => {
 
   it("[ZAB-62] keeps to the learner's window, and goes on as it answers", () => {
     const long = entriesOf(START, ...Array.from({ length: 6 }, (_, i) => [1, i + 1, 1]));
-    const script = elected({ history: long, config: { learnerInFlightMax: 2 } });
+    const script = elected({ history: long, config: { batchBytesMax: 1, learnerInFlightMax: 2 } });
     script.call(2, followerInfo(1, 1));
     script.take();
     script.returned(2, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
@@ -301,7 +301,7 @@ describe("synchronization", () => {
   });
 
   it("[ZAB-63] sends SNAP in chunks, one at a time, then the log behind it, then NEWLEADER", () => {
-    const script = elected({ history: HISTORY, config: { snapChunkBytesMax: 1 } });
+    const script = elected({ history: HISTORY, config: { batchBytesMax: 1, snapChunkBytesMax: 1 } });
     script.call(2, followerInfo(1, 1));
     script.take();
     script.returned(2, ackEpoch(script, { join: 1, needSnap: true, last: endOf(HISTORY.slice(0, 1)) }));
@@ -369,7 +369,10 @@ describe("broadcast", () => {
   });
 
   it("[ZAB-73] sends every learner each entry once, in order, and within its window", () => {
-    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 2, batchesInFlightMax: 8 } });
+    const script = leading({
+      history: HISTORY,
+      config: { batchBytesMax: 1, learnerInFlightMax: 2, batchesInFlightMax: 8 },
+    });
     script.propose(2, 1);
     script.propose(2, 2);
     script.propose(2, 3);
@@ -557,7 +560,7 @@ describe("broadcast", () => {
   });
 
   it("[ZAB-80] keeps the checkpoint and the log behind it while a learner is brought up", () => {
-    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1 } });
+    const script = leading({ history: HISTORY, config: { batchBytesMax: 1, learnerInFlightMax: 1 } });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
     expect(script.peer.readsSnapshot).toBe(true);

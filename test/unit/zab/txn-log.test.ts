@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LogEntry } from "../../../core/zab/context.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
-import { MemoryLogStorage, samePosition, TxnLog } from "../../../core/zab/txn-log.ts";
+import { MemoryLogStorage, ROWS_READ_MAX, samePosition, TxnLog } from "../../../core/zab/txn-log.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import { batchOf, endOf, entriesOf, START } from "../../sim/script.ts";
 
@@ -126,6 +126,39 @@ describe("the transaction log", () => {
       [2, 1, 1],
     ]);
     expect(() => log.read(zxid(1, 4))).toThrow("behind an entry");
+  });
+
+  it("[ZAB-101] joins rows as far as they fit, of two epochs too, and one that is larger goes alone", () => {
+    const { log, entries } = made([
+      [1, 1, 3],
+      [1, 4, 2],
+      [2, 1, 1],
+      [2, 2, 1],
+    ]);
+    const bytes = log.rows.map((row) => row.bytes);
+    const sum = (count: number): number => bytes.slice(0, count).reduce((a, b) => a + b, 0);
+    const read = (after: Zxid, bytesMax: number): string => {
+      const slice = log.read(after, bytesMax);
+      if (slice === undefined) return "end";
+      const entry = makeEntry(slice.prev, slice.batch);
+      expect(entry).toMatchObject({ last: slice.last, chain: slice.chain });
+      return `${entry?.count} to ${slice.last.epoch}.${slice.last.counter}`;
+    };
+    expect(read(zxid(0, 0), sum(4))).toBe("7 to 2.2");
+    expect(log.read(zxid(0, 0), sum(4))?.chain).toEqual(endOf(entries).chain);
+    expect(read(zxid(0, 0), sum(3))).toBe("6 to 2.1");
+    expect(read(zxid(0, 0), sum(3) - 1)).toBe("5 to 1.5");
+    expect(read(zxid(0, 0), 1)).toBe("3 to 1.3");
+    expect(read(zxid(1, 2), sum(4))).toBe("5 to 2.2");
+    expect(read(zxid(1, 5), sum(4))).toBe("2 to 2.2");
+    expect(read(zxid(2, 2), sum(4))).toBe("end");
+  });
+
+  it("[ZAB-101] joins no more rows than a turn has time for", () => {
+    const { log } = made(Array.from({ length: ROWS_READ_MAX + 2 }, (_, i) => [1, i + 1, 1]));
+    const whole = Number.MAX_SAFE_INTEGER;
+    expect(log.read(zxid(0, 0), whole)?.last).toEqual(zxid(1, ROWS_READ_MAX));
+    expect(log.read(zxid(1, ROWS_READ_MAX), whole)?.last).toEqual(zxid(1, ROWS_READ_MAX + 2));
   });
 
   it("[ZAB-11] counts the bytes of the rows after a place", () => {
