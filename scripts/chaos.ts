@@ -1,8 +1,10 @@
 /**
  * `npm run chaos -- scenario.json`: breaks a running ensemble as a file says, over the fault endpoints, and heals it.
- * Ends with 0 only if there is a leader afterwards and every node has applied the same.
+ * Ends with 0 only if there is a leader afterwards and every node has applied the same. The first Ctrl-C heals and ends it,
+ * whatever it does then; the second ends it at once.
  */
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { random } from "../durable-objects/shared/faults.ts";
@@ -34,6 +36,8 @@ const SETTLE_MS_MAX = 60_000;
 const POLL_MS = 100;
 /** Longer than the Worker waits for a node. */
 const REQUEST_MS = 15_000;
+/** Signals so close together are one: npm passes on the Ctrl-C that the terminal has sent us too. */
+const SAME_SIGNAL_MS = 250;
 
 interface View {
   readonly size: number;
@@ -76,6 +80,9 @@ class Run {
   readonly #random: () => number;
   readonly #start = performance.now();
   readonly #stop = new AbortController();
+  /** of the signal that ended the run */
+  #exitCode = 0;
+  #healed = false;
 
   constructor(api: string, seed: number) {
     this.#api = api;
@@ -87,8 +94,7 @@ class Run {
   async carryOut({ name, plan, endMs }: Scenario): Promise<number> {
     const { size } = await this.#view();
     await this.#ask("GET", "/v1/faults");
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.once(signal, () => this.#stop.abort());
+    this.#listen();
     this.#say(`${name}: ${plan.length} steps on ${size} nodes at ${this.#api}, seed ${this.#seed}`);
     try {
       for (const due of plan) {
@@ -99,11 +105,25 @@ class Run {
     } finally {
       await this.#heal();
     }
-    if (this.#stop.signal.aborted) {
-      this.#say("interrupted");
-      return 130;
-    }
-    return (await this.#settled()) ? 0 : 1;
+    const settled = !this.#stop.signal.aborted && (await this.#settled());
+    if (!this.#stop.signal.aborted) return settled ? 0 : 1;
+    this.#say("interrupted");
+    return this.#healed ? this.#exitCode : 1;
+  }
+
+  #listen(): void {
+    let endsFrom = Number.POSITIVE_INFINITY;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.on(signal, () => {
+        if (performance.now() >= endsFrom) {
+          if (!this.#healed) this.#say("ended before everything was healed");
+          process.exit(128 + constants.signals[signal]);
+        }
+        if (this.#stop.signal.aborted) return;
+        endsFrom = performance.now() + SAME_SIGNAL_MS;
+        this.#exitCode = 128 + constants.signals[signal];
+        this.#stop.abort();
+      });
   }
 
   async #step({ step }: Due, size: number): Promise<void> {
@@ -133,7 +153,7 @@ class Run {
       if (leader === null) await this.#wake();
       const victims = victimsOf(step.target, size, leader, this.#random);
       if (victims !== undefined || performance.now() > deadline || this.#stop.signal.aborted) return victims;
-      await wait(POLL_MS);
+      await this.#pause(POLL_MS);
     }
   }
 
@@ -164,6 +184,7 @@ class Run {
   async #heal(): Promise<void> {
     try {
       await this.#ask("POST", "/v1/faults/heal");
+      this.#healed = true;
       this.#say("healed");
     } catch (error) {
       this.#say(`healing failed: ${(error as Error).message}`);
@@ -174,7 +195,7 @@ class Run {
   async #settled(): Promise<boolean> {
     const deadline = performance.now() + SETTLE_MS_MAX;
     await this.#wake();
-    for (let why = ""; ; await wait(POLL_MS)) {
+    for (let why = ""; !this.#stop.signal.aborted; await this.#pause(POLL_MS)) {
       try {
         const { leader, nodes, reason } = await this.#view();
         const states = new Set(nodes.map(({ appliedZxid, digest }) => `${appliedZxid} ${digest}`));
@@ -196,13 +217,19 @@ class Run {
         return false;
       }
     }
+    return false;
   }
 
   /** @returns false when the run is interrupted */
   async #until(atMs: number): Promise<boolean> {
     const leftMs = this.#start + atMs - performance.now();
-    if (leftMs > 0) await wait(leftMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    if (leftMs > 0) await this.#pause(leftMs);
     return !this.#stop.signal.aborted;
+  }
+
+  /** Ends early when the run is interrupted. */
+  async #pause(ms: number): Promise<void> {
+    await wait(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   /** An ensemble that nobody asks anything falls asleep, and nobody leads it then. */
@@ -216,6 +243,7 @@ class Run {
 
   async #ask(method: string, path: string, body?: object): Promise<unknown> {
     const token = process.env.ZOOWEEPER_TOKEN;
+    const timeout = AbortSignal.timeout(REQUEST_MS);
     const response = await fetch(`${this.#api}${path}`, {
       method,
       headers: {
@@ -224,7 +252,8 @@ class Run {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(REQUEST_MS),
+      // What breaks something is waited for, so that it is not done behind the healing.
+      signal: method === "GET" ? AbortSignal.any([timeout, this.#stop.signal]) : timeout,
     });
     const text = await response.text();
     if (response.ok) return JSON.parse(text);

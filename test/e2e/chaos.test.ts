@@ -1,6 +1,9 @@
 /** `npm run chaos` against a running deployment: it does what the file says, heals, and tells whether all is well. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/local/build.ts";
@@ -64,26 +67,116 @@ describe("npm run chaos", () => {
     expect(after.nodes.every(({ boot }, at) => (boot ?? 0) > (before.nodes[at]?.boot ?? 0))).toBe(true);
   });
 
-  it("heals on Ctrl-C", async () => {
-    const scenario = file("long.json", {
-      name: "long",
+  /** A run as a process of its own. */
+  function start(scenario: string, api = running.urls.api) {
+    const child = spawn(process.execPath, [join(ROOT, "scripts/chaos.ts"), scenario, "--url", api]);
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      text += chunk;
+    });
+    return {
+      interrupt: (signal: NodeJS.Signals) => child.kill(signal),
+      code: new Promise<number | null>((resolve) => child.once("close", resolve)),
+      text: () => text,
+      says: (words: RegExp) =>
+        until(
+          () => text,
+          (seen) => words.test(seen),
+          20_000,
+          `no ${words}`,
+        ),
+    };
+  }
+  const faults = () => getJson<Faults>(`${running.urls.api}/v1/faults`);
+  const forLong = (name: string) =>
+    file(`${name}.json`, {
+      name,
       steps: [
         { fault: "kill", target: 2 },
         { after: 600_000, fault: "crash", target: 1 },
       ],
     });
-    const child = spawn(process.execPath, [
-      join(ROOT, "scripts/chaos.ts"),
-      scenario,
-      "--url",
-      running.urls.api,
-    ]);
-    const code = new Promise((resolve) => child.once("close", resolve));
-    const look = () => getJson<Faults>(`${running.urls.api}/v1/faults`);
-    await until(look, ({ nodes }) => nodes[1]?.up === false, 20_000, "node 2 lives");
-    child.kill("SIGINT");
-    expect(await code).toBe(130);
-    await until(look, noFault, 10_000, "something is broken");
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("heals on %s and ends with %i", async (signal, expected) => {
+    const run = start(forLong(`ended by ${signal}`));
+    await until(faults, ({ nodes }) => nodes[1]?.up === false, 20_000, "node 2 lives");
+    run.interrupt(signal);
+    // npm passes a Ctrl-C on that has come already: no second one
+    run.interrupt(signal);
+    expect(await run.code, run.text()).toBe(expected);
+    expect(run.text()).toMatch(/healed\n.*interrupted\n$/);
+    await until(faults, noFault, 10_000, "something is broken");
+  });
+
+  /** Passes requests on, but those that `holds` says: they are never answered. */
+  async function proxy(holds: (method: string, path: string) => boolean) {
+    const held: string[] = [];
+    const server = createServer(async (request, response) => {
+      const { method = "", url = "" } = request;
+      if (holds(method, url)) {
+        held.push(`${method} ${url}`);
+        return;
+      }
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const json = chunks.length > 0;
+      const answer = await fetch(`${running.urls.api}${url}`, {
+        method,
+        ...(json && { body: Buffer.concat(chunks), headers: { "content-type": "application/json" } }),
+      });
+      response.writeHead(answer.status).end(await answer.text());
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    return {
+      url: `http://127.0.0.1:${port}`,
+      held: () =>
+        until(
+          () => held.length,
+          (count) => count > 0,
+          20_000,
+          "nothing was asked",
+        ),
+      close: () => {
+        server.closeAllConnections();
+        server.close();
+      },
+    };
+  }
+
+  it("ends at the first Ctrl-C while it waits for the ensemble to be whole", async () => {
+    let healed = false;
+    const silent = await proxy((method, path) => {
+      if (path === "/v1/faults/heal") healed = true;
+      else return healed && method === "GET";
+      return false;
+    });
+    const scenario = file("settling.json", { name: "settling", steps: [{ fault: "crash", target: 1 }] });
+    const run = start(scenario, silent.url);
+    await silent.held();
+    run.interrupt("SIGINT");
+    expect(await run.code, run.text()).toBe(130);
+    expect(run.text()).toMatch(/healed\n.*interrupted\n$/);
+    silent.close();
+  });
+
+  it("ends at once at the second Ctrl-C, and says that it has not healed", async () => {
+    const silent = await proxy((_, path) => path === "/v1/faults/heal");
+    const run = start(forLong("two Ctrl-C"), silent.url);
+    await run.says(/kill 2/);
+    run.interrupt("SIGINT");
+    await silent.held();
+    // one that comes at once is the same one, so it is pressed until it counts
+    const again = setInterval(() => run.interrupt("SIGINT"), 50);
+    expect(await run.code, run.text()).toBe(130);
+    clearInterval(again);
+    expect(run.text()).toMatch(/ended before everything was healed\n$/);
+    silent.close();
+    const response = await fetch(`${running.urls.api}/v1/faults/heal`, { method: "POST" });
+    expect(response.status).toBe(200);
   });
 
   it("says what a step is refused for, and goes on", async () => {
