@@ -22,6 +22,7 @@ import {
   type ReadFrom,
 } from "../../core/broker/partition.ts";
 import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
+import { tryClose } from "../shared/sockets.ts";
 import { AppendQueue, type Waiting } from "./append-queue.ts";
 import { type Chunk, ChunkStore } from "./chunk-store.ts";
 import type {
@@ -152,6 +153,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
       return new Response(null, { status: 404 });
     const offset = Number(url.searchParams.get("offset"));
+    if (this.#tails.count >= this.#config.tailsMax) this.#tails.closeSilent();
     const failure =
       checkLeaderEpoch(this.#state, Number(url.searchParams.get("epoch") ?? -1)) ??
       checkReadOffset(this.#state, offset) ??
@@ -164,7 +166,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+    tryClose(socket, code === 1005 || code === 1006 ? 1000 : code, reason);
   }
 
   /** Forgets idempotency keys that are out of their window. */

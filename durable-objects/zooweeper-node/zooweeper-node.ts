@@ -35,7 +35,7 @@ import {
   type Refused,
   type Released,
 } from "../shared/peer-link.ts";
-import { tryClose } from "../shared/sockets.ts";
+import { SILENT_MS_MAX, tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -78,12 +78,6 @@ function configOf(env: NodeEnv): ServerConfig {
 
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
-
-/**
- * A stream's socket from which nothing came for so long is closed, and so is one without a session, ms. Two beats of
- * the Worker: the runtime keeps a socket open whose reader was gone before the Worker had it.
- */
-const SILENT_MS_MAX = 20_000;
 
 /** Longest that a call of a peer waits for the one before it, ms. A lost one breaks the link, so this is for a slow write. */
 const CALL_WAIT_MS = 1_000;
@@ -808,7 +802,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return token === undefined ? undefined : this.#clients.get(token);
   }
 
-  /** Sessions have timeouts of their own. */
+  /** Sessions have timeouts of their own; a socket on which none was opened has not. */
   #closeSilent(): void {
     const latest = Date.now() - SILENT_MS_MAX;
     for (const [socket, at] of this.#open) {

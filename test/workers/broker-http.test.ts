@@ -308,7 +308,8 @@ describe("live records", () => {
 });
 
 describe("readers that leave", () => {
-  test("[BROKER-20] a stream that is closed leaves no tail behind", async () => {
+  /** A topic, and how many tails its partition has. */
+  async function withTails() {
     const name = await topic();
     const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
     const object = env.TOPIC_PARTITION.get(
@@ -318,13 +319,31 @@ describe("readers that leave", () => {
       const status = await object.status();
       return status.ok ? status.tails : -1;
     };
+    return { name, path: `/topics/${name}/partitions/0/records`, tails };
+  }
+
+  test("[BROKER-20] a stream that is closed leaves no tail behind", async () => {
+    const { name, path, tails } = await withTails();
     await post(`/topics/${name}`, records(1));
-    const readers = await Promise.all(
-      [1, 2, 3].map(() => SseReader.open(`/topics/${name}/partitions/0/records`)),
-    );
+    const readers = await Promise.all([1, 2, 3].map(() => SseReader.open(path)));
     for (const reader of readers) await reader.records(1);
     expect(await tails()).toBe(3);
     for (const reader of readers) await reader.close();
+    while ((await tails()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  test("[HTTP-34] one that left before its stream of records began, or while it began, holds nothing", async () => {
+    const { path, tails } = await withTails();
+    const headers = { accept: "text/event-stream" };
+    const gone = await call(path, { headers, signal: AbortSignal.abort() });
+    expect(await gone.text()).toBe("");
+    for (let i = 0; i < 20; i++) {
+      const end = new AbortController();
+      const opening = call(path, { headers, signal: end.signal });
+      if (i % 2 === 0) await opening;
+      end.abort();
+      await (await opening).body?.cancel();
+    }
     while ((await tails()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 });

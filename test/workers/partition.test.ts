@@ -7,7 +7,7 @@ import {
   runInDurableObject,
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
 import { batchesOf, decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
@@ -303,6 +303,13 @@ async function tail(stub: Stub, offset: number) {
   };
 }
 
+/** Tails whose frame is under way. */
+const untakenFrames = (stub: Stub): Promise<number> =>
+  runInDurableObject(
+    stub,
+    (_, state) => state.getWebSockets().filter((socket) => socket.deserializeAttachment().waiting).length,
+  );
+
 describe("a partition's tail", () => {
   test("[PARTITION-17] it brings what is there, then what comes, each record once", async () => {
     const stub = await partition();
@@ -349,6 +356,40 @@ describe("a partition's tail", () => {
     });
     await stub.remove({ topicId: "id", controllerEpoch: 1 });
     expect(JSON.parse(String(await reader.next()))).toEqual({ type: "deleted" });
+  });
+
+  test("[PARTITION-20] a tail behind which there is nobody is closed; one that beats, or takes what comes, is kept", async () => {
+    const stub = await partition();
+    // opened long ago: a socket that nobody took, one whose reader says nothing, and two that live
+    vi.setSystemTime(Date.now() - 20_000);
+    const untaken = await stub.fetch("http://partition/tail?offset=0", { headers: { Upgrade: "websocket" } });
+    expect(untaken.status).toBe(101);
+    const [silent, beating, reading] = [await tail(stub, 0), await tail(stub, 0), await tail(stub, 0)];
+    await append(stub, "a");
+    await beating.next();
+    vi.useRealTimers();
+    const closed = new Promise<string>((resolve) =>
+      silent.socket.addEventListener("close", ({ code, reason }) => resolve(`${code} ${reason}`)),
+    );
+    beating.socket.send("beat");
+    expect(await beating.next()).toBe('{"type":"beat"}');
+    expect(await reading.values()).toEqual(["a"]);
+    const tails = async () => {
+      const status = await stub.status();
+      return status.ok ? status.tails : status.code;
+    };
+    expect(await tails()).toBe(4);
+    // it is known by now that one frame was taken
+    await vi.waitFor(async () => expect(await untakenFrames(stub)).toBe(3));
+    // a beat asks for no frame
+    await append(stub, "b");
+    expect(await reading.values()).toEqual(["b"]);
+    expect(await closed).toBe("1001 silence");
+    expect([await tails(), beating.arrived]).toEqual([2, []]);
+    beating.socket.send("next");
+    expect(await beating.values()).toEqual(["b"]);
+    beating.socket.close();
+    reading.socket.close();
   });
 
   test("[PARTITION-10] a tail cannot begin outside of the log, nor anywhere else in the object", async () => {

@@ -18,6 +18,7 @@ import type { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { type Format, recordJson } from "../routes/record-formats.ts";
+import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 const PING_MS = 10_000;
@@ -101,11 +102,6 @@ async function pump(
   sink: SseSink,
 ): Promise<void> {
   socket.binaryType = "arraybuffer";
-  const closed = new Promise<void>((resolve) => {
-    socket.addEventListener("close", () => resolve());
-    socket.addEventListener("error", () => resolve());
-    sink.onEnd(resolve);
-  });
   socket.addEventListener("message", ({ data }) => {
     // a frame that was under way when the reader left
     if (sink.ended) return;
@@ -117,12 +113,7 @@ async function pump(
     }
   });
   socket.accept();
-  await closed;
-  try {
-    socket.close(1000, "the stream ended");
-  } catch {
-    // it is closed already
-  }
+  await hold(socket, sink);
 }
 
 function deliver(
