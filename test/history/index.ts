@@ -47,7 +47,7 @@ export function checkHistory(history: History, options: CheckOptions = {}): Repo
   const session = run("session", (found) => checkSessions(history, placed, found));
   const watches = run("watches", (found) => checkWatches(history, placed, found));
   const linearizability = run("linearizability", (found) =>
-    checkLinearizability(history, options.stepsMax ?? STEPS_MAX, found),
+    checkLinearizability(history, options.stepsMax ?? STEPS_MAX, found, placed.writes),
   );
   const counts = {
     ops: history.ops.length,

@@ -39,7 +39,7 @@ import {
   parentOf,
   statOf,
 } from "./model.ts";
-import { errorOf, writesOf } from "./replay.ts";
+import { errorOf, place, type Write, writesOf } from "./replay.ts";
 
 export interface LinearizabilityCounts {
   readonly linearizableOps: number;
@@ -78,12 +78,14 @@ const ASIDE: ReadonlySet<string> = new Set([
   "UNIMPLEMENTED",
 ]);
 
+/** @param placed the writes with their places in the log: where the search looks first */
 export function checkLinearizability(
   history: History,
   stepsMax: number,
   faults: string[],
+  placed: readonly Write[] = place(history, true).writes,
 ): LinearizabilityCounts {
-  const partitions = partition(entriesOf(history));
+  const partitions = partition(entriesOf(history, placed));
   let linearizableOps = 0;
   let partitionMax = 0;
   let steps = 0;
@@ -102,14 +104,20 @@ export function checkLinearizability(
 
 // ── what is in it ────────────────────────────────────────────────────────────
 
-function entriesOf(history: History): Entry[] {
+function entriesOf(history: History, placed: readonly Write[]): Entry[] {
   const entries: Entry[] = [];
-  const hints = new Map<string, number>();
-  for (const { session, xid, txn, zxid } of history.log ?? []) {
-    hints.set(txn.type === "closeSession" ? `${session}` : `${session}/${xid}`, zxid);
+  const places = new Map(placed.map(({ ops, zxid }) => [ops[0], zxid]));
+  const closings = new Map<number, number>();
+  const refusals = new Set<number>();
+  for (const { session, txn, zxid } of history.log ?? []) {
+    if (txn.type === "closeSession") closings.set(session, zxid);
+    if (txn.type === "error") refusals.add(zxid);
   }
-  const hintOf = (key: string, zxid: number): number =>
-    zxid === UNNAMED ? (hints.get(key) ?? Number.POSITIVE_INFINITY) : zxid;
+  /** What nobody knows the outcome of and the log refused has no place, as if it were not there: anywhere later it might fit. */
+  const hintOf = (write: Write): number => {
+    const zxid = places.get(write.ops[0]) ?? write.zxid ?? Number.POSITIVE_INFINITY;
+    return write.result === null && refusals.has(zxid) ? Number.POSITIVE_INFINITY : zxid;
+  };
   for (const write of writesOf(history)) {
     const { request, session, invoke, result, refused } = write;
     if (
@@ -128,7 +136,7 @@ function entriesOf(history: History): Entry[] {
       return: write.return,
       result,
       name,
-      hint: hintOf(`${session}/${write.xid}`, name),
+      hint: hintOf(write),
       text: () => write.ops.map(describeOp).join(" and "),
     });
   }
@@ -136,7 +144,7 @@ function entriesOf(history: History): Entry[] {
     const { session, request, outcome } = op;
     if (outcome.type !== "done" || ASIDE.has(errorOf(outcome.result) ?? "")) continue;
     // A read comes behind the write that it shows.
-    const hint = hintOf("", outcome.zxid ?? UNNAMED) + 0.5;
+    const hint = (outcome.zxid ?? Number.POSITIVE_INFINITY) + 0.5;
     const text = () => describeOp(op);
     entries.push({
       session,
@@ -149,7 +157,7 @@ function entriesOf(history: History): Entry[] {
       text,
     });
   }
-  entries.push(...endsOf(history, entries, (session) => hintOf(`${session}`, UNNAMED)));
+  entries.push(...endsOf(history, entries, closings));
   return entries.sort((a, b) => a.invoke - b.invoke);
 }
 
@@ -181,7 +189,7 @@ const isEphemeral = (request: Request | ChangeRequest): boolean =>
     : request.type === "create" && (request.mode === 1 || request.mode === 3);
 
 /** A session may end by itself at any time; it has ended when its client is told so. */
-function endsOf(history: History, entries: readonly Entry[], hintOf: (session: number) => number): Entry[] {
+function endsOf(history: History, entries: readonly Entry[], closings: ReadonlyMap<number, number>): Entry[] {
   const told = new Map<number, number>();
   for (const { type, session, at } of history.sessions) {
     if (type === "expired" && !told.has(session)) told.set(session, at);
@@ -203,7 +211,7 @@ function endsOf(history: History, entries: readonly Entry[], hintOf: (session: n
         return: at ?? Number.POSITIVE_INFINITY,
         result: at === undefined ? null : ({ type: "closeSession" } as const),
         name: UNNAMED,
-        hint: hintOf(session),
+        hint: closings.get(session) ?? Number.POSITIVE_INFINITY,
         text: () => `the end of session 0x${session.toString(16)}`,
       };
     });
