@@ -344,6 +344,8 @@ export interface RoleHost {
   readonly context: PeerContext;
   /** Gives the role up and looks for a leader. */
   becomeLooking(reason: string): void;
+  /** The number of the next stay. */
+  nextJoin(): number;
   /** The phase changed. */
   phaseChanged(role: Role, phase: Phase): void;
 }

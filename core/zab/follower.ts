@@ -52,7 +52,7 @@ interface Staging {
 
 export class Follower {
   readonly leader: Sid;
-  readonly join: number;
+  join: number;
   readonly #host: RoleHost;
   phase: Phase = "DISCOVERY";
   #epoch: Epoch | null = null;
@@ -60,10 +60,10 @@ export class Follower {
   #joinDeadline: number;
   #heardAt: number;
 
-  constructor(host: RoleHost, leader: Sid, join: number) {
+  constructor(host: RoleHost, leader: Sid) {
     this.#host = host;
     this.leader = leader;
-    this.join = join;
+    this.join = host.nextJoin();
     const { now, config } = host.context;
     this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
     this.#heardAt = now;
@@ -139,9 +139,11 @@ export class Follower {
       this.#host.becomeLooking("the leader has lost sight of us");
       return true;
     }
-    // A leader that lost sight of us takes us in anew when we knock again: what it had begun to send is void.
-    const anew = this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch;
-    if (this.phase !== "DISCOVERY" && !anew) return false;
+    if (this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch) {
+      this.#knockAnew();
+      return true;
+    }
+    if (this.phase !== "DISCOVERY") return false;
     if (message.epoch < context.acceptedEpoch) return false;
     const promised = message.epoch > context.acceptedEpoch;
     if (promised) {
@@ -152,10 +154,8 @@ export class Follower {
     }
     this.#epoch = message.epoch;
     this.#staging = { truncateTo: null, snapshot: null, tail: context.tail, entries: [] };
-    if (!anew) {
-      this.phase = "SYNCHRONIZATION";
-      this.#host.phaseChanged("FOLLOWING", this.phase);
-    }
+    this.phase = "SYNCHRONIZATION";
+    this.#host.phaseChanged("FOLLOWING", this.phase);
     context.reply({
       type: "ACKEPOCH",
       join: this.join,
@@ -169,6 +169,19 @@ export class Follower {
       boots: [...context.boots],
     });
     return true;
+  }
+
+  /**
+   * The leader has lost sight of us, and a knock that was late brought us back. What we have answered since may still be on
+   * its way: it must not pass for what this beginning is answered, so that one gets a number of its own.
+   */
+  #knockAnew(): void {
+    this.join = this.#host.nextJoin();
+    this.#epoch = null;
+    this.#staging = null;
+    this.phase = "DISCOVERY";
+    this.#host.phaseChanged("FOLLOWING", this.phase);
+    this.knock();
   }
 
   #handleDiff(message: Diff): boolean {

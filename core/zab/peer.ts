@@ -81,6 +81,10 @@ export class ZabPeer {
     this.#host = {
       context: this.#context,
       becomeLooking: (reason) => this.#becomeLooking(reason),
+      nextJoin: () => {
+        this.#joins += 1;
+        return this.#joins;
+      },
       phaseChanged: (role, phase) => this.#phaseChanged(role, phase),
     };
   }
@@ -397,8 +401,7 @@ export class ZabPeer {
 
   #becomeFollowing(sid: Sid): void {
     this.#leaveElection("FOLLOWING");
-    this.#joins += 1;
-    const follower = new Follower(this.#host, sid, this.#joins);
+    const follower = new Follower(this.#host, sid);
     this.#follower = follower;
     this.#phaseChanged("FOLLOWING", "DISCOVERY");
     follower.knock();

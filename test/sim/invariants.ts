@@ -115,6 +115,8 @@ interface Promised {
 interface Stay {
   readonly join: number;
   readonly epoch: number;
+  /** the leader had lost sight of the learner, and takes it in under the same number */
+  readonly again: boolean;
   promised: boolean;
   synchronizing: boolean;
   /** end of what the learner was sent */
@@ -372,6 +374,7 @@ export class Invariants {
         this.#state(life).stays.set(to, {
           join: message.join,
           epoch: message.epoch,
+          again: this.#state(life).stays.get(to)?.join === message.join,
           promised: false,
           synchronizing: false,
           sent: null,
@@ -534,12 +537,14 @@ export class Invariants {
         return;
       case "POSITION":
       case "STAGED":
+        // What the learner said before it heard that it is taken in again; its next stay has another number.
+        if (stay.again && !stay.synchronizing) return;
         this.must("stateInconsistent", stay.synchronizing && stay.acked === null, at);
         return;
       case "ACK": {
         const { sent, acked } = stay;
         // The leader has taken the learner in anew, and this is still of before.
-        if (!stay.synchronizing) return;
+        if (stay.again && !stay.synchronizing) return;
         this.must(
           "ackInconsistent",
           stay.closing &&
