@@ -26,8 +26,8 @@ import {
   encodeRegistration,
 } from "../../core/broker/znodes.ts";
 import { CreateMode, NO_SESSION } from "../../core/znode/types.ts";
+import { bounded, pause, Waiters } from "../shared/bounded.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
-import { bounded, pause, Waiters } from "./bounded.ts";
 import type { BrokerStore } from "./broker-store.ts";
 import { EnsembleError, type EnsembleSession } from "./ensemble-session.ts";
 import { PeerWatch } from "./peer-watch.ts";

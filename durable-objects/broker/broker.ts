@@ -11,12 +11,12 @@ import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../co
 import { brokerPort, DEMO_PARENTS, demoBrokerWrite } from "../../core/broker/demo-metadata.ts";
 import { createRequest } from "../../core/broker/znodes.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
-import { Waiters } from "./bounded.ts";
 import { BrokerLoop } from "./broker-loop.ts";
 import { BrokerStore, type Sleeping } from "./broker-store.ts";
 import { EnsembleError, EnsembleSession, type Written } from "./ensemble-session.ts";

@@ -8,8 +8,8 @@ import type { ClusterCondition, ClusterRead, ClusterReadResult } from "../../cor
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";
+import { bounded, pause, Waiters } from "../shared/bounded.ts";
 import type { Answer, ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
-import { bounded, pause, Waiters } from "./bounded.ts";
 
 /** Codes of a node that could not help just now; the same request may be sent to another. */
 const ELSEWHERE: ReadonlySet<ZooErrorCode> = new Set([

@@ -5,7 +5,7 @@
  */
 import type { LiveBroker } from "../../core/broker/znodes.ts";
 import type { SessionId } from "../../core/znode/types.ts";
-import { bounded, pause } from "./bounded.ts";
+import { bounded, pause } from "../shared/bounded.ts";
 import type { BrokerRpc } from "./rpc.ts";
 
 export interface PeerWatchPorts {

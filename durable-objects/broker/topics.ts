@@ -12,8 +12,8 @@ import {
   topicPath,
 } from "../../core/broker/znodes.ts";
 import type { KafkaErrorCode } from "../../core/errors.ts";
+import { bounded, pause } from "../shared/bounded.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
-import { bounded, pause } from "./bounded.ts";
 import type { BrokerLoop } from "./broker-loop.ts";
 import { EnsembleError, type EnsembleSession } from "./ensemble-session.ts";
 import { randomId } from "./random-id.ts";

@@ -126,8 +126,13 @@ export type NodeFault =
   /** memory lost, storage kept; `evict` lets storage finish first, as the platform does when it moves an object */
   | { readonly fault: "crash" | "evict" }
   /** storage lost; the node knows who it is, and nothing else */
-  | { readonly fault: "wipe" }
-  | { readonly fault: "corrupt"; readonly row: "oldest" | "newest"; readonly ttlMs: number | null }
+  | { readonly fault: "wipe"; readonly force: boolean }
+  | {
+      readonly fault: "corrupt";
+      readonly row: "oldest" | "newest";
+      readonly ttlMs: number | null;
+      readonly force: boolean;
+    }
   | (Exclude<Fault, { fault: "corrupt" }> & { readonly ttlMs: number | null; readonly seed?: number });
 
 /** The methods that the Worker and other objects may call on a node. */
@@ -151,9 +156,11 @@ export interface ZooWeeperNodeRpc {
   status(): Promise<NodeStatus>;
   /**
    * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the
-   * object, so the call itself rejects; corrupt resolves when there is nothing to damage.
+   * object, so the call itself rejects; corrupt resolves when there is nothing to damage. A node that is not forced to
+   * lose its storage keeps it unless a majority of others is whole.
+   * @returns how many others are whole, if they are too few
    */
-  fault(fault: "kill" | "revive" | "crash" | NodeFault): Promise<void>;
+  fault(fault: "kill" | "revive" | "crash" | NodeFault): Promise<number | undefined>;
   /** Ends one fault, or all. @returns those that were on */
   heal(fault?: FaultName): Promise<readonly FaultName[]>;
   /** What is on; also from a node that is killed or paused. */

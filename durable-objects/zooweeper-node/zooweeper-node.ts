@@ -20,6 +20,7 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import { bounded, pause } from "../shared/bounded.ts";
 import { CallOrder } from "../shared/call-order.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
@@ -79,6 +80,12 @@ function configOf(env: NodeEnv): ServerConfig {
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
+/** Wait for a peer to say whether it is whole, ms. */
+const WHOLE_MS = 1_000;
+/** How often a node asks whether it may lose its storage: another one may have been asking for itself. */
+const WHOLE_TRIES = 3;
+const WHOLE_PAUSE_MS = 100;
+
 /** Longest that a call of a peer waits for the one before it, ms. A lost one breaks the link, so this is for a slow write. */
 const CALL_WAIT_MS = 1_000;
 
@@ -119,6 +126,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #counted: Counters = NO_COUNTERS;
   #requests = 0;
   #alarms = 0;
+  /** about to lose its storage: it counts as lost already */
+  #losing = false;
   readonly #clients = new Map<Token, ClientSocket>();
   readonly #watches = new Map<Token, WatchFeed>();
   readonly #sockets = new Map<WebSocket, Token>();
@@ -712,11 +721,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async status(): Promise<NodeStatus> {
     if (!this.#faults.killed && !this.#faults.paused && this.#isAsleep) {
       const last = this.#lastStatus();
-      if (last !== undefined) return last;
+      if (last !== undefined) return this.#losing ? { ...last, serving: false } : last;
     }
     const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    return statusOf(life, this.#faults.now(), this.#countersNow());
+    const status = statusOf(life, this.#faults.now(), this.#countersNow());
+    return this.#losing ? { ...status, serving: false } : status;
   }
 
   /** What it would have said when it fell asleep. */
@@ -864,15 +874,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   // ── faults ───────────────────────────────────────────────────────────────
 
-  async fault(order: "kill" | "revive" | "crash" | NodeFault): Promise<void> {
+  async fault(order: "kill" | "revive" | "crash" | NodeFault): Promise<number | undefined> {
     if (order === "revive") {
       await this.heal("kill");
       return;
     }
     if (this.env.FAULTS !== "on") throw new Error("faults are off");
-    if (this.#storedConfig() === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    const config = this.#storedConfig();
+    if (config === undefined) throw new Error("NODE_DOWN: this node was never founded");
     const fault: NodeFault =
       order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
+    if ((fault.fault === "wipe" || fault.fault === "corrupt") && !fault.force) {
+      const left = await this.#leavesTooFew(config);
+      if (left !== undefined) return left;
+    }
     switch (fault.fault) {
       case "crash":
         break;
@@ -886,7 +901,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         break;
       case "corrupt": {
         const damaged = this.#backend.damage(fault.row);
-        if (damaged === undefined) return;
+        if (damaged === undefined) {
+          this.#losing = false;
+          return;
+        }
         this.#faults.inflict({ fault: "corrupt", ...damaged }, fault.ttlMs, 0);
         await this.ctx.storage.sync();
         break;
@@ -902,6 +920,30 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     this.#life = null;
     this.ctx.abort(fault.fault);
+  }
+
+  /**
+   * From here on this node counts as lost, unless too few others are whole. Of those that ask this at the same time the
+   * last one to begin sees that all others have begun: a majority stays, whatever they decide.
+   * @returns how many others are whole, if they are too few
+   */
+  async #leavesTooFew({ ensemble, sid, size }: NodeConfig): Promise<number | undefined> {
+    const namespace = this.env.ZOOWEEPER_NODE;
+    const peers = Array.from({ length: size }, (_, i) => i + 1).filter((peer) => peer !== sid);
+    for (let tries = 1; ; tries++) {
+      this.#losing = true;
+      const views = await Promise.all(
+        peers.map((peer) => {
+          const stub = namespace.get(namespace.idFromName(`${ensemble}/${peer}`));
+          return bounded((stub as unknown as ZooWeeperNodeRpc).status(), WHOLE_MS).catch(() => undefined);
+        }),
+      );
+      const whole = views.filter((view) => view?.serving === true).length;
+      if (whole > size / 2) return undefined;
+      this.#losing = false;
+      if (tries === WHOLE_TRIES || !views.some((view) => view?.serving === false)) return whole;
+      await pause(Math.random() * WHOLE_PAUSE_MS);
+    }
   }
 
   async heal(fault?: FaultName): Promise<readonly FaultName[]> {

@@ -215,6 +215,53 @@ describe("bad storage", { timeout: 60_000 }, () => {
     expect((await wipe("all", { force: true })).status).toBe(200);
   });
 
+  it("[FAULT-38] of several that are asked at once only so many lose their storage that a majority stays whole", async () => {
+    const ensemble = await Victims.found("wipes", 5);
+    await ensemble.write("/kept");
+    const boots = async (): Promise<readonly number[]> =>
+      (await ensemble.whole()).nodes.map((node) => (node.up ? node.boot : 0));
+    for (let round = 0; round < 5; round++) {
+      const before = await boots();
+      const answers = await Promise.all(
+        [1, 2, 3, 4, 5].map((sid) =>
+          send("POST", `${ensemble.prefix}/v1/faults/nodes/${sid}/${sid === 5 ? "corrupt" : "wipe"}`, {}),
+        ),
+      );
+      const done = answers.filter(({ status }) => status === 200);
+      for (const answer of answers.filter((each) => !done.includes(each)))
+        await problemOf(answer, 409, "WOULD_LOSE_MAJORITY");
+      expect(done.length).toBeLessThanOrEqual(2);
+      const after = await boots();
+      expect(after.filter((boot, at) => boot !== before[at])).toHaveLength(done.length);
+      expect(await ensemble.children(1)).toContain("kept");
+    }
+  });
+
+  it("[FAULT-38] a wipe that another fault comes before is carried out, or refused, but never forgotten", async () => {
+    const ensemble = await Victims.found("wipe-crash");
+    await ensemble.write("/kept");
+    for (let round = 0; round < 10; round++) {
+      const victim = (round % 3) + 1;
+      // a stub is of no use any more when its object has died
+      const object = () => env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`wipe-crash/${victim}`));
+      await ensemble.whole();
+      await runInDurableObject(object(), (_object, { storage }) => {
+        storage.sql.exec("INSERT OR REPLACE INTO meta VALUES ('mark', 'here')");
+      });
+      const path = `${ensemble.prefix}/v1/faults/nodes/${victim}`;
+      const [wiped] = await Promise.all([
+        send("POST", `${path}/wipe`, {}),
+        call(`${path}/crash`, { method: "POST" }),
+      ]);
+      await ensemble.whole();
+      const marks = await runInDurableObject(object(), (_object, { storage }) =>
+        storage.sql.exec("SELECT key FROM meta WHERE key = 'mark'").toArray(),
+      );
+      expect([200, 409, 504], await wiped.text()).toContain(wiped.status);
+      if (wiped.status !== 504) expect(marks).toHaveLength(wiped.status === 200 ? 0 : 1);
+    }
+  });
+
   it.each(["oldest", "newest"])(
     "[FAULT-21] a bit of the %s row of the log is flipped: nothing wrong is served, and the row can be mended",
     async (row) => {

@@ -8,7 +8,7 @@ import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
-import { type NodeView, sidsOf } from "../clients/ensemble-client.ts";
+import { sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -36,10 +36,9 @@ export const faultsApp = new Hono<AppEnv>()
     const name = c.req.param("fault");
     if (isEnd(name))
       return c.json({ ...who(sids), fault: name, healed: await healNodes(c, sids, ENDS[name]) });
-    const fault = await faultOf<Order>(c, name, nodeFaultBodies);
-    const { force = false, ...order } = fault;
-    if ((order.fault === "wipe" || order.fault === "corrupt") && !force) await refuseToTakeMajority(c, sids);
+    const order = await faultOf<NodeFault>(c, name, nodeFaultBodies);
     if ("peers" in order) await checkPeers(c, order.peers ?? []);
+    if ("force" in order && !order.force && sids.length > 1) throw tooFewWhole(0, sids.length);
     await Promise.all(sids.map((sid) => inflictOnNode(c, sid, order)));
     return c.json({ ...who(sids), ...order });
   })
@@ -112,8 +111,6 @@ const who = (sids: readonly number[]) => ({
   nodes: sids,
 });
 
-type Order = NodeFault & { readonly force?: boolean };
-
 /** Words that end faults, and which. */
 const ENDS = { revive: "kill", resume: "pause", heal: undefined } as const;
 const isEnd = (name: string): name is keyof typeof ENDS => Object.hasOwn(ENDS, name);
@@ -170,21 +167,16 @@ async function cutsOf(
 }
 
 /** What is wiped is gone, and so may be what is corrupted: a majority must stay that is whole. */
-async function refuseToTakeMajority(c: Context<AppEnv>, victims: readonly number[]): Promise<void> {
-  const nodes = await c.var.zoo.statuses();
-  const left = nodes.filter((node) => isWhole(node) && !victims.includes(node.sid));
-  if (left.length >= quorumOf(nodes.length)) return;
-  throw new ApiError(
+const tooFewWhole = (left: number, size: number): ApiError =>
+  new ApiError(
     "WOULD_LOSE_MAJORITY",
-    `only ${left.length} of ${nodes.length} nodes would be left whole, ${quorumOf(nodes.length)} are needed; "force": true does it all the same`,
+    `only ${left} of ${size} nodes would be left whole, ${quorumOf(size)} are needed; "force": true does it all the same`,
   );
-}
-
-const isWhole = (node: NodeView): boolean => node.up && node.serving;
 
 function inflictOnNode(c: Context<AppEnv>, sid: number, order: NodeFault): Promise<void> {
   return inflict("NODE_DOWN", order.fault, async () => {
-    await (await c.var.zoo.node(sid)).fault(order);
+    const left = await (await c.var.zoo.node(sid)).fault(order);
+    if (left !== undefined) throw tooFewWhole(left, await c.var.zoo.size());
     if (order.fault === "corrupt") throw new ApiError("NOT_FOUND", `the log of node ${sid} is empty`);
   });
 }
@@ -206,26 +198,34 @@ async function healNodes(
   return healed;
 }
 
-/** Faults that end the object, and with it the call. */
-const ENDING: readonly string[] = ["kill", "crash", "evict", "wipe", "corrupt"];
+/** Faults that end the object, and with it the call; the first two are done whatever ends it. */
+const LOSE_MEMORY: readonly string[] = ["crash", "evict"];
+const ENDING: readonly string[] = [...LOSE_MEMORY, "kill", "wipe", "corrupt"];
 
-/** Calls the victim. What does not end it may be done twice, so that is asked again when something else has ended it. */
+/** Has the object ended by this fault? Its reason names the one that ended it. */
+const isDone = (fault: string, { message }: Error): boolean =>
+  ENDING.includes(fault) && (LOSE_MEMORY.includes(fault) || message.includes(fault));
+
+/** Calls the victim, again when another fault has ended it before this one could be done. */
 async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
   fault: string,
   call: () => Promise<void>,
 ): Promise<void> {
+  const died = new ApiError("UNKNOWN_OUTCOME", "it died while it was asked");
   for (let tries = 1; ; tries++) {
     try {
       await withTimeout(call(), FAULT_MS);
       return;
     } catch (error) {
+      // what leaves too few may be that it was done after all
+      if (tries > 1 && error instanceof ApiError && error.code === "WOULD_LOSE_MAJORITY") throw died;
       if (error instanceof ApiError) throw error;
       if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
       if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
       if (!isReset(error)) throw error;
-      if (ENDING.includes(fault)) return;
-      if (tries === TRIES_MAX) throw new ApiError("UNKNOWN_OUTCOME", "it died while it was asked");
+      if (isDone(fault, error as Error)) return;
+      if (tries === TRIES_MAX) throw died;
     }
   }
 }
