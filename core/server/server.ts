@@ -75,6 +75,8 @@ export interface ServerOptions {
   readonly log: TxnLogReader;
   readonly snapshot: SnapshotReader;
   readonly recovered: RecoveredState;
+  /** see {@link anonymousSession} */
+  readonly nonce: number;
   /** the checkpoint's tree, with the log applied up to `recovered.applied` */
   readonly tree: ZnodeTree;
 }
@@ -147,7 +149,7 @@ export class EnsembleServer {
     this.#tree = options.tree;
     this.#prep = new Prep(options.tree);
     this.#expiry = new ExpiryQueue(options.config.tickTimeMs);
-    this.#anonymous = anonymousSession(options.sid, options.recovered.boot);
+    this.#anonymous = anonymousSession(options.sid, options.recovered.boot, options.nonce);
     this.#zab = new ZabPeer(
       options.sid,
       new MajorityQuorum(options.size),

@@ -9,7 +9,7 @@ declare const sessionBrand: unique symbol;
 /**
  * A session: a safe integer. 0 is no session. The top four of its 53 bits hold the sid of the node that opened it
  * (1–9), the other 49 are random. 15 in the top bits marks the origin of a request that came without a session
- * (sid and boot counter of the node that took it), which the session table never holds.
+ * (the node that took it, and which of its lives), which the session table never holds.
  */
 export type SessionId = number & { readonly [sessionBrand]: true };
 
@@ -20,9 +20,13 @@ const ANONYMOUS_BASE = 15 * TOP;
 /** The id of a new session: `random` is an integer of [0, 2^49). */
 export const makeSessionId = (sid: number, random: number): SessionId => (sid * TOP + random) as SessionId;
 
-/** The stand-in session of requests that carry none, taken by node `sid` in its `boot`-th life. */
-export const anonymousSession = (sid: number, boot: number): SessionId =>
-  (ANONYMOUS_BASE + sid * 2 ** 40 + (boot % 2 ** 40)) as SessionId;
+/**
+ * The stand-in session of requests that carry none, taken by node `sid` in its `boot`-th life. A node on an old copy of its
+ * storage counts a life twice, so the number alone would not do.
+ * @param nonce random, of [0, 2^32), drawn for this life
+ */
+export const anonymousSession = (sid: number, boot: number, nonce: number): SessionId =>
+  (ANONYMOUS_BASE + sid * 2 ** 45 + (boot % 2 ** 13) * 2 ** 32 + nonce) as SessionId;
 
 export const isAnonymous = (id: SessionId): boolean => id >= ANONYMOUS_BASE;
 

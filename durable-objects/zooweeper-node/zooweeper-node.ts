@@ -175,6 +175,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #begin(config: NodeConfig): Life {
     const storage = new MemberStorage(this.#backend);
     const { recovered, tree } = storage.recover(Date.now());
+    const [nonce = 0] = crypto.getRandomValues(new Uint32Array(1));
     const server = new EnsembleServer({
       sid: asSid(config.sid),
       size: config.size,
@@ -182,6 +183,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       log: storage.log,
       snapshot: storage,
       recovered,
+      nonce,
       tree,
     });
     const self = { sid: config.sid, boot: recovered.boot };

@@ -144,10 +144,21 @@ function makeServer(
   size: number,
   config: ServerConfig,
   storage: MemberStorage,
-  boot: number,
+  life: number,
 ): EnsembleServer {
-  const { recovered, tree } = storage.recover(boot);
-  return new EnsembleServer({ sid, size, config, log: storage.log, snapshot: storage, recovered, tree });
+  const { recovered, tree } = storage.recover(life);
+  // No two lives draw the same number.
+  const nonce = life;
+  return new EnsembleServer({
+    sid,
+    size,
+    config,
+    log: storage.log,
+    snapshot: storage,
+    recovered,
+    nonce,
+    tree,
+  });
 }
 
 export class Cluster {

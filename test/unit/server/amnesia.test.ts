@@ -78,6 +78,26 @@ describe("a member on an old copy of its storage", () => {
     expect(allEqual(digests(cluster))).toBe(true);
   });
 
+  it("[SERVER-35] counts a life twice, and yet gives no request the name of one of before", () => {
+    const cluster = ensemble({ size: 3 });
+    const sid = cluster.followers[0] ?? 1;
+    const copy = cluster.member(sid).disk.durableCopy();
+    cluster.crash(sid);
+    cluster.start(sid);
+    cluster.settle();
+    const { boot } = cluster.server(sid).zab;
+    expect(ok(write(cluster, sid, create("/a")))).toBe(true);
+    cluster.crash(sid);
+    rollBack(cluster, sid, copy);
+    cluster.start(sid);
+    expect(cluster.server(sid).zab.boot).toBe(boot);
+    // It waits until the member has caught up, and so sees its earlier life's write applied.
+    const [answer] = cluster.answered([cluster.write(sid, create("/b"))]);
+    expect(answer).toMatchObject({ ok: true, result: { path: "/b" } });
+    cluster.settle();
+    for (const { tree } of cluster.alive) expect(tree.get("/b")).toBeDefined();
+  });
+
   it("[ZAB-113] helps nobody that is behind to a quorum", () => {
     const cluster = ensemble({ size: 3 });
     const [behind = 1, rolled = 2] = cluster.followers;

@@ -57,7 +57,11 @@ const txn: fc.Arbitrary<Txn> = fc.oneof(
   fc.constant({ type: "sync" } as const),
 );
 const session = fc.oneof(
-  fc.constantFrom(0 as SessionId, anonymousSession(9, 2 ** 40 - 1), makeSessionId(9, 2 ** 49 - 1)),
+  fc.constantFrom(
+    0 as SessionId,
+    anonymousSession(9, 2 ** 13 - 1, 2 ** 32 - 1),
+    makeSessionId(9, 2 ** 49 - 1),
+  ),
   fc
     .record({ sid: fc.integer({ min: 1, max: 9 }), random: fc.integer({ min: 0, max: 2 ** 49 - 1 }) })
     .map(({ sid, random }) => makeSessionId(sid, random)),

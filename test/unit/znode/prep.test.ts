@@ -250,7 +250,7 @@ describe("sessions at the leader", () => {
 
   test("[SESSION-2] no session and the stand-in for none cannot be opened or closed, and own nothing", () => {
     const world = new World();
-    for (const session of [NO_SESSION, anonymousSession(1, 1)]) {
+    for (const session of [NO_SESSION, anonymousSession(1, 1, 1)]) {
       expect(codeOf(world.write({ type: "createSession", timeoutMs: 5 }, session))).toBe("BAD_ARGUMENTS");
       expect(codeOf(world.write({ type: "closeSession" }, session))).toBe("BAD_ARGUMENTS");
       expect(codeOf(world.write(create("/e", EPHEMERAL_SEQUENTIAL), session))).toBe("BAD_ARGUMENTS");

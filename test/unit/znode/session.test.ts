@@ -94,8 +94,9 @@ describe("sessions of the tree", () => {
         expect(Number.isSafeInteger(id)).toBe(true);
         expect(isAnonymous(id)).toBe(false);
         expect(sessionFromText(sessionToText(id))).toBe(id);
-        expect(isAnonymous(anonymousSession(sid, random))).toBe(true);
-        expect(Number.isSafeInteger(anonymousSession(sid, random))).toBe(true);
+        const nobody = anonymousSession(sid, random, random % 2 ** 32);
+        expect(isAnonymous(nobody)).toBe(true);
+        expect(Number.isSafeInteger(nobody)).toBe(true);
       }),
     );
     for (const text of [
@@ -104,7 +105,7 @@ describe("sessions of the tree", () => {
       "0x",
       "12",
       "0xg",
-      sessionToText(anonymousSession(1, 1)),
+      sessionToText(anonymousSession(1, 1, 1)),
       `0x${"f".repeat(16)}`,
     ]) {
       expect(sessionFromText(text)).toBeUndefined();
