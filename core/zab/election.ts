@@ -79,7 +79,8 @@ export class Election {
     else if (answers) this.#pristine.add(from);
     if (note.role !== "LOOKING") {
       this.#settled.set(from, note);
-      this.#received.delete(from);
+      // A return may be older than the vote that a call has brought since.
+      if (note.round >= this.round) this.#received.delete(from);
       return false;
     }
     this.#settled.delete(from);
@@ -112,15 +113,23 @@ export class Election {
     return undefined;
   }
 
-  /** A quorum of members that count votes as we do, for somebody who may lead. */
+  /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
   get hasQuorum(): boolean {
     if (this.vote.leader === this.#self && !this.#initialized) return false;
     let agree = 0;
-    for (const [sid, vote] of this.#received) {
+    for (const sid of this.#quorum.voters) {
       const counts = sid === this.#self ? this.#initialized : !this.#blank.has(sid);
-      if (counts && sameVote(vote, this.vote)) agree += 1;
+      if (counts && this.#agrees(sid)) agree += 1;
     }
     return agree >= this.#quorum.majority;
+  }
+
+  /** It votes as we do, or has done so in this round and acts on it already. */
+  #agrees(sid: Sid): boolean {
+    const vote = this.#received.get(sid);
+    if (vote !== undefined && sameVote(vote, this.vote)) return true;
+    const note = this.#settled.get(sid);
+    return note !== undefined && note.round === this.round && note.vote.leader === this.vote.leader;
   }
 
   /** Every voter has answered in this round or refuses calls: nobody with a better vote is left to wait for. */

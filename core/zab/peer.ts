@@ -499,8 +499,7 @@ export class ZabPeer {
     if (follower !== null && follower.leader === from) {
       if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
       else if (note.role === "FOLLOWING") this.#becomeLooking("the elected member follows another");
-      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || note.round > this.#round)) {
-        // In DISCOVERY a later round: it has gone on without the vote that made us follow it.
+      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || this.#isPast(from, note))) {
         this.#becomeLooking("the leader looks for another");
       }
       return;
@@ -509,6 +508,11 @@ export class ZabPeer {
     if (this.#leader !== null) this.#leader.drop(from);
     // Somebody lost its leader: ask ours at once instead of at the next tick.
     if (follower !== null && follower.phase === "BROADCAST") this.#ping(follower.leader);
+  }
+
+  /** The vote for itself that made us follow this member is given up: for a later round, or for a better candidate. */
+  #isPast(elected: Sid, note: Notification): boolean {
+    return note.round > this.#round || (note.round === this.#round && note.vote.leader !== elected);
   }
 
   /** Elected, and not yet the leader of a quorum. */

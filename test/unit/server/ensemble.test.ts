@@ -545,6 +545,32 @@ describe("links", () => {
     everybodyHas(cluster, ["/new"]);
   });
 
+  it("[ZAB-102] [ZAB-103] cut around the leader in silence stop the writes for three ticks at most", () => {
+    const slowest = (size: number, first: number, count: number): number => {
+      let ms = 0;
+      for (let seed = first; seed < first + count; seed++) {
+        // So slow that votes cross, and that some decide while others still change their mind.
+        const cluster = new Cluster({ size, seed, latencyMs: [1, 60], fsyncMs: [0, 5], tracing: false });
+        cluster.startAll();
+        cluster.settle();
+        cluster.runFor(Math.floor(cluster.chance() * 1_000));
+        const leader = cluster.leaderSid;
+        const other = (leader % size) + 1;
+        cluster.isolate(leader);
+        const cutAt = cluster.now;
+        for (let done = false; !done; ) {
+          const [answer] = cluster.answered([cluster.write(other, create(`/n${cluster.now}`))]);
+          done = answer?.ok === true;
+          cluster.runFor(1);
+        }
+        ms = Math.max(ms, cluster.now - cutAt);
+      }
+      return ms;
+    };
+    expect(slowest(3, 61, 60)).toBeLessThanOrEqual(3_000);
+    expect(slowest(5, 250, 40)).toBeLessThanOrEqual(3_000);
+  });
+
   it("[ZAB-82] cut around the minority change nothing for the others", () => {
     const cluster = ensemble({ size: 5 });
     const leader = cluster.leaderSid;

@@ -146,6 +146,30 @@ describe("an election", () => {
     expect(five.settledLeader()).toBeUndefined();
   });
 
+  it("[ZAB-102] counts who follows already as it has voted in this round", () => {
+    const mine = election({ self: 3, size: 5, round: 2 });
+    mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 3, round: 2, epoch: 7 }), true);
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, round: 1 }), true);
+    expect(mine.hasQuorum).toBe(false);
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 4, round: 2 }), true);
+    expect(mine.hasQuorum).toBe(false);
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, round: 2, initialized: false }), true);
+    expect(mine.hasQuorum).toBe(false);
+    mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, round: 2 }), true);
+    expect(mine.hasQuorum).toBe(true);
+    mine.markUnreachable(asSid(2));
+    expect(mine.hasQuorum).toBe(false);
+  });
+
+  it("[ZAB-102] loses no vote to a return that was written before it", () => {
+    const mine = election({ self: 3, round: 2 });
+    mine.receive(asSid(1), note(1, { leader: 3, round: 2 }), false);
+    mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 2, round: 1 }), true);
+    expect(mine.hasQuorum).toBe(true);
+    mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 2, round: 2 }), true);
+    expect(mine.hasQuorum).toBe(false);
+  });
+
   it("[ZAB-35] counts no vote of a member without memory, its own neither", () => {
     const mine = election({ self: 3, size: 3 });
     mine.receive(asSid(1), note(1, { leader: 3, initialized: false }), false);

@@ -46,6 +46,22 @@ function serving(options: ScriptOptions = {}): Script {
 const types = (messages: readonly ZabMessage[]): string[] => messages.map(({ type }) => type);
 
 describe("discovery", () => {
+  it("[ZAB-103] ends when the elected member votes for another, or goes on without us", () => {
+    for (const said of [
+      { leader: 2, round: 1 },
+      { leader: 3, round: 2 },
+    ]) {
+      const script = following();
+      script.returned(3, note(3, { leader: 3, round: 1 }));
+      expect(script.state).toBe("FOLLOWING/DISCOVERY");
+      script.returned(3, note(3, said));
+      expect(script.state).toBe("LOOKING/ELECTION");
+    }
+    const old = following();
+    old.returned(3, note(3, { leader: 2, round: 0 }));
+    expect(old.state).toBe("FOLLOWING/DISCOVERY");
+  });
+
   it("[ZAB-51] writes its promise down before it gives it", () => {
     const script = following();
     const effects = script.peer.step(script.now, {
