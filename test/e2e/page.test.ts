@@ -166,6 +166,37 @@ describe("npm start", () => {
 
     await expectGoals(page, producer.acknowledged);
 
+    // a node that stands still, by keyboard: the others take it for dead, and it goes on
+    const idle = ([1, 2, 3].find((sid) => sid !== second && sid !== first) ?? 0) as number;
+    expect(await attribute(page, `pause-node-${idle}`, "title")).toMatch(/stands still with its memory/);
+    await testId(page, `pause-node-${idle}`).focus();
+    await page.keyboard.press("Enter");
+    await testId(page, `resume-node-${idle}`).waitFor({ timeout: WAIT_MS });
+    expect(await attribute(page, `node-${idle}`, "data-up")).toBe("false");
+    await testId(page, `resume-node-${idle}`).click();
+    await testId(page, `pause-node-${idle}`).waitFor({ timeout: WAIT_MS });
+
+    // the leader cut off: another is crowned, and nobody hears the old one until it is reconnected
+    await testId(page, `isolate-node-${second}`).click();
+    const third = await untilLeader(page, (sid) => sid !== second);
+    const look = (sid: number) => attribute(page, `node-${sid}`, "data-look");
+    await until(
+      () => look(second),
+      (seen) => seen === "cut",
+      WAIT_MS,
+      "no cut is shown",
+    );
+    expect(await attribute(page, `node-${second}`, "data-up")).toBe("true");
+    await picture(page, "cut-off");
+    await testId(page, `reconnect-node-${second}`).click();
+    await until(
+      () => look(second),
+      (seen) => seen === "follower",
+      WAIT_MS,
+      "it does not come back",
+    );
+    expect(await leaderOf(page)).toBe(third);
+
     // two of three dead: the page says why nothing moves, and heals it by one click
     for (const sid of [1, 2]) await testId(page, `kill-node-${sid}`).click();
     const reason = await testId(page, "no-quorum-reason").textContent({ timeout: WAIT_MS });

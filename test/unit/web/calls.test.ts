@@ -11,6 +11,12 @@ describe("copy as curl", () => {
     );
   });
 
+  test("the end of a fault", () => {
+    expect(toCurl("http://a/api", nodeFault(2, "rejoin"))).toBe(
+      "curl -X DELETE http://a/api/v1/faults/nodes/2/isolate",
+    );
+  });
+
   test("a read names no method", () => {
     expect(toCurl("http://a/api", { method: "GET", path: "/v1/znodes/a?view=stat" })).toBe(
       "curl 'http://a/api/v1/znodes/a?view=stat'",

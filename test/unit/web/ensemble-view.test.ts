@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { EnsembleState, NodeState, NodeUp, ProtocolEvent } from "../../../web/src/api/types.ts";
-import { activeSetOf, foldEvent, txnsBehind, upCount } from "../../../web/src/model/ensemble-view.ts";
+import {
+  activeSetOf,
+  foldEvent,
+  isCutOff,
+  isThere,
+  txnsBehind,
+  upCount,
+} from "../../../web/src/model/ensemble-view.ts";
 import { announce, narrate } from "../../../web/src/model/narrate.ts";
 import { compareZxidText, parseZxid, showZxid } from "../../../web/src/model/zxid.ts";
 
@@ -108,6 +115,31 @@ describe("events folded into the status", () => {
     const fewer = foldEvent(ensemble(), event({ sid: 2, type: "active", sids: [1, 2] }));
     expect(activeSetOf(fewer)).toEqual([1, 2]);
     expect(activeSetOf(ensemble({ leader: null }))).toEqual([]);
+  });
+
+  test("a node that the leader has not heard for a while is cut off, whatever it says of itself", () => {
+    const leads = (heardMsAgo: number | null, rttMs: number | null) =>
+      up(2, { role: "LEADING", pings: [{ sid: 3, rttMs, heardMsAgo, role: null }] });
+    const seen = (leader: NodeUp, fields: Partial<EnsembleState> = {}) =>
+      ensemble({ nodes: [up(1), leader, up(3, { role: "LOOKING" })], ...fields });
+    const cut = seen(leads(2_500, null));
+    expect(cut.nodes.map((node) => isCutOff(cut, node))).toEqual([false, false, true]);
+    expect([upCount(cut), isThere(cut, up(3))]).toEqual([2, false]);
+    expect(narrate(cut).text).toContain("Node 3 is cut off; the others go on without it.");
+    const both = { ...cut, nodes: [down(1), ...cut.nodes.slice(1)] };
+    expect(narrate({ ...both, quorum: 1 }).text).toContain(
+      "Node 1 is down, node 3 is cut off; the others go on without them.",
+    );
+    expect(foldEvent(cut, event({ sid: 2, type: "link", to: 3, up: false }))).toBe(cut);
+    // just back, heard all the time, never heard yet, nobody there to hear, asleep
+    for (const fine of [
+      seen(leads(300, null)),
+      seen(leads(2_500, 4)),
+      seen(leads(null, null)),
+      { ...cut, leader: null },
+      { ...cut, quiet: true },
+    ])
+      expect(fine.nodes.some((node) => isCutOff(fine, node))).toBe(false);
   });
 
   test("distance to the furthest member", () => {

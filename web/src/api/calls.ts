@@ -2,7 +2,7 @@
 import type { ApiCall } from "../model/curl.ts";
 import type { Goal } from "./types.ts";
 
-export type FaultAction = "kill" | "revive" | "crash" | "heal";
+export type FaultAction = "kill" | "revive" | "crash" | "heal" | "pause" | "resume" | "isolate" | "rejoin";
 
 export const TOPIC = "goals";
 export const PARTITION = 0;
@@ -22,10 +22,10 @@ export const EVENTS_PATH = "/v1/events";
 export const recordsPath = (offset: number): string =>
   `/topics/${TOPIC}/partitions/${PARTITION}/records?format=json&offset=${offset}`;
 
-export const nodeFault = (sid: number, action: FaultAction): ApiCall => ({
-  method: "POST",
-  path: `/v1/faults/nodes/${sid}/${action}`,
-});
+export const nodeFault = (sid: number, action: FaultAction): ApiCall =>
+  action === "rejoin"
+    ? { method: "DELETE", path: `/v1/faults/nodes/${sid}/isolate` }
+    : { method: "POST", path: `/v1/faults/nodes/${sid}/${action}` };
 
 export const brokerFault = (id: number, action: FaultAction): ApiCall => ({
   method: "POST",

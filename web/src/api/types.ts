@@ -130,6 +130,11 @@ export interface ClusterState {
   }[];
 }
 
+/** `GET /v1/faults` */
+export interface FaultsState {
+  readonly nodes: readonly { readonly sid: number; readonly faults: readonly { readonly fault: string }[] }[];
+}
+
 /** A goal as the demo's producers write it. */
 export interface Goal {
   readonly Minute: number;

@@ -1,6 +1,6 @@
 /** The brokers: who is alive, who is controller, who leads which partition. */
 import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts";
-import type { FaultsSwitch } from "../hooks/use-status.ts";
+import type { Faults } from "../hooks/use-status.ts";
 import { FaultButton } from "./fault-button.tsx";
 import { brokerFaultOf } from "./faults.ts";
 import { Icon } from "./icon.tsx";
@@ -10,7 +10,7 @@ interface Props {
   readonly base: string;
   readonly cluster: ClusterState | undefined;
   readonly problem: string | undefined;
-  readonly faults: FaultsSwitch;
+  readonly faults: Faults;
 }
 
 interface Led {
@@ -42,7 +42,7 @@ export function BrokersPanel({ base, cluster, problem, faults }: Props) {
 
 const CONTROLLER = "Elected through the ensemble: it gives each partition its leader";
 
-function Broker(props: { broker: BrokerState; cluster: ClusterState; base: string; faults: FaultsSwitch }) {
+function Broker(props: { broker: BrokerState; cluster: ClusterState; base: string; faults: Faults }) {
   const { broker, cluster, base, faults } = props;
   const led: Led[] = cluster.topics.flatMap((topic) =>
     topic.partitions
@@ -69,7 +69,7 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
           {isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
       </span>
-      {faults === "on" && (
+      {faults.state === "on" && (
         <span className="row-actions">
           {broker.up ? (
             <>

@@ -3,7 +3,7 @@ import { useMemo, useRef } from "react";
 import type { EnsembleState, NodeState } from "../api/types.ts";
 import { useLive } from "../hooks/live-store.ts";
 import { useElementSize } from "../hooks/use-element-size.ts";
-import { activeSetOf, upCount } from "../model/ensemble-view.ts";
+import { activeSetOf, isCutOff, isThere, upCount } from "../model/ensemble-view.ts";
 import { type Point, ringPositions } from "../model/packets.ts";
 import { showZxid } from "../model/zxid.ts";
 import { PacketLayer } from "./packet-layer.tsx";
@@ -55,7 +55,7 @@ export function EnsembleRing({ state }: { state: EnsembleState }) {
             <Links state={state} geometry={geometry} />
             <PacketLayer
               sids={state.nodes.map((node) => node.sid)}
-              up={new Set(state.nodes.filter((node) => node.up).map((node) => node.sid))}
+              up={new Set(state.nodes.filter((node) => isThere(state, node)).map((node) => node.sid))}
               leader={state.leader}
               places={geometry.places}
               nodeRadius={geometry.nodeRadius}
@@ -82,7 +82,8 @@ function Links({ state, geometry }: { state: EnsembleState; geometry: Geometry }
       if (!from || !to) continue;
       const led = state.leader === a.sid || state.leader === b.sid;
       const other = state.leader === a.sid ? b : a;
-      const kind = !a.up || !b.up ? "broken" : led && active.has(other.sid) ? "led" : "idle";
+      const kind =
+        !isThere(state, a) || !isThere(state, b) ? "broken" : led && active.has(other.sid) ? "led" : "idle";
       if (kind === "idle" || led || state.leader === null) {
         links.push({ key: `${a.sid}-${b.sid}`, from, to, kind });
       }
@@ -103,19 +104,20 @@ function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleS
   if (!place) return null;
   const { nodeRadius: r } = geometry;
   const leads = node.up && state.leader === node.sid;
-  const look = lookOf(node, leads);
+  const look = lookOf(state, node);
   const wordy = !geometry.terse || look !== "follower";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: for the mouse only; keys 1 to 9 and the list do the same
     <g
-      className={`node node-${look}${selected ? " node-selected" : ""}`}
+      className={`node node-${look === "cut" ? "down" : look}${selected ? " node-selected" : ""}`}
       data-testid={`node-${node.sid}`}
       data-role={node.up ? node.role : "DOWN"}
       data-up={node.up}
+      data-look={look}
       transform={`translate(${place.x} ${place.y})`}
       onClick={() => useLive.setState({ selectedSid: selected ? null : node.sid })}
     >
-      <title>{nodeTitle(node, leads)}</title>
+      <title>{nodeTitle(node, look)}</title>
       <circle className="node-halo" r={r + 6} />
       <circle className="node-disc" r={r} />
       <text className="node-sid" y={r * 0.2} style={{ fontSize: r * 0.66 }}>
@@ -134,18 +136,20 @@ function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleS
   );
 }
 
-type Look = "leader" | "follower" | "looking" | "down";
+export type Look = "leader" | "follower" | "looking" | "down" | "cut";
 
 const WORDS: Readonly<Record<Look, string>> = {
   leader: "leader",
   follower: "follower",
   looking: "voting",
   down: "down",
+  cut: "cut off",
 };
 
-export function lookOf(node: NodeState, leads: boolean): Look {
+export function lookOf(state: EnsembleState, node: NodeState): Look {
   if (!node.up) return "down";
-  if (leads) return "leader";
+  if (state.leader === node.sid) return "leader";
+  if (isCutOff(state, node)) return "cut";
   return node.role === "FOLLOWING" ? "follower" : "looking";
 }
 
@@ -188,14 +192,16 @@ function Centre({ state, geometry }: { state: EnsembleState; geometry: Geometry 
   );
 }
 
-function nodeTitle(node: NodeState, leads: boolean): string {
+function nodeTitle(node: NodeState, look: Look): string {
   if (!node.up) return `Node ${node.sid} is down`;
-  return `Node ${node.sid}: ${leads ? "leader" : node.role.toLowerCase()}, ${node.phase.toLowerCase()}, epoch ${node.currentEpoch}, last zxid ${node.lastZxid}, ${node.sessions} sessions, ${node.znodes} znodes`;
+  if (look === "cut") return `Node ${node.sid} is cut off: the others do not hear it`;
+  return `Node ${node.sid}: ${look === "leader" ? "leader" : node.role.toLowerCase()}, ${node.phase.toLowerCase()}, epoch ${node.currentEpoch}, last zxid ${node.lastZxid}, ${node.sessions} sessions, ${node.znodes} znodes`;
 }
 
 function summary(state: EnsembleState): string {
   const nodes = state.nodes.map((node) => {
     if (!node.up) return `node ${node.sid} is down`;
+    if (isCutOff(state, node)) return `node ${node.sid} is cut off`;
     const role = state.leader === node.sid ? "leads" : node.role === "FOLLOWING" ? "follows" : "votes";
     return `node ${node.sid} ${role}`;
   });

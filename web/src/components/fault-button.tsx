@@ -1,5 +1,5 @@
 import { copyText, curlOf, type Fault, useFault } from "../hooks/use-fault.ts";
-import { Icon } from "./icon.tsx";
+import { Icon, type IconName } from "./icon.tsx";
 
 /** A button that breaks or mends something, joined to one that copies the same request as curl. */
 export function FaultButton(props: {
@@ -35,5 +35,30 @@ export function FaultButton(props: {
         <Icon name="copy" size={12} />
       </button>
     </span>
+  );
+}
+
+/** The same as an icon, for a group of them; its curl is shown once it is done. */
+export function FaultIcon(props: {
+  readonly base: string;
+  readonly fault: Fault;
+  readonly icon: IconName;
+  /** What it does, in full: tooltip and accessible name. */
+  readonly title: string;
+  readonly testId: string;
+}) {
+  const { mutate, isPending } = useFault(props.base);
+  return (
+    <button
+      type="button"
+      className="split-icon"
+      data-testid={props.testId}
+      title={props.title}
+      aria-label={props.title}
+      aria-busy={isPending}
+      onClick={() => mutate(props.fault)}
+    >
+      <Icon name={props.icon} size={14} />
+    </button>
   );
 }

@@ -6,19 +6,33 @@ const DONE: Readonly<Record<FaultAction, string>> = {
   kill: "Killed",
   revive: "Revived",
   crash: "Crashed",
-  heal: "Revived",
+  heal: "Healed",
+  pause: "Paused",
+  resume: "Resumed",
+  isolate: "Cut off",
+  rejoin: "Reconnected",
 };
 
-export const nodeFaultOf = (sid: number, action: FaultAction): Fault => ({
-  call: nodeFault(sid, action),
-  done: `${DONE[action]} node ${sid}.`,
-  ...(action === "kill" ? { undo: nodeFaultOf(sid, "revive") } : {}),
-});
+/** Off switches of the faults that last, with the word on the button. */
+const UNDO: Partial<Readonly<Record<FaultAction, readonly [label: string, action: FaultAction]>>> = {
+  kill: ["Revive", "revive"],
+  pause: ["Resume", "resume"],
+  isolate: ["Reconnect", "rejoin"],
+};
+
+export function nodeFaultOf(sid: number, action: FaultAction): Fault {
+  const [label, end] = UNDO[action] ?? [];
+  return {
+    call: nodeFault(sid, action),
+    done: `${DONE[action]} node ${sid}.`,
+    ...(label !== undefined && end !== undefined ? { undo: { label, fault: nodeFaultOf(sid, end) } } : {}),
+  };
+}
 
 export const brokerFaultOf = (id: number, action: FaultAction): Fault => ({
   call: brokerFault(id, action),
   done: `${DONE[action]} broker ${id}.`,
-  ...(action === "kill" ? { undo: brokerFaultOf(id, "revive") } : {}),
+  ...(action === "kill" ? { undo: { label: "Revive", fault: brokerFaultOf(id, "revive") } } : {}),
 });
 
-export const HEAL: Fault = { call: healAll, done: "Everything is revived." };
+export const HEAL: Fault = { call: healAll, done: "Everything is healed." };

@@ -11,6 +11,8 @@ const PATHS = {
   ),
   copy: <path d="M5.500 5.500v-3h8v8h-3M2.500 5.500h8v8h-8z" />,
   check: <path d="m3 8.500 3.300 3.300L13 4.800" />,
+  bolt: <path d="M9 1.500 3.500 9H8l-1 5.500L12.500 7H8z" />,
+  cut: <path d="M1.500 8H5M11 8h3.500M6 12l4-8" />,
   pause: <path d="M5.500 3.500v9M10.500 3.500v9" />,
   play: <path d="m5 3 7.500 5L5 13z" fill="currentColor" />,
   down: <path d="M8 3v10M4 9l4 4 4-4" />,

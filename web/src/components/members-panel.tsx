@@ -1,12 +1,13 @@
 /** Every node in a row: what it knows, and the buttons that break it. The ring's twin for reading. */
 import { useEffect, useRef } from "react";
+import type { FaultAction } from "../api/calls.ts";
 import type { EnsembleState, NodeState, NodeUp } from "../api/types.ts";
 import { useLive } from "../hooks/live-store.ts";
-import type { FaultsSwitch } from "../hooks/use-status.ts";
-import { activeSetOf, txnsBehind } from "../model/ensemble-view.ts";
+import type { Faults } from "../hooks/use-status.ts";
+import { activeSetOf, isThere, txnsBehind } from "../model/ensemble-view.ts";
 import { showZxid } from "../model/zxid.ts";
-import { lookOf } from "./ensemble-ring.tsx";
-import { FaultButton } from "./fault-button.tsx";
+import { type Look, lookOf } from "./ensemble-ring.tsx";
+import { FaultButton, FaultIcon } from "./fault-button.tsx";
 import { HEAL, nodeFaultOf } from "./faults.ts";
 import { Icon } from "./icon.tsx";
 import { Panel } from "./panel.tsx";
@@ -14,8 +15,11 @@ import { Panel } from "./panel.tsx";
 interface Props {
   readonly base: string;
   readonly state: EnsembleState;
-  readonly faults: FaultsSwitch;
+  readonly faults: Faults;
 }
+
+/** Names of faults. */
+type Names = readonly string[];
 
 export function MembersPanel({ base, state, faults }: Props) {
   return (
@@ -23,17 +27,17 @@ export function MembersPanel({ base, state, faults }: Props) {
       title="Nodes"
       area="members"
       hint={
-        faults === "off"
+        faults.state === "off"
           ? "Faults are switched off on this deployment."
-          : "Kill keeps a node down until you revive it. Crash only takes its memory."
+          : "Kill keeps a node down until you revive it. Crash, pause and cut off pass by themselves."
       }
       actions={
-        faults === "on" && (
+        faults.state === "on" && (
           <FaultButton
             base={base}
             fault={HEAL}
             label="Heal all"
-            title="Heal all: revive every node and broker"
+            title="Heal all: end every fault, of nodes and brokers"
             tone="mend"
             testId="heal-all"
           />
@@ -49,34 +53,43 @@ export function MembersPanel({ base, state, faults }: Props) {
   );
 }
 
+const NONE: Names = [];
+
 function Member({ node, base, state, faults }: Props & { node: NodeState }) {
   const selected = useLive((live) => live.selectedSid === node.sid);
   const row = useRef<HTMLLIElement>(null);
   useEffect(() => {
     if (selected) row.current?.scrollIntoView({ block: "nearest" });
   }, [selected]);
-  const leads = node.up && state.leader === node.sid;
-  const look = lookOf(node, leads);
+  const look = lookOf(state, node);
+  const names = faults.ofNode.get(node.sid) ?? NONE;
   return (
-    <li ref={row} className={`row${selected ? " row-selected" : ""}${node.up ? "" : " row-down"}`}>
-      <span className={`badge badge-${look}`} aria-hidden="true">
+    <li
+      ref={row}
+      className={`row${selected ? " row-selected" : ""}${isThere(state, node) ? "" : " row-down"}`}
+    >
+      <span className={`badge badge-${look === "cut" ? "down" : look}`} aria-hidden="true">
         {node.sid}
       </span>
       <span className="row-main">
         <span className="row-title">
           <span className="sr-only">Node {node.sid}: </span>
-          {leads && <Icon name="crown" size={13} />}
-          {roleWords(node, leads)}
+          {look === "leader" && <Icon name="crown" size={13} />}
+          {roleWords(node, look)}
         </span>
         <span className="row-sub">
           zxid{" "}
           <span className="mono" data-testid={`zxid-${node.sid}`} data-zxid={node.up ? node.lastZxid : ""}>
             {node.up ? showZxid(node.lastZxid) : "–"}
           </span>
-          {node.up ? <Standing state={state} node={node} /> : <span> · does not answer</span>}
+          {node.up && look !== "cut" ? (
+            <Standing state={state} node={node} />
+          ) : (
+            <span> · {node.up ? "not heard" : names.includes("pause") ? "paused" : "does not answer"}</span>
+          )}
         </span>
       </span>
-      {faults === "on" && <Buttons node={node} base={base} />}
+      {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={names} />}
     </li>
   );
 }
@@ -91,19 +104,20 @@ function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
   return <span className="lag"> · not in the active set</span>;
 }
 
-function Buttons({ node, base }: { node: NodeState; base: string }) {
+/** A node that something is wrong with has one button, which ends that; any other has those that break it. */
+function Buttons({ node, base, look, faults }: { node: NodeState; base: string; look: Look; faults: Names }) {
   const { sid } = node;
-  // It may be dead or only stand still: healing ends both.
-  if (!node.up) {
+  const end = endOf(node, look, faults);
+  if (end !== undefined) {
     return (
       <span className="row-actions">
         <FaultButton
           base={base}
-          fault={nodeFaultOf(sid, "heal")}
-          label="Revive"
-          title={`Revive node ${sid}`}
+          fault={nodeFaultOf(sid, end.action)}
+          label={end.label}
+          title={`${end.label} node ${sid}`}
           tone="mend"
-          testId={`revive-node-${sid}`}
+          testId={`${end.label.toLowerCase()}-node-${sid}`}
         />
       </span>
     );
@@ -114,25 +128,54 @@ function Buttons({ node, base }: { node: NodeState; base: string }) {
         base={base}
         fault={nodeFaultOf(sid, "kill")}
         label="Kill"
-        title={`Kill node ${sid}`}
+        title={`Kill node ${sid}: it refuses every call until you revive it`}
         tone="danger"
         testId={`kill-node-${sid}`}
       />
-      <FaultButton
-        base={base}
-        fault={nodeFaultOf(sid, "crash")}
-        label="Crash"
-        title={`Crash node ${sid}: it loses its memory and starts again from its log`}
-        tone="danger"
-        testId={`crash-node-${sid}`}
-      />
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
+      <span className="split split-danger" role="group" aria-label={`Other ways to break node ${sid}`}>
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "crash")}
+          icon="bolt"
+          title={`Crash node ${sid}: it loses its memory and starts again from its log`}
+          testId={`crash-node-${sid}`}
+        />
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "pause")}
+          icon="pause"
+          title={`Pause node ${sid}: it stands still with its memory, for a minute or until you resume it`}
+          testId={`pause-node-${sid}`}
+        />
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "isolate")}
+          icon="cut"
+          title={`Cut node ${sid} off: what it says and what it is told is lost, for a minute or until you reconnect it`}
+          testId={`isolate-node-${sid}`}
+        />
+      </span>
     </span>
   );
 }
 
-function roleWords(node: NodeState, leads: boolean): string {
+function endOf(
+  node: NodeState,
+  look: Look,
+  faults: Names,
+): { label: string; action: FaultAction } | undefined {
+  if (faults.includes("kill")) return { label: "Revive", action: "heal" };
+  if (faults.includes("pause")) return { label: "Resume", action: "resume" };
+  if (faults.includes("isolate") || look === "cut") return { label: "Reconnect", action: "rejoin" };
+  // dead by something else, or the faults are not known yet
+  return node.up ? undefined : { label: "Revive", action: "heal" };
+}
+
+function roleWords(node: NodeState, look: Look): string {
   if (!node.up) return "Down";
-  if (leads) return "Leader";
+  if (look === "cut") return "Cut off";
+  if (look === "leader") return "Leader";
   if (node.role === "LEADING") return "Forming a quorum";
   if (node.role === "LOOKING") return "Looking";
   return node.phase === "BROADCAST" ? "Follower" : "Catching up";

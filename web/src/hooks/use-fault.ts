@@ -3,14 +3,14 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { ApiProblem, send, toProblem, withToken } from "../api/http.ts";
 import { type ApiCall, toCurl } from "../model/curl.ts";
 import { showToast } from "./live-store.ts";
-import { clusterKey, ensembleKey } from "./use-status.ts";
+import { clusterKey, ensembleKey, faultsKey } from "./use-status.ts";
 
 export interface Fault {
   readonly call: ApiCall;
   /** What was done, e.g. "Killed node 2." */
   readonly done: string;
-  /** What mends it. */
-  readonly undo?: Fault;
+  /** What mends it, and the word for that. */
+  readonly undo?: { readonly label: string; readonly fault: Fault };
 }
 
 /** The call as a command for a shell. */
@@ -27,7 +27,7 @@ export function useFault(base: string) {
     onSuccess: (_, { call, done, undo }) =>
       showToast(done, {
         curl: curlOf(base, call),
-        undo: undo && { label: "Revive", run: () => mutation.mutate(undo) },
+        undo: undo && { label: undo.label, run: () => mutation.mutate(undo.fault) },
       }),
     onError: (error, { call }) => {
       const hint =
@@ -37,6 +37,7 @@ export function useFault(base: string) {
     onSettled: () => {
       void client.invalidateQueries({ queryKey: ensembleKey(base) });
       void client.invalidateQueries({ queryKey: clusterKey(base) });
+      void client.invalidateQueries({ queryKey: faultsKey(base) });
     },
   });
   return mutation;

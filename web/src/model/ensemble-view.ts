@@ -32,7 +32,8 @@ export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleS
  */
 function foldBrokenLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
   const lost = state.nodes.find((node) => node.sid === event.to);
-  if (!lost?.up) return state;
+  // one that is cut off is there, and loses its links again and again
+  if (!lost?.up || isCutOff(state, lost)) return state;
   const next = withNode(state, { sid: lost.sid, up: false, code: "NODE_DOWN", detail: "its link is broken" });
   return state.leader === lost.sid ? { ...next, leader: null } : next;
 }
@@ -76,13 +77,30 @@ export function activeSetOf(state: EnsembleState): readonly number[] {
   return state.leader === null ? [] : state.nodes.filter((node) => node.up).map((node) => node.sid);
 }
 
-export const upCount = (state: EnsembleState): number => state.nodes.filter((node) => node.up).length;
+/** Longer than a leader that pings each second is without word from a member that it hears, ms. */
+const UNHEARD_MS = 1_500;
 
-/** How many txns `node` is behind the furthest member of its epoch; null when it cannot be said. */
+/** Is it up, and the leader hears nothing of it? */
+export function isCutOff(state: EnsembleState, { sid, up }: NodeState): boolean {
+  const leader = state.nodes.find((node) => node.sid === state.leader);
+  if (!up || !leader?.up || sid === leader.sid || state.quiet) return false;
+  const ping = leader.pings.find((report) => report.sid === sid);
+  return ping?.rttMs === null && ping.heardMsAgo !== null && ping.heardMsAgo > UNHEARD_MS;
+}
+
+/** Is it there, as the others see it? */
+export const isThere = (state: EnsembleState, node: NodeState): boolean => node.up && !isCutOff(state, node);
+
+/** The members that the others can reckon with. */
+export const upCount = (state: EnsembleState): number =>
+  state.nodes.filter((node) => isThere(state, node)).length;
+
+/** How many txns a node is behind the furthest member that is there, of its epoch; null when it cannot be said. */
 export function txnsBehind(state: EnsembleState, zxid: string): number | null {
   let furthest = "0x0";
   for (const node of state.nodes)
-    if (node.up && compareZxidText(node.lastZxid, furthest) > 0) furthest = node.lastZxid;
+    if (node.up && isThere(state, node) && compareZxidText(node.lastZxid, furthest) > 0)
+      furthest = node.lastZxid;
   const distance = BigInt(furthest) - BigInt(zxid);
   return distance < 2n ** 32n ? Number(distance) : null;
 }

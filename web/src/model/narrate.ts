@@ -1,6 +1,6 @@
 /** One or two sentences that say what the ensemble is doing, for someone who has never seen one. */
 import type { EnsembleState } from "../api/types.ts";
-import { upCount } from "./ensemble-view.ts";
+import { isCutOff, upCount } from "./ensemble-view.ts";
 
 export interface Narration {
   readonly tone: "calm" | "busy" | "broken";
@@ -34,10 +34,10 @@ export function narrate(state: EnsembleState): Narration {
       text: `${reason} The ${up} nodes that are up tell each other their vote; the one with the newest log wins, and ${state.quorum} equal votes decide.`,
     };
   }
-  const missing =
-    down.length === 0
-      ? ""
-      : ` ${list(down)} ${down.length === 1 ? "is" : "are"} down; the others go on without ${down.length === 1 ? "it" : "them"}.`;
+  const cut = state.nodes.filter((node) => isCutOff(state, node)).map((node) => node.sid);
+  const words = [areWords(down, "down"), areWords(cut, "cut off")].filter((text) => text !== "").join(", ");
+  const them = down.length + cut.length === 1 ? "it" : "them";
+  const missing = words === "" ? "" : ` ${sentence(words).slice(0, -1)}; the others go on without ${them}.`;
   return {
     tone: "calm",
     title: `Node ${state.leader} leads epoch ${state.epoch}`,
@@ -63,8 +63,11 @@ function sentence(text: string): string {
   return trimmed === "" ? "" : `${trimmed[0]?.toUpperCase() ?? ""}${trimmed.slice(1)}.`;
 }
 
+const areWords = (sids: readonly number[], what: string): string =>
+  sids.length === 0 ? "" : `${list(sids)} ${sids.length === 1 ? "is" : "are"} ${what}`;
+
 function list(sids: readonly number[]): string {
   const last = sids.at(-1);
-  if (sids.length === 1) return `Node ${last}`;
-  return `Nodes ${sids.slice(0, -1).join(", ")} and ${last}`;
+  if (sids.length === 1) return `node ${last}`;
+  return `nodes ${sids.slice(0, -1).join(", ")} and ${last}`;
 }

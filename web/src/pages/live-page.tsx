@@ -19,9 +19,10 @@ import { useEvents } from "../hooks/use-events.ts";
 import { useFault } from "../hooks/use-fault.ts";
 import { useGoals } from "../hooks/use-goals.ts";
 import { useHotkeys } from "../hooks/use-hotkeys.ts";
-import { useCluster, useEnsemble, useFaultsSwitch } from "../hooks/use-status.ts";
+import { useCluster, useEnsemble, useFaults } from "../hooks/use-status.ts";
 import { useTheme } from "../hooks/use-theme.ts";
 import { useWatchman } from "../hooks/use-watchman.ts";
+import { isThere } from "../model/ensemble-view.ts";
 
 export function LivePage({ ensemble }: { ensemble: string | null }) {
   const base = apiBase(ensemble);
@@ -30,7 +31,7 @@ export function LivePage({ ensemble }: { ensemble: string | null }) {
   const status = useEnsemble(base);
   const cluster = useCluster(base);
   useGoals(base, useHasGoals(cluster.data, cluster.isError));
-  const faults = useFaultsSwitch(base);
+  const faults = useFaults(base);
   const theme = useTheme();
   const goals = useGoalsControls();
   const help = useRef<HTMLDialogElement>(null);
@@ -42,10 +43,11 @@ export function LivePage({ ensemble }: { ensemble: string | null }) {
 
   const act = (action: FaultAction) => () => {
     const sid = useLive.getState().selectedSid ?? defaultTarget(action);
-    if (faults === "on" && sid !== null) mutate(nodeFaultOf(sid, action));
+    if (faults.state === "on" && sid !== null) mutate(nodeFaultOf(sid, action));
   };
   const defaultTarget = (action: FaultAction): number | null => {
-    if (action === "revive") return state?.nodes.find((node) => !node.up)?.sid ?? null;
+    if (action === "heal")
+      return state?.nodes.find((node) => !isThere(state, node) || faults.ofNode.has(node.sid))?.sid ?? null;
     return state?.leader ?? null;
   };
   const openHelp = () => help.current?.showModal();
@@ -53,8 +55,10 @@ export function LivePage({ ensemble }: { ensemble: string | null }) {
     ...selectKeys(state?.size ?? 0),
     k: act("kill"),
     c: act("crash"),
-    r: act("revive"),
-    h: () => faults === "on" && mutate(HEAL),
+    s: act("pause"),
+    x: act("isolate"),
+    r: act("heal"),
+    h: () => faults.state === "on" && mutate(HEAL),
     g: () => playerInput.current?.focus(),
     p: () => (goals.heldFrom === null ? goals.hold() : goals.follow()),
     m: () => goals.setOrder(goals.order === "offset" ? "minute" : "offset"),
