@@ -15,7 +15,7 @@ import { makeEntry } from "./log-entry.ts";
 import type { Ack, AckEpoch, FollowerInfo, LogPosition, Phase, Position, Staged } from "./messages.ts";
 import type { Sid } from "./quorum.ts";
 import { chooseSync } from "./synchronization.ts";
-import { asEpoch, compareZxid, type Epoch, equalZxid, maxZxid, minZxid, type Zxid } from "./zxid.ts";
+import { asEpoch, compareZxid, type Epoch, equalZxid, minZxid, type Zxid } from "./zxid.ts";
 
 /** Messages of a learner in its stay. */
 export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack;
@@ -65,7 +65,12 @@ interface Learner {
   /** when a COMMIT that is held back goes */
   commitDueAt: number;
   heardAt: number;
+  /** when it last acked something new, or was sent something while it had acked everything */
+  ackedAt: number;
 }
+
+/** Something that a learner in the active set was sent awaits its ack. */
+const owesAck = ({ acked, sent }: Learner): boolean => acked !== null && compareZxid(acked, sent) < 0;
 
 export class Leader {
   readonly #host: RoleHost;
@@ -101,7 +106,10 @@ export class Leader {
     if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline);
     if (this.phase !== "BROADCAST") return this.#establishDeadline;
     let earliest = Number.POSITIVE_INFINITY;
-    for (const learner of this.#learners.values()) earliest = Math.min(earliest, learner.heardAt);
+    for (const learner of this.#learners.values()) {
+      earliest = Math.min(earliest, learner.heardAt);
+      if (owesAck(learner)) earliest = Math.min(earliest, learner.ackedAt);
+    }
     return earliest + config.syncLimit * config.tickTimeMs + 1;
   }
 
@@ -167,7 +175,10 @@ export class Leader {
   /** This member stood still for so long: that is no silence of its learners. */
   excuse(stoodMs: number): void {
     const { now } = this.#host.context;
-    for (const learner of this.#learners.values()) learner.heardAt = Math.min(learner.heardAt + stoodMs, now);
+    for (const learner of this.#learners.values()) {
+      learner.heardAt = Math.min(learner.heardAt + stoodMs, now);
+      learner.ackedAt = Math.min(learner.ackedAt + stoodMs, now);
+    }
     this.#quorumAt = Math.min(this.#quorumAt + stoodMs, now);
   }
 
@@ -213,7 +224,9 @@ export class Leader {
     }
     const silence = config.syncLimit * config.tickTimeMs;
     for (const learner of [...this.#learners.values()]) {
-      if (now - learner.heardAt > silence) this.drop(learner.sid);
+      // An ack that is lost while pings go on would fill the learner's window for ever.
+      const isStuck = owesAck(learner) && now - learner.ackedAt > silence;
+      if (isStuck || now - learner.heardAt > silence) this.drop(learner.sid);
     }
     if (this.activeSet.length >= quorum.majority) this.#quorumAt = now;
     else if (now - this.#quorumAt > silence) this.#host.becomeLooking("no quorum of the ensemble follows");
@@ -268,6 +281,7 @@ export class Leader {
       patienceMs: 0,
       commitDueAt: Number.POSITIVE_INFINITY,
       heardAt: context.now,
+      ackedAt: context.now,
     };
     this.#learners.set(from, learner);
     // Before anything it says counts: that an older life of it counts no more.
@@ -398,12 +412,13 @@ export class Leader {
 
   #handleStaged(learner: Learner): boolean {
     const { now, config } = this.#host.context;
+    if (learner.inFlight === 0) return false;
     learner.inFlight -= 1;
     // The limit is on standing still: a quorum that needs a large SNAP may take its time.
     this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
     if (learner.stage === "SNAPSHOT") this.#pumpSnapshot(learner);
     else if (learner.stage === "STAGING") this.#pump(learner);
-    return learner.inFlight >= 0;
+    return true;
   }
 
   /** Chunks go one at a time: each turn of the sender is short, and the receiver sets the pace. */
@@ -469,6 +484,7 @@ export class Leader {
       commit,
     };
     context.send(learner.sid, digest === undefined ? proposal : { ...proposal, digest });
+    if (!owesAck(learner)) learner.ackedAt = context.now;
     learner.sent = slice.last;
     learner.inFlight += 1;
     if (learner.upToDate) {
@@ -484,6 +500,7 @@ export class Leader {
     if (learner.stage === "CLOSING" && learner.acked === null) {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
+      learner.ackedAt = context.now;
       // It has our tree now: that it once differed says nothing about the next one that does.
       this.#diverged.delete(learner.sid);
       this.#traceActive();
@@ -494,8 +511,12 @@ export class Leader {
         for (const other of this.#learners.values()) this.#maybeSynchronize(other);
       } else this.#maybeEstablish();
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
-      learner.inFlight = Math.max(0, learner.inFlight - 1);
-      learner.acked = maxZxid(learner.acked, message.zxid);
+      if (compareZxid(message.zxid, learner.acked) > 0) {
+        learner.acked = message.zxid;
+        learner.ackedAt = context.now;
+      }
+      // Whoever has acked everything has answered everything, also where a return was lost.
+      learner.inFlight = owesAck(learner) ? Math.max(0, learner.inFlight - 1) : 0;
       context.trace({ type: "ack", from: learner.sid, zxid: message.zxid });
       this.#maybeCommit();
     } else return false;

@@ -536,6 +536,32 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
+  it("[ZAB-79] drops a learner whose ack is lost, though it answers every ping: it would be sent nothing any more", () => {
+    const script = leading({ size: 5, history: HISTORY, config: { learnerInFlightMax: 1 } }, [1, 2, 4]);
+    script.alive("FOLLOWING", 1, 2, 4);
+    script.propose(2, 1);
+    for (const sid of [1, 4]) script.returned(sid, ack(script, 1, zxid(2, 1)));
+    script.passes(1_500);
+    expect(script.peer.activeSet).toEqual([1, 2, 3, 4]);
+    script.passes(1_000);
+    expect(script.peer.activeSet).toEqual([1, 3, 4]);
+    expect(script.left).toEqual([2]);
+    script.passes(5_000);
+    expect(script.peer.activeSet).toEqual([1, 3, 4]);
+  });
+
+  it("[ZAB-62] a later ack stands for one that is lost: the window is whole again", () => {
+    const script = leading({ history: HISTORY, config: { learnerInFlightMax: 2, batchesInFlightMax: 8 } });
+    for (const counter of [1, 3, 5]) {
+      script.propose(2, counter);
+      script.propose(2, counter + 1);
+      script.take();
+      script.returned(2, ack(script, 1, zxid(2, counter + 1)));
+    }
+    script.propose(2, 7);
+    expect(script.takeTypes(2)).toContain("PROPOSAL");
+  });
+
   it("[ZAB-79] steps down though members answer, when they do not follow it (the paused leader)", () => {
     const script = leading({ history: HISTORY });
     script.broken(2);
