@@ -1,8 +1,11 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // most files wait for real alarms: on two cores one after the other, as is the default there, leaves both idle
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       {
         test: {
@@ -13,7 +16,7 @@ export default defineConfig({
             "test/{unit,paper,interaction,contract,sim,history,nemesis,search}/**/*.test.ts",
           ],
           // properties and small campaigns take a while where other work runs beside
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -29,8 +32,9 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          // tests wait until something holds, and this ends only what never will: a slow machine takes a while
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -1,6 +1,6 @@
 /** The brokers over HTTP: topics, records, live streams, the demo's routes, against a real ensemble. */
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
 import type { TopicPartitionRpc } from "../../durable-objects/topic-partition/rpc.ts";
 import { call, json, SseReader } from "./broker-helpers.ts";
@@ -8,6 +8,15 @@ import { call, json, SseReader } from "./broker-helpers.ts";
 const JSON_BODY = { "content-type": "application/json" };
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
   call(path, { method: "POST", headers: { ...JSON_BODY, ...headers }, body: JSON.stringify(body) });
+
+beforeAll(async () => {
+  // the replicas of a topic are the brokers that are registered when it is made
+  for (;;) {
+    const { brokers } = await json<{ brokers: number[] }>(await call("/brokers"));
+    if (brokers?.length === 3) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});
 
 let number = 0;
 /** A topic of its own for each test. */

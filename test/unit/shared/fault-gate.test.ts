@@ -48,7 +48,8 @@ describe("the fault gate", () => {
         .list()
         .map(({ fault }) => fault),
     ).toEqual(["skew", "kill"]);
-    expect(gate.now() - Date.now()).toBeGreaterThanOrEqual(5_000);
+    const now = Date.now();
+    expect(gate.now()).toBeGreaterThanOrEqual(now + 5_000);
     expect(gate.heal("kill")).toEqual(["kill"]);
     expect([gate.active, gate.killed]).toEqual([true, false]);
     expect(gate.heal()).toEqual(["skew"]);
@@ -88,7 +89,7 @@ describe("the fault gate", () => {
     const gate = gateOn();
     const order: number[] = [];
     const send = (n: number) => gate.call(2, async () => order.push(n));
-    gate.inflict({ fault: "delay", delayMs: 20, jitterMs: 30, direction: "out" }, 60_000, 3);
+    gate.inflict({ fault: "delay", delayMs: 300, jitterMs: 30, direction: "out" }, 60_000, 3);
     const first = [0, 1, 2, 3, 4].map(send);
     gate.heal();
     expect(gate.active).toBe(true);

@@ -102,7 +102,7 @@ describe("a stream that breaks", () => {
       else if (connection === 3) open(response).write(": nothing more\n\n");
       else open(response).write(recordsText(0, TOTAL));
     });
-    const { timeline, states } = await readAll(url, 60);
+    const { timeline, states } = await readAll(url, 1_000);
     expect(timeline.rows).toHaveLength(TOTAL);
     const waits = states.filter((state) => state.type === "waiting");
     expect(waits.map((state) => state.reason)).toEqual([

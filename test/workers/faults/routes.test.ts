@@ -24,7 +24,7 @@ const LASTING: readonly (readonly [string, Record<string, unknown>])[] = [
   ["slow-storage", { delayMs: 1 }],
 ];
 
-describe("the fault endpoints", { timeout: 60_000 }, () => {
+describe("the fault endpoints", () => {
   it.each(LASTING)("[FAULT-26] %s is listed with the time it has left, and ended", async (fault, body) => {
     const response = await post(`/nodes/1/${fault}`, { ...body, ttlMs: 20_000 });
     expect(await response.json()).toMatchObject({ node: 1, nodes: [1], fault, ...body });
