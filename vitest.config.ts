@@ -23,6 +23,8 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
+            // else the runtime prints every refusal of a killed object, though the caller handles it
+            verbose: false,
             // as our local runners have it; a short log, so that a test can outrun it, and a short way into sleep
             miniflare: {
               bindings: { FAULTS: "on", LOCAL: "on", LOG_RETAIN_TXNS: "100", QUIET_AFTER_MS: "3000" },

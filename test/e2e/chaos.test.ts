@@ -82,7 +82,6 @@ describe("npm run chaos", () => {
         until(
           () => text,
           (seen) => words.test(seen),
-          20_000,
           `no ${words}`,
         ),
     };
@@ -102,13 +101,13 @@ describe("npm run chaos", () => {
     ["SIGTERM", 143],
   ] as const)("heals on %s and ends with %i", async (signal, expected) => {
     const run = start(forLong(`ended by ${signal}`));
-    await until(faults, ({ nodes }) => nodes[1]?.up === false, 20_000, "node 2 lives");
+    await until(faults, ({ nodes }) => nodes[1]?.up === false, "node 2 lives");
     run.interrupt(signal);
     // npm passes a Ctrl-C on that has come already: no second one
     run.interrupt(signal);
     expect(await run.code, run.text()).toBe(expected);
     expect(run.text()).toMatch(/healed\n.*interrupted\n$/);
-    await until(faults, noFault, 10_000, "something is broken");
+    await until(faults, noFault, "something is broken");
   });
 
   /** Passes requests on, but those that `holds` says: they are never answered. */
@@ -137,7 +136,6 @@ describe("npm run chaos", () => {
         until(
           () => held.length,
           (count) => count > 0,
-          20_000,
           "nothing was asked",
         ),
       close: () => {

@@ -10,7 +10,7 @@ import { deployment, startPage, temporaryDir, until } from "./processes.ts";
 
 /** Pictures change with every run; those of the documentation are renewed with UPDATE_PICTURES=1. */
 const IMAGES = join(ROOT, process.env.UPDATE_PICTURES === undefined ? "dist/img" : "docs/img");
-const WAIT_MS = 30_000;
+const WAIT_MS = 90_000;
 /** Pause of the producer between goals: a visitor sees them come one by one. */
 const GOAL_PAUSE_MS = 40;
 
@@ -46,7 +46,7 @@ function produce(base: string, first = 0): { readonly acknowledged: readonly Goa
   const run = (async () => {
     const id = crypto.randomUUID();
     for (let i = first; !stopped; i++) {
-      const options = { key: `${id}-${i}`, clients: "9090,9091,9092", receiver: "8080", retryMs: 30_000 };
+      const options = { key: `${id}-${i}`, clients: "9090,9091,9092", receiver: "8080", retryMs: WAIT_MS };
       const { status, text } = await sendGoal(base, goalOf(i), options);
       if (status !== 200) throw new Error(`goal ${i} was answered ${status}: ${text}`);
       acknowledged.push(goalOf(i));
@@ -89,7 +89,6 @@ async function expectGoals(page: Page, goals: readonly Goal[]): Promise<void> {
   await until(
     () => testId(page, "goal-row").count(),
     (count) => count >= goals.length,
-    WAIT_MS,
     "goals are missing",
   );
   expect(await rowsOf(page)).toEqual(
@@ -102,7 +101,6 @@ const untilLeader = (page: Page, holds: (sid: number) => boolean): Promise<numbe
   until(
     () => leaderOf(page),
     (sid) => sid > 0 && holds(sid),
-    WAIT_MS,
     "no such leader is shown",
   );
 const picture = (page: Page, name: string): Promise<unknown> =>
@@ -121,7 +119,6 @@ describe("npm start", () => {
     await until(
       () => testId(page, "goal-row").count(),
       (count) => count >= 12,
-      WAIT_MS,
       "no goals are shown",
     );
     await picture(page, "timeline");
@@ -134,7 +131,6 @@ describe("npm start", () => {
     await until(
       () => testId(page, "goal-row").count(),
       (n) => n >= atCrowning + 10,
-      WAIT_MS,
       "goals do not go on",
     );
     await picture(page, "leader-killed");
@@ -143,24 +139,17 @@ describe("npm start", () => {
     await until(
       () => attribute(page, `node-${first}`, "data-up"),
       (up) => up === "true",
-      WAIT_MS,
       "no revival is shown",
     );
     await until(
       () => Promise.resolve(producer.acknowledged.length),
       (n) => n >= atCrowning + 20,
-      WAIT_MS,
       "goals stop",
     );
     await producer.stop();
     const zxids = (): Promise<(string | null)[]> =>
       Promise.all([1, 2, 3].map((sid) => attribute(page, `zxid-${sid}`, "data-zxid")));
-    await until(
-      zxids,
-      (all) => all[0] !== "" && new Set(all).size === 1,
-      WAIT_MS,
-      "the revived node stays behind",
-    );
+    await until(zxids, (all) => all[0] !== "" && new Set(all).size === 1, "the revived node stays behind");
     expect(await leaderOf(page)).toBe(second);
     await picture(page, "revived");
 
@@ -238,7 +227,6 @@ describe("a client that ends and comes back", () => {
       await until(
         () => testId(page, "goal-row").count(),
         (n) => n >= shown + 5,
-        WAIT_MS,
         "no goals are shown",
       );
       await post(`${api}/v1/faults/clients/0/end`);
@@ -246,7 +234,6 @@ describe("a client that ends and comes back", () => {
       await until(
         () => Promise.resolve(producer.acknowledged.length),
         (n) => n >= before + 10,
-        WAIT_MS,
         "goals stop",
       );
       await post(`${api}/v1/faults/clients/0/start`);

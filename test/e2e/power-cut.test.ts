@@ -85,7 +85,7 @@ async function verify(
   znodes: ReadonlyMap<string, string>,
   goals: readonly Goal[],
 ): Promise<void> {
-  await until(() => ensembleOf(running.urls.api), isSettled, 20_000, "the ensemble does not settle");
+  await until(() => ensembleOf(running.urls.api), isSettled, "the ensemble does not settle");
   for (const node of running.urls.nodes) {
     const session = await connect(node);
     await session.sync();

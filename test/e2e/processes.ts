@@ -33,8 +33,9 @@ export interface Process {
   killAll(): Promise<void>;
 }
 
-const READY_MS_MAX = 60_000;
-const GONE_MS_MAX = 10_000;
+// both end only what never will: a slow machine takes a while
+const READY_MS_MAX = 120_000;
+const UNTIL_MS_MAX = 90_000;
 
 /** Starts a command of scripts/ and resolves when it has ended. */
 export function command(script: string, args: readonly string[]): Promise<Finished> {
@@ -160,19 +161,17 @@ async function untilGone(pids: readonly number[]): Promise<void> {
   await until(
     () => pids.filter(isAlive),
     (alive) => alive.length === 0,
-    GONE_MS_MAX,
     "processes stay",
   );
 }
 
-/** Polls until `holds`, and returns what was seen then. @throws Error with the last thing seen */
+/** Polls until `holds`, and returns what was seen then. @throws Error `what` is wrong, with the last thing seen */
 export async function until<T>(
   look: () => T | Promise<T>,
   holds: (seen: T) => boolean,
-  timeoutMs: number,
   what: string,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + UNTIL_MS_MAX;
   for (;;) {
     const seen = await look();
     if (holds(seen)) return seen;

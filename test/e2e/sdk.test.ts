@@ -34,8 +34,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     () => "no error",
     (error) => (ZooError.is(error) ? error.code : String(error)),
   );
-const settled = () =>
-  until(() => ensembleOf(running.urls.api), isSettled, 20_000, "the ensemble does not settle");
+const settled = () => until(() => ensembleOf(running.urls.api), isSettled, "the ensemble does not settle");
 
 describe("operations", () => {
   it("do what ZooKeeper's do", async () => {
@@ -112,14 +111,12 @@ describe("watches", () => {
     await until(
       () => Promise.resolve(seen.length),
       (n) => n === 1,
-      10_000,
       "the watch has no first value",
     );
     await writer.create("/watched", "first");
     await until(
       () => Promise.resolve(seen.length),
       (n) => n === 2,
-      10_000,
       "the creation is not seen",
     );
     for (let i = 0; i < 100; i++) await writer.set("/watched", i === 99 ? "last" : String(i));
@@ -170,7 +167,7 @@ describe("sessions", () => {
   });
 
   it("expire when nobody keeps them", async () => {
-    const [owner, other] = [await open(2, { timeoutMs: 1_000 }), await open(1)];
+    const [owner, other] = [await open(2, { timeoutMs: 5_000 }), await open(1)];
     await owner.create("/short", "", "ephemeral");
     await other.sync();
     owner.disconnect();
@@ -216,7 +213,6 @@ describe("sessions", () => {
       until(
         () => Promise.resolve(versions.length),
         (n) => n >= count,
-        30_000,
         "writes do not come through",
       );
     await acknowledged(40);
@@ -224,7 +220,6 @@ describe("sessions", () => {
     await until(
       () => Promise.resolve(states.join()),
       (text) => text.startsWith("disconnected"),
-      10_000,
       "the loss is not noticed",
     );
     const other = await open(third);

@@ -8,7 +8,7 @@ export default defineConfig({
     environment: "node",
     include: ["**/*.test.ts"],
     fileParallelism: false,
-    testTimeout: 150_000,
-    hookTimeout: 90_000,
+    testTimeout: 300_000,
+    hookTimeout: 180_000,
   },
 });

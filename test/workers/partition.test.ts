@@ -380,7 +380,7 @@ describe("a partition's tail", () => {
     };
     expect(await tails()).toBe(4);
     // it is known by now that one frame was taken
-    await vi.waitFor(async () => expect(await untakenFrames(stub)).toBe(3));
+    await vi.waitFor(async () => expect(await untakenFrames(stub)).toBe(3), { timeout: 60_000 });
     // a beat asks for no frame
     await append(stub, "b");
     expect(await reading.values()).toEqual(["b"]);
