@@ -181,14 +181,14 @@ describe("npm run chaos", () => {
     const scenario = file("refused.json", {
       name: "refused",
       steps: [
-        { fault: "wipe", target: "majority" },
+        { fault: "wipe", target: "all" },
         { fault: "crash", target: 9 },
         { fault: "crash", target: 1 },
       ],
     });
     const { code, stdout } = await chaos(scenario);
     expect(code, stdout).toBe(0);
-    expect(stdout).toMatch(/wipe majority → .* answered 409: only/);
+    expect(stdout).toMatch(/wipe all → 1, 2, 3: .* answered 409: only/);
     expect(stdout).toMatch(/crash 9 → 9: .* answered 404: the ensemble has the nodes 1 to 3/);
   });
 
