@@ -172,7 +172,6 @@ describe("npm start", () => {
     await until(
       () => look(second),
       (seen) => seen === "cut",
-      WAIT_MS,
       "no cut is shown",
     );
     expect(await attribute(page, `node-${second}`, "data-up")).toBe("true");
@@ -181,7 +180,6 @@ describe("npm start", () => {
     await until(
       () => look(second),
       (seen) => seen === "follower",
-      WAIT_MS,
       "it does not come back",
     );
     expect(await leaderOf(page)).toBe(third);
