@@ -247,14 +247,17 @@ export class Quiet {
   /**
    * LEADING, as soon as it may take requests: the clocks of the sessions go on. Only when a failure came between, so that
    * nobody knows when they were heard of last, does every session get its full timeout.
+   * @param inTime whatever woke this member has not waited in vain: a quorum was there
    */
-  restore(now: number, continues: number | null): void {
+  restore(now: number, continues: number | null, inTime: boolean): void {
     const { expiry, sessions, config } = this.#host;
     expiry.restart(sessions.values(), now);
     const record = this.#record;
     this.#waited = [];
     if (record === null) return;
-    if (record.epoch === continues) {
+    // A member that started since does not know how long the others were without a quorum. Its alarm says so too.
+    const isMissed = record.wakeAtMs !== null && now > record.wakeAtMs + config.requestTimeoutMs;
+    if (record.epoch === continues && inTime && !isMissed) {
       // A sign of life may be what woke us, and still be on its way here.
       const earliest = now + config.tickTimeMs;
       for (const [id, deadline] of record.deadlines) {

@@ -643,6 +643,7 @@ export class EnsembleServer {
     // What this member forwarded in an earlier stay with the same leader may be logged and still await its commit.
     this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
+    const isInTime = this.waking;
     this.#ready = true;
     this.#wasReady = true;
     this.#wakingUntil = 0;
@@ -651,7 +652,7 @@ export class EnsembleServer {
     const leader = this.#zab.proposing;
     this.#touchAgain();
     if (leader !== undefined) {
-      this.#quiet.restore(this.#now, leader.continues);
+      this.#quiet.restore(this.#now, leader.continues, isInTime);
       for (const session of this.#touched) this.#expiry.touch(session, this.#now);
       this.#touched.clear();
     } else {

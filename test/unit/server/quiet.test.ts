@@ -372,6 +372,31 @@ describe("a session in a sleeping ensemble", () => {
   });
 });
 
+describe("a majority that dies asleep", () => {
+  for (const forget of [false, true]) {
+    it(`[QUIET-7] is a failure: when it is back, every session has its full timeout${forget ? ", though all have started since" : ""}`, () => {
+      for (let seed = 1; seed <= 6; seed++) {
+        const cluster = sleeper(5, seed);
+        const { session, dueMs } = abandon(cluster, 20 * TICK);
+        fallAsleep(cluster);
+        const dead = [1, 2, 3, 4, 5].filter((sid) => (sid + seed) % 5 < 3);
+        for (const sid of dead) cluster.crash(sid);
+        // Those that are left wake for the session, and nobody can reach it.
+        cluster.runFor(dueMs + 20 * TICK - cluster.now);
+        expect(cluster.leader).toBeUndefined();
+        if (forget) cluster.crashAll();
+        cluster.startAll();
+        cluster.settle();
+        const backAt = cluster.now;
+        cluster.runFor(18 * TICK);
+        expect(has(cluster, session)).toBe(true);
+        cluster.runUntil(() => !has(cluster, session), 5 * TICK, "the end of the session");
+        expect(cluster.now).toBeGreaterThan(backAt + 18 * TICK);
+      }
+    });
+  }
+});
+
 describe("a leader that no quorum follows", () => {
   it("[QUIET-17] does not sleep, so nothing is noted that a sign of life could not reach", () => {
     for (let delay = 0; delay < 10; delay++) {
