@@ -32,6 +32,12 @@ const acknowledged: Goal[] = [];
 const byMinute = (goals: readonly Goal[]): Goal[] => [...goals].sort((a, b) => a.Minute - b.Minute);
 const data = (port: number): Promise<Goal[]> => getJson(`${at(port)}/data`);
 
+/** What Confluent's lists have in common. */
+interface V3List {
+  readonly metadata: { readonly self: string };
+  readonly data: readonly { readonly topics: { readonly related: string } }[];
+}
+
 describe("deployment 5 4 3", () => {
   it("answers on its twelve ports", async () => {
     for (const port of [...NODES, ...BROKERS]) {
@@ -43,6 +49,17 @@ describe("deployment 5 4 3", () => {
       expect(text).toContain("<!doctype html>");
       const through = await getJson<{ nodes: unknown[] }>(`${at(port)}/api/v1/ensemble`);
       expect(through.nodes).toHaveLength(5);
+    }
+  });
+
+  it("writes links that can be followed, also behind the page's host", async () => {
+    const made = await post(`${at(CLIENTS[0] ?? 0)}/api/v1/znodes/linked`, "x");
+    expect(made.headers.get("location")).toBe("/api/v1/znodes/linked");
+    for (const base of [`${at(CLIENTS[0] ?? 0)}/api`, at(NODES[0] ?? 0)]) {
+      const { metadata, data } = await getJson<V3List>(`${base}/v3/clusters`);
+      expect(metadata.self).toBe(`${base}/v3/clusters`);
+      const topics = await getJson<V3List>(data[0]?.topics.related ?? "");
+      expect(topics.metadata.self).toBe(data[0]?.topics.related);
     }
   });
 

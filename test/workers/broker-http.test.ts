@@ -52,6 +52,18 @@ describe("topics", () => {
     expect(await json<string[]>(await call("/topics"))).not.toContain(name);
   });
 
+  test("[BROKER-1] links stay under the prefix that was asked; one that is no path is not believed", async () => {
+    const self = async (forwarded: string) => {
+      const headers = { "x-forwarded-prefix": forwarded };
+      return (await json<{ metadata: { self: string } }>(await call("/e/default/v3/clusters", { headers })))
+        .metadata.self;
+    };
+    const links = await Promise.all(["/api", "/a/b-c", "//evil.test", "/x?y", ""].map(self));
+    expect(links.map((link) => link.replace("http://zooweeper.test", ""))).toEqual(
+      ["/api", "/a/b-c", "", "", ""].map((prefix) => `${prefix}/e/default/v3/clusters`),
+    );
+  });
+
   test("[BROKER-1] a deleted topic's name can be used again and begins empty", async () => {
     const name = await topic();
     await post(`/topics/${name}`, records("old"));

@@ -1,7 +1,7 @@
 /**
  * Everything below `/api` belongs to the Worker: the prefix is cut off and the request goes on through
- * the service binding. The request is passed as it is and the answer is returned as it is, so that
- * event streams stay unbuffered and a WebSocket upgrade keeps its socket; only a `Location` gets the prefix back.
+ * the service binding. The answer is returned as it is, so that event streams stay unbuffered and a WebSocket
+ * upgrade keeps its socket; the Worker is told the prefix, for the links that it writes.
  *
  * A middleware and not a route `api/[[path]]`: a route does not match a path with an empty segment, and the
  * page would answer 200 where the API says 400.
@@ -19,14 +19,9 @@ export const onRequest: PagesFunction<PagesEnv> = async ({ request, env, next })
     /^([a-z]+:\/\/[^/?#]*)([^?#]*)(.*)$/i.exec(request.url) ?? [];
   if (path !== PREFIX && !path.startsWith(`${PREFIX}/`)) return next();
   if (DOT_SEGMENT.test(path)) return badPath();
-  const response = await env.API.fetch(
-    new Request(`${origin}${path.slice(PREFIX.length) || "/"}${query}`, request),
-  );
-  const location = response.headers.get("location");
-  if (!location?.startsWith("/")) return response;
-  const moved = new Response(response.body, response);
-  moved.headers.set("location", `${PREFIX}${location}`);
-  return moved;
+  const inner = new Request(`${origin}${path.slice(PREFIX.length) || "/"}${query}`, request);
+  inner.headers.set("x-forwarded-prefix", PREFIX);
+  return env.API.fetch(inner);
 };
 
 function badPath(): Response {

@@ -90,7 +90,12 @@ export function consistencyOf(c: Context<AppEnv>): "local" | "linearizable" {
 /** May a node without a quorum answer? */
 export const staleOf = (c: Context<AppEnv>): boolean => wordQueryOf(c, "stale", ["true", "false"]) === "true";
 
-/** Keeps a Location inside of the ensemble that was asked. */
-export function ensemblePrefixOf(c: Context<AppEnv>): string {
-  return new URL(c.req.url).pathname.startsWith("/e/") ? `/e/${c.var.ensemble}` : "";
+/** What stands before our paths for this caller: the page's host serves us under a prefix, a named ensemble has one. */
+export function prefixOf(c: Context<AppEnv>): string {
+  const forwarded = c.req.header("x-forwarded-prefix") ?? "";
+  const ensemble = new URL(c.req.url).pathname.startsWith("/e/") ? `/e/${c.var.ensemble}` : "";
+  return `${/^(\/[\w-]+)+$/.test(forwarded) ? forwarded : ""}${ensemble}`;
 }
+
+/** The same as a URL. */
+export const baseUrlOf = (c: Context<AppEnv>): string => `${new URL(c.req.url).origin}${prefixOf(c)}`;

@@ -1,6 +1,6 @@
 /** The fault endpoints: what they take, what they refuse, what they list, and that they can be ended. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { call, problemOf, send } from "../api/helpers.ts";
+import { call, problemOf, send, until } from "../api/helpers.ts";
 import { type FaultsJson, Victims } from "./helpers.ts";
 
 let ensemble: Victims;
@@ -53,6 +53,20 @@ describe("the fault endpoints", () => {
     await post("/nodes/2/revive");
     await ensemble.whole();
   });
+
+  it.each([...LASTING, ["kill", {}] as const, ["corrupt", {}] as const])(
+    "[FAULT-27] %s ends by itself at its limit",
+    async (fault, body) => {
+      await ensemble.write("/something-to-corrupt");
+      await ensemble.whole();
+      await ensemble.fault(3, fault, { ...body, ttlMs: 400 });
+      await until(
+        () => ensemble.faults(3),
+        (faults) => faults.length === 0,
+      );
+      await ensemble.whole();
+    },
+  );
 
   it("[FAULT-28] partitions the ensemble, and mends it", async () => {
     await ensemble.whole();

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { sessionToText } from "../../../core/znode/types.ts";
 import type { AppEnv } from "../env.ts";
-import { ensemblePrefixOf, nodeOf, parseSession } from "../params.ts";
+import { nodeOf, parseSession, prefixOf } from "../params.ts";
 import type { SessionJson } from "../schema/answers.ts";
 import { jsonBody, requireJson } from "../schema/json-body.ts";
 import { openSessionBody } from "../schema/requests.ts";
@@ -12,7 +12,7 @@ export const sessionsApp = new Hono<AppEnv>()
     const { timeoutMs } = c.req.valid("json");
     const { value, zxid, node } = await c.var.zoo.through(nodeOf(c)).openSession(timeoutMs);
     const session = sessionToText(value.session);
-    c.header("location", `${ensemblePrefixOf(c)}/v1/sessions/${session}`);
+    c.header("location", `${prefixOf(c)}/v1/sessions/${session}`);
     const headers = { "zoo-zxid": zxid, "zoo-node": String(node) };
     return c.json<SessionJson>({ session, timeoutMs: value.timeoutMs }, 201, headers);
   })

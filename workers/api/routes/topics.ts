@@ -6,7 +6,7 @@ import { BrokerClient } from "../clients/broker-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { intQueryOf } from "../params.ts";
+import { baseUrlOf, intQueryOf } from "../params.ts";
 import { jsonBody, requireJson } from "../schema/json-body.ts";
 import { createTopicBody } from "../schema/records.ts";
 
@@ -41,7 +41,7 @@ const topicJson = (topic: TopicMetadata) => ({
 
 /** A topic as v3 shows it. */
 function topicV3(c: Context<AppEnv>, clusterId: string, topic: TopicMetadata) {
-  const self = `${new URL(c.req.url).origin}/v3/clusters/${clusterId}/topics/${topic.name}`;
+  const self = `${baseUrlOf(c)}/v3/clusters/${clusterId}/topics/${topic.name}`;
   return {
     kind: "KafkaTopic",
     metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
@@ -98,7 +98,7 @@ export const topicsApp = new Hono<AppEnv>()
   })
   .get("/v3/clusters", async (c) => {
     const { clusterId, controller } = await brokersOf(c).metadata(true);
-    const self = `${new URL(c.req.url).origin}/v3/clusters`;
+    const self = `${baseUrlOf(c)}/v3/clusters`;
     const cluster = {
       kind: "KafkaCluster",
       metadata: { self: `${self}/${clusterId}`, resource_name: `crn:///kafka=${clusterId}` },
@@ -111,7 +111,7 @@ export const topicsApp = new Hono<AppEnv>()
   .get("/v3/clusters/:cluster/topics", async (c) => {
     const clusterId = await clusterIdOf(c);
     const { topics } = await brokersOf(c).metadata(true);
-    const metadata = { self: `${new URL(c.req.url).origin}${c.req.path}`, next: null };
+    const metadata = { self: `${baseUrlOf(c)}/v3/clusters/${clusterId}/topics`, next: null };
     return c.json({
       kind: "KafkaTopicList",
       metadata,

@@ -9,9 +9,9 @@ import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import {
   consistencyOf,
-  ensemblePrefixOf,
   lastZxidOf,
   nodeOf,
+  prefixOf,
   sessionOf,
   staleOf,
   wordQueryOf,
@@ -131,7 +131,7 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
   if (value.type !== "create" || value.stat === null) {
     throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
   }
-  c.header("location", `${ensemblePrefixOf(c)}${PREFIX}${encodePath(value.path)}`);
+  c.header("location", `${prefixOf(c)}${PREFIX}${encodePath(value.path)}`);
   return answerStat(c, answer, value.path, value.stat, 201);
 }
 
