@@ -47,6 +47,8 @@ export class PeerLink<Message> {
   #generation = 0;
   #stub: PeerStub<Message> | undefined;
   #seq = 0;
+  /** the peer slept, and let our parked call of this generation go */
+  #isLetGo = false;
 
   constructor(
     self: { readonly sid: number; readonly boot: number },
@@ -80,7 +82,15 @@ export class PeerLink<Message> {
     const broken = (): void => this.#listener.broken(this.#peer, generation);
     stub?.park(this.#self.sid).then((word) => {
       if (word !== RELEASED) broken();
+      else if (generation === this.#generation) this.#isLetGo = true;
     }, broken);
+  }
+
+  /** The peer has answered on this link, so it is awake: what it let go when it fell asleep is parked again. */
+  parkAgain(generation: number): void {
+    if (!this.#isLetGo || generation !== this.#generation) return;
+    this.#isLetGo = false;
+    this.park(generation);
   }
 
   #stubOf(generation: number): PeerStub<Message> | undefined {
@@ -88,6 +98,7 @@ export class PeerLink<Message> {
     if (generation > this.#generation || this.#stub === undefined) {
       this.#generation = generation;
       this.#seq = 0;
+      this.#isLetGo = false;
       this.#stub = this.#connect();
     }
     return this.#stub;

@@ -373,6 +373,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #returned(peer: Sid, generation: number, result: LinkReturn<PeerMessage>): void {
     this.#feed({ type: "returned", peer, generation, boot: result.boot, messages: result.messages });
+    const life = this.#life;
+    if (life !== null && !life.server.zab.frozen) life.links.get(peer)?.parkAgain(generation);
   }
 
   #token(): Token {
