@@ -162,6 +162,7 @@ export class FaultGate {
       deliver: (envelope) =>
         this.#active ? this.call(peer, () => stub.deliver(envelope)) : stub.deliver(envelope),
       park: (from) => this.call(peer, () => stub.park(from)),
+      close: () => stub.close(),
     };
   }
 

@@ -32,6 +32,8 @@ export interface PeerStub<Message> {
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
   /** stays open while the callee lives: that it ends means that the callee is gone, unless it says {@link RELEASED} */
   park(from: number): Promise<Released | undefined>;
+  /** Lets go of what keeps the callee in memory, but for what is under way. */
+  close(): void;
 }
 
 export interface LinkListener<Message> {
@@ -93,12 +95,18 @@ export class PeerLink<Message> {
     this.park(generation);
   }
 
+  /** Nothing is under way for long: whatever keeps the peer in memory is let go. */
+  rest(): void {
+    this.#stub?.close();
+  }
+
   #stubOf(generation: number): PeerStub<Message> | undefined {
     if (generation < this.#generation) return undefined;
     if (generation > this.#generation || this.#stub === undefined) {
       this.#generation = generation;
       this.#seq = 0;
       this.#isLetGo = false;
+      this.#stub?.close();
       this.#stub = this.#connect();
     }
     return this.#stub;

@@ -4,7 +4,7 @@
  * It decides nothing. What happens — a call of a peer, a client's request, the alarm — is fed to the core, and the effects
  * that come back are run in their order. Whatever it promises leaves through the output gate, so only once it is durable.
  */
-import { DurableObject } from "cloudflare:workers";
+import { DurableObject, RpcTarget } from "cloudflare:workers";
 import { assert } from "../../core/assert.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { ZOO_ERRORS } from "../../core/errors.ts";
@@ -26,6 +26,14 @@ import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
+import {
+  type Channel,
+  type ChannelHost,
+  ChannelStub,
+  type Packed,
+  pack,
+  unpack,
+} from "../shared/peer-channel.ts";
 import {
   type Envelope,
   type LinkReturn,
@@ -104,6 +112,20 @@ interface OwnerStub {
 }
 
 type Resolver = (answer: ServerAnswer) => void;
+
+/** The end of a peer's link at this node. */
+class PeerChannel extends RpcTarget implements Channel {
+  readonly #deliver: (envelope: Packed) => Promise<Packed>;
+
+  constructor(deliver: (envelope: Packed) => Promise<Packed>) {
+    super();
+    this.#deliver = deliver;
+  }
+
+  deliver(envelope: Packed): Promise<Packed> {
+    return this.#deliver(envelope);
+  }
+}
 
 export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNodeRpc {
   readonly #backend: SqliteBackend;
@@ -204,7 +226,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
     const namespace = this.env.ZOOWEEPER_NODE;
     const stub = namespace.get(namespace.idFromName(`${config.ensemble}/${sid}`));
-    return this.#faults.wrap(sid, stub as unknown as PeerStub<PeerMessage>);
+    return this.#faults.wrap(sid, new ChannelStub<PeerMessage>(stub as unknown as ChannelHost));
   }
 
   /** Every entry passes here. @throws Error that begins with NODE_DOWN: nothing was done */
@@ -384,12 +406,18 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   // ── peers ────────────────────────────────────────────────────────────────
 
-  /** A call of a peer. The answer is held until what it promises is durable. */
-  deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
-    if (!this.#faults.active) return this.#deliver(envelope);
-    return this.#faults.handle(envelope.from, () => this.#deliver(envelope)).catch(() => REFUSED);
+  /** A peer is about to call. */
+  channel(): PeerChannel {
+    return new PeerChannel(async (packed) => {
+      const envelope = unpack<Envelope<PeerMessage>>(packed);
+      if (!this.#faults.active) return pack(await this.#deliver(envelope));
+      return pack(
+        await this.#faults.handle(envelope.from, () => this.#deliver(envelope)).catch(() => REFUSED),
+      );
+    });
   }
 
+  /** A call of a peer. The answer is held until what it promises is durable. */
   async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
     if (this.#faults.killed) return REFUSED;
     const life = await this.#enter();
@@ -450,6 +478,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       JSON.stringify(statusOf(life, this.#faults.now(), this.#countersNow())),
     );
     this.#alarm.only(life.server.deadline - this.#faults.skewMs);
+    for (const link of life.links.values()) link.rest();
     for (const letGo of this.#parked.values()) letGo(RELEASED);
     this.#parked.clear();
     for (const token of [...this.#owners.values()]) this.#waiters.get(token)?.();

@@ -19,6 +19,8 @@ class Peer implements PeerStub<string> {
   park(): Promise<Released | undefined> {
     return new Promise((resolve) => this.parked.push(resolve));
   }
+
+  close(): void {}
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

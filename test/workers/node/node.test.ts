@@ -2,6 +2,7 @@
 import { abortAllDurableObjects, env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import { type ChannelHost, ChannelStub } from "../../../durable-objects/shared/peer-channel.ts";
 import type { Answer, NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
 
@@ -93,7 +94,9 @@ describe("a node object", () => {
     const stub = node("nobody", 1);
     const answer = await stub.write({ session: NO_SESSION, xid: 0, request: create("/a") });
     expect(answer).toMatchObject({ ok: false, code: "UNKNOWN_ENSEMBLE" });
-    expect(await stub.deliver({ from: 2, boot: 1, generation: 1, seq: 0, messages: [] })).toBe("REFUSED");
+    const peer = new ChannelStub<never>(stub as unknown as ChannelHost);
+    expect(await peer.deliver({ from: 2, boot: 1, generation: 1, seq: 0, messages: [] })).toBe("REFUSED");
+    peer.close();
     await runInDurableObject(stub, (_object, state) => {
       expect(state.storage.sql.exec("SELECT count(*) AS n FROM meta").one().n).toBe(0);
       expect(state.storage.sql.exec("SELECT count(*) AS n FROM txn_log").one().n).toBe(0);
