@@ -135,6 +135,7 @@ export class PendingRequests {
 
   /** The oldest request of the session. */
   first(session: SessionId): PendingRequest | undefined {
+    if (this.#count === 0) return undefined;
     return this.#queues.get(session)?.first;
   }
 

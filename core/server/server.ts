@@ -758,7 +758,8 @@ export class EnsembleServer {
       }
       if (counter === first) break;
       this.#noteBatch(counter - first);
-      this.#absorb(this.#zab.propose(this.#now, writer.view()));
+      // Exactly as long as it is: the log and the messages keep the whole buffer.
+      this.#absorb(this.#zab.propose(this.#now, writer.finish()));
     }
     if (taken === this.#queue.length) this.#queue = [];
     else this.#queue.splice(0, taken);
@@ -845,7 +846,8 @@ export class EnsembleServer {
     for (const { watcher, event } of this.watches.fire(this.#tree.events)) {
       this.#effects.push({ type: "notify", token: watcher as Token, event, zxid });
     }
-    this.#tree.events.length = 0;
+    // Setting the length leaves compiled code, and there are one or two.
+    while (this.#tree.events.length > 0) this.#tree.events.pop();
   }
 
   #trackSession(session: SessionId, txn: Txn): void {
@@ -971,10 +973,12 @@ export class EnsembleServer {
 
   #checkDigest(zxid: Zxid): void {
     const expected = this.#expectedDigest;
-    if (expected === null || compareZxid(zxid, expected.zxid) < 0) return;
+    const age = expected === null ? -1 : compareZxid(zxid, expected.zxid);
+    if (expected === null || age < 0) return;
     this.#expectedDigest = null;
+    if (age > 0) return;
     const same = expected.high === this.#tree.digestHigh && expected.low === this.#tree.digestLow;
-    if (compareZxid(zxid, expected.zxid) === 0 && !same) this.#absorb(this.#zab.diverged(this.#now));
+    if (!same) this.#absorb(this.#zab.diverged(this.#now));
   }
 
   // ── time ─────────────────────────────────────────────────────────────────

@@ -1,4 +1,5 @@
 /** A cursor over big-endian bytes that never reads past their end. */
+import { copyData } from "./data-pool.ts";
 import { internUtf8 } from "./intern.ts";
 
 const HIGH = 2 ** 32;
@@ -73,6 +74,14 @@ export class ByteReader {
   buffer(): Uint8Array | null {
     const size = this.i32();
     return size === -1 ? null : this.bytes(size);
+  }
+
+  /** jute buffer; a copy that outlives the bytes read, or null. */
+  bufferCopy(): Uint8Array | null {
+    const size = this.i32();
+    if (size === -1) return null;
+    const at = this.#take(size);
+    return copyData(this.#bytes, at, at + size);
   }
 
   /** jute ustring. @throws WireError for null or bad UTF-8 */

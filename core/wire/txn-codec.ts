@@ -32,7 +32,6 @@ import { assertNever } from "../assert.ts";
 import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
 import { asEpoch, compareZxid, type Zxid, zxid } from "../zab/zxid.ts";
 import type { SessionId, Txn, TxnHeader } from "../znode/types.ts";
-import { copyData } from "./data-pool.ts";
 import { readOpenAcl, writeOpenAcl } from "./jute/acl.ts";
 import { ByteReader, WireError } from "./reader.ts";
 import type { ByteWriter } from "./writer.ts";
@@ -151,7 +150,7 @@ function writeMulti(writer: ByteWriter, txns: readonly Txn[]): void {
 function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
   switch (type) {
     case TxnType.SET_DATA:
-      return { type: "setData", path: reader.string(), data: readData(reader), version: reader.i32() };
+      return { type: "setData", path: reader.string(), data: reader.bufferCopy(), version: reader.i32() };
     case TxnType.CREATE:
     case TxnType.CREATE2:
       return readCreate(reader, type === TxnType.CREATE2);
@@ -177,15 +176,9 @@ function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
   }
 }
 
-/** Data that outlive the batch. */
-function readData(reader: ByteReader): Uint8Array | null {
-  const data = reader.buffer();
-  return data === null ? null : copyData(data);
-}
-
 function readCreate(reader: ByteReader, withStat: boolean): Txn {
   const path = reader.string();
-  const data = readData(reader);
+  const data = reader.bufferCopy();
   readOpenAcl(reader);
   return { type: "create", path, data, ephemeral: reader.bool(), parentCversion: reader.i32(), withStat };
 }

@@ -29,6 +29,8 @@ export class Session implements SessionRow {
   readonly ephemerals = new Set<string>();
   /** changed since the last checkpoint */
   dirty = false;
+  /** changed since its share was taken out of the digest */
+  stale = false;
   /** this session's share of the tree's digest */
   hashHigh = 0;
   hashLow = 0;

@@ -43,6 +43,10 @@ export class Znode implements ZnodeRow {
   children: Set<string> | null = null;
   /** changed since the last checkpoint */
   dirty = false;
+  /** changed since its share was taken out of the digest */
+  stale = false;
+  /** `data` too */
+  staleData = false;
   // The digest's parts, as int32: the identity's hash never changes, the data's only with the data.
   identityFirst = 0;
   identitySecond = 0;

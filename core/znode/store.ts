@@ -11,7 +11,6 @@
  *
  * A snapshot is any number of such chunks; the order of rows means nothing.
  */
-import { copyData } from "../wire/data-pool.ts";
 import { readZxid, writeZxid } from "../wire/jute/header.ts";
 import { ByteReader, WireError } from "../wire/reader.ts";
 import { readResult, writeResult } from "../wire/result-codec.ts";
@@ -80,10 +79,10 @@ function writeZnodeRow(writer: ByteWriter, row: ZnodeRow): void {
 
 function readZnodeRow(reader: ByteReader): ZnodeRow {
   const path = reader.string();
-  const data = reader.buffer();
+  const data = reader.bufferCopy();
   return {
     path,
-    data: data === null ? null : copyData(data),
+    data,
     czxid: readZxid(reader),
     mzxid: readZxid(reader),
     pzxid: readZxid(reader),

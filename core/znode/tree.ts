@@ -50,6 +50,12 @@ export class ZnodeTree {
   #changed = new Map<string, Znode | null>();
   /** *map session id → session, or null when it is gone*: changed since the last checkpoint. */
   #changedSessions = new Map<SessionId, Session | null>();
+  /**
+   * Their shares are taken out of the digest, and go back in when somebody asks for it: what changes many times in a
+   * batch is hashed once.
+   */
+  readonly #stale: Znode[] = [];
+  readonly #staleSessions: Session[] = [];
 
   readonly sessions = new SessionTable();
   /** Watch events of the txns applied, in order. The caller drains the array. */
@@ -129,11 +135,13 @@ export class ZnodeTree {
 
   /** Upper half of the digest, unsigned. */
   get digestHigh(): number {
+    this.#settle();
     return this.#digest.high;
   }
 
   /** Lower half of the digest, unsigned. */
   get digestLow(): number {
+    this.#settle();
     return this.#digest.low;
   }
 
@@ -192,7 +200,7 @@ export class ZnodeTree {
     node.version = version;
     node.mzxid = header.zxid;
     node.mtime = header.timeMs;
-    hashData(node);
+    node.staleData = true;
     this.#touched(node);
     this.events.push({ type: WatchEventType.DATA_CHANGED, path });
     return { type: "setData", stat: statOf(node) };
@@ -237,7 +245,8 @@ export class ZnodeTree {
     const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
     parent.children?.delete(nameOf(path));
     this.#nodes.delete(path);
-    this.#digest.subtract(node.hashHigh, node.hashLow);
+    if (node.stale) node.stale = false;
+    else this.#digest.subtract(node.hashHigh, node.hashLow);
     this.#changed.set(path, null);
     if (node.ephemeralOwner !== NO_SESSION) this.sessions.get(node.ephemeralOwner)?.ephemerals.delete(path);
     this.#childrenChanged(parent, header.zxid, parent.cversion);
@@ -266,7 +275,8 @@ export class ZnodeTree {
     if (session === undefined) return { type: "closeSession" };
     for (const path of [...session.ephemerals].sort()) this.#delete(header, path);
     this.sessions.remove(session.id);
-    this.#digest.subtract(session.hashHigh, session.hashLow);
+    if (session.stale) session.stale = false;
+    else this.#digest.subtract(session.hashHigh, session.hashLow);
     this.#changedSessions.set(session.id, null);
     return { type: "closeSession" };
   }
@@ -339,12 +349,35 @@ export class ZnodeTree {
     this.#touched(parent);
   }
 
-  /** Brings digest and dirty set up to date with a node that changed. */
+  /** The node changed: neither its share of the digest nor its row in the checkpoint is right any more. */
   #touched(node: Znode): void {
-    this.#digest.subtract(node.hashHigh, node.hashLow);
-    hashZnode(node);
-    this.#digest.add(node.hashHigh, node.hashLow);
+    if (!node.stale) {
+      node.stale = true;
+      this.#digest.subtract(node.hashHigh, node.hashLow);
+      this.#stale.push(node);
+    }
     if (!node.dirty) this.#markChanged(node);
+  }
+
+  /** Brings the digest up to date. */
+  #settle(): void {
+    for (const node of this.#stale) {
+      // one that was deleted meanwhile
+      if (!node.stale) continue;
+      node.stale = false;
+      if (node.staleData) hashData(node);
+      node.staleData = false;
+      hashZnode(node);
+      this.#digest.add(node.hashHigh, node.hashLow);
+    }
+    this.#stale.length = 0;
+    for (const session of this.#staleSessions) {
+      if (!session.stale) continue;
+      session.stale = false;
+      hashSession(session);
+      this.#digest.add(session.hashHigh, session.hashLow);
+    }
+    this.#staleSessions.length = 0;
   }
 
   #markChanged(node: Znode): void {
@@ -353,9 +386,11 @@ export class ZnodeTree {
   }
 
   #sessionTouched(session: Session): void {
-    this.#digest.subtract(session.hashHigh, session.hashLow);
-    hashSession(session);
-    this.#digest.add(session.hashHigh, session.hashLow);
+    if (!session.stale) {
+      session.stale = true;
+      this.#digest.subtract(session.hashHigh, session.hashLow);
+      this.#staleSessions.push(session);
+    }
     if (session.dirty) return;
     session.dirty = true;
     this.#changedSessions.set(session.id, session);

@@ -70,11 +70,12 @@ export class ClientSocket {
 
   /** Takes a message; the node flushes the server at the end of the turn. */
   receive(message: Uint8Array): void {
+    const now = this.#host.now();
     try {
       const frames = new FrameCursor(message);
       while (!this.#closing && !this.#refusing && frames.next()) {
-        if (this.#session === NO_SESSION) this.#handshake(frames.reader);
-        else this.#request(message, frames.reader);
+        if (this.#session === NO_SESSION) this.#handshake(now, frames.reader);
+        else this.#request(now, message, frames.reader);
       }
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
@@ -82,13 +83,13 @@ export class ClientSocket {
     }
   }
 
-  #handshake(reader: ByteReader): void {
+  #handshake(now: number, reader: ByteReader): void {
     if (this.#greeting !== null) throw new WireError("a request came before the session was open");
-    const { server, now, newSessionId } = this.#host;
+    const { server, newSessionId } = this.#host;
     const request = readConnectRequest(reader);
     if (request.session === NO_SESSION) {
       this.#greeting = { session: newSessionId(), request };
-      server.openSession(now(), this.token, this.#greeting.session, request.timeoutMs);
+      server.openSession(now, this.token, this.#greeting.session, request.timeoutMs);
       return;
     }
     if (request.session < 0 || isAnonymous(request.session)) {
@@ -100,7 +101,7 @@ export class ClientSocket {
       return;
     }
     this.#greeting = { session: request.session, request };
-    server.attach(now(), this.token, request.session);
+    server.attach(now, this.token, request.session);
   }
 
   /** The txn that opens the session, or goes on with it, is committed, and applied here with all that came before. */
@@ -138,20 +139,20 @@ export class ClientSocket {
     this.#close(CLOSE_NORMAL, "the session has expired");
   }
 
-  #request(message: Uint8Array, reader: ByteReader): void {
-    const { server, now } = this.#host;
+  #request(now: number, message: Uint8Array, reader: ByteReader): void {
+    const { server } = this.#host;
     const { xid, opcode } = readRequestHeader(reader);
     if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
       const body = message.subarray(reader.at, reader.end);
       const write = { session: this.#session, xid, opcode, body };
-      server.submitWrite(now(), this.token, write, this.#connection);
+      server.submitWrite(now, this.token, write, this.#connection);
       return;
     }
     const request = readRequest(reader, opcode);
     switch (request.kind) {
       case "read":
         this.#reads.set(xid, opcode);
-        server.submitRead(now(), this.token, {
+        server.submitRead(now, this.token, {
           session: this.#session,
           xid,
           request: request.request,
@@ -161,18 +162,18 @@ export class ClientSocket {
         });
         return;
       case "ping":
-        server.touch(now(), this.#session);
+        server.touch(now, this.#session);
         writeBareReply(this.#out, ReservedXid.PING, server.tree.lastApplied, "OK");
         return;
       case "setWatches":
-        server.submitWatches(now(), this.token, this.#session, xid, request.watches);
+        server.submitWatches(now, this.token, this.#session, xid, request.watches);
         return;
       case "refused":
-        server.submitRefused(now(), this.token, this.#session, xid, request.code);
+        server.submitRefused(now, this.token, this.#session, xid, request.code);
         return;
       default:
         this.#refusing = { xid, reason: `there is no operation ${opcode}` };
-        server.submitRefused(now(), this.token, this.#session, xid, "UNIMPLEMENTED");
+        server.submitRefused(now, this.token, this.#session, xid, "UNIMPLEMENTED");
     }
   }
 
@@ -182,7 +183,7 @@ export class ClientSocket {
       this.#greeted(answer);
       return;
     }
-    const opcode = this.#reads.get(xid) ?? 0;
+    const opcode = this.#reads.size > 0 ? (this.#reads.get(xid) ?? 0) : 0;
     if (opcode !== 0) this.#reads.delete(xid);
     if (!answer.ok) {
       writeBareReply(this.#out, xid, answer.zxid, answer.code);
