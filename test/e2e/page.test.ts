@@ -1,5 +1,5 @@
 /** The page in a browser, as `npm start` serves it: what a visitor sees while goals come in and nodes die. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -103,6 +103,17 @@ const untilLeader = (page: Page, holds: (sid: number) => boolean): Promise<numbe
     (sid) => sid > 0 && holds(sid),
     "no such leader is shown",
   );
+const AXE = readFileSync(join(ROOT, "node_modules/axe-core/axe.min.js"), "utf8");
+
+/** Names, roles, contrast: what a machine can tell of WCAG. */
+async function expectAccessible(page: Page): Promise<void> {
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(
+    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))",
+  );
+  expect(violations).toEqual([]);
+}
+
 const picture = (page: Page, name: string): Promise<unknown> =>
   page.screenshot({ path: join(IMAGES, `${name}.png`), animations: "disabled" });
 
@@ -176,6 +187,7 @@ describe("npm start", () => {
     );
     expect(await attribute(page, `node-${second}`, "data-up")).toBe("true");
     await picture(page, "cut-off");
+    await expectAccessible(page);
     await testId(page, `reconnect-node-${second}`).click();
     await until(
       () => look(second),
@@ -203,6 +215,7 @@ describe("npm start", () => {
       const width = await other.evaluate("document.documentElement.scrollWidth");
       expect(width, `${name} scrolls sideways`).toBeLessThanOrEqual(look.viewport.width);
       await picture(other, name);
+      await expectAccessible(other);
       await other.close();
     }
     await local.end("SIGTERM");
