@@ -113,6 +113,11 @@ export class Election {
     return undefined;
   }
 
+  /** The round in which this leader says that it was elected. */
+  roundOf(leader: Sid): number {
+    return this.#settled.get(leader)?.round ?? this.round;
+  }
+
   /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
   get hasQuorum(): boolean {
     if (this.vote.leader === this.#self && !this.#initialized) return false;

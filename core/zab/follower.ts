@@ -52,6 +52,8 @@ interface Staging {
 
 export class Follower {
   readonly leader: Sid;
+  /** the round in which it was elected: of one that led already another than ours */
+  readonly electedIn: number;
   join: number;
   readonly #host: RoleHost;
   phase: Phase = "DISCOVERY";
@@ -60,9 +62,10 @@ export class Follower {
   #joinDeadline: number;
   #heardAt: number;
 
-  constructor(host: RoleHost, leader: Sid) {
+  constructor(host: RoleHost, leader: Sid, electedIn: number) {
     this.#host = host;
     this.leader = leader;
+    this.electedIn = electedIn;
     this.join = host.nextJoin();
     const { now, config } = host.context;
     this.#joinDeadline = now + config.initLimit * config.tickTimeMs;

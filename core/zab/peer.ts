@@ -399,9 +399,10 @@ export class ZabPeer {
     leader.start();
   }
 
-  #becomeFollowing(sid: Sid): void {
+  /** @param electedIn the round of its election */
+  #becomeFollowing(sid: Sid, electedIn: number): void {
     this.#leaveElection("FOLLOWING");
-    const follower = new Follower(this.#host, sid);
+    const follower = new Follower(this.#host, sid, electedIn);
     this.#follower = follower;
     this.#phaseChanged("FOLLOWING", "DISCOVERY");
     follower.knock();
@@ -499,7 +500,7 @@ export class ZabPeer {
     if (follower !== null && follower.leader === from) {
       if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
       else if (note.role === "FOLLOWING") this.#becomeLooking("the elected member follows another");
-      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || this.#isPast(from, note))) {
+      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || isPast(follower, note))) {
         this.#becomeLooking("the leader looks for another");
       }
       return;
@@ -508,11 +509,6 @@ export class ZabPeer {
     if (this.#leader !== null) this.#leader.drop(from);
     // Somebody lost its leader: ask ours at once instead of at the next tick.
     if (follower !== null && follower.phase === "BROADCAST") this.#ping(follower.leader);
-  }
-
-  /** The vote for itself that made us follow this member is given up: for a later round, or for a better candidate. */
-  #isPast(elected: Sid, note: Notification): boolean {
-    return note.round > this.#round || (note.round === this.#round && note.vote.leader !== elected);
   }
 
   /** Elected, and not yet the leader of a quorum. */
@@ -551,7 +547,7 @@ export class ZabPeer {
     if (!initialized && !quorum.contains(witnesses)) return;
     const settled = election.settledLeader();
     if (settled !== undefined) {
-      this.#becomeFollowing(settled);
+      this.#becomeFollowing(settled, election.roundOf(settled));
       return;
     }
     if (!election.hasQuorum) {
@@ -564,7 +560,7 @@ export class ZabPeer {
     this.#decideAt = Number.POSITIVE_INFINITY;
     const elected = election.vote.leader;
     if (elected === this.#context.sid) this.#becomeLeading();
-    else this.#becomeFollowing(elected);
+    else this.#becomeFollowing(elected, election.round);
   }
 
   // ── links ────────────────────────────────────────────────────────────────
@@ -804,4 +800,9 @@ export class ZabPeer {
     }
     this.#maybeDecide();
   }
+}
+
+/** The vote for itself that made us follow this member is given up: for a later round, or for a better candidate. */
+function isPast({ leader, electedIn }: Follower, { round, vote }: Notification): boolean {
+  return round > electedIn || (round === electedIn && vote.leader !== leader);
 }

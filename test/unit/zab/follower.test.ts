@@ -62,6 +62,17 @@ describe("discovery", () => {
     expect(old.state).toBe("FOLLOWING/DISCOVERY");
   });
 
+  it("[ZAB-103] ends when the one that led gives up, though our rounds are far ahead of its (seed 1795401241994)", () => {
+    const script = new Script({ history: HISTORY }).start();
+    script.call(2, note(2, { round: 10 }));
+    script.returned(3, note(3, { role: "LEADING", leader: 3, round: 8 }));
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    script.returned(3, note(3, { round: 8 }));
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    script.call(3, note(3, { round: 9 }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
   it("[ZAB-51] writes its promise down before it gives it", () => {
     const script = following();
     const effects = script.peer.step(script.now, {
