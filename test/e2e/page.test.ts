@@ -172,7 +172,11 @@ describe("npm start", () => {
     await testId(page, `pause-node-${idle}`).focus();
     await page.keyboard.press("Enter");
     await testId(page, `resume-node-${idle}`).waitFor({ timeout: WAIT_MS });
-    expect(await attribute(page, `node-${idle}`, "data-up")).toBe("false");
+    await until(
+      () => attribute(page, `node-${idle}`, "data-up"),
+      (up) => up === "false",
+      "it is not missed",
+    );
     await testId(page, `resume-node-${idle}`).click();
     await testId(page, `pause-node-${idle}`).waitFor({ timeout: WAIT_MS });
 
