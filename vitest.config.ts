@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
+          // they share no state, and to load the core anew for each file takes as long as the tests
+          isolate: false,
           include: [
             "test/*.test.ts",
             "test/{unit,paper,interaction,contract,sim,history,nemesis,search}/**/*.test.ts",

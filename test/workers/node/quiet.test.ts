@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
 import type { Broker } from "../../../durable-objects/broker/broker.ts";
 import type { BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
-import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { Answer, NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
 
 const SIDS = [1, 2, 3, 4, 5] as const;
@@ -35,6 +35,15 @@ async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
     await scheduler.wait(20);
   }
 }
+
+/** What a node answers once it has a quorum: an election may come at any moment of a busy machine. */
+const answered = <T>(ask: () => Promise<Answer<T>>): Promise<Answer<T>> =>
+  until(async () => {
+    const answer = await ask();
+    return answer.ok || !["NO_QUORUM", "UNKNOWN_OUTCOME"].includes(answer.code) ? answer : undefined;
+  });
+
+const codeOf = (answer: Answer<unknown>): string => (answer.ok ? "OK" : answer.code);
 
 async function found(ensemble: string): Promise<void> {
   for (const sid of SIDS) await node(ensemble, sid).bootstrap({ ensemble, sid, size: 5 });
@@ -199,21 +208,20 @@ describe.concurrent("a session whose client left", () => {
     it(`[QUIET-14] expires in its time by the alarm, memory ${memory}; a touched one lives`, async () => {
       const name = `expiry-${memory}`;
       await found(name);
-      const opened = await Promise.all([
-        node(name, 1).openSession(12_000),
-        node(name, 2).openSession(60_000),
-      ]);
-      const [left, kept] = opened.map((answer) => (answer.ok ? answer.value.session : NO_SESSION)) as [
-        SessionId,
-        SessionId,
-      ];
+      const open = async (sid: number, timeoutMs: number): Promise<SessionId> => {
+        const opened = await answered(() => node(name, sid).openSession(timeoutMs));
+        if (!opened.ok) throw new Error(opened.code);
+        return opened.value.session;
+      };
+      const [left, kept] = await Promise.all([open(1, 12_000), open(2, 60_000)]);
       const mode = CreateMode.EPHEMERAL;
       const ephemeral: WriteRequest = { ...(create("/left") as WriteRequest & { type: "create" }), mode };
       const leftAt = Date.now();
-      expect(await node(name, 3).write({ session: left, xid: 1, request: ephemeral })).toMatchObject({
-        ok: true,
-      });
-      await asleep(name);
+      const created = await answered(() =>
+        node(name, 3).write({ session: left, xid: 1, request: ephemeral }),
+      );
+      expect(codeOf(created)).toBe("OK");
+      const [before] = await asleep(name);
       if (memory === "lost") for (const sid of SIDS) await evictDurableObject(node(name, sid));
       const alarms = await Promise.all(
         SIDS.map((sid) => runInDurableObject(node(name, sid), (_o, state) => state.storage.getAlarm())),
@@ -221,18 +229,16 @@ describe.concurrent("a session whose client left", () => {
       expect(alarms.every((at) => at !== null && at > leftAt + 9_000)).toBe(true);
       const gone = await until(async () => {
         const all = await nodesOf(name);
-        return all.some(({ sessions }) => sessions === 1) ? all : undefined;
+        // one that does not serve yet may not have applied its last rows
+        const isGone = ({ serving, znodes }: NodeStatus) => serving && znodes === (before?.znodes ?? 0) - 1;
+        return all.some(isGone) ? all : undefined;
       });
       expect(Date.now() - leftAt).toBeGreaterThanOrEqual(12_000);
       expect(gone.length).toBe(5);
       expect(await exists(name, 4, "/left")).toBe(false);
-      const touch = (session: SessionId) =>
-        until(async () => {
-          const answer = await node(name, 5).touchSession(session);
-          return answer.ok || answer.code !== "NO_QUORUM" ? answer : undefined;
-        });
-      expect(await touch(kept)).toMatchObject({ ok: true });
-      expect(await touch(left)).toMatchObject({ ok: false, code: "SESSION_EXPIRED" });
+      const touch = (session: SessionId) => answered(() => node(name, 5).touchSession(session));
+      expect(codeOf(await touch(kept))).toBe("OK");
+      expect(codeOf(await touch(left))).toBe("SESSION_EXPIRED");
     });
   }
 });
@@ -240,7 +246,7 @@ describe.concurrent("a session whose client left", () => {
 describe.concurrent("an alarm that rings too early", () => {
   it("[QUIET-14] leaves the one that a session needs", async () => {
     await found("early");
-    expect(await node("early", 1).openSession(30_000)).toMatchObject({ ok: true });
+    expect(codeOf(await answered(() => node("early", 1).openSession(60_000)))).toBe("OK");
     await asleep("early");
     const alarm = () => runInDurableObject(node("early", 2), (_o, state) => state.storage.getAlarm());
     const before = await alarm();
