@@ -13,6 +13,7 @@ export const CI_SCOPES: readonly Partial<SearchOptions>[] = [
 /** For the soak: the first comes to its end. */
 export const SOAK_SCOPES: readonly Partial<SearchOptions>[] = [
   { servers: 2, crashes: 2, elections: 3, txns: 2, states: 50_000_000 },
+  { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 50_000_000 },
   {
     servers: 2,
     crashes: 2,
@@ -23,18 +24,39 @@ export const SOAK_SCOPES: readonly Partial<SearchOptions>[] = [
     votes: "free",
     states: 50_000_000,
   },
-  { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 10_000_000 },
 ];
 
 const MAIN = new URL("./main.ts", import.meta.url).pathname;
+/** What the states of single members take beside the tables; MiB. */
+const HEAP_MAX = 8_000;
 
-/** @param bug a seeded bug that the core is to have, see `test/sim/bugs.ts` */
-export async function search(options: Partial<SearchOptions>, bug?: string): Promise<SearchResult> {
+/** Where a search was when it was last heard of. */
+export interface Progress {
+  readonly states: number;
+  readonly completeTo: number;
+}
+
+/**
+ * @param bug a seeded bug that the core is to have, see `test/sim/bugs.ts`
+ * @param watch hears of it every few seconds, and may end it: then it fails
+ */
+export async function search(
+  options: Partial<SearchOptions>,
+  bug?: string,
+  watch?: { readonly signal: AbortSignal; readonly onProgress: (progress: Progress) => void },
+): Promise<SearchResult> {
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  if (watch !== undefined) args.push("--progress");
   const seeded = bug === undefined ? { args: [], env: process.env } : commandWithBug(bug);
-  const run = promisify(execFile)(process.execPath, [...seeded.args, MAIN, ...args, "--json"], {
+  const command = [`--max-old-space-size=${HEAP_MAX}`, ...seeded.args, MAIN, ...args, "--json"];
+  const run = promisify(execFile)(process.execPath, command, {
     env: seeded.env,
     maxBuffer: 2 ** 26,
+    ...(watch !== undefined && { signal: watch.signal }),
+  });
+  run.child.stderr?.on("data", (text: string) => {
+    const line = text.trim().split("\n").at(-1) ?? "";
+    if (line.startsWith("{")) watch?.onProgress(JSON.parse(line) as Progress);
   });
   // It ends with 1 when it found something, which is an answer too.
   const { stdout } = await run.catch((error: { stdout?: string }) => {

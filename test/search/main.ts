@@ -21,6 +21,7 @@ const { values } = parseArgs({
     votes: { type: "string", default: "at once" },
     bug: { type: "string" },
     json: { type: "boolean", default: false },
+    progress: { type: "boolean", default: false },
   },
 });
 const number = (name: keyof typeof values): number => {
@@ -52,7 +53,9 @@ async function main(): Promise<number> {
     if (code !== undefined) return code;
   }
   const { Search } = await import("./search.ts");
-  const result = new Search(options).run();
+  const tell = (states: number, completeTo: number): void =>
+    console.error(JSON.stringify({ states, completeTo }));
+  const result = new Search(options).run(values.progress ? tell : undefined);
   if (values.json) console.log(JSON.stringify(result));
   else print(result);
   return result.violation === undefined ? 0 : 1;

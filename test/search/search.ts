@@ -89,6 +89,7 @@ const ELECTIONS = 12;
 const used = (counters: number, shift: number): number => (counters >> shift) & 7;
 
 const ZERO_COST = 0;
+const PROGRESS_MS = 5_000;
 
 export class Search {
   readonly #options: SearchOptions;
@@ -137,10 +138,12 @@ export class Search {
     this.#next = new Int32Array(this.#length + 3);
   }
 
-  run(): SearchResult {
+  /** @param onProgress is told every few seconds how many states there are, and to which cost all was looked at */
+  run(onProgress?: (states: number, completeTo: number) => void): SearchResult {
     const { states, minutes } = this.#options;
     const started = performance.now();
     const end = started + minutes * 60_000;
+    let toldAt = started;
     this.#begin();
     let cost = 0;
     let terminated = true;
@@ -150,11 +153,12 @@ export class Search {
         const index = bucket[i] as number;
         if (this.#set.list.field(index, this.#length + 1) !== cost) continue; // found cheaper, and looked at
         this.#expand(index);
-        if (
-          this.#violation !== undefined ||
-          this.#set.size >= states ||
-          ((i & 1023) === 0 && performance.now() > end)
-        ) {
+        const now = (i & 1023) === 0 ? performance.now() : started;
+        if (now - toldAt > PROGRESS_MS) {
+          toldAt = now;
+          onProgress?.(this.#set.size, cost - 1);
+        }
+        if (this.#violation !== undefined || this.#set.size >= states || now > end) {
           terminated = false;
           break search;
         }

@@ -45,7 +45,6 @@ export function runOne(seed: number, overrides: Overrides): SeedResult {
 
 /**
  * Runs seeds, from `first` on, until there were `count` of them or the time is up.
- * @param threads 1: in this thread, one after the other
  */
 export async function runSeeds(options: {
   readonly first: number;
@@ -53,6 +52,8 @@ export async function runSeeds(options: {
   /** Date.now() of the end; infinity: none */
   readonly deadline?: number;
   readonly threads?: number;
+  /** in a thread of its own even when it is one: whoever asks has other things to do */
+  readonly apart?: boolean;
   readonly overrides?: Overrides;
   /** asked after every seed; true: no more of them */
   readonly stop?: () => boolean;
@@ -79,7 +80,8 @@ export async function runSeeds(options: {
     if (result.failure !== null) failures.push({ seed: result.seed, what: result.failure });
     progress?.(done, failures.length);
   };
-  if (threads <= 1) {
+  // One runs in this thread, where it can be looked into.
+  if (threads <= 1 && options.apart !== true) {
     for (let seed = next(); seed !== undefined; seed = next()) take(runOne(seed, overrides));
   } else await Promise.all(Array.from({ length: threads }, () => drive(next, take, overrides)));
   failures.sort((a, b) => a.seed - b.seed);

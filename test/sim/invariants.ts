@@ -369,13 +369,16 @@ export class Invariants {
       case "ACK":
         this.#promise(life, 0, message.epoch);
         return;
-      case "LEADERINFO":
+      case "LEADERINFO": {
         this.#promise(life, message.epoch, 0);
+        const before = this.#state(life).stays.get(to);
+        const again = before?.join === message.join;
         this.#state(life).stays.set(to, {
           join: message.join,
           epoch: message.epoch,
-          again: this.#state(life).stays.get(to)?.join === message.join,
-          promised: false,
+          again,
+          // The promise may arrive while this waits for a write before it leaves: it is the same one.
+          promised: again && before.promised,
           synchronizing: false,
           sent: null,
           closing: false,
@@ -384,6 +387,7 @@ export class Invariants {
           commit: ZXID_ZERO,
         });
         return;
+      }
       case "DIFF":
       case "TRUNC":
       case "SNAP":

@@ -39,6 +39,8 @@ export interface Hunt {
   readonly missed: boolean;
   /** it could not be looked for */
   readonly failure?: string;
+  /** fresh seeds that were tried when there was no more time; then it is not missed */
+  readonly unfinished?: number;
 }
 
 const NOT_RUN = { seed: null, recorded: null, fresh: null, freshBy: null, missed: true };
@@ -48,6 +50,10 @@ interface Found {
   readonly found: { readonly seed: number; readonly failure: string } | null;
 }
 
+/** So many seeds in one process, where somebody may want an end: it asks in between. */
+const SEEDS_AT_ONCE = 20;
+const goesOnForEver = (): boolean => true;
+
 async function run(first: number, count: number, bug?: SeededBug): Promise<Found> {
   const { args, env } = bug === undefined ? { args: [], env: process.env } : commandWithBug(bug.name);
   const command = [...args, HUNT, String(first), String(count)];
@@ -56,14 +62,16 @@ async function run(first: number, count: number, bug?: SeededBug): Promise<Found
 }
 
 /** Runs seeds until one finds the bug: it fails with it, and not without. */
-async function hunt(bug: SeededBug, first: number, count: number): Promise<Found> {
-  for (let tried = 0; tried < count; ) {
-    const some = await run(first + tried, count - tried, bug);
+async function hunt(bug: SeededBug, first: number, count: number, goesOn = goesOnForEver): Promise<Found> {
+  let tried = 0;
+  while (tried < count && goesOn()) {
+    const atOnce = goesOn === goesOnForEver ? count : SEEDS_AT_ONCE;
+    const some = await run(first + tried, Math.min(atOnce, count - tried), bug);
     tried += some.tried;
-    if (some.found === null) break;
+    if (some.found === null) continue;
     if ((await run(some.found.seed, 1)).found === null) return { tried, found: some.found };
   }
-  return { tried: count, found: null };
+  return { tried, found: null };
 }
 
 /** The rule or the check that a failure names. */
@@ -84,6 +92,7 @@ export async function huntBug(
   recorded: number | undefined,
   fresh: number,
   first: number,
+  goesOn = goesOnForEver,
 ): Promise<Hunt> {
   const { name } = bug;
   if (bug.search !== undefined) {
@@ -92,7 +101,8 @@ export async function huntBug(
     return { name, seed: null, recorded: by, fresh: null, freshBy: null, missed: by === null };
   }
   const again = recorded === undefined ? null : (await hunt(bug, recorded, 1)).found;
-  const anew = fresh === 0 ? null : await hunt(bug, first, fresh);
+  const anew = fresh === 0 ? null : await hunt(bug, first, fresh, goesOn);
+  const cut = anew !== null && anew.found === null && anew.tried < fresh;
   const freshBy = anew?.found == null ? null : finderOf(anew.found.failure);
   return {
     name,
@@ -101,14 +111,25 @@ export async function huntBug(
     fresh: freshBy === null ? null : (anew?.tried ?? null),
     freshBy,
     // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until it is recorded anew.
-    missed: again === null ? freshBy === null : fresh > 0 && freshBy === null && bug.rare !== true,
+    missed: cut
+      ? false
+      : again === null
+        ? freshBy === null
+        : fresh > 0 && freshBy === null && bug.rare !== true,
+    ...(cut && { unfinished: anew.tried }),
   };
 }
 
 /** All of them, so many at a time. */
 export async function huntAll(
   bugs: readonly SeededBug[],
-  options: { readonly fresh: number; readonly first: number; readonly threads: number },
+  options: {
+    readonly fresh: number;
+    readonly first: number;
+    readonly threads: number;
+    /** asked in between; false: those that are left are not looked for */
+    readonly goesOn?: () => boolean;
+  },
   onHunt: (hunt: Hunt) => void = () => {},
 ): Promise<Hunt[]> {
   const seeds = readSeeds();
@@ -116,7 +137,8 @@ export async function huntAll(
   const waiting = [...bugs];
   const work = async (): Promise<void> => {
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
-      const hunt = await huntBug(bug, seeds[bug.name], options.fresh, options.first).catch(
+      if (options.goesOn?.() === false) return;
+      const hunt = await huntBug(bug, seeds[bug.name], options.fresh, options.first, options.goesOn).catch(
         (error: Error): Hunt => ({ ...NOT_RUN, name: bug.name, failure: error.message }),
       );
       hunts.push(hunt);
