@@ -13,9 +13,6 @@ const POOLED_BYTES_MAX = SLAB_BYTES / 4;
 let slab = new Uint8Array(SLAB_BYTES);
 let used = 0;
 
-/** Up to here a loop beats making a view of the source for `set`. */
-const LOOP_BYTES_MAX = 192;
-
 /** A copy of `source` from `start` to `end` that shares no memory with it and that nobody else writes to. */
 export function copyData(source: Uint8Array, start = 0, end = source.length): Uint8Array {
   const size = end - start;
@@ -25,8 +22,7 @@ export function copyData(source: Uint8Array, start = 0, end = source.length): Ui
     used = 0;
   }
   const copy = slab.subarray(used, used + size);
-  if (size > LOOP_BYTES_MAX) copy.set(source.subarray(start, end));
-  else for (let i = 0; i < size; i++) copy[i] = source[start + i] as number;
+  copy.set(source.subarray(start, end));
   used += size;
   return copy;
 }
