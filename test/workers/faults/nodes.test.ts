@@ -223,25 +223,27 @@ describe.concurrent("bad storage", () => {
     await ensemble.write("/kept");
     const boots = async (): Promise<readonly number[]> =>
       (await ensemble.whole()).nodes.map((node) => (node.up ? node.boot : 0));
-    const counts: number[] = [];
     for (let round = 0; round < 5; round++) {
+      // who was brought up by a SNAP has nothing in its log that could be corrupted
+      await ensemble.write(`/round${round}`);
       const before = await boots();
+      // one that is wiped cannot catch up, and be whole again, before all have decided; a fault outlives a wipe
+      await ensemble.fault("all", "isolate", {});
       const answers = await Promise.all(
         [1, 2, 3, 4, 5].map((sid) =>
           send("POST", `${ensemble.prefix}/v1/faults/nodes/${sid}/${sid === 5 ? "corrupt" : "wipe"}`, {}),
         ),
       );
-      const done = answers.filter(({ status }) => status === 200);
-      for (const answer of answers.filter((each) => !done.includes(each)))
-        await problemOf(answer, 409, "WOULD_LOSE_MAJORITY");
-      counts.push(done.length);
-      // had a majority been lost at any moment, they would never be whole again
+      // 504: it was not told in time
+      for (const answer of answers) expect([200, 409, 504], await answer.text()).toContain(answer.status);
+      const of = (status: number) => answers.filter((answer) => answer.status === status).length;
+      await ensemble.heal();
       const after = await boots();
-      expect(after.filter((boot, at) => boot !== before[at])).toHaveLength(done.length);
+      const lost = after.filter((boot, at) => boot !== before[at]).length;
+      expect(lost).toBeGreaterThanOrEqual(of(200));
+      expect(lost).toBeLessThanOrEqual(Math.min(2, of(200) + of(504)));
       expect(await ensemble.children(1)).toContain("kept");
     }
-    // on a busy machine the first have everything again before the last are asked; not every time
-    expect(Math.min(...counts)).toBeLessThanOrEqual(2);
   });
 
   it("[FAULT-38] a wipe that another fault comes before is carried out, or refused, but never forgotten", async () => {
