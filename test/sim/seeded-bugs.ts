@@ -83,8 +83,8 @@ export function finderOf(failure: string): string {
   return (failure.split("\n")[0] ?? failure).slice(0, 90);
 }
 
-/** A scope that is large enough for what the search is to find. */
-const SEARCH = { states: 2_000_000, minutes: 4 };
+/** A scope that is large enough for what the search is to find; on a busy machine it takes its time. */
+const SEARCH = { states: 2_000_000, minutes: 10 };
 
 /** @param fresh seeds, from `first` on, beside the recorded one */
 export async function huntBug(

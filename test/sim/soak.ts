@@ -74,7 +74,7 @@ async function soakSimulator({ deadline, stopped }: Until): Promise<PartSummary>
 }
 
 /** Of the time that is left: for the first scope, for the second of what then is left, for the last. */
-const SCOPE_SHARES = [0.4, 0.75, 1];
+const SCOPE_SHARES = [0.55, 0.85, 1];
 
 async function soakSearch({ deadline, stopped, signal }: Until): Promise<PartSummary> {
   const figures: Record<string, number> = {};
