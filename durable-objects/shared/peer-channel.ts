@@ -57,16 +57,22 @@ export class ChannelStub<Message> implements PeerStub<Message> {
   readonly #host: ChannelHost;
   #channel: OpenChannel | undefined;
   #calls = 0;
+  #isClosed = false;
 
   constructor(host: ChannelHost) {
     this.#host = host;
   }
 
   async deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused> {
-    if (this.#calls >= CALLS_MAX) this.close();
+    if (this.#calls >= CALLS_MAX) this.#letGo();
     this.#calls += 1;
     this.#channel ??= this.#open();
-    return unpack(await this.#channel.deliver(pack(envelope)));
+    try {
+      return unpack(await this.#channel.deliver(pack(envelope)));
+    } finally {
+      // A fault may hold a call back until its link is of the past: nobody would let go of the channel that it opened.
+      if (this.#isClosed) this.#letGo();
+    }
   }
 
   #open(): OpenChannel {
@@ -86,8 +92,13 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     return this.#host.park(from);
   }
 
-  /** Lets the callee go; the next call opens another channel. */
+  /** Lets the callee go; a call that comes after this opens a channel for itself. */
   close(): void {
+    this.#isClosed = true;
+    this.#letGo();
+  }
+
+  #letGo(): void {
     this.#channel?.[Symbol.dispose]?.();
     this.#channel = undefined;
     this.#calls = 0;

@@ -68,6 +68,16 @@ describe("the channel to a peer", () => {
     expect(echo.opened).toBe(2);
   });
 
+  it("lets go of the channel of a call that comes after the end", async () => {
+    const echo = new Echo();
+    const stub = new ChannelStub(echo.host);
+    await stub.deliver(envelope(0));
+    stub.close();
+    await Promise.all([stub.deliver(envelope(1)), stub.deliver(envelope(2))]);
+    expect(echo.opened).toBe(2);
+    expect(echo.closed).toBe(2);
+  });
+
   it("lets a channel go that is opened too late", async () => {
     const echo = new Echo();
     const stub = new ChannelStub(echo.host);
