@@ -68,7 +68,7 @@ describe("the channel to a peer", () => {
     expect(echo.opened).toBe(2);
   });
 
-  it("lets go of the channel of a call that comes after the end", async () => {
+  it("[NODE-21] lets go of the channel of a call that comes after the end", async () => {
     const echo = new Echo();
     const stub = new ChannelStub(echo.host);
     await stub.deliver(envelope(0));
