@@ -644,6 +644,7 @@ export class EnsembleServer {
     this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
     const isInTime = this.waking;
+    const inVain = this.#wakingUntil > 0 && !isInTime;
     this.#ready = true;
     this.#wasReady = true;
     this.#wakingUntil = 0;
@@ -657,6 +658,8 @@ export class EnsembleServer {
       this.#touched.clear();
     } else {
       this.#quiet.rejoin();
+      // Who leads may have started since, and not know that nobody could be heard of meanwhile.
+      if (inVain) for (const { id } of this.#tree.sessions.values()) this.#touched.add(id);
       this.#touchAt = this.#now;
     }
     // The history of this epoch is applied. What was not in it did not happen, and goes again.

@@ -395,6 +395,26 @@ describe("a majority that dies asleep", () => {
       }
     });
   }
+
+  it("[QUIET-7] is one also to those that have started since and lead: whoever was left and asked in vain says so", () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const cluster = sleeper(5, seed);
+      const { session, dueMs } = abandon(cluster, 20 * TICK);
+      fallAsleep(cluster);
+      const dead = [1, 2, 3, 4, 5].filter((sid) => (sid + seed) % 5 < 3);
+      for (const sid of dead) cluster.crash(sid);
+      const left = cluster.alive[0]?.sid ?? 1;
+      read(cluster, left, exists("/"));
+      cluster.runFor(dueMs - 3 * TICK - cluster.now);
+      cluster.startAll();
+      cluster.settle();
+      const backAt = cluster.now;
+      cluster.runFor(18 * TICK);
+      expect(has(cluster, session)).toBe(true);
+      cluster.runUntil(() => !has(cluster, session), 5 * TICK, "the end of the session");
+      expect(cluster.now).toBeGreaterThan(backAt + 18 * TICK);
+    }
+  });
 });
 
 describe("a leader that no quorum follows", () => {
