@@ -268,7 +268,6 @@ export class ZnodeTree {
     return { type: "createSession", timeoutMs };
   }
 
-  /** Deletes the ephemerals the txn names, then any the session still owns, so none outlives its session. */
   /** Everything that the session owns goes with it: the same on every member, and no list that could outgrow a row. */
   #closeSession(header: TxnHeader): WriteResult {
     const session = this.sessions.get(header.session);

@@ -148,8 +148,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #counted: Counters = NO_COUNTERS;
   #requests = 0;
   #alarms = 0;
-  /** about to lose its storage: it counts as lost already */
-  #losing = false;
+  /** orders that are about to cost it its storage: it counts as lost already */
+  #losing = 0;
   readonly #clients = new Map<Token, ClientSocket>();
   readonly #watches = new Map<Token, WatchFeed>();
   readonly #sockets = new Map<WebSocket, Token>();
@@ -754,12 +754,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async status(): Promise<NodeStatus> {
     if (!this.#faults.killed && !this.#faults.paused && this.#isAsleep) {
       const last = this.#lastStatus();
-      if (last !== undefined) return this.#losing ? { ...last, serving: false } : last;
+      if (last !== undefined) return this.#losing > 0 ? { ...last, serving: false } : last;
     }
     const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
     const status = statusOf(life, this.#faults.now(), this.#countersNow());
-    return this.#losing ? { ...status, serving: false } : status;
+    return this.#losing > 0 ? { ...status, serving: false } : status;
   }
 
   /** What it would have said when it fell asleep. */
@@ -935,7 +935,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       case "corrupt": {
         const damaged = this.#backend.damage(fault.row);
         if (damaged === undefined) {
-          this.#losing = false;
+          this.#losing -= 1;
           return;
         }
         this.#faults.inflict({ fault: "corrupt", ...damaged }, fault.ttlMs, 0);
@@ -964,7 +964,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const namespace = this.env.ZOOWEEPER_NODE;
     const peers = Array.from({ length: size }, (_, i) => i + 1).filter((peer) => peer !== sid);
     for (let tries = 1; ; tries++) {
-      this.#losing = true;
+      this.#losing += 1;
       const views = await Promise.all(
         peers.map((peer) => {
           const stub = namespace.get(namespace.idFromName(`${ensemble}/${peer}`));
@@ -973,7 +973,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       );
       const whole = views.filter((view) => view?.serving === true).length;
       if (whole > size / 2) return undefined;
-      this.#losing = false;
+      this.#losing -= 1;
       if (tries === WHOLE_TRIES || !views.some((view) => view?.serving === false)) return whole;
       await pause(Math.random() * WHOLE_PAUSE_MS);
     }
