@@ -275,9 +275,12 @@ export class SimClient {
     this.#world.count("attached");
     this.#ready = true;
     this.#resumeWatches();
+    const session = this.#session;
     const again = this.#again;
     this.#again = [];
     for (const { request, xid } of again) {
+      // The answer to one may be that the session is over: the rest is not the next session's.
+      if (this.#session !== session) break;
       if (this.#life === null) this.#again.push({ request, xid });
       else this.#write(request, xid);
     }
