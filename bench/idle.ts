@@ -160,8 +160,13 @@ function fingerprint(dir: string): { readonly text: string; readonly files: numb
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
   const lines = files.map((file) => {
-    const hash = createHash("sha256").update(readFileSync(file)).digest("hex");
-    return `${file} ${statSync(file).mtimeMs} ${hash}`;
+    try {
+      const hash = createHash("sha256").update(readFileSync(file)).digest("hex");
+      return `${file} ${statSync(file).mtimeMs} ${hash}`;
+    } catch {
+      // SQLite took it away since it was listed: that is a change too.
+      return `${file} is gone`;
+    }
   });
   return { text: lines.join("\n"), files: files.length };
 }
