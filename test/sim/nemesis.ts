@@ -8,6 +8,9 @@ import type { DamageKind } from "./disk.ts";
 import type { Chance } from "./random.ts";
 import type { FaultKind, SwarmOptions } from "./swarm.ts";
 
+/** How long a member on an older disk waits before it looks again whether it may start. */
+const ROLLED_BACK_WAIT_MS = 100;
+
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #options: SwarmOptions;
@@ -15,6 +18,8 @@ export class Nemesis {
   readonly #count: (kind: FaultKind) => void;
   /** members without their memory of before: sid → the life in which they have to come back */
   readonly #forgetful = new Set<number>();
+  /** members on an older copy of their disk: sid → the last epoch that they promised before, and may have forgotten */
+  readonly #behind = new Map<number, number>();
   /** older copies of disks */
   readonly #copies = new Map<number, MemoryBackend>();
   #over = false;
@@ -47,7 +52,7 @@ export class Nemesis {
       if (life !== null && life.backlog !== null) cluster.resume(sid);
       cluster.clockChanged(sid);
     }
-    cluster.startAll();
+    for (const { sid, life } of cluster.members) if (life === null) this.#start(sid);
   }
 
   #next(): void {
@@ -122,7 +127,7 @@ export class Nemesis {
         // Its memory goes, its storage stays, and it is there again at once.
         if (member.life === null) return false;
         cluster.crash(sid, 1_000);
-        cluster.start(sid);
+        this.#start(sid);
         return true;
       case "torn-batch":
         return this.#crashAt(
@@ -152,7 +157,7 @@ export class Nemesis {
         for (const each of cluster.members) {
           if (each.life !== null) cluster.crash(each.sid, chance.below(3));
           if (chance.oneIn(3)) this.#restartLater(each.sid);
-          else if (each.life === null) cluster.start(each.sid);
+          else if (each.life === null) this.#start(each.sid);
         }
         return true;
       case "rolling-restart":
@@ -160,7 +165,7 @@ export class Nemesis {
           this.#after(i * chance.between(200, 3_000), () => {
             if (each.life === null) return;
             cluster.crash(each.sid, 1_000);
-            cluster.start(each.sid);
+            this.#start(each.sid);
           });
         }
         return true;
@@ -225,13 +230,38 @@ export class Nemesis {
     const { life, twin } = this.#cluster.member(sid);
     if (life === null || twin !== null) return;
     this.#cluster.crash(sid, 1_000);
-    this.#cluster.start(sid);
+    this.#start(sid);
   }
 
   #restartLater(sid: number): void {
     this.#after(this.#chance.oneOf([0, 50, 1_000, 5_000, 15_000]), () => {
-      if (this.#cluster.member(sid).life === null) this.#cluster.start(sid);
+      if (this.#cluster.member(sid).life === null) this.#start(sid);
     });
+  }
+
+  /** A member on an older copy of its disk waits for what docs/divergence.md demands of whoever starts one. */
+  #start(sid: number): void {
+    const cluster = this.#cluster;
+    if (this.#mayStart(sid)) {
+      cluster.start(sid);
+      return;
+    }
+    cluster.after(ROLLED_BACK_WAIT_MS, () => {
+      if (cluster.member(sid).life === null) this.#start(sid);
+    });
+  }
+
+  /** A leader of the latest epoch runs, with a quorum of others: those know what this member has forgotten. */
+  #mayStart(sid: number): boolean {
+    if (this.#forgetting === 0) return true;
+    const promised = this.#behind.get(sid);
+    if (promised === undefined) return true;
+    const cluster = this.#cluster;
+    const leading = cluster.leader?.zab;
+    const active = leading?.proposing?.activeSet.filter((each) => each !== sid) ?? [];
+    if (leading === undefined || active.length <= this.#options.size / 2) return false;
+    const epochs = cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch);
+    return leading.currentEpoch >= Math.max(promised, ...epochs);
   }
 
   /** Some member crashes at one of its next effects of this kind. */
@@ -308,6 +338,7 @@ export class Nemesis {
       const { life } = this.#cluster.member(sid);
       if (life?.server.ready === true && life.storage.meta.initialized && life.disk.pending === 0) {
         this.#forgetful.delete(sid);
+        this.#behind.delete(sid);
       }
     }
     return this.#forgetful.size;
@@ -346,6 +377,8 @@ export class Nemesis {
     if (copy === undefined || !isSeen || cluster.leader === undefined) return false;
     return this.#lose(sid, () => {
       this.#copies.delete(sid);
+      const { acceptedEpoch } = cluster.member(sid).disk.readMeta();
+      this.#behind.set(sid, Math.max(acceptedEpoch, this.#behind.get(sid) ?? 0));
       cluster.rollBack(sid, copy);
     });
   }
