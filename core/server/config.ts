@@ -15,7 +15,7 @@ export interface ServerConfig extends ZabConfig {
   readonly idlePatienceMs: number;
   /** writes that may wait at one member; more are refused as THROTTLED */
   readonly queueLengthMax: number;
-  /** bytes of the writes that may wait at one member; an object has 128 MB in all */
+  /** bytes of the writes that may wait at one member: all may go to a new leader in one call, which the platform ends at 32 MiB */
   readonly queueBytesMax: number;
   /** changed znodes and sessions that make a checkpoint due: about 4 ms of rows */
   readonly checkpointChangesMax: number;
@@ -43,7 +43,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     watchPatienceMs: 2,
     idlePatienceMs: 20,
     queueLengthMax: 65_536,
-    queueBytesMax: 32 * MiB,
+    queueBytesMax: 16 * MiB,
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
