@@ -935,7 +935,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       case "corrupt": {
         const damaged = this.#backend.damage(fault.row);
         if (damaged === undefined) {
-          this.#losing -= 1;
+          if (!fault.force) this.#losing -= 1;
           return;
         }
         this.#faults.inflict({ fault: "corrupt", ...damaged }, fault.ttlMs, 0);
