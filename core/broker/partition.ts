@@ -106,15 +106,23 @@ export interface AppendRequest {
   readonly leaderEpoch: number;
   /** whole record batches; they belong to the partition from here on and are stamped in place */
   readonly batches: Uint8Array;
-  /** idempotency key and the hash of the request it came with */
-  readonly key?: { readonly key: string; readonly hash: string };
+  readonly key?: IdempotencyKey;
   /** append only if the first record gets this offset */
   readonly matchOffset?: number;
 }
 
-/** What is remembered of an idempotency key. */
-export interface KeyEntry {
+/** An idempotency key with what a request must repeat to be the same one. */
+export interface IdempotencyKey {
+  readonly key: string;
+  /** hash of the body alone: all that keys of an earlier version are stored with */
   readonly hash: string;
+  /** hash of everything that gives the request its meaning; absent: the caller is of an earlier version */
+  readonly fingerprint?: string;
+}
+
+/** What is remembered of an idempotency key. */
+export interface KeyEntry extends Omit<IdempotencyKey, "key"> {
+  /** −1: the key is only claimed here, its records went to other partitions; see {@link claimKey} */
   readonly baseOffset: number;
   readonly lastOffset: number;
   /** leader's clock at the append, ms */
@@ -202,7 +210,11 @@ export function planFlush(input: FlushInput): FlushPlan {
     if (check.batches.some((batch) => batch.codec !== 0))
       return fail("UNSUPPORTED_COMPRESSION_TYPE", "compressed batches are not accepted yet");
     const known = request.key && (keys.get(request.key.key) ?? input.lookup(request.key.key));
-    if (request.key !== undefined && known !== undefined) return replay(known, request.key.hash, leaderEpoch);
+    if (request.key !== undefined && known !== undefined) {
+      const reused = checkKey(known, request.key);
+      if (reused !== undefined) return reused;
+      if (known.baseOffset >= 0) return replay(known, leaderEpoch);
+    }
     if (request.matchOffset !== undefined && request.matchOffset !== nextOffset)
       return {
         ...fail("OFFSET_MISMATCH", `the next offset is ${nextOffset}`),
@@ -244,9 +256,31 @@ export function planFlush(input: FlushInput): FlushPlan {
   };
 }
 
+/** Does the key come with the request that it came with first? Entries of an earlier version know its body only. */
+function checkKey(known: KeyEntry, key: IdempotencyKey): PartitionFailure | undefined {
+  const same =
+    known.fingerprint === undefined || key.fingerprint === undefined
+      ? known.hash === key.hash
+      : known.fingerprint === key.fingerprint;
+  return same ? undefined : fail("IDEMPOTENCY_KEY_REUSED", "the key came with another request before");
+}
+
+/**
+ * Notes a key at the partition where all requests with it meet, for a request whose records go elsewhere: another
+ * request under the key is found out though it goes to yet another partition.
+ * @returns the entry to store; undefined: it is stored already
+ */
+export function claimKey(
+  known: KeyEntry | undefined,
+  key: IdempotencyKey,
+  nowMs: number,
+): (KeyEntry & { readonly key: string }) | PartitionFailure | undefined {
+  if (known !== undefined) return checkKey(known, key);
+  return { ...key, baseOffset: -1, lastOffset: -1, timestampMs: nowMs };
+}
+
 /** The answer to a key that was used before. */
-export function replay(known: KeyEntry, hash: string, leaderEpoch: number): AppendResult {
-  if (known.hash !== hash) return fail("IDEMPOTENCY_KEY_REUSED", "the key came with another request before");
+function replay(known: KeyEntry, leaderEpoch: number): AppendResult {
   const { baseOffset, lastOffset, timestampMs } = known;
   return { ok: true, baseOffset, lastOffset, timestampMs, leaderEpoch, replayed: true };
 }

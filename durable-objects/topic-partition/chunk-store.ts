@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 CREATE TABLE IF NOT EXISTS epoch (leader_epoch INTEGER PRIMARY KEY, start_offset INTEGER NOT NULL, leader INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS idempotency_key (
   seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, hash TEXT NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL,
-  at_ms INTEGER NOT NULL
+  at_ms INTEGER NOT NULL, fingerprint TEXT
 );
 CREATE TABLE IF NOT EXISTS chunk (
   base INTEGER PRIMARY KEY, last INTEGER NOT NULL, timestamp_max INTEGER NOT NULL, leader_epoch INTEGER NOT NULL,
@@ -51,6 +51,7 @@ export class ChunkStore {
       this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'chunk'").toArray().length >
       0;
     if (!exists) return { state: EMPTY_PARTITION, timestampMax: -1 };
+    this.#addColumn("idempotency_key", "fingerprint", "TEXT");
     const text = this.#sql
       .exec<{ value: string }>("SELECT value FROM meta WHERE key = 'leadership'")
       .toArray()[0]?.value;
@@ -67,6 +68,15 @@ export class ChunkStore {
       },
       timestampMax: end?.timestamp_max ?? -1,
     };
+  }
+
+  /** Adds a column to a table of an earlier version; its rows have NULL there: not known. */
+  #addColumn(table: string, column: string, type: string): void {
+    const columns = this.#sql
+      .exec<{ name: string }>("SELECT name FROM pragma_table_info(?)", table)
+      .toArray();
+    if (columns.every(({ name }) => name !== column))
+      this.#sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
   }
 
   saveLeadership(state: PartitionState, epochBegins: boolean): void {
@@ -102,34 +112,53 @@ export class ChunkStore {
         );
         return { base: chunk.base, last: chunk.last, data };
       });
-      for (const { key, hash, baseOffset, lastOffset, timestampMs } of plan.keys)
-        this.#sql.exec(
-          "INSERT OR REPLACE INTO idempotency_key (key, hash, base, last, at_ms) VALUES (?, ?, ?, ?, ?)",
-          key,
-          hash,
-          baseOffset,
-          lastOffset,
-          timestampMs,
-        );
-      if (plan.keys.length > 0)
-        this.#sql.exec(
-          "DELETE FROM idempotency_key WHERE seq <= (SELECT max(seq) FROM idempotency_key) - ?",
-          keysMax,
-        );
+      this.#putKeys(plan.keys, keysMax);
       return chunks;
     });
+  }
+
+  /** Stores a key whose records are elsewhere. */
+  claim(key: KeyEntry & { readonly key: string }, keysMax: number): void {
+    this.#storage.transactionSync(() => this.#putKeys([key], keysMax));
+  }
+
+  /** Stores keys and keeps the newest `keysMax`. */
+  #putKeys(keys: FlushPlan["keys"], keysMax: number): void {
+    for (const { key, hash, fingerprint, baseOffset, lastOffset, timestampMs } of keys)
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO idempotency_key (key, hash, base, last, at_ms, fingerprint) VALUES (?, ?, ?, ?, ?, ?)",
+        key,
+        hash,
+        baseOffset,
+        lastOffset,
+        timestampMs,
+        fingerprint ?? null,
+      );
+    if (keys.length > 0)
+      this.#sql.exec(
+        "DELETE FROM idempotency_key WHERE seq <= (SELECT max(seq) FROM idempotency_key) - ?",
+        keysMax,
+      );
   }
 
   /** What is remembered of a key that was used at `sinceMs` or later. */
   keyEntry(key: string, sinceMs: number): KeyEntry | undefined {
     const row = this.#sql
-      .exec<{ hash: string; base: number; last: number; at_ms: number }>(
-        "SELECT hash, base, last, at_ms FROM idempotency_key WHERE key = ? AND at_ms >= ?",
+      .exec<{ hash: string; base: number; last: number; at_ms: number; fingerprint: string | null }>(
+        "SELECT hash, base, last, at_ms, fingerprint FROM idempotency_key WHERE key = ? AND at_ms >= ?",
         key,
         sinceMs,
       )
       .toArray()[0];
-    return row && { hash: row.hash, baseOffset: row.base, lastOffset: row.last, timestampMs: row.at_ms };
+    return (
+      row && {
+        hash: row.hash,
+        ...(row.fingerprint !== null && { fingerprint: row.fingerprint }),
+        baseOffset: row.base,
+        lastOffset: row.last,
+        timestampMs: row.at_ms,
+      }
+    );
   }
 
   /**

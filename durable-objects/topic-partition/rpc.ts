@@ -2,6 +2,7 @@
 import type {
   AppendRequest,
   AppendResult,
+  IdempotencyKey,
   Leadership,
   PartitionFailure,
   ReadFrom,
@@ -50,6 +51,11 @@ export interface TopicPartitionRpc {
   /** The controller's word on who leads; creates the partition. */
   leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>>;
   append(request: AppendRequest): Promise<AppendResult>;
+  /** Notes a key for a request whose records go to other partitions. Code: IDEMPOTENCY_KEY_REUSED. */
+  claim(input: {
+    readonly key: IdempotencyKey;
+    readonly leaderEpoch: number;
+  }): Promise<PartitionAnswer<object>>;
   read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>>;
   bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>>;
   /** First offset whose record is at least so new; null: there is none. */

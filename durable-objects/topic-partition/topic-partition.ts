@@ -12,9 +12,11 @@ import {
   type AppendResult,
   checkLeaderEpoch,
   checkReadOffset,
+  claimKey,
   decideLeadership,
   EMPTY_PARTITION,
   highWatermark,
+  type IdempotencyKey,
   type Leadership,
   type PartitionFailure,
   type PartitionState,
@@ -82,6 +84,20 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   async append(request: AppendRequest): Promise<AppendResult> {
     // answered again at the flush; here it keeps strangers out of the queue
     return checkLeaderEpoch(this.#state, request.leaderEpoch) ?? this.#queue.push(request);
+  }
+
+  async claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
+    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
+    if (fenced !== undefined) return fenced;
+    const nowMs = Date.now();
+    const { idempotencyWindowMs, idempotencyKeysMax } = this.#config;
+    const known = this.#store.keyEntry(input.key.key, nowMs - idempotencyWindowMs);
+    const entry = claimKey(known, input.key, nowMs);
+    if (entry === undefined) return { ok: true };
+    if ("code" in entry) return entry;
+    this.#store.claim(entry, idempotencyKeysMax);
+    void this.#armAlarm(nowMs + idempotencyWindowMs);
+    return { ok: true };
   }
 
   async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {

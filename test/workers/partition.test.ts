@@ -160,6 +160,19 @@ describe("a partition's object", () => {
     expect(await send("k", "h")).toMatchObject({ ok: true, baseOffset: 1, replayed: false });
   });
 
+  test("[PARTITION-21] a table of an earlier version is read on, and its keys are honoured", async () => {
+    const stub = await partition();
+    const send = (hash: string, fingerprint: string) =>
+      stub.append({ leaderEpoch: 0, batches: batch("goal"), key: { key: "k", hash, fingerprint } });
+    await send("h", "f");
+    await runInDurableObject(stub, (_, state) => {
+      state.storage.sql.exec("ALTER TABLE idempotency_key DROP COLUMN fingerprint");
+    });
+    await evictDurableObject(stub);
+    expect(await send("h", "other")).toMatchObject({ ok: true, baseOffset: 0, replayed: true });
+    expect(await send("x", "f")).toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
+  });
+
   test("[PARTITION-3] the same log goes on under a new leader epoch and the old one is fenced", async () => {
     const stub = await partition();
     await append(stub, "a");

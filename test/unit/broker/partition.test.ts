@@ -6,10 +6,12 @@ import {
   type AppendRequest,
   checkLeaderEpoch,
   checkReadOffset,
+  claimKey,
   decideLeadership,
   EMPTY_PARTITION,
   type FlushPlan,
   highWatermark,
+  type KeyEntry,
   type KeyEntry,
   type Leadership,
   type PartitionState,
@@ -192,6 +194,42 @@ describe("group commit", () => {
     ]);
     expect(plan.keys).toEqual([{ key: "new", hash: "h", baseOffset: 9, lastOffset: 9, timestampMs: 5000 }]);
     expect(plan.logEndOffset).toBe(10);
+  });
+
+  test("[PARTITION-21] the fingerprint decides, and of a key of an earlier version the hash of the body", () => {
+    const entry = { hash: "h", baseOffset: 3, lastOffset: 3, timestampMs: 77 };
+    const known = new Map<string, KeyEntry>([
+      ["new", { ...entry, fingerprint: "f" }],
+      ["old", entry],
+    ]);
+    const sent = [
+      { key: "new", hash: "h", fingerprint: "f" },
+      { key: "new", hash: "h", fingerprint: "g" },
+      { key: "new", hash: "h" },
+      { key: "old", hash: "h", fingerprint: "g" },
+      { key: "old", hash: "x", fingerprint: "f" },
+    ];
+    const plan = flush(
+      sent.map((key) => append(1, { key })),
+      { ...led(), logEndOffset: 9 },
+      known,
+    );
+    const reused = { code: "IDEMPOTENCY_KEY_REUSED" };
+    const repeated = { baseOffset: 3, replayed: true };
+    expect(plan.results).toMatchObject([repeated, reused, repeated, repeated, reused]);
+  });
+
+  test("[PARTITION-21] a claim is one request's, and does not stand for its records", () => {
+    const key = { key: "k", hash: "h", fingerprint: "f" };
+    const claimed = claimKey(undefined, key, 5000);
+    expect(claimed).toEqual({ ...key, baseOffset: -1, lastOffset: -1, timestampMs: 5000 });
+    const entry = claimed as KeyEntry;
+    expect(claimKey(entry, key, 6000)).toBeUndefined();
+    expect(claimKey(entry, { ...key, fingerprint: "g" }, 6000)).toMatchObject({
+      code: "IDEMPOTENCY_KEY_REUSED",
+    });
+    const plan = flush([append(1, { key })], led(), new Map([["k", entry]]));
+    expect(plan.results).toMatchObject([{ baseOffset: 0, replayed: false }]);
   });
 
   test("[PARTITION-7] a key twice in one flush is one append", () => {

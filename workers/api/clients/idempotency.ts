@@ -1,20 +1,23 @@
 /** `Idempotency-Key`: a retry gets the first answer and nothing is done twice. */
 import type { Context } from "hono";
+import type { IdempotencyKey } from "../../../core/broker/partition.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 
-/** A key with the hash of what it was sent for. */
-export interface IdempotencyKey {
-  readonly key: string;
-  readonly hash: string;
-}
+export type { IdempotencyKey } from "../../../core/broker/partition.ts";
 
 const KEY_LENGTH_MAX = 255;
+const encoder = new TextEncoder();
 
-/** The request's key, if it has one. `about` is what a retry must repeat. */
+/**
+ * The request's key, if it has one.
+ * @param body what was sent, as bytes
+ * @param meaning everything else that a retry must repeat: route, format, headers; undefined: not given
+ */
 export async function keyOf(
   c: Context<AppEnv>,
-  about: Uint8Array | string,
+  body: Uint8Array,
+  meaning: Readonly<Record<string, string | number | undefined>>,
 ): Promise<IdempotencyKey | undefined> {
   const key = c.req.header("idempotency-key");
   if (key === undefined) return undefined;
@@ -24,7 +27,11 @@ export async function keyOf(
       `an Idempotency-Key has 1 to ${KEY_LENGTH_MAX} printable ASCII characters`,
     );
   }
-  const bytes = typeof about === "string" ? new TextEncoder().encode(about) : about;
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return { key, hash: new Uint8Array(digest).toHex() };
+  const hash = await hashOf(body);
+  // The body goes in as its hash, of fixed length: no two requests make the same text.
+  return { key, hash, fingerprint: await hashOf(encoder.encode(JSON.stringify([hash, meaning]))) };
+}
+
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

@@ -42,7 +42,8 @@ export const demoBrokerApp = new Hono<AppEnv>()
     const goal: Goal = { Minute, Player, Club, Score };
     const value = encoder.encode(JSON.stringify(goal));
     const receiver = await receiverOf(c, metadata.ReceiverIp);
-    const key = await keyOf(c, value);
+    // not the broker nor the node: a goal is the same one by whichever way it is sent again
+    const key = await keyOf(c, value, { route: "addScore", clients: metadata.Clients });
     const brokers = brokersOf(c);
     const partitions = new PartitionClient(brokers);
     const id = brokerOf(c);

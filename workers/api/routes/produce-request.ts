@@ -3,11 +3,40 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { isUtf8, mediaTypeOf } from "../media-type.ts";
 import { parseInteger } from "../params.ts";
 import { type ProduceRecord, produceBody } from "../schema/records.ts";
-import { formatOf, linesOf, type Placeable, recordOf } from "./record-formats.ts";
+import { linesOf, type Placeable, recordOf } from "./record-formats.ts";
 
-const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;|$)/i;
+/** What a body holds: Confluent's records with JSON or base64 values, one raw value, a value a line, whole batches. */
+export type BodyFormat = "json" | "binary" | "raw" | "lines" | "batches";
+
+const FORMATS: Readonly<Record<string, BodyFormat>> = {
+  "application/json": "json",
+  "application/vnd.kafka.json.v1+json": "json",
+  "application/vnd.kafka.json.v2+json": "json",
+  "application/vnd.kafka.binary.v1+json": "binary",
+  "application/vnd.kafka.binary.v2+json": "binary",
+  "application/octet-stream": "raw",
+  "application/x-ndjson": "lines",
+  "application/vnd.kafka.recordbatch": "batches",
+};
+
+/** The format that the content type names. @throws ApiError UNSUPPORTED_MEDIA_TYPE */
+export function bodyFormatOf(c: Context<AppEnv>): BodyFormat {
+  const type = mediaTypeOf(c.req.header("content-type"));
+  const format = Object.hasOwn(FORMATS, type.essence) ? FORMATS[type.essence] : undefined;
+  if (format === undefined) {
+    const given = type.essence === "" ? "there is no Content-Type" : `not ${type.essence.slice(0, 100)}`;
+    throw new ApiError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `records come as ${Object.keys(FORMATS).join(", ")}; ${given}`,
+    );
+  }
+  if ((format === "json" || format === "binary") && !isUtf8(type))
+    throw new ApiError("UNSUPPORTED_MEDIA_TYPE", `JSON is UTF-8, not ${type.charset?.slice(0, 40)}`);
+  return format;
+}
 
 /** What a request asks to append: records, or whole batches as the client made them. */
 export type Produce =
@@ -18,34 +47,53 @@ export type Produce =
     }
   | { readonly type: "batches"; readonly batches: Uint8Array };
 
-/** @throws ApiError INVALID_REQUEST, INVALID_RECORD, UNSUPPORTED_MEDIA_TYPE */
-export function parseProduce(c: Context<AppEnv>, body: Uint8Array): Produce {
-  const type = c.req.header("content-type") ?? "";
+/** @throws ApiError INVALID_REQUEST, INVALID_RECORD */
+export function parseProduce(c: Context<AppEnv>, format: BodyFormat, body: Uint8Array): Produce {
   const nowMs = Date.now();
-  if (/^application\/vnd\.kafka\.recordbatch/i.test(type)) return { type: "batches", batches: body };
-  if (/^application\/octet-stream/i.test(type)) {
-    const text = c.req.header("x-key");
-    const key = text === undefined ? null : new TextEncoder().encode(text);
-    const record = { key, value: body, headers: [], timestampMs: nowMs, partition: undefined };
-    return { type: "records", records: [record], matchOffset: expectedOffset(c) };
+  switch (format) {
+    case "batches":
+      return { type: "batches", batches: body };
+    case "raw": {
+      const record = { key: keyHeaderOf(c), value: body, headers: [], timestampMs: nowMs };
+      return {
+        type: "records",
+        records: [{ ...record, stamped: true, partition: undefined }],
+        matchOffset: expectedOffset(c),
+      };
+    }
+    case "lines": {
+      const records = linesOf(body, nowMs);
+      if (records.length === 0) throw new ApiError("INVALID_REQUEST", "there is no line");
+      return { type: "records", records, matchOffset: expectedOffset(c) };
+    }
+    case "json":
+    case "binary":
+      return parseRecords(c, format, body, nowMs);
   }
-  if (/^application\/x-ndjson/i.test(type)) {
-    const records = linesOf(body, nowMs);
-    if (records.length === 0) throw new ApiError("INVALID_REQUEST", "there is no line");
-    return { type: "records", records, matchOffset: expectedOffset(c) };
-  }
-  if (JSON_TYPE.test(type)) return parseRecords(c, body, type, nowMs);
-  const types = "JSON, application/octet-stream, application/x-ndjson or whole batches";
-  throw new ApiError("UNSUPPORTED_MEDIA_TYPE", `records are ${types}`);
 }
 
-function parseRecords(c: Context<AppEnv>, body: Uint8Array, type: string, nowMs: number): Produce {
+/** `X-Key` as UTF-8. What is not UTF-8 has been replaced on its way here, and no other key must be taken for it. */
+function keyHeaderOf(c: Context<AppEnv>): Uint8Array | null {
+  const text = c.req.header("x-key");
+  if (text === undefined) return null;
+  if (text.includes("\ufffd") || !text.isWellFormed())
+    throw new ApiError("INVALID_RECORD", "X-Key is UTF-8; send other keys as base64 in a JSON body", {
+      confluent: 42206,
+    });
+  return new TextEncoder().encode(text);
+}
+
+function parseRecords(
+  c: Context<AppEnv>,
+  format: "json" | "binary",
+  body: Uint8Array,
+  nowMs: number,
+): Produce {
   const parsed = v.safeParse(produceBody, parseJson(body));
   if (!parsed.success) {
     const [issue] = parsed.issues;
     throw new ApiError("INVALID_REQUEST", `${v.getDotPath(issue) ?? "body"}: ${issue.message}`);
   }
-  const format = formatOf(type);
   const records = parsed.output.records.map((record: ProduceRecord, i: number) =>
     recordOf(record, i, format, nowMs),
   );

@@ -2,13 +2,13 @@
 import type { Context } from "hono";
 import type { Appended } from "../../../core/broker/partition.ts";
 import { partitionOfKey } from "../../../core/broker/topic.ts";
-import { encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
+import { decodeBatches, encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
 import { type IdempotencyKey, keyOf } from "../clients/idempotency.ts";
 import { type Append, PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments, infoOf } from "../errors.ts";
 import { refuseEncodedBody } from "../schema/json-body.ts";
-import { parseProduce } from "./produce-request.ts";
+import { bodyFormatOf, parseProduce } from "./produce-request.ts";
 import type { Placeable } from "./record-formats.ts";
 import { brokersOf } from "./topics.ts";
 
@@ -20,31 +20,80 @@ type Outcome = Appended | ApiError;
 /** @param only the partition of the URL */
 export async function produce(c: Context<AppEnv>, only: number | undefined): Promise<Response> {
   refuseEncodedBody(c);
+  const format = bodyFormatOf(c);
   const body = new Uint8Array(await c.req.arrayBuffer());
   const brokers = brokersOf(c);
   const client = new PartitionClient(brokers);
   const topic = await brokers.topic(c.req.param("topic") ?? "");
   if (only !== undefined) await client.find(topic.name, only);
-  const key = await keyOf(c, body);
+  const key = await keyOf(c, body, {
+    ...{ route: "produce", partition: only, format },
+    ...{ recordKey: c.req.header("x-key"), expectedOffset: c.req.header("x-expected-offset") },
+  });
   const withKey = key === undefined ? {} : { key };
-  const request = parseProduce(c, body);
+  const request = parseProduce(c, format, body);
+  const home = key && homeOf(key, topic.partitions.length);
   if (request.type === "batches") {
     if (only === undefined)
       throw new ApiError("INVALID_REQUEST", "whole batches go to a partition of the URL");
+    if (key !== undefined && home !== undefined && home !== only) await client.claim(topic.name, home, key);
     const appended = await client.append(topic.name, only, { batches: request.batches, ...withKey });
     return answer(c, reportAll(only, appended), appended.replayed);
   }
   const { records, matchOffset } = request;
-  const places = placesOf(records, only, topic.partitions.length, key);
+  const places = placesOf(records, only, topic.partitions.length, home);
   const partitions = [...new Set(places)];
   if (partitions.length > 1 && matchOffset !== undefined)
     throw new ApiError("INVALID_REQUEST", "match_offset needs all records in one partition");
   const more = matchOffset === undefined ? withKey : { ...withKey, matchOffset };
-  const outcomes = await appendAll(partitions, (partition) => {
+  const append = (partition: number): Promise<Appended> => {
     const batches = encodeRecordBatch(records.filter((_, i) => places[i] === partition));
     return client.append(topic.name, partition, { batches, ...more } satisfies Append);
-  });
-  return answer(c, report(records, places, outcomes), replayed(outcomes));
+  };
+  const outcomes = new Map<number, Outcome>();
+  if (key !== undefined && home !== undefined) {
+    // first where all requests with this key meet: another request under it ends here, before it has stored anything
+    if (partitions.includes(home)) outcomes.set(home, await append(home));
+    else await client.claim(topic.name, home, key);
+  }
+  const others = partitions.filter((partition) => partition !== home);
+  await appendAll(others, append, outcomes);
+  const times = await firstTimes(client, topic.name, { records, places, outcomes });
+  return answer(c, report(records, places, outcomes, times), replayed(outcomes));
+}
+
+/** The partition where all requests with an idempotency key meet, wherever their records go. */
+const homeOf = ({ key }: IdempotencyKey, partitions: number): number =>
+  partitionOfKey(new TextEncoder().encode(key), partitions);
+
+/** What came of each record of a request. */
+interface Placement {
+  readonly records: readonly Placeable[];
+  /** the partition of each record */
+  readonly places: readonly number[];
+  readonly outcomes: ReadonlyMap<number, Outcome>;
+}
+
+/** *map partition → when its records came first*, ms, for those that a repeated request names again. */
+async function firstTimes(
+  client: PartitionClient,
+  topic: string,
+  { records, places, outcomes }: Placement,
+): Promise<ReadonlyMap<number, number>> {
+  const times = new Map<number, number>();
+  for (const [partition, outcome] of outcomes) {
+    if (outcome instanceof ApiError || !outcome.replayed) continue;
+    const placed = records.filter((_, i) => places[i] === partition);
+    const nth = placed.findIndex(({ stamped }) => stamped);
+    if (nth === -1) continue;
+    const offset = outcome.baseOffset + nth;
+    const read = await client.read(topic, partition, {
+      ...{ from: { type: "offset", offset }, bytesMax: 1, waitMs: 0 },
+    });
+    const [record] = decodeBatches(read.batches, offset, 1);
+    if (record !== undefined) times.set(partition, record.timestampMs);
+  }
+  return times;
 }
 
 /** Where each record goes: as asked, by its key, by the request's idempotency key, or together to any partition. */
@@ -52,11 +101,9 @@ function placesOf(
   records: readonly Placeable[],
   only: number | undefined,
   partitions: number,
-  key: IdempotencyKey | undefined,
+  home: number | undefined,
 ): readonly number[] {
-  const seed =
-    key === undefined ? crypto.getRandomValues(new Uint8Array(4)) : new TextEncoder().encode(key.key);
-  const rest = partitionOfKey(seed, partitions);
+  const rest = home ?? partitionOfKey(crypto.getRandomValues(new Uint8Array(4)), partitions);
   return records.map((record, i) => {
     if (only !== undefined && record.partition !== undefined && record.partition !== only)
       throw badArguments(`records.${i}.partition differs from the URL's`);
@@ -67,12 +114,12 @@ function placesOf(
   });
 }
 
-/** Appends to each partition. When none took its records, the first failure is the request's. */
+/** Appends to each partition and notes what came of it. When none took its records, the first failure is the request's. */
 async function appendAll(
   partitions: readonly number[],
   append: (partition: number) => Promise<Appended>,
-): Promise<ReadonlyMap<number, Outcome>> {
-  const outcomes = new Map<number, Outcome>();
+  outcomes: Map<number, Outcome>,
+): Promise<void> {
   const attempt = async (partition: number): Promise<void> => {
     try {
       outcomes.set(partition, await append(partition));
@@ -86,7 +133,6 @@ async function appendAll(
   const all = [...outcomes.values()];
   const [first] = all;
   if (first instanceof ApiError && all.every((outcome) => outcome instanceof ApiError)) throw first;
-  return outcomes;
 }
 
 /** One record's line of the answer. Confluent's numbers: 1 = final, 2 = may be sent again. */
@@ -107,13 +153,15 @@ function report(
   records: readonly Placeable[],
   places: readonly number[],
   outcomes: ReadonlyMap<number, Outcome>,
+  times: ReadonlyMap<number, number>,
 ) {
   const next = new Map<number, number>();
   return records.map((record, i) => {
     const partition = places[i] ?? 0;
     const nth = next.get(partition) ?? 0;
     next.set(partition, nth + 1);
-    return line(partition, outcomes.get(partition), nth, record.timestampMs);
+    const timestampMs = record.stamped ? (times.get(partition) ?? record.timestampMs) : record.timestampMs;
+    return line(partition, outcomes.get(partition), nth, timestampMs);
   });
 }
 

@@ -1,6 +1,7 @@
 /** Records between HTTP and Kafka's batches: Confluent's embedded formats, raw bytes, lines, whole batches. */
 import type { BrokerRecord, OffsetRecord } from "../../../core/wire/record-batch-codec.ts";
 import { ApiError } from "../errors.ts";
+import { acceptedRanges, preferredType } from "../media-type.ts";
 import type { ProduceRecord } from "../schema/records.ts";
 
 export type Format = "json" | "binary";
@@ -8,6 +9,8 @@ export type Format = "json" | "binary";
 /** A record with the partition that the client wants, if it does. */
 export interface Placeable extends BrokerRecord {
   readonly partition: number | undefined;
+  /** the timestamp is when the request came, since the client gave none */
+  readonly stamped: boolean;
 }
 
 const encoder = new TextEncoder();
@@ -42,13 +45,32 @@ export function recordOf(record: ProduceRecord, index: number, format: Format, n
       value: value === null ? null : base64(value, `${where}.headers`),
     })),
     timestampMs: record.timestamp ?? nowMs,
+    stamped: record.timestamp == null,
     partition: record.partition ?? undefined,
   };
 }
 
-/** The format that a content type or an Accept header names. */
-export const formatOf = (type: string | undefined): Format =>
-  /application\/vnd\.kafka\.binary\.v2\+json/i.test(type ?? "") ? "binary" : "json";
+const OFFERS = [
+  "application/json",
+  "application/vnd.kafka.json.v2+json",
+  "application/vnd.kafka.binary.v2+json",
+  "application/vnd.kafka.json.v1+json",
+  "application/vnd.kafka.binary.v1+json",
+] as const;
+
+/**
+ * The format that an Accept header names; JSON where it names none of Kafka's.
+ * @throws ApiError NOT_ACCEPTABLE for formats of Kafka that are not built, such as Avro
+ */
+export function acceptedFormat(accept: string | undefined): Format {
+  const type = preferredType(accept, OFFERS);
+  if (type !== undefined) return type.includes("binary") ? "binary" : "json";
+  if (acceptedRanges(accept).every(({ essence }) => !essence.startsWith("application/vnd.kafka.")))
+    return "json";
+  throw new ApiError("NOT_ACCEPTABLE", `records are read as ${OFFERS.join(", ")} or text/event-stream`, {
+    confluent: 406,
+  });
+}
 
 /** What is not UTF-8 or not JSON comes back as base64 in an object, so that one odd record spoils no answer. */
 function jsonOf(bytes: Uint8Array | null): unknown {
@@ -84,7 +106,10 @@ export function linesOf(body: Uint8Array, nowMs: number): Placeable[] {
     const end = newline === -1 ? body.length : newline;
     const value = body.subarray(start, body[end - 1] === 13 && end > start ? end - 1 : end);
     if (value.length > 0)
-      records.push({ key: null, value, headers: [], timestampMs: nowMs, partition: undefined });
+      records.push({
+        ...{ key: null, value, headers: [], timestampMs: nowMs },
+        ...{ stamped: true, partition: undefined },
+      });
     start = end + 1;
   }
   return records;

@@ -9,10 +9,11 @@ import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
+import { prefersExactly } from "../media-type.ts";
 import { intQueryOf, parseInteger, queryOf, wordQueryOf } from "../params.ts";
 import { recordStream } from "../streams/record-stream.ts";
 import { produce } from "./produce.ts";
-import { type Format, formatOf, recordJson } from "./record-formats.ts";
+import { acceptedFormat, type Format, recordJson } from "./record-formats.ts";
 import { brokersOf, partitionParam } from "./topics.ts";
 
 /** Records of one answer of R1. */
@@ -25,8 +26,9 @@ export const recordsApp = new Hono<AppEnv>()
   .get("/topics/:topic/partitions/:partition/records", async (c) => {
     const client = new PartitionClient(brokersOf(c));
     const [topic, partition] = [c.req.param("topic"), partitionParam(c)];
-    const format: Format = wordQueryOf(c, "format", ["json", "binary"]) ?? formatOf(c.req.header("accept"));
-    if ((c.req.header("accept") ?? "").includes("text/event-stream"))
+    const accept = c.req.header("accept");
+    const format: Format = wordQueryOf(c, "format", ["json", "binary"]) ?? acceptedFormat(accept);
+    if (prefersExactly(accept, "text/event-stream"))
       return recordStream(c, client, { topic, partition, format, from: streamFrom(c) });
     return readOnce(c, client, topic, partition, format);
   });
