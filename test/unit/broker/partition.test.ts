@@ -12,7 +12,6 @@ import {
   type FlushPlan,
   highWatermark,
   type KeyEntry,
-  type KeyEntry,
   type Leadership,
   type PartitionState,
   planFlush,
