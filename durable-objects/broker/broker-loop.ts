@@ -48,6 +48,8 @@ export interface BrokerLoopPorts {
   readonly onSleep: (isController: boolean) => void;
   /** it goes on */
   readonly onWake: () => void;
+  /** a round begins: the loop runs without its heartbeat too */
+  readonly onRound: () => void;
 }
 
 /** Calls to partitions under way at a time; an object may have six. */
@@ -145,7 +147,8 @@ export class BrokerLoop {
 
   /** Reads, acts, and waits for a change; what it did itself is a change too, which it reads in the next round. */
   async #round(): Promise<void> {
-    const { session, store } = this.#ports;
+    const { session, store, onRound } = this.#ports;
+    onRound();
     if (session.id === NO_SESSION) store.session = await session.open();
     const view = await session.readAll(() => this.#known.read());
     this.#show(view);

@@ -13,6 +13,7 @@ import { createRequest } from "../../core/broker/znodes.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
+import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
@@ -45,6 +46,7 @@ interface Running {
 export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
   readonly #store: BrokerStore;
+  readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
   #running: Running | undefined;
   /** requests of clients under way */
@@ -56,6 +58,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new BrokerStore(ctx.storage);
+    this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.heartbeatMs);
     this.#counters = this.#store.counters;
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
@@ -64,6 +67,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
         this.#store.faults = text;
       },
     });
+    // A broker that is killed does nothing on its start: its alarm may be all that starts it later.
+    if (this.#killed) void this.#alarm.restore(this.#faults.nextEnd);
   }
 
   async start(identity: BrokerIdentity): Promise<void> {
@@ -74,6 +79,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   async status(): Promise<BrokerStatus> {
     await this.#faults.running();
+    this.#alarm.check();
     this.#refuseIfKilled();
     const sleeping = this.#sleeping;
     if (sleeping !== undefined) return sleeping.status;
@@ -126,6 +132,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   async park(from: number): Promise<Parked> {
     await this.#faults.running();
     return this.#faults.handle(from, async () => {
+      this.#alarm.check();
       this.#refuseIfKilled();
       this.#count("requests");
       if (this.#sleeping !== undefined) return "ASLEEP";
@@ -170,7 +177,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     this.#store.counters = counters;
     const since = { quiet: true, quietSince: Date.now(), counters };
     this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
-    this.ctx.storage.deleteAlarm().catch(() => undefined);
+    this.#alarm.only(Number.POSITIVE_INFINITY);
     this.#parked.wake();
   }
 
@@ -228,20 +235,21 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   /** The heartbeat. It never throws, and is set again first of all. */
   override async alarm(): Promise<void> {
+    this.#alarm.rang();
     this.#count("alarms");
     if (this.#killed || this.#store.identity === undefined || this.#sleeping !== undefined) {
       // a kill that ends by itself: then somebody must wake the broker
-      const end = this.#killed ? this.#faults.nextEnd : Number.POSITIVE_INFINITY;
-      if (Number.isFinite(end)) await this.ctx.storage.setAlarm(end);
+      if (this.#killed) this.#alarm.ensure(this.#faults.nextEnd);
       return;
     }
-    await this.#setAlarm();
+    this.#setAlarm();
     // not awaited: a slow ensemble must not keep the next alarm from ringing
     void this.#enter()?.session.touch();
   }
 
   /** Every entry passes here: it refuses while killed, and brings the broker to life when its memory was lost. */
   #enter(): Running | undefined {
+    this.#alarm.check();
     this.#refuseIfKilled();
     this.#running ??= this.#run();
     return this.#running;
@@ -293,19 +301,20 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       onSleep: (isController) => this.#fallAsleep(running, isController),
       onWake: () => {
         this.#store.sleeping = undefined;
-        void this.#setAlarm();
+        this.#setAlarm();
       },
+      onRound: () => this.#alarm.check(),
     });
     const topics = new Topics({ loop, brokerCount, session, config, connectPartition });
     const boot = this.#store.nextBoot();
     const running: Running = { identity, session, loop, topics, boot };
     void loop.run(sleeping !== undefined);
-    void this.#setAlarm();
+    this.#setAlarm();
     return running;
   }
 
-  #setAlarm(): Promise<void> {
-    return this.ctx.storage.setAlarm(Date.now() + this.#config.heartbeatMs);
+  #setAlarm(): void {
+    this.#alarm.ensure(Date.now() + this.#config.heartbeatMs);
   }
 
   async #demoTopic({ loop, topics }: Running, name: string): Promise<BrokerAnswer<TopicMetadata>> {

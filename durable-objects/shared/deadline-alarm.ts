@@ -1,48 +1,92 @@
 /**
- * The one alarm of an object, kept at the earliest of its deadlines. An alarm costs two fsyncs to set, so it is left alone
- * while it rings early enough: a deadline that moved later is found out when the alarm rings. Alarms come late, and
- * sometimes twice; whoever handles one looks at the clock, not at the fact that it rang.
+ * The one alarm of an object, kept at the earliest of its deadlines. Setting an alarm costs two fsyncs, so an alarm that
+ * rings early enough is left alone: when it rings, its handler finds that the deadline has moved. Alarms come late, twice,
+ * or never; a handler looks at the clock, not at the fact that it was called.
+ *
+ * A runtime can lose an alarm: its scheduler keeps a list of its own, and `getAlarm()` still returns the time that the
+ * object has stored. An alarm that is overdue by more than a tick is therefore set again, at the next entry of the object.
  */
-export class DeadlineAlarm {
-  readonly #storage: DurableObjectStorage;
-  readonly #now: () => number;
-  /** ms since 1970 at which the alarm rings; undefined while none is set, as far as we know */
-  #armedAt: number | undefined;
 
-  constructor(storage: DurableObjectStorage, now: () => number = Date.now) {
+/** The part of `DurableObjectStorage` that holds the alarm; times in ms since 1970. */
+export interface AlarmStorage {
+  getAlarm(): Promise<number | null>;
+  setAlarm(atMs: number): Promise<void>;
+  deleteAlarm(): Promise<void>;
+}
+
+export class DeadlineAlarm {
+  readonly #storage: AlarmStorage;
+  readonly #tickMs: number;
+  readonly #now: () => number;
+  /** when the alarm is to ring, ms since 1970; infinite: never, or its handler has not said yet */
+  #deadline = Number.POSITIVE_INFINITY;
+  /** when the alarm rings, ms since 1970; undefined: none is set, as far as this object knows */
+  #armedAt: number | undefined;
+  /** this life has set, deleted or received the alarm: what an earlier life left is of no interest */
+  #isKnown = false;
+
+  /** @param tickMs an alarm that is later than this counts as lost; > 0 */
+  constructor(storage: AlarmStorage, tickMs: number, now: () => number = Date.now) {
     this.#storage = storage;
+    this.#tickMs = tickMs;
     this.#now = now;
   }
 
-  /** Reads what the last life of the object left. */
-  async load(): Promise<void> {
-    this.#armedAt = (await this.#storage.getAlarm()) ?? undefined;
+  /**
+   * For an object that does nothing on its start but wait for its alarm: makes sure that the alarm of its last life rings at
+   * `deadline` at the latest. Never throws.
+   */
+  async restore(deadline: number): Promise<void> {
+    if (!Number.isFinite(deadline)) return;
+    const at = await this.#storage.getAlarm().catch(() => null);
+    if (this.#isKnown) return;
+    this.#armedAt = at ?? undefined;
+    this.ensure(deadline);
   }
 
-  /** The alarm rang: none is set now. */
+  /** The alarm rang: none is set now, and its handler says when the next one is due. */
   rang(): void {
+    this.#isKnown = true;
     this.#armedAt = undefined;
+    this.#deadline = Number.POSITIVE_INFINITY;
   }
 
   /** Rings at `deadline` and not before it; never, when that is infinite. Never throws. */
   only(deadline: number): void {
-    if (Number.isFinite(deadline)) {
-      this.#armedAt = undefined;
-      this.ensure(deadline);
-      return;
-    }
+    this.#isKnown = true;
     this.#armedAt = undefined;
-    this.#storage.deleteAlarm().catch(() => undefined);
+    this.#deadline = Number.POSITIVE_INFINITY;
+    if (Number.isFinite(deadline)) this.ensure(deadline);
+    else this.#storage.deleteAlarm().catch(() => undefined);
   }
 
-  /** Makes sure that the alarm rings at `deadline` at the latest. Never throws; a lost alarm is set at the next call. */
+  /** Makes sure that the alarm rings at `deadline` at the latest. Never throws. */
   ensure(deadline: number): void {
     if (!Number.isFinite(deadline)) return;
-    const at = Math.max(Math.ceil(deadline), this.#now() + 1);
-    if (this.#armedAt !== undefined && this.#armedAt <= at) return;
+    this.#isKnown = true;
+    this.#deadline = deadline;
+    const now = this.#now();
+    const at = Math.max(Math.ceil(deadline), now + 1);
+    if (this.#armedAt !== undefined && this.#armedAt <= at && !this.#isLost(now)) return;
+    this.#set(at);
+  }
+
+  /** For every entry of the object: sets an alarm again that was lost, or could not be set. Never throws. */
+  check(): void {
+    const now = this.#now();
+    if (Number.isFinite(this.#deadline) && this.#isLost(now)) {
+      this.#set(Math.max(Math.ceil(this.#deadline), now + 1));
+    }
+  }
+
+  #isLost(now: number): boolean {
+    return this.#armedAt === undefined || now - this.#armedAt > this.#tickMs;
+  }
+
+  #set(at: number): void {
     this.#armedAt = at;
     this.#storage.setAlarm(at).catch(() => {
-      this.#armedAt = undefined;
+      if (this.#armedAt === at) this.#armedAt = undefined;
     });
   }
 }

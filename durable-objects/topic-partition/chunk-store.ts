@@ -171,6 +171,11 @@ export class ChunkStore {
       beforeMs,
       slice,
     );
+    return this.oldestKeyMs();
+  }
+
+  /** When the oldest idempotency key was used, ms since 1970; undefined when there is none. */
+  oldestKeyMs(): number | undefined {
     return this.#sql
       .exec<{ at_ms: number }>("SELECT at_ms FROM idempotency_key ORDER BY seq LIMIT 1")
       .toArray()[0]?.at_ms;

@@ -23,7 +23,9 @@ import {
   planFlush,
   type ReadFrom,
 } from "../../core/broker/partition.ts";
+import { MINUTE_MS, SECOND_MS } from "../../core/units.ts";
 import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
+import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { AppendQueue, type Waiting } from "./append-queue.ts";
 import { type Chunk, ChunkStore } from "./chunk-store.ts";
@@ -39,6 +41,9 @@ import { Tails } from "./tails.ts";
 
 const NOTHING = new Uint8Array();
 
+/** ms that the alarm may be late before it counts as lost: nobody waits for a key to be forgotten */
+const ALARM_SLACK_MS = MINUTE_MS;
+
 export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
   readonly #store: ChunkStore;
@@ -51,11 +56,12 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   #timestampMax: number;
   /** callers of a long poll; each takes itself out */
   readonly #pollers = new Set<() => void>();
-  #alarmSet = false;
+  readonly #alarm: DeadlineAlarm;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new ChunkStore(ctx.storage);
+    this.#alarm = new DeadlineAlarm(ctx.storage, ALARM_SLACK_MS);
     const loaded = this.#store.load();
     this.#state = loaded.state;
     this.#timestampMax = loaded.timestampMax;
@@ -64,12 +70,15 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
       (batch) => this.#flush(batch),
       () => ctx.storage.sync(),
     );
+    const oldest = loaded.state.leadership === undefined ? undefined : this.#store.oldestKeyMs();
+    if (oldest !== undefined) void this.#alarm.restore(this.#expiryOf(oldest));
     this.#tails = new Tails(ctx, this.#config.tailFrameBytesMax, (offset, bytesMax) =>
       this.#readAt(offset, bytesMax),
     );
   }
 
   async leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>> {
+    this.#alarm.check();
     const decision = decideLeadership(this.#state, leadership);
     if (!decision.ok) return decision;
     if (!decision.unchanged) {
@@ -82,6 +91,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
+    this.#alarm.check();
     // answered again at the flush; here it keeps strangers out of the queue
     return checkLeaderEpoch(this.#state, request.leaderEpoch) ?? this.#queue.push(request);
   }
@@ -101,6 +111,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
+    this.#alarm.check();
     const fenced = checkLeaderEpoch(this.#state, request.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const offset = this.#offsetOf(request.from);
@@ -112,6 +123,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   async bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
+    this.#alarm.check();
     return checkLeaderEpoch(this.#state, leaderEpoch) ?? { ok: true, ...this.#bounds() };
   }
 
@@ -119,11 +131,13 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     timestampMs: number;
     leaderEpoch: number;
   }): Promise<PartitionAnswer<LogBounds & { offset: number | null }>> {
+    this.#alarm.check();
     const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
     return fenced ?? { ok: true, ...this.#bounds(), offset: this.#offsetOfTime(input.timestampMs) ?? null };
   }
 
   async status(): Promise<PartitionAnswer<PartitionStatus>> {
+    this.#alarm.check();
     const { leadership } = this.#state;
     if (leadership === undefined) return checkLeaderEpoch(this.#state, -1) ?? unknownPartition();
     const { topic, topicId, partition } = leadership;
@@ -157,14 +171,14 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     this.#tails.tell({ type: "deleted" });
     this.#tails.closeAll(4004, "deleted");
     for (const wake of this.#pollers) wake();
-    await this.ctx.storage.deleteAlarm();
+    this.#alarm.only(Number.POSITIVE_INFINITY);
     await this.ctx.storage.deleteAll();
-    this.#alarmSet = false;
     return { ok: true };
   }
 
   /** `GET /tail?offset=N&epoch=N`, upgraded: {@link encodeTailFrame}'s frames, JSON text for what is no record. */
   override async fetch(request: Request): Promise<Response> {
+    this.#alarm.check();
     const url = new URL(request.url);
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
       return new Response(null, { status: 404 });
@@ -178,6 +192,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   override webSocketMessage(socket: WebSocket): void {
+    this.#alarm.check();
     this.#tails.acknowledge(socket);
   }
 
@@ -187,18 +202,16 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   /** Forgets idempotency keys that are out of their window. */
   override async alarm(): Promise<void> {
-    this.#alarmSet = false;
+    this.#alarm.rang();
     if (this.#state.leadership === undefined) return;
     const { idempotencyWindowMs, idempotencySlice } = this.#config;
     const oldest = this.#store.expireKeys(Date.now() - idempotencyWindowMs, idempotencySlice);
-    if (oldest !== undefined) await this.#armAlarm(oldest + idempotencyWindowMs);
+    if (oldest !== undefined) this.#alarm.ensure(this.#expiryOf(oldest));
   }
 
-  async #armAlarm(atMs: number): Promise<void> {
-    if (this.#alarmSet) return;
-    this.#alarmSet = true;
-    if ((await this.ctx.storage.getAlarm()) === null)
-      await this.ctx.storage.setAlarm(Math.max(atMs, Date.now() + 1000));
+  /** When a key is forgotten that was used at `usedMs`, and no sooner than in a second: slices leave room for appends. */
+  #expiryOf(usedMs: number): number {
+    return Math.max(usedMs + this.#config.idempotencyWindowMs, Date.now() + SECOND_MS);
   }
 
   #flush(batch: readonly Waiting[]): void {
@@ -220,7 +233,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
       batch.forEach((each, index) => {
         each.resolve(plan.results[index] ?? storageFailure("no result"));
       });
-      if (plan.keys.length > 0) void this.#armAlarm(nowMs + this.#config.idempotencyWindowMs);
+      if (plan.keys.length > 0) this.#alarm.ensure(this.#expiryOf(nowMs));
       if (chunks.length > 0) this.#grew();
     } catch (error) {
       // the transaction is rolled back and the state untouched: nobody's records are in the log

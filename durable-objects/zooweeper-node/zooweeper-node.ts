@@ -163,7 +163,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   constructor(ctx: DurableObjectState, env: NodeEnv) {
     super(ctx, env);
     this.#backend = new SqliteBackend(ctx.storage);
-    this.#alarm = new DeadlineAlarm(ctx.storage);
+    this.#alarm = new DeadlineAlarm(ctx.storage, configOf(env).tickTimeMs);
     const counters = this.#backend.value("counters");
     if (counters !== undefined) this.#counted = { ...NO_COUNTERS, ...JSON.parse(counters) };
     this.#gate = new StartGate(() => this.#load());
@@ -177,6 +177,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     });
     // What these sockets stood for was in the memory that is gone; their clients begin anew.
     for (const socket of ctx.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
+    // A node that is asleep or killed does nothing on its start: its alarm may be all that starts it later.
+    void this.#alarm.restore(this.#idleDeadline);
   }
 
   // ── start ────────────────────────────────────────────────────────────────
@@ -189,7 +191,6 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async #load(): Promise<void> {
     const config = this.#storedConfig();
     assert(config !== undefined, "a member knows who it is");
-    await this.#alarm.load();
     this.#life = this.#begin(config);
     this.#feed({ type: "start" });
   }
@@ -229,13 +230,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#faults.wrap(sid, new ChannelStub<PeerMessage>(stub as unknown as ChannelHost));
   }
 
-  /** Every entry passes here. @throws Error that begins with NODE_DOWN: nothing was done */
+  /** Every request passes here. @throws Error that begins with NODE_DOWN: nothing was done */
   #enter(): Promise<Life | undefined> {
     this.#requests += 1;
     return this.#loaded();
   }
 
   async #loaded(): Promise<Life | undefined> {
+    this.#alarm.check();
     if (this.#faults.paused) await this.#faults.running();
     if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
     if (this.#life !== null) return this.#life;
@@ -419,6 +421,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** A call of a peer. The answer is held until what it promises is durable. */
   async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
+    this.#alarm.check();
     if (this.#faults.killed) return REFUSED;
     const life = await this.#enter();
     if (life === undefined) return REFUSED;
@@ -444,6 +447,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** Stays open for as long as this life lasts and is awake: that it breaks is how peers see a crash at once. */
   async park(from: number): Promise<Released | undefined> {
+    this.#alarm.check();
     if (this.#faults.killed) return undefined;
     return this.#faults.handle(from, async () => {
       const life = await this.#enter();
@@ -464,6 +468,13 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const { quiet, currentEpoch } = this.#backend.readMeta();
     const record = quiet === null ? null : (JSON.parse(quiet) as QuietRecord);
     return record?.epoch === currentEpoch ? record : undefined;
+  }
+
+  /** When the alarm of a node that has not started is to ring, ms since 1970; infinite: never. */
+  get #idleDeadline(): number {
+    if (this.#storedConfig() === undefined) return Number.POSITIVE_INFINITY;
+    if (this.#faults.killed) return this.#faults.nextEnd;
+    return (this.#asleepOnDisk()?.wakeAtMs ?? Number.POSITIVE_INFINITY) - this.#faults.skewMs;
   }
 
   get #isAsleep(): boolean {
@@ -537,6 +548,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── clients ──────────────────────────────────────────────────────────────
 
   async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
+    this.#alarm.check();
     if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
     const { ensemble, sid, size } = config;
     if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
@@ -752,6 +764,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   async status(): Promise<NodeStatus> {
+    this.#alarm.check();
     if (!this.#faults.killed && !this.#faults.paused && this.#isAsleep) {
       const last = this.#lastStatus();
       if (last !== undefined) return this.#losing > 0 ? { ...last, serving: false } : last;
@@ -829,6 +842,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
+    this.#alarm.check();
     if (this.#open.has(socket) && !this.#clientOf(socket)) this.#open.set(socket, Date.now());
     const life = await this.#enter();
     const client = this.#clientOf(socket);
@@ -854,6 +868,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#alarm.check();
     this.#closeSocket(socket, code === 1005 || code === 1006 ? 1000 : code, reason);
   }
 
@@ -888,10 +903,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return;
     }
     this.#alarms += 1;
-    const noted = this.#asleepOnDisk();
-    const wakeAt = (noted?.wakeAtMs ?? Number.POSITIVE_INFINITY) - this.#faults.skewMs;
-    if (noted !== undefined && Date.now() < wakeAt) {
-      this.#alarm.ensure(wakeAt);
+    if (this.#asleepOnDisk() !== undefined && Date.now() < this.#idleDeadline) {
+      this.#alarm.ensure(this.#idleDeadline);
       return;
     }
     try {
@@ -990,6 +1003,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   async faults(): Promise<readonly FaultView[]> {
+    this.#alarm.check();
     return this.#faults.list();
   }
 }
