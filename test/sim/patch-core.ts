@@ -6,18 +6,36 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { BUGS, type Patch, type SeededBug } from "./bugs.ts";
+import { MUTANTS, type Mutant } from "./mutants.ts";
 
 export const BUG_VARIABLE = "SEEDED_BUG";
 
 const urlOf = (file: string): string => new URL(`../../${file}`, import.meta.url).href;
 
-/** @throws Error when there is no bug of this name */
-export function bugOf(name: string): SeededBug {
-  const bug = BUGS.find((each) => each.name === name);
-  if (bug === undefined)
-    throw new Error(`no seeded bug ${name}; there are: ${BUGS.map((each) => each.name).join(", ")}`);
-  return bug;
+/** A named change of the core: a seeded bug or a mutant. */
+export interface CoreFault {
+  readonly name: string;
+  readonly patches: readonly Patch[];
 }
+
+/** @throws Error when there is no seeded bug of this name */
+export function bugOf(name: string): SeededBug {
+  return named(BUGS, "seeded bug", name);
+}
+
+/** @throws Error when there is no mutant of this name */
+export function mutantOf(name: string): Mutant {
+  return named(MUTANTS, "mutant", name);
+}
+
+function named<T extends CoreFault>(faults: readonly T[], kind: string, name: string): T {
+  const fault = faults.find((each) => each.name === name);
+  if (fault === undefined)
+    throw new Error(`no ${kind} ${name}; there are: ${faults.map((each) => each.name).join(", ")}`);
+  return fault;
+}
+
+const faultOf = (name: string): CoreFault => MUTANTS.find((each) => each.name === name) ?? bugOf(name);
 
 /** @throws Error when the core has changed, so that the patch fits no more */
 export function patched(source: string, { file, find, replace }: Patch): string {
@@ -28,7 +46,7 @@ export function patched(source: string, { file, find, replace }: Patch): string 
 }
 
 /** Every file of the core that the bug changes, as it is with the bug. *map url → source* */
-export function sourcesWith(bug: SeededBug): Map<string, string> {
+export function sourcesWith(bug: CoreFault): Map<string, string> {
   const sources = new Map<string, string>();
   for (const patch of bug.patches) {
     const url = urlOf(patch.file);
@@ -38,7 +56,7 @@ export function sourcesWith(bug: SeededBug): Map<string, string> {
 }
 
 export function seedBug(name: string): void {
-  const sources = sourcesWith(bugOf(name));
+  const sources = sourcesWith(faultOf(name));
   registerHooks({
     load(url, context, nextLoad) {
       const source = sources.get(url);
@@ -60,7 +78,7 @@ export const commandWithBug = (name: string): { args: string[]; env: NodeJS.Proc
  */
 export function rerunWithBug(name: string): number | undefined {
   if (process.env[BUG_VARIABLE] === name) return undefined;
-  bugOf(name);
+  faultOf(name);
   const { args, env } = commandWithBug(name);
   const { status } = spawnSync(process.execPath, [...args, ...process.argv.slice(1)], {
     env,

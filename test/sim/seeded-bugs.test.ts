@@ -1,7 +1,8 @@
 /** The seeded bugs themselves; that each is found is for `npm run seeded-bugs`. */
 import { describe, expect, it } from "vitest";
 import { BUGS } from "./bugs.ts";
-import { bugOf, patched, sourcesWith } from "./patch-core.ts";
+import { MUTANTS } from "./mutants.ts";
+import { bugOf, mutantOf, patched, sourcesWith } from "./patch-core.ts";
 import { huntBug, readSeeds } from "./seeded-bugs.ts";
 
 describe("seeded bugs", () => {
@@ -22,6 +23,21 @@ describe("seeded bugs", () => {
     expect(() => patched("nothing of it", patch)).toThrow("no longer applies: its text is 0 times");
     expect(() => patched("xyz and xyz", patch)).toThrow("its text is 2 times");
     expect(() => bugOf("no-such-bug")).toThrow("no seeded bug no-such-bug; there are: newleader-acked");
+  });
+
+  it("[SIM-21] every mutant still fits into the core, and has a name of its own", () => {
+    const names = [...BUGS, ...MUTANTS].map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(MUTANTS.length).toBeGreaterThanOrEqual(40);
+    const unfit = MUTANTS.flatMap((mutant) => {
+      try {
+        return sourcesWith(mutant).size > 0 ? [] : [mutant.name];
+      } catch (error) {
+        return [`${mutant.name}: ${(error as Error).message}`];
+      }
+    });
+    expect(unfit).toEqual([]);
+    expect(() => mutantOf("no-such-mutant")).toThrow("no mutant no-such-mutant; there are: ackepoch-without");
   });
 
   it("[SIM-21] one is found by its seed or by others, and the unchanged core passes it", {
