@@ -35,7 +35,7 @@ export function wordQueryOf<T extends string>(
 /** Reads an integer in plain decimal digits. @throws ApiError BAD_ARGUMENTS */
 export function parseInteger(name: string, text: string, min: number, max: number): number {
   const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max && Number.isSafeInteger(value)) return value;
+  if (value >= min && value <= max && Number.isSafeInteger(value) && !Object.is(value, -0)) return value;
   throw badArguments(`"${name}" is an integer from ${min} to ${max}`);
 }
 

@@ -168,7 +168,7 @@ describe("the fault endpoints", () => {
     await problemOf(await call(at("/nodes/none/pause"), { method: "POST" }), 400, "BAD_ARGUMENTS");
     const json = { "content-type": "application/json" };
     const broken = await call(at("/nodes/1/pause"), { method: "POST", body: "{", headers: json });
-    await problemOf(broken, 400, "BAD_ARGUMENTS");
+    await problemOf(broken, 400, "MARSHALLING_ERROR");
     const text = await call(at("/nodes/1/pause"), { method: "POST", body: "{}" });
     await problemOf(text, 415, "UNSUPPORTED_MEDIA_TYPE");
   });

@@ -90,7 +90,9 @@ async function registered(env: ApiEnv, name: string, stale: boolean): Promise<nu
 /** Anybody may write znodes, so the entry is checked as any input is. */
 function parseSize(data: Uint8Array): number | undefined {
   try {
-    const entry: unknown = JSON.parse(new TextDecoder().decode(data));
+    const entry: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data),
+    );
     const size = typeof entry === "object" && entry !== null && "size" in entry ? entry.size : undefined;
     return typeof size === "number" && ENSEMBLE_SIZES.includes(size) ? size : undefined;
   } catch {

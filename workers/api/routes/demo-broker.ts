@@ -10,7 +10,7 @@ import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { parseInteger } from "../params.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { addScoreBody } from "../schema/records.ts";
 import { brokersOf } from "./topics.ts";
 
@@ -31,12 +31,12 @@ interface Goal {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const demoBrokerApp = new Hono<AppEnv>()
   .get("/demo/brokers/:j", pong)
   .get("/demo/brokers/:j/", pong)
-  .post("/demo/brokers/:j/addScore", requireJson, jsonBody(addScoreBody), async (c) => {
+  .post("/demo/brokers/:j/addScore", jsonBody(addScoreBody), async (c) => {
     const { metadata, gameResults } = c.req.valid("json");
     const { Minute, Player, Club, Score } = gameResults;
     const goal: Goal = { Minute, Player, Club, Score };

@@ -6,7 +6,7 @@ import { withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { demoMetadataBody } from "../schema/requests.ts";
 
 /** Wait for a node to say that it lives. */
@@ -19,7 +19,7 @@ export const demoNodeApp = new Hono<AppEnv>()
     const body = await readDemoMetadata(await nodeOfDemo(c));
     return c.body(body, 200, { "content-type": "application/json", "cache-control": "no-store" });
   })
-  .post("/demo/nodes/:i/metadata", requireJson, jsonBody(demoMetadataBody), async (c) => {
+  .post("/demo/nodes/:i/metadata", jsonBody(demoMetadataBody), async (c) => {
     const { SenderIp, Clients } = c.req.valid("json");
     await writeDemoMetadata(await nodeOfDemo(c), SenderIp, Clients);
     return c.text("OK");

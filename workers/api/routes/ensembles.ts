@@ -5,11 +5,11 @@ import { createEnsemble, isEnsembleName, sizeOfNamed } from "../clients/registry
 import { type AppEnv, DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import type { EnsembleNameJson } from "../schema/answers.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { ensembleBody } from "../schema/requests.ts";
 
 export const ensemblesApp = new Hono<AppEnv>()
-  .put("/:name", requireJson, jsonBody(ensembleBody), async (c) => {
+  .put("/:name", jsonBody(ensembleBody), async (c) => {
     const name = c.req.param("name");
     if (!isEnsembleName(name)) throw badArguments("a name has 1 to 40 of the characters a-z, 0-9 and -");
     const { size, created } = await createEnsemble(c.env, name, c.req.valid("json").size);

@@ -3,7 +3,7 @@
  * A fault tells nobody but its victim: the others have to notice.
  */
 import { type Context, Hono } from "hono";
-import * as v from "valibot";
+import type * as v from "valibot";
 import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker/rpc.ts";
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
@@ -16,7 +16,7 @@ import { parseInteger } from "../params.ts";
 import { type Cut, cutsOfGroups, cutsOfRing } from "../partition.ts";
 import { quorumOf } from "../quorum.ts";
 import { brokerFaultBodies, LASTING, nodeFaultBodies, partitionBody } from "../schema/faults.ts";
-import { hasBody, jsonBody, requireJson } from "../schema/json-body.ts";
+import { bodyAs, jsonBody } from "../schema/json-body.ts";
 
 /** Wait for a victim. A kill or crash ends the call with the object, which is a success. */
 const FAULT_MS = 5_000;
@@ -31,7 +31,7 @@ export const faultsApp = new Hono<AppEnv>()
     return next();
   })
   .get("/", async (c) => c.json(await listing(c), 200, { "cache-control": "no-store" }))
-  .post("/nodes/:sid/:fault", requireJson, async (c) => {
+  .post("/nodes/:sid/:fault", async (c) => {
     const sids = await sidsOfVictims(c, c.req.param("sid"));
     const name = c.req.param("fault");
     if (isEnd(name))
@@ -47,7 +47,7 @@ export const faultsApp = new Hono<AppEnv>()
     const fault = lastingOf(c.req.param("fault"), LASTING);
     return c.json({ ...who(sids), fault, healed: await healNodes(c, sids, fault) });
   })
-  .post("/partition", requireJson, jsonBody(partitionBody), async (c) => {
+  .post("/partition", jsonBody(partitionBody), async (c) => {
     const body = c.req.valid("json");
     const cuts = await cutsOf(c, body);
     const { ttlMs } = body;
@@ -62,7 +62,7 @@ export const faultsApp = new Hono<AppEnv>()
     const sids = await sidsOfVictims(c, "all");
     return c.json({ ...who(sids), fault: "isolate", healed: await healNodes(c, sids, "isolate") });
   })
-  .post("/brokers/:id/:fault", requireJson, async (c) => {
+  .post("/brokers/:id/:fault", async (c) => {
     const id = brokerIdOf(c, c.req.param("id"));
     const name = c.req.param("fault");
     if (isEnd(name)) return c.json({ broker: id, fault: name, healed: await healBroker(c, id, ENDS[name]) });
@@ -133,21 +133,7 @@ async function faultOf<T extends { readonly fault: string }>(
     const names = [...Object.keys(bodies), ...Object.keys(ENDS)];
     throw new ApiError("NOT_FOUND", `the faults are ${names.join(", ")}`);
   }
-  const parsed = v.safeParse(schema, await bodyOf(c));
-  if (parsed.success) return { fault: name, ...(parsed.output as object) } as unknown as T;
-  const [issue] = parsed.issues;
-  const where = v.getDotPath(issue);
-  throw badArguments(where === null ? issue.message : `${where}: ${issue.message}`);
-}
-
-async function bodyOf(c: Context<AppEnv>): Promise<unknown> {
-  if (!hasBody(c)) return {};
-  const body = await c.req.json<unknown>().catch(() => {
-    throw badArguments("the body is not JSON");
-  });
-  // valibot takes an array for an object without members
-  if (Array.isArray(body)) throw badArguments("the body is an object");
-  return body;
+  return { fault: name, ...((await bodyAs(c, schema)) as object) } as unknown as T;
 }
 
 async function checkPeers(c: Context<AppEnv>, peers: readonly number[]): Promise<void> {

@@ -8,11 +8,11 @@ import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { nodeOf, writerOf } from "../params.ts";
 import { type MultiResultJson, statJson } from "../schema/answers.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { type MultiOp, multiBody } from "../schema/requests.ts";
 import { isEphemeral, isSequential, modeOf } from "./znodes.ts";
 
-export const multiApp = new Hono<AppEnv>().post("/", requireJson, jsonBody(multiBody), async (c) => {
+export const multiApp = new Hono<AppEnv>().post("/", jsonBody(multiBody), async (c) => {
   const ops = c.req.valid("json").ops.map(toRequest);
   const writer = writerOf(c);
   if (writer.session === NO_SESSION && ops.some((op) => op.type === "create" && isEphemeral(op.mode))) {
@@ -53,6 +53,7 @@ function dataOf(
 ): Uint8Array | null {
   if (op.text === undefined) return op.data == null ? null : fromBase64(op.data);
   if (op.data != null) throw badArguments(`ops.${index}: use either data or text`);
+  if (!op.text.isWellFormed()) throw badArguments(`ops.${index}.text: it holds half a surrogate pair`);
   return new TextEncoder().encode(op.text);
 }
 

@@ -5,7 +5,9 @@ import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { isUtf8, mediaTypeOf } from "../media-type.ts";
 import { parseInteger } from "../params.ts";
+import { issueText } from "../schema/issue-text.ts";
 import { type ProduceRecord, produceBody } from "../schema/records.ts";
+import { type IsOpaque, JsonProblem, readJson, type StrictJson } from "../strict-json.ts";
 import { linesOf, type Placeable, recordOf } from "./record-formats.ts";
 
 /** What a body holds: Confluent's records with JSON or base64 values, one raw value, a value a line, whole batches. */
@@ -89,13 +91,13 @@ function parseRecords(
   body: Uint8Array,
   nowMs: number,
 ): Produce {
-  const parsed = v.safeParse(produceBody, parseJson(body));
+  const { value, texts } = parseJson(body, format);
+  const parsed = v.safeParse(produceBody, value);
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new ApiError("INVALID_REQUEST", `${v.getDotPath(issue) ?? "body"}: ${issue.message}`);
+    throw new ApiError("INVALID_REQUEST", issueText(parsed.issues[0]));
   }
   const records = parsed.output.records.map((record: ProduceRecord, i: number) =>
-    recordOf(record, i, format, nowMs),
+    recordOf(record, i, format, texts, nowMs),
   );
   return { type: "records", records, matchOffset: parsed.output.match_offset ?? expectedOffset(c) };
 }
@@ -105,10 +107,16 @@ function expectedOffset(c: Context<AppEnv>): number | undefined {
   return text === undefined ? undefined : parseInteger("X-Expected-Offset", text, 0, Number.MAX_SAFE_INTEGER);
 }
 
-function parseJson(body: Uint8Array): unknown {
+/** Keys and values of the JSON format: the client's own, whatever they are. */
+const isRecordValue: IsOpaque = ([records, , member]) =>
+  records === "records" && (member === "key" || member === "value");
+
+function parseJson(body: Uint8Array, format: "json" | "binary"): StrictJson {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body)) as unknown;
-  } catch {
-    throw new ApiError("INVALID_REQUEST", "the body is not JSON");
+    return readJson(body, format === "json" ? isRecordValue : undefined);
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error;
+    if (error.kind === "syntax") throw new ApiError("INVALID_REQUEST", error.message);
+    throw new ApiError("INVALID_RECORD", error.message, { confluent: 42206 });
   }
 }

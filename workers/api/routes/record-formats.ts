@@ -3,6 +3,7 @@ import type { BrokerRecord, OffsetRecord } from "../../../core/wire/record-batch
 import { ApiError } from "../errors.ts";
 import { acceptedRanges, preferredType } from "../media-type.ts";
 import type { ProduceRecord } from "../schema/records.ts";
+import { canonicalText, jsonTextOf } from "../strict-json.ts";
 
 export type Format = "json" | "binary";
 
@@ -14,7 +15,6 @@ export interface Placeable extends BrokerRecord {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const invalid = (detail: string): ApiError => new ApiError("INVALID_RECORD", detail, { confluent: 42206 });
 
@@ -29,21 +29,35 @@ function base64(value: unknown, what: string): Uint8Array {
   throw invalid(`${what} is base64 text`);
 }
 
-function bytesOf(value: unknown, format: Format, what: string): Uint8Array | null {
-  if (value === undefined || value === null) return null;
-  return format === "binary" ? base64(value, what) : encoder.encode(JSON.stringify(value));
-}
-
-/** A record of a v2 body. @throws ApiError INVALID_RECORD */
-export function recordOf(record: ProduceRecord, index: number, format: Format, nowMs: number): Placeable {
+/**
+ * A record of a v2 body. JSON values are kept as the text that came, so that numbers beyond 2^53, their spelling and
+ * the order of members stay what they were; keys in the one form that all clients agree on.
+ * @param texts *map path → text* of the body's JSON keys and values
+ * @throws ApiError INVALID_RECORD
+ */
+export function recordOf(
+  record: ProduceRecord,
+  index: number,
+  format: Format,
+  texts: ReadonlyMap<string, string>,
+  nowMs: number,
+): Placeable {
   const where = `records.${index}`;
+  const bytesOf = (member: "key" | "value"): Uint8Array | null => {
+    const value = record[member];
+    if (value === undefined || value === null) return null;
+    const path = `${where}.${member}`;
+    if (format === "binary") return base64(value, path);
+    const text = texts.get(path) ?? "";
+    return encoder.encode(member === "key" ? canonicalText(text) : text);
+  };
   return {
-    key: bytesOf(record.key, format, `${where}.key`),
-    value: bytesOf(record.value, format, `${where}.value`),
-    headers: (record.headers ?? []).map(({ name, value }) => ({
-      key: name,
-      value: value === null ? null : base64(value, `${where}.headers`),
-    })),
+    key: bytesOf("key"),
+    value: bytesOf("value"),
+    headers: (record.headers ?? []).map(({ name, value }, i) => {
+      if (!name.isWellFormed()) throw invalid(`${where}.headers.${i}.name holds half a surrogate pair`);
+      return { key: name, value: value === null ? null : base64(value, `${where}.headers.${i}.value`) };
+    }),
     timestampMs: record.timestamp ?? nowMs,
     stamped: record.timestamp == null,
     partition: record.partition ?? undefined,
@@ -72,29 +86,27 @@ export function acceptedFormat(accept: string | undefined): Format {
   });
 }
 
-/** What is not UTF-8 or not JSON comes back as base64 in an object, so that one odd record spoils no answer. */
-function jsonOf(bytes: Uint8Array | null): unknown {
-  if (bytes === null) return null;
-  try {
-    return JSON.parse(decoder.decode(bytes)) as unknown;
-  } catch {
-    return { $base64: bytes.toBase64() };
-  }
+/**
+ * The text of a value in an answer: as it is stored. What is not UTF-8 or not JSON comes as base64 in an object, so that
+ * one odd record spoils no answer.
+ */
+function valueText(bytes: Uint8Array | null, format: Format): string {
+  if (bytes === null) return "null";
+  if (format === "binary") return `"${bytes.toBase64()}"`;
+  const text = jsonTextOf(bytes);
+  if (text === undefined) return `{"$base64":"${bytes.toBase64()}"}`;
+  // line breaks between tokens; server-sent events have a meaning for them
+  return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, " ") : text;
 }
 
-/** A record as v2 answers it, with timestamp and headers. */
-export function recordJson(topic: string, partition: number, record: OffsetRecord, format: Format) {
-  const text = (bytes: Uint8Array | null): unknown =>
-    format === "json" ? jsonOf(bytes) : (bytes?.toBase64() ?? null);
-  return {
-    topic,
-    partition,
-    offset: record.offset,
-    key: text(record.key),
-    value: text(record.value),
-    timestamp: record.timestampMs,
-    headers: record.headers.map(({ key, value }) => ({ name: key, value: value?.toBase64() ?? null })),
-  };
+/** A record as v2 answers it, with timestamp and headers, as JSON text on one line. */
+export function recordText(topic: string, partition: number, record: OffsetRecord, format: Format): string {
+  const headers = record.headers.map(({ key, value }) => ({ name: key, value: value?.toBase64() ?? null }));
+  return (
+    `{"topic":${JSON.stringify(topic)},"partition":${partition},"offset":${record.offset},` +
+    `"key":${valueText(record.key, format)},"value":${valueText(record.value, format)},` +
+    `"timestamp":${record.timestampMs},"headers":${JSON.stringify(headers)}}`
+  );
 }
 
 /** One value per line; empty lines do not count. */

@@ -13,7 +13,7 @@ import { prefersExactly } from "../media-type.ts";
 import { intQueryOf, parseInteger, queryOf, wordQueryOf } from "../params.ts";
 import { recordStream } from "../streams/record-stream.ts";
 import { produce } from "./produce.ts";
-import { acceptedFormat, type Format, recordJson } from "./record-formats.ts";
+import { acceptedFormat, type Format, recordText } from "./record-formats.ts";
 import { brokersOf, partitionParam } from "./topics.ts";
 
 /** Records of one answer of R1. */
@@ -69,15 +69,13 @@ async function readOnce(
   const decoded = decodeBatches(read.batches, read.offset, Math.min(count, COUNT_MAX));
   const records = decoded.filter((record) => record.offset < until);
   const last = records.at(-1);
-  return c.json(
-    records.map((record) => recordJson(topic, partition, record, format)),
-    200,
-    {
-      "x-next-offset": `${last === undefined ? read.offset : last.offset + 1}`,
-      "x-high-watermark": `${read.highWatermark}`,
-      "x-log-start-offset": `${read.logStartOffset}`,
-      "x-leader-epoch": `${read.leaderEpoch}`,
-      "cache-control": "no-store",
-    },
-  );
+  const texts = records.map((record) => recordText(topic, partition, record, format));
+  return c.body(`[${texts.join(",")}]`, 200, {
+    "content-type": "application/json",
+    "x-next-offset": `${last === undefined ? read.offset : last.offset + 1}`,
+    "x-high-watermark": `${read.highWatermark}`,
+    "x-log-start-offset": `${read.logStartOffset}`,
+    "x-leader-epoch": `${read.leaderEpoch}`,
+    "cache-control": "no-store",
+  });
 }

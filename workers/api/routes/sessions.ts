@@ -4,11 +4,11 @@ import { sessionToText } from "../../../core/znode/types.ts";
 import type { AppEnv } from "../env.ts";
 import { nodeOf, parseSession, prefixOf } from "../params.ts";
 import type { SessionJson } from "../schema/answers.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { openSessionBody } from "../schema/requests.ts";
 
 export const sessionsApp = new Hono<AppEnv>()
-  .post("/", requireJson, jsonBody(openSessionBody), async (c) => {
+  .post("/", jsonBody(openSessionBody), async (c) => {
     const { timeoutMs } = c.req.valid("json");
     const { value, zxid, node } = await c.var.zoo.through(nodeOf(c)).openSession(timeoutMs);
     const session = sessionToText(value.session);

@@ -7,7 +7,7 @@ import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { baseUrlOf, intQueryOf } from "../params.ts";
-import { jsonBody, requireJson } from "../schema/json-body.ts";
+import { jsonBody } from "../schema/json-body.ts";
 import { createTopicBody } from "../schema/records.ts";
 
 export const brokersOf = (c: Context<AppEnv>): BrokerClient => new BrokerClient(c.env, c.var.zoo);
@@ -118,7 +118,7 @@ export const topicsApp = new Hono<AppEnv>()
       data: topics.map((topic) => topicV3(c, clusterId, topic)),
     });
   })
-  .post("/v3/clusters/:cluster/topics", requireJson, jsonBody(createTopicBody), async (c) => {
+  .post("/v3/clusters/:cluster/topics", jsonBody(createTopicBody), async (c) => {
     const clusterId = await clusterIdOf(c);
     const {
       topic_name: name,

@@ -1,24 +1,11 @@
 /** Reads a JSON body through a schema; whatever does not fit is answered 400 or 415 with a code. */
-import { sValidator } from "@hono/standard-validator";
 import type { Context, MiddlewareHandler } from "hono";
-import type { GenericSchema } from "valibot";
+import * as v from "valibot";
+import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-
-const JSON_TYPE = /^application\/([\w.-]+\+)?json\s*(;|$)/i;
-
-/** Does the request carry a body? A body of zero bytes is none. */
-export function hasBody(c: Context): boolean {
-  return c.req.raw.body !== null && c.req.header("content-length") !== "0";
-}
-
-/** Refuses bodies that do not say that they are JSON, and compressed ones. No body at all passes. */
-export const requireJson: MiddlewareHandler = async (c, next) => {
-  refuseEncodedBody(c);
-  if (hasBody(c) && !JSON_TYPE.test(c.req.header("content-type") ?? "")) {
-    throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
-  }
-  return next();
-};
+import { isJsonType, isUtf8, mediaTypeOf } from "../media-type.ts";
+import { JsonProblem, readJson } from "../strict-json.ts";
+import { issueText } from "./issue-text.ts";
 
 /** A compressed body could unfold to far more than the limit of bodies. */
 export function refuseEncodedBody(c: Context): void {
@@ -28,17 +15,48 @@ export function refuseEncodedBody(c: Context): void {
   }
 }
 
-/** The validated body is `c.req.valid("json")`. Use it behind {@link requireJson}. */
-export const jsonBody = <S extends GenericSchema>(schema: S) =>
-  sValidator("json", schema, (result) => {
-    if (result.success) return;
-    const issue = result.error[0];
-    if (issue === undefined) throw badArguments("the body does not fit");
-    const where = pathOf(issue.path);
-    throw badArguments(where === "" ? issue.message : `${where}: ${issue.message}`);
-  });
-
-/** Where in the body an issue is, as `ops.3.path`. */
-function pathOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {
-  return (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+/**
+ * The body's JSON. A body of zero bytes is none, whatever its type, and reads as `{}`: where every member may be left
+ * out, so may the body.
+ * @throws ApiError UNSUPPORTED_MEDIA_TYPE, MARSHALLING_ERROR, BAD_ARGUMENTS
+ */
+async function readBody(c: Context<AppEnv>): Promise<unknown> {
+  refuseEncodedBody(c);
+  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  if (bytes.length === 0) return {};
+  const type = mediaTypeOf(c.req.header("content-type"));
+  if (!isJsonType(type)) throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
+  if (!isUtf8(type))
+    throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "JSON is UTF-8; the charset says otherwise");
+  try {
+    return readJson(bytes).value;
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error;
+    throw error.kind === "syntax"
+      ? new ApiError("MARSHALLING_ERROR", error.message)
+      : badArguments(error.message);
+  }
 }
+
+/** Reads the body through a schema. @throws ApiError */
+export async function bodyAs<S extends v.GenericSchema>(
+  c: Context<AppEnv>,
+  schema: S,
+): Promise<v.InferOutput<S>> {
+  const value = await readBody(c);
+  // valibot takes an array for an object without members
+  if (Array.isArray(value)) throw badArguments("the body: an object was expected, got an array");
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  throw badArguments(issueText(parsed.issues[0]));
+}
+
+/** The validated body is `c.req.valid("json")`. */
+export const jsonBody =
+  <S extends v.GenericSchema>(
+    schema: S,
+  ): MiddlewareHandler<AppEnv, string, { in: { json: v.InferInput<S> }; out: { json: v.InferOutput<S> } }> =>
+  async (c, next) => {
+    c.req.addValidatedData("json", (await bodyAs(c, schema)) as object);
+    await next();
+  };

@@ -17,7 +17,7 @@ import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
 import type { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { type Format, recordJson } from "../routes/record-formats.ts";
+import { type Format, recordText } from "../routes/record-formats.ts";
 import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
@@ -124,13 +124,14 @@ function deliver(
 ): void {
   const frame = decodeTailFrame(bytes);
   const records = decodeBatches(frame.batches, position.next).map((record) =>
-    recordJson(topic, partition, record, format),
+    recordText(topic, partition, record, format),
   );
   position.next = frame.nextOffset;
   position.end = frame.highWatermark;
   if (records.length === 0) return;
-  const data = { records, next_offset: frame.nextOffset, high_watermark: frame.highWatermark };
-  sink.send({ event: "records", id: `${frame.nextOffset}`, data: JSON.stringify(data) });
+  const { nextOffset, highWatermark } = frame;
+  const data = `{"records":[${records.join(",")}],"next_offset":${nextOffset},"high_watermark":${highWatermark}}`;
+  sink.send({ event: "records", id: `${nextOffset}`, data });
 }
 
 /** What a partition says beside records. */

@@ -1,0 +1,259 @@
+/**
+ * JSON bodies read without loss. `JSON.parse` replaces bytes that are not UTF-8, rounds numbers, and drops all but the last
+ * member of a name; here each of these is refused, except inside values that are not ours to read: their text is kept
+ * as it came.
+ */
+
+/** Why a body is refused. */
+export class JsonProblem extends Error {
+  override readonly name = "JsonProblem";
+  /** `syntax`: it is no JSON; `content`: it is, and would lose something */
+  readonly kind: "syntax" | "content";
+
+  constructor(kind: "syntax" | "content", message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+export interface StrictJson {
+  readonly value: unknown;
+  /** *map path, as `records.3.value` → text of the value* for what {@link IsOpaque} names */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Is the value at this path one whose text is kept? */
+export type IsOpaque = (path: readonly (string | number)[]) => boolean;
+
+/** Levels of objects and arrays outside of opaque values; no body of ours has more than six. */
+const DEPTH_MAX = 64;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads a body. One byte order mark before it is passed over. @throws JsonProblem */
+export function readJson(bytes: Uint8Array, isOpaque: IsOpaque = () => false): StrictJson {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    throw new JsonProblem("syntax", "the body is not UTF-8");
+  }
+  if (text.startsWith("\ufeff")) text = text.slice(1);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new JsonProblem("syntax", "the body is not JSON");
+  }
+  const texts = new Map<string, string>();
+  new Scanner(text, isOpaque, texts).value(0);
+  return { value, texts };
+}
+
+const QUOTE = 0x22;
+const ZERO = 0x30;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** Does this character open a level? `[` and `{` differ in one bit only, and so do `]` and `}`. */
+const opens = (unit: number): boolean => (unit & ~0x20) === OPEN_ARRAY;
+const closes = (unit: number): boolean => (unit & ~0x20) === CLOSE_ARRAY;
+
+/** End of the string that starts with a quote at `at`. */
+function endOfString(text: string, at: number): number {
+  for (let i = at + 1; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === QUOTE) return i + 1;
+    if (unit === BACKSLASH) i += 1;
+  }
+  return text.length;
+}
+
+/** Walks text that `JSON.parse` has accepted, once from left to right. */
+class Scanner {
+  readonly #text: string;
+  readonly #isOpaque: IsOpaque;
+  readonly #texts: Map<string, string>;
+  readonly #path: (string | number)[] = [];
+  #at = 0;
+
+  constructor(text: string, isOpaque: IsOpaque, texts: Map<string, string>) {
+    this.#text = text;
+    this.#isOpaque = isOpaque;
+    this.#texts = texts;
+  }
+
+  /** Walks the value that comes next. */
+  value(depth: number): void {
+    this.#skipSpace();
+    if (this.#isOpaque(this.#path)) {
+      const start = this.#at;
+      this.#skipValue();
+      this.#texts.set(this.#path.join("."), this.#text.slice(start, this.#at));
+      return;
+    }
+    const unit = this.#text.charCodeAt(this.#at);
+    if (opens(unit)) {
+      if (depth === DEPTH_MAX) throw this.#problem(`is nested more than ${DEPTH_MAX} levels deep`);
+      if (unit === OPEN_OBJECT) this.#object(depth);
+      else this.#array(depth);
+    } else if (unit === QUOTE) this.#at = endOfString(this.#text, this.#at);
+    else {
+      const token = this.#token();
+      if (!isExactNumber(token)) throw this.#problem(`the number ${shorten(token)} cannot be kept exactly`);
+    }
+  }
+
+  #object(depth: number): void {
+    const names = new Set<string>();
+    for (this.#at += 1; this.#next() !== CLOSE_OBJECT; ) {
+      const start = this.#at;
+      this.#at = endOfString(this.#text, start);
+      const name = JSON.parse(this.#text.slice(start, this.#at)) as string;
+      this.#path.push(name);
+      if (names.has(name)) throw this.#problem("is given twice");
+      names.add(name);
+      this.#skipSpace();
+      this.#at += 1; // the colon
+      this.value(depth + 1);
+      this.#path.pop();
+    }
+    this.#at += 1;
+  }
+
+  #array(depth: number): void {
+    let index = 0;
+    for (this.#at += 1; this.#next() !== CLOSE_ARRAY; index++) {
+      this.#path.push(index);
+      this.value(depth + 1);
+      this.#path.pop();
+    }
+    this.#at += 1;
+  }
+
+  /** The character that comes next, behind space and a comma. */
+  #next(): number {
+    this.#skipSpace();
+    if (this.#text.charCodeAt(this.#at) === COMMA) {
+      this.#at += 1;
+      this.#skipSpace();
+    }
+    return this.#text.charCodeAt(this.#at);
+  }
+
+  #skipSpace(): void {
+    while (isSpace(this.#text.charCodeAt(this.#at))) this.#at += 1;
+  }
+
+  /** Passes over a value of any depth. */
+  #skipValue(): void {
+    let depth = 0;
+    do {
+      const unit = this.#text.charCodeAt(this.#at);
+      if (unit === QUOTE) this.#at = endOfString(this.#text, this.#at);
+      else if (opens(unit) || closes(unit)) {
+        depth += opens(unit) ? 1 : -1;
+        this.#at += 1;
+      } else if (depth > 0) this.#at += 1;
+      else this.#token();
+    } while (depth > 0);
+  }
+
+  /** A number, or `true`, `false` or `null`. */
+  #token(): string {
+    const start = this.#at;
+    while (/[\w.+-]/.test(this.#text.charAt(this.#at))) this.#at += 1;
+    return this.#text.slice(start, this.#at);
+  }
+
+  #problem(what: string): JsonProblem {
+    const where = this.#path.length === 0 ? "the body" : shorten(this.#path.join("."));
+    return new JsonProblem("content", `${where}: ${what}`);
+  }
+}
+
+/** JSON's own four. */
+const isSpace = (unit: number): boolean => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
+
+const shorten = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 60)}…`);
+
+/**
+ * Does a JavaScript number hold exactly what this JSON token says, so that printing it gives the same value?
+ * True for `true`, `false` and `null`.
+ */
+export function isExactNumber(token: string): boolean {
+  if (/^-?\d{1,15}$/.test(token) || /^[a-z]/.test(token)) return true;
+  const value = Number(token);
+  return Number.isFinite(value) && decimalOf(token) === decimalOf(String(value));
+}
+
+/** Sign, digits without zeros around them, and the power of ten of the first digit: equal for equal values. */
+function decimalOf(text: string): string {
+  const match = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text);
+  if (match === null) return text;
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
+  const digits = `${whole}${fraction}`;
+  let zeros = 0;
+  while (digits.charCodeAt(zeros) === ZERO) zeros += 1;
+  let end = digits.length;
+  while (end > zeros && digits.charCodeAt(end - 1) === ZERO) end -= 1;
+  if (end === zeros) return "0";
+  return `${sign}${digits.slice(zeros, end)}e${whole.length - zeros + Number(exponent)}`;
+}
+
+/**
+ * The text of a record's key: strings as `JSON.stringify` writes them and no space between tokens, so that clients which
+ * escape differently mean the same key; numbers as they came.
+ */
+export function canonicalText(text: string): string {
+  if (!/[\\\s]/.test(text)) return text;
+  let out = "";
+  let from = 0;
+  for (let at = 0; at < text.length; ) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) {
+      const end = endOfString(text, at);
+      out += text.slice(from, at) + JSON.stringify(JSON.parse(text.slice(at, end)));
+      at = from = end;
+    } else if (isSpace(unit)) {
+      out += text.slice(from, at);
+      at += 1;
+      from = at;
+    } else at += 1;
+  }
+  return out + text.slice(from);
+}
+
+/** JSON that is nested deeper is a trap for readers that recurse; theirs give up at 512 levels or more. */
+const SHOWN_DEPTH_MAX = 500;
+
+/** The text of bytes that are JSON as a whole, in UTF-8; undefined when they are not, or are nested too deep to be shown. */
+export function jsonTextOf(bytes: Uint8Array): string | undefined {
+  try {
+    const text = decoder.decode(bytes);
+    JSON.parse(text);
+    return isShallow(text) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isShallow(text: string): boolean {
+  if (text.length <= 2 * SHOWN_DEPTH_MAX) return true;
+  let depth = 0;
+  for (let at = 0; at < text.length; ) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) at = endOfString(text, at);
+    else {
+      if (opens(unit)) depth += 1;
+      else if (closes(unit)) depth -= 1;
+      if (depth > SHOWN_DEPTH_MAX) return false;
+      at += 1;
+    }
+  }
+  return true;
+}
