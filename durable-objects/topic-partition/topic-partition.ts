@@ -97,6 +97,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 
   async claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
+    this.#alarm.check();
     const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const nowMs = Date.now();
@@ -106,7 +107,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     if (entry === undefined) return { ok: true };
     if ("code" in entry) return entry;
     this.#store.claim(entry, idempotencyKeysMax);
-    void this.#armAlarm(nowMs + idempotencyWindowMs);
+    this.#alarm.ensure(this.#expiryOf(nowMs));
     return { ok: true };
   }
 
