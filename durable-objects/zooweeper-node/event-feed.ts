@@ -33,6 +33,11 @@ export class EventFeed {
     this.#boot = boot;
   }
 
+  /** Id of the last event: what this node says now is newer than that event, and older than the next one. */
+  get lastId(): string {
+    return `${this.#boot}-${this.#seq}`;
+  }
+
   /** Whether events are wanted now. */
   active(now: number): boolean {
     if (this.#listeners.size > 0) return true;

@@ -105,6 +105,8 @@ export interface NodeStatus extends NodeConfig {
   readonly activeSet: readonly number[];
   /** number of this life of the member; a life follows each loss of memory */
   readonly boot: number;
+  /** id of the last event of `/v1/events` before this status; absent: a node of an earlier version */
+  readonly lastEvent?: string;
   readonly sessions: number;
   readonly znodes: number;
   readonly watches: number;

@@ -1065,6 +1065,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     digest: hashToText({ high: tree.digestHigh, low: tree.digestLow }),
     activeSet: [...zab.activeSet],
     boot: zab.boot,
+    lastEvent: life.feed.lastId,
     sessions: tree.sessions.size,
     znodes: tree.size,
     watches: server.watches.count,

@@ -16,6 +16,7 @@ const ROUTES = {
   "GET /v1/counters": "what every node and broker has cost: requests, alarms, rows",
   "PUT|GET /v1/ensembles/{name}": "create an ensemble, or tell its size",
   "GET /v1/events": "protocol events as they happen (server-sent events)",
+  "GET /v1/live": "protocol events and records, many streams over one WebSocket",
   "GET /v1/ws": "packed frames over a WebSocket",
   "GET|POST /v1/faults": "kill, revive or crash nodes and brokers, where faults are switched on",
   "GET /cluster": "brokers, controller, topics and partitions",

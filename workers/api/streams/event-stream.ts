@@ -17,19 +17,36 @@ const RECONNECT_MS = 1_000;
 
 export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const node = nodeOf(c);
-  const vector = parseVector(c.req.header("last-event-id") ?? queryOf(c, "since") ?? "");
-  if (vector === undefined) throw badArguments("Last-Event-ID is an id of this stream: sid:boot-seq,…");
+  const vector = eventVector(c.req.header("last-event-id") ?? queryOf(c, "since") ?? "");
   if (node !== undefined) await c.var.zoo.node(node);
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
-  // Connected before the answer begins, so that a client that sees it begin misses nothing that comes after.
-  const sockets = await Promise.all(sids.map((sid) => connect(c.var.zoo, sid, vector)));
-  return sseResponse(c.req.raw.signal, (sink) => {
+  return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector));
+}
+
+/** Reads an id of this stream. @throws ApiError BAD_ARGUMENTS */
+export function eventVector(text: string): Map<number, string> {
+  const vector = parseVector(text);
+  if (vector === undefined) throw badArguments("Last-Event-ID is an id of this stream: sid:boot-seq,…");
+  return vector;
+}
+
+/**
+ * Connects to the nodes before the stream begins, so that a client that sees it begin misses nothing that comes after.
+ * @returns what feeds the stream
+ */
+export async function eventSource(
+  zoo: EnsembleClient,
+  sids: readonly number[],
+  vector: Map<number, string>,
+): Promise<(sink: SseSink) => void> {
+  const sockets = await Promise.all(sids.map((sid) => connect(zoo, sid, vector)));
+  return (sink) => {
     sids.forEach((sid, i) => {
-      follow(c.var.zoo, sid, vector, sink, sockets[i] ?? null).catch(() => sink.end());
+      follow(zoo, sid, vector, sink, sockets[i] ?? null).catch(() => sink.end());
     });
-  });
+  };
 }
 
 /** Opens a node's socket behind what was read of it; null while the node is down. */

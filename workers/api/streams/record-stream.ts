@@ -45,13 +45,25 @@ export async function recordStream(
   client: PartitionClient,
   stream: RecordStream,
 ): Promise<Response> {
-  const { topic, partition, from } = stream;
-  // errors are answered before the stream begins, with their status; an offset that cannot be read among them
-  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 });
+  const source = await recordSource(client, stream);
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  return sseResponse(c.req.raw.signal, source);
+}
+
+/**
+ * Errors are answered before the stream begins, with their status; an offset that cannot be read among them.
+ * @returns what feeds the stream
+ * @throws ApiError
+ */
+export async function recordSource(
+  client: PartitionClient,
+  stream: RecordStream,
+): Promise<(sink: SseSink) => void> {
+  const { topic, partition, from } = stream;
+  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 });
   const position: Position = { next: start.offset, end: start.highWatermark };
-  return sseResponse(c.req.raw.signal, (sink) => {
+  return (sink) => {
     const ping = setInterval(
       () => sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) }),
       PING_MS,
@@ -68,7 +80,7 @@ export async function recordStream(
       data: JSON.stringify({ ts: Date.now(), tail: position.end }),
     });
     follow(client, stream, position, sink).catch(() => sink.end());
-  });
+  };
 }
 
 /** Holds a tail, one after the other, until the stream ends. */

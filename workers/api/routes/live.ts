@@ -1,0 +1,32 @@
+/** `/v1/live`: the streams of a page over one WebSocket. It only reads, so it needs no token. */
+import { type Context, Hono } from "hono";
+import { sidsOf } from "../clients/ensemble-client.ts";
+import { PartitionClient } from "../clients/partition-client.ts";
+import type { AppEnv } from "../env.ts";
+import { badArguments } from "../errors.ts";
+import { eventSource, eventVector } from "../streams/event-stream.ts";
+import { type Subscription, serveLive } from "../streams/live-socket.ts";
+import { recordSource } from "../streams/record-stream.ts";
+import { brokersOf } from "./topics.ts";
+
+export const liveApp = new Hono<AppEnv>().get("/", (c) => {
+  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+    throw badArguments("this is a WebSocket: send Upgrade: websocket");
+  }
+  const { 0: client, 1: server } = new WebSocketPair();
+  server.accept();
+  serveLive(server, (subscription) => open(c, subscription));
+  return new Response(null, { status: 101, webSocket: client });
+});
+
+async function open(c: Context<AppEnv>, subscription: Subscription) {
+  if (subscription.subscribe === "events")
+    return eventSource(c.var.zoo, sidsOf(await c.var.zoo.size()), eventVector(subscription.since));
+  const { topic, partition, offset } = subscription;
+  return recordSource(new PartitionClient(brokersOf(c)), {
+    topic,
+    partition,
+    format: "json",
+    from: offset === undefined ? { type: "tail", records: 0 } : { type: "offset", offset },
+  });
+}

@@ -1,0 +1,31 @@
+/** Frames of `/v1/live`: JSON text, one object a message. */
+import * as v from "valibot";
+
+const name = v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/, "a channel is named by 1 to 32 of A-Z a-z 0-9 _ -"));
+const whole = (least: number, most: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+
+/** What a client sends. */
+export const liveFrame = v.union(
+  [
+    v.strictObject({
+      subscribe: v.literal("events"),
+      as: name,
+      /** id of the last event read; absent: events from now on */
+      since: v.optional(v.string(), ""),
+    }),
+    v.strictObject({
+      subscribe: v.literal("records"),
+      as: name,
+      topic: v.string(),
+      partition: whole(0, 2 ** 31 - 1),
+      /** the first record wanted; absent: the next one that is stored */
+      offset: v.optional(whole(0, Number.MAX_SAFE_INTEGER)),
+    }),
+    v.strictObject({ unsubscribe: name }),
+    /** says that the client is there, and how many characters it has read since its last beat */
+    v.strictObject({ beat: whole(0, Number.MAX_SAFE_INTEGER) }),
+  ],
+  'a frame is {"subscribe":"events","as"}, {"subscribe":"records","as","topic","partition"}, {"unsubscribe"} or {"beat"}',
+);
+export type LiveFrame = v.InferOutput<typeof liveFrame>;
