@@ -8,6 +8,7 @@ import { build, ROOT } from "./local/build.ts";
 import { type ClientPorts, startClients } from "./local/client-ports.ts";
 import { openGateway, type Rewrite } from "./local/gateway.ts";
 import { type Listener, listen, UsageError } from "./local/listen.ts";
+import { ownHosts } from "./local/own-hosts.ts";
 import { pageFiles } from "./local/page-files.ts";
 import { takeStateDir } from "./local/state-dir.ts";
 import { startWorkerd, type Workerd } from "./local/workerd.ts";
@@ -175,6 +176,7 @@ async function start(
       BROKER_COUNT: String(options.brokers),
       FAULTS: "on",
       LOCAL: "on",
+      LOCAL_HOSTS: ownHosts(options.host).join(),
       ...options.vars,
     },
     v8Flags: options.v8Flags,

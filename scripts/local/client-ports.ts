@@ -37,6 +37,8 @@ export async function startClients(
     const reply = (status: number, body: object): void => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     };
+    // the runtime alone asks here, and calls us so; a browser cannot
+    if (request.headers.host !== "gateway") return reply(403, { detail: "this port is the runtime's" });
     const url = request.url ?? "";
     if (request.method === "GET" && url === "/clients") {
       return reply(

@@ -2,12 +2,20 @@
  * Forwards one port of this machine to the runtime: HTTP with streaming bodies both ways, and WebSockets.
  * Every demo port is such a gateway; a rewrite says which path and headers the runtime sees.
  */
-import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "../../workers/api/limits.ts";
+import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.ts";
 import { type Listener, listen } from "./listen.ts";
+import { ownHosts } from "./own-hosts.ts";
 
 /** What a request becomes on its way to the runtime. */
 export interface Rewrite {
@@ -33,13 +41,13 @@ const agent = new Agent({
   maxFreeSockets: 256,
   timeout: IDLE_MS_MAX,
 });
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 
 /** Opens the port. @throws UsageError when it is busy */
 export async function openGateway(options: GatewayOptions): Promise<Listener> {
   const rewrite = options.rewrite ?? ((path) => ({ path }));
+  const hosts = ownHosts(options.host);
   const refused = (request: IncomingMessage): Refusal | undefined => {
-    if (options.host === undefined && isForeign(request)) return FOREIGN;
+    if (isForeign(request, hosts)) return FOREIGN;
     if (DOT_SEGMENT.test((request.url ?? "/").split("?", 1)[0] ?? "")) return BAD_PATH;
     if (options.target() === undefined) return NOT_UP;
     return Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX ? TOO_LARGE : undefined;
@@ -55,7 +63,8 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
   );
   for (const server of listener.servers) {
     server.on("upgrade", (request, socket, head) => {
-      if (refused(request) !== undefined) socket.destroy();
+      const why = refused(request);
+      if (why !== undefined) refuseUpgrade(socket, why);
       else tunnel(request, socket, head, options.target() ?? 0, rewrite(request.url ?? "/"));
     });
   }
@@ -66,10 +75,9 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
  * A local run takes writes without a token, so a page of another site must not reach it: neither by a name that it
  * points here, nor by a request with its own origin.
  */
-function isForeign({ headers }: IncomingMessage): boolean {
-  if (headers.host !== undefined && !LOOPBACK_HOST.test(headers.host)) return true;
-  const origin = headers.origin;
-  return origin !== undefined && !LOOPBACK_HOST.test(origin.replace(/^https?:\/\//, ""));
+function isForeign({ headers }: IncomingMessage, hosts: readonly string[]): boolean {
+  const caller = { host: headers.host, origin: headers.origin };
+  return hasForeignHost(caller, hosts) || hasForeignOrigin(caller, hosts);
 }
 
 /** An answer of the gateway's own; status and title are those of its code. */
@@ -87,12 +95,27 @@ const CLOSED: Refusal = { code: "UNKNOWN_OUTCOME", detail: "the runtime closed t
 /** The runtime would refuse it too, but by closing a connection on which we still write. */
 const TOO_LARGE: Refusal = { code: "TOO_LARGE", detail: `the body is larger than ${BODY_BYTES_MAX} bytes` };
 
-function answer(response: ServerResponse, { code, detail }: Refusal): void {
+function bodyOf({ code, detail }: Refusal): string {
   const { title, status, number, retryable } = ZOO_ERRORS[code];
   const type = `https://zooweeper.dev/errors/${code}`;
-  response
-    .writeHead(status, { "content-type": "application/problem+json" })
-    .end(JSON.stringify({ type, title, status, detail, code, number, retryable }));
+  return JSON.stringify({ type, title, status, detail, code, number, retryable });
+}
+
+function answer(response: ServerResponse, why: Refusal): void {
+  const { status, retryable } = ZOO_ERRORS[why.code];
+  const retry = retryable && status === 503 ? { "retry-after": "1" } : {};
+  response.writeHead(status, { "content-type": "application/problem+json", ...retry }).end(bodyOf(why));
+}
+
+/** The same for a handshake, which has no response object yet. */
+function refuseUpgrade(socket: Duplex, why: Refusal): void {
+  const { status } = ZOO_ERRORS[why.code];
+  const body = bodyOf(why);
+  socket.once("error", () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 function forward(

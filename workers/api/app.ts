@@ -11,6 +11,7 @@ import { BODY_BYTES_MAX } from "./limits.ts";
 import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
+import { localOnly } from "./middleware/local-only.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { checkRawPath, routedPathOf } from "./raw-path.ts";
 import { clusterApp } from "./routes/cluster.ts";
@@ -41,6 +42,7 @@ app.use(async (c, next) => {
   checkRawPath(c.req.url);
   return next();
 });
+app.use(localOnly);
 app.use(auth);
 app.use(
   bodyLimit({

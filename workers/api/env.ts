@@ -5,6 +5,8 @@ import type { EnsembleClient } from "./clients/ensemble-client.ts";
 export interface ApiEnv extends Env {
   /** secret: the bearer token that every write needs unless `LOCAL` is "on" */
   readonly ZOOWEEPER_TOKEN?: string;
+  /** local runs only: hosts beside loopback that it answers to, between commas; see local-hosts.ts */
+  readonly LOCAL_HOSTS?: string;
   /** local runs only: the port gateway, which can end and start demo clients */
   readonly GATEWAY?: Fetcher;
 }

@@ -1,5 +1,5 @@
 /** The port gateway against a server of this machine: it must not change, hold back or outlive what passes through. */
-import { createServer, type Server } from "node:http";
+import { createServer, request as httpRequest, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
@@ -99,6 +99,38 @@ describe("requests", () => {
         expect(await response.json()).toMatchObject({ code: "TOO_LARGE", status: 413 });
       }
     }
+  });
+
+  it("[HTTP-37] by a foreign name, or of pages of other sites, are refused, handshakes too", async () => {
+    const hosted = await openGateway({ port: 0, target: () => target, host: "127.0.0.1" });
+    const ask = (port: number, headers: Record<string, string>): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const request = httpRequest({ host: "127.0.0.1", port, path: "/ws", headers });
+        request.on("response", (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        request.on("upgrade", (response, socket) => {
+          socket.destroy();
+          resolve(response.statusCode);
+        });
+        request.on("error", reject);
+        request.end();
+      });
+    const key = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" };
+    const upgrade = { connection: "upgrade", upgrade: "websocket", ...key };
+    for (const { port } of [gateway, hosted]) {
+      for (const more of [{}, upgrade]) {
+        const answered = more === upgrade ? 101 : 201;
+        const host = `127.0.0.1:${port}`;
+        expect(await ask(port, { host, ...more })).toBe(answered);
+        expect(await ask(port, { host, origin: `http://${host}`, ...more })).toBe(answered);
+        expect(await ask(port, { host: "evil.example", ...more })).toBe(403);
+        expect(await ask(port, { host, origin: "http://evil.example", ...more })).toBe(403);
+        expect(await ask(port, { host, origin: "null", ...more })).toBe(403);
+      }
+    }
+    hosted.close();
   });
 
   it("of pages of other sites are refused", async () => {

@@ -7,7 +7,7 @@ import type { ApiEnv } from "../../../workers/api/env.ts";
 import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
 
 export type Vars = Partial<
-  Pick<ApiEnv, "LOCAL" | "FAULTS" | "ZOOWEEPER_TOKEN" | "ENSEMBLE_SIZE" | "GATEWAY">
+  Pick<ApiEnv, "LOCAL" | "LOCAL_HOSTS" | "FAULTS" | "ZOOWEEPER_TOKEN" | "ENSEMBLE_SIZE" | "GATEWAY">
 >;
 
 /** A local run's settings: faults are on, writes need no token. */

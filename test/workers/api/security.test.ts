@@ -60,6 +60,58 @@ describe("who may write", () => {
     expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([405, null]);
   });
 
+  it("[HTTP-37] refuses, in a local run, foreign hosts, and writes and WebSockets of foreign origins", async () => {
+    const upgrade = { upgrade: "websocket" };
+    const status = async (path: string, method: string, headers: Record<string, string>): Promise<number> => {
+      const vars = { LOCAL: "on", FAULTS: "on", LOCAL_HOSTS: "box.local" };
+      const response = await call(path, { method, headers }, vars);
+      response.webSocket?.accept();
+      response.webSocket?.close();
+      return response.status;
+    };
+    const evil = { host: "localhost:8787", origin: "http://evil.example:9999" };
+    for (const path of ["/v1/ws", "/v1/events", "/v1/ensemble", "/topics/x/partitions/0/records", "/nothing"])
+      expect([path, await status(path, "GET", { ...evil, ...upgrade })]).toEqual([path, 403]);
+    for (const [path, method] of [
+      ["/v1/znodes/evil", "POST"],
+      ["/v1/sessions", "POST"],
+      ["/v1/faults/heal", "POST"],
+      ["/demo/brokers/0/addScore", "POST"],
+      ["/v1/znodes/evil", "DELETE"],
+    ] as const)
+      expect([path, await status(path, method, evil)]).toEqual([path, 403]);
+    const rebound = { host: "evil.example", origin: "http://evil.example" };
+    for (const headers of [rebound, { host: "evil.example:8787" }, { host: "192.168.1.7" }])
+      for (const [path, method] of [
+        ["/v1/ensemble", "GET"],
+        ["/v1/znodes/evil", "POST"],
+      ] as const)
+        expect(await status(path, method, headers)).toBe(403);
+    const own: readonly Record<string, string>[] = [
+      {},
+      { host: "localhost:8787" },
+      { host: "localhost:8787", origin: "http://localhost:8787" },
+      { host: "localhost:8787", origin: "http://localhost:5173" },
+      { host: "[::1]:8787", origin: "http://[::1]:8787" },
+      { host: "box.local", origin: "http://box.local" },
+    ];
+    for (const headers of own) {
+      expect(await status("/v1/ws", "GET", { ...headers, ...upgrade })).toBe(101);
+      expect(await status("/v1/sync", "POST", headers)).toBe(200);
+    }
+    // a page of another site may ask; it cannot read the answer
+    expect(await status("/healthz", "GET", evil)).toBe(200);
+  });
+
+  it("[HTTP-37] asks a deployment's callers for the token, whatever their origin", async () => {
+    const headers = {
+      origin: "https://page.example",
+      host: "api.example",
+      authorization: "Bearer s3cret-token",
+    };
+    expect((await call("/v1/sync", { method: "POST", headers }, DEPLOYED)).status).toBe(200);
+  });
+
   it("[HTTP-22] has no faults unless they are switched on", async () => {
     for (const [method, path] of [
       ["GET", ""],

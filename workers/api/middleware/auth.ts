@@ -1,5 +1,5 @@
 /** Who may write. Reads are open; every write needs the bearer token, except in local runs. */
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 
@@ -8,9 +8,12 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const READ_SOCKET = "/v1/live";
 const CHALLENGE = { "www-authenticate": 'Bearer realm="zooweeper"' };
 
+/** Can the request change nothing? A WebSocket can carry writes, whatever its method. */
+export const isRead = (c: Context): boolean =>
+  READS.has(c.req.method) && c.req.header("upgrade") === undefined;
+
 export const auth: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const upgrade = c.req.header("upgrade") !== undefined;
-  if (READS.has(c.req.method) && !upgrade) return next();
+  if (isRead(c)) return next();
   // A page of another site must not write through its visitor's browser, least of all to a local run without tokens.
   if (c.req.header("sec-fetch-site") === "cross-site")
     throw new ApiError("NO_AUTH", "writes of other sites are refused");
