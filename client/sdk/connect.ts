@@ -132,6 +132,7 @@ function shakeHands(
         password: ticket?.password ?? new Uint8Array(PASSWORD_BYTES),
         readOnly: false,
         wantsLastXid: true,
+        echoesMarks: true,
       });
       socket.send(writer.finish());
     };

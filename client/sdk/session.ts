@@ -11,6 +11,7 @@
  */
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { FRAME_BYTES_MAX, FrameCursor } from "../../core/wire/jute/frame.ts";
+import { readMark, writeMarkEcho } from "../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { type Reply, readReply } from "../../core/wire/jute/replies.ts";
 import { opcodeOf, writeBareRequest, writeRequest } from "../../core/wire/jute/requests.ts";
@@ -409,10 +410,14 @@ export class Session {
       };
       this.#pending.push(pending);
       this.#unsent.push(pending);
-      if (this.#flushIsDue) return;
-      this.#flushIsDue = true;
-      atEndOfTick(() => this.#flush());
+      this.#flushSoon();
     });
+  }
+
+  #flushSoon(): void {
+    if (this.#flushIsDue) return;
+    this.#flushIsDue = true;
+    atEndOfTick(() => this.#flush());
   }
 
   #flush(): void {
@@ -553,7 +558,14 @@ export class Session {
     // Until all watches are left again, what they missed since the zxid seen before may still come.
     if (xid === ReservedXid.SET_WATCHES) return;
     this.#saw(epoch, counter);
-    if (xid === ReservedXid.PING) return;
+    if (xid === ReservedXid.PING) {
+      const mark = readMark(reader);
+      if (mark !== undefined) {
+        writeMarkEcho(this.#writer, mark);
+        this.#flushSoon();
+      }
+      return;
+    }
     if (err === MOVED_NUMBER) {
       // not carried out, and still ours to send
       this.#moved();

@@ -55,7 +55,7 @@ export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
 /** A queue that is emptied from the front without moving what is left. */
-class Fifo<T> {
+export class Fifo<T> {
   #items: T[] = [];
   #head = 0;
 

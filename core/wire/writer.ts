@@ -16,6 +16,16 @@ export class ByteWriter {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
+  /** Makes room for `count` more bytes at once, rather than step by step. */
+  ensure(count: number): void {
+    const end = this.length + count;
+    if (end <= this.#bytes.length) return;
+    const grown = new Uint8Array(end);
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
   #reserve(count: number): number {
     const at = this.length;
     const end = at + count;

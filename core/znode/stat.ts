@@ -3,6 +3,7 @@
  * @source ZooKeeper `DataNode`, `StatPersisted`
  */
 import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import type { ChildNames } from "./child-names.ts";
 import type { SessionId, Stat } from "./types.ts";
 import { NO_SESSION } from "./types.ts";
 
@@ -40,7 +41,7 @@ export class Znode implements ZnodeRow {
   aversion = 0;
   ephemeralOwner: SessionId = NO_SESSION;
   /** names of the children; null while there has been none */
-  children: Set<string> | null = null;
+  children: ChildNames | null = null;
   /** changed since the last checkpoint */
   dirty = false;
   /** changed since its share was taken out of the digest */

@@ -9,6 +9,7 @@
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import { ChildNames } from "./child-names.ts";
 import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
 import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf, validatePath } from "./path.ts";
 import { Session, type SessionRow, SessionTable } from "./session.ts";
@@ -41,6 +42,11 @@ export interface TreeChanges {
 
 const failure = (code: ZooErrorCode): ChangeResult => ({ type: "error", code });
 const DELETED: ChangeResult = { type: "delete" };
+
+/** A frame with a reply's header and a Stat. */
+const STAT_ANSWER_BYTES = 88;
+/** What leads each name of a list. */
+const NAME_LENGTH_BYTES = 4;
 
 export class ZnodeTree {
   /** *map path → znode*. Invariant: the parent of every path in it is in it, and lists it as a child. */
@@ -102,10 +108,9 @@ export class ZnodeTree {
   }
 
   /** Names of the children in code unit order; undefined when there is no such znode. */
-  children(path: string): string[] | undefined {
+  children(path: string): readonly string[] | undefined {
     const node = this.#nodes.get(path);
-    if (node === undefined) return undefined;
-    return node.children === null ? [] : [...node.children].sort();
+    return node === undefined ? undefined : (node.children?.sorted() ?? []);
   }
 
   /** Every znode, in no order that means anything. */
@@ -125,12 +130,18 @@ export class ZnodeTree {
       case "getData":
         return { type: "getData", data: node.data, stat };
       case "getChildren":
-        return {
-          type: "getChildren",
-          children: node.children === null ? [] : [...node.children].sort(),
-          stat,
-        };
+        return { type: "getChildren", children: node.children?.sorted() ?? [], stat };
     }
+  }
+
+  /** Bytes that the answer to a read would have now, about: names count one byte for each code unit. */
+  answerBytes(request: ReadRequest): number {
+    const node = this.#nodes.get(request.path === "" ? "/" : request.path);
+    if (node === undefined) return STAT_ANSWER_BYTES;
+    if (request.type === "getData") return STAT_ANSWER_BYTES + (node.data?.length ?? 0);
+    if (request.type === "getChildren")
+      return STAT_ANSWER_BYTES + (node.children?.length ?? 0) + NAME_LENGTH_BYTES * node.numChildren;
+    return STAT_ANSWER_BYTES;
   }
 
   /** Upper half of the digest, unsigned. */
@@ -337,7 +348,7 @@ export class ZnodeTree {
   #link(path: string): void {
     if (path === "/") return;
     const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
-    if (parent.children === null) parent.children = new Set();
+    if (parent.children === null) parent.children = new ChildNames();
     parent.children.add(nameOf(path));
   }
 

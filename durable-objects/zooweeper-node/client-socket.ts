@@ -1,11 +1,17 @@
 /**
  * A client's WebSocket on `/ws`: ZooKeeper's packets, any number in a message, none split over two. The first is the
  * handshake. What one turn answers leaves as one message.
+ *
+ * Requests are served in their order, and only while the client reads: those that must wait, for the client to read or for
+ * the share of other connections, wait as the bytes that came. Pings alone are seen at once.
  */
+import { AnswerWindow } from "../../core/server/answer-window.ts";
 import type { ConnectionId } from "../../core/server/connections.ts";
 import type { DisconnectCode, ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import { Fifo, type Token } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
+import { REQUEST_COST, SHARE_COST } from "../../core/server/turns.ts";
+import { KiB, MiB } from "../../core/units.ts";
 import {
   type ConnectRequest,
   expiredResponse,
@@ -13,8 +19,10 @@ import {
   readConnectRequest,
   writeConnectResponse,
 } from "../../core/wire/jute/connect.ts";
+import type { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { readRequestHeader } from "../../core/wire/jute/header.ts";
+import { readMark, writeMark } from "../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { writeBareReply, writeReply } from "../../core/wire/jute/replies.ts";
 import { isWriteOpCode, readRequest } from "../../core/wire/jute/requests.ts";
@@ -22,13 +30,21 @@ import { writeNotification } from "../../core/wire/jute/watcher-event.ts";
 import { type ByteReader, WireError } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
-import { isAnonymous, NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
+import {
+  isAnonymous,
+  NO_SESSION,
+  type ReadRequest,
+  type SessionId,
+  type WatchEvent,
+} from "../../core/znode/types.ts";
 import { trySend } from "../shared/sockets.ts";
 
 /** What a socket needs of the node that holds it. */
 export interface ClientSocketHost {
   readonly server: EnsembleServer;
   readonly now: () => number;
+  /** lists of children, for all sockets of the node */
+  readonly names: EncodedNames;
   readonly newSessionId: () => SessionId;
   /** Closes the socket and forgets it: whatever is still answered to it goes nowhere. */
   readonly close: (code: number, reason: string) => void;
@@ -40,6 +56,25 @@ const CLOSE_NORMAL = 1000;
 const CLOSE_TRY_AGAIN = 1013;
 /** Codes of our own: a client must not come back with this session, or had better not. */
 const CLOSE_OF: Readonly<Record<DisconnectCode, number>> = { SESSION_EXPIRED: 4112, SESSION_MOVED: 4118 };
+/** The client does not read its answers; it may come back, with its session. */
+const CLOSE_UNREAD = 4127;
+
+/** Requests that wait unserved; more than any client has that waits for answers. Bytes. */
+const INBOX_BYTES_MAX = 16 * MiB;
+/** What a read behind a write is taken to answer at least: the write may change it. Bytes. */
+const LATE_READ_BYTES = 32 * KiB;
+/** A longer message gets a buffer of its own, which the socket keeps; bytes. */
+const OUT_BYTES_MAX = 64 * KiB;
+
+/** Room behind a long answer: for a mark, and short answers. */
+const SLACK_BYTES = 4 * KiB;
+
+/** A read under way. */
+interface Read {
+  readonly opcode: number;
+  /** of its answer, about */
+  readonly bytes: number;
+}
 
 export class ClientSocket {
   readonly token: Token;
@@ -49,9 +84,17 @@ export class ClientSocket {
   readonly #connection: ConnectionId;
   /** the handshake whose session is not committed yet, and that session: new, or one to go on with */
   #greeting: { readonly session: SessionId; readonly request: ConnectRequest } | null = null;
-  /** *map xid → opcode* of the reads under way: the reply of one depends on it */
-  readonly #reads = new Map<number, number>();
-  readonly #out = new ByteWriter(1024);
+  /** *map xid → the read under way* */
+  readonly #reads = new Map<number, Read>();
+  /** bytes of the answers under way, about */
+  #reserved = 0;
+  #out = new ByteWriter(1024);
+  /** of what is in `#out`, bytes of small answers */
+  #small = 0;
+  readonly #window = new AnswerWindow(Date.now());
+  /** messages, or what is left of them, whose requests wait. Their pings are served already. */
+  readonly #inbox = new Fifo<{ readonly message: Uint8Array; readonly frames: FrameCursor }>();
+  #inboxBytes = 0;
   /** the request that ends the connection once it is answered: nothing behind it is taken */
   #refusing: { readonly xid: number; readonly reason: string } | null = null;
   #closing = false;
@@ -68,25 +111,121 @@ export class ClientSocket {
     return this.#session !== NO_SESSION || this.#greeting !== null;
   }
 
-  /** Takes a message; the node flushes the server at the end of the turn. */
-  receive(message: Uint8Array): void {
-    const now = this.#host.now();
-    try {
+  /** Whether there are requests that may be served now. */
+  get isReady(): boolean {
+    return this.#inbox.length > 0 && !this.#isOver && this.#window.isOpen(this.#reserved + this.#out.length);
+  }
+
+  get #isOver(): boolean {
+    return this.#closing || this.#refusing !== null;
+  }
+
+  /**
+   * Takes a message; the node flushes the server at the end of the turn.
+   * @param atOnce serve what the share allows; else all of it waits
+   * @returns what that cost
+   */
+  receive(message: Uint8Array, atOnce: boolean): number {
+    this.#window.heard(Date.now());
+    return this.#guard(() => {
       const frames = new FrameCursor(message);
-      while (!this.#closing && !this.#refusing && frames.next()) {
-        if (this.#session === NO_SESSION) this.#handshake(now, frames.reader);
-        else this.#request(now, message, frames.reader);
+      if (this.#inbox.length > 0 || !atOnce) {
+        this.#queue(message, frames);
+        return 0;
       }
+      const cost = this.#serve(message, frames, SHARE_COST);
+      if (!frames.ended && !this.#isOver) this.#queue(message, frames);
+      return cost;
+    });
+  }
+
+  /** Serves what waits, for one share. @returns what that cost */
+  serve(): number {
+    return this.#guard(() => {
+      let cost = 0;
+      for (let head = this.#inbox.first; head !== undefined && cost < SHARE_COST; head = this.#inbox.first) {
+        const { message, frames } = head;
+        const before = frames.left;
+        cost += this.#serve(message, frames, SHARE_COST - cost, true);
+        this.#inboxBytes -= before - frames.left;
+        if (!frames.ended) break;
+        this.#inbox.shift();
+      }
+      return cost;
+    });
+  }
+
+  #guard(serve: () => number): number {
+    try {
+      return serve();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#close(CLOSE_PROTOCOL_ERROR, error.message);
+      return 0;
     }
+  }
+
+  /** Serves requests until the share is spent, or the client has too much to read. @returns what they cost */
+  #serve(message: Uint8Array, frames: FrameCursor, share: number, waited = false): number {
+    const now = this.#host.now();
+    let cost = 0;
+    while (cost < share && !this.#isOver && this.#window.isOpen(this.#reserved + this.#out.length)) {
+      const reserved = this.#reserved;
+      if (!frames.next()) break;
+      const { reader } = frames;
+      cost += REQUEST_COST + reader.left;
+      if (this.#session === NO_SESSION) this.#handshake(now, reader);
+      else this.#request(now, message, reader, waited);
+      cost += this.#reserved - reserved;
+    }
+    return cost;
+  }
+
+  /** Lets the rest of a message wait. Its pings do not: they say that the client lives, and what it has read. */
+  #queue(message: Uint8Array, frames: FrameCursor): void {
+    const now = this.#host.now();
+    const rest = frames.copy();
+    let requests = 0;
+    while (rest.next()) {
+      const { xid, opcode } = readRequestHeader(rest.reader);
+      if (opcode === OpCode.PING && xid === ReservedXid.PING) this.#ping(now, rest.reader);
+      else requests += 1;
+    }
+    if (requests === 0) return;
+    if (this.#session !== NO_SESSION) this.#host.server.touch(now, this.#session);
+    this.#inbox.push({ message, frames });
+    this.#inboxBytes += frames.left;
+    if (this.#inboxBytes > INBOX_BYTES_MAX) {
+      this.#close(CLOSE_UNREAD, `more than ${INBOX_BYTES_MAX / MiB} MiB of requests wait`);
+    }
+  }
+
+  #ping(now: number, reader: ByteReader): void {
+    if (this.#session === NO_SESSION) throw new WireError("a request came before the session was open");
+    const { server } = this.#host;
+    server.touch(now, this.#session);
+    const mark = readMark(reader);
+    if (mark !== undefined) this.#window.echoed(Date.now(), mark);
+    else this.#pong();
+  }
+
+  #pong(): void {
+    const before = this.#out.length;
+    writeBareReply(this.#out, ReservedXid.PING, this.#host.server.tree.lastApplied, "OK");
+    this.#written(before);
+  }
+
+  /** @param before length of what was to be sent before the answer was written */
+  #written(before: number): void {
+    const bytes = this.#out.length - before;
+    if (this.#window.isSmall(bytes)) this.#small += bytes;
   }
 
   #handshake(now: number, reader: ByteReader): void {
     if (this.#greeting !== null) throw new WireError("a request came before the session was open");
     const { server, newSessionId } = this.#host;
     const request = readConnectRequest(reader);
+    if (request.echoesMarks === true) this.#window.announced();
     if (request.session === NO_SESSION) {
       this.#greeting = { session: newSessionId(), request };
       server.openSession(now, this.token, this.#greeting.session, request.timeoutMs);
@@ -139,9 +278,14 @@ export class ClientSocket {
     this.#close(CLOSE_NORMAL, "the session has expired");
   }
 
-  #request(now: number, message: Uint8Array, reader: ByteReader): void {
+  /** @param waited its message waited, so that its pings were seen already */
+  #request(now: number, message: Uint8Array, reader: ByteReader, waited: boolean): void {
     const { server } = this.#host;
     const { xid, opcode } = readRequestHeader(reader);
+    if (opcode === OpCode.PING && xid === ReservedXid.PING) {
+      if (!waited) this.#ping(now, reader);
+      return;
+    }
     if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
       const body = message.subarray(reader.at, reader.end);
       const write = { session: this.#session, xid, opcode, body };
@@ -151,7 +295,7 @@ export class ClientSocket {
     const request = readRequest(reader, opcode);
     switch (request.kind) {
       case "read":
-        this.#reads.set(xid, opcode);
+        this.#reserve(xid, opcode, request.request);
         server.submitRead(now, this.token, {
           session: this.#session,
           xid,
@@ -162,8 +306,9 @@ export class ClientSocket {
         });
         return;
       case "ping":
+        // under another number than that of pings
         server.touch(now, this.#session);
-        writeBareReply(this.#out, ReservedXid.PING, server.tree.lastApplied, "OK");
+        this.#pong();
         return;
       case "setWatches":
         server.submitWatches(now, this.token, this.#session, xid, request.watches);
@@ -177,19 +322,38 @@ export class ClientSocket {
     }
   }
 
+  /** Counts the bytes of an answer before it is made. */
+  #reserve(xid: number, opcode: number, request: ReadRequest): void {
+    const { server } = this.#host;
+    const now = server.tree.answerBytes(request);
+    const bytes = server.isWaiting(this.#session) ? Math.max(now, LATE_READ_BYTES) : now;
+    this.#reserved += bytes - (this.#reads.get(xid)?.bytes ?? 0);
+    this.#reads.set(xid, { opcode, bytes });
+  }
+
   /** The server answered one of this socket's requests. */
   respond(xid: number, answer: ServerAnswer): void {
+    const before = this.#out.length;
+    this.#write(xid, answer);
+    this.#written(before);
+  }
+
+  #write(xid: number, answer: ServerAnswer): void {
     if (this.#greeting !== null) {
       this.#greeted(answer);
       return;
     }
-    const opcode = this.#reads.size > 0 ? (this.#reads.get(xid) ?? 0) : 0;
-    if (opcode !== 0) this.#reads.delete(xid);
+    const read = this.#reads.size > 0 ? this.#reads.get(xid) : undefined;
+    if (read !== undefined) {
+      this.#reads.delete(xid);
+      this.#reserved -= read.bytes;
+      if (read.bytes > OUT_BYTES_MAX) this.#out.ensure(read.bytes + SLACK_BYTES);
+    }
     if (!answer.ok) {
       writeBareReply(this.#out, xid, answer.zxid, answer.code);
       if (xid === this.#refusing?.xid) this.#close(CLOSE_PROTOCOL_ERROR, this.#refusing.reason);
     } else {
-      writeReply(this.#out, xid, answer.zxid, opcode, answer.result);
+      writeReply(this.#out, xid, answer.zxid, read?.opcode ?? 0, answer.result, this.#host.names);
       if (answer.result.type === "closeSession") this.#close(CLOSE_NORMAL, "the session is closed");
     }
   }
@@ -200,16 +364,47 @@ export class ClientSocket {
   }
 
   notify(event: WatchEvent, zxid: Zxid): void {
+    const before = this.#out.length;
     writeNotification(this.#out, zxid, event);
+    this.#written(before);
+  }
+
+  /** Ends a connection whose client has too much unread and does not read. */
+  closeStalled(): boolean {
+    const stalled = this.#window.isStalled(Date.now());
+    if (stalled) this.#closeUnread();
+    return stalled;
+  }
+
+  #closeUnread(): void {
+    const { unread, echoes } = this.#window;
+    const how = echoes ? "the client does not read" : "the client sends no marks back";
+    this.#close(CLOSE_UNREAD, `${Math.round(unread / KiB)} KiB of answers are unread: ${how}`);
   }
 
   /** Ends a turn: everything that was written leaves as one message. */
   flush(): void {
-    if (this.#out.length > 0) {
+    if (this.#out.length > 0) this.#send();
+    if (this.#window.overrun && !this.#closing) this.#closeUnread();
+    if (this.#closing) this.#host.close(this.#closeCode, this.#closeReason);
+  }
+
+  #send(): void {
+    if (this.#window.isMarkDue(this.#out.length)) {
+      const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+      writeMark(this.#out, this.#host.server.tree.lastApplied, { high, low });
+      this.#window.marked({ high, low }, this.#out.length);
+    }
+    const { length } = this.#out;
+    this.#window.sent(Date.now(), length, this.#small);
+    this.#small = 0;
+    if (length <= OUT_BYTES_MAX) {
       trySend(this.#socket, this.#out.finish());
       this.#out.reset();
+    } else {
+      trySend(this.#socket, this.#out.view());
+      this.#out = new ByteWriter(1024);
     }
-    if (this.#closing) this.#host.close(this.#closeCode, this.#closeReason);
   }
 
   #closeCode = CLOSE_NORMAL;

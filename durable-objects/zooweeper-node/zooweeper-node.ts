@@ -16,6 +16,8 @@ import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
+import { Turns } from "../../core/server/turns.ts";
+import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
@@ -157,6 +159,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
+  /** clients whose requests wait for their turn */
+  readonly #turns = new Turns<ClientSocket>();
+  #turnIsDue = false;
+  readonly #names = new EncodedNames();
   /** *map sid → order of the calls of that peer's link* */
   readonly #orders = new Map<number, CallOrder>();
 
@@ -348,8 +354,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       }
     }
     this.#post(life, outgoing);
-    for (const client of this.#dirty) client.flush();
+    for (const client of this.#dirty) {
+      client.flush();
+      if (client.isReady) this.#turns.add(client);
+    }
     this.#dirty.clear();
+    this.#scheduleTurn();
     return replies;
   }
 
@@ -807,6 +817,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           new ClientSocket(token, server, {
             server: life.server,
             now: () => this.#faults.now(),
+            names: this.#names,
             newSessionId: () => this.#newSessionId(life),
             close: (code, reason) => this.#closeSocket(server, code, reason),
           }),
@@ -849,7 +860,32 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (life === undefined || client === undefined || typeof message === "string") return;
     this.#dirty.add(client);
     this.#guard(life, (now) => {
-      client.receive(new Uint8Array(message));
+      this.#turns.spend(client.receive(new Uint8Array(message), this.#turns.isFree(Date.now())));
+      return life.server.flush(now);
+    });
+  }
+
+  /** Serves the clients whose requests wait, in a circle, behind a turn of I/O. */
+  #scheduleTurn(): void {
+    if (this.#turnIsDue || this.#turns.waiting === 0) return;
+    this.#turnIsDue = true;
+    setTimeout(() => {
+      this.#turnIsDue = false;
+      void this.#turn();
+    }, 0);
+  }
+
+  async #turn(): Promise<void> {
+    // a node that is paused serves nobody; one that is killed has no clients
+    const life = await this.#loaded().catch(() => undefined);
+    if (life === undefined) return;
+    this.#turns.begin(Date.now());
+    this.#guard(life, (now) => {
+      for (let client = this.#turns.next(); client !== undefined; client = this.#turns.next()) {
+        this.#dirty.add(client);
+        this.#turns.spend(client.serve());
+        if (client.isReady) this.#turns.add(client);
+      }
       return life.server.flush(now);
     });
   }
@@ -865,6 +901,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     for (const [socket, at] of this.#open) {
       if (at <= latest && !this.#clientOf(socket)?.shookHands) this.#closeSocket(socket, 1001, "silence");
     }
+  }
+
+  /** Closes the clients that have too much unread and do not read. */
+  #closeStalled(): void {
+    for (const client of this.#clients.values()) if (client.closeStalled()) client.flush();
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -887,6 +928,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const token = this.#sockets.get(socket);
     if (token === undefined) return;
     this.#sockets.delete(socket);
+    const client = this.#clients.get(token);
+    if (client !== undefined) this.#turns.remove(client);
     this.#clients.delete(token);
     this.#watches.delete(token);
     this.#life?.server.forget(token);
@@ -910,6 +953,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     try {
       if ((await this.#loaded()) === undefined) return;
       this.#closeSilent();
+      this.#closeStalled();
       this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));

@@ -5,7 +5,7 @@
  * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
  * The trailing bool is optional: clients before 3.4 do not send it, and then must not get it.
  * A client that asks for {@link OWN_PROTOCOL} gets an i32 lastXid behind it, so that whoever goes on with a session knows
- * how to number its writes.
+ * how to number its writes. A client that sends marks back says so by a second bool (see `marks.ts`).
  * @source ZooKeeper `ZooKeeperServer.processConnectRequest`
  */
 import type { Zxid } from "../../zab/zxid.ts";
@@ -35,6 +35,8 @@ export interface ConnectRequest {
   readonly readOnly: boolean | undefined;
   /** {@link OWN_PROTOCOL}: tell the session's last xid */
   readonly wantsLastXid?: boolean;
+  /** the client sends marks back; only with readOnly and wantsLastXid */
+  readonly echoesMarks?: boolean;
 }
 
 export interface ConnectResponse {
@@ -64,7 +66,10 @@ export function writeConnectRequest(writer: ByteWriter, request: ConnectRequest)
   writer.i32(request.timeoutMs);
   writer.i64(request.session);
   writer.buffer(request.password);
-  if (request.readOnly !== undefined) writer.bool(request.readOnly);
+  if (request.readOnly !== undefined) {
+    writer.bool(request.readOnly);
+    if (request.wantsLastXid === true && request.echoesMarks === true) writer.bool(true);
+  }
   endFrame(writer, at);
 }
 
@@ -76,8 +81,10 @@ export function readConnectRequest(reader: ByteReader): ConnectRequest {
   const session = readSessionId(reader);
   const password = reader.buffer();
   const readOnly = reader.left > 0 ? reader.bool() : undefined;
+  // other clients send nothing there, or anything
+  const echoesMarks = wantsLastXid && reader.left > 0 && reader.u8() === 1;
   const request = { lastZxidSeen, timeoutMs, session, password, readOnly };
-  return wantsLastXid ? { ...request, wantsLastXid } : request;
+  return { ...request, ...(wantsLastXid && { wantsLastXid }), ...(echoesMarks && { echoesMarks }) };
 }
 
 /** Writes one frame. */

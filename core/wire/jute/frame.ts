@@ -23,15 +23,33 @@ export function endFrame(writer: ByteWriter, at: number): void {
 /** Walks the frames of a message; `reader` stands at the payload of the current one and ends with it. */
 export class FrameCursor {
   readonly reader: ByteReader;
+  readonly #message: Uint8Array;
   readonly #end: number;
   readonly #payloadMax: number;
   #next = 0;
 
   /** @param payloadMax bytes of the longest payload taken */
   constructor(message: Uint8Array, payloadMax = FRAME_BYTES_MAX) {
+    this.#message = message;
     this.reader = new ByteReader(message);
     this.#end = message.length;
     this.#payloadMax = payloadMax;
+  }
+
+  /** Bytes behind the current frame. */
+  get left(): number {
+    return this.#end - this.#next;
+  }
+
+  get ended(): boolean {
+    return this.#next === this.#end;
+  }
+
+  /** Another cursor at the same place. */
+  copy(): FrameCursor {
+    const copy = new FrameCursor(this.#message, this.#payloadMax);
+    copy.#next = this.#next;
+    return copy;
   }
 
   /** Steps to the next frame. @returns false at the end. @throws WireError for a frame too long or not whole */

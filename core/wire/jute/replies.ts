@@ -20,6 +20,7 @@ import type { Zxid } from "../../zab/zxid.ts";
 import type { ReadOutcome, Stat, WriteResult } from "../../znode/types.ts";
 import { type ByteReader, WireError } from "../reader.ts";
 import type { ByteWriter } from "../writer.ts";
+import { writeNames } from "./encoded-names.ts";
 import { beginFrame, endFrame } from "./frame.ts";
 import { writeReplyHeader } from "./header.ts";
 import { readMultiResponse, writeMultiResponse } from "./multi.ts";
@@ -33,14 +34,27 @@ export function writeReply(
   zxid: Zxid,
   opcode: number,
   result: WriteResult | ReadOutcome | { readonly type: "setWatches" },
+  names: NamesWriter = PLAIN_NAMES,
 ): void {
   const at = beginFrame(writer);
   writeReplyHeader(writer, xid, zxid, result.type === "error" ? ZOO_ERRORS[result.code].number : 0);
-  writeRecord(writer, opcode, result);
+  writeRecord(writer, opcode, result, names);
   endFrame(writer, at);
 }
 
-function writeRecord(writer: ByteWriter, opcode: number, result: Parameters<typeof writeReply>[4]): void {
+/** How lists of children are written. */
+export interface NamesWriter {
+  write(writer: ByteWriter, names: readonly string[]): void;
+}
+
+const PLAIN_NAMES: NamesWriter = { write: writeNames };
+
+function writeRecord(
+  writer: ByteWriter,
+  opcode: number,
+  result: Parameters<typeof writeReply>[4],
+  names: NamesWriter,
+): void {
   switch (result.type) {
     case "setData":
     case "exists":
@@ -55,8 +69,7 @@ function writeRecord(writer: ByteWriter, opcode: number, result: Parameters<type
       writeStat(writer, result.stat);
       return;
     case "getChildren":
-      writer.i32(result.children.length);
-      for (const name of result.children) writer.string(name);
+      names.write(writer, result.children);
       if (opcode === OpCode.GET_CHILDREN2) writeStat(writer, result.stat);
       return;
     case "multi":

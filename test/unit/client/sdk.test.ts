@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoffMs } from "../../../client/sdk/backoff.ts";
 import { connect, type Session, ZooError } from "../../../client/sdk/index.ts";
+import { readMark } from "../../../core/wire/jute/marks.ts";
 import { readSetWatches } from "../../../core/wire/jute/set-watches.ts";
 import type { ByteWriter } from "../../../core/wire/writer.ts";
 import {
@@ -53,6 +54,24 @@ describe("handshake", () => {
   it("nobody listening is CONNECTION_LOSS", async () => {
     server.stop();
     expect(await codeOf(connect(server.url))).toBe("CONNECTION_LOSS");
+  });
+});
+
+describe("marks", () => {
+  it("[SDK-20] sends a mark back, and takes it for no answer", async () => {
+    const stat = session.set("/a", "1");
+    await server.untilMessages(1);
+    const mark = { high: 0xdead_beef, low: 7 };
+    server.send(
+      reply(-2, 1, 0, (writer) => writer.u32pair(mark.high, mark.low)),
+      reply(-2, 1),
+    );
+    await server.untilMessages(2);
+    const [echo, ...others] = server.messages[1] ?? [];
+    expect([echo?.xid, echo?.opcode, others.length]).toEqual([-2, 11, 0]);
+    expect(echo && readMark(echo.body)).toEqual(mark);
+    server.send(reply(1, 1, 0, (writer) => writeStat(writer, 1)));
+    expect(await stat).toMatchObject({ version: 1 });
   });
 });
 

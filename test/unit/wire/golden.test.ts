@@ -143,6 +143,13 @@ describe("the handshake", () => {
     }
     expect(readConnectRequest(reader(`${sent}00ffff`))).toEqual({ ...request, readOnly: false });
   });
+
+  test("[WIRE-3] our own clients say behind readOnly that they send marks back", () => {
+    const own = { ...request, readOnly: false, wantsLastXid: true, echoesMarks: true };
+    expect(
+      readConnectRequest(reader(written((writer) => writeConnectRequest(writer, own)).slice(8))),
+    ).toEqual(own);
+  });
 });
 
 describe("small frames", () => {

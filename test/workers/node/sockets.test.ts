@@ -2,10 +2,13 @@
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { zooErrorOf } from "../../../core/errors.ts";
+import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../../core/wire/jute/frame.ts";
 import { readReplyHeader, writeRequestHeader } from "../../../core/wire/jute/header.ts";
-import { writeRequest } from "../../../core/wire/jute/requests.ts";
+import { type Mark, readMark, writeMarkEcho } from "../../../core/wire/jute/marks.ts";
+import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
+import { writeBareRequest, writeRequest } from "../../../core/wire/jute/requests.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
@@ -67,6 +70,7 @@ class RawClient {
     stub: Stub,
     session: SessionId = NO_SESSION,
     lastZxidSeen = ZXID_ZERO,
+    echoesMarks = false,
   ): Promise<RawClient> {
     const response = await stub.fetch("http://node/ws", { headers: { upgrade: "websocket" } });
     if (response.webSocket === null) throw new Error(`${response.status}`);
@@ -79,6 +83,7 @@ class RawClient {
       password: new Uint8Array(16),
       readOnly: false,
       wantsLastXid: true,
+      echoesMarks,
     });
     client.send(writer.finish());
     const frames = new FrameCursor(await client.next());
@@ -104,6 +109,11 @@ class RawClient {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Messages that came and were not taken. */
+  pending(): Uint8Array[] {
+    return this.#messages.splice(0);
   }
 
   async untilClosed(): Promise<void> {
@@ -282,6 +292,118 @@ describe("a client's socket", () => {
     await founded("future");
     const seen = zxid(1_000, 1);
     await expect(RawClient.open(node("future", 1), NO_SESSION, seen)).rejects.toThrow("the socket is closed");
+  });
+});
+
+describe("answers that are not read", () => {
+  const DATA_BYTES = 400_000;
+  const READS = 60;
+
+  /** What came in the messages of a client: numbers of answers in order, bytes, and the last mark. */
+  class Received {
+    readonly xids: number[] = [];
+    readonly codes = new Set<number>();
+    bytes = 0;
+    pongs = 0;
+    mark: Mark | undefined;
+
+    take(message: Uint8Array): void {
+      this.bytes += message.length;
+      const frames = new FrameCursor(message, Number.MAX_SAFE_INTEGER);
+      while (frames.next()) {
+        const { xid, err } = readReplyHeader(frames.reader);
+        if (xid !== ReservedXid.PING) {
+          this.xids.push(xid);
+          this.codes.add(err);
+          continue;
+        }
+        const mark = readMark(frames.reader);
+        if (mark === undefined) this.pongs += 1;
+        else this.mark = mark;
+      }
+    }
+  }
+
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+  async function withData(ensemble: string): Promise<Stub> {
+    const stub = node(ensemble, (await founded(ensemble)).sid);
+    const request = { ...create("/big"), data: new Uint8Array(DATA_BYTES) } as WriteRequest;
+    expect(await stub.write({ session: NO_SESSION, xid: 0, request })).toMatchObject({ ok: true });
+    return stub;
+  }
+
+  /** In one message: reads of 400 kB, each tenth request another. */
+  function readsOf(path: string): Uint8Array<ArrayBuffer> {
+    const writer = new ByteWriter();
+    for (const xid of upTo(READS)) {
+      if (xid % 10 === 0) writeRequest(writer, xid, create(`/w${xid}`));
+      else writeRequest(writer, xid, { type: "getData", path, watch: false });
+    }
+    return writer.finish();
+  }
+
+  const ping = (): Uint8Array<ArrayBuffer> => {
+    const writer = new ByteWriter();
+    writeBareRequest(writer, ReservedXid.PING, OpCode.PING);
+    return writer.finish();
+  };
+
+  it("[NODE-40] are made as the client reads, in the order of its requests", async () => {
+    const stub = await withData("marks");
+    const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
+    client.send(readsOf("/big"));
+    const got = new Received();
+    let most = 0;
+    while (got.xids.length < READS) {
+      const before = got.bytes;
+      while (got.bytes - before < UNREAD_BYTES_MAX && got.xids.length < READS) got.take(await client.next());
+      // pings are answered while requests wait, so that the client is known to live
+      const { pongs } = got;
+      client.send(ping());
+      while (got.pongs === pongs) got.take(await client.next());
+      most = Math.max(most, got.bytes - before);
+      if (got.mark === undefined) throw new Error("no mark came");
+      const writer = new ByteWriter();
+      writeMarkEcho(writer, got.mark);
+      client.send(writer.finish());
+    }
+    expect(got.xids).toEqual(upTo(READS));
+    expect([...got.codes]).toEqual([0]);
+    expect(most).toBeLessThan(UNREAD_BYTES_MAX + 2 * DATA_BYTES);
+    expect(client.closed).toBe(false);
+  });
+
+  it("[NODE-40] end the connection of a client without marks at a bound, and nobody else's", async () => {
+    const stub = await withData("no-marks");
+    const boots = await bootsOf("no-marks");
+    const other = await RawClient.open(stub);
+    const client = await RawClient.open(stub);
+    client.send(readsOf("/big"));
+    await client.untilClosed();
+    expect(client.end).toMatch(/^4127 \d+ KiB of answers are unread: the client sends no marks back$/);
+    const got = new Received();
+    for (const message of client.pending()) got.take(message);
+    expect(got.xids).toEqual(upTo(got.xids.length));
+    expect(got.xids.length).toBeGreaterThan(10);
+    expect(got.bytes).toBeLessThan(UNREAD_BYTES_END + 2 * DATA_BYTES);
+    expect(await other.ask(1, create("/after"))).toBe(0);
+    // its session goes on over another connection, and what was not answered is asked again
+    const next = await RawClient.open(stub, client.session);
+    expect([next.session, await next.ask(10, create("/w10"))]).toEqual([client.session, 0]);
+    expect(await bootsOf("no-marks")).toEqual(boots);
+  });
+
+  it("[NODE-41] a client is served while others have many long answers outstanding", async () => {
+    const stub = await withData("shares");
+    const greedy = await Promise.all(upTo(4).map(() => RawClient.open(stub, NO_SESSION, ZXID_ZERO, true)));
+    const lone = await RawClient.open(stub);
+    for (const client of greedy) for (let i = 0; i < 8; i++) client.send(readsOf("/big"));
+    expect(await lone.ask(1, create("/lone"))).toBe(0);
+    for (const client of greedy) {
+      const bytes = client.pending().reduce((sum, message) => sum + message.length, 0);
+      expect(bytes).toBeLessThan(UNREAD_BYTES_MAX + 2 * DATA_BYTES);
+    }
   });
 });
 

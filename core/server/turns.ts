@@ -1,0 +1,67 @@
+/**
+ * Whose requests a node serves next. Requests are cheap or dear: a message may hold 4,000 reads of 1 MB. So a turn serves
+ * the connections in a circle, each for its share, until the turn's budget is spent; then I/O has a turn, where peers,
+ * heartbeats and other clients come in. Costs are counted in bytes, because an object's clock stands still while it runs.
+ */
+import { KiB, MiB } from "../units.ts";
+
+/** What one connection may cost before the next one is served; bytes. About 1 ms. */
+export const SHARE_COST = 256 * KiB;
+/** What all connections together may cost between two turns of I/O; bytes. About 4 ms. */
+export const TURN_COST = 1 * MiB;
+/** A request's cost beyond its bytes and those of its answer. */
+export const REQUEST_COST = 128;
+/** A budget that was not spent in this time begins again; ms. */
+const TURN_MS = 5;
+
+export class Turns<T> {
+  /** in the order in which they are served */
+  readonly #waiting = new Set<T>();
+  #spent = 0;
+  #since = Number.NEGATIVE_INFINITY;
+
+  /** Connections that wait for their share. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Puts a connection at the end of the circle, unless it waits there already. */
+  add(connection: T): void {
+    this.#waiting.add(connection);
+  }
+
+  remove(connection: T): void {
+    this.#waiting.delete(connection);
+  }
+
+  /** I/O had its turn: there is a whole budget again. */
+  begin(now: number): void {
+    this.#spent = 0;
+    this.#since = now;
+  }
+
+  spend(cost: number): void {
+    this.#spent += cost;
+  }
+
+  /** Is there any budget left? */
+  hasBudget(now: number): boolean {
+    if (now - this.#since >= TURN_MS || now < this.#since) this.begin(now);
+    return this.#spent < TURN_COST;
+  }
+
+  /** May a request that comes now be served at once: nobody waits, and the turn is not over? */
+  isFree(now: number): boolean {
+    return this.#waiting.size === 0 && this.hasBudget(now);
+  }
+
+  /** Takes out the connection that is served next; undefined when none waits or the budget is spent. */
+  next(): T | undefined {
+    if (this.#spent >= TURN_COST) return undefined;
+    for (const connection of this.#waiting) {
+      this.#waiting.delete(connection);
+      return connection;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Long lists of children, encoded once for as long as they stay the same. A list is known by its array: the tree gives the
+ * same one until the children change.
+ */
+import { MiB } from "../../units.ts";
+import { ByteWriter } from "../writer.ts";
+
+/** Shorter lists are encoded each time. */
+const NAMES_MIN = 256;
+/** Of all lists that are kept. */
+const BYTES_MAX = 8 * MiB;
+
+export class EncodedNames {
+  /** least recently used first */
+  readonly #kept = new Map<readonly string[], Uint8Array>();
+  #bytes = 0;
+
+  /** Bytes that are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Writes a vector of ustring. */
+  write(writer: ByteWriter, names: readonly string[]): void {
+    if (names.length < NAMES_MIN) writeNames(writer, names);
+    else writer.bytes(this.#encoded(names));
+  }
+
+  #encoded(names: readonly string[]): Uint8Array {
+    const known = this.#kept.get(names);
+    if (known !== undefined) {
+      this.#kept.delete(names);
+      this.#kept.set(names, known);
+      return known;
+    }
+    const writer = new ByteWriter(names.length * 16);
+    writeNames(writer, names);
+    const encoded = writer.view();
+    if (encoded.length > BYTES_MAX) return encoded;
+    this.#kept.set(names, encoded);
+    this.#bytes += encoded.buffer.byteLength;
+    for (const [list, bytes] of this.#kept) {
+      if (this.#bytes <= BYTES_MAX || list === names) break;
+      this.#kept.delete(list);
+      this.#bytes -= bytes.buffer.byteLength;
+    }
+    return encoded;
+  }
+}
+
+/** Writes a vector of ustring. */
+export function writeNames(writer: ByteWriter, names: readonly string[]): void {
+  writer.i32(names.length);
+  for (const name of names) writer.string(name);
+}

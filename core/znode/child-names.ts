@@ -1,0 +1,74 @@
+/**
+ * The names of a znode's children. The sorted list is made when it is asked for and stays the same array until the names
+ * change; after a few changes it is merged with them rather than sorted again.
+ */
+
+/** More changes than this share of the list, and it is sorted again. */
+const MERGED_SHARE = 1 / 4;
+
+export class ChildNames {
+  readonly #names = new Set<string>();
+  #sorted: readonly string[] | null = null;
+  /** names that came or went since `#sorted` was made; empty while there is none */
+  #changed: string[] = [];
+  #length = 0;
+
+  get size(): number {
+    return this.#names.size;
+  }
+
+  /** Code units of all names together. */
+  get length(): number {
+    return this.#length;
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  add(name: string): void {
+    const before = this.#names.size;
+    this.#names.add(name);
+    if (this.#names.size === before) return;
+    this.#length += name.length;
+    this.#note(name);
+  }
+
+  delete(name: string): void {
+    if (!this.#names.delete(name)) return;
+    this.#length -= name.length;
+    this.#note(name);
+  }
+
+  #note(name: string): void {
+    if (this.#sorted === null) return;
+    this.#changed.push(name);
+    if (this.#changed.length <= this.#sorted.length * MERGED_SHARE) return;
+    this.#sorted = null;
+    this.#changed = [];
+  }
+
+  /** In code unit order. The array is never changed afterwards. */
+  sorted(): readonly string[] {
+    if (this.#sorted === null) this.#sorted = [...this.#names].sort();
+    else if (this.#changed.length > 0) this.#sorted = this.#merged(this.#sorted);
+    this.#changed = [];
+    return this.#sorted;
+  }
+
+  #merged(before: readonly string[]): readonly string[] {
+    const changed = new Set(this.#changed);
+    const added = [...changed].filter((name) => this.#names.has(name)).sort();
+    const merged: string[] = [];
+    let next = 0;
+    for (const name of before) {
+      // a name that came back is among those added
+      if (changed.has(name)) continue;
+      for (; next < added.length && (added[next] as string) < name; next++)
+        merged.push(added[next] as string);
+      merged.push(name);
+    }
+    for (; next < added.length; next++) merged.push(added[next] as string);
+    return merged;
+  }
+}
