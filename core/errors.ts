@@ -82,6 +82,7 @@ export const KAFKA_ERRORS = {
   TOPIC_ALREADY_EXISTS: zk(36, 409, false, "the topic exists already"),
   INVALID_PARTITIONS: zk(37, 422, false, "the number of partitions is not valid"),
   INVALID_REPLICATION_FACTOR: zk(38, 422, false, "the replication factor is not valid"),
+  INVALID_CONFIG: zk(40, 422, false, "a configuration is unknown, not built or not valid"),
   INVALID_REQUEST: zk(42, 400, false, "the request is not valid"),
   KAFKA_STORAGE_ERROR: zk(56, 503, true, "the log could not be written"),
   FENCED_LEADER_EPOCH: zk(74, 503, true, "the leader epoch is older than the partition's"),

@@ -8,17 +8,20 @@ import { zxidToText } from "../zab/zxid.ts";
 import type { SessionId, Stat } from "../znode/types.ts";
 import type { ControllerView, TopicView, VersionedState } from "./controller.ts";
 import { topicNameProblem } from "./topic.ts";
+import type { TopicConfig } from "./topic-config.ts";
 import {
   decodeClusterId,
   decodeController,
   decodeControllerEpoch,
   decodeState,
   decodeTopic,
+  decodeTopicConfig,
   type LiveBroker,
   liveBrokerOf,
   PATHS,
   partitionsPath,
   statePath,
+  topicConfigPath,
   topicPath,
 } from "./znodes.ts";
 
@@ -41,6 +44,11 @@ export interface ClusterCondition {
   readonly since: string;
 }
 
+/** A topic with its configuration as it is stored. */
+export interface ConfiguredTopic extends TopicView {
+  readonly config: TopicConfig;
+}
+
 export interface ClusterView {
   readonly clusterId: string | undefined;
   readonly controllerEpoch: number;
@@ -51,7 +59,7 @@ export interface ClusterView {
   /** registered brokers by ascending id */
   readonly brokers: readonly LiveBroker[];
   /** by name */
-  readonly topics: readonly TopicView[];
+  readonly topics: readonly ConfiguredTopic[];
   readonly deleting: readonly string[];
   readonly conditions: readonly ClusterCondition[];
 }
@@ -75,10 +83,9 @@ function condition(read: ClusterRead, result: ClusterReadResult): ClusterConditi
 export function* readCluster(): Steps {
   const roots = [PATHS.brokerIds, PATHS.topics, PATHS.deleteTopics].map(childrenOf);
   const epochRead = { ...dataOf(PATHS.controllerEpoch), fresh: true };
-  const [epoch, clusterId, configs, ids, topicNames, deleting] = yield [
+  const [epoch, clusterId, ids, topicNames, deleting] = yield [
     epochRead,
     { ...dataOf(PATHS.clusterId), fresh: true },
-    { ...childrenOf(PATHS.topicConfigs), fresh: true },
     ...roots,
   ];
   const conditions = [epoch, ids, topicNames, deleting].map((result, i) =>
@@ -92,6 +99,7 @@ export function* readCluster(): Steps {
     ...brokerNames.map((name) => dataOf(`${PATHS.brokerIds}/${name}`)),
     ...names.map((name) => dataOf(topicPath(name))),
     ...names.map((name) => childrenOf(partitionsPath(name))),
+    ...names.map((name) => dataOf(topicConfigPath(name))),
   ];
   const results = yield reads;
   const controller = results[0];
@@ -110,14 +118,16 @@ export function* readCluster(): Steps {
     const assignment = decodeTopic(result?.data ?? null);
     const partitions = results[topicsFrom + names.length + i];
     conditions.push(condition(childrenOf(partitionsPath(name)), partitions));
-    return assignment === undefined ? [] : [{ name, assignment, partitions }];
+    const config = results[topicsFrom + 2 * names.length + i];
+    conditions.push(condition(dataOf(topicConfigPath(name)), config));
+    return assignment === undefined ? [] : [{ name, assignment, partitions, config }];
   });
   const stateReads = topics.flatMap(({ name, assignment }) =>
     [...assignment.partitions.keys()].map((partition) => dataOf(statePath(name, partition))),
   );
   const states = yield stateReads;
   let at = 0;
-  const views = topics.map(({ name, assignment, partitions }): TopicView => {
+  const views = topics.map(({ name, assignment, partitions, config }): ConfiguredTopic => {
     const known = new Map<number, VersionedState>();
     for (const partition of assignment.partitions.keys()) {
       const result = states[at++];
@@ -133,7 +143,8 @@ export function* readCluster(): Steps {
       states: known,
       partitionsExist: partitions !== undefined,
       partitionZnodes: (partitions?.children ?? []).map(Number).filter(Number.isSafeInteger),
-      hasConfig: (configs?.children ?? []).includes(name),
+      hasConfig: config !== undefined,
+      config: decodeTopicConfig(config?.data ?? null),
     };
   });
 
@@ -222,6 +233,8 @@ export interface PartitionMetadata {
 export interface TopicMetadata {
   readonly name: string;
   readonly topicId: string;
+  /** as it is stored; absent: the broker is of an earlier version */
+  readonly config?: TopicConfig;
   readonly partitions: readonly PartitionMetadata[];
 }
 
@@ -238,12 +251,12 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicMetadata[];
 }
 
-export function topicMetadataOf(topic: TopicView): TopicMetadata {
+export function topicMetadataOf(topic: ConfiguredTopic): TopicMetadata {
   const partitions = [...topic.partitions].map(([partition, replicas]) => {
     const { leader, leaderEpoch, isr } = topic.states.get(partition) ?? NO_STATE;
     return { partition, leader, leaderEpoch, isr, replicas };
   });
-  return { name: topic.name, topicId: topic.topicId, partitions };
+  return { name: topic.name, topicId: topic.topicId, config: topic.config, partitions };
 }
 
 /** The view as brokers answer it. Topics that are being deleted are gone. */

@@ -109,6 +109,8 @@ export interface AppendRequest {
   readonly key?: IdempotencyKey;
   /** append only if the first record gets this offset */
   readonly matchOffset?: number;
+  /** the topic's own limit of one batch, if it has one */
+  readonly batchBytesMax?: number;
 }
 
 /** An idempotency key with what a request must repeat to be the same one. */
@@ -205,7 +207,9 @@ export function planFlush(input: FlushInput): FlushPlan {
   const append = (request: AppendRequest): AppendResult => {
     const fenced = checkLeaderEpoch(state, request.leaderEpoch);
     if (fenced !== undefined) return fenced;
-    const check = validateBatches(request.batches, limits);
+    const { batchBytesMax } = request;
+    const narrow = batchBytesMax !== undefined && batchBytesMax < limits.batchBytesMax;
+    const check = validateBatches(request.batches, narrow ? { ...limits, batchBytesMax } : limits);
     if (!check.ok) return check;
     if (check.batches.some((batch) => batch.codec !== 0))
       return fail("UNSUPPORTED_COMPRESSION_TYPE", "compressed batches are not accepted yet");

@@ -170,6 +170,15 @@ export function decodeState(data: Uint8Array | null): PartitionStateData | undef
 export const encodeTopicConfig = (config: Readonly<Record<string, string>>): Uint8Array =>
   encodeJson({ version: 1, config });
 
+/** What is stored, whatever it is; what is no text is left out. */
+export function decodeTopicConfig(data: Uint8Array | null): Readonly<Record<string, string>> {
+  const { config } = decodeFields(data);
+  if (typeof config !== "object" || config === null || Array.isArray(config)) return {};
+  return Object.fromEntries(
+    Object.entries(config).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
 /** The multi that makes this broker the controller, or fails when somebody else was faster. */
 export function electionOps(
   brokerId: number,

@@ -3,6 +3,7 @@ import { type ClusterView, type TopicMetadata, topicMetadataOf } from "../../cor
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import { assignReplicas } from "../../core/broker/controller.ts";
 import { partitionCountProblem, topicNameProblem } from "../../core/broker/topic.ts";
+import { topicConfigProblem } from "../../core/broker/topic-config.ts";
 import {
   createRequest,
   deleteTopicPath,
@@ -144,6 +145,8 @@ function refusalOf(
   if (name !== undefined) return fail("INVALID_TOPIC_EXCEPTION", name);
   if (view.topics.some((topic) => topic.name === request.name))
     return fail("TOPIC_ALREADY_EXISTS", `topic ${request.name} exists`);
+  const configured = topicConfigProblem(request.config ?? {});
+  if (configured !== undefined) return fail("INVALID_CONFIG", configured);
   const existing = view.topics.reduce((sum, topic) => sum + topic.partitions.size, 0);
   const count = partitionCountProblem(request.partitions, existing, config);
   if (count !== undefined) return fail("INVALID_PARTITIONS", count);

@@ -30,6 +30,7 @@ import { recordsApp } from "./routes/records.ts";
 import { sessionsApp } from "./routes/sessions.ts";
 import { syncApp } from "./routes/sync.ts";
 import { topicsApp } from "./routes/topics.ts";
+import { v3App } from "./routes/v3.ts";
 import { wsApp } from "./routes/ws.ts";
 import { znodesApp } from "./routes/znodes.ts";
 
@@ -69,6 +70,7 @@ app.route("/v1/live", liveApp);
 app.route("/v1/ws", wsApp);
 app.route("/v1/faults", faultsApp);
 app.route("/", topicsApp);
+app.route("/", v3App);
 app.route("/", recordsApp);
 app.route("/", clusterApp);
 app.route("/", demoNodeApp);

@@ -5,6 +5,7 @@
  */
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import type { AppendResult, IdempotencyKey, PartitionFailure } from "../../../core/broker/partition.ts";
+import { batchBytesMaxOf } from "../../../core/broker/topic-config.ts";
 import type { KafkaErrorCode } from "../../../core/errors.ts";
 import type {
   PartitionAnswer,
@@ -59,6 +60,13 @@ export interface Placed {
 
 export type Append = Omit<Parameters<TopicPartitionRpc["append"]>[0], "leaderEpoch">;
 
+/** One call of a partition's object, under the leader epoch that the metadata says. */
+type Call<A> = (
+  stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
+  leaderEpoch: number,
+  placed: Placed,
+) => Promise<A>;
+
 export class PartitionClient {
   readonly #brokers: BrokerClient;
 
@@ -99,7 +107,12 @@ export class PartitionClient {
       partition,
       again,
       CALL_MS,
-      (stub, leaderEpoch) => stub.append({ ...append, leaderEpoch }),
+      (stub, leaderEpoch, { topic: { config } }) =>
+        stub.append({
+          ...append,
+          leaderEpoch,
+          ...(config !== undefined && { batchBytesMax: batchBytesMaxOf(config) }),
+        }),
       first,
     );
   }
@@ -153,7 +166,7 @@ export class PartitionClient {
     partition: number,
     again: boolean,
     timeoutMs: number,
-    call: (stub: TopicPartitionRpc & Pick<Fetcher, "fetch">, leaderEpoch: number) => Promise<A>,
+    call: Call<A>,
     first?: Placed,
   ): Promise<Extract<A, { readonly ok: true }>> {
     const deadline = Date.now() + DEADLINE_MS;
@@ -173,12 +186,12 @@ export class PartitionClient {
     placed: Placed,
     again: boolean,
     timeoutMs: number,
-    call: (stub: TopicPartitionRpc & Pick<Fetcher, "fetch">, leaderEpoch: number) => Promise<A>,
+    call: Call<A>,
   ): Promise<A | PartitionFailure> {
     if (placed.partition.leader < 0)
       return { ok: false, code: "LEADER_NOT_AVAILABLE", message: "the partition has no leader now" };
     try {
-      return await withTimeout(call(this.stub(placed), placed.partition.leaderEpoch), timeoutMs);
+      return await withTimeout(call(this.stub(placed), placed.partition.leaderEpoch, placed), timeoutMs);
     } catch (error) {
       if (!again)
         throw new ApiError(

@@ -1,14 +1,13 @@
-/** Topics: Confluent's REST proxy v2 at `/topics`, and the administration of v3. */
+/** Topics as Confluent's REST proxy v2 has them, at `/topics`. */
 import { type Context, Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { partitionFromText } from "../../../core/broker/topic.ts";
+import { effectiveConfig } from "../../../core/broker/topic-config.ts";
 import { BrokerClient } from "../clients/broker-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { baseUrlOf, intQueryOf } from "../params.ts";
-import { jsonBody } from "../schema/json-body.ts";
-import { createTopicBody } from "../schema/records.ts";
+import { intQueryOf } from "../params.ts";
 
 export const brokersOf = (c: Context<AppEnv>): BrokerClient => new BrokerClient(c.env, c.var.zoo);
 
@@ -35,31 +34,9 @@ function partitionJson({ partition, leader, isr, replicas, leaderEpoch }: Partit
 const topicJson = (topic: TopicMetadata) => ({
   name: topic.name,
   topic_id: topic.topicId,
-  configs: {},
+  configs: effectiveConfig(topic.config ?? {}),
   partitions: topic.partitions.map(partitionJson),
 });
-
-/** A topic as v3 shows it. */
-function topicV3(c: Context<AppEnv>, clusterId: string, topic: TopicMetadata) {
-  const self = `${baseUrlOf(c)}/v3/clusters/${clusterId}/topics/${topic.name}`;
-  return {
-    kind: "KafkaTopic",
-    metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
-    cluster_id: clusterId,
-    topic_name: topic.name,
-    is_internal: false,
-    replication_factor: topic.partitions[0]?.replicas.length ?? 0,
-    partitions_count: topic.partitions.length,
-    partitions: { related: `${self}/partitions` },
-  };
-}
-
-/** The cluster of the URL must be this one. */
-async function clusterIdOf(c: Context<AppEnv>): Promise<string> {
-  const { clusterId } = await brokersOf(c).metadata();
-  if (clusterId !== null && clusterId === c.req.param("cluster")) return clusterId;
-  throw new ApiError("NOT_FOUND", "there is no such cluster", { confluent: 404 });
-}
 
 export const topicsApp = new Hono<AppEnv>()
   .get("/topics", async (c) => c.json((await brokersOf(c).metadata(true)).topics.map((topic) => topic.name)))
@@ -95,53 +72,4 @@ export const topicsApp = new Hono<AppEnv>()
       leader_epoch: found.leaderEpoch,
       ...(found.offset === undefined ? {} : { offset: found.offset }),
     });
-  })
-  .get("/v3/clusters", async (c) => {
-    const { clusterId, controller } = await brokersOf(c).metadata(true);
-    const self = `${baseUrlOf(c)}/v3/clusters`;
-    const cluster = {
-      kind: "KafkaCluster",
-      metadata: { self: `${self}/${clusterId}`, resource_name: `crn:///kafka=${clusterId}` },
-      cluster_id: clusterId,
-      controller: controller === null ? null : { related: `${self}/${clusterId}/brokers/${controller}` },
-      topics: { related: `${self}/${clusterId}/topics` },
-    };
-    return c.json({ kind: "KafkaClusterList", metadata: { self, next: null }, data: [cluster] });
-  })
-  .get("/v3/clusters/:cluster/topics", async (c) => {
-    const clusterId = await clusterIdOf(c);
-    const { topics } = await brokersOf(c).metadata(true);
-    const metadata = { self: `${baseUrlOf(c)}/v3/clusters/${clusterId}/topics`, next: null };
-    return c.json({
-      kind: "KafkaTopicList",
-      metadata,
-      data: topics.map((topic) => topicV3(c, clusterId, topic)),
-    });
-  })
-  .post("/v3/clusters/:cluster/topics", jsonBody(createTopicBody), async (c) => {
-    const clusterId = await clusterIdOf(c);
-    const {
-      topic_name: name,
-      partitions_count: partitions,
-      replication_factor: factor,
-      configs,
-    } = c.req.valid("json");
-    const topic = await brokersOf(c).createTopic({
-      name,
-      partitions,
-      // Kafka's −1 asks for the default
-      ...(factor === undefined || factor === -1 ? {} : { replicationFactor: factor }),
-      config: Object.fromEntries(configs.map((config) => [config.name, config.value])),
-    });
-    return c.json(topicV3(c, clusterId, topic), 201);
-  })
-  .get("/v3/clusters/:cluster/topics/:topic", async (c) => {
-    const clusterId = await clusterIdOf(c);
-    return c.json(topicV3(c, clusterId, await brokersOf(c).topic(c.req.param("topic"), true)));
-  })
-  .delete("/v3/clusters/:cluster/topics/:topic", async (c) => {
-    await clusterIdOf(c);
-    await brokersOf(c).topic(c.req.param("topic"), true);
-    await brokersOf(c).deleteTopic(c.req.param("topic"));
-    return c.body(null, 204);
   });

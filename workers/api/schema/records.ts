@@ -37,7 +37,11 @@ export const createTopicBody = v.object({
   replication_factor: v.optional(count),
   configs: v.optional(
     v.array(
-      v.object({ name: v.pipe(v.string(), v.maxLength(200)), value: v.pipe(v.string(), v.maxLength(1000)) }),
+      v.object({
+        name: v.pipe(v.string(), v.maxLength(200)),
+        /** null: what holds by default */
+        value: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
+      }),
     ),
     [],
   ),
