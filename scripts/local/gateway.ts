@@ -4,6 +4,7 @@
  */
 import {
   Agent,
+  type ClientRequest,
   request as httpRequest,
   type IncomingMessage,
   type ServerResponse,
@@ -14,7 +15,7 @@ import type { Duplex } from "node:stream";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "../../workers/api/limits.ts";
 import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.ts";
-import { type Listener, listen } from "./listen.ts";
+import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";
 
 /** What a request becomes on its way to the runtime. */
@@ -92,6 +93,10 @@ const BAD_PATH: Refusal = { code: "BAD_ARGUMENTS", detail: 'the path holds a "."
 const FOREIGN: Refusal = { code: "NO_AUTH", detail: "requests from pages of other sites are refused" };
 const NOT_UP: Refusal = { code: "NO_QUORUM", detail: "the runtime is not up" };
 const CLOSED: Refusal = { code: "UNKNOWN_OUTCOME", detail: "the runtime closed the connection" };
+const READ_FAILED: Refusal = {
+  code: "NO_QUORUM",
+  detail: "the runtime closed the connection; nothing was changed, so the request can be sent again",
+};
 /** The runtime would refuse it too, but by closing a connection on which we still write. */
 const TOO_LARGE: Refusal = { code: "TOO_LARGE", detail: `the body is larger than ${BODY_BYTES_MAX} bytes` };
 
@@ -124,49 +129,73 @@ function forward(
   port: number,
   { path, headers }: Rewrite,
 ): void {
-  // how long our own connection to the runtime lives is not the client's to say
-  const { connection: _, ...passed } = request.headers;
+  // how long our own connection to the runtime lives is not the client's to say; cookies are of other programs of this host
+  const { connection: _, cookie: __, ...passed } = request.headers;
   const method = request.method ?? "GET";
-  const upstream = httpRequest({
-    agent,
-    host: "127.0.0.1",
-    port,
-    path,
-    method,
-    headers: { ...passed, ...headers },
-  });
-  upstream.once("response", (answered) => {
-    response.writeHead(answered.statusCode ?? 502, withoutConnection(answered.rawHeaders));
-    // an event stream may have nothing to say for a while, and its reader waits for the headers
-    response.flushHeaders();
-    answered.pipe(response);
-    answered.once("error", () => response.destroy());
-  });
-  upstream.on("error", () => {
-    if (tooLarge) return;
-    if (response.headersSent) response.destroy();
-    else answer(response, CLOSED);
-  });
+  const isAgainSafe = READS.has(method) && !hasBody(request);
+  const send = (again: boolean): ClientRequest => {
+    let isSent = false;
+    const sent = httpRequest({
+      agent: again ? false : agent,
+      host: "127.0.0.1",
+      port,
+      path,
+      method,
+      headers: { ...passed, ...headers },
+      maxHeaderSize: HEADER_BYTES_MAX,
+    });
+    sent.once("socket", (socket) => {
+      if (sent.reusedSocket) isSent = true;
+      else socket.once("connect", () => (isSent = true));
+    });
+    sent.once("response", (answered) => {
+      response.writeHead(answered.statusCode ?? 502, withoutConnection(answered.rawHeaders));
+      // an event stream may have nothing to say for a while, and its reader waits for the headers
+      response.flushHeaders();
+      answered.pipe(response);
+      answered.once("error", () => response.destroy());
+    });
+    sent.on("error", () => {
+      if (tooLarge || response.destroyed) return;
+      if (response.headersSent) response.destroy();
+      else if (!isSent) answer(response, NOT_UP);
+      else if (!READS.has(method)) answer(response, CLOSED);
+      // a pooled connection may have been closed under it: once more, over one of its own
+      else if (isAgainSafe && !again) upstream = send(true);
+      else answer(response, READ_FAILED);
+    });
+    if (again) sent.end();
+    return sent;
+  };
   response.once("close", () => {
     if (!response.writableFinished) upstream.destroy();
   });
 
-  // by hand and not by pipe(): a body too large is still read to its end, so that the client gets to read the answer
   let bytes = 0;
   let tooLarge = false;
+  const first = send(false);
+  let upstream = first;
+  // by hand and not by pipe(): a body too large is still read to its end, so that the client gets to read the answer
   request.on("data", (chunk: Buffer) => {
-    if (upstream.destroyed) return;
+    if (first.destroyed) return;
     bytes += chunk.length;
     if (bytes > BODY_BYTES_MAX) {
       tooLarge = true;
-      upstream.destroy();
+      first.destroy();
       if (!response.headersSent) answer(response, TOO_LARGE);
-    } else if (!upstream.write(chunk)) request.pause();
+    } else if (!first.write(chunk)) request.pause();
   });
-  upstream.on("drain", () => request.resume());
-  upstream.once("close", () => request.resume());
-  request.once("end", () => upstream.end());
+  first.on("drain", () => request.resume());
+  first.once("close", () => request.resume());
+  request.once("end", () => first.end());
 }
+
+/** Methods that change nothing. */
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Does the request announce a body, which we could not send twice? */
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 
 /** Names and values in turn, as Node keeps them. */
 function withoutConnection(raw: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 /** Ports of this machine: taking them, and saying plainly when that fails. */
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** The user asked for something that cannot be. Commands print it as one line and exit with 2. */
 export class UsageError extends Error {
@@ -14,6 +15,9 @@ export interface Listener {
   close(): void;
 }
 
+/** Headers of a request, and of an answer of the runtime. Browsers send all cookies of a host to each of its ports. */
+export const HEADER_BYTES_MAX = 128 * 1024;
+
 /** Addresses that `localhost` may mean. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
@@ -26,7 +30,9 @@ export async function listen(port: number, listener: RequestListener, host?: str
   let taken = port;
   for (const address of host === undefined ? LOOPBACK : [host]) {
     // an SSE stream or a parked read has no end that a timeout may set
-    const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 0, noDelay: true }, listener);
+    const limits = { keepAliveTimeout: 30_000, requestTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX };
+    const server = createServer({ ...limits, noDelay: true }, listener);
+    server.on("clientError", refuse);
     try {
       await listening(server, taken, address);
     } catch (error) {
@@ -52,6 +58,25 @@ export async function listen(port: number, listener: RequestListener, host?: str
       }
     },
   };
+}
+
+/** Answers what is no request; Node's own answer has no body. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, detail] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? ["431 Request Header Fields Too Large", `path and headers are over ${HEADER_BYTES_MAX} bytes`]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? ["408 Request Timeout", "the request did not arrive in time"]
+        : ["400 Bad Request", "this is no HTTP request"];
+  const body = JSON.stringify({ status: Number(status.slice(0, 3)), detail });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 function listening(server: Server, port: number, host: string): Promise<void> {

@@ -11,10 +11,15 @@ let upstream: Server;
 let gateway: Listener;
 let base: string;
 let target: number | undefined;
+/** connections that have carried a request, and how many requests were cut off */
+let used: WeakSet<object>;
+let resets: number;
 /** set by a test; called when the client of a stream is gone */
 let onStreamClosed: () => void = () => {};
 
 beforeEach(async () => {
+  used = new WeakSet();
+  resets = 0;
   upstream = createServer(async (request, response) => {
     if (request.url === "/stream") {
       // says its first word and nothing more
@@ -28,8 +33,18 @@ beforeEach(async () => {
       return;
     }
     if (request.url === "/reset") {
+      resets += 1;
       request.socket.destroy();
       return;
+    }
+    if (request.url === "/pooled") {
+      // as a runtime that closes a connection which was idle for too long, just when a request comes by it
+      if (used.has(request.socket)) {
+        resets += 1;
+        request.socket.destroy();
+        return;
+      }
+      used.add(request.socket);
     }
     let body = "";
     try {
@@ -71,15 +86,54 @@ describe("requests", () => {
     expect(await (await fetch(`${base}/`)).json()).toMatchObject({ url: "/pong" });
   });
 
-  it("are answered 503 while the runtime starts, and 504 when it hangs up", async () => {
-    const problem = async (path: string): Promise<unknown> => {
-      const response = await fetch(`${base}${path}`);
+  it("[HTTP-39] that read are sent again when a pooled connection was closed under them", async () => {
+    for (const method of ["GET", "HEAD", "OPTIONS", "GET"])
+      expect([method, (await fetch(`${base}/pooled`, { method })).status]).toEqual([method, 201]);
+    expect(resets).toBeGreaterThan(0);
+    // a write may have been carried out
+    for (let status = 201; status !== 504; ) {
+      const response = await fetch(`${base}/pooled`, { method: "POST" });
+      await response.text();
+      status = response.status;
+      expect([201, 504]).toContain(status);
+    }
+  });
+
+  it("[HTTP-39] that read are 503 when that fails too, and 503 whatever they do when nothing was sent", async () => {
+    const answer = async (path: string, method: string): Promise<unknown> => {
+      const response = await fetch(`${base}${path}`, { method });
+      expect(response.headers.get("retry-after")).toBe("1");
+      return response.json();
+    };
+    const retryable = { status: 503, code: "NO_QUORUM", retryable: true };
+    expect(await answer("/reset", "GET")).toMatchObject(retryable);
+    expect(resets).toBe(2);
+    // nobody listens there
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+    target = (closed.address() as AddressInfo).port;
+    await new Promise((resolve) => closed.close(resolve));
+    for (const method of ["GET", "POST", "DELETE"])
+      expect(await answer("/x", method)).toMatchObject(retryable);
+  });
+
+  it("[HTTP-40] with 20 KB of cookies are served, and with too many headers told why not", async () => {
+    const cookie = `a=${"x".repeat(20_000)}`;
+    expect((await fetch(`${base}/x`, { headers: { cookie } })).status).toBe(201);
+    const large = await fetch(`${base}/x`, { headers: { cookie: "x".repeat(200_000) } });
+    expect(large.status).toBe(431);
+    expect(await large.json()).toMatchObject({ status: 431, detail: expect.stringContaining("bytes") });
+  });
+
+  it("are answered 503 while the runtime starts, and 504 when it hangs up on a write", async () => {
+    const problem = async (path: string, method = "GET"): Promise<unknown> => {
+      const response = await fetch(`${base}${path}`, { method });
       expect(response.headers.get("content-type")).toBe("application/problem+json");
       return response.json();
     };
     const type = "https://zooweeper.dev/errors/";
     const unknown = { type: `${type}UNKNOWN_OUTCOME`, code: "UNKNOWN_OUTCOME", status: 504 };
-    expect(await problem("/reset")).toMatchObject(unknown);
+    expect(await problem("/reset", "POST")).toMatchObject(unknown);
     target = undefined;
     expect(await problem("/x")).toMatchObject({ type: `${type}NO_QUORUM`, code: "NO_QUORUM", status: 503 });
   });
