@@ -9,6 +9,7 @@ import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../core/znode/types.ts";
+import { checkConnect } from "./arguments.ts";
 import { ZooError } from "./errors.ts";
 import { Session, type SessionTicket } from "./session.ts";
 import { type OpenSocket, openPlatformSocket, type SocketLike } from "./socket.ts";
@@ -50,16 +51,16 @@ export type Dial = (
  * Opens a session, or continues one.
  * @param urls of the server, `http:` or `ws:`, with or without `/v1/ws`; `…/e/{ensemble}` chooses an ensemble, `?node=2` a
  * node. Of several, each connection takes the next one that answers.
- * @throws ZooError CONNECTION_LOSS when no server can be reached or has a quorum, SESSION_EXPIRED
+ * @throws TypeError, RangeError for wrong arguments; ZooError CONNECTION_LOSS when no server can be reached or has a quorum, SESSION_EXPIRED
  */
 export async function connect(
   urls: string | readonly string[],
   options: ConnectOptions = {},
 ): Promise<Session> {
-  const all = typeof urls === "string" ? [urls] : urls;
+  const all = checkConnect(urls, options);
   const { ticket, timeoutMs = TIMEOUT_MS, signal } = options;
   const dial = dialer(all, options);
-  let failure: unknown = new ZooError("CONNECTION_LOSS", "there is no URL to connect to");
+  let failure: unknown;
   for (let i = 0; i < all.length; i++) {
     try {
       const dialed = await dial(ticket, ZXID_ZERO, signal);

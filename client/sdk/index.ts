@@ -23,6 +23,9 @@ export type {
 /** How long a server that does not answer any more may keep a socket that we closed, and so the process. */
 const CLOSE_MS = 2_000;
 
+/** What a header may hold. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
 export interface NodeConnectOptions extends ConnectOptions {
   /** ZOOWEEPER_TOKEN of the deployment; local runs need none */
   readonly token?: string;
@@ -31,11 +34,22 @@ export interface NodeConnectOptions extends ConnectOptions {
 /** @see connect.ts */
 export function connect(
   urls: string | readonly string[],
-  { token, ...options }: NodeConnectOptions = {},
+  options: NodeConnectOptions = {},
 ): Promise<Session> {
+  return connectOnNode(urls, options);
+}
+
+async function connectOnNode(
+  urls: string | readonly string[],
+  options: NodeConnectOptions,
+): Promise<Session> {
+  if (typeof options !== "object" || options === null) throw new TypeError("options is an object");
+  const { token, ...others } = options;
+  if (token !== undefined && typeof token !== "string") throw new TypeError("token is a string");
+  if (token !== undefined && !TOKEN.test(token)) throw new RangeError("token is not one of a header");
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   // Node's own WebSocket is several times slower; compressing packets of 100 bytes costs more than it saves
   const settings = { headers, perMessageDeflate: false, closeTimeout: CLOSE_MS };
   const openSocket: OpenSocket = (address) => new WebSocket(address, settings) as unknown as SocketLike;
-  return connectWith(urls, { openSocket, ...options });
+  return connectWith(urls, { openSocket, ...others });
 }

@@ -20,8 +20,6 @@ import type { ByteReader } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { ZXID_ZERO, type Zxid, zxid, zxidToText } from "../../core/zab/zxid.ts";
 import {
-  CreateMode,
-  type MultiRequestOp,
   type ReadRequest,
   type SessionId,
   type Stat,
@@ -29,6 +27,16 @@ import {
   WatchEventType,
   type WriteRequest,
 } from "../../core/znode/types.ts";
+import {
+  bytesOf,
+  checkData,
+  checkListener,
+  checkPath,
+  checkVersion,
+  modeOf,
+  multiRequests,
+  watchOf,
+} from "./arguments.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import type { Dial, Dialed } from "./connect.ts";
 import { ZooError } from "./errors.ts";
@@ -114,13 +122,6 @@ interface Pending {
   readonly fail: (error: ZooError) => void;
 }
 
-const MODES: Readonly<Record<Mode, CreateMode>> = {
-  persistent: CreateMode.PERSISTENT,
-  ephemeral: CreateMode.EPHEMERAL,
-  "persistent-sequential": CreateMode.PERSISTENT_SEQUENTIAL,
-  "ephemeral-sequential": CreateMode.EPHEMERAL_SEQUENTIAL,
-};
-
 const EVENTS: Readonly<Record<WatchEventType, WatchEvent["type"]>> = {
   [WatchEventType.CREATED]: "created",
   [WatchEventType.DELETED]: "deleted",
@@ -149,9 +150,6 @@ const LENGTH_BYTES = 4;
 const MOVED_NUMBER = ZOO_ERRORS.SESSION_MOVED.number;
 /** From here on the header's zxid stands for none (−1). */
 const NO_ZXID_EPOCH = 2 ** 31;
-
-const utf8 = new TextEncoder();
-const bytesOf = (data: Data): Uint8Array | null => (typeof data === "string" ? utf8.encode(data) : data);
 
 export class Session {
   /** `0x…`, as the HTTP API names the session in `Zoo-Session` */
@@ -217,7 +215,7 @@ export class Session {
 
   /** Hears of every change of {@link state}. @returns ends that */
   onState(listener: (state: SessionState) => void): () => void {
-    this.#stateListeners.add(listener);
+    this.#stateListeners.add(checkListener(listener));
     return () => this.#stateListeners.delete(listener);
   }
 
@@ -228,31 +226,48 @@ export class Session {
 
   /** Creates a znode; resolves with its path, to which a sequential mode adds a number. */
   create(path: string, data: Data = null, mode: Mode = "persistent"): Promise<string> {
-    const request = {
-      type: "create",
-      path,
-      data: bytesOf(data),
-      mode: MODES[mode],
-      withStat: false,
-    } as const;
-    return this.#issue(request, path, true, undefined, (reply) => wanted(reply, "create").path);
+    return this.#issue(
+      () => ({
+        type: "create",
+        path: checkPath(path),
+        data: this.#bytesOf(path, data),
+        mode: modeOf(mode),
+        withStat: false,
+      }),
+      true,
+      undefined,
+      (reply) => wanted(reply, "create").path,
+    );
   }
 
   /** Sets the data of a znode, of this version if one is given. */
   set(path: string, data: Data, version = -1): Promise<Stat> {
-    const request = { type: "setData", path, data: bytesOf(data), version } as const;
-    return this.#issue(request, path, true, undefined, statOfSet);
+    return this.#issue(
+      () => ({
+        type: "setData",
+        path: checkPath(path),
+        data: this.#bytesOf(path, data),
+        version: checkVersion(version),
+      }),
+      true,
+      undefined,
+      statOfSet,
+    );
   }
 
   /** Deletes a znode without children, of this version if one is given. */
   delete(path: string, version = -1): Promise<void> {
-    return this.#issue({ type: "delete", path, version }, path, true, undefined, nothing);
+    return this.#issue(
+      () => ({ type: "delete", path: checkPath(path), version: checkVersion(version) }),
+      true,
+      undefined,
+      nothing,
+    );
   }
 
   /** Reads the data of a znode. */
-  get(path: string, { watch }: ReadOptions = {}): Promise<ZnodeValue> {
-    const request = { type: "getData", path, watch: watch !== undefined } as const;
-    return this.#issue(request, path, false, watch && { kind: "data", listener: watch }, (reply) => {
+  get(path: string, options?: ReadOptions): Promise<ZnodeValue> {
+    return this.#read("getData", path, options, (reply) => {
       const { data, stat } = wanted(reply, "getData");
       // a view would keep the whole message in memory
       return { data: data?.slice() ?? null, stat };
@@ -260,15 +275,8 @@ export class Session {
   }
 
   /** The Stat of a znode, or undefined where there is none; its watch then fires when one is created. */
-  exists(path: string, { watch }: ReadOptions = {}): Promise<Stat | undefined> {
-    const request = { type: "exists", path, watch: watch !== undefined } as const;
-    const stat = this.#issue(
-      request,
-      path,
-      false,
-      watch && { kind: "data", listener: watch },
-      (reply) => wanted(reply, "exists").stat,
-    );
+  exists(path: string, options?: ReadOptions): Promise<Stat | undefined> {
+    const stat = this.#read("exists", path, options, (reply) => wanted(reply, "exists").stat);
     return stat.catch((error) => {
       if (ZooError.is(error, "NO_NODE")) return undefined;
       throw error;
@@ -276,9 +284,8 @@ export class Session {
   }
 
   /** The names of the children, in the order of the server. */
-  children(path: string, { watch }: ReadOptions = {}): Promise<ZnodeChildren> {
-    const request = { type: "getChildren", path, watch: watch !== undefined, withStat: true } as const;
-    return this.#issue(request, path, false, watch && { kind: "child", listener: watch }, (reply) => {
+  children(path: string, options?: ReadOptions): Promise<ZnodeChildren> {
+    return this.#read("getChildren", path, options, (reply) => {
       const { children, stat } = wanted(reply, "getChildren");
       if (stat === null) throw unexpected(reply);
       return { children, stat };
@@ -287,13 +294,19 @@ export class Session {
 
   /** Does all of it or nothing. @throws ZooError with the code of the operation that failed, and its index */
   multi(ops: readonly MultiOp[]): Promise<MultiResult[]> {
-    const request = { type: "multi", ops: ops.map(multiRequest) } as const;
-    return this.#issue(request, "", true, undefined, (reply) => {
+    let paths: readonly string[] = [];
+    const encode = (): WriteRequest => {
+      const { requests, bytes } = multiRequests(ops);
+      checkLength(bytes);
+      paths = requests.map((op) => ("path" in op ? op.path : ""));
+      return { type: "multi", ops: requests };
+    };
+    return this.#issue(encode, true, undefined, (reply) => {
       const { results } = wanted(reply, "multi");
       // before the operation that failed the others say OK, behind it RUNTIME_INCONSISTENCY
       const failed = results.findIndex((result) => result.type === "error" && result.code !== "OK");
       const failure = results[failed];
-      if (failure?.type === "error") throw ZooError.ofReply(failure.code, ops[failed]?.path ?? "", failed);
+      if (failure?.type === "error") throw ZooError.ofReply(failure.code, paths[failed] ?? "", failed);
       return results.map((result): MultiResult => {
         if (result.type === "create") return { op: "create", path: result.path };
         if (result.type === "setData") return { op: "set", stat: result.stat };
@@ -304,7 +317,7 @@ export class Session {
 
   /** Waits until the node that serves this session has everything that was committed before. */
   sync(): Promise<void> {
-    return this.#issue({ type: "sync" }, "", false, undefined, nothing);
+    return this.#issue(() => ({ type: "sync" }), false, undefined, nothing);
   }
 
   /**
@@ -338,7 +351,7 @@ export class Session {
     this.#closing = true;
     const timer = setTimeout(() => this.#finish(undefined), this.timeoutMs);
     try {
-      await this.#issue({ type: "closeSession" }, "", true, undefined, nothing);
+      await this.#issue(() => ({ type: "closeSession" }), true, undefined, nothing);
     } catch {
       // the server may close the connection instead of answering; either way the session ends
     } finally {
@@ -356,15 +369,41 @@ export class Session {
     return this.close();
   }
 
-  /** Encodes a request at once and has it sent at the end of the tick. `pick` takes the result from the answer. */
-  #issue<T>(
-    request: WriteRequest | ReadRequest,
+  #read<T>(
+    type: ReadRequest["type"],
     path: string,
+    options: ReadOptions | undefined,
+    pick: (reply: Reply) => T,
+  ): Promise<T> {
+    let watch: Watch | undefined;
+    const encode = (): ReadRequest => {
+      const listener = watchOf(options);
+      const request = { path: checkPath(path), watch: listener !== undefined };
+      if (listener !== undefined) watch = { kind: type === "getChildren" ? "child" : "data", listener };
+      return type === "getChildren" ? { ...request, type, withStat: true } : { ...request, type };
+    };
+    return this.#issue(encode, false, () => watch, pick);
+  }
+
+  #bytesOf(path: string, data: Data): Uint8Array | null {
+    checkLength(path.length + checkData(data));
+    return bytesOf(data);
+  }
+
+  /**
+   * Encodes a request at once and has it sent at the end of the tick. `pick` takes the result from the answer.
+   * @param check gives the request, or throws for wrong arguments before anything is written
+   */
+  #issue<T>(
+    check: () => WriteRequest | ReadRequest,
     isWrite: boolean,
-    watch: Watch | undefined,
+    watch: (() => Watch | undefined) | undefined,
     pick: (reply: Reply) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      // what it throws rejects the promise of this call alone
+      const request = check();
+      const path = "path" in request ? request.path : "";
       // from 1 again they would be repeats, and get the results of long ago
       if (this.#xid >= XID_MAX)
         this.#finish(new ZooError("SESSION_EXPIRED", "the numbers of its requests are used up"));
@@ -379,11 +418,13 @@ export class Session {
       if (this.#writer.length >= MESSAGE_BYTES_MAX) this.#flush();
       const start = this.#writer.length;
       const xid = this.#xid + 1;
-      writeRequest(this.#writer, xid, request);
-      if (this.#writer.length - start - LENGTH_BYTES > FRAME_BYTES_MAX) {
+      try {
+        writeRequest(this.#writer, xid, request);
+        checkLength(this.#writer.length - start - LENGTH_BYTES);
+      } catch (error) {
+        // half a packet would spoil all that follow
         this.#writer.length = start;
-        reject(new ZooError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`));
-        return;
+        throw error;
       }
       this.#xid = xid;
       const opcode = opcodeOf(request);
@@ -404,7 +445,7 @@ export class Session {
         message: undefined,
         start,
         end: this.#writer.length,
-        watch,
+        watch: watch?.(),
         answer,
         fail: reject,
       };
@@ -714,21 +755,8 @@ function call<T>(listener: (value: T) => void, value: T): void {
   }
 }
 
-function multiRequest(op: MultiOp): MultiRequestOp {
-  switch (op.op) {
-    case "create":
-      return {
-        type: "create",
-        path: op.path,
-        data: bytesOf(op.data ?? null),
-        mode: MODES[op.mode ?? "persistent"],
-        withStat: false,
-      };
-    case "set":
-      return { type: "setData", path: op.path, data: bytesOf(op.data), version: op.version ?? -1 };
-    case "delete":
-      return { type: "delete", path: op.path, version: op.version ?? -1 };
-    case "check":
-      return { type: "check", path: op.path, version: op.version };
-  }
+/** @throws ZooError TOO_LARGE for a request that no server takes */
+function checkLength(bytes: number): void {
+  if (bytes > FRAME_BYTES_MAX)
+    throw new ZooError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`);
 }
