@@ -58,6 +58,7 @@ export const ZOO_ERRORS = {
   METHOD_NOT_ALLOWED: zk(-2011, 405, false, "the method is not allowed here"),
   UNSUPPORTED_MEDIA_TYPE: zk(-2012, 415, false, "the content type is not supported"),
   NOT_CONFIGURED: zk(-2013, 503, false, "the deployment lacks a secret that this needs"),
+  URI_TOO_LONG: zk(-2021, 414, false, "the URL is too long"),
   NOT_ACCEPTABLE: zk(-2020, 406, false, "none of the accepted content types can be given"),
   WOULD_LOSE_MAJORITY: zk(-2014, 409, false, "it would take the majority of the ensemble"),
 } as const satisfies Record<string, ErrorInfo>;

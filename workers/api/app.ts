@@ -12,6 +12,7 @@ import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
 import { localOnly } from "./middleware/local-only.ts";
+import { knownQuery } from "./middleware/query.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { checkRawPath, routedPathOf } from "./raw-path.ts";
 import { clusterApp } from "./routes/cluster.ts";
@@ -54,6 +55,7 @@ app.use(
   }),
 );
 app.use(methodNotAllowed({ app, onMethodNotAllowed }));
+app.use(knownQuery);
 app.use(ensemble);
 
 app.route("/", indexApp);

@@ -81,6 +81,11 @@ export function lastZxidOf(c: Context<AppEnv>): string | undefined {
   return text;
 }
 
+/** Where a stream resumes: `Last-Event-ID`, or `?since=` for clients that cannot set it. An empty one is none. */
+export function resumeIdOf(c: Context<AppEnv>): string | undefined {
+  return c.req.header("last-event-id") || queryOf(c, "since") || undefined;
+}
+
 /** How fresh a read must be. `sequential` is ZooKeeper's word for what a node has applied: `local`. */
 export function consistencyOf(c: Context<AppEnv>): "local" | "linearizable" {
   const word = wordQueryOf(c, "consistency", ["local", "sequential", "linearizable"]);

@@ -47,7 +47,8 @@ describe("bad input", () => {
 
   it("[HTTP-26] refuses versions and other numbers that are none", async () => {
     const numbers = [
-      "-2",
+      "-2147483649",
+      "-0",
       "1.5",
       "1e3",
       "0x1",
@@ -80,7 +81,17 @@ describe("bad input", () => {
       await problemOf(await call(`/v1/znodes/there?${query}`), 400, "BAD_ARGUMENTS");
     }
     await problemOf(await call("/v1/znodes/x?mode=container", { method: "POST" }), 400, "BAD_ARGUMENTS");
-    for (const tag of ["1", '"1"', '"a.0x1"', 'W/"0.0x1"', '"0.0x1", "1.0x1"', '"99999999999.0x1"']) {
+    const none = [
+      "1",
+      '"1"',
+      '"a.0x1"',
+      '"99999999999.0x1"',
+      '"-2147483649.0x1"',
+      '"-1.0x1"',
+      '"0.0x1" "1.0x1"',
+      "",
+    ];
+    for (const tag of [...none, '"0.0x1",', '"0.0x1", *', 'w/"0.0x1"', "W/*"]) {
       const init = { method: "PUT", body: "x", headers: { "if-match": tag } };
       await problemOf(await call("/v1/znodes/there", init), 400, "BAD_ARGUMENTS");
     }

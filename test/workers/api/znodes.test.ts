@@ -76,6 +76,25 @@ describe("reading znodes", () => {
     expect((await call("/v1/znodes/known", { headers: { "if-none-match": '"9.0x1"' } })).status).toBe(200);
   });
 
+  it("[HTTP-1] chooses bytes or JSON by the weights of Accept", async () => {
+    await make("/weighed", "x");
+    const typeFor = async (accept: string): Promise<string | null> =>
+      (await call("/v1/znodes/weighed", { headers: { accept } })).headers.get("content-type");
+    const [bytes, json] = ["application/octet-stream", "application/json"];
+    const wanted: readonly (readonly [string, string])[] = [
+      ["*/*", bytes],
+      ["application/json, text/plain, */*", json],
+      ["application/json;q=0, */*", bytes],
+      ["application/json;q=0.5, application/octet-stream", bytes],
+      ["application/octet-stream;q=0.1, APPLICATION/JSON ; q=0.2", json],
+      ["text/html, application/*;q=0.5", bytes],
+      ["text/html", bytes],
+      ["text/event-stream;q=0, application/json", json],
+      ["text/event-stream;q=0.1, */*", bytes],
+    ];
+    for (const [accept, type] of wanted) expect([accept, await typeFor(accept)]).toEqual([accept, type]);
+  });
+
   it("[HTTP-10] answers a missing znode with NO_NODE", async () => {
     const problem = await problemOf(await call("/v1/znodes/missing"), 404, "NO_NODE");
     expect(problem).toMatchObject({
@@ -100,6 +119,25 @@ describe("creating znodes", () => {
     await problemOf(await call("/v1/znodes/no/parent", { method: "POST" }), 404, "NO_NODE");
   });
 
+  it("[HTTP-41] refuses a name whose URL is too long for its Location, before it is made", async () => {
+    const long = "@".repeat(6000);
+    const created = await make(`/${long}`);
+    expect(created.headers.get("location")).toBe(`/v1/znodes/${long}`);
+    expect((await call(created.headers.get("location") ?? "")).status).toBe(200);
+    await problemOf(await call(`/v1/znodes/${long}`, { method: "POST" }), 409, "NODE_EXISTS");
+    const before = await (await call("/v1/znodes/?view=stat")).text();
+    for (const [name, query] of [
+      ["é".repeat(3000), ""],
+      ["x".repeat(20_000), ""],
+      ["x".repeat(20_000), "?mode=sequential"],
+    ]) {
+      await problemOf(await call(`/v1/znodes/${name}${query}`, { method: "POST" }), 414, "URI_TOO_LONG");
+      const put = { method: "PUT", headers: { "if-none-match": "*" } };
+      if (query === "") await problemOf(await call(`/v1/znodes/${name}`, put), 414, "URI_TOO_LONG");
+    }
+    expect(await (await call("/v1/znodes/?view=stat")).text()).toBe(before);
+  });
+
   it("[HTTP-2] numbers sequential znodes", async () => {
     await make("/queue");
     const paths: string[] = [];
@@ -117,7 +155,15 @@ describe("creating znodes", () => {
     const put = (): Promise<Response> =>
       call("/v1/znodes/once", { method: "PUT", body: "1", headers: { "if-none-match": "*" } });
     expect((await put()).status).toBe(201);
-    await problemOf(await put(), 409, "NODE_EXISTS");
+    const { detail } = await problemOf(await put(), 412, "BAD_VERSION");
+    expect(detail).toContain("/once exists");
+    for (const [query, headers] of [
+      ["?version=0", {}],
+      ["", { "if-match": "*" }],
+    ] as const) {
+      const both = { method: "PUT", headers: { ...headers, "if-none-match": "*" } };
+      await problemOf(await call(`/v1/znodes/once${query}`, both), 400, "BAD_ARGUMENTS");
+    }
   });
 });
 
@@ -151,6 +197,44 @@ describe("changing znodes", () => {
       412,
       "BAD_VERSION",
     );
+  });
+
+  it("[HTTP-3] takes weak tags and lists of tags, and matches the state that there is", async () => {
+    const etag = (await make("/tags", "0")).headers.get("etag") ?? "";
+    const czxid = etag.slice(3, -1);
+    const other = [`"1.${czxid}"`, '"0.0x1"', `"-5.${czxid}"`];
+    await problemOf(await put("/tags", "x", { "if-match": other.join(", ") }), 412, "BAD_VERSION");
+    await problemOf(await put("/tags", "x", { "if-match": 'W/"0.0x1"' }), 412, "BAD_VERSION");
+    expect((await put("/tags", "1", { "if-match": [...other, etag].join() })).status).toBe(200);
+    const weak = { "if-match": `W/"1.${czxid}"` };
+    expect((await put("/tags", "2", weak)).status).toBe(200);
+    await problemOf(await put("/tags", "3", weak), 412, "BAD_VERSION");
+    const last = { method: "DELETE", headers: { "if-match": `W/"9.${czxid}", W/"2.${czxid}"` } };
+    expect((await call("/v1/znodes/tags", last)).status).toBe(204);
+    await problemOf(await call("/v1/znodes/tags", last), 404, "NO_NODE");
+  });
+
+  it("[HTTP-3] takes negative versions, which follow the largest, wherever a version is given", async () => {
+    const etag = (await make("/wrapped", "0")).headers.get("etag") ?? "";
+    const czxid = etag.slice(3, -1);
+    for (const version of [-2147483648, -2]) {
+      await problemOf(await put(`/wrapped?version=${version}`, "x"), 412, "BAD_VERSION");
+      await problemOf(
+        await put("/wrapped", "x", { "if-match": `"${version}.${czxid}"` }),
+        412,
+        "BAD_VERSION",
+      );
+      const gone = { method: "DELETE" };
+      await problemOf(await call(`/v1/znodes/wrapped?version=${version}`, gone), 412, "BAD_VERSION");
+      for (const op of ["check", "set", "delete"]) {
+        const ops = [{ op, path: "/wrapped", version }];
+        await problemOf(await send("POST", "/v1/multi", { ops }), 412, "BAD_VERSION");
+      }
+    }
+    // −1 is any
+    expect((await put("/wrapped?version=-1", "1")).status).toBe(200);
+    const ops = [{ op: "check", path: "/wrapped", version: -1 }];
+    expect((await send("POST", "/v1/multi", { ops })).status).toBe(200);
   });
 
   it("[HTTP-5] deletes, but neither parents nor another version", async () => {

@@ -10,7 +10,7 @@ import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { prefersExactly } from "../media-type.ts";
-import { intQueryOf, parseInteger, queryOf, wordQueryOf } from "../params.ts";
+import { intQueryOf, parseInteger, queryOf, resumeIdOf, wordQueryOf } from "../params.ts";
 import { recordStream } from "../streams/record-stream.ts";
 import { produce } from "./produce.ts";
 import { acceptedFormat, type Format, recordText } from "./record-formats.ts";
@@ -49,8 +49,8 @@ function readFrom(c: Context<AppEnv>): ReadFrom {
 
 /** A stream resumes at its last event's id, which is the offset behind it. */
 function streamFrom(c: Context<AppEnv>): ReadFrom {
-  const last = c.req.header("last-event-id");
-  if (last === undefined || last === "") return readFrom(c);
+  const last = resumeIdOf(c);
+  if (last === undefined) return readFrom(c);
   return { type: "offset", offset: parseInteger("Last-Event-ID", last, 0, MAX) };
 }
 

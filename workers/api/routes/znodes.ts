@@ -7,6 +7,7 @@ import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts"
 import type { Answered } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
+import { preferredType, prefersExactly } from "../media-type.ts";
 import {
   consistencyOf,
   lastZxidOf,
@@ -26,6 +27,8 @@ import { watchStream } from "../streams/watch-stream.ts";
 
 const PREFIX = "/v1/znodes";
 const VIEWS = ["data", "children", "stat"] as const;
+/** How data is given; bytes unless JSON is wanted more. */
+const REPRESENTATIONS = ["application/octet-stream", "application/json"] as const;
 const WATCHES = ["data", "children", "exists"] as const;
 
 const MODE_OF: Readonly<Record<ModeName, CreateMode>> = {
@@ -44,7 +47,7 @@ export const isEphemeral = (mode: CreateMode): boolean => (mode & CreateMode.EPH
 export const znodesApp = new Hono<AppEnv>()
   .get("/*", async (c) => {
     const watch = wordQueryOf(c, "watch", WATCHES);
-    if (watch !== undefined || accepts(c, "text/event-stream")) {
+    if (watch !== undefined || prefersExactly(c.req.header("accept"), "text/event-stream")) {
       return watchStream(c, znodePathOf(c), watch ?? "data");
     }
     const view = wordQueryOf(c, "view", VIEWS) ?? "data";
@@ -56,12 +59,11 @@ export const znodesApp = new Hono<AppEnv>()
   })
   .put("/*", async (c) => {
     const path = znodePathOf(c);
-    if (isCreateOnly(c)) return create(c, path, CreateMode.PERSISTENT);
+    if (isCreateOnly(c)) return createOnly(c, path);
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
     const data = await bodyOf(c);
-    await checkCzxid(c, path, precondition);
-    const { version } = precondition;
+    const version = await versionToMatch(c, path, precondition);
     const answer = await c.var.zoo
       .through(nodeOf(c))
       .write({ ...writer, request: { type: "setData", path, data, version } });
@@ -73,8 +75,7 @@ export const znodesApp = new Hono<AppEnv>()
     const path = znodePathOf(c);
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
-    await checkCzxid(c, path, precondition);
-    const { version } = precondition;
+    const version = await versionToMatch(c, path, precondition);
     const answer = await c.var.zoo
       .through(nodeOf(c))
       .write({ ...writer, request: { type: "delete", path, version } });
@@ -90,7 +91,8 @@ async function readData(c: Context<AppEnv>): Promise<Response> {
   const etag = etagOf(stat);
   const headers = { ...originOf(answer), etag, vary: "accept", "cache-control": "no-cache" };
   if (isKnownToReader(c, etag)) return c.body(null, 304, headers);
-  if (accepts(c, "application/json")) return c.json(znodeJson(path, data, stat), 200, headers);
+  if (preferredType(c.req.header("accept"), REPRESENTATIONS) === "application/json")
+    return c.json(znodeJson(path, data, stat), 200, headers);
   const bytes = new Uint8Array(data ?? []);
   return c.body(bytes, 200, { ...headers, "content-type": "application/octet-stream" });
 }
@@ -118,10 +120,26 @@ function read(c: Context<AppEnv>, request: ReadRequest): Promise<Answered<ReadRe
   return c.var.zoo.through(nodeOf(c)).read(input);
 }
 
+/** `PUT` with `If-None-Match: *`. */
+async function createOnly(c: Context<AppEnv>, path: string): Promise<Response> {
+  try {
+    return await create(c, path, CreateMode.PERSISTENT);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "NODE_EXISTS")) throw error;
+    const detail = `${path} exists, and If-None-Match: * asks that it does not`;
+    throw new ApiError("BAD_VERSION", detail, error.extras);
+  }
+}
+
 async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promise<Response> {
   const writer = writerOf(c);
   if (isEphemeral(mode) && writer.session === NO_SESSION) {
     throw badArguments("an ephemeral znode belongs to a session: send Zoo-Session and Zoo-Xid");
+  }
+  const locationBytes = `${prefixOf(c)}${PREFIX}${encodePath(path)}`.length;
+  if (locationBytes > LOCATION_BYTES_MAX) {
+    const detail = `the znode's URL would have ${locationBytes} bytes, and may have ${LOCATION_BYTES_MAX}`;
+    throw new ApiError("URI_TOO_LONG", detail);
   }
   const data = await bodyOf(c);
   const answer = await c.var.zoo
@@ -136,18 +154,26 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
 }
 
 /**
- * An entity tag names one incarnation of a znode. The tree's own check knows versions only, so the incarnation is
- * compared before, with a fresh read; the version is then checked by the write itself.
+ * The version that the write itself checks. An entity tag names one incarnation of a znode; the tree's own check knows
+ * versions only, so the incarnation is compared before, with a fresh read.
  */
-async function checkCzxid(c: Context<AppEnv>, path: string, precondition: Precondition): Promise<void> {
-  if (precondition.czxid === undefined) return;
+async function versionToMatch(
+  c: Context<AppEnv>,
+  path: string,
+  { version, tags }: Precondition,
+): Promise<number> {
+  if (tags === undefined) return version;
   const request = { type: "exists", path, watch: false } as const;
   const { value } = await c.var.zoo
     .through(nodeOf(c))
     .read({ session: sessionOf(c), request, consistency: "linearizable", stale: false });
-  if (zxidToText(value.stat.czxid) !== precondition.czxid) {
-    throw new ApiError("BAD_VERSION", `the znode is another one than at ${precondition.czxid}`);
-  }
+  const czxid = zxidToText(value.stat.czxid);
+  const incarnation = tags.filter((tag) => tag.czxid === czxid);
+  const match = incarnation.find((tag) => tag.version === value.stat.version);
+  if (match !== undefined) return match.version;
+  const what =
+    incarnation.length === 0 ? `another znode, made at ${czxid}` : `at version ${value.stat.version}`;
+  throw new ApiError("BAD_VERSION", `${path} is ${what}`);
 }
 
 function answerStat(
@@ -176,11 +202,17 @@ async function bodyOf(c: Context<AppEnv>): Promise<Uint8Array> {
   return new Uint8Array(await c.req.arrayBuffer());
 }
 
-const accepts = (c: Context, type: string): boolean => (c.req.header("accept") ?? "").includes(type);
-
 const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": string } => ({
   "zoo-zxid": answer.zxid,
   "zoo-node": String(answer.node),
 });
 
-const encodePath = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+/**
+ * Most bytes of a `Location`: HTTP clients give up at 16 KB of headers. Checked before the znode is made; a sequential one
+ * gets ten digits more.
+ */
+const LOCATION_BYTES_MAX = 14 * 1024;
+
+/** Percent-encodes what a path must not hold as it is, and no more, so that a long name stays as long as it came. */
+const encodePath = (path: string): string =>
+  encodeURIComponent(path).replaceAll(/%(2F|40|3A|24|26|2B|2C|3B|3D)/g, decodeURIComponent);

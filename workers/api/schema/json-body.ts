@@ -10,7 +10,7 @@ import { issueText } from "./issue-text.ts";
 /** A compressed body could unfold to far more than the limit of bodies. */
 export function refuseEncodedBody(c: Context): void {
   const encoding = c.req.header("content-encoding");
-  if (encoding !== undefined && encoding !== "identity") {
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== "identity") {
     throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "a Content-Encoding is not supported");
   }
 }

@@ -3,42 +3,63 @@ import type { Context } from "hono";
 import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { intQueryOf } from "../params.ts";
-import { VERSION_MAX } from "./fields.ts";
+import { ANY_VERSION, VERSION_MAX, VERSION_MIN } from "./fields.ts";
+
+/** One version of one incarnation of a znode. */
+export interface Tag {
+  readonly version: number;
+  /** `0x…` text */
+  readonly czxid: string;
+}
 
 /** What a change is conditional on. */
 export interface Precondition {
   /** −1: any */
   readonly version: number;
-  /** `0x…` text; set when an entity tag was given */
-  readonly czxid: string | undefined;
+  /** the state must be one of these; undefined: no entity tag was given */
+  readonly tags: readonly Tag[] | undefined;
 }
 
 /** Of `?version=` or `If-Match`, never both. `If-Match: *` asks only that the znode exists. */
 export function preconditionOf(c: Context<AppEnv>): Precondition {
-  const version = intQueryOf(c, "version", -1, VERSION_MAX);
+  const version = intQueryOf(c, "version", VERSION_MIN, VERSION_MAX);
   const ifMatch = c.req.header("if-match");
-  if (ifMatch === undefined) return { version: version ?? -1, czxid: undefined };
+  if (ifMatch === undefined) return { version: version ?? ANY_VERSION, tags: undefined };
   if (version !== undefined) throw badArguments("use either ?version= or If-Match");
-  if (ifMatch.trim() === "*") return { version: -1, czxid: undefined };
-  const tag = parseEtag(ifMatch);
-  if (tag === undefined)
-    throw badArguments('If-Match is one entity tag as the API gave it, "<version>.<czxid>", or *');
-  return tag;
+  if (ifMatch.trim() === "*") return { version: ANY_VERSION, tags: undefined };
+  const tags = parseEtags(ifMatch);
+  if (tags === undefined)
+    throw badArguments('If-Match is entity tags as the API gave them, "<version>.<czxid>", or *');
+  return { version: ANY_VERSION, tags };
 }
 
-/** Reads an entity tag of a znode; undefined when it is none. */
-export function parseEtag(text: string): Precondition | undefined {
-  const match = /^"(\d{1,10})\.(0x[0-9a-f]{1,16})"$/.exec(text.trim());
-  const version = Number(match?.[1]);
-  return match === null || version > VERSION_MAX ? undefined : { version, czxid: match[2] };
+/**
+ * Reads a list of entity tags of znodes; undefined when one of them is none. A weak tag means what the strong one
+ * means: proxies that compress an answer weaken its tag.
+ */
+export function parseEtags(text: string): readonly Tag[] | undefined {
+  const tags: Tag[] = [];
+  for (const entry of text.split(",")) {
+    const match = /^\s*(?:W\/)?"(-?\d{1,10})\.(0x[0-9a-f]{1,16})"\s*$/.exec(entry);
+    const version = Number(match?.[1]);
+    if (match?.[2] === undefined || !(version >= VERSION_MIN && version <= VERSION_MAX)) return undefined;
+    // −1 is no version that a znode has
+    if (version === ANY_VERSION) return undefined;
+    tags.push({ version, czxid: match[2] });
+  }
+  return tags;
 }
 
 /** Is `If-None-Match: *` given: create, but do not replace? Other values are for reads only. */
 export function isCreateOnly(c: Context<AppEnv>): boolean {
   const value = c.req.header("if-none-match");
   if (value === undefined) return false;
-  if (value.trim() === "*") return true;
-  throw badArguments("a write takes If-None-Match: * only");
+  if (value.trim() !== "*") throw badArguments("a write takes If-None-Match: * only");
+  if (c.req.header("if-match") !== undefined || c.req.queries("version") !== undefined)
+    throw badArguments(
+      "If-None-Match: * asks that there is no znode, If-Match and ?version= that there is one",
+    );
+  return true;
 }
 
 /** Does the reader have this version already (304)? */

@@ -7,7 +7,7 @@ import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
-import { nodeOf, queryOf } from "../params.ts";
+import { nodeOf, resumeIdOf } from "../params.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
 import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
@@ -17,7 +17,7 @@ const RECONNECT_MS = 1_000;
 
 export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const node = nodeOf(c);
-  const vector = eventVector(c.req.header("last-event-id") ?? queryOf(c, "since") ?? "");
+  const vector = eventVector(resumeIdOf(c) ?? "");
   if (node !== undefined) await c.var.zoo.node(node);
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")

@@ -10,7 +10,7 @@ import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import { consistencyOf, lastZxidOf, nodeOf, queryOf } from "../params.ts";
+import { consistencyOf, lastZxidOf, nodeOf, resumeIdOf } from "../params.ts";
 import type { WatchEventJson } from "../schema/answers.ts";
 import { hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
@@ -22,7 +22,7 @@ const RECONNECT_MS = 250;
 
 /** Answers with the stream; the first event only tells the reader the id to resume at. */
 export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
-  const resume = c.req.header("last-event-id") ?? queryOf(c, "since");
+  const resume = resumeIdOf(c);
   const zoo = c.var.zoo.through(nodeOf(c));
   const freshness = { consistency: consistencyOf(c), atLeast: lastZxidOf(c) };
   let last = resume === undefined ? await currentId(zoo, path, kind, freshness) : await checkId(zoo, resume);
