@@ -1,5 +1,6 @@
 /** The one error class of the SDK. */
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
+import { type Refused, refusalText } from "../../core/znode/refusal-text.ts";
 
 /** Codes of the server, and one of our own: the connection ended before the request left, or before a read was answered. */
 export type ZooClientCode = ZooErrorCode | "CONNECTION_LOSS";
@@ -26,8 +27,8 @@ export class ZooError extends Error {
   }
 
   /** The error of a reply. */
-  static ofReply(code: ZooErrorCode, path: string, index?: number): ZooError {
-    return new ZooError(code, `${ZOO_ERRORS[code].title}${path === "" ? "" : ` (${path})`}`, index);
+  static ofReply(code: ZooErrorCode, request: Refused, index?: number): ZooError {
+    return new ZooError(code, refusalText(code, request), index);
   }
 
   /** Is it a ZooError, of this code if one is given? */

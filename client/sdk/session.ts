@@ -19,6 +19,7 @@ import { readWatcherEvent } from "../../core/wire/jute/watcher-event.ts";
 import type { ByteReader } from "../../core/wire/reader.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { ZXID_ZERO, type Zxid, zxid, zxidToText } from "../../core/zab/zxid.ts";
+import type { Refused } from "../../core/znode/refusal-text.ts";
 import {
   type ReadRequest,
   type SessionId,
@@ -294,11 +295,11 @@ export class Session {
 
   /** Does all of it or nothing. @throws ZooError with the code of the operation that failed, and its index */
   multi(ops: readonly MultiOp[]): Promise<MultiResult[]> {
-    let paths: readonly string[] = [];
+    let operations: readonly Refused[] = [];
     const encode = (): WriteRequest => {
       const { requests, bytes } = multiRequests(ops);
       checkLength(bytes);
-      paths = requests.map((op) => ("path" in op ? op.path : ""));
+      operations = requests;
       return { type: "multi", ops: requests };
     };
     return this.#issue(encode, true, undefined, (reply) => {
@@ -306,7 +307,8 @@ export class Session {
       // before the operation that failed the others say OK, behind it RUNTIME_INCONSISTENCY
       const failed = results.findIndex((result) => result.type === "error" && result.code !== "OK");
       const failure = results[failed];
-      if (failure?.type === "error") throw ZooError.ofReply(failure.code, paths[failed] ?? "", failed);
+      if (failure?.type === "error")
+        throw ZooError.ofReply(failure.code, operations[failed] ?? { type: "multi" }, failed);
       return results.map((result): MultiResult => {
         if (result.type === "create") return { op: "create", path: result.path };
         if (result.type === "setData") return { op: "set", stat: result.stat };
@@ -629,7 +631,10 @@ export class Session {
     }
     if (reply.type !== "error") pending.answer(reply);
     else if (reply.code === "XID_TOO_OLD" && pending.sentAgain) pending.fail(forgotten(pending));
-    else pending.fail(ZooError.ofReply(reply.code, pending.path));
+    else {
+      const type = pending.opcode === OpCode.CREATE || pending.opcode === OpCode.CREATE2 ? "create" : "other";
+      pending.fail(ZooError.ofReply(reply.code, { type, path: pending.path }));
+    }
   }
 
   /** A repeat is answered with the zxid of its first time. */

@@ -256,7 +256,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   #refuseIfKilled(): void {
-    if (this.#killed) throw new Error("BROKER_DOWN: the broker is down");
+    if (this.#killed) throw new Error(`BROKER_DOWN: the broker is killed ${this.#faults.killedFor}`);
   }
 
   #run(): Running | undefined {

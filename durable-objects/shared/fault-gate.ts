@@ -56,6 +56,11 @@ export class FaultGate {
     return this.#active && this.#get("kill") !== undefined;
   }
 
+  /** How long it is killed, for the message of its refusals. */
+  get killedFor(): "until it is revived" | "for a time" {
+    return this.#get("kill")?.until === null ? "until it is revived" : "for a time";
+  }
+
   get paused(): boolean {
     return this.#active && this.#get("pause") !== undefined;
   }

@@ -245,7 +245,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async #loaded(): Promise<Life | undefined> {
     this.#alarm.check();
     if (this.#faults.paused) await this.#faults.running();
-    if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
+    if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
     if (this.#life !== null) return this.#life;
     if (this.#storedConfig() === undefined) return undefined;
     try {
@@ -559,7 +559,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
     this.#alarm.check();
-    if (this.#faults.killed) throw new Error("NODE_DOWN: this node is killed");
+    if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
     const { ensemble, sid, size } = config;
     if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
       return failure("BAD_ARGUMENTS", "an ensemble has 1, 3, 5, 7 or 9 members, numbered from 1");

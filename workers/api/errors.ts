@@ -22,6 +22,8 @@ export interface ApiErrorExtras {
   readonly zxid?: string | undefined;
   /** an earlier attempt of the same request may have been carried out; not part of the answer */
   readonly repeated?: boolean | undefined;
+  /** where it is another than the code's: a node that stays dead until somebody revives it */
+  readonly retryable?: boolean | undefined;
   /** Confluent's five-digit code, on the routes that have its shape */
   readonly confluent?: number | undefined;
   /** response headers */
@@ -46,14 +48,15 @@ export class ApiError extends Error {
 /** A request that does not make sense: 400 BAD_ARGUMENTS. */
 export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGUMENTS", detail);
 
-/** What the table of codes says about `code`. */
-export function infoOf(code: ApiErrorCode): ErrorInfo {
-  return code in ZOO_ERRORS ? ZOO_ERRORS[code as ZooErrorCode] : KAFKA_ERRORS[code as KafkaErrorCode];
+/** What the table of codes says about an error's code, and the error itself. */
+export function infoOf({ code, extras: { retryable } }: ApiError): ErrorInfo {
+  const info = code in ZOO_ERRORS ? ZOO_ERRORS[code as ZooErrorCode] : KAFKA_ERRORS[code as KafkaErrorCode];
+  return retryable === undefined ? info : { ...info, retryable };
 }
 
 /** An RFC 9457 problem document. */
 export function problem(error: ApiError, instance: string, requestId: string): Response {
-  const info = infoOf(error.code);
+  const info = infoOf(error);
   const { leader, zxid, members, headers } = error.extras;
   const body = {
     type: `${ERRORS_URL}${error.code}`,
@@ -85,7 +88,7 @@ export function problem(error: ApiError, instance: string, requestId: string): R
  * route gives one, else the HTTP status, as its REST proxy does for errors of HTTP itself.
  */
 export function confluentError(error: ApiError): Response {
-  const info = infoOf(error.code);
+  const info = infoOf(error);
   const body = {
     error_code: error.extras.confluent ?? info.status,
     message: shorten(error.message),

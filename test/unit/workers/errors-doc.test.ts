@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type ErrorInfo, KAFKA_ERRORS, ZOO_ERRORS } from "../../../core/errors.ts";
 
@@ -32,7 +33,7 @@ An error's body is an RFC 9457 problem document (\`application/problem+json\`):
 \`\`\`
 
 - \`code\` is the name to program against. \`number\` is ZooKeeper's or Kafka's own where there is one; ours are -2000 and below.
-- \`retryable\`: the same request may be sent again as it is, with a hope of success. 503 and 429 then say \`Retry-After\`.
+- \`retryable\`: the same request may be sent again as it is, with a hope of success. 503 and 429 then say \`Retry-After\`. \`NODE_DOWN\` and \`BROKER_NOT_AVAILABLE\` are not retryable where a certain node or broker was asked that was killed and stays dead until it is revived; \`detail\` says how.
 - \`zxid\` (how far the answering node was) and \`leader\` (its sid) are there when they are known.
 - \`requestId\` is \`X-Request-Id\`: the client's own, or one that was made. It finds the request in the logs.
 - A failed multi adds \`at\`, the index of the operation that failed, and \`results\`.
@@ -51,7 +52,32 @@ ${table(ZOO_ERRORS)}
 ${table(KAFKA_ERRORS)}
 `;
 
+/** Codes that the Pages Function and the port gateway spell by themselves, with what they say of them. */
+function spelled(file: string): string[] {
+  return [...readFileSync(file, "utf8").matchAll(/code: "([A-Z_]+)"/g)].map(([, code]) => code ?? "");
+}
+
 describe("docs/errors.md", () => {
+  it("[HTTP-44] has every code that is spelled beside the table, with the same status and number", () => {
+    const page = "web/functions/_middleware.ts";
+    const codes = [...spelled(page), ...spelled("scripts/local/gateway.ts")];
+    expect(codes.length).toBeGreaterThan(5);
+    for (const code of codes) expect(ZOO_ERRORS).toHaveProperty(code);
+    const { status, number, title } = ZOO_ERRORS.BAD_ARGUMENTS;
+    const text = readFileSync(page, "utf8");
+    for (const part of [`title: "${title}"`, `status: ${status},`, `number: ${number},`])
+      expect(text).toContain(part);
+  });
+
+  it("[HTTP-44] has no code or number twice", () => {
+    const codes = [...Object.keys(ZOO_ERRORS), ...Object.keys(KAFKA_ERRORS)];
+    expect(new Set(codes).size).toBe(codes.length);
+    for (const errors of [ZOO_ERRORS, KAFKA_ERRORS]) {
+      const numbers = Object.values(errors).map(({ number }) => number);
+      expect(new Set(numbers).size).toBe(numbers.length);
+    }
+  });
+
   it("[HTTP-10] is the table of codes; `vitest run --project unit test/unit/workers/errors-doc -u` renews it", async () => {
     await expect(DOCUMENT).toMatchFileSnapshot("../../../docs/errors.md");
   });

@@ -13,7 +13,7 @@ import type {
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
-import { withTimeout } from "./node-stub.ts";
+import { brokerDown, isRefusal, withTimeout } from "./node-stub.ts";
 
 /** Brokers that a cluster may have. */
 const BROKER_COUNT_MAX = 100;
@@ -115,10 +115,10 @@ export class BrokerClient {
    * and may have been carried out
    */
   async at<T>(id: number, call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>): Promise<T> {
-    const broker = this.broker(id);
+    this.broker(id);
     await this.wake();
-    const answer = await this.#attempt(broker, call);
-    if (answer === "down") throw new ApiError("BROKER_NOT_AVAILABLE", `broker ${id} is down`);
+    const answer = await this.#attempt(id, call);
+    if (answer instanceof ApiError) throw answer;
     if (answer === "broken") throw new ApiError("UNKNOWN_OUTCOME", `broker ${id} did not answer`);
     if (!answer.ok) throw new ApiError(answer.code, answer.message);
     return answer.value;
@@ -131,8 +131,8 @@ export class BrokerClient {
     let refusal = new ApiError("BROKER_NOT_AVAILABLE", "no broker is up");
     for (let tries = 0; tries < count; tries++) {
       const id = (this.#memo.preferred + tries) % count;
-      const answer = await this.#attempt(this.broker(id), call);
-      if (answer === "down" || answer === "broken") continue;
+      const answer = await this.#attempt(id, call);
+      if (answer === "broken" || answer instanceof ApiError) continue;
       if (answer.ok) {
         this.#memo.preferred = id;
         return answer.value;
@@ -144,16 +144,14 @@ export class BrokerClient {
   }
 
   async #attempt<T>(
-    broker: BrokerRpc,
+    id: number,
     call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>,
-  ): Promise<BrokerAnswer<T> | "down" | "broken"> {
+  ): Promise<BrokerAnswer<T> | ApiError | "broken"> {
     try {
-      return await withTimeout(call(broker), CALL_MS);
+      return await withTimeout(call(this.broker(id)), CALL_MS);
     } catch (error) {
       // a killed broker refuses before it does anything; a reset in the middle of a call may come after
-      const reset =
-        error instanceof Error && "durableObjectReset" in error && error.durableObjectReset === true;
-      return !reset && error instanceof Error && error.message.includes("BROKER_DOWN") ? "down" : "broken";
+      return isRefusal(error) ? brokerDown(id, error) : "broken";
     }
   }
 

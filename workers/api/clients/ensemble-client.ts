@@ -3,7 +3,15 @@
  * Every failure leaves here as an {@link ApiError}.
  */
 
-import { NO_SESSION, type SessionId, type WriteResult } from "../../../core/znode/types.ts";
+import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
+import { refusalText } from "../../../core/znode/refusal-text.ts";
+import {
+  NO_SESSION,
+  type ReadRequest,
+  type SessionId,
+  type WriteRequest,
+  type WriteResult,
+} from "../../../core/znode/types.ts";
 import type {
   Answer,
   NodeStatus,
@@ -16,7 +24,15 @@ import { ApiError } from "../errors.ts";
 import { quorumOf, tooFewUp } from "../quorum.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
-import { CallTimeout, isRefusal, type NodeStub, nodeStub, withTimeout } from "./node-stub.ts";
+import {
+  CallTimeout,
+  isDeadForGood,
+  isRefusal,
+  type NodeStub,
+  nodeDown,
+  nodeStub,
+  withTimeout,
+} from "./node-stub.ts";
 
 /** How long a request is carried through an election before it is answered 503 (or 504). */
 const RETRY_MS_MAX = 5_000;
@@ -89,12 +105,18 @@ export class EnsembleClient {
   }
 
   read(input: ReadInput): Promise<Answered<ReadResult>> {
-    return this.#call("read", (node) => node.read(input));
+    return named(
+      input.request,
+      this.#call("read", (node) => node.read(input)),
+    );
   }
 
   write(input: WriteInput): Promise<Answered<WriteResult>> {
     const effect = input.session > 0 && input.xid > 0 ? "numbered" : "single";
-    return this.#call(effect, (node) => node.write(input));
+    return named(
+      input.request,
+      this.#call(effect, (node) => node.write(input)),
+    );
   }
 
   /** Repeated as a read is: it changes nothing. */
@@ -143,7 +165,7 @@ export class EnsembleClient {
         failure = new ApiError("NODE_DOWN", `node ${sid} answered ${response.status}`);
       } catch (error) {
         if (error instanceof ApiError && error.code === "NOT_FOUND") throw error;
-        failure = new ApiError("NODE_DOWN", `node ${sid} is down`);
+        failure = nodeDown(sid, error);
       }
     }
     throw failure;
@@ -155,7 +177,11 @@ export class EnsembleClient {
       return { up: true, ...status };
     } catch (error) {
       const detail =
-        error instanceof CallTimeout ? error.message : "the node refuses calls or does not answer";
+        error instanceof CallTimeout
+          ? error.message
+          : isDeadForGood(error)
+            ? nodeDown(sid, error).message
+            : "the node refuses calls or does not answer";
       return { sid, up: false, code: "NODE_DOWN", detail };
     }
   }
@@ -217,7 +243,7 @@ export class EnsembleClient {
     } catch (error) {
       if (isRefusal(error)) {
         trouble.refused.add(sid);
-        trouble.last ??= new ApiError("NODE_DOWN", `node ${sid} is down`);
+        trouble.last ??= nodeDown(sid, error);
         return "next";
       }
       if (effect === "single") throw unknownOutcome(sid);
@@ -274,6 +300,19 @@ interface Trouble {
   last: ApiError | undefined;
   /** sids that said they are down when they were asked last */
   readonly refused: Set<number>;
+}
+
+/** Makes a refusal name the znode that it is about. */
+async function named<T>(request: ReadRequest | WriteRequest, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code in ZOO_ERRORS)) throw error;
+    const { title } = ZOO_ERRORS[error.code as ZooErrorCode];
+    // words of its own say more
+    if (error.message !== title) throw error;
+    throw new ApiError(error.code, refusalText(error.code as ZooErrorCode, request), error.extras);
+  }
 }
 
 export const sidsOf = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => i + 1);

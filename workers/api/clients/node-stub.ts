@@ -1,6 +1,7 @@
 /** How the Worker reaches one node object, and what its failures mean. */
 import type { ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ApiEnv } from "../env.ts";
+import { ApiError } from "../errors.ts";
 
 /** One node as its callers see it. `fetch` takes WebSocket upgrades only. */
 export interface NodeStub extends ZooWeeperNodeRpc {
@@ -27,6 +28,24 @@ export const isReset = (error: unknown): boolean =>
  */
 export const isRefusal = (error: unknown): boolean =>
   error instanceof Error && !isReset(error) && /\b(NODE|BROKER)_DOWN\b/.test(error.message);
+
+/** Did a killed object refuse that stays dead until somebody revives it? */
+export const isDeadForGood = (error: unknown): boolean =>
+  isRefusal(error) && (error as Error).message.includes("until it is revived");
+
+/** A node that is down. @param error what it answered, if it did */
+export function nodeDown(sid: number, error?: unknown): ApiError {
+  if (!isDeadForGood(error)) return new ApiError("NODE_DOWN", `node ${sid} is down`);
+  const detail = `node ${sid} is down: it was killed; POST /v1/faults/nodes/${sid}/revive revives it`;
+  return new ApiError("NODE_DOWN", detail, { retryable: false });
+}
+
+/** The same of a broker. */
+export function brokerDown(id: number, error?: unknown): ApiError {
+  if (!isDeadForGood(error)) return new ApiError("BROKER_NOT_AVAILABLE", `broker ${id} is down`);
+  const detail = `broker ${id} is down: it was killed; POST /v1/faults/brokers/${id}/revive revives it`;
+  return new ApiError("BROKER_NOT_AVAILABLE", detail, { retryable: false });
+}
 
 /** A call that did not answer within its bound. */
 export class CallTimeout extends Error {

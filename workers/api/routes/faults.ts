@@ -208,7 +208,8 @@ async function inflict(
       if (tries > 1 && error instanceof ApiError && error.code === "WOULD_LOSE_MAJORITY") throw died;
       if (error instanceof ApiError) throw error;
       if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
-      if (isRefusal(error)) throw new ApiError(code, "it is dead already; revive it first");
+      if (isRefusal(error))
+        throw new ApiError(code, "it is dead already; revive it first", { retryable: false });
       if (!isReset(error)) throw error;
       if (isDone(fault, error as Error)) return;
       if (tries === TRIES_MAX) throw died;

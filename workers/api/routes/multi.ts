@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { ZOO_ERRORS } from "../../../core/errors.ts";
 import { validatePath } from "../../../core/znode/path.ts";
+import { refusalText } from "../../../core/znode/refusal-text.ts";
 import { type ChangeResult, type MultiRequestOp, NO_SESSION } from "../../../core/znode/types.ts";
 import { fromBase64 } from "../base64.ts";
 import type { AppEnv } from "../env.ts";
@@ -23,7 +24,7 @@ export const multiApp = new Hono<AppEnv>().post("/", jsonBody(multiBody), async 
     throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
   const { results } = answer.value;
   const json = results.map(resultJson);
-  refuseFailed(results, json);
+  refuseFailed(ops, results, json);
   return c.json({ results: json, zxid: answer.zxid }, 200, {
     "zoo-zxid": answer.zxid,
     "zoo-node": String(answer.node),
@@ -58,12 +59,17 @@ function dataOf(
 }
 
 /** A refused multi changed nothing; its answer has the code of the operation that failed, and all results. */
-function refuseFailed(results: readonly ChangeResult[], json: readonly MultiResultJson[]): void {
+function refuseFailed(
+  ops: readonly MultiRequestOp[],
+  results: readonly ChangeResult[],
+  json: readonly MultiResultJson[],
+): void {
   const errors = results.map((result) => (result.type === "error" ? result.code : "OK"));
   const at = errors.findIndex((code) => code !== "OK" && code !== "RUNTIME_INCONSISTENCY");
   const code = errors[at];
   if (code === undefined) return;
-  throw new ApiError(code, `operation ${at} failed, so none was carried out`, {
+  const why = refusalText(code, ops[at] ?? { type: "multi" });
+  throw new ApiError(code, `operation ${at} failed, so none was carried out: ${why}`, {
     members: { at, results: json },
   });
 }

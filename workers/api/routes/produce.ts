@@ -139,7 +139,7 @@ async function appendAll(
 function line(partition: number, outcome: Outcome | undefined, nth: number, timestamp: number) {
   if (outcome !== undefined && !(outcome instanceof ApiError))
     return { partition, offset: outcome.baseOffset + nth, timestamp, error_code: null, error: null };
-  const final = outcome !== undefined && !infoOf(outcome.code).retryable;
+  const final = outcome !== undefined && !infoOf(outcome).retryable;
   return {
     partition,
     offset: null,

@@ -107,9 +107,9 @@ function parse(data: unknown): LiveFrame | undefined {
 
 function endFrame(as: string, error: unknown): string {
   if (!(error instanceof ApiError)) console.error(JSON.stringify({ level: "error", error: String(error) }));
-  const { code, message } =
-    error instanceof ApiError ? error : new ApiError("SYSTEM_ERROR", "the stream failed");
-  return JSON.stringify({ as, end: { status: infoOf(code).status, code, message } });
+  const known = error instanceof ApiError ? error : new ApiError("SYSTEM_ERROR", "the stream failed");
+  const { code, message } = known;
+  return JSON.stringify({ as, end: { status: infoOf(known).status, code, message } });
 }
 
 /** One stream of a socket. */

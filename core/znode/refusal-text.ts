@@ -1,0 +1,43 @@
+/** Why a request was refused, for people: names the znode that the code is about. */
+import { ZOO_ERRORS, type ZooErrorCode } from "../errors.ts";
+
+/** As much of a request as an error names. */
+export interface Refused {
+  readonly type: string;
+  readonly path?: string;
+  readonly version?: number;
+}
+
+/** Path of the znode below which a create would put its own; of a sequential `/a/` that is `/a`. */
+function parentOfCreated(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
+}
+
+/** A sentence without its full stop. Requests that name no znode get the code's own. */
+export function refusalText(code: ZooErrorCode, request: Refused): string {
+  const { title } = ZOO_ERRORS[code];
+  const { path, type, version } = request;
+  if (path === undefined || path === "") return title;
+  const isCreate = type === "create";
+  switch (code) {
+    case "NO_NODE":
+      return isCreate
+        ? `the parent ${parentOfCreated(path)} of ${path} does not exist`
+        : `${path} does not exist`;
+    case "NODE_EXISTS":
+      return `${path} exists already`;
+    case "NOT_EMPTY":
+      return `${path} has children`;
+    case "BAD_VERSION":
+      return version === undefined
+        ? `the version of ${path} does not match`
+        : `${path} is not at version ${version}`;
+    case "NO_CHILDREN_FOR_EPHEMERALS":
+      return `the parent ${parentOfCreated(path)} is ephemeral, so it cannot have children`;
+    case "NO_AUTH":
+    case "BAD_ARGUMENTS":
+      return `${title}: ${path}`;
+    default:
+      return title;
+  }
+}
