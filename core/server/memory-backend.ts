@@ -5,8 +5,18 @@ import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import type { SessionId } from "../znode/types.ts";
 import {
+  DamagedError,
+  logRowChecksum,
+  sessionChecksum,
+  valueChecksum,
+  verifyChecksum,
+  znodeChecksum,
+} from "./checksums.ts";
+import {
   EMPTY_META,
+  META_KEYS,
   type Meta,
+  type OnDamage,
   SESSION_CURSOR,
   SESSION_ROW_BYTES,
   type StorageBackend,
@@ -14,27 +24,48 @@ import {
   type TablePage,
 } from "./storage.ts";
 
+/** A row and its checksum; null: an earlier version wrote it. */
+export interface Stored<R> {
+  readonly row: R;
+  readonly check: number | null;
+}
+
 interface Table {
-  readonly znodes: Map<string, ZnodeRow>;
-  readonly sessions: Map<SessionId, SessionRow>;
+  readonly znodes: Map<string, Stored<ZnodeRow>>;
+  readonly sessions: Map<SessionId, Stored<SessionRow>>;
 }
 
 interface State {
-  meta: Meta;
-  readonly log: Map<number, { readonly row: LogRow; readonly batch: Uint8Array }>;
+  /** *map key → value as JSON* */
+  readonly meta: Map<string, Stored<string>>;
+  readonly log: Map<number, Stored<LogRow> & { readonly batch: Uint8Array }>;
   readonly tables: readonly [Table, Table];
 }
+
+/**
+ * What is stored, for whoever damages it. A row that is put there without its checksum made again is a damaged one; the key
+ * of a map is the key of the row.
+ */
+export type StoredState = State;
 
 const emptyTable = (): Table => ({ znodes: new Map(), sessions: new Map() });
 
 export class MemoryBackend implements StorageBackend {
-  #state: State = { meta: EMPTY_META, log: new Map(), tables: [emptyTable(), emptyTable()] };
+  #state: State = { meta: new Map(), log: new Map(), tables: [emptyTable(), emptyTable()] };
+  /** what the meta values say; undefined: to be read */
+  #meta: Meta | undefined;
 
   /** A copy of everything: what a disk would show to whoever reads it now. */
   clone(): MemoryBackend {
     const copy = new MemoryBackend();
     copy.#state = copyOf(this.#state);
     return copy;
+  }
+
+  /** Changes what is stored behind the member's back. */
+  tamper(change: (state: StoredState) => void): void {
+    change(this.#state);
+    this.#meta = undefined;
   }
 
   /** All or nothing, like SQLite's. */
@@ -44,30 +75,64 @@ export class MemoryBackend implements StorageBackend {
       body();
     } catch (error) {
       this.#state = before;
+      this.#meta = undefined;
       throw error;
     }
   }
 
-  readMeta(): Meta {
-    return this.#state.meta;
+  readMeta(onDamage?: OnDamage): Meta {
+    if (this.#meta !== undefined) return this.#meta;
+    let isWhole = true;
+    const meta = this.#read((what) => {
+      isWhole = false;
+      onDamage?.(what);
+    });
+    if (isWhole) this.#meta = meta;
+    return meta;
+  }
+
+  #read(onDamage: OnDamage): Meta {
+    const { meta, log, tables } = this.#state;
+    const values: Partial<Record<keyof Meta, unknown>> = {};
+    for (const [key, { row, check }] of meta) {
+      if (check === null || check === valueChecksum(key, row))
+        values[key as keyof Meta] = JSON.parse(row) as unknown;
+      else onDamage(`meta value ${key}`);
+    }
+    const isEmpty = log.size + tables[0].znodes.size + tables[1].znodes.size === 0;
+    for (const key of META_KEYS)
+      if (!meta.has(key) && (meta.size > 0 || !isEmpty)) onDamage(`meta value ${key}`);
+    const { digest, ...others } = { ...EMPTY_META, ...(values as Partial<Meta>) };
+    return digest === null || digest === undefined ? others : { ...others, digest };
   }
 
   writeMeta(meta: Meta): void {
-    this.#state.meta = meta;
+    for (const [key, value] of Object.entries({ digest: undefined, ...meta })) {
+      const text = JSON.stringify(value ?? null);
+      const stored = this.#state.meta.get(key);
+      if (stored?.row !== text || stored.check === null)
+        this.#state.meta.set(key, { row: text, check: valueChecksum(key, text) });
+    }
+    this.#meta = meta;
   }
 
-  logRows(): LogRow[] {
-    return [...this.#state.log.values()].map(({ row }) => row).sort((a, b) => a.seq - b.seq);
+  logRows(onDamage?: (seq: number) => void): LogRow[] {
+    const rows: LogRow[] = [];
+    for (const [seq, { row, check }] of [...this.#state.log].sort(([a], [b]) => a - b)) {
+      if (row.seq === seq && (check === null || check === logRowChecksum(row))) rows.push(row);
+      else onDamage?.(seq);
+    }
+    return rows;
   }
 
   insert(row: LogRow, batch: Uint8Array): void {
     assert(!this.#state.log.has(row.seq), "a row is inserted once");
-    this.#state.log.set(row.seq, { row, batch: batch.slice() });
+    this.#state.log.set(row.seq, { row, check: logRowChecksum(row), batch: batch.slice() });
   }
 
   replace(row: LogRow, batch: Uint8Array): void {
     assert(this.#state.log.has(row.seq), "only a row that exists is replaced");
-    this.#state.log.set(row.seq, { row, batch: batch.slice() });
+    this.#state.log.set(row.seq, { row, check: logRowChecksum(row), batch: batch.slice() });
   }
 
   deleteAfter(seq: number): void {
@@ -87,8 +152,9 @@ export class MemoryBackend implements StorageBackend {
   }
 
   putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
-    for (const row of znodes) this.#state.tables[table].znodes.set(row.path, row);
-    for (const row of sessions) this.#state.tables[table].sessions.set(row.id, row);
+    const rows = this.#state.tables[table];
+    for (const row of znodes) rows.znodes.set(row.path, { row, check: znodeChecksum(row) });
+    for (const row of sessions) rows.sessions.set(row.id, { row, check: sessionChecksum(row) });
   }
 
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void {
@@ -107,14 +173,19 @@ export class MemoryBackend implements StorageBackend {
     const page: ZnodeRow[] = [];
     let bytes = 0;
     for (const path of inSessions ? [] : [...znodes.keys()].filter((each) => each > cursor).sort()) {
-      const row = must(znodes.get(path), "a listed row exists");
+      const { row, check } = must(znodes.get(path), "a listed row exists");
+      if (row.path !== path) throw new DamagedError(`znode ${path} holds another row`);
+      if (check !== null) verifyChecksum(check, znodeChecksum(row), `znode ${path}`);
       page.push(row);
       bytes += row.path.length + (row.data?.length ?? 0) + 100;
       if (bytes >= bytesMax) return { znodes: page, sessions: [], next: row.path };
     }
     const after = inSessions ? Number(cursor.slice(SESSION_CURSOR.length)) : 0;
     const sessionPage: SessionRow[] = [];
-    for (const row of [...sessions.values()].filter(({ id }) => id > after).sort((a, b) => a.id - b.id)) {
+    for (const id of [...sessions.keys()].filter((each) => each > after).sort((a, b) => a - b)) {
+      const { row, check } = must(sessions.get(id), "a listed row exists");
+      if (row.id !== id) throw new DamagedError(`session ${id} holds another row`);
+      if (check !== null) verifyChecksum(check, sessionChecksum(row), `session ${id}`);
       sessionPage.push(row);
       bytes += SESSION_ROW_BYTES;
       if (bytes >= bytesMax)
@@ -130,7 +201,7 @@ function copyOf(state: State): State {
     sessions: new Map(table.sessions),
   });
   return {
-    meta: state.meta,
+    meta: new Map(state.meta),
     log: new Map(state.log),
     tables: [copyTable(state.tables[0]), copyTable(state.tables[1])],
   };

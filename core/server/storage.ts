@@ -7,10 +7,11 @@
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
 import { AssertionError, assert, must } from "../assert.ts";
-import { CHAIN_START, chainBatch, equalChain } from "../hash/chain.ts";
+import { CHAIN_START, type Chain, chainBatch, equalChain } from "../hash/chain.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import type { DurableWrite } from "../zab/effects.ts";
+import { makeEntry } from "../zab/log-entry.ts";
 import type { LogPosition } from "../zab/messages.ts";
 import { asSid } from "../zab/quorum.ts";
 import { type LogRow, type LogStorage, samePosition, TxnLog } from "../zab/txn-log.ts";
@@ -18,8 +19,9 @@ import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import { decodeRows, encodeRows } from "../znode/store.ts";
-import { type TreeChanges, ZnodeTree } from "../znode/tree.ts";
+import { addToDigest, emptyTreeDigest, type TreeChanges, ZnodeTree } from "../znode/tree.ts";
 import type { SessionId } from "../znode/types.ts";
+import { DamagedError } from "./checksums.ts";
 
 /** Number of a znode table. */
 export type TableId = 0 | 1;
@@ -47,6 +49,8 @@ export interface Meta {
   readonly logBase: LogPosition;
   /** what it noted when it fell asleep last; see `quiet.ts` */
   readonly quiet: string | null;
+  /** of the tree in the table, at the checkpoint; undefined: not known, for an earlier version made the checkpoint */
+  readonly digest?: Chain | undefined;
 }
 
 export const EMPTY_POSITION: LogPosition = { zxid: ZXID_ZERO, chain: CHAIN_START };
@@ -67,13 +71,36 @@ export const EMPTY_META: Meta = {
   quiet: null,
 };
 
+/** The values of a member that are kept since the first version: when one is there, all are. */
+export const META_KEYS = [
+  "boot",
+  "acceptedEpoch",
+  "promisedTo",
+  "currentEpoch",
+  "initialized",
+  "founding",
+  "needSnap",
+  "peerBoots",
+  "table",
+  "checkpoint",
+  "logBase",
+  "quiet",
+] as const satisfies readonly (keyof Meta)[];
+
+/** Receives what was found damaged while something was read. @param what in words, for people */
+export type OnDamage = (what: string) => void;
+
 /**
  * Marks an empty storage as that of a member of a brand-new ensemble: it may vote though it remembers nothing. To be called
- * by whoever creates the ensemble, once; a storage that was emptied later lacks the mark.
+ * by whoever creates the ensemble, once; a storage that was emptied later lacks the mark. One in which something is left,
+ * or damaged, is that of a member that has lived, and gets no mark.
  */
 export function found(backend: StorageBackend): void {
-  assert(backend.readMeta().boot === 0, "only a member that never lived is founded");
-  backend.writeMeta({ ...backend.readMeta(), founding: true });
+  let isNew = true;
+  const meta = backend.readMeta(() => {
+    isNew = false;
+  });
+  if (isNew && meta.boot === 0) backend.writeMeta({ ...meta, founding: true });
 }
 
 /** What a checkpoint leaves in the log. */
@@ -101,22 +128,26 @@ export const SESSION_ROW_BYTES = 40;
 export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   /** Runs `body` as one transaction. */
   transaction(body: () => void): void;
-  readMeta(): Meta;
+  /** a value that is damaged or missing is that of {@link EMPTY_META} */
+  readMeta(onDamage?: OnDamage): Meta;
   writeMeta(meta: Meta): void;
-  /** the rows of the log without their batches, ascending */
-  logRows(): LogRow[];
+  /** The rows of the log without their batches, ascending. Damaged rows are left out. */
+  logRows(onDamage?: (seq: number) => void): LogRow[];
   putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
   clearTable(table: TableId): void;
-  /** @param cursor "" to begin @param bytesMax a page ends when it has reached this much; at least one row */
+  /**
+   * @param cursor "" to begin
+   * @param bytesMax a page ends when it has reached this much; at least one row
+   * @throws DamagedError for a row that cannot be believed
+   */
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
 }
 
 const positionOf = (row: LogRow): LogPosition => ({ zxid: row.last, chain: row.after });
 
-/** Does the row continue `end`, and do its bytes say the same as its numbers? */
-function isWhole(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
-  if (!equalChain(end.chain, row.before) || compareZxid(end.zxid, row.first) >= 0) return false;
+/** Do the bytes of a row say the same as its numbers? */
+function isWhole(row: LogRow, batch: Uint8Array): boolean {
   if (batch.length !== row.bytes) return false;
   try {
     return equalChain(chainBatch(row.before, batch), row.after);
@@ -125,6 +156,21 @@ function isWhole(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
     throw error;
   }
 }
+
+/** Does the row continue `end`, txn by txn? */
+function continues(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
+  if (!equalChain(end.chain, row.before)) return false;
+  const entry = makeEntry(end, batch);
+  return (
+    entry !== undefined &&
+    entry.count === row.count &&
+    equalZxid(entry.first, row.first) &&
+    equalZxid(entry.last, row.last)
+  );
+}
+
+const isDamage = (error: unknown): error is Error =>
+  error instanceof DamagedError || error instanceof AssertionError;
 
 /** Bytes of rows read at once while a tree is loaded. */
 const LOAD_PAGE_BYTES = 1024 * 1024;
@@ -135,11 +181,17 @@ export class MemberStorage implements SnapshotReader {
   readonly log: TxnLog;
   #logBytes = 0;
 
-  /** Puts damage right as far as that is possible; see {@link #repair}. */
+  /** *map cursor → digest of the rows before it*, of the checkpoint that is being read for a SNAP */
+  readonly #read = new Map<string, Chain>();
+  #damage: string | undefined;
+
+  /** Repairs damage as far as that is possible; see {@link #repairLog}. */
   constructor(backend: StorageBackend) {
     this.#backend = backend;
-    this.#meta = backend.readMeta();
-    this.#repair();
+    const damaged: string[] = [];
+    this.#meta = backend.readMeta((what) => damaged.push(what));
+    if (damaged.length > 0) this.#forget(damaged.join(", "));
+    const rows = this.#repairLog();
     const storage: LogStorage = {
       insert: (row, batch) => backend.insert(row, batch),
       replace: (row, batch) => backend.replace(row, batch),
@@ -148,8 +200,13 @@ export class MemberStorage implements SnapshotReader {
       read: (seq) => backend.read(seq),
       setBase: (logBase) => this.#update({ logBase }),
     };
-    this.log = new TxnLog(storage, backend.logRows(), this.#meta.logBase);
+    this.log = new TxnLog(storage, rows, this.#meta.logBase);
     this.#logBytes = this.log.bytesAfter(this.#meta.checkpoint.zxid);
+  }
+
+  /** What of the storage was found damaged at this start, so that the member forgot it; undefined: nothing. */
+  get damage(): string | undefined {
+    return this.#damage;
   }
 
   /**
@@ -157,47 +214,73 @@ export class MemberStorage implements SnapshotReader {
    * there for others only, so damage there costs that part of the log. Damage above it, where this member has acknowledged
    * what it does not have any more, makes it a member without memory: it forgets all but what it promised, and counts again
    * once it has synchronised with a quorum that works without it.
+   * @returns the rows that stay
    */
-  #repair(): void {
+  #repairLog(): LogRow[] {
     const { checkpoint, logBase } = this.#meta;
-    let end = logBase;
+    const damaged: number[] = [];
+    const rows = this.#backend.logRows((seq) => damaged.push(seq));
+    /** the end of what is whole so far; undefined behind a damaged row */
+    let end: LogPosition | undefined = logBase;
     let base: LogPosition | null = null;
-    let cutUpTo = 0;
-    for (const row of this.#backend.logRows()) {
-      const next = isWhole(end, row, this.#backend.read(row.seq)) ? positionOf(row) : undefined;
-      if (next !== undefined) {
-        end = next;
-        continue;
+    let kept: LogRow[] = [];
+    for (const row of rows) {
+      if (damaged.length > 0 && (damaged[0] as number) < row.seq) {
+        while (damaged.length > 0 && (damaged[0] as number) < row.seq) damaged.shift();
+        end = undefined;
       }
-      // The checkpoint may be the end of this very row: then nothing of it is needed.
-      if (compareZxid(row.last, checkpoint.zxid) > 0) {
-        this.#forget();
-        return;
-      }
-      base = end = positionOf(row);
-      cutUpTo = row.seq;
+      const batch = this.#batchOf(row);
+      if (end !== undefined && batch !== undefined && continues(end, row, batch)) {
+        end = positionOf(row);
+        kept.push(row);
+      } else if (batch !== undefined && continues(checkpoint, row, batch)) {
+        // The checkpoint is the end of the rows before: nothing of them is needed.
+        base = checkpoint;
+        end = positionOf(row);
+        kept = [row];
+      } else if (compareZxid(row.last, checkpoint.zxid) <= 0) {
+        base = end = positionOf(row);
+        kept = [];
+      } else return this.#forget(`log row ${row.seq}`);
     }
-    if (compareZxid(end.zxid, checkpoint.zxid) < 0) {
-      this.#forget();
-      return;
+    if (damaged.length > 0) return this.#forget(`log row ${damaged[0]}`);
+    if (end === undefined || compareZxid(end.zxid, checkpoint.zxid) < 0) {
+      return this.#forget("the log does not reach the checkpoint");
     }
-    if (base === null) return;
-    const logBaseNow = base;
+    if (base !== null) this.#cutTo(base, kept[0]?.seq ?? (rows.at(-1)?.seq ?? 0) + 1);
+    return kept;
+  }
+
+  /** The rows before number `seq` are of no use; `base` is the entry before that row. */
+  #cutTo(base: LogPosition, seq: number): void {
     this.#backend.transaction(() => {
-      this.#backend.deleteUpTo(cutUpTo);
-      this.#update({ logBase: logBaseNow });
+      this.#backend.deleteUpTo(seq - 1);
+      this.#update({ logBase: base });
     });
   }
 
+  /** Undefined when the bytes are not those that were written. */
+  #batchOf(row: LogRow): Uint8Array | undefined {
+    try {
+      const batch = this.#backend.read(row.seq);
+      return isWhole(row, batch) ? batch : undefined;
+    } catch (error) {
+      if (isDamage(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Begins as a member without memory that keeps its promise and the lives it knows of, its own too. */
-  #forget(): void {
+  #forget(damage: string): [] {
+    this.#damage ??= damage;
     const { boot, acceptedEpoch, peerBoots } = this.#meta;
     this.#backend.transaction(() => {
       this.#backend.deleteAfter(-1);
       this.#backend.clearTable(0);
       this.#backend.clearTable(1);
-      this.#update({ ...EMPTY_META, boot, acceptedEpoch, peerBoots });
+      this.#update({ ...EMPTY_META, digest: undefined, boot, acceptedEpoch, peerBoots });
     });
+    return [];
   }
 
   /** Bytes logged since the checkpoint. */
@@ -214,16 +297,12 @@ export class MemberStorage implements SnapshotReader {
    * committed stays in the log alone.
    * @param firstBoot number of the first life of a member without memory. Its peers take no calls of a lower number than
    * they know, so it must be above every life that a member which lost its storage may have had: ms since 1970 will do
-   * @throws AssertionError when what is stored contradicts itself
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
+    const tree = this.#recoverTree();
     const { boot, acceptedEpoch, currentEpoch, initialized, founding, needSnap } = this.#meta;
-    const { peerBoots, checkpoint, quiet } = this.#meta;
-    const anchor = must(this.log.positionAt(checkpoint.zxid), "the log reaches back to the checkpoint");
-    assert(samePosition(anchor, checkpoint), "the log continues the checkpoint");
-    const tree = this.loadTree();
-    const applied = this.#replay(tree, maxZxid(this.log.committed, checkpoint.zxid));
+    const { peerBoots, quiet } = this.#meta;
     return {
       recovered: {
         boot,
@@ -234,14 +313,49 @@ export class MemberStorage implements SnapshotReader {
         founding,
         needSnap,
         peerBoots,
-        applied,
+        applied: tree.lastApplied,
         quiet,
       },
       tree,
     };
   }
 
-  /** The tree of the checkpoint. */
+  /**
+   * The tree as far as it is known to be committed. One that cannot be believed is made again from the log, where that
+   * still reaches back to the beginning; else the member forgets what it had.
+   */
+  #recoverTree(): ZnodeTree {
+    const { checkpoint } = this.#meta;
+    const committed = maxZxid(this.log.committed, checkpoint.zxid);
+    try {
+      const anchor = this.log.positionAt(checkpoint.zxid);
+      if (anchor === undefined || !samePosition(anchor, checkpoint)) {
+        throw new DamagedError("the checkpoint is no entry of the log");
+      }
+      return this.#replay(this.loadTree(), committed);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      if (samePosition(this.log.base, EMPTY_POSITION)) this.#forgetTree(error.message);
+      else {
+        this.#forget(error.message);
+        this.log.restart(EMPTY_POSITION);
+      }
+    }
+    this.#logBytes = this.log.bytesAfter(ZXID_ZERO);
+    return this.#replay(this.loadTree(), this.log.rows.length === 0 ? ZXID_ZERO : committed);
+  }
+
+  /** The log has all that ever happened. */
+  #forgetTree(damage: string): void {
+    this.#damage ??= damage;
+    this.#backend.transaction(() => {
+      this.#backend.clearTable(0);
+      this.#backend.clearTable(1);
+      this.#update({ table: 0, checkpoint: EMPTY_POSITION, digest: undefined });
+    });
+  }
+
+  /** The tree of the checkpoint. @throws DamagedError or AssertionError when the rows are not the tree's */
   loadTree(): ZnodeTree {
     const znodes: ZnodeRow[] = [];
     const sessions: SessionRow[] = [];
@@ -251,11 +365,22 @@ export class MemberStorage implements SnapshotReader {
       sessions.push(...page.sessions);
       cursor = page.next;
     }
-    return ZnodeTree.load(znodes, sessions, this.#meta.checkpoint.zxid);
+    const tree = ZnodeTree.load(znodes, sessions, this.#meta.checkpoint.zxid);
+    if (this.#meta.digest === undefined) this.#update({ digest: tree.digest });
+    else this.#verifyDigest(tree.digest);
+    return tree;
   }
 
-  /** Applies the log up to `upTo`, checking every batch against the chain. */
-  #replay(tree: ZnodeTree, upTo: Zxid): Zxid {
+  /** A row that is missing has no checksum; the digest tells. */
+  #verifyDigest(digest: Chain): void {
+    const expected = this.#meta.digest;
+    if (expected !== undefined && !equalChain(digest, expected)) {
+      throw new DamagedError("the rows of the checkpoint are not those that were written");
+    }
+  }
+
+  /** Applies the log up to `upTo`, checking every batch against the chain. @returns the tree */
+  #replay(tree: ZnodeTree, upTo: Zxid): ZnodeTree {
     let applied = tree.lastApplied;
     for (let slice = this.log.read(applied); slice !== undefined; slice = this.log.read(applied)) {
       if (compareZxid(applied, upTo) >= 0) break;
@@ -269,7 +394,7 @@ export class MemberStorage implements SnapshotReader {
       if (!equalZxid(applied, slice.last)) break;
     }
     tree.events.length = 0;
-    return applied;
+    return tree;
   }
 
   /** Carries out the writes of one persist effect, together. */
@@ -332,7 +457,9 @@ export class MemberStorage implements SnapshotReader {
       case "snapshotSwitch": {
         const at = { zxid: write.zxid, chain: write.chain };
         const old = this.#meta.table;
-        this.#update({ table: this.#otherTable(), checkpoint: at, needSnap: false });
+        // Its digest is known when it is loaded.
+        this.#update({ table: this.#otherTable(), checkpoint: at, digest: undefined, needSnap: false });
+        this.#read.clear();
         this.log.restart(at);
         this.#backend.clearTable(old);
         return;
@@ -348,17 +475,19 @@ export class MemberStorage implements SnapshotReader {
    * Moves the checkpoint to where the tree is, and cuts the log below it.
    * @param changes what changed since the last checkpoint
    * @param retain what stays in the log: so many txns, and what the slowest learner lacks, but not more than so many bytes
+   * @param digest of the tree; undefined: the next start takes it from the rows
    */
-  checkpoint(changes: TreeChanges, retain: LogRetention): void {
+  checkpoint(changes: TreeChanges, retain: LogRetention, digest?: Chain): void {
     const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
     assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
-      this.#update({ checkpoint: at });
+      this.#update({ checkpoint: at, digest });
       this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax, retain.slowest);
     });
     this.#logBytes = 0;
+    this.#read.clear();
   }
 
   // ── SnapshotReader ───────────────────────────────────────────────────────
@@ -367,8 +496,14 @@ export class MemberStorage implements SnapshotReader {
     return this.#meta.checkpoint;
   }
 
+  /** @throws DamagedError when the rows are not those that were written: they must not become another member's */
   read(cursor: string, bytesMax: number): { readonly bytes: Uint8Array; readonly next: string | undefined } {
     const { znodes, sessions, next } = this.#backend.readTable(this.#meta.table, cursor, bytesMax);
+    const before =
+      cursor === "" ? emptyTreeDigest() : must(this.#read.get(cursor), "a SNAP is read in order");
+    const digest = addToDigest(before, znodes, sessions);
+    if (next === undefined) this.#verifyDigest(digest);
+    else this.#read.set(next, digest);
     return { bytes: encodeRows(znodes, sessions), next };
   }
 

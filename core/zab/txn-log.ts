@@ -271,8 +271,14 @@ export class TxnLog implements TxnLogReader {
     };
   }
 
+  /** @throws AssertionError when the storage does not give back what was written */
   #batch(row: LogRow): Uint8Array {
-    return this.#cache.get(row.seq) ?? this.#storage.read(row.seq);
+    const cached = this.#cache.get(row.seq);
+    if (cached !== undefined) return cached;
+    const batch = this.#storage.read(row.seq);
+    const isWhole = batch.length === row.bytes && equalChain(chainBatch(row.before, batch), row.after);
+    assert(isWhole, `log row ${row.seq} holds what was written`);
+    return batch;
   }
 
   #remember(seq: number, batch: Uint8Array): void {

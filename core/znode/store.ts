@@ -63,7 +63,8 @@ export function decodeRows(bytes: Uint8Array): Rows {
   return { znodes, sessions };
 }
 
-function writeZnodeRow(writer: ByteWriter, row: ZnodeRow): void {
+/** Writes one znode as a chunk holds it. */
+export function writeZnodeRow(writer: ByteWriter, row: ZnodeRow): void {
   writer.string(row.path);
   writer.buffer(row.data);
   writeZxid(writer, row.czxid);
@@ -95,7 +96,8 @@ function readZnodeRow(reader: ByteReader): ZnodeRow {
   };
 }
 
-function writeSessionRow(writer: ByteWriter, row: SessionRow): void {
+/** Writes one session as a chunk holds it. */
+export function writeSessionRow(writer: ByteWriter, row: SessionRow): void {
   writer.i64(row.id);
   writer.i32(row.timeoutMs);
   writer.i32(row.lastXid);

@@ -8,6 +8,7 @@
  */
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
+import type { Chain } from "../hash/chain.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { ChildNames } from "./child-names.ts";
 import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
@@ -154,6 +155,10 @@ export class ZnodeTree {
   get digestLow(): number {
     this.#settle();
     return this.#digest.low;
+  }
+
+  get digest(): Chain {
+    return { high: this.digestHigh, low: this.digestLow };
   }
 
   // ---- the write ----
@@ -409,26 +414,13 @@ export class ZnodeTree {
   #restoreZnode(row: ZnodeRow): void {
     const before = this.#nodes.get(row.path);
     if (before !== undefined) this.#digest.subtract(before.hashHigh, before.hashLow);
-    const node = new Znode(row.path);
+    const node = znodeOf(row);
     node.children = before?.children ?? null;
-    node.data = row.data;
-    node.czxid = row.czxid;
-    node.mzxid = row.mzxid;
-    node.pzxid = row.pzxid;
-    node.ctime = row.ctime;
-    node.mtime = row.mtime;
-    node.version = row.version;
-    node.cversion = row.cversion;
-    node.aversion = row.aversion;
-    node.ephemeralOwner = row.ephemeralOwner;
     this.#insert(node);
   }
 
   #restoreSession(row: SessionRow): void {
-    const session = new Session(row.id, row.timeoutMs);
-    session.lastXid = row.lastXid;
-    session.lastZxid = row.lastZxid;
-    session.lastResult = row.lastResult;
+    const session = sessionOf(row);
     this.sessions.add(session);
     hashSession(session);
     this.#digest.add(session.hashHigh, session.hashLow);
@@ -466,4 +458,59 @@ export function rowOf(node: Znode): ZnodeRow {
 export function sessionRowOf(session: Session): SessionRow {
   const { id, timeoutMs, lastXid, lastZxid, lastResult } = session;
   return { id, timeoutMs, lastXid, lastZxid, lastResult };
+}
+
+function znodeOf(row: ZnodeRow): Znode {
+  const node = new Znode(row.path);
+  node.data = row.data;
+  node.czxid = row.czxid;
+  node.mzxid = row.mzxid;
+  node.pzxid = row.pzxid;
+  node.ctime = row.ctime;
+  node.mtime = row.mtime;
+  node.version = row.version;
+  node.cversion = row.cversion;
+  node.aversion = row.aversion;
+  node.ephemeralOwner = row.ephemeralOwner;
+  return node;
+}
+
+function sessionOf(row: SessionRow): Session {
+  const session = new Session(row.id, row.timeoutMs);
+  session.lastXid = row.lastXid;
+  session.lastZxid = row.lastZxid;
+  session.lastResult = row.lastResult;
+  return session;
+}
+
+/** The digest of a tree before any of its rows is added; see {@link addToDigest}. */
+export const emptyTreeDigest = (): Chain => new ZnodeTree().digest;
+
+/**
+ * The digest of a tree is the sum over its rows, so it can be told page by page, without a tree: begins with
+ * {@link emptyTreeDigest}, and is the tree's once every row was added.
+ */
+export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): Chain {
+  const digest = new Digest();
+  digest.add(sum.high, sum.low);
+  for (const row of znodes) {
+    const node = znodeOf(row);
+    hashIdentity(node);
+    hashData(node);
+    hashZnode(node);
+    digest.add(node.hashHigh, node.hashLow);
+    if (!isBuiltIn(row.path)) continue;
+    // The empty tree has it already, as it is at first.
+    const first = builtIn(row.path);
+    hashIdentity(first);
+    hashData(first);
+    hashZnode(first);
+    digest.subtract(first.hashHigh, first.hashLow);
+  }
+  for (const row of sessions) {
+    const session = sessionOf(row);
+    hashSession(session);
+    digest.add(session.hashHigh, session.hashLow);
+  }
+  return { high: digest.high, low: digest.low };
 }

@@ -114,6 +114,8 @@ export interface NodeStatus extends NodeConfig {
   readonly elections: number;
   /** in broadcast as leader or follower */
   readonly serving: boolean;
+  /** why it counts in no quorum yet although it is up: its storage was damaged; absent: nothing is known to be wrong */
+  readonly reason?: string;
   /** asleep; all the rest is as it was when it fell asleep */
   readonly quiet: boolean;
   /** ms since 1970; null while awake */

@@ -7,20 +7,31 @@
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
  *
+ * Every table has a column `crc`, see {@link znodeChecksum}: null in the rows of an earlier version.
  * A zxid takes two columns: SQLite's integers come back as doubles.
  */
 import { assert, must } from "../../core/assert.ts";
 import { crc32c } from "../../core/hash/crc32c.ts";
 import {
+  DamagedError,
+  logRowChecksum,
+  sessionChecksum,
+  valueChecksum,
+  verifyChecksum,
+  znodeChecksum,
+} from "../../core/server/checksums.ts";
+import {
   EMPTY_META,
+  META_KEYS,
   type Meta,
+  type OnDamage,
   SESSION_CURSOR,
   SESSION_ROW_BYTES,
   type StorageBackend,
   type TableId,
   type TablePage,
 } from "../../core/server/storage.ts";
-import { ByteReader } from "../../core/wire/reader.ts";
+import { ByteReader, WireError } from "../../core/wire/reader.ts";
 import { readResult, writeResult } from "../../core/wire/result-codec.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
@@ -30,21 +41,71 @@ import type { ZnodeRow } from "../../core/znode/stat.ts";
 import { znodeRowBytes } from "../../core/znode/store.ts";
 import type { SessionId, WriteResult } from "../../core/znode/types.ts";
 
-const SCHEMA = [
-  "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-  `CREATE TABLE IF NOT EXISTS txn_log (seq INTEGER PRIMARY KEY,
-     first_epoch INTEGER, first_counter INTEGER, last_epoch INTEGER, last_counter INTEGER,
-     txns INTEGER, bytes INTEGER, before_high INTEGER, before_low INTEGER, after_high INTEGER, after_low INTEGER,
-     committed_epoch INTEGER, committed_counter INTEGER, batch BLOB)`,
+/** What a table is made of: its columns, the last one `crc`, and what stands behind them. */
+interface TableSchema {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly options?: string;
+}
+
+const SCHEMA: readonly TableSchema[] = [
+  { name: "meta", columns: ["key TEXT PRIMARY KEY", "value", "crc INTEGER"], options: "WITHOUT ROWID" },
+  {
+    name: "txn_log",
+    columns: [
+      "seq INTEGER PRIMARY KEY",
+      ..."first_epoch first_counter last_epoch last_counter txns bytes before_high before_low after_high after_low"
+        .concat(" committed_epoch committed_counter")
+        .split(" ")
+        .map((name) => `${name} INTEGER`),
+      "batch BLOB",
+      "crc INTEGER",
+    ],
+  },
   ...[0, 1].flatMap((table) => [
-    `CREATE TABLE IF NOT EXISTS znode_${table} (path TEXT PRIMARY KEY,
-       czxid_epoch INTEGER, czxid_counter INTEGER, mzxid_epoch INTEGER, mzxid_counter INTEGER,
-       pzxid_epoch INTEGER, pzxid_counter INTEGER, ctime INTEGER, mtime INTEGER,
-       version INTEGER, cversion INTEGER, aversion INTEGER, ephemeral_owner INTEGER, data BLOB) WITHOUT ROWID`,
-    `CREATE TABLE IF NOT EXISTS session_${table} (id INTEGER PRIMARY KEY, timeout_ms INTEGER,
-       last_xid INTEGER, last_epoch INTEGER, last_counter INTEGER, last_result BLOB)`,
+    {
+      name: `znode_${table}`,
+      columns: [
+        "path TEXT PRIMARY KEY",
+        ..."czxid_epoch czxid_counter mzxid_epoch mzxid_counter pzxid_epoch pzxid_counter ctime mtime"
+          .concat(" version cversion aversion ephemeral_owner")
+          .split(" ")
+          .map((name) => `${name} INTEGER`),
+        "data BLOB",
+        "crc INTEGER",
+      ],
+      options: "WITHOUT ROWID",
+    },
+    {
+      name: `session_${table}`,
+      columns: [
+        "id INTEGER PRIMARY KEY",
+        ..."timeout_ms last_xid last_epoch last_counter".split(" ").map((name) => `${name} INTEGER`),
+        "last_result BLOB",
+        "crc INTEGER",
+      ],
+    },
   ]),
 ];
+
+/**
+ * Brings the tables to the shape of this version: makes those that are missing, adds the column that an earlier version did
+ * not have. A table of any other shape is damaged and cannot be written to; it is made again, empty, and what it held is
+ * missed by whoever reads it.
+ */
+function migrate(sql: SqlStorage): void {
+  for (const { name, columns, options = "" } of SCHEMA) {
+    const names = columns.map((column) => column.split(" ")[0]);
+    const found = sql.exec<{ name: string }>(`SELECT name FROM pragma_table_info('${name}')`).toArray();
+    const has = found.map((column) => column.name).join(" ");
+    if (has === names.join(" ")) continue;
+    if (has === names.slice(0, -1).join(" ")) sql.exec(`ALTER TABLE ${name} ADD COLUMN crc INTEGER`);
+    else {
+      sql.exec(`DROP TABLE IF EXISTS ${name}`);
+      sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+    }
+  }
+}
 
 /** Where a row was damaged, and the checksum that it has since. */
 export interface DamagedRow {
@@ -56,40 +117,66 @@ export interface DamagedRow {
 /** A row of numbers and bytes, as the cursor gives it. */
 type Row = readonly SqlStorageValue[];
 
-const num = (row: Row, column: number): number => {
+function num(row: Row, column: number, least = 0, most = Number.MAX_SAFE_INTEGER): number {
   const value = row[column];
-  assert(typeof value === "number", `column ${column} holds a number`);
+  // A float or a number that does not fit would be cut to what fits before its checksum is compared.
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+    throw new DamagedError(`column ${column} of ${String(row[0])} holds no number of its range`);
+  }
   return value;
-};
+}
 
-const text = (row: Row, column: number): string => {
+const u32 = (row: Row, column: number): number => num(row, column, 0, 0xffff_ffff);
+const i32 = (row: Row, column: number): number => num(row, column, -0x8000_0000, 0x7fff_ffff);
+
+function text(row: Row, column: number): string {
   const value = row[column];
-  assert(typeof value === "string", `column ${column} holds text`);
+  if (typeof value !== "string") throw new DamagedError(`column ${column} holds no text`);
   return value;
-};
+}
 
-const blob = (row: Row, column: number): Uint8Array | null => {
+function blob(row: Row, column: number): Uint8Array | null {
   const value = row[column];
   if (value === null || value === undefined) return null;
-  assert(value instanceof ArrayBuffer, `column ${column} holds bytes`);
+  if (!(value instanceof ArrayBuffer)) {
+    throw new DamagedError(`column ${column} of ${String(row[0])} holds no bytes`);
+  }
   return new Uint8Array(value);
-};
+}
 
-const zxidAt = (row: Row, column: number) => zxid(num(row, column), num(row, column + 1));
+/** Null: the row has none. */
+const crcAt = (row: Row, column: number): number | null => (row[column] === null ? null : u32(row, column));
+
+const zxidAt = (row: Row, column: number) => zxid(u32(row, column), u32(row, column + 1));
 
 export class SqliteBackend implements StorageBackend {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   /** what the meta table holds, as text, so that only what changed is written */
   readonly #meta = new Map<string, string>();
+  /** keys of values that are damaged */
+  readonly #damaged = new Set<string>();
+  /** keys of values that have no checksum */
+  readonly #unchecked = new Set<string>();
+  /** why the database cannot be read, in SQLite's words; undefined: it can. Only {@link wipe} helps */
+  #broken: string | undefined;
   /** rows since this object is in memory */
   readonly rows = { log: 0, checkpoint: 0, meta: 0, read: 0 };
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
-    for (const statement of SCHEMA) this.#sql.exec(statement);
-    this.#loadMeta();
+    try {
+      migrate(this.#sql);
+      this.#loadMeta();
+    } catch (error) {
+      // An object whose constructor throws could not even be wiped.
+      this.#broken = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  get broken(): string | undefined {
+    return this.#broken;
   }
 
   transaction(body: () => void): void {
@@ -105,8 +192,23 @@ export class SqliteBackend implements StorageBackend {
 
   #loadMeta(): void {
     this.#meta.clear();
-    const cursor = this.#sql.exec("SELECT key, value FROM meta");
-    for (const row of cursor.raw()) this.#meta.set(text(row, 0), text(row, 1));
+    this.#damaged.clear();
+    this.#unchecked.clear();
+    const cursor = this.#sql.exec("SELECT key, value, crc FROM meta");
+    for (const row of cursor.raw()) {
+      const key = String(row[0]);
+      try {
+        const value = text(row, 1);
+        const crc = crcAt(row, 2);
+        if (crc === null) this.#unchecked.add(key);
+        else verifyChecksum(crc, valueChecksum(key, value), `meta value ${key}`);
+        JSON.parse(value);
+        this.#meta.set(key, value);
+      } catch (error) {
+        if (!(error instanceof DamagedError || error instanceof SyntaxError)) throw error;
+        this.#damaged.add(key);
+      }
+    }
     this.rows.read += cursor.rowsRead;
   }
 
@@ -119,28 +221,49 @@ export class SqliteBackend implements StorageBackend {
     return this.#meta.get(key);
   }
 
+  /** @param value JSON */
   setValue(key: string, value: string): void {
-    if (this.#meta.get(key) === value) return;
-    this.#write("meta", "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+    if (this.#meta.get(key) === value && !this.#unchecked.has(key)) return;
+    const crc = valueChecksum(key, value);
+    this.#write("meta", "INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)", key, value, crc);
     this.#meta.set(key, value);
+    this.#damaged.delete(key);
+    this.#unchecked.delete(key);
   }
 
-  /** Deletes everything, the alarm included, but these values. */
-  async wipe(keep: readonly string[]): Promise<void> {
+  /**
+   * Deletes everything, the alarm included, but these values. One that was broken keeps none of them, and goes on from life
+   * `boot`: it must not pass for a member that never lived.
+   */
+  async wipe(keep: readonly string[], boot: number): Promise<void> {
+    const wasBroken = this.#broken !== undefined;
     const kept = keep.map((key) => [key, this.value(key)] as const);
     const deleted = this.#storage.deleteAll();
-    for (const statement of SCHEMA) this.#sql.exec(statement);
+    migrate(this.#sql);
     this.#meta.clear();
+    this.#damaged.clear();
+    this.#unchecked.clear();
+    this.#broken = undefined;
     for (const [key, value] of kept) if (value !== undefined) this.setValue(key, value);
+    if (wasBroken) this.writeMeta({ ...EMPTY_META, boot });
     await deleted;
   }
 
-  readMeta(): Meta {
+  readMeta(onDamage?: OnDamage): Meta {
+    for (const key of this.#damaged) if (isMetaKey(key)) onDamage?.(`meta value ${key}`);
+    const isNew = !META_KEYS.some((key) => this.#meta.has(key) || this.#damaged.has(key));
+    if (onDamage !== undefined && (!isNew || !this.#isEmpty)) {
+      for (const key of META_KEYS) {
+        if (!this.#meta.has(key) && !this.#damaged.has(key)) onDamage(`meta value ${key}, which is missing`);
+      }
+    }
     const read = <K extends keyof Meta>(key: K): Meta[K] => {
       const value = this.#meta.get(key);
       return value === undefined ? EMPTY_META[key] : (JSON.parse(value) as Meta[K]);
     };
+    const digest = read("digest") ?? undefined;
     return {
+      ...(digest && { digest }),
       boot: read("boot"),
       acceptedEpoch: read("acceptedEpoch"),
       promisedTo: read("promisedTo"),
@@ -156,28 +279,32 @@ export class SqliteBackend implements StorageBackend {
     };
   }
 
+  /** Nothing but what is in the meta table: this member has not lived. */
+  get #isEmpty(): boolean {
+    return ["txn_log", "znode_0", "znode_1"].every(
+      (table) => this.#sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length === 0,
+    );
+  }
+
   writeMeta(meta: Meta): void {
-    for (const [key, value] of Object.entries(meta)) this.setValue(key, JSON.stringify(value));
+    for (const [key, value] of Object.entries({ digest: undefined, ...meta }))
+      this.setValue(key, JSON.stringify(value ?? null));
   }
 
   // ── log ──────────────────────────────────────────────────────────────────
 
-  logRows(): LogRow[] {
+  logRows(onDamage?: (seq: number) => void): LogRow[] {
     const rows: LogRow[] = [];
     const cursor =
       this.#sql.exec(`SELECT seq, first_epoch, first_counter, last_epoch, last_counter, txns, bytes,
-      before_high, before_low, after_high, after_low, committed_epoch, committed_counter FROM txn_log ORDER BY seq`);
-    for (const row of cursor.raw()) {
-      rows.push({
-        seq: num(row, 0),
-        first: zxidAt(row, 1),
-        last: zxidAt(row, 3),
-        count: num(row, 5),
-        bytes: num(row, 6),
-        before: { high: num(row, 7), low: num(row, 8) },
-        after: { high: num(row, 9), low: num(row, 10) },
-        committed: zxidAt(row, 11),
-      });
+      before_high, before_low, after_high, after_low, committed_epoch, committed_counter, crc FROM txn_log ORDER BY seq`);
+    for (const each of cursor.raw()) {
+      try {
+        rows.push(logRowOf(each));
+      } catch (error) {
+        if (!(error instanceof DamagedError)) throw error;
+        onDamage?.(Number(each[0]));
+      }
     }
     this.rows.read += cursor.rowsRead;
     return rows;
@@ -186,7 +313,7 @@ export class SqliteBackend implements StorageBackend {
   insert(row: LogRow, batch: Uint8Array): void {
     this.#write(
       "log",
-      "INSERT INTO txn_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+      "INSERT INTO txn_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
       row.seq,
       row.first.epoch,
       row.first.counter,
@@ -201,6 +328,7 @@ export class SqliteBackend implements StorageBackend {
       row.committed.epoch,
       row.committed.counter,
       batch,
+      logRowChecksum(row),
     );
   }
 
@@ -222,7 +350,7 @@ export class SqliteBackend implements StorageBackend {
     this.rows.read += 1;
     const row = this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw().next();
     const batch = row.done === true ? null : blob(row.value, 0);
-    assert(batch !== null, `log row ${seq} exists`);
+    if (batch === null) throw new DamagedError(`log row ${seq} is missing`);
     return batch;
   }
 
@@ -257,7 +385,7 @@ export class SqliteBackend implements StorageBackend {
     for (const row of znodes) {
       this.#write(
         "checkpoint",
-        `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+        `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
         row.path,
         row.czxid.epoch,
         row.czxid.counter,
@@ -272,18 +400,20 @@ export class SqliteBackend implements StorageBackend {
         row.aversion,
         row.ephemeralOwner,
         row.data,
+        znodeChecksum(row),
       );
     }
     for (const row of sessions) {
       this.#write(
         "checkpoint",
-        `INSERT OR REPLACE INTO session_${table} VALUES (?,?,?,?,?,?)`,
+        `INSERT OR REPLACE INTO session_${table} VALUES (?,?,?,?,?,?,?)`,
         row.id,
         row.timeoutMs,
         row.lastXid,
         row.lastZxid.epoch,
         row.lastZxid.counter,
         packResult(row.lastResult),
+        sessionChecksum(row),
       );
     }
   }
@@ -306,19 +436,7 @@ export class SqliteBackend implements StorageBackend {
       : this.#sql.exec(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor).raw();
     for (const row of paths) {
       this.rows.read += 1;
-      const znode: ZnodeRow = {
-        path: text(row, 0),
-        czxid: zxidAt(row, 1),
-        mzxid: zxidAt(row, 3),
-        pzxid: zxidAt(row, 5),
-        ctime: num(row, 7),
-        mtime: num(row, 8),
-        version: num(row, 9),
-        cversion: num(row, 10),
-        aversion: num(row, 11),
-        ephemeralOwner: num(row, 12) as SessionId,
-        data: blob(row, 13),
-      };
+      const znode = znodeOf(row);
       znodes.push(znode);
       bytes += znodeRowBytes(znode);
       if (bytes >= bytesMax) return { znodes, sessions: [], next: znode.path };
@@ -328,20 +446,66 @@ export class SqliteBackend implements StorageBackend {
     const rows = this.#sql.exec(`SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after).raw();
     for (const row of rows) {
       this.rows.read += 1;
-      const result = blob(row, 5);
-      const session: SessionRow = {
-        id: num(row, 0) as SessionId,
-        timeoutMs: num(row, 1),
-        lastXid: num(row, 2),
-        lastZxid: zxidAt(row, 3),
-        lastResult: unpackResult(result),
-      };
+      const session = sessionOf(row);
       sessions.push(session);
-      bytes += SESSION_ROW_BYTES + (result?.length ?? 0);
+      bytes += SESSION_ROW_BYTES + (blob(row, 5)?.length ?? 0);
       if (bytes >= bytesMax) return { znodes, sessions, next: `${SESSION_CURSOR}${session.id}` };
     }
     return { znodes, sessions, next: undefined };
   }
+}
+
+const isMetaKey = (key: string): boolean => key === "digest" || META_KEYS.some((each) => each === key);
+
+/** @throws DamagedError */
+function logRowOf(row: Row): LogRow {
+  const found: LogRow = {
+    seq: num(row, 0),
+    first: zxidAt(row, 1),
+    last: zxidAt(row, 3),
+    count: i32(row, 5),
+    bytes: i32(row, 6),
+    before: { high: u32(row, 7), low: u32(row, 8) },
+    after: { high: u32(row, 9), low: u32(row, 10) },
+    committed: zxidAt(row, 11),
+  };
+  const crc = crcAt(row, 13);
+  if (crc !== null) verifyChecksum(crc, logRowChecksum(found), `log row ${found.seq}`);
+  return found;
+}
+
+/** @throws DamagedError */
+function znodeOf(row: Row): ZnodeRow {
+  const znode: ZnodeRow = {
+    path: text(row, 0),
+    czxid: zxidAt(row, 1),
+    mzxid: zxidAt(row, 3),
+    pzxid: zxidAt(row, 5),
+    ctime: num(row, 7, Number.MIN_SAFE_INTEGER),
+    mtime: num(row, 8, Number.MIN_SAFE_INTEGER),
+    version: i32(row, 9),
+    cversion: i32(row, 10),
+    aversion: i32(row, 11),
+    ephemeralOwner: num(row, 12) as SessionId,
+    data: blob(row, 13),
+  };
+  const crc = crcAt(row, 14);
+  if (crc !== null) verifyChecksum(crc, znodeChecksum(znode), `znode ${znode.path}`);
+  return znode;
+}
+
+/** @throws DamagedError */
+function sessionOf(row: Row): SessionRow {
+  const session: SessionRow = {
+    id: num(row, 0) as SessionId,
+    timeoutMs: i32(row, 1),
+    lastXid: i32(row, 2),
+    lastZxid: zxidAt(row, 3),
+    lastResult: unpackResult(blob(row, 5), row),
+  };
+  const crc = crcAt(row, 6);
+  if (crc !== null) verifyChecksum(crc, sessionChecksum(session), `session ${session.id}`);
+  return session;
 }
 
 function packResult(result: WriteResult | null): Uint8Array | null {
@@ -351,5 +515,13 @@ function packResult(result: WriteResult | null): Uint8Array | null {
   return writer.finish();
 }
 
-const unpackResult = (bytes: Uint8Array | null): WriteResult | null =>
-  bytes === null ? null : readResult(new ByteReader(bytes));
+/** @throws DamagedError */
+function unpackResult(bytes: Uint8Array | null, row: Row): WriteResult | null {
+  if (bytes === null) return null;
+  try {
+    return readResult(new ByteReader(bytes));
+  } catch (error) {
+    if (error instanceof WireError) throw new DamagedError(`the last result of session ${String(row[0])}`);
+    throw error;
+  }
+}

@@ -204,6 +204,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #begin(config: NodeConfig): Life {
     const storage = new MemberStorage(this.#backend);
     const { recovered, tree } = storage.recover(Date.now());
+    this.#noteDamage(config, storage, recovered.initialized);
     const [nonce = 0] = crypto.getRandomValues(new Uint32Array(1));
     const server = new EnsembleServer({
       sid: asSid(config.sid),
@@ -230,6 +231,25 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return { config, server, storage, links, feed: new EventFeed(config.sid, recovered.boot) };
   }
 
+  /** Remembers what was found damaged, for whoever asks, until the member counts again. */
+  #noteDamage(config: NodeConfig, storage: MemberStorage, initialized: boolean): void {
+    if (storage.damage !== undefined) {
+      console.error(JSON.stringify({ event: "damage", ensemble: config, reason: storage.damage }));
+      if (!initialized) this.#backend.setValue("damage", JSON.stringify(storage.damage));
+    }
+  }
+
+  /** Why this member counts in no quorum yet; undefined: it does, or it never had anything. */
+  #reasonOf(life: Life): string | undefined {
+    const text = this.#backend.value("damage");
+    if (text === undefined || text === "null") return undefined;
+    if (life.storage.meta.initialized) {
+      this.#backend.setValue("damage", "null");
+      return undefined;
+    }
+    return `its storage was damaged (${JSON.parse(text)}): it has forgotten what it had, and counts again once it has synchronised with the others`;
+  }
+
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
     const namespace = this.env.ZOOWEEPER_NODE;
     const stub = namespace.get(namespace.idFromName(`${config.ensemble}/${sid}`));
@@ -247,6 +267,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#faults.paused) await this.#faults.running();
     if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
     if (this.#life !== null) return this.#life;
+    this.#checkDatabase();
     if (this.#storedConfig() === undefined) return undefined;
     try {
       await this.#gate.pass();
@@ -254,6 +275,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       throw new Error(`NODE_DOWN: this node cannot start: ${messageOf(error)}`);
     }
     return this.#life ?? undefined;
+  }
+
+  /** @throws Error that begins with NODE_DOWN */
+  #checkDatabase(): void {
+    const { broken } = this.#backend;
+    if (broken !== undefined) throw new Error(`NODE_DOWN: this node cannot read its database: ${broken}`);
   }
 
   // ── the core ─────────────────────────────────────────────────────────────
@@ -272,7 +299,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       life.server.zab.tracing = life.feed.active(now);
       const replies = this.#run(life, now, step(now));
       if (life.server.checkpointDue(life.storage.logBytes)) {
-        life.storage.checkpoint(life.server.tree.takeChanges(), life.server.logRetention);
+        const { tree, logRetention } = life.server;
+        life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
       }
       // asleep too: an alarm that rang too early would else be the last one
       this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
@@ -475,7 +503,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   /** What was noted when the ensemble fell asleep, if nothing has happened since and the memory is gone. */
   #asleepOnDisk(): QuietRecord | undefined {
     if (this.#life !== null || this.#gate.entered) return undefined;
-    const { quiet, currentEpoch } = this.#backend.readMeta();
+    let damaged = false;
+    const { quiet, currentEpoch } = this.#backend.readMeta(() => {
+      damaged = true;
+    });
+    if (damaged) return undefined;
     const record = quiet === null ? null : (JSON.parse(quiet) as QuietRecord);
     return record?.epoch === currentEpoch ? record : undefined;
   }
@@ -560,6 +592,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
     this.#alarm.check();
     if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
+    this.#checkDatabase();
     const { ensemble, sid, size } = config;
     if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
       return failure("BAD_ARGUMENTS", "an ensemble has 1, 3, 5, 7 or 9 members, numbered from 1");
@@ -781,7 +814,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    const status = statusOf(life, this.#faults.now(), this.#countersNow());
+    const reason = this.#reasonOf(life);
+    const now = statusOf(life, this.#faults.now(), this.#countersNow());
+    const status = reason === undefined ? now : { ...now, reason };
     return this.#losing > 0 ? { ...status, serving: false } : status;
   }
 
@@ -970,10 +1005,17 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return;
     }
     if (this.env.FAULTS !== "on") throw new Error("faults are off");
-    const config = this.#storedConfig();
-    if (config === undefined) throw new Error("NODE_DOWN: this node was never founded");
     const fault: NodeFault =
       order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
+    // What cannot be read is lost already, whoever else is whole.
+    if (fault.fault !== "wipe") this.#checkDatabase();
+    else if (this.#backend.broken !== undefined) {
+      await this.#wipe();
+      this.ctx.abort(fault.fault);
+      return;
+    }
+    const config = this.#storedConfig();
+    if (config === undefined) throw new Error("NODE_DOWN: this node was never founded");
     if ((fault.fault === "wipe" || fault.fault === "corrupt") && !fault.force) {
       const left = await this.#leavesTooFew(config);
       if (left !== undefined) return left;
@@ -985,9 +1027,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         await this.ctx.storage.sync();
         break;
       case "wipe":
-        this.#life = null;
-        await this.#backend.wipe(["config", "faults"]);
-        await this.ctx.storage.sync();
+        await this.#wipe();
         break;
       case "corrupt": {
         const damaged = this.#backend.damage(fault.row);
@@ -1010,6 +1050,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     this.#life = null;
     this.ctx.abort(fault.fault);
+  }
+
+  async #wipe(): Promise<void> {
+    this.#life = null;
+    await this.#backend.wipe(["config", "faults"], Date.now());
+    await this.ctx.storage.sync();
   }
 
   /**

@@ -3,7 +3,15 @@
  * nothing but `describe`, `it` and `expect`, so that it runs in Node and in workerd.
  */
 import { describe, expect, it } from "vitest";
-import { EMPTY_META, type Meta, type StorageBackend, type TablePage } from "../../core/server/storage.ts";
+import { DamagedError } from "../../core/server/checksums.ts";
+import {
+  EMPTY_META,
+  META_KEYS,
+  type Meta,
+  type StorageBackend,
+  type TableId,
+  type TablePage,
+} from "../../core/server/storage.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
@@ -14,7 +22,22 @@ import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
  * Gives `body` an empty storage. Each call of `open` opens the same storage as one that starts would: what was written
  * before is there.
  */
-export type MakeBackend = (body: (open: () => StorageBackend) => void) => void | Promise<void>;
+export type MakeBackend = (
+  body: (open: () => StorageBackend, damage: Damage) => void,
+) => void | Promise<void>;
+
+/** Changes what is stored behind the backend's back, and leaves every checksum as it is. */
+export interface Damage {
+  znode(table: TableId, path: string, change: Partial<ZnodeRow>): void;
+  /** each of both rows has the other's key from then on */
+  swapZnodes(table: TableId, a: string, b: string): void;
+  session(table: TableId, id: number, change: Partial<SessionRow>): void;
+  logRow(seq: number, change: Partial<LogRow>): void;
+  /** @param json undefined: the value is deleted */
+  meta(key: string, json: string | undefined): void;
+  /** all rows are as an earlier version wrote them */
+  forgetChecksums(): void;
+}
 
 const row = (seq: number, first: number, count = 1): LogRow => ({
   seq,
@@ -68,7 +91,7 @@ const paths = (backend: StorageBackend, table: 0 | 1): string[] =>
 
 /** The suite. @param name of the implementation */
 export function storageContract(name: string, makeBackend: MakeBackend): void {
-  const test = (what: string, body: (open: () => StorageBackend) => void): void => {
+  const test = (what: string, body: (open: () => StorageBackend, damage: Damage) => void): void => {
     it(what, () => makeBackend(body));
   };
 
@@ -365,6 +388,145 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
           expect(backend.logRows()).toEqual([]);
         });
         expect(open().logRows()).toEqual([]);
+      });
+    });
+
+    describe("damage", () => {
+      const changes: readonly Partial<ZnodeRow>[] = [
+        { data: bytes(1, 2, 4) },
+        { data: bytes(1, 2) },
+        { data: null },
+        { version: 7 },
+        { cversion: 7 },
+        { aversion: 7 },
+        { ctime: 7 },
+        { mtime: 7 },
+        { czxid: zxid(1, 7) },
+        { mzxid: zxid(1, 7) },
+        { pzxid: zxid(1, 7) },
+        { ephemeralOwner: 7 as SessionId },
+      ];
+      for (const change of changes) {
+        const [column, value] = Object.entries(change)[0] ?? [];
+        test(`[STORAGE-8] of a znode is found when its ${column} is ${JSON.stringify(value)}`, (open, damage) => {
+          const backend = open();
+          backend.putRows(1, [znode("/a"), znode("/b"), znode("/c")], []);
+          damage.znode(1, "/b", change);
+          expect(() => pages(open(), 1, 1e6)).toThrow(DamagedError);
+          expect(() => pages(open(), 1, 1)).toThrow("/b");
+        });
+      }
+
+      test("[STORAGE-8] of two znodes is found when each has the other's path", (open, damage) => {
+        open().putRows(0, [znode("/a"), znode("/b", bytes(9))], []);
+        damage.swapZnodes(0, "/a", "/b");
+        expect(() => pages(open(), 0, 1e6)).toThrow(DamagedError);
+      });
+
+      const sessionChanges: readonly Partial<SessionRow>[] = [
+        { timeoutMs: 4001 },
+        { lastXid: 8 },
+        { lastZxid: zxid(1, 10) },
+        { lastResult: null },
+        { lastResult: { type: "create", path: "/another", stat: null } },
+      ];
+      for (const change of sessionChanges) {
+        const [column, value] = Object.entries(change)[0] ?? [];
+        test(`[STORAGE-8] of a session is found when its ${column} is ${JSON.stringify(value)}`, (open, damage) => {
+          open().putRows(0, [], [session(1), session(2)]);
+          damage.session(0, 2, change);
+          expect(() => pages(open(), 0, 1e6)).toThrow("session 2");
+        });
+      }
+
+      const logChanges: readonly Partial<LogRow>[] = [
+        { first: zxid(2, 2) },
+        { last: zxid(1, 9) },
+        { count: 2 },
+        { bytes: 11 },
+        { before: { high: 1, low: 2 } },
+        { after: { high: 1, low: 2 } },
+        { committed: zxid(1, 2) },
+      ];
+      for (const change of logChanges) {
+        const [column, value] = Object.entries(change)[0] ?? [];
+        test(`[STORAGE-8] of a log row is found when its ${column} is ${JSON.stringify(value)}`, (open, damage) => {
+          const backend = open();
+          for (let seq = 1; seq <= 3; seq++) backend.insert(row(seq, seq), bytes(seq));
+          damage.logRow(2, change);
+          const found: number[] = [];
+          expect(open().logRows((seq) => found.push(seq))).toEqual([row(1, 1), row(3, 3)]);
+          expect(found).toEqual([2]);
+        });
+      }
+
+      for (const key of META_KEYS) {
+        test(`[STORAGE-8] of the meta value ${key} is found when it is another or missing`, (open, damage) => {
+          open().writeMeta({ ...EMPTY_META, boot: 4, acceptedEpoch: 3, quiet: "{}" });
+          for (const json of ["77", undefined]) {
+            damage.meta(key, json);
+            const found: string[] = [];
+            const meta = open().readMeta((what) => found.push(what));
+            expect(found).toEqual([expect.stringContaining(key)]);
+            expect(meta[key]).toEqual(EMPTY_META[key]);
+          }
+        });
+      }
+
+      test("[STORAGE-8] is found when no meta value is left of a member that has lived", (open, damage) => {
+        const backend = open();
+        backend.writeMeta({ ...EMPTY_META, boot: 4 });
+        backend.insert(row(1, 1), bytes(1));
+        for (const key of META_KEYS) damage.meta(key, undefined);
+        const found: string[] = [];
+        expect(open().readMeta((what) => found.push(what))).toEqual(EMPTY_META);
+        expect(found).not.toEqual([]);
+      });
+
+      test("[STORAGE-8] is not found in what was written, nor in an empty storage", (open) => {
+        const found: unknown[] = [];
+        const backend = open();
+        backend.readMeta((what) => found.push(what));
+        backend.writeMeta({ ...EMPTY_META, boot: 4, digest: { high: 1, low: 2 } });
+        backend.writeMeta({ ...EMPTY_META, boot: 5 });
+        backend.insert(row(1, 1), bytes(1));
+        backend.replace(row(1, 1), bytes(2));
+        backend.putRows(0, [znode("/a")], [session(1)]);
+        const again = open();
+        expect(again.readMeta((what) => found.push(what))).toEqual({ ...EMPTY_META, boot: 5 });
+        again.logRows((seq) => found.push(seq));
+        pages(again, 0, 1e6);
+        expect(found).toEqual([]);
+      });
+
+      test("[STORAGE-9] is not looked for in rows without a checksum, which get one when written again", (open, damage) => {
+        const backend = open();
+        backend.writeMeta({ ...EMPTY_META, boot: 4 });
+        backend.insert(row(1, 1), bytes(1));
+        backend.putRows(0, [znode("/a"), znode("/b")], [session(1)]);
+        damage.forgetChecksums();
+        damage.znode(0, "/a", { version: 7 });
+        const again = open();
+        const found: unknown[] = [];
+        expect(again.readMeta((what) => found.push(what)).boot).toBe(4);
+        expect(again.logRows((seq) => found.push(seq))).toEqual([row(1, 1)]);
+        expect(pages(again, 0, 1e6)[0]?.znodes[0]).toEqual({ ...znode("/a"), version: 7 });
+        expect(found).toEqual([]);
+
+        // Of two handles the first may know nothing of the change, and the second may be a copy.
+        for (const each of [backend, again]) {
+          each.writeMeta({ ...EMPTY_META, boot: 4 });
+          each.replace(row(1, 1), bytes(1));
+          each.putRows(0, [znode("/a")], [session(1)]);
+        }
+        damage.meta("boot", "5");
+        damage.logRow(1, { count: 7 });
+        damage.znode(0, "/a", { version: 7 });
+        const last = open();
+        last.readMeta((what) => found.push(what));
+        last.logRows((seq) => found.push(seq));
+        expect(found).toEqual([expect.stringContaining("boot"), 1]);
+        expect(() => pages(last, 0, 1e6)).toThrow("/a");
       });
     });
   });

@@ -6,9 +6,10 @@
  * checked after every event.
  */
 import { assert, must } from "../../core/assert.ts";
+import { DamagedError } from "../../core/server/checksums.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
 import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
-import type { MemoryBackend } from "../../core/server/memory-backend.ts";
+import type { MemoryBackend, StoredState } from "../../core/server/memory-backend.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
@@ -26,7 +27,7 @@ import {
   type WriteRequest,
 } from "../../core/znode/types.ts";
 import { SimClock } from "./clock.ts";
-import { type DamageKind, FencedError, SimDisk } from "./disk.ts";
+import { type DamageKind, DiskFullError, FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type Asked, Invariants } from "./invariants.ts";
 import { random } from "./random.ts";
@@ -378,6 +379,16 @@ export class Cluster {
     return damaged;
   }
 
+  /** The storage of a member that is down is changed behind its back. */
+  tamper(sid: number, change: (state: StoredState) => void): void {
+    const member = this.member(sid);
+    assert(member.life === null, "only the storage of a member that is down goes bad");
+    this.onLine?.(`${sid} has a damaged storage`);
+    member.disk.tamper(change);
+    // What it does not have any more it may forget.
+    this.invariants.wiped(member);
+  }
+
   /** The member stands still with its memory; what happens to it happens when it goes on. */
   pause(sid: number): void {
     const life = must(this.member(sid).life, "only a member that lives pauses");
@@ -699,11 +710,19 @@ export class Cluster {
     try {
       run();
     } catch (error) {
-      if (!(error instanceof FencedError)) throw error;
+      const goesOn = error instanceof DamagedError || error instanceof DiskFullError;
+      if (!(goesOn || error instanceof FencedError)) throw error;
       const member = this.member(life.sid);
       this.onLine?.(`${life.sid} ends: ${error.message}`);
       this.onAbort?.(life.sid, error.message);
-      if (member.twin === life) this.endTwin(member.sid);
+      if (goesOn && member.life === life) {
+        // What was written before in this turn may be durable or not.
+        this.crash(life.sid, this.#between([0, life.disk.pending]));
+        if (error instanceof DamagedError) this.invariants.wiped(member);
+        this.#after(this.#delay(), () => {
+          if (member.life === null) this.start(life.sid);
+        });
+      } else if (member.twin === life) this.endTwin(member.sid);
       else if (member.life === life) this.crash(life.sid);
     } finally {
       this.#running -= 1;
@@ -737,7 +756,8 @@ export class Cluster {
     }
     this.#post(life, outgoing);
     if (life.server.checkpointDue(life.storage.logBytes)) {
-      life.storage.checkpoint(life.server.tree.takeChanges(), life.server.logRetention);
+      const { tree, logRetention } = life.server;
+      life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
       this.#syncSoon(life);
     }
     return replies;

@@ -3,14 +3,17 @@
  * past them, in order. A crash keeps a prefix of what is not durable, as SQLite under the platform's output gate does.
  */
 import { assert, must } from "../../core/assert.ts";
-import { MemoryBackend } from "../../core/server/memory-backend.ts";
-import type { Meta, StorageBackend, TableId, TablePage } from "../../core/server/storage.ts";
+import { MemoryBackend, type StoredState } from "../../core/server/memory-backend.ts";
+import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../../core/server/storage.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import type { ZnodeRow } from "../../core/znode/stat.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 
 type Write = (backend: MemoryBackend) => void;
+
+/** What a write meets for which there is no room: SQLITE_FULL. */
+export class DiskFullError extends Error {}
 
 /** What a write meets that the platform no longer lets through. */
 export class FencedError extends Error {}
@@ -27,6 +30,8 @@ export class SimDisk implements StorageBackend {
   #written = 0;
   /** another instance of the member lives: writes of this one fail */
   fenced = false;
+  /** writes that succeed before one fails, and with it the transaction that it is in */
+  writesLeft = Number.POSITIVE_INFINITY;
 
   /** number of the last group of writes */
   get written(): number {
@@ -100,6 +105,18 @@ export class SimDisk implements StorageBackend {
     return true;
   }
 
+  /** Changes what is durable behind the member's back; only while nobody uses the disk. */
+  tamper(change: (state: StoredState) => void): void {
+    this.#durable.tamper(change);
+    this.#live = this.#durable.clone();
+  }
+
+  /** Changes what a member that runs reads next, and what it will find when it starts. */
+  tamperLive(change: (state: StoredState) => void): void {
+    this.#live.tamper(change);
+    this.#durable.tamper(change);
+  }
+
   /** What a crash that keeps nothing would leave. */
   durableCopy(): MemoryBackend {
     return this.#durable.clone();
@@ -114,6 +131,12 @@ export class SimDisk implements StorageBackend {
 
   #write(write: Write): void {
     if (this.fenced) throw new FencedError("another instance of this member is alive");
+    if (this.writesLeft <= 0) {
+      // There is room again once the member has ended.
+      this.writesLeft = Number.POSITIVE_INFINITY;
+      throw new DiskFullError("database or disk is full");
+    }
+    this.writesLeft -= 1;
     write(this.#live);
     this.#open.push(write);
     if (!this.#inTransaction) this.commit();
@@ -123,22 +146,26 @@ export class SimDisk implements StorageBackend {
     this.#inTransaction = true;
     try {
       body();
+    } catch (error) {
+      // What a reader sees of it goes with the member, which a write that fails ends.
+      this.#open = [];
+      throw error;
     } finally {
       this.#inTransaction = false;
     }
     this.commit();
   }
 
-  readMeta(): Meta {
-    return this.#live.readMeta();
+  readMeta(onDamage?: OnDamage): Meta {
+    return this.#live.readMeta(onDamage);
   }
 
   writeMeta(meta: Meta): void {
     this.#write((backend) => backend.writeMeta(meta));
   }
 
-  logRows(): LogRow[] {
-    return this.#live.logRows();
+  logRows(onDamage?: (seq: number) => void): LogRow[] {
+    return this.#live.logRows(onDamage);
   }
 
   insert(row: LogRow, batch: Uint8Array): void {

@@ -33,6 +33,8 @@ export interface NodeUp {
   readonly watches: number;
   readonly elections: number;
   readonly serving: boolean;
+  /** Its storage was damaged, and it does not count yet. */
+  readonly reason?: string;
   readonly pings: readonly PingReport[];
 }
 
@@ -41,6 +43,8 @@ export interface NodeDown {
   readonly up: false;
   readonly code: string;
   readonly detail: string;
+  /** Its database is damaged, and what brings it back. */
+  readonly reason?: string;
 }
 
 export type NodeState = NodeUp | NodeDown;

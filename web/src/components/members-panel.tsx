@@ -87,6 +87,7 @@ function Member({ node, base, state, faults }: Props & { node: NodeState }) {
           ) : (
             <span> · {node.up ? "not heard" : names.includes("pause") ? "paused" : "does not answer"}</span>
           )}
+          {node.reason !== undefined && <span className="lag"> · {node.reason}</span>}
         </span>
       </span>
       {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={names} />}

@@ -22,6 +22,7 @@ import type {
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { quorumOf, tooFewUp } from "../quorum.ts";
+import { reasonOfDamage } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
 import {
@@ -66,7 +67,14 @@ export interface Answered<T> {
 /** One node as seen from outside. */
 export type NodeView =
   | ({ readonly up: true } & NodeStatus)
-  | { readonly sid: number; readonly up: false; readonly code: "NODE_DOWN"; readonly detail: string };
+  | {
+      readonly sid: number;
+      readonly up: false;
+      readonly code: "NODE_DOWN";
+      readonly detail: string;
+      /** why it stays down, and what brings it back: its database is damaged; absent: nothing is known to be wrong */
+      readonly reason?: string;
+    };
 
 export class EnsembleClient {
   readonly name: string;
@@ -182,7 +190,8 @@ export class EnsembleClient {
           : isDeadForGood(error)
             ? nodeDown(sid, error).message
             : "the node refuses calls or does not answer";
-      return { sid, up: false, code: "NODE_DOWN", detail };
+      const reason = reasonOfDamage(this.#env, this.name, sid, error);
+      return { sid, up: false, code: "NODE_DOWN", detail, ...(reason !== undefined && { reason }) };
     }
   }
 

@@ -8,8 +8,9 @@ import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
+import { reasonOfDamage } from "../clients/damage.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
-import { CallTimeout, isRefusal, isReset, withTimeout } from "../clients/node-stub.ts";
+import { CallTimeout, isRefusal, isReset, type NodeStub, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { parseInteger } from "../params.ts";
@@ -159,9 +160,20 @@ const tooFewWhole = (left: number, size: number): ApiError =>
     `only ${left} of ${size} nodes would be left whole, ${quorumOf(size)} are needed; "force": true does it all the same`,
   );
 
+/** A node that cannot be reached for its damaged database says so. */
+async function reach<T>(c: Context<AppEnv>, sid: number, call: (node: NodeStub) => Promise<T>): Promise<T> {
+  try {
+    return await call(await c.var.zoo.node(sid));
+  } catch (error) {
+    const reason = reasonOfDamage(c.env, c.var.ensemble, sid, error);
+    if (reason === undefined) throw error;
+    throw new ApiError("NODE_DOWN", `node ${sid} is down: ${reason}`);
+  }
+}
+
 function inflictOnNode(c: Context<AppEnv>, sid: number, order: NodeFault): Promise<void> {
   return inflict("NODE_DOWN", order.fault, async () => {
-    const left = await (await c.var.zoo.node(sid)).fault(order);
+    const left = await reach(c, sid, (node) => node.fault(order));
     if (left !== undefined) throw tooFewWhole(left, await c.var.zoo.size());
     if (order.fault === "corrupt") throw new ApiError("NOT_FOUND", `the log of node ${sid} is empty`);
   });

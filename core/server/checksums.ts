@@ -1,0 +1,64 @@
+/**
+ * Checksums of the rows of a member's storage: CRC-32C over every column of a row, its key included, so that a row that was
+ * changed, or holds another row's columns, is recognised. The batch of a log row is not in its checksum: the chain covers it.
+ *
+ * A backend stores the checksum beside the row and verifies it at every read. `null` is the checksum of a row that an
+ * earlier version wrote: it is not known, and the row is believed. A row gets one when it is written again.
+ */
+import { crc32c } from "../hash/crc32c.ts";
+import { ByteWriter } from "../wire/writer.ts";
+import type { LogRow } from "../zab/txn-log.ts";
+import type { SessionRow } from "../znode/session.ts";
+import type { ZnodeRow } from "../znode/stat.ts";
+import { writeSessionRow, writeZnodeRow } from "../znode/store.ts";
+
+/** A stored row cannot be believed: it was changed, or something that belongs to it is missing. */
+export class DamagedError extends Error {
+  override readonly name = "DamagedError";
+}
+
+const scratch = new ByteWriter(512);
+
+/** CRC-32C of what is in the scratch buffer, which is empty afterwards. */
+function take(): number {
+  const check = crc32c(scratch.view());
+  scratch.reset();
+  return check;
+}
+
+/** @returns an unsigned 32-bit number */
+export function znodeChecksum(row: ZnodeRow): number {
+  writeZnodeRow(scratch, row);
+  return take();
+}
+
+/** @returns an unsigned 32-bit number */
+export function sessionChecksum(row: SessionRow): number {
+  writeSessionRow(scratch, row);
+  return take();
+}
+
+/** Of the columns beside the batch. @returns an unsigned 32-bit number */
+export function logRowChecksum(row: LogRow): number {
+  scratch.i64(row.seq);
+  scratch.u32pair(row.first.epoch, row.first.counter);
+  scratch.u32pair(row.last.epoch, row.last.counter);
+  scratch.i32(row.count);
+  scratch.i32(row.bytes);
+  scratch.u32pair(row.before.high, row.before.low);
+  scratch.u32pair(row.after.high, row.after.low);
+  scratch.u32pair(row.committed.epoch, row.committed.counter);
+  return take();
+}
+
+/** Of a value of the meta table, under its key. @returns an unsigned 32-bit number */
+export function valueChecksum(key: string, value: string): number {
+  scratch.string(key);
+  scratch.string(value);
+  return take();
+}
+
+/** @param stored null: not known @throws DamagedError when it is another one */
+export function verifyChecksum(stored: number | null, actual: number, what: string): void {
+  if (stored !== null && stored !== actual) throw new DamagedError(`${what} has a wrong checksum`);
+}

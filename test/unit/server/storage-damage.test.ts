@@ -1,0 +1,208 @@
+/** What a member does with a storage that is damaged outside of the batches of its log. */
+import { describe, expect, it } from "vitest";
+import { must } from "../../../core/assert.ts";
+import { DamagedError } from "../../../core/server/checksums.ts";
+import type { MemoryBackend, StoredState } from "../../../core/server/memory-backend.ts";
+import { META_KEYS, MemberStorage } from "../../../core/server/storage.ts";
+import type { Cluster } from "../../sim/cluster.ts";
+import { type DamageRun, damageRun } from "../../sim/storage-damage.ts";
+import { create, ensemble, ok, open, write } from "../../sim/world.ts";
+
+const PATHS = ["/p", "/p/c", "/q", "/q/r", ...Array.from({ length: 20 }, (_, i) => `/n${i}`)];
+
+/** Three members with a checkpoint, a session and znodes; the first one is down. */
+function world(logRetainTxns = 10): Cluster {
+  const cluster = ensemble({ size: 3, seed: 1, config: { checkpointChangesMax: 2, logRetainTxns } });
+  open(cluster, 2, 40_000);
+  for (const path of PATHS) write(cluster, 1, create(path));
+  cluster.settle();
+  cluster.crash(1, Number.POSITIVE_INFINITY);
+  return cluster;
+}
+
+const backendOf = (cluster: Cluster): MemoryBackend => cluster.member(1).disk.durableCopy();
+const tableOf = (state: StoredState) => {
+  const table = JSON.parse(must(state.meta.get("table"), "a member that lived has a table").row) as 0 | 1;
+  return state.tables[table];
+};
+const missing = (cluster: Cluster, sid: number): string[] =>
+  PATHS.filter((path) => cluster.member(sid).life?.server.tree.get(path) === undefined);
+
+const TREE: Readonly<Record<string, (state: StoredState) => void>> = {
+  "a parent has no row": (state) => tableOf(state).znodes.delete("/p"),
+  "a leaf has no row": (state) => tableOf(state).znodes.delete("/q/r"),
+  "a session has no row": (state) => tableOf(state).sessions.clear(),
+  "there is no row at all": (state) => {
+    tableOf(state).znodes.clear();
+    tableOf(state).sessions.clear();
+  },
+  "a znode has other data": (state) => {
+    const { znodes } = tableOf(state);
+    const stored = must(znodes.get("/q"), "the row is there");
+    znodes.set("/q", { ...stored, row: { ...stored.row, data: new Uint8Array([9]) } });
+  },
+  "an earlier version wrote a znode, and it has other data": (state) => {
+    const { znodes } = tableOf(state);
+    const stored = must(znodes.get("/q"), "the row is there");
+    znodes.set("/q", { row: { ...stored.row, data: new Uint8Array([9]) }, check: null });
+  },
+  "a session has another timeout": (state) => {
+    const { sessions } = tableOf(state);
+    for (const [id, stored] of sessions)
+      sessions.set(id, { ...stored, row: { ...stored.row, timeoutMs: 1 } });
+  },
+  "two znodes are exchanged": (state) => {
+    const { znodes } = tableOf(state);
+    const [a, b] = ["/p/c", "/q"].map((path) => must(znodes.get(path), "the row is there"));
+    if (a === undefined || b === undefined) return;
+    znodes
+      .set("/p/c", { ...b, row: { ...b.row, path: "/p/c" } })
+      .set("/q", { ...a, row: { ...a.row, path: "/q" } });
+  },
+};
+
+const META: Readonly<Record<string, (state: StoredState) => void>> = Object.fromEntries(
+  META_KEYS.flatMap((key) => [
+    [`the meta value ${key} is missing`, (state: StoredState) => state.meta.delete(key)],
+    [
+      `the meta value ${key} is another`,
+      (state: StoredState) => {
+        const stored = must(state.meta.get(key), "the value is there");
+        state.meta.set(key, { ...stored, row: "7" });
+      },
+    ],
+  ]),
+);
+
+describe("a damaged storage", () => {
+  for (const [what, damage] of Object.entries({ ...TREE, ...META })) {
+    it(`[ZAB-140] costs the member what it had, and not its life, when ${what}`, () => {
+      const cluster = world();
+      const { boot, acceptedEpoch, peerBoots } = backendOf(cluster).readMeta();
+      cluster.tamper(1, damage);
+      const member = new MemberStorage(backendOf(cluster));
+      const { recovered, tree } = member.recover(boot + 100);
+      expect(member.damage).toBeDefined();
+      expect(recovered).toMatchObject({ initialized: false, founding: false, currentEpoch: 0 });
+      expect(recovered.boot).toBeGreaterThan(boot);
+      if (!what.includes("acceptedEpoch")) expect(recovered.acceptedEpoch).toBe(acceptedEpoch);
+      if (!what.includes("peerBoots")) expect(recovered.peerBoots).toEqual(peerBoots);
+      expect(tree.children("/")).toEqual(["zookeeper"]);
+      expect(member.log.rows).toEqual([]);
+    });
+
+    it(`[ZAB-140] comes back from the others when ${what}`, () => {
+      const cluster = world();
+      cluster.tamper(1, damage);
+      cluster.start(1);
+      cluster.settle();
+      expect(ok(write(cluster, 2, create("/after")))).toBe(true);
+      cluster.settle();
+      for (const sid of [1, 2, 3]) expect(missing(cluster, sid)).toEqual([]);
+      expect(cluster.member(1).life?.storage.meta.initialized).toBe(true);
+    });
+  }
+
+  for (const [what, damage] of Object.entries(TREE)) {
+    it(`[ZAB-141] is made again from a log that reaches back to the beginning when ${what}`, () => {
+      const cluster = world(10_000);
+      const whole = new MemberStorage(backendOf(cluster)).recover().tree;
+      cluster.tamper(1, damage);
+      const member = new MemberStorage(backendOf(cluster));
+      const { recovered, tree } = member.recover();
+      expect(member.damage).toBeDefined();
+      expect(recovered).toMatchObject({ initialized: true, needSnap: false });
+      expect(tree.digest).toEqual(whole.digest);
+      // A checkpoint of the tree that was made again is whole.
+      member.checkpoint(tree.takeChanges(), { logRetainTxns: 0, diffBytesMax: 0 }, tree.digest);
+    });
+  }
+
+  it("[ZAB-140] is no quorum's: a majority of damaged members serves nobody and takes nothing back", () => {
+    const cluster = world();
+    cluster.crashAll(Number.POSITIVE_INFINITY);
+    for (const sid of [1, 2]) cluster.tamper(sid, must(TREE["a leaf has no row"], "it is one of them"));
+    cluster.startAll();
+    cluster.runFor(60_000);
+    expect(cluster.members.map(({ life }) => life?.server.ready)).toEqual([false, false, false]);
+    expect(missing(cluster, 3)).toEqual([]);
+  });
+
+  it("[ZAB-142] does not travel: a leader that reads a damaged row for a SNAP ends, and comes back from the others", () => {
+    for (const [what, damage] of Object.entries(TREE)) {
+      const cluster = world();
+      const leader = must(cluster.leader?.sid, "two of three have a leader");
+      const { disk } = cluster.member(leader);
+      const aborted: number[] = [];
+      cluster.onAbort = (sid) => aborted.push(sid);
+      // So many that the log does not reach back to where member 1 is.
+      for (let i = 0; i < 30; i++) write(cluster, 2, create(`/more${i}`));
+      disk.tamperLive(damage);
+      cluster.start(1);
+      cluster.settle(120_000);
+      expect(aborted, what).toEqual([leader]);
+      for (const sid of [1, 2, 3]) expect(missing(cluster, sid), what).toEqual([]);
+      expect(cluster.member(1).life?.server.tree.get("/q")?.data).toEqual(new Uint8Array(4));
+    }
+  });
+
+  it("[ZAB-142] is found at the end of a SNAP at the latest", () => {
+    const cluster = world();
+    const backend = backendOf(cluster);
+    const member = new MemberStorage(backend);
+    member.recover();
+    backend.tamper((state) => tableOf(state).znodes.delete("/q/r"));
+    const readAll = (): number => {
+      let chunks = 0;
+      for (let cursor: string | undefined = ""; cursor !== undefined; chunks++)
+        cursor = member.read(cursor, 100).next;
+      return chunks;
+    };
+    expect(readAll).toThrow(DamagedError);
+    backend.tamper((state) => {
+      const other = backendOf(cluster);
+      other.tamper((whole) => {
+        state.tables[0].znodes.clear();
+        for (const [path, row] of tableOf(whole).znodes) tableOf(state).znodes.set(path, row);
+      });
+    });
+    expect(readAll()).toBeGreaterThan(3);
+  });
+});
+
+describe("a disk that is full", () => {
+  it("[STORAGE-11] ends the member at the write that fails, and nothing acknowledged is lost", () => {
+    for (let writesLeft = 0; writesLeft < 40; writesLeft++) {
+      const cluster = ensemble({ size: 3, seed: writesLeft + 1, config: { checkpointChangesMax: 2 } });
+      const sid = (writesLeft % 3) + 1;
+      const writer = (sid % 3) + 1;
+      const session = open(cluster, writer, 40_000);
+      let ends = 0;
+      cluster.onAbort = () => {
+        ends += 1;
+      };
+      cluster.member(sid).disk.writesLeft = writesLeft;
+      const acknowledged = PATHS.filter((path, i) =>
+        ok(write(cluster, writer, create(path), session, i + 1)),
+      );
+      cluster.settle();
+      expect(ends).toBe(1);
+      for (const each of [1, 2, 3]) {
+        const lost = acknowledged.filter(
+          (path) => cluster.member(each).life?.server.tree.get(path) === undefined,
+        );
+        expect(lost).toEqual([]);
+      }
+    }
+  });
+});
+
+describe("random damage of a minority", () => {
+  it("[SIM-22] replaces nothing that was acknowledged, keeps nobody down, and takes few epochs", () => {
+    const runs: DamageRun[] = [];
+    for (let seed = 1; seed <= 200; seed++) runs.push(damageRun(seed));
+    expect(runs.filter(({ faults }) => faults.length > 0)).toEqual([]);
+    // The damage was found, and there was a lot of it.
+    expect(runs.filter(({ forgot }) => forgot > 0).length).toBeGreaterThan(100);
+  });
+});
