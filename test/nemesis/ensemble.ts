@@ -13,6 +13,7 @@ export interface View {
     readonly serving?: boolean;
     readonly appliedZxid?: string;
     readonly digest?: string;
+    readonly reason?: string;
   }[];
 }
 

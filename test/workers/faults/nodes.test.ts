@@ -191,7 +191,7 @@ describe.concurrent("bad storage", () => {
     await runInDurableObject(
       env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`wipe/${victim}`)),
       (_object, { storage }) => {
-        storage.sql.exec("INSERT INTO meta VALUES ('mark', 'here')");
+        storage.sql.exec("INSERT INTO meta (key, value) VALUES ('mark', 'here')");
       },
     );
     expect(await stored()).toEqual([{ key: "config" }, { key: "mark" }]);
@@ -255,7 +255,7 @@ describe.concurrent("bad storage", () => {
       const object = () => env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`wipe-crash/${victim}`));
       await ensemble.whole();
       await runInDurableObject(object(), (_object, { storage }) => {
-        storage.sql.exec("INSERT OR REPLACE INTO meta VALUES ('mark', 'here')");
+        storage.sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES ('mark', 'here')");
       });
       const path = `${ensemble.prefix}/v1/faults/nodes/${victim}`;
       const [wiped] = await Promise.all([

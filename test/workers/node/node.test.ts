@@ -89,6 +89,34 @@ async function pathsAt(ensemble: string, sid: number): Promise<readonly string[]
   });
 }
 
+describe("a node that forgot a damaged storage", () => {
+  it("[NODE-51] says why until it counts again, and is found by name when its configuration is lost", async () => {
+    await found("damaged-alone", 1);
+    await write("damaged-alone", [1], create("/a"));
+    await runInDurableObject(node("damaged-alone", 1), (_object, { storage }) => {
+      storage.sql.exec("UPDATE meta SET value = '7' WHERE key = 'currentEpoch'");
+    });
+    await abortAllDurableObjects();
+    const status = await until(() => statusOf("damaged-alone", 1));
+    expect(status.serving).toBe(false);
+    expect(status.reason).toContain("meta value currentEpoch");
+
+    await found("damaged-one", 3);
+    await write("damaged-one", [1, 2, 3], create("/a"));
+    await runInDurableObject(node("damaged-one", 2), (_object, { storage }) => {
+      storage.sql.exec("UPDATE meta SET value = '7' WHERE key IN ('currentEpoch', 'config')");
+    });
+    await abortAllDurableObjects();
+    await found("damaged-one", 3);
+    const back = await until(async () => {
+      const each = await statusOf("damaged-one", 2);
+      return each?.serving === true ? each : undefined;
+    });
+    expect(back.reason).toBeUndefined();
+    expect(back.znodes).toBe(5);
+  });
+});
+
 describe("a node object", () => {
   it("[NODE-1] a member that was never founded answers so and stores nothing", async () => {
     const stub = node("nobody", 1);

@@ -135,7 +135,7 @@ describe("a database of an earlier version", () => {
       expect([...(tree.get("/old")?.data ?? [])]).toEqual([1, 2]);
       expect(tree.sessions.size).toBe(1);
       const unchecked = (): unknown =>
-        sql.exec("SELECT count(*) AS n FROM znode_0 WHERE crc IS NULL").one()["n"];
+        sql.exec("SELECT count(*) AS n FROM znode_0 WHERE crc IS NULL").one().n;
       expect(unchecked()).toBe(2);
       const [row] = new SqliteBackend(storage).readTable(0, "", 1e6).znodes;
       new SqliteBackend(storage).putRows(0, row === undefined ? [] : [row], []);
@@ -153,8 +153,8 @@ describe("a database of an earlier version", () => {
       const backend = new SqliteBackend(storage);
       const { znodes, sessions } = backend.readTable(0, "", 1e6);
       backend.putRows(1, znodes, sessions);
-      expect(storage.sql.exec("SELECT count(crc) AS n FROM znode_1").one()["n"]).toBe(2);
-      expect(storage.sql.exec("SELECT count(crc) AS n FROM session_1").one()["n"]).toBe(1);
+      expect(storage.sql.exec("SELECT count(crc) AS n FROM znode_1").one().n).toBe(2);
+      expect(storage.sql.exec("SELECT count(crc) AS n FROM session_1").one().n).toBe(1);
     }));
 });
 
