@@ -87,6 +87,9 @@ function configOf(env: NodeEnv): ServerConfig {
   });
 }
 
+/** A socket on `/ws` without a handshake is closed after so long, ms. */
+const HANDSHAKE_MS_MAX = 15_000;
+
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
@@ -932,9 +935,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** Sessions have timeouts of their own; a socket on which none was opened has not. */
   #closeSilent(): void {
-    const latest = Date.now() - SILENT_MS_MAX;
+    const now = Date.now();
     for (const [socket, at] of this.#open) {
-      if (at <= latest && !this.#clientOf(socket)?.shookHands) this.#closeSocket(socket, 1001, "silence");
+      const client = this.#clientOf(socket);
+      if (client === undefined) {
+        if (now - at >= SILENT_MS_MAX) this.#closeSocket(socket, 1001, "silence");
+      } else if (!client.shookHands && now - at >= HANDSHAKE_MS_MAX) {
+        this.#closeSocket(socket, 1001, `no handshake within ${HANDSHAKE_MS_MAX / 1000} s`);
+      }
     }
   }
 

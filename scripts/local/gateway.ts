@@ -15,6 +15,7 @@ import type { Duplex } from "node:stream";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "../../workers/api/limits.ts";
 import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.ts";
+import { CloseWatch } from "./close-watch.ts";
 import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";
 
@@ -33,6 +34,13 @@ export interface GatewayOptions {
   /** port of the runtime; undefined while it starts */
   readonly target: () => number | undefined;
 }
+
+/** A WebSocket that the runtime has closed is ended after so long, whether the client agrees or not; ms. */
+const TUNNEL_CLOSE_MS_MAX = 2_000;
+/** A WebSocket whose client sends nothing at all is ended after so long, behind the deadline of its handshake; ms. */
+const TUNNEL_FIRST_MS_MAX = 20_000;
+/** The same for one that falls silent: longer than a session lives without a ping. */
+const TUNNEL_SILENT_MS_MAX = 180_000;
 
 /** The runtime closes an idle connection after 5 s; we let go of ours before, so that no request meets a closing one. */
 const IDLE_MS_MAX = 3_000;
@@ -149,6 +157,8 @@ function forward(
       else socket.once("connect", () => (isSent = true));
     });
     sent.once("response", (answered) => {
+      // what the client has not sent of its request by now is of no use to anybody
+      if (!request.complete) response.shouldKeepAlive = false;
       response.writeHead(answered.statusCode ?? 502, withoutConnection(answered.rawHeaders));
       // an event stream may have nothing to say for a while, and its reader waits for the headers
       response.flushHeaders();
@@ -218,7 +228,23 @@ function tunnel(
   runtime.write(`${request.method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
   runtime.write(head);
   runtime.pipe(client).pipe(runtime);
+  // The runtime keeps the connection of a WebSocket that it has closed, as long as its object lives: the client may not
+  // answer, and some answers it does not see.
+  const closing = new CloseWatch();
+  let closed: ReturnType<typeof setTimeout> | undefined;
+  runtime.on("data", (chunk: Buffer) => {
+    if (closed === undefined && closing.take(chunk)) closed = setTimeout(() => end(), TUNNEL_CLOSE_MS_MAX);
+  });
+  let heardAt: number | undefined;
+  client.on("data", () => {
+    heardAt = performance.now();
+  });
+  const watchdog = setInterval(() => {
+    if (heardAt === undefined || performance.now() - heardAt > TUNNEL_SILENT_MS_MAX) end();
+  }, TUNNEL_FIRST_MS_MAX);
   const end = (): void => {
+    clearInterval(watchdog);
+    clearTimeout(closed);
     runtime.destroy();
     client.destroy();
   };

@@ -2,11 +2,15 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { BODY_MS_MAX } from "../../workers/api/limits.ts";
 
 /** The user asked for something that cannot be. Commands print it as one line and exit with 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
+
+/** How often connections are looked at that have not sent a whole request. */
+const CHECK_MS = 1_000;
 
 /** A port on which we answer. */
 export interface Listener {
@@ -29,8 +33,14 @@ export async function listen(port: number, listener: RequestListener, host?: str
   const servers: Server[] = [];
   let taken = port;
   for (const address of host === undefined ? LOOPBACK : [host]) {
-    // an SSE stream or a parked read has no end that a timeout may set
-    const limits = { keepAliveTimeout: 30_000, requestTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX };
+    // for requests on their way in: what answers them, an SSE stream or a parked read, may take its time
+    const limits = {
+      keepAliveTimeout: 30_000,
+      headersTimeout: BODY_MS_MAX,
+      requestTimeout: BODY_MS_MAX,
+      connectionsCheckingInterval: CHECK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    };
     const server = createServer({ ...limits, noDelay: true }, listener);
     server.on("clientError", refuse);
     try {

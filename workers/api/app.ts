@@ -3,11 +3,9 @@
  * under `/e/{ensemble}`; that prefix is taken off before routing.
  */
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import { bodyLength } from "./body.ts";
 import type { AppEnv } from "./env.ts";
-import { ApiError } from "./errors.ts";
-import { BODY_BYTES_MAX } from "./limits.ts";
 import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";
@@ -46,14 +44,7 @@ app.use(async (c, next) => {
 });
 app.use(localOnly);
 app.use(auth);
-app.use(
-  bodyLimit({
-    maxSize: BODY_BYTES_MAX,
-    onError: () => {
-      throw new ApiError("TOO_LARGE", `the body is larger than ${BODY_BYTES_MAX} bytes`);
-    },
-  }),
-);
+app.use(bodyLength);
 app.use(methodNotAllowed({ app, onMethodNotAllowed }));
 app.use(knownQuery);
 app.use(ensemble);

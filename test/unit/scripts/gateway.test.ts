@@ -1,6 +1,6 @@
 /** The port gateway against a server of this machine: it must not change, hold back or outlive what passes through. */
 import { createServer, request as httpRequest, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { openGateway } from "../../../scripts/local/gateway.ts";
@@ -8,6 +8,7 @@ import { type Listener, listen, UsageError } from "../../../scripts/local/listen
 import { BODY_BYTES_MAX } from "../../../workers/api/limits.ts";
 
 let upstream: Server;
+let sockets: WebSocketServer;
 let gateway: Listener;
 let base: string;
 let target: number | undefined;
@@ -57,7 +58,7 @@ beforeEach(async () => {
       JSON.stringify({ method: request.method, url: request.url, node: request.headers["zoo-node"], body }),
     );
   });
-  const sockets = new WebSocketServer({ server: upstream });
+  sockets = new WebSocketServer({ server: upstream });
   sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
   await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   target = (upstream.address() as AddressInfo).port;
@@ -74,6 +75,11 @@ afterEach(() => {
 });
 
 describe("requests", () => {
+  it("[HTTP-50] have 15 s for their headers and body, and what answers them has no limit", () => {
+    for (const server of gateway.servers)
+      expect([server.headersTimeout, server.requestTimeout, server.timeout]).toEqual([15_000, 15_000, 0]);
+  });
+
   it("pass with method, path, body and headers, and so do answers", async () => {
     const response = await fetch(`${base}/v1/x?y=1`, { method: "POST", body: "some text" });
     expect(response.status).toBe(201);
@@ -215,6 +221,19 @@ describe("streams", () => {
 });
 
 describe("WebSockets", () => {
+  it("[HTTP-50] end when the runtime closes them, also when the client does not answer that", async () => {
+    const opened = new Promise<WebSocket>((resolve) => sockets.once("connection", resolve));
+    const client = connect(gateway.port, "127.0.0.1");
+    const key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    client.write(
+      `GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n${key}\r\n\r\n`,
+    );
+    client.resume();
+    const ended = new Promise<void>((resolve) => client.once("close", () => resolve()));
+    (await opened).close(1001, "silence");
+    await ended;
+  });
+
   it("pass both ways and close both ways", async () => {
     const socket = new WebSocket(`${base.replace("http", "ws")}/ws`);
     const echo = new Promise((resolve) => socket.once("message", (data) => resolve(String(data))));

@@ -1,8 +1,10 @@
 /** Appends the records of a request: chooses their partitions, appends to each, and reports record by record. */
+
 import type { Context } from "hono";
 import type { Appended } from "../../../core/broker/partition.ts";
 import { partitionOfKey } from "../../../core/broker/topic.ts";
 import { decodeBatches, encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
+import { bodyBytes } from "../body.ts";
 import { type IdempotencyKey, keyOf } from "../clients/idempotency.ts";
 import { type Append, PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
@@ -21,7 +23,7 @@ type Outcome = Appended | ApiError;
 export async function produce(c: Context<AppEnv>, only: number | undefined): Promise<Response> {
   refuseEncodedBody(c);
   const format = bodyFormatOf(c);
-  const body = new Uint8Array(await c.req.arrayBuffer());
+  const body = await bodyBytes(c);
   const brokers = brokersOf(c);
   const client = new PartitionClient(brokers);
   const topic = await brokers.topic(c.req.param("topic") ?? "");

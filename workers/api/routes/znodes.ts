@@ -1,9 +1,11 @@
 /** `/v1/znodes/{path}`: the znode tree. The rest of the URL's path is the znode's path. */
+
 import { type Context, Hono } from "hono";
 import { zxidToText } from "../../../core/zab/zxid.ts";
 import { validatePath } from "../../../core/znode/path.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type Stat } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import { bodyBytes } from "../body.ts";
 import type { Answered } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -197,9 +199,9 @@ function znodePathOf(c: Context<AppEnv>, sequential = false): string {
   return path;
 }
 
-async function bodyOf(c: Context<AppEnv>): Promise<Uint8Array> {
+function bodyOf(c: Context<AppEnv>): Promise<Uint8Array> {
   refuseEncodedBody(c);
-  return new Uint8Array(await c.req.arrayBuffer());
+  return bodyBytes(c);
 }
 
 const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": string } => ({

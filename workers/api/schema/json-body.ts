@@ -1,6 +1,8 @@
 /** Reads a JSON body through a schema; whatever does not fit is answered 400 or 415 with a code. */
+
 import type { Context, MiddlewareHandler } from "hono";
 import * as v from "valibot";
+import { bodyBytes } from "../body.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { isJsonType, isUtf8, mediaTypeOf } from "../media-type.ts";
@@ -22,7 +24,7 @@ export function refuseEncodedBody(c: Context): void {
  */
 async function readBody(c: Context<AppEnv>): Promise<unknown> {
   refuseEncodedBody(c);
-  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  const bytes = await bodyBytes(c);
   if (bytes.length === 0) return {};
   const type = mediaTypeOf(c.req.header("content-type"));
   if (!isJsonType(type)) throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
