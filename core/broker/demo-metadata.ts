@@ -1,19 +1,23 @@
 /**
- * The cluster metadata of the demo: which brokers wrote through the ensemble, and who leads it.
- * All of it lives in znodes under `/zooweeper/demo`, so that every node renders the same bytes.
+ * The cluster metadata of the original demo: who leads the ensemble, and which brokers list the goals that a broker
+ * takes. All of it lives in znodes under `/zooweeper/demo`, so that every node renders the same bytes.
  *
  * ```
- * /zooweeper/demo/brokers/9090    {"Clients":"9090,9091,9092"}          written on every addScore of that broker
+ * /zooweeper/demo/rows            {"nextNodeId":4,"rows":[{"NodeId":2,…}]}   one row per change of a sender's clients
+ * /zooweeper/demo/brokers/9090    {"Clients":"9090,9091,9092"}               written with every goal of that sender
  * ```
- * `Version` and `Timestamp` of a broker's entry are its znode's: version + 1 is the number of writes, mtime the leader's clock in ms.
+ * A row's `Version` counts the changes of its sender's clients from 0. The first row of a sender has the ensemble's entry
+ * (NodeId 1) as parent, a later one the sender's first row.
  */
 
-import { CreateMode, type MultiRequestOp, type Stat } from "../znode/types.ts";
+import { CreateMode, type MultiRequestOp, type WriteRequest } from "../znode/types.ts";
+import type { ClusterRead, ClusterReadResult } from "./cluster-view.ts";
 import { decodeFields, encodeJson } from "./json-text.ts";
 
-/** Znodes of the demo, parents first. */
+/** Znodes of the demo. */
 export const DEMO_PATHS = {
   root: "/zooweeper/demo",
+  rows: "/zooweeper/demo/rows",
   brokers: "/zooweeper/demo/brokers",
 } as const;
 
@@ -24,76 +28,254 @@ export const DEMO_PARENTS: readonly string[] = ["/zooweeper", DEMO_PATHS.root, D
 const NODE_PORT_BASE = 8079;
 /** Broker `id` (from 0) answers on 9090 + id. */
 const BROKER_PORT_BASE = 9090;
+/** NodeId of the ensemble's entry. */
+const ENSEMBLE_NODE_ID = 1;
+/** Bytes of all rows: the oldest give way, so that the znode stays far below the limit of one. */
+const ROWS_BYTES_MAX = 256 * 1024;
+/** How often a write is tried while others change the same znodes. */
+const TRIES_MAX = 10;
 
 export const nodePort = (sid: number): number => NODE_PORT_BASE + sid;
 export const brokerPort = (id: number): number => BROKER_PORT_BASE + id;
 
-/** The sid that answers on a port, given as text; undefined when no node of an ensemble of `size` does. */
-export function sidOfPort(port: string, size: number): number | undefined {
-  if (!/^\d{4,5}$/.test(port)) return undefined;
-  const sid = Number(port) - NODE_PORT_BASE;
-  return sid >= 1 && sid <= size ? sid : undefined;
-}
-
-/** Path of a broker's entry. `sender` is a port. */
-export const demoBrokerPath = (sender: string): string => `${DEMO_PATHS.brokers}/${sender}`;
+/** The ports of brokers 0 to `count` − 1, as the metadata spells them: `9090,9091,9092`. */
+export const brokerPorts = (count: number): string =>
+  Array.from({ length: count }, (_, id) => brokerPort(id)).join(",");
 
 /**
- * The write that records `clients` for a broker. Try `set`; on NO_NODE make {@link DEMO_PARENTS} and try `create`;
- * on NODE_EXISTS somebody else created it: try `set` again.
+ * The node that a `ReceiverIp` names, read as the original broker read it: the digits that it begins with.
+ * @returns node 1 where it names no node of an ensemble of `size`
  */
-export function demoBrokerWrite(
-  sender: string,
-  clients: string,
-): {
-  readonly set: Extract<MultiRequestOp, { type: "setData" }>;
-  readonly create: Extract<MultiRequestOp, { type: "create" }>;
-} {
-  const path = demoBrokerPath(sender);
-  const data = encodeJson({ Clients: clients });
-  return {
-    set: { type: "setData", path, data, version: -1 },
-    create: { type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false },
+export function receiverOf(text: string, size: number): number {
+  const sid = Number.parseInt(text, 10) - NODE_PORT_BASE;
+  return sid >= 1 && sid <= size ? sid : 1;
+}
+
+/** Does the broker on `port` list a goal that was sent with these clients? Null: sent by another way, for all of them. */
+export const isListedBy = (clients: string | null, port: number): boolean =>
+  clients === null || clients.split(",").some((client) => client.trim() === `${port}`);
+
+/** The clients of one sender from one moment on. */
+export interface DemoRow {
+  /** from 2, by order of creation */
+  readonly nodeId: number;
+  readonly parentId: number;
+  readonly senderIp: string;
+  readonly receiverIp: string;
+  /** ports, separated by commas */
+  readonly clients: string;
+  /** changes of the sender's clients before this one */
+  readonly version: number;
+  /** ms since 1970 */
+  readonly timestampMs: number;
+}
+
+/** All rows, by ascending nodeId, and the version of their znode; null while it does not exist. */
+export interface DemoRows {
+  readonly rows: readonly DemoRow[];
+  readonly nextNodeId: number;
+  readonly version: number | null;
+}
+
+/** What a goal says about the clients of its sender. */
+export interface ClientsChange {
+  readonly sender: string;
+  /** the port of the node that takes the write, as text */
+  readonly receiver: string;
+  /** empty: what the sender's clients are already */
+  readonly clients: string;
+  /** clients of a sender that has none yet and names none */
+  readonly otherwise: string;
+  readonly nowMs: number;
+}
+
+/** What {@link recordClients} asks for: the rows as a quorum knows them, or a write. */
+export type DemoStep = { readonly type: "read" } | { readonly type: "write"; readonly request: WriteRequest };
+
+/** Refusals of a write that {@link recordClients} resolves itself; every other one ends it. */
+export type DemoRefusal = "NO_NODE" | "NODE_EXISTS" | "BAD_VERSION";
+export const isDemoRefusal = (code: string): code is DemoRefusal =>
+  code === "NO_NODE" || code === "NODE_EXISTS" || code === "BAD_VERSION";
+
+/** The answer to a {@link DemoStep}: the rows of a read; OK or the refusal of a write. */
+export type DemoAnswer = DemoRows | "OK" | DemoRefusal;
+
+export interface RecordedClients {
+  readonly rows: DemoRows;
+  /** the clients of the sender from now on */
+  readonly clients: string;
+}
+
+/**
+ * Records what a goal says about its sender's clients: a new row where they change, and always a committed write.
+ * @param known rows from an earlier call, which a check in the write proves or refutes; undefined: none
+ * @returns undefined when others change the same znodes faster than this can be written
+ */
+export function* recordClients(
+  known: DemoRows | undefined,
+  change: ClientsChange,
+): Generator<DemoStep, RecordedClients | undefined, DemoAnswer> {
+  let rows = known;
+  let isNew = false;
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    if (rows === undefined) {
+      const answer: DemoAnswer = yield { type: "read" };
+      if (typeof answer === "string") return undefined;
+      rows = answer;
+    }
+    const next = changed(rows, change);
+    const clients = clientsOf(next, change.sender) ?? "";
+    const ops: readonly MultiRequestOp[] = [
+      writeOfRows(rows, next),
+      writeOfSender(change.sender, clients, isNew),
+    ];
+    const answer: DemoAnswer = yield { type: "write", request: { type: "multi", ops } };
+    if (answer === "OK") return { rows: next, clients };
+    rows = undefined;
+    isNew = answer === "NO_NODE";
+    if (isNew)
+      for (const path of DEMO_PARENTS) {
+        const request = { type: "create", path, data: null, mode: CreateMode.PERSISTENT } as const;
+        yield { type: "write", request: { ...request, withStat: false } };
+      }
+  }
+  return undefined;
+}
+
+/** The rows with the change; the same ones where the sender's clients stay as they are. */
+function changed(rows: DemoRows, { sender, receiver, clients, otherwise, nowMs }: ClientsChange): DemoRows {
+  const last = rows.rows.findLast((row) => row.senderIp === sender);
+  const wanted = clients === "" ? (last?.clients ?? otherwise) : clients;
+  if (last !== undefined && last.clients === wanted && rows.version !== null) return rows;
+  const version = rows.version === null ? 0 : rows.version + 1;
+  if (last !== undefined && last.clients === wanted) return { ...rows, version };
+  const row: DemoRow = {
+    nodeId: rows.nextNodeId,
+    parentId: parentOf(last),
+    senderIp: sender,
+    receiverIp: receiver,
+    clients: wanted,
+    version: last === undefined ? 0 : last.version + 1,
+    timestampMs: nowMs,
   };
+  const kept = [...rows.rows, row];
+  while (kept.length > 1 && encodeRows(kept, rows.nextNodeId + 1).length > ROWS_BYTES_MAX) kept.shift();
+  return { rows: kept, nextNodeId: rows.nextNodeId + 1, version };
 }
 
-/** Data of the ensemble's entry. */
-export const demoEnsembleData = (leader: number, size: number): Uint8Array => encodeJson({ leader, size });
+/** The first row of a sender is a child of the ensemble's entry, every later one a child of that first row. */
+function parentOf(last: DemoRow | undefined): number {
+  if (last === undefined) return ENSEMBLE_NODE_ID;
+  return last.parentId === ENSEMBLE_NODE_ID ? last.nodeId : last.parentId;
+}
 
-/** A znode as read from a node. */
-export interface DemoZnode {
-  /** last element of its path */
-  readonly name: string;
-  readonly data: Uint8Array | null;
-  readonly stat: Stat;
+const clientsOf = ({ rows }: DemoRows, sender: string): string | undefined =>
+  rows.findLast((row) => row.senderIp === sender)?.clients;
+
+function writeOfRows(rows: DemoRows, next: DemoRows): MultiRequestOp {
+  const path = DEMO_PATHS.rows;
+  if (rows.version === null) {
+    const data = encodeRows(next.rows, next.nextNodeId);
+    return { type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false };
+  }
+  if (next === rows) return { type: "check", path, version: rows.version };
+  return { type: "setData", path, data: encodeRows(next.rows, next.nextNodeId), version: rows.version };
+}
+
+function writeOfSender(sender: string, clients: string, isNew: boolean): MultiRequestOp {
+  const path = `${DEMO_PATHS.brokers}/${sender}`;
+  const data = encodeJson({ Clients: clients });
+  return isNew
+    ? { type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false }
+    : { type: "setData", path, data, version: -1 };
+}
+
+// ── reading ─────────────────────────────────────────────────────────────────
+
+/**
+ * Reads the rows. Where an earlier version has written the senders' znodes alone, each of them is a row of its own, in
+ * the order of their creation.
+ */
+export function* readDemoRows(): Generator<readonly ClusterRead[], DemoRows, readonly ClusterReadResult[]> {
+  const [stored, senders] = yield [
+    { type: "getData", path: DEMO_PATHS.rows },
+    { type: "getChildren", path: DEMO_PATHS.brokers },
+  ];
+  if (stored !== undefined) return { ...decodeRows(stored.data), version: stored.stat.version };
+  const names = senders?.children ?? [];
+  const znodes = yield names.map((name) => ({ type: "getData", path: `${DEMO_PATHS.brokers}/${name}` }));
+  const found = names
+    .flatMap((name, i) => {
+      const znode = znodes[i];
+      return znode === undefined ? [] : [{ name, ...znode }];
+    })
+    .sort((a, b) => a.stat.czxid.epoch - b.stat.czxid.epoch || a.stat.czxid.counter - b.stat.czxid.counter);
+  const rows = found.map(({ name, data, stat }, i): DemoRow => {
+    const { Clients } = decodeFields(data);
+    return {
+      nodeId: ENSEMBLE_NODE_ID + 1 + i,
+      parentId: ENSEMBLE_NODE_ID,
+      senderIp: name,
+      receiverIp: "",
+      clients: typeof Clients === "string" ? Clients : "",
+      version: 0,
+      timestampMs: stat.mtime,
+    };
+  });
+  return { rows, nextNodeId: ENSEMBLE_NODE_ID + 1 + rows.length, version: null };
+}
+
+const encodeRows = (rows: readonly DemoRow[], nextNodeId: number): Uint8Array =>
+  encodeJson({ nextNodeId, rows });
+
+/** What is no row of ours is left out: anybody may write the znode. */
+function decodeRows(data: Uint8Array | null): Omit<DemoRows, "version"> {
+  const fields = decodeFields(data);
+  const rows = (Array.isArray(fields.rows) ? (fields.rows as unknown[]) : []).filter(isRow);
+  const highest = rows.reduce((most, row) => Math.max(most, row.nodeId), ENSEMBLE_NODE_ID);
+  const next = Number.isSafeInteger(fields.nextNodeId) ? Number(fields.nextNodeId) : 0;
+  return { rows, nextNodeId: Math.max(next, highest + 1) };
+}
+
+function isRow(value: unknown): value is DemoRow {
+  if (typeof value !== "object" || value === null) return false;
+  const row = value as Partial<Record<keyof DemoRow, unknown>>;
+  const numbers = [row.nodeId, row.parentId, row.version, row.timestampMs];
+  const texts = [row.senderIp, row.receiverIp, row.clients];
+  return numbers.every(Number.isSafeInteger) && texts.every((text) => typeof text === "string");
 }
 
 /**
- * Renders the body of `GET /metadata`: the ensemble's entry (left out while it was never written), then the
- * brokers' entries by ascending port. Keys are in a fixed order; a pure function of the znodes.
+ * Renders the body of `GET /metadata`: the ensemble's entry, then the rows by NodeId. Every entry has all the fields
+ * of the original's rows, in one order; a pure function of its arguments.
+ * @param leader sid of the leader
+ * @param size members of the ensemble
  */
-export function renderDemoMetadata(input: {
-  readonly ensemble: Uint8Array | null;
-  readonly brokers: readonly DemoZnode[];
-}): string {
-  const entries: Record<string, string | number>[] = [];
-  const { leader, size } = decodeFields(input.ensemble);
-  if (typeof leader === "number" && typeof size === "number") {
-    const ports = Array.from({ length: size }, (_, i) => nodePort(i + 1));
-    entries.push({
-      NodePort: `${nodePort(leader)}`,
-      Leader: `${nodePort(leader)}`,
-      Servers: ports.join(","),
-    });
-  }
-  for (const znode of [...input.brokers].sort((a, b) => Number(a.name) - Number(b.name))) {
-    const clients = decodeFields(znode.data).Clients;
-    entries.push({
-      SenderIp: znode.name,
-      Clients: typeof clients === "string" ? clients : "",
-      Version: znode.stat.version + 1,
-      Timestamp: znode.stat.mtime,
-    });
-  }
-  return JSON.stringify(entries);
+export function renderDemoMetadata(leader: number, size: number, { rows }: DemoRows): string {
+  const ports = Array.from({ length: size }, (_, i) => nodePort(i + 1));
+  const ensemble = {
+    NodeId: `${ENSEMBLE_NODE_ID}`,
+    NodePort: `${nodePort(leader)}`,
+    Leader: `${nodePort(leader)}`,
+    Servers: ports.join(","),
+    Timestamp: 0,
+    Version: 0,
+    ParentId: 0,
+    Clients: "",
+    SenderIp: "",
+    ReceiverIp: "",
+  };
+  const entries = rows.map((row) => ({
+    NodeId: `${row.nodeId}`,
+    NodePort: "",
+    Leader: "",
+    Servers: "",
+    Timestamp: row.timestampMs,
+    Version: row.version,
+    ParentId: row.parentId,
+    Clients: row.clients,
+    SenderIp: row.senderIp,
+    ReceiverIp: row.receiverIp,
+  }));
+  return JSON.stringify([ensemble, ...entries]);
 }

@@ -8,9 +8,17 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterMetadata, metadataOf, type TopicMetadata } from "../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
-import { brokerPort, DEMO_PARENTS, demoBrokerWrite } from "../../core/broker/demo-metadata.ts";
-import { createRequest } from "../../core/broker/znodes.ts";
-import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import {
+  brokerPort,
+  brokerPorts,
+  type DemoRefusal,
+  type DemoRows,
+  isDemoRefusal,
+  nodePort,
+  readDemoRows,
+  recordClients,
+} from "../../core/broker/demo-metadata.ts";
+import { NO_SESSION, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
 import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
@@ -20,7 +28,7 @@ import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 import { BrokerLoop } from "./broker-loop.ts";
 import { BrokerStore, type Sleeping } from "./broker-store.ts";
-import { EnsembleError, EnsembleSession, type Written } from "./ensemble-session.ts";
+import { EnsembleError, EnsembleSession } from "./ensemble-session.ts";
 import type {
   BrokerAnswer,
   BrokerFault,
@@ -54,6 +62,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   /** parked calls of other brokers */
   readonly #parked = new Waiters();
   #counters: Counters;
+  /** the demo's rows as this broker knew them last; a check in each write proves them */
+  #demoRows: DemoRows | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -120,8 +130,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       const topic = await this.#demoTopic(running, request.topic);
       if (!topic.ok) return topic;
       try {
-        const { sid } = await this.#writeDemo(running, request);
-        return { ok: true, value: { receiver: sid, topic: topic.value } };
+        const { sid, clients } = await this.#recordClients(running, request);
+        return { ok: true, value: { receiver: sid, clients, topic: topic.value } };
       } catch (error) {
         if (!(error instanceof EnsembleError)) throw error;
         return { ok: false, code: error.code, message: error.message };
@@ -329,30 +339,47 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return topics.ready(name);
   }
 
-  /** Sets the entry, creating it the first time; once more under a new session when the old one expired meanwhile. */
-  async #writeDemo({ identity, session, loop }: Running, request: DemoMetadataRequest): Promise<Written> {
-    const { set, create } = demoBrokerWrite(`${brokerPort(identity.id)}`, request.clients);
-    for (let tries = 0; ; tries++) {
-      try {
-        return await session.write(set, request.receiver);
-      } catch (error) {
-        if (!(error instanceof EnsembleError) || tries === 3) throw error;
-        if (error.code === "SESSION_EXPIRED")
+  /** Records the clients that a goal names; once more under a new session when the old one expired meanwhile. */
+  async #recordClients(
+    { identity, session, loop }: Running,
+    request: DemoMetadataRequest,
+  ): Promise<{ readonly sid: number; readonly clients: string }> {
+    let sid = request.receiver;
+    const steps = recordClients(this.#demoRows, {
+      sender: `${brokerPort(identity.id)}`,
+      receiver: `${nodePort(request.receiver)}`,
+      clients: request.clients,
+      otherwise: brokerPorts(identity.brokerCount),
+      nowMs: Date.now(),
+    });
+    const write = async (request: WriteRequest): Promise<"OK" | DemoRefusal> => {
+      for (let tries = 0; ; tries++) {
+        try {
+          sid = (await session.write(request, sid)).sid;
+          return "OK";
+        } catch (error) {
+          if (!(error instanceof EnsembleError)) throw error;
+          if (isDemoRefusal(error.code)) return error.code;
+          if (error.code !== "SESSION_EXPIRED" || tries === SESSION_TRIES_MAX) throw error;
           await loop.waitFor((view) => view, this.#config.readyDeadlineMs);
-        else if (error.code !== "NO_NODE") throw error;
-        else {
-          for (const path of DEMO_PARENTS)
-            await ignoring("NODE_EXISTS", session.write(createRequest(path, null)));
-          try {
-            return await session.write(create, request.receiver);
-          } catch (second) {
-            if (!(second instanceof EnsembleError && second.code === "NODE_EXISTS")) throw second;
-          }
         }
       }
+    };
+    let step = steps.next();
+    while (!step.done) {
+      const { value } = step;
+      step = steps.next(
+        value.type === "read" ? await session.readAll(readDemoRows) : await write(value.request),
+      );
     }
+    if (step.value === undefined) throw new EnsembleError("BAD_VERSION", "the metadata changes too fast");
+    this.#demoRows = step.value.rows;
+    return { sid, clients: step.value.clients };
   }
 }
+
+/** How often a write is made again under a new session. */
+const SESSION_TRIES_MAX = 3;
 
 const NEVER_STARTED: BrokerStatus = {
   id: -1,
@@ -370,11 +397,3 @@ const NOT_READY: BrokerAnswer<never> = {
   code: "BROKER_NOT_AVAILABLE",
   message: "the broker has no session of the ensemble",
 };
-
-async function ignoring(code: string, call: Promise<unknown>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!(error instanceof EnsembleError && error.code === code)) throw error;
-  }
-}

@@ -67,6 +67,7 @@ export type BrokerFault =
 export interface DemoMetadataRequest {
   /** the node that gets the write; another is taken while that one is down */
   readonly receiver: number;
+  /** ports of the brokers that list the goal, separated by commas; empty: those of this broker's goals so far */
   readonly clients: string;
   /** the topic that must exist, made with one partition when it does not */
   readonly topic: string;
@@ -75,6 +76,8 @@ export interface DemoMetadataRequest {
 export interface DemoMetadataAnswer {
   /** the node that took the write */
   readonly receiver: number;
+  /** ports of the brokers that list the goal; absent from a broker of an earlier version: those of the request */
+  readonly clients?: string;
   readonly topic: TopicMetadata;
 }
 

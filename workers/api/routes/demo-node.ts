@@ -1,13 +1,15 @@
 /** `/demo/nodes/{i}`: what the demo's node ports answer. Node i of the demo has sid i + 1. */
 import { type Context, Hono } from "hono";
+import { brokerPorts, nodePort } from "../../../core/broker/demo-metadata.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
-import { jsonBody } from "../schema/json-body.ts";
-import { demoMetadataBody } from "../schema/requests.ts";
+import { demoBody, healthCheckBody, metadataBody } from "../schema/demo.ts";
+import { appendGoal, createGoals } from "./demo-goals.ts";
+import { brokersOf } from "./topics.ts";
 
 /** Wait for a node to say that it lives. */
 const PONG_MS = 1_000;
@@ -15,24 +17,46 @@ const PONG_MS = 1_000;
 export const demoNodeApp = new Hono<AppEnv>()
   .get("/demo/nodes/:i", pong)
   .get("/demo/nodes/:i/", pong)
+  .post("/demo/nodes/:i", healthCheck)
+  .post("/demo/nodes/:i/", healthCheck)
   .get("/demo/nodes/:i/metadata", async (c) => {
     const body = await readDemoMetadata(await nodeOfDemo(c));
     return c.body(body, 200, { "content-type": "application/json", "cache-control": "no-store" });
   })
-  .post("/demo/nodes/:i/metadata", jsonBody(demoMetadataBody), async (c) => {
-    const { SenderIp, Clients } = c.req.valid("json");
-    await writeDemoMetadata(await nodeOfDemo(c), SenderIp, Clients);
+  .post("/demo/nodes/:i/metadata", async (c) => {
+    const { SenderIp, Clients, goal } = await demoBody(c, metadataBody);
+    const clients = await writeDemoMetadata(await nodeOfDemo(c), {
+      sender: SenderIp,
+      receiver: `${nodePort(sidOf(c))}`,
+      clients: Clients,
+      otherwise: brokerPorts(brokersOf(c).count),
+      nowMs: Date.now(),
+    });
+    if (goal !== undefined) {
+      await createGoals(c);
+      await appendGoal(c, goal, clients, { route: "metadata", sender: SenderIp, clients: Clients });
+    }
     return c.text("OK");
   });
 
 async function pong(c: Context<AppEnv>): Promise<Response> {
+  await requireUp(c);
+  return c.text("pong");
+}
+
+async function healthCheck(c: Context<AppEnv>): Promise<Response> {
+  await demoBody(c, healthCheckBody);
+  await requireUp(c);
+  return c.json({ message: "pong", portNumber: `${nodePort(sidOf(c))}` });
+}
+
+async function requireUp(c: Context<AppEnv>): Promise<void> {
   const node = await c.var.zoo.node(sidOf(c));
   try {
     await withTimeout(node.status(), PONG_MS);
   } catch {
     throw new ApiError("NODE_DOWN", `node ${sidOf(c)} is down`);
   }
-  return c.text("pong");
 }
 
 /** The ensemble's client bound to the node of the URL. */

@@ -20,14 +20,16 @@ export function refuseEncodedBody(c: Context): void {
 /**
  * The body's JSON. A body of zero bytes is none, whatever its type, and reads as `{}`: where every member may be left
  * out, so may the body.
+ * @param anyType JSON under any content type
  * @throws ApiError UNSUPPORTED_MEDIA_TYPE, MARSHALLING_ERROR, BAD_ARGUMENTS
  */
-async function readBody(c: Context<AppEnv>): Promise<unknown> {
+async function readBody(c: Context<AppEnv>, anyType: boolean): Promise<unknown> {
   refuseEncodedBody(c);
   const bytes = await bodyBytes(c);
   if (bytes.length === 0) return {};
   const type = mediaTypeOf(c.req.header("content-type"));
-  if (!isJsonType(type)) throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
+  if (!anyType && !isJsonType(type))
+    throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
   if (!isUtf8(type))
     throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "JSON is UTF-8; the charset says otherwise");
   try {
@@ -40,12 +42,13 @@ async function readBody(c: Context<AppEnv>): Promise<unknown> {
   }
 }
 
-/** Reads the body through a schema. @throws ApiError */
+/** Reads the body through a schema. @param anyType JSON under any content type @throws ApiError */
 export async function bodyAs<S extends v.GenericSchema>(
   c: Context<AppEnv>,
   schema: S,
+  anyType = false,
 ): Promise<v.InferOutput<S>> {
-  const value = await readBody(c);
+  const value = await readBody(c, anyType);
   // valibot takes an array for an object without members
   if (Array.isArray(value)) throw badArguments("the body: an object was expected, got an array");
   const parsed = v.safeParse(schema, value);

@@ -46,17 +46,3 @@ export const createTopicBody = v.object({
     [],
   ),
 });
-
-/** `POST /addScore`, as the demo's producers have always sent it. */
-export const addScoreBody = v.object({
-  metadata: v.object({
-    ReceiverIp: v.optional(v.union([v.string(), v.pipe(v.number(), v.transform(String))]), ""),
-    Clients: v.optional(v.pipe(v.string(), v.maxLength(1024)), ""),
-  }),
-  gameResults: v.object({
-    Minute: v.pipe(v.number(), v.minValue(0), v.maxValue(1000)),
-    Player: v.pipe(v.string(), v.maxLength(1000)),
-    Club: v.pipe(v.string(), v.maxLength(1000)),
-    Score: v.pipe(v.string(), v.maxLength(100)),
-  }),
-});

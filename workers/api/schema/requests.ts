@@ -43,9 +43,3 @@ const OPS_MAX = 500;
 export const multiBody = v.strictObject({
   ops: v.pipe(v.array(op), v.minLength(1, "a multi has at least one operation"), v.maxLength(OPS_MAX)),
 });
-
-/** `POST /demo/nodes/{i}/metadata`; other members of the old demo's body are accepted and ignored. */
-export const demoMetadataBody = v.object({
-  SenderIp: v.pipe(v.string(), v.regex(/^[1-9]\d{3,4}$/, "SenderIp must be a port")),
-  Clients: v.pipe(v.string(), v.maxLength(1024)),
-});
