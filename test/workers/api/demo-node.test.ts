@@ -11,7 +11,7 @@ describe("the demo's node ports", () => {
     await heal();
   });
 
-  it("[HTTP-23] give the same metadata on every node, brokers by port", async () => {
+  it("[HTTP-23] give the same metadata on every node, in the order of their creation", async () => {
     const post = (node: number, SenderIp: string, Clients: string): Promise<Response> =>
       send("POST", `/demo/nodes/${node}/metadata`, { SenderIp, ReceiverIp: "8081", Clients, Version: 7 });
     expect(await textOf(await post(2, "9091", "9090,9091"))).toBe("OK");
@@ -21,11 +21,14 @@ describe("the demo's node ports", () => {
       [0, 1, 2].map(async (node) => textOf(await call(`/demo/nodes/${node}/metadata`))),
     );
     expect(new Set(bodies).size).toBe(1);
-    const [ensemble, first, second] = JSON.parse(bodies[0] ?? "[]") as Record<string, unknown>[];
+    const [ensemble, ...rows] = JSON.parse(bodies[0] ?? "[]") as Record<string, unknown>[];
     expect(ensemble).toMatchObject({ Servers: "8080,8081,8082" });
     expect(ensemble?.NodePort).toBe(ensemble?.Leader);
-    expect(first).toMatchObject({ SenderIp: "9090", Clients: "9090,9091", Version: 2 });
-    expect(second).toMatchObject({ SenderIp: "9091", Clients: "9090,9091", Version: 1 });
+    expect(rows).toMatchObject([
+      { NodeId: "2", ParentId: 1, SenderIp: "9091", ReceiverIp: "8082", Clients: "9090,9091", Version: 0 },
+      { NodeId: "3", ParentId: 1, SenderIp: "9090", ReceiverIp: "8080", Clients: "9090", Version: 0 },
+      { NodeId: "4", ParentId: 3, SenderIp: "9090", ReceiverIp: "8081", Clients: "9090,9091", Version: 1 },
+    ]);
   });
 
   it("[HTTP-23] refuse what is no metadata, and nodes that do not exist", async () => {
@@ -33,7 +36,9 @@ describe("the demo's node ports", () => {
       {},
       { SenderIp: 9090, Clients: "" },
       { SenderIp: "../x", Clients: "" },
-      { SenderIp: "9090" },
+      { SenderIp: "", Clients: "" },
+      { Metadata: { Clients: "9090" }, GameResults: {} },
+      { Metadata: { SenderIp: "9090" }, GameResults: { Minute: 1 } },
       { SenderIp: "9090", Clients: "x".repeat(1025) },
     ]) {
       await problemOf(await send("POST", "/demo/nodes/0/metadata", body), 400, "BAD_ARGUMENTS");

@@ -15,6 +15,9 @@ import { ApiError } from "../errors.ts";
 import { summarise } from "../quorum.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 
+/** Codes that the operations beside the failed one of a multi have. */
+const BESIDE_FAILED: ReadonlySet<string> = new Set(["OK", "RUNTIME_INCONSISTENCY"]);
+
 /** Records the clients of a sender. @returns its clients from now on */
 export async function writeDemoMetadata(zoo: EnsembleClient, change: ClientsChange): Promise<string> {
   const steps = recordClients(undefined, change);
@@ -59,12 +62,8 @@ async function readRows(zoo: EnsembleClient): Promise<DemoRows> {
 async function write(zoo: EnsembleClient, request: WriteRequest): Promise<"OK" | DemoRefusal> {
   try {
     const { value } = await zoo.write({ session: NO_SESSION, xid: 0, request });
-    const failed =
-      value.type === "multi" &&
-      value.results.find(
-        (result) =>
-          result.type === "error" && result.code !== "OK" && result.code !== "RUNTIME_INCONSISTENCY",
-      );
+    const results = value.type === "multi" ? value.results : [];
+    const failed = results.find((result) => result.type === "error" && !BESIDE_FAILED.has(result.code));
     if (failed?.type !== "error") return "OK";
     if (isDemoRefusal(failed.code)) return failed.code;
     throw new ApiError(failed.code, "an operation of the multi failed");
