@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { UsageError } from "./listen.ts";
+import { type ProcessId, processId, runs } from "./process.ts";
 
 export interface StateDir {
   readonly path: string;
@@ -22,10 +23,14 @@ const ENDING_MS_MAX = 5_000;
 export async function takeStateDir(path: string, nodes: number, fresh: boolean): Promise<StateDir> {
   const lock = join(path, "lock.json");
   const held = existsSync(lock) ? readLock(lock) : undefined;
-  if (held !== undefined && held.pid !== process.pid && isAlive(held.pid)) {
-    throw new UsageError(`${path} is in use by process ${held.pid}`);
+  if (held !== undefined && held.pid !== process.pid && runs(held)) {
+    throw new UsageError(
+      `${path} is in use by process ${held.pid}; end it, or if it is another program, delete ${lock}`,
+    );
   }
-  if (held?.runtime !== undefined) await untilGone(held.runtime);
+  if (held?.runtime !== undefined) {
+    await untilGone(typeof held.runtime === "number" ? { pid: held.runtime } : held.runtime, lock);
+  }
   if (fresh) rmSync(path, { recursive: true, force: true });
   mkdirSync(join(path, "objects"), { recursive: true });
   const sizeFile = join(path, "nodes");
@@ -35,42 +40,36 @@ export async function takeStateDir(path: string, nodes: number, fresh: boolean):
       `${path} holds an ensemble of ${size} node${size === 1 ? "" : "s"}; --fresh discards it`,
     );
   writeFileSync(sizeFile, String(nodes));
-  writeFileSync(lock, JSON.stringify({ pid: process.pid }));
+  const own = processId(process.pid);
+  writeFileSync(lock, JSON.stringify(own));
   return {
     path,
-    note: (runtime) => writeFileSync(lock, JSON.stringify({ pid: process.pid, runtime })),
+    note: (runtime) => writeFileSync(lock, JSON.stringify({ ...own, runtime: processId(runtime) })),
     release: () => rmSync(lock, { force: true }),
   };
 }
 
-function readLock(file: string): { pid: number; runtime?: number } | undefined {
+/** Who uses the folder: the launcher, and once it runs, the runtime. Earlier versions noted bare pids. */
+interface Lock extends ProcessId {
+  readonly runtime?: ProcessId | number;
+}
+
+function readLock(file: string): Lock | undefined {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as { pid: number; runtime?: number };
+    return JSON.parse(readFileSync(file, "utf8")) as Lock;
   } catch {
     return undefined; // killed while writing it
   }
 }
 
-/** Does the process run? One that has ended but was not yet collected by its parent does not. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  const stat = `/proc/${pid}/stat`;
-  try {
-    return !existsSync(stat) || !/\) Z /.test(readFileSync(stat, "utf8"));
-  } catch {
-    return false;
-  }
-}
-
-async function untilGone(pid: number): Promise<void> {
+async function untilGone(runtime: ProcessId, lock: string): Promise<void> {
   const deadline = Date.now() + ENDING_MS_MAX;
-  while (isAlive(pid)) {
-    if (Date.now() > deadline)
-      throw new UsageError(`the runtime of the last run, process ${pid}, does not end`);
+  while (runs(runtime)) {
+    if (Date.now() > deadline) {
+      throw new UsageError(
+        `the runtime of the last run, process ${runtime.pid}, does not end; end it, or if it is another program, delete ${lock}`,
+      );
+    }
     await wait(20);
   }
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "../../scripts/local/build.ts";
 import { guard } from "../../scripts/local/guard.ts";
-import { isAlive } from "../../scripts/local/state-dir.ts";
+import { isAlive } from "../../scripts/local/process.ts";
 import type { LocalUrls } from "../../scripts/local.ts";
 
 /** What a finished command left. */
