@@ -1,8 +1,13 @@
-/** Serves the files of the page as Pages does: known types, the headers of `_headers`, and 404.html for any other path. */
+/**
+ * Serves the files of the page as Pages does: known types, the headers of `_headers`, 404.html for any other path, and
+ * text compressed where the reader takes gzip.
+ */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import { extname, join, normalize } from "node:path";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -16,6 +21,9 @@ const TYPES: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
   ".txt": "text/plain; charset=utf-8",
 };
+
+const compress = promisify(gzip);
+const COMPRESSIBLE = /^(text\/|application\/(json|manifest\+json)|image\/svg)/;
 
 /** @param dir the built page */
 export function pageFiles(dir: string): RequestListener {
@@ -33,16 +41,28 @@ export function pageFiles(dir: string): RequestListener {
       return;
     }
     const type = TYPES[extname(found ? name : "404.html")] ?? "application/octet-stream";
-    const etag = `"${createHash("sha256").update(body).digest("hex").slice(0, 32)}"`;
+    const zipped = COMPRESSIBLE.test(type) && takesGzip(request.headers["accept-encoding"]);
+    const hash = createHash("sha256").update(body).digest("hex").slice(0, 32);
+    const etag = zipped ? `"${hash}-gzip"` : `"${hash}"`;
     const headers: Record<string, string> = { "cache-control": "public, max-age=0, must-revalidate" };
     for (const rule of await rules) if (rule.pattern.test(path)) Object.assign(headers, rule.headers);
-    Object.assign(headers, { "content-type": type, etag });
-    if (found && request.headers["if-none-match"] === etag) response.writeHead(304, headers).end();
-    else
-      response
-        .writeHead(found ? 200 : 404, { ...headers, "content-length": body.length })
-        .end(request.method === "HEAD" ? "" : body);
+    Object.assign(headers, { "content-type": type, etag, vary: "accept-encoding" });
+    if (found && request.headers["if-none-match"] === etag) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    const sent = zipped ? await compress(body) : body;
+    if (zipped) headers["content-encoding"] = "gzip";
+    response
+      .writeHead(found ? 200 : 404, { ...headers, "content-length": sent.length })
+      .end(request.method === "HEAD" ? "" : sent);
   };
+}
+
+/** `gzip` or `*`, unless its weight is 0. */
+function takesGzip(accepted: string | string[] | undefined): boolean {
+  const codings = String(accepted ?? "").split(",");
+  return codings.some((coding) => /^\s*(gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(coding));
 }
 
 /** The path of a request, always below `/`: `normalize` on an absolute path cannot climb out. */

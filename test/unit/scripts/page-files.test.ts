@@ -38,6 +38,18 @@ describe("the files of the page", () => {
     expect((await fetch(`${url}/theme.js`)).headers.get("content-type")).toContain("text/javascript");
   });
 
+  it("come compressed to whoever takes gzip", async () => {
+    const encodingFor = async (accepted: string): Promise<string | null> => {
+      const answer = await fetch(`${url}/theme.js`, { headers: { "accept-encoding": accepted } });
+      expect(await answer.text()).toBe("code");
+      expect(answer.headers.get("vary")).toBe("accept-encoding");
+      return answer.headers.get("content-encoding");
+    };
+    for (const accepted of ["gzip", "br, gzip;q=0.5", "*"]) expect(await encodingFor(accepted)).toBe("gzip");
+    for (const accepted of ["identity", "gzip;q=0", "x-gzipped"])
+      expect(await encodingFor(accepted)).toBeNull();
+  });
+
   it.each(["/v1/ensemble", "/nothing", "/_headers", "/../package.json", "/%2e%2e/package.json"])(
     "%s is not one of them",
     async (path) => {
