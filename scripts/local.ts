@@ -3,13 +3,13 @@
  * The commands `start` and `deployment`, the benchmarks and the end-to-end tests all use this.
  */
 import { join, resolve } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { build, ROOT } from "./local/build.ts";
 import { type ClientPorts, startClients } from "./local/client-ports.ts";
 import { openGateway, type Rewrite } from "./local/gateway.ts";
 import { type Listener, listen, UsageError } from "./local/listen.ts";
 import { ownHosts } from "./local/own-hosts.ts";
 import { pageFiles } from "./local/page-files.ts";
+import { untilReady } from "./local/readiness.ts";
 import { takeStateDir } from "./local/state-dir.ts";
 import { startWorkerd, type Workerd } from "./local/workerd.ts";
 
@@ -68,7 +68,6 @@ export interface Local {
 const ENSEMBLE_SIZES = [1, 3, 5, 7, 9];
 const BROKERS_MAX = 10;
 const CLIENTS_MAX = 50;
-const READY_MS_MAX = 30_000;
 
 /** Where the state of a run of this size lives, so that runs of other sizes keep theirs. */
 export const stateDirOf = (command: string, nodes: number, brokers: number): string =>
@@ -214,62 +213,20 @@ async function orSayOption<T>(option: PortOption, taken: Promise<T>): Promise<T>
   }
 }
 
-/** Port 8080+i: the old demo's routes of node i; every other route is the API's, answered by node i. */
+/** Routes of the original demo, which pages of any site may read. */
+const NODE_ROUTES = /^\/(metadata)?(\?|$)/;
+const BROKER_ROUTES = /^\/(addScore|updateScore|data)?(\?|$)/;
+
+/** Port 8080+i: the demo's routes of node i; every other route is the API's, answered by node i. */
 const nodeRewrite =
   (i: number) =>
   (path: string): Rewrite =>
-    /^\/(metadata)?(\?|$)/.test(path)
-      ? { path: `/demo/nodes/${i}${path}` }
+    NODE_ROUTES.test(path)
+      ? { path: `/demo/nodes/${i}${path}`, public: true }
       : { path, headers: { "zoo-node": String(i + 1) } };
 
-/** Port 9090+j: the old demo's routes of broker j; every other route is the API's. */
+/** Port 9090+j: the demo's routes of broker j; every other route is the API's. */
 const brokerRewrite =
   (j: number) =>
-  (path: string): Rewrite => ({
-    path: /^\/(addScore|data)?(\?|$)/.test(path) ? `/demo/brokers/${j}${path}` : path,
-  });
-
-/**
- * Waits until there is a quorum and every port answers with success.
- * What does not within the time is a warning, since a node killed in an earlier run stays dead.
- */
-async function untilReady(urls: LocalUrls): Promise<string[]> {
-  const deadline = Date.now() + READY_MS_MAX;
-  const probes = [
-    `${urls.api}/readyz`,
-    ...urls.nodes.map((url) => `${url}/`),
-    ...urls.brokers.map((url) => `${url}/`),
-    ...(urls.nodes.length === 0 ? [] : [`${urls.api}/cluster`]),
-    ...[urls.console, ...urls.clients].flatMap((url) => (url === undefined ? [] : [`${url}/`])),
-  ];
-  const results = await Promise.all(probes.map((url) => untilOk(url, deadline)));
-  return results.flatMap((why, i) => (why === undefined ? [] : [`${probes[i]}: ${inWords(why)}`]));
-}
-
-/** Codes of something that was killed by hand: it does not come up by waiting. */
-const DEAD = /"(NODE_DOWN|BROKER_NOT_AVAILABLE)"|broker is down/;
-
-/** What a problem document says to people, as one line. */
-function inWords(why: string): string {
-  const detail = /"(?:detail|message)":"((?:[^"\\]|\\.)*)"/.exec(why)?.[1];
-  const text = (detail ?? why).replaceAll(/\s+/g, " ");
-  return DEAD.test(why) ? `${text}: it was killed in an earlier run, POST /v1/faults/heal revives it` : text;
-}
-
-async function untilOk(url: string, deadline: number): Promise<string | undefined> {
-  for (;;) {
-    const why = await probe(url, deadline);
-    if (why === undefined || DEAD.test(why) || Date.now() > deadline) return why;
-    await wait(25);
-  }
-}
-
-async function probe(url: string, deadline: number): Promise<string | undefined> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())) });
-    const text = await response.text();
-    return response.ok ? undefined : `${response.status} ${text.slice(0, 300)}`;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
+  (path: string): Rewrite =>
+    BROKER_ROUTES.test(path) ? { path: `/demo/brokers/${j}${path}`, public: true } : { path };

@@ -23,6 +23,8 @@ import { ownHosts } from "./own-hosts.ts";
 export interface Rewrite {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** pages of every site may read the answer of a GET, as those of the original demo did */
+  readonly public?: boolean;
 }
 
 export interface GatewayOptions {
@@ -53,10 +55,16 @@ const agent = new Agent({
 
 /** Opens the port. @throws UsageError when it is busy */
 export async function openGateway(options: GatewayOptions): Promise<Listener> {
-  const rewrite = options.rewrite ?? ((path) => ({ path }));
+  const rewrite = options.rewrite ?? ((path): Rewrite => ({ path }));
   const hosts = ownHosts(options.host);
+  const isPublic = ({ method, url, headers }: IncomingMessage): boolean =>
+    rewrite(url ?? "/").public === true && isRead(method) && headers.upgrade === undefined;
   const refused = (request: IncomingMessage): Refusal | undefined => {
-    if (isForeign(request, hosts)) return FOREIGN;
+    // A local run takes writes without a token, so a page of another site must not reach it: neither by a name that it
+    // points here, nor by a request with its own origin.
+    const caller = { host: request.headers.host, origin: request.headers.origin };
+    if (hasForeignHost(caller, hosts)) return FOREIGN;
+    if (hasForeignOrigin(caller, hosts) && !isPublic(request)) return FOREIGN;
     if (DOT_SEGMENT.test((request.url ?? "/").split("?", 1)[0] ?? "")) return BAD_PATH;
     if (options.target() === undefined) return NOT_UP;
     return Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX ? TOO_LARGE : undefined;
@@ -80,14 +88,7 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
   return listener;
 }
 
-/**
- * A local run takes writes without a token, so a page of another site must not reach it: neither by a name that it
- * points here, nor by a request with its own origin.
- */
-function isForeign({ headers }: IncomingMessage, hosts: readonly string[]): boolean {
-  const caller = { host: headers.host, origin: headers.origin };
-  return hasForeignHost(caller, hosts) || hasForeignOrigin(caller, hosts);
-}
+const isRead = (method: string | undefined): boolean => method === "GET" || method === "HEAD";
 
 /** An answer of the gateway's own; status and title are those of its code. */
 interface Refusal {
@@ -135,7 +136,7 @@ function forward(
   request: IncomingMessage,
   response: ServerResponse,
   port: number,
-  { path, headers }: Rewrite,
+  { path, headers, public: isPublic }: Rewrite,
 ): void {
   // how long our own connection to the runtime lives is not the client's to say; cookies are of other programs of this host
   const { connection: _, cookie: __, ...passed } = request.headers;
@@ -159,7 +160,8 @@ function forward(
     sent.once("response", (answered) => {
       // what the client has not sent of its request by now is of no use to anybody
       if (!request.complete) response.shouldKeepAlive = false;
-      response.writeHead(answered.statusCode ?? 502, withoutConnection(answered.rawHeaders));
+      const open = isPublic && isRead(method) ? ["access-control-allow-origin", "*"] : [];
+      response.writeHead(answered.statusCode ?? 502, [...withoutConnection(answered.rawHeaders), ...open]);
       // an event stream may have nothing to say for a while, and its reader waits for the headers
       response.flushHeaders();
       answered.pipe(response);

@@ -63,7 +63,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   target = (upstream.address() as AddressInfo).port;
   const rewrite = (path: string) =>
-    path === "/" ? { path: "/pong" } : { path, headers: { "zoo-node": "3" } };
+    path === "/" ? { path: "/pong", public: true } : { path, headers: { "zoo-node": "3" } };
   gateway = await openGateway({ port: 0, target: () => target, rewrite });
   base = `http://localhost:${gateway.port}`;
 });
@@ -199,6 +199,15 @@ describe("requests", () => {
     expect(await status({ origin: "https://elsewhere.example" })).toBe(403);
     expect(await status({ origin: "http://localhost.elsewhere.example" })).toBe(403);
     expect(await status({ origin: "http://localhost:3000" })).toBe(201);
+  });
+
+  it("of pages of other sites may read what the rewrite opens, and write nothing", async () => {
+    const headers = { origin: "https://elsewhere.example" };
+    const read = await fetch(`${base}/`, { headers });
+    expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([201, "*"]);
+    expect((await fetch(`${base}/`, { method: "POST", headers })).status).toBe(403);
+    const other = await fetch(`${base}/other`);
+    expect(other.headers.get("access-control-allow-origin")).toBeNull();
   });
 });
 
