@@ -1,3 +1,3 @@
 #!/bin/sh
-# ./send_requests.sh <count> <broker port> "<broker ports>", for example ./send_requests.sh 10 9090 "9090,9091,9092"
+# ./send_requests.sh <count> [broker port] ["<broker ports>"], for example ./send_requests.sh 10, or ./send_requests.sh 10 9090 "9090,9091"
 cd "$(dirname "$0")" && exec node_modules/.bin/node scripts/send-requests.ts "$@"

@@ -1,19 +1,23 @@
 /**
- * `npm run deployment -- <nodes> <brokers> <clients>`, or `./deployment.sh 5 4 3`: the demo on its ports.
- * Node i answers on 8080+i, broker j on 9090+j, client k (a process of its own) on 3000+k. Prints one line
- * `ready {json of all URLs}` when everything answers; stays until Ctrl-C or SIGTERM. The state stays on disk.
+ * `npm run deployment -- <nodes> [<brokers> <clients>]`, or `./deployment.sh 5 4 3`: the original demo on its ports.
+ * Node i answers on 8080+i, broker j on 9090+j, client k (a process of its own) on 3000+k. When everything answers it
+ * prints one line `ready {json of all URLs}` for programs, and a list for people on stderr; stays until Ctrl-C or SIGTERM. The state stays on disk.
  * Options: --fresh · --node-port, --broker-port, --client-port N (first of the range; 0: free ones) · --host ADDRESS · --state DIR
  */
 
 import { COMMON_HELP, commandLine, main, runUntilEnded, wholeNumber } from "./local/command.ts";
-import { startLocal, stateDirOf, UsageError } from "./local.ts";
+import { type LocalUrls, startLocal, stateDirOf, UsageError } from "./local.ts";
 
 const COUNT_MAX = 99;
 
-const HELP = `usage: npm run deployment -- <nodes> <brokers> <clients> [options]
+const BROKERS = 3;
+const CLIENTS = 2;
 
-The demo on its ports: node i on 8080+i, broker j on 9090+j, client k on 3000+k. Prints one line "ready {json of all URLs}"
-when everything answers. Ctrl-C ends it; the state stays. An ensemble has 1, 3, 5, 7 or 9 nodes.
+const HELP = `usage: npm run deployment -- <nodes> [<brokers> <clients>] [options]
+
+The original demo on its ports: node i on 8080+i, broker j on 9090+j, client k, the page, on 3000+k. There are ${BROKERS} brokers and
+${CLIENTS} clients unless given; an ensemble has 1, 3, 5, 7 or 9 nodes. When everything answers it prints one line
+"ready {json of all URLs}", and a list of them on stderr. Ctrl-C ends it; the state stays.
 
   --node-port N    first port of the nodes (8080; 0: free ones)
   --broker-port N  first port of the brokers (9090)
@@ -22,10 +26,10 @@ ${COMMON_HELP}`;
 
 const deployment = async (): Promise<void> => {
   const line = commandLine();
-  if (line.positionals.length !== 3) {
-    throw new UsageError("usage: deployment <nodes> <brokers> <clients>, for example 5 4 3");
+  if (line.positionals.length !== 1 && line.positionals.length !== 3) {
+    throw new UsageError("usage: deployment <nodes> [<brokers> <clients>], for example 5 4 3");
   }
-  const [nodes = 0, brokers = 0, clients = 0] = line.positionals.map((text, i) =>
+  const [nodes = 0, brokers = BROKERS, clients = CLIENTS] = line.positionals.map((text, i) =>
     wholeNumber(text, ["<nodes>", "<brokers>", "<clients>"][i] ?? "", COUNT_MAX),
   );
   const options = {
@@ -41,9 +45,23 @@ const deployment = async (): Promise<void> => {
   };
   await runUntilEnded(
     () => startLocal(options),
-    ({ urls, runtimePid }) =>
-      process.stdout.write(`ready ${JSON.stringify({ ...urls, pid: process.pid, runtimePid })}\n`),
+    ({ urls, runtimePid }) => {
+      process.stdout.write(`ready ${JSON.stringify({ ...urls, pid: process.pid, runtimePid })}\n`);
+      process.stderr.write(listOf(urls));
+    },
   );
 };
+
+/** What answers where, for people. */
+function listOf({ nodes, brokers, clients }: LocalUrls): string {
+  const row = (name: string, urls: readonly string[], what: string): string =>
+    `  ${name.padEnd(8)} ${urls.join("  ")}\n${" ".repeat(11)}${what}\n`;
+  return (
+    row("page", clients, "the console: open it in a browser") +
+    row("nodes", nodes, "GET / is pong, GET /metadata the cluster's metadata, and the whole API") +
+    row("brokers", brokers, "POST /addScore takes a goal, GET /data lists the goals") +
+    "  Ctrl-C ends it; the state stays\n"
+  );
+}
 
 await main("deployment", deployment, HELP);

@@ -1,40 +1,42 @@
 /**
- * `npm run send-requests -- <count> <broker port> "<broker ports>" [node port]`, or `./send_requests.sh …`:
+ * `npm run send-requests -- <count> [broker port] ["<broker ports>"] [node port]`, or `./send_requests.sh …`:
  * posts goals to one broker, one after the other, with the metadata of its clients, and prints each answer and the total time.
  * Options: --retry SECONDS keeps trying a goal under its key · --host NAME (localhost)
  */
-import { parseArgs } from "node:util";
-import { main, wholeNumber } from "./local/command.ts";
+import { main, readOptions, wholeNumber } from "./local/command.ts";
 import { goalOf, sendGoal } from "./local/goals.ts";
 import { UsageError } from "./local.ts";
 
+const OPTIONS = { retry: { type: "string" }, host: { type: "string" } } as const;
 const GOALS_MAX = 1_000_000;
 const PORT_MAX = 65_535;
-/** The node that gets the metadata, unless said otherwise. */
-const RECEIVER = "8081";
+/** Unless given: one of these brokers takes the goals, all of them list them, and for each goal one of these nodes the metadata. */
+const BROKERS = [9090, 9091, 9092];
+const NODES = [8080, 8081, 8082];
 
-const HELP = `usage: npm run send-requests -- <count> <broker port> "<broker ports>" [node port] [options]
+const HELP = `usage: npm run send-requests -- <count> [broker port] ["<broker ports>"] [node port] [options]
 
-Posts goals to one broker, one after the other, with the metadata of its clients (the broker ports), and prints each answer
-and the total time. The node of [node port] gets the metadata (8081). For example: 10 9090 "9090,9091,9092"
+Posts goals to one broker, one after the other, and prints each answer and the total time. The broker ports name the brokers
+that list these goals. For example: 10 9090 "9090,9091,9092". Unless given, a broker of 9090 to 9092 takes the goals, all three
+list them, and the metadata of each goes to a node of 8080 to 8082; these are drawn at random.
 
   --retry SECONDS  keep trying a goal under its key
   --host NAME      where the broker is (localhost)
   --help           print this`;
 
 const sendRequests = async (): Promise<void> => {
-  const { values, positionals } = readArgs();
-  const [countText, portText, clients, receiver = RECEIVER] = positionals;
-  if (countText === undefined || portText === undefined || clients === undefined) {
+  const { values, positionals } = readOptions({ options: OPTIONS, allowPositionals: true });
+  const [countText, portText = String(oneOf(BROKERS)), clients = BROKERS.join(","), named] = positionals;
+  if (countText === undefined || positionals.length > 4) {
     throw new UsageError(
-      'usage: send-requests <count> <broker port> "<broker ports>", for example 10 9090 "9090,9091,9092"',
+      'usage: send-requests <count> [broker port] ["<broker ports>"] [node port], for example 10 9090 "9090,9091,9092"',
     );
   }
   const count = wholeNumber(countText, "<count>", GOALS_MAX);
-  const port = wholeNumber(portText, "<broker port>", PORT_MAX);
+  const port = wholeNumber(portText, "[broker port]", PORT_MAX);
   if (!/^\d{1,5}(,\d{1,5})*$/.test(clients))
     throw new UsageError(`"${clients}" is no list of ports like 9090,9091`);
-  wholeNumber(receiver, "[node port]", PORT_MAX);
+  if (named !== undefined) wholeNumber(named, "[node port]", PORT_MAX);
   const retryMs = wholeNumber(values.retry ?? "0", "--retry", 3600) * 1000;
 
   const base = `http://${values.host ?? "localhost"}:${port}`;
@@ -43,6 +45,7 @@ const sendRequests = async (): Promise<void> => {
   let refused = 0;
   for (let i = 0; i < count; i++) {
     const sent = performance.now();
+    const receiver = named ?? String(oneOf(NODES));
     const answer = await sendGoal(base, goalOf(i), {
       key: `${run}-${i}`,
       clients,
@@ -60,15 +63,6 @@ const sendRequests = async (): Promise<void> => {
   if (refused > 0) process.exitCode = 1;
 };
 
-function readArgs() {
-  try {
-    return parseArgs({
-      options: { retry: { type: "string" }, host: { type: "string" } },
-      allowPositionals: true,
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
-  }
-}
+const oneOf = (ports: readonly number[]): number => ports[Math.floor(Math.random() * ports.length)] ?? 0;
 
 await main("send-requests", sendRequests, HELP);
