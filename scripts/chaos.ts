@@ -1,20 +1,21 @@
 /**
  * `npm run chaos -- scenario.json`: breaks a running ensemble as a file says, over the fault endpoints, and heals it.
- * Ends with 0 only if there is a leader afterwards and every node has applied the same. The first Ctrl-C heals and ends it,
+ * With `--load` it writes meanwhile, and afterwards looks for everything that was acknowledged. Ends with 0 only if there is a leader afterwards and every node has applied the same. The first Ctrl-C heals and ends it,
  * whatever it does then; the second ends it at once.
  */
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { random } from "../durable-objects/shared/faults.ts";
-import { main, wholeNumber } from "./local/command.ts";
+import { main, readOptions, wholeNumber } from "./local/command.ts";
+import { Load, type LoadReport } from "./local/load.ts";
 import { type Due, parseScenario, type Scenario, type Step, victimsOf } from "./local/scenario.ts";
 import { UsageError } from "./local.ts";
 
 const HELP = `usage: npm run chaos -- <scenario.json> [options]
 
-  --url URL         where the API answers (http://localhost:8080; http://localhost:8788/api under npm start)
+  --url URL         where the API answers (http://localhost:8080; http://localhost:8788 under npm start)
+  --load N          N writers write znodes and records meanwhile; what was acknowledged and is lost ends it with 1
   --ensemble NAME   the ensemble to break (default)
   --seed N          decides every random choice; printed, so that a run can be repeated
   --help            print this
@@ -26,9 +27,11 @@ const OPTIONS = {
   url: { type: "string" },
   ensemble: { type: "string" },
   seed: { type: "string" },
+  load: { type: "string" },
 } as const;
 
 const SEED_MAX = 2 ** 31 - 1;
+const WRITERS_MAX = 1_000;
 /** How long a step waits for a leader that it is to hit. */
 const LEADER_MS_MAX = 10_000;
 /** How long the ensemble may take to be whole again after everything is healed. */
@@ -38,6 +41,8 @@ const POLL_MS = 100;
 const REQUEST_MS = 15_000;
 /** Signals so close together are one: npm passes on the Ctrl-C that the terminal has sent us too. */
 const SAME_SIGNAL_MS = 250;
+/** Lost writes that are named. */
+const FAULTS_SHOWN = 10;
 
 interface View {
   readonly size: number;
@@ -50,14 +55,6 @@ interface View {
     readonly appliedZxid?: string;
     readonly digest?: string;
   }[];
-}
-
-function readArgs() {
-  try {
-    return parseArgs({ options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
-  }
 }
 
 function readScenario(file: string): Scenario {
@@ -91,10 +88,12 @@ class Run {
   }
 
   /** @returns the exit code */
-  async carryOut({ name, plan, endMs }: Scenario): Promise<number> {
+  async carryOut({ name, plan, endMs }: Scenario, writers: number): Promise<number> {
     const { size } = await this.#view();
     await this.#ask("GET", "/v1/faults");
     this.#listen();
+    const load = writers === 0 ? undefined : new Load(this.#api, writers);
+    await load?.start();
     this.#say(`${name}: ${plan.length} steps on ${size} nodes at ${this.#api}, seed ${this.#seed}`);
     try {
       for (const due of plan) {
@@ -106,9 +105,21 @@ class Run {
       await this.#heal();
     }
     const settled = !this.#stop.signal.aborted && (await this.#settled());
-    if (!this.#stop.signal.aborted) return settled ? 0 : 1;
+    const isWhole = load === undefined || !this.#healed || this.#check(await load.stop());
+    if (!this.#stop.signal.aborted) return settled && isWhole ? 0 : 1;
     this.#say("interrupted");
     return this.#healed ? this.#exitCode : 1;
+  }
+
+  /** @returns whether all that was acknowledged is there, once */
+  #check({ writes, records, unknown, longestPauseMs, faults }: LoadReport): boolean {
+    for (const fault of faults.slice(0, FAULTS_SHOWN)) this.#say(`LOST: ${fault}`);
+    const lost = faults.length === 0 ? "none lost, none doubled" : `${faults.length} lost or doubled`;
+    this.#say(
+      `load: ${writes} writes and ${records} records acknowledged, ${lost}; ${unknown} of unknown outcome; ` +
+        `longest time without an acknowledged write ${(longestPauseMs / 1000).toFixed(2)} s`,
+    );
+    return faults.length === 0;
   }
 
   #listen(): void {
@@ -277,7 +288,7 @@ function detailOf(text: string): string {
 }
 
 const chaos = async (): Promise<void> => {
-  const { values, positionals } = readArgs();
+  const { values, positionals } = readOptions({ options: OPTIONS, allowPositionals: true });
   const [file, more] = positionals;
   if (file === undefined || more !== undefined)
     throw new UsageError("give one scenario file; --help says more");
@@ -291,9 +302,35 @@ const chaos = async (): Promise<void> => {
     values.seed === undefined
       ? (scenario.seed ?? Math.floor(Math.random() * SEED_MAX))
       : wholeNumber(values.seed, "--seed", SEED_MAX);
-  const run = new Run(`${url.replace(/\/$/, "")}${prefix}`, seed);
-  process.exitCode = await run.carryOut(scenario);
+  const writers = wholeNumber(values.load ?? "0", "--load", WRITERS_MAX);
+  const run = new Run(await findApi(url.replace(/\/$/, ""), prefix), seed);
+  process.exitCode = await run.carryOut(scenario, writers);
 };
+
+/** The API at a URL, or below it at `/api`, where the page's host serves it. @throws Error when neither is one */
+async function findApi(url: string, prefix: string): Promise<string> {
+  let why = "";
+  for (const api of [`${url}${prefix}`, `${url}/api${prefix}`]) {
+    try {
+      const response = await fetch(`${api}/v1/ensemble`, { signal: AbortSignal.timeout(REQUEST_MS) });
+      const text = await response.text();
+      if (response.ok && typeof sizeIn(text) === "number") return api;
+      why ||= response.ok ? "something else does" : `${response.status} ${detailOf(text)}`;
+    } catch (error) {
+      const { message, cause } = error as Error & { cause?: Error };
+      why ||= cause?.message ?? message;
+    }
+  }
+  throw new Error(`no ensemble answers at ${url}: ${why}; npm start serves one at http://localhost:8788/api`);
+}
+
+function sizeIn(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { readonly size?: unknown } | null)?.size;
+  } catch {
+    return undefined;
+  }
+}
 
 // last: the class must be there
 await main("chaos", chaos, HELP.trimEnd());

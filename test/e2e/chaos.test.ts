@@ -205,6 +205,34 @@ describe("npm run chaos", () => {
     expect(stdout).toMatch(/1 steps on 1 nodes at .*\/e\/other, seed 5/);
   });
 
+  it("finds the API below the page's host, and loses nothing of a load", async () => {
+    const scenario = file("load.json", {
+      name: "load",
+      steps: [
+        { after: 300, fault: "crash", target: "all" },
+        { after: 300, fault: "kill", target: "leader", for: 1000 },
+      ],
+    });
+    const { code, stdout } = await command("chaos.ts", [
+      scenario,
+      "--load",
+      "3",
+      "--url",
+      running.urls.clients[0] ?? "",
+    ]);
+    expect(code).toBe(0);
+    const line =
+      /load: (\d+) writes and (\d+) records acknowledged, none lost, none doubled; \d+ of unknown/.exec(
+        stdout,
+      );
+    expect(Number(line?.[1])).toBeGreaterThan(0);
+    expect(Number(line?.[2])).toBeGreaterThan(0);
+    const { children } = await getJson<{ children: string[] }>(
+      `${running.urls.api}/v1/znodes/?view=children`,
+    );
+    expect(children.filter((name) => name.startsWith("chaos-"))).toEqual([]);
+  });
+
   it.each([
     [[], "give one scenario file; --help says more"],
     [["a.json", "b.json"], "give one scenario file; --help says more"],
