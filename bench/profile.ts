@@ -5,7 +5,7 @@
 import { execFileSync, fork } from "node:child_process";
 import { join } from "node:path";
 import { ROOT } from "../scripts/local/build.ts";
-import { main, wholeNumber } from "../scripts/local/command.ts";
+import { main, readOptions, wholeNumber } from "../scripts/local/command.ts";
 import { startLocal } from "../scripts/local.ts";
 import { round } from "./statistics.ts";
 
@@ -17,8 +17,17 @@ const LINES_MAX = 60;
 /** Share of the samples below which a function is not told. */
 const PERCENT_MIN = 1;
 
-await main("profile", async () => {
-  const [outstanding = "64", nodes = "3"] = process.argv.slice(2);
+const HELP = `usage: npm run profile -- [outstanding] [nodes]
+
+Where the runtime's time goes under setData, by Linux perf: functions with what they and all that they call cost, in percent.
+64 requests outstanding and 3 nodes unless given. Needs perf (Debian: linux-perf).
+
+  --help           print this`;
+
+const profile = async (): Promise<void> => {
+  const { positionals } = readOptions({ options: {}, allowPositionals: true });
+  const [outstanding = "64", nodes = "3"] = positionals;
+  wholeNumber(outstanding, "[outstanding]", 100_000);
   const local = await startLocal({
     nodes: wholeNumber(nodes, "[nodes]", 9),
     brokers: 1,
@@ -62,7 +71,7 @@ await main("profile", async () => {
   } finally {
     await local.stop();
   }
-});
+};
 
 function perf(args: readonly string[]): string {
   return execFileSync("perf", args, {
@@ -81,3 +90,5 @@ function functionsOf(report: string): { all: number; self: number; name: string 
     return [{ all: round(Number(match[1]), 1), self: round(Number(match[2]), 1), name }];
   });
 }
+
+await main("profile", profile, HELP);

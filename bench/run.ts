@@ -4,9 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { ROOT } from "../scripts/local/build.ts";
-import { main } from "../scripts/local/command.ts";
+import { main, readOptions } from "../scripts/local/command.ts";
 import { UsageError } from "../scripts/local.ts";
 import { type Floor, measureFloor } from "./floor.ts";
 import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
@@ -28,8 +27,16 @@ interface Results {
 
 const PARTS = ["goals", "set-data", "outage", "idle"];
 
-await main("bench", async () => {
-  const { values, positionals } = parseArgs({
+const HELP = `usage: npm run bench -- [parts] [options]
+
+Measures and prints tables; all parts unless some are named: ${PARTS.join(", ")}. bench/METHOD.md says how.
+Without --quick the figures are written to bench/results/DATE.json.
+
+  --quick          one short run of each, to see that it works; writes no file
+  --help           print this`;
+
+const bench = async (): Promise<void> => {
+  const { values, positionals } = readOptions({
     options: { quick: { type: "boolean" } },
     allowPositionals: true,
   });
@@ -83,4 +90,6 @@ await main("bench", async () => {
   mkdirSync(join(ROOT, "bench/results"), { recursive: true });
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
   say(`\nwritten to ${file}`);
-});
+};
+
+await main("bench", bench, HELP);

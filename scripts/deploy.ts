@@ -5,18 +5,27 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { ROOT, run } from "./local/build.ts";
-import { main } from "./local/command.ts";
-import { UsageError } from "./local.ts";
+import { main, readOptions } from "./local/command.ts";
 
 const PROJECT = "zooweeper-web";
 const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
 const vite = join(ROOT, "node_modules/vite/bin/vite.js");
 const web = join(ROOT, "web");
 
-await main("deploy", async () => {
-  const dryRun = readArgs();
+const HELP = `usage: npm run deploy -- [--dry-run]
+
+Builds the Worker and the page, and uploads both to Cloudflare. The first time:
+  npx wrangler login
+  npx wrangler pages project create ${PROJECT} --production-branch main
+and after the deployment, since writes are refused without it:
+  npx wrangler secret put ZOOWEEPER_TOKEN
+
+  --dry-run        build both and upload nothing
+  --help           print this`;
+
+const deploy = async (): Promise<void> => {
+  const { values } = readOptions({ options: { "dry-run": { type: "boolean" } } });
   const out = join(ROOT, "dist/deploy");
   rmSync(out, { recursive: true, force: true });
   // the page is built first: a page that does not build must not leave a new Worker behind
@@ -32,18 +41,12 @@ await main("deploy", async () => {
   ];
   await run(web, functions, "show");
   await run(ROOT, [wrangler, "deploy", "--dry-run", "--outdir", join(out, "worker")], "show");
-  if (dryRun) {
+  if (values["dry-run"] === true) {
     process.stdout.write("dry run: the Worker, the page and its Function are built; nothing was uploaded\n");
     return;
   }
   await run(ROOT, [wrangler, "deploy"], "show");
   await run(web, [wrangler, "pages", "deploy", "dist", "--project-name", PROJECT], "show");
-});
+};
 
-function readArgs(): boolean {
-  try {
-    return parseArgs({ options: { "dry-run": { type: "boolean" } } }).values["dry-run"] ?? false;
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
-  }
-}
+await main("deploy", deploy, HELP);

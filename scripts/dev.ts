@@ -5,7 +5,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { ROOT, WRANGLER_ENV } from "./local/build.ts";
+import { main, readOptions } from "./local/command.ts";
 import { guard } from "./local/guard.ts";
+import { listen, UsageError } from "./local/listen.ts";
+
+/** As wrangler.toml and web/vite.config.ts have them. */
+const PORTS = [
+  { port: 5173, what: "the page", file: "web/vite.config.ts" },
+  { port: 8787, what: "the Worker", file: "wrangler.toml" },
+] as const;
+
+const HELP = `usage: npm run dev
+
+The Worker under wrangler dev (Miniflare) and the page under Vite, both reloading what changes. The page answers on
+http://localhost:5173, the Worker's API on http://localhost:8787. Ctrl-C ends both; the state stays in .wrangler.
+
+  --help           print this`;
 
 const vars = ["ENSEMBLE_SIZE:3", "BROKER_COUNT:3", "FAULTS:on", "LOCAL:on"];
 const commands = [
@@ -22,7 +37,28 @@ function end(code: number): void {
   for (const child of children) child.kill("SIGTERM");
 }
 
-for (const command of commands) {
+/** Both tools take another port, or die with a stack, where theirs is busy: it is said before they start. */
+async function requireFreePorts(): Promise<void> {
+  for (const { port, what, file } of PORTS) {
+    try {
+      (await listen(port, () => {})).close();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(
+        `${error.message}, and ${what} needs it; end what uses it, or change it in ${file}`,
+      );
+    }
+  }
+}
+
+const dev = async (): Promise<void> => {
+  readOptions({ options: {} });
+  await requireFreePorts();
+  for (const command of commands) run(command);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(0));
+};
+
+function run(command: readonly string[]): void {
   const child = spawn(
     process.execPath,
     command.map((part, i) => (i === 0 ? join(ROOT, part) : part)),
@@ -41,4 +77,5 @@ for (const command of commands) {
     end(code ?? 1);
   });
 }
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(0));
+
+await main("dev", dev, HELP);

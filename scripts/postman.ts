@@ -4,15 +4,22 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { ROOT } from "./local/build.ts";
-import { main } from "./local/command.ts";
+import { main, readOptions } from "./local/command.ts";
 import { type Collection, runCollection } from "./local/postman.ts";
 
 const FOLDER = join(ROOT, "postman");
 
-await main("postman", async () => {
-  const { values } = parseArgs({ options: { node: { type: "string" }, broker: { type: "string" } } });
+const HELP = `usage: npm run postman -- [options]
+
+Runs the collections of postman/ against a running deployment and checks their tests.
+
+  --node URL       a node (http://localhost:8080)
+  --broker URL     a broker (http://localhost:9090)
+  --help           print this`;
+
+const postman = async (): Promise<void> => {
+  const { values } = readOptions({ options: { node: { type: "string" }, broker: { type: "string" } } });
   const variables = {
     ...(values.node !== undefined && { goBaseUrl: values.node }),
     ...(values.broker !== undefined && { expressBaseUrl: values.broker }),
@@ -32,4 +39,6 @@ await main("postman", async () => {
   }
   process.stdout.write(`${count - failures} of ${count} tests passed\n`);
   if (failures > 0 || count === 0) process.exitCode = 1;
-});
+};
+
+await main("postman", postman, HELP);

@@ -1,6 +1,6 @@
 /** What the long-running commands share: options, one-line errors, and an end that leaves no process behind. */
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Local, UsageError } from "../local.ts";
 
 /** Options that every local command takes. Ports are the first of their range; 0 takes free ones. */
@@ -22,21 +22,26 @@ export interface CommandLine {
   port(name: "console" | "node" | "broker" | "client", otherwise: number): number;
 }
 
-/** Reads the command line. @throws UsageError */
-export function commandLine(): CommandLine {
+/** `parseArgs`, whose refusals are a line. @throws UsageError */
+export function readOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
-    const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
-    return {
-      positionals,
-      fresh: values.fresh ?? false,
-      state: values.state,
-      host: values.host,
-      port: (name, otherwise) =>
-        wholeNumber(values[`${name}-port`] ?? String(otherwise), `--${name}-port`, 65_535),
-    };
+    return parseArgs(config);
   } catch (error) {
     throw new UsageError((error as Error).message.split(". ")[0] ?? "");
   }
+}
+
+/** Reads the command line of a local run. @throws UsageError */
+export function commandLine(): CommandLine {
+  const { values, positionals } = readOptions({ options: OPTIONS, allowPositionals: true });
+  return {
+    positionals,
+    fresh: values.fresh ?? false,
+    state: values.state,
+    host: values.host,
+    port: (name, otherwise) =>
+      wholeNumber(values[`${name}-port`] ?? String(otherwise), `--${name}-port`, 65_535),
+  };
 }
 
 /** Reads a number that a user typed. @throws UsageError */
@@ -54,7 +59,7 @@ export const COMMON_HELP = `  --fresh          forget what earlier runs of this 
 
 /**
  * Runs a command: a UsageError is one line and exit code 2, any other error exit code 1.
- * @param help what `--help` prints; absent: the command reads that option itself, or has none
+ * @param help what `--help` prints; absent: the command reads that option itself
  */
 export async function main(name: string, command: () => Promise<void>, help?: string): Promise<void> {
   if (help !== undefined && process.argv.slice(2).some((word) => word === "--help" || word === "-h")) {

@@ -1,10 +1,11 @@
 /** How the commands refuse what cannot be, and that nothing outlives them. */
 
+import { readFileSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
-import { post } from "./http.ts";
-import { command, deployment, temporaryDir } from "./processes.ts";
+import { getText, post } from "./http.ts";
+import { command, deployment, temporaryDir, until } from "./processes.ts";
 
 const state = temporaryDir();
 const FREE = ["--node-port", "0", "--broker-port", "0", "--client-port", "0"];
@@ -20,7 +21,9 @@ describe("refusals are one line and exit code 2", () => {
     ["no brokers", "deployment.ts", ["5", "0", "3"], /brokers/],
     ["an unknown option", "start.ts", ["--frsh"], /--frsh/],
     ["sizes for a start", "start.ts", ["5", "4", "3"], /npm run deployment/],
-    ["no list of ports", "send-requests.ts", ["10", "9090"], /usage/],
+    ["no count", "send-requests.ts", [], /usage/],
+    ["an argument too many", "send-requests.ts", ["10", "9090", "9090", "8081", "x"], /usage/],
+    ["an option that dev does not have", "dev.ts", ["--port", "1"], /--port/],
     ["a bad list of ports", "send-requests.ts", ["10", "9090", "a,b"], /a,b/],
   ])("%s", async (_, script, args, reason) => {
     const { code, stderr, stdout } = await command(script, args);
@@ -44,7 +47,11 @@ describe("refusals are one line and exit code 2", () => {
 });
 
 describe("--help", () => {
-  it.each(["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts"])("of %s", async (script) => {
+  it.each([
+    ...["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts", "dev.ts", "postman.ts", "deploy.ts"],
+    ...["../bench/run.ts", "../bench/profile.ts", "../test/search/main.ts", "../test/sim/soak.ts"],
+    "../test/nemesis/run.ts",
+  ])("of %s", async (script) => {
     const { code, stderr, stdout } = await command(script, ["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^usage: npm .*\n/);
@@ -78,6 +85,36 @@ describe("state", () => {
     expect(stderr).toMatch(/: node 2 is down: it was killed/);
     expect(stderr).not.toContain("{");
   });
+
+  it("without a quorum of nodes the command says at once which are down, and what revives them", async () => {
+    const args = ["3", "1", "1", ...FREE, "--state", `${state.path}/majority`];
+    const first = await deployment(args);
+    for (const sid of [1, 3]) await post(`${first.urls.api}/v1/faults/nodes/${sid}/kill`);
+    await first.end("SIGTERM");
+    const second = await deployment(args);
+    await post(`${second.urls.api}/v1/faults/heal`);
+    await until(
+      () => getText(`${second.urls.api}/readyz`),
+      ({ status }) => status === 200,
+      "healing does not bring the quorum back",
+    );
+    const { stderr } = await second.end("SIGTERM");
+    expect(stderr).toContain(
+      "warning: nodes 1 and 3 are still killed or paused from an earlier run: 1 of 3 nodes are up, 2 are needed",
+    );
+    expect(stderr).toContain(`curl -X POST ${second.urls.clients[0]}/api/v1/faults/heal`);
+  });
+
+  it("lists what answers where, for people", async () => {
+    const running = await deployment(small);
+    const { stderr } = await running.end("SIGTERM");
+    for (const [name, urls] of [
+      ["page", running.urls.clients],
+      ["nodes", running.urls.nodes],
+      ["brokers", running.urls.brokers],
+    ] as const)
+      expect(stderr).toMatch(new RegExp(`^ {2}${name} +${urls[0]}$`, "m"));
+  });
 });
 
 describe("nothing outlives a deployment", () => {
@@ -97,7 +134,19 @@ describe("nothing outlives a deployment", () => {
     await running.end("SIGTERM");
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: `deployment: ${state.path} is in use by process ${running.pid}\n`,
+      stderr:
+        `deployment: ${state.path} is in use by process ${running.pid}; ` +
+        `end it, or if it is another program, delete ${state.path}/lock.json\n`,
     });
+  });
+
+  it("a lock whose pid is another process's by now is no lock", async () => {
+    const running = await deployment(small);
+    const lock = JSON.parse(readFileSync(`${state.path}/lock.json`, "utf8")) as { runtime: object };
+    await running.end("SIGKILL");
+    const reused = { ...lock, pid: process.pid, runtime: { ...lock.runtime, pid: process.ppid } };
+    writeFileSync(`${state.path}/lock.json`, JSON.stringify(reused));
+    const again = await deployment(small);
+    expect((await again.end("SIGTERM")).code).toBe(0);
   });
 });

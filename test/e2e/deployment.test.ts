@@ -11,6 +11,8 @@ import { command, deployment, type Running, temporaryDir, until } from "./proces
 const NODES = [8080, 8081, 8082, 8083, 8084];
 const BROKERS = [9090, 9091, 9092, 9093];
 const CLIENTS = [3000, 3001, 3002];
+/** Clients of a goal that every broker lists. */
+const ALL = BROKERS.join(",");
 const at = (port: number): string => `http://localhost:${port}`;
 
 const state = temporaryDir();
@@ -30,6 +32,15 @@ afterAll(async () => {
 /** Goals that this file posted and that were answered OK, by their order. */
 const acknowledged: Goal[] = [];
 const byMinute = (goals: readonly Goal[]): Goal[] => [...goals].sort((a, b) => a.Minute - b.Minute);
+/** What `some` has more of than `others`. */
+function without(some: readonly Goal[], others: readonly Goal[]): Goal[] {
+  const left = others.map((goal) => JSON.stringify(goal));
+  return some.filter((goal) => {
+    const at = left.indexOf(JSON.stringify(goal));
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
 const data = (port: number): Promise<Goal[]> => getJson(`${at(port)}/data`);
 
 /** What Confluent's lists have in common. */
@@ -40,8 +51,11 @@ interface V3List {
 
 describe("deployment 5 4 3", () => {
   it("answers on its twelve ports", async () => {
-    for (const port of [...NODES, ...BROKERS]) {
-      expect(await getText(`${at(port)}/`)).toEqual({ status: 200, text: "pong" });
+    for (const port of NODES) expect(await getText(`${at(port)}/`)).toEqual({ status: 200, text: "pong" });
+    for (const port of BROKERS) {
+      const { status, text } = await getText(`${at(port)}/`);
+      expect(status).toBe(200);
+      expect(text).toContain("<h1>Data:</h1>");
     }
     for (const port of CLIENTS) {
       const { status, text } = await getText(`${at(port)}/`);
@@ -64,7 +78,7 @@ describe("deployment 5 4 3", () => {
   });
 
   it("takes ten goals from send-requests", async () => {
-    const { code, stdout } = await command("send-requests.ts", ["10", "9090", "9090,9091,9092"]);
+    const { code, stdout } = await command("send-requests.ts", ["10", "9090", ALL]);
     const lines = stdout.trimEnd().split("\n");
     expect(lines.slice(0, -1).map((line) => /: (\S+)/.exec(line)?.[1])).toEqual(Array(10).fill("OK"));
     expect(lines.at(-1)).toMatch(/^total time: \d+\.\d+ s$/);
@@ -79,7 +93,7 @@ describe("deployment 5 4 3", () => {
   it("takes a goal from curl, without a key", async () => {
     const goal = { Minute: 28, Player: "Messi", Club: "FCB", Score: "0-1" };
     const body = JSON.stringify({
-      metadata: { ReceiverIp: "8081", Clients: "9090,9091,9092" },
+      metadata: { ReceiverIp: "8081", Clients: ALL },
       gameResults: goal,
     });
     const response = await post(`${at(9091)}/addScore`, body, { "content-type": "application/json" });
@@ -94,12 +108,49 @@ describe("deployment 5 4 3", () => {
     const [entry, ...senders] = JSON.parse(texts[0] ?? "") as Record<string, string>[];
     expect(entry).toMatchObject({ NodePort: expect.stringMatching(/^808\d$/), Leader: entry?.NodePort });
     expect(senders.map(({ SenderIp }) => SenderIp)).toEqual(["9090", "9091"]);
-    expect(senders[0]).toMatchObject({ Clients: "9090,9091,9092" });
+    expect(senders[0]).toMatchObject({ NodeId: "2", ParentId: 1, Clients: ALL, Version: 0 });
+  });
+
+  it("the original's short form sends goals to a broker and nodes of its choice", async () => {
+    const { code, stdout } = await command("send-requests.ts", ["2"]);
+    expect(code).toBe(0);
+    expect(stdout.match(/: OK/g)).toHaveLength(2);
+    const listed = await data(9090);
+    expect(listed).toHaveLength(acknowledged.length + 2);
+    expect(await data(9093)).toHaveLength(acknowledged.length);
+    // from here on every broker lists every goal again: what the fourth one lacks is added to it alone
+    for (const goal of [goalOf(0), goalOf(1)]) {
+      const response = await post(`${at(9093)}/updateScore`, JSON.stringify(goal));
+      expect(await response.text()).toBe("Score Updated");
+      acknowledged.push(goal);
+    }
+  });
+
+  it("after Clients without 9092 that broker gets no more goals", async () => {
+    const before = (await data(9092)).length;
+    const { code } = await command("send-requests.ts", ["1", "9090", "9090,9091,9093"]);
+    expect(code).toBe(0);
+    expect(await data(9092)).toHaveLength(before);
+    expect(await data(9091)).toHaveLength(before + 1);
+    const rows = JSON.parse((await getText(`${at(8083)}/metadata`)).text) as Record<string, unknown>[];
+    expect(rows.at(-1)).toMatchObject({ SenderIp: "9090", Clients: "9090,9091,9093", ParentId: 2 });
+    const response = await post(`${at(9092)}/updateScore`, JSON.stringify(goalOf(0)));
+    expect(response.status).toBe(200);
+    acknowledged.push(goalOf(0));
+  });
+
+  it("pages of any site may read the goals, and write none", async () => {
+    const headers = { origin: "http://elsewhere.example" };
+    const read = await fetch(`${at(9090)}/data`, { headers });
+    expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([200, "*"]);
+    const body = JSON.stringify(goalOf(0));
+    const write = await fetch(`${at(9090)}/updateScore`, { method: "POST", headers, body });
+    expect(write.status).toBe(403);
   });
 
   it("stores a goal posted twice under a key once", async () => {
     const goal = goalOf(20);
-    const options = { key: "twice", clients: "9090", receiver: "8082" };
+    const options = { key: "twice", clients: ALL, receiver: "8082" };
     expect((await sendGoal(at(9090), goal, options)).status).toBe(200);
     expect((await sendGoal(at(9092), goal, options)).status).toBe(200);
     acknowledged.push(goal);
@@ -114,8 +165,11 @@ describe("deployment 5 4 3", () => {
       expect(results.length).toBeGreaterThan(5);
       expect(results.filter(({ failure }) => failure !== undefined)).toEqual([]);
     }
-    // the broker's collection stored goals of its own
-    acknowledged.splice(0, acknowledged.length, ...(await data(9090)));
+    // the broker's collection stored goals of its own, for the brokers 9090 to 9092
+    const listed = await data(9090);
+    for (const goal of without(listed, await data(9093)))
+      await post(`${at(9093)}/updateScore`, JSON.stringify(goal));
+    acknowledged.splice(0, acknowledged.length, ...listed);
   });
 
   /** Longest that a goal may wait, ms: 3 s, and more where twenty looks at the cluster take longer than they should. */
@@ -136,7 +190,7 @@ describe("deployment 5 4 3", () => {
         const goal = goalOf(30 + victim * 10 + i);
         const key = `broker-${victim}-${i}`;
         const sent = performance.now();
-        const options = { key, clients: "9090,9091", receiver: "8080", retryMs: 60_000 };
+        const options = { key, clients: ALL, receiver: "8080", retryMs: 60_000 };
         const answer = await sendGoal(at(alive[i % alive.length] ?? 0), goal, options);
         expect(answer.status).toBe(200);
         const waitedMs = performance.now() - sent;
@@ -175,7 +229,8 @@ describe("deployment 5 4 3", () => {
   });
 
   it("refuses pages of other sites", async () => {
-    const response = await fetch(`${at(8080)}/`, { headers: { origin: "http://elsewhere.example" } });
-    expect(response.status).toBe(403);
+    const headers = { origin: "http://elsewhere.example" };
+    expect((await fetch(`${at(8080)}/v1/znodes/`, { headers })).status).toBe(403);
+    expect((await fetch(`${at(3000)}/`, { headers })).status).toBe(403);
   });
 });

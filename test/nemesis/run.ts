@@ -2,8 +2,7 @@
  * `npm run nemesis`: five real members under every nemesis, then under all of them at once, then killed all at once. What
  * the clients saw goes through the checkers of `test/history`; a run with a fault leaves its history in a file.
  */
-import { parseArgs } from "node:util";
-import { main, wholeNumber } from "../../scripts/local/command.ts";
+import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
 import { UsageError } from "../../scripts/local.ts";
 import { ALL_KILLS, isFailed, isRun, plansOf, runAll } from "./campaign.ts";
 import { NEMESES } from "./nemeses.ts";
@@ -18,6 +17,7 @@ const HELP = `usage: npm run nemesis -- [options]
   --crashes N       crashes of all members at once (20)
   --kills N         kill -9 of the whole runtime (3)
   --keep            write the history of every run to a file
+  --help            print this
 
 The nemeses: ${Object.keys(NEMESES).join(", ")}.
 `;
@@ -36,16 +36,8 @@ const OPTIONS = {
 
 const SEED_MAX = 2 ** 31 - 1;
 
-function readArgs() {
-  try {
-    return parseArgs({ options: OPTIONS }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
-  }
-}
-
 async function command(): Promise<void> {
-  const values = readArgs();
+  const { values } = readOptions({ options: OPTIONS });
   if (values.help === true) {
     process.stdout.write(HELP);
     return;

@@ -3,11 +3,42 @@
  * scope, or as many as `--states` and `--minutes` allow. Ends with 1 and the way to it when a state breaks a rule.
  */
 import "./open-core.ts";
-import { parseArgs } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { rerunWithBug } from "../sim/patch-core.ts";
 import type { SearchOptions, SearchResult } from "./search.ts";
 
-const { values } = parseArgs({
+const HELP = `usage: npm run search -- [options]
+
+Visits every state that an ensemble can reach within a scope, or as many as --states and --minutes allow. Ends with 1 and
+the way to it when a state breaks a rule. The scope, and what it is unless given:
+
+  --servers N      members that run (2; two of three members make the quorum)
+  --crashes N      crashes (2)
+  --elections N    elections that a member may take part in (3)
+  --txns N         txns (2)
+  --breaks N       broken links (0)
+  --checkpoints N  checkpoints (0)
+  --votes HOW      "at once": a vote arrives in the step that says it; "free": like any other message ("at once")
+  --order HOW      "deviations": the most ordinary ways first; "depth": the shortest first ("deviations")
+  --states N       states at most (5000000)
+  --minutes N      minutes at most (60)
+  --bug NAME       with this seeded bug in the core; their names: npm run seeded-bugs -- --list
+  --json           print the result as one line of JSON
+  --progress       tell how far it is, on stderr
+  --help           print this`;
+
+/** One line and exit code 2. */
+function refuse(message: string): never {
+  console.error(`search: ${message}; --help lists what there is`);
+  process.exit(2);
+}
+
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  console.log(HELP);
+  process.exit(0);
+}
+
+const { values } = read({
   options: {
     servers: { type: "string", default: "2" },
     crashes: { type: "string", default: "2" },
@@ -24,14 +55,21 @@ const { values } = parseArgs({
     progress: { type: "boolean", default: false },
   },
 });
+function read<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return refuse((error as Error).message.split(". ")[0] ?? "");
+  }
+}
 const number = (name: keyof typeof values): number => {
   const value = Number(values[name]);
-  if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not ${values[name]}`);
+  if (!Number.isFinite(value) || value < 0) refuse(`--${name} takes a number, not "${values[name]}"`);
   return value;
 };
 const oneOf = <T extends string>(name: keyof typeof values, allowed: readonly T[]): T => {
   const value = allowed.find((each) => each === values[name]);
-  if (value === undefined) throw new Error(`--${name} is one of: ${allowed.join(", ")}`);
+  if (value === undefined) return refuse(`--${name} is one of: ${allowed.join(", ")}`);
   return value;
 };
 const options: SearchOptions = {

@@ -144,6 +144,13 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(failureText(failure, overrides));
     if (small) tellSmaller(failure.seed, overrides);
   }
+  const seeds = figuresOf(result).seeds;
+  const which = `${seeds} seed${seeds === 1 ? "" : "s"} from ${first} on`;
+  console.log(
+    result.failures.length === 0
+      ? `${which}: no rule was broken, and every run was whole again at its end`
+      : `${which}: ${result.failures.length} failed: ${result.failures.map(({ seed }) => seed).join(", ")}`,
+  );
   return result.failures.length === 0 ? 0 : 1;
 }
 
@@ -156,7 +163,7 @@ function runThis(seed: number, overrides: Overrides, trace: boolean, small: bool
   const result = runOne(seed, overrides);
   for (const line of tallyLines(result.tally)) console.log(line);
   if (result.failure === null) {
-    console.log(`seed ${seed}: all is well`);
+    console.log(`seed ${seed}: no rule was broken, and the ensemble was whole again at the end`);
     return 0;
   }
   console.log(failureText({ seed, what: result.failure }, overrides));

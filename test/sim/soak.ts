@@ -168,6 +168,14 @@ function huntText({ name, seed, recorded, fresh, freshBy, unfinished, missed }: 
   return `${name}: ${known}${anew}${missed ? "; MISSED" : ""}`;
 }
 
+const HELP = `usage: npm run soak -- [--minutes M]
+
+Fresh seeds of the simulator, the search, every seeded bug, and the nemeses on the real runtime, for M minutes (60).
+Ends when the time is up, on Ctrl-C or SIGTERM, and leaves a dated summary in test/sim/soak/.
+
+  --minutes M      how long
+  --help           print this`;
+
 /** @throws Error in one line for options that make no sense */
 function minutesOf(args: readonly string[]): number {
   const { values } = parseArgs({ args: [...args], options: { minutes: { type: "string" } } });
@@ -249,7 +257,8 @@ function write(
 
 let minutes: number | undefined;
 try {
-  minutes = minutesOf(process.argv.slice(2));
+  if (process.argv.includes("--help")) console.log(HELP);
+  else minutes = minutesOf(process.argv.slice(2));
 } catch (error) {
   console.error(`npm run soak: ${(error as Error).message.split("\n")[0]}`);
   process.exitCode = 2;
