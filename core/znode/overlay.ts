@@ -134,8 +134,10 @@ export class Overlay {
       if (!change.superseded) this.#latest.delete(change.path);
     }
     this.#head = head;
-    if (head === queue.length) this.#startOver();
-    else if (head >= COMPACT_FROM && head * 2 >= queue.length) {
+    if (head === queue.length) {
+      assert(this.#latest.size === 0, "a path without an outstanding change has no entry");
+      this.#startOver();
+    } else if (head >= COMPACT_FROM && head * 2 >= queue.length) {
       queue.splice(0, head);
       this.#head = 0;
     }

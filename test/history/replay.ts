@@ -242,6 +242,8 @@ function placeInLog(
   const index = new LogIndex(log, faults);
   const claim = (write: Write, entry: LogEntry): void => {
     const other = index.owner.get(entry);
+    // One refusal turns away every attempt of the write that it names.
+    if (other !== undefined && isAttemptOf(other, write)) return;
     if (other !== undefined) {
       faults.push(`two writes at ${zxidText(entry.zxid)}: ${describeWrite(other)}; ${describeWrite(write)}`);
     }
@@ -271,6 +273,15 @@ function placeInLog(
     return { zxid, session: isNobody(session) ? 0 : session, request, write, entry };
   });
 }
+
+/** Both stand for attempts under one number, and the first was told of its session, not of its write. */
+const isAttemptOf = (turnedAway: Write, write: Write): boolean =>
+  write.session > 0 &&
+  write.xid > 0 &&
+  turnedAway.session === write.session &&
+  turnedAway.xid === write.xid &&
+  TURNED_AWAY.has(errorOf(turnedAway.result) ?? "") &&
+  (write.result === null || TURNED_AWAY.has(errorOf(write.result) ?? ""));
 
 /** Txns that members make by themselves or that change no znode; openings come from handshakes too. */
 const isHousekeeping = (txn: Txn): boolean =>

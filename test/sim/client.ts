@@ -90,6 +90,10 @@ export class SimClient {
   #underWay: UnderWay[] = [];
   #again: Again[] = [];
   #lastHeard = 0;
+  /** share of its timeout after which a silent client shows that it lives */
+  readonly #patience: number;
+  /** connections that it left without a word: their members have to find out */
+  #abandoned: { readonly life: Life; readonly token: Token; readonly session: SessionId }[] = [];
   #wakeAt = Number.POSITIVE_INFINITY;
   /** it asks nothing more */
   stopped = false;
@@ -97,12 +101,26 @@ export class SimClient {
   constructor(id: number, world: ClientWorld) {
     this.id = id;
     this.#world = world;
+    this.#patience = world.chance.oneOf([0.33, 0.6, 0.9]);
     this.#later(world.chance.between(0, 500));
   }
 
   /** Requests that wait for an answer. */
   get waiting(): number {
     return this.#underWay.length;
+  }
+
+  /** Connections that its member still keeps though the session has gone on over another one. */
+  get leftOpen(): number {
+    const session = this.#session;
+    return this.#abandoned.filter(
+      (each) => each.life.alive && each.session === session && each.life.connections.has(each.token),
+    ).length;
+  }
+
+  /** It speaks for its session. */
+  get attached(): boolean {
+    return this.#ready && this.#life !== null;
   }
 
   /** Asks nothing more, and closes its connection once all is answered. */
@@ -150,10 +168,13 @@ export class SimClient {
     if (this.#ready && !this.stopped && this.#world.opsLeft > 0) {
       if (this.#underWay.length === 0 && this.#leaves()) return;
       this.#askSome();
+      this.#maybeClose();
     }
-    if (cluster.now - this.#lastHeard > options.sessionTimeoutMs / 3) this.#ping();
+    const pingMs = options.sessionTimeoutMs * this.#patience;
+    if (cluster.now - this.#lastHeard >= pingMs) this.#ping();
     const idle = this.#world.opsLeft <= 0 || this.#underWay.length >= options.pipeline;
-    this.#later(idle ? options.sessionTimeoutMs / 4 : chance.between(...options.thinkMs));
+    const nextMs = Math.max(1, Math.ceil(this.#lastHeard + pingMs - cluster.now));
+    this.#later(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
   }
 
   /** Now and then it goes elsewhere, for good or not. */
@@ -163,7 +184,10 @@ export class SimClient {
       this.#world.count("moves");
       // Now and then without a word: then its member holds the old connection for alive.
       if (chance.oneIn(2)) this.#hangUp();
-      else if (this.#life !== null) this.#gone(this.#life);
+      else if (this.#life !== null) {
+        this.#abandoned.push({ life: this.#life, token: this.#token, session: this.#session });
+        this.#gone(this.#life);
+      }
       this.#later(chance.between(1, 100));
       return true;
     }
@@ -175,13 +199,17 @@ export class SimClient {
       this.#later(chance.between(1, 2_000));
       return true;
     }
-    if (chance.chance(options.close)) {
-      this.#world.cluster.invariants.closing(this.#session);
-      this.#write({ type: "closeSession" });
-      this.#ready = false;
-      return false;
-    }
     return false;
+  }
+
+  /** Closes its session behind what it has just asked for. */
+  #maybeClose(): void {
+    const { chance, options, cluster } = this.#world;
+    if (this.#session === NO_SESSION || !this.#ready || this.#life === null) return;
+    if (!chance.chance(options.close)) return;
+    cluster.invariants.closing(this.#session);
+    this.#ready = false;
+    this.#write({ type: "closeSession" });
   }
 
   #ping(): void {
@@ -274,7 +302,9 @@ export class SimClient {
     }
     this.#world.count("attached");
     this.#ready = true;
-    this.#resumeWatches();
+    // Mostly its watches first, as ZooKeeper's clients do it.
+    const watchesFirst = this.#world.chance.oneIn(2);
+    if (watchesFirst) this.#resumeWatches();
     const session = this.#session;
     const again = this.#again;
     this.#again = [];
@@ -284,29 +314,30 @@ export class SimClient {
       if (this.#life === null) this.#again.push({ request, xid });
       else this.#write(request, xid);
     }
+    if (!watchesFirst && this.#session === session && this.#life !== null) {
+      this.#askSome();
+      this.#resumeWatches();
+      return;
+    }
     this.#askSome();
   }
 
   /** Leaves its watches again where it is now. */
   #resumeWatches(): void {
-    const { recorder, cluster } = this.#world;
+    const { cluster } = this.#world;
     const request = this.#memory.setWatches;
     const life = this.#life;
     if (request === null || life === null) return;
-    const op = this.#invoke(request, 0, false);
     const { relativeZxid, data, exist, child } = request;
     const seen = { relativeZxid: zxidOf(relativeZxid), data, exist, child };
-    const conn = this.#conn;
-    cluster.turn(life, (server) => {
-      if (this.#conn !== conn) return;
-      const missed = server.watches.resume(server.tree, seen, this.#token);
-      for (const event of missed) {
-        this.#memory.fired(event);
-        recorder.watch({ session: this.#session, conn, ...event, zxid: null });
-      }
-      this.#world.count("watches left again");
-      const zxid = zxidToNumber(server.tree.lastApplied);
-      recorder.returned(op, { type: "done", zxid, result: { type: "setWatches" } });
+    const xid = this.#nextXid();
+    this.#note(this.#invoke(request, 0, false), xid, false);
+    const session = this.#session;
+    const token = this.#token;
+    this.#world.count("watches left again");
+    cluster.turn(life, (server, now) => {
+      cluster.invariants.heard(life, session);
+      server.submitWatches(now, token, session, xid, seen);
     });
   }
 
@@ -400,6 +431,7 @@ export class SimClient {
     cluster.turn(life, (server, now) => {
       cluster.invariants.heard(life, session);
       const write = { session, xid, ...encodeWrite(coreRequest(request)) };
+      cluster.invariants.submitted(session, xid, server.connectionOf(token));
       server.submitWrite(now, token, write, server.connectionOf(token));
     });
   }

@@ -69,6 +69,10 @@ export interface Life {
   readonly persists: { readonly number: number; readonly seq: number }[];
   /** clients that hear of its end */
   readonly connections: Map<Token, Connection>;
+  /** requests that came without a connection: undefined, no answer will come */
+  readonly requests: Map<Token, (answer: ServerAnswer | undefined) => void>;
+  /** connections so far: every life numbers them from 1 */
+  connected: number;
   /** group of writes up to which all is durable */
   durable: number;
   syncing: boolean;
@@ -110,6 +114,12 @@ export interface ClusterOptions {
   /** one way, ms: [least, most] */
   readonly latencyMs?: readonly [number, number];
   readonly fsyncMs?: readonly [number, number];
+  /** how long a turn of I/O takes in which requests gather, ms: [least, most] */
+  readonly yieldMs?: readonly [number, number];
+  /** ms since 1970 at which the run begins */
+  readonly startAt?: number;
+  /** added to the number of a member's first life: members without memory number their lives by the time of day */
+  readonly bootBase?: number;
   /** keep the trace events: for people; costs time and memory */
   readonly tracing?: boolean;
 }
@@ -146,8 +156,9 @@ function makeServer(
   config: ServerConfig,
   storage: MemberStorage,
   life: number,
+  bootBase: number,
 ): EnsembleServer {
-  const { recovered, tree } = storage.recover(life);
+  const { recovered, tree } = storage.recover(bootBase + life);
   // No two lives draw the same number.
   const nonce = life;
   return new EnsembleServer({
@@ -184,9 +195,15 @@ export class Cluster {
   onLine: ((line: string) => void) | null = null;
   /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
   onAbort: ((sid: Sid, reason: string) => void) | null = null;
+  /** Hears of a member that fell asleep. */
+  onAsleep: ((life: Life) => void) | null = null;
+  /** Hears of an owner that a member wakes. */
+  onWake: ((life: Life, parked: ParkedSession) => void) | null = null;
   readonly #random: () => number;
   #latency: readonly [number, number];
   readonly #fsync: readonly [number, number];
+  readonly #yieldMs: readonly [number, number];
+  readonly #bootBase: number;
   readonly #tracing: boolean;
   readonly #queue = new EventQueue();
   /** links that lose every call; see {@link linkOf} */
@@ -216,6 +233,9 @@ export class Cluster {
     this.#random = random(this.seed);
     this.#latency = options.latencyMs ?? [1, 3];
     this.#fsync = options.fsyncMs ?? [0, 2];
+    this.#yieldMs = options.yieldMs ?? [0, 0];
+    this.#bootBase = options.bootBase ?? 0;
+    this.now = options.startAt ?? this.now;
     this.#tracing = options.tracing ?? true;
     this.members = Array.from({ length: options.size }, (_, i) => ({
       sid: asSid(i + 1),
@@ -254,7 +274,14 @@ export class Cluster {
     assert(member.life === null, "a member starts once");
     const { disk } = member;
     const storage = new MemberStorage(disk);
-    const server = makeServer(member.sid, this.members.length, this.config, storage, member.lives + 1);
+    const server = makeServer(
+      member.sid,
+      this.members.length,
+      this.config,
+      storage,
+      member.lives + 1,
+      this.#bootBase,
+    );
     server.zab.tracing = this.#tracing;
     member.lives += 1;
     const life: Life = {
@@ -269,6 +296,8 @@ export class Cluster {
       gate: [],
       persists: [],
       connections: new Map(),
+      requests: new Map(),
+      connected: 0,
       durable: 0,
       syncing: false,
       alarmAt: Number.POSITIVE_INFINITY,
@@ -343,6 +372,9 @@ export class Cluster {
     const connections = [...life.connections.values()];
     life.connections.clear();
     for (const connection of connections) this.#tell(() => connection.closed());
+    const requests = [...life.requests.values()];
+    life.requests.clear();
+    for (const answered of requests) this.#tell(() => answered(undefined));
   }
 
   /** Crashes every member that lives. */
@@ -543,9 +575,28 @@ export class Cluster {
   connect(sid: number, connection: Connection): { readonly life: Life; readonly token: Token } | undefined {
     const { life } = this.member(sid);
     if (life === null) return undefined;
-    const token = this.#token();
+    life.connected += 1;
+    const token = life.connected as Token;
     life.connections.set(token, connection);
     return { life, token };
+  }
+
+  /**
+   * Something is asked of a member without a connection, as over HTTP.
+   * @param answered is told undefined when the member ends before it answers
+   * @returns false: the member is down
+   */
+  request(
+    sid: number,
+    ask: (server: EnsembleServer, now: number, token: Token, life: Life) => void,
+    answered: (answer: ServerAnswer | undefined) => void,
+  ): boolean {
+    const { life } = this.member(sid);
+    if (life === null) return false;
+    const token = this.#token();
+    life.requests.set(token, answered);
+    this.turn(life, (server, now) => ask(server, now, token, life));
+    return true;
   }
 
   disconnect(life: Life, token: Token): void {
@@ -564,9 +615,10 @@ export class Cluster {
     });
   }
 
+  /** For what comes without a connection: above the numbers of the connections. */
   #token(): Token {
     this.#tokens += 1;
-    return this.#tokens as Token;
+    return (REQUEST_TOKENS + this.#tokens) as Token;
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
@@ -757,7 +809,9 @@ export class Cluster {
     this.#post(life, outgoing);
     if (life.server.checkpointDue(life.storage.logBytes)) {
       const { tree, logRetention } = life.server;
+      const base = life.storage.log.base.zxid;
       life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
+      this.invariants.checkpointed(life, base);
       this.#syncSoon(life);
     }
     return replies;
@@ -776,12 +830,14 @@ export class Cluster {
       }
       case "send": {
         const { to, generation, message } = effect;
+        this.invariants.saying(life, to, message);
         const waiting = outgoing.find((each) => each.to === to && each.generation === generation);
         if (waiting !== undefined) waiting.messages.push(message);
         else outgoing.push({ to, generation, messages: [message] });
         break;
       }
       case "reply":
+        this.invariants.saying(life, null, effect.message);
         replies.push(effect.message);
         break;
       case "park": {
@@ -804,7 +860,9 @@ export class Cluster {
         this.#after(effect.ms, () => this.#onLife(life, () => this.#step(life, { type: "released" })));
         break;
       case "yield":
-        this.#after(0, () => this.#onLife(life, () => this.#step(life, { type: "yielded" })));
+        this.#after(this.#yieldMs[1] === 0 ? 0 : this.#between(this.#yieldMs), () =>
+          this.#onLife(life, () => this.#step(life, { type: "yielded" })),
+        );
         break;
       case "reloadTree":
         replies.push(
@@ -828,9 +886,11 @@ export class Cluster {
       case "asleep":
         this.sleeps += 1;
         life.parked.length = 0; // what is let go is no break
+        if (this.onAsleep !== null) this.#tell(() => this.onAsleep?.(life));
         break;
       case "wakeOwner":
         this.owners.push(effect.parked);
+        if (this.onWake !== null) this.#tell(() => this.onWake?.(life, effect.parked));
         break;
       case "abort":
         this.#beginAnew(life);
@@ -840,6 +900,15 @@ export class Cluster {
   #respond(life: Life, { token, xid, answer }: Extract<ServerEffect, { type: "respond" }>): void {
     if (life.connections.has(token)) {
       this.#toClient(life, token, (connection) => connection.respond(xid, answer));
+      return;
+    }
+    const answered = life.requests.get(token);
+    if (answered !== undefined) {
+      this.#gated(life, () =>
+        this.#tell(() => {
+          if (life.requests.delete(token)) answered(answer);
+        }),
+      );
       return;
     }
     const asked = this.#asked.get(token);
@@ -1017,7 +1086,7 @@ export class Cluster {
   /** @param taken whether the link's rules let the core have it */
   #seen(from: Life, to: Life, message: PeerMessage, isReturn: boolean, taken: boolean): void {
     this.#mix(message.type.charCodeAt(0) * 31 + message.type.charCodeAt(message.type.length - 1));
-    if (taken) this.invariants.arriving(from, to, message);
+    if (taken) this.invariants.arriving(from, to, message, isReturn);
     this.onMessage?.(from.sid, to.sid, message, isReturn);
   }
 
@@ -1038,6 +1107,9 @@ export class Cluster {
     this.#onLife(life, () => this.#step(life, { type: "linkBroken", peer, generation }));
   }
 }
+
+/** More connections than a life has. */
+const REQUEST_TOKENS = 2 ** 32;
 
 /** What goes to one peer in one call. */
 interface Outgoing {

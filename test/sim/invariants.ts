@@ -28,7 +28,13 @@
  * | Linearizable | a linearizable read shows every write that was answered before it was asked | `sync` |
  * | SessionExpiry | no session is closed before its timeout is over since a leader last heard of it, but for what clocks jumped | ZooKeeper SessionTracker |
  * | Ephemerals | none outlives its session | ZooKeeper's guarantees |
+ * | AtLeast | nobody is shown less than what it says that it has seen | SERVER-31 |
+ * | LogKept | the log is cut below the checkpoint only, and keeps what it is told to keep and what active learners lack | ZAB-14 |
+ * | SessionMoved | once a connection has attached to a session, no write of an earlier one happens | SERVER-33 |
+ * | Asleep | a member that has agreed to sleep logs nothing until an election | QUIET-8 |
  * | Liveness | healed, the ensemble has a leader soon, and all agree soon after | ours |
+ *
+ * The rules of discovery and of members that forget are in `promises.ts`.
  *
  * @source ZooKeeper's TLA+ specifications: `Zab.tla`, `ZkV3_7_0.tla`
  */
@@ -43,6 +49,7 @@ import type { Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { isAnonymous, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import type { Cluster, Life, Member } from "./cluster.ts";
+import { Promises } from "./promises.ts";
 
 export const RULES = [
   "Leadership1",
@@ -69,6 +76,15 @@ export const RULES = [
   "Linearizable",
   "SessionExpiry",
   "Ephemerals",
+  "PromiseOnce",
+  "NewEpoch",
+  "Discovery",
+  "LivesSeen",
+  "Witnesses",
+  "AtLeast",
+  "LogKept",
+  "SessionMoved",
+  "Asleep",
   "Liveness",
 ] as const;
 export type Rule = (typeof RULES)[number];
@@ -185,6 +201,13 @@ export class Invariants {
   readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
   /** sessions that their client closes */
   readonly #closing = new Set<SessionId>();
+  /** epochs that were established, ascending, with the end of the history that each began with */
+  readonly #established: { readonly epoch: number; readonly tail: Zxid }[] = [];
+  readonly #promises: Promises;
+  /** *map session → xid → the connection that asked for it last* */
+  readonly #connections = new Map<SessionId, Map<number, number>>();
+  /** *map session → the connection that attached to it last* */
+  readonly #owners = new Map<SessionId, number>();
   readonly #counts = new Map<Rule, number>(RULES.map((rule) => [rule, 0]));
   /** highest zxid that any client was told of */
   told: Zxid = ZXID_ZERO;
@@ -195,6 +218,9 @@ export class Invariants {
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+    this.#promises = new Promises(cluster.members.length, (rule, holds, what) =>
+      this.must(rule, holds, what),
+    );
   }
 
   /** Checks made, by rule: a run that checked nothing proves nothing. */
@@ -260,6 +286,7 @@ export class Invariants {
   wiped(member: Member): void {
     this.#held.delete(member.sid);
     this.#promised.delete(member.sid);
+    this.#promises.wiped(member.sid);
   }
 
   // ── storage ──────────────────────────────────────────────────────────────
@@ -274,6 +301,11 @@ export class Invariants {
           () => `${life.sid} cuts its log at ${text(write.to)}`,
         );
       } else if (write.type === "append") {
+        this.must(
+          "Asleep",
+          !life.server.zab.frozen,
+          () => `${life.sid} logs ${text(write.last)} in its sleep`,
+        );
         const known = this.#written.get(keyOf(write.last));
         if (known === undefined) this.#written.set(keyOf(write.last), write.chain);
         else {
@@ -360,8 +392,14 @@ export class Invariants {
 
   // ── messages ─────────────────────────────────────────────────────────────
 
+  /** A member makes a message. @param to null: the answer to a call */
+  saying(life: Life, to: Sid | null, message: PeerMessage): void {
+    this.#promises.saying(life, to, message, this.#cluster.events);
+  }
+
   /** A message leaves, and with it what it promises. */
   leaving(life: Life, to: Sid, message: PeerMessage): void {
+    this.#promises.leaving(life, to, message);
     switch (message.type) {
       case "ACKEPOCH":
         this.#promise(life, message.epoch, 0);
@@ -481,7 +519,8 @@ export class Invariants {
   }
 
   /** A message comes that the core of `to` will take. */
-  arriving(from: Life, to: Life, message: PeerMessage): void {
+  arriving(from: Life, to: Life, message: PeerMessage, isReturn: boolean): void {
+    this.#promises.arriving(from, to, message, isReturn);
     switch (message.type) {
       case "ACKEPOCH":
       case "POSITION":
@@ -603,11 +642,7 @@ export class Invariants {
       bySession.set(asked.session, asked.order);
     }
     if (!answer.ok) return;
-    this.must(
-      "ToldIsCommitted",
-      this.#knows(answer.zxid),
-      () => `the answer to ${asked.order} tells of ${text(answer.zxid)}`,
-    );
+    this.tells(answer.zxid);
     const { mustSee } = asked;
     if (mustSee !== null) {
       this.must(
@@ -616,7 +651,12 @@ export class Invariants {
         () => `the answer to ${asked.order} does not show ${text(mustSee)}`,
       );
     }
-    this.told = maxZxid(this.told, answer.zxid);
+  }
+
+  /** A client is told of a zxid. */
+  tells(zxid: Zxid): void {
+    this.must("ToldIsCommitted", this.#knows(zxid), () => `a client is told of ${text(zxid)}`);
+    this.told = maxZxid(this.told, zxid);
   }
 
   // ── after every step ─────────────────────────────────────────────────────
@@ -624,6 +664,7 @@ export class Invariants {
   /** A step of a member is over: what it applied is committed from now on, and its role may be another. */
   stepped(life: Life): void {
     const state = this.#state(life);
+    this.#promises.stepped(life);
     this.#lookAtRole(life, state);
     const { tree } = life.server;
     const { log } = life.storage;
@@ -663,6 +704,8 @@ export class Invariants {
 
   #establishes(life: Life, epoch: number): void {
     this.leaderChanges += 1;
+    this.#established.push({ epoch, tail: life.server.zab.tail.zxid });
+    this.#established.sort((a, b) => a.epoch - b.epoch);
     this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
     this.must(
       "Leadership2",
@@ -743,6 +786,7 @@ export class Invariants {
       zxid.counter <= (this.#broadcast.get(zxid.epoch) ?? 0),
       () => `${text(zxid)} was broadcast by nobody`,
     );
+    this.#isInEveryLaterHistory(zxid);
     const expiring = this.#expiring.get(keyOf(zxid));
     if (expiring !== undefined) {
       const { silentMs, timeoutMs } = expiring;
@@ -758,6 +802,68 @@ export class Invariants {
     this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);
     if (entry.xid > 0 && cursor.type !== TxnType.ERROR) this.#once(entry);
+    if (entry.xid < 0 && cursor.type === TxnType.SYNC) this.#owners.set(entry.session, entry.xid);
+    else if (entry.xid > 0) this.#isOfOwner(entry);
+  }
+
+  /** What is committed of an epoch, a leader of a later one had from the beginning, or it has broadcast nothing. */
+  #isInEveryLaterHistory(zxid: Zxid): void {
+    for (let i = this.#established.length - 1; i >= 0; i--) {
+      const { epoch, tail } = must(this.#established[i], "inside");
+      if (epoch <= zxid.epoch) return;
+      this.must(
+        "PrimaryIntegrity",
+        compareZxid(zxid, tail) <= 0 || (this.#broadcast.get(epoch) ?? 0) === 0,
+        () => `${text(zxid)} is committed, and epoch ${epoch} began at ${text(tail)}`,
+      );
+    }
+  }
+
+  /** A write of a session is asked for over a connection. */
+  submitted(session: SessionId, xid: number, connection: number): void {
+    let byXid = this.#connections.get(session);
+    if (byXid === undefined) {
+      byXid = new Map();
+      this.#connections.set(session, byXid);
+    }
+    byXid.set(xid, connection);
+  }
+
+  #isOfOwner({ session, xid, zxid }: Committed): void {
+    const owner = this.#owners.get(session);
+    const connection = this.#connections.get(session)?.get(xid);
+    if (owner === undefined || connection === undefined) return;
+    // An answer that was lost is asked for over the next connection: its owner comes later than this txn.
+    this.must(
+      "SessionMoved",
+      connection === owner || connection === 0,
+      () => `${session}/${xid} of connection ${connection} happens at ${text(zxid)}, after ${owner} attached`,
+    );
+  }
+
+  // ── checkpoints ──────────────────────────────────────────────────────────
+
+  /** A member has written a checkpoint. @param base the log's base before it */
+  checkpointed(life: Life, base: Zxid): void {
+    const { log, meta } = life.storage;
+    const at = log.base.zxid;
+    if (compareZxid(at, base) === 0) return;
+    const { logRetainTxns } = this.#cluster.config;
+    this.must(
+      "LogKept",
+      compareZxid(at, meta.checkpoint.zxid) <= 0 && log.count >= logRetainTxns,
+      () => `${life.sid} cuts its log up to ${text(at)}, ${log.count} txns are left`,
+    );
+    const { proposing } = life.server.zab;
+    if (proposing === undefined) return;
+    for (const [sid, { join, acked }] of this.#state(life).stays) {
+      if (acked === null || proposing.joinOf(sid) !== join) continue;
+      this.must(
+        "LogKept",
+        compareZxid(at, acked) <= 0,
+        () => `${life.sid} cuts its log up to ${text(at)}, and ${sid} is at ${text(acked)}`,
+      );
+    }
   }
 
   #once(entry: Committed): void {

@@ -14,6 +14,7 @@ import { checkHistory } from "../history/index.ts";
 import { Workload } from "../history/workload.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
 import { Cluster } from "./cluster.ts";
+import { HttpClient } from "./http-client.ts";
 import { Violation } from "./invariants.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Chance } from "./random.ts";
@@ -34,6 +35,9 @@ export interface RunResult {
 /** How long the ensemble has after healing, in election timeouts; and what catching up takes as well. */
 const LEADER_WITHIN = 2;
 const AGREEMENT_WITHIN = 10;
+
+/** Ticks beyond its timeout within which a session ends that nobody attends: an election on waking, and a tick to round up. */
+const SESSION_END_TICKS = 12;
 
 /** Steps that the search for an order may take in one partition of a history. */
 const SEARCH_STEPS_MAX = 4_000_000;
@@ -92,15 +96,17 @@ class Run {
   readonly #recorder: Recorder;
   readonly #nemesis: Nemesis;
   readonly #clients: SimClient[] = [];
+  readonly #httpClients: HttpClient[] = [];
   readonly #world: ClientWorld;
   readonly #tally: Tally = {};
   readonly #startedAt: number;
 
   constructor(options: SwarmOptions, onLine: ((line: string) => void) | null) {
-    const { seed, size, latencyMs, fsyncMs, config } = options;
+    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, config } = options;
     this.#options = options;
     this.#chance = new Chance(seed * 31 + 5);
-    this.cluster = new Cluster({ size, seed, latencyMs, fsyncMs, config, tracing: false });
+    const times = { latencyMs, fsyncMs, yieldMs, startAt };
+    this.cluster = new Cluster({ size, seed, ...times, bootBase, config, tracing: false });
     this.#startedAt = this.cluster.now;
     this.#watch(onLine);
     const count = (what: string): void => this.#count(what);
@@ -145,11 +151,14 @@ class Run {
 
   run(): void {
     const { cluster } = this;
-    const { chaosMs, clients } = this.#options;
+    const { chaosMs, clients, httpClients } = this.#options;
     cluster.startAll();
     if (!this.#chance.oneIn(4)) cluster.runFor(500);
     for (const request of this.#world.workload.setup) this.#writeAnonymously(1, request);
     for (let id = 1; id <= clients; id++) this.#clients.push(new SimClient(id, this.#world));
+    for (let i = 1; i <= httpClients; i++) {
+      this.#httpClients.push(new HttpClient(clients + i, this.#world));
+    }
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
     cluster.runFor(chaosMs);
@@ -248,7 +257,7 @@ class Run {
     // Its quorum may need a member that is far behind: then there is no leader before that one is brought up.
     const leaderMs = LEADER_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     within(leaderMs, () => cluster.leader !== undefined, "there is no leader");
-    for (const client of this.#clients) client.stop();
+    for (const client of [...this.#clients, ...this.#httpClients]) client.stop();
     const agreementMs = AGREEMENT_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     within(agreementMs, () => cluster.settled, "not all agree");
     this.#count("max healed ms", cluster.now - healedAt);
@@ -274,9 +283,11 @@ class Run {
       invariants.must("Liveness", done, () => `member ${sid} takes no write after healing`);
     }
     const end = cluster.now + 4 * requestTimeoutMs;
-    const quiet = (): boolean => this.#clients.every(({ waiting }) => waiting === 0) && cluster.settled;
+    const clients = [...this.#clients, ...this.#httpClients];
+    const quiet = (): boolean => clients.every(({ waiting }) => waiting === 0) && cluster.settled;
     while (!quiet() && cluster.now < end) cluster.runFor(50);
     invariants.must("Liveness", quiet(), () => "somebody still waits for an answer");
+    this.#endSessions();
     for (const { sid, tree, pendingCount } of cluster.alive) {
       invariants.must("Liveness", pendingCount === 0, () => `${sid} leaves somebody without an answer`);
       for (const node of tree.znodes()) {
@@ -289,6 +300,16 @@ class Run {
         );
       }
     }
+  }
+
+  /** Nobody shows that it lives any more: every session ends, also where the ensemble sleeps meanwhile. */
+  #endSessions(): void {
+    const { cluster } = this;
+    const { tickTimeMs } = cluster.config;
+    const left = (): number => Math.max(...cluster.alive.map(({ tree }) => tree.sessions.size));
+    const end = cluster.now + this.#options.client.sessionTimeoutMs + SESSION_END_TICKS * tickTimeMs;
+    while (left() > 0 && cluster.now < end) cluster.runFor(tickTimeMs);
+    cluster.invariants.must("Liveness", left() === 0, () => `${left()} sessions outlive their timeout`);
   }
 
   /** @returns whether it was answered well, once there was time for it */

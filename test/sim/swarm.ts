@@ -56,7 +56,15 @@ export interface SwarmOptions {
   readonly everyMs: readonly [number, number];
   readonly latencyMs: readonly [number, number];
   readonly fsyncMs: readonly [number, number];
+  /** how long a turn of I/O takes in which requests gather, ms: [least, most] */
+  readonly yieldMs: readonly [number, number];
+  /** ms since 1970 at which the run begins */
+  readonly startAt: number;
+  /** see `ClusterOptions` */
+  readonly bootBase: number;
   readonly clients: number;
+  /** clients without a connection */
+  readonly httpClients: number;
   readonly ops: number;
   readonly client: ClientOptions;
   readonly config: Partial<ServerConfig>;
@@ -71,6 +79,11 @@ export interface Overrides {
   readonly clients?: number;
 }
 
+const SIZES = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 7, 9];
+/** Times at which a run begins, and numbers of first lives: such as today's, and shortly before 32 bits are used up. */
+const STARTS = [1_000_000, 1_764_000_000_000, 411 * 2 ** 32 - 30_000, 2 ** 31 - 30_000];
+const BOOTS = [0, 1_764_000_000_000, 411 * 2 ** 32 - 4, 2 ** 31 - 4];
+
 /** The options of a seed. */
 export function drawOptions(seed: number, overrides: Overrides = {}): SwarmOptions {
   return { ...draw(seed), ...overrides };
@@ -78,7 +91,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SwarmOptio
 
 function draw(seed: number): SwarmOptions {
   const chance = new Chance(seed * 7919 + 17);
-  const size = chance.oneOf([1, 3, 3, 3, 3, 5, 5, 5, 7]);
+  const size = chance.oneOf(SIZES);
   const share = chance.oneOf([0.15, 0.3, 0.6]);
   const kinds = FAULT_KINDS.filter((kind) => !OFF.includes(kind) && chance.chance(share));
   const heavy = chance.oneIn(6);
@@ -98,7 +111,11 @@ function draw(seed: number): SwarmOptions {
         ] as const),
     latencyMs: slow ? [1, 40] : chance.oneOf([[1, 2] as const, [1, 8] as const]),
     fsyncMs: slow ? [0, 25] : chance.oneOf([[0, 1] as const, [1, 6] as const]),
-    clients: heavy ? 10 : chance.between(2, 8),
+    yieldMs: [0, chance.oneOf([0, 2, 6])],
+    startAt: chance.oneOf(STARTS),
+    bootBase: chance.oneOf(BOOTS),
+    clients: heavy ? 10 : chance.between(2, 7),
+    httpClients: chance.between(1, 3),
     ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_400),
     client: {
       thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
