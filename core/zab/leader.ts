@@ -84,8 +84,8 @@ export class Leader {
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
   #establishDeadline: number;
-  /** by when those who elected us must have come, at least to the door */
-  readonly #aloneDeadline: number;
+  /** while fewer than a quorum follow, before BROADCAST: when we give up */
+  #aloneDeadline: number;
   #counter = 0;
   /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
   #quorumAt = 0;
@@ -113,9 +113,12 @@ export class Leader {
     return earliest + config.syncLimit * config.tickTimeMs + 1;
   }
 
-  /** In DISCOVERY, and not even a quorum has knocked: it was elected in a round that the others have left. */
+  /**
+   * Before BROADCAST, and fewer than a quorum follow: it was elected in a round that the others have left, or has lost them.
+   * Nobody joins a leader that no quorum follows.
+   */
   get #isAlone(): boolean {
-    return this.phase === "DISCOVERY" && this.#learners.size + 1 < this.#host.context.quorum.majority;
+    return this.phase !== "BROADCAST" && this.#learners.size + 1 < this.#host.context.quorum.majority;
   }
 
   /** sids that have acked NEWLEADER, ours included, ascending */
@@ -203,7 +206,10 @@ export class Leader {
   drop(sid: Sid): void {
     const learner = this.#learners.get(sid);
     if (learner === undefined) return;
+    const wasAlone = this.#isAlone;
     this.#learners.delete(sid);
+    const { now, config } = this.#host.context;
+    if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + config.tickTimeMs;
     this.#host.context.effects.push({ type: "learnerLeft", sid });
     if (learner.acked !== null) this.#traceActive();
   }
@@ -218,8 +224,7 @@ export class Leader {
     const { now, config, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST") {
       if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
-      else if (this.#isAlone && now >= this.#aloneDeadline)
-        this.#host.becomeLooking("no quorum came to follow");
+      else if (this.#isAlone && now >= this.#aloneDeadline) this.#host.becomeLooking("no quorum follows");
       return;
     }
     const silence = config.syncLimit * config.tickTimeMs;

@@ -110,7 +110,7 @@ export class Workload {
       case "create":
         return plain(create(path, data, PERSISTENT));
       case "set":
-        return plain({ type: "setData", path, data, version: -1 });
+        return plain({ type: "setData", path: this.#orChild(key, path), data, version: -1 });
       case "cas":
         return plain({ type: "setData", path, data, version: this.#versionOf(path) });
       case "delete":
@@ -162,22 +162,35 @@ export class Workload {
       const mode = session && this.#chance(0.5) ? EPHEMERAL_SEQUENTIAL : PERSISTENT_SEQUENTIAL;
       return create(`${directory}/s-`, data, mode);
     }
-    if (kind === "ephemeral")
-      return create(`${directory}/e${client}`, data, session ? EPHEMERAL : PERSISTENT);
-    const child = key.children.length === 0 ? `${directory}/none` : this.#oneOf(key.children);
-    return { type: "delete", path: child, version: -1 };
+    if (kind === "ephemeral") {
+      // Clients share the names: one creates what another's session has just lost.
+      return session
+        ? create(`${directory}/e${client % 3}`, data, EPHEMERAL)
+        : create(`${directory}/p${client % 3}`, data, PERSISTENT);
+    }
+    return { type: "delete", path: this.#orChild(key, `${directory}/none`, 1), version: -1 };
+  }
+
+  /** Now and then a child that somebody was told of. */
+  #orChild(key: Key, path: string, probability = 0.2): string {
+    return key.children.length > 0 && this.#chance(probability) ? this.#oneOf(key.children) : path;
   }
 
   #read(key: Key, path: string, watch: boolean): ReadRequest {
     const type = this.#oneOf(["getData", "getData", "exists", "getChildren"] as const);
-    return read(type, type === "getChildren" ? key.directory : path, watch);
+    // A directory stays; a register comes and goes, and with it who watches its children.
+    const shown = type === "getChildren" && this.#chance(0.6) ? key.directory : path;
+    return read(type, shown, watch);
   }
 
   #multi(client: number, key: Key): ChangeRequest[] {
     const [one, other] = this.#chance(0.5) ? key.registers : [key.registers[1], key.registers[0]];
     const set: ChangeRequest = { type: "setData", path: other, data: this.#data(client), version: -1 };
     const version = this.#versionOf(one);
-    switch (Math.floor(this.#random() * 4)) {
+    switch (Math.floor(this.#random() * 5)) {
+      case 4:
+        // Its first operation is done and taken back, unless the second fits.
+        return [set, { type: "check", path: one, version }];
       case 0:
         return [{ type: "check", path: one, version }, set];
       case 1:

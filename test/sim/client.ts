@@ -92,8 +92,16 @@ export class SimClient {
   #lastHeard = 0;
   /** share of its timeout after which a silent client shows that it lives */
   readonly #patience: number;
+  /** share of its timeout after which it shows that it lives while nobody asks anything; 0: it does not */
+  #vigil: number;
   /** connections that it left without a word: their members have to find out */
-  #abandoned: { readonly life: Life; readonly token: Token; readonly session: SessionId }[] = [];
+  #abandoned: {
+    readonly life: Life;
+    readonly token: Token;
+    readonly session: SessionId;
+    /** the session has gone on over another connection since */
+    moved: boolean;
+  }[] = [];
   #wakeAt = Number.POSITIVE_INFINITY;
   /** it asks nothing more */
   stopped = false;
@@ -102,6 +110,7 @@ export class SimClient {
     this.id = id;
     this.#world = world;
     this.#patience = world.chance.oneOf([0.33, 0.6, 0.9]);
+    this.#vigil = world.chance.oneOf(VIGILS);
     this.#later(world.chance.between(0, 500));
   }
 
@@ -114,7 +123,8 @@ export class SimClient {
   get leftOpen(): number {
     const session = this.#session;
     return this.#abandoned.filter(
-      (each) => each.life.alive && each.session === session && each.life.connections.has(each.token),
+      ({ moved, life, session: of, token }) =>
+        moved && life.alive && of === session && life.connections.has(token),
     ).length;
   }
 
@@ -150,7 +160,7 @@ export class SimClient {
       return;
     }
     if (this.#world.calm) {
-      this.#later(1_000);
+      this.#keepVigil();
       return;
     }
     if (this.#life === null) {
@@ -177,6 +187,19 @@ export class SimClient {
     this.#later(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
   }
 
+  /** Nobody asks anything. Some keep their session all the same: by a sign of life shortly before its end. */
+  #keepVigil(): void {
+    const { cluster, chance, options } = this.#world;
+    const dueMs = this.#lastHeard + this.#vigil * options.sessionTimeoutMs - cluster.now;
+    if (!this.#ready || this.#vigil === 0 || dueMs > 0) {
+      this.#later(this.#vigil === 0 || dueMs <= 0 ? 1_000 : Math.ceil(Math.min(dueMs, 1_000)));
+      return;
+    }
+    this.#ping();
+    this.#vigil = chance.oneOf(VIGILS);
+    this.#later(chance.between(1, 500));
+  }
+
   /** Now and then it goes elsewhere, for good or not. */
   #leaves(): boolean {
     const { chance, options } = this.#world;
@@ -185,7 +208,7 @@ export class SimClient {
       // Now and then without a word: then its member holds the old connection for alive.
       if (chance.oneIn(2)) this.#hangUp();
       else if (this.#life !== null) {
-        this.#abandoned.push({ life: this.#life, token: this.#token, session: this.#session });
+        this.#abandoned.push({ life: this.#life, token: this.#token, session: this.#session, moved: false });
         this.#gone(this.#life);
       }
       this.#later(chance.between(1, 100));
@@ -301,6 +324,7 @@ export class SimClient {
       return;
     }
     this.#world.count("attached");
+    for (const each of this.#abandoned) each.moved = true;
     this.#ready = true;
     // Mostly its watches first, as ZooKeeper's clients do it.
     const watchesFirst = this.#world.chance.oneIn(2);
@@ -553,6 +577,9 @@ export class SimClient {
     });
   }
 }
+
+/** See {@link SimClient.#vigil}. */
+const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;
 
 /** Stands for what is no request of the client's. */
 const NO_OP: Op = {

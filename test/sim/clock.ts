@@ -17,6 +17,11 @@ export class SimClock {
     return now + Math.max(0, Math.ceil((local - this.at(now)) / this.#rate));
   }
 
+  /** It stands still, or runs too fast or too slow. */
+  get odd(): boolean {
+    return this.#frozenAt !== null || this.#rate !== 1;
+  }
+
   jump(byMs: number, now: number): void {
     this.#settle(now);
     this.#offsetMs += byMs;

@@ -191,6 +191,9 @@ export class Cluster {
   onEffect: ((sid: Sid, effect: ServerEffect) => CrashOrder | undefined) | null = null;
   /** Sees every message that arrives. */
   onMessage: ((from: Sid, to: Sid, message: PeerMessage, isReturn: boolean) => void) | null = null;
+  /** Asked before a call or its return is delivered; may do something to either member, or lose it (true). */
+  onDelivery: ((from: Sid, to: Sid, messages: readonly PeerMessage[], isReturn: boolean) => boolean) | null =
+    null;
   /** Sees everything that a member does, in one line: for people. */
   onLine: ((line: string) => void) | null = null;
   /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
@@ -213,6 +216,9 @@ export class Cluster {
   /** *map sid → ms that every call of this member and to it takes longer* */
   readonly #slow = new Map<number, number>();
   readonly #asked = new Map<Token, Asked>();
+  /** until when what was wrong with links, alarms or members shows; see {@link disturbed} */
+  #disturbedUntil = 0;
+  #usualLatency: readonly [number, number];
   /** events in a row that took no time */
   #stuck = 0;
   #tokens = 0;
@@ -232,6 +238,7 @@ export class Cluster {
     this.seed = options.seed ?? 1;
     this.#random = random(this.seed);
     this.#latency = options.latencyMs ?? [1, 3];
+    this.#usualLatency = this.#latency;
     this.#fsync = options.fsyncMs ?? [0, 2];
     this.#yieldMs = options.yieldMs ?? [0, 0];
     this.#bootBase = options.bootBase ?? 0;
@@ -358,7 +365,9 @@ export class Cluster {
     const member = this.member(sid);
     const { twin } = member;
     member.twin = null;
-    if (twin !== null) this.#end(twin);
+    if (twin === null) return;
+    this.disturbed();
+    this.#end(twin);
   }
 
   /** What others see of the end of a life. */
@@ -431,6 +440,7 @@ export class Cluster {
   resume(sid: number): void {
     const life = must(this.member(sid).life, "only a member that lives goes on");
     this.onLine?.(`${sid} goes on`);
+    this.disturbed();
     const backlog = life.backlog ?? [];
     life.backlog = null;
     for (const run of backlog) this.#onLife(life, run);
@@ -459,26 +469,52 @@ export class Cluster {
   /** Holds back what goes from one member to the other until this much time has passed; then it goes on, in order. */
   clog(from: number, to: number, ms: number): void {
     this.#clogged.set(linkOf(from, to), this.now + ms);
+    this.disturbed(ms);
   }
 
   /** Every call of this member and to it takes this much longer. */
   slow(sid: number, ms: number): void {
+    this.disturbed(ms + (this.#slow.get(sid) ?? 0));
     if (ms === 0) this.#slow.delete(sid);
     else this.#slow.set(sid, ms);
   }
 
   healCuts(): void {
+    this.disturbed();
     this.#cut.clear();
   }
 
   heal(): void {
+    this.disturbed();
     this.#cut.clear();
     this.#clogged.clear();
     this.#slow.clear();
   }
 
   setLatency(latencyMs: readonly [number, number]): void {
+    this.disturbed(this.#latency[1]);
     this.#latency = latencyMs;
+  }
+
+  /** Something is wrong, or was until now, with links, alarms, clocks or members. @param ms how long it still shows */
+  disturbed(ms = 0): void {
+    this.#disturbedUntil = Math.max(this.#disturbedUntil, this.now + ms);
+  }
+
+  /** Since when every message, alarm and write took no longer than usual; a member that is down disturbs nobody. */
+  get undisturbedSince(): number {
+    const { failCall, loseReturn, reorder, alarmLateMs } = this.faults;
+    const faulty = failCall > 0 || loseReturn > 0 || reorder > 0 || alarmLateMs > 0;
+    const late = this.#latency !== this.#usualLatency || this.#slow.size > 0 || this.#cut.size > 0;
+    const odd = this.members.some(
+      ({ life, twin, clock }) => twin !== null || life?.backlog != null || clock.odd,
+    );
+    return faulty || late || odd ? this.now : this.#disturbedUntil;
+  }
+
+  /** The longest that a message to the leader takes when nothing is wrong, with the writes that it may wait for; ms. */
+  get slowestMs(): number {
+    return 10 * (this.#usualLatency[1] + this.#fsync[1] + this.#yieldMs[1]);
   }
 
   // ── who is there ─────────────────────────────────────────────────────────
@@ -739,6 +775,7 @@ export class Cluster {
 
   /** A member's clock was changed: its alarm is where the new time has it. */
   clockChanged(sid: number): void {
+    this.disturbed();
     for (const life of [this.member(sid).life, this.member(sid).twin]) {
       if (life === null) continue;
       life.alarmAt = Number.POSITIVE_INFINITY;
@@ -1021,14 +1058,15 @@ export class Cluster {
     messages: readonly PeerMessage[],
     counts: boolean,
   ): void {
-    const callee = this.member(to).life;
     if (this.#cut.has(linkOf(life.sid, to))) return; // silence: neither delivered nor refused
+    const disturbed = counts && this.onDelivery?.(life.sid, to, messages, false) === true;
+    const callee = this.member(to).life;
     if (channel.dead && this.#random() < 0.5) return; // what was behind a break may be lost with it
     const fail = (): void => {
       channel.dead = true;
       this.#after(this.#delay(), () => this.#broken(life, to, origin.generation));
     };
-    const failed = counts && this.faults.failCall > 0 && this.#random() < this.faults.failCall;
+    const failed = disturbed || (counts && this.faults.failCall > 0 && this.#random() < this.faults.failCall);
     if (callee === null || failed) {
       if (counts) fail();
       return;
@@ -1066,8 +1104,9 @@ export class Cluster {
     channel.lastReturn = at;
     this.#queue.push(at, () => {
       if (this.#cut.has(linkOf(callee.sid, life.sid))) return;
+      const disturbed = this.onDelivery?.(callee.sid, life.sid, messages, true) === true;
       // What was under way when the peer ended may still arrive, or not.
-      if (lost || (!callee.alive && this.#random() < 0.5)) {
+      if (lost || disturbed || (!callee.alive && this.#random() < 0.5)) {
         channel.dead = true;
         this.#broken(life, callee.sid, generation);
         return;

@@ -97,8 +97,9 @@ export class HttpClient {
     if (this.#write !== null && !this.#write.over) return;
     this.#world.opsLeft -= 1;
     const { request, linearizable } = workload.next(this.id, this.#session !== NO_SESSION);
-    // A sync by itself has no session to wait for it here.
+    // Without a number nobody could tell one sync or deletion from another.
     if (request.type === "sync") return;
+    if (request.type === "delete" && this.#session === NO_SESSION) return;
     if (isRead(request)) this.#read(sid, request, linearizable);
     else if (this.#session !== NO_SESSION && isWrite(request)) {
       this.#xid += 1;

@@ -27,6 +27,8 @@
  * | SessionOrder | answers of one session leave a member in the order of its requests | ZooKeeper's guarantees |
  * | Linearizable | a linearizable read shows every write that was answered before it was asked | `sync` |
  * | SessionExpiry | no session is closed before its timeout is over since a leader last heard of it, but for what clocks jumped | ZooKeeper SessionTracker |
+ * | Grace | a leader closes no session within a tick of becoming ready | SERVER-10, QUIET-5 |
+ * | SignOfLife | what a follower heard of a session counts, if nothing is wrong with members and links meanwhile | SERVER-9, 39 |
  * | Ephemerals | none outlives its session | ZooKeeper's guarantees |
  * | AtLeast | nobody is shown less than what it says that it has seen | SERVER-31 |
  * | LogKept | the log is cut below the checkpoint only, and keeps what it is told to keep and what active learners lack | ZAB-14 |
@@ -75,6 +77,8 @@ export const RULES = [
   "SessionOrder",
   "Linearizable",
   "SessionExpiry",
+  "Grace",
+  "SignOfLife",
   "Ephemerals",
   "PromiseOnce",
   "NewEpoch",
@@ -163,7 +167,14 @@ interface LifeState {
   readonly stays: Map<Sid, Stay>;
   /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
   heard: Map<SessionId, Heard>;
+  /** *map session → when clients showed that it lives, here*: the last times, ascending */
+  readonly signs: Map<SessionId, number[]>;
+  /** the stay in which it serves, and since when; null: it does not */
+  serving: { readonly leader: Sid | null; readonly join: number | undefined; readonly since: number } | null;
 }
+
+/** Signs of life that are kept for a session. */
+const SIGNS_MAX = 16;
 
 const keyOf = (zxid: Zxid): number => zxid.epoch * 2 ** 32 + zxid.counter;
 const nameOf = (life: Life): string => `${life.sid}/${life.number}`;
@@ -267,6 +278,8 @@ export class Invariants {
       epoch: meta.currentEpoch,
       stays: new Map(),
       heard: new Map(),
+      signs: new Map(),
+      serving: null,
     });
     this.#checkPosition(life.sid, must(log.positionAt(lastApplied), "what is applied is in the log"));
     this.#checkDigest(life);
@@ -340,13 +353,54 @@ export class Invariants {
     const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
     // It may have been heard of again while its end waited to be proposed: that comes too late.
-    const silentMs = Math.max(heard.longestMs, this.#cluster.now - heard.at);
+    const { now, config, skewMs } = this.#cluster;
+    const silentMs = Math.max(heard.longestMs, now - heard.at);
     this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
+    const { serving } = this.#state(life);
+    // (It may give its epoch up in the very step.)
+    if (serving !== null) {
+      const since = now - serving.since;
+      this.must(
+        "Grace",
+        since >= config.tickTimeMs - skewMs,
+        () => `${life.sid} closes session ${session} ${since} ms after it became ready`,
+      );
+    }
+    this.#looksForSigns(life, session, known.timeoutMs);
+  }
+
+  /** A follower that has served undisturbed for a while has passed on what it heard before. */
+  #looksForSigns(leader: Life, session: SessionId, timeoutMs: number): void {
+    const cluster = this.#cluster;
+    const { now, config } = cluster;
+    const at = now - SIGN_TICKS * config.tickTimeMs - cluster.slowestMs;
+    if (cluster.undisturbedSince > at) return;
+    for (const { life } of cluster.members) {
+      if (life === null || life === leader) continue;
+      const { serving, signs } = this.#state(life);
+      if (serving === null || serving.leader !== leader.sid || serving.since > at) continue;
+      const last = signs.get(session)?.findLast((time) => time <= at);
+      if (last === undefined) continue;
+      this.must(
+        "SignOfLife",
+        now - last >= timeoutMs - cluster.skewMs,
+        () => `session ${session} is closed ${now - last} ms after ${life.sid} heard of it, not ${timeoutMs}`,
+      );
+    }
   }
 
   /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
   heard(life: Life, session: SessionId): void {
     const { zab, tree } = life.server;
+    if (zab.proposing === undefined && tree.sessions.has(session)) {
+      const { signs } = this.#state(life);
+      const times = signs.get(session);
+      if (times === undefined) signs.set(session, [this.#cluster.now]);
+      else {
+        times.push(this.#cluster.now);
+        if (times.length > SIGNS_MAX) times.shift();
+      }
+    }
     if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
       const { now } = this.#cluster;
       const { heard } = this.#state(life);
@@ -666,6 +720,7 @@ export class Invariants {
     const state = this.#state(life);
     this.#promises.stepped(life);
     this.#lookAtRole(life, state);
+    this.#lookAtStay(life, state);
     const { tree } = life.server;
     const { log } = life.storage;
     const from = this.history[state.applied - 1]?.zxid ?? ZXID_ZERO;
@@ -700,6 +755,15 @@ export class Invariants {
       this.#heldBy(life) === earlier,
       () => `${life.sid} lacks committed txns: ${this.#heldBy(life)} of ${earlier}`,
     );
+  }
+
+  #lookAtStay(life: Life, state: LifeState): void {
+    const { ready, zab } = life.server;
+    const { serving } = state;
+    if (!ready) state.serving = null;
+    else if (serving === null || serving.leader !== zab.leader || serving.join !== zab.join) {
+      state.serving = { leader: zab.leader, join: zab.join, since: this.#cluster.now };
+    }
   }
 
   #establishes(life: Life, epoch: number): void {
@@ -946,6 +1010,9 @@ export class Invariants {
     return 0;
   }
 }
+
+/** Ticks that a sign of life may take to the leader: half a tick until it is told, and what alarms take. */
+const SIGN_TICKS = 2;
 
 /** What the core gives as its reason when the leader's messages do not fit into a stay. */
 const MISFIT = "the leader's messages do not fit together";

@@ -3,6 +3,7 @@
  * its storage, or found it damaged, counts as failed until it has synchronised; there is never more than a minority of those.
  */
 import type { MemoryBackend } from "../../core/server/memory-backend.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
 import { type Cluster, type CrashOrder, type Faults, NO_FAULTS } from "./cluster.ts";
 import type { DamageKind } from "./disk.ts";
 import type { Chance } from "./random.ts";
@@ -10,6 +11,64 @@ import type { FaultKind, SwarmOptions } from "./swarm.ts";
 
 /** How long a member on an older disk waits before it looks again whether it may start. */
 const ROLLED_BACK_WAIT_MS = 100;
+
+/** Messages at which something may happen to who sends them or takes them: a run has few of most of them. */
+const MOMENTS: readonly PeerMessage["type"][] = [
+  "NOTIFICATION",
+  "FOLLOWERINFO",
+  "LEADERINFO",
+  "LEADERINFO",
+  "ACKEPOCH",
+  "ACKEPOCH",
+  "DIFF",
+  "TRUNC",
+  "POSITION",
+  "SNAP",
+  "SNAPCHUNK",
+  "SNAPCHUNK",
+  "STAGED",
+  "NEWLEADER",
+  "ACK",
+  "UPTODATE",
+  "PROPOSAL",
+  "COMMIT",
+  "REQUEST",
+  "REQUEST",
+  "REJECT",
+  "TOUCH",
+  "QUIET",
+  "QUIETED",
+  "SLEEP",
+  "SLEPT",
+];
+
+/** What happens there. */
+const BLOWS = [
+  "lose",
+  "lose",
+  "lose",
+  "crash-from",
+  "crash-to",
+  "evict-from",
+  "evict-to",
+  "pause-from",
+  "pause-to",
+  "clog",
+  "isolate-from",
+  "isolate-to",
+  "wipe-from",
+  "wipe-to",
+] as const;
+
+/** An appointment with a message. */
+interface Moment {
+  readonly type: PeerMessage["type"];
+  readonly blow: (typeof BLOWS)[number];
+  left: number;
+}
+
+/** Appointments at once, at most. */
+const MOMENTS_MAX = 4;
 
 export class Nemesis {
   readonly #cluster: Cluster;
@@ -20,6 +79,7 @@ export class Nemesis {
   readonly #forgetful = new Set<number>();
   /** members on an older copy of their disk: sid → the last epoch that they promised before, and may have forgotten */
   readonly #behind = new Map<number, number>();
+  readonly #moments: Moment[] = [];
   /** older copies of disks */
   readonly #copies = new Map<number, MemoryBackend>();
   #over = false;
@@ -42,6 +102,7 @@ export class Nemesis {
     const cluster = this.#cluster;
     this.#over = true;
     cluster.onEffect = null;
+    cluster.onDelivery = null;
     Object.assign(cluster.faults, NO_FAULTS);
     cluster.setLatency(this.#options.latencyMs);
     cluster.heal();
@@ -81,7 +142,9 @@ export class Nemesis {
   #carryOut(kind: FaultKind): boolean {
     const cluster = this.#cluster;
     const chance = this.#chance;
-    const sid = chance.between(1, this.#options.size);
+    // The leader more often than others.
+    const leader = chance.oneIn(4) ? cluster.leader?.sid : undefined;
+    const sid = leader ?? chance.between(1, this.#options.size);
     const member = cluster.member(sid);
     const duration = chance.between(500, 12_000);
     switch (kind) {
@@ -153,6 +216,8 @@ export class Nemesis {
             effect.writes?.some(({ type }) => type === "append") === true,
           () => ({ when: "before", keep: 0 }),
         );
+      case "at-message":
+        return this.#atMessage();
       case "restart-all":
         for (const each of cluster.members) {
           if (each.life !== null) cluster.crash(each.sid, chance.below(3));
@@ -219,8 +284,11 @@ export class Nemesis {
   /** Calls or alarms go wrong with some probability, or by some time, for a while. */
   #disturb(what: keyof Faults, howMuch: number, ms: number): boolean {
     const { faults } = this.#cluster;
+    const cluster = this.#cluster;
     faults[what] = howMuch;
     this.#after(ms, () => {
+      // An alarm that was set late stays late, and a call that was put behind others too.
+      cluster.disturbed(what === "alarmLateMs" ? howMuch : 200);
       faults[what] = 0;
     });
     return true;
@@ -283,6 +351,66 @@ export class Nemesis {
       return order();
     };
     return true;
+  }
+
+  /** Something happens to a member at one of its next messages of some type; and then, perhaps, once more. */
+  #atMessage(): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    if (this.#moments.length >= MOMENTS_MAX) return false;
+    const type = chance.oneOf(MOMENTS);
+    this.#moments.push({ type, blow: chance.oneOf(BLOWS), left: chance.between(1, 4) });
+    cluster.onDelivery ??= (from, to, messages) => {
+      let lost = false;
+      for (const moment of [...this.#moments]) {
+        if (!messages.some((message) => message.type === moment.type)) continue;
+        moment.left -= 1;
+        if (moment.left > 0) continue;
+        this.#moments.splice(this.#moments.indexOf(moment), 1);
+        cluster.onLine?.(`at ${moment.type} of ${from} to ${to}: ${moment.blow}`);
+        if (this.#blow(moment.blow, from, to)) lost = true;
+        if (chance.oneIn(2)) this.#atMessage();
+      }
+      return lost;
+    };
+    return true;
+  }
+
+  /** @returns whether the message is lost */
+  #blow(blow: Moment["blow"], from: number, to: number): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    const [what, who] = blow.split("-");
+    const sid = who === "from" ? from : to;
+    const { life, twin } = cluster.member(sid);
+    switch (what) {
+      case "lose":
+        return true;
+      case "clog":
+        cluster.clog(from, to, chance.between(50, 3_000));
+        return false;
+      case "isolate":
+        cluster.isolate(sid);
+        this.#after(chance.between(100, 6_000), () => cluster.healCuts());
+        return true;
+      case "wipe":
+        this.#lose(sid, () => cluster.wipe(sid));
+        return false;
+    }
+    if (life === null || twin !== null) return false;
+    if (what === "pause") {
+      if (life.backlog !== null) return false;
+      cluster.pause(sid);
+      this.#after(chance.oneOf([100, 1_000, 5_000]), () => {
+        if (life.alive && life.backlog !== null) cluster.resume(sid);
+      });
+      return false;
+    }
+    const evicted = what === "evict";
+    cluster.crash(sid, evicted ? 1_000 : chance.oneOf([0, 0, 1, 100]));
+    if (evicted) this.#start(sid);
+    else this.#restartLater(sid);
+    return false;
   }
 
   #cut(kind: FaultKind, sid: number, duration: number): boolean {

@@ -173,11 +173,15 @@ class Run {
     const { ops, chaosMs } = this.#options;
     const everyMs = 500;
     const perTurn = Math.ceil((ops * everyMs * 1.3) / chaosMs);
+    const { tickTimeMs, quietAfterMs } = cluster.config;
+    const calmEvery = quietAfterMs > 0 ? 30 : 80;
     let calmUntil = 0;
     let left = ops;
     const refill = (): void => {
       if (cluster.now >= end) return;
-      if (calmUntil <= cluster.now && this.#chance.oneIn(60)) calmUntil = cluster.now + 15_000;
+      if (calmUntil <= cluster.now && this.#chance.oneIn(calmEvery)) {
+        calmUntil = cluster.now + this.#chance.between(5, 20) * tickTimeMs;
+      }
       this.#world.calm = cluster.now < calmUntil;
       if (!this.#world.calm && this.#chance.oneIn(20)) this.#askOddly();
       if (!this.#world.calm) {
@@ -287,7 +291,13 @@ class Run {
     const quiet = (): boolean => clients.every(({ waiting }) => waiting === 0) && cluster.settled;
     while (!quiet() && cluster.now < end) cluster.runFor(50);
     invariants.must("Liveness", quiet(), () => "somebody still waits for an answer");
-    this.#endSessions();
+    for (const { leftOpen } of this.#clients) {
+      invariants.must(
+        "SessionMoved",
+        leftOpen === 0,
+        () => "a connection stays open that its session has left",
+      );
+    }
     for (const { sid, tree, pendingCount } of cluster.alive) {
       invariants.must("Liveness", pendingCount === 0, () => `${sid} leaves somebody without an answer`);
       for (const node of tree.znodes()) {
@@ -300,6 +310,7 @@ class Run {
         );
       }
     }
+    this.#endSessions();
   }
 
   /** Nobody shows that it lives any more: every session ends, also where the ensemble sleeps meanwhile. */

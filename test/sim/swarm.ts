@@ -24,6 +24,7 @@ export const FAULT_KINDS = [
   "crash-at-write",
   "crash-at-send",
   "early-proposal",
+  "at-message",
   "torn-batch",
   "evict",
   "restart-all",
@@ -42,6 +43,9 @@ export const FAULT_KINDS = [
   "twin",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Kinds that most runs meet: each is many faults in one. */
+const OFTEN: readonly FaultKind[] = ["at-message"];
 
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
@@ -93,7 +97,10 @@ function draw(seed: number): SwarmOptions {
   const chance = new Chance(seed * 7919 + 17);
   const size = chance.oneOf(SIZES);
   const share = chance.oneOf([0.15, 0.3, 0.6]);
-  const kinds = FAULT_KINDS.filter((kind) => !OFF.includes(kind) && chance.chance(share));
+  const kinds = FAULT_KINDS.filter((kind) => {
+    const often = OFTEN.includes(kind) ? Math.max(share, 0.6) : share;
+    return !OFF.includes(kind) && chance.chance(often);
+  });
   const heavy = chance.oneIn(6);
   const tickTimeMs = chance.oneOf([200, 500, 1000, 1000]);
   const slow = !heavy && chance.oneIn(4);
@@ -105,6 +112,8 @@ function draw(seed: number): SwarmOptions {
     everyMs: heavy
       ? [2_000, 15_000]
       : chance.oneOf([
+          [50, 600],
+          [200, 3_000],
           [200, 3_000],
           [1_000, 8_000],
           [2_000, 15_000],
@@ -127,16 +136,16 @@ function draw(seed: number): SwarmOptions {
     },
     config: {
       tickTimeMs,
-      logRetainTxns: chance.oneOf([0, 3, 20, 200, 10_000]),
-      checkpointChangesMax: chance.oneOf([1, 5, 30, 1_000]),
+      logRetainTxns: chance.oneOf([0, 0, 3, 20, 200, 10_000]),
+      checkpointChangesMax: chance.oneOf([1, 5, 5, 30, 1_000]),
       batchesInFlightMax: chance.oneOf([1, 2, 4]),
       learnerInFlightMax: chance.oneOf([1, 2, 4]),
-      snapChunkBytesMax: chance.oneOf([150, 600, 4_096, 524_288]),
+      snapChunkBytesMax: chance.oneOf([150, 600, 2_000, 524_288]),
       batchBytesMax: chance.oneOf([200, 1_000, 262_144]),
       counterMax: chance.oneOf([20, 200, 100_000, 100_000]),
       requestTimeoutMs: chance.oneOf([2, 5]) * tickTimeMs,
       queueLengthMax: chance.oneOf([4, 65_536, 65_536, 65_536]),
-      quietAfterMs: chance.oneOf([0, 0, 4 * tickTimeMs]),
+      quietAfterMs: chance.oneOf([0, 4 * tickTimeMs]),
     },
   };
 }

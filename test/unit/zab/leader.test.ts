@@ -160,6 +160,19 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
+  it("[ZAB-98] gives up within a tick when it loses its quorum before it broadcasts", () => {
+    const script = elected({ history: HISTORY });
+    script.call(2, followerInfo(1, 1));
+    script.returned(2, ackEpoch(script, { join: 1 }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.passes(1_500);
+    script.broken(2);
+    script.passes(800);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.passes(400);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
   it("[ZAB-56] takes a knock that is repeated for one", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(4, 1));
