@@ -1,5 +1,5 @@
 /**
- * Watches: who is told, once, of the next change of a znode. They belong to the member that a client is connected
+ * Watches: who is told of the next change of a znode, or, for a stream, of every change. They belong to the member that a client is connected
  * to, are not replicated, and go with the connection.
  *
  * | event | data watches (getData, exists) | child watches (getChildren) |
@@ -54,6 +54,11 @@ class WatchPairs {
     this.count += 1;
   }
 
+  /** Everybody who watches `path`, in the order in which they came. */
+  of(path: string): ReadonlySet<number> {
+    return this.#byPath.get(path) ?? NOBODY;
+  }
+
   /** Takes out everybody who watches `path`, in the order in which they came. */
   take(path: string): ReadonlySet<number> {
     const watchers = this.#byPath.get(path);
@@ -83,14 +88,28 @@ class WatchPairs {
   }
 }
 
-/** Standard watches: each fires once and is gone. A watcher is whatever number its owner chose. */
+/**
+ * Standard watches, each of which fires once and is gone, and those of streams, which stay. A watcher is whatever number
+ * its owner chose.
+ */
 export class WatchTable {
   readonly #data = new WatchPairs();
   readonly #child = new WatchPairs();
+  /** watchers of streams: they get every event of their path until they are removed */
+  readonly #dataStreams = new WatchPairs();
+  readonly #childStreams = new WatchPairs();
 
   /** Pairs of path and watcher. */
   get count(): number {
-    return this.#data.count + this.#child.count;
+    return this.#data.count + this.#child.count + this.#dataStreams.count + this.#childStreams.count;
+  }
+
+  /**
+   * Registers a watcher that stays: it gets CREATED and DELETED of the znode, and DATA_CHANGED (`data`) or
+   * CHILDREN_CHANGED (`child`). A watcher of a stream has one registration.
+   */
+  follow(kind: "data" | "child", path: string, watcher: number): void {
+    (kind === "child" ? this.#childStreams : this.#dataStreams).add(path === "" ? "/" : path, watcher);
   }
 
   /** Registering twice is registering once; data and exists watches are of one table. */
@@ -110,7 +129,12 @@ export class WatchTable {
   #fireOne(event: WatchEvent, fired: Fired[]): void {
     if (event.type === WatchEventType.CHILDREN_CHANGED) {
       for (const watcher of this.#child.take(event.path)) fired.push({ watcher, event });
+      for (const watcher of this.#childStreams.of(event.path)) fired.push({ watcher, event });
       return;
+    }
+    for (const watcher of this.#dataStreams.of(event.path)) fired.push({ watcher, event });
+    if (event.type !== WatchEventType.DATA_CHANGED) {
+      for (const watcher of this.#childStreams.of(event.path)) fired.push({ watcher, event });
     }
     const told = this.#data.take(event.path);
     for (const watcher of told) fired.push({ watcher, event });
@@ -124,6 +148,8 @@ export class WatchTable {
   removeWatcher(watcher: number): void {
     this.#data.removeWatcher(watcher);
     this.#child.removeWatcher(watcher);
+    this.#dataStreams.removeWatcher(watcher);
+    this.#childStreams.removeWatcher(watcher);
   }
 
   /**

@@ -1,14 +1,46 @@
-/** Writing to sockets that may be gone: such a socket throws, and its close event follows. It must stop nobody else. */
+/**
+ * Sockets between the Worker and an object, and how each end notices that the other one is gone.
+ *
+ * The runtime ends a socket neither when the object behind it is aborted nor always when the reader is. So both ends beat.
+ * A node writes {@link BEAT_FRAME} once a tick on every stream; the platform answers the Worker's {@link BEAT} for a
+ * partition, which may hibernate. The Worker ends a stream's socket that was silent for two ticks.
+ */
 
-/** What the Worker sends on a stream's socket every {@link BEAT_MS}, to say that there is still somebody. */
+/** What the Worker sends on a stream's socket, at least every {@link BEAT_MS}, to say that there is still a reader. */
 export const BEAT = "beat";
 export const BEAT_MS = 10_000;
 
+/** What an object sends on a stream's socket to say that it is there. */
+export const BEAT_FRAME = '{"type":"beat"}';
+
+/** Header of a 101 answer: ms between two beats of this object. Without it the object is of a version that sends none. */
+export const BEATS_HEADER = "zoo-beat-ms";
+
 /**
- * A stream's socket from which nothing came for so long is closed, ms: the runtime keeps one open whose reader was gone
- * before the Worker had it.
+ * A stream's socket from which nothing came for so long is closed by the object, ms: the runtime keeps one open whose
+ * reader was gone before the Worker had it. Such a socket only costs memory, so this is slower than the other end.
  */
 export const SILENT_MS_MAX = 2 * BEAT_MS;
+
+/** Sockets that are written in one turn: about 2 ms. */
+const SLICE = 64;
+
+/**
+ * Runs `each` for all items, 64 in a turn, and gives I/O its turn between two slices. The first slice runs now if
+ * it is the only one, else after the events that are waiting already.
+ */
+export function inSlices<T>(items: readonly T[], each: (item: T) => void, done: () => void = () => {}): void {
+  let at = 0;
+  const slice = (): void => {
+    const end = Math.min(at + SLICE, items.length);
+    for (const item of items.slice(at, end)) each(item);
+    at = end;
+    if (at < items.length) setTimeout(slice, 0);
+    else done();
+  };
+  if (items.length > SLICE) setTimeout(slice, 0);
+  else slice();
+}
 
 export function trySend(socket: WebSocket, message: string | Uint8Array<ArrayBuffer>): void {
   try {

@@ -7,7 +7,7 @@
  * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next.
  */
 import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
-import { BEAT, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
+import { BEAT, BEAT_FRAME, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
 import type { PartitionAnswer, ReadAnswer } from "./rpc.ts";
 
 /** sockets served in one turn: about 2 ms */
@@ -40,7 +40,7 @@ export class Tails {
     this.#ctx = ctx;
     this.#frameBytesMax = frameBytesMax;
     this.#read = read;
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(BEAT, '{"type":"beat"}'));
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(BEAT, BEAT_FRAME));
   }
 
   get count(): number {

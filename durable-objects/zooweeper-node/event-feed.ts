@@ -21,7 +21,7 @@ interface Recorded {
 export class EventFeed {
   readonly #sid: number;
   readonly #boot: number;
-  readonly #listeners = new Set<WebSocket>();
+  readonly listeners = new Set<WebSocket>();
   #ring: Recorded[] = [];
   #seq = 0;
   #idleSince: number | null = null;
@@ -40,7 +40,7 @@ export class EventFeed {
 
   /** Whether events are wanted now. */
   active(now: number): boolean {
-    if (this.#listeners.size > 0) return true;
+    if (this.listeners.size > 0) return true;
     if (this.#idleSince === null) return false;
     if (now - this.#idleSince < LINGER_MS) return true;
     this.#idleSince = null;
@@ -53,7 +53,7 @@ export class EventFeed {
   /** @param after the last id that the listener saw, or null for events from now on */
   listen(socket: WebSocket, after: string | null, now: number): void {
     this.active(now);
-    this.#listeners.add(socket);
+    this.listeners.add(socket);
     this.#idleSince = null;
     if (after === null) return;
     const [boot, seq] = after.split("-").map(Number);
@@ -70,7 +70,7 @@ export class EventFeed {
   }
 
   unlisten(socket: WebSocket, now: number): void {
-    if (this.#listeners.delete(socket) && this.#listeners.size === 0) this.#idleSince = now;
+    if (this.listeners.delete(socket) && this.listeners.size === 0) this.#idleSince = now;
   }
 
   record(at: number, event: TraceEvent): void {
@@ -78,7 +78,7 @@ export class EventFeed {
     const json = JSON.stringify({ id: `${this.#boot}-${this.#seq}`, at, sid: this.#sid, ...plain(event) });
     this.#ring.push({ seq: this.#seq, json });
     if (this.#ring.length > EVENTS_MAX * 1.1) this.#ring = this.#ring.slice(-EVENTS_MAX);
-    for (const listener of this.#listeners) trySend(listener, json);
+    for (const listener of this.listeners) trySend(listener, json);
   }
 }
 

@@ -1,14 +1,12 @@
 /**
- * A socket on `/watch`: the changes of one znode, as they come, as JSON. Level-triggered at its beginning: what changed
- * after `since` is told at once.
+ * A socket on `/watch`: the changes of one znode as JSON. What is told, {@link WatchStream} decides; here it is written.
  */
 import type { Token } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
-import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
+import { type Zxid, zxidToText } from "../../core/zab/zxid.ts";
 import { type WatchEvent, WatchEventType } from "../../core/znode/types.ts";
-import { trySend } from "../shared/sockets.ts";
-
-export type WatchKind = "data" | "children" | "exists";
+import { type Seen, WatchStream, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
+import { inSlices, trySend } from "../shared/sockets.ts";
 
 const NAMES: Record<WatchEventType, string> = {
   [WatchEventType.CREATED]: "NodeCreated",
@@ -17,28 +15,8 @@ const NAMES: Record<WatchEventType, string> = {
   [WatchEventType.CHILDREN_CHANGED]: "NodeChildrenChanged",
 };
 
-/** The state that a reader has seen last: as of `zxid`, and whether it was that there is no znode. */
-export interface Seen {
-  readonly zxid: Zxid;
-  readonly gone: boolean;
-}
-
-/** Reads an id of a watch stream, `0x…`, of a znode that is gone `0x…-`; undefined when it is none. */
-export function seenFromText(text: string): Seen | undefined {
-  const gone = text.endsWith("-");
-  const zxid = zxidFromText(gone ? text.slice(0, -1) : text);
-  return zxid === undefined ? undefined : { zxid, gone };
-}
-
-/** The zxid of the last change of that kind; zero for a znode that is not there. */
-export function changedAt(server: EnsembleServer, path: string, kind: WatchKind): Zxid {
-  const node = server.tree.get(path);
-  if (node === undefined) return ZXID_ZERO;
-  return kind === "children" ? node.pzxid : node.mzxid;
-}
-
-/** Leaves a watch that fires at the next change of that kind, also at the znode's coming and going. */
-export function watchFor(server: EnsembleServer, path: string, kind: WatchKind, token: Token): void {
+/** Leaves a watch that fires once, at the next change of that kind, or when the znode is created or deleted. */
+export function watchFor(server: EnsembleServer, path: string, kind: WatchStreamKind, token: Token): void {
   if (kind === "children") {
     if (server.tree.get(path) === undefined) server.watches.register("exists", path, token);
     else server.watches.register("child", path, token);
@@ -46,50 +24,63 @@ export function watchFor(server: EnsembleServer, path: string, kind: WatchKind, 
 }
 
 export class WatchFeed {
-  readonly token: Token;
-  readonly #socket: WebSocket;
-  readonly #server: EnsembleServer;
+  readonly socket: WebSocket;
   readonly #path: string;
-  readonly #kind: WatchKind;
+  readonly #stream: WatchStream;
 
-  constructor(token: Token, socket: WebSocket, server: EnsembleServer, path: string, kind: WatchKind) {
-    this.token = token;
-    this.#socket = socket;
-    this.#server = server;
+  /**
+   * Registers the watch. What the reader has missed is told with the next {@link tell}.
+   * @param seen what the reader knows, not later than what is applied here; undefined: the state as it is now
+   */
+  constructor(
+    token: Token,
+    socket: WebSocket,
+    server: EnsembleServer,
+    path: string,
+    kind: WatchStreamKind,
+    seen: Seen | undefined,
+  ) {
+    this.socket = socket;
     this.#path = path;
-    this.#kind = kind;
+    this.#stream = new WatchStream(server.tree, path, kind, seen);
+    server.watches.follow(kind === "children" ? "child" : "data", path, token);
   }
 
-  /** @param seen what the reader has seen, not later than what is applied here; undefined: begin with now */
-  start(seen: Seen | undefined): void {
-    if (seen !== undefined) this.#catchUp(seen);
-    watchFor(this.#server, this.#path, this.#kind, this.token);
+  /** The watch fired. */
+  note(event: WatchEvent, zxid: Zxid): void {
+    this.#stream.note(event.type, zxid);
   }
 
-  #catchUp({ zxid: since, gone }: Seen): void {
-    const node = this.#server.tree.get(this.#path);
-    if (node === undefined) {
-      if (!gone && compareZxid(since, ZXID_ZERO) > 0)
-        this.#send(WatchEventType.DELETED, this.#server.tree.lastApplied);
-      return;
+  /** Writes what the reader does not know yet. */
+  tell(): void {
+    for (const { type, zxid } of this.#stream.take()) {
+      trySend(this.socket, JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }));
     }
-    const at = changedAt(this.#server, this.#path, this.#kind);
-    if (compareZxid(at, since) <= 0) return;
-    if (compareZxid(node.czxid, since) > 0) this.#send(WatchEventType.CREATED, at);
-    else
-      this.#send(
-        this.#kind === "children" ? WatchEventType.CHILDREN_CHANGED : WatchEventType.DATA_CHANGED,
-        at,
-      );
+  }
+}
+
+/** The feeds that have something to tell. They are served after the turn's answers, many of them in slices. */
+export class WatchFanOut {
+  #waiting = new Set<WatchFeed>();
+  #serving = false;
+
+  add(feed: WatchFeed): void {
+    this.#waiting.add(feed);
   }
 
-  /** The watch fired: tells it, and leaves the next one. */
-  notify(event: WatchEvent, zxid: Zxid): void {
-    this.#send(event.type, zxid);
-    watchFor(this.#server, this.#path, this.#kind, this.token);
-  }
-
-  #send(type: WatchEventType, zxid: Zxid): void {
-    trySend(this.#socket, JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }));
+  /** Ends a turn: starts serving the feeds. Between two slices answers, peers and heartbeats get their turn. */
+  flush(): void {
+    if (this.#serving || this.#waiting.size === 0) return;
+    const feeds = [...this.#waiting];
+    this.#waiting = new Set();
+    this.#serving = true;
+    inSlices(
+      feeds,
+      (feed) => feed.tell(),
+      () => {
+        this.#serving = false;
+        this.flush();
+      },
+    );
   }
 }

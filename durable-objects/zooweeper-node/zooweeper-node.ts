@@ -22,6 +22,7 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import { changedAt, seenFromText, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
 import { bounded, pause } from "../shared/bounded.ts";
 import { CallOrder } from "../shared/call-order.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
@@ -46,7 +47,7 @@ import {
   type Refused,
   type Released,
 } from "../shared/peer-link.ts";
-import { SILENT_MS_MAX, tryClose } from "../shared/sockets.ts";
+import { BEAT_FRAME, BEATS_HEADER, inSlices, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -64,7 +65,7 @@ import type {
   ZooWeeperNodeRpc,
 } from "./rpc.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
-import { changedAt, seenFromText, WatchFeed, type WatchKind, watchFor } from "./watch-feed.ts";
+import { WatchFanOut, WatchFeed, watchFor } from "./watch-feed.ts";
 
 /** What the node needs of its environment. */
 export interface NodeEnv {
@@ -157,6 +158,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #losing = 0;
   readonly #clients = new Map<Token, ClientSocket>();
   readonly #watches = new Map<Token, WatchFeed>();
+  readonly #fanOut = new WatchFanOut();
+  /** runs once a tick while a stream is open */
+  #beats: ReturnType<typeof setInterval> | undefined;
   readonly #sockets = new Map<WebSocket, Token>();
   /** *map peer → ends the call that it has parked here* */
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
@@ -391,6 +395,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     this.#dirty.clear();
     this.#scheduleTurn();
+    this.#fanOut.flush();
     return replies;
   }
 
@@ -417,7 +422,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       client.notify(effect.event, effect.zxid);
       this.#dirty.add(client);
     }
-    this.#watches.get(effect.token)?.notify(effect.event, effect.zxid);
+    const feed = this.#watches.get(effect.token);
+    if (feed !== undefined) {
+      feed.note(effect.event, effect.zxid);
+      this.#fanOut.add(feed);
+    }
     this.#waiters.get(effect.token)?.();
   }
 
@@ -764,7 +773,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (since.includes(undefined)) return failure("BAD_ARGUMENTS", "`since` is a zxid", life);
     const changed = (): number[] =>
       input.conditions.flatMap(({ path, kind }, index) => {
-        const at = changedAt(life.server, path, kind);
+        const at = changedAt(life.server.tree, path, kind);
         const seen = since[index];
         return seen !== undefined && compareZxid(at, seen) !== 0 ? [index] : [];
       });
@@ -838,6 +847,20 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       return new Response("upgrade required", { status: 426 });
     await this.#rouse(life);
     const url = new URL(request.url);
+    switch (url.pathname) {
+      case "/ws":
+        return this.#acceptClient(life);
+      case "/watch":
+        return this.#acceptWatch(life, url.searchParams);
+      case "/events":
+        return this.#acceptEvents(life, url.searchParams.get("after"));
+      default:
+        return new Response("no such socket", { status: 404 });
+    }
+  }
+
+  /** Takes a socket; the node counts one client more. `client` is the other end. */
+  #accept(life: Life): { readonly client: WebSocket; readonly server: WebSocket } {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     this.#open.set(server, Date.now());
@@ -845,49 +868,79 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#clientsChanged(life);
       return life.server.flush(at);
     });
+    return { client, server };
+  }
+
+  #acceptClient(life: Life): Response {
+    const { client, server } = this.#accept(life);
     const token = this.#token();
-    const now = Date.now();
-    switch (url.pathname) {
-      case "/ws":
-        this.#sockets.set(server, token);
-        this.#clients.set(
-          token,
-          new ClientSocket(token, server, {
-            server: life.server,
-            now: () => this.#faults.now(),
-            names: this.#names,
-            newSessionId: () => this.#newSessionId(life),
-            close: (code, reason) => this.#closeSocket(server, code, reason),
-          }),
-        );
-        break;
-      case "/watch": {
-        if (!life.server.ready) {
-          this.#closeSocket(server, 1013, "this node is not part of a quorum now");
-          break;
-        }
-        const path = url.searchParams.get("path") ?? "/";
-        const kind = (url.searchParams.get("kind") ?? "data") as WatchKind;
-        const seen = seenFromText(url.searchParams.get("since") ?? "");
-        // A node that is behind what the reader has seen would tell it again, or go back.
-        const current = await this.#confirm(life, seen?.zxid ?? ZXID_ZERO);
-        if (!current.ok || this.#life !== life || !this.#open.has(server)) {
-          this.#closeSocket(server, 1013, "this node is behind what the reader has seen");
-          break;
-        }
-        this.#sockets.set(server, token);
-        const feed = new WatchFeed(token, server, life.server, path, kind);
-        this.#watches.set(token, feed);
-        feed.start(seen);
-        break;
-      }
-      case "/events":
-        life.feed.listen(server, url.searchParams.get("after"), now);
-        break;
-      default:
-        this.#closeSocket(server, 1008, "no such socket");
-    }
+    this.#sockets.set(server, token);
+    this.#clients.set(
+      token,
+      new ClientSocket(token, server, {
+        server: life.server,
+        now: () => this.#faults.now(),
+        names: this.#names,
+        newSessionId: () => this.#newSessionId(life),
+        close: (code, reason) => this.#closeSocket(server, code, reason),
+      }),
+    );
     return new Response(null, { status: 101, webSocket: client });
+  }
+
+  /** A node outside of a quorum, or behind what the reader has seen, refuses: the Worker asks the next one. */
+  async #acceptWatch(life: Life, query: URLSearchParams): Promise<Response> {
+    if (!life.server.ready) return unavailable("this node is not part of a quorum now");
+    const path = query.get("path") ?? "/";
+    const kind = (query.get("kind") ?? "data") as WatchStreamKind;
+    const seen = seenFromText(query.get("since") ?? "");
+    // It would tell older states again, or go back.
+    const current = await this.#confirm(life, seen?.zxid ?? ZXID_ZERO);
+    if (!current.ok || this.#life !== life) {
+      return unavailable("this node is behind what the reader has seen");
+    }
+    const { client, server } = this.#accept(life);
+    const token = this.#token();
+    this.#sockets.set(server, token);
+    const feed = new WatchFeed(token, server, life.server, path, kind, seen);
+    this.#watches.set(token, feed);
+    feed.tell();
+    return this.#stream(life, client);
+  }
+
+  #acceptEvents(life: Life, after: string | null): Response {
+    const { client, server } = this.#accept(life);
+    life.feed.listen(server, after, Date.now());
+    return this.#stream(life, client);
+  }
+
+  /** The answer that opens a stream, which gets beats from now on. */
+  #stream(life: Life, webSocket: WebSocket): Response {
+    const { tickTimeMs } = life.server.config;
+    this.#beats ??= setInterval(() => this.#beat(), tickTimeMs);
+    return new Response(null, { status: 101, webSocket, headers: { [BEATS_HEADER]: `${tickTimeMs}` } });
+  }
+
+  /**
+   * Says on every stream that this node is alive. A node that stands still, or whose core is overdue, says nothing, so the
+   * Worker ends its streams; one that is out of the quorum ends its watches itself, and they continue at another node.
+   */
+  #beat(): void {
+    const life = this.#life;
+    if (life === null || (this.#watches.size === 0 && life.feed.listeners.size === 0)) {
+      if (this.#beats !== undefined) clearInterval(this.#beats);
+      this.#beats = undefined;
+      return;
+    }
+    if (this.#faults.paused || this.#faults.killed) return;
+    const { server } = life;
+    if (this.#faults.now() > server.deadline + server.config.tickTimeMs) return;
+    const watches = [...this.#watches.values()].map(({ socket }) => socket);
+    if (server.ready) inSlices([...life.feed.listeners, ...watches], (socket) => trySend(socket, BEAT_FRAME));
+    else {
+      inSlices([...life.feed.listeners], (socket) => trySend(socket, BEAT_FRAME));
+      for (const socket of watches) this.#closeSocket(socket, 1012, "the node is not part of a quorum now");
+    }
   }
 
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
@@ -1107,6 +1160,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const unavailable = (why: string): Response => new Response(why, { status: 503 });
 
 const UNSEEN = "no quorum knows of the zxid that the client says it has seen";
 

@@ -163,13 +163,23 @@ export class EnsembleClient {
     return views;
   }
 
-  /** Opens a WebSocket at `path` of a node, the preferred one first. */
-  async upgrade(path: string): Promise<{ readonly response: Response; readonly node: number }> {
+  /**
+   * Opens a WebSocket at `path` of a node, the preferred one first.
+   * @param left a node that a reader has just left: it is asked after all others
+   */
+  async upgrade(path: string, left?: number): Promise<Upgraded> {
     let failure: unknown;
-    for (const sid of await this.#order()) {
+    const order = await this.#order();
+    for (const sid of [...order.filter((each) => each !== left), ...order.filter((each) => each === left)]) {
       try {
-        const response = await withTimeout((await this.node(sid)).fetch(upgradeRequest(path)), READ_MS);
-        if (response.status === 101) return { response, node: sid };
+        const call = (await this.node(sid)).fetch(upgradeRequest(path));
+        const response = await withTimeout(call, READ_MS).catch((error: unknown) => {
+          // A socket that comes too late has no reader.
+          if (error instanceof CallTimeout) call.then(discard, () => undefined);
+          throw error;
+        });
+        const { webSocket } = response;
+        if (response.status === 101 && webSocket !== null) return { response, socket: webSocket, node: sid };
         failure = new ApiError("NODE_DOWN", `node ${sid} answered ${response.status}`);
       } catch (error) {
         if (error instanceof ApiError && error.code === "NOT_FOUND") throw error;
@@ -300,6 +310,20 @@ export class EnsembleClient {
     }
     return last ?? new ApiError("NO_QUORUM", "no node answered");
   }
+}
+
+/** A WebSocket at a node. */
+export interface Upgraded {
+  readonly response: Response;
+  /** the one of `response`, not accepted yet */
+  readonly socket: WebSocket;
+  readonly node: number;
+}
+
+function discard({ webSocket }: Response): void {
+  if (webSocket === null) return;
+  webSocket.accept();
+  webSocket.close(1000, "nobody waits for this socket");
 }
 
 /** What went wrong so far while one request was carried from node to node. */

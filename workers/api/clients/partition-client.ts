@@ -74,6 +74,11 @@ export class PartitionClient {
     this.#brokers = brokers;
   }
 
+  /** ms within which a partition answers a beat on a tail */
+  get tickTimeMs(): number {
+    return Number(this.#brokers.env.TICK_TIME_MS);
+  }
+
   /** Finds a partition. @throws ApiError UNKNOWN_TOPIC_OR_PARTITION */
   async find(name: string, partition: number, fresh = false): Promise<Placed> {
     const topic = await this.#brokers.topic(name, fresh);

@@ -1,7 +1,7 @@
 /** `/v1/ws`: many operations per frame, both ways; the fast path of the SDK. A node speaks it, the Worker only connects. */
 import { Hono } from "hono";
 import type { AppEnv } from "../env.ts";
-import { ApiError, badArguments } from "../errors.ts";
+import { badArguments } from "../errors.ts";
 import { nodeOf } from "../params.ts";
 
 export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
@@ -12,7 +12,5 @@ export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
   // a connection lives long, so it is worth a round of questions to find the leader, where writes are shortest
   if (node === undefined) await c.var.zoo.statuses();
   const zoo = c.var.zoo.through(node);
-  const { response } = await zoo.upgrade("/ws");
-  if (response.webSocket === null) throw new ApiError("NODE_DOWN", "the node did not open a WebSocket");
-  return response;
+  return (await zoo.upgrade("/ws")).response;
 });

@@ -3,17 +3,20 @@
  * node's events resume exactly; `event: gap` tells that a node's ring no longer held what lay between.
  */
 import type { Context } from "hono";
-import type { EnsembleClient } from "../clients/ensemble-client.ts";
+import { pause } from "../../../durable-objects/shared/bounded.ts";
+import type { EnsembleClient, Upgraded } from "../clients/ensemble-client.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
-import { badArguments } from "../errors.ts";
+import { ApiError, badArguments } from "../errors.ts";
 import { nodeOf, resumeIdOf } from "../params.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
-import { hold } from "./node-socket.ts";
+import { beatsOf, hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
-/** Time before a node that is down is tried again. */
-const RECONNECT_MS = 1_000;
+/** Pause before a node that is down is tried again. */
+const DOWN_MS = 1_000;
+/** Pause before a connection that broke is opened again. */
+const RECONNECT_MS = 100;
 
 export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const node = nodeOf(c);
@@ -35,6 +38,7 @@ export function eventVector(text: string): Map<number, string> {
 /**
  * Connects to the nodes before the stream begins, so that a client that sees it begin misses nothing that comes after.
  * @returns what feeds the stream
+ * @throws ApiError NODE_DOWN, for the stream of one node
  */
 export async function eventSource(
   zoo: EnsembleClient,
@@ -42,49 +46,52 @@ export async function eventSource(
   vector: Map<number, string>,
 ): Promise<(sink: SseSink) => void> {
   const sockets = await Promise.all(sids.map((sid) => connect(zoo, sid, vector)));
+  const only = sids.length === 1;
+  if (only && sockets[0] === null) throw new ApiError("NODE_DOWN", `node ${sids[0]} is down`);
   return (sink) => {
     sids.forEach((sid, i) => {
-      follow(zoo, sid, vector, sink, sockets[i] ?? null).catch(() => sink.end());
+      follow(zoo, sid, vector, sink, sockets[i] ?? null, only).catch(() => sink.end());
     });
   };
 }
 
 /** Opens a node's socket behind what was read of it; null while the node is down. */
-async function connect(zoo: EnsembleClient, sid: number, vector: EventVector): Promise<WebSocket | null> {
+async function connect(zoo: EnsembleClient, sid: number, vector: EventVector): Promise<Upgraded | null> {
   const after = vector.get(sid);
   const path = after === undefined ? "/events" : `/events?after=${encodeURIComponent(after)}`;
   try {
-    return (await zoo.through(sid).upgrade(path)).response.webSocket;
+    return await zoo.through(sid).upgrade(path);
   } catch {
     return null;
   }
 }
 
-/** Keeps a connection to one node for as long as the stream lasts. A node that is down is silent, not an error. */
+/**
+ * Keeps a connection to one node for as long as the stream lasts. A node that is down is tried again; the stream of that
+ * node `only` ends, so that its reader comes back and gets the reason.
+ */
 async function follow(
   zoo: EnsembleClient,
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
-  first: WebSocket | null,
+  first: Upgraded | null,
+  only: boolean,
 ): Promise<void> {
-  let socket = first;
-  for (;;) {
-    if (socket !== null) await passAll(socket, sid, vector, sink);
-    if (sink.ended) return;
-    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
-    if (sink.ended) return;
-    socket = await connect(zoo, sid, vector);
+  let opened = first;
+  while (!sink.ended) {
+    if (opened !== null) await passAll(opened, sid, vector, sink);
+    else if (only) sink.end();
+    if (!sink.ended) await pause(opened === null ? DOWN_MS : RECONNECT_MS);
+    if (!sink.ended) opened = await connect(zoo, sid, vector);
   }
 }
 
 /** Passes the events of one socket on until it, or the stream, ends. */
-function passAll(socket: WebSocket, sid: number, vector: Map<number, string>, sink: SseSink): Promise<void> {
-  socket.addEventListener("message", ({ data }) => {
+function passAll(opened: Upgraded, sid: number, vector: Map<number, string>, sink: SseSink): Promise<void> {
+  return hold(opened.socket, sink, beatsOf(opened.response), (data) => {
     if (typeof data === "string") pass(data, sid, vector, sink);
   });
-  socket.accept();
-  return hold(socket, sink);
 }
 
 /** Passes one event on and moves the vector. */

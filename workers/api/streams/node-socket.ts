@@ -1,15 +1,67 @@
 /** A stream's socket at a node or a partition. */
-import { BEAT, BEAT_MS, tryClose, trySend } from "../../../durable-objects/shared/sockets.ts";
+import {
+  BEAT,
+  BEAT_FRAME,
+  BEAT_MS,
+  BEATS_HEADER,
+  tryClose,
+  trySend,
+} from "../../../durable-objects/shared/sockets.ts";
 import type { SseSink } from "./sse.ts";
 
-/** Holds an accepted socket until it, or the stream, ends. */
-export async function hold(socket: WebSocket, sink: SseSink): Promise<void> {
-  const beat = setInterval(() => trySend(socket, BEAT), BEAT_MS);
+/** Looks at the socket so many times in a tick. */
+const LOOKS_PER_TICK = 2;
+/** A socket is silent when so many looks in a row found no message: two ticks. */
+const SILENT_LOOKS = 2 * LOOKS_PER_TICK;
+
+/** How the other end beats. */
+export interface Beats {
+  /** ms between two of its beats; undefined: it sends none, so its silence means nothing */
+  readonly everyMs: number | undefined;
+  /** it only answers ours */
+  readonly onRequest: boolean;
+}
+
+/** How a node beats, as the answer that opened its socket tells. */
+export function beatsOf(response: Response): Beats {
+  const everyMs = Number(response.headers.get(BEATS_HEADER) ?? Number.NaN);
+  return { everyMs: everyMs > 0 ? everyMs : undefined, onRequest: false };
+}
+
+/** Is a message a beat, which is no part of the stream? */
+export const isBeat = (data: unknown): boolean => data === BEAT_FRAME;
+
+/**
+ * Accepts a socket and holds it until it or the stream ends, or the other end was silent for two of its beats: the
+ * runtime does not close the socket of an object that was aborted. Looks are counted, not ms, so that a stall of this
+ * isolate is not taken for silence.
+ * @param receive gets every message that is not a beat
+ */
+export async function hold(
+  socket: WebSocket,
+  sink: SseSink,
+  beats: Beats,
+  receive: (data: unknown) => void,
+): Promise<void> {
+  const { everyMs = BEAT_MS, onRequest } = beats;
+  let looks = 0;
+  const ours = setInterval(() => trySend(socket, BEAT), onRequest ? everyMs : BEAT_MS);
+  const timers = [ours];
   await new Promise<void>((resolve) => {
+    socket.addEventListener("message", ({ data }) => {
+      looks = 0;
+      if (!isBeat(data) && !sink.ended) receive(data);
+    });
     socket.addEventListener("close", () => resolve());
     socket.addEventListener("error", () => resolve());
     sink.onEnd(resolve);
+    const look = (): void => {
+      looks += 1;
+      if (looks >= SILENT_LOOKS) resolve();
+    };
+    if (beats.everyMs !== undefined) timers.push(setInterval(look, everyMs / LOOKS_PER_TICK));
+    socket.accept();
   });
-  clearInterval(beat);
+  for (const timer of timers) clearInterval(timer);
   tryClose(socket, 1000, "the stream ended");
 }

@@ -101,22 +101,22 @@ async function follow(
       sink.end();
       return;
     }
-    await pump(socket, stream, position, sink);
+    await pump(client, socket, stream, position, sink);
     if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
   }
 }
 
 /** Passes on what one tail brings; resolves when it is closed. */
 async function pump(
+  client: PartitionClient,
   socket: WebSocket,
   stream: RecordStream,
   position: Position,
   sink: SseSink,
 ): Promise<void> {
   socket.binaryType = "arraybuffer";
-  socket.addEventListener("message", ({ data }) => {
-    // a frame that was under way when the reader left
-    if (sink.ended) return;
+  const beats = { everyMs: client.tickTimeMs, onRequest: true };
+  await hold(socket, sink, beats, (data) => {
     if (typeof data === "string") told(data, sink);
     else {
       deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
@@ -124,8 +124,6 @@ async function pump(
       if (!sink.ended) socket.send("next");
     }
   });
-  socket.accept();
-  await hold(socket, sink);
 }
 
 function deliver(

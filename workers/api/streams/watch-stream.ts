@@ -6,65 +6,83 @@
 import type { Context } from "hono";
 import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
+import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
-import type { EnsembleClient } from "../clients/ensemble-client.ts";
+import type { EnsembleClient, Upgraded } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { consistencyOf, lastZxidOf, nodeOf, resumeIdOf } from "../params.ts";
 import type { WatchEventJson } from "../schema/answers.ts";
-import { hold } from "./node-socket.ts";
+import { beatsOf, hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 export type WatchKind = "data" | "children" | "exists";
 
-/** Time before a stream whose node is gone tries the next one. */
-const RECONNECT_MS = 250;
+/** Pause before a stream whose node is gone tries the next one. */
+const RECONNECT_MS = 100;
 
 /** Answers with the stream; the first event only tells the reader the id to resume at. */
 export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
   const resume = resumeIdOf(c);
-  const zoo = c.var.zoo.through(nodeOf(c));
+  const node = nodeOf(c);
+  const zoo = c.var.zoo.through(node);
   const freshness = { consistency: consistencyOf(c), atLeast: lastZxidOf(c) };
   let last = resume === undefined ? await currentId(zoo, path, kind, freshness) : await checkId(zoo, resume);
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
   return sseResponse(c.req.raw.signal, (sink) => {
     sink.send({ id: last });
+    const source: Source = { zoo, path, kind };
     const follow = async (): Promise<void> => {
+      let left: number | undefined;
       while (!sink.ended) {
-        last = await followOnce(zoo, path, kind, last, sink);
-        if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+        const opened = await openWatch(source, last, left);
+        // The reader of one node comes back and gets the reason; any other waits here for a quorum.
+        if (opened === undefined && node !== undefined) break;
+        if (opened !== undefined) {
+          left = opened.node;
+          last = await followOnce(opened, last, sink);
+        }
+        if (!sink.ended) await pause(RECONNECT_MS);
       }
+      sink.end();
     };
     follow().catch(() => sink.end());
   });
 }
 
-/** Passes the events of one WebSocket on until it breaks. @returns the id to go on with */
-async function followOnce(
-  zoo: EnsembleClient,
-  path: string,
-  kind: WatchKind,
+/** What a stream watches, and through which client. */
+interface Source {
+  readonly zoo: EnsembleClient;
+  readonly path: string;
+  readonly kind: WatchKind;
+}
+
+/**
+ * Opens a watch behind the state `from`; undefined if no node takes it now.
+ * @param left the node that ended this stream last: it is asked after all others
+ */
+async function openWatch(
+  { zoo, path, kind }: Source,
   from: string,
-  sink: SseSink,
-): Promise<string> {
-  let last = from;
-  const query = new URLSearchParams({ path, kind, since: from });
-  let socket: WebSocket | null;
+  left: number | undefined,
+): Promise<Upgraded | undefined> {
   try {
-    socket = (await zoo.upgrade(`/watch?${query}`)).response.webSocket;
+    return await zoo.upgrade(`/watch?${new URLSearchParams({ path, kind, since: from })}`, left);
   } catch {
-    return last;
+    return undefined;
   }
-  if (socket === null) return last;
-  socket.accept();
-  socket.addEventListener("message", (message) => {
-    const event = parseEvent(message.data);
+}
+
+/** Passes the events of one WebSocket on until it ends. @returns the id to resume at */
+async function followOnce(opened: Upgraded, from: string, sink: SseSink): Promise<string> {
+  let last = from;
+  await hold(opened.socket, sink, beatsOf(opened.response), (data) => {
+    const event = parseEvent(data);
     if (event === undefined) return;
     last = idAfter(event);
     sink.send({ id: last, data: JSON.stringify(event) });
   });
-  await hold(socket, sink);
   return last;
 }
 

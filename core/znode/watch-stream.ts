@@ -1,0 +1,104 @@
+/**
+ * Decides what a watch stream tells its reader about one znode. Pure: the tree and the events are arguments.
+ *
+ * A stream is level-triggered. Its state is what the reader knows: whether the znode exists, as of a zxid. Between two
+ * calls of {@link WatchStream.take} any number of events may be noted; states that were overtaken are dropped, the last
+ * one never is. So the last event of a stream always describes the state of the znode.
+ *
+ * | kind | events | zxid of the state |
+ * |---|---|---|
+ * | data, exists | CREATED, DATA_CHANGED, DELETED | mzxid |
+ * | children | CREATED, CHILDREN_CHANGED, DELETED | pzxid |
+ */
+import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText } from "../zab/zxid.ts";
+import type { ZnodeTree } from "./tree.ts";
+import { WatchEventType } from "./types.ts";
+
+export type WatchStreamKind = "data" | "children" | "exists";
+
+/** The state that a reader knows: as of `zxid`; `gone` if there was no znode. */
+export interface Seen {
+  readonly zxid: Zxid;
+  readonly gone: boolean;
+}
+
+/** One event of a stream. `zxid` is that of the state it describes. */
+export interface Told {
+  readonly type: WatchEventType;
+  readonly zxid: Zxid;
+}
+
+/** Reads an id of a watch stream: `0x…`, or `0x…-` of a state without a znode; undefined if it is not one. */
+export function seenFromText(text: string): Seen | undefined {
+  const gone = text.endsWith("-");
+  const zxid = zxidFromText(gone ? text.slice(0, -1) : text);
+  return zxid === undefined ? undefined : { zxid, gone };
+}
+
+/** The zxid of the last change that this kind of stream tells; zero if there is no znode. */
+export function changedAt(tree: ZnodeTree, path: string, kind: WatchStreamKind): Zxid {
+  const node = tree.get(path);
+  if (node === undefined) return ZXID_ZERO;
+  return kind === "children" ? node.pzxid : node.mzxid;
+}
+
+/**
+ * What a reader must be told whose last known state is `seen`. The tree has applied `seen.zxid`.
+ * A znode that was deleted and created again since is told as CREATED. One multi may delete and create, so the zxid
+ * alone does not tell a state without the znode from the state with it: `gone` does.
+ */
+export function missedSince(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen): Told[] {
+  const node = tree.get(path);
+  if (node === undefined) {
+    return seen.gone ? [] : [{ type: WatchEventType.DELETED, zxid: tree.lastApplied }];
+  }
+  const zxid = changedAt(tree, path, kind);
+  if (seen.gone) return [{ type: WatchEventType.CREATED, zxid }];
+  if (compareZxid(zxid, seen.zxid) <= 0) return [];
+  if (compareZxid(node.czxid, seen.zxid) > 0) return [{ type: WatchEventType.CREATED, zxid }];
+  return [{ type: changeOf(kind), zxid }];
+}
+
+const changeOf = (kind: WatchStreamKind): WatchEventType =>
+  kind === "children" ? WatchEventType.CHILDREN_CHANGED : WatchEventType.DATA_CHANGED;
+
+export class WatchStream {
+  /** whether the znode is missing in the state that was told last */
+  #gone: boolean;
+  /** not told yet, in order of their zxids; at most one event of each type */
+  #pending: Told[];
+
+  /** @param seen what the reader knows; undefined: the state that the tree holds now */
+  constructor(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen | undefined) {
+    this.#gone = seen === undefined ? tree.get(path) === undefined : seen.gone;
+    this.#pending = seen === undefined ? [] : missedSince(tree, path, kind, seen);
+  }
+
+  /** Notes an event of the znode. Events come in the order of their txns. */
+  note(type: WatchEventType, zxid: Zxid): void {
+    const pending = this.#pending;
+    switch (type) {
+      case WatchEventType.CREATED:
+        // What came before is overtaken, but for the deletion of a znode that the reader knows.
+        this.#pending = pending.filter((told) => !this.#gone && told.type === WatchEventType.DELETED);
+        break;
+      case WatchEventType.DELETED:
+        // The reader of a state without the znode is told that it was created, or the deletion would make no sense.
+        this.#pending = pending.filter((told) => this.#gone && told.type === WatchEventType.CREATED);
+        break;
+      default:
+        if (pending.at(-1)?.type === type) pending.pop();
+    }
+    this.#pending.push({ type, zxid });
+  }
+
+  /** What the reader is to be told now, in order. */
+  take(): readonly Told[] {
+    const told = this.#pending;
+    const last = told.at(-1);
+    if (last === undefined) return told;
+    this.#pending = [];
+    this.#gone = last.type === WatchEventType.DELETED;
+    return told;
+  }
+}
