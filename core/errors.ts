@@ -92,6 +92,8 @@ export const KAFKA_ERRORS = {
   UNSUPPORTED_COMPRESSION_TYPE: zk(76, 415, false, "the compression of the record batch is not supported"),
   INVALID_RECORD: zk(87, 422, false, "a record is not valid"),
   THROTTLING_QUOTA_EXCEEDED: zk(89, 429, true, "too many requests are waiting"),
+  /** Kafka's for a topic id that does not match the name: the topic was deleted and created again. */
+  INCONSISTENT_TOPIC_ID: zk(103, 410, false, "the topic was deleted, and another one has its name"),
   /** Ours: a conditional append found another end of the log. */
   OFFSET_MISMATCH: zk(20_002, 412, false, "the log does not end at the expected offset"),
   /** Ours: the key was used for another request within its window. */

@@ -137,6 +137,10 @@ const MESSAGE_BYTES_MAX = 256 * 1024;
 /** Looks at the clock per session timeout: a silent client pings, a silent server is given up. */
 const BEATS_PER_TIMEOUT = 3;
 const SILENCE_OF_TIMEOUT = 2 / 3;
+/** Looks at the clock, and pings, at least so often: the default tick of a server. */
+const BEAT_MS_MAX = 1_000;
+/** Silence after which a server is given up of which nothing but a ping is to be answered. A long answer may take longer. */
+const SILENCE_MS_MAX = 2_000;
 const XID_MAX = 2 ** 31 - 1;
 const CLOSE_NORMAL = 1000;
 /** Close codes of our own: see docs/spec/node.md, NODE-16. */
@@ -202,7 +206,7 @@ export class Session {
       this.#resolveEnded = resolve;
     });
     this.#use(socket);
-    this.#beats = setInterval(() => this.#beat(), this.timeoutMs / BEATS_PER_TIMEOUT);
+    this.#beats = setInterval(() => this.#beat(), this.#beatMs);
   }
 
   /** zxid of the newest answer, `0x…`: this session never sees anything older */
@@ -680,17 +684,22 @@ export class Session {
     }
   }
 
+  get #beatMs(): number {
+    return Math.min(this.timeoutMs / BEATS_PER_TIMEOUT, BEAT_MS_MAX);
+  }
+
   #beat(): void {
     if (this.#socket === undefined) return;
     const now = performance.now();
-    const every = this.timeoutMs / BEATS_PER_TIMEOUT;
+    const every = this.#beatMs;
+    const patience = this.timeoutMs * SILENCE_OF_TIMEOUT;
     // a process that was stopped or busy has not read what the server sent meanwhile
     const wasLate = now - this.#beatAt > every * 1.5;
     this.#beatAt = now;
     if (
       !wasLate &&
       this.#sentAt > this.#heardAt &&
-      now - this.#heardAt > this.timeoutMs * SILENCE_OF_TIMEOUT
+      now - this.#heardAt > (this.#pending.length > 0 ? patience : Math.min(patience, SILENCE_MS_MAX))
     ) {
       this.#lose(`the server is silent for ${Math.round(now - this.#heardAt)} ms`);
       return;

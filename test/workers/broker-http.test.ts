@@ -20,9 +20,7 @@ beforeAll(async () => {
 
 let number = 0;
 /** A topic of its own for each test. */
-async function topic(partitions = 1): Promise<string> {
-  number += 1;
-  const name = `t${number}`;
+async function topic(partitions = 1, name = `t${++number}`): Promise<string> {
   const clusters = await json<{ data: { cluster_id: string }[] }>(await call("/v3/clusters"));
   const created = await post(`/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, {
     topic_name: name,
@@ -300,13 +298,39 @@ describe("live records", () => {
     expect(seen.map((each) => each.offset)).toEqual([1, 2]);
     await post(`/topics/${name}`, records(3));
     expect((await first.records(1)).map((each) => each.value)).toEqual([3]);
-    expect(first.lastEventId).toBe("4");
+    expect(first.lastEventId).toMatch(/^4:[\w-]{22}$/);
     await first.close();
     await post(`/topics/${name}`, records(4, 5));
-    const second = await SseReader.open(path, { "last-event-id": "4" });
+    const second = await SseReader.open(path, { "last-event-id": first.lastEventId });
     await post(`/topics/${name}`, records(6));
     expect((await second.records(3)).map((each) => each.value)).toEqual([4, 5, 6]);
     await second.close();
+  });
+
+  test("[BROKER-40] an id is of one topic: behind its deletion and another creation it is refused", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0/records`;
+    await post(`/topics/${name}`, records("old 0", "old 1"));
+    const old = await SseReader.open(`${path}?offset=0`);
+    await old.records(2);
+    expect((await call(`/topics/${name}`, { method: "DELETE" })).status).toBe(204);
+    // one that is open ends, with the reason
+    await expect(old.records(1)).rejects.toThrow(/UNKNOWN_TOPIC_OR_PARTITION|INCONSISTENT_TOPIC_ID/);
+    await topic(1, name);
+    await post(`/topics/${name}`, records("new 0", "new 1", "new 2"));
+
+    const headers = { accept: "text/event-stream", "last-event-id": old.lastEventId };
+    const refused = await call(path, { headers });
+    expect(refused.status).toBe(410);
+    expect(await json(refused)).toMatchObject({ kafka_code: 103, error_code: 41003 });
+    const other = { ...headers, "last-event-id": `0:${"A".repeat(22)}` };
+    expect((await call(path, { headers: other })).status).toBe(410);
+
+    // an id of an earlier version has no topic, and is believed
+    const bare = await SseReader.open(path, { "last-event-id": "1" });
+    expect((await bare.records(2)).map((each) => each.value)).toEqual(["new 1", "new 2"]);
+    expect(bare.lastEventId).not.toBe(old.lastEventId);
+    await bare.close();
   });
 
   test("[BROKER-9] readers that come and go at random offsets see every record once", async () => {

@@ -320,7 +320,8 @@ export interface Upgraded {
   readonly node: number;
 }
 
-function discard({ webSocket }: Response): void {
+/** Closes a socket that has no reader any more. */
+export function discard({ webSocket }: Response): void {
   if (webSocket === null) return;
   webSocket.accept();
   webSocket.close(1000, "nobody waits for this socket");

@@ -43,6 +43,7 @@ const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
   NOT_LEADER_OR_FOLLOWER: 50003,
   FENCED_LEADER_EPOCH: 50003,
   UNKNOWN_LEADER_EPOCH: 50003,
+  INCONSISTENT_TOPIC_ID: 41003,
   KAFKA_STORAGE_ERROR: 50003,
 };
 
@@ -51,6 +52,13 @@ function failureOf(failure: PartitionFailure & { readonly expectedOffset?: numbe
   const headers = expectedOffset === undefined ? undefined : { "x-expected-offset": `${expectedOffset}` };
   return new ApiError(code, message, { confluent: CONFLUENT[code], headers });
 }
+
+const otherTopic = (name: string, { topic }: Placed): ApiError =>
+  new ApiError(
+    "INCONSISTENT_TOPIC_ID",
+    `the topic ${name} was deleted and created again with the id ${topic.topicId}: begin at an offset of the new one`,
+    { confluent: CONFLUENT.INCONSISTENT_TOPIC_ID },
+  );
 
 /** One partition of a topic, as found in the metadata. */
 export interface Placed {
@@ -135,13 +143,27 @@ export class PartitionClient {
     });
   }
 
-  read(
+  /**
+   * @param topicId the topic must be this one; undefined: any of that name
+   * @throws ApiError INCONSISTENT_TOPIC_ID and others
+   */
+  async read(
     name: string,
     partition: number,
     read: Omit<ReadRequest, "leaderEpoch">,
-  ): Promise<Extract<PartitionAnswer<ReadAnswer>, { ok: true }>> {
-    return this.#call(name, partition, true, CALL_MS + read.waitMs, (stub, leaderEpoch) =>
-      stub.read({ ...read, leaderEpoch }),
+    topicId?: string,
+  ): Promise<Extract<PartitionAnswer<ReadAnswer>, { ok: true }> & { readonly topicId: string }> {
+    return this.#call(
+      name,
+      partition,
+      true,
+      CALL_MS + read.waitMs,
+      async (stub, leaderEpoch, { topic }) => {
+        const answer = await stub.read({ ...read, leaderEpoch });
+        return answer.ok ? { ...answer, topicId: topic.topicId } : answer;
+      },
+      undefined,
+      topicId,
     );
   }
 
@@ -155,15 +177,15 @@ export class PartitionClient {
     );
   }
 
-  /** Opens a tail at `offset`. @throws ApiError */
-  async tail(name: string, partition: number, offset: number): Promise<WebSocket> {
-    const { socket } = await this.#call(name, partition, true, CALL_MS, async (stub, epoch) => {
+  /** Opens a tail at `offset` of the topic with this id. @throws ApiError INCONSISTENT_TOPIC_ID and others */
+  async tail(name: string, partition: number, offset: number, topicId: string): Promise<WebSocket> {
+    const open = async (stub: TopicPartitionRpc & Pick<Fetcher, "fetch">, epoch: number) => {
       const url = `http://partition/tail?offset=${offset}&epoch=${epoch}`;
       const response = await stub.fetch(url, { headers: { Upgrade: "websocket" } });
       if (response.webSocket === null) return response.json<PartitionFailure>();
       return { ok: true, socket: response.webSocket } as const;
-    });
-    return socket;
+    };
+    return (await this.#call(name, partition, true, CALL_MS, open, undefined, topicId)).socket;
   }
 
   async #call<A extends { readonly ok: true } | PartitionFailure>(
@@ -173,13 +195,21 @@ export class PartitionClient {
     timeoutMs: number,
     call: Call<A>,
     first?: Placed,
+    topicId?: string,
   ): Promise<Extract<A, { readonly ok: true }>> {
-    const deadline = Date.now() + DEADLINE_MS;
+    let deadline = Date.now() + DEADLINE_MS;
     let placed = first ?? (await this.find(name, partition));
     let wait: number = BACKOFF_MS.first;
+    // what is remembered of a topic that was created again may be old
+    if (topicId !== undefined && placed.topic.topicId !== topicId)
+      placed = await this.find(name, partition, true);
     for (;;) {
+      if (topicId !== undefined && placed.topic.topicId !== topicId) throw otherTopic(name, placed);
+      const calledMs = Date.now();
       const answer = await this.#attempt(placed, again, timeoutMs, call);
       if (answer.ok) return answer as Extract<A, { readonly ok: true }>;
+      // a long poll may break long after it began
+      if (calledMs + DEADLINE_MS < Date.now()) deadline = Date.now() + DEADLINE_MS;
       if (!MOVED.has(answer.code) || Date.now() >= deadline) throw failureOf(answer);
       await new Promise((resolve) => setTimeout(resolve, wait));
       wait = Math.min(wait * 2, BACKOFF_MS.max);

@@ -6,7 +6,7 @@ import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { eventSource, eventVector } from "../streams/event-stream.ts";
 import { type Subscription, serveLive } from "../streams/live-socket.ts";
-import { recordSource } from "../streams/record-stream.ts";
+import { positionFromText, recordSource } from "../streams/record-stream.ts";
 import { brokersOf } from "./topics.ts";
 
 export const liveApp = new Hono<AppEnv>().get("/", (c) => {
@@ -22,11 +22,15 @@ export const liveApp = new Hono<AppEnv>().get("/", (c) => {
 async function open(c: Context<AppEnv>, subscription: Subscription) {
   if (subscription.subscribe === "events")
     return eventSource(c.var.zoo, sidsOf(await c.var.zoo.size()), eventVector(subscription.since));
-  const { topic, partition, offset } = subscription;
+  const { topic, partition, offset, since } = subscription;
+  const seen = since === undefined ? undefined : positionFromText(since);
+  if (since !== undefined && seen === undefined) throw badArguments("since is an id of this channel");
+  const first = seen?.offset ?? offset;
   return recordSource(new PartitionClient(brokersOf(c)), {
     topic,
     partition,
     format: "json",
-    from: offset === undefined ? { type: "tail", records: 0 } : { type: "offset", offset },
+    from: first === undefined ? { type: "tail", records: 0 } : { type: "offset", offset: first },
+    topicId: seen?.topicId,
   });
 }

@@ -11,7 +11,7 @@ import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { prefersExactly } from "../media-type.ts";
 import { intQueryOf, parseInteger, queryOf, resumeIdOf, wordQueryOf } from "../params.ts";
-import { recordStream } from "../streams/record-stream.ts";
+import { positionFromText, type RecordStream, recordStream } from "../streams/record-stream.ts";
 import { produce } from "./produce.ts";
 import { acceptedFormat, type Format, recordText } from "./record-formats.ts";
 import { brokersOf, partitionParam } from "./topics.ts";
@@ -29,7 +29,7 @@ export const recordsApp = new Hono<AppEnv>()
     const accept = c.req.header("accept");
     const format: Format = wordQueryOf(c, "format", ["json", "binary"]) ?? acceptedFormat(accept);
     if (prefersExactly(accept, "text/event-stream"))
-      return recordStream(c, client, { topic, partition, format, from: streamFrom(c) });
+      return recordStream(c, client, { topic, partition, format, ...streamFrom(c) });
     return readOnce(c, client, topic, partition, format);
   });
 
@@ -47,11 +47,13 @@ function readFrom(c: Context<AppEnv>): ReadFrom {
   return { type: "offset", offset: parseInteger("offset", offset, 0, MAX) };
 }
 
-/** A stream resumes at its last event's id, which is the offset behind it. */
-function streamFrom(c: Context<AppEnv>): ReadFrom {
+/** A stream resumes at its last event's id. */
+function streamFrom(c: Context<AppEnv>): Pick<RecordStream, "from" | "topicId"> {
   const last = resumeIdOf(c);
-  if (last === undefined) return readFrom(c);
-  return { type: "offset", offset: parseInteger("Last-Event-ID", last, 0, MAX) };
+  if (last === undefined) return { from: readFrom(c), topicId: undefined };
+  const seen = positionFromText(last);
+  if (seen === undefined) throw badArguments("Last-Event-ID is an id of this stream: offset:topicId");
+  return { from: { type: "offset", offset: seen.offset }, topicId: seen.topicId };
 }
 
 async function readOnce(

@@ -21,6 +21,8 @@ export const liveFrame = v.union(
       partition: whole(0, 2 ** 31 - 1),
       /** the first record wanted; absent: the next one that is stored */
       offset: v.optional(whole(0, Number.MAX_SAFE_INTEGER)),
+      /** id of the last event read: the channel continues behind it; `offset` does not count then */
+      since: v.optional(v.string()),
     }),
     v.strictObject({ unsubscribe: name }),
     /** says that the client is there, and how many characters it has read since its last beat */

@@ -4,8 +4,7 @@
  */
 import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
-import type { EnsembleClient, Upgraded } from "../clients/ensemble-client.ts";
-import { sidsOf } from "../clients/ensemble-client.ts";
+import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { nodeOf, resumeIdOf } from "../params.ts";
@@ -13,6 +12,8 @@ import { type EventVector, formatVector, parseVector } from "./event-id.ts";
 import { beatsOf, hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
+/** Longest that a node which does not answer delays the beginning of a stream. */
+const CONNECT_MS = 1_000;
 /** Pause before a node that is down is tried again. */
 const DOWN_MS = 1_000;
 /** Pause before a connection that broke is opened again. */
@@ -25,7 +26,7 @@ export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
-  return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector));
+  return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector, node !== undefined));
 }
 
 /** Reads an id of this stream. @throws ApiError BAD_ARGUMENTS */
@@ -37,6 +38,8 @@ export function eventVector(text: string): Map<number, string> {
 
 /**
  * Connects to the nodes before the stream begins, so that a client that sees it begin misses nothing that comes after.
+ * A node that does not answer in time joins later.
+ * @param only of one node: the stream ends when that node is down
  * @returns what feeds the stream
  * @throws ApiError NODE_DOWN, for the stream of one node
  */
@@ -44,14 +47,15 @@ export async function eventSource(
   zoo: EnsembleClient,
   sids: readonly number[],
   vector: Map<number, string>,
+  only = false,
 ): Promise<(sink: SseSink) => void> {
-  const sockets = await Promise.all(sids.map((sid) => connect(zoo, sid, vector)));
-  const only = sids.length === 1;
-  if (only && sockets[0] === null) throw new ApiError("NODE_DOWN", `node ${sids[0]} is down`);
+  const opening = sids.map((sid) => ({ sid, first: connect(zoo, sid, vector) }));
+  for (const { sid, first } of opening) {
+    if (only && (await first) === null) throw new ApiError("NODE_DOWN", `node ${sid} is down`);
+  }
+  await Promise.race([Promise.all(opening.map(({ first }) => first)), pause(CONNECT_MS)]);
   return (sink) => {
-    sids.forEach((sid, i) => {
-      follow(zoo, sid, vector, sink, sockets[i] ?? null, only).catch(() => sink.end());
-    });
+    for (const { sid, first } of opening) follow(zoo, sid, vector, sink, first, only).catch(() => sink.end());
   };
 }
 
@@ -75,15 +79,18 @@ async function follow(
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
-  first: Upgraded | null,
+  first: Promise<Upgraded | null>,
   only: boolean,
 ): Promise<void> {
-  let opened = first;
+  let opened = await first;
+  if (sink.ended && opened !== null) discard(opened.response);
   while (!sink.ended) {
     if (opened !== null) await passAll(opened, sid, vector, sink);
     else if (only) sink.end();
     if (!sink.ended) await pause(opened === null ? DOWN_MS : RECONNECT_MS);
-    if (!sink.ended) opened = await connect(zoo, sid, vector);
+    if (sink.ended) return;
+    opened = await connect(zoo, sid, vector);
+    if (sink.ended && opened !== null) discard(opened.response);
   }
 }
 

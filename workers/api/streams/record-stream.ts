@@ -1,6 +1,6 @@
 /**
- * A partition as server-sent events. `id` is the offset behind the last record of an event, so a reader that comes back
- * with `Last-Event-ID` goes on at exactly the next one. The Worker holds a hibernatable WebSocket to the partition's
+ * A partition as server-sent events. `id` is the offset behind the last record of an event and the topic's id, so a reader
+ * that comes back with `Last-Event-ID` continues at exactly the next one, and never in another topic of the same name. The Worker holds a hibernatable WebSocket to the partition's
  * object; when that breaks, it opens another at the same offset.
  *
  * | event | data |
@@ -32,10 +32,27 @@ export interface RecordStream {
   readonly partition: number;
   readonly format: Format;
   readonly from: ReadFrom;
+  /** id of the topic that the reader has read; undefined: it has read none, or only an offset is known */
+  readonly topicId: string | undefined;
+}
+
+/** Where a reader is. */
+export interface RecordPosition {
+  readonly offset: number;
+  /** undefined in an id of an earlier version, which was an offset alone: it is believed */
+  readonly topicId: string | undefined;
+}
+
+/** Reads an id of this stream, `offset:topicId`; undefined if it is not one. */
+export function positionFromText(text: string): RecordPosition | undefined {
+  const [, digits, topicId] = /^(\d{1,16})(?::([\w-]{1,64}))?$/.exec(text) ?? [];
+  const offset = Number(digits);
+  return Number.isSafeInteger(offset) ? { offset, topicId } : undefined;
 }
 
 /** What a stream has delivered. */
 interface Position {
+  readonly topicId: string;
   next: number;
   end: number;
 }
@@ -61,8 +78,8 @@ export async function recordSource(
   stream: RecordStream,
 ): Promise<(sink: SseSink) => void> {
   const { topic, partition, from } = stream;
-  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 });
-  const position: Position = { next: start.offset, end: start.highWatermark };
+  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 }, stream.topicId);
+  const position: Position = { topicId: start.topicId, next: start.offset, end: start.highWatermark };
   return (sink) => {
     const ping = setInterval(
       () => sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) }),
@@ -75,13 +92,15 @@ export async function recordSource(
     });
     // the reader learns its position before the first record: a break in between loses nothing
     sink.send({
-      id: `${position.next}`,
+      id: idOf(position),
       event: "ping",
       data: JSON.stringify({ ts: Date.now(), tail: position.end }),
     });
     follow(client, stream, position, sink).catch(() => sink.end());
   };
 }
+
+const idOf = ({ next, topicId }: Position): string => `${next}:${topicId}`;
 
 /** Holds a tail, one after the other, until the stream ends. */
 async function follow(
@@ -93,7 +112,7 @@ async function follow(
   while (!sink.ended) {
     let socket: WebSocket;
     try {
-      socket = await client.tail(stream.topic, stream.partition, position.next);
+      socket = await client.tail(stream.topic, stream.partition, position.next, position.topicId);
     } catch (error) {
       const code = error instanceof ApiError ? error.code : "SYSTEM_ERROR";
       const message = error instanceof ApiError ? error.message : "the partition cannot be read";
@@ -141,7 +160,7 @@ function deliver(
   if (records.length === 0) return;
   const { nextOffset, highWatermark } = frame;
   const data = `{"records":[${records.join(",")}],"next_offset":${nextOffset},"high_watermark":${highWatermark}}`;
-  sink.send({ event: "records", id: `${nextOffset}`, data });
+  sink.send({ event: "records", id: idOf(position), data });
 }
 
 /** What a partition says beside records. */

@@ -8,7 +8,7 @@ import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
-import type { EnsembleClient, Upgraded } from "../clients/ensemble-client.ts";
+import { discard, type EnsembleClient, type Upgraded } from "../clients/ensemble-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { consistencyOf, lastZxidOf, nodeOf, resumeIdOf } from "../params.ts";
@@ -39,7 +39,8 @@ export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchK
         const opened = await openWatch(source, last, left);
         // The reader of one node comes back and gets the reason; any other waits here for a quorum.
         if (opened === undefined && node !== undefined) break;
-        if (opened !== undefined) {
+        if (opened !== undefined && sink.ended) discard(opened.response);
+        else if (opened !== undefined) {
           left = opened.node;
           last = await followOnce(opened, last, sink);
         }
