@@ -15,6 +15,7 @@ import type {
 } from "../../../durable-objects/topic-partition/rpc.ts";
 import { ApiError } from "../errors.ts";
 import type { BrokerClient } from "./broker-client.ts";
+import { noteEnd } from "./known-ends.ts";
 import { withTimeout } from "./node-stub.ts";
 
 /** How long a request looks for the leader. */
@@ -120,12 +121,15 @@ export class PartitionClient {
       partition,
       again,
       CALL_MS,
-      (stub, leaderEpoch, { topic: { config } }) =>
-        stub.append({
+      async (stub, leaderEpoch, { topic: { config, topicId } }) => {
+        const answer = await stub.append({
           ...append,
           leaderEpoch,
           ...(config !== undefined && { batchBytesMax: batchBytesMaxOf(config) }),
-        }),
+        });
+        if (answer.ok) noteEnd(topicId, partition, answer.lastOffset + 1);
+        return answer;
+      },
       first,
     );
   }
@@ -160,7 +164,9 @@ export class PartitionClient {
       CALL_MS + read.waitMs,
       async (stub, leaderEpoch, { topic }) => {
         const answer = await stub.read({ ...read, leaderEpoch });
-        return answer.ok ? { ...answer, topicId: topic.topicId } : answer;
+        if (!answer.ok) return answer;
+        noteEnd(topic.topicId, partition, answer.highWatermark);
+        return { ...answer, topicId: topic.topicId };
       },
       undefined,
       topicId,

@@ -20,6 +20,8 @@ export interface Beats {
   readonly everyMs: number | undefined;
   /** it only answers ours */
   readonly onRequest: boolean;
+  /** does the stream lack what is known to be there? Then beats prove nothing */
+  readonly isBehind?: () => boolean;
 }
 
 /** How a node beats, as the answer that opened its socket tells. */
@@ -45,19 +47,23 @@ export async function hold(
 ): Promise<void> {
   const { everyMs = BEAT_MS, onRequest } = beats;
   let looks = 0;
+  let behind = 0;
   const ours = setInterval(() => trySend(socket, BEAT), onRequest ? everyMs : BEAT_MS);
   const timers = [ours];
   await new Promise<void>((resolve) => {
     socket.addEventListener("message", ({ data }) => {
       looks = 0;
-      if (!isBeat(data) && !sink.ended) receive(data);
+      if (isBeat(data) || sink.ended) return;
+      behind = 0;
+      receive(data);
     });
     socket.addEventListener("close", () => resolve());
     socket.addEventListener("error", () => resolve());
     sink.onEnd(resolve);
     const look = (): void => {
       looks += 1;
-      if (looks >= SILENT_LOOKS) resolve();
+      behind = beats.isBehind?.() ? behind + 1 : 0;
+      if (looks >= SILENT_LOOKS || behind >= SILENT_LOOKS) resolve();
     };
     if (beats.everyMs !== undefined) timers.push(setInterval(look, everyMs / LOOKS_PER_TICK));
     socket.accept();

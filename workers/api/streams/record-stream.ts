@@ -14,6 +14,7 @@ import type { Context } from "hono";
 import type { ReadFrom } from "../../../core/broker/partition.ts";
 import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
 import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
+import { knownEnd } from "../clients/known-ends.ts";
 import type { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
@@ -134,7 +135,8 @@ async function pump(
   sink: SseSink,
 ): Promise<void> {
   socket.binaryType = "arraybuffer";
-  const beats = { everyMs: client.tickTimeMs, onRequest: true };
+  const isBehind = (): boolean => knownEnd(position.topicId, stream.partition) > position.next;
+  const beats = { everyMs: client.tickTimeMs, onRequest: true, isBehind };
   await hold(socket, sink, beats, (data) => {
     if (typeof data === "string") told(data, sink);
     else {
