@@ -139,7 +139,10 @@ const BEATS_PER_TIMEOUT = 3;
 const SILENCE_OF_TIMEOUT = 2 / 3;
 /** Looks at the clock, and pings, at least so often: the default tick of a server. */
 const BEAT_MS_MAX = 1_000;
-/** Silence after which a server is given up of which nothing but a ping is to be answered. A long answer may take longer. */
+/**
+ * Silence after which a server is given up that has answered pings on this connection and owes nothing but a ping. A long
+ * answer may take longer.
+ */
 const SILENCE_MS_MAX = 2_000;
 const XID_MAX = 2 ** 31 - 1;
 const CLOSE_NORMAL = 1000;
@@ -189,6 +192,8 @@ export class Session {
   /** ms of performance.now() */
   #sentAt = performance.now();
   #heardAt = performance.now();
+  /** whether the server has answered a ping on this connection */
+  #ponged = false;
   #beatAt = performance.now();
   readonly #beats: ReturnType<typeof setInterval>;
   #resolveEnded: (reason: ZooError | undefined) => void = () => {};
@@ -488,6 +493,7 @@ export class Session {
 
   #use(socket: SocketLike): void {
     this.#socket = socket;
+    this.#ponged = false;
     this.#heardAt = performance.now();
     this.#sentAt = this.#heardAt;
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -606,6 +612,7 @@ export class Session {
     if (xid === ReservedXid.SET_WATCHES) return;
     this.#saw(epoch, counter);
     if (xid === ReservedXid.PING) {
+      this.#ponged = true;
       const mark = readMark(reader);
       if (mark !== undefined) {
         writeMarkEcho(this.#writer, mark);
@@ -693,13 +700,14 @@ export class Session {
     const now = performance.now();
     const every = this.#beatMs;
     const patience = this.timeoutMs * SILENCE_OF_TIMEOUT;
+    const owesPingOnly = this.#ponged && this.#pending.length === 0;
     // a process that was stopped or busy has not read what the server sent meanwhile
     const wasLate = now - this.#beatAt > every * 1.5;
     this.#beatAt = now;
     if (
       !wasLate &&
       this.#sentAt > this.#heardAt &&
-      now - this.#heardAt > (this.#pending.length > 0 ? patience : Math.min(patience, SILENCE_MS_MAX))
+      now - this.#heardAt > (owesPingOnly ? Math.min(patience, SILENCE_MS_MAX) : patience)
     ) {
       this.#lose(`the server is silent for ${Math.round(now - this.#heardAt)} ms`);
       return;

@@ -310,6 +310,18 @@ describe("a connection made anew", () => {
     expect(session.state).toBe("closed");
   });
 
+  it("[SDK-22] leaves a server that answered its pings and fell silent, however long the session lasts", async () => {
+    const patient = await startServer(600_000);
+    session.disconnect();
+    session = await connect(patient.url, { timeoutMs: 600_000 });
+    await patient.untilMessages(1);
+    expect(patient.messages[0]?.[0]?.xid).toBe(-2);
+    patient.send(reply(-2, 0));
+    await vi.waitUntil(() => patient.connections === 2, { timeout: 60_000 });
+    session.disconnect();
+    patient.stop();
+  });
+
   it("[SDK-4] does not wait for a server that accepts it and then says nothing", async () => {
     const mute = await startMute();
     session.disconnect();
