@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: (a) goals, (b) setData, (c) outage, (d) idle; prints tables and writes bench/results/DATE.json. See METHOD.md.
+ * `npm run bench`: (a) goals, (b) setData, (c) outage, (d) idle; `npm run bench -- attacks`: (e) attacks. Prints tables and writes bench/results/DATE.json. See METHOD.md.
  * `npm run bench -- set-data outage` runs only those; `--quick` takes one short run of each, to see that it works, and writes no file.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { ROOT } from "../scripts/local/build.ts";
 import { main, readOptions } from "../scripts/local/command.ts";
 import { UsageError } from "../scripts/local.ts";
+import { type AttackResult, attacksTable, benchAttacks } from "./attacks.ts";
 import { type Floor, measureFloor } from "./floor.ts";
 import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
 import { benchIdle, type IdleResult, idleTable } from "./idle.ts";
@@ -23,9 +24,12 @@ interface Results {
   setData?: SetDataResult[];
   outage?: OutageResult[];
   idle?: IdleResult[];
+  attacks?: AttackResult[];
 }
 
-const PARTS = ["goals", "set-data", "outage", "idle"];
+/** What runs when no part is named. */
+const DEFAULT_PARTS = ["goals", "set-data", "outage", "idle"];
+const PARTS = [...DEFAULT_PARTS, "attacks"];
 
 const HELP = `usage: npm run bench -- [parts] [options]
 
@@ -41,7 +45,7 @@ const bench = async (): Promise<void> => {
     allowPositionals: true,
   });
   const quick = values.quick ?? false;
-  const parts = positionals.length === 0 ? PARTS : positionals;
+  const parts = positionals.length === 0 ? DEFAULT_PARTS : positionals;
   const unknown = parts.find((part) => !PARTS.includes(part));
   if (unknown !== undefined) throw new UsageError(`there is no part "${unknown}", only ${PARTS.join(", ")}`);
 
@@ -84,6 +88,10 @@ const bench = async (): Promise<void> => {
     const options = { nodes: 5, brokers: 4, quietS: quick ? 5 : 60, wakes: quick ? 1 : 10 };
     results.idle = [await benchIdle(options, STATE)];
     say(`\n## Asleep, and the first write after it\n\n${idleTable(results.idle)}`);
+  }
+  if (parts.includes("attacks")) {
+    results.attacks = await benchAttacks(quick ? 5_000 : 15_000, STATE);
+    say(`\n## Attacks beside a lone writer\n\n${attacksTable(results.attacks)}`);
   }
   if (quick) return;
   const file = join(ROOT, "bench/results", `${new Date().toISOString().slice(0, 10)}.json`);

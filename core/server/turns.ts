@@ -5,12 +5,12 @@
  */
 import { KiB, MiB } from "../units.ts";
 
-/** What one connection may cost before the next one is served; bytes. About 1 ms. */
-export const SHARE_COST = 256 * KiB;
+/** What one connection may cost before the next one is served; bytes. Some 2,500 small writes, about 2 ms. */
+export const SHARE_COST = 512 * KiB;
 /** What all connections together may cost between two turns of I/O; bytes. About 4 ms. */
 export const TURN_COST = 1 * MiB;
 /** A request's cost beyond its bytes and those of its answer. */
-export const REQUEST_COST = 128;
+export const REQUEST_COST = 64;
 /** A budget that was not spent in this time begins again; ms. */
 const TURN_MS = 5;
 

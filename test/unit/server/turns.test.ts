@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { SHARE_COST, TURN_COST, Turns } from "../../../core/server/turns.ts";
+import { TURN_COST, Turns } from "../../../core/server/turns.ts";
 
 /** Serves until the turn is over; each connection has `shares` left. @returns who was served, in order */
-function turn(turns: Turns<string>, left: Map<string, number>, cost = SHARE_COST): string[] {
+function turn(turns: Turns<string>, left: Map<string, number>, cost = TURN_COST / 4): string[] {
   const served: string[] = [];
   turns.begin(0);
   for (let name = turns.next(); name !== undefined; name = turns.next()) {

@@ -1,0 +1,10 @@
+/** What the attacks of (e) and their parent both know. */
+
+export const ATTACKS = ["reads", "stopped-reader", "lists", "half-open", "watchers"] as const;
+export type Attack = (typeof ATTACKS)[number];
+
+/** What an attacker tells its parent. */
+export type AttackerMessage = "ready" | { readonly seen: string };
+
+/** the znode that the lone writer changes */
+export const WRITTEN = "/attack-written";
