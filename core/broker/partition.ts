@@ -47,6 +47,8 @@ export interface PartitionFailure {
   readonly ok: false;
   readonly code: KafkaErrorCode;
   readonly message: string;
+  /** CORRUPT_MESSAGE: the offsets from `from` to before `next` are damaged in storage, and not the caller's request */
+  readonly damage?: { readonly from: number; readonly next: number };
 }
 
 const fail = (code: KafkaErrorCode, message: string): PartitionFailure => ({ ok: false, code, message });

@@ -209,6 +209,14 @@ function headerAt(bytes: Uint8Array, view: DataView, at: number): BatchHeader | 
   };
 }
 
+/** The header of the batch that starts at `at`; undefined when there is no whole one. */
+export const batchAt = (bytes: Uint8Array, at: number): BatchHeader | undefined =>
+  bytes[at + 16] === MAGIC ? headerAt(bytes, viewOf(bytes), at) : undefined;
+
+/** Are the bytes of a batch those that its CRC was made of? */
+export const isIntact = (bytes: Uint8Array, { at, end }: BatchHeader): boolean =>
+  crc32c(bytes, at + CRC_FROM, end) === viewOf(bytes).getUint32(at + 17);
+
 /** Walks the batches of bytes that {@link validateBatches} accepted; stops where no whole batch is left. */
 export function* batchesOf(bytes: Uint8Array): Generator<BatchHeader> {
   const view = viewOf(bytes);

@@ -17,18 +17,20 @@ import {
   EMPTY_PARTITION,
   highWatermark,
   type IdempotencyKey,
+  type KeyEntry,
   type Leadership,
   type PartitionFailure,
   type PartitionState,
   planFlush,
   type ReadFrom,
 } from "../../core/broker/partition.ts";
+import { corrupt, type Damage, type Piece, piecesOf } from "../../core/broker/stored-chunk.ts";
 import { MINUTE_MS, SECOND_MS } from "../../core/units.ts";
 import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { AppendQueue, type Waiting } from "./append-queue.ts";
-import { type Chunk, ChunkStore } from "./chunk-store.ts";
+import { type Chunk, ChunkStore, DamagedLogError } from "./chunk-store.ts";
 import type {
   LogBounds,
   PartitionAnswer,
@@ -54,6 +56,9 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   #cacheBytes = 0;
   #state: PartitionState;
   #timestampMax: number;
+  /** why nothing can be taken or read before the controller says again who leads; undefined: it can */
+  #damage: string | undefined;
+  readonly #isReadable: boolean;
   /** callers of a long poll; each takes itself out */
   readonly #pollers = new Set<() => void>();
   readonly #alarm: DeadlineAlarm;
@@ -62,7 +67,9 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     super(ctx, env);
     this.#store = new ChunkStore(ctx.storage);
     this.#alarm = new DeadlineAlarm(ctx.storage, ALARM_SLACK_MS);
-    const loaded = this.#store.load();
+    const loaded = loadOf(this.#store);
+    this.#damage = loaded.damage;
+    this.#isReadable = loaded.isReadable;
     this.#state = loaded.state;
     this.#timestampMax = loaded.timestampMax;
     this.#queue = new AppendQueue(
@@ -79,11 +86,13 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>> {
     this.#alarm.check();
+    if (!this.#isReadable) return storageFailure(this.#damage ?? "the database cannot be read");
     const decision = decideLeadership(this.#state, leadership);
     if (!decision.ok) return decision;
     if (!decision.unchanged) {
       this.#store.saveLeadership(decision.state, decision.epochBegins);
       this.#state = decision.state;
+      this.#damage = undefined;
       const { leader, leaderEpoch, isr } = leadership;
       if (decision.epochBegins) this.#tails.tell({ type: "leader", leader, leader_epoch: leaderEpoch, isr });
     }
@@ -93,16 +102,22 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   async append(request: AppendRequest): Promise<AppendResult> {
     this.#alarm.check();
     // answered again at the flush; here it keeps strangers out of the queue
-    return checkLeaderEpoch(this.#state, request.leaderEpoch) ?? this.#queue.push(request);
+    return this.#refusal(request.leaderEpoch) ?? this.#queue.push(request);
   }
 
   async claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
     this.#alarm.check();
-    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
+    const fenced = this.#refusal(input.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const nowMs = Date.now();
     const { idempotencyWindowMs, idempotencyKeysMax } = this.#config;
-    const known = this.#store.keyEntry(input.key.key, nowMs - idempotencyWindowMs);
+    let known: KeyEntry | undefined;
+    try {
+      known = this.#store.keyEntry(input.key.key, nowMs - idempotencyWindowMs);
+    } catch (error) {
+      if (error instanceof DamagedLogError) return storageFailure(error.message);
+      throw error;
+    }
     const entry = claimKey(known, input.key, nowMs);
     if (entry === undefined) return { ok: true };
     if ("code" in entry) return entry;
@@ -113,9 +128,10 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
     this.#alarm.check();
-    const fenced = checkLeaderEpoch(this.#state, request.leaderEpoch);
+    const fenced = this.#refusal(request.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const offset = this.#offsetOf(request.from);
+    if (typeof offset === "object") return offset;
     const bytesMax = Math.min(request.bytesMax, this.#config.readBytesMax);
     const answer = this.#readAt(offset, bytesMax);
     if (!answer.ok || answer.batches.length > 0 || request.waitMs <= 0) return answer;
@@ -125,7 +141,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
     this.#alarm.check();
-    return checkLeaderEpoch(this.#state, leaderEpoch) ?? { ok: true, ...this.#bounds() };
+    return this.#refusal(leaderEpoch) ?? { ok: true, ...this.#bounds() };
   }
 
   async offsetOfTime(input: {
@@ -133,14 +149,17 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     leaderEpoch: number;
   }): Promise<PartitionAnswer<LogBounds & { offset: number | null }>> {
     this.#alarm.check();
-    const fenced = checkLeaderEpoch(this.#state, input.leaderEpoch);
-    return fenced ?? { ok: true, ...this.#bounds(), offset: this.#offsetOfTime(input.timestampMs) ?? null };
+    const fenced = this.#refusal(input.leaderEpoch);
+    if (fenced !== undefined) return fenced;
+    const offset = this.#offsetOfTime(input.timestampMs);
+    if (typeof offset === "object") return offset;
+    return { ok: true, ...this.#bounds(), offset: offset ?? null };
   }
 
   async status(): Promise<PartitionAnswer<PartitionStatus>> {
     this.#alarm.check();
     const { leadership } = this.#state;
-    if (leadership === undefined) return checkLeaderEpoch(this.#state, -1) ?? unknownPartition();
+    if (leadership === undefined) return this.#refusal(-1) ?? unknownPartition();
     const { topic, topicId, partition } = leadership;
     return {
       ok: true,
@@ -156,10 +175,10 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async remove(input: { topicId: string; controllerEpoch: number }): Promise<PartitionAnswer<object>> {
     const { leadership } = this.#state;
-    if (leadership === undefined) return { ok: true };
-    if (leadership.topicId !== input.topicId)
+    if (leadership === undefined && this.#damage === undefined) return { ok: true };
+    if (leadership !== undefined && leadership.topicId !== input.topicId)
       return { ok: false, code: "INVALID_REQUEST", message: "this object belongs to another topic" };
-    if (input.controllerEpoch < leadership.controllerEpoch)
+    if (leadership !== undefined && input.controllerEpoch < leadership.controllerEpoch)
       return {
         ok: false,
         code: "STALE_CONTROLLER_EPOCH",
@@ -186,9 +205,10 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     const offset = Number(url.searchParams.get("offset"));
     if (this.#tails.count >= this.#config.tailsMax) this.#tails.closeSilent();
     const failure =
-      checkLeaderEpoch(this.#state, Number(url.searchParams.get("epoch") ?? -1)) ??
+      this.#refusal(Number(url.searchParams.get("epoch") ?? -1)) ??
       checkReadOffset(this.#state, offset) ??
-      (this.#tails.count >= this.#config.tailsMax ? tooMany("tails") : undefined);
+      (this.#tails.count >= this.#config.tailsMax ? tooMany("tails") : undefined) ??
+      failureIn(this.#readAt(offset, 1));
     return failure === undefined ? this.#tails.accept(offset) : Response.json(failure, { status: 409 });
   }
 
@@ -215,14 +235,41 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     return Math.max(usedMs + this.#config.idempotencyWindowMs, Date.now() + SECOND_MS);
   }
 
-  #flush(batch: readonly Waiting[]): void {
+  /** May a request that believes in this leader epoch be served? −1: it does not care. */
+  #refusal(leaderEpoch: number): PartitionFailure | undefined {
+    if (this.#damage !== undefined) return storageFailure(this.#damage);
+    return checkLeaderEpoch(this.#state, leaderEpoch);
+  }
+
+  /** What is remembered of the keys of a flush. Requests whose key cannot be looked up are answered, and left out. */
+  #lookUp(batch: readonly Waiting[], sinceMs: number): { taken: Waiting[]; known: Map<string, KeyEntry> } {
+    const taken: Waiting[] = [];
+    const known = new Map<string, KeyEntry>();
+    for (const each of batch) {
+      try {
+        const key = each.request.key?.key;
+        const entry = key === undefined ? undefined : this.#store.keyEntry(key, sinceMs);
+        if (key !== undefined && entry !== undefined) known.set(key, entry);
+        taken.push(each);
+      } catch (error) {
+        if (!(error instanceof DamagedLogError)) throw error;
+        each.resolve(storageFailure(error.message));
+      }
+    }
+    return { taken, known };
+  }
+
+  #flush(waiting: readonly Waiting[]): void {
     const nowMs = Date.now();
     const sinceMs = nowMs - this.#config.idempotencyWindowMs;
+    let batch = waiting;
     try {
+      const { taken, known } = this.#lookUp(waiting, sinceMs);
+      batch = taken;
       const plan = planFlush({
         state: this.#state,
         requests: batch.map((each) => each.request),
-        lookup: (key) => this.#store.keyEntry(key, sinceMs),
+        lookup: (key) => known.get(key),
         nowMs,
         timestampMax: this.#timestampMax,
         config: this.#config,
@@ -280,7 +327,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     };
   }
 
-  #offsetOf(from: ReadFrom): number {
+  #offsetOf(from: ReadFrom): number | PartitionFailure {
     switch (from.type) {
       case "offset":
         return from.offset;
@@ -291,10 +338,19 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     }
   }
 
-  #offsetOfTime(timestampMs: number): number | undefined {
-    const chunk = this.#store.chunkOfTime(timestampMs, this.#state.logEndOffset);
+  /** Code: CORRUPT_MESSAGE. */
+  #offsetOfTime(timestampMs: number): number | undefined | PartitionFailure {
+    let chunk: Chunk | undefined;
+    try {
+      chunk = this.#store.chunkOfTime(timestampMs, this.#state.logEndOffset);
+    } catch (error) {
+      if (error instanceof DamagedLogError) return storageFailure(error.message);
+      throw error;
+    }
     if (chunk === undefined) return undefined;
-    for (const batch of batchesOf(chunk.data)) {
+    for (const piece of piecesOf(chunk.data, chunk.base, chunk.last, chunk.base)) {
+      if ("damage" in piece) return corrupt(piece.damage);
+      const { batch } = piece;
       if (batch.maxTimestamp < timestampMs) continue;
       const record = decodeRecords(chunk.data, batch).find((each) => each.timestampMs >= timestampMs);
       if (record !== undefined) return record.offset;
@@ -302,9 +358,9 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     return undefined;
   }
 
-  /** Whole batches from the one that holds `offset` on. */
+  /** Whole batches from the one that holds `offset` on, up to the first that is damaged; see {@link piecesOf}. */
   #readAt(offset: number, bytesMax: number): PartitionAnswer<ReadAnswer & { nextOffset: number }> {
-    const failure = checkLeaderEpoch(this.#state, -1) ?? checkReadOffset(this.#state, offset);
+    const failure = this.#refusal(-1) ?? checkReadOffset(this.#state, offset);
     if (failure !== undefined) return failure;
     const end = highWatermark(this.#state);
     const parts: Uint8Array[] = [];
@@ -312,12 +368,21 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     let next = offset;
     while (next < end && bytes < bytesMax) {
       const chunk = this.#chunkAt(next);
-      if (chunk === undefined) break;
-      const run = wholeBatches(chunk, next, bytesMax - bytes, parts.length === 0);
+      const gap = chunk === undefined ? end : chunk.base;
+      const run =
+        chunk === undefined || chunk.base > next
+          ? { bytes: NOTHING, nextOffset: next, damage: { from: next, next: gap } }
+          : wholeBatches(chunk, next, bytesMax - bytes, parts.length === 0);
+      if (run.bytes.length > 0) {
+        parts.push(run.bytes);
+        bytes += run.bytes.length;
+        next = run.nextOffset;
+      }
+      if (run.damage !== undefined) {
+        if (parts.length === 0) return corrupt({ ...run.damage, next: Math.min(run.damage.next, end) });
+        break;
+      }
       if (run.bytes.length === 0) break;
-      parts.push(run.bytes);
-      bytes += run.bytes.length;
-      next = run.nextOffset;
     }
     return { ok: true, ...this.#bounds(), offset, nextOffset: next, batches: concat(parts, bytes) };
   }
@@ -332,24 +397,57 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   }
 }
 
-/** The batches of a chunk from the one that holds `offset`, up to so many bytes; with `first` at least one. */
+/**
+ * The batches of a chunk from the one that holds `offset`, up to so many bytes, with `first` at least one; and what is
+ * damaged behind them, if that is why they end.
+ */
 function wholeBatches(
   chunk: Chunk,
   offset: number,
   bytesMax: number,
   first: boolean,
-): { bytes: Uint8Array; nextOffset: number } {
+): { bytes: Uint8Array; nextOffset: number; damage?: Damage } {
   let start = -1;
   let end = 0;
   let nextOffset = offset;
-  for (const batch of batchesOf(chunk.data)) {
+  let damage: Damage | undefined;
+  const pieces = chunk.isFresh
+    ? freshPieces(chunk.data)
+    : piecesOf(chunk.data, chunk.base, chunk.last, offset);
+  for (const piece of pieces) {
+    if ("damage" in piece) {
+      damage = piece.damage;
+      break;
+    }
+    const { batch } = piece;
     if (batch.lastOffset < offset) continue;
     if (start === -1) start = end = batch.at;
     if (batch.end - start > bytesMax && !(first && end === start)) break;
     end = batch.end;
     nextOffset = batch.lastOffset + 1;
   }
-  return { bytes: start === -1 ? NOTHING : chunk.data.subarray(start, end), nextOffset };
+  return {
+    bytes: start === -1 ? NOTHING : chunk.data.subarray(start, end),
+    nextOffset,
+    ...(damage !== undefined && { damage }),
+  };
+}
+
+function* freshPieces(data: Uint8Array): Generator<Piece, void> {
+  for (const batch of batchesOf(data)) yield { batch };
+}
+
+const failureIn = (answer: PartitionAnswer<object>): PartitionFailure | undefined =>
+  answer.ok ? undefined : answer;
+
+/** A log that cannot be read makes an object that says so, not one that cannot be called. */
+function loadOf(store: ChunkStore): ReturnType<ChunkStore["load"]> & { readonly isReadable: boolean } {
+  try {
+    return { ...store.load(), isReadable: true };
+  } catch (error) {
+    const damage = `the database cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return { state: EMPTY_PARTITION, timestampMax: -1, damage, isReadable: false };
+  }
 }
 
 function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {

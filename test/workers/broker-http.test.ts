@@ -1,4 +1,5 @@
 /** The brokers over HTTP: topics, records, live streams, the demo's routes, against a real ensemble. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
@@ -349,6 +350,53 @@ describe("live records", () => {
     if (seen.length < 70) seen.push(...(await reader.records(70 - seen.length)).map((each) => each.offset));
     await reader.close();
     expect(seen).toEqual(Array.from({ length: 70 }, (_, i) => i));
+  });
+});
+
+describe("damaged records", () => {
+  test("[BROKER-24] are CORRUPT_MESSAGE with the offset to go on at, in every format and stream, never a value", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0/records`;
+    for (const value of ["r0", "r1", "r2"]) await post(`/topics/${name}`, records(value));
+    const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
+    const object = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(`default/${id}/0`));
+    await runInDurableObject(object, (_object, { storage: { sql } }) => {
+      const found = sql.exec("SELECT data FROM chunk WHERE base = 1").one().data as ArrayBuffer;
+      const data = new Uint8Array(found);
+      data[data.length - 3] = ~(data[data.length - 3] ?? 0);
+      sql.exec("UPDATE chunk SET data = ? WHERE base = 1", data);
+    });
+    await evictDurableObject(object);
+    for (const format of ["json", "binary"]) {
+      const before = await call(`${path}?format=${format}&offset=0`);
+      expect([before.status, before.headers.get("x-next-offset")]).toEqual([200, "1"]);
+      const damaged = await call(`${path}?format=${format}&offset=1`);
+      expect([damaged.status, damaged.headers.get("x-next-offset")]).toEqual([500, "2"]);
+      expect(await json(damaged)).toMatchObject({
+        code: "CORRUPT_MESSAGE",
+        kafka_code: 2,
+        retriable: false,
+        offset: 1,
+        next_offset: 2,
+      });
+      const after = await json<unknown[]>(await call(`${path}?format=${format}&offset=2`));
+      expect(after).toMatchObject([{ offset: 2 }]);
+    }
+    const reader = await SseReader.open(path);
+    expect(await reader.records(1)).toMatchObject([{ offset: 0 }]);
+    expect(reader.lastEventId).toBe("1");
+    for (;;) {
+      const { event, data } = await reader.next();
+      if (event !== "error") continue;
+      expect(JSON.parse(data)).toMatchObject({ code: "CORRUPT_MESSAGE", offset: 1, next_offset: 2 });
+      break;
+    }
+    await reader.close();
+    const refused = await call(path, { headers: { accept: "text/event-stream", "last-event-id": "1" } });
+    expect(refused.status).toBe(500);
+    const behind = await SseReader.open(`${path}?offset=2`);
+    expect(await behind.records(1)).toMatchObject([{ offset: 2 }]);
+    await behind.close();
   });
 });
 

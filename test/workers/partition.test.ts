@@ -166,7 +166,8 @@ describe("a partition's object", () => {
       stub.append({ leaderEpoch: 0, batches: batch("goal"), key: { key: "k", hash, fingerprint } });
     await send("h", "f");
     await runInDurableObject(stub, (_, state) => {
-      state.storage.sql.exec("ALTER TABLE idempotency_key DROP COLUMN fingerprint");
+      for (const column of ["fingerprint", "crc"])
+        state.storage.sql.exec(`ALTER TABLE idempotency_key DROP COLUMN ${column}`);
     });
     await evictDurableObject(stub);
     expect(await send("h", "other")).toMatchObject({ ok: true, baseOffset: 0, replayed: true });

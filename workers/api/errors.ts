@@ -24,6 +24,8 @@ export interface ApiErrorExtras {
   readonly repeated?: boolean | undefined;
   /** where it is another than the code's: a node that stays dead until somebody revives it */
   readonly retryable?: boolean | undefined;
+  /** where it is another than the code's: a batch that is damaged in storage is not the reader's fault */
+  readonly status?: number | undefined;
   /** Confluent's five-digit code, on the routes that have its shape */
   readonly confluent?: number | undefined;
   /** response headers */
@@ -49,9 +51,13 @@ export class ApiError extends Error {
 export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGUMENTS", detail);
 
 /** What the table of codes says about an error's code, and the error itself. */
-export function infoOf({ code, extras: { retryable } }: ApiError): ErrorInfo {
+export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
   const info = code in ZOO_ERRORS ? ZOO_ERRORS[code as ZooErrorCode] : KAFKA_ERRORS[code as KafkaErrorCode];
-  return retryable === undefined ? info : { ...info, retryable };
+  return {
+    ...info,
+    ...(retryable !== undefined && { retryable }),
+    ...(status !== undefined && { status }),
+  };
 }
 
 /** An RFC 9457 problem document. */
@@ -95,6 +101,7 @@ export function confluentError(error: ApiError): Response {
     kafka_code: error.code in KAFKA_ERRORS ? info.number : -1,
     retriable: info.retryable,
     code: error.code,
+    ...error.extras.members,
   };
   return Response.json(body, {
     status: info.status,

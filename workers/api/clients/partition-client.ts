@@ -49,7 +49,14 @@ const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
 };
 
 function failureOf(failure: PartitionFailure & { readonly expectedOffset?: number }): ApiError {
-  const { code, message, expectedOffset } = failure;
+  const { code, message, expectedOffset, damage } = failure;
+  if (damage !== undefined)
+    return new ApiError(code, message, {
+      status: 500,
+      confluent: 50002,
+      headers: { "x-next-offset": `${damage.next}` },
+      members: { offset: damage.from, next_offset: damage.next },
+    });
   const headers = expectedOffset === undefined ? undefined : { "x-expected-offset": `${expectedOffset}` };
   return new ApiError(code, message, { confluent: CONFLUENT[code], headers });
 }

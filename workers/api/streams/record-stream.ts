@@ -8,7 +8,7 @@
  * | records | `{"records":[…],"next_offset","high_watermark"}` |
  * | ping | `{"ts","tail"}`, every 10 s |
  * | leader | `{"epoch","leader"}` |
- * | error | `{"code","message"}`; the stream ends |
+ * | error | `{"code","message"}`; the stream ends. CORRUPT_MESSAGE has `offset` and `next_offset`, where to read on |
  */
 import type { Context } from "hono";
 import type { ReadFrom } from "../../../core/broker/partition.ts";
@@ -117,7 +117,8 @@ async function follow(
     } catch (error) {
       const code = error instanceof ApiError ? error.code : "SYSTEM_ERROR";
       const message = error instanceof ApiError ? error.message : "the partition cannot be read";
-      sink.send({ event: "error", data: JSON.stringify({ code, message }) });
+      const members = error instanceof ApiError ? error.extras.members : undefined;
+      sink.send({ event: "error", data: JSON.stringify({ code, message, ...members }) });
       sink.end();
       return;
     }
