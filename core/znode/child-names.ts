@@ -5,6 +5,8 @@
 
 /** More changes than this share of the list, and it is sorted again. */
 const MERGED_SHARE = 1 / 4;
+/** Up to so many changes are put in one by one. */
+const SPLICED_MAX = 16;
 
 export class ChildNames {
   readonly #names = new Set<string>();
@@ -58,6 +60,19 @@ export class ChildNames {
 
   #merged(before: readonly string[]): readonly string[] {
     const changed = new Set(this.#changed);
+    if (changed.size > SPLICED_MAX) return this.#mergedWith(before, changed);
+    const list = before.slice();
+    for (const name of changed) {
+      const at = lowerBound(list, name);
+      const listed = list[at] === name;
+      if (this.#names.has(name)) {
+        if (!listed) list.splice(at, 0, name);
+      } else if (listed) list.splice(at, 1);
+    }
+    return list;
+  }
+
+  #mergedWith(before: readonly string[], changed: ReadonlySet<string>): readonly string[] {
     const added = [...changed].filter((name) => this.#names.has(name)).sort();
     const merged: string[] = [];
     let next = 0;
@@ -71,4 +86,16 @@ export class ChildNames {
     for (; next < added.length; next++) merged.push(added[next] as string);
     return merged;
   }
+}
+
+/** Where `name` is in a sorted list, or would be. */
+function lowerBound(list: readonly string[], name: string): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] as string) < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

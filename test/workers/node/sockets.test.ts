@@ -448,6 +448,36 @@ describe.concurrent("a socket behind which there is nobody", () => {
     await asleep(stub);
   });
 
+  it("[NODE-40] is closed when it has too much unread and shows no progress for 20 s; one that reads is kept", async () => {
+    const stub = node("stalled", (await founded("stalled")).sid);
+    const request = { ...create("/big"), data: new Uint8Array(700_000) } as WriteRequest;
+    expect(await stub.write({ session: NO_SESSION, xid: 0, request })).toMatchObject({ ok: true });
+    const [stalled, reading] = await Promise.all(
+      [1, 2].map(() => RawClient.open(stub, NO_SESSION, ZXID_ZERO, true)),
+    );
+    if (stalled === undefined || reading === undefined) throw new Error("no clients");
+    for (const client of [stalled, reading]) {
+      const writer = new ByteWriter();
+      for (const xid of [1, 2, 3]) writeRequest(writer, xid, { type: "getData", path: "/big", watch: false });
+      client.send(writer.finish());
+    }
+    for (let answers = 0; answers < 3; ) {
+      const frames = new FrameCursor(await reading.next(), Number.MAX_SAFE_INTEGER);
+      while (frames.next()) {
+        const { xid } = readReplyHeader(frames.reader);
+        const mark = xid === ReservedXid.PING ? readMark(frames.reader) : undefined;
+        if (xid > 0) answers += 1;
+        if (mark === undefined) continue;
+        const writer = new ByteWriter();
+        writeMarkEcho(writer, mark);
+        reading.send(writer.finish());
+      }
+    }
+    await stalled.untilClosed();
+    expect(stalled.end).toMatch(/^4127 \d+ KiB of answers are unread: the client does not read$/);
+    expect(await reading.ask(4, create("/kept"))).toBe(0);
+  });
+
   it("[NODE-19] is not counted when it was refused", async () => {
     const stub = node("refused", (await founded("refused")).sid);
     const headers = { upgrade: "websocket" };
