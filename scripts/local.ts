@@ -7,7 +7,7 @@ import { build, ROOT } from "./local/build.ts";
 import { type ClientPorts, startClients } from "./local/client-ports.ts";
 import { openGateway, type Rewrite } from "./local/gateway.ts";
 import { type Listener, listen, UsageError } from "./local/listen.ts";
-import { ownHosts } from "./local/own-hosts.ts";
+import { openToOthers, ownHosts, reachableAt } from "./local/own-hosts.ts";
 import { pageFiles } from "./local/page-files.ts";
 import { untilReady } from "./local/readiness.ts";
 import { takeStateDir } from "./local/state-dir.ts";
@@ -57,7 +57,7 @@ export interface LocalUrls {
 export interface Local {
   readonly urls: LocalUrls;
   readonly runtimePid: number;
-  /** what did not answer as it should when the run became ready, e.g. a node that was killed in an earlier run */
+  /** who else may write, and what did not answer as it should when the run became ready, e.g. a node that was killed in an earlier run */
   readonly warnings: readonly string[];
   /** resolves with a sentence when the runtime ends without being asked to */
   readonly gone: Promise<string>;
@@ -188,7 +188,7 @@ async function start(
   clients = await startClients(clientPorts, workerd.webPort, options.host);
   closers.push(clients.stop);
 
-  const url = (port: number): string => `http://localhost:${port}`;
+  const url = (port: number): string => `http://${reachableAt(options.host)}:${port}`;
   const urls: LocalUrls = {
     api: `http://127.0.0.1:${workerd.apiPort}`,
     web: `http://127.0.0.1:${workerd.webPort}`,
@@ -198,7 +198,14 @@ async function start(
     clients: clients.ports.map(url),
   };
   const warnings = await Promise.race([untilReady(urls), gone.then((why) => Promise.reject(new Error(why)))]);
-  return { urls, runtimePid: pid, warnings, gone, stop };
+  const exposed = openToOthers(options.host);
+  return {
+    urls,
+    runtimePid: pid,
+    warnings: exposed === undefined ? warnings : [exposed, ...warnings],
+    gone,
+    stop,
+  };
 }
 
 type PortOption = "console-port" | "node-port" | "broker-port" | "client-port";

@@ -1,5 +1,5 @@
 /** The names by which this machine is reached when a run answers on more than loopback. */
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { ANY_ADDRESS } from "../../workers/api/local-hosts.ts";
 
 /** Addresses that stand for all of the machine's. */
@@ -13,3 +13,20 @@ export function ownHosts(host: string | undefined): readonly string[] {
   if (WILDCARDS.includes(host)) return [...names, ANY_ADDRESS];
   return [host.includes(":") ? `[${host.toLowerCase()}]` : host.toLowerCase(), ...names];
 }
+
+/** The host of a URL under which a run answers: for one that answers on all addresses, one that others can use. */
+export function reachableAt(host: string | undefined): string {
+  if (host === undefined) return "localhost";
+  if (!WILDCARDS.includes(host)) return host.includes(":") ? `[${host}]` : host;
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "localhost";
+}
+
+/** Does only this machine reach the host? */
+const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i.test(host);
+
+/** What whoever starts a run with `--host` must know; undefined when only this machine is answered. */
+export const openToOthers = (host: string | undefined): string | undefined =>
+  host === undefined || isLoopback(host)
+    ? undefined
+    : `--host ${host}: everybody who reaches this machine may write, and kill nodes and brokers; no token is asked for`;
