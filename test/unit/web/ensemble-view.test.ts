@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { EnsembleState, NodeState, NodeUp, ProtocolEvent } from "../../../web/src/api/types.ts";
+import type { EnsembleState, NodeState, NodeUp } from "../../../web/src/api/types.ts";
 import {
   activeSetOf,
   foldEvent,
@@ -10,52 +10,9 @@ import {
 } from "../../../web/src/model/ensemble-view.ts";
 import { announce, narrate } from "../../../web/src/model/narrate.ts";
 import { compareZxidText, parseZxid, showZxid } from "../../../web/src/model/zxid.ts";
-
-const up = (sid: number, fields: Partial<NodeUp> = {}): NodeUp => ({
-  sid,
-  up: true,
-  role: "FOLLOWING",
-  phase: "BROADCAST",
-  leader: 2,
-  acceptedEpoch: 4,
-  currentEpoch: 4,
-  lastZxid: "0x400000011",
-  committedZxid: "0x400000011",
-  appliedZxid: "0x400000011",
-  digest: "0",
-  activeSet: [],
-  boot: 1,
-  sessions: 0,
-  znodes: 4,
-  watches: 0,
-  elections: 1,
-  serving: true,
-  pings: [],
-  ...fields,
-});
+import { ensembleOf as ensemble, eventOf as event, nodeUp as up } from "./states.ts";
 
 const down = (sid: number): NodeState => ({ sid, up: false, code: "NODE_DOWN", detail: "" });
-
-const ensemble = (fields: Partial<EnsembleState> = {}): EnsembleState => ({
-  ensemble: "default",
-  size: 3,
-  quorum: 2,
-  hasQuorum: true,
-  leader: 2,
-  epoch: 4,
-  reason: null,
-  quiet: false,
-  nodes: [up(1), up(2, { role: "LEADING", activeSet: [1, 2, 3] }), up(3)],
-  ...fields,
-});
-
-const event = (fields: Partial<ProtocolEvent>): ProtocolEvent => ({
-  id: "1-1",
-  at: 0,
-  sid: 1,
-  type: "role",
-  ...fields,
-});
 
 describe("zxids in words", () => {
   test("epoch and counter", () => {

@@ -18,9 +18,11 @@ export const getOffsets: ApiCall = {
   path: `/topics/${TOPIC}/partitions/${PARTITION}/offsets`,
 };
 
-export const EVENTS_PATH = "/v1/events";
-export const recordsPath = (offset: number): string =>
-  `/topics/${TOPIC}/partitions/${PARTITION}/records?format=json&offset=${offset}`;
+/** The goals of the offsets `from` to `to`, without the latter. */
+export const readGoals = (from: number, to: number): ApiCall => ({
+  method: "GET",
+  path: `/topics/${TOPIC}/partitions/${PARTITION}/records?format=json&offset=${from}&count=${to - from}&until_offset=${to}`,
+});
 
 export const nodeFault = (sid: number, action: FaultAction): ApiCall =>
   action === "rejoin"

@@ -28,6 +28,8 @@ export interface NodeUp {
   readonly digest: string;
   readonly activeSet: readonly number[];
   readonly boot: number;
+  /** `boot-seq` of the last event before this status. */
+  readonly lastEvent?: string;
   readonly sessions: number;
   readonly znodes: number;
   readonly watches: number;
@@ -45,6 +47,8 @@ export interface NodeDown {
   readonly detail: string;
   /** Its database is damaged, and what brings it back. */
   readonly reason?: string;
+  /** When another lost its link to it, and what it said before; absent in answers of the API. */
+  readonly lost?: { readonly at: number; readonly before: NodeUp };
 }
 
 export type NodeState = NodeUp | NodeDown;
@@ -134,9 +138,24 @@ export interface ClusterState {
   }[];
 }
 
+/** A fault that is on, as its victim tells. Which members there are depends on the fault. */
+export interface FaultView {
+  readonly fault: string;
+  /** null: until it is ended */
+  readonly remainingMs: number | null;
+  /** sids at the other end of the links that it is about; absent: all */
+  readonly peers?: readonly number[];
+  readonly direction?: "in" | "out" | "both";
+  readonly probability?: number;
+  readonly delayMs?: number;
+  readonly jitterMs?: number;
+  readonly skewMs?: number;
+}
+
 /** `GET /v1/faults` */
 export interface FaultsState {
-  readonly nodes: readonly { readonly sid: number; readonly faults: readonly { readonly fault: string }[] }[];
+  readonly nodes: readonly { readonly sid: number; readonly faults: readonly FaultView[] }[];
+  readonly brokers: readonly { readonly id: number; readonly faults: readonly FaultView[] }[];
 }
 
 /** A goal as the demo's producers write it. */

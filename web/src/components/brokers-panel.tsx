@@ -1,24 +1,23 @@
 /** The brokers: who is alive, who is controller, who leads which partition. */
+import { memo } from "react";
 import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts";
-import type { Faults } from "../hooks/use-status.ts";
+import { type FaultSign, signOf } from "../features/ensemble/fault-signs.ts";
+import { type Faults, useLive } from "../hooks/live-store.ts";
 import { FaultButton } from "./fault-button.tsx";
+import { FaultSigns } from "./fault-signs.tsx";
 import { brokerFaultOf } from "./faults.ts";
 import { Icon } from "./icon.tsx";
 import { Panel } from "./panel.tsx";
-
-interface Props {
-  readonly base: string;
-  readonly cluster: ClusterState | undefined;
-  readonly problem: string | undefined;
-  readonly faults: Faults;
-}
 
 interface Led {
   readonly topic: string;
   readonly partition: PartitionState;
 }
 
-export function BrokersPanel({ base, cluster, problem, faults }: Props) {
+export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string }) {
+  const cluster = useLive((live) => live.cluster);
+  const problem = useLive((live) => live.clusterProblem);
+  const faults = useLive((live) => live.faults);
   return (
     <Panel
       title="Brokers"
@@ -38,7 +37,7 @@ export function BrokersPanel({ base, cluster, problem, faults }: Props) {
       )}
     </Panel>
   );
-}
+});
 
 const CONTROLLER = "Elected through the ensemble: it gives each partition its leader";
 
@@ -50,6 +49,9 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
       .map((partition) => ({ topic: topic.name, partition })),
   );
   const isController = cluster.controller === broker.id;
+  const signs: readonly FaultSign[] = (faults.ofBroker.get(broker.id) ?? []).map(signOf);
+  const isKilled = signs.some((sign) => sign.fault === "kill");
+  const isPaused = signs.some((sign) => sign.fault === "pause");
   return (
     <li
       className={`row${broker.up ? "" : " row-down"}`}
@@ -66,12 +68,13 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
         <span className="row-title" title={isController ? CONTROLLER : undefined}>
           <span className="sr-only">Broker {broker.id}: </span>
           {isController && <Icon name="crown" size={13} />}
-          {isController ? "Controller" : broker.up ? "Broker" : "Down"}
+          {isPaused ? "Paused" : isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
+        <FaultSigns signs={signs} />
       </span>
       {faults.state === "on" && (
         <span className="row-actions">
-          {broker.up ? (
+          {broker.up && signs.length === 0 ? (
             <>
               <FaultButton
                 base={base}
@@ -93,11 +96,11 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
           ) : (
             <FaultButton
               base={base}
-              fault={brokerFaultOf(broker.id, "revive")}
-              label="Revive"
-              title={`Revive broker ${broker.id}`}
+              fault={brokerFaultOf(broker.id, isKilled ? "revive" : "heal")}
+              label={isKilled ? "Revive" : "Heal"}
+              title={`${isKilled ? "Revive" : "Heal"} broker ${broker.id}`}
               tone="mend"
-              testId={`revive-broker-${broker.id}`}
+              testId={`${isKilled ? "revive" : "heal"}-broker-${broker.id}`}
             />
           )}
         </span>

@@ -1,5 +1,9 @@
+import { memo } from "react";
 import type { EnsembleState } from "../api/types.ts";
-import { useLive } from "../hooks/live-store.ts";
+import { ElectionReplay } from "../features/ensemble/election-replay.tsx";
+import { onEvents, useLive, viewOf } from "../hooks/live-store.ts";
+import { useLiveEvery } from "../hooks/use-live-every.ts";
+import { looksSame } from "../model/ensemble-view.ts";
 import { narrate } from "../model/narrate.ts";
 import type { PacketKind } from "../model/packets.ts";
 import { EnsembleRing } from "./ensemble-ring.tsx";
@@ -15,11 +19,23 @@ const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
   ["PING", "ping", "are you there?"],
 ];
 
-export function EnsemblePanel({ state }: { state: EnsembleState }) {
+export const EnsemblePanel = memo(function EnsemblePanel() {
+  const state = useLiveEvery(0, viewOf, looksSame);
+  const faults = useLive((live) => live.faults);
+  const problem = useLive((live) => live.problem);
+  const replayed = useLive((live) => (live.replaying ? live.election : null));
   return (
     <Panel title="Ensemble" area="ensemble">
-      <Story state={state} />
-      <EnsembleRing state={state} />
+      {state === undefined ? (
+        <p className="empty">{problem ? "The ensemble cannot be shown." : "Asking the nodes…"}</p>
+      ) : replayed !== null ? (
+        <ElectionReplay election={replayed} view={state} />
+      ) : (
+        <>
+          <Story state={state} />
+          <EnsembleRing state={state} faults={faults} events={onEvents} />
+        </>
+      )}
       <ul className="legend" aria-label="What flies between the nodes">
         {LEGEND.map(([kind, word, meaning]) => (
           <li key={kind} title={meaning}>
@@ -32,26 +48,49 @@ export function EnsemblePanel({ state }: { state: EnsembleState }) {
       </ul>
     </Panel>
   );
-}
+});
 
 const showTime = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
 
 /** What is happening, in words. */
 function Story({ state }: { state: EnsembleState }) {
-  const { tone, title, text } = narrate(state);
-  const outage = useLive((live) => live.outage);
-  const healed = outage?.untilMs != null ? showTime(outage.untilMs - outage.sinceMs) : null;
+  const faults = useLive((live) => live.faults);
+  const paused = [...faults.ofNode]
+    .filter(([, held]) => held.some(({ fault }) => fault === "pause"))
+    .map(([sid]) => sid);
+  const { tone, title, text } = narrate(state, paused);
   return (
     <div className={`story story-${tone}`}>
       <p className="story-title" data-testid="leader" data-sid={state.leader ?? ""}>
         {title}
       </p>
       {tone === "broken" ? <p data-testid="no-quorum-reason">{text}</p> : <p>{text}</p>}
-      {tone === "calm" && healed && (
-        <p className="story-note" title="From the first broken link to the new leader">
-          The last change of leader took {healed}.
-        </p>
-      )}
+      {tone === "calm" && <LastElection />}
     </div>
+  );
+}
+
+/** How long the last change of leader took: too short to be seen, so it can be watched again. */
+function LastElection() {
+  const outage = useLive((live) => live.outage);
+  const election = useLive((live) => live.election);
+  if (election !== null) {
+    return (
+      <p className="story-note" title="From the first broken link, or vote, to the new leader">
+        The last election took {showTime(election.untilMs - election.sinceMs)}:{" "}
+        <button
+          type="button"
+          className="button-link"
+          data-testid="watch-election"
+          onClick={() => useLive.setState({ replaying: true })}
+        >
+          watch it slowly
+        </button>
+      </p>
+    );
+  }
+  if (outage === null || outage.untilMs === null) return null;
+  return (
+    <p className="story-note">The last change of leader took {showTime(outage.untilMs - outage.sinceMs)}.</p>
   );
 }

@@ -1,12 +1,13 @@
 /** The ensemble as a ring: who leads, who follows, who is gone, and the messages between them. */
 import { useMemo, useRef } from "react";
 import type { EnsembleState, NodeState } from "../api/types.ts";
-import { useLive } from "../hooks/live-store.ts";
+import { linkSigns, signOf } from "../features/ensemble/fault-signs.ts";
+import { type Faults, useLive } from "../hooks/live-store.ts";
 import { useElementSize } from "../hooks/use-element-size.ts";
 import { activeSetOf, isCutOff, isThere, upCount } from "../model/ensemble-view.ts";
 import { type Point, ringPositions } from "../model/packets.ts";
 import { showZxid } from "../model/zxid.ts";
-import { PacketLayer } from "./packet-layer.tsx";
+import { type EventSource, PacketLayer } from "./packet-layer.tsx";
 
 interface Geometry {
   readonly width: number;
@@ -20,12 +21,12 @@ interface Geometry {
 
 /** Heights between which the ring fills the room that it is given, px. */
 const HEIGHT_MIN = 372;
-const HEIGHT_MAX = 640;
-const LABEL_ROOM = 40;
+const HEIGHT_MAX = 760;
+const LABEL_ROOM = 54;
 const CROWN_ROOM = 26;
 
 function layout(state: EnsembleState, width: number, room: number): Geometry {
-  const height = Math.max(HEIGHT_MIN, Math.min(Math.max(room, width * 0.82), HEIGHT_MAX));
+  const height = Math.max(HEIGHT_MIN, Math.min(room, HEIGHT_MAX));
   const nodeRadius = state.size > 5 ? (width < 420 ? 18 : 25) : width < 420 ? 23 : 32;
   // A triangle is neither as wide nor as high as its circle.
   const [wide, high] = state.size === 3 ? [0.87, 1.5] : [1, 2];
@@ -40,7 +41,14 @@ function layout(state: EnsembleState, width: number, room: number): Geometry {
   return { width, height, centre, nodeRadius, places, terse: state.size > 3 && width < 480 };
 }
 
-export function EnsembleRing({ state }: { state: EnsembleState }) {
+interface Props {
+  readonly state: EnsembleState;
+  readonly faults: Faults;
+  /** Where the events come from whose packets fly. */
+  readonly events: EventSource;
+}
+
+export function EnsembleRing({ state, faults, events }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const { width, height } = useElementSize(box);
   const geometry = useMemo(
@@ -52,18 +60,19 @@ export function EnsembleRing({ state }: { state: EnsembleState }) {
       {geometry && (
         <>
           <svg width={geometry.width} height={geometry.height} role="img" aria-label={summary(state)}>
-            <Links state={state} geometry={geometry} />
-            <PacketLayer
-              sids={state.nodes.map((node) => node.sid)}
-              up={new Set(state.nodes.filter((node) => isThere(state, node)).map((node) => node.sid))}
-              leader={state.leader}
-              places={geometry.places}
-              nodeRadius={geometry.nodeRadius}
-            />
+            <Links state={state} faults={faults} geometry={geometry} />
             {state.nodes.map((node) => (
-              <RingNode key={node.sid} node={node} state={state} geometry={geometry} />
+              <RingNode key={node.sid} node={node} state={state} faults={faults} geometry={geometry} />
             ))}
           </svg>
+          <PacketLayer
+            sids={state.nodes.map((node) => node.sid)}
+            up={new Set(state.nodes.filter((node) => isThere(state, node)).map((node) => node.sid))}
+            leader={state.leader}
+            places={geometry.places}
+            nodeRadius={geometry.nodeRadius}
+            events={events}
+          />
           <Centre state={state} geometry={geometry} />
         </>
       )}
@@ -71,45 +80,91 @@ export function EnsembleRing({ state }: { state: EnsembleState }) {
   );
 }
 
-function Links({ state, geometry }: { state: EnsembleState; geometry: Geometry }) {
+interface Link {
+  readonly key: string;
+  readonly from: Point;
+  readonly to: Point;
+  readonly kind: string;
+  /** What is wrong with it, in words. */
+  readonly signs: readonly string[];
+}
+
+function linksOf(state: EnsembleState, faults: Faults, geometry: Geometry): readonly Link[] {
   const active = new Set(activeSetOf(state));
-  const links: { key: string; from: Point; to: Point; kind: string }[] = [];
+  const sids = state.nodes.map((node) => node.sid);
+  const signs = new Map(linkSigns(sids, faults.ofNode).map((sign) => [`${sign.a}-${sign.b}`, sign]));
+  const links: Link[] = [];
   for (const a of state.nodes) {
     for (const b of state.nodes) {
       if (a.sid >= b.sid) continue;
       const from = geometry.places.get(a.sid);
       const to = geometry.places.get(b.sid);
       if (!from || !to) continue;
-      const led = state.leader === a.sid || state.leader === b.sid;
+      const key = `${a.sid}-${b.sid}`;
+      const sign = signs.get(key);
+      const isLed = state.leader === a.sid || state.leader === b.sid;
       const other = state.leader === a.sid ? b : a;
-      const kind =
-        !isThere(state, a) || !isThere(state, b) ? "broken" : led && active.has(other.sid) ? "led" : "idle";
-      if (kind === "idle" || led || state.leader === null) {
-        links.push({ key: `${a.sid}-${b.sid}`, from, to, kind });
-      }
+      const isBroken = !isThere(state, a) || !isThere(state, b) || sign?.kind === "cut";
+      const kind = isBroken ? "broken" : sign ? "impaired" : isLed && active.has(other.sid) ? "led" : "idle";
+      // Of a node that is cut off from all, the node itself says so.
+      const words = sign?.kind === "cut" && (isCutFromAll(faults, a.sid) || isCutFromAll(faults, b.sid));
+      links.push({ key, from, to, kind, signs: words ? [] : (sign?.words ?? []) });
     }
   }
+  return links;
+}
+
+const isCutFromAll = (faults: Faults, sid: number): boolean =>
+  (faults.ofNode.get(sid) ?? []).some(
+    ({ fault, peers, direction }) =>
+      fault === "isolate" && peers === undefined && (direction === undefined || direction === "both"),
+  );
+
+/** Where on its link a sign stands, as a part of the way: beside the middle, which the epoch may cover. */
+const SIGN_AT = 0.36;
+
+function Links({ state, faults, geometry }: { state: EnsembleState; faults: Faults; geometry: Geometry }) {
   return (
     <g>
-      {links.map(({ key, from, to, kind }) => (
-        <line key={key} className={`link link-${kind}`} x1={from.x} y1={from.y} x2={to.x} y2={to.y} />
+      {linksOf(state, faults, geometry).map(({ key, from, to, kind, signs }) => (
+        <g key={key} data-testid={`link-${key}`} data-kind={kind} data-sign={signs.join(", ")}>
+          {signs.length > 0 && (
+            <title>{`Link of nodes ${key.replace("-", " and ")}: ${signs.join(", ")}`}</title>
+          )}
+          <line className={`link link-${kind}`} x1={from.x} y1={from.y} x2={to.x} y2={to.y} />
+          {signs.length > 0 && (
+            <text
+              className="link-sign"
+              x={from.x + (to.x - from.x) * SIGN_AT}
+              y={from.y + (to.y - from.y) * SIGN_AT + 4}
+            >
+              {signs[0]}
+              {signs.length > 1 ? ` +${signs.length - 1}` : ""}
+            </text>
+          )}
+        </g>
       ))}
     </g>
   );
 }
 
-function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleState; geometry: Geometry }) {
+function RingNode(props: { node: NodeState; state: EnsembleState; faults: Faults; geometry: Geometry }) {
+  const { node, state, faults, geometry } = props;
   const place = geometry.places.get(node.sid);
   const selected = useLive((live) => live.selectedSid === node.sid);
   if (!place) return null;
   const { nodeRadius: r } = geometry;
   const leads = node.up && state.leader === node.sid;
-  const look = lookOf(state, node);
+  const look = lookOf(state, node, faults);
+  // what its look says already is not said again
+  const signs = (faults.ofNode.get(node.sid) ?? [])
+    .filter(({ fault }) => !TOLD[look]?.includes(fault))
+    .map(signOf);
   const wordy = !geometry.terse || look !== "follower";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: for the mouse only; keys 1 to 9 and the list do the same
     <g
-      className={`node node-${look === "cut" ? "down" : look}${selected ? " node-selected" : ""}`}
+      className={`node node-${look === "cut" || look === "paused" ? "down" : look}${selected ? " node-selected" : ""}`}
       data-testid={`node-${node.sid}`}
       data-role={node.up ? node.role : "DOWN"}
       data-up={node.up}
@@ -132,11 +187,24 @@ function RingNode({ node, state, geometry }: { node: NodeState; state: EnsembleS
       <text className="node-zxid" y={r + (wordy ? 34 : 18)}>
         {node.up ? showZxid(node.lastZxid) : "–"}
       </text>
+      {signs[0] && (
+        <text className="node-sign" data-testid={`sign-${node.sid}`} y={r + (wordy ? 50 : 34)}>
+          {signs[0].word}
+          {signs.length > 1 ? `, ${signs.length - 1} more` : ""}
+        </text>
+      )}
     </g>
   );
 }
 
-export type Look = "leader" | "follower" | "looking" | "down" | "cut";
+export type Look = "leader" | "follower" | "looking" | "down" | "cut" | "paused";
+
+/** Faults that a look stands for. */
+const TOLD: Partial<Readonly<Record<Look, readonly string[]>>> = {
+  down: ["kill"],
+  cut: ["isolate"],
+  paused: ["pause"],
+};
 
 const WORDS: Readonly<Record<Look, string>> = {
   leader: "leader",
@@ -144,9 +212,11 @@ const WORDS: Readonly<Record<Look, string>> = {
   looking: "voting",
   down: "down",
   cut: "cut off",
+  paused: "paused",
 };
 
-export function lookOf(state: EnsembleState, node: NodeState): Look {
+export function lookOf(state: EnsembleState, node: NodeState, faults: Faults): Look {
+  if ((faults.ofNode.get(node.sid) ?? []).some(({ fault }) => fault === "pause")) return "paused";
   if (!node.up) return "down";
   if (state.leader === node.sid) return "leader";
   if (isCutOff(state, node)) return "cut";
@@ -193,6 +263,7 @@ function Centre({ state, geometry }: { state: EnsembleState; geometry: Geometry 
 }
 
 function nodeTitle(node: NodeState, look: Look): string {
+  if (look === "paused") return `Node ${node.sid} is paused: it stands still with its memory`;
   if (!node.up) return `Node ${node.sid} is down`;
   if (look === "cut") return `Node ${node.sid} is cut off: the others do not hear it`;
   return `Node ${node.sid}: ${look === "leader" ? "leader" : node.role.toLowerCase()}, ${node.phase.toLowerCase()}, epoch ${node.currentEpoch}, last zxid ${node.lastZxid}, ${node.sessions} sessions, ${node.znodes} znodes`;

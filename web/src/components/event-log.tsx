@@ -3,6 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useMemo, useRef, useState } from "react";
 import { EVENT_TYPES, type ProtocolEvent } from "../api/types.ts";
 import { useLive } from "../hooks/live-store.ts";
+import { useLiveEvery } from "../hooks/use-live-every.ts";
 import { describeEvent } from "../model/describe-event.ts";
 import type { SeenEvent } from "../model/event-ring.ts";
 import { Icon } from "./icon.tsx";
@@ -15,7 +16,7 @@ const ROW_PX = 28;
 const QUIET = new Set(["ping"]);
 
 export const EventLog = memo(function EventLog() {
-  const version = useLive((live) => live.ringVersion);
+  const version = useLiveEvery(500, (live) => live.ringVersion);
   const ring = useLive((live) => live.ring);
   const stream = useLive((live) => live.eventsStream);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);

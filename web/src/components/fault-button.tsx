@@ -1,3 +1,4 @@
+import { canBreak, useLive } from "../hooks/live-store.ts";
 import { copyText, curlOf, type Fault, useFault } from "../hooks/use-fault.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
@@ -11,7 +12,8 @@ export function FaultButton(props: {
   readonly tone: "danger" | "mend";
   readonly testId?: string;
 }) {
-  const { mutate, isPending } = useFault(props.base);
+  const { inflict, isPending } = useFault(props.base);
+  const off = !useLive(canBreak);
   return (
     <span className={`split split-${props.tone}`}>
       <button
@@ -21,7 +23,8 @@ export function FaultButton(props: {
         title={props.title}
         aria-label={props.title}
         aria-busy={isPending}
-        onClick={() => mutate(props.fault)}
+        disabled={off}
+        onClick={() => inflict(props.fault)}
       >
         {props.label}
       </button>
@@ -30,7 +33,7 @@ export function FaultButton(props: {
         className="split-copy"
         title={`Copy as curl: ${props.title}`}
         aria-label={`Copy as curl: ${props.title}`}
-        onClick={() => copyText(curlOf(props.base, props.fault.call))}
+        onClick={() => void copyText(curlOf(props.base, props.fault.call))}
       >
         <Icon name="copy" size={12} />
       </button>
@@ -47,7 +50,8 @@ export function FaultIcon(props: {
   readonly title: string;
   readonly testId: string;
 }) {
-  const { mutate, isPending } = useFault(props.base);
+  const { inflict, isPending } = useFault(props.base);
+  const off = !useLive(canBreak);
   return (
     <button
       type="button"
@@ -56,7 +60,8 @@ export function FaultIcon(props: {
       title={props.title}
       aria-label={props.title}
       aria-busy={isPending}
-      onClick={() => mutate(props.fault)}
+      disabled={off}
+      onClick={() => inflict(props.fault)}
     >
       <Icon name={props.icon} size={14} />
     </button>

@@ -20,6 +20,17 @@ const UNDO: Partial<Readonly<Record<FaultAction, readonly [label: string, action
   isolate: ["Reconnect", "rejoin"],
 };
 
+const BREAKS: Partial<Readonly<Record<FaultAction, string>>> = {
+  kill: "kill",
+  crash: "crash",
+  pause: "pause",
+  isolate: "cut off",
+};
+
+/** What a fault will do, e.g. "kill node 2". */
+export const breakWords = (sid: number, action: FaultAction): string =>
+  `${BREAKS[action] ?? action} node ${sid}`;
+
 export function nodeFaultOf(sid: number, action: FaultAction): Fault {
   const [label, end] = UNDO[action] ?? [];
   return {

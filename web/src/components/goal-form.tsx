@@ -1,17 +1,14 @@
-/** Posts a goal through a broker, and keeps at it with the same key while there is no quorum. */
-import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type RefObject, useCallback, useEffect, useRef, useState } from "react";
-import { TOPIC } from "../api/calls.ts";
-import { ApiProblem } from "../api/http.ts";
-import { postGoal } from "../api/post-goal.ts";
-import type { ClusterState, EnsembleState, Goal } from "../api/types.ts";
-import { showToast } from "../hooks/live-store.ts";
-import { clusterKey, ensembleKey } from "../hooks/use-status.ts";
+/** Posts goals through the brokers. They wait in a queue, and each keeps its key until it is stored. */
+import { type FormEvent, type RefObject, useContext, useEffect, useRef, useState } from "react";
+import type { Goal } from "../api/types.ts";
+import { type Flight, QUEUE_MAX, type Stored } from "../features/goals/post-queue.ts";
+import { showToast, useLive } from "../hooks/live-store.ts";
+import { LiveContext } from "../hooks/use-fault.ts";
 import { sampleGoal } from "../model/sample-goals.ts";
 import { Icon } from "./icon.tsx";
 
-/** Goals on their way at once; beyond it the automatic producer waits. */
-const IN_FLIGHT_MAX = 4;
+/** Goals that wait; beyond it the automatic producer makes no more. */
+const AUTO_WAITING_MAX = 3;
 const AUTO_MS = 1_000;
 /** An answer that takes longer is worth a word. */
 const SLOW_MS = 900;
@@ -23,39 +20,33 @@ function nextSample(): Goal {
   return sampleGoal(Math.random, samples);
 }
 
-interface Flight {
-  readonly key: string;
-  readonly goal: Goal;
-  readonly attempt: number;
-  readonly reason: string | null;
-  readonly sinceMs: number;
-}
-
 interface Props {
-  readonly base: string;
   readonly playerInput: RefObject<HTMLInputElement | null>;
 }
 
-export function GoalForm({ base, playerInput }: Props) {
+export function GoalForm({ playerInput }: Props) {
   const [goal, setGoal] = useState<Goal>(nextSample);
   const [broker, setBroker] = useState("auto");
   const [auto, setAuto] = useState(false);
-  const { post, flights, stored } = usePost(base, broker);
-  const flying = useRef(0);
-  flying.current = flights.length;
+  const live = useContext(LiveContext);
+  const flights = useLive((state) => state.flights);
+  const stored = useLive((state) => state.stored);
+  const waiting = useRef(0);
+  waiting.current = flights.length;
+  const through = broker === "auto" ? broker : Number(broker);
 
   useEffect(() => {
     if (!auto) return;
     const timer = setInterval(() => {
-      if (flying.current < IN_FLIGHT_MAX) void post(nextSample());
+      if (waiting.current < AUTO_WAITING_MAX) live?.post(nextSample(), through);
     }, AUTO_MS);
     return () => clearInterval(timer);
-  }, [auto, post]);
+  }, [auto, live, through]);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    void post(goal);
-    setGoal(nextSample());
+    if (live?.post(goal, through)) setGoal(nextSample());
+    else showToast(`${QUEUE_MAX} goals wait already: post this one when some are stored.`, { bad: true });
   };
   const set = (part: Partial<Goal>) => setGoal((now) => ({ ...now, ...part }));
 
@@ -103,7 +94,7 @@ export function GoalForm({ base, playerInput }: Props) {
         />
       </label>
       <div className="goal-form-foot">
-        <BrokerChoice base={base} value={broker} onChange={setBroker} />
+        <BrokerChoice value={broker} onChange={setBroker} />
         <label className="switch">
           <input type="checkbox" checked={auto} onChange={(event) => setAuto(event.target.checked)} />
           <span>one a second</span>
@@ -119,8 +110,8 @@ export function GoalForm({ base, playerInput }: Props) {
   );
 }
 
-function BrokerChoice(props: { base: string; value: string; onChange: (value: string) => void }) {
-  const cluster = useQueryClient().getQueryData<ClusterState>(clusterKey(props.base));
+function BrokerChoice(props: { value: string; onChange: (value: string) => void }) {
+  const cluster = useLive((live) => live.cluster);
   return (
     <label className="choice">
       <span className="sr-only">through</span>
@@ -138,30 +129,30 @@ function BrokerChoice(props: { base: string; value: string; onChange: (value: st
 }
 
 function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: Stored | null }) {
-  const nowMs = useNow(flights.length > 0);
-  const others = flights.length > 1 ? ` and ${flights.length - 1} more` : "";
-  const slow = flights.find((flight) => nowMs - flight.sinceMs > SLOW_MS);
-  const stuck = flights.find((flight) => flight.reason !== null);
-  if (slow && !stuck) {
+  const [first] = flights;
+  const nowMs = useNow(first !== undefined);
+  const others = flights.length > 1 ? `; ${flights.length - 1} more wait` : "";
+  const who = first === undefined ? "" : `${first.goal.Player} (${first.goal.Minute}′)`;
+  if (first?.reason) {
     return (
       <span className="is-waiting">
-        {slow.goal.Player} ({slow.goal.Minute}′){others}: no answer yet after{" "}
-        {Math.round((nowMs - slow.sinceMs) / 1_000)} s.
+        {who}: {first.reason}. Attempt {first.attempt}, same key{others}.
       </span>
     );
   }
-  if (stuck) {
+  if (first !== undefined && nowMs - first.sinceMs > SLOW_MS) {
     return (
       <span className="is-waiting">
-        {stuck.goal.Player} ({stuck.goal.Minute}′){others}: {stuck.reason}. Attempt {stuck.attempt}, same key.
+        {who}: no answer yet after {Math.round((nowMs - first.sinceMs) / 1_000)} s{others}.
       </span>
     );
   }
   if (stored) {
     return (
       <span>
-        <Icon name="check" size={12} /> {stored.player} stored after {stored.ms} ms
-        {stored.attempts > 1 ? ` and ${stored.attempts} attempts, once` : ""}.
+        <Icon name="check" size={12} /> {stored.goal.Player} stored after {stored.ms} ms
+        {stored.attempts > 1 ? ` and ${stored.attempts} attempts, once` : ""}
+        {others}.
       </span>
     );
   }
@@ -178,76 +169,3 @@ function useNow(wanted: boolean): number {
   }, [wanted]);
   return nowMs;
 }
-
-interface Stored {
-  readonly player: string;
-  readonly ms: number;
-  readonly attempts: number;
-}
-
-function usePost(base: string, chosen: string) {
-  const client = useQueryClient();
-  const [flights, setFlights] = useState<readonly Flight[]>([]);
-  const [stored, setStored] = useState<Stored | null>(null);
-  const left = useRef<AbortController>(undefined);
-  useEffect(() => {
-    const controller = new AbortController();
-    left.current = controller;
-    return () => controller.abort();
-  }, []);
-
-  const post = useCallback(
-    async (goal: Goal) => {
-      const key = crypto.randomUUID();
-      const startedMs = performance.now();
-      const signal = left.current?.signal ?? AbortSignal.abort();
-      try {
-        const attempts = await postGoal({
-          base,
-          goal,
-          key,
-          signal,
-          target: () =>
-            pickTarget(client.getQueryData(clusterKey(base)), client.getQueryData(ensembleKey(base)), chosen),
-          onTry: ({ attempt, reason }) =>
-            setFlights((now) => [
-              ...now.filter((flight) => flight.key !== key),
-              { key, goal, attempt, reason, sinceMs: startedMs },
-            ]),
-        });
-        const cluster = client.getQueryData<ClusterState>(clusterKey(base));
-        if (!cluster?.topics.some((topic) => topic.name === TOPIC)) {
-          void client.invalidateQueries({ queryKey: clusterKey(base) });
-        }
-        setStored({ player: goal.Player, ms: Math.round(performance.now() - startedMs), attempts });
-      } catch (error) {
-        if (signal.aborted) return;
-        const hint =
-          error instanceof ApiProblem && error.status === 401 ? " Enter the access token under Help." : "";
-        showToast(
-          `The goal was refused: ${error instanceof Error ? error.message : "unknown error"}.${hint}`,
-          { bad: true },
-        );
-      } finally {
-        setFlights((now) => now.filter((flight) => flight.key !== key));
-      }
-    },
-    [base, chosen, client],
-  );
-  return { post, flights, stored };
-}
-
-/** A broker and a node that live, at random; the chosen broker even if it is down. */
-function pickTarget(cluster: ClusterState | undefined, ensemble: EnsembleState | undefined, chosen: string) {
-  const brokers = cluster?.brokers ?? [];
-  const live = brokers.filter((broker) => broker.up).map((broker) => broker.id);
-  const nodes = (ensemble?.nodes ?? []).filter((node) => node.up).map((node) => node.sid);
-  return {
-    broker: chosen === "auto" ? (anyOf(live) ?? brokers[0]?.id ?? 0) : Number(chosen),
-    sid: anyOf(nodes) ?? 1,
-    brokers: brokers.map((broker) => broker.id),
-  };
-}
-
-const anyOf = (items: readonly number[]): number | undefined =>
-  items[Math.floor(Math.random() * items.length)];

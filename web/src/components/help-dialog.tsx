@@ -7,7 +7,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["1 … 9", "select a node, again to let go"],
   ["k", "kill the selected node, or the leader"],
   ["c", "crash the selected node, or the leader"],
-  ["s", "pause the selected node, or the leader: it stands still for a minute"],
+  ["s", "pause the selected node, or the leader, for a minute"],
   ["x", "cut the selected node off, or the leader, for a minute"],
   ["r", "heal the selected node, or the first that something is wrong with"],
   ["h", "heal everything"],
@@ -50,7 +50,7 @@ export function HelpDialog({ dialog }: { dialog: RefObject<HTMLDialogElement | n
       <h3>Keys</h3>
       <label className="switch">
         <input type="checkbox" checked={enabled} onChange={(event) => setHotkeys(event.target.checked)} />
-        <span>single keys act at once</span>
+        <span>single keys act; those that break something need a second press, or Enter, within 3 s</span>
       </label>
       <dl className="keys">
         {KEYS.map(([key, action]) => (

@@ -1,27 +1,22 @@
 /** Every node in a row: what it knows, and the buttons that break it. The ring's twin for reading. */
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import type { FaultAction } from "../api/calls.ts";
-import type { EnsembleState, NodeState, NodeUp } from "../api/types.ts";
-import { useLive } from "../hooks/live-store.ts";
-import type { Faults } from "../hooks/use-status.ts";
-import { activeSetOf, isThere, txnsBehind } from "../model/ensemble-view.ts";
+import type { EnsembleState, FaultView, NodeState, NodeUp } from "../api/types.ts";
+import { signOf } from "../features/ensemble/fault-signs.ts";
+import { type Faults, useLive, viewOf } from "../hooks/live-store.ts";
+import { useLiveEvery } from "../hooks/use-live-every.ts";
+import { activeSetOf, looksSame, txnsBehind } from "../model/ensemble-view.ts";
 import { showZxid } from "../model/zxid.ts";
 import { type Look, lookOf } from "./ensemble-ring.tsx";
 import { FaultButton, FaultIcon } from "./fault-button.tsx";
+import { FaultSigns } from "./fault-signs.tsx";
 import { HEAL, nodeFaultOf } from "./faults.ts";
 import { Icon } from "./icon.tsx";
 import { Panel } from "./panel.tsx";
 
-interface Props {
-  readonly base: string;
-  readonly state: EnsembleState;
-  readonly faults: Faults;
-}
-
-/** Names of faults. */
-type Names = readonly string[];
-
-export function MembersPanel({ base, state, faults }: Props) {
+export const MembersPanel = memo(function MembersPanel({ base }: { base: string }) {
+  const state = useLiveEvery(150, viewOf, looksSame);
+  const faults = useLive((live) => live.faults);
   return (
     <Panel
       title="Nodes"
@@ -45,37 +40,36 @@ export function MembersPanel({ base, state, faults }: Props) {
       }
     >
       <ul className="rows">
-        {state.nodes.map((node) => (
+        {state?.nodes.map((node) => (
           <Member key={node.sid} node={node} base={base} state={state} faults={faults} />
         ))}
       </ul>
     </Panel>
   );
-}
+});
 
-const NONE: Names = [];
+const NONE: readonly FaultView[] = [];
 
-function Member({ node, base, state, faults }: Props & { node: NodeState }) {
+function Member(props: { node: NodeState; base: string; state: EnsembleState; faults: Faults }) {
+  const { node, base, state, faults } = props;
   const selected = useLive((live) => live.selectedSid === node.sid);
   const row = useRef<HTMLLIElement>(null);
   useEffect(() => {
     if (selected) row.current?.scrollIntoView({ block: "nearest" });
   }, [selected]);
-  const look = lookOf(state, node);
-  const names = faults.ofNode.get(node.sid) ?? NONE;
+  const look = lookOf(state, node, faults);
+  const held = faults.ofNode.get(node.sid) ?? NONE;
+  const isGone = look === "down" || look === "paused" || look === "cut";
   return (
-    <li
-      ref={row}
-      className={`row${selected ? " row-selected" : ""}${isThere(state, node) ? "" : " row-down"}`}
-    >
-      <span className={`badge badge-${look === "cut" ? "down" : look}`} aria-hidden="true">
+    <li ref={row} className={`row${selected ? " row-selected" : ""}${isGone ? " row-down" : ""}`}>
+      <span className={`badge badge-${isGone ? "down" : look}`} aria-hidden="true">
         {node.sid}
       </span>
       <span className="row-main">
         <span className="row-title">
           <span className="sr-only">Node {node.sid}: </span>
           {look === "leader" && <Icon name="crown" size={13} />}
-          {roleWords(node, look)}
+          {roleWords(node, look, held)}
         </span>
         <span className="row-sub">
           zxid{" "}
@@ -85,12 +79,13 @@ function Member({ node, base, state, faults }: Props & { node: NodeState }) {
           {node.up && look !== "cut" ? (
             <Standing state={state} node={node} />
           ) : (
-            <span> · {node.up ? "not heard" : names.includes("pause") ? "paused" : "does not answer"}</span>
+            <span> · {node.up ? "not heard" : look === "paused" ? "stands still" : "does not answer"}</span>
           )}
           {node.reason !== undefined && <span className="lag"> · {node.reason}</span>}
         </span>
+        <FaultSigns signs={held.map(signOf)} />
       </span>
-      {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={names} />}
+      {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={held} />}
     </li>
   );
 }
@@ -106,7 +101,8 @@ function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
 }
 
 /** A node that something is wrong with has one button, which ends that; any other has those that break it. */
-function Buttons({ node, base, look, faults }: { node: NodeState; base: string; look: Look; faults: Names }) {
+function Buttons(props: { node: NodeState; base: string; look: Look; faults: readonly FaultView[] }) {
+  const { node, base, look, faults } = props;
   const { sid } = node;
   const end = endOf(node, look, faults);
   if (end !== undefined) {
@@ -164,17 +160,19 @@ function Buttons({ node, base, look, faults }: { node: NodeState; base: string; 
 function endOf(
   node: NodeState,
   look: Look,
-  faults: Names,
+  faults: readonly FaultView[],
 ): { label: string; action: FaultAction } | undefined {
-  if (faults.includes("kill")) return { label: "Revive", action: "heal" };
-  if (faults.includes("pause")) return { label: "Resume", action: "resume" };
-  if (faults.includes("isolate") || look === "cut") return { label: "Reconnect", action: "rejoin" };
-  // dead by something else, or the faults are not known yet
-  return node.up ? undefined : { label: "Revive", action: "heal" };
+  const holds = (name: string) => faults.some(({ fault }) => fault === name);
+  if (holds("kill")) return { label: "Revive", action: "heal" };
+  if (holds("pause")) return { label: "Resume", action: "resume" };
+  if (holds("isolate") || look === "cut") return { label: "Reconnect", action: "rejoin" };
+  // another fault, or it is down by itself
+  return faults.length > 0 || !node.up ? { label: "Heal", action: "heal" } : undefined;
 }
 
-function roleWords(node: NodeState, look: Look): string {
-  if (!node.up) return "Down";
+function roleWords(node: NodeState, look: Look, faults: readonly FaultView[]): string {
+  if (look === "paused") return "Paused";
+  if (!node.up) return faults.some(({ fault }) => fault === "kill") ? "Killed" : "Down";
   if (look === "cut") return "Cut off";
   if (look === "leader") return "Leader";
   if (node.role === "LEADING") return "Forming a quorum";

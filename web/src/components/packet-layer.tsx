@@ -1,23 +1,28 @@
 /**
- * The packets in the air, drawn straight into the SVG: React is asked for nothing while they fly, and
- * no frame is requested while there are none.
+ * The packets in the air. Each is an element of its own that the browser's compositor moves: nothing runs here while it
+ * flies, and React is asked for nothing. Pings, which never end, do not fly: they hop over the link in two steps.
  */
 import { useEffect, useRef } from "react";
-import { onEvents } from "../hooks/live-store.ts";
+import type { ProtocolEvent } from "../api/types.ts";
 import { useReducedMotion } from "../hooks/use-reduced-motion.ts";
 import {
-  hasArrived,
   launch,
   type Packet,
   type PacketKind,
   type Point,
   pointOnPath,
-  progressOf,
   type RingView,
 } from "../model/packets.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PULSE_MS = 420;
+const HOP_MS = 170;
+/** Pings are shown once in this time, all of them together. */
+const PINGS_MS = 1_000;
+/** Where a ping is seen, as parts of its way. */
+const HOPS: readonly number[] = [0.35, 0.65];
+/** Points of the bow between two nodes that are given to the browser. */
+const BOW_POINTS = 6;
 
 /** Each kind has its own shape as well as its own colour. */
 export const PACKET_SHAPES: Readonly<Record<PacketKind, string>> = {
@@ -29,99 +34,135 @@ export const PACKET_SHAPES: Readonly<Record<PacketKind, string>> = {
   SYNC: "M-7 -3.500H7V3.500H-7z",
 };
 
+/** Gives batches of events to a listener; returns how to stop. */
+export type EventSource = (listener: (events: readonly ProtocolEvent[]) => void) => () => void;
+
 interface View extends RingView {
   readonly places: ReadonlyMap<number, Point>;
   readonly nodeRadius: number;
+  readonly events: EventSource;
 }
 
 export function PacketLayer(props: View) {
-  const layer = useRef<SVGGElement>(null);
+  const layer = useRef<HTMLDivElement>(null);
   const view = useRef<View>(props);
   view.current = props;
   const still = useReducedMotion();
+  const { events } = props;
 
   useEffect(() => {
-    const group = layer.current;
-    if (!group || still) return;
+    const box = layer.current;
+    if (!box || still) return;
     let air: readonly Packet[] = [];
-    let pulses: { packet: Packet; startMs: number }[] = [];
-    let frame = 0;
-    const drawn = new Map<unknown, SVGElement>();
-
-    const shape = (key: unknown, make: () => SVGElement): SVGElement => {
-      let element = drawn.get(key);
-      if (!element) {
-        element = make();
-        drawn.set(key, element);
-        group.append(element);
-      }
-      return element;
+    /** *map way → the ping on it that is shown next* */
+    const pings = new Map<string, Packet>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const showPings = () => {
+      timer = undefined;
+      hop(box, [...pings.values()], view.current);
+      pings.clear();
     };
-    const drop = (key: unknown) => {
-      drawn.get(key)?.remove();
-      drawn.delete(key);
-    };
-
-    const draw = (now: number) => {
-      const { places, nodeRadius } = view.current;
-      const landed = air.filter((packet) => hasArrived(packet, now));
-      for (const packet of landed) {
-        drop(packet);
-        if (packet.kind !== "PING" && view.current.up.has(packet.to)) pulses.push({ packet, startMs: now });
-      }
-      if (landed.length > 0) air = air.filter((packet) => !hasArrived(packet, now));
-      for (const packet of air) {
-        const from = places.get(packet.from);
-        const to = places.get(packet.to);
-        const t = progressOf(packet, now);
-        if (!from || !to || t === undefined) continue;
-        const { x, y } = pointOnPath(from, to, t);
-        shape(packet, () => makePacket(packet.kind)).setAttribute("transform", `translate(${x} ${y})`);
-      }
-      for (const pulse of pulses) {
-        const place = places.get(pulse.packet.to);
-        const t = (now - pulse.startMs) / PULSE_MS;
-        if (!place || t >= 1) {
-          drop(pulse);
-          continue;
-        }
-        const circle = shape(pulse, () => makePulse(pulse.packet.kind, place));
-        circle.setAttribute("r", String(nodeRadius + 2 + 12 * t));
-        circle.setAttribute("opacity", String(0.7 * (1 - t)));
-      }
-      pulses = pulses.filter((pulse) => drawn.has(pulse) && now - pulse.startMs < PULSE_MS);
-      frame = air.length > 0 || pulses.length > 0 ? requestAnimationFrame(draw) : 0;
-    };
-
-    const stop = onEvents((events) => {
+    const stop = events((batch) => {
       const now = performance.now();
-      const kept = new Set(air);
-      air = launch(air, events, view.current, now);
-      const next = new Set(air);
-      for (const packet of kept) if (!next.has(packet)) drop(packet);
-      if (frame === 0 && air.length > 0) frame = requestAnimationFrame(draw);
+      const flying = new Set(air);
+      air = launch(air, batch, view.current, now);
+      const fresh = air.filter((packet) => !flying.has(packet));
+      for (const packet of fresh) {
+        if (packet.kind === "PING") pings.set(`${packet.from}>${packet.to}`, packet);
+        else fly(box, packet, view.current, now);
+      }
+      if (pings.size > 0) timer ??= setTimeout(showPings, PINGS_MS);
     });
     return () => {
       stop();
-      cancelAnimationFrame(frame);
-      group.replaceChildren();
+      clearTimeout(timer);
+      box.replaceChildren();
     };
-  }, [still]);
+  }, [still, events]);
 
-  return <g ref={layer} className="packets" />;
+  return <div ref={layer} className="packets" aria-hidden="true" />;
 }
 
-function makePacket(kind: PacketKind): SVGElement {
+const at = ({ x, y }: Point): string => `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
+
+/** The ends of a packet's way, at the rims of its nodes. */
+function wayOf(
+  packet: Packet,
+  { places, nodeRadius }: View,
+): { readonly from: Point; readonly to: Point } | undefined {
+  const from = places.get(packet.from);
+  const to = places.get(packet.to);
+  if (!from || !to) return undefined;
+  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+  const [x, y] = [((to.x - from.x) / length) * nodeRadius, ((to.y - from.y) / length) * nodeRadius];
+  return { from: { x: from.x + x, y: from.y + y }, to: { x: to.x - x, y: to.y - y } };
+}
+
+function fly(box: HTMLElement, packet: Packet, view: View, now: number): void {
+  const way = wayOf(packet, view);
+  if (!way) return;
+  const element = makePacket(packet.kind);
+  const steps = Array.from({ length: BOW_POINTS + 1 }, (_, i) => ({
+    transform: at(pointOnPath(way.from, way.to, i / BOW_POINTS)),
+  }));
+  const delay = Math.max(0, packet.startMs - now);
+  box.append(element);
+  element.animate(steps, { delay, duration: packet.durationMs, fill: "backwards" }).onfinish = () => {
+    element.remove();
+    const place = view.places.get(packet.to);
+    if (place && view.up.has(packet.to)) pulse(box, packet.kind, place, view.nodeRadius);
+  };
+  // until it leaves it is not seen
+  element.animate([{ opacity: 0 }, { opacity: 0 }], { duration: delay });
+}
+
+function pulse(box: HTMLElement, kind: PacketKind, place: Point, nodeRadius: number): void {
+  const ring = document.createElement("i");
+  ring.className = `pulse pulse-${kind}`;
+  const size = 2 * (nodeRadius + 4);
+  ring.style.width = `${size}px`;
+  ring.style.height = `${size}px`;
+  const where = at({ x: place.x - size / 2, y: place.y - size / 2 });
+  box.append(ring);
+  ring.animate(
+    [
+      { transform: where, opacity: 0.7 },
+      { transform: `${where} scale(1.3)`, opacity: 0 },
+    ],
+    PULSE_MS,
+  ).onfinish = () => ring.remove();
+}
+
+/** Shows pings at two places on their way, all of them at the same time. */
+function hop(box: HTMLElement, pings: readonly Packet[], view: View): void {
+  const shown = pings.flatMap((ping) => {
+    const way = wayOf(ping, view);
+    return way ? [{ way, element: makePacket("PING") }] : [];
+  });
+  if (shown.length === 0) return;
+  const step = (n: number): void => {
+    const part = HOPS[n];
+    for (const { way, element } of shown) {
+      if (part === undefined) element.remove();
+      else element.style.transform = at(pointOnPath(way.from, way.to, part));
+    }
+    if (part !== undefined) setTimeout(step, HOP_MS, n + 1);
+  };
+  step(0);
+  box.append(...shown.map(({ element }) => element));
+}
+
+function makePacket(kind: PacketKind): HTMLElement {
+  const element = document.createElement("i");
+  element.className = "packet-box";
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "-8 -8 16 16");
+  svg.setAttribute("width", "16");
+  svg.setAttribute("height", "16");
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", PACKET_SHAPES[kind]);
   path.setAttribute("class", `packet packet-${kind}`);
-  return path;
-}
-
-function makePulse(kind: PacketKind, place: Point): SVGElement {
-  const circle = document.createElementNS(SVG, "circle");
-  circle.setAttribute("cx", String(place.x));
-  circle.setAttribute("cy", String(place.y));
-  circle.setAttribute("class", `pulse pulse-${kind}`);
-  return circle;
+  svg.append(path);
+  element.append(svg);
+  return element;
 }

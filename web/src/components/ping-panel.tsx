@@ -1,9 +1,14 @@
 /** Who hears whom: the last round trip for every pair of nodes, dead ones included. */
-import type { EnsembleState, NodeState, PingReport } from "../api/types.ts";
+import { memo } from "react";
+import type { NodeState, PingReport } from "../api/types.ts";
+import { viewOf } from "../hooks/live-store.ts";
+import { useLiveEvery } from "../hooks/use-live-every.ts";
 import { Panel } from "./panel.tsx";
 import { ScrollRegion } from "./scroll-region.tsx";
 
-export function PingPanel({ state }: { state: EnsembleState }) {
+export const PingPanel = memo(function PingPanel() {
+  const state = useLiveEvery(1_000, viewOf);
+  if (state === undefined) return null;
   return (
     <Panel title="Pings" area="pings" hint="Round trips in ms: the row's node asks, the column's answers.">
       <ScrollRegion className="scroll-x" label="Round trips between the nodes">
@@ -36,7 +41,7 @@ export function PingPanel({ state }: { state: EnsembleState }) {
       </ScrollRegion>
     </Panel>
   );
-}
+});
 
 function Cell({ from, to }: { from: NodeState; to: NodeState }) {
   if (from.sid === to.sid) return <td className="ping-self">·</td>;

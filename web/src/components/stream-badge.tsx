@@ -1,4 +1,4 @@
-import type { StreamState } from "../api/sse-stream.ts";
+import type { StreamState } from "../api/live-socket.ts";
 
 /** Whether a stream is live, and if not, why. */
 export function StreamBadge({ state }: { state: StreamState }) {

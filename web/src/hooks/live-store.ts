@@ -1,26 +1,65 @@
 /**
- * What arrives by stream, outside React: components subscribe to the slice they show.
- * Status that is polled (ensemble, cluster, faults) lives in the query cache instead.
+ * All that the page knows of its ensemble, in one store: what is asked for once a second, what arrives by stream, and
+ * what the visitor is doing. Components subscribe to the slice they show.
  */
 import { create } from "zustand";
-import type { StreamState } from "../api/sse-stream.ts";
-import type { ProtocolEvent } from "../api/types.ts";
+import type { StreamState } from "../api/live-socket.ts";
+import type { ClusterState, EnsembleState, FaultView, ProtocolEvent } from "../api/types.ts";
+import type { Election } from "../features/ensemble/election.ts";
+import { NO_STATUS, type Status } from "../features/ensemble/status.ts";
+import { GoalLog } from "../features/goals/goal-log.ts";
+import type { Flight, Stored } from "../features/goals/post-queue.ts";
 import { EventRing } from "../model/event-ring.ts";
 import type { Outage } from "../model/outage.ts";
-import { EMPTY_TIMELINE, type Timeline } from "../model/timeline.ts";
+
+/** What is wrong with whom, as the victims themselves say. */
+export interface Faults {
+  /** Whether faults can be made here. */
+  readonly state: "on" | "off" | "unknown";
+  /** *map sid → the faults that it holds* */
+  readonly ofNode: ReadonlyMap<number, readonly FaultView[]>;
+  /** *map broker → the faults that it holds* */
+  readonly ofBroker: ReadonlyMap<number, readonly FaultView[]>;
+}
+
+export const FAULTS_UNKNOWN: Faults = { state: "unknown", ofNode: new Map(), ofBroker: new Map() };
+
+/** A key that breaks something and has been pressed once. */
+export interface Armed {
+  readonly key: string;
+  /** What it will do, e.g. "kill node 2". */
+  readonly what: string;
+  readonly run: () => void;
+}
 
 interface LiveState {
-  readonly timeline: Timeline;
+  readonly status: Status;
+  /** Why the status cannot be asked for, since the last answer; null while it can. */
+  readonly problem: Error | null;
+  /** When the last answer came, ms since 1970; null: none yet. */
+  readonly answeredMs: number | null;
+  readonly cluster: ClusterState | undefined;
+  readonly clusterProblem: string | undefined;
+  readonly faults: Faults;
+  readonly goals: GoalLog;
+  /** Changes whenever `goals` does. */
+  readonly goalsVersion: number;
   readonly goalsStream: StreamState;
+  readonly flights: readonly Flight[];
+  readonly stored: Stored | null;
   readonly eventsStream: StreamState;
   /** Changes whenever `ring` does. */
   readonly ringVersion: number;
   readonly ring: EventRing;
   /** The last time without a leader. */
   readonly outage: Outage | null;
+  readonly election: Election | null;
+  /** Is the election shown again, slowly? */
+  readonly replaying: boolean;
   /** For screen readers. */
   readonly announcement: string;
   readonly toast: Toast | null;
+  readonly armed: Armed | null;
   readonly selectedSid: number | null;
 }
 
@@ -34,14 +73,26 @@ export interface Toast {
 }
 
 const initial = (): LiveState => ({
-  timeline: EMPTY_TIMELINE,
+  status: NO_STATUS,
+  problem: null,
+  answeredMs: null,
+  cluster: undefined,
+  clusterProblem: undefined,
+  faults: FAULTS_UNKNOWN,
+  goals: new GoalLog(),
+  goalsVersion: 0,
   goalsStream: { type: "connecting" },
+  flights: [],
+  stored: null,
   eventsStream: { type: "connecting" },
   ringVersion: 0,
   ring: new EventRing(),
   outage: null,
+  election: null,
+  replaying: false,
   announcement: "",
   toast: null,
+  armed: null,
   selectedSid: null,
 });
 
@@ -49,6 +100,12 @@ export const useLive = create<LiveState>(initial);
 
 /** Forgets everything, e.g. when another ensemble is opened. */
 export const resetLive = (): void => useLive.setState(initial());
+
+/** The ensemble as it is shown; undefined before the first answer. */
+export const viewOf = (live: LiveState): EnsembleState | undefined => live.status.view;
+
+/** Can faults be made now: are they switched on, and does the API answer? */
+export const canBreak = (live: LiveState): boolean => live.faults.state === "on" && live.problem === null;
 
 let toastNumber = 0;
 

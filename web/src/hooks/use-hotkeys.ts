@@ -13,7 +13,10 @@ export function setHotkeys(enabled: boolean): void {
   useHotkeySetting.setState({ enabled });
 }
 
-export type Hotkeys = Readonly<Record<string, () => void>>;
+/** What a key does; one with a condition is the browser's own otherwise. */
+export type Hotkey = (() => void) | { readonly when: () => boolean; readonly run: () => void };
+
+export type Hotkeys = Readonly<Record<string, Hotkey>>;
 
 const TYPING = "input, textarea, select, [contenteditable]";
 
@@ -29,9 +32,10 @@ export function useHotkeys(keys: Hotkeys): void {
       if (document.querySelector("dialog[open]")) return;
       if (!enabled && event.key !== "?") return;
       const action = latest.current[event.key];
-      if (!action) return;
+      if (!action || (typeof action === "object" && !action.when())) return;
       event.preventDefault();
-      action();
+      if (typeof action === "object") action.run();
+      else action();
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);

@@ -1,15 +1,17 @@
 /** Watches the ensemble's status for what people must be told: a new leader, a lost quorum. */
-import { useEffect, useRef } from "react";
-import type { EnsembleState } from "../api/types.ts";
+import { useEffect } from "react";
 import { announce } from "../model/narrate.ts";
-import { useLive } from "./live-store.ts";
+import { useLive, viewOf } from "./live-store.ts";
 
-export function useWatchman(state: EnsembleState | undefined): void {
-  const before = useRef<EnsembleState>(undefined);
-  useEffect(() => {
-    if (!state) return;
-    const text = announce(before.current, state);
-    if (text) useLive.setState({ announcement: text });
-    before.current = state;
-  }, [state]);
+export function useWatchman(): void {
+  useEffect(
+    () =>
+      useLive.subscribe((live, before) => {
+        const [now, then] = [viewOf(live), viewOf(before)];
+        if (now === undefined || now === then) return;
+        const text = announce(then, now);
+        if (text) useLive.setState({ announcement: text });
+      }),
+    [],
+  );
 }

@@ -1,22 +1,26 @@
-/**
- * The ensemble as the page shows it: the last status, brought up to date by the protocol events that
- * came after it. The status is polled once a second; the events make a new crown appear at once.
- */
+/** What one protocol event changes in the ensemble as the page shows it, and what can be read from that. */
 import type { EnsembleState, NodeState, NodeUp, Phase, ProtocolEvent, Role } from "../api/types.ts";
 import { compareZxidText } from "./zxid.ts";
 
-/** Events that can change who leads: they ask for a fresh status. */
-export const changesStatus = (event: ProtocolEvent): boolean =>
-  event.type === "role" || event.type === "active" || event.type === "link" || event.type === "sync";
-
 /** `state` with one event folded in; the same object when nothing changes. */
-export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleState {
+export function foldEvent(before: EnsembleState, event: ProtocolEvent): EnsembleState {
+  const state = heard(before, event);
   // An ACK is seen by the leader and tells of the follower that sent it.
   const about = event.type === "ack" ? (event.from ?? event.sid) : event.sid;
   const node = state.nodes.find((candidate) => candidate.sid === about);
   if (!node?.up) return state;
   if (event.type === "link" && event.up === false) return foldBrokenLink(state, event);
   if (event.type === "role" && isRole(event.role)) return foldRole(state, node, event.role, event);
+  if (event.type === "epoch" && event.epoch !== undefined) {
+    const { acceptedEpoch, currentEpoch } = node;
+    return withNode(
+      state,
+      event.kind === "accepted"
+        ? { ...node, acceptedEpoch: Math.max(acceptedEpoch, event.epoch) }
+        : { ...node, currentEpoch: Math.max(currentEpoch, event.epoch) },
+    );
+  }
+  if (event.type === "ping") return foldPing(state, node, event);
   if (event.type === "active" && event.sids) return withNode(state, { ...node, activeSet: event.sids });
   if ((event.type === "commit" || event.type === "ack" || event.type === "propose") && event.zxid) {
     if (compareZxidText(event.zxid, node.lastZxid) <= 0) return state;
@@ -26,30 +30,46 @@ export function foldEvent(state: EnsembleState, event: ProtocolEvent): EnsembleS
   return state;
 }
 
+/** Who says something is awake, and there, whatever another has said of it. */
+function heard(state: EnsembleState, { sid, at }: ProtocolEvent): EnsembleState {
+  const awake = state.quiet ? { ...state, quiet: false } : state;
+  const node = awake.nodes.find((candidate) => candidate.sid === sid);
+  const lost = node?.up === false ? node.lost : undefined;
+  return lost !== undefined && at > lost.at ? withNode(awake, lost.before) : awake;
+}
+
+function foldPing(state: EnsembleState, node: NodeUp, { to, rttMs }: ProtocolEvent): EnsembleState {
+  if (typeof to !== "number" || rttMs === undefined) return state;
+  const pings = node.pings.map((ping) => (ping.sid === to ? { ...ping, rttMs, heardMsAgo: 0 } : ping));
+  return withNode(state, { ...node, pings });
+}
+
 /**
- * A member that lost its link to another takes it for gone, and so do we until the next status, which a
- * broken link asks for at once.
+ * A member that lost its link to another takes it for gone, and so do we until it says something or a status
+ * says otherwise.
  */
 function foldBrokenLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
   const lost = state.nodes.find((node) => node.sid === event.to);
   // one that is cut off is there, and loses its links again and again
   if (!lost?.up || isCutOff(state, lost)) return state;
-  const next = withNode(state, { sid: lost.sid, up: false, code: "NODE_DOWN", detail: "its link is broken" });
+  const next = withNode(state, {
+    sid: lost.sid,
+    up: false,
+    code: "NODE_DOWN",
+    detail: "its link is broken",
+    lost: { at: event.at, before: lost },
+  });
   return state.leader === lost.sid ? { ...next, leader: null } : next;
 }
 
 function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: ProtocolEvent): EnsembleState {
   const leader = role === "LEADING" ? node.sid : role === "FOLLOWING" ? (event.leader ?? node.leader) : null;
-  // whoever takes or gives up a role is awake
-  const next = withNode(
-    { ...state, quiet: false },
-    {
-      ...node,
-      role,
-      leader,
-      phase: isPhase(event.phase) ? event.phase : node.phase,
-    },
-  );
+  const next = withNode(state, {
+    ...node,
+    role,
+    leader,
+    phase: isPhase(event.phase) ? event.phase : node.phase,
+  });
   if (role === "LEADING") {
     // A leader before BROADCAST is still collecting its quorum: the crown waits.
     if (event.phase !== undefined && event.phase !== "BROADCAST") return next;
@@ -104,3 +124,27 @@ export function txnsBehind(state: EnsembleState, zxid: string): number | null {
   const distance = BigInt(furthest) - BigInt(zxid);
   return distance < 2n ** 32n ? Number(distance) : null;
 }
+
+/** Do two states look the same on the ring and in the list of nodes? The times of pings are not shown there. */
+export function looksSame(a: EnsembleState | undefined, b: EnsembleState | undefined): boolean {
+  if (a === b || a === undefined || b === undefined) return a === b;
+  return shownOf(a) === shownOf(b);
+}
+
+const shownOf = (state: EnsembleState): string =>
+  JSON.stringify([
+    { ...state, nodes: null },
+    state.nodes.map((node) => [node.up ? shownOfUp(node) : node.sid, isCutOff(state, node)]),
+  ]);
+
+const shownOfUp = ({
+  sid,
+  role,
+  phase,
+  leader,
+  lastZxid,
+  activeSet,
+  currentEpoch,
+  sessions,
+  znodes,
+}: NodeUp) => [...[sid, role, phase, leader, lastZxid, activeSet, currentEpoch, sessions, znodes]];

@@ -42,7 +42,8 @@ export class EventRing {
   push(event: ProtocolEvent): boolean {
     const position = parseEventId(event.id);
     const last = this.#last.get(event.sid);
-    if (position && last && !isAfter(position, last)) return false;
+    // A gap says where the node goes on, which is before where it was if its storage was lost.
+    if (event.type !== "gap" && position && last && !isAfter(position, last)) return false;
     if (position) this.#last.set(event.sid, position);
     this.#number += 1;
     const item = { number: this.#number, event };

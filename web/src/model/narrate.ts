@@ -8,9 +8,10 @@ export interface Narration {
   readonly text: string;
 }
 
-export function narrate(state: EnsembleState): Narration {
+/** @param paused sids of nodes that are known to stand still */
+export function narrate(state: EnsembleState, paused: readonly number[] = []): Narration {
   const up = upCount(state);
-  const down = state.nodes.filter((node) => !node.up).map((node) => node.sid);
+  const down = state.nodes.filter((node) => !node.up && !paused.includes(node.sid)).map((node) => node.sid);
   if (up < state.quorum) {
     const reason = state.reason ?? `${up} of ${state.size} nodes are up, ${state.quorum} are needed`;
     return {
@@ -34,9 +35,14 @@ export function narrate(state: EnsembleState): Narration {
       text: `${reason} The ${up} nodes that are up tell each other their vote; the one with the newest log wins, and ${state.quorum} equal votes decide.`,
     };
   }
-  const cut = state.nodes.filter((node) => isCutOff(state, node)).map((node) => node.sid);
-  const words = [areWords(down, "down"), areWords(cut, "cut off")].filter((text) => text !== "").join(", ");
-  const them = down.length + cut.length === 1 ? "it" : "them";
+  const cut = state.nodes
+    .filter((node) => isCutOff(state, node))
+    .map((node) => node.sid)
+    .filter((sid) => !paused.includes(sid));
+  const words = [areWords(down, "down"), areWords(paused, "paused"), areWords(cut, "cut off")]
+    .filter((text) => text !== "")
+    .join(", ");
+  const them = down.length + paused.length + cut.length === 1 ? "it" : "them";
   const missing = words === "" ? "" : ` ${sentence(words).slice(0, -1)}; the others go on without ${them}.`;
   return {
     tone: "calm",

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { framesOf, lastElection } from "../../../web/src/features/ensemble/election.ts";
+import { eventOf } from "./states.ts";
+
+/** Node 2 has led; its links break at 1,000 ms, and node 3 takes over at 1,066. */
+const EVENTS = [
+  eventOf({ sid: 2, at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
+  eventOf({ sid: 1, at: 500, type: "commit", zxid: "0x400000001" }),
+  eventOf({ sid: 1, at: 1_000, type: "link", to: 2, up: false }),
+  eventOf({ sid: 3, at: 1_001, type: "link", to: 2, up: false }),
+  eventOf({ sid: 1, at: 1_002, role: "LOOKING", phase: "ELECTION" }),
+  eventOf({ sid: 3, at: 1_003, role: "LOOKING", phase: "ELECTION" }),
+  eventOf({ sid: 1, at: 1_004, type: "vote", leader: 3 }),
+  eventOf({ sid: 3, at: 1_004, type: "vote", leader: 3 }),
+  eventOf({ sid: 3, at: 1_040, role: "LEADING", phase: "DISCOVERY", epoch: 5 }),
+  eventOf({ sid: 3, at: 1_066, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
+  eventOf({ sid: 1, at: 1_070, role: "FOLLOWING", phase: "BROADCAST", leader: 3, epoch: 5 }),
+  eventOf({ sid: 1, at: 1_900, type: "ping", to: 3, rttMs: 2 }),
+];
+
+test("[PAGE-9] the last election is cut out of the events, whatever order they came in", () => {
+  const election = lastElection([...EVENTS].reverse());
+  expect(election).toMatchObject({ sinceMs: 1_000, untilMs: 1_066, leader: 3, epoch: 5, before: 2 });
+  expect(election?.events.map(({ at }) => at)).toEqual([
+    ...[1_000, 1_001, 1_002, 1_003, 1_004, 1_004, 1_040, 1_066, 1_070],
+  ]);
+});
+
+test("[PAGE-9] an election that is not over is none, and the one before it stays the last", () => {
+  const again = [
+    eventOf({ sid: 3, at: 60_000, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 1, at: 60_001, type: "vote", leader: 1 }),
+  ];
+  expect(lastElection([...EVENTS, ...again])).toMatchObject({ untilMs: 1_066 });
+  expect(lastElection(again)).toBeUndefined();
+  expect(lastElection(EVENTS.slice(0, 2))).toBeUndefined();
+});
+
+test("[PAGE-9] links that broke long before, to somebody else, are not its beginning", () => {
+  const noise = eventOf({ sid: 3, at: 900, type: "link", to: 5, up: false });
+  expect(lastElection([noise, ...EVENTS])?.sinceMs).toBe(1_000);
+});
+
+test("[PAGE-9] the slow motion keeps the order, and no moment is too short or too long to follow", () => {
+  const election = lastElection(EVENTS);
+  if (election === undefined) throw new Error("no election");
+  const frames = framesOf(election);
+  expect(frames.map(({ atMs }) => atMs)).toEqual([0, 1, 2, 3, 4, 40, 66, 70]);
+  expect(frames.flatMap(({ events }) => events)).toEqual(election.events);
+  for (const [i, frame] of frames.entries()) {
+    const apart = frame.showMs - (frames[i - 1]?.showMs ?? frame.showMs - 700);
+    expect(apart).toBeGreaterThanOrEqual(700);
+    expect(apart).toBeLessThanOrEqual(3_000);
+  }
+});

@@ -1,0 +1,209 @@
+/**
+ * The page's one stream: `/v1/live`, a WebSocket that carries every event stream of the page and comes back by itself.
+ * WebSockets are not among the six connections that a browser opens to an origin, so no stream keeps a request waiting.
+ */
+import { backoffMs } from "./backoff.ts";
+
+/** What a stream is doing, in the words the page shows. */
+export type StreamState =
+  /** Nothing to read yet. */
+  | { readonly type: "idle" }
+  | { readonly type: "connecting" }
+  | { readonly type: "live" }
+  | { readonly type: "waiting"; readonly reason: string; readonly attempt: number };
+
+/** One event of a stream. `id` resumes the stream after it; empty: as before. */
+export interface StreamEvent {
+  readonly event: string;
+  readonly id: string;
+  readonly data: unknown;
+}
+
+export interface StreamOptions {
+  /** The subscription, asked for before every try: it continues after what was read by then. */
+  readonly subscription: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly onEvent: (event: StreamEvent) => void;
+  readonly onState: (state: StreamState) => void;
+}
+
+/** What we use of a WebSocket. */
+export interface SocketLike {
+  onopen: (() => void) | null;
+  onclose: (() => void) | null;
+  onerror: (() => void) | null;
+  onmessage: ((message: { readonly data: unknown }) => void) | null;
+  send(text: string): void;
+  close(): void;
+}
+
+const RETRY_MS_MAX = 2_000;
+/** The server sends something at least every 10 s; silence means a dead connection. */
+const SILENCE_MS_MAX = 25_000;
+const BEAT_MS = 5_000;
+/** Characters read after which the server is told so at once. */
+const READ_CHARS = 256 * 1024;
+
+interface Frame {
+  readonly as?: string;
+  readonly event?: string;
+  readonly id?: string;
+  readonly data?: unknown;
+  readonly open?: boolean;
+  readonly end?: { readonly status: number; readonly message: string };
+}
+
+interface Channel {
+  readonly as: string;
+  readonly options: StreamOptions;
+  attempt: number;
+  retry: ReturnType<typeof setTimeout> | undefined;
+}
+
+export class LiveSocket {
+  readonly #open: () => SocketLike;
+  readonly #channels = new Map<string, Channel>();
+  #socket: SocketLike | undefined;
+  #isOpen = false;
+  #attempt = 0;
+  #reconnect: ReturnType<typeof setTimeout> | undefined;
+  #beat: ReturnType<typeof setInterval> | undefined;
+  #heardMs = 0;
+  #read = 0;
+  #number = 0;
+
+  /** @param open opens the connection */
+  constructor(open: () => SocketLike) {
+    this.#open = open;
+  }
+
+  /** Opens a stream; it lasts until the returned function is called. */
+  stream(options: StreamOptions): () => void {
+    this.#number += 1;
+    const channel: Channel = { as: `s${this.#number}`, options, attempt: 0, retry: undefined };
+    this.#channels.set(channel.as, channel);
+    options.onState({ type: "connecting" });
+    if (this.#isOpen) void this.#subscribe(channel);
+    else this.#connect();
+    return () => {
+      clearTimeout(channel.retry);
+      this.#channels.delete(channel.as);
+      if (this.#isOpen) this.#send({ unsubscribe: channel.as });
+    };
+  }
+
+  /** Ends every stream. */
+  close(): void {
+    for (const channel of this.#channels.values()) clearTimeout(channel.retry);
+    this.#channels.clear();
+    clearTimeout(this.#reconnect);
+    this.#drop();
+  }
+
+  #connect(): void {
+    if (this.#socket !== undefined) return;
+    clearTimeout(this.#reconnect);
+    const socket = this.#open();
+    this.#socket = socket;
+    this.#heardMs = Date.now();
+    this.#beat = setInterval(() => this.#onBeat(), BEAT_MS);
+    socket.onopen = () => {
+      this.#isOpen = true;
+      this.#attempt = 0;
+      for (const channel of this.#channels.values()) void this.#subscribe(channel);
+    };
+    socket.onmessage = ({ data }) => this.#onMessage(String(data));
+    socket.onerror = () => {};
+    socket.onclose = () => this.#lost("the connection was closed");
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#isOpen = false;
+    this.#read = 0;
+    clearInterval(this.#beat);
+    if (socket === undefined) return;
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+  }
+
+  #lost(reason: string): void {
+    this.#drop();
+    if (this.#channels.size === 0) return;
+    this.#attempt += 1;
+    for (const channel of this.#channels.values()) {
+      clearTimeout(channel.retry);
+      channel.options.onState({ type: "waiting", reason, attempt: this.#attempt });
+    }
+    this.#reconnect = setTimeout(
+      () => {
+        for (const { options } of this.#channels.values()) options.onState({ type: "connecting" });
+        this.#connect();
+      },
+      backoffMs(this.#attempt, Math.random(), RETRY_MS_MAX),
+    );
+  }
+
+  #onBeat(): void {
+    if (Date.now() - this.#heardMs > SILENCE_MS_MAX) this.#lost("nothing was heard for too long");
+    else if (this.#isOpen) this.#acknowledge();
+  }
+
+  #acknowledge(): void {
+    this.#send({ beat: this.#read });
+    this.#read = 0;
+  }
+
+  #send(frame: object): void {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  async #subscribe(channel: Channel): Promise<void> {
+    const socket = this.#socket;
+    try {
+      const subscription = await channel.options.subscription();
+      if (this.#socket !== socket || !this.#channels.has(channel.as)) return;
+      this.#send({ ...subscription, as: channel.as });
+    } catch (error) {
+      if (this.#socket !== socket) return;
+      this.#again(channel, error instanceof Error ? error.message : "it cannot be asked for");
+    }
+  }
+
+  /** Asks for the stream once more, after a while. */
+  #again(channel: Channel, reason: string): void {
+    if (!this.#channels.has(channel.as)) return;
+    channel.attempt += 1;
+    channel.options.onState({ type: "waiting", reason, attempt: channel.attempt });
+    clearTimeout(channel.retry);
+    channel.retry = setTimeout(
+      () => {
+        if (!this.#isOpen) return;
+        channel.options.onState({ type: "connecting" });
+        void this.#subscribe(channel);
+      },
+      backoffMs(channel.attempt, Math.random(), RETRY_MS_MAX),
+    );
+  }
+
+  #onMessage(text: string): void {
+    this.#heardMs = Date.now();
+    this.#read += text.length;
+    if (this.#read > READ_CHARS) this.#acknowledge();
+    const frame = JSON.parse(text) as Frame;
+    const channel = frame.as === undefined ? undefined : this.#channels.get(frame.as);
+    if (channel === undefined) return;
+    if (frame.end !== undefined) this.#again(channel, frame.end.message);
+    else if (frame.open) {
+      channel.attempt = 0;
+      channel.options.onState({ type: "live" });
+    } else
+      channel.options.onEvent({
+        event: frame.event ?? "message",
+        id: frame.id ?? "",
+        data: frame.data,
+      });
+  }
+}

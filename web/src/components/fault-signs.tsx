@@ -1,0 +1,16 @@
+import type { FaultSign } from "../features/ensemble/fault-signs.ts";
+import { Icon } from "./icon.tsx";
+
+/** What is wrong with a node or a broker, each fault in words. */
+export function FaultSigns({ signs }: { signs: readonly FaultSign[] }) {
+  if (signs.length === 0) return null;
+  return (
+    <ul className="fault-signs">
+      {signs.map(({ fault, text }) => (
+        <li key={fault} data-fault={fault}>
+          <Icon name="bolt" size={11} /> {text}
+        </li>
+      ))}
+    </ul>
+  );
+}

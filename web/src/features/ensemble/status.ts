@@ -1,0 +1,64 @@
+/**
+ * The ensemble as the page shows it: the last status that was asked for, brought up to date by the events that came
+ * after it. What is newer is decided by the nodes' own numbers and never by arrival: a status names the last event
+ * before it, so events up to that one are part of it, and later ones are folded in.
+ */
+import type { EnsembleState, NodeState, ProtocolEvent } from "../../api/types.ts";
+import { foldEvent } from "../../model/ensemble-view.ts";
+import { parseEventId } from "../../model/event-ring.ts";
+
+/** An event with the time at which the page got it, ms since 1970. */
+interface Received {
+  readonly event: ProtocolEvent;
+  readonly receivedMs: number;
+}
+
+export interface Status {
+  /** The last status and when it was asked for, ms since 1970. */
+  readonly asked: EnsembleState | undefined;
+  readonly askedMs: number;
+  /** Events that may be newer than it, as they came. */
+  readonly recent: readonly Received[];
+  /** What to show. */
+  readonly view: EnsembleState | undefined;
+}
+
+export const NO_STATUS: Status = { asked: undefined, askedMs: 0, recent: [], view: undefined };
+
+/**
+ * Events that came this long before a status was asked for are part of it, whatever their numbers: a node whose storage
+ * was lost numbers from the start.
+ */
+const LATE_MS_MAX = 5_000;
+
+/** Takes a status; one that was asked for before the last one is older, and left out. */
+export function takeStatus(status: Status, asked: EnsembleState, askedMs: number): Status {
+  if (askedMs < status.askedMs) return status;
+  const recent = status.recent.filter(
+    (each) => each.receivedMs > askedMs - LATE_MS_MAX && isNewer(each, asked, askedMs),
+  );
+  return { asked, askedMs, recent, view: fold(asked, recent) };
+}
+
+/** Takes events, received at `receivedMs`. */
+export function takeEvents(status: Status, events: readonly ProtocolEvent[], receivedMs: number): Status {
+  const received = events.map((event) => ({ event, receivedMs }));
+  const { asked, askedMs, view } = status;
+  if (asked === undefined || view === undefined)
+    return { ...status, recent: [...status.recent, ...received] };
+  const newer = received.filter((each) => isNewer(each, asked, askedMs));
+  if (newer.length === 0) return status;
+  return { ...status, recent: [...status.recent, ...newer], view: fold(view, newer) };
+}
+
+const fold = (state: EnsembleState, events: readonly Received[]): EnsembleState =>
+  events.reduce((now, { event }) => foldEvent(now, event), state);
+
+/** Did the event happen after its node gave its status? */
+function isNewer({ event, receivedMs }: Received, asked: EnsembleState, askedMs: number): boolean {
+  const node: NodeState | undefined = asked.nodes.find(({ sid }) => sid === event.sid);
+  const last = node?.up && node.lastEvent !== undefined ? parseEventId(node.lastEvent) : undefined;
+  const id = parseEventId(event.id);
+  if (last === undefined || id === undefined) return receivedMs >= askedMs;
+  return id.boot > last.boot || (id.boot === last.boot && id.seq > last.seq);
+}

@@ -1,0 +1,337 @@
+/** Feeds the store of one ensemble: three polls, two streams over one socket, and the queue of goals. */
+import { backoffMs } from "../api/backoff.ts";
+import { addScore, getCluster, getEnsemble, getFaults, getOffsets, readGoals, TOPIC } from "../api/calls.ts";
+import { ApiProblem, send, sendJson, toProblem } from "../api/http.ts";
+import { LiveSocket } from "../api/live-socket.ts";
+import { Poll, type TabChannel } from "../api/poll.ts";
+import { randomId } from "../api/random-id.ts";
+import type {
+  ClusterState,
+  EnsembleState,
+  FaultsState,
+  Goal,
+  ProtocolEvent,
+  RecordsEvent,
+  WireRecord,
+} from "../api/types.ts";
+import { lastElection } from "../features/ensemble/election.ts";
+import { takeEvents, takeStatus } from "../features/ensemble/status.ts";
+import { GoalLog } from "../features/goals/goal-log.ts";
+import { type Broker, PostQueue } from "../features/goals/post-queue.ts";
+import { Liveness } from "../model/liveness.ts";
+import { foldOutage } from "../model/outage.ts";
+import { emitEvents, FAULTS_UNKNOWN, type Faults, showToast, useLive } from "./live-store.ts";
+
+const ENSEMBLE_MS = 1_000;
+const CLUSTER_MS = 1_500;
+const FAULTS_MS = 1_000;
+/** Events, or goals, that arrive together are drawn together. */
+const DRAW_MS = 120;
+/** Goals read at first; earlier ones when the reader looks for them. */
+const FIRST_ROWS = 200;
+
+export interface Live {
+  /** Asks for everything out of turn, since something was changed. */
+  refresh(): void;
+  /** Puts a goal into the queue. @returns whether there was room */
+  post(goal: Goal, broker: Broker): boolean;
+  /** Reads the goals of these offsets. */
+  readGoals(from: number, to: number): Promise<void>;
+  /** Whether anybody looks: a hidden page asks for nothing, and listens to no events, which cost the nodes work. */
+  setVisible(visible: boolean): void;
+  /** Whether the topic of the goals is there. */
+  setHasGoals(there: boolean): void;
+  close(): void;
+}
+
+/** Starts to feed the store for the API at `base`. */
+export function startLive(base: string): Live {
+  const polls = [ensemblePoll(base), clusterPoll(base), faultsPoll(base)];
+  const socket = new LiveSocket(() => new WebSocket(socketUrl(base)) as never);
+  const queue = postQueue(base);
+  let events: (() => void) | undefined;
+  let goals: (() => void) | undefined;
+  let resume = "";
+  return {
+    refresh() {
+      for (const poll of polls) poll.now();
+    },
+    post: (goal, broker) => queue.post(goal, broker),
+    readGoals: (from, to) => readGoalsOf(base, from, to),
+    setVisible(visible) {
+      if (visible === (events !== undefined)) return;
+      for (const poll of polls) visible ? poll.start() : poll.stop();
+      events?.();
+      events = visible
+        ? streamEvents(
+            socket,
+            () => resume,
+            (id) => {
+              resume = id;
+            },
+          )
+        : undefined;
+    },
+    setHasGoals(there) {
+      if (there && goals === undefined) goals = streamGoals(socket, base);
+      if (!there && goals === undefined) useLive.setState({ goalsStream: { type: "idle" } });
+    },
+    close() {
+      for (const poll of polls) poll.close();
+      events?.();
+      goals?.();
+      queue.close();
+      socket.close();
+    },
+  };
+}
+
+const socketUrl = (base: string): string =>
+  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${base}/v1/live`;
+
+// ── polls ────────────────────────────────────────────────────────────────────
+
+const tabs = (base: string, name: string): TabChannel | undefined =>
+  typeof BroadcastChannel === "undefined"
+    ? undefined
+    : (new BroadcastChannel(`zooweeper ${base} ${name}`) as TabChannel);
+
+const ensemblePoll = (base: string): Poll<EnsembleState> =>
+  new Poll({
+    everyMs: ENSEMBLE_MS,
+    channel: tabs(base, "ensemble"),
+    ask: (signal) => sendJson<EnsembleState>(base, getEnsemble, signal),
+    onAnswer: (state, askedMs) =>
+      useLive.setState(({ status }) => ({
+        status: takeStatus(status, state, askedMs),
+        answeredMs: Date.now(),
+        problem: null,
+      })),
+    onProblem: (problem) => useLive.setState({ problem }),
+  });
+
+const clusterPoll = (base: string): Poll<ClusterState> =>
+  new Poll({
+    everyMs: CLUSTER_MS,
+    channel: tabs(base, "cluster"),
+    ask: (signal) => sendJson<ClusterState>(base, getCluster, signal),
+    onAnswer: (cluster) =>
+      useLive.setState((live) => ({
+        cluster: isSame(live.cluster, cluster) ? live.cluster : cluster,
+        clusterProblem: undefined,
+      })),
+    onProblem: ({ message }) => useLive.setState({ clusterProblem: message }),
+  });
+
+/** Faults answer 404 where they are switched off. */
+const faultsPoll = (base: string): Poll<FaultsState | "off"> =>
+  new Poll({
+    everyMs: FAULTS_MS,
+    channel: tabs(base, "faults"),
+    ask: async (signal) => {
+      try {
+        return await sendJson<FaultsState>(base, getFaults, signal);
+      } catch (error) {
+        if (error instanceof ApiProblem && (error.status === 404 || error.status === 405)) return "off";
+        throw error;
+      }
+    },
+    onAnswer: (answer) => {
+      const faults: Faults = answer === "off" ? { ...FAULTS_UNKNOWN, state: "off" } : faultsOf(answer);
+      useLive.setState((live) => ({ faults: isSameFaults(live.faults, faults) ? live.faults : faults }));
+    },
+    // the status says that nothing is known
+    onProblem: () => {},
+  });
+
+const faultsOf = ({ nodes, brokers }: FaultsState): Faults => ({
+  state: "on",
+  ofNode: new Map(nodes.filter((node) => node.faults.length > 0).map((node) => [node.sid, node.faults])),
+  ofBroker: new Map(
+    brokers.filter((broker) => broker.faults.length > 0).map((broker) => [broker.id, broker.faults]),
+  ),
+});
+
+/** Plain data that came from the API, in the same order of keys. */
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+const isSameFaults = (a: Faults, b: Faults): boolean =>
+  a.state === b.state && isSame([...a.ofNode, ...a.ofBroker], [...b.ofNode, ...b.ofBroker]);
+
+// ── events ───────────────────────────────────────────────────────────────────
+
+function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string) => void): () => void {
+  const liveness = new Liveness();
+  let waiting: ProtocolEvent[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const draw = (): void => {
+    timer = undefined;
+    const fresh = waiting;
+    waiting = [];
+    takeFresh(fresh, liveness);
+  };
+  const stop = socket.stream({
+    subscription: () => Promise.resolve({ subscribe: "events", since: since() }),
+    onEvent: ({ event, id, data }) => {
+      if (id !== "") onId(id);
+      const told = data as ProtocolEvent;
+      waiting.push(event === "gap" ? { ...told, at: Date.now(), type: "gap" } : told);
+      timer ??= setTimeout(draw, DRAW_MS);
+    },
+    onState: (eventsStream) => {
+      if (eventsStream.type === "connecting") liveness.reset();
+      useLive.setState({ eventsStream });
+    },
+  });
+  return () => {
+    clearTimeout(timer);
+    stop();
+  };
+}
+
+function takeFresh(events: readonly ProtocolEvent[], liveness: Liveness): void {
+  const { ring, status, outage, election } = useLive.getState();
+  const fresh = events.filter((event) => ring.push(event));
+  if (fresh.length === 0) return;
+  // The log shows what the stream repeats; the ring only what happens.
+  const live = liveness.live(
+    fresh.filter((event) => event.type !== "gap"),
+    Date.now(),
+  );
+  const leader = status.view?.leader ?? null;
+  const won = fresh.some((event) => event.type === "role" || event.type === "active");
+  useLive.setState({
+    ringVersion: ring.version,
+    status: takeEvents(status, live, Date.now()),
+    outage: live.reduce((now, event) => foldOutage(now, event, leader), outage),
+    election: won ? (lastElection(ring.list().map((seen) => seen.event)) ?? election) : election,
+  });
+  emitEvents(live);
+}
+
+// ── goals ────────────────────────────────────────────────────────────────────
+
+interface Offsets {
+  readonly beginning_offset: number;
+  readonly end_offset: number;
+}
+
+function streamGoals(socket: LiveSocket, base: string): () => void {
+  let waiting: RecordsEvent[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** The next offset wanted; null: nothing was read yet. */
+  let next: number | null = null;
+  const draw = (): void => {
+    timer = undefined;
+    const { goals } = useLive.getState();
+    for (const { records, next_offset } of waiting) {
+      goals.add(records, Math.min(next ?? 0, records[0]?.offset ?? next_offset), next_offset);
+      next = Math.max(next ?? 0, next_offset);
+    }
+    waiting = [];
+    useLive.setState({ goalsVersion: goals.version });
+  };
+  const flush = (): void => {
+    clearTimeout(timer);
+    if (timer !== undefined) draw();
+  };
+  const stop = socket.stream({
+    subscription: async () => {
+      flush();
+      const { begin, end } = await bounds(base);
+      let { goals } = useLive.getState();
+      if (next !== null && end < next) {
+        goals = new GoalLog();
+        next = null;
+        showToast("The log of goals has begun again from the start.");
+      }
+      goals.setBounds(begin, end);
+      next ??= Math.max(begin, end - FIRST_ROWS);
+      useLive.setState({ goals, goalsVersion: goals.version });
+      return { subscribe: "records", topic: TOPIC, partition: 0, offset: Math.max(next, begin) };
+    },
+    onEvent: ({ event, data }) => {
+      if (event !== "records") return;
+      waiting.push(data as RecordsEvent);
+      timer ??= setTimeout(draw, DRAW_MS);
+    },
+    onState: (goalsStream) => useLive.setState({ goalsStream }),
+  });
+  return () => {
+    clearTimeout(timer);
+    stop();
+  };
+}
+
+async function bounds(base: string): Promise<{ readonly begin: number; readonly end: number }> {
+  try {
+    const offsets = await sendJson<Offsets>(base, getOffsets, AbortSignal.timeout(5_000));
+    return { begin: offsets.beginning_offset, end: offsets.end_offset };
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 404) throw new Error("no goal has been posted yet");
+    throw error;
+  }
+}
+
+/** @param to the offset behind the last one wanted */
+async function readGoalsOf(base: string, from: number, to: number): Promise<void> {
+  const { goals } = useLive.getState();
+  for (let at = from; at < to; ) {
+    const records = await sendJson<readonly WireRecord[]>(
+      base,
+      readGoals(at, to),
+      AbortSignal.timeout(10_000),
+    );
+    const last = records.at(-1)?.offset;
+    // an answer holds at most so many bytes; none at all says that nothing is left below `to`
+    const upTo = last === undefined ? to : Math.min(to, last + 1);
+    if (useLive.getState().goals !== goals) return;
+    goals.add(records, at, upTo);
+    at = upTo;
+  }
+  useLive.setState({ goalsVersion: goals.version });
+}
+
+// ── posts ────────────────────────────────────────────────────────────────────
+
+function postQueue(base: string): PostQueue {
+  return new PostQueue({
+    newKey: randomId,
+    now: () => performance.now(),
+    pause: (attempt) =>
+      new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), 2_000))),
+    alone: aloneOfAllTabs,
+    send: async ({ goal, key, broker }, signal) => {
+      const response = await send(base, addScore({ ...pickTarget(broker), goal, key }), signal);
+      if (!response.ok) return toProblem(response);
+      await response.text();
+      return undefined;
+    },
+    onChange: (flights) => useLive.setState({ flights }),
+    onStored: (stored) => useLive.setState({ stored }),
+    onRefused: (_, problem) => {
+      const hint = problem.status === 401 ? " Enter the access token under Help." : "";
+      showToast(`The goal was refused: ${problem.message}.${hint}`, { bad: true });
+    },
+  });
+}
+
+/** One post at a time in all tabs; where the browser has no locks (not a secure origin), in each. */
+const aloneOfAllTabs = <T>(run: () => Promise<T>): Promise<T> =>
+  navigator.locks === undefined ? run() : (navigator.locks.request("zooweeper post", run) as Promise<T>);
+
+/** A broker and a node that live, at random; the chosen broker even if it is down. */
+function pickTarget(chosen: Broker) {
+  const { cluster, status } = useLive.getState();
+  const brokers = cluster?.brokers ?? [];
+  const live = brokers.filter((broker) => broker.up).map((broker) => broker.id);
+  const nodes = (status.view?.nodes ?? []).filter((node) => node.up).map((node) => node.sid);
+  return {
+    broker: chosen === "auto" ? (anyOf(live) ?? brokers[0]?.id ?? 0) : chosen,
+    sid: anyOf(nodes) ?? 1,
+    brokers: brokers.map((broker) => broker.id),
+  };
+}
+
+const anyOf = (items: readonly number[]): number | undefined =>
+  items[Math.floor(Math.random() * items.length)];
