@@ -13,6 +13,7 @@ const IMAGES = join(ROOT, process.env.UPDATE_PICTURES === undefined ? "dist/img"
 const WAIT_MS = 90_000;
 /** Pause of the producer between goals: a visitor sees them come one by one. */
 const GOAL_PAUSE_MS = 40;
+const RECORDS_OF_ONE_POST = 500;
 
 /** The page as a telephone and a reader at night see it. */
 const LOOKS = {
@@ -67,34 +68,57 @@ const testId = (page: Page, id: string): Locator => page.getByTestId(id);
 const attribute = (page: Page, id: string, name: string): Promise<string | null> =>
   testId(page, id).getAttribute(name, { timeout: WAIT_MS });
 
-/** The goals as the list shows them, top to bottom. */
-function rowsOf(page: Page): Promise<{ offset: number; minute: number; player: string }[]> {
-  return testId(page, "goal-row").evaluateAll((rows) =>
-    rows.map((row) => {
-      const text = (selector: string) =>
-        (row as unknown as { querySelector(s: string): { textContent: string } }).querySelector(selector)
-          .textContent;
-      const { offset } = (row as unknown as { dataset: { offset: string } }).dataset;
-      return {
-        offset: Number(offset),
-        minute: Number.parseInt(text(".goal-minute"), 10),
-        player: text(".goal-player"),
-      };
-    }),
-  );
+interface Row {
+  readonly offset: number;
+  readonly minute: number;
+  readonly player: string;
 }
+
+/** Scrolls through the whole list of goals, top to bottom, and reads every row that it meets. */
+const ALL_ROWS = `(async () => {
+  const list = document.querySelector('[data-testid="goal-list"]');
+  const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const rows = new Map();
+  for (let top = 0; ; top += list.clientHeight / 2) {
+    list.scrollTop = top;
+    do await drawn();
+    while (list.querySelector('[data-testid="goal-unread"]'));
+    for (const row of list.querySelectorAll('[data-testid="goal-row"]'))
+      rows.set(Number(row.dataset.offset), {
+        offset: Number(row.dataset.offset),
+        minute: Number.parseInt(row.querySelector(".goal-minute").textContent, 10),
+        player: row.querySelector(".goal-player").textContent,
+      });
+    if (top + list.clientHeight >= list.scrollHeight) break;
+  }
+  return [...rows.values()];
+})()`;
+
+/** Offset of the last goal in sight; -1: none is. */
+const lastOffset = (page: Page): Promise<number> =>
+  page.evaluate(
+    `Math.max(-1, ...[...document.querySelectorAll('[data-testid="goal-row"]')].map((row) => Number(row.dataset.offset)))`,
+  );
 
 /** Waits until the page shows exactly these goals, in order, each once. */
 async function expectGoals(page: Page, goals: readonly Goal[]): Promise<void> {
   await until(
-    () => testId(page, "goal-row").count(),
-    (count) => count >= goals.length,
+    () => lastOffset(page),
+    (last) => last >= goals.length - 1,
     "goals are missing",
   );
-  expect(await rowsOf(page)).toEqual(
+  expect((await page.evaluate(ALL_ROWS)) as Row[]).toEqual(
     goals.map(({ Minute, Player }, offset) => ({ offset, minute: Minute, player: Player })),
   );
 }
+
+/** Waits until the page shows what follows the goal at `offset`. */
+const untilOffset = (page: Page, offset: number): Promise<number> =>
+  until(
+    () => lastOffset(page),
+    (last) => last >= offset,
+    "no goals are shown",
+  );
 
 const leaderOf = async (page: Page): Promise<number> => Number(await attribute(page, "leader", "data-sid"));
 const untilLeader = (page: Page, holds: (sid: number) => boolean): Promise<number> =>
@@ -127,24 +151,18 @@ describe("npm start", () => {
     const first = await untilLeader(page, () => true);
     const producer = produce(`${local.url}/api/demo/brokers/0`);
 
-    await until(
-      () => testId(page, "goal-row").count(),
-      (count) => count >= 12,
-      "no goals are shown",
-    );
+    await untilOffset(page, 11);
     await picture(page, "timeline");
+    await expectPolls(page);
 
     await testId(page, `kill-node-${first}`).click();
     const second = await untilLeader(page, (sid) => sid !== first);
     expect(await attribute(page, `node-${first}`, "data-up")).toBe("false");
     expect(await attribute(page, `node-${second}`, "data-role")).toBe("LEADING");
     const atCrowning = producer.acknowledged.length;
-    await until(
-      () => testId(page, "goal-row").count(),
-      (n) => n >= atCrowning + 10,
-      "goals do not go on",
-    );
+    await untilOffset(page, atCrowning + 9);
     await picture(page, "leader-killed");
+    await expectReplay(page);
 
     await testId(page, `revive-node-${first}`).click();
     await until(
@@ -208,6 +226,8 @@ describe("npm start", () => {
     await testId(page, "heal-all").click();
     await untilLeader(page, () => true);
 
+    await expectArmedKeys(page);
+    await expectSigns(page, local.url);
     expect(errors).toEqual([]);
     await page.close();
 
@@ -222,9 +242,249 @@ describe("npm start", () => {
       await expectAccessible(other);
       await other.close();
     }
+    await expectUnknownEnsemble(local.url);
+    await expectServerGone(local.url, () => local.end("SIGTERM"));
+  });
+
+  it("[PAGE-6] shows 2,500 goals to the first, and keeps the reader's place while others come", async () => {
+    const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "many")]);
+    const { acknowledged, stop } = produce(`${local.url}/api/demo/brokers/0`);
+    await until(
+      () => Promise.resolve(acknowledged.length),
+      (count) => count > 0,
+      "no goal is stored",
+    );
+    await stop();
+    const first = acknowledged.length;
+    await produceRecords(local.url, first, 2_500);
+    const page = await browser.newPage({ viewport: { width: 1024, height: 800 } });
+    await page.goto(local.url);
+    await untilOffset(page, 2_499);
+
+    await testId(page, "goal-list").hover();
+    await page.mouse.wheel(0, -2_500 * 60);
+    await page.locator('[data-offset="0"]').waitFor({ timeout: WAIT_MS });
+    await page.mouse.wheel(0, 20 * 60);
+    const place = page.locator('[data-offset="30"]');
+    await place.waitFor({ timeout: WAIT_MS });
+    const before = await place.boundingBox();
+    await produceRecords(local.url, 2_500, 2_600);
+    await page.getByText("100 new").waitFor({ timeout: WAIT_MS });
+    expect(await place.boundingBox()).toEqual(before);
+
+    // by minute, as the demo lists them: the first of all is a goal of the first minute
+    await page.getByText("by minute", { exact: true }).click();
+    await page.getByText("as the demo lists them").waitFor({ timeout: WAIT_MS });
+    await testId(page, "new-goals").click();
+    const rows = (await page.evaluate(ALL_ROWS)) as Row[];
+    expect(rows.length).toBe(2_600);
+    expect(rows).toEqual([...rows].sort((a, b) => a.minute - b.minute || a.offset - b.offset));
+    await page.close();
     await local.end("SIGTERM");
   });
+
+  it("[PAGE-5] six windows live and heal without a quorum, while each of them posts", async () => {
+    const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "six")]);
+    const context = await browser.newContext({ viewport: { width: 1024, height: 800 } });
+    const pages: Page[] = [];
+    const open = async (): Promise<Page> => {
+      const page = await context.newPage();
+      await page.goto(local.url);
+      await testId(page, "leader").waitFor({ timeout: WAIT_MS });
+      pages.push(page);
+      return page;
+    };
+    const first = await open();
+    await untilLeader(first, () => true);
+    for (const sid of [1, 2]) await post(`${local.url}/api/v1/faults/nodes/${sid}/kill`);
+    for (let i = 1; i < 6; i++) await open();
+    for (const page of pages) {
+      await testId(page, "no-quorum-reason").waitFor({ timeout: WAIT_MS });
+      await testId(page, "post-goal").click();
+      await testId(page, "post-goal").click();
+    }
+    for (const page of pages) await page.getByText(/no answer yet|same key/).waitFor({ timeout: WAIT_MS });
+    await testId(pages[5] as Page, "heal-all").click();
+    // every window sees the quorum come back, and each of its goals is stored
+    for (const page of pages) await untilLeader(page, (sid) => sid > 0);
+    for (const page of pages) await untilOffset(page, 11);
+    for (const page of pages) expect(((await page.evaluate(ALL_ROWS)) as Row[]).length).toBe(12);
+    await context.close();
+    await local.end("SIGTERM");
+  });
+
+  it("[PAGE-7] works when it is opened by address", async () => {
+    const args = ["--console-port", "0", "--fresh", "--host", "0.0.0.0", "--state", join(state.path, "host")];
+    const local = await startPage(args);
+    const page = await browser.newPage();
+    const { port } = new URL(local.url);
+    await page.goto(`http://0.0.0.0:${port}`);
+    expect(await page.evaluate("[isSecureContext, typeof crypto.randomUUID]")).toEqual([false, "undefined"]);
+    await untilLeader(page, () => true);
+    await testId(page, "post-goal").click();
+    await untilOffset(page, 0);
+    await page.getByRole("button", { name: "Copy as curl: Kill node 1" }).click();
+    await page.getByText(/Copied to the clipboard|here is the command/).waitFor({ timeout: WAIT_MS });
+    const { stderr } = await local.end("SIGTERM");
+    expect(stderr).toMatch(/everybody who reaches this machine may write, and kill nodes/);
+    await page.close();
+  });
 });
+
+/** [PAGE-1] The status is asked for again and again while events flow, and what is shown is what the API says. */
+async function expectPolls(page: Page): Promise<void> {
+  const asked: number[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/v1/ensemble")) asked.push(performance.now());
+  });
+  const seen = (): Promise<string | null> => testId(page, "event-log").textContent();
+  const before = await seen();
+  await until(
+    () => Promise.resolve(asked.length),
+    (count) => count >= 6,
+    "the status is not asked for",
+  );
+  const paceMs = ((asked.at(-1) ?? 0) - (asked[0] ?? 0)) / (asked.length - 1);
+  expect(paceMs).toBeGreaterThan(800);
+  // a machine that is busy with other things is late, but not by whole seconds each time
+  expect(paceMs).toBeLessThan(2_500);
+  expect(await seen()).not.toBe(before);
+}
+
+/** [PAGE-9] The election that has just been is offered, shown slowly, and can be left. */
+async function expectReplay(page: Page): Promise<void> {
+  await testId(page, "watch-election").click({ timeout: WAIT_MS });
+  await testId(page, "replay").waitFor({ timeout: WAIT_MS });
+  const step = async (): Promise<number> => Number(await testId(page, "replay-bar").getAttribute("value"));
+  await until(step, (value) => value >= 2, "the replay does not move");
+  await testId(page, "close-replay").click();
+  await testId(page, "leader").waitFor({ timeout: WAIT_MS });
+
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await testId(page, "watch-election").click();
+  expect(await step()).toBe(0);
+  await page.getByRole("button", { name: "Next" }).click();
+  expect(await step()).toBe(1);
+  await page.keyboard.press("Escape");
+  await testId(page, "leader").waitFor({ timeout: WAIT_MS });
+  await page.emulateMedia({ reducedMotion: null });
+}
+
+/** [PAGE-10] A key arms, Escape disarms, and only the second press kills. */
+async function expectArmedKeys(page: Page): Promise<void> {
+  const sid = await untilLeader(page, () => true);
+  const isUp = (): Promise<string | null> => attribute(page, `node-${sid}`, "data-up");
+  const kills: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/kill")) kills.push(request.url());
+  });
+  await page.locator("body").press("k");
+  await testId(page, "armed").waitFor({ timeout: WAIT_MS });
+  expect(await testId(page, "armed").textContent()).toContain(`kill node ${sid}`);
+  await page.keyboard.press("Escape");
+  await testId(page, "armed").waitFor({ state: "detached", timeout: WAIT_MS });
+  await page.keyboard.press("k");
+  // what is armed is forgotten by itself
+  await testId(page, "armed").waitFor({ timeout: WAIT_MS });
+  await testId(page, "armed").waitFor({ state: "detached", timeout: WAIT_MS });
+  expect([kills, await isUp()]).toEqual([[], "true"]);
+  await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
+  await until(isUp, (up) => up === "false", "the second press does not kill");
+  await page.keyboard.press("h");
+  await untilLeader(page, (leader) => leader !== sid);
+  await until(isUp, (up) => up === "true", "h does not heal");
+}
+
+/** [PAGE-8] Faults that somebody else makes have a sign in words, each at its node and its links. */
+async function expectSigns(page: Page, url: string): Promise<void> {
+  const json = { "content-type": "application/json" };
+  const fault = (path: string, body: object) =>
+    post(`${url}/api/v1/faults/nodes/${path}`, JSON.stringify(body), json);
+  const leader = await untilLeader(page, () => true);
+  const [a = 0, b = 0] = [1, 2, 3].filter((sid) => sid !== leader);
+  await fault(`${a}/drop`, { probability: 0.01, peers: [b], ttlMs: 600_000 });
+  await fault(`${a}/delay`, { delayMs: 5, ttlMs: 600_000 });
+  await fault(`${a}/duplicate`, { probability: 0.25, ttlMs: 600_000 });
+  await fault(`${a}/slow-storage`, { delayMs: 5, ttlMs: 600_000 });
+  await fault(`${a}/skew`, { skewMs: 20, ttlMs: 600_000 });
+  await fault(`${b}/isolate`, { peers: [a], direction: "out", ttlMs: 600_000 });
+  for (const words of ["drops 1 %", "delayed 5 ms", "duplicates 25 %", "slow disk, 5 ms", "clock +20 ms"])
+    await page.locator(".fault-signs").getByText(words).waitFor({ timeout: WAIT_MS });
+  const link = `link-${Math.min(a, b)}-${Math.max(a, b)}`;
+  await until(
+    () => attribute(page, link, "data-sign"),
+    (sign) => sign?.includes(`${b}→${a} cut`) === true && sign.includes("drops 1 %"),
+    "the link has no sign",
+  );
+  await picture(page, "faults");
+  await expectAccessible(page);
+  await testId(page, "heal-all").click();
+  await page.locator(".fault-signs").first().waitFor({ state: "detached", timeout: WAIT_MS });
+}
+
+const WIDTHS: readonly number[] = [860, 1024, 1440];
+
+/** Is the notice in sight, wherever the page is scrolled to? */
+async function expectNotice(page: Page): Promise<void> {
+  for (const top of [0, 100_000]) {
+    await page.evaluate(`scrollTo(0, ${top})`);
+    const box = await testId(page, "api-down").boundingBox();
+    expect(box?.y).toBeGreaterThanOrEqual(0);
+    expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThanOrEqual(page.viewportSize()?.height ?? 0);
+  }
+}
+
+/** [PAGE-3] Of an ensemble that does not exist the page says so, and leads back. */
+async function expectUnknownEnsemble(url: string): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: 1024, height: 800 } });
+  await page.goto(`${url}/#/e/none-such`);
+  await testId(page, "api-down").waitFor({ timeout: WAIT_MS });
+  await expectNotice(page);
+  expect(await testId(page, "kill-node-1").count()).toBe(0);
+  await page.getByRole("link", { name: "Show the default ensemble" }).click();
+  await untilLeader(page, () => true);
+  expect(await testId(page, "api-down").count()).toBe(0);
+  await page.close();
+}
+
+/** [PAGE-3] When the server goes away, every open page says so in sight and offers nothing that cannot be done. */
+async function expectServerGone(url: string, end: () => Promise<unknown>): Promise<void> {
+  const pages: Page[] = [];
+  for (const width of WIDTHS) {
+    const page = await browser.newPage({ viewport: { width, height: 800 } });
+    await page.goto(url);
+    await untilLeader(page, () => true);
+    await testId(page, "kill-node-1").waitFor({ timeout: WAIT_MS });
+    pages.push(page);
+  }
+  await end();
+  for (const page of pages) {
+    await testId(page, "api-down").waitFor({ timeout: WAIT_MS });
+    await expectNotice(page);
+    expect(await testId(page, "age").textContent()).toMatch(/What you see is \d+ (s|min) old/);
+    for (const id of ["kill-node-1", "pause-node-2", "heal-all", "kill-broker-0"])
+      expect(await testId(page, id).isDisabled()).toBe(true);
+    expect(await page.locator("main").getAttribute("data-stale")).toBe("true");
+    await page.evaluate("scrollTo(0, 0)");
+    if (page.viewportSize()?.width === 1440) await picture(page, "server-gone");
+    await expectAccessible(page);
+    await page.close();
+  }
+}
+
+/** Stores the goals `from` to `to`, without the latter, in a few requests. */
+async function produceRecords(url: string, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += RECORDS_OF_ONE_POST) {
+    const goals = Array.from({ length: Math.min(RECORDS_OF_ONE_POST, to - at) }, (_, i) => goalOf(at + i));
+    const response = await fetch(`${url}/api/topics/goals/partitions/0`, {
+      method: "POST",
+      headers: { "content-type": "application/vnd.kafka.json.v2+json" },
+      body: JSON.stringify({ records: goals.map((value) => ({ value })) }),
+    });
+    expect(response.status, await response.text()).toBe(200);
+  }
+}
 
 describe("a client that ends and comes back", () => {
   it("resumes without loss or duplicate", async () => {
@@ -238,12 +498,7 @@ describe("a client that ends and comes back", () => {
     await untilLeader(page, () => true);
     const producer = produce(brokers[0] ?? "");
     for (let cut = 0; cut < 2; cut++) {
-      const shown = await testId(page, "goal-row").count();
-      await until(
-        () => testId(page, "goal-row").count(),
-        (n) => n >= shown + 5,
-        "no goals are shown",
-      );
+      await untilOffset(page, (await lastOffset(page)) + 5);
       await post(`${api}/v1/faults/clients/0/end`);
       const before = producer.acknowledged.length;
       await until(
