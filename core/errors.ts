@@ -60,7 +60,7 @@ export const ZOO_ERRORS = {
   NOT_CONFIGURED: zk(-2013, 503, false, "the deployment lacks a secret that this needs"),
   URI_TOO_LONG: zk(-2021, 414, false, "the URL is too long"),
   NOT_ACCEPTABLE: zk(-2020, 406, false, "none of the accepted content types can be given"),
-  REQUEST_TIMEOUT: zk(-2021, 408, true, "the request did not arrive in time"),
+  REQUEST_TIMEOUT: zk(-2030, 408, true, "the request did not arrive in time"),
   WOULD_LOSE_MAJORITY: zk(-2014, 409, false, "it would take the majority of the ensemble"),
 } as const satisfies Record<string, ErrorInfo>;
 

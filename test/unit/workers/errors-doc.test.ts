@@ -58,6 +58,13 @@ function spelled(file: string): string[] {
 }
 
 describe("docs/errors.md", () => {
+  it("[HTTP-10] no two codes of one table have the same number: logs and clients keep the number alone", () => {
+    for (const errors of [ZOO_ERRORS, KAFKA_ERRORS]) {
+      const numbers = Object.values(errors).map(({ number }) => number);
+      expect(new Set(numbers).size).toBe(numbers.length);
+    }
+  });
+
   it("[HTTP-44] has every code that is spelled beside the table, with the same status and number", () => {
     const page = "web/functions/_middleware.ts";
     const codes = [...spelled(page), ...spelled("scripts/local/gateway.ts")];
