@@ -16,6 +16,7 @@ import { WireError } from "../wire/reader.ts";
 import { appendTxn, TxnCursor } from "../wire/txn-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
+import { equalDigest } from "../zab/digests.ts";
 import type { ZabEffect } from "../zab/effects.ts";
 import type { DigestAt } from "../zab/messages.ts";
 import { ZabPeer } from "../zab/peer.ts";
@@ -498,6 +499,8 @@ export class EnsembleServer {
     this.#tree = tree;
     this.#prep = new Prep(tree);
     this.#expectedDigest = null;
+    // The snapshot may be of a time before what was shown here: the log behind it has to be applied first.
+    this.#wasReady = false;
     this.#results = new RecentResults();
     this.#tellDigest();
     this.#effects.push({ type: "dropClients" });
@@ -619,6 +622,8 @@ export class EnsembleServer {
     if (this.#zab.serving && this.#barrier !== null) return;
     this.#ready = false;
     this.#barrier = null;
+    // It is of the leader that was: neither for nor against the next one.
+    this.#expectedDigest = null;
     this.#queue = [];
     this.#queueBytes = 0;
     this.#outbox = [];
@@ -633,6 +638,7 @@ export class EnsembleServer {
       if (this.#quiet.state === "FREEZING") this.#wake(this.#disturbed);
       this.#disturbed = null;
     }
+    if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(this.#now));
     if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
     if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
     this.#absorb(this.#zab.flushCommits(this.#now));
@@ -648,6 +654,8 @@ export class EnsembleServer {
     // What this member forwarded in an earlier stay with the same leader may be logged and still await its commit.
     this.#barrier ??= this.#zab.tail.zxid;
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
+    // What is prepared against a wrong tree is a wrong result: a quorum's trees are compared first.
+    if (this.#zab.proposing?.trusted === false) return;
     const isInTime = this.waking;
     const inVain = this.#wakingUntil > 0 && !isInTime;
     this.#ready = true;
@@ -974,9 +982,14 @@ export class EnsembleServer {
 
   #expectDigest(expected: DigestAt): void {
     const age = compareZxid(expected.zxid, this.#tree.lastApplied);
-    if (age < 0) return;
-    this.#expectedDigest = expected;
-    if (age === 0) this.#checkDigest(expected.zxid);
+    if (age >= 0) {
+      this.#expectedDigest = expected;
+      if (age === 0) this.#checkDigest(expected.zxid);
+      return;
+    }
+    // The leader may apply later than we do.
+    const ours = this.#zab.digestAt(expected.zxid);
+    if (ours !== undefined) this.#compareDigests(expected, ours);
   }
 
   #checkDigest(zxid: Zxid): void {
@@ -984,9 +997,14 @@ export class EnsembleServer {
     const age = expected === null ? -1 : compareZxid(zxid, expected.zxid);
     if (expected === null || age < 0) return;
     this.#expectedDigest = null;
-    if (age > 0) return;
-    const same = expected.high === this.#tree.digestHigh && expected.low === this.#tree.digestLow;
-    if (!same) this.#absorb(this.#zab.diverged(this.#now));
+    const { digestHigh: high, digestLow: low } = this.#tree;
+    if (age === 0) this.#compareDigests(expected, { zxid, high, low });
+  }
+
+  #compareDigests(leaders: DigestAt, ours: DigestAt): void {
+    const { zxid } = leaders;
+    if (equalDigest(leaders, ours)) this.#absorb(this.#zab.confirm(this.#now, zxid));
+    else this.#absorb(this.#zab.diverged(this.#now, zxid));
   }
 
   // ── time ─────────────────────────────────────────────────────────────────

@@ -15,6 +15,13 @@ export interface ZabConfig {
   /** first pause before votes are sent again; doubles up to {@link electionRetryMsMax} */
   readonly electionRetryMs: number;
   readonly electionRetryMsMax: number;
+  /**
+   * how long a member whose leadership ended before the ensemble worked under it waits before it leads again; doubles with each
+   * such leadership in a row, up to {@link electionPauseMsMax}. Each costs an epoch, and may end for a reason that lasts
+   */
+  readonly electionPauseMs: number;
+  /** at most half of initLimit, so that those who have elected it still wait for it */
+  readonly electionPauseMsMax: number;
   /** bytes of one PROPOSAL, and so of one log row; a single larger txn travels alone */
   readonly batchBytesMax: number;
   /** batches that may await their commit; more waits in the gather queue */
@@ -36,6 +43,8 @@ export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   finalizeWaitMs: 60,
   electionRetryMs: 100,
   electionRetryMsMax: 1000,
+  electionPauseMs: 200,
+  electionPauseMsMax: 5000,
   batchBytesMax: 256 * KiB,
   batchesInFlightMax: 2,
   learnerInFlightMax: 4,

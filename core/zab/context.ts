@@ -6,11 +6,12 @@ import { assert, must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
 import { splitAfter } from "../wire/txn-codec.ts";
 import type { ZabConfig } from "./config.ts";
+import { DigestHistory } from "./digests.ts";
 import type { DurableWrite, TraceEvent, ZabEffect } from "./effects.ts";
 import type { DigestAt, LogPosition, Phase, Role, ZabMessage } from "./messages.ts";
 import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
-import { compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts";
+import { asEpoch, compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts";
 
 /** Rows of the last checkpoint, which a SNAP sends. The shell makes no checkpoint while one is read. */
 export interface SnapshotReader {
@@ -104,12 +105,16 @@ export class PeerContext {
   committed: Zxid;
   /** handed over for apply */
   delivered: Zxid;
-  /** the tree's digest, told by whoever applies */
+  /** the tree's digest, told by whoever applies; see {@link tellDigest} */
   digest: DigestAt | undefined;
+  /** the last digests of this tree */
+  readonly digests = new DigestHistory();
+  /** the highest epoch that a learner had promised which could not join for it; the next one here is above it */
+  epochHeard: Epoch = asEpoch(0);
   /** our history is of no use to build on: only SNAP helps, and we are not eligible; see {@link spurn} */
   needSnap: boolean;
-  /** the leader whose tree differs from ours; forgotten once another is established, from whom it gets a better one */
-  divergedFrom: Sid | null = null;
+  /** the leader whose tree differs from ours, and where; forgotten once another is established, from whom it gets a better one */
+  diverged: { readonly from: Sid; readonly at: Zxid } | null = null;
   tracing = false;
   /** how long a commit may take to be known here, ms; told by whoever serves the clients */
   patienceMs = 0;
@@ -213,6 +218,12 @@ export class PeerContext {
     this.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch, to: null }]);
   }
 
+  /** The tree stands at this zxid, with this digest. */
+  tellDigest(digest: DigestAt): void {
+    this.digest = digest;
+    this.digests.add(digest);
+  }
+
   isDurable(seq: number): boolean {
     return seq <= this.#durableSeq;
   }
@@ -279,7 +290,9 @@ export class PeerContext {
     this.delivered = at.zxid;
     this.committed = at.zxid;
     this.needSnap = false;
-    this.divergedFrom = null;
+    this.diverged = null;
+    this.digest = undefined;
+    this.digests.clear();
   }
 
   /** Learns what is committed; delivers what is also durable here. */

@@ -23,6 +23,8 @@ export class Election {
   readonly #own: Vote;
   /** does our own vote count? */
   #initialized: boolean;
+  /** our history can be built on: we may lead */
+  readonly #eligible: boolean;
   round: number;
   vote: Vote;
   /** map sid → vote of this round, ours included */
@@ -36,11 +38,19 @@ export class Election {
   /** members known to be new: they never promised anything */
   readonly #pristine = new Set<Sid>();
 
-  constructor(self: Sid, quorum: MajorityQuorum, own: Vote, round: number, initialized: boolean) {
+  constructor(
+    self: Sid,
+    quorum: MajorityQuorum,
+    own: Vote,
+    round: number,
+    initialized: boolean,
+    eligible = true,
+  ) {
     this.#self = self;
     this.#quorum = quorum;
     this.#own = own;
     this.#initialized = initialized;
+    this.#eligible = eligible;
     this.round = round;
     this.vote = own;
     this.#received.set(self, own);
@@ -120,7 +130,7 @@ export class Election {
 
   /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
   get hasQuorum(): boolean {
-    if (this.vote.leader === this.#self && !this.#initialized) return false;
+    if (this.vote.leader === this.#self && !(this.#initialized && this.#eligible)) return false;
     let agree = 0;
     for (const sid of this.#quorum.voters) {
       const counts = sid === this.#self ? this.#initialized : !this.#blank.has(sid);

@@ -12,6 +12,7 @@ import type { LogEntry, RoleHost } from "./context.ts";
 import type { DurableWrite } from "./effects.ts";
 import { makeEntry } from "./log-entry.ts";
 import type {
+  Check,
   Commit,
   Diff,
   LeaderInfo,
@@ -26,7 +27,7 @@ import type {
 } from "./messages.ts";
 import type { Sid } from "./quorum.ts";
 import { samePosition } from "./txn-log.ts";
-import { compareZxid, type Epoch, equalZxid } from "./zxid.ts";
+import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
 
 /** Messages of the leader to a learner in its stay. */
 export type LeaderMessage =
@@ -38,7 +39,8 @@ export type LeaderMessage =
   | Proposal
   | NewLeader
   | UpToDate
-  | Commit;
+  | Commit
+  | Check;
 
 /** A history under construction. */
 interface Staging {
@@ -57,6 +59,12 @@ export class Follower {
   join: number;
   readonly #host: RoleHost;
   phase: Phase = "DISCOVERY";
+  /** highest zxid of this leader's digests that was found equal here, in this stay; null: none was yet */
+  confirmed: Zxid | null = null;
+  /** the leader waits for the next one */
+  asked = false;
+  /** why the synchronization waits, as the leader says; empty: it does not */
+  reason = "";
   #epoch: Epoch | null = null;
   #staging: Staging | null = null;
   #joinDeadline: number;
@@ -105,9 +113,30 @@ export class Follower {
     this.#host.becomeLooking(this.phase === "BROADCAST" ? "the leader is silent" : "joining took too long");
   }
 
-  /** The tree here differs from the leader's: tells it, and comes back for a whole state. */
-  diverge(): void {
-    this.#host.context.divergedFrom = this.leader;
+  /** The leader waits with our synchronization until a quorum has confirmed a tree: that is no standing still of ours. */
+  wait(): void {
+    if (this.phase !== "SYNCHRONIZATION") return;
+    this.reason = `the tree of some member differs from that of node ${this.leader}, and no quorum has confirmed either`;
+    this.#extendJoin();
+  }
+
+  /** The leader's digest at `zxid` equals the one here. The next PONG says so. */
+  noteEqual(zxid: Zxid): void {
+    if (this.confirmed === null || compareZxid(this.confirmed, zxid) < 0) this.confirmed = zxid;
+  }
+
+  /** Says so at once, to a leader that waits for it. */
+  confirm(): void {
+    const epoch = this.#epoch;
+    if (!this.asked || epoch === null || this.confirmed === null) return;
+    this.asked = false;
+    const { confirmed: zxid, join } = this;
+    this.#host.context.send(this.leader, { type: "CONFIRM", join, epoch, zxid });
+  }
+
+  /** The tree here differs from the leader's at `zxid`: tells it, and comes back for a whole state. */
+  diverge(zxid: Zxid): void {
+    this.#host.context.diverged = { from: this.leader, at: zxid };
     this.#host.becomeLooking("the digest differs from the leader's");
   }
 
@@ -132,6 +161,8 @@ export class Follower {
         return this.#handleUpToDate(message);
       case "COMMIT":
         return this.#handleCommit(message);
+      case "CHECK":
+        return this.#handleCheck(message);
     }
   }
 
@@ -159,6 +190,8 @@ export class Follower {
     this.#staging = { truncateTo: null, snapshot: null, tail: context.tail, entries: [] };
     this.phase = "SYNCHRONIZATION";
     this.#host.phaseChanged("FOLLOWING", this.phase);
+    const diverged = context.diverged?.from === this.leader ? context.diverged : null;
+    const saysTree = context.initialized && !context.needSnap;
     context.reply({
       type: "ACKEPOCH",
       join: this.join,
@@ -168,7 +201,9 @@ export class Follower {
       counted: context.promisedTo === this.leader,
       last: context.tail,
       needSnap: context.needSnap,
-      diverged: context.divergedFrom === this.leader,
+      diverged: diverged !== null,
+      ...(diverged === null ? {} : { divergedAt: diverged.at }),
+      digest: saysTree ? (context.digest ?? null) : null,
       boots: [...context.boots],
     });
     return true;
@@ -182,6 +217,9 @@ export class Follower {
     this.join = this.#host.nextJoin();
     this.#epoch = null;
     this.#staging = null;
+    this.confirmed = null;
+    this.asked = false;
+    this.reason = "";
     this.phase = "DISCOVERY";
     this.#host.phaseChanged("FOLLOWING", this.phase);
     this.knock();
@@ -320,7 +358,8 @@ export class Follower {
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
     if (compareZxid(message.commit, context.tail.zxid) > 0) return false;
     this.phase = "BROADCAST";
-    context.divergedFrom = null;
+    this.reason = "";
+    context.diverged = null;
     this.#heardAt = context.now;
     this.#host.phaseChanged("FOLLOWING", this.phase);
     context.commitUpTo(message.commit);
@@ -332,6 +371,14 @@ export class Follower {
     if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.tail.zxid) > 0) return false;
     if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
     context.commitUpTo(message.zxid);
+    return true;
+  }
+
+  /** The comparison itself is made by whoever applies, at that zxid. */
+  #handleCheck(message: Check): boolean {
+    if (this.phase !== "BROADCAST") return false;
+    this.asked = true;
+    this.#host.context.effects.push({ type: "digest", expected: message.digest });
     return true;
   }
 }

@@ -11,14 +11,25 @@
 import { assert, must } from "../assert.ts";
 import { quorumZxid } from "./broadcast.ts";
 import type { LogEntry, RoleHost } from "./context.ts";
+import { compareWith, TreeAgreement } from "./digests.ts";
 import { makeEntry } from "./log-entry.ts";
-import type { Ack, AckEpoch, FollowerInfo, LogPosition, Phase, Position, Staged } from "./messages.ts";
+import type {
+  Ack,
+  AckEpoch,
+  Confirm,
+  DigestAt,
+  FollowerInfo,
+  LogPosition,
+  Phase,
+  Position,
+  Staged,
+} from "./messages.ts";
 import type { Sid } from "./quorum.ts";
 import { chooseSync } from "./synchronization.ts";
-import { asEpoch, compareZxid, type Epoch, equalZxid, minZxid, type Zxid } from "./zxid.ts";
+import { asEpoch, compareZxid, type Epoch, equalZxid, maxZxid, minZxid, type Zxid } from "./zxid.ts";
 
 /** Messages of a learner in its stay. */
-export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack;
+export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack | Confirm;
 
 /** Where a learner is: it only moves downwards. */
 type LearnerStage =
@@ -49,7 +60,20 @@ interface Learner {
   /** its history as it said, until synchronization begins */
   position: LogPosition | null;
   needSnap: boolean;
-  diverged: boolean;
+  /** where its tree differs from ours; null: not known to differ */
+  differsAt: Zxid | null;
+  /** its digest, until ours of the same zxid is known */
+  digest: DigestAt | null;
+  /** it is of a version that answers CHECK */
+  confirms: boolean;
+  /** its tree was found equal to ours in this stay */
+  compared: boolean;
+  /** it is to be sent a CHECK as soon as our digest is at or above this */
+  checkFrom: Zxid | null;
+  /** when it is given SNAP though no quorum has confirmed our tree; infinity: it does not wait for that */
+  copyAt: number;
+  /** that time is over */
+  copyDue: boolean;
   /** end of what is on its way; meaningful from STAGING on */
   sent: Zxid;
   /** end of what it has acknowledged; null before it is ACTIVE */
@@ -80,7 +104,14 @@ export class Leader {
   continues: Epoch | null = null;
   readonly #learners = new Map<Sid, Learner>();
   readonly #epochAcks = new Set<Sid>();
-  readonly #diverged = new Set<Sid>();
+  /** what the learners have said of our tree, in this leadership */
+  readonly #agreement: TreeAgreement;
+  /** nothing is known against our tree, or a quorum has confirmed it */
+  #trusted = false;
+  /** has been trusted in BROADCAST: the ensemble has worked under this leader */
+  #served = false;
+  /** some learner's digest awaits ours */
+  #comparing = false;
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
   #establishDeadline: number;
@@ -96,7 +127,8 @@ export class Leader {
 
   constructor(host: RoleHost) {
     this.#host = host;
-    const { now, config } = host.context;
+    const { now, config, quorum } = host.context;
+    this.#agreement = new TreeAgreement(quorum);
     this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
     this.#aloneDeadline = now + config.tickTimeMs;
   }
@@ -104,13 +136,15 @@ export class Leader {
   get deadline(): number {
     const { config } = this.#host.context;
     if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline);
-    if (this.phase !== "BROADCAST") return this.#establishDeadline;
+    let copyAt = Number.POSITIVE_INFINITY;
+    for (const learner of this.#learners.values()) copyAt = Math.min(copyAt, learner.copyAt);
+    if (this.phase !== "BROADCAST") return Math.min(copyAt, this.#establishDeadline);
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       earliest = Math.min(earliest, learner.heardAt);
       if (owesAck(learner)) earliest = Math.min(earliest, learner.ackedAt);
     }
-    return earliest + config.syncLimit * config.tickTimeMs + 1;
+    return Math.min(copyAt, earliest + config.syncLimit * config.tickTimeMs + 1);
   }
 
   /**
@@ -152,7 +186,31 @@ export class Leader {
   /** May another batch be proposed? */
   get mayPropose(): boolean {
     const { batchesInFlightMax } = this.#host.context.config;
-    return this.phase === "BROADCAST" && this.#outstanding.length < batchesInFlightMax && !this.exhausted;
+    if (this.phase !== "BROADCAST" || !this.#trusted || this.exhausted) return false;
+    return this.#outstanding.length < batchesInFlightMax;
+  }
+
+  /** No learner's tree speaks against ours, or a quorum has confirmed it: clients may be served. */
+  get trusted(): boolean {
+    return this.#trusted;
+  }
+
+  /** The ensemble has worked under this leader. */
+  get served(): boolean {
+    return this.#served;
+  }
+
+  /** A learner's digest awaits ours; see {@link compareTrees}. */
+  get comparing(): boolean {
+    return this.#comparing;
+  }
+
+  /** Why nobody is served though learners are here; empty: there is no such reason. */
+  get reason(): string {
+    const { differing } = this.#agreement;
+    if (this.#trusted || differing.length === 0) return "";
+    const nodes = differing.length === 1 ? "node" : "nodes";
+    return `the tree here differs from that of ${nodes} ${differing.join(", ")}, and no quorum has confirmed either`;
   }
 
   /** The current stay of a learner, for messages that come beside Zab's. */
@@ -194,8 +252,9 @@ export class Leader {
   get settled(): boolean {
     const { tail, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST" || this.#outstanding.length > 0) return false;
-    if (!quorum.contains(this.activeSet)) return false;
-    for (const { stage, upToDate, acked, commitSent, inFlight } of this.#learners.values()) {
+    if (!this.#trusted || !quorum.contains(this.activeSet)) return false;
+    for (const { stage, upToDate, acked, commitSent, inFlight, checkFrom } of this.#learners.values()) {
+      if (checkFrom !== null) return false;
       if (stage !== "ACTIVE" || !upToDate || acked === null || inFlight > 0) return false;
       if (!equalZxid(acked, tail.zxid) || !equalZxid(commitSent, tail.zxid)) return false;
     }
@@ -222,7 +281,15 @@ export class Leader {
 
   tick(): void {
     const { now, config, quorum } = this.#host.context;
+    for (const learner of this.#learners.values()) {
+      if (now < learner.copyAt) continue;
+      learner.copyAt = Number.POSITIVE_INFINITY;
+      learner.copyDue = true;
+      this.#maybeSynchronize(learner);
+    }
     if (this.phase !== "BROADCAST") {
+      // Another election would find the same trees, and cost an epoch: it waits for members that can tell which is right.
+      if (this.#awaitsProof) this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
       if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
       else if (this.#isAlone && now >= this.#aloneDeadline) this.#host.becomeLooking("no quorum follows");
       return;
@@ -255,6 +322,9 @@ export class Leader {
         return this.#handleStaged(learner);
       case "ACK":
         return this.#handleAck(learner, message);
+      case "CONFIRM":
+        this.#confirmed(learner, message.zxid);
+        return true;
     }
   }
 
@@ -264,8 +334,7 @@ export class Leader {
     if (known !== undefined && known.join === message.join) return;
     this.drop(from);
     if (this.epoch !== null && message.acceptedEpoch > this.epoch) {
-      // It has promised more than we offer and could never join: a higher epoch must be found.
-      this.#host.becomeLooking("a learner has promised a higher epoch");
+      this.#hearHigherPromise(message);
       return;
     }
     const learner: Learner = {
@@ -276,7 +345,13 @@ export class Leader {
       stage: "CONNECTED",
       position: null,
       needSnap: false,
-      diverged: false,
+      differsAt: null,
+      digest: null,
+      confirms: false,
+      compared: false,
+      checkFrom: null,
+      copyAt: Number.POSITIVE_INFINITY,
+      copyDue: false,
       sent: context.tail.zxid,
       acked: null,
       inFlight: 0,
@@ -295,13 +370,33 @@ export class Leader {
     else this.#sendLeaderInfo(learner);
   }
 
+  /**
+   * A learner has promised more than we offer, and cannot join before there is a higher epoch. Our next one is above it. A
+   * member that counts makes us look for that at once, and only once: its promise becomes ours, to nobody, so that whoever is
+   * elected with us goes above it too. A member that does not count waits: nobody gives a working epoch up for it.
+   */
+  #hearHigherPromise({ acceptedEpoch, initialized }: FollowerInfo): void {
+    const { context } = this.#host;
+    context.epochHeard = asEpoch(Math.max(context.epochHeard, acceptedEpoch));
+    if (!initialized) return;
+    context.acceptedEpoch = acceptedEpoch;
+    context.promisedTo = null;
+    context.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch, to: null }]);
+    context.trace({ type: "epoch", epoch: acceptedEpoch, kind: "accepted" });
+    this.#host.becomeLooking("a learner has promised a higher epoch");
+  }
+
   /** DISCOVERY: a quorum has told what it promised, so the next epoch is above all of it. */
   #maybeChooseEpoch(): void {
     const { context } = this.#host;
     if (this.epoch !== null) return;
     const voters = [...this.#learners.values()].filter((learner) => learner.initialized);
     if (!context.quorum.contains([context.sid, ...voters.map((l) => l.sid)])) return;
-    const highest = Math.max(context.acceptedEpoch, ...voters.map((l) => l.acceptedEpoch));
+    const highest = Math.max(
+      context.acceptedEpoch,
+      context.epochHeard,
+      ...voters.map((l) => l.acceptedEpoch),
+    );
     this.epoch = asEpoch(highest + 1);
     context.acceptedEpoch = this.epoch;
     context.promisedTo = context.sid;
@@ -326,8 +421,7 @@ export class Leader {
     learner.stage = "PROMISED";
     learner.position = message.last;
     learner.needSnap = message.needSnap;
-    learner.diverged = message.diverged;
-    if (message.diverged && this.#countDiverged(learner.sid)) return;
+    if (!this.#noteTree(learner, message)) return;
     if (this.phase === "DISCOVERY") {
       const better =
         message.currentEpoch - context.currentEpoch || compareZxid(message.last.zxid, context.tail.zxid);
@@ -343,14 +437,130 @@ export class Leader {
     this.#maybeSynchronize(learner);
   }
 
-  /** @returns true when so many differ that it is us who is wrong */
-  #countDiverged(sid: Sid): boolean {
+  // ── whose tree is right ──────────────────────────────────────────────────
+
+  /** What a learner says of its tree when it joins. @returns false when so many differ that it is us who is wrong */
+  #noteTree(learner: Learner, message: AckEpoch): boolean {
     const { context } = this.#host;
-    this.#diverged.add(sid);
-    if (this.#diverged.size < context.quorum.majority) return false;
-    context.spurn();
-    this.#host.becomeLooking("a quorum's digest differs from ours");
+    const { sid } = learner;
+    learner.confirms = message.digest !== undefined;
+    // A tree that is of no use speaks neither for ours nor against it.
+    if (message.diverged && !message.needSnap) {
+      return this.#differs(learner, message.divergedAt ?? minZxid(message.last.zxid, context.tail.zxid));
+    }
+    if (message.digest === undefined) this.#agreement.silence(sid);
+    else if (message.digest !== null) {
+      learner.digest = message.digest;
+      return this.#compare(learner);
+    }
     return true;
+  }
+
+  /** Compares a learner's digest with ours, once both are of one zxid. @returns false when this leadership is over */
+  #compare(learner: Learner): boolean {
+    const { digests, digest: ours } = this.#host.context;
+    const theirs = learner.digest;
+    if (theirs === null || ours === undefined) return true;
+    const outcome = compareWith(digests, theirs);
+    if (outcome === undefined) {
+      // Of a zxid that we have passed and do not remember we never will: it is asked to compare ours.
+      if (compareZxid(theirs.zxid, ours.zxid) <= 0) learner.digest = null;
+      else this.#comparing = true;
+      return true;
+    }
+    learner.digest = null;
+    if (outcome === "DIFFERENT") return this.#differs(learner, theirs.zxid);
+    this.#confirmed(learner, theirs.zxid);
+    return true;
+  }
+
+  /** Our tree stands elsewhere: digests that learners told of zxids before us may have ours beside them now. */
+  compareTrees(): void {
+    this.#comparing = false;
+    for (const learner of [...this.#learners.values()]) if (!this.#compare(learner)) return;
+  }
+
+  /** The learner has our tree at `zxid`. */
+  confirmed(sid: Sid, join: number, zxid: Zxid): void {
+    const learner = this.#learners.get(sid);
+    if (learner?.join === join && learner.upToDate) this.#confirmed(learner, zxid);
+  }
+
+  #confirmed(learner: Learner, zxid: Zxid): void {
+    learner.differsAt = null;
+    learner.compared = true;
+    if (compareZxid(zxid, this.#agreement.disputed) >= 0) learner.checkFrom = null;
+    const isNew = compareZxid(this.#agreement.confirmedBy(learner.sid), zxid) < 0;
+    this.#agreement.confirm(learner.sid, zxid);
+    if (isNew || !this.#trusted) this.#review();
+  }
+
+  /** @returns false when so many differ that it is us who is wrong: this leadership is over */
+  #differs(learner: Learner, zxid: Zxid): boolean {
+    const { context } = this.#host;
+    learner.differsAt = zxid;
+    this.#agreement.differ(learner.sid, zxid);
+    if (this.#agreement.refuted) {
+      context.spurn();
+      this.#host.becomeLooking("a quorum's digest differs from ours");
+      return false;
+    }
+    for (const other of this.#learners.values()) this.#ask(other);
+    this.#review();
+    return true;
+  }
+
+  /** A learner that serves is asked for its word, where that may settle something. */
+  #ask(learner: Learner): void {
+    if (!learner.upToDate || !learner.confirms) return;
+    const { disputed } = this.#agreement;
+    if (compareZxid(this.#agreement.confirmedBy(learner.sid), disputed) < 0) {
+      learner.checkFrom = maxZxid(learner.checkFrom ?? disputed, disputed);
+    }
+  }
+
+  #maybeCheck(learner: Learner): void {
+    const { digest } = this.#host.context;
+    const from = learner.checkFrom;
+    if (digest === undefined || from === null || compareZxid(digest.zxid, from) < 0) return;
+    learner.checkFrom = null;
+    const epoch = must(this.epoch, "the epoch is chosen");
+    this.#host.context.send(learner.sid, { type: "CHECK", join: learner.join, epoch, digest });
+  }
+
+  /** Something was said of our tree, or by more members: who waits for that goes on. */
+  #review(): void {
+    const { context } = this.#host;
+    const active = this.activeSet.filter((sid) => sid !== context.sid);
+    this.#trusted = context.digest === undefined || this.#agreement.allowsWrites(active);
+    if (this.#trusted && this.phase === "BROADCAST") this.#served = true;
+    for (const learner of this.#learners.values()) this.#maybeSynchronize(learner);
+  }
+
+  /** May this learner's tree be replaced by ours? */
+  #mayCopyTo(learner: Learner): boolean {
+    const { context } = this.#host;
+    if (learner.differsAt !== null) return this.#agreement.proves(learner.differsAt);
+    // Nobody tells of trees here: there is nothing to compare.
+    if (context.digest === undefined) return true;
+    if (this.#agreement.proves(this.#agreement.disputed)) return true;
+    // It has nothing to lose but its lag. While others may still say that ours is the wrong tree they are waited for.
+    return learner.copyDue && this.#agreement.differing.length === 0;
+  }
+
+  /** A quorum is here, and its trees differ: no election helps before more members come. */
+  get #awaitsProof(): boolean {
+    if (this.phase !== "SYNCHRONIZATION") return false;
+    if (this.#learners.size + 1 < this.#host.context.quorum.majority) return false;
+    if (this.#agreement.differing.length === 0) return false;
+    for (const learner of this.#learners.values()) if (this.isDisputed(learner.sid)) return true;
+    return false;
+  }
+
+  /** The synchronization of this learner waits for a quorum to confirm a tree. */
+  isDisputed(sid: Sid): boolean {
+    const learner = this.#learners.get(sid);
+    return learner?.stage === "PROMISED" && this.#agreement.differing.length > 0;
   }
 
   #maybeEndDiscovery(): void {
@@ -369,8 +579,7 @@ export class Leader {
   #maybeSynchronize(learner: Learner): void {
     if (this.phase === "DISCOVERY" || learner.stage !== "PROMISED") return;
     // Nobody gives its tree up for a leader whose digest no quorum shares.
-    const shared = this.phase === "BROADCAST" && this.#host.context.quorum.contains(this.activeSet);
-    if (learner.diverged && !shared) return;
+    if (learner.differsAt !== null && !this.#mayCopyTo(learner)) return;
     this.#synchronize(learner);
   }
 
@@ -378,7 +587,7 @@ export class Leader {
     const { context } = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
     const position = must(learner.position, "the learner told its position");
-    const needSnap = learner.needSnap || learner.diverged;
+    const needSnap = learner.needSnap || learner.differsAt !== null;
     const choice = chooseSync(context.log, position, needSnap, context.config.diffBytesMax);
     const { join } = learner;
     switch (choice.mode) {
@@ -395,6 +604,15 @@ export class Leader {
         context.send(learner.sid, { type: "TRUNC", join, epoch, to: choice.to });
         return;
       case "SNAP": {
+        if (!this.#mayCopyTo(learner)) {
+          learner.stage = "PROMISED";
+          if (!learner.copyDue)
+            learner.copyAt = Math.min(learner.copyAt, context.now + context.config.tickTimeMs);
+          return;
+        }
+        learner.copyAt = Number.POSITIVE_INFINITY;
+        learner.compared = false;
+        this.#agreement.copy(learner.sid, this.#agreement.proves(this.#agreement.disputed));
         const at = context.snapshot.position();
         learner.stage = "SNAPSHOT";
         learner.snapshot = { cursor: "", index: 0 };
@@ -506,14 +724,14 @@ export class Leader {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
       learner.ackedAt = context.now;
-      // It has our tree now: that it once differed says nothing about the next one that does.
-      this.#diverged.delete(learner.sid);
+      if (learner.differsAt !== null) this.#agreement.replaced(learner.sid);
+      learner.differsAt = null;
       this.#traceActive();
       if (this.phase === "BROADCAST") {
         // Its history may hold the very ack that an outstanding entry lacked.
         this.#maybeCommit();
         this.#sendUpToDate(learner);
-        for (const other of this.#learners.values()) this.#maybeSynchronize(other);
+        this.#review();
       } else this.#maybeEstablish();
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
       if (compareZxid(message.zxid, learner.acked) > 0) {
@@ -536,7 +754,7 @@ export class Leader {
     if (this.#ownEpochSeq === null || !context.isDurable(this.#ownEpochSeq)) return;
     if (!context.quorum.contains(this.activeSet)) return;
     this.#setPhase("BROADCAST");
-    context.divergedFrom = null;
+    context.diverged = null;
     this.#quorumAt = context.now;
     this.#maybeCommit();
     for (const learner of this.#learners.values()) {
@@ -544,12 +762,16 @@ export class Leader {
       else if (learner.stage === "CONNECTED") this.#sendLeaderInfo(learner);
       else this.#maybeSynchronize(learner);
     }
+    this.#review();
   }
 
   #sendUpToDate(learner: Learner): void {
     const { context } = this.#host;
     learner.upToDate = true;
     learner.commitSent = minZxid(context.committed, learner.sent);
+    // Its tree was not compared yet, or is a copy that was made just now.
+    if (learner.confirms && !learner.compared) learner.checkFrom = context.committed;
+    this.#ask(learner);
     context.send(learner.sid, {
       type: "UPTODATE",
       join: learner.join,
@@ -613,6 +835,7 @@ export class Leader {
     if (this.phase !== "BROADCAST" || this.epoch === null) return;
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
+      if (learner.checkFrom !== null) this.#maybeCheck(learner);
       if (!learner.upToDate || compareZxid(learner.commitSent, context.committed) >= 0) continue;
       // Never more than it has been sent: it would not know the entry.
       if (compareZxid(learner.sent, context.committed) < 0) continue;

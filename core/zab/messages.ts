@@ -59,6 +59,8 @@ export interface Ping {
   /** present from a leader to its learner */
   readonly join?: number;
   readonly digest?: DigestAt;
+  /** the learner's synchronization waits: its tree or another's differs from the leader's, and no quorum has confirmed either */
+  readonly disputed?: boolean;
 }
 
 export interface Pong {
@@ -67,6 +69,10 @@ export interface Pong {
   readonly role: Role;
   /** ms since the last client of the answering member asked something; 0 while one is connected */
   readonly idleMs?: number;
+  /** the stay that `confirmed` is of */
+  readonly join?: number;
+  /** highest zxid of its leader's digests that this learner found equal; absent: not known */
+  readonly confirmed?: Zxid;
 }
 
 /** Digest of tree and sessions once everything up to `zxid` is applied. */
@@ -104,6 +110,10 @@ export interface AckEpoch {
   readonly needSnap: boolean;
   /** the learner's tree differed from this leader's at a zxid that both had applied */
   readonly diverged: boolean;
+  /** that zxid; absent: not known */
+  readonly divergedAt?: Zxid;
+  /** of the learner's tree; null: of no use, or it does not count; absent: from a version that confirms no digests */
+  readonly digest?: DigestAt | null;
   /** *map sid − 1 → highest boot counter seen*: promises of older lives do not count beside this one */
   readonly boots: readonly number[];
 }
@@ -207,6 +217,22 @@ export interface Commit {
   readonly digest?: DigestAt;
 }
 
+/** BROADCAST, leader → learner: compare this digest, and answer by CONFIRM once it is found equal. */
+export interface Check {
+  readonly type: "CHECK";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly digest: DigestAt;
+}
+
+/** BROADCAST, learner → leader: the leader's digest at `zxid` equals the one here. One that differs ends the stay. */
+export interface Confirm {
+  readonly type: "CONFIRM";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
+
 /** Messages of Zab itself. */
 export type ZabMessage =
   | Notification
@@ -226,4 +252,6 @@ export type ZabMessage =
   | NewLeader
   | Ack
   | UpToDate
-  | Commit;
+  | Commit
+  | Check
+  | Confirm;

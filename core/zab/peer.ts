@@ -42,6 +42,8 @@ export const STAYS_PER_LIFE = 2 ** 20;
 /** A boot counter may begin at ms since 1970, and the number of a stay has to remain below 2^53. */
 const LIVES = 2 ** 32;
 
+const NOTHING: readonly ZabEffect[] = [];
+
 export class ZabPeer {
   readonly #context: PeerContext;
   readonly #host: RoleHost;
@@ -62,6 +64,10 @@ export class ZabPeer {
   #resendPauseMs = 0;
   /** when a quorum that agrees stops waiting for a better vote */
   #decideAt = Number.POSITIVE_INFINITY;
+  /** leaderships in a row that cost an epoch and under which the ensemble never worked */
+  #failures = 0;
+  /** when it may lead again after one of those */
+  #leadFrom = 0;
   #accepted = false;
   #frozen = false;
   #reason = "";
@@ -164,9 +170,10 @@ export class ZabPeer {
     return this.#accepted;
   }
 
-  /** Why the last role was given up; empty once another is taken. */
+  /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
   get reason(): string {
-    return this.#reason;
+    if (this.#reason !== "") return this.#reason;
+    return this.#leader?.reason ?? this.#follower?.reason ?? "";
   }
 
   /** Whether trace effects are made: only while somebody watches. */
@@ -181,7 +188,12 @@ export class ZabPeer {
 
   /** What whoever applies tells of its tree; travels with the commits. */
   set digest(digest: DigestAt) {
-    this.#context.digest = digest;
+    this.#context.tellDigest(digest);
+  }
+
+  /** The digest of our tree at exactly this zxid, if it is remembered. */
+  digestAt(zxid: Zxid): DigestAt | undefined {
+    return this.#context.digests.at(zxid);
   }
 
   /** zxid of the next txn, and room for it; undefined unless this member leads in broadcast. */
@@ -295,11 +307,30 @@ export class ZabPeer {
     return this.#takeEffects();
   }
 
-  /** The tree here differs from the leader's at a zxid that both have applied. */
-  diverged(now: number): ZabEffect[] {
+  /** The tree here differs from the leader's at this zxid. */
+  diverged(now: number, at: Zxid): ZabEffect[] {
     this.#context.now = now;
     this.#context.effects = [];
-    this.#follower?.diverge();
+    this.#follower?.diverge(at);
+    return this.#takeEffects();
+  }
+
+  /** The tree here equals the leader's at this zxid. */
+  confirm(now: number, at: Zxid): readonly ZabEffect[] {
+    const follower = this.#follower;
+    follower?.noteEqual(at);
+    if (follower?.asked !== true) return NOTHING;
+    this.#context.now = now;
+    this.#context.effects = [];
+    follower.confirm();
+    return this.#takeEffects();
+  }
+
+  /** Our digest is another one: compares it with what learners have told of theirs; see {@link Leader.compareTrees}. */
+  compareTrees(now: number): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    this.#leader?.compareTrees();
     return this.#takeEffects();
   }
 
@@ -347,6 +378,7 @@ export class ZabPeer {
     const context = this.#context;
     if (this.#election !== null || this.#over !== null) return;
     if (this.#frozen) this.#thaw();
+    this.#countFailure();
     this.#role = "LOOKING";
     this.#leader = null;
     this.#follower = null;
@@ -358,6 +390,7 @@ export class ZabPeer {
       this.#ownVote(),
       this.#round,
       context.initialized,
+      !context.needSnap,
     );
     this.#resendPauseMs = context.config.electionRetryMs;
     this.#resendAt = context.now + this.#resendPauseMs;
@@ -366,6 +399,17 @@ export class ZabPeer {
     this.#notifyAll();
     this.#maybeFound();
     this.#maybeDecide();
+  }
+
+  /** A role ends. One that cost an epoch, and under which the ensemble never worked, is not tried again at once. */
+  #countFailure(): void {
+    const { now, config } = this.#context;
+    if (this.#leader?.served === true || this.#follower?.phase === "BROADCAST") this.#failures = 0;
+    else if (this.#leader !== null && this.#leader.epoch !== null) {
+      const most = Math.min(config.electionPauseMsMax, (config.initLimit * config.tickTimeMs) / 2);
+      this.#leadFrom = now + Math.min(config.electionPauseMs * 2 ** this.#failures, most);
+      this.#failures += 1;
+    }
   }
 
   /** The calls that were kept open were let go, and whether a peer still knows our link is not known. */
@@ -469,14 +513,17 @@ export class ZabPeer {
       if (this.#over !== null) return;
       if (note.initialized && !context.initialized) context.witness(from, note.acceptedEpoch);
     }
-    const election = this.#election;
-    if (election === null) {
+    if (this.#election === null) {
       // Whoever claims to lead and is not our leader is to know whom we follow.
       const astray = note.role === "LEADING" && this.leader !== from;
-      if (isCall && (note.role === "LOOKING" || astray)) this.#answer(note);
+      // Before the answer: whom we leave now for what is said here, nobody is to think that we still follow.
       this.#noticeRole(from, note, isCall);
-      return;
+      if (this.#election === null) {
+        if (isCall && (note.role === "LOOKING" || astray)) this.#answer(note);
+        return;
+      }
     }
+    const election = must(this.#election, "it looks for a leader");
     if (election.receive(from, note, !isCall)) {
       this.#decideAt = Number.POSITIVE_INFINITY;
       this.#notifyAll();
@@ -559,7 +606,8 @@ export class ZabPeer {
     if (!election.everybodyHeard && now < this.#decideAt) return;
     this.#decideAt = Number.POSITIVE_INFINITY;
     const elected = election.vote.leader;
-    if (elected === this.#context.sid) this.#becomeLeading();
+    if (elected === this.#context.sid && now < this.#leadFrom) this.#decideAt = this.#leadFrom;
+    else if (elected === this.#context.sid) this.#becomeLeading();
     else this.#becomeFollowing(elected, election.round);
   }
 
@@ -711,6 +759,7 @@ export class ZabPeer {
       case "POSITION":
       case "STAGED":
       case "ACK":
+      case "CONFIRM":
         this.#leader?.receive(from, message);
         return;
       default: {
@@ -727,14 +776,18 @@ export class ZabPeer {
     context.link(from).role = ping.role;
     if (isCall) {
       const idleMs = context.idleSince === null ? 0 : context.now - context.idleSince;
-      context.reply({ type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs });
+      const pong: Pong = { type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs };
+      const stay = this.#follower;
+      if (stay === null || stay.leader !== from || stay.confirmed === null) context.reply(pong);
+      else context.reply({ ...pong, join: stay.join, confirmed: stay.confirmed });
     }
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
     // A leader that does not count us among its learners, or leads no more, will never send us anything.
     if (ping.role !== "LEADING" || ping.join !== follower.join) {
       this.#becomeLooking("the leader does not count us any more");
-    } else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+    } else if (ping.disputed === true) follower.wait();
+    else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
   }
 
   #handlePong(from: Sid, pong: Pong): void {
@@ -746,6 +799,9 @@ export class ZabPeer {
     link.pingSentAt = null;
     link.idleMs = pong.idleMs ?? 0;
     context.trace({ type: "ping", to: from, rttMs: link.rttMs });
+    if (pong.confirmed !== undefined && pong.join !== undefined) {
+      this.#leader?.confirmed(from, pong.join, pong.confirmed);
+    }
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
     if (pong.role !== "LEADING") this.#becomeLooking("the leader leads no more");
@@ -759,6 +815,7 @@ export class ZabPeer {
     const ping: Ping = { type: "PING", sentAt: context.now, role: this.#role };
     const join = this.#leader?.joinOf(peer);
     if (join === undefined) context.send(peer, ping);
+    else if (this.#leader?.isDisputed(peer) === true) context.send(peer, { ...ping, join, disputed: true });
     else if (context.digest === undefined || this.#leader?.isServing(peer) !== true) {
       context.send(peer, { ...ping, join });
     } else context.send(peer, { ...ping, join, digest: context.digest });

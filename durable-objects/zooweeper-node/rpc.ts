@@ -114,7 +114,7 @@ export interface NodeStatus extends NodeConfig {
   readonly elections: number;
   /** in broadcast as leader or follower */
   readonly serving: boolean;
-  /** why it counts in no quorum yet although it is up: its storage was damaged; absent: nothing is known to be wrong */
+  /** why it does not serve although it is up, in words: its storage was damaged, trees differ; absent: nothing is known */
   readonly reason?: string;
   /** asleep; all the rest is as it was when it fell asleep */
   readonly quiet: boolean;

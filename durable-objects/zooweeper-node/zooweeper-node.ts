@@ -1224,6 +1224,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     watches: server.watches.count,
     elections: zab.elections,
     serving: server.ready,
+    ...(server.ready || zab.reason === "" ? {} : { reason: zab.reason }),
     quiet: server.asleepSince !== null,
     quietSince: server.asleepSince,
     counters,

@@ -659,6 +659,8 @@ function normalize(live: Live): void {
   peer._resendPauseMs = RESEND_AT;
   if (peer._decideAt !== Number.POSITIVE_INFINITY) peer._decideAt = DECIDE_AT;
   peer._elections = 0;
+  peer._failures = 0;
+  peer._leadFrom = 0;
   if (peer._over !== null) peer._over = (peer._over as number) - (context._durableSeq as number);
   peer._accepted = false;
   for (const link of context.links.values()) {

@@ -140,6 +140,8 @@ const MESSAGES = [
   "ACK",
   "UPTODATE",
   "COMMIT",
+  "CHECK",
+  "CONFIRM",
   "REQUEST",
   "REJECT",
   "TOUCH",

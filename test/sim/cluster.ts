@@ -14,7 +14,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
-import { found, MemberStorage } from "../../core/server/storage.ts";
+import { found, MemberStorage, type TablePage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
 import { asSid, type Sid } from "../../core/zab/quorum.ts";
@@ -87,6 +87,8 @@ export interface Member {
   readonly sid: Sid;
   readonly clock: SimClock;
   disk: SimDisk;
+  /** what its next life finds in its tables instead of what is there; see `damage.ts` */
+  bent: ((page: TablePage) => TablePage) | null;
   life: Life | null;
   /** an older instance that is still alive */
   twin: Life | null;
@@ -248,6 +250,7 @@ export class Cluster {
       sid: asSid(i + 1),
       clock: new SimClock(),
       disk: foundedDisk(),
+      bent: null,
       life: null,
       twin: null,
       lives: 0,
@@ -280,6 +283,8 @@ export class Cluster {
     const member = this.member(sid);
     assert(member.life === null, "a member starts once");
     const { disk } = member;
+    disk.bent = member.bent;
+    member.bent = null;
     const storage = new MemberStorage(disk);
     const server = makeServer(
       member.sid,
@@ -289,6 +294,7 @@ export class Cluster {
       member.lives + 1,
       this.#bootBase,
     );
+    disk.bent = null;
     server.zab.tracing = this.#tracing;
     member.lives += 1;
     const life: Life = {

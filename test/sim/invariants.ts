@@ -20,7 +20,7 @@
  * | messageIllegal | leader and learner say only what is theirs to say | TLA+, in action |
  * | Epochs | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch; neither goes back, and no promise that left is forgotten | Zab, DSN 2011 |
  * | LogEquality | equal zxid, equal chain, committed or not | Zab, DSN 2011 |
- * | DigestEquality | equal applied zxid, equal tree and sessions | ZooKeeper AdHash |
+ * | DigestEquality | equal applied zxid, equal tree and sessions; where trees are damaged, the history's, and nobody serves with another | ZooKeeper AdHash |
  * | Durable | nothing is applied that is not durable here | ZOOKEEPER-4882 |
  * | ToldIsCommitted | what a client was told of is committed | reliability |
  * | Once | each (session, xid) happens once, in the order of the xids | reliability |
@@ -49,6 +49,7 @@ import type { DurableWrite } from "../../core/zab/effects.ts";
 import type { LogPosition } from "../../core/zab/messages.ts";
 import type { Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../core/znode/tree.ts";
 import { isAnonymous, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import type { Cluster, Life, Member } from "./cluster.ts";
 import { Promises } from "./promises.ts";
@@ -204,6 +205,10 @@ export class Invariants {
   readonly #done = new Map<SessionId, Map<number, Zxid>>();
   readonly #lastXid = new Map<SessionId, number>();
   readonly #tampered = new Set<Sid>();
+  /** the tree that the committed history makes; null while no tree is damaged */
+  #model: ZnodeTree | null = null;
+  /** members whose tree was damaged, until it is right again */
+  readonly damagedTrees = new Set<number>();
   /** *map session → when a leader last heard of it* */
   readonly #heard = new Map<SessionId, Heard>();
   /** *map session → when it was opened*: its leader watches over it from then on */
@@ -242,6 +247,32 @@ export class Invariants {
   /** The tree of this member was changed behind its back: its digest proves nothing. */
   tolerate(sid: Sid): void {
     this.#tampered.add(sid);
+  }
+
+  /** Trees are going to be damaged in this run: which of them is right is known from the history alone. */
+  expectDamage(): void {
+    if (this.#model !== null) return;
+    this.#model = new ZnodeTree();
+    for (const { batch, start } of this.history) {
+      const cursor = new TxnCursor(batch, start);
+      cursor.next();
+      this.#applyToModel(cursor);
+    }
+  }
+
+  /** The tree of this member was damaged: it may be wrong while the member does not serve, and no other may become wrong. */
+  treeDamaged(member: Member): void {
+    this.expectDamage();
+    this.damagedTrees.add(member.sid);
+  }
+
+  #applyToModel(cursor: TxnCursor): void {
+    const model = this.#model;
+    if (model === null) return;
+    const header = cursor.header();
+    model.apply(header, cursor.txn());
+    model.events.length = 0;
+    this.#digests.set(keyOf(header.zxid), { high: model.digestHigh, low: model.digestLow });
   }
 
   /** @throws Violation */
@@ -605,6 +636,7 @@ export class Invariants {
         return;
       case "UPTODATE":
       case "COMMIT":
+      case "CHECK":
         this.#fits("commitInconsistent", from, to, message);
     }
   }
@@ -724,7 +756,10 @@ export class Invariants {
     const { tree } = life.server;
     const { log } = life.storage;
     const from = this.history[state.applied - 1]?.zxid ?? ZXID_ZERO;
-    if (compareZxid(tree.lastApplied, from) === 0) return;
+    if (compareZxid(tree.lastApplied, from) === 0) {
+      if (this.damagedTrees.has(life.sid)) this.#checkDigest(life);
+      return;
+    }
     this.must(
       "Durable",
       compareZxid(tree.lastApplied, state.durable) <= 0 || compareZxid(tree.lastApplied, log.base.zxid) === 0,
@@ -783,6 +818,16 @@ export class Invariants {
     const { lastApplied, digestHigh, digestLow } = life.server.tree;
     const key = keyOf(lastApplied);
     const known = this.#digests.get(key);
+    if (this.damagedTrees.has(life.sid)) {
+      const right = known === undefined || (known.high === digestHigh && known.low === digestLow);
+      this.must(
+        "DigestEquality",
+        right || !life.server.ready,
+        () => `${life.sid} serves with a damaged tree at ${text(lastApplied)}`,
+      );
+      if (right) this.damagedTrees.delete(life.sid);
+      return;
+    }
     if (known === undefined) this.#digests.set(key, { high: digestHigh, low: digestLow });
     else {
       this.must(
@@ -865,6 +910,7 @@ export class Invariants {
     }
     this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);
+    this.#applyToModel(cursor);
     if (entry.xid > 0 && cursor.type !== TxnType.ERROR) this.#once(entry);
     if (entry.xid < 0 && cursor.type === TxnType.SYNC) this.#owners.set(entry.session, entry.xid);
     else if (entry.xid > 0) this.#isOfOwner(entry);

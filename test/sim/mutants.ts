@@ -80,8 +80,8 @@ export const MUTANTS: readonly Mutant[] = [
     "the new epoch is above the leader's own promise only",
     "ZAB-50",
     LEADER,
-    "Math.max(context.acceptedEpoch, ...voters.map((l) => l.acceptedEpoch))",
-    "context.acceptedEpoch",
+    "      ...voters.map((l) => l.acceptedEpoch),\n",
+    "",
   ),
   mutant(
     "discovery-by-zxid",
@@ -196,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a learner does not compare the leader's digest with its own",
     "ZAB-90",
     SERVER,
-    "    if (!same) this.#absorb(this.#zab.diverged(this.#now));\n",
-    "    if (!same && this.#now < 0) this.#absorb(this.#zab.diverged(this.#now));\n",
+    "    else this.#absorb(this.#zab.diverged(this.#now, zxid));\n",
+    "    else if (this.#now < 0) this.#absorb(this.#zab.diverged(this.#now, zxid));\n",
   ),
 
   // ── requests ─────────────────────────────────────────────────────────────

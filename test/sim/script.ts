@@ -11,7 +11,7 @@ import { makeZabConfig, type ZabConfig } from "../../core/zab/config.ts";
 import type { LogEntry } from "../../core/zab/context.ts";
 import type { DurableWrite, ZabEffect } from "../../core/zab/effects.ts";
 import { makeEntry } from "../../core/zab/log-entry.ts";
-import type { LogPosition, Notification, Role, ZabMessage } from "../../core/zab/messages.ts";
+import type { DigestAt, LogPosition, Notification, Role, ZabMessage } from "../../core/zab/messages.ts";
 import { ZabPeer } from "../../core/zab/peer.ts";
 import { asSid, MajorityQuorum } from "../../core/zab/quorum.ts";
 import { asEpoch, compareZxid, type Zxid, zxid } from "../../core/zab/zxid.ts";
@@ -261,8 +261,15 @@ export class Script {
     this.run(this.peer.flushCommits(this.now));
   }
 
-  diverge(): void {
-    this.run(this.peer.diverged(this.now));
+  diverge(at: Zxid = this.peer.delivered): void {
+    this.run(this.peer.diverged(this.now, at));
+  }
+
+  /** Whoever applies tells of its tree, and then a step ends. */
+  tellDigest(digest: DigestAt): void {
+    this.peer.digest = digest;
+    if (this.peer.proposing?.comparing === true) this.run(this.peer.compareTrees(this.now));
+    this.flush();
   }
 
   resign(): void {
@@ -426,6 +433,9 @@ export function ackEpoch(
     last?: LogPosition;
     needSnap?: boolean;
     diverged?: boolean;
+    divergedAt?: Zxid;
+    /** absent: of a version that confirms nothing */
+    digest?: DigestAt | null | undefined;
     boots?: readonly number[];
   },
 ): ZabMessage {
@@ -438,6 +448,8 @@ export function ackEpoch(
     last: fields.last ?? script.peer.tail,
     needSnap: fields.needSnap ?? false,
     diverged: fields.diverged ?? false,
+    ...(fields.divergedAt !== undefined && { divergedAt: fields.divergedAt }),
+    ...(fields.digest !== undefined && { digest: fields.digest }),
     boots: fields.boots ?? [],
   };
 }
@@ -448,6 +460,16 @@ export const ack = (script: Script, join: number, at: Zxid, patienceMs = 0): Zab
   epoch: script.peer.acceptedEpoch,
   zxid: at,
   patienceMs,
+});
+
+/** A digest that differs from every other with another `tree`. */
+export const digestAt = (at: Zxid, tree = 1): DigestAt => ({ zxid: at, high: tree, low: at.counter });
+
+export const confirm = (script: Script, join: number, at: Zxid): ZabMessage => ({
+  type: "CONFIRM",
+  join,
+  epoch: script.peer.acceptedEpoch,
+  zxid: at,
 });
 
 export const staged = (script: Script, join: number): ZabMessage => ({

@@ -42,6 +42,10 @@ export function textOf(message: PeerMessage): string {
       return `UPTODATE committed ${zxidAt(message.commit)}`;
     case "COMMIT":
       return `COMMIT ${zxidAt(message.zxid)}`;
+    case "CHECK":
+      return `CHECK ${zxidAt(message.digest.zxid)}`;
+    case "CONFIRM":
+      return `CONFIRM ${zxidAt(message.zxid)}`;
     case "REQUEST":
       return "REQUEST";
     case "REJECT":

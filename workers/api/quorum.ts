@@ -30,11 +30,26 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
     hasQuorum,
     leader: hasQuorum ? (leader?.sid ?? null) : null,
     epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
-    reason: hasQuorum ? null : reasonOf(size, quorum, up.length, leader?.sid, followers),
+    reason: hasQuorum ? null : (waitOf(up) ?? reasonOf(size, quorum, up.length, leader?.sid, followers)),
     quiet,
     quietSince: quiet ? Math.max(...up.map((node) => node.quietSince ?? 0)) : null,
     nodes,
   };
+}
+
+/** What an elected node waits for, in its own words. */
+function waitOf(up: readonly NodeView[]): string | undefined {
+  for (const node of up) {
+    if (
+      node.up &&
+      node.role === "LEADING" &&
+      !node.serving &&
+      node.reason !== undefined &&
+      node.reason !== ""
+    )
+      return `node ${node.sid} is elected and waits: ${node.reason}`;
+  }
+  return undefined;
 }
 
 function reasonOf(

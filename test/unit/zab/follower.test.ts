@@ -609,6 +609,13 @@ describe("broadcast", () => {
     expect(script.storage.meta.table).toBe(0);
   });
 
+  it("[ZAB-124] answers the vote of a leader that leads no more by its own, not by still following it", () => {
+    const script = serving();
+    const [answer] = script.call(3, note(3, { round: 9, epoch: 0 }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+    expect(answer).toMatchObject({ type: "NOTIFICATION", role: "LOOKING", round: 9, vote: { leader: 1 } });
+  });
+
   it("[ZAB-90] says nothing of it to another leader", () => {
     const script = serving();
     script.diverge();

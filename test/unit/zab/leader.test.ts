@@ -83,12 +83,65 @@ describe("discovery", () => {
     expect(only(script.take(4), "LEADERINFO").epoch).toBe(2);
   });
 
-  it("[ZAB-50] gives up for a joiner that has promised more than it can offer", () => {
+  it("[ZAB-126] gives up for a joiner that has promised more than it can offer, once: whoever leads next goes above it", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(1, 1));
     script.call(2, followerInfo(1, 1));
     script.call(4, followerInfo(1, 7));
     expect(script.state).toBe("LOOKING/ELECTION");
+    // To nobody, and durably: also a leader that is elected without hearing of that joiner hears of it from us.
+    expect(script.storage.meta).toMatchObject({ acceptedEpoch: 7, promisedTo: 0, currentEpoch: 1 });
+    script.passes(1_000);
+    for (const voter of [1, 2]) elect(script, voter);
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    for (const voter of [1, 2]) script.call(voter, followerInfo(2, 2));
+    expect(script.peer.acceptedEpoch).toBe(8);
+    script.call(4, followerInfo(2, 7));
+    expect(script.state).toBe("LEADING/DISCOVERY");
+    expect(script.takeTypes(4)).toContain("LEADERINFO");
+  });
+
+  it("[ZAB-126] goes on in broadcast when a member that does not count has promised more, and goes above it next time", () => {
+    const script = leading({ history: HISTORY });
+    for (let join = 1; join <= 5; join++) script.call(1, followerInfo(join, 9, false));
+    expect(script.state).toBe("LEADING/BROADCAST");
+    expect(script.storage.meta.acceptedEpoch).toBe(2);
+    expect(script.takeTypes(1)).toEqual([]);
+    script.resign();
+    elect(script, 2);
+    script.call(2, followerInfo(2, 2));
+    expect(script.peer.acceptedEpoch).toBe(10);
+  });
+
+  it("[ZAB-125] pauses before it leads again when the ensemble has not worked under it, longer each time", () => {
+    const script = elected({ history: HISTORY });
+    script.alive("LOOKING", 2);
+    for (const pause of [200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+      const join = script.peer.elections;
+      script.call(2, followerInfo(join, script.peer.acceptedEpoch));
+      script.returned(2, ackEpoch(script, { join, last: endOf(entriesOf(START, [1, 1, 6])) }));
+      expect(script.state).toBe("LOOKING/ELECTION");
+      const { acceptedEpoch } = script.peer;
+      elect(script, 2);
+      // (An election itself takes 100 ms here.)
+      script.passes(pause - 100 - 50);
+      expect(script.state, `after ${pause - 50} ms`).toBe("LOOKING/ELECTION");
+      expect(script.peer.acceptedEpoch).toBe(acceptedEpoch);
+      script.passes(100);
+      expect(script.state, `after ${pause + 50} ms`).toBe("LEADING/DISCOVERY");
+    }
+  });
+
+  it("[ZAB-125] pauses neither after a leadership in which it served nor after one without an epoch", () => {
+    const served = leading({ history: HISTORY });
+    served.resign();
+    elect(served, 2);
+    expect(served.state).toBe("LEADING/DISCOVERY");
+    const alone = elected({ history: HISTORY });
+    alone.passes(1_100);
+    expect(alone.state).toBe("LOOKING/ELECTION");
+    elect(alone, 2);
+    expect(alone.state).toBe("LEADING/DISCOVERY");
   });
 
   it("[ZAB-52] gives up when a follower has a newer history: more txns, or a later epoch", () => {
@@ -626,54 +679,5 @@ describe("broadcast", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
     expect(script.peer.currentEpoch).toBe(3);
     expect(equalZxid(script.peer.tail.zxid, zxid(2, 1))).toBe(true);
-  });
-});
-
-describe("a digest that differs", () => {
-  it("[ZAB-90] brings the learner back by SNAP when a quorum shares the leader's", () => {
-    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
-    script.call(4, followerInfo(1, 1));
-    script.returned(4, ackEpoch(script, { join: 1, diverged: true }));
-    expect(script.takeTypes(4)).toEqual(["LEADERINFO", "SNAP", "SNAPCHUNK"]);
-    expect(script.state).toBe("LEADING/BROADCAST");
-  });
-
-  it("[ZAB-91] makes the leader step down when a quorum differs from it, not to be elected before it has synchronised", () => {
-    const script = leading({ size: 5, history: HISTORY }, [1, 2]);
-    for (const [from, join] of [
-      [1, 2],
-      [2, 2],
-      [4, 1],
-    ] as const) {
-      expect(script.state).toBe("LEADING/BROADCAST");
-      script.call(from, followerInfo(join, 2));
-      script.returned(from, ackEpoch(script, { join, diverged: true }));
-    }
-    expect(script.state).toBe("LOOKING/ELECTION");
-    const [mine] = script.take(1).filter(({ type }) => type === "NOTIFICATION");
-    expect(mine).toMatchObject({ vote: { leader: 3, epoch: 0, zxid: zxid(0, 0) } });
-  });
-
-  it("[ZAB-92] takes nobody's tree for one that no quorum shares", () => {
-    const script = leading({ history: HISTORY });
-    script.reconnect(2);
-    script.call(2, followerInfo(2, 2));
-    script.take();
-    script.returned(2, ackEpoch(script, { join: 2, diverged: true }));
-    expect(script.takeTypes(2)).toEqual([]);
-    script.call(1, followerInfo(1, 1));
-    script.returned(1, ackEpoch(script, { join: 1 }));
-    expect(script.takeTypes(2)).toEqual([]);
-    script.returned(1, ack(script, 1, zxid(1, 5)));
-    expect(script.takeTypes(2)).toEqual(["SNAP", "SNAPCHUNK"]);
-  });
-
-  it("[ZAB-92] does not synchronise a differing learner before it broadcasts", () => {
-    const script = elected({ history: HISTORY });
-    script.call(2, followerInfo(1, 1));
-    script.take();
-    script.returned(2, ackEpoch(script, { join: 1, diverged: true }));
-    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
-    expect(script.take(2)).toEqual([]);
   });
 });

@@ -1,0 +1,151 @@
+/**
+ * Digests of the tree: which of them a member remembers, and what a leader knows of the trees of the others.
+ *
+ * A digest is a statement about one tree at one zxid. Two members that applied the same log up to the same zxid have equal
+ * digests unless one of the trees is damaged. Which one that is, only a majority can tell: see `docs/decisions/0012`.
+ *
+ * @source ZooKeeper AdHash digest (reported there, not acted upon)
+ */
+import type { DigestAt } from "./messages.ts";
+import type { MajorityQuorum, Sid } from "./quorum.ts";
+import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
+
+/** Digests that a member remembers, one per batch applied: more than two members that serve are apart. */
+export const DIGESTS_KEPT = 64;
+
+export const equalDigest = (a: DigestAt, b: DigestAt): boolean => a.high === b.high && a.low === b.low;
+
+/** The digests of one tree at the last zxids at which it stood. */
+export class DigestHistory {
+  /** ascending from `#next` on, around the end */
+  readonly #ring: DigestAt[] = [];
+  #next = 0;
+
+  add(digest: DigestAt): void {
+    this.#ring[this.#next] = digest;
+    this.#next = (this.#next + 1) % DIGESTS_KEPT;
+  }
+
+  /** The tree is another one: what was remembered says nothing about it. */
+  clear(): void {
+    this.#ring.length = 0;
+    this.#next = 0;
+  }
+
+  /** The digest at exactly this zxid; undefined when the tree did not stop there, or too long ago. */
+  at(zxid: Zxid): DigestAt | undefined {
+    const { length } = this.#ring;
+    for (let back = 1; back <= length; back++) {
+      const digest = this.#ring[(this.#next - back + length) % length];
+      if (digest === undefined) return undefined;
+      const order = compareZxid(digest.zxid, zxid);
+      if (order === 0) return digest;
+      if (order < 0) return undefined;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * What the members have said of the tree of one leader, in one leadership. A statement outlives the stay in which it was made,
+ * and the crash of its member: that two trees were equal, or not, at a zxid stays true. The latest of a member counts.
+ */
+export class TreeAgreement {
+  readonly #quorum: MajorityQuorum;
+  /** *map sid → highest zxid at which its digest equalled the leader's* */
+  readonly #confirmed = new Map<Sid, Zxid>();
+  /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal */
+  readonly #differing = new Map<Sid, Zxid>();
+  /** members whose tree is a copy of the leader's, made before a quorum had confirmed that: their word adds nothing */
+  readonly #copies = new Set<Sid>();
+  /** members of a version that says nothing of digests */
+  readonly #silent = new Set<Sid>();
+
+  constructor(quorum: MajorityQuorum) {
+    this.#quorum = quorum;
+  }
+
+  confirm(sid: Sid, zxid: Zxid): void {
+    const known = this.#confirmed.get(sid);
+    if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
+    this.#differing.delete(sid);
+    this.#silent.delete(sid);
+  }
+
+  differ(sid: Sid, zxid: Zxid): void {
+    this.#differing.set(sid, zxid);
+    this.#silent.delete(sid);
+  }
+
+  /** It cannot say whether its tree is ours. */
+  silence(sid: Sid): void {
+    this.#silent.add(sid);
+  }
+
+  /** It is given the leader's tree. @param proven a quorum had confirmed that tree before */
+  copy(sid: Sid, proven: boolean): void {
+    if (!proven) this.#copies.add(sid);
+  }
+
+  /** It has the leader's tree now: that it once differed says nothing about the next one that does. */
+  replaced(sid: Sid): void {
+    this.#differing.delete(sid);
+  }
+
+  /** The highest zxid at which this member is known to have the leader's tree. */
+  confirmedBy(sid: Sid): Zxid {
+    return this.#confirmed.get(sid) ?? ZXID_ZERO;
+  }
+
+  /** sids whose trees differ from the leader's, ascending. */
+  get differing(): readonly Sid[] {
+    return [...this.#differing.keys()].sort((a, b) => a - b);
+  }
+
+  /** The highest zxid at which somebody differs; {@link ZXID_ZERO}: nobody does. */
+  get disputed(): Zxid {
+    let highest = ZXID_ZERO;
+    for (const zxid of this.#differing.values()) highest = maxZxid(highest, zxid);
+    return highest;
+  }
+
+  /** A majority of the members differs from the leader: its tree is the wrong one. */
+  get refuted(): boolean {
+    return this.#differing.size >= this.#quorum.majority;
+  }
+
+  /**
+   * Has a quorum, the leader included, the leader's tree at or above `zxid`? Then that tree was right there, as long as only a
+   * minority is damaged.
+   */
+  proves(zxid: Zxid): boolean {
+    let count = 1;
+    for (const [sid, at] of this.#confirmed) {
+      if (!this.#copies.has(sid) && compareZxid(at, zxid) >= 0) count += 1;
+    }
+    return count >= this.#quorum.majority;
+  }
+
+  /**
+   * May the leader take writes? A quorum, the leader included, has its tree at or above everything in dispute, or has nothing
+   * to say against it: copies, and members of an older version, vouch for no tree, but an ensemble of them has to serve.
+   * @param active the learners of the active set
+   */
+  allowsWrites(active: Iterable<Sid>): boolean {
+    const at = this.disputed;
+    const count = new Set<Sid>();
+    for (const [sid, zxid] of this.#confirmed) if (compareZxid(zxid, at) >= 0) count.add(sid);
+    for (const sid of active) {
+      const mute = this.#copies.has(sid) || this.#silent.has(sid);
+      if (mute && !this.#differing.has(sid)) count.add(sid);
+    }
+    return count.size + 1 >= this.#quorum.majority;
+  }
+}
+
+/** Does this digest say the same as what was remembered? Undefined: nothing is remembered of its zxid. */
+export function compareWith(history: DigestHistory, digest: DigestAt): "EQUAL" | "DIFFERENT" | undefined {
+  const known = history.at(digest.zxid);
+  if (known === undefined) return undefined;
+  return equalDigest(known, digest) ? "EQUAL" : "DIFFERENT";
+}

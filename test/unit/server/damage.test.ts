@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+import { must } from "../../../core/assert.ts";
+import type { Token } from "../../../core/server/pending.ts";
+import { compareZxid } from "../../../core/zab/zxid.ts";
+import type { Cluster } from "../../sim/cluster.ts";
+import { allEqual, codeOf, create, digests, ensemble, exists, ok, open, write } from "../../sim/world.ts";
+
+const WRONG = 255;
+
+/** Changes the data of a znode in the checkpoint of a member that is down, as if before its checksums were made. */
+function damageRow(cluster: Cluster, sid: number, path: string): void {
+  const { disk } = cluster.member(sid);
+  const copy = disk.durableCopy();
+  const { table } = copy.readMeta();
+  const row = must(
+    copy.readTable(table, "", 1e9).znodes.find((each) => each.path === path),
+    "a row of this znode",
+  );
+  copy.putRows(table, [{ ...row, data: new Uint8Array([WRONG]) }], []);
+  copy.writeMeta({ ...copy.readMeta(), digest: undefined });
+  disk.restore(copy);
+  cluster.invariants.treeDamaged(cluster.member(sid));
+}
+
+/** Six znodes, all in the checkpoints, and everybody down. */
+function stopped(size: number, seed: number): Cluster {
+  const cluster = ensemble({ size, seed, config: { checkpointChangesMax: 3, logRetainTxns: 1_000 } });
+  cluster.invariants.expectDamage();
+  for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 4));
+  cluster.settle();
+  cluster.crashAll(1_000);
+  return cluster;
+}
+
+const valuesOf = (cluster: Cluster): (number | undefined)[] =>
+  cluster.alive.map(({ tree }) => tree.get("/n0")?.data?.[0]);
+
+const epochOf = (cluster: Cluster): number =>
+  Math.max(...cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch));
+
+describe("one damaged row of a minority", () => {
+  for (const size of [3, 5]) {
+    for (const slowMs of [0, 5, 10, 50, 200]) {
+      it(`[ZAB-92] [ZAB-123] is put right whoever leads: ${size} members, links that are ${slowMs} ms slower`, () => {
+        for (let seed = 1; seed <= 10; seed++) {
+          const cluster = stopped(size, seed);
+          // Of equals the one with the highest sid is elected.
+          const wrong = seed % 2 === 0 ? size : 1;
+          damageRow(cluster, wrong, "/n0");
+          const before = epochOf(cluster);
+          if (slowMs > 0) cluster.slow(2, slowMs);
+          cluster.startAll();
+          cluster.runUntil(() => cluster.leader !== undefined);
+          const token = cluster.write(cluster.leaderSid, create("/x", 0, 4));
+          cluster.settle();
+          expect(ok(cluster.answered([token])[0])).toBe(true);
+          cluster.runFor(6_000);
+          expect(valuesOf(cluster)).toEqual(Array(size).fill(0));
+          expect(allEqual(digests(cluster))).toBe(true);
+          expect(epochOf(cluster) - before).toBeLessThanOrEqual(5);
+        }
+      });
+    }
+  }
+
+  it("[ZAB-92] is put right also where the wrong member is restarted, and leads, again and again", () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const cluster = stopped(3, seed);
+      damageRow(cluster, 3, "/n0");
+      cluster.startAll();
+      cluster.slow(1, 40);
+      for (let i = 0; i < 8; i++) {
+        cluster.runFor(7 * i);
+        const sid = (i % 3) + 1;
+        cluster.crash(sid);
+        cluster.start(sid);
+      }
+      cluster.heal();
+      cluster.settle();
+      expect(valuesOf(cluster)).toEqual([0, 0, 0]);
+    }
+  });
+
+  it("[ZAB-123] makes two of three that differ serve nobody, without elections, and say why", () => {
+    for (const wrong of [2, 3]) {
+      const cluster = stopped(3, wrong);
+      damageRow(cluster, wrong, "/n0");
+      cluster.start(2);
+      cluster.start(3);
+      cluster.runFor(2_000);
+      const before = epochOf(cluster);
+      const token = cluster.write(2, create("/x", 0, 4));
+      cluster.runFor(120_000);
+      expect(epochOf(cluster)).toBe(before);
+      expect(cluster.alive.map(({ ready }) => ready)).toEqual([false, false]);
+      for (const { zab } of cluster.alive) expect(zab.reason).toContain("no quorum has confirmed either");
+      expect(ok(cluster.answers.get(token))).toBe(false);
+      // The third knows.
+      cluster.start(1);
+      cluster.settle();
+      expect(valuesOf(cluster)).toEqual([0, 0, 0]);
+      expect(epochOf(cluster) - before).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it("[ZAB-121] is seen before a write is prepared against it", () => {
+    const cluster = stopped(3, 1);
+    damageRow(cluster, 3, "/n0");
+    cluster.startAll();
+    // A write that a tree with another version would refuse.
+    const token = cluster.write(3, { type: "setData", path: "/n0", data: new Uint8Array([7]), version: 0 });
+    cluster.settle();
+    expect(ok(cluster.answered([token])[0])).toBe(true);
+    cluster.settle();
+    expect(valuesOf(cluster)).toEqual([7, 7, 7]);
+  });
+});
+
+describe("a tree that is put back by a SNAP", () => {
+  it("[SERVER-46] answers no read before it has caught up with what was shown here", () => {
+    let putBack = 0;
+    for (let seed = 1; seed <= 20; seed++) {
+      const cluster = ensemble({ seed, size: 3, config: { checkpointChangesMax: 1_000, batchBytesMax: 60 } });
+      const [sid = 1] = cluster.followers;
+      const session = open(cluster, sid, 60_000);
+      let xid = 0;
+      for (; xid < 12; xid++) write(cluster, sid, create(`/n${xid}`), session, xid + 1);
+      cluster.settle();
+      cluster.onMessage = (_from, to, message) => {
+        if (to === sid && message.type === "SNAP") putBack += 1;
+      };
+      // Its memory differs from here on: it takes the leader's checkpoint, which is empty, and the whole log behind it.
+      const { tree } = cluster.server(sid);
+      cluster.invariants.tolerate(cluster.member(sid).sid);
+      const header = { session: 0 as never, xid: 0, zxid: tree.lastApplied, timeMs: 1 };
+      tree.apply(header, { type: "setData", path: "/n1", data: new Uint8Array([9]), version: 7 });
+      let shown = tree.lastApplied;
+      // Requests of one session by HTTP, each read behind a write.
+      const tokens: Token[] = [];
+      for (let i = 0; i < 40; i++) {
+        xid += 1;
+        tokens.push(cluster.write(sid, create(`/n${xid}`), session, xid));
+        tokens.push(cluster.read(sid, exists("/n11"), false, session));
+        cluster.runFor(1);
+      }
+      cluster.settle();
+      for (const answer of cluster.answered(tokens)) {
+        // What became of the writes on their way is not known; every read has to show what the ones before it have shown.
+        if (codeOf(answer) === "UNKNOWN_OUTCOME") continue;
+        expect(codeOf(answer)).toBe("OK");
+        expect(compareZxid(answer.zxid, shown)).toBeGreaterThanOrEqual(0);
+        shown = answer.zxid;
+      }
+    }
+    expect(putBack).toBeGreaterThan(10);
+  });
+});

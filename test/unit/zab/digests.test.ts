@@ -1,0 +1,375 @@
+import { describe, expect, it } from "vitest";
+import { DIGESTS_KEPT, DigestHistory, TreeAgreement } from "../../../core/zab/digests.ts";
+import type { ZabMessage } from "../../../core/zab/messages.ts";
+import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
+import { asEpoch, ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
+import {
+  ack,
+  ackEpoch,
+  confirm,
+  digestAt,
+  elect,
+  endOf,
+  entriesOf,
+  followerInfo,
+  note,
+  Script,
+  START,
+} from "../../sim/script.ts";
+
+const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
+const END = zxid(1, 5);
+/** What a leader sends a learner whose log ends where its own does. */
+const DIFF = ["DIFF", "NEWLEADER"];
+const SNAP = ["SNAP", "SNAPCHUNK"];
+
+/** Member 3 has won the election, has this digest, and has chosen epoch 2 with these voters. */
+function leads({ size = 3, voters = [2] as readonly number[], told = true } = {}): Script {
+  const script = new Script({ sid: 3, size, history: HISTORY, committed: END });
+  if (told) script.peer.digest = digestAt(END);
+  script.start();
+  for (const voter of voters) elect(script, voter);
+  expect(script.state).toBe("LEADING/DISCOVERY");
+  for (const voter of voters) script.call(voter, followerInfo(1, 1));
+  script.take();
+  return script;
+}
+
+/** A learner comes back, or comes first, in a stay of its own. */
+function joins(script: Script, sid: number, join: number): void {
+  script.call(sid, followerInfo(join, 1));
+  script.take(sid);
+}
+
+/** Leads in broadcast; these learners have its history, and said this of their trees. */
+function broadcasts(
+  size: number,
+  learners: ReadonlyMap<number, ReturnType<typeof digestAt> | undefined>,
+): Script {
+  const voters = [...learners.keys()];
+  const script = leads({ size, voters });
+  for (const [sid, digest] of learners) script.returned(sid, ackEpoch(script, { join: 1, digest }));
+  for (const sid of voters) script.returned(sid, ack(script, 1, END));
+  expect(script.state).toBe("LEADING/BROADCAST");
+  script.take();
+  return script;
+}
+
+describe("the digests that a member remembers", () => {
+  it("[ZAB-120] are found by their zxid, the last ones only, and none of another tree", () => {
+    const history = new DigestHistory();
+    expect(history.at(zxid(1, 1))).toBeUndefined();
+    for (let counter = 2; counter <= 2 * DIGESTS_KEPT; counter += 2) history.add(digestAt(zxid(1, counter)));
+    expect(history.at(zxid(1, 2))).toEqual(digestAt(zxid(1, 2)));
+    expect(history.at(zxid(1, 3))).toBeUndefined();
+    expect(history.at(zxid(1, 2 * DIGESTS_KEPT + 2))).toBeUndefined();
+    history.add(digestAt(zxid(2, 1)));
+    expect(history.at(zxid(1, 2))).toBeUndefined();
+    expect(history.at(zxid(1, 4))).toEqual(digestAt(zxid(1, 4)));
+    expect(history.at(zxid(2, 1))).toEqual(digestAt(zxid(2, 1)));
+    history.clear();
+    expect(history.at(zxid(2, 1))).toBeUndefined();
+  });
+});
+
+describe("what a leader knows of the trees", () => {
+  const of = (size: number): TreeAgreement => new TreeAgreement(new MajorityQuorum(size));
+  const a = asSid(1);
+  const b = asSid(2);
+  const c = asSid(3);
+  const d = asSid(4);
+
+  it("[ZAB-92] proves a zxid by a quorum at or above it, the leader included", () => {
+    const trees = of(5);
+    trees.confirm(a, zxid(1, 5));
+    expect(trees.proves(ZXID_ZERO)).toBe(false);
+    trees.confirm(b, zxid(1, 3));
+    expect(trees.proves(zxid(1, 3))).toBe(true);
+    expect(trees.proves(zxid(1, 4))).toBe(false);
+    trees.confirm(b, zxid(2, 1));
+    expect(trees.proves(zxid(1, 5))).toBe(true);
+  });
+
+  it("[ZAB-122] counts no copy of an unproven tree as a proof", () => {
+    const trees = of(3);
+    trees.copy(a, false);
+    trees.confirm(a, zxid(1, 5));
+    expect(trees.proves(ZXID_ZERO)).toBe(false);
+    expect(trees.allowsWrites([a])).toBe(true);
+    const proven = of(3);
+    proven.copy(a, true);
+    proven.confirm(a, zxid(1, 5));
+    expect(proven.proves(zxid(1, 5))).toBe(true);
+  });
+
+  it("[ZAB-91] keeps what a member said over its crash, and believes its last word", () => {
+    const trees = of(5);
+    for (const sid of [a, b, c]) trees.differ(sid, zxid(1, 5));
+    expect(trees.refuted).toBe(true);
+    trees.confirm(c, zxid(1, 2));
+    expect(trees.refuted).toBe(false);
+    trees.differ(d, zxid(1, 7));
+    expect(trees.refuted).toBe(true);
+    expect(trees.disputed).toEqual(zxid(1, 7));
+  });
+});
+
+describe("a tree that differs", () => {
+  it("[ZAB-92] is replaced once a quorum has confirmed the leader's at the zxid in dispute, not by who is in the active set", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    script.propose(2, 1);
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    script.tellDigest(digestAt(zxid(2, 1)));
+    joins(script, 1, 1);
+    // Member 2 has confirmed 1.5, and the dispute is of 2.1.
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(2, 1), 7) }));
+    script.flush();
+    expect(script.takeTypes(1)).toEqual([]);
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    expect(script.peer.reason).toContain("differs from that of node 1");
+    expect(script.takeTypes(2)).toContain("CHECK");
+    script.call(2, confirm(script, 1, zxid(2, 1)));
+    expect(script.takeTypes(1)).toEqual(SNAP);
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    expect(script.peer.reason).toBe("");
+  });
+
+  it("[ZAB-92] is not replaced by one that the rest of the quorum finds wrong: it is the leader who steps down", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    script.propose(2, 1);
+    script.returned(2, ack(script, 1, zxid(2, 1)));
+    script.tellDigest(digestAt(zxid(2, 1)));
+    joins(script, 1, 1);
+    script.returned(
+      1,
+      ackEpoch(script, { join: 1, diverged: true, divergedAt: zxid(2, 1), digest: digestAt(zxid(2, 1), 7) }),
+    );
+    expect(script.take(1)).toEqual([]);
+    joins(script, 2, 2);
+    script.returned(
+      2,
+      ackEpoch(script, { join: 2, diverged: true, divergedAt: zxid(2, 1), digest: digestAt(zxid(2, 1), 7) }),
+    );
+    expect(script.state).toBe("LOOKING/ELECTION");
+    expect(script.storage.meta.needSnap).toBe(true);
+  });
+
+  it("[ZAB-91] makes the leader step down when a quorum differs from it, whenever each member says so, and not lead before it has synchronised", () => {
+    const script = leads({ size: 5, voters: [1, 2] });
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    // The first crashes after it has reported, and what it said stays.
+    script.reboot(1);
+    joins(script, 4, 1);
+    script.returned(4, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    joins(script, 5, 1);
+    script.returned(5, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    expect(script.state).toBe("LOOKING/ELECTION");
+    const [mine] = script.take(1).filter(({ type }) => type === "NOTIFICATION");
+    expect(mine).toMatchObject({ vote: { leader: 3, epoch: 0, zxid: zxid(0, 0) } });
+    for (const voter of [1, 2, 4, 5]) elect(script, voter);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-120] is found before the leader serves, by the digests that its learners join with", () => {
+    const script = leads();
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.take(2)).toEqual([]);
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    // Two of three agree: the third gets their tree, and the epoch begins.
+    expect(script.takeTypes(2)).toEqual(SNAP);
+    expect(script.takeTypes(1)).toEqual(DIFF);
+  });
+
+  it("[ZAB-123] keeps the leader waiting without another election while nobody can tell which one is right", () => {
+    const script = leads();
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.alive("FOLLOWING", 2);
+    const { elections } = script.peer;
+    script.passes(120_000);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    expect(script.peer.elections).toBe(elections);
+    expect(script.peer.reason).toBe(
+      "the tree here differs from that of node 2, and no quorum has confirmed either",
+    );
+    const pings = script.take(2).filter(({ type }) => type === "PING");
+    expect(pings.at(-1)).toMatchObject({ disputed: true });
+  });
+
+  it("[ZAB-120] at a zxid that the leader has not applied yet is compared once it has", () => {
+    for (const [tree, outcome] of [
+      [1, true],
+      [7, false],
+    ] as const) {
+      const script = leads({ voters: [2] });
+      const ahead = new Map([[2, digestAt(END, tree)]]);
+      script.peer.digest = digestAt(zxid(1, 3));
+      for (const [sid, digest] of ahead) {
+        script.returned(sid, ackEpoch(script, { join: 1, digest: { ...digest, zxid: zxid(1, 6) } }));
+        script.returned(sid, ack(script, 1, END));
+      }
+      script.take();
+      expect(script.peer.proposing?.trusted).toBe(false);
+      script.tellDigest({ ...digestAt(END), zxid: zxid(1, 6) });
+      expect(script.peer.proposing?.trusted).toBe(outcome);
+    }
+  });
+});
+
+describe("a leader whose tree was not compared", () => {
+  it("[ZAB-121] prepares nothing before a quorum has compared it, and asks for that", () => {
+    // The learner's digest is of a zxid that the leader does not remember.
+    const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    script.flush();
+    expect(script.take(2)).toEqual([
+      { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(END) },
+    ] satisfies ZabMessage[]);
+    script.call(2, confirm(script, 1, END));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    script.flush();
+    expect(script.take(2)).toEqual([]);
+  });
+
+  it("[ZAB-121] asks nobody whose digest it has compared, and serves at once", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    script.flush();
+    expect(script.take(2)).toEqual([]);
+  });
+
+  it("[ZAB-121] believes no confirmation of another stay", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
+    script.call(2, confirm(script, 9, END));
+    expect(script.peer.proposing?.trusted).toBe(false);
+  });
+
+  it("[ZAB-127] serves with learners of a version that confirms nothing, and takes nobody's tree with them", () => {
+    const script = broadcasts(3, new Map([[2, undefined]]));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    script.flush();
+    expect(script.take(2)).toEqual([]);
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, { join: 1, diverged: true, digest: digestAt(END, 7) }));
+    script.flush();
+    script.after(5_000);
+    expect(script.takeTypes(1)).not.toContain("SNAP");
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+  });
+});
+
+describe("a learner that lacks log", () => {
+  const lagging = { join: 1, last: START, needSnap: true, digest: null } as const;
+
+  it("[ZAB-122] gets SNAP at once from a leader whose tree a quorum has confirmed", () => {
+    const script = leads({ size: 3, voters: [2] });
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, lagging));
+    expect(script.takeTypes(1)).toEqual(SNAP);
+  });
+
+  it("[ZAB-122] waits a tick for that, and is served without it when nobody differs", () => {
+    const script = leads({ voters: [2] });
+    script.returned(2, ackEpoch(script, lagging));
+    expect(script.take(2)).toEqual([]);
+    script.alive("FOLLOWING", 2);
+    script.passes(900);
+    expect(script.takeTypes(2)).not.toContain("SNAP");
+    script.passes(200);
+    expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  it("[ZAB-122] gets no SNAP while somebody differs from the leader and no quorum has confirmed it", () => {
+    const script = leads({ size: 5, voters: [1, 2] });
+    script.returned(1, ackEpoch(script, lagging));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    script.passes(30_000);
+    expect(script.takeTypes(1)).not.toContain("SNAP");
+    for (const sid of [4, 5]) {
+      joins(script, sid, 1);
+      script.returned(sid, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    }
+    for (const sid of [1, 2]) expect(script.takeTypes(sid)).toEqual(expect.arrayContaining(SNAP));
+  });
+});
+
+describe("a learner", () => {
+  /** Member 1 follows member 3 in broadcast. */
+  function serves(digest = digestAt(END)): Script {
+    const script = new Script({ sid: 1, history: HISTORY, committed: END });
+    script.peer.digest = digest;
+    script.start();
+    script.call(3, note(3, { role: "LEADING", round: 1, epoch: 1, zxid: END }));
+    script.call(2, note(2, { role: "FOLLOWING", leader: 3, round: 1, epoch: 1, zxid: END }));
+    expect(script.state).toBe("FOLLOWING/DISCOVERY");
+    const [reply] = script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(2) });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: false, digest });
+    script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(2), from: END });
+    script.call(3, { type: "NEWLEADER", join: 1, epoch: asEpoch(2), last: END });
+    script.call(3, { type: "UPTODATE", join: 1, epoch: asEpoch(2), commit: END });
+    expect(script.state).toBe("FOLLOWING/BROADCAST");
+    script.take();
+    return script;
+  }
+  const ping = (sentAt: number): ZabMessage => ({ type: "PING", sentAt, role: "LEADING", join: 1 });
+
+  it("[ZAB-120] says in its PONG up to where it has found the leader's digests equal", () => {
+    const script = serves();
+    const [before] = script.call(3, ping(1));
+    expect(before).not.toHaveProperty("confirmed");
+    script.run(script.peer.confirm(script.now, END));
+    script.run(script.peer.confirm(script.now, zxid(1, 4)));
+    expect(script.take()).toEqual([]);
+    const [after] = script.call(3, ping(2));
+    expect(after).toMatchObject({ type: "PONG", join: 1, confirmed: END });
+    // Nobody else is told: it is no statement about their trees.
+    const [other] = script.call(2, { type: "PING", sentAt: 3, role: "FOLLOWING" });
+    expect(other).not.toHaveProperty("confirmed");
+  });
+
+  it("[ZAB-120] answers a CHECK by CONFIRM once the digest was found equal", () => {
+    const script = serves();
+    script.call(3, { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(END) });
+    expect(script.take(3)).toEqual([]);
+    script.run(script.peer.confirm(script.now, END));
+    expect(script.take(3)).toEqual([{ type: "CONFIRM", join: 1, epoch: asEpoch(2), zxid: END }]);
+    script.run(script.peer.confirm(script.now, END));
+    expect(script.take(3)).toEqual([]);
+  });
+
+  it("[ZAB-90] tells the leader where its tree differs when it comes back, and keeps its data until the SNAP", () => {
+    const script = serves();
+    script.diverge(END);
+    expect(script.state).toBe("LOOKING/ELECTION");
+    script.call(3, note(3, { role: "LEADING", round: 1, epoch: 2, zxid: END }));
+    script.call(2, note(2, { role: "FOLLOWING", leader: 3, round: 1, epoch: 2, zxid: END }));
+    const [reply] = script.call(3, { type: "LEADERINFO", join: 2, epoch: asEpoch(2) });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: true, divergedAt: END, last: endOf(HISTORY) });
+    expect(script.storage.log.last.zxid).toEqual(END);
+  });
+
+  it("[ZAB-123] waits as long as its leader says that no quorum has confirmed a tree, and shows why", () => {
+    const script = new Script({ sid: 1, history: HISTORY, committed: END });
+    script.peer.digest = digestAt(END);
+    script.start();
+    script.call(3, note(3, { role: "LEADING", round: 1, epoch: 1, zxid: END }));
+    script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(2) });
+    script.alive("LEADING", 3);
+    for (let i = 0; i < 40; i++) {
+      script.passes(1_000);
+      script.call(3, { ...ping(i), disputed: true } as ZabMessage);
+    }
+    expect(script.state).toBe("FOLLOWING/SYNCHRONIZATION");
+    expect(script.peer.reason).toContain("no quorum has confirmed either");
+    script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(2), from: END });
+    script.call(3, { type: "NEWLEADER", join: 1, epoch: asEpoch(2), last: END });
+    script.call(3, { type: "UPTODATE", join: 1, epoch: asEpoch(2), commit: END });
+    expect(script.peer.reason).toBe("");
+  });
+});

@@ -1,0 +1,33 @@
+import { expect, it } from "vitest";
+import type { NodeView } from "../../../workers/api/clients/ensemble-client.ts";
+import { summarise } from "../../../workers/api/quorum.ts";
+
+const node = (sid: number, fields: object = {}): NodeView =>
+  ({
+    sid,
+    up: true,
+    role: "LOOKING",
+    serving: false,
+    leader: null,
+    currentEpoch: 4,
+    quiet: false,
+    ...fields,
+  }) as NodeView;
+
+it("[ZAB-123] the ensemble says which trees differ while its leader waits for a quorum to confirm one", () => {
+  const reason = "the tree here differs from that of node 2, and no quorum has confirmed either";
+  const nodes = [
+    { sid: 1, up: false } as NodeView,
+    node(2, { role: "FOLLOWING", leader: 3, reason: "waits" }),
+    node(3, { role: "LEADING", leader: 3, reason }),
+  ];
+  expect(summarise("default", nodes)).toMatchObject({
+    hasQuorum: false,
+    reason: `node 3 is elected and waits: ${reason}`,
+  });
+});
+
+it("[ZAB-127] a node of a version that gives no reason is summed up as before", () => {
+  const nodes = [node(1), node(2), { sid: 3, up: false } as NodeView];
+  expect(summarise("default", nodes).reason).toBe("2 of 3 nodes are up and elect a leader");
+});
