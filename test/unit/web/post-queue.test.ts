@@ -25,6 +25,7 @@ function queueOf(
     now: () => 0,
     pause: () => Promise.resolve(),
     alone: (run) => run(),
+    answerMsMax: 60_000,
     send: async (flight) => {
       seen.sent.push(flight);
       underWay += 1;

@@ -80,6 +80,7 @@ export const EVENT_TYPES = [
   "active",
   "link",
   "session",
+  "fault",
   "gap",
 ] as const;
 
@@ -106,6 +107,10 @@ export interface ProtocolEvent {
   readonly kind?: string;
   readonly up?: boolean;
   readonly sids?: readonly number[];
+  /** Of `fault`: what is on at the node after the event, what began, and what ended. */
+  readonly faults?: readonly FaultView[];
+  readonly began?: string;
+  readonly ended?: readonly string[];
 }
 
 export interface BrokerState {

@@ -2,7 +2,8 @@
 import { memo } from "react";
 import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts";
 import { type FaultSign, signOf } from "../features/ensemble/fault-signs.ts";
-import { type Faults, useLive } from "../hooks/live-store.ts";
+import type { Faults } from "../features/ensemble/faults-known.ts";
+import { useLive } from "../hooks/live-store.ts";
 import { FaultButton } from "./fault-button.tsx";
 import { FaultSigns } from "./fault-signs.tsx";
 import { brokerFaultOf } from "./faults.ts";

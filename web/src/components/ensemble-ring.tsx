@@ -2,7 +2,8 @@
 import { useMemo, useRef } from "react";
 import type { EnsembleState, NodeState } from "../api/types.ts";
 import { linkSigns, signOf } from "../features/ensemble/fault-signs.ts";
-import { type Faults, useLive } from "../hooks/live-store.ts";
+import type { Faults } from "../features/ensemble/faults-known.ts";
+import { useLive } from "../hooks/live-store.ts";
 import { useElementSize } from "../hooks/use-element-size.ts";
 import { activeSetOf, isCutOff, isThere, upCount } from "../model/ensemble-view.ts";
 import { type Point, ringPositions } from "../model/packets.ts";

@@ -4,25 +4,14 @@
  */
 import { create } from "zustand";
 import type { StreamState } from "../api/live-socket.ts";
-import type { ClusterState, EnsembleState, FaultView, ProtocolEvent } from "../api/types.ts";
+import type { ClusterState, EnsembleState, ProtocolEvent } from "../api/types.ts";
 import type { Election } from "../features/ensemble/election.ts";
+import { FAULTS_UNKNOWN, type Faults } from "../features/ensemble/faults-known.ts";
 import { NO_STATUS, type Status } from "../features/ensemble/status.ts";
 import { GoalLog } from "../features/goals/goal-log.ts";
 import type { Flight, Stored } from "../features/goals/post-queue.ts";
 import { EventRing } from "../model/event-ring.ts";
 import type { Outage } from "../model/outage.ts";
-
-/** What is wrong with whom, as the victims themselves say. */
-export interface Faults {
-  /** Whether faults can be made here. */
-  readonly state: "on" | "off" | "unknown";
-  /** *map sid → the faults that it holds* */
-  readonly ofNode: ReadonlyMap<number, readonly FaultView[]>;
-  /** *map broker → the faults that it holds* */
-  readonly ofBroker: ReadonlyMap<number, readonly FaultView[]>;
-}
-
-export const FAULTS_UNKNOWN: Faults = { state: "unknown", ofNode: new Map(), ofBroker: new Map() };
 
 /** A key that breaks something and has been pressed once. */
 export interface Armed {

@@ -15,12 +15,13 @@ import type {
   WireRecord,
 } from "../api/types.ts";
 import { lastElection } from "../features/ensemble/election.ts";
+import { takeFault, takeList } from "../features/ensemble/faults-known.ts";
 import { takeEvents, takeStatus } from "../features/ensemble/status.ts";
 import { GoalLog } from "../features/goals/goal-log.ts";
 import { type Broker, PostQueue } from "../features/goals/post-queue.ts";
 import { Liveness } from "../model/liveness.ts";
 import { foldOutage } from "../model/outage.ts";
-import { emitEvents, FAULTS_UNKNOWN, type Faults, showToast, useLive } from "./live-store.ts";
+import { emitEvents, showToast, useLive } from "./live-store.ts";
 
 const ENSEMBLE_MS = 1_000;
 const CLUSTER_MS = 1_500;
@@ -29,6 +30,10 @@ const FAULTS_MS = 1_000;
 const DRAW_MS = 120;
 /** Goals read at first; earlier ones when the reader looks for them. */
 const FIRST_ROWS = 200;
+/** Wait for the answer to a post. */
+const ANSWER_MS_MAX = 10_000;
+/** The same where tabs cannot wait for each other: then their posts must leave connections to the rest in between. */
+const UNLOCKED_ANSWER_MS_MAX = 2_500;
 
 export interface Live {
   /** Asks for everything out of turn, since something was changed. */
@@ -136,46 +141,37 @@ const faultsPoll = (base: string): Poll<FaultsState | "off"> =>
         throw error;
       }
     },
-    onAnswer: (answer) => {
-      const faults: Faults = answer === "off" ? { ...FAULTS_UNKNOWN, state: "off" } : faultsOf(answer);
-      useLive.setState((live) => ({ faults: isSameFaults(live.faults, faults) ? live.faults : faults }));
-    },
+    onAnswer: (answer, askedMs) =>
+      useLive.setState(({ faults }) => ({ faults: takeList(faults, answer, askedMs) })),
     // the status says that nothing is known
     onProblem: () => {},
   });
 
-const faultsOf = ({ nodes, brokers }: FaultsState): Faults => ({
-  state: "on",
-  ofNode: new Map(nodes.filter((node) => node.faults.length > 0).map((node) => [node.sid, node.faults])),
-  ofBroker: new Map(
-    brokers.filter((broker) => broker.faults.length > 0).map((broker) => [broker.id, broker.faults]),
-  ),
-});
-
 /** Plain data that came from the API, in the same order of keys. */
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-const isSameFaults = (a: Faults, b: Faults): boolean =>
-  a.state === b.state && isSame([...a.ofNode, ...a.ofBroker], [...b.ofNode, ...b.ofBroker]);
 
 // ── events ───────────────────────────────────────────────────────────────────
 
 function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string) => void): () => void {
   const liveness = new Liveness();
   let waiting: ProtocolEvent[] = [];
+  let history: ProtocolEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   const draw = (): void => {
     timer = undefined;
-    const fresh = waiting;
+    const [before, fresh] = [history, waiting];
+    history = [];
     waiting = [];
-    takeFresh(fresh, liveness);
+    takeFresh(before, fresh, liveness);
   };
   const stop = socket.stream({
     subscription: () => Promise.resolve({ subscribe: "events", since: since() }),
     onEvent: ({ event, id, data }) => {
       if (id !== "") onId(id);
       const told = data as ProtocolEvent;
-      waiting.push(event === "gap" ? { ...told, at: Date.now(), type: "gap" } : told);
+      // what was before the page was opened is for the log, and for the last election
+      if (event === "history") history.push(told);
+      else waiting.push(event === "gap" ? { ...told, at: Date.now(), type: "gap" } : told);
       timer ??= setTimeout(draw, DRAW_MS);
     },
     onState: (eventsStream) => {
@@ -189,22 +185,29 @@ function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string
   };
 }
 
-function takeFresh(events: readonly ProtocolEvent[], liveness: Liveness): void {
-  const { ring, status, outage, election } = useLive.getState();
+function takeFresh(
+  history: readonly ProtocolEvent[],
+  events: readonly ProtocolEvent[],
+  liveness: Liveness,
+): void {
+  const nowMs = Date.now();
+  const { ring, status, outage, election, faults } = useLive.getState();
+  const before = [...history].sort((a, b) => a.at - b.at).filter((event) => ring.push(event));
   const fresh = events.filter((event) => ring.push(event));
-  if (fresh.length === 0) return;
+  if (before.length + fresh.length === 0) return;
   // The log shows what the stream repeats; the ring only what happens.
   const live = liveness.live(
     fresh.filter((event) => event.type !== "gap"),
-    Date.now(),
+    nowMs,
   );
   const leader = status.view?.leader ?? null;
-  const won = fresh.some((event) => event.type === "role" || event.type === "active");
+  const changed = [...before, ...fresh].some(({ type }) => type === "role" || type === "active");
   useLive.setState({
     ringVersion: ring.version,
-    status: takeEvents(status, live, Date.now()),
+    status: takeEvents(status, live, nowMs),
+    faults: live.reduce((now, event) => takeFault(now, event, nowMs), faults),
     outage: live.reduce((now, event) => foldOutage(now, event, leader), outage),
-    election: won ? (lastElection(ring.list().map((seen) => seen.event)) ?? election) : election,
+    election: changed ? (lastElection(ring.list().map((seen) => seen.event)) ?? election) : election,
   });
   emitEvents(live);
 }
@@ -301,6 +304,7 @@ function postQueue(base: string): PostQueue {
     pause: (attempt) =>
       new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random(), 2_000))),
     alone: aloneOfAllTabs,
+    answerMsMax: navigator.locks === undefined ? UNLOCKED_ANSWER_MS_MAX : ANSWER_MS_MAX,
     send: async ({ goal, key, broker }, signal) => {
       const response = await send(base, addScore({ ...pickTarget(broker), goal, key }), signal);
       if (!response.ok) return toProblem(response);

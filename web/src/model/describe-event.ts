@@ -1,5 +1,6 @@
 /** A protocol event in words, for the event log. */
 import type { ProtocolEvent } from "../api/types.ts";
+import { signOf } from "../features/ensemble/fault-signs.ts";
 import { showZxid } from "./zxid.ts";
 
 export function describeEvent(event: ProtocolEvent): string {
@@ -29,6 +30,8 @@ export function describeEvent(event: ProtocolEvent): string {
       return `${event.mode ?? "SYNC"}${event.zxid ? ` up to ${showZxid(event.zxid)}` : ""}${from}${to}`;
     case "link":
       return `link${to}${from} ${event.up ? "is up" : "is broken"}`;
+    case "fault":
+      return faultText(event);
     case "session":
       return `session${restOf(event)}`;
     case "gap":
@@ -36,6 +39,12 @@ export function describeEvent(event: ProtocolEvent): string {
     default:
       return `${event.type}${restOf(event)}`;
   }
+}
+
+function faultText({ began, ended, faults }: ProtocolEvent): string {
+  const words = (faults ?? []).map((fault) => signOf(fault).text).join("; ");
+  const changes = [began && `${began} begins`, ended?.length && `${ended.join(", ")} ended`].filter(Boolean);
+  return [changes.join(", "), words].filter((text) => text !== "").join(": ") || "no faults";
 }
 
 function receivers(to: ProtocolEvent["to"]): string {

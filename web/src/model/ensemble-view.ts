@@ -31,7 +31,9 @@ export function foldEvent(before: EnsembleState, event: ProtocolEvent): Ensemble
 }
 
 /** Who says something is awake, and there, whatever another has said of it. */
-function heard(state: EnsembleState, { sid, at }: ProtocolEvent): EnsembleState {
+function heard(state: EnsembleState, { sid, at, type }: ProtocolEvent): EnsembleState {
+  // of a node that cannot tell its faults itself, the Worker tells them
+  if (type === "fault") return state;
   const awake = state.quiet ? { ...state, quiet: false } : state;
   const node = awake.nodes.find((candidate) => candidate.sid === sid);
   const lost = node?.up === false ? node.lost : undefined;

@@ -3,11 +3,12 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { EnsembleState, ProtocolEvent } from "../../api/types.ts";
 import { EnsembleRing } from "../../components/ensemble-ring.tsx";
 import { Icon } from "../../components/icon.tsx";
-import { FAULTS_UNKNOWN, useLive } from "../../hooks/live-store.ts";
+import { useLive } from "../../hooks/live-store.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
 import { describeEvent } from "../../model/describe-event.ts";
 import { foldEvent } from "../../model/ensemble-view.ts";
 import { type Election, framesOf } from "./election.ts";
+import { FAULTS_UNKNOWN } from "./faults-known.ts";
 
 export function ElectionReplay({ election, view }: { election: Election; view: EnsembleState }) {
   const frames = useMemo(() => framesOf(election), [election]);

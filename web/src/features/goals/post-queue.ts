@@ -35,6 +35,8 @@ export interface PostQueueOptions {
   readonly pause: (attempt: number) => Promise<void>;
   /** Runs one try alone among all tabs. */
   readonly alone: <T>(run: () => Promise<T>) => Promise<T>;
+  /** A try without an answer is given up after this, and made again under the same key. */
+  readonly answerMsMax: number;
   readonly now: () => number;
   readonly onChange: (flights: readonly Flight[]) => void;
   readonly onStored: (stored: Stored) => void;
@@ -46,8 +48,6 @@ export const QUEUE_MAX = 50;
 /** Answers that may be followed by the same request; 504 says that the outcome is unknown, 0 that there was no answer. */
 const RETRIED: ReadonlySet<number> = new Set([0, 408, 425, 429, 502, 503, 504]);
 const ATTEMPTS_MAX = 60;
-/** A try without an answer is given up after this, and made again under the same key. */
-const ANSWER_MS_MAX = 10_000;
 
 export class PostQueue {
   readonly #options: PostQueueOptions;
@@ -125,7 +125,7 @@ export class PostQueue {
   }
 
   #tryOnce(flight: Flight): Promise<ApiProblem | undefined> {
-    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(ANSWER_MS_MAX)]);
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.#options.answerMsMax)]);
     return this.#options.send(flight, signal).catch((error: unknown) => {
       if (signal.aborted) return new ApiProblem(0, "UNREACHABLE", "no answer yet");
       return asProblem(error);

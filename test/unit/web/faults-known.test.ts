@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import type { FaultsState, FaultView } from "../../../web/src/api/types.ts";
+import { FAULTS_UNKNOWN, takeFault, takeList } from "../../../web/src/features/ensemble/faults-known.ts";
+import { describeEvent } from "../../../web/src/model/describe-event.ts";
+import { foldEvent } from "../../../web/src/model/ensemble-view.ts";
+import { ensembleOf, eventOf } from "./states.ts";
+
+const pause: FaultView = { fault: "pause", remainingMs: 4_200 };
+const list = (faults: readonly FaultView[]): FaultsState => ({
+  nodes: [
+    { sid: 1, faults: [] },
+    { sid: 2, faults },
+  ],
+  brokers: [{ id: 0, faults: [] }],
+});
+const told = (faults: readonly FaultView[]) => eventOf({ sid: 2, type: "fault", faults });
+
+test("[PAGE-8] an event tells of a fault at once, and of its end", () => {
+  const known = takeFault(takeList(FAULTS_UNKNOWN, list([]), 1_000), told([pause]), 1_200);
+  expect([...known.ofNode]).toEqual([[2, [pause]]]);
+  expect([...takeFault(known, told([]), 1_300).ofNode]).toEqual([]);
+});
+
+test("[PAGE-8] a list that was asked for before an event does not undo it, a later one does", () => {
+  const known = takeFault(takeList(FAULTS_UNKNOWN, list([]), 1_000), told([pause]), 1_200);
+  expect([...takeList(known, list([]), 1_100).ofNode.keys()]).toEqual([2]);
+  expect([...takeList(known, list([]), 1_300).ofNode.keys()]).toEqual([]);
+});
+
+test("[PAGE-8] nothing is drawn again for a list that says the same, and none where faults are off", () => {
+  const known = takeList(FAULTS_UNKNOWN, list([pause]), 1_000);
+  expect(takeList(known, list([pause]), 2_000)).toBe(known);
+  const off = takeList(known, "off", 3_000);
+  expect([off.state, takeFault(off, told([pause]), 4_000)]).toEqual(["off", off]);
+});
+
+test("[PAGE-8] a fault is told in the log, and is no sign of life of its node", () => {
+  expect(describeEvent({ ...told([pause]), began: "pause" })).toBe("pause begins: paused, 5 s left");
+  expect(describeEvent({ ...told([]), ended: ["pause"] })).toBe("pause ended");
+  const asleep = ensembleOf({ quiet: true });
+  expect(foldEvent(asleep, told([pause]))).toBe(asleep);
+});
