@@ -29,6 +29,9 @@ export interface ServerConfig extends ZabConfig {
   readonly logRetainTxns: number;
 }
 
+/** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
+export const ANSWER_BYTES_MAX = 30 * MiB;
+
 /** Fills in the defaults. @throws AssertionError for a value out of range */
 export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerConfig {
   const zab = makeZabConfig(

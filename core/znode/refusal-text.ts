@@ -36,6 +36,7 @@ export function refusalText(code: ZooErrorCode, request: Refused): string {
       return `the parent ${parentOfCreated(path)} is ephemeral, so it cannot have children`;
     case "NO_AUTH":
     case "BAD_ARGUMENTS":
+    case "ANSWER_TOO_LARGE":
       return `${title}: ${path}`;
     default:
       return title;

@@ -11,6 +11,7 @@ import type { ZooErrorCode } from "../errors.ts";
 import type { Chain } from "../hash/chain.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { ChildNames } from "./child-names.ts";
+import { isTooLarge, pageOf } from "./children-page.ts";
 import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
 import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf, validatePath } from "./path.ts";
 import { Session, type SessionRow, SessionTable } from "./session.ts";
@@ -48,6 +49,18 @@ const DELETED: ChangeResult = { type: "delete" };
 const STAT_ANSWER_BYTES = 88;
 /** What leads each name of a list. */
 const NAME_LENGTH_BYTES = 4;
+
+/** Answers a read of children, within the bytes that the reader can take. */
+function childrenOf(
+  { children: names }: Znode,
+  { page, bytesMax = Number.POSITIVE_INFINITY }: Extract<ReadRequest, { type: "getChildren" }>,
+  stat: Stat,
+): ReadOutcome {
+  const children = names?.sorted() ?? [];
+  if (page !== undefined) return { type: "getChildren", stat, ...pageOf(children, page, bytesMax) };
+  if (isTooLarge(children, names?.length ?? 0, bytesMax)) return { type: "error", code: "ANSWER_TOO_LARGE" };
+  return { type: "getChildren", children, stat };
+}
 
 export class ZnodeTree {
   /** *map path → znode*. Invariant: the parent of every path in it is in it, and lists it as a child. */
@@ -131,7 +144,7 @@ export class ZnodeTree {
       case "getData":
         return { type: "getData", data: node.data, stat };
       case "getChildren":
-        return { type: "getChildren", children: node.children?.sorted() ?? [], stat };
+        return childrenOf(node, request, stat);
     }
   }
 

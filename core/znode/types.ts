@@ -4,6 +4,7 @@
  */
 import type { ZooErrorCode } from "../errors.ts";
 import type { Zxid } from "../zab/zxid.ts";
+import type { PageRequest } from "./children-page.ts";
 
 declare const sessionBrand: unique symbol;
 /**
@@ -116,13 +117,23 @@ export type ReadRequest =
       readonly path: string;
       readonly watch: boolean;
       readonly withStat: boolean;
+      /** a part of the list; absent: all of it */
+      readonly page?: PageRequest;
+      /** bytes of the answer; a whole list that is larger is ANSWER_TOO_LARGE, a page ends before. Absent: no bound */
+      readonly bytesMax?: number;
     };
 
 /** What a read found. */
 export type ReadResult =
   | { readonly type: "exists"; readonly stat: Stat }
   | { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat }
-  | { readonly type: "getChildren"; readonly children: readonly string[]; readonly stat: Stat };
+  | {
+      readonly type: "getChildren";
+      readonly children: readonly string[];
+      readonly stat: Stat;
+      /** of a page: names follow; absent: the whole list was asked for */
+      readonly more?: boolean;
+    };
 
 /** Outcome of a read. */
 export type ReadOutcome = ReadResult | { readonly type: "error"; readonly code: ZooErrorCode };

@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
-import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
+import { ANSWER_BYTES_MAX, makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
 import type { RequestResult, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
@@ -21,7 +21,13 @@ import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
-import { makeSessionId, NO_SESSION, type SessionId, type WriteResult } from "../../core/znode/types.ts";
+import {
+  makeSessionId,
+  NO_SESSION,
+  type ReadRequest,
+  type SessionId,
+  type WriteResult,
+} from "../../core/znode/types.ts";
 import { changedAt, seenFromText, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
 import { bounded, pause } from "../shared/bounded.ts";
 import { CallOrder } from "../shared/call-order.ts";
@@ -650,7 +656,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       life.server.submitRead(now, token, {
         session,
         xid: 0,
-        request: { ...request, watch: false },
+        request: withoutWatch(request),
         linearizable: consistency === "linearizable",
         stale,
         background,
@@ -1170,6 +1176,12 @@ const UNKNOWN_ENSEMBLE = {
   code: "UNKNOWN_ENSEMBLE",
   message: "this node was never founded",
 } as const satisfies Answer<never>;
+
+/** A read over RPC: it leaves no watch, and its answer must fit into a message. */
+const withoutWatch = (request: ReadRequest): ReadRequest =>
+  request.type === "getChildren"
+    ? { ...request, watch: false, bytesMax: ANSWER_BYTES_MAX }
+    : { ...request, watch: false };
 
 function success<T>(life: Life, value: T): Answer<T> {
   return { ok: true, zxid: zxidToText(life.server.tree.lastApplied), value };

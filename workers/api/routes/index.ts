@@ -5,7 +5,7 @@ import type { AppEnv } from "../env.ts";
 /** Each route with what it does; `docs/http-api.md` has the details. */
 const ROUTES = {
   "GET|HEAD /v1/znodes/{path}":
-    "data, children (?view=children) or Stat (?view=stat) of a znode; ?watch= streams its changes",
+    "data, children (?view=children&limit=&after=) or Stat (?view=stat) of a znode; ?watch= streams its changes",
   "POST /v1/znodes/{path}": "create (?mode=persistent, ephemeral, sequential, ephemeral-sequential)",
   "PUT /v1/znodes/{path}": "set the data (If-Match or ?version=); If-None-Match: * creates",
   "DELETE /v1/znodes/{path}": "delete (If-Match or ?version=)",

@@ -1,7 +1,9 @@
 /** `/v1/znodes/{path}`: the znode tree. The rest of the URL's path is the znode's path. */
 
 import { type Context, Hono } from "hono";
+import { ANSWER_BYTES_MAX } from "../../../core/server/config.ts";
 import { zxidToText } from "../../../core/zab/zxid.ts";
+import { type PageRequest, pageOf } from "../../../core/znode/children-page.ts";
 import { validatePath } from "../../../core/znode/path.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type Stat } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
@@ -12,9 +14,11 @@ import { ApiError, badArguments } from "../errors.ts";
 import { preferredType, prefersExactly } from "../media-type.ts";
 import {
   consistencyOf,
+  intQueryOf,
   lastZxidOf,
   nodeOf,
   prefixOf,
+  queryOf,
   sessionOf,
   staleOf,
   wordQueryOf,
@@ -53,6 +57,8 @@ export const znodesApp = new Hono<AppEnv>()
       return watchStream(c, znodePathOf(c), watch ?? "data");
     }
     const view = wordQueryOf(c, "view", VIEWS) ?? "data";
+    if (view !== "children" && pageWanted(c) !== undefined)
+      throw badArguments("limit and after go with view=children");
     return view === "data" ? readData(c) : view === "children" ? readChildren(c) : readStat(c);
   })
   .post("/*", async (c) => {
@@ -101,11 +107,48 @@ async function readData(c: Context<AppEnv>): Promise<Response> {
 
 async function readChildren(c: Context<AppEnv>): Promise<Response> {
   const path = znodePathOf(c);
-  const answer = await read(c, { type: "getChildren", path, watch: false, withStat: true });
+  const page = pageWanted(c);
+  const request = { type: "getChildren", path, watch: false, withStat: true } as const;
+  const answer = await read(c, page === undefined ? request : { ...request, page });
   if (answer.value.type !== "getChildren")
     throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
-  const { children, stat } = answer.value;
-  return c.json<ChildrenJson>({ path, children, stat: statJson(stat) }, 200, originOf(answer));
+  const { stat } = answer.value;
+  if (page === undefined)
+    return c.json<ChildrenJson>(
+      { path, children: answer.value.children, stat: statJson(stat) },
+      200,
+      originOf(answer),
+    );
+  // a node of an earlier version gives the whole list
+  const isPage = answer.value.more !== undefined;
+  const { children, more } = isPage ? answer.value : pageOf(answer.value.children, page, ANSWER_BYTES_MAX);
+  const next = more === true ? children.at(-1) : undefined;
+  if (next !== undefined) linkNext(c, path, next);
+  return c.json<ChildrenJson>(
+    { path, children, ...(next !== undefined && { next }), stat: statJson(stat) },
+    200,
+    originOf(answer),
+  );
+}
+
+/** The page that `limit` and `after` name; undefined: the whole list. */
+function pageWanted(c: Context<AppEnv>): PageRequest | undefined {
+  const limit = intQueryOf(c, "limit", 1, PAGE_MAX);
+  const after = queryOf(c, "after");
+  if (limit === undefined && after === undefined) return undefined;
+  return { limit: limit ?? PAGE_DEFAULT, after: after ?? "" };
+}
+
+/** Names of one page: what a client may ask for, and what it gets that gives only `after`. */
+const PAGE_MAX = 1_000_000;
+const PAGE_DEFAULT = 10_000;
+
+/** Says where the next page is, unless its last name makes the header too long to be read; the body says it too. */
+function linkNext(c: Context<AppEnv>, path: string, after: string): void {
+  const query = new URLSearchParams(new URL(c.req.url).search);
+  query.set("after", after);
+  const link = `<${prefixOf(c)}${PREFIX}${encodePath(path)}?${query}>; rel="next"`;
+  if (link.length <= LOCATION_BYTES_MAX) c.header("link", link);
 }
 
 async function readStat(c: Context<AppEnv>): Promise<Response> {

@@ -35,6 +35,8 @@ export interface ZnodeJson {
 export interface ChildrenJson {
   readonly path: string;
   readonly children: readonly string[];
+  /** of a page that others follow: `after` of the next one */
+  readonly next?: string;
   readonly stat: StatJson;
 }
 
