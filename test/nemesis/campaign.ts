@@ -6,6 +6,7 @@ import { UsageError } from "../../scripts/local.ts";
 import type { PartSummary, Until } from "../sim/soak.ts";
 import { type AllKillTimes, allKills } from "./all-kills.ts";
 import { type BattleReport, battle } from "./battle.ts";
+import { DAMAGE, type DamageOutcome, damageRuns, damageSummary, describeDamage } from "./damage.ts";
 import { NEMESES } from "./nemeses.ts";
 
 /** Not a nemesis among the others: it is measured. */
@@ -137,14 +138,19 @@ export const isFailed = (outcome: Outcome | Error): boolean =>
 const SOAK = { seconds: 30, crashes: 100, kills: 10 };
 /** What 100 crashes of all members take, at least. */
 const ALL_KILLS_MS = 300_000;
+/** Damages of databases, and what they take, at least. */
+const DAMAGES = 40;
+const DAMAGES_MS = 300_000;
 
 /**
- * The nemeses' part of the soak: 100 crashes of all members at once and every nemesis for 30 s, round after round with new
+ * The nemeses' part of the soak: 40 damages of databases, 100 crashes of all members at once and every nemesis for 30 s, round after round with new
  * seeds, for as long as there is time for one more. Those of the first round that did not fit are named.
  */
 export async function soakNemeses({ deadline, stopped }: Until): Promise<PartSummary> {
   const first = Date.now() % SEED_MAX;
   const outcomes: (Outcome | Error)[] = [];
+  const damages =
+    Date.now() + DAMAGES_MS < deadline ? await damageRuns(first, DAMAGES, DIR, console.log) : [];
   const { seconds, crashes, kills } = SOAK;
   // A run takes longer than it fights: it starts, heals, and is checked.
   const goesOn = (): boolean => !stopped() && Date.now() + 1.5 * seconds * 1_000 < deadline;
@@ -155,10 +161,14 @@ export async function soakNemeses({ deadline, stopped }: Until): Promise<PartSum
     const plans = [...(fits ? [killAll] : []), ...plansOf(seed, NODES, seconds)];
     outcomes.push(...(await runAll(plans, 1, console.log, goesOn)));
   }
-  return summaryOf(first, outcomes);
+  return summaryOf(first, outcomes, damages);
 }
 
-function summaryOf(first: number, outcomes: readonly (Outcome | Error)[]): PartSummary {
+function summaryOf(
+  first: number,
+  outcomes: readonly (Outcome | Error)[],
+  damages: readonly DamageOutcome[],
+): PartSummary {
   const ran = outcomes.filter(isRun);
   const sum = (of: (outcome: Outcome) => number): number =>
     ran.reduce((total, outcome) => total + of(outcome), 0);
@@ -179,11 +189,14 @@ function summaryOf(first: number, outcomes: readonly (Outcome | Error)[]): PartS
       watchEvents: sum(({ counts }) => counts.watchEvents),
       allKills: leaderMs.length,
       kills: times((each) => each.restartMs).length,
+      damages: damages.length,
     },
-    failures: outcomes
-      .filter(isFailed)
-      .map((each) => (each instanceof Error ? `${each.stack}` : describe(each))),
+    failures: [
+      ...outcomes.filter(isFailed).map((each) => (each instanceof Error ? `${each.stack}` : describe(each))),
+      ...damages.filter(({ faults }) => faults.length > 0).map(describeDamage),
+    ],
     notes: [
+      damages.length === 0 ? `${DAMAGE}: did not fit in the time` : damageSummary(damages),
       ...(leaderMs.length === 0
         ? [`${ALL_KILLS}: did not fit in the time`]
         : [

@@ -38,7 +38,7 @@ export class RealEnsemble {
 
   /** The members' databases are under it. */
   get objectsDir(): string {
-    return join(this.#stateDir, "objects/zooweeper-ZooWeeperNode");
+    return this.databasesOf("ZooWeeperNode");
   }
 
   /** Where the API answers, or did before the runtime was stopped: each start has another place. */
@@ -46,14 +46,19 @@ export class RealEnsemble {
     return this.#api;
   }
 
-  async start(fresh: boolean): Promise<void> {
+  /** Where the databases of the objects of a class are. */
+  databasesOf(className: string): string {
+    return join(this.#stateDir, `objects/zooweeper-${className}`);
+  }
+
+  async start(fresh: boolean, vars: Readonly<Record<string, string>> = {}): Promise<void> {
     this.#local = await startLocal({
       nodes: this.sids.length,
       brokers: 1,
       stateDir: this.#stateDir,
       fresh,
       // without brokers nobody writes whose requests are not in the history
-      vars: { LOG_RETAIN_TXNS, BROKER_COUNT: "0" },
+      vars: { LOG_RETAIN_TXNS, BROKER_COUNT: "0", ...vars },
     });
     this.#api = this.#local.urls.api;
   }
