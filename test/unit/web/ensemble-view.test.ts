@@ -51,14 +51,20 @@ describe("events folded into the status", () => {
     expect(committed.nodes[0]).toMatchObject({ lastZxid: "0x400000012", committedZxid: "0x400000012" });
   });
 
-  test("who loses the leader sees it gone before anybody is crowned", () => {
-    const lost = foldEvent(ensemble(), event({ sid: 3, type: "link", to: 2, up: false }));
+  test("[PAGE-2] a node to which most others have lost their links is gone; one broken link is a link", () => {
+    const link = (sid: number, to: number, up: boolean) => event({ sid, type: "link", to, up });
+    const one = foldEvent(ensemble(), link(3, 2, false));
+    expect([one.leader, one.nodes[1]?.up]).toEqual([2, true]);
+    expect(foldEvent(one, link(3, 2, false)).nodes[1]?.up).toBe(true);
+    const lost = foldEvent(one, link(1, 2, false));
     expect([lost.leader, lost.nodes[1]?.up]).toEqual([null, false]);
-    expect(foldEvent(lost, event({ sid: 1, type: "link", to: 2, up: false }))).toBe(lost);
-    const follower = foldEvent(ensemble(), event({ sid: 2, type: "link", to: 3, up: false }));
-    expect([follower.leader, follower.nodes[2]?.up]).toEqual([2, false]);
-    const mended = event({ sid: 2, type: "link", to: 3, up: true });
-    expect(foldEvent(follower, mended)).toBe(follower);
+    expect(foldEvent(lost, link(3, 2, false))).toBe(lost);
+    const mended = foldEvent(foldEvent(one, link(3, 2, true)), link(1, 2, false));
+    expect(mended.nodes[1]?.up).toBe(true);
+    const of5 = ensemble({ size: 5, quorum: 3, nodes: [1, 2, 3, 4, 5].map((sid) => up(sid)) });
+    const two = [1, 3].reduce((state, sid) => foldEvent(state, link(sid, 4, false)), of5);
+    expect(two.nodes[3]?.up).toBe(true);
+    expect(foldEvent(two, link(5, 4, false)).nodes[3]?.up).toBe(false);
   });
 
   test("what is older than the status changes nothing", () => {

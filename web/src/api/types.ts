@@ -38,6 +38,8 @@ export interface NodeUp {
   /** Its storage was damaged, and it does not count yet. */
   readonly reason?: string;
   readonly pings: readonly PingReport[];
+  /** Who has lost its link to it since; absent in answers of the API. */
+  readonly lostBy?: readonly number[];
 }
 
 export interface NodeDown {
@@ -47,7 +49,7 @@ export interface NodeDown {
   readonly detail: string;
   /** Its database is damaged, and what brings it back. */
   readonly reason?: string;
-  /** When another lost its link to it, and what it said before; absent in answers of the API. */
+  /** When most others had lost their links to it, and what it said before; absent in answers of the API. */
   readonly lost?: { readonly at: number; readonly before: NodeUp };
 }
 

@@ -57,7 +57,7 @@ export function EnsembleRing({ state, faults, events }: Props) {
     [state, width, height],
   );
   return (
-    <div className="ring" ref={box}>
+    <div className={`ring${state.size > 3 ? " ring-large" : ""}`} ref={box}>
       {geometry && (
         <>
           <svg width={geometry.width} height={geometry.height} role="img" aria-label={summary(state)}>

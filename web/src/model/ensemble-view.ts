@@ -9,7 +9,7 @@ export function foldEvent(before: EnsembleState, event: ProtocolEvent): Ensemble
   const about = event.type === "ack" ? (event.from ?? event.sid) : event.sid;
   const node = state.nodes.find((candidate) => candidate.sid === about);
   if (!node?.up) return state;
-  if (event.type === "link" && event.up === false) return foldBrokenLink(state, event);
+  if (event.type === "link") return foldLink(state, event);
   if (event.type === "role" && isRole(event.role)) return foldRole(state, node, event.role, event);
   if (event.type === "epoch" && event.epoch !== undefined) {
     const { acceptedEpoch, currentEpoch } = node;
@@ -37,7 +37,9 @@ function heard(state: EnsembleState, { sid, at, type }: ProtocolEvent): Ensemble
   const awake = state.quiet ? { ...state, quiet: false } : state;
   const node = awake.nodes.find((candidate) => candidate.sid === sid);
   const lost = node?.up === false ? node.lost : undefined;
-  return lost !== undefined && at > lost.at ? withNode(awake, lost.before) : awake;
+  if (lost === undefined || at <= lost.at) return awake;
+  const { lostBy: _, ...before } = lost.before;
+  return withNode(awake, before);
 }
 
 function foldPing(state: EnsembleState, node: NodeUp, { to, rttMs }: ProtocolEvent): EnsembleState {
@@ -47,21 +49,28 @@ function foldPing(state: EnsembleState, node: NodeUp, { to, rttMs }: ProtocolEve
 }
 
 /**
- * A member that lost its link to another takes it for gone, and so do we until it says something or a status
- * says otherwise.
+ * A node to which most others have lost their links is taken for gone until it says something, or a status says
+ * otherwise. One broken link says nothing: it may be the link.
  */
-function foldBrokenLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
-  const lost = state.nodes.find((node) => node.sid === event.to);
+function foldLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
+  const node = state.nodes.find(({ sid }) => sid === event.to);
   // one that is cut off is there, and loses its links again and again
-  if (!lost?.up || isCutOff(state, lost)) return state;
+  if (!node?.up || isCutOff(state, node)) return state;
+  const others = (node.lostBy ?? []).filter((sid) => sid !== event.sid);
+  if (event.up === true)
+    return node.lostBy === undefined ? state : withNode(state, { ...node, lostBy: others });
+  const lostBy = [...others, event.sid];
+  const witnesses = state.nodes.filter(({ sid, up }) => up && sid !== node.sid).length;
+  if (lostBy.length <= witnesses / 2) return withNode(state, { ...node, lostBy });
+  const lost = { at: event.at, before: node };
   const next = withNode(state, {
-    sid: lost.sid,
+    sid: node.sid,
     up: false,
     code: "NODE_DOWN",
-    detail: "its link is broken",
-    lost: { at: event.at, before: lost },
+    detail: "its links are broken",
+    lost,
   });
-  return state.leader === lost.sid ? { ...next, leader: null } : next;
+  return state.leader === node.sid ? { ...next, leader: null } : next;
 }
 
 function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: ProtocolEvent): EnsembleState {

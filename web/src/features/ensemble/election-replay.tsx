@@ -64,7 +64,7 @@ export function ElectionReplay({ election, view }: { election: Election; view: E
         <p className="replay-words" aria-live="polite">
           {frame?.events.slice(0, WORDS_MAX).map((event) => (
             <span key={event.id}>
-              Node {event.sid} {describeEvent(event)}.{" "}
+              Node {event.sid}: {describeEvent(event)}.{" "}
             </span>
           ))}
           {frame && frame.events.length > WORDS_MAX && `And ${frame.events.length - WORDS_MAX} more.`}
