@@ -58,6 +58,8 @@ export interface SleepMessage {
   readonly join: number;
   /** what is left of each session's time; ms */
   readonly remaining: readonly (readonly [session: SessionId, ms: number])[];
+  /** sessions that got their full timeout without a sign of life; members before 2026-11-27 do not say */
+  readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
 }
 

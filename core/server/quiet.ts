@@ -37,6 +37,8 @@ export interface QuietRecord {
   /** when this member wakes by itself, for the session that expires next; null: never */
   readonly wakeAtMs: number | null;
   readonly deadlines: readonly (readonly [session: SessionId, ms: number])[];
+  /** those of them that got their full timeout without a sign of life; missing in records before 2026-11-27 */
+  readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
   /** those of them that waited at this member */
   readonly waited: readonly ParkedSession[];
@@ -173,15 +175,15 @@ export class Quiet {
       if (owner !== undefined) parked.push({ session: id, owner });
       else remaining.push([id, Math.max(0, (expiry.deadlineOf(id) ?? now) - now)]);
     }
-    this.#note(now, remaining, parked, 0);
-    this.#ask(now, "SLEPT", (join) => ({ type: "SLEEP", join, remaining, parked }));
+    const excused = remaining.flatMap(([id]) => (expiry.isExcused(id) ? [id] : []));
+    this.#note(now, { remaining, parked, excused }, 0);
+    this.#ask(now, "SLEPT", (join) => ({ type: "SLEEP", join, remaining, parked, excused }));
   }
 
   /** @param rank members wake one after the other: the next one only when those before it did not */
   #note(
     now: number,
-    remaining: SleepMessage["remaining"],
-    parked: readonly ParkedSession[],
+    { remaining, parked, excused = [] }: Pick<SleepMessage, "remaining" | "parked" | "excused">,
     rank: number,
   ): void {
     const { zab, config } = this.#host;
@@ -193,6 +195,7 @@ export class Quiet {
       sinceMs: now,
       wakeAtMs: Number.isFinite(wakeAtMs) ? Math.max(now, wakeAtMs) : null,
       deadlines: remaining.map(([session, ms]) => [session, now + ms]),
+      excused,
       parked,
       waited: [...this.#host.parked].map(([session, owner]) => ({ session, owner })),
     };
@@ -213,7 +216,7 @@ export class Quiet {
     if (zab.leader !== from || zab.join !== message.join) return;
     if (message.type === "QUIET") this.#answerQuiet(now, message);
     else if (this.#state === "FREEZING") {
-      this.#note(now, message.remaining, message.parked, sid);
+      this.#note(now, message, sid);
       this.#host.emit({ type: "reply", message: { type: "SLEPT", join: message.join } });
       this.#fallAsleep();
     }
@@ -236,7 +239,7 @@ export class Quiet {
         this.#host.wake("a learner has something to do");
         return;
       }
-      for (const session of message.touched) this.#host.expiry.touch(session, now);
+      for (const session of message.touched) this.#host.expiry.touch(session, now, from);
       for (const { session, owner } of message.parked) this.#parked.set(session, owner);
     }
     this.#maybeGoOn(now);
@@ -257,15 +260,25 @@ export class Quiet {
     if (record === null) return;
     // A member that started since does not know how long the others were without a quorum. Its alarm says so too.
     const isMissed = record.wakeAtMs !== null && now > record.wakeAtMs + config.requestTimeoutMs;
-    if (record.epoch === continues && inTime && !isMissed) {
-      // A sign of life may be what woke us, and still be on its way here.
-      const earliest = now + config.tickTimeMs;
-      for (const [id, deadline] of record.deadlines) {
-        const session = sessions.get(id);
-        if (session !== undefined) expiry.restore(id, session.timeoutMs, Math.max(deadline, earliest));
-      }
-    }
+    if (record.epoch === continues && inTime) this.#restoreDeadlines(now, record, isMissed);
     this.#wakeOwners(record.parked);
+  }
+
+  /**
+   * @param isMissed the alarms of all members were late, or nobody was there for them: then a session gets its full timeout,
+   * but only once without a sign of life. Alarms that are always late keep no dead session.
+   */
+  #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
+    const { expiry, sessions, config } = this.#host;
+    // A sign of life may be what woke us, and still be on its way here.
+    const earliest = now + config.tickTimeMs;
+    const known = new Set(excused);
+    for (const [id, deadline] of deadlines) {
+      const session = sessions.get(id);
+      if (session === undefined) continue;
+      if (isMissed && !known.has(id)) expiry.excuse(id, now);
+      else expiry.restore(id, session.timeoutMs, Math.max(deadline, earliest), known.has(id));
+    }
   }
 
   /**

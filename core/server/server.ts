@@ -102,7 +102,7 @@ export class EnsembleServer {
   #tree: ZnodeTree;
   #prep: Prep;
   #effects: ServerEffect[] = [];
-  /** the member's time: its clock, which is not believed when it goes back */
+  /** the member's time: its clock, which is not believed when it goes back; see {@link EnsembleServer.#tellTime} */
   #now = 0;
   /** by how much that is ahead of the clock; ms */
   #aheadMs = 0;
@@ -260,10 +260,16 @@ export class EnsembleServer {
     return { logRetainTxns, diffBytesMax, slowest: this.#zab.proposing?.slowest };
   }
 
-  /** A clock that was put back goes on from where it was: whatever waits for a time would else wait for that much longer. */
+  /**
+   * A clock that was put back goes on from where it was: whatever waits for a time would else wait for that much longer.
+   * Time that passes all at once, more than two ticks between two inputs, is no silence of the sessions: the clock was set
+   * forward, or this member stood still and heard nobody.
+   */
   #tellTime(clockMs: number): number {
     if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;
-    this.#now = clockMs + this.#aheadMs;
+    const passedMs = clockMs + this.#aheadMs - this.#now;
+    this.#now += passedMs;
+    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(this.#now, passedMs);
     return this.#now;
   }
 
@@ -559,7 +565,7 @@ export class EnsembleServer {
       return;
     }
     if (message.type === "TOUCH") {
-      for (const session of message.sessions) this.#expiry.touch(session, this.#now);
+      for (const session of message.sessions) this.#expiry.touch(session, this.#now, from);
       return;
     }
     leader.hurry(from);
@@ -602,6 +608,7 @@ export class EnsembleServer {
           break;
         case "learnerLeft":
           if (this.#quiet.state === "FREEZING") this.#disturbed = "a learner has left";
+          this.#expiry.learnerLeft(effect.sid, this.#now);
           this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
           this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
           break;
@@ -615,11 +622,13 @@ export class EnsembleServer {
   }
 
   #roleChanged(): void {
-    if (this.#quiet.state !== "AWAKE" && !this.#zab.frozen) {
+    const slept = this.#quiet.state !== "AWAKE";
+    if (slept && !this.#zab.frozen) {
       this.#quiet.awoken();
       this.#wakingUntil = this.#now + this.config.requestTimeoutMs;
     }
     if (this.#zab.serving && this.#barrier !== null) return;
+    this.#keepTouched(slept);
     this.#ready = false;
     this.#barrier = null;
     // It is of the leader that was: neither for nor against the next one.
@@ -640,6 +649,7 @@ export class EnsembleServer {
     }
     if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(this.#now));
     if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
+    if (this.#touched.size > 0 && this.#ready && this.#now >= this.#touchAt) this.#sendTouches();
     if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
     this.#absorb(this.#zab.flushCommits(this.#now));
     if (this.#zab.proposing?.exhausted === true && this.#prep.outstanding === 0) {
@@ -664,7 +674,6 @@ export class EnsembleServer {
     // Whatever woke it, or made it elect, needs a while: a session may be about to expire.
     this.#noteRequest(false);
     const leader = this.#zab.proposing;
-    this.#touchAgain();
     if (leader !== undefined) {
       this.#quiet.restore(this.#now, leader.continues, isInTime);
       for (const session of this.#touched) this.#expiry.touch(session, this.#now);
@@ -1021,9 +1030,7 @@ export class EnsembleServer {
   }
 
   #tickReady(): void {
-    const now = this.#now;
     if (this.#zab.proposing !== undefined) this.#expireSessions();
-    else if (this.#touched.size > 0 && now >= this.#touchAt) this.#sendTouches();
   }
 
   /** A member that is out of the quorum for long tells its clients to go elsewhere: here they would wait for ever. */
@@ -1050,8 +1057,8 @@ export class EnsembleServer {
   }
 
   #sendTouches(): void {
-    const { leader, join } = this.#zab;
-    if (leader === null || join === undefined) return;
+    const { leader, join, frozen } = this.#zab;
+    if (leader === null || join === undefined || frozen) return;
     this.#send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
     for (const [session, at] of this.#told) if (this.#now - at > this.#stayEndMs) this.#told.delete(session);
     for (const session of this.#touched) this.#told.set(session, this.#now);
@@ -1063,10 +1070,19 @@ export class EnsembleServer {
     return (this.config.syncLimit + 1) * this.config.tickTimeMs;
   }
 
-  /** What the end of the stay may have swallowed is told again: a session must not expire for that. */
-  #touchAgain(): void {
-    for (const [session, at] of this.#told) if (this.#now - at <= this.#stayEndMs) this.#touched.add(session);
+  /**
+   * Our stay with the leader, or our own epoch, is over: the next leader may not know of the signs of life that came here
+   * shortly before. It is told, however late: a session must not expire for a message that was lost.
+   * @param slept the epoch ended in a sleep, whose record holds every deadline
+   */
+  #keepTouched(slept: boolean): void {
+    const since = this.#now - this.#stayEndMs;
+    for (const [session, at] of this.#told) if (at >= since) this.#touched.add(session);
     this.#told.clear();
+    // A leader steps down only when it has given its learners up one after the other.
+    const heard = slept ? [] : this.#expiry.heardSince(since - this.#stayEndMs);
+    for (const session of heard) this.#touched.add(session);
+    this.#expiry.restart([], this.#now);
   }
 
   // ── leaves ───────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
  * Sessions. Which sessions exist, and what was answered last in each, is replicated state ({@link SessionTable});
  * when they expire is the leader's knowledge alone ({@link ExpiryQueue}).
  */
-import { assert } from "../assert.ts";
+import { assert, must } from "../assert.ts";
 import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, WriteResult } from "./types.ts";
 
@@ -82,6 +82,10 @@ interface Deadline {
   readonly timeoutMs: number;
   /** ms since 1970, a multiple of the tick */
   atMs: number;
+  /** sid of the learner that reported the last sign of life; 0: none did since the deadline was set */
+  via: number;
+  /** was given its full timeout for a time in which nobody could be heard, and has given no sign of life since */
+  excused: boolean;
 }
 
 /**
@@ -111,25 +115,75 @@ export class ExpiryQueue {
   /** Begins to watch over a session, which gets its full timeout from `nowMs` on. */
   add(id: SessionId, timeoutMs: number, nowMs: number): void {
     this.remove(id);
-    this.#schedule(id, { timeoutMs, atMs: this.#deadlineAfter(nowMs + timeoutMs) });
+    const atMs = this.#deadlineAfter(nowMs + timeoutMs);
+    this.#schedule(id, { timeoutMs, atMs, via: 0, excused: false });
   }
 
   /** Brings back a deadline that was stored. A deadline that has passed expires at the next {@link expire}. */
-  restore(id: SessionId, timeoutMs: number, deadlineMs: number): void {
+  restore(id: SessionId, timeoutMs: number, deadlineMs: number, excused = false): void {
     this.remove(id);
-    this.#schedule(id, { timeoutMs, atMs: Math.ceil(deadlineMs / this.#tickTimeMs) * this.#tickTimeMs });
+    const atMs = Math.ceil(deadlineMs / this.#tickTimeMs) * this.#tickTimeMs;
+    this.#schedule(id, { timeoutMs, atMs, via: 0, excused });
   }
 
-  /** The client was heard of. A deadline never moves back. @returns false when the session is not watched over */
-  touch(id: SessionId, nowMs: number): boolean {
+  /**
+   * The client was heard of. A deadline never moves back.
+   * @param via sid of the learner that reports it; 0: it was heard of here
+   * @returns false when the session is not watched over
+   */
+  touch(id: SessionId, nowMs: number, via = 0): boolean {
     const deadline = this.#deadlines.get(id);
     if (deadline === undefined) return false;
-    const atMs = this.#deadlineAfter(nowMs + deadline.timeoutMs);
-    if (atMs <= deadline.atMs) return true;
-    this.#unschedule(id, deadline);
-    deadline.atMs = atMs;
-    this.#schedule(id, deadline);
+    deadline.via = via;
+    deadline.excused = false;
+    this.#postpone(id, deadline, this.#deadlineAfter(nowMs + deadline.timeoutMs));
     return true;
+  }
+
+  /**
+   * The time that passed since the last look was no silence of the sessions: the clock was set forward, or this member
+   * stood still. A session gets its full timeout, but only once without a sign of life: after that it is charged one to two
+   * ticks each time, so that a dead session expires although every look comes late.
+   * @param passedMs time since the last look, more than two ticks
+   */
+  excuseAll(nowMs: number, passedMs: number): void {
+    const ticks = Math.floor(passedMs / this.#tickTimeMs) - 1;
+    for (const [id, deadline] of this.#deadlines) {
+      const { atMs, timeoutMs, excused } = deadline;
+      deadline.excused = true;
+      this.#postpone(
+        id,
+        deadline,
+        excused ? atMs + ticks * this.#tickTimeMs : this.#deadlineAfter(nowMs + timeoutMs),
+      );
+    }
+  }
+
+  /** Gives the session its full timeout for a time in which it could not be heard. */
+  excuse(id: SessionId, nowMs: number): void {
+    if (this.touch(id, nowMs)) must(this.#deadlines.get(id), "it was touched").excused = true;
+  }
+
+  /**
+   * A learner is gone, and with it the signs of life that it had not reported: the sessions that it reported last get their
+   * full timeout, once.
+   */
+  learnerLeft(sid: number, nowMs: number): void {
+    for (const [id, deadline] of this.#deadlines) if (deadline.via === sid) this.touch(id, nowMs);
+  }
+
+  /** Sessions with a sign of life since then, to within a tick. A new deadline counts as one. */
+  heardSince(ms: number): SessionId[] {
+    const heard: SessionId[] = [];
+    for (const [id, { atMs, timeoutMs, excused }] of this.#deadlines) {
+      if (!excused && atMs - timeoutMs > ms) heard.push(id);
+    }
+    return heard;
+  }
+
+  /** The session was given its full timeout without a sign of life, and has given none since. */
+  isExcused(id: SessionId): boolean {
+    return this.#deadlines.get(id)?.excused === true;
   }
 
   /** Stops watching over a session: it is closing. */
@@ -170,6 +224,13 @@ export class ExpiryQueue {
   /** ms since 1970; undefined when the session is not watched over. */
   deadlineOf(id: SessionId): number | undefined {
     return this.#deadlines.get(id)?.atMs;
+  }
+
+  #postpone(id: SessionId, deadline: Deadline, atMs: number): void {
+    if (atMs <= deadline.atMs) return;
+    this.#unschedule(id, deadline);
+    deadline.atMs = atMs;
+    this.#schedule(id, deadline);
   }
 
   /** The next multiple of the tick strictly after `ms`. */

@@ -209,9 +209,12 @@ export class ClientSocket {
     else this.#pong();
   }
 
+  /** Without a leader nobody else knows that the session lives: the client is to look for another node in time. */
   #pong(): void {
+    const { server } = this.#host;
+    if (!server.ready && !server.waking) return;
     const before = this.#out.length;
-    writeBareReply(this.#out, ReservedXid.PING, this.#host.server.tree.lastApplied, "OK");
+    writeBareReply(this.#out, ReservedXid.PING, server.tree.lastApplied, "OK");
     this.#written(before);
   }
 

@@ -31,6 +31,7 @@ const LEADER = "core/zab/leader.ts";
 const CONTEXT = "core/zab/context.ts";
 const STORAGE = "core/server/storage.ts";
 const SERVER = "core/server/server.ts";
+const ALARM = "durable-objects/shared/deadline-alarm.ts";
 
 /** a place for writes that are put off */
 const LATE: Patch = {
@@ -312,8 +313,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: "core/znode/session.ts",
-        find: "    if (atMs <= deadline.atMs) return true;\n",
-        replace: "    if (atMs >= 0) return true;\n",
+        find: "    if (atMs <= deadline.atMs) return;\n",
+        replace: "    if (atMs >= 0) return;\n",
       },
     ],
   },
@@ -326,6 +327,67 @@ export const BUGS: readonly SeededBug[] = [
         file: SERVER,
         find: "this.#expiry.expire(this.#now)",
         replace: "this.#expiry.expire(this.#now + 20 * this.config.tickTimeMs)",
+      },
+    ],
+  },
+  {
+    name: "overdue-alarm-trusted",
+    what: "an alarm that is long overdue is believed to be set: a lost alarm is never set again",
+    source: "use, on the real runtime: the scheduler had lost its list",
+    patches: [
+      {
+        file: ALARM,
+        find: "return this.#armedAt === undefined || now - this.#armedAt > this.#tickMs;",
+        replace: "return this.#armedAt === undefined;",
+      },
+    ],
+  },
+  {
+    name: "alarm-never-earlier",
+    what: "an alarm that is set stays where it is when a deadline moves before it",
+    source: "a mutant of the shell that every lane let pass",
+    patches: [
+      {
+        file: ALARM,
+        find: "if (this.#armedAt !== undefined && this.#armedAt <= at && ",
+        replace: "if (this.#armedAt !== undefined && ",
+      },
+    ],
+  },
+  {
+    name: "clock-jump-is-silence",
+    what: "a leader whose clock was set forward expires sessions that keep their pings",
+    source: "use: a clock skewed by fault on one node",
+    patches: [
+      {
+        file: SERVER,
+        find: "    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(this.#now, passedMs);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "small-jump-is-silence",
+    what: "only a clock that was set forward by minutes is noticed: one that was set by seconds is silence",
+    source: "the same; a session of 10 s expires after 1.6 s",
+    patches: [
+      {
+        file: SERVER,
+        find: "if (passedMs > 2 * this.config.tickTimeMs)",
+        replace: "if (passedMs > 60 * this.config.tickTimeMs)",
+      },
+    ],
+  },
+  {
+    name: "clock-back-believed",
+    what: "a clock that was put back is believed: whatever waits for a time waits for that much longer",
+    source: "a mutant of the core that every lane let pass",
+    rare: true,
+    patches: [
+      {
+        file: SERVER,
+        find: "    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;\n",
+        replace: "",
       },
     ],
   },

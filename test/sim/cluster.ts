@@ -26,6 +26,7 @@ import {
   type WatchEvent,
   type WriteRequest,
 } from "../../core/znode/types.ts";
+import { DeadlineAlarm } from "../../durable-objects/shared/deadline-alarm.ts";
 import { SimClock } from "./clock.ts";
 import { type DamageKind, DiskFullError, FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -76,7 +77,11 @@ export interface Life {
   /** group of writes up to which all is durable */
   durable: number;
   syncing: boolean;
-  /** when its alarm rings; infinity: never */
+  /** the shell's own, over the simulation's time */
+  readonly alarm: DeadlineAlarm;
+  /** what its alarm is set to, on the member's clock; infinity: it is not set */
+  alarmMs: number;
+  /** when its alarm rings; infinity: never, also when it is set and was lost */
   alarmAt: number;
   /** what happened to it while it was paused; null: it runs */
   backlog: (() => void)[] | null;
@@ -138,6 +143,8 @@ export interface Faults {
   reorder: number;
   /** an alarm comes later by up to this; ms */
   alarmLateMs: number;
+  /** an alarm never comes, though it is set */
+  loseAlarm: number;
   /** an alarm comes though nothing is due, or twice */
   spuriousTick: number;
 }
@@ -148,6 +155,7 @@ export const NO_FAULTS: Faults = {
   duplicate: 0,
   reorder: 0,
   alarmLateMs: 0,
+  loseAlarm: 0,
   spuriousTick: 0,
 };
 
@@ -231,7 +239,7 @@ export class Cluster {
   #hash = 0;
   /** events run so far */
   events = 0;
-  /** by how much, at most, some clock has run ahead of the simulation's in this run; ms */
+  /** by how much some member may have counted more time than passed in this run, at most; ms */
   skewMs = 0;
   now = 1_000_000;
 
@@ -248,7 +256,7 @@ export class Cluster {
     this.#tracing = options.tracing ?? true;
     this.members = Array.from({ length: options.size }, (_, i) => ({
       sid: asSid(i + 1),
-      clock: new SimClock(),
+      clock: new SimClock(2 * this.config.tickTimeMs),
       disk: foundedDisk(),
       bent: null,
       life: null,
@@ -313,6 +321,16 @@ export class Cluster {
       connected: 0,
       durable: 0,
       syncing: false,
+      alarm: new DeadlineAlarm(
+        {
+          getAlarm: () => Promise.resolve(null),
+          setAlarm: (at) => this.#setAlarm(life, at),
+          deleteAlarm: () => this.#setAlarm(life, Number.POSITIVE_INFINITY),
+        },
+        this.config.tickTimeMs,
+        () => this.timeAt(member.sid),
+      ),
+      alarmMs: Number.POSITIVE_INFINITY,
       alarmAt: Number.POSITIVE_INFINITY,
       backlog: null,
       alive: true,
@@ -509,11 +527,12 @@ export class Cluster {
 
   /** Since when every message, alarm and write took no longer than usual; a member that is down disturbs nobody. */
   get undisturbedSince(): number {
-    const { failCall, loseReturn, reorder, alarmLateMs } = this.faults;
-    const faulty = failCall > 0 || loseReturn > 0 || reorder > 0 || alarmLateMs > 0;
+    const { failCall, loseReturn, reorder, alarmLateMs, loseAlarm } = this.faults;
+    const faulty = failCall > 0 || loseReturn > 0 || reorder > 0 || alarmLateMs > 0 || loseAlarm > 0;
     const late = this.#latency !== this.#usualLatency || this.#slow.size > 0 || this.#cut.size > 0;
     const odd = this.members.some(
-      ({ life, twin, clock }) => twin !== null || life?.backlog != null || clock.odd,
+      ({ life, twin, clock }) =>
+        twin !== null || life?.backlog != null || clock.odd || (life !== null && isAlarmLost(life)),
     );
     return faulty || late || odd ? this.now : this.#disturbedUntil;
   }
@@ -753,15 +772,21 @@ export class Cluster {
     return least + Math.floor(this.#random() * (most - least + 1));
   }
 
-  /** Keeps the one alarm at the earliest deadline, as the shell does: it is only ever moved forward. */
-  #ensureAlarm(life: Life): void {
-    if (!life.alive) return;
+  /** The shell sets its alarm. */
+  #setAlarm(life: Life, ms: number): Promise<void> {
+    life.alarmMs = ms;
+    life.alarmAt = Number.POSITIVE_INFINITY;
+    const { loseAlarm } = this.faults;
+    const isLost = loseAlarm > 0 && this.#random() < loseAlarm;
+    if (life.alive && Number.isFinite(ms) && !isLost) this.#schedule(life);
+    return DONE;
+  }
+
+  #schedule(life: Life): void {
     const { clock } = this.member(life.sid);
-    const due = Math.max(this.now + 1, clock.whenShows(life.server.deadline, this.now));
-    if (due >= life.alarmAt) return;
+    const due = Math.max(this.now + 1, clock.whenShows(life.alarmMs, this.now));
     const { alarmLateMs, spuriousTick } = this.faults;
     const at = alarmLateMs === 0 ? due : due + this.#between([0, alarmLateMs]);
-    if (at >= life.alarmAt) return;
     life.alarmAt = at;
     this.#queue.push(at, () => this.#alarm(life, at));
     if (spuriousTick > 0 && this.#random() < spuriousTick) {
@@ -772,20 +797,33 @@ export class Cluster {
 
   #alarm(life: Life, at: number): void {
     if (!life.alive || life.alarmAt !== at) return;
+    life.alarmAt = Number.POSITIVE_INFINITY;
     this.#onLife(life, () => {
-      life.alarmAt = Number.POSITIVE_INFINITY;
-      if (this.timeAt(life.sid) >= life.server.deadline) this.#step(life, { type: "tick" });
-      else this.#ensureAlarm(life);
+      life.alarm.rang();
+      this.#step(life, { type: "tick" });
     });
+  }
+
+  /** The alarms that are set now never ring. */
+  loseAlarms(): void {
+    this.disturbed(2 * this.config.tickTimeMs);
+    for (const { life } of this.members) if (life !== null) life.alarmAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Sets a member's clock; one that sleeps or is down cannot tell that from time that has passed. */
+  jumpClock(sid: number, byMs: number): void {
+    const member = this.member(sid);
+    const isSeen = member.life?.server.zab.frozen === false;
+    member.clock.jump(byMs, this.now, isSeen);
+    this.skewMs += Math.max(0, isSeen ? Math.min(byMs, 2 * this.config.tickTimeMs) : byMs);
+    this.clockChanged(sid);
   }
 
   /** A member's clock was changed: its alarm is where the new time has it. */
   clockChanged(sid: number): void {
     this.disturbed();
     for (const life of [this.member(sid).life, this.member(sid).twin]) {
-      if (life === null) continue;
-      life.alarmAt = Number.POSITIVE_INFINITY;
-      this.#ensureAlarm(life);
+      if (life !== null && Number.isFinite(life.alarmAt)) this.#schedule(life);
     }
   }
 
@@ -822,7 +860,7 @@ export class Cluster {
     } finally {
       this.#running -= 1;
     }
-    this.#ensureAlarm(life);
+    if (life.alive) life.alarm.ensure(life.server.deadline);
     while (this.#running === 0) {
       const tell = this.#untold.shift();
       if (tell === undefined) break;
@@ -928,6 +966,7 @@ export class Cluster {
       }
       case "asleep":
         this.sleeps += 1;
+        life.alarm.only(life.server.deadline);
         life.parked.length = 0; // what is let go is no break
         if (this.onAsleep !== null) this.#tell(() => this.onAsleep?.(life));
         break;
@@ -1162,6 +1201,13 @@ interface Outgoing {
   readonly generation: number;
   readonly messages: PeerMessage[];
 }
+
+/** Its alarm is set, and does not ring. */
+const isAlarmLost = ({ alarmMs, alarmAt }: Life): boolean =>
+  Number.isFinite(alarmMs) && !Number.isFinite(alarmAt);
+
+/** Nobody waits for it: nothing else runs before the simulation's next event. */
+const DONE = Promise.resolve();
 
 /** One direction between two members, as one number. */
 const linkOf = (from: number, to: number): number => from * 16 + to;

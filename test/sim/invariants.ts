@@ -26,7 +26,7 @@
  * | Once | each (session, xid) happens once, in the order of the xids | reliability |
  * | SessionOrder | answers of one session leave a member in the order of its requests | ZooKeeper's guarantees |
  * | Linearizable | a linearizable read shows every write that was answered before it was asked | `sync` |
- * | SessionExpiry | no session is closed before its timeout is over since a leader last heard of it, but for what clocks jumped | ZooKeeper SessionTracker |
+ * | SessionExpiry | no session is closed before its timeout is over since a leader last heard of it, by a clock whose jumps count for two ticks at most | ZooKeeper SessionTracker |
  * | Grace | a leader closes no session within a tick of becoming ready | SERVER-10, QUIET-5 |
  * | SignOfLife | what a follower heard of a session counts, if nothing is wrong with members and links meanwhile | SERVER-9, 39 |
  * | Ephemerals | none outlives its session | ZooKeeper's guarantees |
@@ -152,6 +152,9 @@ interface Stay {
 interface Heard {
   readonly at: number;
   readonly longestMs: number;
+  /** the member that heard of it, and how far every member's clock had run ahead then */
+  readonly by: Life | null;
+  readonly gains: readonly number[];
 }
 
 /** What the checks know of one life. */
@@ -385,7 +388,7 @@ export class Invariants {
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
     // It may have been heard of again while its end waited to be proposed: that comes too late.
     const { now, config, skewMs } = this.#cluster;
-    const silentMs = Math.max(heard.longestMs, now - heard.at);
+    const silentMs = Math.max(heard.longestMs, this.#silence(heard, life));
     this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
     const { serving } = this.#state(life);
     // (It may give its epoch up in the very step.)
@@ -420,6 +423,25 @@ export class Invariants {
     }
   }
 
+  /** Time since then as this member may have counted it: a clock that ran ahead is no fault of the core. */
+  #silence({ at, by, gains }: Heard, life: Life): number {
+    const { now, members } = this.#cluster;
+    const gained = this.#gains().map((gain, i) => gain - (gains[i] ?? 0));
+    const own = gained[members.findIndex(({ sid }) => sid === life.sid)] ?? 0;
+    // What another leader knew comes by that one's clock, or by what it noted for the sleep.
+    return now - at + (by === life ? own : gained.reduce((sum, gain) => sum + gain, 0));
+  }
+
+  #gains(): number[] {
+    const { now, members } = this.#cluster;
+    return members.map(({ clock }) => clock.countedAt(now) - now);
+  }
+
+  #hear(by: Life, before: Heard | undefined): Heard {
+    const longestMs = before === undefined ? 0 : Math.max(before.longestMs, this.#silence(before, by));
+    return { at: this.#cluster.now, longestMs, by, gains: this.#gains() };
+  }
+
   /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
   heard(life: Life, session: SessionId): void {
     const { zab, tree } = life.server;
@@ -433,13 +455,11 @@ export class Invariants {
       }
     }
     if (zab.proposing !== undefined && !zab.frozen && tree.sessions.has(session)) {
-      const { now } = this.#cluster;
       const { heard } = this.#state(life);
-      const before = heard.get(session) ?? this.#opened.get(session);
-      const longestMs = before === undefined ? 0 : Math.max(before.longestMs, now - before.at);
-      heard.set(session, { at: now, longestMs });
+      const now = this.#hear(life, heard.get(session) ?? this.#opened.get(session));
+      heard.set(session, now);
       if (life.server.zab.currentEpoch === this.#lastEpoch)
-        this.#heard.set(session, { at: now, longestMs: 0 });
+        this.#heard.set(session, { ...now, longestMs: 0 });
     }
   }
 
@@ -901,12 +921,17 @@ export class Invariants {
       const { silentMs, timeoutMs } = expiring;
       this.must(
         "SessionExpiry",
-        silentMs >= timeoutMs - this.#cluster.skewMs,
+        silentMs >= timeoutMs,
         () => `session ${entry.session} is closed ${silentMs} ms after it was heard of, not ${timeoutMs}`,
       );
     }
     if (cursor.type === TxnType.CREATE_SESSION) {
-      this.#opened.set(entry.session, { at: this.#cluster.now, longestMs: 0 });
+      this.#opened.set(entry.session, {
+        at: this.#cluster.now,
+        longestMs: 0,
+        by: null,
+        gains: this.#gains(),
+      });
     }
     this.#index.set(keyOf(zxid), this.history.length);
     this.history.push(entry);

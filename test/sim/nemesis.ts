@@ -107,7 +107,7 @@ export class Nemesis {
     cluster.setLatency(this.#options.latencyMs);
     cluster.heal();
     for (const { sid, clock, life, twin } of cluster.members) {
-      clock.thaw();
+      clock.thaw(cluster.now);
       clock.setRate(1, cluster.now);
       if (twin !== null) cluster.endTwin(sid);
       if (life !== null && life.backlog !== null) cluster.resume(sid);
@@ -162,6 +162,13 @@ export class Nemesis {
         return true;
       case "alarm-late":
         return this.#disturb("alarmLateMs", chance.oneOf([100, 3_000, 60_000]), duration);
+      case "alarm-lost":
+        // Those that are set, as when the runtime starts again without its list of them, or those that will be.
+        if (chance.oneIn(2)) cluster.loseAlarms();
+        else this.#disturb("loseAlarm", chance.oneOf([0.2, 1]), duration);
+        return true;
+      case "alarm-overdue":
+        return this.#disturb("alarmLateMs", chance.between(60_000, 900_000), duration);
       case "alarm-needless":
         return this.#disturb("spuriousTick", chance.oneOf([0.1, 1]), duration);
       case "slow-member":
@@ -250,18 +257,17 @@ export class Nemesis {
       case "misplaced":
         return this.#damage(sid, kind);
       case "clock-jump": {
-        const by = chance.between(-300_000, 300_000);
-        if (by > 0) cluster.skewMs += by;
-        member.clock.jump(by, cluster.now);
-        cluster.clockChanged(sid);
+        // Now and then little more than a member takes for silence.
+        const by = chance.oneIn(3) ? chance.between(0, 10_000) : chance.between(-300_000, 300_000);
+        cluster.jumpClock(sid, by);
         return true;
       }
       case "clock-freeze": {
         const ms = chance.between(100, 10_000);
-        cluster.skewMs += ms;
+        cluster.skewMs += Math.min(ms, 2 * cluster.config.tickTimeMs);
         member.clock.freeze(cluster.now);
         this.#after(ms, () => {
-          member.clock.thaw();
+          member.clock.thaw(cluster.now);
           cluster.clockChanged(sid);
         });
         return true;

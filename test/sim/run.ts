@@ -6,8 +6,9 @@ import type { ZooErrorCode } from "../../core/errors.ts";
 import type { RequestResult } from "../../core/server/effects.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
+import { asSid } from "../../core/zab/quorum.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
-import { NO_SESSION } from "../../core/znode/types.ts";
+import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { coreRequest } from "../history/core-server.ts";
 import { type LogEntry, outcomeOf, plain, Recorder, type WriteRequest } from "../history/history.ts";
 import { checkHistory } from "../history/index.ts";
@@ -36,8 +37,8 @@ export interface RunResult {
 const LEADER_WITHIN = 2;
 const AGREEMENT_WITHIN = 10;
 
-/** Ticks beyond its timeout within which a session ends that nobody attends: an election on waking, and a tick to round up. */
-const SESSION_END_TICKS = 12;
+/** How long a session may outlive its client once all is healed, in timeouts: a clock may have jumped just before. */
+const EXPIRED_WITHIN = 3;
 
 /** Steps that the search for an order may take in one partition of a history. */
 const SEARCH_STEPS_MAX = 4_000_000;
@@ -310,17 +311,43 @@ class Run {
         );
       }
     }
-    this.#endSessions();
+    this.#expireAll();
   }
 
-  /** Nobody shows that it lives any more: every session ends, also where the ensemble sleeps meanwhile. */
-  #endSessions(): void {
+  /**
+   * Nobody is heard of any more: every session ends, whatever the clocks and alarms did before, and also when it was opened
+   * in a sleep that was to last until a session with a longer timeout ends.
+   */
+  #expireAll(): void {
     const { cluster } = this;
-    const { tickTimeMs } = cluster.config;
-    const left = (): number => Math.max(...cluster.alive.map(({ tree }) => tree.sessions.size));
-    const end = cluster.now + this.#options.client.sessionTimeoutMs + SESSION_END_TICKS * tickTimeMs;
-    while (left() > 0 && cluster.now < end) cluster.runFor(tickTimeMs);
-    cluster.invariants.must("Liveness", left() === 0, () => `${left()} sessions outlive their timeout`);
+    const { tickTimeMs, quietAfterMs, sessionTimeoutMsMin, sessionTimeoutMsMax } = cluster.config;
+    const timeoutMs = Math.max(this.#options.client.sessionTimeoutMs, sessionTimeoutMsMin);
+    if (quietAfterMs > 0) {
+      this.#openSession(sessionTimeoutMsMax);
+      cluster.runFor(quietAfterMs + 6 * tickTimeMs);
+      this.#openSession(timeoutMs);
+    }
+    const end = cluster.now + EXPIRED_WITHIN * timeoutMs + 2 * quietAfterMs + 10 * tickTimeMs;
+    const isLeft = (): boolean =>
+      cluster.alive.some(({ tree }) =>
+        [...tree.sessions.values()].some((each) => each.timeoutMs <= timeoutMs),
+      );
+    while (isLeft() && cluster.now < end) cluster.runFor(tickTimeMs);
+    cluster.invariants.must("Liveness", !isLeft(), () => "sessions outlive their clients");
+  }
+
+  /** Opens a session of which nobody is heard again, unless the caller sees to it. */
+  #openSession(timeoutMs: number): SessionId {
+    const { cluster } = this;
+    const sid = this.#chance.between(1, this.#options.size);
+    this.#world.sessions += 1;
+    const session = makeSessionId(asSid(sid), this.#world.sessions);
+    const token = cluster.write(sid, { type: "createSession", timeoutMs }, session);
+    const end = cluster.now + 2 * cluster.config.requestTimeoutMs;
+    while (!cluster.answers.has(token) && cluster.now < end) cluster.runFor(20);
+    const answer = cluster.answers.get(token);
+    cluster.invariants.must("Liveness", answer?.ok === true, () => `${sid} opens no session after healing`);
+    return session;
   }
 
   /** @returns whether it was answered well, once there was time for it */

@@ -39,6 +39,8 @@ export const FAULT_KINDS = [
   "clock-freeze",
   "clock-skew",
   "alarm-late",
+  "alarm-lost",
+  "alarm-overdue",
   "alarm-needless",
   "twin",
 ] as const;

@@ -213,6 +213,39 @@ describe("expiry", () => {
     );
   });
 
+  test("[SERVER-40] time that nobody could use is given back in full once, then less one to two ticks", () => {
+    const expiry = new ExpiryQueue(TICK);
+    const [silent, heard] = [sessionId(1), sessionId(2)];
+    for (const id of [silent, heard]) expiry.add(id, 5 * TICK, 0);
+    expiry.excuseAll(100 * TICK, 96 * TICK);
+    expect(expiry.expire(100 * TICK)).toEqual([]);
+    expect(expiry.deadlineOf(silent)).toBe(106 * TICK);
+    expect([expiry.isExcused(silent), expiry.isExcused(heard)]).toEqual([true, true]);
+    expiry.touch(heard, 101 * TICK);
+    expect(expiry.isExcused(heard)).toBe(false);
+    expiry.excuseAll(111 * TICK + 1, 10 * TICK + 1);
+    expect(expiry.deadlineOf(silent)).toBe(115 * TICK);
+    expect(expiry.deadlineOf(heard)).toBe(117 * TICK);
+    for (let looks = 2, now = 111 * TICK; looks <= 6; looks++) {
+      now += 3 * TICK + 1;
+      expiry.excuseAll(now, 3 * TICK + 1);
+      if (expiry.expire(now).includes(silent)) break;
+      expect(looks).toBeLessThan(6);
+    }
+  });
+
+  test("[SERVER-41] what a lost learner reported last gets its full timeout, and only once", () => {
+    const expiry = new ExpiryQueue(TICK);
+    const [one, other] = [sessionId(1), sessionId(2)];
+    for (const id of [one, other]) expiry.add(id, 5 * TICK, 0);
+    expiry.touch(one, TICK, 3);
+    expiry.touch(other, TICK, 2);
+    expiry.learnerLeft(3, 4 * TICK);
+    expiry.learnerLeft(3, 5 * TICK);
+    expect([expiry.deadlineOf(one), expiry.deadlineOf(other)]).toEqual([10 * TICK, 7 * TICK]);
+    expect(expiry.heardSince(3 * TICK)).toEqual([one]);
+  });
+
   test("[SESSION-4] a tick must be a positive number of ms", () => {
     for (const tick of [0, -1, 0.5, Number.NaN]) expect(() => new ExpiryQueue(tick)).toThrow(/positive/);
   });
