@@ -36,7 +36,7 @@ const LOOK_MS = 20;
 const RSS_MIB_MAX = 3_000;
 const MIB_KIB = 1_024;
 
-/** @param ms that each attack lasts; one with half-open connections takes 20 s */
+/** @param ms that each attack lasts; those with many connections take longer */
 export async function benchAttacks(ms: number, stateDir: string): Promise<AttackResult[]> {
   const results: AttackResult[] = [];
   for (const attack of ATTACKS) results.push(await benchAttack(attack, ms, stateDir));
