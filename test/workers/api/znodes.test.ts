@@ -214,6 +214,21 @@ describe("changing znodes", () => {
     await problemOf(await call("/v1/znodes/tags", last), 404, "NO_NODE");
   });
 
+  it("[HTTP-3] ignores no condition: a method that does not know one refuses it", async () => {
+    const etag = (await make("/conditions", "0")).headers.get("etag") ?? "";
+    const ask = (method: string, headers: Record<string, string>): Promise<Response> =>
+      call("/v1/znodes/conditions", { method, headers });
+    for (const value of ["*", etag]) {
+      await problemOf(await ask("DELETE", { "if-none-match": value }), 400, "BAD_ARGUMENTS");
+      await problemOf(await ask("POST", { "if-match": value }), 400, "BAD_ARGUMENTS");
+    }
+    await problemOf(await ask("POST", { "if-none-match": "*" }), 412, "BAD_VERSION");
+    await problemOf(await ask("GET", { "if-match": '"9.0x1"' }), 412, "BAD_VERSION");
+    for (const value of ["*", etag, `"9.0x1", W/${etag}`])
+      expect((await ask("GET", { "if-match": value })).status).toBe(200);
+    expect(await textOf(await call("/v1/znodes/conditions"))).toBe("0");
+  });
+
   it("[HTTP-3] takes negative versions, which follow the largest, wherever a version is given", async () => {
     const etag = (await make("/wrapped", "0")).headers.get("etag") ?? "";
     const czxid = etag.slice(3, -1);

@@ -69,13 +69,12 @@ const COMPILED = QUERIES.map(([pattern, methods]) => ({
 
 /** @throws ApiError BAD_ARGUMENTS that names the parameter and those that there are */
 export const knownQuery: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const { search } = new URL(c.req.url);
-  if (search === "") return next();
+  if (!c.req.url.includes("?")) return next();
   const { path, method } = c.req;
   const route = COMPILED.find(({ regexp }) => regexp.test(path));
   if (route === undefined) return next();
   const known = route.methods[method === "HEAD" ? "GET" : method] ?? [];
-  const unknown = [...new URLSearchParams(search).keys()].find((name) => !known.includes(name));
+  const unknown = [...new URL(c.req.url).searchParams.keys()].find((name) => !known.includes(name));
   if (unknown === undefined) return next();
   const those = known.length === 0 ? "it takes none" : `it takes ${known.join(", ")}`;
   throw badArguments(`${method} ${route.pattern} has no parameter "${unknown.slice(0, 100)}"; ${those}`);

@@ -28,7 +28,14 @@ import { decodeOnce } from "../raw-path.ts";
 import { type ChildrenJson, etagOf, type PathStatJson, statJson, znodeJson } from "../schema/answers.ts";
 import { MODES, type ModeName } from "../schema/fields.ts";
 import { refuseEncodedBody } from "../schema/json-body.ts";
-import { isCreateOnly, isKnownToReader, type Precondition, preconditionOf } from "../schema/preconditions.ts";
+import {
+  isCreateOnly,
+  isKnownToReader,
+  isUnwanted,
+  type Precondition,
+  preconditionOf,
+  refuseCondition,
+} from "../schema/preconditions.ts";
 import { watchStream } from "../streams/watch-stream.ts";
 
 const PREFIX = "/v1/znodes";
@@ -63,11 +70,13 @@ export const znodesApp = new Hono<AppEnv>()
   })
   .post("/*", async (c) => {
     const mode = modeOf(wordQueryOf(c, "mode", MODES) ?? "persistent");
+    refuseCondition(c, "if-match");
+    if (isCreateOnly(c)) return createOnly(c, znodePathOf(c, isSequential(mode)), mode);
     return create(c, znodePathOf(c, isSequential(mode)), mode);
   })
   .put("/*", async (c) => {
     const path = znodePathOf(c);
-    if (isCreateOnly(c)) return createOnly(c, path);
+    if (isCreateOnly(c)) return createOnly(c, path, CreateMode.PERSISTENT);
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
     const data = await bodyOf(c);
@@ -81,6 +90,7 @@ export const znodesApp = new Hono<AppEnv>()
   })
   .delete("/*", async (c) => {
     const path = znodePathOf(c);
+    refuseCondition(c, "if-none-match");
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
     const version = await versionToMatch(c, path, precondition);
@@ -98,6 +108,7 @@ async function readData(c: Context<AppEnv>): Promise<Response> {
   const { data, stat } = answer.value;
   const etag = etagOf(stat);
   const headers = { ...originOf(answer), etag, vary: "accept", "cache-control": "no-cache" };
+  if (isUnwanted(c, etag)) throw new ApiError("BAD_VERSION", `${path} is at ${etag}`, { zxid: answer.zxid });
   if (isKnownToReader(c, etag)) return c.body(null, 304, headers);
   if (preferredType(c.req.header("accept"), REPRESENTATIONS) === "application/json")
     return c.json(znodeJson(path, data, stat), 200, headers);
@@ -165,10 +176,10 @@ function read(c: Context<AppEnv>, request: ReadRequest): Promise<Answered<ReadRe
   return c.var.zoo.through(nodeOf(c)).read(input);
 }
 
-/** `PUT` with `If-None-Match: *`. */
-async function createOnly(c: Context<AppEnv>, path: string): Promise<Response> {
+/** With `If-None-Match: *`. */
+async function createOnly(c: Context<AppEnv>, path: string, mode: CreateMode): Promise<Response> {
   try {
-    return await create(c, path, CreateMode.PERSISTENT);
+    return await create(c, path, mode);
   } catch (error) {
     if (!(error instanceof ApiError && error.code === "NODE_EXISTS")) throw error;
     const detail = `${path} exists, and If-None-Match: * asks that it does not`;

@@ -20,6 +20,18 @@ export interface Precondition {
   readonly tags: readonly Tag[] | undefined;
 }
 
+/** A condition that a method does not know must not be ignored: the change would be made all the same. */
+export function refuseCondition(c: Context<AppEnv>, header: "if-match" | "if-none-match"): void {
+  if (c.req.header(header) !== undefined) throw badArguments(`${c.req.method} takes no ${header}`);
+}
+
+/** Is the state that was read one that `If-Match` does not name? */
+export function isUnwanted(c: Context<AppEnv>, etag: string): boolean {
+  const value = c.req.header("if-match");
+  if (value === undefined || value.trim() === "*") return false;
+  return value.split(",").every((tag) => tag.trim().replace(/^W\//, "") !== etag);
+}
+
 /** Of `?version=` or `If-Match`, never both. `If-Match: *` asks only that the znode exists. */
 export function preconditionOf(c: Context<AppEnv>): Precondition {
   const version = intQueryOf(c, "version", VERSION_MIN, VERSION_MAX);
