@@ -25,6 +25,12 @@ export interface ServerConfig extends ZabConfig {
   readonly quietAfterMs: number;
   /** an ensemble with more sessions stays awake: their deadlines are one row of a member, which holds 2 MB */
   readonly quietSessionsMax: number;
+  /** events that a member keeps for listeners while somebody listens: about 2 MB, a minute of 50 writes/s */
+  readonly eventsMax: number;
+  /** rare events (votes, roles, links, faults …) that it keeps always: an election of nine members makes about 100 */
+  readonly rareEventsMax: number;
+  /** how long all events are recorded after the last listener left, so that it can come back */
+  readonly eventsLingerMs: number;
   /** txns that stay in the log below the checkpoint, for learners that come back */
   readonly logRetainTxns: number;
 }
@@ -50,6 +56,9 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
+    eventsMax: 10_000,
+    rareEventsMax: 1_000,
+    eventsLingerMs: 30_000,
     quietAfterMs: 10 * zab.tickTimeMs,
     quietSessionsMax: 10_000,
     ...overrides,

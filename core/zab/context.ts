@@ -7,7 +7,7 @@ import type { Chain } from "../hash/chain.ts";
 import { splitAfter } from "../wire/txn-codec.ts";
 import type { ZabConfig } from "./config.ts";
 import { DigestHistory } from "./digests.ts";
-import type { DurableWrite, TraceEvent, ZabEffect } from "./effects.ts";
+import { type DurableWrite, isRare, type TraceEvent, type Tracing, type ZabEffect } from "./effects.ts";
 import type { DigestAt, LogPosition, Phase, Role, ZabMessage } from "./messages.ts";
 import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
@@ -115,7 +115,8 @@ export class PeerContext {
   needSnap: boolean;
   /** the leader whose tree differs from ours, and where; forgotten once another is established, from whom it gets a better one */
   diverged: { readonly from: Sid; readonly at: Zxid } | null = null;
-  tracing = false;
+  /** which trace effects are made */
+  tracing: Tracing = false;
   /** how long a commit may take to be known here, ms; told by whoever serves the clients */
   patienceMs = 0;
   /** since when no client asks anything here; null while one is connected, or when nobody tells */
@@ -176,7 +177,8 @@ export class PeerContext {
   }
 
   trace(event: TraceEvent): void {
-    if (this.tracing) this.effects.push({ type: "trace", event });
+    if (this.tracing === false || (this.tracing === "rare" && !isRare(event))) return;
+    this.effects.push({ type: "trace", event });
   }
 
   persist(writes: readonly DurableWrite[]): number {

@@ -67,6 +67,25 @@ export type TraceEvent =
   | { readonly type: "link"; readonly to: Sid; readonly up: boolean }
   | { readonly type: "active"; readonly sids: readonly Sid[] };
 
+/** Which trace effects a member makes: all, none, or all but those of writes and pings. */
+export type Tracing = boolean | "rare";
+
+/** Events that are rare: a node records them also when nobody listens. The others come with every write or ping. */
+const RARE: Readonly<Record<TraceEvent["type"], boolean>> = {
+  vote: true,
+  role: true,
+  epoch: true,
+  sync: true,
+  link: true,
+  active: true,
+  propose: false,
+  ack: false,
+  commit: false,
+  ping: false,
+};
+
+export const isRare = (event: TraceEvent): boolean => RARE[event.type];
+
 export type ZabEffect =
   /** write all in one transaction, then feed {@link ZabInput} `persisted` once it is durable */
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }

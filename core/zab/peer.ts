@@ -18,7 +18,7 @@ import {
   type RoleHost,
   type SnapshotReader,
 } from "./context.ts";
-import { type CallOrigin, voteEvent, type ZabEffect, type ZabInput } from "./effects.ts";
+import { type CallOrigin, type Tracing, voteEvent, type ZabEffect, type ZabInput } from "./effects.ts";
 import { Election } from "./election.ts";
 import { Follower } from "./follower.ts";
 import { Leader } from "./leader.ts";
@@ -176,9 +176,9 @@ export class ZabPeer {
     return this.#leader?.reason ?? this.#follower?.reason ?? "";
   }
 
-  /** Whether trace effects are made: only while somebody watches. */
-  set tracing(on: boolean) {
-    this.#context.tracing = on;
+  /** Which trace effects are made: all only while somebody watches. */
+  set tracing(which: Tracing) {
+    this.#context.tracing = which;
   }
 
   /** How long a commit may take to be known here, ms: what clients here wait for decides. */

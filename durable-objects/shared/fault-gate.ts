@@ -15,6 +15,8 @@ export interface FaultGatePorts {
   readonly write: (text: string) => void;
   /** a fault is over, by hand or by the clock */
   readonly healed?: (fault: ActiveFault) => void;
+  /** a fault began, or some ended, by hand or by the clock */
+  readonly changed?: (began: FaultName | undefined, ended: readonly FaultName[]) => void;
 }
 
 /** Why a call ends that was lost in a cut, once that is over. */
@@ -94,7 +96,7 @@ export class FaultGate {
   inflict(fault: Fault, ttlMs: number | null, seed: number): void {
     if (!this.#ports.enabled) throw new Error("faults are off");
     this.#faults.add({ ...fault, until: ttlMs === null ? null : Date.now() + ttlMs, seed });
-    this.#changed([]);
+    this.#changed([], fault.fault);
   }
 
   /** Ends one fault, or all. @returns the names of those that were on */
@@ -108,12 +110,18 @@ export class FaultGate {
     if (Date.now() >= this.#nextEnd) this.#changed(this.#faults.expire(Date.now()));
   }
 
-  #changed(ended: readonly ActiveFault[]): void {
+  #changed(ended: readonly ActiveFault[], began?: FaultName): void {
     const text = this.#faults.serialize();
     if (text !== this.#stored) this.#ports.write(text);
     this.#stored = text;
     this.#refresh();
     for (const fault of ended) this.#ports.healed?.(fault);
+    if (began !== undefined || ended.length > 0) {
+      this.#ports.changed?.(
+        began,
+        ended.map(({ fault }) => fault),
+      );
+    }
     if (ended.length > 0) {
       for (const end of this.#lost) end();
       this.#lost.clear();

@@ -1,16 +1,15 @@
 /**
- * The protocol events of one node, for people who watch: a ring of the last 10,000, numbered, so that a listener that
- * comes back with the last id it saw misses nothing that is still there. Nothing is recorded without a listener, but for
- * a while after the last one left, so that it may come back.
+ * The protocol events of one node, for people who watch: a ring of the last ones, numbered, so that a listener that comes
+ * back with the last id it saw misses nothing that is still there. Events of writes and pings are recorded only while
+ * somebody listens, and for a while after the last one left. Rare events are recorded always, so that a page that is
+ * opened later can show the last election.
  */
 
-import type { TraceEvent } from "../../core/zab/effects.ts";
+import type { ServerConfig } from "../../core/server/config.ts";
+import { isRare, type TraceEvent, type Tracing } from "../../core/zab/effects.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
+import type { FaultView } from "../shared/faults.ts";
 import { trySend } from "../shared/sockets.ts";
-
-const EVENTS_MAX = 10_000;
-/** how long recording goes on without a listener */
-const LINGER_MS = 30_000;
 
 /** One event as JSON text. */
 interface Recorded {
@@ -18,19 +17,42 @@ interface Recorded {
   readonly json: string;
 }
 
+/** Faults of this node began or ended. `faults` are those that are on afterwards. */
+export interface FaultEvent {
+  readonly type: "fault";
+  /** absent in the state with which a stream begins */
+  readonly began?: string;
+  readonly ended?: readonly string[];
+  readonly faults: readonly FaultView[];
+}
+
+/** How much is kept, and for how long. */
+type Limits = Pick<ServerConfig, "eventsMax" | "rareEventsMax" | "eventsLingerMs">;
+
 export class EventFeed {
   readonly #sid: number;
   readonly #boot: number;
+  readonly #limits: Limits;
+  readonly #faults: () => readonly FaultView[];
   readonly listeners = new Set<WebSocket>();
+  #rare: string[] = [];
   #ring: Recorded[] = [];
   #seq = 0;
   #idleSince: number | null = null;
   /** the first number that was recorded without a pause up to now */
   #from = 1;
 
-  constructor(sid: number, boot: number) {
+  /** @param faults those that are on */
+  constructor(sid: number, boot: number, limits: Limits, faults: () => readonly FaultView[]) {
     this.#sid = sid;
     this.#boot = boot;
+    this.#limits = limits;
+    this.#faults = faults;
+  }
+
+  /** Which events are wanted now. */
+  tracing(now: number): Tracing {
+    return this.active(now) || "rare";
   }
 
   /** Id of the last event: what this node says now is newer than that event, and older than the next one. */
@@ -38,11 +60,11 @@ export class EventFeed {
     return `${this.#boot}-${this.#seq}`;
   }
 
-  /** Whether events are wanted now. */
+  /** Whether all events are wanted now. */
   active(now: number): boolean {
     if (this.listeners.size > 0) return true;
     if (this.#idleSince === null) return false;
-    if (now - this.#idleSince < LINGER_MS) return true;
+    if (now - this.#idleSince < this.#limits.eventsLingerMs) return true;
     this.#idleSince = null;
     this.#ring = [];
     this.#seq += 1; // what comes later does not follow what was recorded
@@ -50,39 +72,62 @@ export class EventFeed {
     return false;
   }
 
-  /** @param after the last id that the listener saw, or null for events from now on */
-  listen(socket: WebSocket, after: string | null, now: number): void {
+  /**
+   * @param after the last id that the listener saw, or null for events from now on
+   * @param replay whether a listener that saw none gets the rare events first that are still there, as `history`
+   */
+  listen(socket: WebSocket, after: string | null, now: number, replay = false): void {
     this.active(now);
     this.listeners.add(socket);
     this.#idleSince = null;
-    if (after === null) return;
+    if (after === null) {
+      if (replay) trySend(socket, `{"type":"history","events":[${this.#rare.join(",")}]}`);
+      if (this.#faults().length > 0) this.#tellFaults(socket, now);
+      return;
+    }
     const [boot, seq] = after.split("-").map(Number);
     const known = boot === this.#boot && seq !== undefined && seq >= this.#from - 1 && seq <= this.#seq;
     const first = this.#ring[0]?.seq ?? this.#seq + 1;
     if (!known || seq === undefined || seq + 1 < first) {
-      trySend(
-        socket,
-        JSON.stringify({ type: "gap", sid: this.#sid, after, id: `${this.#boot}-${this.#seq}` }),
-      );
+      trySend(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
+      // what began or ended in the gap
+      this.#tellFaults(socket, now);
       return;
     }
     for (const event of this.#ring) if (event.seq > seq) trySend(socket, event.json);
+  }
+
+  /** Tells the faults that are on as of the last event. */
+  #tellFaults(socket: WebSocket, now: number): void {
+    const event: FaultEvent = { type: "fault", faults: this.#faults() };
+    trySend(socket, JSON.stringify({ id: this.lastId, at: now, sid: this.#sid, ...event }));
   }
 
   unlisten(socket: WebSocket, now: number): void {
     if (this.listeners.delete(socket) && this.listeners.size === 0) this.#idleSince = now;
   }
 
-  record(at: number, event: TraceEvent): void {
+  record(at: number, event: TraceEvent | FaultEvent): void {
+    const wanted = this.active(at);
+    const { eventsMax, rareEventsMax } = this.#limits;
     this.#seq += 1;
-    const json = JSON.stringify({ id: `${this.#boot}-${this.#seq}`, at, sid: this.#sid, ...plain(event) });
+    const json = JSON.stringify({ id: this.lastId, at, sid: this.#sid, ...plain(event) });
+    if (event.type === "fault" || isRare(event)) {
+      this.#rare.push(json);
+      if (this.#rare.length > rareEventsMax * 1.1) this.#rare = this.#rare.slice(-rareEventsMax);
+    }
+    if (!wanted) {
+      // Others passed by unrecorded, so nobody can continue here.
+      this.#from = this.#seq + 1;
+      return;
+    }
     this.#ring.push({ seq: this.#seq, json });
-    if (this.#ring.length > EVENTS_MAX * 1.1) this.#ring = this.#ring.slice(-EVENTS_MAX);
+    if (this.#ring.length > eventsMax * 1.1) this.#ring = this.#ring.slice(-eventsMax);
     for (const listener of this.listeners) trySend(listener, json);
   }
 }
 
 /** zxids as text. */
-function plain(event: TraceEvent): Record<string, unknown> {
+function plain(event: TraceEvent | FaultEvent): Record<string, unknown> {
   return "zxid" in event ? { ...event, zxid: zxidToText(event.zxid) } : { ...event };
 }

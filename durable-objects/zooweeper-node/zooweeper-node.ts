@@ -106,6 +106,9 @@ const WHOLE_MS = 1_000;
 const WHOLE_TRIES = 3;
 const WHOLE_PAUSE_MS = 100;
 
+/** Time that the event of a fault which ends this object has to leave it, ms. */
+const FAREWELL_MS = 10;
+
 /** Longest that a call of a peer waits for the one before it, ms. A lost one breaks the link, so this is for a slow write. */
 const CALL_WAIT_MS = 1_000;
 
@@ -193,6 +196,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       healed: (fault) => {
         if (fault.fault === "corrupt") this.#backend.repair(fault);
       },
+      changed: (began, ended) => this.#tellFaults(began, ended),
     });
     // What these sockets stood for was in the memory that is gone; their clients begin anew.
     for (const socket of ctx.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
@@ -241,7 +245,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         }),
       );
     }
-    return { config, server, storage, links, feed: new EventFeed(config.sid, recovered.boot) };
+    const feed = new EventFeed(config.sid, recovered.boot, server.config, () => this.#faults.list());
+    return { config, server, storage, links, feed };
   }
 
   /** Remembers what was found damaged, for whoever asks, until the member counts again. */
@@ -309,7 +314,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #guard(life: Life, step: (now: number) => ServerEffect[]): PeerMessage[] {
     const now = this.#faults.now();
     try {
-      life.server.zab.tracing = life.feed.active(now);
+      life.server.zab.tracing = life.feed.tracing(now);
       const replies = this.#run(life, now, step(now));
       if (life.server.checkpointDue(life.storage.logBytes)) {
         const { tree, logRetention } = life.server;
@@ -859,7 +864,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       case "/watch":
         return this.#acceptWatch(life, url.searchParams);
       case "/events":
-        return this.#acceptEvents(life, url.searchParams.get("after"));
+        return this.#acceptEvents(life, url.searchParams.get("after"), url.searchParams.has("replay"));
       default:
         return new Response("no such socket", { status: 404 });
     }
@@ -914,9 +919,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#stream(life, client);
   }
 
-  #acceptEvents(life: Life, after: string | null): Response {
+  #acceptEvents(life: Life, after: string | null, replay: boolean): Response {
     const { client, server } = this.#accept(life);
-    life.feed.listen(server, after, Date.now());
+    life.feed.listen(server, after, Date.now(), replay);
     return this.#stream(life, client);
   }
 
@@ -1089,11 +1094,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     switch (fault.fault) {
       case "crash":
+        await this.#tellEnd("crash");
         break;
       case "evict":
+        await this.#tellEnd("evict");
         await this.ctx.storage.sync();
         break;
       case "wipe":
+        await this.#tellEnd("wipe");
         await this.#wipe();
         break;
       case "corrupt": {
@@ -1110,6 +1118,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
+        await this.#letGo();
         // if it ends by itself, nobody else may wake the member then
         this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
@@ -1147,6 +1156,30 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if (tries === WHOLE_TRIES || !views.some((view) => view?.serving === false)) return whole;
       await pause(Math.random() * WHOLE_PAUSE_MS);
     }
+  }
+
+  /** Tells a fault that ends this object. */
+  #tellEnd(began: "crash" | "evict" | "wipe"): Promise<void> {
+    this.#tellFaults(began);
+    return this.#letGo();
+  }
+
+  /** Lets the last event leave: what was written on a socket goes in a later turn, and an abort takes it along. */
+  async #letGo(): Promise<void> {
+    if ((this.#life?.feed.listeners.size ?? 0) > 0) await pause(FAREWELL_MS);
+  }
+
+  /** Tells who listens. One that does not listen here now learns of it when it connects, or by {@link faults}. */
+  #tellFaults(
+    began: FaultName | "crash" | "evict" | "wipe" | undefined,
+    ended: readonly FaultName[] = [],
+  ): void {
+    this.#life?.feed.record(Date.now(), {
+      type: "fault",
+      ...(began !== undefined && { began }),
+      ...(ended.length > 0 && { ended }),
+      faults: this.#faults.list(),
+    });
   }
 
   async heal(fault?: FaultName): Promise<readonly FaultName[]> {

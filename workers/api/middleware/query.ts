@@ -27,7 +27,7 @@ export const QUERIES: readonly (readonly [pattern: string, methods: Methods])[] 
   ["/v1/ensemble", {}],
   ["/v1/ensembles/:name", {}],
   ["/v1/counters", {}],
-  ["/v1/events", { GET: ["node", "since"] }],
+  ["/v1/events", { GET: ["node", "since", "replay"] }],
   ["/v1/live", {}],
   ["/v1/ws", { GET: ["node"] }],
   ["/v1/faults/*", {}],

@@ -21,7 +21,9 @@ export const liveApp = new Hono<AppEnv>().get("/", (c) => {
 
 async function open(c: Context<AppEnv>, subscription: Subscription) {
   if (subscription.subscribe === "events")
-    return eventSource(c.var.zoo, sidsOf(await c.var.zoo.size()), eventVector(subscription.since));
+    return eventSource(c.var.zoo, sidsOf(await c.var.zoo.size()), eventVector(subscription.since), {
+      replay: subscription.replay !== undefined,
+    });
   const { topic, partition, offset, since } = subscription;
   const seen = since === undefined ? undefined : positionFromText(since);
   if (since !== undefined && seen === undefined) throw badArguments("since is an id of this channel");

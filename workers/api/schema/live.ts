@@ -13,6 +13,8 @@ export const liveFrame = v.union(
       as: name,
       /** id of the last event read; absent: events from now on */
       since: v.optional(v.string(), ""),
+      /** the rare events that the nodes still hold come first, as `history`, for nodes that `since` does not name */
+      replay: v.optional(v.literal("rare")),
     }),
     v.strictObject({
       subscribe: v.literal("records"),

@@ -4,16 +4,20 @@
  */
 import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
+import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
+import { withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import { nodeOf, resumeIdOf } from "../params.ts";
+import { nodeOf, resumeIdOf, wordQueryOf } from "../params.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
 import { beatsOf, hold } from "./node-socket.ts";
 import { type SseSink, sseResponse } from "./sse.ts";
 
 /** Longest that a node which does not answer delays the beginning of a stream. */
 const CONNECT_MS = 1_000;
+/** Wait for a node to tell its faults. */
+const FAULTS_MS = 500;
 /** Pause before a node that is down is tried again. */
 const DOWN_MS = 1_000;
 /** Pause before a connection that broke is opened again. */
@@ -26,7 +30,8 @@ export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
-  return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector, node !== undefined));
+  const wanted = { only: node !== undefined, replay: wordQueryOf(c, "replay", ["rare"]) !== undefined };
+  return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector, wanted));
 }
 
 /** Reads an id of this stream. @throws ApiError BAD_ARGUMENTS */
@@ -36,10 +41,17 @@ export function eventVector(text: string): Map<number, string> {
   return vector;
 }
 
+/** What a stream wants. */
+interface EventsWanted {
+  /** of one node: the stream ends when that node is down */
+  readonly only?: boolean;
+  /** the rare events that each node still holds first, for a node of which nothing was read */
+  readonly replay?: boolean;
+}
+
 /**
  * Connects to the nodes before the stream begins, so that a client that sees it begin misses nothing that comes after.
  * A node that does not answer in time joins later.
- * @param only of one node: the stream ends when that node is down
  * @returns what feeds the stream
  * @throws ApiError NODE_DOWN, for the stream of one node
  */
@@ -47,9 +59,9 @@ export async function eventSource(
   zoo: EnsembleClient,
   sids: readonly number[],
   vector: Map<number, string>,
-  only = false,
+  { only = false, replay = false }: EventsWanted = {},
 ): Promise<(sink: SseSink) => void> {
-  const opening = sids.map((sid) => ({ sid, first: connect(zoo, sid, vector) }));
+  const opening = sids.map((sid) => ({ sid, first: connect(zoo, sid, vector, replay) }));
   for (const { sid, first } of opening) {
     if (only && (await first) === null) throw new ApiError("NODE_DOWN", `node ${sid} is down`);
   }
@@ -60,9 +72,15 @@ export async function eventSource(
 }
 
 /** Opens a node's socket behind what was read of it; null while the node is down. */
-async function connect(zoo: EnsembleClient, sid: number, vector: EventVector): Promise<Upgraded | null> {
+async function connect(
+  zoo: EnsembleClient,
+  sid: number,
+  vector: EventVector,
+  replay = false,
+): Promise<Upgraded | null> {
   const after = vector.get(sid);
-  const path = after === undefined ? "/events" : `/events?after=${encodeURIComponent(after)}`;
+  const first = replay ? "/events?replay" : "/events";
+  const path = after === undefined ? first : `/events?after=${encodeURIComponent(after)}`;
   try {
     return await zoo.through(sid).upgrade(path);
   } catch {
@@ -82,11 +100,14 @@ async function follow(
   first: Promise<Upgraded | null>,
   only: boolean,
 ): Promise<void> {
+  const faults = new FaultsTold(zoo, sid, vector, sink);
   let opened = await first;
   if (sink.ended && opened !== null) discard(opened.response);
   while (!sink.ended) {
-    if (opened !== null) await passAll(opened, sid, vector, sink);
+    if (opened !== null) await passAll(opened, sid, vector, sink, faults);
     else if (only) sink.end();
+    // A node that was killed, or stands still, does not tell it itself.
+    if (!sink.ended) await faults.ask();
     if (!sink.ended) await pause(opened === null ? DOWN_MS : RECONNECT_MS);
     if (sink.ended) return;
     opened = await connect(zoo, sid, vector);
@@ -95,17 +116,81 @@ async function follow(
 }
 
 /** Passes the events of one socket on until it, or the stream, ends. */
-function passAll(opened: Upgraded, sid: number, vector: Map<number, string>, sink: SseSink): Promise<void> {
+function passAll(
+  opened: Upgraded,
+  sid: number,
+  vector: Map<number, string>,
+  sink: SseSink,
+  faults: FaultsTold,
+): Promise<void> {
   return hold(opened.socket, sink, beatsOf(opened.response), (data) => {
-    if (typeof data === "string") pass(data, sid, vector, sink);
+    if (typeof data === "string") pass(data, sid, vector, sink, faults);
   });
 }
 
+/** A frame of a node. */
+interface NodeFrame {
+  readonly type?: string;
+  readonly id?: string;
+  /** of `history` */
+  readonly events?: readonly object[];
+  /** of `fault` */
+  readonly faults?: readonly FaultView[];
+}
+
 /** Passes one event on and moves the vector. */
-function pass(text: string, sid: number, vector: Map<number, string>, sink: SseSink): void {
-  const event = JSON.parse(text) as { readonly type?: string; readonly id?: string };
+function pass(
+  text: string,
+  sid: number,
+  vector: Map<number, string>,
+  sink: SseSink,
+  faults: FaultsTold,
+): void {
+  const event = JSON.parse(text) as NodeFrame;
+  if (event.type === "history") {
+    for (const each of event.events ?? []) sink.send({ event: "history", data: JSON.stringify(each) });
+    return;
+  }
   if (typeof event.id === "string") vector.set(sid, event.id);
   const id = formatVector(vector);
+  if (event.type === "fault") faults.note(event.faults ?? []);
   if (event.type === "gap") sink.send({ event: "gap", id, data: JSON.stringify({ ...event, sid }) });
   else sink.send({ id, data: text });
+}
+
+/** The faults of one node as the reader knows them. */
+class FaultsTold {
+  readonly #zoo: EnsembleClient;
+  readonly #sid: number;
+  readonly #vector: EventVector;
+  readonly #sink: SseSink;
+  /** what was told last, without the time left; a reader that was told nothing knows of none */
+  #told = "";
+
+  constructor(zoo: EnsembleClient, sid: number, vector: EventVector, sink: SseSink) {
+    this.#zoo = zoo;
+    this.#sid = sid;
+    this.#vector = vector;
+    this.#sink = sink;
+  }
+
+  /** The node told them itself. @returns whether they differ from what was told before */
+  note(faults: readonly FaultView[]): boolean {
+    const now = faults.map(({ remainingMs: _, ...fault }) => JSON.stringify(fault)).join();
+    const differs = now !== this.#told;
+    this.#told = now;
+    return differs;
+  }
+
+  /** Asks the node, which answers this when it is killed or stands still too, and tells the reader what is new. */
+  async ask(): Promise<void> {
+    try {
+      const faults = await withTimeout((await this.#zoo.node(this.#sid)).faults(), FAULTS_MS);
+      if (!this.note(faults) || this.#sink.ended) return;
+      const event = { type: "fault", sid: this.#sid, at: Date.now(), faults };
+      this.#sink.send({ id: formatVector(this.#vector), data: JSON.stringify(event) });
+    } catch {
+      // it is asked again while it is down
+    }
+  }
 }

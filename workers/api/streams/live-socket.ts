@@ -6,7 +6,7 @@
  *
  * | from the client | |
  * |---|---|
- * | `{"subscribe":"events","as","since"?}` | protocol events, as `/v1/events` sends them |
+ * | `{"subscribe":"events","as","since"?,"replay"?}` | protocol events, as `/v1/events` sends them |
  * | `{"subscribe":"records","as","topic","partition","offset"?,"since"?}` | records, as `/topics/…/records` sends them |
  * | `{"unsubscribe"}` | ends a channel |
  * | `{"beat"}` | the client is there, and has read so many characters since its last beat |
