@@ -16,10 +16,13 @@ const ROW_PX = 28;
 const QUIET = new Set(["ping"]);
 
 export const EventLog = memo(function EventLog() {
-  const version = useLiveEvery(500, (live) => live.ringVersion);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);
+  // Pings come all the time: while they are hidden nothing is drawn for them.
+  const version = useLiveEvery(500, ({ ringVersion, ring }) =>
+    hidden.has("ping") ? ringVersion - ring.count("ping") : ringVersion,
+  );
   const ring = useLive((live) => live.ring);
   const stream = useLive((live) => live.eventsStream);
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);
   const [frozen, setFrozen] = useState<readonly SeenEvent[] | null>(null);
   const events = useMemo(() => {
     const keep = (event: ProtocolEvent) => !hidden.has(event.type);
