@@ -89,18 +89,20 @@ test("[PAGE-4] a stream that cannot be opened is asked for again, without the ot
   const { sockets, open, accept, say, subscriptions } = server();
   const live = new LiveSocket(open);
   const reasons: string[] = [];
+  const codes: string[] = [];
   const refused = {
     subscription: async () => ({ subscribe: "records" }),
     onEvent: () => {},
+    onEnd: ({ code }: { readonly code: string }) => codes.push(code),
     onState: (state: StreamState) => {
       if (state.type === "waiting") reasons.push(state.reason);
     },
   };
   live.stream(refused);
   await accept();
-  say({ as: "s1", end: { status: 404, message: "no such topic" } });
+  say({ as: "s1", end: { status: 404, code: "UNKNOWN_TOPIC", message: "no such topic" } });
   await vi.advanceTimersByTimeAsync(1_000);
-  expect(reasons).toEqual(["no such topic"]);
+  expect([reasons, codes]).toEqual([["no such topic"], ["UNKNOWN_TOPIC"]]);
   expect(subscriptions().length).toBe(2);
   expect(sockets.length).toBe(1);
   live.close();

@@ -23,6 +23,8 @@ export interface StreamOptions {
   /** The subscription, asked for before every try: it continues after what was read by then. */
   readonly subscription: () => Promise<Readonly<Record<string, unknown>>>;
   readonly onEvent: (event: StreamEvent) => void;
+  /** The server has ended the stream, which is asked for again; `status` 200: in good order. */
+  readonly onEnd?: (end: { readonly status: number; readonly code: string }) => void;
   readonly onState: (state: StreamState) => void;
 }
 
@@ -49,7 +51,7 @@ interface Frame {
   readonly id?: string;
   readonly data?: unknown;
   readonly open?: boolean;
-  readonly end?: { readonly status: number; readonly message: string };
+  readonly end?: { readonly status: number; readonly code: string; readonly message: string };
 }
 
 interface Channel {
@@ -195,8 +197,10 @@ export class LiveSocket {
     const frame = JSON.parse(text) as Frame;
     const channel = frame.as === undefined ? undefined : this.#channels.get(frame.as);
     if (channel === undefined) return;
-    if (frame.end !== undefined) this.#again(channel, frame.end.message);
-    else if (frame.open) {
+    if (frame.end !== undefined) {
+      channel.options.onEnd?.(frame.end);
+      this.#again(channel, frame.end.message);
+    } else if (frame.open) {
       channel.attempt = 0;
       channel.options.onState({ type: "live" });
     } else

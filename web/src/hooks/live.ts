@@ -224,6 +224,8 @@ function streamGoals(socket: LiveSocket, base: string): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** The next offset wanted; null: nothing was read yet. */
   let next: number | null = null;
+  /** Resumes the stream, and only that of the same topic. */
+  let lastId = "";
   const draw = (): void => {
     timer = undefined;
     const { goals } = useLive.getState();
@@ -242,18 +244,26 @@ function streamGoals(socket: LiveSocket, base: string): () => void {
     subscription: async () => {
       flush();
       const { begin, end } = await bounds(base);
-      let { goals } = useLive.getState();
-      if (next !== null && end < next) {
-        goals = new GoalLog();
-        next = null;
-        showToast("The log of goals has begun again from the start.");
-      }
+      const { goals } = useLive.getState();
       goals.setBounds(begin, end);
+      useLive.setState({ goalsVersion: goals.version });
+      const records = { subscribe: "records", topic: TOPIC, partition: 0 };
+      if (next !== null && lastId !== "") return { ...records, since: lastId };
       next ??= Math.max(begin, end - FIRST_ROWS);
-      useLive.setState({ goals, goalsVersion: goals.version });
-      return { subscribe: "records", topic: TOPIC, partition: 0, offset: Math.max(next, begin) };
+      return { ...records, offset: next };
     },
-    onEvent: ({ event, data }) => {
+    onEnd: ({ code }) => {
+      if (code !== "INCONSISTENT_TOPIC_ID" && code !== "OFFSET_OUT_OF_RANGE") return;
+      // the topic was deleted and created again, or what was wanted next is deleted
+      flush();
+      next = null;
+      lastId = "";
+      const goals = new GoalLog();
+      useLive.setState({ goals, goalsVersion: goals.version });
+      showToast("The topic of the goals was deleted, or a part of it: the list begins again.");
+    },
+    onEvent: ({ event, id, data }) => {
+      if (id !== "") lastId = id;
       if (event !== "records") return;
       waiting.push(data as RecordsEvent);
       timer ??= setTimeout(draw, DRAW_MS);
