@@ -14,11 +14,12 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Token } from "../../core/server/pending.ts";
 import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
-import { found, MemberStorage, type TablePage } from "../../core/server/storage.ts";
+import { found, MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
 import { asSid, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
+import type { ZnodeTree } from "../../core/znode/tree.ts";
 import {
   NO_SESSION,
   type ReadRequest,
@@ -92,8 +93,8 @@ export interface Member {
   readonly sid: Sid;
   readonly clock: SimClock;
   disk: SimDisk;
-  /** what its next life finds in its tables instead of what is there; see `damage.ts` */
-  bent: ((page: TablePage) => TablePage) | null;
+  /** what goes wrong with the tree of its next life while that is loaded; see `tree-damage.ts` */
+  bend: ((tree: ZnodeTree) => void) | null;
   life: Life | null;
   /** an older instance that is still alive */
   twin: Life | null;
@@ -167,8 +168,10 @@ function makeServer(
   storage: MemberStorage,
   life: number,
   bootBase: number,
+  bend: ((tree: ZnodeTree) => void) | null,
 ): EnsembleServer {
   const { recovered, tree } = storage.recover(bootBase + life);
+  bend?.(tree);
   // No two lives draw the same number.
   const nonce = life;
   return new EnsembleServer({
@@ -258,7 +261,7 @@ export class Cluster {
       sid: asSid(i + 1),
       clock: new SimClock(2 * this.config.tickTimeMs),
       disk: foundedDisk(),
-      bent: null,
+      bend: null,
       life: null,
       twin: null,
       lives: 0,
@@ -291,8 +294,6 @@ export class Cluster {
     const member = this.member(sid);
     assert(member.life === null, "a member starts once");
     const { disk } = member;
-    disk.bent = member.bent;
-    member.bent = null;
     const storage = new MemberStorage(disk);
     const server = makeServer(
       member.sid,
@@ -301,8 +302,9 @@ export class Cluster {
       storage,
       member.lives + 1,
       this.#bootBase,
+      member.bend,
     );
-    disk.bent = null;
+    member.bend = null;
     server.zab.tracing = this.#tracing;
     member.lives += 1;
     const life: Life = {

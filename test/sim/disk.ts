@@ -32,8 +32,6 @@ export class SimDisk implements StorageBackend {
   fenced = false;
   /** writes that succeed before one fails, and with it the transaction that it is in */
   writesLeft = Number.POSITIVE_INFINITY;
-  /** what a reader of a table gets instead of what is there; null: that */
-  bent: ((page: TablePage) => TablePage) | null = null;
 
   /** number of the last group of writes */
   get written(): number {
@@ -211,8 +209,7 @@ export class SimDisk implements StorageBackend {
   }
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
-    const page = this.#live.readTable(table, cursor, bytesMax);
-    return this.bent === null ? page : this.bent(page);
+    return this.#live.readTable(table, cursor, bytesMax);
   }
 }
 

@@ -845,7 +845,7 @@ export class Invariants {
         right || !life.server.ready,
         () => `${life.sid} serves with a damaged tree at ${text(lastApplied)}`,
       );
-      if (right) this.damagedTrees.delete(life.sid);
+      if (right && this.#isDiskRight(life)) this.damagedTrees.delete(life.sid);
       return;
     }
     if (known === undefined) this.#digests.set(key, { high: digestHigh, low: digestLow });
@@ -856,6 +856,16 @@ export class Invariants {
         () => `${life.sid} differs at ${text(lastApplied)}`,
       );
     }
+  }
+
+  /** Does the checkpoint that a crash would leave hold the tree of the history? What is right in memory may come back wrong. */
+  #isDiskRight({ disk }: Life): boolean {
+    if (disk.pending > 0) return false;
+    const { table, checkpoint } = disk.readMeta();
+    const { znodes, sessions } = disk.readTable(table, "", Number.MAX_SAFE_INTEGER);
+    const { digestHigh, digestLow } = ZnodeTree.load(znodes, sessions, checkpoint.zxid);
+    const known = this.#digests.get(keyOf(checkpoint.zxid));
+    return known === undefined || (known.high === digestHigh && known.low === digestLow);
   }
 
   // ── the committed history ────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import { type Cluster, type CrashOrder, type Faults, NO_FAULTS } from "./cluster
 import type { DamageKind } from "./disk.ts";
 import type { Chance } from "./random.ts";
 import type { FaultKind, SwarmOptions } from "./swarm.ts";
+import { damageTree, TREE_DAMAGE_KINDS, type TreeDamageKind } from "./tree-damage.ts";
 
 /** How long a member on an older disk waits before it looks again whether it may start. */
 const ROLLED_BACK_WAIT_MS = 100;
@@ -94,6 +95,8 @@ export class Nemesis {
 
   /** Faults begin, and go on for as long as the options say. */
   begin(): void {
+    const { kinds } = this.#options;
+    if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind))) this.#cluster.invariants.expectDamage();
     this.#next();
   }
 
@@ -256,6 +259,11 @@ export class Nemesis {
       case "truncation":
       case "misplaced":
         return this.#damage(sid, kind);
+      case "row-changed":
+      case "rows-swapped":
+      case "session-changed":
+      case "memory-differs":
+        return this.#damageTree(sid, kind);
       case "clock-jump": {
         // Now and then little more than a member takes for silence.
         const by = chance.oneIn(3) ? chance.between(0, 10_000) : chance.between(-300_000, 300_000);
@@ -479,17 +487,19 @@ export class Nemesis {
   }
 
   /** Something is done to the disk of a member that makes it forget. */
-  #lose(sid: number, how: () => void): boolean {
+  #lose(sid: number, how: () => void, forgets = true): boolean {
     const cluster = this.#cluster;
     const { size } = this.#options;
-    const known = this.#forgetting;
-    const room = this.#forgetful.has(sid) ? known : known + 1;
+    // Who forgot and whose tree is wrong are a minority together: both are of no use to the others.
+    const failed = new Set<number>(cluster.invariants.damagedTrees);
+    if (this.#forgetting > 0) for (const each of this.#forgetful) failed.add(each);
+    const room = failed.add(sid).size;
     // Before anything was committed there is nothing to forget, and a founding must not begin twice.
     if (room > (size - 1) / 2 || cluster.invariants.history.length === 0) return false;
     const member = cluster.member(sid);
     if (member.twin !== null) return false;
     if (member.life !== null) cluster.crash(sid, this.#chance.below(3));
-    this.#forgetful.add(sid);
+    if (forgets) this.#forgetful.add(sid);
     how();
     this.#restartLater(sid);
     return true;
@@ -499,6 +509,8 @@ export class Nemesis {
     const cluster = this.#cluster;
     const copy = this.#copies.get(sid);
     if (copy === undefined) {
+      // Damage that comes back later would not be that of a minority.
+      if (cluster.invariants.damagedTrees.has(sid)) return false;
       this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
       // Lives that the others see, and then it goes back behind them.
       for (const ms of [1_000, 3_000]) this.#after(ms, () => this.#restart(sid));
@@ -523,6 +535,21 @@ export class Nemesis {
     const struck = this.#lose(sid, () => {
       damaged = cluster.damage(sid, kind, (n) => this.#chance.below(n));
     });
+    return struck && damaged;
+  }
+
+  /** The rest of the damage that a member may have heals by itself, from the others. */
+  #damageTree(sid: number, kind: TreeDamageKind): boolean {
+    const cluster = this.#cluster;
+    if (cluster.invariants.damagedTrees.has(sid)) return false;
+    let damaged = false;
+    const struck = this.#lose(
+      sid,
+      () => {
+        damaged = damageTree(cluster, sid, kind, (n) => this.#chance.below(n));
+      },
+      false,
+    );
     return struck && damaged;
   }
 }

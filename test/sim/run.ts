@@ -21,6 +21,7 @@ import { Nemesis } from "./nemesis.ts";
 import { Chance } from "./random.ts";
 import type { SwarmOptions } from "./swarm.ts";
 import { textOf } from "./text.ts";
+import { isUndecidable } from "./tree-damage.ts";
 
 /** What happened in a run, or in many: *map name → how often*. Names begin with their kind: `fault crash`, `message PING`. */
 export type Tally = Record<string, number>;
@@ -163,8 +164,7 @@ class Run {
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
     cluster.runFor(chaosMs);
-    this.#heal();
-    this.#finish();
+    if (this.#heal()) this.#finish();
     this.#check();
   }
 
@@ -245,7 +245,8 @@ class Run {
     return Math.max(...turns) * (latencyMs[0] + latencyMs[1] + fsyncMs[1]);
   }
 
-  #heal(): void {
+  /** @returns false when the members that are left cannot tell which of their trees is right, and rightly serve nobody */
+  #heal(): boolean {
     const { cluster } = this;
     cluster.onLine?.("everything heals");
     this.#world.calm = false;
@@ -261,11 +262,19 @@ class Run {
     this.#writeAnonymously(this.#chance.between(1, this.#options.size), this.#mark(0));
     // Its quorum may need a member that is far behind: then there is no leader before that one is brought up.
     const leaderMs = LEADER_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
-    within(leaderMs, () => cluster.leader !== undefined, "there is no leader");
+    const decided = (): boolean => cluster.leader !== undefined;
+    within(leaderMs, () => decided() || isUndecidable(cluster), "there is no leader");
+    if (!decided()) cluster.runFor(leaderMs);
+    if (!decided() && isUndecidable(cluster)) {
+      this.#count("undecidable trees");
+      return false;
+    }
+    invariants.must("Liveness", decided(), () => "there is no leader, and nobody says why");
     for (const client of [...this.#clients, ...this.#httpClients]) client.stop();
     const agreementMs = AGREEMENT_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     within(agreementMs, () => cluster.settled, "not all agree");
     this.#count("max healed ms", cluster.now - healedAt);
+    return true;
   }
 
   #mark(n: number): WriteRequest {

@@ -5,6 +5,7 @@
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { ClientOptions } from "./client.ts";
 import { Chance } from "./random.ts";
+import { isTreeDamage, TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 
 /** Everything that can go wrong. */
 export const FAULT_KINDS = [
@@ -43,6 +44,7 @@ export const FAULT_KINDS = [
   "alarm-overdue",
   "alarm-needless",
   "twin",
+  ...TREE_DAMAGE_KINDS,
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -99,12 +101,22 @@ function draw(seed: number): SwarmOptions {
   const chance = new Chance(seed * 7919 + 17);
   const size = chance.oneOf(SIZES);
   const share = chance.oneOf([0.15, 0.3, 0.6]);
-  const kinds = FAULT_KINDS.filter((kind) => {
+  const usual = FAULT_KINDS.filter((kind) => {
+    if (isTreeDamage(kind)) return false;
     const often = OFTEN.includes(kind) ? Math.max(share, 0.6) : share;
     return !OFF.includes(kind) && chance.chance(often);
   });
   const heavy = chance.oneIn(6);
   const tickTimeMs = chance.oneOf([200, 500, 1000, 1000]);
+  // Of a chance of their own: whether trees are damaged changes nothing of the seeds without it. Few other kinds go with it,
+  // so that a run meets it often.
+  const damage = new Chance(seed * 6_151 + 3);
+  const kinds = damage.oneIn(3)
+    ? [
+        ...usual.filter(() => damage.oneIn(2)),
+        ...TREE_DAMAGE_KINDS.filter((kind) => !OFF.includes(kind) && damage.oneIn(2)),
+      ]
+    : usual;
   const slow = !heavy && chance.oneIn(4);
   return {
     seed,
