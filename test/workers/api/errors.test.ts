@@ -121,7 +121,15 @@ describe("an error", () => {
     expect(await told("/v1/znodes/errors?node=2")).toEqual(dead);
     expect(await told("/v1/znodes/errors", { method: "PUT", headers: { "zoo-node": "2" } })).toEqual(dead);
     expect(await told("/v1/ws?node=2", { headers: { upgrade: "websocket" } })).toEqual(dead);
+    expect(await told("/demo/nodes/1/")).toEqual(dead);
     expect((await call("/v1/faults/nodes/2/revive", { method: "POST" })).status).toBe(200);
+    await kill("brokers/1", {});
+    expect(await told("/demo/brokers/1/")).toEqual({
+      code: "BROKER_NOT_AVAILABLE",
+      retryable: false,
+      detail: "broker 1 is down: it was killed; POST /v1/faults/brokers/1/revive revives it",
+      retryAfter: null,
+    });
     await kill("nodes/2", { ttlMs: 600_000 });
     expect(await told("/v1/znodes/errors?node=2")).toMatchObject({
       code: "NODE_DOWN",

@@ -4,7 +4,7 @@ import { html } from "hono/html";
 import { brokerPort, nodePort, receiverOf } from "../../../core/broker/demo-metadata.ts";
 import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-objects/broker/rpc.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
-import { withTimeout } from "../clients/node-stub.ts";
+import { brokerDown, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
@@ -87,7 +87,7 @@ async function requireUp(c: Context<AppEnv>): Promise<void> {
   await brokers.wake();
   try {
     await withTimeout(broker.status(), PONG_MS);
-  } catch {
-    throw new ApiError("BROKER_NOT_AVAILABLE", `broker ${id} is down`);
+  } catch (error) {
+    throw brokerDown(id, error);
   }
 }

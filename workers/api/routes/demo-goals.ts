@@ -15,6 +15,7 @@ import { PartitionClient, type Placed } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import type { Goal } from "../schema/demo.ts";
+import { readJson } from "../strict-json.ts";
 import { brokersOf } from "./topics.ts";
 
 export const GOALS_TOPIC = "goals";
@@ -25,7 +26,6 @@ const GOALS_MAX = 100_000;
 const READ_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Makes sure that the topic exists. */
 export async function createGoals(c: Context<AppEnv>): Promise<void> {
@@ -96,7 +96,8 @@ function clientsOf({ headers }: OffsetRecord): string | null {
 function goalOf(value: Uint8Array | null): Goal | undefined {
   if (value === null) return undefined;
   try {
-    const { Minute, Player, Club, Score } = JSON.parse(decoder.decode(value)) as Partial<Goal>;
+    // a goal whose numbers would change on the way is none either
+    const { Minute, Player, Club, Score } = readJson(value).value as Partial<Goal>;
     if (
       typeof Minute !== "number" ||
       typeof Player !== "string" ||

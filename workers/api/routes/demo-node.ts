@@ -3,9 +3,8 @@ import { type Context, Hono } from "hono";
 import { brokerPorts, nodePort } from "../../../core/broker/demo-metadata.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
-import { withTimeout } from "../clients/node-stub.ts";
+import { nodeDown, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
 import { demoBody, healthCheckBody, metadataBody } from "../schema/demo.ts";
 import { appendGoal, createGoals } from "./demo-goals.ts";
@@ -54,8 +53,8 @@ async function requireUp(c: Context<AppEnv>): Promise<void> {
   const node = await c.var.zoo.node(sidOf(c));
   try {
     await withTimeout(node.status(), PONG_MS);
-  } catch {
-    throw new ApiError("NODE_DOWN", `node ${sidOf(c)} is down`);
+  } catch (error) {
+    throw nodeDown(sidOf(c), error);
   }
 }
 
