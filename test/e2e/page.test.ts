@@ -235,6 +235,8 @@ describe("npm start", () => {
       const other = await browser.newPage(look);
       await other.goto(local.url);
       await untilLeader(other, () => true);
+      // a page that is opened later has the last election too
+      await testId(other, "watch-election").waitFor({ timeout: WAIT_MS });
       await expectGoals(other, producer.acknowledged);
       const width = await other.evaluate("document.documentElement.scrollWidth");
       expect(width, `${name} scrolls sideways`).toBeLessThanOrEqual(look.viewport.width);

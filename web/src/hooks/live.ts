@@ -165,7 +165,7 @@ function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string
     takeFresh(before, fresh, liveness);
   };
   const stop = socket.stream({
-    subscription: () => Promise.resolve({ subscribe: "events", since: since() }),
+    subscription: () => Promise.resolve({ subscribe: "events", since: since(), replay: "rare" }),
     onEvent: ({ event, id, data }) => {
       if (id !== "") onId(id);
       const told = data as ProtocolEvent;

@@ -30,11 +30,13 @@ export function foldEvent(before: EnsembleState, event: ProtocolEvent): Ensemble
   return state;
 }
 
-/** Who says something is awake, and there, whatever another has said of it. */
+/** Who says something is awake, and there, whatever another has said of it. To wake is to elect a leader. */
 function heard(state: EnsembleState, { sid, at, type }: ProtocolEvent): EnsembleState {
   // of a node that cannot tell its faults itself, the Worker tells them
   if (type === "fault") return state;
-  const awake = state.quiet ? { ...state, quiet: false } : state;
+  const awake = state.quiet
+    ? { ...state, quiet: false, leader: null, hasQuorum: false, reason: null }
+    : state;
   const node = awake.nodes.find((candidate) => candidate.sid === sid);
   const lost = node?.up === false ? node.lost : undefined;
   if (lost === undefined || at <= lost.at) return awake;
