@@ -102,12 +102,12 @@ export class MemoryBackend implements StorageBackend {
     const isEmpty = log.size + tables[0].znodes.size + tables[1].znodes.size === 0;
     for (const key of META_KEYS)
       if (!meta.has(key) && (meta.size > 0 || !isEmpty)) onDamage(`meta value ${key}`);
-    const { digest, ...others } = { ...EMPTY_META, ...(values as Partial<Meta>) };
-    return digest === null || digest === undefined ? others : { ...others, digest };
+    const { digest, logged, ...others } = { ...EMPTY_META, ...(values as Partial<Meta>) };
+    return { ...others, ...(digest && { digest }), ...(logged && { logged }) };
   }
 
   writeMeta(meta: Meta): void {
-    for (const [key, value] of Object.entries({ digest: undefined, ...meta })) {
+    for (const [key, value] of Object.entries({ digest: undefined, logged: undefined, ...meta })) {
       const text = JSON.stringify(value ?? null);
       const stored = this.#state.meta.get(key);
       if (stored?.row !== text || stored.check === null)

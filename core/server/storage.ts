@@ -51,6 +51,8 @@ export interface Meta {
   readonly quiet: string | null;
   /** of the tree in the table, at the checkpoint; undefined: not known, for an earlier version made the checkpoint */
   readonly digest?: Chain | undefined;
+  /** the log reached so far at least; undefined: not known */
+  readonly logged?: Zxid | undefined;
 }
 
 export const EMPTY_POSITION: LogPosition = { zxid: ZXID_ZERO, chain: CHAIN_START };
@@ -247,6 +249,10 @@ export class MemberStorage implements SnapshotReader {
     if (end === undefined || compareZxid(end.zxid, checkpoint.zxid) < 0) {
       return this.#forget("the log does not reach the checkpoint");
     }
+    const { logged } = this.#meta;
+    if (logged !== undefined && compareZxid(end.zxid, logged) < 0) {
+      return this.#forget("the newest rows of the log are missing");
+    }
     if (base !== null) this.#cutTo(base, kept[0]?.seq ?? (rows.at(-1)?.seq ?? 0) + 1);
     return kept;
   }
@@ -278,7 +284,7 @@ export class MemberStorage implements SnapshotReader {
       this.#backend.deleteAfter(-1);
       this.#backend.clearTable(0);
       this.#backend.clearTable(1);
-      this.#update({ ...EMPTY_META, digest: undefined, boot, acceptedEpoch, peerBoots });
+      this.#update({ ...EMPTY_META, digest: undefined, logged: undefined, boot, acceptedEpoch, peerBoots });
     });
     return [];
   }
@@ -301,6 +307,7 @@ export class MemberStorage implements SnapshotReader {
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
     const tree = this.#recoverTree();
+    this.noteEnd();
     const { boot, acceptedEpoch, currentEpoch, initialized, founding, needSnap } = this.#meta;
     const { peerBoots, quiet } = this.#meta;
     return {
@@ -405,8 +412,19 @@ export class MemberStorage implements SnapshotReader {
     else {
       this.#backend.transaction(() => {
         for (const write of writes) this.#write(write);
+        this.noteEnd();
       });
     }
+  }
+
+  /**
+   * Notes how far the log reaches, so that its newest rows are missed should they be missing. That is a row of its own, so it
+   * is not for every commit: whoever calls decides how often.
+   */
+  noteEnd(): void {
+    const { zxid } = this.log.last;
+    if (this.#meta.logged === undefined || !equalZxid(this.#meta.logged, zxid))
+      this.#update({ logged: zxid });
   }
 
   #write(write: DurableWrite): void {
@@ -483,7 +501,7 @@ export class MemberStorage implements SnapshotReader {
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
-      this.#update({ checkpoint: at, digest });
+      this.#update({ checkpoint: at, digest, logged: this.log.last.zxid });
       this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax, retain.slowest);
     });
     this.#logBytes = 0;

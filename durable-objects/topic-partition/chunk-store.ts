@@ -127,20 +127,41 @@ export class ChunkStore {
   #leadership(): Leadership | undefined {
     let damaged = false;
     for (const key of LEADERSHIP_KEYS) {
-      const row = this.#sql.exec<Row>("SELECT value, crc FROM meta WHERE key = ?", key).toArray()[0];
-      if (row === undefined) continue;
-      const { value, crc } = row;
-      try {
-        if (typeof value === "string" && (crc === null || crc === rowChecksum([key, value])))
-          return JSON.parse(value) as Leadership;
-      } catch (error) {
-        if (!(error instanceof SyntaxError)) throw error;
-      }
-      damaged = true;
+      const value = this.#value(key);
+      if (typeof value === "object" && value !== null) return value as Leadership;
+      damaged ||= value !== undefined;
     }
     if (damaged || this.size().chunks > 0)
       throw new DamagedLogError("what the partition was told of its leader is damaged");
     return undefined;
+  }
+
+  /** A value of the meta table; undefined: there is none. Null: it is not the one that was written. */
+  #value(key: string): unknown {
+    const row = this.#sql.exec<Row>("SELECT value, crc FROM meta WHERE key = ?", key).toArray()[0];
+    if (row === undefined) return undefined;
+    const { value, crc } = row;
+    if (typeof value !== "string" || (crc !== null && crc !== rowChecksum([key, value]))) return null;
+    try {
+      return JSON.parse(value);
+    } catch (error) {
+      if (error instanceof SyntaxError) return null;
+      throw error;
+    }
+  }
+
+  #setValue(key: string, text: string): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)",
+      key,
+      text,
+      rowChecksum([key, text]),
+    );
+  }
+
+  /** Notes where the log ends, so that its newest rows are missed should they be missing: a row of its own. */
+  noteEnd(end: number): void {
+    this.#setValue("end", `${end}`);
   }
 
   /**
@@ -161,6 +182,8 @@ export class ChunkStore {
       if (isOffset(base)) end = Math.max(end, endOfDamaged(base, bytesOf(row.data)));
     }
     for (const epoch of this.epochs()) end = Math.max(end, epoch.startOffset);
+    const noted = this.#value("end");
+    if (typeof noted === "number") end = Math.max(end, noted);
     const key = this.#sql.exec<Row>("SELECT * FROM idempotency_key ORDER BY last DESC LIMIT 1").toArray()[0];
     const entry = key === undefined ? undefined : keyOf(key);
     if (entry !== undefined) end = Math.max(end, entry.lastOffset + 1);
@@ -182,13 +205,7 @@ export class ChunkStore {
     this.#storage.transactionSync(() => {
       this.#sql.exec(SCHEMA);
       const text = JSON.stringify(leadership);
-      for (const key of LEADERSHIP_KEYS)
-        this.#sql.exec(
-          "INSERT OR REPLACE INTO meta (key, value, crc) VALUES (?, ?, ?)",
-          key,
-          text,
-          rowChecksum([key, text]),
-        );
+      for (const key of LEADERSHIP_KEYS) this.#setValue(key, text);
       if (epochBegins) {
         const columns = [leadership.leaderEpoch, logEndOffset, leadership.leader];
         this.#sql.exec(

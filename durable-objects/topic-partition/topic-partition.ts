@@ -46,6 +46,9 @@ const NOTHING = new Uint8Array();
 /** ms that the alarm may be late before it counts as lost: nobody waits for a key to be forgotten */
 const ALARM_SLACK_MS = MINUTE_MS;
 
+/** The end of the log is noted so long after a commit, and again no sooner than after the pause; ms. */
+const NOTE_END_MS = { least: 1_000, pause: 5_000 } as const;
+
 export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
   readonly #store: ChunkStore;
@@ -59,6 +62,9 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   /** why nothing can be taken or read before the controller says again who leads; undefined: it can */
   #damage: string | undefined;
   readonly #isReadable: boolean;
+  #noting: ReturnType<typeof setTimeout> | undefined;
+  /** when the end of the log was noted last, ms since 1970 */
+  #notedAt = 0;
   /** callers of a long poll; each takes itself out */
   readonly #pollers = new Set<() => void>();
   readonly #alarm: DeadlineAlarm;
@@ -184,6 +190,8 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
         code: "STALE_CONTROLLER_EPOCH",
         message: `controller epoch ${leadership.controllerEpoch} has spoken`,
       };
+    if (this.#noting !== undefined) clearTimeout(this.#noting);
+    this.#noting = undefined;
     this.#state = EMPTY_PARTITION;
     this.#timestampMax = -1;
     this.#cache = [];
@@ -282,12 +290,28 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
         each.resolve(plan.results[index] ?? storageFailure("no result"));
       });
       if (plan.keys.length > 0) this.#alarm.ensure(this.#expiryOf(nowMs));
+      if (chunks.length > 0) this.#noteEndSoon();
       if (chunks.length > 0) this.#grew();
     } catch (error) {
       // the transaction is rolled back and the state untouched: nobody's records are in the log
       for (const each of batch)
         each.resolve(storageFailure(error instanceof Error ? error.message : "the write failed"));
     }
+  }
+
+  /** Once for many commits: it is a row that is paid for. */
+  #noteEndSoon(): void {
+    if (this.#noting !== undefined) return;
+    const inMs = Math.max(NOTE_END_MS.least, this.#notedAt + NOTE_END_MS.pause - Date.now());
+    this.#noting = setTimeout(() => {
+      this.#noting = undefined;
+      this.#notedAt = Date.now();
+      try {
+        this.#store.noteEnd(this.#state.logEndOffset);
+      } catch {
+        // A storage that fails is found out by the next append.
+      }
+    }, inMs);
   }
 
   #remember(chunk: Chunk): void {

@@ -262,8 +262,10 @@ export class SqliteBackend implements StorageBackend {
       return value === undefined ? EMPTY_META[key] : (JSON.parse(value) as Meta[K]);
     };
     const digest = read("digest") ?? undefined;
+    const logged = read("logged") ?? undefined;
     return {
       ...(digest && { digest }),
+      ...(logged && { logged }),
       boot: read("boot"),
       acceptedEpoch: read("acceptedEpoch"),
       promisedTo: read("promisedTo"),
@@ -287,7 +289,7 @@ export class SqliteBackend implements StorageBackend {
   }
 
   writeMeta(meta: Meta): void {
-    for (const [key, value] of Object.entries({ digest: undefined, ...meta }))
+    for (const [key, value] of Object.entries({ digest: undefined, logged: undefined, ...meta }))
       this.setValue(key, JSON.stringify(value ?? null));
   }
 
@@ -455,7 +457,8 @@ export class SqliteBackend implements StorageBackend {
   }
 }
 
-const isMetaKey = (key: string): boolean => key === "digest" || META_KEYS.some((each) => each === key);
+const isMetaKey = (key: string): boolean =>
+  key === "digest" || key === "logged" || META_KEYS.some((each) => each === key);
 
 /** @throws DamagedError */
 function logRowOf(row: Row): LogRow {

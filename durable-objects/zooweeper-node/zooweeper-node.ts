@@ -97,6 +97,9 @@ function configOf(env: NodeEnv): ServerConfig {
 /** A socket on `/ws` without a handshake is closed after so long, ms. */
 const HANDSHAKE_MS_MAX = 15_000;
 
+/** The end of the log is noted no more often than this, ms. */
+const NOTE_END_MS = 10_000;
+
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
 
@@ -175,6 +178,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
+  /** when the end of the log was noted last, ms since 1970 */
+  #notedAt = 0;
   /** clients whose requests wait for their turn */
   readonly #turns = new Turns<ClientSocket>();
   #turnIsDue = false;
@@ -1044,6 +1049,14 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   // ── time ─────────────────────────────────────────────────────────────────
 
+  /** Once in a while: it is a row that is paid for. */
+  #noteEnd(): void {
+    const now = Date.now();
+    if (this.#life === null || this.#faults.paused || now - this.#notedAt < NOTE_END_MS) return;
+    this.#notedAt = now;
+    this.#life.storage.noteEnd();
+  }
+
   /** Never throws: a handler that does is called again, with ever longer pauses. */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
@@ -1061,6 +1074,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if ((await this.#loaded()) === undefined) return;
       this.#closeSilent();
       this.#closeStalled();
+      this.#noteEnd();
       this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));

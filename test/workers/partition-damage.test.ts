@@ -167,6 +167,21 @@ describe("a damaged chunk", () => {
     expect(await readAll(stub)).toEqual(without(6, 7, 8));
   });
 
+  test("[PARTITION-35] the end of the log is noted after a while: newest rows that are missing are missed", async () => {
+    const stub = await partition();
+    expect(await stub().append({ leaderEpoch: 0, batches: batch("r9") })).toMatchObject({ baseOffset: 9 });
+    for (let noted = 0; noted < 10; ) {
+      noted = await runInDurableObject(stub(), (_object, { storage: { sql } }) => {
+        const row = sql.exec("SELECT value FROM meta WHERE key = 'end'").toArray()[0];
+        return Number(row?.value ?? 0);
+      });
+      await scheduler.wait(20);
+    }
+    await damage(stub, (sql) => sql.exec("DELETE FROM chunk WHERE base >= 8"));
+    expect(await readAt(stub, 8)).toMatchObject({ code: "CORRUPT_MESSAGE", damage: { from: 8, next: 10 } });
+    expect(await stub().append({ leaderEpoch: 0, batches: batch("more") })).toMatchObject({ baseOffset: 10 });
+  });
+
   test("[PARTITION-31] ends a tail with the place of the damage, and a tail behind it goes on", async () => {
     const stub = await partition();
     await damage(stub, (sql) => flip(sql, 2, -1));

@@ -11,8 +11,8 @@ import { create, ensemble, ok, open, write } from "../../sim/world.ts";
 const PATHS = ["/p", "/p/c", "/q", "/q/r", ...Array.from({ length: 20 }, (_, i) => `/n${i}`)];
 
 /** Three members with a checkpoint, a session and znodes; the first one is down. */
-function world(logRetainTxns = 10): Cluster {
-  const cluster = ensemble({ size: 3, seed: 1, config: { checkpointChangesMax: 2, logRetainTxns } });
+function world(logRetainTxns = 10, checkpointChangesMax = 2): Cluster {
+  const cluster = ensemble({ size: 3, seed: 1, config: { checkpointChangesMax, logRetainTxns } });
   open(cluster, 2, 40_000);
   for (const path of PATHS) write(cluster, 1, create(path));
   cluster.settle();
@@ -102,6 +102,34 @@ describe("a damaged storage", () => {
       expect(cluster.member(1).life?.storage.meta.initialized).toBe(true);
     });
   }
+
+  it("[ZAB-143] misses the newest rows of the log that had been noted, and none that were taken back", () => {
+    const cluster = world(10_000, 10_000);
+    const noted = (change: (member: MemberStorage) => void): MemberStorage => {
+      const backend = backendOf(cluster);
+      const member = new MemberStorage(backend);
+      member.recover();
+      change(member);
+      return new MemberStorage(backend);
+    };
+    const newest = (state: StoredState): void => {
+      state.log.delete(Math.max(...state.log.keys()));
+    };
+    expect(noted(() => undefined).damage).toBeUndefined();
+    const backend = backendOf(cluster);
+    new MemberStorage(backend).recover();
+    backend.tamper(newest);
+    const member = new MemberStorage(backend);
+    expect(member.damage).toContain("newest rows");
+    expect(member.recover().recovered.initialized).toBe(false);
+    const truncated = noted((each) => {
+      const to = must(each.log.rows.at(-1), "the log has rows").before;
+      const before = must(each.log.rows.at(-2), "the log has rows");
+      expect(before.after).toEqual(to);
+      each.persist([{ type: "truncate", to: before.last }]);
+    });
+    expect(truncated.damage).toBeUndefined();
+  });
 
   for (const [what, damage] of Object.entries(TREE)) {
     it(`[ZAB-141] is made again from a log that reaches back to the beginning when ${what}`, () => {

@@ -1,6 +1,7 @@
 /** The node object in workerd: real SQLite, real alarms, real RPC between real objects. */
 import { abortAllDurableObjects, env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { zxid, zxidToText } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
 import { type ChannelHost, ChannelStub } from "../../../durable-objects/shared/peer-channel.ts";
 import type { Answer, NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
@@ -88,6 +89,21 @@ async function pathsAt(ensemble: string, sid: number): Promise<readonly string[]
     return answer?.ok === true && answer.value.type === "getChildren" ? answer.value.children : undefined;
   });
 }
+
+describe("the end of a log", () => {
+  it("[ZAB-143] is noted by a tick, not by every commit", async () => {
+    await found("end-noted", 1);
+    await write("end-noted", [1], create("/a"));
+    const { lastZxid } = await until(() => statusOf("end-noted", 1));
+    await until(() =>
+      runInDurableObject(node("end-noted", 1), (_object, { storage }) => {
+        const { value } = storage.sql.exec("SELECT value FROM meta WHERE key = 'logged'").one();
+        const { epoch, counter } = JSON.parse(String(value)) ?? { epoch: 0, counter: 0 };
+        return zxidToText(zxid(epoch, counter)) === lastZxid ? true : undefined;
+      }),
+    );
+  });
+});
 
 describe("a node that forgot a damaged storage", () => {
   it("[NODE-51] says why until it counts again, and is found by name when its configuration is lost", async () => {
