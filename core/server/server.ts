@@ -218,11 +218,6 @@ export class EnsembleServer {
     return !this.#ready && this.#now < this.#wakingUntil;
   }
 
-  /** Does the session wait for answers here? Then a read of it waits too. */
-  isWaiting(session: SessionId): boolean {
-    return this.#pending.has(session);
-  }
-
   /** Requests that wait for an answer. */
   get pendingCount(): number {
     return this.#pending.length;

@@ -61,13 +61,19 @@ const CLOSE_UNREAD = 4127;
 
 /** Requests that wait unserved; more than any client has that waits for answers. Bytes. */
 const INBOX_BYTES_MAX = 16 * MiB;
-/** What a read behind a write is taken to answer at least: the write may change it. Bytes. */
-const LATE_READ_BYTES = 32 * KiB;
 /** A longer message gets a buffer of its own, which the socket keeps; bytes. */
 const OUT_BYTES_MAX = 64 * KiB;
 
 /** Room behind a long answer: for a mark, and short answers. */
 const SLACK_BYTES = 4 * KiB;
+
+/** Watch events that wait for a client to read. */
+const WAITING_EVENTS_MAX = 65_536;
+
+/** What waits to be written. */
+type Waiting =
+  | { readonly xid: number; readonly answer: ServerAnswer }
+  | { readonly event: WatchEvent; readonly zxid: Zxid };
 
 /** A read under way. */
 interface Read {
@@ -95,6 +101,9 @@ export class ClientSocket {
   /** messages, or what is left of them, whose requests wait. Their pings are served already. */
   readonly #inbox = new Fifo<{ readonly message: Uint8Array; readonly frames: FrameCursor }>();
   #inboxBytes = 0;
+  /** answers, and events between them, that wait until the client reads; what they show stays as it was */
+  readonly #outbox = new Fifo<Waiting>();
+  #waitingEvents = 0;
   /** the request that ends the connection once it is answered: nothing behind it is taken */
   #refusing: { readonly xid: number; readonly reason: string } | null = null;
   #closing = false;
@@ -111,8 +120,10 @@ export class ClientSocket {
     return this.#session !== NO_SESSION || this.#greeting !== null;
   }
 
-  /** Whether there are requests that may be served now. */
+  /** Whether there are answers that may be written, or requests that may be served, now. */
   get isReady(): boolean {
+    if (this.#closing) return false;
+    if (this.#outbox.length > 0) return this.#hasRoom;
     return this.#inbox.length > 0 && !this.#isOver && this.#window.isOpen(this.#reserved + this.#out.length);
   }
 
@@ -142,7 +153,7 @@ export class ClientSocket {
   /** Serves what waits, for one share. @returns what that cost */
   serve(): number {
     return this.#guard(() => {
-      let cost = 0;
+      let cost = this.#writeWaiting();
       for (let head = this.#inbox.first; head !== undefined && cost < SHARE_COST; head = this.#inbox.first) {
         const { message, frames } = head;
         const before = frames.left;
@@ -328,17 +339,45 @@ export class ClientSocket {
   /** Counts the bytes of an answer before it is made. */
   #reserve(xid: number, opcode: number, request: ReadRequest): void {
     const { server } = this.#host;
-    const now = server.tree.answerBytes(request);
-    const bytes = server.isWaiting(this.#session) ? Math.max(now, LATE_READ_BYTES) : now;
+    const bytes = server.tree.answerBytes(request);
     this.#reserved += bytes - (this.#reads.get(xid)?.bytes ?? 0);
     this.#reads.set(xid, { opcode, bytes });
   }
 
   /** The server answered one of this socket's requests. */
   respond(xid: number, answer: ServerAnswer): void {
+    if (this.#mayWrite) this.#respond(xid, answer);
+    else this.#outbox.push({ xid, answer });
+  }
+
+  /** Nothing waits to be written, and what is written leaves soon and is read. */
+  get #mayWrite(): boolean {
+    return this.#outbox.length === 0 && this.#hasRoom;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#out.length < SHARE_COST && this.#window.isOpen(this.#out.length);
+  }
+
+  #respond(xid: number, answer: ServerAnswer): void {
     const before = this.#out.length;
     this.#write(xid, answer);
     this.#written(before);
+  }
+
+  /** Writes answers that had to wait, for one share. @returns what that cost */
+  #writeWaiting(): number {
+    const before = this.#out.length;
+    for (let head = this.#outbox.first; head !== undefined; head = this.#outbox.first) {
+      if (this.#closing || !this.#hasRoom) break;
+      this.#outbox.shift();
+      if ("answer" in head) this.#respond(head.xid, head.answer);
+      else {
+        this.#waitingEvents -= 1;
+        this.#notify(head.event, head.zxid);
+      }
+    }
+    return this.#out.length - before;
   }
 
   #write(xid: number, answer: ServerAnswer): void {
@@ -367,6 +406,16 @@ export class ClientSocket {
   }
 
   notify(event: WatchEvent, zxid: Zxid): void {
+    if (this.#outbox.length === 0) {
+      this.#notify(event, zxid);
+      return;
+    }
+    this.#outbox.push({ event, zxid });
+    this.#waitingEvents += 1;
+    if (this.#waitingEvents > WAITING_EVENTS_MAX && !this.#closing) this.#closeUnread();
+  }
+
+  #notify(event: WatchEvent, zxid: Zxid): void {
     const before = this.#out.length;
     writeNotification(this.#out, zxid, event);
     this.#written(before);

@@ -374,6 +374,39 @@ describe("answers that are not read", () => {
     expect(client.closed).toBe(false);
   });
 
+  it("[NODE-40] are written as the client reads, also behind a write that made them long", async () => {
+    const stub = await withData("behind-a-write");
+    const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
+    const writer = new ByteWriter();
+    writeRequest(writer, 1, create("/grows"));
+    writeRequest(writer, 2, {
+      type: "setData",
+      path: "/grows",
+      data: new Uint8Array(DATA_BYTES),
+      version: -1,
+    });
+    for (let xid = 3; xid <= READS; xid++)
+      writeRequest(writer, xid, { type: "getData", path: "/grows", watch: false });
+    client.send(writer.finish());
+    const got = new Received();
+    let most = 0;
+    while (got.xids.length < READS) {
+      const before = got.bytes;
+      while (got.bytes - before < UNREAD_BYTES_MAX && got.xids.length < READS) got.take(await client.next());
+      const { pongs } = got;
+      client.send(ping());
+      while (got.pongs === pongs) got.take(await client.next());
+      most = Math.max(most, got.bytes - before);
+      if (got.mark === undefined) throw new Error("no mark came");
+      const echo = new ByteWriter();
+      writeMarkEcho(echo, got.mark);
+      client.send(echo.finish());
+    }
+    expect(got.xids).toEqual(upTo(READS));
+    expect([...got.codes]).toEqual([0]);
+    expect(most).toBeLessThan(UNREAD_BYTES_MAX + 3 * DATA_BYTES);
+  });
+
   it("[NODE-40] end the connection of a client without marks at a bound, and nobody else's", async () => {
     const stub = await withData("no-marks");
     const boots = await bootsOf("no-marks");
