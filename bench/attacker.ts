@@ -150,7 +150,7 @@ const RUNS: Readonly<Record<Attack, () => Promise<() => Promise<string>>>> = {
         streams += 1;
         response.on("error", () => undefined);
         response.on("data", (chunk: Buffer) => {
-          events += chunk.includes("event") ? 1 : 0;
+          events += chunk.includes("NodeDataChanged") ? 1 : 0;
         });
       });
       stream.end();

@@ -173,6 +173,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #fanOut = new WatchFanOut();
   /** runs once a tick while a stream is open */
   #beats: ReturnType<typeof setInterval> | undefined;
+  /** a round of beats is under way */
+  #beating = false;
   readonly #sockets = new Map<WebSocket, Token>();
   /** *map peer → ends the call that it has parked here* */
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
@@ -948,15 +950,22 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#beats = undefined;
       return;
     }
-    if (this.#faults.paused || this.#faults.killed) return;
+    if (this.#faults.paused || this.#faults.killed || this.#beating) return;
     const { server } = life;
     if (this.#faults.now() > server.deadline + server.config.tickTimeMs) return;
     const watches = [...this.#watches.values()].map(({ socket }) => socket);
-    if (server.ready) inSlices([...life.feed.listeners, ...watches], (socket) => trySend(socket, BEAT_FRAME));
-    else {
-      inSlices([...life.feed.listeners], (socket) => trySend(socket, BEAT_FRAME));
+    if (!server.ready) {
       for (const socket of watches) this.#closeSocket(socket, 1012, "the node is not part of a quorum now");
     }
+    // A round that takes longer than a tick is not overtaken by the next one.
+    this.#beating = true;
+    inSlices(
+      [...life.feed.listeners, ...(server.ready ? watches : [])],
+      (socket) => trySend(socket, BEAT_FRAME),
+      () => {
+        this.#beating = false;
+      },
+    );
   }
 
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
