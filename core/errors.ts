@@ -47,8 +47,13 @@ export const ZOO_ERRORS = {
   UNKNOWN_OUTCOME: zk(-2002, 504, false, "it is not known whether the request was carried out"),
   /** This node does not take requests now (killed, or it refuses to serve). */
   NODE_DOWN: zk(-2003, 503, true, "the node is down"),
-  /** A write with this xid was answered before and its result is no longer kept. */
-  XID_TOO_OLD: zk(-2004, 409, false, "the session has gone past this xid"),
+  /** No write is applied under this xid any more; whether one was before is not known. */
+  XID_TOO_OLD: zk(
+    -2004,
+    409,
+    false,
+    "the session has gone past this xid; whether it was applied is not known",
+  ),
   THROTTLED: zk(-2005, 429, true, "too many requests are waiting"),
   TOO_LARGE: zk(-2006, 413, false, "the request is too large"),
   UNKNOWN_ENSEMBLE: zk(-2007, 404, false, "the ensemble does not exist"),
@@ -63,6 +68,8 @@ export const ZOO_ERRORS = {
   URI_TOO_LONG: zk(-2021, 414, false, "the URL is too long"),
   NOT_ACCEPTABLE: zk(-2020, 406, false, "none of the accepted content types can be given"),
   REQUEST_TIMEOUT: zk(-2030, 408, true, "the request did not arrive in time"),
+  /** Another write has this xid; nothing of this one happened. */
+  XID_REUSED: zk(-2015, 422, false, "the xid was used for another write of this session"),
   WOULD_LOSE_MAJORITY: zk(-2014, 409, false, "it would take the majority of the ensemble"),
 } as const satisfies Record<string, ErrorInfo>;
 

@@ -67,6 +67,10 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  get last(): T | undefined {
+    return this.#items.at(-1);
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }
@@ -161,6 +165,14 @@ export class PendingRequests {
     queue.replace(write, { type: "answered", token, session, xid, answer, deadline });
     this.#bytes -= bytesOf(write);
     return true;
+  }
+
+  /** The write that waits under this number of its session. Numbers rise, so that of a new write costs one look. */
+  writeOf(session: SessionId, xid: number): PendingWrite | undefined {
+    const queue = this.#queues.get(session);
+    const newest = queue?.last?.xid ?? 0;
+    if (queue === undefined || (newest > 0 && newest < xid)) return undefined;
+    return queue.items().find((each): each is PendingWrite => each.type === "write" && each.xid === xid);
   }
 
   /** Takes out what nobody waits for any more. */

@@ -60,7 +60,8 @@ import {
   type Token,
 } from "./pending.ts";
 import { Quiet, type QuietHost } from "./quiet.ts";
-import { RecentResults } from "./recent-results.ts";
+import { type KnownResult, RecentResults } from "./recent-results.ts";
+import { isAnotherWrite, isOfAnotherWrite, isSameRequest } from "./reuse.ts";
 import type { LogRetention } from "./storage.ts";
 
 /** Nobody waits for this answer. */
@@ -317,7 +318,7 @@ export class EnsembleServer {
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
     if (!anonymous) this.touch(clockMs, session);
-    const known = this.#answered(session, xid);
+    const known = anonymous ? undefined : this.#answeredOrUsed(request);
     if (known !== undefined) {
       this.#respondInTurn(token, session, request.xid, known);
       return;
@@ -507,8 +508,8 @@ export class EnsembleServer {
     this.#effects.push({ type: "dropClients" });
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
     for (const write of this.#pending.writes()) {
-      if (!write.sent && this.#answered(write.session, write.xid) === undefined) continue;
-      const known = this.#answered(write.session, write.xid);
+      const known = this.#answered(write);
+      if (!write.sent && known === undefined) continue;
       this.#pending.answer(write, known ?? this.#lost(write));
     }
     this.#answerWaiting(false);
@@ -681,7 +682,7 @@ export class EnsembleServer {
     }
     // The history of this epoch is applied. What was not in it did not happen, and goes again.
     for (const write of this.#pending.writes()) {
-      const known = this.#answered(write.session, write.xid);
+      const known = this.#answered(write);
       if (known === undefined) this.#route(write);
       else this.#pending.answer(write, known);
     }
@@ -855,7 +856,7 @@ export class EnsembleServer {
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
       if (header.xid > 0 && !isAnonymous(header.session)) this.#results.add(header, result);
       else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
-      this.#answer(header, result);
+      this.#answer(header, result, txn);
       if (txn.type === "closeSession") this.#sessionClosed(header.session);
     }
     if (leads) this.#prep.committed(this.#tree.lastApplied);
@@ -896,7 +897,7 @@ export class EnsembleServer {
   }
 
   /** Answers the request that this txn carries out, if it is one of ours, and the reads that waited behind it. */
-  #answer(header: TxnHeader, result: WriteResult): void {
+  #answer(header: TxnHeader, result: WriteResult, txn: Txn): void {
     const { session, xid } = header;
     for (;;) {
       const head = this.#pending.first(session);
@@ -909,6 +910,10 @@ export class EnsembleServer {
       } else if (head.xid === xid && (head.sent || xid > 0)) {
         // (What has not left us yet, and has no number of its session, cannot be what this txn is of: an earlier life's.)
         this.#pending.shift(session);
+        if (xid > 0 && !isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {
+          this.#respond(head.token, xid, this.#failure("XID_REUSED"));
+          continue;
+        }
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
           this.#connections.attach(session, head.token);
         }
@@ -927,7 +932,21 @@ export class EnsembleServer {
   }
 
   /** What is already known of a write of a session; undefined when it must go its way. */
-  #answered(session: SessionId, xid: number): ServerAnswer | undefined {
+  #answered(write: RawRequest): ServerAnswer | undefined {
+    const known = this.#knownOf(write);
+    const isAnother = known?.ok === true && isAnotherWrite(decode(write), known as KnownResult, this.#tree);
+    return isAnother ? this.#failure("XID_REUSED") : known;
+  }
+
+  /** The same for a write that comes; another one may wait under its number. */
+  #answeredOrUsed(write: RawRequest): ServerAnswer | undefined {
+    if (write.xid <= 0) return undefined;
+    const waiting = this.#pending.writeOf(write.session, write.xid);
+    if (waiting !== undefined && !isSameRequest(waiting, write)) return this.#failure("XID_REUSED");
+    return this.#answered(write);
+  }
+
+  #knownOf({ session, xid }: RawRequest): ServerAnswer | undefined {
     if (xid <= 0 || isAnonymous(session)) return undefined;
     const known = this.#tree.sessions.get(session);
     if (known === undefined || xid > known.lastXid) return undefined;

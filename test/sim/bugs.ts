@@ -331,6 +331,30 @@ export const BUGS: readonly SeededBug[] = [
     ],
   },
   {
+    name: "used-number-believed",
+    what: "another write under a used number gets the first one's result, and never happens",
+    source: "use: DELETE 204 under the number of a POST, and the znode is there",
+    patches: [
+      {
+        file: SERVER,
+        find: "known?.ok === true && isAnotherWrite(decode(write), known as KnownResult, this.#tree)",
+        replace: "false as boolean",
+      },
+    ],
+  },
+  {
+    name: "number-under-way-believed",
+    what: "two writes under one number at two members are both given the result of the one that happened",
+    source: "the same, while the first one is under way",
+    patches: [
+      {
+        file: SERVER,
+        find: "if (xid > 0 && !isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {",
+        replace: "if (xid > 0 && isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {",
+      },
+    ],
+  },
+  {
     name: "overdue-alarm-trusted",
     what: "an alarm that is long overdue is believed to be set: a lost alarm is never set again",
     source: "use, on the real runtime: the scheduler had lost its list",

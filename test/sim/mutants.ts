@@ -214,7 +214,7 @@ export const MUTANTS: readonly Mutant[] = [
     "writes that wait are not settled when a SNAP replaces the tree",
     "SERVER-3",
     SERVER,
-    "      if (!write.sent && this.#answered(write.session, write.xid) === undefined) continue;\n",
+    "      if (!write.sent && known === undefined) continue;\n",
     "      if (write.xid !== Number.MAX_VALUE) continue;\n",
   ),
   mutant(

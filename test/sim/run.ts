@@ -8,7 +8,12 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { asSid } from "../../core/zab/quorum.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
-import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import {
+  type WriteRequest as CoreWrite,
+  makeSessionId,
+  NO_SESSION,
+  type SessionId,
+} from "../../core/znode/types.ts";
 import { coreRequest } from "../history/core-server.ts";
 import { type LogEntry, outcomeOf, plain, Recorder, type WriteRequest } from "../history/history.ts";
 import { checkHistory } from "../history/index.ts";
@@ -166,6 +171,8 @@ class Run {
     cluster.runFor(chaosMs);
     if (this.#heal()) this.#finish();
     this.#check();
+    // Behind the histories: what nobody recorded would be a stranger's in them.
+    this.#reuseNumbers();
   }
 
   /** Requests are asked over the whole of the chaos, but for times in which nobody asks anything. */
@@ -343,6 +350,30 @@ class Run {
       );
     while (isLeft() && cluster.now < end) cluster.runFor(tickTimeMs);
     cluster.invariants.must("Liveness", !isLeft(), () => "sessions outlive their clients");
+  }
+
+  /** Another write under a number that its session has used, or uses at this moment elsewhere, is given nobody's result. */
+  #reuseNumbers(): void {
+    const { cluster } = this;
+    const session = this.#openSession(cluster.config.sessionTimeoutMsMax);
+    const first: CoreWrite = { type: "sync" };
+    const other: CoreWrite = { type: "multi", ops: [{ type: "check", path: "/", version: -1 }] };
+    const sid = (): number => this.#chance.between(1, this.#options.size);
+    const settle = (): void => cluster.runFor(cluster.config.requestTimeoutMs);
+    for (const [xid, isAtOnce] of [false, true, true].entries()) {
+      const tokens = [cluster.write(sid(), first, session, xid + 1)];
+      if (!isAtOnce) settle();
+      tokens.push(cluster.write(sid(), other, session, xid + 1));
+      settle();
+      const done = tokens.filter((token) => cluster.answers.get(token)?.ok === true);
+      cluster.invariants.must(
+        "Once",
+        done.length <= 1,
+        () => `two writes of ${session} have the number ${xid + 1}`,
+      );
+    }
+    cluster.write(sid(), { type: "closeSession" }, session);
+    settle();
   }
 
   /** Opens a session of which nobody is heard again, unless the caller sees to it. */

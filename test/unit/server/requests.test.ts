@@ -166,16 +166,16 @@ describe("a write of a session that is repeated", () => {
     cluster.settle();
     for (const sid of [1, 2, 3]) {
       for (const xid of [1, 2, 3]) {
-        expect(write(cluster, sid, create("/other"), session, xid)).toEqual(first[xid - 1]);
+        expect(write(cluster, sid, setData("/", xid), session, xid)).toEqual(first[xid - 1]);
       }
     }
     const sid = cluster.followers[0] ?? 1;
     cluster.crash(sid);
     cluster.start(sid);
     cluster.settle();
-    expect(codeOf(write(cluster, sid, create("/other"), session, 1))).toBe("XID_TOO_OLD");
-    expect(codeOf(write(cluster, sid, create("/other"), session, 3))).toBe("OK");
-    expect(cluster.server(sid).tree.get("/other")).toBeUndefined();
+    expect(codeOf(write(cluster, sid, setData("/", 1), session, 1))).toBe("XID_TOO_OLD");
+    expect(codeOf(write(cluster, sid, setData("/", 3), session, 3))).toBe("OK");
+    expect(cluster.server(sid).tree.get("/")?.version).toBe(3);
   });
 
   it("[SERVER-5] survives elections, restarts and a SNAP", () => {
