@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { framesOf, lastElection } from "../../../web/src/features/ensemble/election.ts";
-import { eventOf } from "./states.ts";
+import { framesOf, lastElection, stateBefore } from "../../../web/src/features/ensemble/election.ts";
+import { foldEvent } from "../../../web/src/model/ensemble-view.ts";
+import { ensembleOf, eventOf, nodeUp } from "./states.ts";
 
 /** Node 2 has led; its links break at 1,000 ms, and node 3 takes over at 1,066. */
 const EVENTS = [
@@ -11,7 +12,7 @@ const EVENTS = [
   eventOf({ sid: 1, at: 1_002, role: "LOOKING", phase: "ELECTION" }),
   eventOf({ sid: 3, at: 1_003, role: "LOOKING", phase: "ELECTION" }),
   eventOf({ sid: 1, at: 1_004, type: "vote", leader: 3 }),
-  eventOf({ sid: 3, at: 1_004, type: "vote", leader: 3 }),
+  eventOf({ sid: 3, at: 1_004, type: "vote", leader: 3, zxid: "0x400000011" }),
   eventOf({ sid: 3, at: 1_040, role: "LEADING", phase: "DISCOVERY", epoch: 5 }),
   eventOf({ sid: 3, at: 1_066, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
   eventOf({ sid: 1, at: 1_070, role: "FOLLOWING", phase: "BROADCAST", leader: 3, epoch: 5 }),
@@ -52,4 +53,17 @@ test("[PAGE-9] the slow motion keeps the order, and no moment is too short or to
     expect(apart).toBeGreaterThanOrEqual(700);
     expect(apart).toBeLessThanOrEqual(3_000);
   }
+});
+
+test("[PAGE-9] it is shown from the state before, in which the leader that has died leads", () => {
+  const election = lastElection(EVENTS);
+  if (election === undefined) throw new Error("no election");
+  const gone = { sid: 2, up: false, code: "NODE_DOWN", detail: "" } as const;
+  const now = ensembleOf({ leader: 3, epoch: 5, nodes: [nodeUp(1), gone, nodeUp(3, { role: "LEADING" })] });
+  const states = [stateBefore(election, now)];
+  for (const event of election.events) states.push(foldEvent(states.at(-1) as (typeof states)[0], event));
+  expect(states.map(({ leader }) => leader)).toEqual([2, 2, null, null, null, null, null, null, 3, 3]);
+  expect(states[0]).toMatchObject({ epoch: 4, hasQuorum: true });
+  expect(states[0]?.nodes.map((node) => (node.up ? node.lastZxid : null))).toEqual(["", "", "0x400000011"]);
+  expect(states.at(-1)).toMatchObject({ epoch: 5, hasQuorum: true });
 });

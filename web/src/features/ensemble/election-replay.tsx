@@ -7,7 +7,7 @@ import { useLive } from "../../hooks/live-store.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
 import { describeEvent } from "../../model/describe-event.ts";
 import { foldEvent } from "../../model/ensemble-view.ts";
-import { type Election, framesOf } from "./election.ts";
+import { type Election, framesOf, stateBefore } from "./election.ts";
 import { FAULTS_UNKNOWN } from "./faults-known.ts";
 
 export function ElectionReplay({ election, view }: { election: Election; view: EnsembleState }) {
@@ -112,16 +112,4 @@ class Bus {
   emit(events: readonly ProtocolEvent[]): void {
     for (const listener of this.#listeners) listener(events);
   }
-}
-
-/** The ensemble just before the election, as far as it can be told: everybody follows the leader that was. */
-function stateBefore({ before, epoch }: Election, view: EnsembleState): EnsembleState {
-  const nodes = view.nodes.map((node) => {
-    const known = node.up ? node : node.lost?.before;
-    if (known === undefined) return node;
-    const role = known.sid === before ? "LEADING" : before === null ? "LOOKING" : "FOLLOWING";
-    return { ...known, role, leader: before, phase: "BROADCAST", activeSet: [], pings: [] } as const;
-  });
-  const earlier = Math.max(0, ...nodes.map((node) => (node.up ? node.acceptedEpoch : 0)), epoch) - 1;
-  return { ...view, nodes, leader: before, epoch: Math.max(0, Math.min(earlier, epoch - 1)), quiet: false };
 }

@@ -1,5 +1,5 @@
 /** The last election, cut out of the events, so that it can be watched again slowly. */
-import type { ProtocolEvent } from "../../api/types.ts";
+import type { EnsembleState, NodeUp, ProtocolEvent } from "../../api/types.ts";
 
 export interface Election {
   /** By the nodes' clocks: when the first node began to look, and when the new leader took over, ms since 1970. */
@@ -90,4 +90,45 @@ export function framesOf({ sinceMs, untilMs, events }: Election): readonly Frame
     frames.push({ atMs: at - sinceMs, showMs, events: within });
   }
   return frames;
+}
+
+/**
+ * The ensemble just before the election, as far as it can be told: all nodes are there and follow the leader that was.
+ * @param view the ensemble as it is now
+ */
+export function stateBefore({ before, epoch, events }: Election, view: EnsembleState): EnsembleState {
+  const some = view.nodes.find((node) => node.up);
+  const nodes = view.nodes.map((node) => {
+    const known: NodeUp | undefined = node.up ? node : (node.lost?.before ?? some);
+    if (known === undefined) return node;
+    // a node votes for itself first, and says how long its log is
+    const vote = events.find(
+      ({ type, sid, leader }) => type === "vote" && sid === node.sid && leader === sid,
+    );
+    const role = node.sid === before ? "LEADING" : before === null ? "LOOKING" : "FOLLOWING";
+    const { lostBy: _, ...rest } = known;
+    const shown: NodeUp = {
+      ...rest,
+      sid: node.sid,
+      role,
+      leader: before,
+      phase: "BROADCAST",
+      lastZxid: vote?.zxid ?? "",
+      activeSet: [],
+      pings: [],
+      acceptedEpoch: epoch - 1,
+      currentEpoch: epoch - 1,
+    };
+    return shown;
+  });
+  const hasQuorum = before !== null;
+  return {
+    ...view,
+    nodes,
+    leader: before,
+    epoch: Math.max(0, epoch - 1),
+    hasQuorum,
+    reason: null,
+    quiet: false,
+  };
 }
