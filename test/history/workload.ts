@@ -131,6 +131,18 @@ export class Workload {
     }
   }
 
+  /** An ephemeral that others may ask for as well; undefined while no directory is there. */
+  ephemeral(client: number): Extract<ChangeRequest, { type: "create" }> | undefined {
+    const ready = this.#keys.filter((key) => key.ready);
+    if (ready.length === 0) return undefined;
+    return create(`${this.#oneOf(ready).directory}/e${client % 3}`, this.#data(client), EPHEMERAL);
+  }
+
+  /** A write of what is there, or not, without asking for a version. */
+  overwrite(client: number, path: string): WriteRequest {
+    return { type: "setData", path, data: this.#data(client), version: -1 };
+  }
+
   /** The client was told this of what it asked. */
   learned(request: Request, outcome: Outcome): void {
     if (outcome.type !== "done") return;

@@ -42,6 +42,8 @@ export interface ClientWorld {
   conns: number;
   orders: number;
   sessions: number;
+  /** Somebody without a session writes at this member, if it is up. */
+  writeAnonymously(sid: number, request: WriteRequest): void;
   /** answers by code, and what else clients met */
   count(what: string): void;
 }
@@ -230,9 +232,16 @@ export class SimClient {
     const { chance, options, cluster } = this.#world;
     if (this.#session === NO_SESSION || !this.#ready || this.#life === null) return;
     if (!chance.chance(options.close)) return;
+    // What it owns goes with it, also what is created at this moment; others may write there.
+    const ephemeral = this.#world.workload.ephemeral(this.id);
+    if (ephemeral !== undefined) this.#write(ephemeral);
+    if (this.#life === null) return;
+    const { sid } = this.#life;
     cluster.invariants.closing(this.#session);
     this.#ready = false;
     this.#write({ type: "closeSession" });
+    if (ephemeral !== undefined)
+      this.#world.writeAnonymously(sid, this.#world.workload.overwrite(this.id, ephemeral.path));
   }
 
   #ping(): void {

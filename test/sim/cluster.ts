@@ -51,6 +51,14 @@ interface Channel {
   lastReturn: number;
 }
 
+/** A request without a connection. */
+interface Unanswered {
+  /** undefined: no answer will come */
+  answered(answer: ServerAnswer | undefined): void;
+  /** a read that may not be stale */
+  readonly isFresh: boolean;
+}
+
 /** One life of a member. */
 export interface Life {
   readonly sid: Sid;
@@ -71,8 +79,8 @@ export interface Life {
   readonly persists: { readonly number: number; readonly seq: number }[];
   /** clients that hear of its end */
   readonly connections: Map<Token, Connection>;
-  /** requests that came without a connection: undefined, no answer will come */
-  readonly requests: Map<Token, (answer: ServerAnswer | undefined) => void>;
+  /** requests that came without a connection */
+  readonly requests: Map<Token, Unanswered>;
   /** connections so far: every life numbers them from 1 */
   connected: number;
   /** group of writes up to which all is durable */
@@ -409,7 +417,7 @@ export class Cluster {
     for (const connection of connections) this.#tell(() => connection.closed());
     const requests = [...life.requests.values()];
     life.requests.clear();
-    for (const answered of requests) this.#tell(() => answered(undefined));
+    for (const { answered } of requests) this.#tell(() => answered(undefined));
   }
 
   /** Crashes every member that lives. */
@@ -646,6 +654,7 @@ export class Cluster {
 
   /**
    * Something is asked of a member without a connection, as over HTTP.
+   * @param isFresh a read that may not be stale
    * @param answered is told undefined when the member ends before it answers
    * @returns false: the member is down
    */
@@ -653,11 +662,12 @@ export class Cluster {
     sid: number,
     ask: (server: EnsembleServer, now: number, token: Token, life: Life) => void,
     answered: (answer: ServerAnswer | undefined) => void,
+    isFresh = false,
   ): boolean {
     const { life } = this.member(sid);
     if (life === null) return false;
     const token = this.#token();
-    life.requests.set(token, answered);
+    life.requests.set(token, { answered, isFresh });
     this.turn(life, (server, now) => ask(server, now, token, life));
     return true;
   }
@@ -986,8 +996,10 @@ export class Cluster {
       this.#toClient(life, token, (connection) => connection.respond(xid, answer));
       return;
     }
-    const answered = life.requests.get(token);
-    if (answered !== undefined) {
+    const request = life.requests.get(token);
+    if (request !== undefined) {
+      const { answered, isFresh } = request;
+      if (isFresh && (answer.ok || answer.code === "NO_NODE")) this.invariants.reads(life);
       this.#gated(life, () =>
         this.#tell(() => {
           if (life.requests.delete(token)) answered(answer);

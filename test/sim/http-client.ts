@@ -221,9 +221,10 @@ export class HttpClient {
     const { cluster, chance } = this.#world;
     const stale = !linearizable && chance.oneIn(8);
     const asks = stale ? NO_SESSION : this.#session;
-    const atLeast = stale || linearizable ? undefined : this.#seen;
+    const atLeast = stale || linearizable || chance.oneIn(4) ? undefined : this.#seen;
     const read = { ...request, watch: false };
-    const op = this.#invoke(sid, read, asks, 0, linearizable);
+    // Without what it has seen it may be shown an older state: then no session vouches for the order.
+    const op = this.#invoke(sid, read, atLeast === undefined ? NO_SESSION : asks, 0, linearizable);
     const mustSee = linearizable ? cluster.invariants.told : ZXID_ZERO;
     cluster.request(
       sid,
@@ -251,6 +252,7 @@ export class HttpClient {
           );
         }
       },
+      !stale,
     );
   }
 }

@@ -31,6 +31,7 @@
  * | SignOfLife | what a follower heard of a session counts, if nothing is wrong with members and links meanwhile | SERVER-9, 39 |
  * | Ephemerals | none outlives its session | ZooKeeper's guarantees |
  * | AtLeast | nobody is shown less than what it says that it has seen | SERVER-31 |
+ * | ReadReady | a member that has not served in this life answers only reads that may be stale | SERVER-1, 34 |
  * | LogKept | the log is cut below the checkpoint only, and keeps what it is told to keep and what active learners lack | ZAB-14 |
  * | SessionMoved | once a connection has attached to a session, no write of an earlier one happens | SERVER-33 |
  * | Asleep | a member that has agreed to sleep logs nothing until an election | QUIET-8 |
@@ -87,6 +88,7 @@ export const RULES = [
   "LivesSeen",
   "Witnesses",
   "AtLeast",
+  "ReadReady",
   "LogKept",
   "SessionMoved",
   "Asleep",
@@ -173,6 +175,8 @@ interface LifeState {
   heard: Map<SessionId, Heard>;
   /** *map session → when clients showed that it lives, here*: the last times, ascending */
   readonly signs: Map<SessionId, number[]>;
+  /** has it served? */
+  wasReady: boolean;
   /** the stay in which it serves, and since when; null: it does not */
   serving: { readonly leader: Sid | null; readonly join: number | undefined; readonly since: number } | null;
 }
@@ -218,6 +222,8 @@ export class Invariants {
   readonly #opened = new Map<SessionId, Heard>();
   /** *map zxid → the expiry that it carries out* */
   readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
+  /** sessions whose owner sleeps with the ensemble */
+  readonly #standing = new Set<SessionId>();
   /** sessions that their client closes */
   readonly #closing = new Set<SessionId>();
   /** epochs that were established, ascending, with the end of the history that each began with */
@@ -313,6 +319,7 @@ export class Invariants {
       stays: new Map(),
       heard: new Map(),
       signs: new Map(),
+      wasReady: false,
       serving: null,
     });
     this.#checkPosition(life.sid, must(log.positionAt(lastApplied), "what is applied is in the log"));
@@ -413,7 +420,7 @@ export class Invariants {
       if (life === null || life === leader) continue;
       const { serving, signs } = this.#state(life);
       if (serving === null || serving.leader !== leader.sid || serving.since > at) continue;
-      const last = signs.get(session)?.findLast((time) => time <= at);
+      const last = signs.get(session)?.findLast((time) => time <= at && time >= serving.since);
       if (last === undefined) continue;
       this.must(
         "SignOfLife",
@@ -461,6 +468,12 @@ export class Invariants {
       if (life.server.zab.currentEpoch === this.#lastEpoch)
         this.#heard.set(session, { ...now, longestMs: 0 });
     }
+  }
+
+  /** The owner of a session stops with the ensemble, or goes on: meanwhile its clock stands still. */
+  stands(session: SessionId, still: boolean): void {
+    if (still) this.#standing.add(session);
+    else this.#standing.delete(session);
   }
 
   /** A client closes its session. */
@@ -759,6 +772,15 @@ export class Invariants {
     }
   }
 
+  /** A member answers a read that may not be stale. */
+  reads(life: Life): void {
+    this.must(
+      "ReadReady",
+      this.#state(life).wasReady,
+      () => `${life.sid} answers a read while it catches up`,
+    );
+  }
+
   /** A client is told of a zxid. */
   tells(zxid: Zxid): void {
     this.must("ToldIsCommitted", this.#knows(zxid), () => `a client is told of ${text(zxid)}`);
@@ -803,6 +825,9 @@ export class Invariants {
     this.#leads(life, zab.currentEpoch);
     this.#establishes(life, zab.currentEpoch);
     state.heard = new Map(this.#heard);
+    for (const session of this.#standing) {
+      state.heard.set(session, { at: this.#cluster.now, longestMs: 0 });
+    }
     // Acks of a quorum may come late: to a leader that stood still while others led after it, whose txns it need not have.
     const earlier = this.history.findLastIndex(({ zxid }) => zxid.epoch < zab.currentEpoch) + 1;
     this.must(
@@ -815,6 +840,7 @@ export class Invariants {
   #lookAtStay(life: Life, state: LifeState): void {
     const { ready, zab } = life.server;
     const { serving } = state;
+    if (ready) state.wasReady = true;
     if (!ready) state.serving = null;
     else if (serving === null || serving.leader !== zab.leader || serving.join !== zab.join) {
       state.serving = { leader: zab.leader, join: zab.join, since: this.#cluster.now };

@@ -84,6 +84,8 @@ export class Nemesis {
   /** older copies of disks */
   readonly #copies = new Map<number, MemoryBackend>();
   #over = false;
+  /** until when nothing goes wrong */
+  #restsUntil = 0;
 
   constructor(cluster: Cluster, options: SwarmOptions, chance: Chance, count: (kind: FaultKind) => void) {
     this.#cluster = cluster;
@@ -119,11 +121,31 @@ export class Nemesis {
     for (const { sid, life } of cluster.members) if (life === null) this.#start(sid);
   }
 
+  /** Nothing new goes wrong for so long. */
+  rest(ms: number): void {
+    this.#restsUntil = this.#cluster.now + ms;
+  }
+
+  /** Somebody asks again after a calm: now and then whoever leads then dies of it. */
+  strikeOnWaking(): void {
+    if (this.#over || !this.#options.kinds.includes("crash") || !this.#chance.oneIn(2)) return;
+    const { tickTimeMs } = this.#cluster.config;
+    this.#after(this.#chance.between(1, 3 * tickTimeMs), () => this.#crashLeader());
+  }
+
+  #crashLeader(but = 0): void {
+    const { leader } = this.#cluster;
+    if (leader === undefined || leader.sid === but) return;
+    this.#cluster.crash(leader.sid, this.#chance.oneOf([0, 100]));
+    this.#restartLater(leader.sid);
+  }
+
   #next(): void {
     if (this.#over) return;
     this.#cluster.after(this.#chance.between(...this.#options.everyMs), () => {
       if (this.#over) return;
-      if (this.#options.kinds.length > 0) this.#strike(this.#chance.oneOf(this.#options.kinds));
+      const rests = this.#cluster.now < this.#restsUntil;
+      if (this.#options.kinds.length > 0 && !rests) this.#strike(this.#chance.oneOf(this.#options.kinds));
       this.#next();
     });
   }
@@ -228,6 +250,8 @@ export class Nemesis {
         );
       case "at-message":
         return this.#atMessage();
+      case "comeback":
+        return this.#comeback();
       case "restart-all":
         for (const each of cluster.members) {
           if (each.life !== null) cluster.crash(each.sid, chance.below(3));
@@ -364,6 +388,20 @@ export class Nemesis {
       this.#restartLater(sid);
       return order();
     };
+    return true;
+  }
+
+  /** The leader is cut off with what it has under way, comes back with its memory, and may lead again. */
+  #comeback(): boolean {
+    const cluster = this.#cluster;
+    const { tickTimeMs, syncLimit } = cluster.config;
+    const sid = cluster.leader?.sid;
+    if (sid === undefined || this.#options.size === 1) return false;
+    cluster.isolate(sid);
+    this.#after((syncLimit + this.#chance.between(1, 3)) * tickTimeMs, () => {
+      cluster.healCuts();
+      this.#after(this.#chance.between(1, 3 * tickTimeMs), () => this.#crashLeader(sid));
+    });
     return true;
   }
 

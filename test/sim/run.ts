@@ -23,6 +23,7 @@ import { Cluster } from "./cluster.ts";
 import { HttpClient } from "./http-client.ts";
 import { Violation } from "./invariants.ts";
 import { Nemesis } from "./nemesis.ts";
+import { SimOwner } from "./owner.ts";
 import { Chance } from "./random.ts";
 import type { SwarmOptions } from "./swarm.ts";
 import { textOf } from "./text.ts";
@@ -104,6 +105,7 @@ class Run {
   readonly #nemesis: Nemesis;
   readonly #clients: SimClient[] = [];
   readonly #httpClients: HttpClient[] = [];
+  readonly #owners: SimOwner[] = [];
   readonly #world: ClientWorld;
   readonly #tally: Tally = {};
   readonly #startedAt: number;
@@ -132,6 +134,7 @@ class Run {
       orders: 0,
       sessions: 0,
       calm: false,
+      writeAnonymously: (sid, request) => this.#writeAnonymously(sid, request),
       count: (what) => count(`client ${what}`),
     };
   }
@@ -166,6 +169,13 @@ class Run {
     for (let i = 1; i <= httpClients; i++) {
       this.#httpClients.push(new HttpClient(clients + i, this.#world));
     }
+    for (let i = 1; i <= this.#options.owners; i++) this.#owners.push(new SimOwner(i, this.#world));
+    cluster.onAsleep = (life) => {
+      for (const owner of this.#owners) owner.fellAsleep(life);
+    };
+    cluster.onWake = (life, parked) => {
+      for (const owner of this.#owners) owner.woken(life, parked);
+    };
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
     cluster.runFor(chaosMs);
@@ -188,7 +198,10 @@ class Run {
     const refill = (): void => {
       if (cluster.now >= end) return;
       if (calmUntil <= cluster.now && this.#chance.oneIn(calmEvery)) {
-        calmUntil = cluster.now + this.#chance.between(5, 20) * tickTimeMs;
+        calmUntil = cluster.now + this.#chance.between(5, 30) * tickTimeMs;
+        // What wakes an ensemble at once shows nothing of its sleep.
+        if (this.#chance.oneIn(2)) this.#nemesis.rest(calmUntil - cluster.now);
+        cluster.after(calmUntil - cluster.now, () => this.#nemesis.strikeOnWaking());
       }
       this.#world.calm = cluster.now < calmUntil;
       if (!this.#world.calm && this.#chance.oneIn(20)) this.#askOddly();
@@ -327,7 +340,20 @@ class Run {
         );
       }
     }
+    this.#wakeOwners();
     this.#expireAll();
+  }
+
+  /** Once somebody asks, everybody who slept with the ensemble is awake again. */
+  #wakeOwners(): void {
+    const { cluster } = this;
+    this.#writeAnonymously(this.#chance.between(1, this.#options.size), this.#mark(1));
+    cluster.runFor(cluster.config.requestTimeoutMs);
+    const awake = cluster.alive.every(({ zab }) => !zab.frozen);
+    for (const owner of this.#owners) {
+      cluster.invariants.must("Liveness", !awake || !owner.sleepsOn, () => `owner ${owner.number} sleeps on`);
+      owner.stop();
+    }
   }
 
   /**
@@ -395,18 +421,18 @@ class Run {
     const { cluster } = this;
     if (cluster.member(sid).life === null) return () => false;
     const op = this.#recorder.invoke({ client: 0, request, member: sid });
-    const token = cluster.write(sid, coreRequest(request));
     let done = false;
-    const look = (): void => {
-      const answer = cluster.answers.get(token);
-      if (answer === undefined) {
-        if (op.return === Number.POSITIVE_INFINITY) cluster.after(1, look);
-        return;
-      }
-      this.#recorder.returned(op, outcomeOf(answer));
-      done = answer.ok && answer.result.type !== "error";
-    };
-    look();
+    const write = { session: NO_SESSION, xid: 0, ...encodeWrite(coreRequest(request)) };
+    cluster.request(
+      sid,
+      (server, now, token) => server.submitWrite(now, token, write),
+      (answer) => {
+        if (answer === undefined) return;
+        if (answer.ok) cluster.invariants.tells(answer.zxid);
+        this.#recorder.returned(op, outcomeOf(answer));
+        done = answer.ok && answer.result.type !== "error";
+      },
+    );
     return () => done;
   }
 

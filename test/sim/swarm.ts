@@ -26,6 +26,7 @@ export const FAULT_KINDS = [
   "crash-at-send",
   "early-proposal",
   "at-message",
+  "comeback",
   "torn-batch",
   "evict",
   "restart-all",
@@ -49,7 +50,7 @@ export const FAULT_KINDS = [
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Kinds that most runs meet: each is many faults in one. */
-const OFTEN: readonly FaultKind[] = ["at-message"];
+const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
 
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
@@ -73,6 +74,8 @@ export interface SwarmOptions {
   readonly clients: number;
   /** clients without a connection */
   readonly httpClients: number;
+  /** owners of sessions that sleep and wake with the ensemble */
+  readonly owners: number;
   readonly ops: number;
   readonly client: ClientOptions;
   readonly config: Partial<ServerConfig>;
@@ -134,11 +137,12 @@ function draw(seed: number): SwarmOptions {
         ] as const),
     latencyMs: slow ? [1, 40] : chance.oneOf([[1, 2] as const, [1, 8] as const]),
     fsyncMs: slow ? [0, 25] : chance.oneOf([[0, 1] as const, [1, 6] as const]),
-    yieldMs: [0, chance.oneOf([0, 2, 6])],
+    yieldMs: [0, chance.oneOf([0, 3, 30])],
     startAt: chance.oneOf(STARTS),
     bootBase: chance.oneOf(BOOTS),
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
+    owners: chance.below(3),
     ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_400),
     client: {
       thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
@@ -146,7 +150,7 @@ function draw(seed: number): SwarmOptions {
       sessionTimeoutMs: chance.oneOf([4, 6, 12]) * tickTimeMs,
       move: chance.oneOf([0, 0.005, 0.03]),
       vanish: chance.oneOf([0, 0.002, 0.01]),
-      close: chance.oneOf([0, 0.002, 0.01]),
+      close: chance.oneOf([0, 0.005, 0.02]),
     },
     config: {
       tickTimeMs,
