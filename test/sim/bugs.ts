@@ -468,4 +468,76 @@ export const BUGS: readonly SeededBug[] = [
       },
     ],
   },
+  {
+    name: "promise-to-another",
+    what: "a promise of an epoch counts for every candidate, not only for the one to whom it was given",
+    source: "ZAB-53; Zab, DSN 2011, phase 1",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "counted: context.promisedTo === this.leader,",
+        replace: "counted: true,",
+      },
+    ],
+  },
+  {
+    name: "ready-at-committed",
+    what: "a member serves before it has applied the whole history of its stay, and sends again what is in it",
+    source: "SERVER-4; ZooKeeper's Learner after UPTODATE",
+    patches: [
+      {
+        file: SERVER,
+        find: "this.#barrier ??= this.#zab.tail.zxid;",
+        replace: "this.#barrier ??= this.#zab.committed;",
+      },
+    ],
+  },
+  {
+    name: "snap-rows-kept",
+    what: "rows of an interrupted SNAP are kept under the next one",
+    source: "ZAB-63; ZOOKEEPER-2872",
+    patches: [
+      {
+        file: STORAGE,
+        find: '      case "snapshotBegin":\n        this.#backend.clearTable(this.#otherTable());\n',
+        replace: '      case "snapshotBegin":\n',
+      },
+    ],
+  },
+  {
+    name: "at-least-unchecked",
+    what: "a read is answered from a tree that is behind what its client has seen",
+    source: "SERVER-31; ZooKeeper's lastZxidSeen",
+    patches: [
+      {
+        file: SERVER,
+        find: "if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {",
+        replace: "if (input.linearizable) {",
+      },
+    ],
+  },
+  {
+    name: "child-watch-lost-at-delete",
+    what: "the deletion of a znode is not told to those who watch its children",
+    source: "ZooKeeper WatchManager, DataTree.deleteNode",
+    patches: [
+      {
+        file: "core/znode/watch.ts",
+        find: "    if (event.type !== WatchEventType.DELETED) return;\n",
+        replace: "    if (event.type >= WatchEventType.CREATED) return;\n",
+      },
+    ],
+  },
+  {
+    name: "log-cut-below-slowest",
+    what: "the log is cut though a learner in the active set needs it, which then takes a SNAP",
+    source: "ZAB-14",
+    patches: [
+      {
+        file: "core/zab/txn-log.ts",
+        find: " || compareZxid(row.last, slowest) > 0;",
+        replace: ";",
+      },
+    ],
+  },
 ];

@@ -26,8 +26,10 @@ describe("seeded bugs", () => {
   });
 
   it("[SIM-21] every mutant still fits into the core, and has a name of its own", () => {
-    const names = [...BUGS, ...MUTANTS].map(({ name }) => name);
-    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
+    const patchesOf = (name: string) => [...BUGS, ...MUTANTS].filter((each) => each.name === name);
+    for (const { name } of MUTANTS)
+      expect(new Set(patchesOf(name).map(({ patches }) => patches)).size).toBe(1);
     expect(MUTANTS.length).toBeGreaterThanOrEqual(40);
     const unfit = MUTANTS.flatMap((mutant) => {
       try {
