@@ -420,7 +420,7 @@ export class Invariants {
       if (life === null || life === leader) continue;
       const { serving, signs } = this.#state(life);
       if (serving === null || serving.leader !== leader.sid || serving.since > at) continue;
-      const last = signs.get(session)?.findLast((time) => time <= at && time >= serving.since);
+      const last = signs.get(session)?.findLast((time) => time <= at);
       if (last === undefined) continue;
       this.must(
         "SignOfLife",
@@ -826,7 +826,7 @@ export class Invariants {
     this.#establishes(life, zab.currentEpoch);
     state.heard = new Map(this.#heard);
     for (const session of this.#standing) {
-      state.heard.set(session, { at: this.#cluster.now, longestMs: 0 });
+      state.heard.set(session, this.#hear(life, undefined));
     }
     // Acks of a quorum may come late: to a leader that stood still while others led after it, whose txns it need not have.
     const earlier = this.history.findLastIndex(({ zxid }) => zxid.epoch < zab.currentEpoch) + 1;

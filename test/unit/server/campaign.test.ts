@@ -17,6 +17,7 @@ const BY_SWARM: readonly Rule[] = [
   "SignOfLife",
   "Ephemerals",
   "AtLeast",
+  "ReadReady",
   "SessionMoved",
   "Liveness",
 ];
