@@ -39,7 +39,9 @@ describe("seeded bugs", () => {
       }
     });
     expect(unfit).toEqual([]);
-    expect(() => mutantOf("no-such-mutant")).toThrow("no mutant no-such-mutant; there are: promise-to-another");
+    expect(() => mutantOf("no-such-mutant")).toThrow(
+      "no mutant no-such-mutant; there are: promise-to-another",
+    );
   });
 
   it("[SIM-21] one is found by its seed or by others, and the unchanged core passes it", {
