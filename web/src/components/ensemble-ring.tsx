@@ -67,6 +67,8 @@ export function EnsembleRing({ state, faults, events }: Props) {
             ))}
           </svg>
           <PacketLayer
+            // what flies between places that have moved is let go
+            key={`${geometry.width} ${geometry.height}`}
             sids={state.nodes.map((node) => node.sid)}
             up={new Set(state.nodes.filter((node) => isThere(state, node)).map((node) => node.sid))}
             leader={state.leader}
