@@ -5,7 +5,7 @@ import { type Browser, chromium, type Locator, type Page } from "playwright-core
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/local/build.ts";
 import { type Goal, goalOf, sendGoal } from "../../scripts/local/goals.ts";
-import { post } from "./http.ts";
+import { getJson, post } from "./http.ts";
 import { deployment, startPage, temporaryDir, until } from "./processes.ts";
 
 /** Pictures change with every run; those of the documentation are renewed with UPDATE_PICTURES=1. */
@@ -316,15 +316,18 @@ describe("npm start", () => {
     for (let i = 1; i < 6; i++) await open();
     for (const page of pages) {
       await testId(page, "no-quorum-reason").waitFor({ timeout: WAIT_MS });
-      await testId(page, "post-goal").click();
-      await testId(page, "post-goal").click();
+      // a window behind others draws rarely, and a click by mouse would wait for that
+      for (let i = 0; i < 2; i++) await testId(page, "post-goal").dispatchEvent("click");
     }
     for (const page of pages) await page.getByText(/no answer yet|same key/).waitFor({ timeout: WAIT_MS });
     await testId(pages[5] as Page, "heal-all").click();
     // every window sees the quorum come back, and each of its goals is stored
     for (const page of pages) await untilLeader(page, (sid) => sid > 0);
     for (const page of pages) await untilOffset(page, 11);
-    for (const page of pages) expect(((await page.evaluate(ALL_ROWS)) as Row[]).length).toBe(12);
+    const offsets = await getJson<{ end_offset: number }>(
+      `${local.url}/api/topics/goals/partitions/0/offsets`,
+    );
+    expect(offsets.end_offset).toBe(12);
     await context.close();
     await local.end("SIGTERM");
   });
