@@ -332,12 +332,16 @@ describe("npm start", () => {
     await local.end("SIGTERM");
   });
 
-  it("[PAGE-7] works when it is opened by address", async () => {
+  it("[PAGE-7] [PAGE-11] works when it is opened by address, and is built for production", async () => {
     const args = ["--console-port", "0", "--fresh", "--host", "0.0.0.0", "--state", join(state.path, "host")];
     const local = await startPage(args);
     const page = await browser.newPage();
     const { port } = new URL(local.url);
     await page.goto(`http://0.0.0.0:${port}`);
+    const script = await page.locator('script[type="module"]').getAttribute("src");
+    const code = await (await fetch(new URL(script ?? "", local.url))).text();
+    expect(code).toContain("watch it slowly");
+    expect(code).not.toContain("jsxDEV");
     expect(await page.evaluate("[isSecureContext, typeof crypto.randomUUID]")).toEqual([false, "undefined"]);
     await untilLeader(page, () => true);
     await testId(page, "post-goal").click();
