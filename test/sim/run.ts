@@ -179,10 +179,10 @@ class Run {
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
     cluster.runFor(chaosMs);
-    if (this.#heal()) this.#finish();
+    const decided = this.#heal() && this.#unlessUndecidable(() => this.#finish());
     this.#check();
     // Behind the histories: what nobody recorded would be a stranger's in them.
-    this.#reuseNumbers();
+    if (decided) this.#unlessUndecidable(() => this.#reuseNumbers());
   }
 
   /** Requests are asked over the whole of the chaos, but for times in which nobody asks anything. */
@@ -299,6 +299,19 @@ class Run {
 
   #mark(n: number): WriteRequest {
     return { type: "create", path: `/end-${n}`, data: "", mode: 0, withStat: false };
+  }
+
+  /** A wrong tree may be found only then, and who could tell which one is right may lag. @returns false: nobody can tell */
+  #unlessUndecidable(run: () => void): boolean {
+    try {
+      run();
+      return true;
+    } catch (error) {
+      const liveness = error instanceof Violation && error.rule === "Liveness";
+      if (!liveness || !isUndecidable(this.cluster)) throw error;
+      this.#count("undecidable trees");
+      return false;
+    }
   }
 
   /** Every member takes a write, and leaves nobody waiting; then all are equal. */
