@@ -23,7 +23,6 @@ interface Promise {
   readonly counted: boolean;
   /** its history is newer than the leader's */
   readonly isNewer: boolean;
-  readonly needSnap: boolean;
 }
 
 /** What follows for one life from the messages that it took. */
@@ -114,7 +113,6 @@ export class Promises {
       boot: known.boot,
       counted: message.counted && known.info.initialized,
       isNewer: newer > 0,
-      needSnap: message.needSnap,
     });
   }
 
@@ -204,13 +202,9 @@ export class Promises {
     const { zab } = life.server;
     let counted = 1;
     for (const [sid, promise] of ghost.promises) {
-      const { boot, isNewer, needSnap } = promise;
+      const { boot, isNewer } = promise;
       if (boot < zab.bootOf(sid)) continue;
-      this.#must(
-        "Discovery",
-        !isNewer || needSnap,
-        () => `${life.sid} leads epoch ${zab.currentEpoch} though ${sid} has a newer history`,
-      );
+      // (One that the leader had lost sight of before it said so is not heard, and does not count.)
       if (promise.counted && !isNewer) counted += 1;
     }
     this.#must(
