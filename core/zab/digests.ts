@@ -48,13 +48,14 @@ export class DigestHistory {
 
 /**
  * What the members have said of the tree of one leader, in one leadership. A statement outlives the stay in which it was made,
- * and the crash of its member: that two trees were equal, or not, at a zxid stays true. The latest of a member counts.
+ * and the crash of its member: that two trees were equal, or not, at a zxid stays true. So a member that differed has to be
+ * found equal there or later: that the trees were equal before says nothing about what came between.
  */
 export class TreeAgreement {
   readonly #quorum: MajorityQuorum;
   /** *map sid → highest zxid at which its digest equalled the leader's* */
   readonly #confirmed = new Map<Sid, Zxid>();
-  /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal */
+  /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal there or later */
   readonly #differing = new Map<Sid, Zxid>();
   /** members whose tree is a copy of the leader's, made before a quorum had confirmed that: their word adds nothing */
   readonly #copies = new Set<Sid>();
@@ -68,7 +69,8 @@ export class TreeAgreement {
   confirm(sid: Sid, zxid: Zxid): void {
     const known = this.#confirmed.get(sid);
     if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
-    this.#differing.delete(sid);
+    const differed = this.#differing.get(sid);
+    if (differed !== undefined && compareZxid(differed, zxid) <= 0) this.#differing.delete(sid);
     this.#silent.delete(sid);
   }
 

@@ -81,6 +81,8 @@ interface Learner {
   /** PROPOSALs and chunks that it has not answered */
   inFlight: number;
   snapshot: { cursor: string | undefined; index: number } | null;
+  /** its tree is replaced by ours in this stay */
+  copied: boolean;
   upToDate: boolean;
   /** the commit index it was last told */
   commitSent: Zxid;
@@ -356,6 +358,7 @@ export class Leader {
       acked: null,
       inFlight: 0,
       snapshot: null,
+      copied: false,
       upToDate: false,
       commitSent: context.committed,
       patienceMs: 0,
@@ -612,6 +615,7 @@ export class Leader {
         }
         learner.copyAt = Number.POSITIVE_INFINITY;
         learner.compared = false;
+        learner.copied = true;
         this.#agreement.copy(learner.sid, this.#agreement.proves(this.#agreement.disputed));
         const at = context.snapshot.position();
         learner.stage = "SNAPSHOT";
@@ -724,8 +728,11 @@ export class Leader {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
       learner.ackedAt = context.now;
-      if (learner.differsAt !== null) this.#agreement.replaced(learner.sid);
-      learner.differsAt = null;
+      // One that was found to differ while it took DIFF still has its own tree.
+      if (learner.copied) {
+        this.#agreement.replaced(learner.sid);
+        learner.differsAt = null;
+      }
       this.#traceActive();
       if (this.phase === "BROADCAST") {
         // Its history may hold the very ack that an outstanding entry lacked.

@@ -102,11 +102,15 @@ describe("what a leader knows of the trees", () => {
     expect(proven.proves(zxid(1, 5))).toBe(true);
   });
 
-  it("[ZAB-91] keeps what a member said over its crash, and believes its last word", () => {
+  it("[ZAB-91] keeps what a member said over its crash, until it is found equal there or later", () => {
     const trees = of(5);
     for (const sid of [a, b, c]) trees.differ(sid, zxid(1, 5));
     expect(trees.refuted).toBe(true);
+    // Equal before says nothing of what came between.
     trees.confirm(c, zxid(1, 2));
+    expect(trees.refuted).toBe(true);
+    expect(trees.disputed).toEqual(zxid(1, 5));
+    trees.confirm(c, zxid(1, 5));
     expect(trees.refuted).toBe(false);
     trees.differ(d, zxid(1, 7));
     expect(trees.refuted).toBe(true);
@@ -216,6 +220,40 @@ describe("a tree that differs", () => {
       script.tellDigest({ ...digestAt(END), zxid: zxid(1, 6) });
       expect(script.peer.proposing?.trusted).toBe(outcome);
     }
+  });
+});
+
+describe("a learner that is found to differ", () => {
+  it("[ZAB-91] while it takes DIFF has its own tree still when that is over", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(2, 1), 7) }));
+    expect(script.takeTypes(1)).toEqual(DIFF);
+    script.tellDigest(digestAt(zxid(2, 1)));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    script.returned(1, ack(script, 1, END));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    script.call(2, confirm(script, 1, zxid(2, 1)));
+    expect(script.peer.proposing?.trusted).toBe(true);
+  });
+
+  it("[ZAB-92] and comes back with an older tree does not end the dispute by that", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    script.tellDigest(digestAt(zxid(2, 1)));
+    script.reboot(2);
+    joins(script, 2, 2);
+    script.returned(2, ackEpoch(script, { join: 2, digest: digestAt(zxid(2, 1), 7) }));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    // It crashes, and its last batch is not known there to be committed.
+    script.reboot(2);
+    joins(script, 2, 3);
+    script.returned(2, ackEpoch(script, { join: 3, digest: digestAt(END) }));
+    script.returned(2, ack(script, 3, END));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    script.flush();
+    expect(script.takeTypes(2)).toContain("CHECK");
+    script.call(2, confirm(script, 3, zxid(2, 1)));
+    expect(script.peer.proposing?.trusted).toBe(true);
   });
 });
 
