@@ -88,16 +88,34 @@ const SCHEMA: readonly TableSchema[] = [
   ]),
 ];
 
+const namesOf = ({ columns }: TableSchema): (string | undefined)[] =>
+  columns.map((column) => column.split(" ")[0]);
+
+/** The columns of a table; none: there is no such table. */
+const columnsIn = (sql: SqlStorage, table: string): string[] =>
+  sql
+    .exec<{ name: string }>(`SELECT name FROM pragma_table_info('${table}')`)
+    .toArray()
+    .map(({ name }) => name);
+
 /**
  * Brings the tables to the shape of this version: makes those that are missing, adds the column that an earlier version did
  * not have. A table of any other shape is damaged and cannot be written to; it is made again, empty, and what it held is
  * missed by whoever reads it.
+ * @throws Error, and changes nothing, when a later version has added columns: a deployment that is taken back reaches all
+ * members, and none of them must forget
  */
 function migrate(sql: SqlStorage): void {
-  for (const { name, columns, options = "" } of SCHEMA) {
-    const names = columns.map((column) => column.split(" ")[0]);
-    const found = sql.exec<{ name: string }>(`SELECT name FROM pragma_table_info('${name}')`).toArray();
-    const has = found.map((column) => column.name).join(" ");
+  for (const table of SCHEMA) {
+    const found = new Set(columnsIn(sql, table.name));
+    const names = namesOf(table);
+    const isLater = found.size > names.length && names.every((name) => name !== undefined && found.has(name));
+    if (isLater) throw new Error(`a later version has added columns to the table ${table.name}`);
+  }
+  for (const table of SCHEMA) {
+    const { name, columns, options = "" } = table;
+    const names = namesOf(table);
+    const has = columnsIn(sql, name).join(" ");
     if (has === names.join(" ")) continue;
     if (has === names.slice(0, -1).join(" ")) sql.exec(`ALTER TABLE ${name} ADD COLUMN crc INTEGER`);
     else {

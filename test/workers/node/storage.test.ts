@@ -179,6 +179,25 @@ describe("a table that is gone, or has other columns", () => {
   }
 });
 
+describe("a table of a later version", () => {
+  for (const table of TABLES) {
+    it(`[STORAGE-12] is left as it is, and the database counts as unreadable: ${table}`, () =>
+      inObject((storage) => {
+        writeOld(storage.sql);
+        new MemberStorage(new SqliteBackend(storage)).recover();
+        storage.sql.exec(`ALTER TABLE ${table} ADD COLUMN later INTEGER`);
+        const rows = (name: string): unknown => storage.sql.exec(`SELECT count(*) AS n FROM ${name}`).one().n;
+        const before = TABLES.map(rows);
+        expect(new SqliteBackend(storage).broken).toContain(`added columns to the table ${table}`);
+        expect(TABLES.map(rows)).toEqual(before);
+        storage.sql.exec(`ALTER TABLE ${table} DROP COLUMN later`);
+        const member = new MemberStorage(new SqliteBackend(storage));
+        expect(member.recover().recovered.initialized).toBe(true);
+        expect(member.damage).toBeUndefined();
+      }));
+  }
+});
+
 describe("a value of another type", () => {
   const changes: readonly string[] = [
     "UPDATE znode_0 SET data = 'text' WHERE path = '/old'",
