@@ -37,7 +37,8 @@ export const isBeat = (data: unknown): boolean => data === BEAT_FRAME;
  * Accepts a socket and holds it until it or the stream ends, or the other end was silent for two of its beats: the
  * runtime does not close the socket of an object that was aborted. Looks are counted, not ms, so that a stall of this
  * isolate is not taken for silence.
- * @param receive gets every message that is not a beat
+ * @param receive gets every message that is not a beat, and none once the socket has been given up: the stream continues
+ * elsewhere, and what a node that stood still says later is of a state that the reader has passed
  */
 export async function hold(
   socket: WebSocket,
@@ -48,22 +49,28 @@ export async function hold(
   const { everyMs = BEAT_MS, onRequest } = beats;
   let looks = 0;
   let behind = 0;
+  let over = false;
   const ours = setInterval(() => trySend(socket, BEAT), onRequest ? everyMs : BEAT_MS);
   const timers = [ours];
   await new Promise<void>((resolve) => {
+    const giveUp = (): void => {
+      over = true;
+      resolve();
+    };
     socket.addEventListener("message", ({ data }) => {
       looks = 0;
-      if (isBeat(data) || sink.ended) return;
+      // The runtime delivers what comes after our close as well.
+      if (isBeat(data) || sink.ended || over) return;
       behind = 0;
       receive(data);
     });
-    socket.addEventListener("close", () => resolve());
-    socket.addEventListener("error", () => resolve());
-    sink.onEnd(resolve);
+    socket.addEventListener("close", giveUp);
+    socket.addEventListener("error", giveUp);
+    sink.onEnd(giveUp);
     const look = (): void => {
       looks += 1;
       behind = beats.isBehind?.() ? behind + 1 : 0;
-      if (looks >= SILENT_LOOKS || behind >= SILENT_LOOKS) resolve();
+      if (looks >= SILENT_LOOKS || behind >= SILENT_LOOKS) giveUp();
     };
     if (beats.everyMs !== undefined) timers.push(setInterval(look, everyMs / LOOKS_PER_TICK));
     socket.accept();
