@@ -107,6 +107,18 @@ describe("the live socket", () => {
     client.close();
   });
 
+  it("[HTTP-70] counts no channel that has ended", async () => {
+    const client = await connect();
+    for (let i = 0; i < 20; i++) {
+      client.say({ subscribe: "records", as: `none-${i}`, topic: "no-such-topic", partition: 0 });
+      const { end } = await client.frame(({ as, end }) => as === `none-${i}` && end !== undefined);
+      expect(end).toMatchObject({ status: 404 });
+    }
+    client.say({ subscribe: "events", as: "good" });
+    await client.frame(({ as, open }) => as === "good" && open === true);
+    client.close();
+  });
+
   it("[HTTP-71] is closed after a frame that is none, and refuses a request that is no WebSocket", async () => {
     for (const frame of ["nonsense", "[]", '{"subscribe":"znodes","as":"z"}', `"${"x".repeat(5_000)}"`]) {
       const client = await connect();

@@ -68,6 +68,9 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
     }
     const channel = new Channel(as, write);
     channels.set(as, channel);
+    channel.onEnd(() => {
+      if (channels.get(as) === channel) channels.delete(as);
+    });
     try {
       const produce = await open(subscription);
       if (channel.ended) return;
@@ -86,10 +89,7 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
     if (frame === undefined) close(1008, "not a frame of this protocol");
     else if ("beat" in frame) unread = Math.max(0, unread - frame.beat);
     else if ("subscribe" in frame) void subscribe(frame);
-    else {
-      channels.get(frame.unsubscribe)?.finish();
-      channels.delete(frame.unsubscribe);
-    }
+    else channels.get(frame.unsubscribe)?.finish();
   });
   socket.addEventListener("close", () => close(1000, "closed"));
   socket.addEventListener("error", () => close(1011, "broken"));
