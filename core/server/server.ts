@@ -413,7 +413,7 @@ export class EnsembleServer {
     const waits = input.waits === true || (this.waking && !input.stale);
     if ((session !== NO_SESSION && this.#pending.has(session)) || (waits && !this.#ready)) {
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
-    } else if (!this.#ready && !input.stale) {
+    } else if (!this.#ready && (!input.stale || this.#zab.doubtsTree)) {
       this.#respond(token, xid, this.#failure("NO_QUORUM"));
     } else {
       this.#respond(token, xid, this.#read(token, request));

@@ -176,6 +176,13 @@ export class ZabPeer {
     return this.#leader?.reason ?? this.#follower?.reason ?? "";
   }
 
+  /** Our tree is of no use, or it differs from another's and no quorum has confirmed either: it may hold what never was. */
+  get doubtsTree(): boolean {
+    const { needSnap, diverged } = this.#context;
+    if (needSnap || diverged !== null) return true;
+    return (this.#leader?.reason ?? this.#follower?.reason ?? "") !== "";
+  }
+
   /** Which trace effects are made: all only while somebody watches. */
   set tracing(which: Tracing) {
     this.#context.tracing = which;

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import type { Token } from "../../../core/server/pending.ts";
 import { compareZxid } from "../../../core/zab/zxid.ts";
+import { NO_SESSION } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";
 import { allEqual, codeOf, create, digests, ensemble, exists, ok, open, write } from "../../sim/world.ts";
 
@@ -100,6 +101,25 @@ describe("one damaged row of a minority", () => {
       cluster.settle();
       expect(valuesOf(cluster)).toEqual([0, 0, 0]);
       expect(epochOf(cluster) - before).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it("[SERVER-1] is shown to no reader while it is in dispute, not even to one that takes stale answers", () => {
+    for (const wrong of [2, 3]) {
+      const cluster = stopped(3, wrong);
+      damageRow(cluster, wrong, "/n0");
+      cluster.start(2);
+      cluster.start(3);
+      cluster.runFor(2_000);
+      const stale = (sid: number) => cluster.read(sid, exists("/n0"), false, NO_SESSION, true);
+      expect(cluster.answered([stale(2), stale(3)]).map(codeOf)).toEqual(["NO_QUORUM", "NO_QUORUM"]);
+      cluster.start(1);
+      cluster.settle();
+      cluster.crash(1);
+      cluster.crash(2);
+      cluster.runFor(5_000);
+      expect(cluster.server(3).ready).toBe(false);
+      expect(cluster.answered([stale(3)]).map(ok)).toEqual([true]);
     }
   });
 
