@@ -226,14 +226,17 @@ export class HttpClient {
     // Without what it has seen it may be shown an older state: then no session vouches for the order.
     const op = this.#invoke(sid, read, atLeast === undefined ? NO_SESSION : asks, 0, linearizable);
     const mustSee = linearizable ? cluster.invariants.told : ZXID_ZERO;
+    // Before a member's tree is compared nobody can know that it is wrong: a stale read asks for no more than what is there.
+    let isWrong = false;
     cluster.request(
       sid,
       (server, now, token, life) => {
+        isWrong = stale && !server.ready && cluster.invariants.damagedTrees.has(sid);
         if (asks !== NO_SESSION) cluster.invariants.heard(life, asks);
         server.submitRead(now, token, { session: asks, xid: 0, request: read, linearizable, stale, atLeast });
       },
       (answer) => {
-        this.#returned(op, answer);
+        this.#returned(op, isWrong ? undefined : answer);
         if (answer === undefined) return;
         const { invariants } = cluster;
         if (answer.ok) {
