@@ -80,6 +80,11 @@ describe("the specification", () => {
     ),
   );
 
+  it("[TIDY-7] no two rules have one id", () => {
+    const ids = spec.flatMap((text) => [...text.matchAll(RULE)].map((match) => match[1] ?? ""));
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+  });
+
   it("[TIDY-4] every rule has a test that cites it", () => {
     expect([...rules].filter((rule) => !cited.has(rule))).toEqual([]);
   });

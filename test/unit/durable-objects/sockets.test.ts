@@ -5,7 +5,7 @@ import { inSlices } from "../../../durable-objects/shared/sockets.ts";
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 describe("many sockets", () => {
-  it("[NODE-40] are written in slices of 64, each in a turn of its own, behind what the present turn does", async () => {
+  it("[NODE-42] are written in slices of 64, each in a turn of its own, behind what the present turn does", async () => {
     const written: number[] = [];
     let turns = 0;
     let over = false;
@@ -23,7 +23,7 @@ describe("many sockets", () => {
     expect(turns).toBeGreaterThan(1);
   });
 
-  it("[NODE-40] that fit into one slice are written at once", () => {
+  it("[NODE-42] that fit into one slice are written at once", () => {
     const written: number[] = [];
     let done = false;
     inSlices(
