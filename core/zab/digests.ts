@@ -2,7 +2,7 @@
  * Digests of the tree: which of them a member remembers, and what a leader knows of the trees of the others.
  *
  * A digest is a statement about one tree at one zxid. Two members that applied the same log up to the same zxid have equal
- * digests unless one of the trees is damaged. Which one that is, only a majority can tell: see `docs/decisions/0012`.
+ * digests unless one of the trees is damaged. Which one that is, only a majority can tell: see docs/decisions/0012-digests-are-confirmed.md.
  *
  * @source ZooKeeper AdHash digest (reported there, not acted upon)
  */
