@@ -63,14 +63,14 @@ export const ZOO_ERRORS = {
   METHOD_NOT_ALLOWED: zk(-2011, 405, false, "the method is not allowed here"),
   UNSUPPORTED_MEDIA_TYPE: zk(-2012, 415, false, "the content type is not supported"),
   NOT_CONFIGURED: zk(-2013, 503, false, "the deployment lacks a secret that this needs"),
-  /** A list of children that does not fit into a message between objects; pages of it do. */
-  ANSWER_TOO_LARGE: zk(-2022, 413, false, "the answer is too large for one message; read it in pages"),
-  URI_TOO_LONG: zk(-2021, 414, false, "the URL is too long"),
-  NOT_ACCEPTABLE: zk(-2020, 406, false, "none of the accepted content types can be given"),
-  REQUEST_TIMEOUT: zk(-2030, 408, true, "the request did not arrive in time"),
+  WOULD_LOSE_MAJORITY: zk(-2014, 409, false, "it would take the majority of the ensemble"),
   /** Another write has this xid; nothing of this one happened. */
   XID_REUSED: zk(-2015, 422, false, "the xid was used for another write of this session"),
-  WOULD_LOSE_MAJORITY: zk(-2014, 409, false, "it would take the majority of the ensemble"),
+  NOT_ACCEPTABLE: zk(-2020, 406, false, "none of the accepted content types can be given"),
+  URI_TOO_LONG: zk(-2021, 414, false, "the URL is too long"),
+  /** A list of children that does not fit into a message between objects; pages of it do. */
+  ANSWER_TOO_LARGE: zk(-2022, 413, false, "the answer is too large for one message; read it in pages"),
+  REQUEST_TIMEOUT: zk(-2030, 408, true, "the request did not arrive in time"),
 } as const satisfies Record<string, ErrorInfo>;
 
 /** A code of the ensemble. */

@@ -33,7 +33,8 @@ An error's body is an RFC 9457 problem document (\`application/problem+json\`):
 \`\`\`
 
 - \`code\` is the name to program against. \`number\` is ZooKeeper's or Kafka's own where there is one; ours are -2000 and below.
-- \`retryable\`: the same request may be sent again as it is, with a hope of success. 503 and 429 then say \`Retry-After\`. \`NODE_DOWN\` and \`BROKER_NOT_AVAILABLE\` are not retryable where a certain node or broker was asked that was killed and stays dead until it is revived; \`detail\` says how.
+- \`retryable\`: the same request may be sent again as it is, with a hope of success. 503 and 429 then say \`Retry-After\`. \`NODE_DOWN\` and \`BROKER_NOT_AVAILABLE\` are not retryable if the request names a node or broker that was killed: it stays dead until it is revived, and \`detail\` says how.
+- \`CORRUPT_MESSAGE\` is 400 for a batch that a client sends, and 500 for records that are damaged in storage; \`offset\` and \`next_offset\` then say which.
 - \`zxid\` (how far the answering node was) and \`leader\` (its sid) are there when they are known.
 - \`requestId\` is \`X-Request-Id\`: the client's own, or one that was made. It finds the request in the logs.
 - A failed multi adds \`at\`, the index of the operation that failed, and \`results\`.
