@@ -23,6 +23,8 @@ export interface RejectMessage {
   readonly type: "REJECT";
   readonly join: number;
   readonly code: RejectCode;
+  /** the code in place of `code`, which is one that members before 2026-11-27 know; absent: `code` says it all */
+  readonly exactly?: "XID_REUSED";
   readonly requests: readonly RequestName[];
 }
 

@@ -6,6 +6,7 @@ import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
 import type { SeenWatches } from "../znode/watch.ts";
 import type { ServerAnswer } from "./effects.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 import type { RequestName, RoutedRequest } from "./messages.ts";
 
 /** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
@@ -26,6 +27,8 @@ export type PendingRequest =
   | (RoutedRequest & {
       readonly type: "write";
       readonly token: Token;
+      /** of a write that its session has numbered, else NOT_KNOWN */
+      readonly fingerprint: Fingerprint;
       /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
       readonly read: SyncedRead | null;
       /** ms; when it is answered at the latest */

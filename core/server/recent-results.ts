@@ -3,6 +3,8 @@
  * connection broke with several writes under way asks for the ones before it too. Not replicated: what is forgotten here
  * is answered as XID_TOO_OLD.
  *
+ * With each result goes the fingerprint of its request where this member knows it: see {@link fingerprintOf}.
+ *
  * Kept as bytes in two halves of which the older is thrown away when the younger is full, so that nothing is allocated
  * for a write and nothing of it stays in memory for the garbage collector to look at.
  */
@@ -11,6 +13,7 @@ import { readResult, writeResult } from "../wire/result-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, TxnHeader, WriteResult } from "../znode/types.ts";
+import { type Fingerprint, NOT_KNOWN } from "./fingerprint.ts";
 
 /** Results in a half: more than a client has under way, and a fraction of a second of a busy ensemble. */
 const RESULTS_MAX = 8_192;
@@ -27,6 +30,7 @@ class Half {
   readonly #sessions = new Float64Array(RESULTS_MAX);
   readonly #xids = new Int32Array(RESULTS_MAX);
   readonly #starts = new Int32Array(RESULTS_MAX);
+  readonly #fingerprints = new Float64Array(RESULTS_MAX);
   readonly #writer = new ByteWriter(4096);
   #count = 0;
 
@@ -34,8 +38,9 @@ class Half {
     return this.#count === RESULTS_MAX || this.#writer.length >= BYTES_MAX;
   }
 
-  add(header: TxnHeader, result: WriteResult): void {
+  add(header: TxnHeader, result: WriteResult, fingerprint: Fingerprint): void {
     const at = this.#count++;
+    this.#fingerprints[at] = fingerprint;
     this.#sessions[at] = header.session;
     this.#xids[at] = header.xid;
     this.#starts[at] = this.#writer.length;
@@ -44,14 +49,30 @@ class Half {
   }
 
   find(session: SessionId, xid: number): KnownResult | undefined {
+    const at = this.#indexOf(session, xid);
+    if (at < 0) return undefined;
+    const reader = new ByteReader(this.#writer.view(), this.#starts[at]);
+    const zxid = { epoch: asEpoch(reader.u32()), counter: reader.u32() };
+    const result = readResult(reader);
+    return result === null ? undefined : { zxid, result };
+  }
+
+  fingerprintOf(session: SessionId, xid: number): Fingerprint {
+    return this.#fingerprints[this.#indexOf(session, xid)] ?? NOT_KNOWN;
+  }
+
+  /** @returns whether the write is here */
+  setFingerprint(session: SessionId, xid: number, fingerprint: Fingerprint): boolean {
+    const at = this.#indexOf(session, xid);
+    if (at >= 0) this.#fingerprints[at] = fingerprint;
+    return at >= 0;
+  }
+
+  #indexOf(session: SessionId, xid: number): number {
     for (let at = this.#count - 1; at >= 0; at--) {
-      if (this.#xids[at] !== xid || this.#sessions[at] !== session) continue;
-      const reader = new ByteReader(this.#writer.view(), this.#starts[at]);
-      const zxid = { epoch: asEpoch(reader.u32()), counter: reader.u32() };
-      const result = readResult(reader);
-      return result === null ? undefined : { zxid, result };
+      if (this.#xids[at] === xid && this.#sessions[at] === session) return at;
     }
-    return undefined;
+    return -1;
   }
 
   clear(): void {
@@ -65,7 +86,7 @@ export class RecentResults {
   #older: Half | undefined;
 
   /** Takes the result of a write that was numbered by its session. */
-  add(header: TxnHeader, result: WriteResult): void {
+  add(header: TxnHeader, result: WriteResult, fingerprint: Fingerprint): void {
     this.#younger ??= new Half();
     if (this.#younger.full) {
       const emptied = this.#older ?? new Half();
@@ -73,11 +94,25 @@ export class RecentResults {
       this.#older = this.#younger;
       this.#younger = emptied;
     }
-    this.#younger.add(header, result);
+    this.#younger.add(header, result, fingerprint);
   }
 
   /** undefined: it is forgotten, or never was. */
   find(session: SessionId, xid: number): KnownResult | undefined {
     return this.#younger?.find(session, xid) ?? this.#older?.find(session, xid);
+  }
+
+  /** Of the request that had this number; {@link NOT_KNOWN} too when its result is forgotten. */
+  fingerprintOf(session: SessionId, xid: number): Fingerprint {
+    return (
+      this.#younger?.fingerprintOf(session, xid) || (this.#older?.fingerprintOf(session, xid) ?? NOT_KNOWN)
+    );
+  }
+
+  /** A result that is forgotten has none. The last result is found at once. */
+  setFingerprint(session: SessionId, xid: number, fingerprint: Fingerprint): void {
+    if (this.#younger?.setFingerprint(session, xid, fingerprint) !== true) {
+      this.#older?.setFingerprint(session, xid, fingerprint);
+    }
   }
 }

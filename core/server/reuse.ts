@@ -1,6 +1,6 @@
 /**
- * Was a number of a session used for another write before? What a session did last is replicated as its result, without the
- * request; whether a request can have had that result follows from the result and the tree. What cannot be told is believed:
+ * Was a number of a session used for another write before? A member that saw the first request knows its fingerprint
+ * (`fingerprint.ts`); this is for the others. What a session did last is replicated as its result, without the request; whether a request can have had that result follows from the result and the tree. What cannot be told is believed:
  * the same path may have been written again since, and a refusal does not say what was refused.
  *
  * A number belongs to its session here. A protocol whose clients begin at 0 on every connection has to number per connection:
@@ -67,11 +67,12 @@ const isPathOf = (asked: string, made: string, mode: CreateMode): boolean =>
 export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): boolean {
   switch (txn.type) {
     case "setData":
-      return opcode !== OpCode.SET_DATA || !beginsWith(body, txn.path, false);
+      return opcode !== OpCode.SET_DATA || !beginsWith(body, txn.path, false) || !hasData(body, txn.data);
     case "delete":
       return opcode !== OpCode.DELETE || !beginsWith(body, txn.path, false);
     case "create":
-      return (opcode !== OpCode.CREATE && opcode !== OpCode.CREATE2) || !beginsWith(body, txn.path, true);
+      if (opcode !== OpCode.CREATE && opcode !== OpCode.CREATE2) return true;
+      return !beginsWith(body, txn.path, true) || !hasData(body, txn.data);
     case "multi":
       return opcode !== OpCode.MULTI;
     case "sync":
@@ -84,7 +85,7 @@ export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): bo
 /** Does the body begin with this path? @param orPrefix or with what it begins with: it was numbered */
 function beginsWith(body: Uint8Array, path: string, orPrefix: boolean): boolean {
   if (body.length < 4) return false;
-  const bytes = ((body[0] ?? 0) << 24) | ((body[1] ?? 0) << 16) | ((body[2] ?? 0) << 8) | (body[3] ?? 0);
+  const bytes = i32At(body, 0);
   for (let i = 0; i < bytes; i++) {
     const unit = path.charCodeAt(i);
     // Beyond ASCII bytes and code units differ: what cannot be compared cheaply is believed.
@@ -93,6 +94,19 @@ function beginsWith(body: Uint8Array, path: string, orPrefix: boolean): boolean 
   }
   return bytes === path.length || (orPrefix && path.length === bytes + SEQUENCE_DIGITS);
 }
+
+/** Are these the data behind the body's path? jute: a length, −1 for null, and the bytes */
+function hasData(body: Uint8Array, data: Uint8Array | null): boolean {
+  const at = 4 + i32At(body, 0);
+  const length = i32At(body, at);
+  if (data === null) return length < 0;
+  if (length !== data.length) return false;
+  for (let i = 0; i < length; i++) if (body[at + 4 + i] !== data[i]) return false;
+  return true;
+}
+
+const i32At = (body: Uint8Array, at: number): number =>
+  ((body[at] ?? 0) << 24) | ((body[at + 1] ?? 0) << 16) | ((body[at + 2] ?? 0) << 8) | (body[at + 3] ?? 0);
 
 /** Are these two requests the same? */
 export function isSameRequest(

@@ -41,11 +41,13 @@ import { type SeenWatches, WatchTable } from "../znode/watch.ts";
 import type { ServerConfig } from "./config.ts";
 import { type ConnectionId, Connections, connectionIdOf, NO_CONNECTION } from "./connections.ts";
 import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
+import { type Fingerprint, fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "./fingerprint.ts";
 import {
   type PeerMessage,
   packRequests,
   type RawRequest,
   type RejectCode,
+  type RejectMessage,
   type RoutedRequest,
   type ServerMessage,
   unpackRequests,
@@ -87,6 +89,8 @@ export interface ServerOptions {
 interface QueuedWrite extends RoutedRequest {
   /** the learner that sent it; our own sid for our clients and for ourselves */
   readonly origin: Sid;
+  /** NOT_KNOWN: it came from a learner, or has no number of its session */
+  readonly fingerprint: Fingerprint;
 }
 
 export class EnsembleServer {
@@ -98,6 +102,7 @@ export class EnsembleServer {
   /** of our clients that have a session */
   readonly #connections = new Connections();
   #results = new RecentResults();
+  readonly #prepared = new PreparedFingerprints();
   readonly #expiry: ExpiryQueue;
   readonly #anonymous: SessionId;
   #tree: ZnodeTree;
@@ -318,12 +323,14 @@ export class EnsembleServer {
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
     if (!anonymous) this.touch(clockMs, session);
-    const known = anonymous ? undefined : this.#answeredOrUsed(request);
+    const isNumbered = !anonymous && xid > 0;
+    const fingerprint = isNumbered ? fingerprintOf(request.opcode, request.body) : NOT_KNOWN;
+    const known = isNumbered ? this.#answeredOrUsed(request, fingerprint) : undefined;
     if (known !== undefined) {
       this.#respondInTurn(token, session, request.xid, known);
       return;
     }
-    this.#take(token, session, xid, request, connection, null);
+    this.#take(token, session, xid, request, connection, fingerprint, null);
   }
 
   /** Opens a session for a connection, which speaks for it from then on; the answer comes with xid 0. */
@@ -353,6 +360,7 @@ export class EnsembleServer {
     xid: number,
     request: RawRequest,
     connection: ConnectionId,
+    fingerprint: Fingerprint,
     read: SyncedRead | null,
   ): void {
     const { queueLengthMax, queueBytesMax } = this.config;
@@ -368,6 +376,7 @@ export class EnsembleServer {
       xid,
       opcode: request.opcode,
       body: request.body,
+      fingerprint,
       read,
       deadline: this.#now + this.config.requestTimeoutMs,
       sent: false,
@@ -407,7 +416,7 @@ export class EnsembleServer {
     if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {
       const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
       const read = { request, atLeast };
-      this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, NO_CONNECTION, read);
+      this.#take(token, this.#anonymous, this.#nextAnonymousXid(), sync, NO_CONNECTION, NOT_KNOWN, read);
       return;
     }
     const waits = input.waits === true || (this.waking && !input.stale);
@@ -504,11 +513,12 @@ export class EnsembleServer {
     // The snapshot may be of a time before what was shown here: the log behind it has to be applied first.
     this.#wasReady = false;
     this.#results = new RecentResults();
+    this.#prepared.clear();
     this.#tellDigest();
     this.#effects.push({ type: "dropClients" });
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
     for (const write of this.#pending.writes()) {
-      const known = this.#answered(write);
+      const known = this.#answered(write, write.fingerprint);
       if (!write.sent && known === undefined) continue;
       this.#pending.answer(write, known ?? this.#lost(write));
     }
@@ -544,8 +554,13 @@ export class EnsembleServer {
   #handleServerMessage(from: Sid, message: ServerMessage): void {
     if (message.type === "REJECT") {
       if (this.#zab.leader !== from || this.#zab.join !== message.join) return;
+      const code = message.exactly ?? message.code;
       for (const name of message.requests) {
-        this.#pending.answer(name, this.#failure(message.code));
+        const isAnswered = this.#pending.answer(name, this.#failure(code));
+        // It was taken for the write that has the number, and answered as such: what we noted of that write may be wrong.
+        if (!isAnswered && code === "XID_REUSED") {
+          this.#results.setFingerprint(name.session, name.xid, NOT_KNOWN);
+        }
       }
       this.#answerWaiting(false);
       return;
@@ -572,15 +587,20 @@ export class EnsembleServer {
       this.#reject(from, requests, "THROTTLED");
       return;
     }
-    for (const request of requests) this.#enqueue({ ...request, origin: from });
+    for (const request of requests) this.#enqueue({ ...request, fingerprint: NOT_KNOWN, origin: from });
   }
 
   /** LEADING: tells a learner that its writes are not taken. */
-  #reject(to: Sid, writes: readonly RoutedRequest[], code: RejectCode): void {
+  #reject(
+    to: Sid,
+    writes: readonly RoutedRequest[],
+    code: RejectCode,
+    exactly: RejectMessage["exactly"] = undefined,
+  ): void {
     const join = this.#zab.proposing?.joinOf(to);
     if (join === undefined) return;
     const requests = writes.map(({ session, xid, connection }) => ({ session, xid, connection }));
-    this.#send(to, { type: "REJECT", join, code, requests });
+    this.#send(to, { type: "REJECT", join, code, requests, ...(exactly !== undefined && { exactly }) });
   }
 
   #send(to: Sid, message: PeerMessage): void {
@@ -680,9 +700,10 @@ export class EnsembleServer {
       if (inVain) for (const { id } of this.#tree.sessions.values()) this.#touched.add(id);
       this.#touchAt = this.#now;
     }
+    this.#prepared.clear();
     // The history of this epoch is applied. What was not in it did not happen, and goes again.
     for (const write of this.#pending.writes()) {
-      const known = this.#answered(write);
+      const known = this.#answered(write, write.fingerprint);
       if (known === undefined) this.#route(write);
       else this.#pending.answer(write, known);
     }
@@ -765,16 +786,26 @@ export class EnsembleServer {
         ) {
           break;
         }
-        if (this.#isRepeat(write)) continue;
-        if (this.#owners.size > 0 && this.#isLate(write)) {
-          this.#refuseMoved(write);
+        const isNumbered = write.xid > 0 && !isAnonymous(write.session);
+        const fingerprint = isNumbered
+          ? write.fingerprint || fingerprintOf(write.opcode, write.body)
+          : NOT_KNOWN;
+        if (isNumbered && this.#isUsed(write)) {
+          if (this.#isAnotherThanPrepared(write, fingerprint)) this.#refuse(write, "XID_REUSED");
           continue;
         }
-        this.#prepare(
-          { session: write.session, xid: write.xid, zxid: { epoch, counter }, timeMs: this.#now },
-          write,
-          writer,
-        );
+        if (this.#owners.size > 0 && this.#isLate(write)) {
+          this.#refuse(write, "SESSION_MOVED");
+          continue;
+        }
+        const header = {
+          session: write.session,
+          xid: write.xid,
+          zxid: { epoch, counter },
+          timeMs: this.#now,
+        };
+        if (isNumbered) this.#prepared.add(header, fingerprint);
+        this.#prepare(header, write, writer);
         counter += 1;
       }
       if (counter === first) break;
@@ -796,10 +827,17 @@ export class EnsembleServer {
   }
 
   /** The session has gone this far already: the txn of this write is in the log, or its answer is known. */
-  #isRepeat(write: RawRequest): boolean {
-    if (write.xid <= 0 || isAnonymous(write.session)) return false;
+  #isUsed(write: RawRequest): boolean {
     // Of a session that is closing or gone nothing is remembered: the write is refused, not ignored.
     return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
+  }
+
+  /** The number that this write comes under is that of another one: prepared here, or of before. */
+  #isAnotherThanPrepared(write: RawRequest, fingerprint: Fingerprint): boolean {
+    const prepared = this.#prepared.find(write.session, write.xid);
+    if (prepared !== NOT_KNOWN) return prepared !== fingerprint;
+    const known = this.#knownOf(write);
+    return known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);
   }
 
   /** It came by a connection that its session has left. */
@@ -809,13 +847,17 @@ export class EnsembleServer {
     return owner !== undefined && owner !== connection;
   }
 
-  /** Without a txn: under its number the session may send the same write again over its new connection. */
-  #refuseMoved(write: QueuedWrite): void {
+  /**
+   * Without a txn: nothing of it happens, and it takes no number. What has moved may be sent again over the session's new
+   * connection. A member that does not know XID_REUSED says that too much is under way, and decides when the write is repeated.
+   */
+  #refuse(write: QueuedWrite, code: "SESSION_MOVED" | "XID_REUSED"): void {
     if (write.origin !== this.sid) {
-      this.#reject(write.origin, [write], "SESSION_MOVED");
+      if (code === "XID_REUSED") this.#reject(write.origin, [write], "THROTTLED", code);
+      else this.#reject(write.origin, [write], code);
       return;
     }
-    this.#pending.answer(write, this.#failure("SESSION_MOVED"));
+    this.#pending.answer(write, this.#failure(code));
     this.#answerWaiting(false);
   }
 
@@ -854,9 +896,12 @@ export class EnsembleServer {
       if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
-      if (header.xid > 0 && !isAnonymous(header.session)) this.#results.add(header, result);
-      else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
-      this.#answer(header, result, txn);
+      let fingerprint = NOT_KNOWN;
+      if (header.xid > 0 && !isAnonymous(header.session)) {
+        fingerprint = this.#prepared.take(header.zxid);
+        this.#results.add(header, result, fingerprint);
+      } else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
+      this.#answer(header, result, txn, fingerprint);
       if (txn.type === "closeSession") this.#sessionClosed(header.session);
     }
     if (leads) this.#prep.committed(this.#tree.lastApplied);
@@ -897,7 +942,7 @@ export class EnsembleServer {
   }
 
   /** Answers the request that this txn carries out, if it is one of ours, and the reads that waited behind it. */
-  #answer(header: TxnHeader, result: WriteResult, txn: Txn): void {
+  #answer(header: TxnHeader, result: WriteResult, txn: Txn, prepared: Fingerprint): void {
     const { session, xid } = header;
     for (;;) {
       const head = this.#pending.first(session);
@@ -910,9 +955,14 @@ export class EnsembleServer {
       } else if (head.xid === xid && (head.sent || xid > 0)) {
         // (What has not left us yet, and has no number of its session, cannot be what this txn is of: an earlier life's.)
         this.#pending.shift(session);
-        if (xid > 0 && !isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {
-          this.#respond(head.token, xid, this.#failure("XID_REUSED"));
-          continue;
+        if (head.fingerprint !== NOT_KNOWN) {
+          if (isAnotherThan(txn, prepared, head)) {
+            this.#respond(head.token, xid, this.#failure("XID_REUSED"));
+            continue;
+          }
+          if (head.sent && prepared === NOT_KNOWN) {
+            this.#results.setFingerprint(session, xid, head.fingerprint);
+          }
         }
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
           this.#connections.attach(session, head.token);
@@ -932,18 +982,23 @@ export class EnsembleServer {
   }
 
   /** What is already known of a write of a session; undefined when it must go its way. */
-  #answered(write: RawRequest): ServerAnswer | undefined {
+  #answered(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
     const known = this.#knownOf(write);
-    const isAnother = known?.ok === true && isAnotherWrite(decode(write), known as KnownResult, this.#tree);
+    const isAnother = known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);
     return isAnother ? this.#failure("XID_REUSED") : known;
   }
 
+  /** Is it another write than the one that had this result under its number? Where nobody can tell, it is not. */
+  #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
+    const first = this.#results.fingerprintOf(write.session, write.xid);
+    return first !== NOT_KNOWN ? first !== fingerprint : isAnotherWrite(decode(write), known, this.#tree);
+  }
+
   /** The same for a write that comes; another one may wait under its number. */
-  #answeredOrUsed(write: RawRequest): ServerAnswer | undefined {
-    if (write.xid <= 0) return undefined;
+  #answeredOrUsed(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
     const waiting = this.#pending.writeOf(write.session, write.xid);
     if (waiting !== undefined && !isSameRequest(waiting, write)) return this.#failure("XID_REUSED");
-    return this.#answered(write);
+    return this.#answered(write, fingerprint);
   }
 
   #knownOf({ session, xid }: RawRequest): ServerAnswer | undefined {
@@ -1065,7 +1120,7 @@ export class EnsembleServer {
     const expired = this.#expiry.expire(this.#now);
     const connection = NO_CONNECTION;
     for (const session of expired) {
-      this.#enqueue({ session, connection, xid: 0, ...close, origin: this.sid });
+      this.#enqueue({ session, connection, xid: 0, ...close, fingerprint: NOT_KNOWN, origin: this.sid });
     }
     if (expired.length > 0) this.#sendOrGather();
   }
@@ -1140,6 +1195,12 @@ function decode(write: RawRequest): DecodedWrite {
     throw error;
   }
 }
+
+/** Is this the txn of another write than the one that waits under its number? @param prepared fingerprint of the txn's request */
+const isAnotherThan = (txn: Txn, prepared: Fingerprint, waiting: PendingWrite): boolean =>
+  prepared !== NOT_KNOWN
+    ? prepared !== waiting.fingerprint
+    : isOfAnotherWrite(waiting.opcode, waiting.body, txn);
 
 /** Does the outcome of this write make its connection the one of the session? */
 function opens(write: PendingWrite, result: WriteResult): boolean {

@@ -337,8 +337,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "known?.ok === true && isAnotherWrite(decode(write), known as KnownResult, this.#tree)",
-        replace: "false as boolean",
+        find: "known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);\n    return isAnother",
+        replace: "false as boolean;\n    return isAnother",
       },
     ],
   },
@@ -349,8 +349,20 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "if (xid > 0 && !isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {",
-        replace: "if (xid > 0 && isAnonymous(session) && isOfAnotherWrite(head.opcode, head.body, txn)) {",
+        find: "if (isAnotherThan(txn, prepared, head)) {",
+        replace: "if (xid < 0 && isAnotherThan(txn, prepared, head)) {",
+      },
+    ],
+  },
+  {
+    name: "fingerprint-not-compared",
+    what: "another write after a refused one is given the refusal, though the member knows both requests",
+    source: "use: a POST under the number of a refused DELETE is answered NO_NODE and never happens",
+    patches: [
+      {
+        file: SERVER,
+        find: "return first !== NOT_KNOWN ? first !== fingerprint : isAnotherWrite(decode(write), known, this.#tree);",
+        replace: "return first < NOT_KNOWN || isAnotherWrite(decode(write), known, this.#tree);",
       },
     ],
   },

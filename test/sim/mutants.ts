@@ -246,8 +246,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a repeat is answered with the result of another session under the same number",
     "SERVER-6",
     RESULTS,
-    "if (this.#xids[at] !== xid || this.#sessions[at] !== session) continue;",
-    "if (this.#xids[at] !== xid || session === 0) continue;",
+    "if (this.#xids[at] === xid && this.#sessions[at] === session) return at;",
+    "if (this.#xids[at] === xid && session !== 0) return at;",
   ),
   mutant(
     "early-read-of-former-life",

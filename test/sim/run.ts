@@ -97,6 +97,12 @@ function refusalOf(result: RequestResult): ZooErrorCode | undefined {
   return undefined;
 }
 
+/** Writes that are refused whatever the tree holds. */
+const REFUSED: readonly CoreWrite[] = [
+  { type: "delete", path: "/never/made", version: -1 },
+  { type: "multi", ops: [{ type: "check", path: "/never/made", version: -1 }] },
+];
+
 class Run {
   readonly cluster: Cluster;
   readonly #options: SwarmOptions;
@@ -409,6 +415,23 @@ class Run {
         "Once",
         done.length <= 1,
         () => `two writes of ${session} have the number ${xid + 1}`,
+      );
+    }
+    // Where the first one came in, its bytes are known: no other is believed, also when the first was refused.
+    for (const [i, refused] of REFUSED.entries()) {
+      const origin = sid();
+      const { life } = cluster.member(origin);
+      const xid = 4 + i;
+      const done = cluster.write(origin, refused, session, xid);
+      settle();
+      const repeated = cluster.write(origin, other, session, xid);
+      settle();
+      const isKnown = cluster.answers.get(done)?.ok === true && cluster.member(origin).life === life;
+      if (!isKnown) continue;
+      cluster.invariants.must(
+        "Once",
+        cluster.answers.get(repeated)?.ok !== true,
+        () => `another write of ${session} is given the refusal that belongs to number ${xid}`,
       );
     }
     cluster.write(sid(), { type: "closeSession" }, session);

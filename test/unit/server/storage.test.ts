@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
 import { connectionIdOf, NO_CONNECTION } from "../../../core/server/connections.ts";
+import { NOT_KNOWN } from "../../../core/server/fingerprint.ts";
 import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
 import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
@@ -259,6 +260,7 @@ describe("requests that wait", () => {
     xid,
     opcode: 1,
     body: new Uint8Array(0),
+    fingerprint: NOT_KNOWN,
     read: null,
     deadline,
     sent: false,

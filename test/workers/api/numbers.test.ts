@@ -1,5 +1,6 @@
 /** Numbered writes over HTTP: another one under a used number. */
 import { expect, it } from "vitest";
+import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
 import { call, problemOf, send } from "./helpers.ts";
 
 it("[SERVER-42] another write under a used Zoo-Xid is 422 XID_REUSED at every node, and does not happen", async () => {
@@ -22,4 +23,70 @@ it("[SERVER-42] another write under a used Zoo-Xid is 422 XID_REUSED at every no
   }
   expect(await (await call(`${base}/znodes/a`)).text()).toBe("keep");
   expect((await call(`${base}/znodes/b`)).status).toBe(404);
+});
+
+it("[SERVER-48] is refused where the first came in and at the leader, whatever has become of the znodes", async () => {
+  const opened = await send("POST", "/v1/sessions", { timeoutMs: 60_000 });
+  const { session } = await opened.json<{ session: string }>();
+  const numbered = (xid: number) => ({ "Zoo-Session": session, "Zoo-Xid": String(xid) });
+  const write = (xid: number, method: string, path: string, body?: string, query = "") =>
+    call(`/v1/znodes${path}${query}`, {
+      method,
+      headers: numbered(xid),
+      ...(body !== undefined && { body }),
+    });
+  const byAnybody = (method: string, path: string, body?: string) =>
+    call(`/v1/znodes${path}`, { method, ...(body !== undefined && { body }) });
+  const multi = (xid: number, data: string, query: string) =>
+    send("POST", `/v1/multi${query}`, { ops: [{ op: "set", path: "/m", text: data }] }, numbered(xid));
+  for (const path of ["/m", "/p"]) expect((await byAnybody("POST", path, "0")).status).toBe(201);
+  const leader = `?node=${(await (await call("/v1/ensemble")).json<EnsembleJson>()).leader}`;
+  let xid = 0;
+  for (const at of ["?node=1", "?node=2", "?node=3", ""]) {
+    // overwritten by others
+    xid += 1;
+    expect((await write(xid, "PUT", "/p", "1", at)).status).toBe(200);
+    expect((await byAnybody("PUT", "/p", "3")).status).toBe(200);
+    for (const query of [at, leader]) {
+      await problemOf(await write(xid, "PUT", "/p", "2", query), 422, "XID_REUSED");
+      expect((await write(xid, "PUT", "/p", "1", query)).status).toBe(200);
+    }
+    expect(await (await byAnybody("GET", "/p")).text()).toBe("3");
+    // a multi of as many operations
+    xid += 1;
+    expect((await multi(xid, "one", at)).status).toBe(200);
+    for (const query of [at, leader]) {
+      await problemOf(await multi(xid, "two", query), 422, "XID_REUSED");
+      expect((await multi(xid, "one", query)).status).toBe(200);
+    }
+    // after a refusal
+    xid += 1;
+    await problemOf(await write(xid, "DELETE", "/none", undefined, at), 404, "NO_NODE");
+    for (const query of [at, leader]) {
+      await problemOf(await write(xid, "POST", "/other", "new", query), 422, "XID_REUSED");
+      await problemOf(await write(xid, "DELETE", "/none", undefined, query), 404, "NO_NODE");
+    }
+  }
+  expect((await byAnybody("GET", "/other")).status).toBe(404);
+});
+
+it("[SERVER-48] one of two writes that are sent at once under a Zoo-Xid is refused", async () => {
+  const opened = await send("POST", "/v1/sessions", { timeoutMs: 60_000 });
+  const { session } = await opened.json<{ session: string }>();
+  const make = (path: string, query: string) =>
+    call(`/v1/znodes${path}${query}`, {
+      method: "POST",
+      body: path,
+      headers: { "Zoo-Session": session, "Zoo-Xid": "1" },
+    });
+  for (const [one, two] of [
+    ["?node=1", "?node=1"],
+    ["?node=1", "?node=2"],
+    ["?node=3", "?node=2"],
+  ] as const) {
+    const answers = await Promise.all([make("/left", one), make("/right", two)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 422]);
+    const made = await Promise.all(["/left", "/right"].map((path) => call(`/v1/znodes${path}`)));
+    expect(made.map(({ status }) => status === 200)).toEqual(answers.map(({ status }) => status === 201));
+  }
 });

@@ -1,7 +1,7 @@
 /** What a client may do to a node over `/ws`, and what it must not be able to do. */
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { zooErrorOf } from "../../../core/errors.ts";
+import { ZOO_ERRORS, zooErrorOf } from "../../../core/errors.ts";
 import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../../core/wire/jute/frame.ts";
@@ -122,6 +122,19 @@ class RawClient {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Sends requests in one message and gives the error numbers of their replies. */
+  async askAll(requests: readonly (readonly [xid: number, request: WriteRequest])[]): Promise<number[]> {
+    const writer = new ByteWriter();
+    for (const [xid, request] of requests) writeRequest(writer, xid, request);
+    this.send(writer.finish());
+    const errors: number[] = [];
+    while (errors.length < requests.length) {
+      const frames = new FrameCursor(await this.next(), Number.MAX_SAFE_INTEGER);
+      while (frames.next()) errors.push(readReplyHeader(frames.reader).err);
+    }
+    return errors;
   }
 
   /** Sends one request and gives the error number of its reply. */
@@ -278,6 +291,41 @@ describe("a client's socket", () => {
     await second.untilClosed();
     expect(second.end).toBe("4118 SESSION_MOVED");
     expect(third.lastXid).toBe(3);
+  });
+
+  it("[SERVER-48] another write under a used number is XID_REUSED, in one message and over the next connection", async () => {
+    await founded("numbers");
+    const used = ZOO_ERRORS.XID_REUSED.number;
+    const set = (path: string, byte: number): WriteRequest => ({
+      type: "setData",
+      path,
+      data: new Uint8Array([byte]),
+      version: -1,
+    });
+    const remove = (path: string): WriteRequest => ({ type: "delete", path, version: -1 });
+    for (const sid of [1, 2, 3]) {
+      const client = await RawClient.open(node("numbers", sid));
+      const path = `/s${sid}`;
+      expect(await client.ask(1, create(path))).toBe(0);
+      // under way: all of them in one message
+      const sent = [set(path, 1), set(path, 2), remove(path), set(path, 1)];
+      expect(await client.askAll(sent.map((request) => [2, request]))).toEqual([0, used, used, 0]);
+      // overwritten
+      expect(await client.ask(3, set(path, 7))).toBe(0);
+      expect(
+        await client.askAll([
+          [2, set(path, 2)],
+          [2, set(path, 1)],
+        ]),
+      ).toEqual([used, 0]);
+      // after a refusal
+      expect(await client.ask(4, remove("/none"))).toBe(ZOO_ERRORS.NO_NODE.number);
+      expect(await client.ask(4, create(`${path}/other`))).toBe(used);
+      const next = await RawClient.open(node("numbers", sid), client.session);
+      expect(await next.ask(4, create(`${path}/other`))).toBe(used);
+      expect(await next.ask(4, remove("/none"))).toBe(ZOO_ERRORS.NO_NODE.number);
+      expect(await read(node("numbers", sid), `${path}/other`)).toBe(false);
+    }
   });
 
   it("[NODE-16] ends when its session is over", async () => {
