@@ -84,6 +84,11 @@ export class TreeAgreement {
     this.#silent.add(sid);
   }
 
+  /** It is of a version that can say it, from now on: it was upgraded. */
+  speaks(sid: Sid): void {
+    this.#silent.delete(sid);
+  }
+
   /** It is given the leader's tree. @param proven a quorum had confirmed that tree before */
   copy(sid: Sid, proven: boolean): void {
     if (!proven) this.#copies.add(sid);

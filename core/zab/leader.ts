@@ -447,12 +447,13 @@ export class Leader {
     const { context } = this.#host;
     const { sid } = learner;
     learner.confirms = message.digest !== undefined;
+    if (learner.confirms) this.#agreement.speaks(sid);
+    else this.#agreement.silence(sid);
     // A tree that is of no use speaks neither for ours nor against it.
     if (message.diverged && !message.needSnap) {
       return this.#differs(learner, message.divergedAt ?? minZxid(message.last.zxid, context.tail.zxid));
     }
-    if (message.digest === undefined) this.#agreement.silence(sid);
-    else if (message.digest !== null) {
+    if (message.digest !== undefined && message.digest !== null) {
       learner.digest = message.digest;
       return this.#compare(learner);
     }

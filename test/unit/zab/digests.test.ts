@@ -300,6 +300,21 @@ describe("a leader whose tree was not compared", () => {
   });
 });
 
+describe("a learner that was upgraded", () => {
+  it("[ZAB-121] [ZAB-127] is asked like any other: that it could not say it before excuses nothing", () => {
+    const script = broadcasts(3, new Map([[2, undefined]]));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    script.reboot(2);
+    joins(script, 2, 2);
+    // Of a zxid that the leader does not remember.
+    script.returned(2, ackEpoch(script, { join: 2, digest: digestAt(zxid(1, 2)) }));
+    script.returned(2, ack(script, 2, END));
+    expect(script.peer.proposing?.trusted).toBe(false);
+    script.call(2, confirm(script, 2, END));
+    expect(script.peer.proposing?.trusted).toBe(true);
+  });
+});
+
 describe("a learner that lacks log", () => {
   const lagging = { join: 1, last: START, needSnap: true, digest: null } as const;
 
