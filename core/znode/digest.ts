@@ -7,6 +7,10 @@
  * Of a session it covers id, timeout and the last answered xid with its zxid and kind of result: the rest of the
  * result follows from the tree at that zxid.
  *
+ * The digest of a checkpoint is stored beside it (`digest` in `core/server/storage.ts`), and members compare theirs. A version that hashes differently
+ * has to store it under another key, or every member takes its own checkpoint for damaged and forgets it; and it has to tell
+ * its peers, or they find that their trees differ.
+ *
  * @source the idea: ZooKeeper `DigestCalculator`; the hash differs (two lanes instead of a CRC-32)
  */
 
