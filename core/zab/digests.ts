@@ -57,6 +57,8 @@ export class TreeAgreement {
   readonly #confirmed = new Map<Sid, Zxid>();
   /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal there or later */
   readonly #differing = new Map<Sid, Zxid>();
+  /** members that differed and have given that tree up since: their word counts against the leader's, and protects no tree */
+  readonly #abandoned = new Set<Sid>();
   /** members whose tree is a copy of the leader's, made before a quorum had confirmed that: their word adds nothing */
   readonly #copies = new Set<Sid>();
   /** members of a version that says nothing of digests */
@@ -71,10 +73,12 @@ export class TreeAgreement {
     if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
     const differed = this.#differing.get(sid);
     if (differed !== undefined && compareZxid(differed, zxid) <= 0) this.#differing.delete(sid);
+    this.#abandoned.delete(sid);
     this.#silent.delete(sid);
   }
 
   differ(sid: Sid, zxid: Zxid): void {
+    this.#abandoned.delete(sid);
     this.#differing.set(sid, zxid);
     this.#silent.delete(sid);
   }
@@ -94,9 +98,17 @@ export class TreeAgreement {
     if (!proven) this.#copies.add(sid);
   }
 
+  /** Its tree is of no use any more: wiped, or damaged on disk. That it differed is true all the same. @returns whether it did */
+  abandon(sid: Sid): boolean {
+    if (!this.#differing.delete(sid)) return false;
+    this.#abandoned.add(sid);
+    return true;
+  }
+
   /** It has the leader's tree now: that it once differed says nothing about the next one that does. */
   replaced(sid: Sid): void {
     this.#differing.delete(sid);
+    this.#abandoned.delete(sid);
   }
 
   /** The highest zxid at which this member is known to have the leader's tree. */
@@ -118,7 +130,7 @@ export class TreeAgreement {
 
   /** A majority of the members differs from the leader: its tree is the wrong one. */
   get refuted(): boolean {
-    return this.#differing.size >= this.#quorum.majority;
+    return this.#differing.size + this.#abandoned.size >= this.#quorum.majority;
   }
 
   /**
@@ -134,19 +146,25 @@ export class TreeAgreement {
   }
 
   /**
-   * May the leader take writes? A quorum, the leader included, has its tree at or above everything in dispute, or has nothing
-   * to say against it: copies, and members of an older version, vouch for no tree, but an ensemble of them has to serve.
+   * May the leader take writes? A quorum, the leader included, has its tree at or above everything in dispute. A copy that was
+   * found equal counts while nobody differs: it shows that the tree in the leader's memory is the one on its disk. A member of
+   * an older version, which cannot say whether its tree is ours, counts as long as it does not differ.
    * @param active the learners of the active set
    */
   allowsWrites(active: Iterable<Sid>): boolean {
     const at = this.disputed;
     const count = new Set<Sid>();
-    for (const [sid, zxid] of this.#confirmed) if (compareZxid(zxid, at) >= 0) count.add(sid);
-    for (const sid of active) {
-      const mute = this.#copies.has(sid) || this.#silent.has(sid);
-      if (mute && !this.#differing.has(sid)) count.add(sid);
+    for (const [sid, zxid] of this.#confirmed) {
+      if (this.#copies.has(sid) && this.#differing.size > 0) continue;
+      if (compareZxid(zxid, at) >= 0) count.add(sid);
     }
+    for (const sid of active) if (this.#silent.has(sid) && !this.#differing.has(sid)) count.add(sid);
     return count.size + 1 >= this.#quorum.majority;
+  }
+
+  /** Is this member's tree a copy of the leader's that was made before a quorum had confirmed that? */
+  isUnprovenCopy(sid: Sid): boolean {
+    return this.#copies.has(sid);
   }
 }
 

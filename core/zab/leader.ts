@@ -449,7 +449,8 @@ export class Leader {
     learner.confirms = message.digest !== undefined;
     if (learner.confirms) this.#agreement.speaks(sid);
     else this.#agreement.silence(sid);
-    // A tree that is of no use speaks neither for ours nor against it.
+    // A tree that is of no use speaks neither for ours nor against it, and needs no protection.
+    if (message.needSnap && this.#agreement.abandon(sid)) this.#review();
     if (message.diverged && !message.needSnap) {
       return this.#differs(learner, message.divergedAt ?? minZxid(message.last.zxid, context.tail.zxid));
     }
@@ -538,7 +539,17 @@ export class Leader {
     const active = this.activeSet.filter((sid) => sid !== context.sid);
     this.#trusted = context.digest === undefined || this.#agreement.allowsWrites(active);
     if (this.#trusted && this.phase === "BROADCAST") this.#served = true;
-    for (const learner of this.#learners.values()) this.#maybeSynchronize(learner);
+    for (const learner of [...this.#learners.values()]) {
+      if (this.#isCopiedInDispute(learner)) this.drop(learner.sid);
+      else this.#maybeSynchronize(learner);
+    }
+  }
+
+  /** It is being given our tree, on nobody's word but ours, and now somebody differs. Up to NEWLEADER it has its own. */
+  #isCopiedInDispute({ sid, stage }: Learner): boolean {
+    if (stage !== "SNAPSHOT" && stage !== "STAGING") return false;
+    const { differing, disputed } = this.#agreement;
+    return differing.length > 0 && this.#agreement.isUnprovenCopy(sid) && !this.#agreement.proves(disputed);
   }
 
   /** May this learner's tree be replaced by ours? */

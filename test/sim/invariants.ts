@@ -47,7 +47,7 @@ import type { ServerAnswer } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
-import type { LogPosition } from "../../core/zab/messages.ts";
+import type { DigestAt, LogPosition } from "../../core/zab/messages.ts";
 import type { Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
@@ -106,6 +106,12 @@ export class Violation extends Error {
   }
 }
 
+/**
+ * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. Nobody else had told that leader
+ * of a tree, so nobody could know: what is right or wrong from here on is not decided. See `docs/divergence.md`.
+ */
+export class Indistinguishable extends Error {}
+
 /** One committed txn. */
 interface Committed {
   /** where its record is */
@@ -148,6 +154,8 @@ interface Stay {
   upToDate: boolean;
   acked: Zxid | null;
   commit: Zxid;
+  /** what its ACKEPOCH said of its tree; null: nothing */
+  tree: DigestAt | null;
 }
 
 /** When a session was last heard of, and the longest silence before that; ms. */
@@ -171,6 +179,10 @@ interface LifeState {
   epoch: number;
   /** *map learner → its stay*: of the life as leader */
   readonly stays: Map<Sid, Stay>;
+  /** *map learner → the epoch in which it told this leader of a tree* */
+  readonly witnesses: Map<Sid, number>;
+  /** *map learner → the epoch in which this leader gave it a tree that no quorum had compared, and that it could not compare* */
+  readonly copies: Map<Sid, number>;
   /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
   heard: Map<SessionId, Heard>;
   /** *map session → when clients showed that it lives, here*: the last times, ascending */
@@ -317,6 +329,8 @@ export class Invariants {
       phase: "",
       epoch: meta.currentEpoch,
       stays: new Map(),
+      witnesses: new Map(),
+      copies: new Map(),
       heard: new Map(),
       signs: new Map(),
       wasReady: false,
@@ -541,6 +555,7 @@ export class Invariants {
           upToDate: false,
           acked: null,
           commit: ZXID_ZERO,
+          tree: null,
         });
         return;
       }
@@ -593,6 +608,7 @@ export class Invariants {
         this.must("stateInconsistent", stay.promised && !stay.closing, at);
         stay.synchronizing = true;
         stay.sent = message.at.zxid;
+        this.#copies(life, to, stay);
         return;
       case "PROPOSAL":
         this.#broadcasts(message.last.epoch === message.epoch ? message.last : ZXID_ZERO);
@@ -624,6 +640,31 @@ export class Invariants {
         this.must("stateInconsistent", stay.upToDate, at);
         this.#mayCommit(stay, message.zxid, at);
     }
+  }
+
+  /** A learner is given the leader's tree. */
+  #copies(life: Life, to: Sid, { tree, epoch }: Stay): void {
+    const { witnesses, copies } = this.#state(life);
+    const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
+    const told = [...witnesses].filter(([sid, at]) => sid !== to && at === epoch).length;
+    const isProven = told + 1 > this.#cluster.members.length / 2;
+    if (!couldCompare && !isProven) copies.set(to, epoch);
+  }
+
+  /** Has this member a tree of that leader which proves nothing about it? */
+  isUnprovenCopy(leader: Life, sid: Sid): boolean {
+    return this.#state(leader).copies.get(sid) === leader.server.zab.currentEpoch;
+  }
+
+  /** @throws Indistinguishable when this member has a wrong tree, and nobody could have prevented that */
+  #mayBeWrong({ sid, server }: Life): void {
+    const leader = this.#cluster.members.find((member) => member.sid === server.zab.leader)?.life;
+    if (!leader || leader.sid === sid || !this.damagedTrees.has(leader.sid)) return;
+    const epoch = leader.server.zab.currentEpoch;
+    const { copies, witnesses } = this.#state(leader);
+    if (copies.get(sid) !== epoch) return;
+    const others = [...witnesses].filter(([other, at]) => at === epoch && copies.get(other) !== epoch);
+    if (others.length === 0) throw new Indistinguishable(`${sid} has the tree of ${leader.sid}`);
   }
 
   #mayCommit(stay: Stay, zxid: Zxid, at: () => string): void {
@@ -696,6 +737,9 @@ export class Invariants {
         // It may come twice: the leader had lost sight of the learner, and took it in again.
         this.must("stateInconsistent", stay.acked === null, at);
         stay.promised = true;
+        if (message.needSnap) return;
+        stay.tree = message.digest ?? null;
+        if (stay.tree !== null) this.#state(to).witnesses.set(from.sid, stay.epoch);
         return;
       case "POSITION":
       case "STAGED":
@@ -866,6 +910,7 @@ export class Invariants {
     const known = this.#digests.get(key);
     if (this.damagedTrees.has(life.sid)) {
       const right = known === undefined || (known.high === digestHigh && known.low === digestLow);
+      if (!right && life.server.ready) this.#mayBeWrong(life);
       this.must(
         "DigestEquality",
         right || !life.server.ready,
@@ -876,6 +921,7 @@ export class Invariants {
     }
     if (known === undefined) this.#digests.set(key, { high: digestHigh, low: digestLow });
     else {
+      if (known.high !== digestHigh || known.low !== digestLow) this.#mayBeWrong(life);
       this.must(
         "DigestEquality",
         known.high === digestHigh && known.low === digestLow,

@@ -21,7 +21,7 @@ import { Workload } from "../history/workload.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { HttpClient } from "./http-client.ts";
-import { Violation } from "./invariants.ts";
+import { Indistinguishable, Violation } from "./invariants.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimOwner } from "./owner.ts";
 import { Chance } from "./random.ts";
@@ -184,11 +184,24 @@ class Run {
     };
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
-    cluster.runFor(chaosMs);
-    const decided = this.#heal() && this.#unlessUndecidable(() => this.#finish());
+    const decided = this.#unlessIndistinguishable(() => {
+      cluster.runFor(chaosMs);
+      return this.#heal() && this.#unlessUndecidable(() => this.#finish());
+    });
     this.#check();
     // Behind the histories: what nobody recorded would be a stranger's in them.
     if (decided) this.#unlessUndecidable(() => this.#reuseNumbers());
+  }
+
+  /** @returns false: a wrong tree was copied that nobody could know to be wrong, and the run is over */
+  #unlessIndistinguishable(run: () => boolean): boolean {
+    try {
+      return run();
+    } catch (error) {
+      if (!(error instanceof Indistinguishable)) throw error;
+      this.#count("indistinguishable trees");
+      return false;
+    }
   }
 
   /** Requests are asked over the whole of the chaos, but for times in which nobody asks anything. */

@@ -106,13 +106,19 @@ export function damageTree(cluster: Cluster, sid: number, kind: TreeDamageKind, 
  */
 export function isUndecidable(cluster: Cluster): boolean {
   const { damagedTrees } = cluster.invariants;
-  const waiting = cluster.alive.find(({ zab }) => zab.role === "LEADING" && zab.reason !== "");
+  const waiting = cluster.members
+    .flatMap(({ life }) => life ?? [])
+    .find(({ server }) => server.zab.role === "LEADING" && server.zab.reason !== "");
   if (waiting === undefined || damagedTrees.size === 0) return false;
   const telling = cluster.members.filter(({ sid, life }) => {
     if (life === null || damagedTrees.has(sid)) return false;
+    // Its tree is the leader's word once more.
+    if (sid !== waiting.sid && cluster.invariants.isUnprovenCopy(waiting, sid)) return false;
     const { meta } = life.storage;
     const { lastApplied } = life.server.tree;
-    return meta.initialized && !meta.needSnap && compareZxid(lastApplied, waiting.tree.lastApplied) >= 0;
+    return (
+      meta.initialized && !meta.needSnap && compareZxid(lastApplied, waiting.server.tree.lastApplied) >= 0
+    );
   });
   return telling.length <= cluster.members.length / 2;
 }

@@ -15,6 +15,7 @@ import {
   note,
   Script,
   START,
+  staged,
 } from "../../sim/script.ts";
 
 const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
@@ -96,10 +97,32 @@ describe("what a leader knows of the trees", () => {
     trees.confirm(a, zxid(1, 5));
     expect(trees.proves(ZXID_ZERO)).toBe(false);
     expect(trees.allowsWrites([a])).toBe(true);
+    trees.differ(b, zxid(1, 4));
+    expect(trees.allowsWrites([a])).toBe(false);
     const proven = of(3);
     proven.copy(a, true);
     proven.confirm(a, zxid(1, 5));
     expect(proven.proves(zxid(1, 5))).toBe(true);
+  });
+
+  it("[ZAB-121] allows no writes by a copy that was not compared", () => {
+    const trees = of(3);
+    trees.copy(a, false);
+    expect(trees.allowsWrites([a])).toBe(false);
+    trees.confirm(a, zxid(1, 5));
+    expect(trees.allowsWrites([a])).toBe(true);
+  });
+
+  it("[ZAB-123] waits for no tree that its member has given up, and counts its word against the leader", () => {
+    const trees = of(3);
+    trees.copy(a, false);
+    trees.confirm(a, zxid(1, 5));
+    trees.differ(b, zxid(1, 5));
+    trees.abandon(b);
+    expect(trees.differing).toEqual([]);
+    expect(trees.allowsWrites([a])).toBe(true);
+    trees.differ(a, zxid(1, 6));
+    expect(trees.refuted).toBe(true);
   });
 
   it("[ZAB-91] keeps what a member said over its crash, until it is found equal there or later", () => {
@@ -318,6 +341,17 @@ describe("a learner that was upgraded", () => {
 describe("a learner that lacks log", () => {
   const lagging = { join: 1, last: START, needSnap: true, digest: null } as const;
 
+  /** Leads with member 2, which has its tree by a SNAP that no quorum had confirmed. */
+  function copied(): Script {
+    const script = leads({ voters: [2] });
+    script.returned(2, ackEpoch(script, lagging));
+    script.alive("FOLLOWING", 2);
+    script.passes(1_100);
+    script.returned(2, staged(script, 1));
+    script.returned(2, ack(script, 1, END));
+    return script;
+  }
+
   it("[ZAB-122] gets SNAP at once from a leader whose tree a quorum has confirmed", () => {
     const script = leads({ size: 3, voters: [2] });
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
@@ -335,6 +369,44 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(2)).not.toContain("SNAP");
     script.passes(200);
     expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  it("[ZAB-121] is no quorum for its leader before the copy was found equal to what the leader has in memory", () => {
+    const script = copied();
+    expect(script.state).toBe("LEADING/BROADCAST");
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    script.flush();
+    expect(script.takeTypes(2)).toContain("CHECK");
+    script.call(2, confirm(script, 1, END));
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+  });
+
+  it("[ZAB-122] has a copy that says nothing for the leader once another member differs", () => {
+    const script = copied();
+    script.call(2, confirm(script, 1, END));
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    expect(script.peer.proposing?.mayPropose).toBe(false);
+    expect(script.takeTypes(1)).not.toContain("SNAP");
+    // Member 1 has to give its tree up: none is left that differs.
+    joins(script, 1, 2);
+    script.returned(1, ackEpoch(script, { ...lagging, join: 2 }));
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    script.passes(1_100);
+    expect(script.peer.proposing?.mayPropose).toBe(true);
+    expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  it("[ZAB-122] is given no more of a tree that no quorum has confirmed once another member differs", () => {
+    const script = leads({ size: 5, voters: [1, 2] });
+    for (const sid of [1, 2]) script.returned(sid, ackEpoch(script, lagging));
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    script.passes(1_100);
+    expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
+    joins(script, 4, 1);
+    script.returned(4, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.returned(1, staged(script, 1));
+    expect(script.takeTypes(1)).not.toContain("NEWLEADER");
   });
 
   it("[ZAB-122] gets no SNAP while somebody differs from the leader and no quorum has confirmed it", () => {
