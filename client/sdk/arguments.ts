@@ -29,7 +29,7 @@ const wrongType = (what: string, wanted: string, value: unknown): TypeError =>
 
 /** Text that has no UTF-8 would arrive as other text. */
 function checkText(what: string, text: string): void {
-  if (!text.isWellFormed()) throw new RangeError(`${what} holds half a surrogate pair`);
+  if (!text.isWellFormed()) throw new RangeError(`${what} has a lone surrogate`);
 }
 
 /** Whether it names a znode is for the server to say. */
@@ -168,7 +168,8 @@ function checkTicket(ticket: unknown): void {
   if (typeof ticket !== "object" || ticket === null) throw wrongType("ticket", "an object", ticket);
   const { id, password } = ticket as { readonly id?: unknown; readonly password?: unknown };
   if (typeof id !== "number") throw wrongType("the id of the ticket", "a number", id);
-  if (!(Number.isSafeInteger(id) && id > 0)) throw new RangeError(`the ticket has no id of a session: ${id}`);
+  if (!(Number.isSafeInteger(id) && id > 0))
+    throw new RangeError(`the ticket has no valid session id: ${id}`);
   if (!isBytes(password)) throw wrongType("the password of the ticket", "a Uint8Array", password);
   if (password.length > PASSWORD_BYTES_MAX) throw new RangeError("the password of the ticket is too long");
 }

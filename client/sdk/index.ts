@@ -46,7 +46,8 @@ async function connectOnNode(
   if (typeof options !== "object" || options === null) throw new TypeError("options is an object");
   const { token, ...others } = options;
   if (token !== undefined && typeof token !== "string") throw new TypeError("token is a string");
-  if (token !== undefined && !TOKEN.test(token)) throw new RangeError("token is not one of a header");
+  if (token !== undefined && !TOKEN.test(token))
+    throw new RangeError("token has characters that a header cannot carry");
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   // Node's own WebSocket is several times slower; compressing packets of 100 bytes costs more than it saves
   const settings = { headers, perMessageDeflate: false, closeTimeout: CLOSE_MS };

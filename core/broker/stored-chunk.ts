@@ -112,7 +112,7 @@ export function corrupt({ from, next }: Damage): PartitionFailure {
   return {
     ok: false,
     code: "CORRUPT_MESSAGE",
-    message: `${records} damaged in storage; those from offset ${next} on can be asked for`,
+    message: `${records} damaged in storage; the next ones begin at offset ${next}`,
     damage: { from, next },
   };
 }

@@ -132,7 +132,7 @@ export class ChunkStore {
       damaged ||= value !== undefined;
     }
     if (damaged || this.size().chunks > 0)
-      throw new DamagedLogError("what the partition was told of its leader is damaged");
+      throw new DamagedLogError("the stored leadership of the partition is damaged");
     return undefined;
   }
 
@@ -275,7 +275,7 @@ export class ChunkStore {
     const entry = keyOf(row);
     if (entry === undefined)
       throw new DamagedLogError(
-        "what is remembered of the idempotency key is damaged: it is not known whether a request with it was carried out",
+        "the stored idempotency key is damaged: it is not known whether a request with it was carried out",
       );
     return entry.timestampMs >= sinceMs ? entry : undefined;
   }

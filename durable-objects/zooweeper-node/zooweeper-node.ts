@@ -272,7 +272,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#backend.setValue("damage", "null");
       return undefined;
     }
-    return `its storage was damaged (${JSON.parse(text)}): it has forgotten what it had, and counts again once it has synchronised with the others`;
+    return `its storage was damaged (${JSON.parse(text)}): it discarded its state, and counts in no quorum until it has synchronised`;
   }
 
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {

@@ -53,7 +53,7 @@ export function wholeNumber(text: string, what: string, max: number): number {
 
 /** Options of the commands that run until they are ended, for their help. */
 export const COMMON_HELP = `  --fresh          forget what earlier runs of this size have stored
-  --host ADDRESS   answer on this address (0.0.0.0: on all), where everybody may write and kill nodes;
+  --host ADDRESS   answer on this address (0.0.0.0: on all), where everyone may write and kill nodes;
                    otherwise only this machine is answered
   --state DIR      keep the state here; otherwise in .zooweeper
   --help           print this`;

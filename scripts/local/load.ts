@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 export interface LoadReport {
   readonly writes: number;
   readonly records: number;
-  /** writes and records whose outcome nobody was told */
+  /** writes and records of unknown outcome */
   readonly unknown: number;
   /** the longest time without an acknowledged write, ms */
   readonly longestPauseMs: number;
@@ -60,7 +60,7 @@ export class Load {
     this.#running = Promise.all(this.#writers.map((writer, i) => this.#write(writer, i)));
   }
 
-  /** Ends the writers and looks for what they were told. Call it when everything is healed. */
+  /** Ends the writers and checks what was acknowledged. Call it when everything is healed. */
   async stop(): Promise<LoadReport> {
     this.#stop.abort();
     await this.#running;
@@ -119,7 +119,8 @@ export class Load {
       const value = Number(await this.#read(`${znode}?consistency=linearizable`));
       if (value < acknowledged)
         faults.push(`${znode.slice("/v1/znodes".length)} is ${value}, ${acknowledged} was acknowledged`);
-      if (value > sent) faults.push(`${znode.slice("/v1/znodes".length)} is ${value}, which nobody wrote`);
+      if (value > sent)
+        faults.push(`${znode.slice("/v1/znodes".length)} is ${value}, which was never written`);
     }
     return faults;
   }

@@ -29,4 +29,4 @@ const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::
 export const openToOthers = (host: string | undefined): string | undefined =>
   host === undefined || isLoopback(host)
     ? undefined
-    : `--host ${host}: everybody who reaches this machine may write, and kill nodes and brokers; no token is asked for`;
+    : `--host ${host}: everyone who reaches this machine may write, and kill nodes and brokers, without a token`;

@@ -349,7 +349,7 @@ describe("npm start", () => {
     await page.getByRole("button", { name: "Copy as curl: Kill node 1" }).click();
     await page.getByText(/Copied to the clipboard|here is the command/).waitFor({ timeout: WAIT_MS });
     const { stderr } = await local.end("SIGTERM");
-    expect(stderr).toMatch(/everybody who reaches this machine may write, and kill nodes/);
+    expect(stderr).toMatch(/everyone who reaches this machine may write, and kill nodes/);
     await page.close();
   });
 });

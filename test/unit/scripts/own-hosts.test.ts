@@ -12,5 +12,5 @@ test("[PAGE-7] a run that others reach says that they may write; one for this ma
   for (const host of [undefined, "localhost", "127.0.0.1", "127.1.2.3", "::1"])
     expect(openToOthers(host)).toBeUndefined();
   for (const host of ["0.0.0.0", "::", "192.168.1.5", "zoo.example"])
-    expect(openToOthers(host)).toMatch(/everybody .* may write, and kill nodes/);
+    expect(openToOthers(host)).toMatch(/everyone .* may write, and kill nodes/);
 });

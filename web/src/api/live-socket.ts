@@ -149,7 +149,7 @@ export class LiveSocket {
   }
 
   #onBeat(): void {
-    if (Date.now() - this.#heardMs > SILENCE_MS_MAX) this.#lost("nothing was heard for too long");
+    if (Date.now() - this.#heardMs > SILENCE_MS_MAX) this.#lost("no message came for too long");
     else if (this.#isOpen) this.#acknowledge();
   }
 

@@ -19,7 +19,9 @@ export function ApiNotice() {
   const unreachable = problem instanceof ApiProblem && problem.status === 0;
   return (
     <div className="notice" role="alert" data-testid="api-down">
-      <strong>{unreachable ? "The API does not answer." : "The API cannot tell how the ensemble is."}</strong>{" "}
+      <strong>
+        {unreachable ? "The API does not answer." : "The API cannot show the state of the ensemble."}
+      </strong>{" "}
       {!unreachable && sentence(problem.message)} <Age /> Trying again every second.
     </div>
   );

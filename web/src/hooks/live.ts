@@ -260,7 +260,7 @@ function streamGoals(socket: LiveSocket, base: string): () => void {
       lastId = "";
       const goals = new GoalLog();
       useLive.setState({ goals, goalsVersion: goals.version });
-      showToast("The topic of the goals was deleted, or a part of it: the list begins again.");
+      showToast("The topic of the goals was deleted, at least in part: the list starts over.");
     },
     onEvent: ({ event, id, data }) => {
       if (id !== "") lastId = id;

@@ -80,7 +80,7 @@ function Page({ base, ensemble }: { base: string; ensemble: string | null }) {
       <Announcer />
       {unknown ? (
         <main className="page page-unknown">
-          <p className="empty">Nothing can be shown of an ensemble that does not exist.</p>
+          <p className="empty">There is no such ensemble.</p>
         </main>
       ) : (
         <main className={`page${stale ? " is-stale" : ""}`} data-stale={stale}>

@@ -1,4 +1,4 @@
-/** Why a node whose database is damaged does not answer, and what brings it back. */
+/** Why a node whose database is damaged does not answer, and how to repair it. */
 import type { ApiEnv } from "../env.ts";
 import { isReset } from "./node-stub.ts";
 
@@ -19,9 +19,9 @@ export function reasonOfDamage(
   if (UNREADABLE.test(message)) {
     const words = message.replace(/^.*?NODE_DOWN: /, "").replace(/^this node cannot /, "it cannot ");
     const first = env.FAULTS === "on" ? "" : "deploy with the variable FAULTS=on, then ";
-    return `its database is damaged (${words}). A wipe brings it back from the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
+    return `its database is damaged (${words}). A wipe restores it from the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
   }
   if (!INTERNAL.test(message)) return undefined;
   const id = env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`).toString();
-  return `the runtime cannot start it (${message}): its database may be damaged. Locally a wipe brings it back from the others: stop, delete the files of objects/zooweeper-ZooWeeperNode/${id}.sqlite in the state directory, start`;
+  return `the runtime cannot start it (${message}): its database may be damaged. In a local run restore it from the others: stop, delete the files of objects/zooweeper-ZooWeeperNode/${id}.sqlite in the state directory, start`;
 }

@@ -324,7 +324,7 @@ export interface Upgraded {
 export function discard({ webSocket }: Response): void {
   if (webSocket === null) return;
   webSocket.accept();
-  webSocket.close(1000, "nobody waits for this socket");
+  webSocket.close(1000, "the socket is no longer needed");
 }
 
 /** What went wrong so far while one request was carried from node to node. */

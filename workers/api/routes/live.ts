@@ -26,7 +26,7 @@ async function open(c: Context<AppEnv>, subscription: Subscription) {
     });
   const { topic, partition, offset, since } = subscription;
   const seen = since === undefined ? undefined : positionFromText(since);
-  if (since !== undefined && seen === undefined) throw badArguments("since is an id of this channel");
+  if (since !== undefined && seen === undefined) throw badArguments("since must be an id of this channel");
   const first = seen?.offset ?? offset;
   return recordSource(new PartitionClient(brokersOf(c)), {
     topic,

@@ -54,7 +54,7 @@ function dataOf(
 ): Uint8Array | null {
   if (op.text === undefined) return op.data == null ? null : fromBase64(op.data);
   if (op.data != null) throw badArguments(`ops.${index}: use either data or text`);
-  if (!op.text.isWellFormed()) throw badArguments(`ops.${index}.text: it holds half a surrogate pair`);
+  if (!op.text.isWellFormed()) throw badArguments(`ops.${index}.text: it has a lone surrogate`);
   return new TextEncoder().encode(op.text);
 }
 

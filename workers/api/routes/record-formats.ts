@@ -55,7 +55,7 @@ export function recordOf(
     key: bytesOf("key"),
     value: bytesOf("value"),
     headers: (record.headers ?? []).map(({ name, value }, i) => {
-      if (!name.isWellFormed()) throw invalid(`${where}.headers.${i}.name holds half a surrogate pair`);
+      if (!name.isWellFormed()) throw invalid(`${where}.headers.${i}.name has a lone surrogate`);
       return { key: name, value: value === null ? null : base64(value, `${where}.headers.${i}.value`) };
     }),
     timestampMs: record.timestamp ?? nowMs,

@@ -55,7 +55,7 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
     tryClose(socket, code, reason);
   };
   const beat = setInterval(() => {
-    if (Date.now() - heardMs > SILENT_MS_MAX) close(1001, "nothing was heard of the client");
+    if (Date.now() - heardMs > SILENT_MS_MAX) close(1001, "no message came from the client");
     else trySend(socket, BEAT_FRAME);
   }, BEAT_MS);
 
