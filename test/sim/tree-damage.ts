@@ -7,6 +7,7 @@
 import { must } from "../../core/assert.ts";
 import type { MemoryBackend } from "../../core/server/memory-backend.ts";
 import type { TablePage } from "../../core/server/storage.ts";
+import { chooseSync } from "../../core/zab/synchronization.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import type { ZnodeRow } from "../../core/znode/stat.ts";
@@ -101,8 +102,8 @@ export function damageTree(cluster: Cluster, sid: number, kind: TreeDamageKind, 
 
 /**
  * Too few members can tell which tree is right: a member waits as leader for others, and fewer than a quorum both have an
- * undamaged tree and have applied as much as the leader. (One that lags cannot confirm before it has caught up, see
- * docs/testing.md, Open.) Then serving nobody is the right outcome. @see ZAB-123
+ * undamaged tree and either have applied as much as the leader, or lack only what its log still has. (One that is behind the cut
+ * log cannot confirm, see docs/testing.md, Open.) Then serving nobody is the right outcome. @see ZAB-123
  */
 export function isUndecidable(cluster: Cluster): boolean {
   const { damagedTrees } = cluster.invariants;
@@ -115,10 +116,10 @@ export function isUndecidable(cluster: Cluster): boolean {
     // Its tree is the leader's word once more.
     if (sid !== waiting.sid && cluster.invariants.isUnprovenCopy(waiting, sid)) return false;
     const { meta } = life.storage;
-    const { lastApplied } = life.server.tree;
-    return (
-      meta.initialized && !meta.needSnap && compareZxid(lastApplied, waiting.server.tree.lastApplied) >= 0
-    );
+    if (!meta.initialized || meta.needSnap) return false;
+    if (compareZxid(life.server.tree.lastApplied, waiting.server.tree.lastApplied) >= 0) return true;
+    const { tail } = life.server.zab;
+    return chooseSync(waiting.storage.log, tail, false, cluster.config.diffBytesMax).mode === "DIFF";
   });
   return telling.length <= cluster.members.length / 2;
 }
