@@ -1,19 +1,32 @@
 /**
  * Was a number of a session used for another write before? A member that saw the first request knows its fingerprint
- * (`fingerprint.ts`); this is for the others. What a session did last is replicated as its result, without the request; whether a request can have had that result follows from the result and the tree. What cannot be told is believed:
- * the same path may have been written again since, and a refusal does not say what was refused.
+ * (`fingerprint.ts`); this is for the others, and for after a restart. The log has the txn that the write became, with its paths
+ * and data: a request that cannot have become it is another. Where the log does not reach back so far, and for refusals, which
+ * do not say what was refused, the result and the tree show some other writes; the rest counts as repeats.
  *
- * A number belongs to its session here. A protocol whose clients begin at 0 on every connection has to number per connection:
- * the connection's name ({@link ConnectionId}) travels with every forwarded write and can be made part of what is compared.
+ * A number belongs to its session here. Where clients begin again on every connection, whoever holds the connection adds what
+ * makes it one of the session.
  */
+import { must } from "../assert.ts";
+import type { ZooErrorCode } from "../errors.ts";
 import { OpCode } from "../wire/jute/opcodes.ts";
 import type { DecodedWrite } from "../wire/jute/requests.ts";
 import { compareZxid, equalZxid, type Zxid } from "../zab/zxid.ts";
+import { parentForCreate } from "../znode/prep.ts";
+import { nextVersion } from "../znode/stat.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
-import { CreateMode, type Txn, type WriteResult } from "../znode/types.ts";
+import {
+  CreateMode,
+  type MultiRequestOp,
+  type Txn,
+  type WriteRequest,
+  type WriteResult,
+} from "../znode/types.ts";
 
-/** Digits of a sequence number. */
-const SEQUENCE_DIGITS = 10;
+/** Characters of a sequence number: ten digits, and a sign after it has wrapped around. */
+const isSequenceLength = (length: number): boolean => length === 10 || length === 11;
+/** A version that matches any. */
+const ANY_VERSION = -1;
 
 /** What a write did: its result, and the zxid of its txn. */
 interface Done {
@@ -21,10 +34,111 @@ interface Done {
   readonly result: WriteResult;
 }
 
-/** True: this request certainly is not the one that had this result. */
-export function isAnotherWrite(request: DecodedWrite, { zxid, result }: Done, tree: ZnodeTree): boolean {
-  if (result.type === "error") return false;
+/**
+ * True: this request certainly is not the one that had this result.
+ * @param txn what became of the write, where the log still has it
+ */
+export function isAnotherWrite(
+  request: DecodedWrite,
+  { zxid, result }: Done,
+  txn: Txn | undefined,
+  tree: ZnodeTree,
+): boolean {
+  if (result.type === "error") return isAnotherRefusal(request, result.code, zxid, tree);
   if ("code" in request) return true;
+  if (txn?.type === "error") return !isRefusedMulti(request, txn);
+  if (txn !== undefined) return !canBecome(request, txn);
+  return isAnotherByTree(request, { zxid, result }, tree);
+}
+
+/** Can the write have become this txn? Beyond the versions that a delete or a check expected, the txn has all of it. */
+function canBecome(request: MultiRequestOp | DecodedWrite, txn: Txn): boolean {
+  if ("code" in request || request.type !== txn.type) return false;
+  switch (request.type) {
+    case "create":
+      return (
+        txn.type === "create" &&
+        isPathOf(request.path, txn.path, request.mode) &&
+        isEphemeral(request.mode) === txn.ephemeral &&
+        request.withStat === txn.withStat &&
+        equalBytes(request.data, txn.data)
+      );
+    case "setData": {
+      if (txn.type !== "setData" || request.path !== txn.path) return false;
+      const isVersion = request.version === ANY_VERSION || nextVersion(request.version) === txn.version;
+      return isVersion && equalBytes(request.data, txn.data);
+    }
+    case "delete":
+      return txn.type === "delete" && request.path === txn.path;
+    case "check": {
+      if (txn.type !== "check" || request.path !== txn.path) return false;
+      return request.version === ANY_VERSION || request.version === txn.version;
+    }
+    case "multi": {
+      if (txn.type !== "multi" || request.ops.length !== txn.txns.length) return false;
+      const { txns } = txn;
+      return request.ops.every((op, i) => canBecome(op, must(txns[i], "as many txns as operations")));
+    }
+    default:
+      return true;
+  }
+}
+
+/** Of a multi that was refused the txn has the number of its operations, and which of them failed with what. */
+function isRefusedMulti(request: DecodedWrite, { ops, at, code }: Extract<Txn, { type: "error" }>): boolean {
+  if ("code" in request || request.type !== "multi" || request.ops.length !== ops) return false;
+  return canFail(must(request.ops[at], "the operation that failed is one of the multi"), code);
+}
+
+/** The errors that only some operations have. BAD_VERSION besides needs a version that was expected. */
+const REFUSED: Readonly<Partial<Record<ZooErrorCode, readonly string[]>>> = {
+  NO_NODE: ["create", "setData", "delete", "check"],
+  NODE_EXISTS: ["create"],
+  NO_CHILDREN_FOR_EPHEMERALS: ["create"],
+  NOT_EMPTY: ["delete"],
+  BAD_VERSION: ["setData", "delete", "check"],
+};
+
+function canFail(request: MultiRequestOp | WriteRequest, code: ZooErrorCode): boolean {
+  const types = REFUSED[code];
+  if (types === undefined) return true;
+  if (!types.includes(request.type)) return false;
+  return code !== "BAD_VERSION" || ("version" in request && request.version !== ANY_VERSION);
+}
+
+/** A refusal does not say what was refused; that this request could not be refused so at `zxid`, the tree may still tell. */
+function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid, tree: ZnodeTree): boolean {
+  if ("code" in request) return false;
+  if (!canFail(request, code)) return true;
+  // What was there before the refusal, and is there still, was there.
+  const before = (path: string) => {
+    const node = tree.get(path);
+    return node !== undefined && compareZxid(node.czxid, zxid) < 0 ? node : undefined;
+  };
+  switch (request.type) {
+    case "create": {
+      const parent = before(parentForCreate(request.path));
+      if (parent === undefined) return false;
+      if (code === "NO_NODE") return true;
+      const isUnchanged = compareZxid(parent.pzxid, zxid) < 0;
+      return code === "NODE_EXISTS" && isUnchanged && tree.get(request.path) === undefined;
+    }
+    case "setData":
+    case "delete": {
+      const node = before(request.path);
+      if (node === undefined) return false;
+      if (code === "NO_NODE") return true;
+      if (code === "NOT_EMPTY") return compareZxid(node.pzxid, zxid) < 0 && tree.stat(node).numChildren === 0;
+      const isUnchanged = compareZxid(node.mzxid, zxid) < 0;
+      return code === "BAD_VERSION" && isUnchanged && node.version === request.version;
+    }
+    default:
+      return false;
+  }
+}
+
+/** The same where the log does not reach back to the txn. */
+function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: ZnodeTree): boolean {
   if (request.type === "multi") {
     // A multi that was refused has as many results as operations too.
     return result.type !== "multi" || result.results.length !== request.ops.length;
@@ -58,9 +172,12 @@ const isUntouched = (node: { readonly mzxid: Zxid } | undefined, zxid: Zxid): bo
 const isSequential = (mode: CreateMode): boolean =>
   mode === CreateMode.PERSISTENT_SEQUENTIAL || mode === CreateMode.EPHEMERAL_SEQUENTIAL;
 
+const isEphemeral = (mode: CreateMode): boolean =>
+  mode === CreateMode.EPHEMERAL || mode === CreateMode.EPHEMERAL_SEQUENTIAL;
+
 const isPathOf = (asked: string, made: string, mode: CreateMode): boolean =>
   isSequential(mode)
-    ? made.length === asked.length + SEQUENCE_DIGITS && made.startsWith(asked)
+    ? isSequenceLength(made.length - asked.length) && made.startsWith(asked)
     : made === asked;
 
 /** True: the write with this opcode and body cannot have become this txn. For every write that is answered, so it is cheap. */
@@ -92,7 +209,7 @@ function beginsWith(body: Uint8Array, path: string, orPrefix: boolean): boolean 
     if (unit > 127) return true;
     if (unit !== body[i + 4]) return false;
   }
-  return bytes === path.length || (orPrefix && path.length === bytes + SEQUENCE_DIGITS);
+  return bytes === path.length || (orPrefix && isSequenceLength(path.length - bytes));
 }
 
 /** Are these the data behind the body's path? jute: a length, −1 for null, and the bytes */

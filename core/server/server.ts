@@ -98,6 +98,7 @@ export class EnsembleServer {
   readonly config: ServerConfig;
   readonly watches = new WatchTable();
   readonly #zab: ZabPeer;
+  readonly #log: TxnLogReader;
   readonly #pending = new PendingRequests();
   /** of our clients that have a session */
   readonly #connections = new Connections();
@@ -153,6 +154,7 @@ export class EnsembleServer {
   constructor(options: ServerOptions) {
     this.sid = options.sid;
     this.config = options.config;
+    this.#log = options.log;
     this.#tree = options.tree;
     this.#prep = new Prep(options.tree);
     this.#expiry = new ExpiryQueue(options.config.tickTimeMs);
@@ -991,7 +993,8 @@ export class EnsembleServer {
   /** Is it another write than the one that had this result under its number? Where nobody can tell, it is not. */
   #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
     const first = this.#results.fingerprintOf(write.session, write.xid);
-    return first !== NOT_KNOWN ? first !== fingerprint : isAnotherWrite(decode(write), known, this.#tree);
+    if (first !== NOT_KNOWN) return first !== fingerprint;
+    return isAnotherWrite(decode(write), known, this.#log.txnAt(known.zxid), this.#tree);
   }
 
   /** The same for a write that comes; another one may wait under its number. */

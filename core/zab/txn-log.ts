@@ -10,7 +10,8 @@
  */
 import { assert, must } from "../assert.ts";
 import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
-import { countTxns, lastZxidOf, splitAfter } from "../wire/txn-codec.ts";
+import { countTxns, lastZxidOf, splitAfter, TxnCursor } from "../wire/txn-codec.ts";
+import type { Txn } from "../znode/types.ts";
 import type { LogPosition } from "./messages.ts";
 import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
 
@@ -65,6 +66,8 @@ export interface TxnLogReader {
   read(after: Zxid, bytesMax?: number): LogSlice | undefined;
   /** bytes of the rows after `zxid` */
   bytesAfter(zxid: Zxid): number;
+  /** The txn at `zxid`; undefined when the log does not hold it any more, or its row is damaged. */
+  txnAt(zxid: Zxid): Txn | undefined;
 }
 
 /** Rows read together: each is a read of the storage, and a leader's turn has to stay short. */
@@ -157,6 +160,16 @@ export class TxnLog implements TxnLogReader {
       bytes += row.bytes;
     }
     return bytes;
+  }
+
+  txnAt(zxid: Zxid): Txn | undefined {
+    const row = this.#rows[this.#rowFrom(zxid)];
+    if (row === undefined || compareZxid(zxid, row.first) < 0) return undefined;
+    const batch = this.#whole(row);
+    if (batch === undefined) return undefined;
+    const cursor = new TxnCursor(batch);
+    while (cursor.next()) if (equalZxid(cursor.zxid(), zxid)) return cursor.txn();
+    return undefined;
   }
 
   /** Appends one row. The batch is kept as it is and must not change. */
@@ -273,12 +286,16 @@ export class TxnLog implements TxnLogReader {
 
   /** @throws AssertionError when the storage does not give back what was written */
   #batch(row: LogRow): Uint8Array {
+    return must(this.#whole(row), `log row ${row.seq} holds what was written`);
+  }
+
+  /** undefined: the storage does not give back what was written */
+  #whole(row: LogRow): Uint8Array | undefined {
     const cached = this.#cache.get(row.seq);
     if (cached !== undefined) return cached;
     const batch = this.#storage.read(row.seq);
     const isWhole = batch.length === row.bytes && equalChain(chainBatch(row.before, batch), row.after);
-    assert(isWhole, `log row ${row.seq} holds what was written`);
-    return batch;
+    return isWhole ? batch : undefined;
   }
 
   #remember(seq: number, batch: Uint8Array): void {

@@ -271,7 +271,7 @@ export class Prep {
 }
 
 /** What precedes the last slash; of a sequential `/a/` that is `/a`. */
-function parentForCreate(path: string): string {
+export function parentForCreate(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash === 0 ? "/" : path.slice(0, slash);
 }

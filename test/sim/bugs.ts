@@ -361,8 +361,9 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "return first !== NOT_KNOWN ? first !== fingerprint : isAnotherWrite(decode(write), known, this.#tree);",
-        replace: "return first < NOT_KNOWN || isAnotherWrite(decode(write), known, this.#tree);",
+        find: "if (first !== NOT_KNOWN) return first !== fingerprint;\n    return isAnotherWrite(decode(write), known, this.#log.txnAt(known.zxid), this.#tree);",
+        replace:
+          "if (first < NOT_KNOWN) return true;\n    return isAnotherWrite(decode(write), known, undefined, this.#tree);",
       },
     ],
   },

@@ -5,8 +5,11 @@ import type { ServerAnswer } from "../../../core/server/effects.ts";
 import { fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "../../../core/server/fingerprint.ts";
 import type { PeerMessage } from "../../../core/server/messages.ts";
 import type { Token } from "../../../core/server/pending.ts";
-import { asEpoch } from "../../../core/zab/zxid.ts";
-import { CreateMode, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import { isAnotherWrite, isOfAnotherWrite } from "../../../core/server/reuse.ts";
+import { encodeWrite } from "../../../core/wire/jute/requests.ts";
+import { asEpoch, ZXID_ZERO } from "../../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
+import { CreateMode, type SessionId, type Txn, type WriteRequest } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";
 import { codeOf, create, ensemble, open, setData, write } from "../../sim/world.ts";
 
@@ -30,8 +33,35 @@ const OTHERS: readonly WriteRequest[] = [
   setData("/b", 9),
   del("/b"),
   multi(setData("/b", 9)),
+  multi(setData("/a", 9), setData("/b", 1)),
+  multi(setData("/a", 1), setData("/b", 1), del("/b")),
+  multi(setData("/a", 1), del("/b")),
+  { ...create("/new"), mode: CreateMode.EPHEMERAL } as WriteRequest,
+  { ...create("/n-"), mode: CreateMode.EPHEMERAL_SEQUENTIAL } as WriteRequest,
+  { ...setData("/a", 1), version: 3 } as WriteRequest,
   { type: "sync" },
 ];
+
+/** Refusals: what was refused with which code, and others that cannot have been. */
+const REFUSED: readonly (readonly [code: string, request: WriteRequest, others: readonly WriteRequest[]])[] =
+  [
+    ["NO_NODE", del("/none"), [create("/none"), setData("/a", 1), del("/b"), create("/a/x")]],
+    ["NODE_EXISTS", create("/a"), [create("/none"), setData("/a", 1), del("/a"), { type: "sync" }]],
+    ["NOT_EMPTY", del("/full"), [create("/none"), setData("/full", 1), del("/a"), multi(del("/full"))]],
+    [
+      "BAD_VERSION",
+      { ...setData("/a", 1), version: 7 } as WriteRequest,
+      [setData("/a", 1), del("/a"), create("/none"), { ...setData("/a", 1), version: 0 } as WriteRequest],
+    ],
+    [
+      "OK",
+      multi(setData("/a", 1), del("/none")),
+      [
+        multi(setData("/a", 1)),
+        multi(setData("/a", 1), create("/none", CreateMode.PERSISTENT, 1), del("/b")),
+      ],
+    ],
+  ];
 
 const bytes = (request: WriteRequest): string =>
   JSON.stringify(request, (_, value) => (value instanceof Uint8Array ? [...value] : value));
@@ -64,6 +94,62 @@ describe("another write under a used number", () => {
       });
     }
   }
+
+  for (const [code, first, others] of REFUSED) {
+    it(`[SERVER-42] is XID_REUSED after a refused ${first.type} (${code}), if it could not be refused so`, () => {
+      const { cluster, session } = world();
+      write(cluster, 1, create("/full"));
+      write(cluster, 1, create("/full/child"));
+      expect(codeOf(write(cluster, 1, first, session, 1))).toBe(code);
+      cluster.settle();
+      for (const sid of [1, 2, 3]) {
+        for (const other of others)
+          expect(codeOf(write(cluster, sid, other, session, 1)), bytes(other)).toBe("XID_REUSED");
+        expect(codeOf(write(cluster, sid, first, session, 1))).toBe(code);
+      }
+    });
+  }
+
+  it("[SERVER-42] is told from the txn, whatever was written to the znode since", () => {
+    const { cluster, session } = world();
+    write(cluster, 1, setData("/a", 1), session, 1);
+    write(cluster, 1, multi(setData("/a", 2), setData("/b", 2)), session, 2);
+    write(cluster, 2, setData("/a", 7));
+    cluster.settle();
+    for (const sid of [1, 2, 3]) {
+      expect(codeOf(write(cluster, sid, setData("/a", 9), session, 1))).toBe("XID_REUSED");
+      expect(codeOf(write(cluster, sid, multi(setData("/a", 2), setData("/b", 9)), session, 2))).toBe(
+        "XID_REUSED",
+      );
+      expect(codeOf(write(cluster, sid, setData("/a", 1), session, 1))).toBe("OK");
+      expect(codeOf(write(cluster, sid, multi(setData("/a", 2), setData("/b", 2)), session, 2))).toBe("OK");
+    }
+    expect(dataOf(cluster, "/b")).toBe("2");
+  });
+
+  it("[SERVER-42] a sequential create is recognized by a number of eleven characters too", () => {
+    for (const [suffix, isIt] of [
+      ["2147483647", true],
+      ["-000000001", true],
+      ["-2147483648", true],
+      ["21474", false],
+    ]) {
+      const path = `/n-${suffix}`;
+      const request = create("/n-", CreateMode.PERSISTENT_SEQUENTIAL) as WriteRequest & { data: Uint8Array };
+      const txn: Txn = {
+        type: "create",
+        path,
+        data: request.data,
+        ephemeral: false,
+        parentCversion: 1,
+        withStat: request.type === "create" && request.withStat,
+      };
+      const { opcode, body } = encodeWrite(request);
+      expect(isOfAnotherWrite(opcode, body, txn), path).toBe(!isIt);
+      const done = { zxid: ZXID_ZERO, result: { type: "create", path, stat: null } } as const;
+      expect(isAnotherWrite(request, done, txn, new ZnodeTree()), path).toBe(!isIt);
+    }
+  });
 
   it("[SERVER-42] is refused while the first one waits at the same member", () => {
     const { cluster, session } = world();

@@ -90,3 +90,49 @@ it("[SERVER-48] one of two writes that are sent at once under a Zoo-Xid is refus
     expect(made.map(({ status }) => status === 200)).toEqual(answers.map(({ status }) => status === 201));
   }
 });
+
+it("[HTTP-9] a conditional write under Zoo-Xid that is sent again gets the first result, not its own trace", async () => {
+  const base = "/v1";
+  const opened = await send("POST", `${base}/sessions`, { timeoutMs: 60_000 });
+  const { session } = await opened.json<{ session: string }>();
+  const numbered = (xid: number) => ({ "Zoo-Session": session, "Zoo-Xid": String(xid) });
+  await call(`${base}/znodes/conditional`, { method: "POST", body: "0" });
+  const tagNow = async () => (await call(`${base}/znodes/conditional`)).headers.get("etag") ?? "";
+  const first = await tagNow();
+  const put = (xid: number, tag: string, body: string) =>
+    call(`${base}/znodes/conditional`, {
+      method: "PUT",
+      headers: { ...numbered(xid), "If-Match": tag },
+      body,
+    });
+  for (const _ of [1, 2]) expect((await put(1, first, "1")).status).toBe(200);
+  for (const _ of [1, 2]) await problemOf(await put(2, first, "2"), 412, "BAD_VERSION");
+  const second = await tagNow();
+  expect(await (await call(`${base}/znodes/conditional`)).text()).toBe("1");
+  const remove = (xid: number, tag: string) =>
+    call(`${base}/znodes/conditional`, { method: "DELETE", headers: { ...numbered(xid), "If-Match": tag } });
+  for (const _ of [1, 2]) await problemOf(await remove(3, first), 412, "BAD_VERSION");
+  for (const _ of [1, 2]) expect((await remove(4, `${first}, ${second}`)).status).toBe(204);
+  for (const _ of [1, 2]) expect((await remove(5, second)).status).toBe(404);
+  // The znode that is made under the name is another: its version is no reason to delete it.
+  await call(`${base}/znodes/conditional`, { method: "POST", body: "0" });
+  await problemOf(await remove(6, first), 412, "BAD_VERSION");
+  expect((await call(`${base}/znodes/conditional`)).status).toBe(200);
+});
+
+it("[SERVER-42] another multi under a used Zoo-Xid is 422 XID_REUSED, and does not happen", async () => {
+  const base = "/v1";
+  const opened = await send("POST", `${base}/sessions`, { timeoutMs: 60_000 });
+  const { session } = await opened.json<{ session: string }>();
+  await call(`${base}/znodes/several`, { method: "POST", body: "0" });
+  const set = (text: string) =>
+    call(`${base}/multi`, {
+      method: "POST",
+      headers: { "Zoo-Session": session, "Zoo-Xid": "1", "Content-Type": "application/json" },
+      body: JSON.stringify({ ops: [{ op: "set", path: "/several", text }] }),
+    });
+  expect((await set("1")).status).toBe(200);
+  await problemOf(await set("2"), 422, "XID_REUSED");
+  expect((await set("1")).status).toBe(200);
+  expect(await (await call(`${base}/znodes/several`)).text()).toBe("1");
+});
