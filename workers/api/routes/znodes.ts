@@ -1,10 +1,12 @@
 /** `/v1/znodes/{path}`: the znode tree. The rest of the URL's path is the znode's path. */
 
 import { type Context, Hono } from "hono";
+import { must } from "../../../core/assert.ts";
 import { ANSWER_BYTES_MAX } from "../../../core/server/config.ts";
 import { zxidToText } from "../../../core/zab/zxid.ts";
 import { type PageRequest, pageOf } from "../../../core/znode/children-page.ts";
 import { validatePath } from "../../../core/znode/path.ts";
+import { nextVersion } from "../../../core/znode/stat.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type Stat } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { bodyBytes } from "../body.ts";
@@ -80,7 +82,7 @@ export const znodesApp = new Hono<AppEnv>()
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
     const data = await bodyOf(c);
-    const version = await versionToMatch(c, path, precondition);
+    const version = await versionToMatch(c, path, precondition, writer.session !== NO_SESSION);
     const answer = await c.var.zoo
       .through(nodeOf(c))
       .write({ ...writer, request: { type: "setData", path, data, version } });
@@ -93,7 +95,7 @@ export const znodesApp = new Hono<AppEnv>()
     refuseCondition(c, "if-none-match");
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
-    const version = await versionToMatch(c, path, precondition);
+    const version = await versionToMatch(c, path, precondition, writer.session !== NO_SESSION);
     const answer = await c.var.zoo
       .through(nodeOf(c))
       .write({ ...writer, request: { type: "delete", path, version } });
@@ -212,24 +214,36 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
 /**
  * The version that the write itself checks. An entity tag names one incarnation of a znode; the tree's own check knows
  * versions only, so the incarnation is compared before, with a fresh read.
+ * @param numbered the write may be a repeat, after which the znode is not what the tag names any more: the ensemble knows.
+ *   So it is sent with a version that the znode does not have, which refuses it if it is none.
  */
 async function versionToMatch(
   c: Context<AppEnv>,
   path: string,
   { version, tags }: Precondition,
+  numbered: boolean,
 ): Promise<number> {
   if (tags === undefined) return version;
-  const request = { type: "exists", path, watch: false } as const;
-  const { value } = await c.var.zoo
-    .through(nodeOf(c))
-    .read({ session: sessionOf(c), request, consistency: "linearizable", stale: false });
-  const czxid = zxidToText(value.stat.czxid);
+  const stat = await freshStat(c, path).catch((error: unknown) => {
+    if (numbered && error instanceof ApiError && error.code === "NO_NODE") return undefined;
+    throw error;
+  });
+  if (stat === undefined) return must(tags[0], "a list of tags holds one").version;
+  const czxid = zxidToText(stat.czxid);
   const incarnation = tags.filter((tag) => tag.czxid === czxid);
-  const match = incarnation.find((tag) => tag.version === value.stat.version);
+  const match = incarnation.find((tag) => tag.version === stat.version);
   if (match !== undefined) return match.version;
-  const what =
-    incarnation.length === 0 ? `another znode, made at ${czxid}` : `at version ${value.stat.version}`;
+  const older = tags.filter((tag) => tag.version !== stat.version);
+  const repeated = older.find((tag) => nextVersion(tag.version) === stat.version) ?? older[0];
+  if (numbered && repeated !== undefined) return repeated.version;
+  const what = incarnation.length === 0 ? `another znode, made at ${czxid}` : `at version ${stat.version}`;
   throw new ApiError("BAD_VERSION", `${path} is ${what}`);
+}
+
+async function freshStat(c: Context<AppEnv>, path: string): Promise<Stat> {
+  const request = { type: "exists", path, watch: false } as const;
+  const input = { session: sessionOf(c), request, consistency: "linearizable", stale: false } as const;
+  return (await c.var.zoo.through(nodeOf(c)).read(input)).value.stat;
 }
 
 function answerStat(
