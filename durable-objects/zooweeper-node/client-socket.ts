@@ -70,6 +70,9 @@ const SLACK_BYTES = 4 * KiB;
 /** Watch events that wait for a client to read. */
 const WAITING_EVENTS_MAX = 65_536;
 
+/** The highest number of a write; it travels as an i32. */
+const XID_MAX = 0x7fff_ffff;
+
 /** What waits to be written. */
 type Waiting =
   | { readonly xid: number; readonly answer: ServerAnswer }
@@ -104,6 +107,11 @@ export class ClientSocket {
   /** answers, and events between them, that wait until the client reads; what they show stays as it was */
   readonly #outbox = new Fifo<Waiting>();
   #waitingEvents = 0;
+  /**
+   * What is added to a client's numbers to make them numbers of the session. Our own clients know the session's last number
+   * and go on from it; those of ZooKeeper's protocol count within their connection, and repeat nothing on another one.
+   */
+  #numbersFrom = 0;
   /** the request that ends the connection once it is answered: nothing behind it is taken */
   #refusing: { readonly xid: number; readonly reason: string } | null = null;
   #closing = false;
@@ -278,6 +286,7 @@ export class ClientSocket {
       return;
     }
     this.#session = session;
+    if (request.wantsLastXid !== true) this.#numbersFrom = known.lastXid;
     writeConnectResponse(this.#out, {
       timeoutMs: known.timeoutMs,
       session,
@@ -295,9 +304,15 @@ export class ClientSocket {
   /** @param waited its message waited, so that its pings were seen already */
   #request(now: number, message: Uint8Array, reader: ByteReader, waited: boolean): void {
     const { server } = this.#host;
-    const { xid, opcode } = readRequestHeader(reader);
-    if (opcode === OpCode.PING && xid === ReservedXid.PING) {
+    const { xid: asked, opcode } = readRequestHeader(reader);
+    if (opcode === OpCode.PING && asked === ReservedXid.PING) {
       if (!waited) this.#ping(now, reader);
+      return;
+    }
+    // Reserved numbers are negative, and 0 is none.
+    const xid = asked > 0 ? asked + this.#numbersFrom : asked;
+    if (xid > XID_MAX) {
+      server.submitRefused(now, this.token, this.#session, xid, "XID_TOO_OLD");
       return;
     }
     if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
@@ -385,6 +400,7 @@ export class ClientSocket {
       this.#greeted(answer);
       return;
     }
+    const asked = xid > 0 ? xid - this.#numbersFrom : xid;
     const read = this.#reads.size > 0 ? this.#reads.get(xid) : undefined;
     if (read !== undefined) {
       this.#reads.delete(xid);
@@ -392,10 +408,10 @@ export class ClientSocket {
       if (read.bytes > OUT_BYTES_MAX) this.#out.ensure(read.bytes + SLACK_BYTES);
     }
     if (!answer.ok) {
-      writeBareReply(this.#out, xid, answer.zxid, answer.code);
+      writeBareReply(this.#out, asked, answer.zxid, answer.code);
       if (xid === this.#refusing?.xid) this.#close(CLOSE_PROTOCOL_ERROR, this.#refusing.reason);
     } else {
-      writeReply(this.#out, xid, answer.zxid, read?.opcode ?? 0, answer.result, this.#host.names);
+      writeReply(this.#out, asked, answer.zxid, read?.opcode ?? 0, answer.result, this.#host.names);
       if (answer.result.type === "closeSession") this.#close(CLOSE_NORMAL, "the session is closed");
     }
   }

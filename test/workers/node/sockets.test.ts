@@ -71,6 +71,7 @@ class RawClient {
     session: SessionId = NO_SESSION,
     lastZxidSeen = ZXID_ZERO,
     echoesMarks = false,
+    wantsLastXid = true,
   ): Promise<RawClient> {
     const response = await stub.fetch("http://node/ws", { headers: { upgrade: "websocket" } });
     if (response.webSocket === null) throw new Error(`${response.status}`);
@@ -82,7 +83,7 @@ class RawClient {
       session,
       password: new Uint8Array(16),
       readOnly: false,
-      wantsLastXid: true,
+      wantsLastXid,
       echoesMarks,
     });
     client.send(writer.finish());
@@ -326,6 +327,46 @@ describe("a client's socket", () => {
       expect(await next.ask(4, remove("/none"))).toBe(ZOO_ERRORS.NO_NODE.number);
       expect(await read(node("numbers", sid), `${path}/other`)).toBe(false);
     }
+  });
+
+  it("[NODE-25] numbers of a client of ZooKeeper's protocol count within its connection", async () => {
+    await founded("connection-numbers");
+    const client = (sid: number, session?: SessionId) =>
+      RawClient.open(node("connection-numbers", sid), session, ZXID_ZERO, false, false);
+    const ask = async (on: RawClient, xid: number, request: WriteRequest): Promise<string> => {
+      const writer = new ByteWriter();
+      writeRequest(writer, xid, request);
+      writeRequest(writer, xid + 1, { type: "exists", path: "/", watch: false });
+      on.send(writer.finish());
+      const answers: string[] = [];
+      while (answers.length < 2) {
+        const frames = new FrameCursor(await on.next());
+        while (frames.next()) {
+          const header = readReplyHeader(frames.reader);
+          answers.push(`${header.xid} ${zooErrorOf(header.err)}`);
+        }
+      }
+      return answers.join(", ");
+    };
+    const first = await client(1);
+    expect(first.lastXid).toBeUndefined();
+    for (const xid of [1, 3])
+      expect(await ask(first, xid, create(`/a${xid}`))).toBe(`${xid} OK, ${xid + 1} OK`);
+    // Within the connection the number is used.
+    expect(await ask(first, 3, create("/other"))).toBe("3 XID_REUSED, 4 OK");
+    for (const sid of [2, 3, 1]) {
+      const next = await client(sid, first.session);
+      for (const xid of [1, 3]) {
+        expect(await ask(next, xid, create(`/a${sid}-${xid}`))).toBe(`${xid} OK, ${xid + 1} OK`);
+        expect(await read(node("connection-numbers", sid), `/a${sid}-${xid}`)).toBe(true);
+      }
+    }
+    const last = await client(2, first.session);
+    expect(await ask(last, 2 ** 31 - 2, create("/late"))).toBe(
+      "2147483646 XID_TOO_OLD, 2147483647 XID_TOO_OLD",
+    );
+    expect(await ask(last, 1, create("/after"))).toBe("1 OK, 2 OK");
+    expect(await read(node("connection-numbers", 2), "/late")).toBe(false);
   });
 
   it("[NODE-16] ends when its session is over", async () => {
