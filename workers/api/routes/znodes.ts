@@ -6,8 +6,13 @@ import { ANSWER_BYTES_MAX } from "../../../core/server/config.ts";
 import { zxidToText } from "../../../core/zab/zxid.ts";
 import { type PageRequest, pageOf } from "../../../core/znode/children-page.ts";
 import { validatePath } from "../../../core/znode/path.ts";
-import { nextVersion } from "../../../core/znode/stat.ts";
-import { CreateMode, NO_SESSION, type ReadRequest, type Stat } from "../../../core/znode/types.ts";
+import {
+  CreateMode,
+  NO_SESSION,
+  type ReadRequest,
+  type Stat,
+  type WriteRequest,
+} from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { bodyBytes } from "../body.ts";
 import type { Answered } from "../clients/ensemble-client.ts";
@@ -82,10 +87,13 @@ export const znodesApp = new Hono<AppEnv>()
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
     const data = await bodyOf(c);
-    const version = await versionToMatch(c, path, precondition, writer.session !== NO_SESSION);
-    const answer = await c.var.zoo
-      .through(nodeOf(c))
-      .write({ ...writer, request: { type: "setData", path, data, version } });
+    const versions = await versionsToMatch(c, path, precondition, writer.session !== NO_SESSION);
+    const answer = await writeConditional(c, writer, versions, (version) => ({
+      type: "setData",
+      path,
+      data,
+      version,
+    }));
     if (answer.value.type !== "setData")
       throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
     return answerStat(c, answer, path, answer.value.stat, 200);
@@ -95,10 +103,12 @@ export const znodesApp = new Hono<AppEnv>()
     refuseCondition(c, "if-none-match");
     const precondition = preconditionOf(c);
     const writer = writerOf(c);
-    const version = await versionToMatch(c, path, precondition, writer.session !== NO_SESSION);
-    const answer = await c.var.zoo
-      .through(nodeOf(c))
-      .write({ ...writer, request: { type: "delete", path, version } });
+    const versions = await versionsToMatch(c, path, precondition, writer.session !== NO_SESSION);
+    const answer = await writeConditional(c, writer, versions, (version) => ({
+      type: "delete",
+      path,
+      version,
+    }));
     return c.body(null, 204, originOf(answer));
   });
 
@@ -216,28 +226,48 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
  * versions only, so the incarnation is compared before, with a fresh read.
  * @param numbered the write may be a repeat, after which the znode is not what the tag names any more: the ensemble knows.
  *   So it is sent with a version that the znode does not have, which refuses it if it is none.
+ * @returns one version, or of a write that may be a repeat those with which it may have been sent before
  */
-async function versionToMatch(
+async function versionsToMatch(
   c: Context<AppEnv>,
   path: string,
   { version, tags }: Precondition,
   numbered: boolean,
-): Promise<number> {
-  if (tags === undefined) return version;
+): Promise<readonly number[]> {
+  if (tags === undefined) return [version];
   const stat = await freshStat(c, path).catch((error: unknown) => {
     if (numbered && error instanceof ApiError && error.code === "NO_NODE") return undefined;
     throw error;
   });
-  if (stat === undefined) return must(tags[0], "a list of tags holds one").version;
+  const others = tags.map((tag) => tag.version).filter((each) => each !== stat?.version);
+  const older = [...new Set(others)].slice(-REPEATS_MAX);
+  if (stat === undefined) return older;
   const czxid = zxidToText(stat.czxid);
   const incarnation = tags.filter((tag) => tag.czxid === czxid);
   const match = incarnation.find((tag) => tag.version === stat.version);
-  if (match !== undefined) return match.version;
-  const older = tags.filter((tag) => tag.version !== stat.version);
-  const repeated = older.find((tag) => nextVersion(tag.version) === stat.version) ?? older[0];
-  if (numbered && repeated !== undefined) return repeated.version;
+  if (match !== undefined) return numbered ? [match.version, ...older] : [match.version];
+  if (numbered && older.length > 0) return older;
   const what = incarnation.length === 0 ? `another znode, made at ${czxid}` : `at version ${stat.version}`;
   throw new ApiError("BAD_VERSION", `${path} is ${what}`);
+}
+
+/** Sends a write with one version after the other, until the number is not that of a write with another version. */
+async function writeConditional(
+  c: Context<AppEnv>,
+  writer: ReturnType<typeof writerOf>,
+  versions: readonly number[],
+  requestOf: (version: number) => WriteRequest,
+) {
+  const last = must(versions.at(-1), "there is a version to try");
+  const zoo = c.var.zoo.through(nodeOf(c));
+  for (const version of versions.slice(0, -1)) {
+    try {
+      return await zoo.write({ ...writer, request: requestOf(version) });
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === "XID_REUSED")) throw error;
+    }
+  }
+  return zoo.write({ ...writer, request: requestOf(last) });
 }
 
 async function freshStat(c: Context<AppEnv>, path: string): Promise<Stat> {
@@ -282,6 +312,9 @@ const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": 
  * gets ten digits more.
  */
 const LOCATION_BYTES_MAX = 14 * 1024;
+
+/** Versions of `If-Match` that are tried for a write that may be a repeat: the last tags of a longer list. */
+const REPEATS_MAX = 8;
 
 /** Percent-encodes what a path must not hold as it is, and no more, so that a long name stays as long as it came. */
 const encodePath = (path: string): string =>
