@@ -42,7 +42,7 @@ const WEIGHTS = {
   sync: 4,
   linearizable: 16,
   read: 12,
-  watch: 14,
+  watch: 22,
   sequential: 4,
   ephemeral: 4,
   deleteChild: 4,
