@@ -958,7 +958,12 @@ export class EnsembleServer {
         // (What has not left us yet, and has no number of its session, cannot be what this txn is of: an earlier life's.)
         this.#pending.shift(session);
         if (head.fingerprint !== NOT_KNOWN) {
-          if (isAnotherThan(txn, prepared, head)) {
+          // What has not left us is a repeat at best, and may be looked at closely.
+          const isAnother =
+            head.sent || prepared !== NOT_KNOWN
+              ? isAnotherThan(txn, prepared, head)
+              : isAnotherWrite(decode(head), { zxid: header.zxid, result }, txn, this.#tree);
+          if (isAnother) {
             this.#respond(head.token, xid, this.#failure("XID_REUSED"));
             continue;
           }

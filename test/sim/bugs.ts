@@ -349,8 +349,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "if (isAnotherThan(txn, prepared, head)) {",
-        replace: "if (xid < 0 && isAnotherThan(txn, prepared, head)) {",
+        find: "          if (isAnother) {",
+        replace: "          if (xid < 0 && isAnother) {",
       },
     ],
   },

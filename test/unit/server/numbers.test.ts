@@ -127,6 +127,21 @@ describe("another write under a used number", () => {
     expect(dataOf(cluster, "/b")).toBe("2");
   });
 
+  it("[SERVER-42] is told at a member that applies the first one only while the other waits", () => {
+    for (const sid of [1, 2, 3]) {
+      const { cluster, session } = world();
+      const first = multi(setData("/a", 1));
+      expect(codeOf(write(cluster, sid, first, session, 1))).toBe("OK");
+      // Not settled: what the members note of the commit on disk lags behind, so that they apply the write after their start.
+      cluster.crashAll(1_000);
+      cluster.startAll();
+      expect(codeOf(write(cluster, sid, multi(setData("/a", 9)), session, 1))).toBe("XID_REUSED");
+      expect(codeOf(write(cluster, sid, first, session, 1))).toBe("OK");
+      cluster.settle();
+      expect(dataOf(cluster, "/a")).toBe("1");
+    }
+  });
+
   it("[SERVER-42] a sequential create is recognized by a number of eleven characters too", () => {
     for (const [suffix, isIt] of [
       ["2147483647", true],
