@@ -8,6 +8,7 @@
  * | `op` | one attempt of a request: when it left its client, when its answer came, what the answer was |
  * | `watch` | a watch event that arrived |
  * | `session` | a connection that began or ended, a session that its client knows to be over |
+ * | `stream` | all that a reader of a watch stream was told of one znode |
  * | `txn` | one committed txn, read from the ensemble's log when all was over |
  *
  * **Time** is no clock. It is one counter, kept by the one recorder of a history and raised by every thing that a client
@@ -23,6 +24,7 @@ import type { ZooErrorCode } from "../../core/errors.ts";
 import type { RequestResult } from "../../core/server/effects.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
+import type { StreamRecord } from "./streams.ts";
 
 /** A value of the core as a history holds it. */
 export type Plain<T> = T extends Uint8Array
@@ -131,6 +133,7 @@ export interface History {
   /** in the order of their arrival */
   readonly watches: readonly WatchArrival[];
   readonly sessions: readonly SessionEvent[];
+  readonly streams: readonly StreamRecord[];
   /** everything that was committed, by zxid; null when nobody could read it */
   readonly log: readonly LogEntry[] | null;
 }
@@ -200,6 +203,7 @@ export class Recorder {
   readonly #ops: Op[] = [];
   readonly #watches: WatchArrival[] = [];
   readonly #sessions: SessionEvent[] = [];
+  readonly #streams: StreamRecord[] = [];
   #log: readonly LogEntry[] | null = null;
   #now = 0;
   readonly #about: string;
@@ -251,6 +255,13 @@ export class Recorder {
     this.#sessions.push({ ...event, at: this.#tick() });
   }
 
+  /** A reader begins to follow a znode, and adds to the entries what it is told. */
+  stream(fields: Omit<StreamRecord, "entries">): StreamRecord {
+    const record = { ...fields, entries: [] };
+    this.#streams.push(record);
+    return record;
+  }
+
   /** Everything that was ever committed, by zxid. */
   committed(log: readonly LogEntry[]): void {
     this.#log = log;
@@ -262,6 +273,7 @@ export class Recorder {
       ops: this.#ops,
       watches: this.#watches,
       sessions: this.#sessions,
+      streams: this.#streams,
       log: this.#log,
     };
   }
@@ -275,6 +287,7 @@ export function formatHistory(history: History): string {
   }
   for (const event of history.watches) lines.push({ line: "watch", ...event });
   for (const event of history.sessions) lines.push({ line: "session", ...event });
+  for (const stream of history.streams) lines.push({ line: "stream", ...stream });
   // The mark of a log that is there, but empty.
   if (history.log !== null) lines.push({ line: "log" });
   for (const entry of history.log ?? []) lines.push({ line: "txn", ...entry });
@@ -286,6 +299,7 @@ export function parseHistory(text: string): History {
   const ops: Op[] = [];
   const watches: WatchArrival[] = [];
   const sessions: SessionEvent[] = [];
+  const streams: StreamRecord[] = [];
   let log: LogEntry[] | null = null;
   let about: string | null = null;
   for (const [i, source] of text.split("\n").entries()) {
@@ -306,6 +320,9 @@ export function parseHistory(text: string): History {
       case "session":
         sessions.push(fields);
         break;
+      case "stream":
+        streams.push(fields);
+        break;
       case "log":
         log = [];
         break;
@@ -318,7 +335,7 @@ export function parseHistory(text: string): History {
     }
   }
   if (about === null) throw new Error("a history is not empty");
-  return { about, ops, watches, sessions, log };
+  return { about, ops, watches, sessions, streams, log };
 }
 
 /** One line for people: who asked what, and what came of it. */

@@ -4,6 +4,7 @@ import { checkLinearizability, type LinearizabilityCounts } from "./linearizabil
 import { checkOrder, type OrderCounts } from "./order.ts";
 import { place } from "./replay.ts";
 import { checkSessions, type SessionCounts } from "./session.ts";
+import { checkStreams, type StreamCounts } from "./streams.ts";
 import { checkWatches, type WatchCounts } from "./watches.ts";
 
 export interface CheckOptions {
@@ -13,7 +14,7 @@ export interface CheckOptions {
   readonly stepsMax?: number;
 }
 
-export interface Counts extends OrderCounts, SessionCounts, WatchCounts, LinearizabilityCounts {
+export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamCounts, LinearizabilityCounts {
   /** attempts of requests */
   readonly ops: number;
   readonly writes: number;
@@ -46,6 +47,7 @@ export function checkHistory(history: History, options: CheckOptions = {}): Repo
   const order = run("order", (found) => checkOrder(history, placed, found));
   const session = run("session", (found) => checkSessions(history, placed, found));
   const watches = run("watches", (found) => checkWatches(history, placed, found));
+  const streams = run("streams", (found) => checkStreams(history, placed, found));
   const linearizability = run("linearizability", (found) =>
     checkLinearizability(history, options.stepsMax ?? STEPS_MAX, found, placed.writes),
   );
@@ -57,6 +59,7 @@ export function checkHistory(history: History, options: CheckOptions = {}): Repo
     ...order,
     ...session,
     ...watches,
+    ...streams,
     ...linearizability,
   };
   return { faults, counts };

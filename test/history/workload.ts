@@ -95,6 +95,14 @@ export class Workload {
     return [create(this.root, "", PERSISTENT)];
   }
 
+  /** Znodes that are written now. */
+  get paths(): { readonly registers: readonly string[]; readonly directories: readonly string[] } {
+    return {
+      registers: this.#keys.flatMap(({ registers }) => registers),
+      directories: this.#keys.map(({ directory }) => directory),
+    };
+  }
+
   /** What this client asks next. @param session does it have one? Only then does it create ephemerals. */
   next(client: number, session = true): Ask {
     const behind = this.#synced.get(client);

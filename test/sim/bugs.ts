@@ -31,6 +31,7 @@ const LEADER = "core/zab/leader.ts";
 const CONTEXT = "core/zab/context.ts";
 const STORAGE = "core/server/storage.ts";
 const SERVER = "core/server/server.ts";
+const STREAM = "core/znode/watch-stream.ts";
 const ALARM = "durable-objects/shared/deadline-alarm.ts";
 
 /** a place for writes that are put off */
@@ -563,6 +564,55 @@ export const BUGS: readonly SeededBug[] = [
         file: "core/zab/txn-log.ts",
         find: " || compareZxid(row.last, slowest) > 0;",
         replace: ";",
+      },
+    ],
+  },
+  {
+    name: "stream-tells-first-change",
+    what: "of the changes that a stream has to tell at once, only the first is told",
+    source: "use: the reader of a lock believed NodeDeleted while the znode existed",
+    patches: [
+      {
+        file: STREAM,
+        find: "    const pending = this.#pending;\n",
+        replace: "    const pending = this.#pending;\n    if (pending.length > 0) return;\n",
+      },
+    ],
+  },
+  {
+    name: "stream-resumes-at-present",
+    what: "a stream that is resumed begins with the state as it is, whatever the reader knows",
+    source: "changes between the end of one connection and the begin of the next",
+    patches: [
+      {
+        file: STREAM,
+        find: "this.#pending = seen === undefined ? [] : missedSince(tree, path, kind, seen);",
+        replace: "this.#pending = seen === undefined ? [] : missedSince(tree, path, kind, seen).slice(1);",
+      },
+    ],
+  },
+  {
+    name: "stream-forgets-gone",
+    what: "a stream that is resumed ignores that its reader knows of the znode's deletion",
+    source: "ids that were zxids alone",
+    patches: [
+      {
+        file: STREAM,
+        find: "    return seen.gone ? [] : [{ type: WatchEventType.DELETED, zxid: tree.lastApplied }];",
+        replace: "    return [{ type: WatchEventType.DELETED, zxid: tree.lastApplied }];",
+      },
+    ],
+  },
+  {
+    name: "stream-ends-at-deletion",
+    what: "the watch of a stream goes with its znode, as a standard watch does, and a later creation is not told",
+    source: "ZooKeeper's standard watches",
+    patches: [
+      {
+        file: "core/znode/watch.ts",
+        find: "    for (const watcher of this.#dataStreams.of(event.path)) fired.push({ watcher, event });\n",
+        replace:
+          "    const streams = this.#dataStreams;\n    const gone = event.type === WatchEventType.DELETED;\n    for (const watcher of gone ? streams.take(event.path) : streams.of(event.path)) fired.push({ watcher, event });\n",
       },
     ],
   },

@@ -178,6 +178,8 @@ export const PROBES: readonly string[] = [
   ...MESSAGES.map((type) => `message ${type}`),
   ...["DIFF", "TRUNC", "SNAP", "none"].map((mode) => `sync ${mode}`),
   ...CODES.map((code) => `client ${code}`),
+  ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
+  ...["streamEvents", "streamStates"].map((what) => `history ${what}`),
   ...RULES.map((rule) => `rule ${rule}`),
 ];
 

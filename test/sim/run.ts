@@ -25,6 +25,7 @@ import { Indistinguishable, Violation } from "./invariants.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimOwner } from "./owner.ts";
 import { Chance } from "./random.ts";
+import { StreamReader } from "./stream-client.ts";
 import type { SwarmOptions } from "./swarm.ts";
 import { textOf } from "./text.ts";
 import { isUndecidable } from "./tree-damage.ts";
@@ -46,6 +47,9 @@ const AGREEMENT_WITHIN = 10;
 
 /** How long a session may outlive its client once all is healed, in timeouts: a clock may have jumped just before. */
 const EXPIRED_WITHIN = 3;
+
+/** How long readers have to resume their streams once all is healed, beside two timeouts of a request; ms. */
+const STREAMS_WITHIN_MS = 10_000;
 
 /** Steps that the search for an order may take in one partition of a history. */
 const SEARCH_STEPS_MAX = 4_000_000;
@@ -112,6 +116,7 @@ class Run {
   readonly #clients: SimClient[] = [];
   readonly #httpClients: HttpClient[] = [];
   readonly #owners: SimOwner[] = [];
+  readonly #streamReaders: StreamReader[] = [];
   readonly #world: ClientWorld;
   readonly #tally: Tally = {};
   readonly #startedAt: number;
@@ -167,7 +172,7 @@ class Run {
 
   run(): void {
     const { cluster } = this;
-    const { chaosMs, clients, httpClients } = this.#options;
+    const { chaosMs, clients, httpClients, streamReaders } = this.#options;
     cluster.startAll();
     if (!this.#chance.oneIn(4)) cluster.runFor(500);
     for (const request of this.#world.workload.setup) this.#writeAnonymously(1, request);
@@ -182,11 +187,16 @@ class Run {
     cluster.onWake = (life, parked) => {
       for (const owner of this.#owners) owner.woken(life, parked);
     };
+    for (let i = 1; i <= streamReaders; i++) this.#streamReaders.push(new StreamReader(i, this.#world));
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
+    const end = (): void => {
+      this.#finish();
+      this.#endStreams();
+    };
     const decided = this.#unlessIndistinguishable(() => {
       cluster.runFor(chaosMs);
-      return this.#heal() && this.#unlessUndecidable(() => this.#finish());
+      return this.#heal() && this.#unlessUndecidable(end);
     });
     this.#check();
     // Behind the histories: what nobody recorded would be a stranger's in them.
@@ -309,7 +319,7 @@ class Run {
       return false;
     }
     invariants.must("Liveness", decided(), () => "there is no leader, and nobody says why");
-    for (const client of [...this.#clients, ...this.#httpClients]) client.stop();
+    for (const client of [...this.#clients, ...this.#httpClients, ...this.#streamReaders]) client.stop();
     const agreementMs = AGREEMENT_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     within(agreementMs, () => cluster.settled, "not all agree");
     this.#count("max healed ms", cluster.now - healedAt);
@@ -408,6 +418,19 @@ class Run {
       );
     while (isLeft() && cluster.now < end) cluster.runFor(tickTimeMs);
     cluster.invariants.must("Liveness", !isLeft(), () => "sessions outlive their clients");
+  }
+
+  /** The last event of every stream is the znode's state, once the member that tells has applied everything. */
+  #endStreams(): void {
+    const { cluster } = this;
+    if (this.#streamReaders.length === 0) return;
+    const end = cluster.now + STREAMS_WITHIN_MS + 2 * cluster.config.requestTimeoutMs;
+    const areOver = (): boolean =>
+      cluster.settled && this.#streamReaders.every(({ isUpToDate }) => isUpToDate);
+    while (!areOver() && cluster.now < end) cluster.runFor(50);
+    cluster.invariants.must("Liveness", areOver(), () => "a watch stream is not resumed after healing");
+    const last = cluster.invariants.history.at(-1)?.zxid;
+    if (last !== undefined) for (const reader of this.#streamReaders) reader.end(last);
   }
 
   /** Another write under a number that its session has used, or uses at this moment elsewhere, is given nobody's result. */

@@ -76,6 +76,8 @@ export interface SwarmOptions {
   readonly httpClients: number;
   /** owners of sessions that sleep and wake with the ensemble */
   readonly owners: number;
+  /** readers of watch streams */
+  readonly streamReaders: number;
   readonly ops: number;
   readonly client: ClientOptions;
   readonly config: Partial<ServerConfig>;
@@ -121,6 +123,7 @@ function draw(seed: number): SwarmOptions {
       ]
     : usual;
   const slow = !heavy && chance.oneIn(4);
+  const streams = new Chance(seed * 4_219 + 7);
   return {
     seed,
     size,
@@ -143,6 +146,7 @@ function draw(seed: number): SwarmOptions {
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
     owners: chance.below(3),
+    streamReaders: streams.oneIn(5) ? streams.between(3, 6) : 0,
     ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_400),
     client: {
       thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
