@@ -277,14 +277,16 @@ class Run {
 }
 
 /** The words of a problem document; else the beginning of whatever it is. */
-function detailOf(text: string): string {
+const detailOf = (text: string): string => detailIn(text) ?? text.slice(0, 100);
+
+/** The words of a problem document; undefined for anything else. */
+function detailIn(text: string): string | undefined {
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown };
-    if (typeof detail === "string") return detail;
+    return typeof detail === "string" ? detail : undefined;
   } catch {
-    // no JSON
+    return undefined;
   }
-  return text.slice(0, 100);
 }
 
 const chaos = async (): Promise<void> => {
@@ -315,7 +317,9 @@ async function findApi(url: string, prefix: string): Promise<string> {
       const response = await fetch(`${api}/v1/ensemble`, { signal: AbortSignal.timeout(REQUEST_MS) });
       const text = await response.text();
       if (response.ok && typeof sizeIn(text) === "number") return api;
-      why ||= response.ok ? "something else does" : `${response.status} ${detailOf(text)}`;
+      const problem = detailIn(text);
+      if (problem !== undefined) why = `${response.status} ${problem}`;
+      else why ||= `the answer is ${response.status} and no JSON`;
     } catch (error) {
       const { message, cause } = error as Error & { cause?: Error };
       why ||= cause?.message ?? message;

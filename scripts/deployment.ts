@@ -19,8 +19,8 @@ The original demo on its ports: node i on 8080+i, broker j on 9090+j, client k, 
 ${CLIENTS} clients unless given; an ensemble has 1, 3, 5, 7 or 9 nodes. When everything answers it prints one line
 "ready {json of all URLs}", and a list of them on stderr. Ctrl-C ends it; the state stays.
 
-  --node-port N    first port of the nodes (8080; 0: free ones)
-  --broker-port N  first port of the brokers (9090)
+  --node-port N    first port of the nodes (8080; 0: free ones); in the metadata they stay 8080+i
+  --broker-port N  first port of the brokers (9090); in Clients and the metadata they stay 9090+j
   --client-port N  first port of the clients (3000)
 ${COMMON_HELP}`;
 

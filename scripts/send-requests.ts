@@ -43,6 +43,7 @@ const sendRequests = async (): Promise<void> => {
   const run = crypto.randomUUID();
   const start = performance.now();
   let refused = 0;
+  let unanswered = 0;
   for (let i = 0; i < count; i++) {
     const sent = performance.now();
     const receiver = named ?? String(oneOf(NODES));
@@ -53,6 +54,7 @@ const sendRequests = async (): Promise<void> => {
       retryMs,
     });
     if (answer.status !== 200) refused++;
+    if (answer.status === 0) unanswered++;
     const elsewhere = answer.receiver !== undefined && answer.receiver !== receiver;
     const receivedBy = elsewhere ? ` (metadata to ${answer.receiver})` : "";
     process.stdout.write(
@@ -60,6 +62,9 @@ const sendRequests = async (): Promise<void> => {
     );
   }
   process.stdout.write(`total time: ${((performance.now() - start) / 1000).toFixed(3)} s\n`);
+  if (unanswered === count && count > 0) {
+    process.stderr.write(`nothing answers at ${base}; npm run deployment -- 5 4 3 starts the brokers\n`);
+  }
   if (refused > 0) process.exitCode = 1;
 };
 

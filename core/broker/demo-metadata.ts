@@ -77,6 +77,11 @@ export interface DemoRows {
   readonly version: number | null;
 }
 
+/** Does a list of clients name a broker of a cluster of `count`? An empty one names nobody, and changes nothing. */
+export const namesABroker = (clients: string, count: number): boolean =>
+  clients === "" ||
+  Array.from({ length: count }, (_, id) => id).some((id) => isListedBy(clients, brokerPort(id)));
+
 /** What a goal says about the clients of its sender. */
 export interface ClientsChange {
   readonly sender: string;

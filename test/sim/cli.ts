@@ -138,7 +138,7 @@ async function main(args: readonly string[]): Promise<number> {
   });
   for (const line of tallyLines(result.tally)) console.log(line);
   const missed = missedProbes(result.tally);
-  if (missed.length > 0) console.log(`never met: ${missed.join(", ")}`);
+  if (missed.length > 0) console.log(`not exercised by these seeds: ${missed.join(", ")}`);
   console.log(JSON.stringify({ commit: commitOf(), first, ...figuresOf(result), seconds: result.seconds }));
   for (const failure of result.failures.slice(0, 3)) {
     console.log(failureText(failure, overrides));

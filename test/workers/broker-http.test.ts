@@ -571,6 +571,8 @@ describe("the demo", () => {
       return response.status;
     };
     expect(await refused({})).toBe(400);
+    // no broker would list it
+    expect(await refused({ ...goal(1), metadata: { Clients: "29090,29091" } })).toBe(400);
     expect(await refused({ ...goal(1), gameResults: { Minute: 28 } })).toBe(400);
     expect(await refused(goal(Number.NaN))).toBe(400);
     expect(await refused(goal(1), "/demo/brokers/3/addScore")).toBe(404);

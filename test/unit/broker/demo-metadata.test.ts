@@ -7,6 +7,7 @@ import {
   type DemoAnswer,
   type DemoRows,
   isListedBy,
+  namesABroker,
   readDemoRows,
   receiverOf,
   recordClients,
@@ -218,5 +219,8 @@ describe("demo metadata", () => {
     expect(isListedBy("9090,9091", 9092)).toBe(false);
     expect(isListedBy("19090", 9090)).toBe(false);
     expect(isListedBy(null, 9092)).toBe(true);
+    expect(namesABroker("29090, 9092", 3)).toBe(true);
+    expect(namesABroker("", 3)).toBe(true);
+    expect(namesABroker("29090,9093", 3)).toBe(false);
   });
 });

@@ -125,7 +125,8 @@ function LedList({ led }: { led: readonly Led[] }) {
           <span title="How often the leadership of this partition has changed">
             · leader epoch {partition.leaderEpoch}
           </span>
-          {partition.logEndOffset !== null && ` · ${partition.logEndOffset} records`}
+          {partition.logEndOffset !== null &&
+            ` · ${partition.logEndOffset} record${partition.logEndOffset === 1 ? "" : "s"}`}
         </li>
       ))}
       {led.length > LED_MAX && <li>and {led.length - LED_MAX} more</li>}

@@ -9,7 +9,7 @@ import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { parseInteger } from "../params.ts";
 import { addScoreBody, demoBody, updateScoreBody } from "../schema/demo.ts";
-import { appendGoal, createGoals, GOALS_TOPIC, goalsOf } from "./demo-goals.ts";
+import { appendGoal, createGoals, GOALS_TOPIC, goalsOf, requireListed } from "./demo-goals.ts";
 import { brokersOf } from "./topics.ts";
 
 const PARTITION = 0;
@@ -25,6 +25,7 @@ export const demoBrokerApp = new Hono<AppEnv>()
   })
   .post("/demo/brokers/:j/addScore", async (c) => {
     const { metadata, gameResults } = await demoBody(c, addScoreBody);
+    requireListed(c, metadata.Clients);
     const receiver = receiverOf(metadata.ReceiverIp, await c.var.zoo.size());
     // A retry writes the metadata once more, which says the same; the partition knows the goal by its key.
     const request = { receiver, clients: metadata.Clients, topic: GOALS_TOPIC };

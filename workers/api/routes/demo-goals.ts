@@ -3,7 +3,7 @@
  * header `Clients`, so one log serves every broker, and a change of clients leaves earlier goals as they are.
  */
 import type { Context } from "hono";
-import { isListedBy } from "../../../core/broker/demo-metadata.ts";
+import { brokerPorts, isListedBy, namesABroker } from "../../../core/broker/demo-metadata.ts";
 import type { AppendResult } from "../../../core/broker/partition.ts";
 import {
   decodeBatches,
@@ -13,7 +13,7 @@ import {
 import { keyOf } from "../clients/idempotency.ts";
 import { PartitionClient, type Placed } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badArguments } from "../errors.ts";
 import type { Goal } from "../schema/demo.ts";
 import { readJson } from "../strict-json.ts";
 import { brokersOf } from "./topics.ts";
@@ -26,6 +26,16 @@ const GOALS_MAX = 100_000;
 const READ_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
+
+/** A goal that no broker would list is refused. @throws ApiError BAD_ARGUMENTS */
+export function requireListed(c: Context<AppEnv>, clients: string): void {
+  const { count } = brokersOf(c);
+  if (namesABroker(clients, count)) return;
+  const ports = brokerPorts(count).replaceAll(",", ", ");
+  throw badArguments(
+    `Clients "${clients}" names no broker of this cluster: they are ${ports}, wherever they answer`,
+  );
+}
 
 /** Makes sure that the topic exists. */
 export async function createGoals(c: Context<AppEnv>): Promise<void> {

@@ -7,7 +7,7 @@ import { nodeDown, withTimeout } from "../clients/node-stub.ts";
 import type { AppEnv } from "../env.ts";
 import { parseInteger } from "../params.ts";
 import { demoBody, healthCheckBody, metadataBody } from "../schema/demo.ts";
-import { appendGoal, createGoals } from "./demo-goals.ts";
+import { appendGoal, createGoals, requireListed } from "./demo-goals.ts";
 import { brokersOf } from "./topics.ts";
 
 /** Wait for a node to say that it lives. */
@@ -24,6 +24,7 @@ export const demoNodeApp = new Hono<AppEnv>()
   })
   .post("/demo/nodes/:i/metadata", async (c) => {
     const { SenderIp, Clients, goal } = await demoBody(c, metadataBody);
+    if (goal !== undefined) requireListed(c, Clients);
     const clients = await writeDemoMetadata(await nodeOfDemo(c), {
       sender: SenderIp,
       receiver: `${nodePort(sidOf(c))}`,
