@@ -563,6 +563,21 @@ describe("the demo", () => {
     expect(await ping.text()).toBe('{"message":"pong","portNumber":"8081"}');
   });
 
+  test("[DEMO-7] names of members count in any case, as the original's collections write them", async () => {
+    const small = { minute: 70, player: "Leroy Sane", club: "FCB", score: "0-1" };
+    expect(await (await post("/demo/brokers/1/updateScore", small)).text()).toBe("Score Updated");
+    const body = { Metadata: { receiverIp: "8080", clients: "9091" }, GameResults: { ...small, minute: 71 } };
+    expect(await (await post("/demo/brokers/1/addScore", body)).text()).toBe("OK");
+    const listed = await json<Record<string, unknown>[]>(await call("/demo/brokers/1/data"));
+    const goal = { Player: "Leroy Sane", Club: "FCB", Score: "0-1" };
+    expect(listed.filter(({ Minute }) => Minute === 70 || Minute === 71)).toEqual([
+      { Minute: 70, ...goal },
+      { Minute: 71, ...goal },
+    ]);
+    expect((await post("/demo/brokers/1/updateScore", { ...small, Minute: 72, extra: 1 })).status).toBe(200);
+    expect((await post("/demo/brokers/1/updateScore", { ...small, minute: "70" })).status).toBe(400);
+  });
+
   test("[DEMO-6] bad goals, unknown brokers and unknown ports are refused", async () => {
     const refused = async (body: unknown, path = "/demo/brokers/0/addScore") => {
       const response = await post(path, body);

@@ -7,6 +7,24 @@ import * as v from "valibot";
 import type { AppEnv } from "../env.ts";
 import { bodyAs } from "./json-body.ts";
 
+/** Names in any case, as the decoder of the original's nodes takes them: its collections write `minute` and `Minute`. */
+const inAnyCase = <S extends v.GenericSchema>(names: readonly string[], schema: S) =>
+  v.pipe(
+    v.looseObject({}),
+    v.transform((value) => {
+      const entries = Object.entries(value).map(([key, member]) => {
+        const name = names.find((each) => each.toLowerCase() === key.toLowerCase());
+        return [name ?? key, member, key === name] as const;
+      });
+      // Where a name is given twice, the exact one counts.
+      return Object.fromEntries([
+        ...entries.filter(([, , exact]) => !exact),
+        ...entries.filter(([, , exact]) => exact),
+      ]);
+    }),
+    schema,
+  );
+
 const port = v.union([v.string(), v.pipe(v.number(), v.transform(String))]);
 const clients = v.pipe(v.string(), v.maxLength(1024));
 
@@ -16,9 +34,12 @@ const scorer = { Player: text(1000), Club: text(1000), Score: text(100) };
 
 /** A goal; the original's first collections call its minute `Min`. */
 const goal = v.pipe(
-  v.union(
-    [v.object({ Minute: minute, ...scorer }), v.object({ Min: minute, ...scorer })],
-    "a goal has Minute (0 to 1000), Player, Club and Score",
+  inAnyCase(
+    ["Minute", "Min", "Player", "Club", "Score"],
+    v.union(
+      [v.object({ Minute: minute, ...scorer }), v.object({ Min: minute, ...scorer })],
+      "a goal has Minute (0 to 1000), Player, Club and Score",
+    ),
   ),
   v.transform((value) => ({
     // in the order of keys that `/data` has always had
@@ -33,10 +54,19 @@ const goal = v.pipe(
 export type Goal = v.InferOutput<typeof goal>;
 
 /** `POST /addScore` of a broker. */
-export const addScoreBody = v.object({
-  metadata: v.optional(v.object({ ReceiverIp: v.optional(port, ""), Clients: v.optional(clients, "") }), {}),
-  gameResults: goal,
-});
+export const addScoreBody = inAnyCase(
+  ["metadata", "gameResults"],
+  v.object({
+    metadata: v.optional(
+      inAnyCase(
+        ["ReceiverIp", "Clients"],
+        v.object({ ReceiverIp: v.optional(port, ""), Clients: v.optional(clients, "") }),
+      ),
+      {},
+    ),
+    gameResults: goal,
+  }),
+);
 
 /** `POST /updateScore` of a broker. */
 export const updateScoreBody = goal;
@@ -47,33 +77,39 @@ const sender = v.pipe(
   v.regex(/^[\w-][\w.-]{0,63}$/, "a port or name of at most 64 letters, digits, dots, - and _"),
 );
 
-const senderFields = v.object({ SenderIp: sender, Clients: v.optional(clients, "") });
+const senderFields = inAnyCase(
+  ["SenderIp", "Clients"],
+  v.object({ SenderIp: sender, Clients: v.optional(clients, "") }),
+);
 
 /** `POST /metadata` of a node: flat, or as the original's brokers send it, with the goal beside the metadata. */
-export const metadataBody = v.union(
-  [
-    v.pipe(
-      v.object({
-        Metadata: senderFields,
-        // an empty one is no goal, as in the original's collections
-        GameResults: v.optional(
-          v.union([
-            goal,
-            v.pipe(
-              v.strictObject({}),
-              v.transform(() => undefined),
-            ),
-          ]),
-        ),
-      }),
-      v.transform(({ Metadata, GameResults }) => ({ ...Metadata, goal: GameResults })),
-    ),
-    v.pipe(
-      senderFields,
-      v.transform((fields) => ({ ...fields, goal: undefined as Goal | undefined })),
-    ),
-  ],
-  "either SenderIp and Clients, or Metadata with SenderIp and Clients beside GameResults",
+export const metadataBody = inAnyCase(
+  ["Metadata", "GameResults"],
+  v.union(
+    [
+      v.pipe(
+        v.object({
+          Metadata: senderFields,
+          // an empty one is no goal, as in the original's collections
+          GameResults: v.optional(
+            v.union([
+              goal,
+              v.pipe(
+                v.strictObject({}),
+                v.transform(() => undefined),
+              ),
+            ]),
+          ),
+        }),
+        v.transform(({ Metadata, GameResults }) => ({ ...Metadata, goal: GameResults })),
+      ),
+      v.pipe(
+        senderFields,
+        v.transform((fields) => ({ ...fields, goal: undefined as Goal | undefined })),
+      ),
+    ],
+    "either SenderIp and Clients, or Metadata with SenderIp and Clients beside GameResults",
+  ),
 );
 
 /** `POST /` of a node: what the original's nodes say to each other each second. The answer does not depend on it. */
