@@ -241,8 +241,8 @@ export class Invariants {
   /** epochs that were established, ascending, with the end of the history that each began with */
   readonly #established: { readonly epoch: number; readonly tail: Zxid }[] = [];
   readonly #promises: Promises;
-  /** *map session → xid → the connection that asked for it last* */
-  readonly #connections = new Map<SessionId, Map<number, number>>();
+  /** *map session → xid → the connections that asked for it* */
+  readonly #connections = new Map<SessionId, Map<number, Set<number>>>();
   /** *map session → the connection that attached to it last* */
   readonly #owners = new Map<SessionId, number>();
   readonly #counts = new Map<Rule, number>(RULES.map((rule) => [rule, 0]));
@@ -1043,18 +1043,21 @@ export class Invariants {
       byXid = new Map();
       this.#connections.set(session, byXid);
     }
-    byXid.set(xid, connection);
+    const connections = byXid.get(xid);
+    if (connections === undefined) byXid.set(xid, new Set([connection]));
+    else connections.add(connection);
   }
 
   #isOfOwner({ session, xid, zxid }: Committed): void {
     const owner = this.#owners.get(session);
-    const connection = this.#connections.get(session)?.get(xid);
-    if (owner === undefined || connection === undefined) return;
-    // An answer that was lost is asked for over the next connection: its owner comes later than this txn.
+    const connections = this.#connections.get(session)?.get(xid);
+    if (owner === undefined || connections === undefined) return;
+    // A write may be asked for over several connections, one after the other: one of them has to be the owner's.
     this.must(
       "SessionMoved",
-      connection === owner || connection === 0,
-      () => `${session}/${xid} of connection ${connection} happens at ${text(zxid)}, after ${owner} attached`,
+      connections.has(owner) || connections.has(0),
+      () =>
+        `${session}/${xid} of connections ${[...connections].join(", ")} happens at ${text(zxid)}, after ${owner} attached`,
     );
   }
 
