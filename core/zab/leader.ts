@@ -120,6 +120,8 @@ export class Leader {
   /** while fewer than a quorum follow, before BROADCAST: when we give up */
   #aloneDeadline: number;
   #counter = 0;
+  /** while trees are in dispute: since when a learner would win the next election */
+  #outrankedFrom = 0;
   /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
   #quorumAt = 0;
   /** last entry of each batch that is proposed and not committed */
@@ -290,8 +292,15 @@ export class Leader {
       this.#maybeSynchronize(learner);
     }
     if (this.phase !== "BROADCAST") {
-      // Another election would find the same trees, and cost an epoch: it waits for members that can tell which is right.
-      if (this.#awaitsProof) this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+      // The next election would choose us again, and cost an epoch: we wait for members that can tell which tree is right.
+      if (this.#awaitsProof) {
+        if (!this.#isOutranked) this.#outrankedFrom = now;
+        else if (now - this.#outrankedFrom >= config.syncLimit * config.tickTimeMs) {
+          this.#host.becomeLooking("a member with the same history, and perhaps another tree, can lead");
+          return;
+        }
+        this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+      }
       if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
       else if (this.#isAlone && now >= this.#aloneDeadline) this.#host.becomeLooking("no quorum follows");
       return;
@@ -569,6 +578,16 @@ export class Leader {
     if (this.#learners.size + 1 < this.#host.context.quorum.majority) return false;
     if (this.#agreement.differing.length === 0) return false;
     for (const learner of this.#learners.values()) if (this.isDisputed(learner.sid)) return true;
+    return false;
+  }
+
+  /**
+   * A learner whose history and epoch are ours by now would win the next election. What it has of a tree it cannot compare
+   * under us, since nothing is committed here; under it, it can. The sid only rises, so this ends.
+   */
+  get #isOutranked(): boolean {
+    for (const { sid, acked } of this.#learners.values())
+      if (acked !== null && sid > this.#host.context.sid) return true;
     return false;
   }
 

@@ -226,6 +226,29 @@ describe("a tree that differs", () => {
     expect(pings.at(-1)).toMatchObject({ disputed: true });
   });
 
+  it("[ZAB-128] makes the leader step down for a learner that has its history by now and would win the next election", () => {
+    const script = leads({ size: 5, voters: [2, 5] });
+    // member 5 has nothing to compare yet; member 2 differs
+    script.returned(5, ackEpoch(script, { join: 1, digest: null }));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.alive("FOLLOWING", 2, 5);
+    script.passes(10_000);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+    script.returned(5, ack(script, 1, END));
+    script.passes(10_000);
+    expect(script.peer.role).toBe("LOOKING");
+  });
+
+  it("[ZAB-128] does not make it step down for a learner that would lose the next election", () => {
+    const script = leads({ size: 5, voters: [1, 2] });
+    script.returned(1, ackEpoch(script, { join: 1, digest: null }));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.alive("FOLLOWING", 1, 2);
+    script.returned(1, ack(script, 1, END));
+    script.passes(60_000);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+  });
+
   it("[ZAB-120] at a zxid that the leader has not applied yet is compared once it has", () => {
     for (const [tree, outcome] of [
       [1, true],
