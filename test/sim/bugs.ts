@@ -459,19 +459,6 @@ export const BUGS: readonly SeededBug[] = [
     ],
   },
   {
-    name: "copy-is-quorum",
-    what: "a leader serves with a member that it gave its tree to, before that was compared with what it has in memory",
-    source: "a fault of ours: a leader whose memory alone was wrong served",
-    patches: [
-      {
-        file: "core/zab/digests.ts",
-        find: "if (this.#silent.has(sid) && !this.#differing.has(sid)) count.add(sid);",
-        replace:
-          "if ((this.#silent.has(sid) || this.#copies.has(sid)) && !this.#differing.has(sid)) count.add(sid);",
-      },
-    ],
-  },
-  {
     name: "snap-without-proof",
     what: "a learner that differs gives its tree up for a leader's that no quorum has confirmed",
     source: "a fault of ours: a damaged row of one member replaced the right value everywhere",
