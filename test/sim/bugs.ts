@@ -498,6 +498,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "ready-at-committed",
     what: "a member serves before it has applied the whole history of its stay, and sends again what is in it",
     source: "SERVER-4; ZooKeeper's Learner after UPTODATE",
+    rare: true,
     patches: [
       {
         file: SERVER,
