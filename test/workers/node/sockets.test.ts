@@ -438,10 +438,8 @@ describe("answers that are not read", () => {
     return writer.finish();
   };
 
-  it("[NODE-40] are made as the client reads, in the order of its requests", async () => {
-    const stub = await withData("marks");
-    const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
-    client.send(readsOf("/big"));
+  /** Reads until all answers are here, and sends the last mark back whenever as much as may be unread was read. */
+  async function readWithMarks(client: RawClient): Promise<{ got: Received; most: number }> {
     const got = new Received();
     let most = 0;
     while (got.xids.length < READS) {
@@ -457,6 +455,14 @@ describe("answers that are not read", () => {
       writeMarkEcho(writer, got.mark);
       client.send(writer.finish());
     }
+    return { got, most };
+  }
+
+  it("[NODE-40] are made as the client reads, in the order of its requests", async () => {
+    const stub = await withData("marks");
+    const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
+    client.send(readsOf("/big"));
+    const { got, most } = await readWithMarks(client);
     expect(got.xids).toEqual(upTo(READS));
     expect([...got.codes]).toEqual([0]);
     expect(most).toBeLessThan(UNREAD_BYTES_MAX + 2 * DATA_BYTES);
@@ -477,20 +483,7 @@ describe("answers that are not read", () => {
     for (let xid = 3; xid <= READS; xid++)
       writeRequest(writer, xid, { type: "getData", path: "/grows", watch: false });
     client.send(writer.finish());
-    const got = new Received();
-    let most = 0;
-    while (got.xids.length < READS) {
-      const before = got.bytes;
-      while (got.bytes - before < UNREAD_BYTES_MAX && got.xids.length < READS) got.take(await client.next());
-      const { pongs } = got;
-      client.send(ping());
-      while (got.pongs === pongs) got.take(await client.next());
-      most = Math.max(most, got.bytes - before);
-      if (got.mark === undefined) throw new Error("no mark came");
-      const echo = new ByteWriter();
-      writeMarkEcho(echo, got.mark);
-      client.send(echo.finish());
-    }
+    const { got, most } = await readWithMarks(client);
     expect(got.xids).toEqual(upTo(READS));
     expect([...got.codes]).toEqual([0]);
     expect(most).toBeLessThan(UNREAD_BYTES_MAX + 3 * DATA_BYTES);
