@@ -1,0 +1,44 @@
+/** Each guard bites: broken in a copy of the repository, it makes the command of CI fail with a line that names the rule. */
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { type Outcome, Scratch } from "./scratch.ts";
+
+const scratch = new Scratch();
+afterEach(() => scratch.restore());
+afterAll(() => scratch.remove());
+
+const lint = (): Outcome => scratch.npm("run", "--silent", "lint");
+const typecheck = (): Outcome => scratch.npm("run", "--silent", "typecheck");
+const tidy = (): Outcome =>
+  scratch.npm("exec", "--", "vitest", "run", "--project", "unit", "test/tidy.test.ts");
+
+/** The lines of a failed command that name the rule. */
+function refusal({ code, output }: Outcome, rule: string): string[] {
+  expect(code, output).not.toBe(0);
+  const lines = output.split("\n").filter((line) => line.includes(rule));
+  expect(lines, output).not.toEqual([]);
+  return lines;
+}
+
+describe("without a break", () => {
+  it.each([
+    ["lint", lint],
+    ["typecheck", typecheck],
+    ["test/tidy.test.ts", tidy],
+  ])("%s passes", (_, command) => {
+    const { code, output } = command();
+    expect(code, output).toBe(0);
+  });
+});
+
+describe("the subject of a commit", () => {
+  it("[TIDY-8] has at most 60 characters", () => {
+    const subject = `fix(zab): keep ${"x".repeat(55)}`;
+    scratch.commit(subject);
+    expect(refusal(lint(), "TIDY-8").join("\n")).toContain(subject);
+  });
+
+  it("[TIDY-8] begins with an imperative", () => {
+    scratch.commit("fix(zab): a late answer goes to its request");
+    refusal(lint(), "TIDY-8");
+  });
+});
