@@ -73,17 +73,9 @@ import type {
 import { SqliteBackend } from "./sqlite-backend.ts";
 import { WatchFanOut, WatchFeed, watchFor } from "./watch-feed.ts";
 
-/** What the node needs of its environment. */
-export interface NodeEnv {
-  readonly ZOOWEEPER_NODE: DurableObjectNamespace<ZooWeeperNode>;
-  readonly FAULTS?: string;
-  /** ms; see ServerConfig */
-  readonly TICK_TIME_MS?: string;
-  readonly LOG_RETAIN_TXNS?: string;
-  readonly QUIET_AFTER_MS?: string;
-  /** the owners of parked sessions */
-  readonly BROKER?: DurableObjectNamespace;
-}
+/** What the node needs of its environment: a deployment may leave out the variables, which have defaults. */
+export type NodeEnv = Pick<Env, "ZOOWEEPER_NODE"> &
+  Partial<Pick<Env, "BROKER" | "FAULTS" | "TICK_TIME_MS" | "LOG_RETAIN_TXNS" | "QUIET_AFTER_MS">>;
 
 /** The limits that a deployment may set; all others have their defaults. @throws AssertionError for a value out of range */
 function configOf(env: NodeEnv): ServerConfig {

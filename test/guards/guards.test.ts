@@ -42,3 +42,15 @@ describe("the subject of a commit", () => {
     refusal(lint(), "TIDY-8");
   });
 });
+
+describe("generated types", () => {
+  it("[TIDY-9] are what their generator writes", () => {
+    scratch.replace("worker-configuration.d.ts", "LOCAL: string;", "LOCAL: boolean;");
+    refusal(typecheck(), "TIDY-9");
+  });
+
+  it("[TIDY-9] follow wrangler.toml", () => {
+    scratch.replace("wrangler.toml", 'LOCAL = "off"', 'LOCALS = "off"');
+    refusal(typecheck(), "TIDY-9");
+  });
+});
