@@ -71,6 +71,8 @@ export const ZOO_ERRORS = {
   /** A list of children that does not fit into a message between objects; pages of it do. */
   ANSWER_TOO_LARGE: zk(-2022, 413, false, "the answer is too large for one message; read it in pages"),
   REQUEST_TIMEOUT: zk(-2030, 408, true, "the request did not arrive in time"),
+  /** Of a local run whose ports answer before it has been built. */
+  STARTING: zk(-2031, 503, true, "the server is starting"),
 } as const satisfies Record<string, ErrorInfo>;
 
 /** A code of the ensemble. */

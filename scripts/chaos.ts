@@ -7,8 +7,9 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { random } from "../durable-objects/shared/faults.ts";
-import { main, readOptions, wholeNumber } from "./local/command.ts";
+import { main } from "./local/command.ts";
 import { Load, type LoadReport } from "./local/load.ts";
+import { httpUrl, readOptions, wholeNumber } from "./local/options.ts";
 import { type Due, parseScenario, type Scenario, type Step, victimsOf } from "./local/scenario.ts";
 import { UsageError } from "./local.ts";
 
@@ -293,10 +294,11 @@ const chaos = async (): Promise<void> => {
   const { values, positionals } = readOptions({ options: OPTIONS, allowPositionals: true });
   const [file, more] = positionals;
   if (file === undefined || more !== undefined)
-    throw new UsageError("give one scenario file; --help says more");
+    throw new UsageError(
+      `give one scenario file, for example npm run chaos -- scripts/scenarios/everything.json${more === undefined ? "" : `; "${more}" is one too many`}`,
+    );
   const scenario = readScenario(file);
-  const url = values.url ?? "http://localhost:8080";
-  if (!URL.canParse(url)) throw new UsageError(`--url must be a URL, not "${url}"`);
+  const url = httpUrl(values.url ?? "http://localhost:8080", "--url");
   if (values.ensemble !== undefined && !/^[a-z0-9-]{1,40}$/.test(values.ensemble))
     throw new UsageError(`--ensemble must be a name of a-z, 0-9 and -, not "${values.ensemble}"`);
   const prefix = values.ensemble === undefined ? "" : `/e/${values.ensemble}`;
@@ -305,7 +307,7 @@ const chaos = async (): Promise<void> => {
       ? (scenario.seed ?? Math.floor(Math.random() * SEED_MAX))
       : wholeNumber(values.seed, "--seed", SEED_MAX);
   const writers = wholeNumber(values.load ?? "0", "--load", WRITERS_MAX);
-  const run = new Run(await findApi(url.replace(/\/$/, ""), prefix), seed);
+  const run = new Run(await findApi(url, prefix), seed);
   process.exitCode = await run.carryOut(scenario, writers);
 };
 

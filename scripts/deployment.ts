@@ -25,7 +25,7 @@ ${CLIENTS} clients unless given; an ensemble has 1, 3, 5, 7 or 9 nodes. When eve
 ${COMMON_HELP}`;
 
 const deployment = async (): Promise<void> => {
-  const line = commandLine();
+  const line = commandLine(["node", "broker", "client"]);
   if (line.positionals.length !== 1 && line.positionals.length !== 3) {
     throw new UsageError("usage: deployment <nodes> [<brokers> <clients>], for example 5 4 3");
   }

@@ -91,7 +91,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   }
 }
 
-function validate({ nodes, brokers, clients }: LocalOptions): void {
+const PORT_MAX = 65_535;
+
+function validate(options: LocalOptions): void {
+  const { nodes, brokers, clients } = options;
   if (!ENSEMBLE_SIZES.includes(nodes)) {
     throw new UsageError(`an ensemble has ${ENSEMBLE_SIZES.join(", ")} nodes, not ${nodes}`);
   }
@@ -102,6 +105,15 @@ function validate({ nodes, brokers, clients }: LocalOptions): void {
   if (clients !== undefined && !inRange(clients.count, CLIENTS_MAX)) {
     throw new UsageError(`there are 1 to ${CLIENTS_MAX} clients, not ${clients.count}`);
   }
+  for (const [option, first = 0, count] of [
+    ["node-port", options.nodePort, nodes],
+    ["broker-port", options.brokerPort, brokers],
+    ["client-port", clients?.port, clients?.count ?? 1],
+  ] as const) {
+    const most = PORT_MAX - count + 1;
+    if (first > most)
+      throw new UsageError(`--${option} must be at most ${most}, since ${count} ports are taken from it on`);
+  }
 }
 
 async function start(
@@ -110,6 +122,7 @@ async function start(
   stop: () => Promise<void>,
 ): Promise<Local> {
   let workerd: Workerd | undefined;
+  let doing = "looking for the state of earlier runs";
   const opened = (listener: Listener): Listener => {
     closers.push(() => listener.close());
     return listener;
@@ -123,7 +136,13 @@ async function start(
     opened(
       await orSayOption(
         option,
-        openGateway({ port, host: options.host, target, ...(rewrite && { rewrite }) }),
+        openGateway({
+          port,
+          host: options.host,
+          target,
+          doing: () => doing,
+          ...(rewrite && { rewrite }),
+        }),
       ),
     );
   const range = (count: number, first: number | undefined): number[] =>
@@ -145,19 +164,20 @@ async function start(
       ? undefined
       : (await open("console-port", options.consolePort, web)).port;
   const clientPorts = range(options.clients?.count ?? 0, options.clients?.port);
+  // until the clients run, their ports say that they are awaited
+  const waiting: Listener[] = [];
   for (const port of clientPorts) {
-    if (port !== 0)
-      (
-        await orSayOption(
-          "client-port",
-          listen(port, () => {}, options.host),
-        )
-      ).close();
+    if (port !== 0) waiting.push(await open("client-port", port, () => undefined));
   }
 
   const state = await takeStateDir(resolve(options.stateDir), options.nodes, options.fresh ?? false);
   closers.push(() => state.release());
-  const built = await build(options.root, options.say);
+  doing = "looking for a build of the Worker and the page";
+  const built = await build(options.root, (line) => {
+    doing = "building the Worker and the page, which takes about ten seconds the first time";
+    options.say?.(line);
+  });
+  doing = "starting the runtime";
   let clients: ClientPorts | undefined;
   const control = opened(
     await listen(0, (request, response) => {
@@ -185,6 +205,7 @@ async function start(
   const { pid, gone, stop: stopRuntime } = workerd;
   closers.push(stopRuntime);
   state.note(pid);
+  for (const listener of waiting) listener.close();
   clients = await startClients(clientPorts, workerd.webPort, options.host);
   closers.push(clients.stop);
 

@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./local/build.ts";
-import { main, readOptions } from "./local/command.ts";
+import { main } from "./local/command.ts";
+import { httpUrl, readOptions } from "./local/options.ts";
 import { type Collection, runCollection } from "./local/postman.ts";
 
 const FOLDER = join(ROOT, "postman");
@@ -21,8 +22,8 @@ Runs the collections of postman/ against a running deployment and checks their t
 const postman = async (): Promise<void> => {
   const { values } = readOptions({ options: { node: { type: "string" }, broker: { type: "string" } } });
   const variables = {
-    ...(values.node !== undefined && { goBaseUrl: values.node }),
-    ...(values.broker !== undefined && { expressBaseUrl: values.broker }),
+    ...(values.node !== undefined && { goBaseUrl: httpUrl(values.node, "--node") }),
+    ...(values.broker !== undefined && { expressBaseUrl: httpUrl(values.broker, "--broker") }),
   };
   let failures = 0;
   let count = 0;

@@ -3,13 +3,13 @@
  * posts goals to one broker, one after the other, with the metadata of its clients, and prints each answer and the total time.
  * Options: --retry SECONDS keeps trying a goal under its key · --host NAME (localhost)
  */
-import { main, readOptions, wholeNumber } from "./local/command.ts";
+import { main } from "./local/command.ts";
 import { goalOf, sendGoal } from "./local/goals.ts";
+import { hostName, portNumber, readOptions, wholeNumber } from "./local/options.ts";
 import { UsageError } from "./local.ts";
 
 const OPTIONS = { retry: { type: "string" }, host: { type: "string" } } as const;
 const GOALS_MAX = 1_000_000;
-const PORT_MAX = 65_535;
 /** Unless given: one of these brokers takes the goals, all of them list them, and for each goal one of these nodes the metadata. */
 const BROKERS = [9090, 9091, 9092];
 const NODES = [8080, 8081, 8082];
@@ -33,13 +33,14 @@ const sendRequests = async (): Promise<void> => {
     );
   }
   const count = wholeNumber(countText, "<count>", GOALS_MAX);
-  const port = wholeNumber(portText, "[broker port]", PORT_MAX);
-  if (!/^\d{1,5}(,\d{1,5})*$/.test(clients))
-    throw new UsageError(`"${clients}" is no list of ports like 9090,9091`);
-  if (named !== undefined) wholeNumber(named, "[node port]", PORT_MAX);
+  const port = portNumber(portText, "[broker port]");
+  if (!/^\d+(,\d+)*$/.test(clients))
+    throw new UsageError(`"<broker ports>" must be a list such as "9090,9091", not "${clients}"`);
+  for (const each of clients.split(",")) portNumber(each, `each of "${clients}"`);
+  if (named !== undefined) portNumber(named, "[node port]");
   const retryMs = wholeNumber(values.retry ?? "0", "--retry", 3600) * 1000;
 
-  const base = `http://${values.host ?? "localhost"}:${port}`;
+  const base = `http://${hostName(values.host ?? "localhost", "--host")}:${port}`;
   const run = crypto.randomUUID();
   const start = performance.now();
   let refused = 0;

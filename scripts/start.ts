@@ -17,9 +17,9 @@ An ensemble of three nodes, three brokers and the page, on one URL. Ctrl-C ends 
 ${COMMON_HELP}`;
 
 const start = async (): Promise<void> => {
-  const line = commandLine();
+  const line = commandLine(["console"]);
   if (line.positionals.length > 0) {
-    throw new UsageError("start takes no numbers; npm run deployment -- 5 4 3 takes sizes");
+    throw new UsageError(`start takes no "${line.positionals[0]}"; npm run deployment -- 5 4 3 takes sizes`);
   }
   const options = {
     nodes: NODES,

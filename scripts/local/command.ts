@@ -1,55 +1,55 @@
 /** What the long-running commands share: options, one-line errors, and an end that leaves no process behind. */
 import { readFileSync } from "node:fs";
-import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Local, UsageError } from "../local.ts";
+import { hostName, readOptions, wholeNumber } from "./options.ts";
 
-/** Options that every local command takes. Ports are the first of their range; 0 takes free ones. */
+export { readOptions, wholeNumber } from "./options.ts";
+
+/** Options that every local command takes. */
 const OPTIONS = {
   fresh: { type: "boolean" },
   state: { type: "string" },
   host: { type: "string" },
-  "console-port": { type: "string" },
-  "node-port": { type: "string" },
-  "broker-port": { type: "string" },
-  "client-port": { type: "string" },
 } as const;
+
+/** Ports that a local command may have. Each is the first of its range; 0 takes free ones. */
+type PortName = "console" | "node" | "broker" | "client";
 
 export interface CommandLine {
   readonly positionals: readonly string[];
   readonly fresh: boolean;
   readonly state: string | undefined;
   readonly host: string | undefined;
-  port(name: "console" | "node" | "broker" | "client", otherwise: number): number;
+  port(name: PortName, otherwise: number): number;
 }
 
-/** `parseArgs`, whose refusals are a line. @throws UsageError */
-export function readOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0] ?? "");
-  }
-}
-
-/** Reads the command line of a local run. @throws UsageError */
-export function commandLine(): CommandLine {
-  const { values, positionals } = readOptions({ options: OPTIONS, allowPositionals: true });
+/** Reads the command line of a local run that has these ports. @throws UsageError */
+export function commandLine(ports: readonly PortName[]): CommandLine {
+  const options = Object.fromEntries(ports.map((name) => [`${name}-port`, { type: "string" } as const]));
+  const { values, positionals } = readOptions({
+    options: { ...OPTIONS, ...options },
+    allowPositionals: true,
+  });
+  const texts: Readonly<Record<string, string | boolean | undefined>> = values;
   return {
     positionals,
     fresh: values.fresh ?? false,
-    state: values.state,
-    host: values.host,
+    state: values.state === undefined ? undefined : folder(values.state),
+    host: values.host === undefined ? undefined : listenHost(values.host),
     port: (name, otherwise) =>
-      wholeNumber(values[`${name}-port`] ?? String(otherwise), `--${name}-port`, 65_535),
+      wholeNumber(String(texts[`${name}-port`] ?? otherwise), `--${name}-port`, 65_535),
   };
 }
 
-/** Reads a number that a user typed. @throws UsageError */
-export function wholeNumber(text: string, what: string, max: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= max)) throw new UsageError(`${what} must be a number from 0 to ${max}, not "${text}"`);
-  return value;
+/** @throws UsageError for no name at all, which would stand for the folder that the user is in */
+function folder(text: string): string {
+  if (text.trim() === "") throw new UsageError("--state must name a folder, for example --state /tmp/zoo");
+  return text;
 }
+
+/** An address of this machine as a server listens on it: IPv6 without brackets. @throws UsageError */
+const listenHost = (text: string): string =>
+  text === "*" ? "0.0.0.0" : hostName(text, "--host").replace(/^\[(.*)\]$/, "$1");
 
 /** Options of the commands that run until they are ended, for their help. */
 export const COMMON_HELP = `  --fresh          forget what earlier runs of this size have stored

@@ -18,6 +18,7 @@ import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.
 import { CloseWatch } from "./close-watch.ts";
 import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";
+import { sentence, waitingPage } from "./waiting-page.ts";
 
 /** What a request becomes on its way to the runtime. */
 export interface Rewrite {
@@ -35,6 +36,8 @@ export interface GatewayOptions {
   readonly rewrite?: (path: string) => Rewrite;
   /** port of the runtime; undefined while it starts */
   readonly target: () => number | undefined;
+  /** what the run is doing while it starts, as a sentence without its end */
+  readonly doing?: () => string;
 }
 
 /** A WebSocket that the runtime has closed is ended after so long, whether the client agrees or not; ms. */
@@ -66,14 +69,15 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
     if (hasForeignHost(caller, hosts)) return FOREIGN;
     if (hasForeignOrigin(caller, hosts) && !isPublic(request)) return FOREIGN;
     if (DOT_SEGMENT.test((request.url ?? "/").split("?", 1)[0] ?? "")) return BAD_PATH;
-    if (options.target() === undefined) return NOT_UP;
+    if (options.target() === undefined) return starting(options.doing?.() ?? "starting the runtime");
     return Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX ? TOO_LARGE : undefined;
   };
   const listener = await listen(
     options.port,
     (request, response) => {
       const why = refused(request);
-      if (why !== undefined) answer(response, why);
+      if (why?.doing !== undefined && takesHtml(request)) answerPage(response, why.doing);
+      else if (why !== undefined) answer(response, why);
       else forward(request, response, options.target() ?? 0, rewrite(request.url ?? "/"));
     },
     options.host,
@@ -94,6 +98,8 @@ const isRead = (method: string | undefined): boolean => method === "GET" || meth
 interface Refusal {
   readonly code: ZooErrorCode;
   readonly detail: string;
+  /** of a run that starts: what it is doing */
+  readonly doing?: string;
 }
 
 /** `.` or `..` as a segment, encoded or not: the runtime would resolve it before the Worker can refuse it. */
@@ -109,10 +115,30 @@ const READ_FAILED: Refusal = {
 /** The runtime would refuse it too, but by closing a connection on which we still write. */
 const TOO_LARGE: Refusal = { code: "TOO_LARGE", detail: `the body is larger than ${BODY_BYTES_MAX} bytes` };
 
-function bodyOf({ code, detail }: Refusal): string {
+const starting = (doing: string): Refusal => ({
+  code: "STARTING",
+  detail: `ZooWeeper is starting: ${doing}; nothing was done, send the request again in a second`,
+  doing,
+});
+
+/** Does a browser want a page? */
+const takesHtml = ({ method, headers }: IncomingMessage): boolean =>
+  isRead(method) && headers.accept?.includes("text/html") === true;
+
+function answerPage(response: ServerResponse, doing: string): void {
+  const headers = {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    "retry-after": "1",
+  };
+  response.writeHead(503, headers).end(waitingPage(doing));
+}
+
+function bodyOf({ code, detail, doing }: Refusal): string {
   const { title, status, number, retryable } = ZOO_ERRORS[code];
   const type = `https://zooweeper.dev/errors/${code}`;
-  return JSON.stringify({ type, title, status, detail, code, number, retryable });
+  const now = doing === undefined ? {} : { doing: sentence(doing) };
+  return JSON.stringify({ type, title, status, detail, code, number, retryable, ...now });
 }
 
 function answer(response: ServerResponse, why: Refusal): void {

@@ -22,6 +22,15 @@ export interface Listener {
 /** Headers of a request, and of an answer of the runtime. Browsers send all cookies of a host to each of its ports. */
 export const HEADER_BYTES_MAX = 128 * 1024;
 
+/** Codes of a host on which this machine cannot answer. */
+const NOT_OURS: ReadonlySet<string> = new Set([
+  "EADDRNOTAVAIL",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EAFNOSUPPORT",
+  "EINVAL",
+]);
+
 /** Addresses that `localhost` may mean. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
@@ -52,6 +61,10 @@ export async function listen(port: number, listener: RequestListener, host?: str
       // a free port of IPv4 may be busy on IPv6: look for another
       if (port === 0 && servers.length > 0 && code === "EADDRINUSE") return listen(0, listener, host);
       if (code === "EADDRINUSE") throw new UsageError(`port ${taken} is busy`);
+      if (host !== undefined && NOT_OURS.has(code ?? ""))
+        throw new UsageError(
+          `"${host}" is no address of this machine (${code}); --host 0.0.0.0 answers on all that it has`,
+        );
       if (code === "EACCES") throw new UsageError(`port ${taken} needs more rights than this user has`);
       throw error;
     }

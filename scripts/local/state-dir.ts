@@ -1,5 +1,14 @@
 /** The folder that keeps the state of one local run, used by one runtime at a time. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { UsageError } from "./listen.ts";
@@ -21,6 +30,7 @@ const ENDING_MS_MAX = 5_000;
  * @throws UsageError when another run uses it, or when it holds an ensemble of another size
  */
 export async function takeStateDir(path: string, nodes: number, fresh: boolean): Promise<StateDir> {
+  refuseOtherFolder(path);
   const lock = join(path, "lock.json");
   const held = existsSync(lock) ? readLock(lock) : undefined;
   if (held !== undefined && held.pid !== process.pid && runs(held)) {
@@ -32,7 +42,12 @@ export async function takeStateDir(path: string, nodes: number, fresh: boolean):
     await untilGone(typeof held.runtime === "number" ? { pid: held.runtime } : held.runtime, lock);
   }
   if (fresh) rmSync(path, { recursive: true, force: true });
-  mkdirSync(join(path, "objects"), { recursive: true });
+  try {
+    mkdirSync(join(path, "objects"), { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`the state cannot be kept in ${path}: ${(error as NodeJS.ErrnoException).code}`);
+  }
   const sizeFile = join(path, "nodes");
   const size = existsSync(sizeFile) ? Number(readFileSync(sizeFile, "utf8")) : nodes;
   if (size !== nodes)
@@ -47,6 +62,23 @@ export async function takeStateDir(path: string, nodes: number, fresh: boolean):
     note: (runtime) => writeFileSync(lock, JSON.stringify({ ...own, runtime: processId(runtime) })),
     release: () => rmSync(lock, { force: true }),
   };
+}
+
+/** Whatever else a folder holds, `--fresh` would delete it. @throws UsageError */
+function refuseOtherFolder(path: string): void {
+  let names: readonly string[];
+  try {
+    names = readdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return;
+    throw new UsageError(`the state cannot be kept in ${path}: ${code}`);
+  }
+  if (
+    names.length > 0 &&
+    !names.some((name) => name === "nodes" || name === "lock.json" || name === "objects")
+  )
+    throw new UsageError(`${path} holds other files and no state; name a folder that is empty or new`);
 }
 
 /** Who uses the folder: the launcher, and once it runs, the runtime. Earlier versions noted bare pids. */

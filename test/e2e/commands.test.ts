@@ -9,6 +9,7 @@ import { command, deployment, temporaryDir, until } from "./processes.ts";
 
 const state = temporaryDir();
 const FREE = ["--node-port", "0", "--broker-port", "0", "--client-port", "0"];
+const SCENARIO = "scripts/scenarios/leader-one-way.json";
 const small = ["1", "1", "1", ...FREE, "--state", state.path];
 
 afterAll(() => state.remove());
@@ -25,6 +26,27 @@ describe("refusals are one line and exit code 2", () => {
     ["an argument too many", "send-requests.ts", ["10", "9090", "9090", "8081", "x"], /usage/],
     ["an option that dev does not have", "dev.ts", ["--port", "1"], /--port/],
     ["a bad list of ports", "send-requests.ts", ["10", "9090", "a,b"], /a,b/],
+    ["a port out of range", "send-requests.ts", ["10", "99999"], /from 1 to 65535/],
+    ["a list with such a port", "send-requests.ts", ["10", "9090", "9090,99999"], /from 1 to 65535/],
+    ["a host with a scheme", "send-requests.ts", ["1", "--host", "http://localhost"], /without scheme/],
+    ["a port that another command has", "start.ts", ["--node-port", "1"], /--node-port/],
+    ["ports beyond the last one", "deployment.ts", ["3", "1", "1", "--node-port", "65534"], /at most 65533/],
+    ["an address of another machine", "start.ts", ["--host", "192.0.2.1"], /no address of this machine/],
+    ["a folder without a name", "start.ts", ["--state", ""], /--state must name a folder/],
+    [
+      "a folder with other files",
+      "start.ts",
+      ["--console-port", "0", "--fresh", "--state", "docs"],
+      /other files/,
+    ],
+    ["a value that is missing", "chaos.ts", ["--url", "--seed", "1"], /--url needs a value/],
+    ["no scenario", "chaos.ts", ["--url", "localhost:8788"], /scripts\/scenarios/],
+    ["a URL of another scheme", "chaos.ts", [SCENARIO, "--url", "ftp://localhost"], /http:\/\/localhost/],
+    ["a URL that is none", "postman.ts", ["--node", "localhost:x"], /http:\/\/localhost/],
+    ["an unknown option of sim", "../test/sim/cli.ts", ["--sed", "1"], /--sed/],
+    ["a value that search lacks", "../test/search/main.ts", ["--txns"], /--txns needs a value/],
+    ["an option that mutants lack", "../test/sim/run-mutants.ts", ["--x"], /--x/],
+    ["a number that seeded-bugs does not take", "../test/sim/seeded-bugs.ts", ["--first", "x"], /--first/],
   ])("%s", async (_, script, args, reason) => {
     const { code, stderr, stdout } = await command(script, args);
     expect({ code, stdout, lines: stderr.trimEnd().split("\n").length }).toEqual({
@@ -50,7 +72,8 @@ describe("--help", () => {
   it.each([
     ...["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts", "dev.ts", "postman.ts", "deploy.ts"],
     ...["../bench/run.ts", "../bench/profile.ts", "../test/search/main.ts", "../test/sim/soak.ts"],
-    "../test/nemesis/run.ts",
+    ...["../test/nemesis/run.ts", "../test/sim/cli.ts", "../test/sim/seeded-bugs.ts"],
+    "../test/sim/run-mutants.ts",
   ])("of %s", async (script) => {
     const { code, stderr, stdout } = await command(script, ["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -4,6 +4,7 @@
  */
 import "./open-core.ts";
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { refusalOf } from "../../scripts/local/options.ts";
 import { rerunWithBug } from "../sim/patch-core.ts";
 import type { SearchOptions, SearchResult } from "./search.ts";
 
@@ -29,7 +30,7 @@ the way to it when a state breaks a rule. The scope, and what it is unless given
 
 /** One line and exit code 2. */
 function refuse(message: string): never {
-  console.error(`search: ${message}; --help lists what there is`);
+  console.error(`search: ${message}`);
   process.exit(2);
 }
 
@@ -59,7 +60,7 @@ function read<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs
   try {
     return parseArgs(config);
   } catch (error) {
-    return refuse((error as Error).message.split(". ")[0] ?? "");
+    return refuse(refusalOf(error as Error));
   }
 }
 const number = (name: keyof typeof values): number => {

@@ -1,5 +1,6 @@
 /** `npm run sim`: runs seeds of the simulated ensemble, replays one, makes a failing one smaller. */
 import { parseArgs } from "node:util";
+import { refusalOf } from "../../scripts/local/options.ts";
 import { missedProbes, runOne, runSeeds } from "./campaign.ts";
 import { rerunWithBug } from "./patch-core.ts";
 import { commitOf, failureText, figuresOf, replayLine, tallyLines } from "./report.ts";
@@ -7,7 +8,7 @@ import { runSeed } from "./run.ts";
 import { shrink } from "./shrink.ts";
 import { drawOptions, FAULT_KINDS, type FaultKind, type Overrides } from "./swarm.ts";
 
-const HELP = `npm run sim -- [options]
+const HELP = `usage: npm run sim -- [options]
 
   --seed N          one seed; with --trace every event of it
   --seeds N         so many seeds, from --first on
@@ -55,7 +56,7 @@ function parse(args: readonly string[]): Values {
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message.split("\n")[0]?.replace(/\. .*$/, "") ?? "bad options");
+    throw new UsageError(refusalOf(error as Error));
   }
 }
 

@@ -3,12 +3,13 @@
  * the seed and the rule that killed it, or that it survived, and the total.
  */
 import { execFile } from "node:child_process";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
+import { readOptions } from "../../scripts/local/options.ts";
 import { MUTANTS, type Mutant } from "./mutants.ts";
 import { commandWithBug, mutantOf } from "./patch-core.ts";
 import { finderOf } from "./seeded-bugs.ts";
 
-const HELP = `npm run mutants -- [options]
+const HELP = `usage: npm run mutants -- [options]
 
   --seeds N      seeds that each mutant runs at most (default 30)
   --first N      the first seed (default 1)
@@ -16,6 +17,7 @@ const HELP = `npm run mutants -- [options]
   --threads N    processes at a time (default 1)
   --least N      exit code 1 when fewer mutants are killed (default 0)
   --list         the mutants and what they break
+  --help         print this
 
 Exit code: 0 the unchanged core passed every seed and enough mutants were killed, 1 not so, 2 bad options.`;
 
@@ -40,7 +42,7 @@ const lineOf = ({ name, what }: Mutant, { tried, found }: Outcome): string =>
     : `✓ ${name.padEnd(30)} seed ${found.seed}: ${finderOf(found.failure)}`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       seeds: { type: "string", default: "30" },
       first: { type: "string", default: "1" },
@@ -95,6 +97,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error((error as Error).message);
+  console.error(`npm run mutants: ${(error as Error).message}`);
   process.exitCode = 2;
 }

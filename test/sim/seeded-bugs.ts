@@ -5,12 +5,13 @@
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
+import { readOptions } from "../../scripts/local/options.ts";
 import { search } from "../search/index.ts";
 import { BUGS, type SeededBug } from "./bugs.ts";
 import { bugOf, commandWithBug } from "./patch-core.ts";
 
-const HELP = `npm run seeded-bugs -- [options]
+const HELP = `usage: npm run seeded-bugs -- [options]
 
   --fresh N     fresh seeds that each bug may take (default 30; 0: only the recorded one)
   --first N     the first fresh seed (default drawn from the clock)
@@ -18,6 +19,7 @@ const HELP = `npm run seeded-bugs -- [options]
   --record      find the recorded seeds anew, from 1 on (at most --fresh of them, default 500), and write them down
   --threads N   processes at a time (default one a core)
   --list        what there is
+  --help        print this
 
 Exit code: 0 all were found, 1 one was missed, 2 the options make no sense.`;
 
@@ -184,7 +186,7 @@ function lineOf({ name, seed, recorded, fresh, freshBy, missed, failure }: Hunt)
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       fresh: { type: "string" },
       first: { type: "string" },
@@ -230,7 +232,7 @@ if (import.meta.filename === process.argv[1]) {
   try {
     await main();
   } catch (error) {
-    console.error((error as Error).message);
+    console.error(`npm run seeded-bugs: ${(error as Error).message}`);
     process.exitCode = 2;
   }
 }

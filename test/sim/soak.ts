@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../../scripts/local/options.ts";
 import { soakNemeses } from "../nemesis/campaign.ts";
 import { type Progress, SOAK_SCOPES, search } from "../search/index.ts";
 import type { SearchOptions } from "../search/search.ts";
@@ -178,7 +178,7 @@ Ends when the time is up, on Ctrl-C or SIGTERM, and leaves a dated summary in te
 
 /** @throws Error in one line for options that make no sense */
 function minutesOf(args: readonly string[]): number {
-  const { values } = parseArgs({ args: [...args], options: { minutes: { type: "string" } } });
+  const { values } = readOptions({ args: [...args], options: { minutes: { type: "string" } } });
   const minutes = Number(values.minutes ?? 60);
   if (!(minutes > 0)) throw new Error(`--minutes is a positive number, not "${values.minutes}"`);
   return minutes;
@@ -260,7 +260,7 @@ try {
   if (process.argv.includes("--help")) console.log(HELP);
   else minutes = minutesOf(process.argv.slice(2));
 } catch (error) {
-  console.error(`npm run soak: ${(error as Error).message.split("\n")[0]}`);
+  console.error(`npm run soak: ${(error as Error).message}`);
   process.exitCode = 2;
 }
 if (minutes !== undefined) process.exitCode = await main(minutes);

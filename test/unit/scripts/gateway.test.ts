@@ -64,7 +64,7 @@ beforeEach(async () => {
   target = (upstream.address() as AddressInfo).port;
   const rewrite = (path: string) =>
     path === "/" ? { path: "/pong", public: true } : { path, headers: { "zoo-node": "3" } };
-  gateway = await openGateway({ port: 0, target: () => target, rewrite });
+  gateway = await openGateway({ port: 0, target: () => target, rewrite, doing: () => "building <it>" });
   base = `http://localhost:${gateway.port}`;
 });
 
@@ -131,7 +131,31 @@ describe("requests", () => {
     expect(await large.json()).toMatchObject({ status: 431, detail: expect.stringContaining("bytes") });
   });
 
-  it("are answered 503 while the runtime starts, and 504 when it hangs up on a write", async () => {
+  it("[HTTP-51] are 503 with the reason while the run starts, and a page for browsers", async () => {
+    target = undefined;
+    const response = await fetch(`${base}/x`, { method: "POST" });
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(await response.json()).toMatchObject({
+      type: "https://zooweeper.dev/errors/STARTING",
+      code: "STARTING",
+      status: 503,
+      retryable: true,
+      detail: expect.stringContaining("building <it>; nothing was done"),
+    });
+    const page = await fetch(`${base}/`, { headers: { accept: "text/html,*/*" } });
+    expect([page.status, page.headers.get("content-type")]).toEqual([503, "text/html; charset=utf-8"]);
+    expect(page.headers.get("cache-control")).toBe("no-store");
+    expect(await page.text()).toContain("Building &lt;it>.");
+    const socket = new WebSocket(`${base.replace("http", "ws")}/x`);
+    const refused = await new Promise<number | undefined>((resolve) =>
+      socket.once("unexpected-response", (_, { statusCode }) => resolve(statusCode)),
+    );
+    expect(refused).toBe(503);
+    socket.once("error", () => {});
+    socket.terminate();
+  });
+
+  it("are 504 when the runtime hangs up on a write", async () => {
     const problem = async (path: string, method = "GET"): Promise<unknown> => {
       const response = await fetch(`${base}${path}`, { method });
       expect(response.headers.get("content-type")).toBe("application/problem+json");
@@ -140,8 +164,6 @@ describe("requests", () => {
     const type = "https://zooweeper.dev/errors/";
     const unknown = { type: `${type}UNKNOWN_OUTCOME`, code: "UNKNOWN_OUTCOME", status: 504 };
     expect(await problem("/reset", "POST")).toMatchObject(unknown);
-    target = undefined;
-    expect(await problem("/x")).toMatchObject({ type: `${type}NO_QUORUM`, code: "NO_QUORUM", status: 503 });
   });
 
   it("with a body over the limit get 413, whether they say its length or not", async () => {
