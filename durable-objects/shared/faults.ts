@@ -55,6 +55,15 @@ export type ActiveFault = Fault & {
 /** A fault as it is listed. */
 export type FaultView = Fault & { readonly remainingMs: number | null };
 
+/** Faults of an object began or ended. `faults` are those that are on afterwards. */
+export interface FaultEvent {
+  readonly type: "fault";
+  /** absent in the state with which a stream begins */
+  readonly began?: string;
+  readonly ended?: readonly string[];
+  readonly faults: readonly FaultView[];
+}
+
 /** What becomes of one message. */
 export interface Fate {
   /** it does not arrive, and nobody hears of it */

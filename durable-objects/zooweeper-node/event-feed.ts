@@ -8,22 +8,13 @@
 import type { ServerConfig } from "../../core/server/config.ts";
 import { isRare, type TraceEvent, type Tracing } from "../../core/zab/effects.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
-import type { FaultView } from "../shared/faults.ts";
+import type { FaultEvent, FaultView } from "../shared/faults.ts";
 import { trySend } from "../shared/sockets.ts";
 
 /** One event as JSON text. */
 interface Recorded {
   readonly seq: number;
   readonly json: string;
-}
-
-/** Faults of this node began or ended. `faults` are those that are on afterwards. */
-export interface FaultEvent {
-  readonly type: "fault";
-  /** absent in the state with which a stream begins */
-  readonly began?: string;
-  readonly ended?: readonly string[];
-  readonly faults: readonly FaultView[];
 }
 
 /** How much is kept, and for how long. */

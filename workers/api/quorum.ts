@@ -1,6 +1,5 @@
 /** What the members' own words say about the ensemble as a whole. */
-import type { NodeView } from "./clients/ensemble-client.ts";
-import type { EnsembleJson } from "./schema/answers.ts";
+import type { EnsembleJson, NodeView } from "./schema/views.ts";
 
 /** Members that make a quorum. */
 export const quorumOf = (size: number): number => Math.floor(size / 2) + 1;

@@ -3,7 +3,12 @@ import type { ProtocolEvent } from "../../../web/src/api/types.ts";
 import { describeEvent } from "../../../web/src/model/describe-event.ts";
 import { EventRing } from "../../../web/src/model/event-ring.ts";
 
-const event = (sid: number, id: string, type = "commit"): ProtocolEvent => ({ id, at: 0, sid, type });
+const event = (sid: number, id: string, type: ProtocolEvent["type"] = "commit"): ProtocolEvent => ({
+  id,
+  at: 0,
+  sid,
+  type,
+});
 const idsOf = (ring: EventRing) => ring.list().map((item) => item.event.id);
 
 describe("the event ring", () => {
@@ -50,7 +55,7 @@ describe("the event ring", () => {
 
 describe("events in words", () => {
   const at = { id: "1-1", at: 0, sid: 2 };
-  test.each([
+  test.each<[ProtocolEvent, string]>([
     [
       { ...at, type: "propose", zxid: "0x400000011", count: 3, to: [1, 3] },
       "PROPOSAL 4.17 (3 txns) → nodes 1, 3",
@@ -63,7 +68,7 @@ describe("events in words", () => {
     [{ ...at, type: "epoch", epoch: 4, kind: "accepted" }, "promises epoch 4"],
     [{ ...at, type: "vote", leader: 3, zxid: "0x300000002" }, "votes for node 3 (log at 3.2)"],
     [{ ...at, type: "link", to: 1, up: false }, "link → node 1 is broken"],
-    [{ ...at, type: "session", session: "0x1" } as ProtocolEvent, "session session=0x1"],
+    [{ ...at, type: "session", session: "0x1" } as unknown as ProtocolEvent, "session session=0x1"],
   ])("%#", (one, words) => {
     expect(describeEvent(one)).toBe(words);
   });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { FaultView } from "../../../web/src/api/types.ts";
 import { linkSigns, signOf } from "../../../web/src/features/ensemble/fault-signs.ts";
 
-const view = (fault: string, more: Partial<FaultView> = {}): FaultView => ({
+const view = (fault: FaultView["fault"], more: Partial<FaultView> = {}): FaultView => ({
   fault,
   remainingMs: 4_200,
   ...more,
@@ -23,7 +23,7 @@ test.each<[FaultView, string]>([
   [view("skew", { skewMs: -2_500 }), "clock −2.5 s, 5 s left"],
   [view("slow-storage", { delayMs: 200 }), "slow disk, 200 ms, 5 s left"],
   [view("corrupt"), "damaged log, 5 s left"],
-  [view("brand-new"), "brand-new, 5 s left"],
+  [view("brand-new" as FaultView["fault"]), "brand-new, 5 s left"],
 ])("[PAGE-8] %o is told in words", (fault, text) => {
   expect(signOf(fault).text).toBe(text);
 });

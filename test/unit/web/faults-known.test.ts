@@ -8,10 +8,11 @@ import { ensembleOf, eventOf } from "./states.ts";
 const pause: FaultView = { fault: "pause", remainingMs: 4_200 };
 const list = (faults: readonly FaultView[]): FaultsState => ({
   nodes: [
-    { sid: 1, faults: [] },
-    { sid: 2, faults },
+    { sid: 1, up: true, faults: [] },
+    { sid: 2, up: true, faults },
   ],
-  brokers: [{ id: 0, faults: [] }],
+  brokers: [{ id: 0, up: true, faults: [] }],
+  clients: [],
 });
 const told = (faults: readonly FaultView[]) => eventOf({ sid: 2, type: "fault", faults });
 

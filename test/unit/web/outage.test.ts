@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ProtocolEvent } from "../../../web/src/api/types.ts";
+import type { Phase, ProtocolEvent } from "../../../web/src/api/types.ts";
 import { foldOutage, type Outage } from "../../../web/src/model/outage.ts";
 
 const event = (at: number, fields: Partial<ProtocolEvent>): ProtocolEvent => ({
@@ -10,7 +10,7 @@ const event = (at: number, fields: Partial<ProtocolEvent>): ProtocolEvent => ({
   ...fields,
 });
 const lost = (at: number, to = 3) => event(at, { type: "link", to, up: false });
-const leads = (at: number, phase = "BROADCAST") => event(at, { sid: 2, role: "LEADING", phase });
+const leads = (at: number, phase: Phase = "BROADCAST") => event(at, { sid: 2, role: "LEADING", phase });
 const fold = (events: readonly ProtocolEvent[], leader: number | null = 3) =>
   events.reduce<Outage | null>((outage, one) => foldOutage(outage, one, leader), null);
 

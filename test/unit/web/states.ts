@@ -3,6 +3,8 @@ import type { EnsembleState, NodeUp, ProtocolEvent } from "../../../web/src/api/
 
 /** A follower of node 2 in epoch 4. */
 export const nodeUp = (sid: number, fields: Partial<NodeUp> = {}): NodeUp => ({
+  ensemble: "default",
+  size: 3,
   sid,
   up: true,
   role: "FOLLOWING",
@@ -21,6 +23,9 @@ export const nodeUp = (sid: number, fields: Partial<NodeUp> = {}): NodeUp => ({
   watches: 0,
   elections: 1,
   serving: true,
+  quiet: false,
+  quietSince: null,
+  counters: { requests: 0, alarms: 0, logRows: 0, checkpointRows: 0, metaRows: 0, rowsRead: 0 },
   pings: [],
   ...fields,
 });
@@ -35,6 +40,7 @@ export const ensembleOf = (fields: Partial<EnsembleState> = {}): EnsembleState =
   epoch: 4,
   reason: null,
   quiet: false,
+  quietSince: null,
   nodes: [nodeUp(1), nodeUp(2, { role: "LEADING", activeSet: [1, 2, 3] }), nodeUp(3)],
   ...fields,
 });

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { app } from "../../../workers/api/app.ts";
 import type { ApiEnv } from "../../../workers/api/env.ts";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 
 export type Vars = Partial<
   Pick<ApiEnv, "LOCAL" | "LOCAL_HOSTS" | "FAULTS" | "ZOOWEEPER_TOKEN" | "ENSEMBLE_SIZE" | "GATEWAY">

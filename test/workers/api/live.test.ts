@@ -1,6 +1,6 @@
 /** `/v1/live`: many streams over one WebSocket. */
 import { describe, expect, it } from "vitest";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, send } from "./helpers.ts";
 
 interface Frame {

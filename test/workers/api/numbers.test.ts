@@ -1,6 +1,6 @@
 /** Numbered writes over HTTP: another one under a used number. */
 import { expect, it } from "vitest";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, problemOf, send } from "./helpers.ts";
 
 it("[SERVER-42] another write under a used Zoo-Xid is 422 XID_REUSED at every node, and does not happen", async () => {

@@ -1,6 +1,6 @@
 /** Who asks how a sleeping ensemble is wakes nobody; who asks for anything else does. */
 import { describe, expect, it } from "vitest";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, problemOf } from "./helpers.ts";
 
 const ensemble = async (): Promise<EnsembleJson> => (await call("/v1/ensemble")).json<EnsembleJson>();

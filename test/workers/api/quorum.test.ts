@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { NodeView } from "../../../workers/api/clients/ensemble-client.ts";
 import { summarise } from "../../../workers/api/quorum.ts";
+import type { NodeView } from "../../../workers/api/schema/views.ts";
 
 const node = (sid: number, fields: object = {}): NodeView =>
   ({

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeStatus } from "../../../durable-objects/zooweeper-node/rpc.ts";
-import type { EnsembleJson } from "../../../workers/api/schema/answers.ts";
+import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, ensembleOf, isWhole, send, until } from "../api/helpers.ts";
 
 export interface FaultsJson {

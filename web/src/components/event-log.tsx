@@ -59,7 +59,7 @@ export const EventLog = memo(function EventLog() {
     >
       <fieldset className="chips">
         <legend className="sr-only">Types of events shown</legend>
-        {EVENT_TYPES.filter((type) => type !== "gap").map((type) => (
+        {EVENT_TYPES.map((type) => (
           <label key={type} className={`chip chip-${type}${hidden.has(type) ? "" : " is-on"}`}>
             <input type="checkbox" checked={!hidden.has(type)} onChange={() => toggle(type)} />
             {type} <span className="chip-count">{short(ring.count(type))}</span>

@@ -32,11 +32,10 @@ export function describeEvent(event: ProtocolEvent): string {
       return `link${to}${from} ${event.up ? "is up" : "is broken"}`;
     case "fault":
       return faultText(event);
-    case "session":
-      return `session${restOf(event)}`;
     case "gap":
       return "some events of this node were missed";
     default:
+      // of a newer API
       return `${event.type}${restOf(event)}`;
   }
 }

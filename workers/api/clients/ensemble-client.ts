@@ -22,6 +22,7 @@ import type {
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { quorumOf, tooFewUp } from "../quorum.ts";
+import type { NodeView } from "../schema/views.ts";
 import { reasonOfDamage } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
@@ -63,18 +64,6 @@ export interface Answered<T> {
   readonly zxid: string;
   readonly node: number;
 }
-
-/** One node as seen from outside. */
-export type NodeView =
-  | ({ readonly up: true } & NodeStatus)
-  | {
-      readonly sid: number;
-      readonly up: false;
-      readonly code: "NODE_DOWN";
-      readonly detail: string;
-      /** why it stays down, and what brings it back: its database is damaged; absent: nothing is known to be wrong */
-      readonly reason?: string;
-    };
 
 export class EnsembleClient {
   readonly name: string;

@@ -6,6 +6,7 @@ import { withTimeout } from "../clients/node-stub.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import type { ClusterJson } from "../schema/views.ts";
 import { brokersOf } from "./topics.ts";
 
 /** Partitions whose log end is asked for; further ones answer null. */
@@ -25,7 +26,7 @@ export const clusterApp = new Hono<AppEnv>()
       topic.partitions.map((partition) => ({ topic, partition })),
     );
     const ends = await logEndsOf(brokers, partitions.slice(0, ENDS_MAX));
-    const body = {
+    const body: ClusterJson = {
       clusterId: metadata?.clusterId ?? null,
       controller: metadata?.controller ?? null,
       controllerEpoch: metadata?.controllerEpoch ?? null,

@@ -14,7 +14,7 @@ import { keyOf } from "../clients/idempotency.ts";
 import { PartitionClient, type Placed } from "../clients/partition-client.ts";
 import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
-import type { Goal } from "../schema/demo.ts";
+import type { Goal } from "../schema/views.ts";
 import { readJson } from "../strict-json.ts";
 import { brokersOf } from "./topics.ts";
 

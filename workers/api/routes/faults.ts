@@ -18,6 +18,7 @@ import { type Cut, cutsOfGroups, cutsOfRing } from "../partition.ts";
 import { quorumOf } from "../quorum.ts";
 import { brokerFaultBodies, LASTING, nodeFaultBodies, partitionBody } from "../schema/faults.ts";
 import { bodyAs, jsonBody } from "../schema/json-body.ts";
+import type { ClientJson, FaultsJson } from "../schema/views.ts";
 
 /** Wait for a victim. A kill or crash ends the call with the object, which is a success. */
 const FAULT_MS = 5_000;
@@ -247,26 +248,8 @@ function brokerIdOf(c: Context<AppEnv>, text: string): number {
   return id;
 }
 
-interface ClientView {
-  readonly client: number;
-  readonly port: number;
-  readonly up: boolean;
-}
-
 /** Who is up, as an outsider sees it, and what is wrong with each, as the victims know. */
-async function listing(c: Context<AppEnv>): Promise<{
-  readonly nodes: readonly {
-    readonly sid: number;
-    readonly up: boolean;
-    readonly faults: readonly FaultView[];
-  }[];
-  readonly brokers: readonly {
-    readonly id: number;
-    readonly up: boolean;
-    readonly faults: readonly FaultView[];
-  }[];
-  readonly clients: readonly ClientView[];
-}> {
+async function listing(c: Context<AppEnv>): Promise<FaultsJson> {
   const ids = sidsOf(brokerCountOf(c.env)).map((n) => n - 1);
   const sids = sidsOf(await c.var.zoo.size());
   const [statuses, faults, brokers, clients] = await Promise.all([
@@ -294,10 +277,10 @@ async function faultsOf(ask: () => Promise<readonly FaultView[]>): Promise<reado
 }
 
 /** The demo clients of a local run; none elsewhere. */
-async function clientsOf(c: Context<AppEnv>): Promise<readonly ClientView[]> {
+async function clientsOf(c: Context<AppEnv>): Promise<readonly ClientJson[]> {
   try {
     const response = await c.env.GATEWAY?.fetch("http://gateway/clients");
-    return response?.ok ? await response.json<ClientView[]>() : [];
+    return response?.ok ? await response.json<ClientJson[]>() : [];
   } catch {
     return [];
   }

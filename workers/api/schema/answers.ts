@@ -1,9 +1,8 @@
-/** JSON bodies of the answers, and their making. The page imports the types. */
+/** JSON bodies of the answers, and their making. What the page reads is in views.ts. */
 
 import { zxidToText } from "../../../core/zab/zxid.ts";
 import { type Stat, sessionToText } from "../../../core/znode/types.ts";
 import { toBase64 } from "../base64.ts";
-import type { NodeView } from "../clients/ensemble-client.ts";
 
 /** A Stat in JSON: zxids and session ids are text, times are ms since 1970. */
 export interface StatJson {
@@ -61,25 +60,6 @@ export interface SyncJson {
 export interface EnsembleNameJson {
   readonly name: string;
   readonly size: number;
-}
-
-/** `GET /v1/ensemble` */
-export interface EnsembleJson {
-  readonly ensemble: string;
-  readonly size: number;
-  /** members that make a quorum */
-  readonly quorum: number;
-  readonly hasQuorum: boolean;
-  readonly leader: number | null;
-  /** epoch of the leader, else the highest that a live member has */
-  readonly epoch: number;
-  /** why there is no quorum, in words */
-  readonly reason: string | null;
-  /** every node that is up sleeps: the first request elects a leader, and all else is as it was when they fell asleep */
-  readonly quiet: boolean;
-  /** ms since 1970; null while somebody is awake */
-  readonly quietSince: number | null;
-  readonly nodes: readonly NodeView[];
 }
 
 /** An event of a watch stream. */

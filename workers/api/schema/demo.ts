@@ -6,6 +6,7 @@ import type { Context } from "hono";
 import * as v from "valibot";
 import type { AppEnv } from "../env.ts";
 import { bodyAs } from "./json-body.ts";
+import type { Goal } from "./views.ts";
 
 /** Names in any case, as the decoder of the original's nodes takes them: its collections write `minute` and `Minute`. */
 const inAnyCase = <S extends v.GenericSchema>(names: readonly string[], schema: S) =>
@@ -41,17 +42,16 @@ const goal = v.pipe(
       "a goal has Minute (0 to 1000), Player, Club and Score",
     ),
   ),
-  v.transform((value) => ({
-    // in the order of keys that `/data` has always had
-    Minute: "Minute" in value ? value.Minute : value.Min,
-    Player: value.Player,
-    Club: value.Club,
-    Score: value.Score,
-  })),
+  v.transform(
+    (value): Goal => ({
+      // in the order of keys that `/data` has always had
+      Minute: "Minute" in value ? value.Minute : value.Min,
+      Player: value.Player,
+      Club: value.Club,
+      Score: value.Score,
+    }),
+  ),
 );
-
-/** A goal in the shape, and with the order of keys, that the demo has always had. */
-export type Goal = v.InferOutput<typeof goal>;
 
 /** `POST /addScore` of a broker. */
 export const addScoreBody = inAnyCase(

@@ -55,6 +55,7 @@ function wordOf(fault: FaultView): string {
     case "corrupt":
       return "damaged log";
     default:
+      // of a newer API
       return fault.fault;
   }
 }

@@ -1,0 +1,166 @@
+/**
+ * JSON that the page reads: the ensemble, its events, faults, the brokers' cluster, records. Types only, and none that
+ * needs the platform, so that the page can import them.
+ */
+import type { TraceEvent } from "../../../core/zab/effects.ts";
+import type { Zxid } from "../../../core/zab/zxid.ts";
+import type { FaultEvent, FaultView } from "../../../durable-objects/shared/faults.ts";
+import type { NodeStatus } from "../../../durable-objects/zooweeper-node/rpc.ts";
+
+type KeyOf<Union> = Union extends unknown ? keyof Union : never;
+type FieldOf<Union, Key extends PropertyKey> = Union extends { readonly [K in Key]?: infer Value }
+  ? Value
+  : never;
+
+/** A union as one object type: the fields in `Common` are in every member, any other may be absent. */
+type Merged<Union, Common extends KeyOf<Union>> = {
+  readonly [K in Common]: FieldOf<Union, K>;
+} & { readonly [K in Exclude<KeyOf<Union>, Common>]?: FieldOf<Union, K> };
+
+/** A node that answers. */
+export type NodeUp = { readonly up: true } & NodeStatus;
+
+export interface NodeDown {
+  readonly sid: number;
+  readonly up: false;
+  readonly code: "NODE_DOWN";
+  readonly detail: string;
+  /** why it stays down, and what brings it back: its database is damaged; absent: nothing is known to be wrong */
+  readonly reason?: string;
+}
+
+/** One node as seen from outside. */
+export type NodeView = NodeUp | NodeDown;
+
+/** `GET /v1/ensemble` */
+export interface EnsembleJson {
+  readonly ensemble: string;
+  readonly size: number;
+  /** members that make a quorum */
+  readonly quorum: number;
+  readonly hasQuorum: boolean;
+  readonly leader: number | null;
+  /** epoch of the leader, else the highest that a live member has */
+  readonly epoch: number;
+  /** why there is no quorum, in words */
+  readonly reason: string | null;
+  /** every node that is up sleeps: the first request elects a leader, and all else is as it was when they fell asleep */
+  readonly quiet: boolean;
+  /** ms since 1970; null while somebody is awake */
+  readonly quietSince: number | null;
+  readonly nodes: readonly NodeView[];
+}
+
+/** A fault that is on, as its victim reports it. Which fields there are depends on `fault`. */
+export type FaultJson = Merged<FaultView, "fault" | "remainingMs">;
+
+/** `GET /v1/faults` */
+export interface FaultsJson {
+  readonly nodes: readonly {
+    readonly sid: number;
+    readonly up: boolean;
+    readonly faults: readonly FaultJson[];
+  }[];
+  readonly brokers: readonly {
+    readonly id: number;
+    readonly up: boolean;
+    readonly faults: readonly FaultJson[];
+  }[];
+  /** demo clients of a local run */
+  readonly clients: readonly ClientJson[];
+}
+
+export interface ClientJson {
+  readonly client: number;
+  readonly port: number;
+  readonly up: boolean;
+}
+
+/** A value of the core in JSON: zxids are text, other branded numbers plain. */
+type InJson<Value> = Value extends Zxid
+  ? string
+  : Value extends number
+    ? number
+    : Value extends readonly (infer Element)[]
+      ? readonly InJson<Element>[]
+      : Value;
+type FieldsInJson<Event> = Event extends unknown ? { readonly [K in keyof Event]: InJson<Event[K]> } : never;
+
+/** The ring of a node no longer held what lay between the id `after` and this event. */
+interface GapEvent {
+  readonly type: "gap";
+  readonly after: string;
+}
+
+interface FaultEventJson extends Omit<FaultEvent, "faults"> {
+  readonly faults: readonly FaultJson[];
+}
+
+type EventBody = FieldsInJson<TraceEvent> | FaultEventJson | GapEvent;
+
+/** Types of the events in `GET /v1/events`. */
+export type EventType = EventBody["type"];
+
+/** One thing a node did or saw (`GET /v1/events`). Which fields there are depends on `type`. */
+export type EventJson = {
+  /** `boot-seq` of the node: per node strictly increasing */
+  readonly id: string;
+  /** the node's clock, ms since 1970 */
+  readonly at: number;
+  readonly sid: number;
+} & Merged<EventBody, "type">;
+
+export interface BrokerJson {
+  readonly id: number;
+  readonly up: boolean;
+  readonly epoch: number | null;
+  readonly host: string | null;
+  readonly port: number | null;
+}
+
+export interface PartitionJson {
+  readonly partition: number;
+  readonly leader: number | null;
+  readonly leaderEpoch: number;
+  readonly isr: readonly number[];
+  readonly replicas: readonly number[];
+  readonly logEndOffset: number | null;
+}
+
+/** `GET /cluster` */
+export interface ClusterJson {
+  readonly clusterId: string | null;
+  readonly controller: number | null;
+  readonly controllerEpoch: number | null;
+  readonly brokers: readonly BrokerJson[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly topicId: string;
+    readonly partitions: readonly PartitionJson[];
+  }[];
+}
+
+/** A goal, in the shape and with the order of keys that the demo has always had. */
+export interface Goal {
+  readonly Minute: number;
+  readonly Player: string;
+  readonly Club: string;
+  readonly Score: string;
+}
+
+/** One record of a partition. In the JSON format `key` and `value` are any JSON, in the binary one base64 text. */
+export interface RecordJson {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly partition: number;
+  readonly offset: number;
+  /** ms since 1970 */
+  readonly timestamp?: number;
+}
+
+/** `data` of an `event: records`. */
+export interface RecordsJson {
+  readonly records: readonly RecordJson[];
+  readonly next_offset: number;
+  readonly high_watermark: number;
+}
