@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { RequestListener } from "node:http";
 import { join } from "node:path";
-import { UsageError } from "./listen.ts";
+import { UsageError, waiting } from "./listen.ts";
 
 export interface ClientPorts {
   /** ports in order of the clients */
@@ -33,7 +33,7 @@ export async function startClients(
     await stop();
     throw error;
   }
-  const control: RequestListener = async (request, response) => {
+  const control = waiting(async (request, response) => {
     const reply = (status: number, body: object): void => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     };
@@ -57,7 +57,7 @@ export async function startClients(
     } catch (error) {
       reply(503, { detail: (error as Error).message });
     }
-  };
+  });
   return { ports: clients.map(({ port }) => port), control, stop };
 }
 

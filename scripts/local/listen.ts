@@ -1,5 +1,11 @@
 /** Ports of this machine: taking them, and saying plainly when that fails. */
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { BODY_MS_MAX } from "../../workers/api/limits.ts";
@@ -80,6 +86,21 @@ export async function listen(port: number, listener: RequestListener, host?: str
         server.closeAllConnections();
       }
     },
+  };
+}
+
+/**
+ * A listener that may wait. If it fails, the error is printed and the connection ends: a promise that nobody awaits
+ * would end the whole process.
+ */
+export function waiting(
+  listener: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): RequestListener {
+  return (request, response) => {
+    listener(request, response).catch((error: unknown) => {
+      process.stderr.write(`${request.method} ${request.url}: ${String(error)}\n`);
+      response.destroy();
+    });
   };
 }
 

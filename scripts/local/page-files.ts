@@ -8,6 +8,7 @@ import type { RequestListener } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { waiting } from "./listen.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -30,7 +31,7 @@ export function pageFiles(dir: string): RequestListener {
   const read = (path: string): Promise<Buffer | undefined> =>
     readFile(join(dir, path)).catch(() => undefined);
   const rules = read("_headers").then((text) => headerRules(text?.toString() ?? ""));
-  return async (request, response) => {
+  return waiting(async (request, response) => {
     const path = normalize(decodePath(request.url ?? "/"));
     const name = path.endsWith("/") ? `${path}index.html` : path;
     // Pages keeps these two to itself
@@ -56,7 +57,7 @@ export function pageFiles(dir: string): RequestListener {
     response
       .writeHead(found ? 200 : 404, { ...headers, "content-length": sent.length })
       .end(request.method === "HEAD" ? "" : sent);
-  };
+  });
 }
 
 /** `gzip` or `*`, unless its weight is 0. */

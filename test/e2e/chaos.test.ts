@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/local/build.ts";
+import { waiting } from "../../scripts/local/listen.ts";
 import { ensembleOf, getJson, isSettled } from "./http.ts";
 import { command, deployment, type Running, temporaryDir, until } from "./processes.ts";
 
@@ -113,21 +114,23 @@ describe("npm run chaos", () => {
   /** Passes requests on, but those that `holds` says: they are never answered. */
   async function proxy(holds: (method: string, path: string) => boolean) {
     const held: string[] = [];
-    const server = createServer(async (request, response) => {
-      const { method = "", url = "" } = request;
-      if (holds(method, url)) {
-        held.push(`${method} ${url}`);
-        return;
-      }
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const json = chunks.length > 0;
-      const answer = await fetch(`${running.urls.api}${url}`, {
-        method,
-        ...(json && { body: Buffer.concat(chunks), headers: { "content-type": "application/json" } }),
-      });
-      response.writeHead(answer.status).end(await answer.text());
-    }).listen(0, "127.0.0.1");
+    const server = createServer(
+      waiting(async (request, response) => {
+        const { method = "", url = "" } = request;
+        if (holds(method, url)) {
+          held.push(`${method} ${url}`);
+          return;
+        }
+        const chunks: Buffer[] = [];
+        for await (const chunk of request) chunks.push(chunk as Buffer);
+        const json = chunks.length > 0;
+        const answer = await fetch(`${running.urls.api}${url}`, {
+          method,
+          ...(json && { body: Buffer.concat(chunks), headers: { "content-type": "application/json" } }),
+        });
+        response.writeHead(answer.status).end(await answer.text());
+      }),
+    ).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     return {

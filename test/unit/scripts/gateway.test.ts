@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { openGateway } from "../../../scripts/local/gateway.ts";
-import { type Listener, listen, UsageError } from "../../../scripts/local/listen.ts";
+import { type Listener, listen, UsageError, waiting } from "../../../scripts/local/listen.ts";
 import { BODY_BYTES_MAX } from "../../../workers/api/limits.ts";
 
 let upstream: Server;
@@ -21,43 +21,45 @@ let onStreamClosed: () => void = () => {};
 beforeEach(async () => {
   used = new WeakSet();
   resets = 0;
-  upstream = createServer(async (request, response) => {
-    if (request.url === "/stream") {
-      // says its first word and nothing more
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write("data: first\n\n");
-      response.once("close", () => onStreamClosed());
-      return;
-    }
-    if (request.url === "/silent") {
-      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
-      return;
-    }
-    if (request.url === "/reset") {
-      resets += 1;
-      request.socket.destroy();
-      return;
-    }
-    if (request.url === "/pooled") {
-      // as a runtime that closes a connection which was idle for too long, just when a request comes by it
-      if (used.has(request.socket)) {
+  upstream = createServer(
+    waiting(async (request, response) => {
+      if (request.url === "/stream") {
+        // says its first word and nothing more
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.write("data: first\n\n");
+        response.once("close", () => onStreamClosed());
+        return;
+      }
+      if (request.url === "/silent") {
+        response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+        return;
+      }
+      if (request.url === "/reset") {
         resets += 1;
         request.socket.destroy();
         return;
       }
-      used.add(request.socket);
-    }
-    let body = "";
-    try {
-      for await (const chunk of request) body += chunk;
-    } catch {
-      return; // cut off
-    }
-    response.writeHead(201, { "x-seen": "yes", "set-cookie": ["a=1", "b=2"] });
-    response.end(
-      JSON.stringify({ method: request.method, url: request.url, node: request.headers["zoo-node"], body }),
-    );
-  });
+      if (request.url === "/pooled") {
+        // as a runtime that closes a connection which was idle for too long, just when a request comes by it
+        if (used.has(request.socket)) {
+          resets += 1;
+          request.socket.destroy();
+          return;
+        }
+        used.add(request.socket);
+      }
+      let body = "";
+      try {
+        for await (const chunk of request) body += chunk;
+      } catch {
+        return; // cut off
+      }
+      response.writeHead(201, { "x-seen": "yes", "set-cookie": ["a=1", "b=2"] });
+      response.end(
+        JSON.stringify({ method: request.method, url: request.url, node: request.headers["zoo-node"], body }),
+      );
+    }),
+  );
   sockets = new WebSocketServer({ server: upstream });
   sockets.on("connection", (socket) => socket.on("message", (data) => socket.send(data)));
   await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));

@@ -2,20 +2,23 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { waiting } from "../../../scripts/local/listen.ts";
 import { type Collection, runCollection } from "../../../scripts/local/postman.ts";
 
 let server: Server;
 let base: string;
 
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    response.writeHead(request.url === "/missing" ? 404 : 200, { "x-kind": "echo" });
-    response.end(
-      JSON.stringify({ url: request.url, header: request.headers["x-header"], body, list: [1, 2] }),
-    );
-  });
+  server = createServer(
+    waiting(async (request, response) => {
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      response.writeHead(request.url === "/missing" ? 404 : 200, { "x-kind": "echo" });
+      response.end(
+        JSON.stringify({ url: request.url, header: request.headers["x-header"], body, list: [1, 2] }),
+      );
+    }),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
