@@ -13,7 +13,7 @@ import { assert, assertNever } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { type DecodedWrite, decodeWrite, encodeWrite } from "../wire/jute/requests.ts";
 import { WireError } from "../wire/reader.ts";
-import { appendTxn, TxnCursor } from "../wire/txn-codec.ts";
+import { appendTxn, decodeTxn, TxnCursor } from "../wire/txn-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import { equalDigest } from "../zab/digests.ts";
@@ -999,7 +999,8 @@ export class EnsembleServer {
   #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
     const first = this.#results.fingerprintOf(write.session, write.xid);
     if (first !== NOT_KNOWN) return first !== fingerprint;
-    return isAnotherWrite(decode(write), known, this.#log.txnAt(known.zxid), this.#tree);
+    const record = this.#log.recordAt(known.zxid);
+    return isAnotherWrite(decode(write), known, record && decodeTxn(record), this.#tree);
   }
 
   /** The same for a write that comes; another one may wait under its number. */

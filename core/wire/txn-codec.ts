@@ -1,6 +1,6 @@
 /**
- * Txns as bytes. A batch is records one after the other; the same bytes are the row of the log and the
- * message to a peer, so a txn is encoded once in its life.
+ * Txns as bytes. A batch is records one after the other (Zab's framing, see txn-batch.ts); the same bytes are the row of
+ * the log and the message to a peer, so a txn is encoded once in its life.
  *
  * Record:
  * | bytes | field | |
@@ -30,7 +30,8 @@
  */
 import { assertNever } from "../assert.ts";
 import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
-import { asEpoch, compareZxid, type Zxid, zxid } from "../zab/zxid.ts";
+import { HEADER_BYTES, LENGTH_BYTES } from "../zab/txn-batch.ts";
+import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, Txn, TxnHeader } from "../znode/types.ts";
 import { readOpenAcl, writeOpenAcl } from "./jute/acl.ts";
 import { ByteReader, WireError } from "./reader.ts";
@@ -50,11 +51,8 @@ export const TxnType = {
   ERROR: -1,
 } as const;
 
-const LENGTH_BYTES = 4;
-const HEADER_BYTES = 32;
 /** Bytes of a record before its body. */
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
-const ZXID_AT = LENGTH_BYTES + 12;
 /** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
 export const MULTI_OPS_MAX = 4_096;
 
@@ -284,54 +282,9 @@ export class TxnCursor {
   }
 }
 
-/** Steps over the records of `[0, end)` with their zxids, without decoding more. `visit` returns false to stop. */
-function walk(batch: Uint8Array, end: number, visit: (start: number, end: number) => boolean): void {
-  let at = 0;
-  while (at < end) {
-    const size = at + PREFIX_BYTES <= end ? i32At(batch, at) : -1;
-    const next = at + LENGTH_BYTES + size;
-    if (size < HEADER_BYTES || next > end) throw new WireError("a batch does not end with a whole record");
-    if (!visit(at, next)) return;
-    at = next;
-  }
-}
-
-const i32At = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] ?? 0) << 24) |
-  ((bytes[at + 1] ?? 0) << 16) |
-  ((bytes[at + 2] ?? 0) << 8) |
-  (bytes[at + 3] ?? 0);
-
-const zxidAt = (batch: Uint8Array, record: number): Zxid =>
-  zxid(i32At(batch, record + ZXID_AT) >>> 0, i32At(batch, record + ZXID_AT + 4) >>> 0);
-
-/** zxid of the last record that ends at or before `end`; undefined for an empty batch. @throws WireError */
-export function lastZxidOf(batch: Uint8Array, end = batch.length): Zxid | undefined {
-  let last = -1;
-  walk(batch, end, (at) => {
-    last = at;
-    return true;
-  });
-  return last === -1 ? undefined : zxidAt(batch, last);
-}
-
-/** Number of records. @throws WireError */
-export function countTxns(batch: Uint8Array, end = batch.length): number {
-  let count = 0;
-  walk(batch, end, () => {
-    count += 1;
-    return true;
-  });
-  return count;
-}
-
-/** Offset of the first record after `after`; the batch's length when there is none. @throws WireError */
-export function splitAfter(batch: Uint8Array, after: Zxid): number {
-  let offset = 0;
-  walk(batch, batch.length, (at, next) => {
-    if (compareZxid(zxidAt(batch, at), after) > 0) return false;
-    offset = next;
-    return true;
-  });
-  return offset;
+/** The change of one record. @throws WireError */
+export function decodeTxn(record: Uint8Array): Txn {
+  const cursor = new TxnCursor(record);
+  if (!cursor.next()) throw new WireError("a record is empty");
+  return cursor.txn();
 }

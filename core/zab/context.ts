@@ -4,12 +4,12 @@
  */
 import { assert, must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
-import { splitAfter } from "../wire/txn-codec.ts";
 import type { ZabConfig } from "./config.ts";
 import { DigestHistory } from "./digests.ts";
 import { type DurableWrite, isRare, type TraceEvent, type Tracing, type ZabEffect } from "./effects.ts";
 import type { DigestAt, LogPosition, Phase, Role, ZabMessage } from "./messages.ts";
 import type { MajorityQuorum, Sid } from "./quorum.ts";
+import { splitAfter } from "./txn-batch.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { asEpoch, compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts";
 

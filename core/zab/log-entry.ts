@@ -1,9 +1,9 @@
 /** A batch of packed txns as an entry of the log. */
 import { chainBatch } from "../hash/chain.ts";
 import { WireError } from "../wire/reader.ts";
-import { TxnCursor } from "../wire/txn-codec.ts";
 import type { LogEntry } from "./context.ts";
 import type { LogPosition } from "./messages.ts";
+import { walkZxids } from "./txn-batch.ts";
 import { type Zxid, zxid } from "./zxid.ts";
 
 /**
@@ -21,20 +21,18 @@ export function makeEntry(tail: LogPosition, batch: Uint8Array): LogEntry | unde
 }
 
 function entryOf(tail: LogPosition, batch: Uint8Array): LogEntry | undefined {
-  const cursor = new TxnCursor(batch);
-  let epoch: number = tail.zxid.epoch;
-  let counter = tail.zxid.counter;
+  let { epoch, counter }: { epoch: number; counter: number } = tail.zxid;
   let first: Zxid | undefined;
   let count = 0;
-  while (cursor.next()) {
-    const follows =
-      cursor.epoch === epoch ? cursor.counter === counter + 1 : cursor.epoch > epoch && cursor.counter === 1;
-    if (!follows) return undefined;
-    epoch = cursor.epoch;
-    counter = cursor.counter;
+  let follows = true;
+  walkZxids(batch, (nextEpoch, nextCounter) => {
+    follows = nextEpoch === epoch ? nextCounter === counter + 1 : nextEpoch > epoch && nextCounter === 1;
+    epoch = nextEpoch;
+    counter = nextCounter;
     first ??= zxid(epoch, counter);
     count += 1;
-  }
-  if (first === undefined) return undefined;
+    return follows;
+  });
+  if (!follows || first === undefined) return undefined;
   return { batch, first, last: zxid(epoch, counter), count, chain: chainBatch(tail.chain, batch) };
 }

@@ -10,9 +10,8 @@
  */
 import { assert, must } from "../assert.ts";
 import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
-import { countTxns, lastZxidOf, splitAfter, TxnCursor } from "../wire/txn-codec.ts";
-import type { Txn } from "../znode/types.ts";
 import type { LogPosition } from "./messages.ts";
+import { countTxns, lastZxidOf, recordAt, splitAfter } from "./txn-batch.ts";
 import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
 
 /** What is known of a row without its batch. */
@@ -66,8 +65,8 @@ export interface TxnLogReader {
   read(after: Zxid, bytesMax?: number): LogSlice | undefined;
   /** bytes of the rows after `zxid` */
   bytesAfter(zxid: Zxid): number;
-  /** The txn at `zxid`; undefined when the log does not hold it any more, or its row is damaged. */
-  txnAt(zxid: Zxid): Txn | undefined;
+  /** The record at `zxid`; undefined when the log does not hold it any more, or its row is damaged. */
+  recordAt(zxid: Zxid): Uint8Array | undefined;
 }
 
 /** Rows read together: each is a read of the storage, and a leader's turn has to stay short. */
@@ -162,14 +161,11 @@ export class TxnLog implements TxnLogReader {
     return bytes;
   }
 
-  txnAt(zxid: Zxid): Txn | undefined {
+  recordAt(zxid: Zxid): Uint8Array | undefined {
     const row = this.#rows[this.#rowFrom(zxid)];
     if (row === undefined || compareZxid(zxid, row.first) < 0) return undefined;
     const batch = this.#whole(row);
-    if (batch === undefined) return undefined;
-    const cursor = new TxnCursor(batch);
-    while (cursor.next()) if (equalZxid(cursor.zxid(), zxid)) return cursor.txn();
-    return undefined;
+    return batch && recordAt(batch, zxid);
   }
 
   /** Appends one row. The batch is kept as it is and must not change. */

@@ -362,7 +362,7 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "if (first !== NOT_KNOWN) return first !== fingerprint;\n    return isAnotherWrite(decode(write), known, this.#log.txnAt(known.zxid), this.#tree);",
+        find: "if (first !== NOT_KNOWN) return first !== fingerprint;\n    const record = this.#log.recordAt(known.zxid);\n    return isAnotherWrite(decode(write), known, record && decodeTxn(record), this.#tree);",
         replace:
           "if (first < NOT_KNOWN) return true;\n    return isAnotherWrite(decode(write), known, undefined, this.#tree);",
       },

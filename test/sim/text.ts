@@ -1,7 +1,7 @@
 /** Messages between members as text, for people: one line each. */
 import type { PeerMessage } from "../../core/server/messages.ts";
-import { countTxns } from "../../core/wire/txn-codec.ts";
 import { STAYS_PER_LIFE } from "../../core/zab/peer.ts";
+import { countTxns } from "../../core/zab/txn-batch.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 
 export const zxidAt = (zxid: Zxid): string => `${zxid.epoch}.${zxid.counter}`;

@@ -4,16 +4,9 @@ import { AssertionError } from "../../../core/assert.ts";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
 import { CHAIN_START, chainBatch } from "../../../core/hash/chain.ts";
 import { WireError } from "../../../core/wire/reader.ts";
-import {
-  appendTxn,
-  countTxns,
-  lastZxidOf,
-  MULTI_OPS_MAX,
-  splitAfter,
-  TxnCursor,
-  TxnType,
-} from "../../../core/wire/txn-codec.ts";
+import { appendTxn, MULTI_OPS_MAX, TxnCursor, TxnType } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
+import { countTxns, lastZxidOf, splitAfter } from "../../../core/zab/txn-batch.ts";
 import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../../core/znode/tree.ts";
 import {
