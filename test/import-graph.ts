@@ -23,7 +23,8 @@ export interface Import {
 
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
 /** `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")` */
-const IMPORT = /^\s*(?:import|export)\s+(type\s)?[^;"]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+const IMPORT =
+  /^\s*(?:import|export)\s+(type\s)?[^;"]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
 
 /** The imports of one file. */
 export function importsOf(file: string): Import[] {
@@ -43,7 +44,10 @@ export function importsOf(file: string): Import[] {
 export function importGraph(folders: readonly string[]): Map<string, readonly string[]> {
   const files = folders.flatMap((folder) => filesUnder(folder, /\.tsx?$/));
   return new Map(
-    files.map((file) => [file, importsOf(file).flatMap(({ target, isPackage }) => (isPackage ? [] : [target]))]),
+    files.map((file) => [
+      file,
+      importsOf(file).flatMap(({ target, isPackage }) => (isPackage ? [] : [target])),
+    ]),
   );
 }
 

@@ -6,11 +6,11 @@
  * earlier version wrote: it is not known, and the row is believed. A row gets one when it is written again.
  */
 import { crc32c } from "../hash/crc32c.ts";
+import { writeSessionRow, writeZnodeRow } from "../wire/snapshot-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
-import { writeSessionRow, writeZnodeRow } from "../znode/store.ts";
 
 /** A stored row cannot be believed: it was changed, or something that belongs to it is missing. */
 export class DamagedError extends Error {

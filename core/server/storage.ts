@@ -8,6 +8,7 @@
  */
 import { AssertionError, assert, must } from "../assert.ts";
 import { CHAIN_START, type Chain, chainBatch, equalChain } from "../hash/chain.ts";
+import { decodeRows, encodeRows } from "../wire/snapshot-codec.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import type { DurableWrite } from "../zab/effects.ts";
@@ -18,7 +19,6 @@ import { type LogRow, type LogStorage, samePosition, TxnLog } from "../zab/txn-l
 import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
-import { decodeRows, encodeRows } from "../znode/store.ts";
 import { addToDigest, emptyTreeDigest, type TreeChanges, ZnodeTree } from "../znode/tree.ts";
 import type { SessionId } from "../znode/types.ts";
 import { DamagedError } from "./checksums.ts";

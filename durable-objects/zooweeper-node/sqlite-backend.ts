@@ -33,12 +33,12 @@ import {
 } from "../../core/server/storage.ts";
 import { ByteReader, WireError } from "../../core/wire/reader.ts";
 import { readResult, writeResult } from "../../core/wire/result-codec.ts";
+import { znodeRowBytes } from "../../core/wire/snapshot-codec.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import { zxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import type { ZnodeRow } from "../../core/znode/stat.ts";
-import { znodeRowBytes } from "../../core/znode/store.ts";
 import type { SessionId, WriteResult } from "../../core/znode/types.ts";
 
 /** What a table is made of: its columns, the last one `crc`, and what stands behind them. */

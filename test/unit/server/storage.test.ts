@@ -6,6 +6,7 @@ import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
 import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
 import { EMPTY_META, MemberStorage } from "../../../core/server/storage.ts";
+import { encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import { appendTxn } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
@@ -13,7 +14,6 @@ import type { LogPosition } from "../../../core/zab/messages.ts";
 import { asSid } from "../../../core/zab/quorum.ts";
 import type { LogRow } from "../../../core/zab/txn-log.ts";
 import { asEpoch, type Zxid, zxid } from "../../../core/zab/zxid.ts";
-import { encodeRows } from "../../../core/znode/store.ts";
 import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
 import { START } from "../../sim/script.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
 import { STAYS_PER_LIFE } from "../../../core/zab/peer.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
-import { encodeRows } from "../../../core/znode/store.ts";
 import { endOf, entriesOf, note, proposal, Script, type ScriptOptions, START } from "../../sim/script.ts";
 
 const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decodeRows, encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
-import { decodeRows, encodeRows } from "../../../core/znode/store.ts";
 import { rowOf, sessionRowOf, ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   CreateMode,

@@ -3,11 +3,11 @@ import { describe, expect, test } from "vitest";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
 import { ByteReader, WireError } from "../../../core/wire/reader.ts";
 import { readResult, writeResult } from "../../../core/wire/result-codec.ts";
+import { decodeRows, encodeRows, znodeRowBytes } from "../../../core/wire/snapshot-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import type { SessionRow } from "../../../core/znode/session.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
-import { decodeRows, encodeRows, znodeRowBytes } from "../../../core/znode/store.ts";
 import type { ChangeResult, SessionId, Stat, WriteResult } from "../../../core/znode/types.ts";
 
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });

@@ -11,14 +11,15 @@
  *
  * A snapshot is any number of such chunks; the order of rows means nothing.
  */
-import { readZxid, writeZxid } from "../wire/jute/header.ts";
-import { ByteReader, WireError } from "../wire/reader.ts";
-import { readResult, writeResult } from "../wire/result-codec.ts";
-import { utf8Length } from "../wire/utf8.ts";
-import { ByteWriter } from "../wire/writer.ts";
-import type { SessionRow } from "./session.ts";
-import type { ZnodeRow } from "./stat.ts";
-import type { SessionId } from "./types.ts";
+
+import type { SessionRow } from "../znode/session.ts";
+import type { ZnodeRow } from "../znode/stat.ts";
+import type { SessionId } from "../znode/types.ts";
+import { readZxid, writeZxid } from "./jute/header.ts";
+import { ByteReader, WireError } from "./reader.ts";
+import { readResult, writeResult } from "./result-codec.ts";
+import { utf8Length } from "./utf8.ts";
+import { ByteWriter } from "./writer.ts";
 
 const FORMAT_VERSION = 1;
 /** Numbers of a znode and the lengths of its path and data. */
