@@ -1,23 +1,14 @@
 /** What a step of the whole member asks the shell to do, and what the shell tells it. */
-import type { ZooErrorCode } from "../errors.ts";
 import type { CallOrigin, DurableWrite, TraceEvent } from "../zab/effects.ts";
 import type { Sid } from "../zab/quorum.ts";
 import type { Zxid } from "../zab/zxid.ts";
-import type { ReadOutcome, WatchEvent, WriteResult } from "../znode/types.ts";
+import type { WatchEvent } from "../znode/types.ts";
+import type { ServerAnswer } from "./answers.ts";
+import type { ParkedSession, Token } from "./ids.ts";
 import type { PeerMessage } from "./messages.ts";
-import type { Token } from "./pending.ts";
-import type { ParkedSession } from "./quiet.ts";
 
 /** Why a member closes a connection. */
 export type DisconnectCode = "SESSION_MOVED" | "SESSION_EXPIRED";
-
-/** What became of a request; of `setWatches` nothing but that. */
-export type RequestResult = WriteResult | ReadOutcome | { readonly type: "setWatches" };
-
-/** What a client gets. An operating error is a value. */
-export type ServerAnswer =
-  | { readonly ok: true; readonly zxid: Zxid; readonly result: RequestResult }
-  | { readonly ok: false; readonly zxid: Zxid; readonly code: ZooErrorCode };
 
 export type ServerEffect =
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }

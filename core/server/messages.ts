@@ -4,8 +4,7 @@ import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
-import type { ConnectionId } from "./connections.ts";
-import type { ParkedSession } from "./quiet.ts";
+import type { ConnectionId, ParkedSession } from "./ids.ts";
 
 /** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
 export interface RequestMessage {

@@ -5,13 +5,10 @@
 import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
 import type { SeenWatches } from "../znode/watch.ts";
-import type { ServerAnswer } from "./effects.ts";
+import type { ServerAnswer } from "./answers.ts";
 import type { Fingerprint } from "./fingerprint.ts";
+import type { Token } from "./ids.ts";
 import type { RequestName, RoutedRequest } from "./messages.ts";
-
-/** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
-export type Token = number & { readonly [tokenBrand]: true };
-declare const tokenBrand: unique symbol;
 
 /** A read that waits for a `sync` which a quorum commits. */
 export interface SyncedRead {

@@ -20,14 +20,8 @@ import type { ExpiryQueue, SessionTable } from "../znode/session.ts";
 import type { SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
 import type { ServerEffect } from "./effects.ts";
+import type { ParkedSession } from "./ids.ts";
 import type { QuietedMessage, QuietMessage, ServerMessage, SleepMessage, SleptMessage } from "./messages.ts";
-
-/** A session whose owner, an object of ours, stops with the ensemble: its clock stands still meanwhile. */
-export interface ParkedSession {
-  readonly session: SessionId;
-  /** number of the owner; the shell knows what it stands for */
-  readonly owner: number;
-}
 
 /** What a member notes when it falls asleep. Times are of its own clock, ms since 1970. */
 export interface QuietRecord {

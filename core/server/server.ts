@@ -38,10 +38,12 @@ import {
   type WriteResult,
 } from "../znode/types.ts";
 import { type SeenWatches, WatchTable } from "../znode/watch.ts";
+import type { ServerAnswer } from "./answers.ts";
 import type { ServerConfig } from "./config.ts";
-import { type ConnectionId, Connections, connectionIdOf, NO_CONNECTION } from "./connections.ts";
-import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "./effects.ts";
+import { Connections } from "./connections.ts";
+import type { DisconnectCode, ServerEffect, ServerInput } from "./effects.ts";
 import { type Fingerprint, fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "./fingerprint.ts";
+import { type ConnectionId, connectionIdOf, NO_CONNECTION, type Token } from "./ids.ts";
 import {
   type PeerMessage,
   packRequests,
@@ -59,7 +61,6 @@ import {
   PendingRequests,
   type PendingWrite,
   type SyncedRead,
-  type Token,
 } from "./pending.ts";
 import { Quiet, type QuietHost } from "./quiet.ts";
 import { type KnownResult, RecentResults } from "./recent-results.ts";

@@ -6,9 +6,10 @@
  * the share of other connections, wait as the bytes that came. Pings alone are seen at once.
  */
 import { AnswerWindow } from "../../core/server/answer-window.ts";
-import type { ConnectionId } from "../../core/server/connections.ts";
-import type { DisconnectCode, ServerAnswer } from "../../core/server/effects.ts";
-import { Fifo, type Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { DisconnectCode } from "../../core/server/effects.ts";
+import type { ConnectionId, Token } from "../../core/server/ids.ts";
+import { Fifo } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import { REQUEST_COST, SHARE_COST } from "../../core/server/turns.ts";
 import { KiB, MiB } from "../../core/units.ts";

@@ -1,7 +1,7 @@
 /**
  * A socket on `/watch`: the changes of one znode as JSON. What is told, {@link WatchStream} decides; here it is written.
  */
-import type { Token } from "../../core/server/pending.ts";
+import type { Token } from "../../core/server/ids.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import { type Zxid, zxidToText } from "../../core/zab/zxid.ts";
 import { type WatchEvent, WatchEventType } from "../../core/znode/types.ts";

@@ -6,14 +6,14 @@
  */
 import { DurableObject, RpcTarget } from "cloudflare:workers";
 import { assert } from "../../core/assert.ts";
-import type { ZooErrorCode } from "../../core/errors.ts";
-import { ZOO_ERRORS } from "../../core/errors.ts";
+import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
+import type { RequestResult, ServerAnswer } from "../../core/server/answers.ts";
 import { ANSWER_BYTES_MAX, makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
-import type { RequestResult, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { ParkedSession, Token } from "../../core/server/ids.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
-import type { Token } from "../../core/server/pending.ts";
-import type { ParkedSession, QuietRecord } from "../../core/server/quiet.ts";
+import type { QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
 import { Turns } from "../../core/server/turns.ts";

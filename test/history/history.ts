@@ -21,7 +21,7 @@
  * The first txn of a log is the first of the ensemble: a history without its ensemble's beginning cannot be replayed.
  */
 import type { ZooErrorCode } from "../../core/errors.ts";
-import type { RequestResult } from "../../core/server/effects.ts";
+import type { RequestResult } from "../../core/server/answers.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
 import type { StreamRecord } from "./streams.ts";

@@ -3,8 +3,8 @@
  * on at other members, members that crash, stand still and are cut off.
  */
 import { must } from "../../core/assert.ts";
-import type { ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";

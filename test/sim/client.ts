@@ -3,12 +3,11 @@
  * goes on at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
  */
 import { must } from "../../core/assert.ts";
-import { connectionIdOf } from "../../core/server/connections.ts";
-import type { DisconnectCode, ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { DisconnectCode } from "../../core/server/effects.ts";
+import { connectionIdOf, type Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
-import type { Zxid } from "../../core/zab/zxid.ts";
-import { zxid as makeZxid } from "../../core/zab/zxid.ts";
+import { zxid as makeZxid, type Zxid } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
 import { coreRequest } from "../history/core-server.ts";
 import {

@@ -6,13 +6,13 @@
  * checked after every event.
  */
 import { assert, must } from "../../core/assert.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
 import { DamagedError } from "../../core/server/checksums.ts";
 import { makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
-import type { DisconnectCode, ServerAnswer, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { DisconnectCode, ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { ParkedSession, Token } from "../../core/server/ids.ts";
 import type { MemoryBackend, StoredState } from "../../core/server/memory-backend.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
-import type { Token } from "../../core/server/pending.ts";
-import type { ParkedSession } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";

@@ -3,7 +3,7 @@
  * durable yet lost, kept, or kept in part. After each the ensemble has to come back with everything that was acknowledged.
  */
 import type { ServerEffect } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { Token } from "../../core/server/ids.ts";
 import { Cluster, type CrashOrder } from "./cluster.ts";
 import { allEqual, create, digests, ok } from "./world.ts";
 

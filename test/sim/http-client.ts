@@ -3,7 +3,7 @@
  * it has seen, repeats a write under its number at another member while the first attempt is under way, and takes stale reads.
  */
 
-import type { ServerAnswer } from "../../core/server/effects.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";

@@ -43,7 +43,7 @@
  */
 import { must } from "../../core/assert.ts";
 import { type Chain, chainHash, equalChain, newLanes, viewOf } from "../../core/hash/chain.ts";
-import type { ServerAnswer } from "../../core/server/effects.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";

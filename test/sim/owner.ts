@@ -2,7 +2,7 @@
  * An owner of a session that stops with the ensemble, as a broker is one: it waits at a member, shows in the background that it
  * lives, falls asleep with the ensemble, and does nothing until a member wakes it.
  */
-import type { ParkedSession } from "../../core/server/quiet.ts";
+import type { ParkedSession } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import type { ClientWorld } from "./client.ts";

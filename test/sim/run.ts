@@ -3,7 +3,7 @@
  * histories are checked. What a run did is counted: an idle run proves nothing.
  */
 import type { ZooErrorCode } from "../../core/errors.ts";
-import type { RequestResult } from "../../core/server/effects.ts";
+import type { RequestResult } from "../../core/server/answers.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { asSid } from "../../core/zab/quorum.ts";

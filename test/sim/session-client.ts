@@ -3,8 +3,8 @@
  * what was not answered is sent again with its number, watches are left again with the last zxid that was seen.
  */
 import { must } from "../../core/assert.ts";
-import type { ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Token } from "../../core/server/ids.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";

@@ -3,7 +3,7 @@
  * are checked after every event; at the end everything is healed, and the ensemble has to make progress and agree.
  */
 import { assert, must } from "../../core/assert.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { Token } from "../../core/server/ids.ts";
 import {
   CreateMode,
   makeSessionId,

@@ -3,8 +3,8 @@
  * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it is told goes
  * into the history. The member's part is what the node's shell does with `WatchStream`.
  */
-import type { ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Token } from "../../core/server/ids.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION, WatchEventType } from "../../core/znode/types.ts";
 import { type Seen, type Told, WatchStream, type WatchStreamKind } from "../../core/znode/watch-stream.ts";

@@ -1,7 +1,7 @@
 /** Words that the tests of a whole ensemble share. */
 import { must } from "../../core/assert.ts";
-import type { ServerAnswer } from "../../core/server/effects.ts";
-import type { Token } from "../../core/server/pending.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Token } from "../../core/server/ids.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import {
   CreateMode,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import type { Token } from "../../../core/server/pending.ts";
+import type { Token } from "../../../core/server/ids.ts";
 import { compareZxid } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";

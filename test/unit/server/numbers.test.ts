@@ -1,10 +1,10 @@
 /** Another write under a number that its session has used. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import type { ServerAnswer } from "../../../core/server/effects.ts";
+import type { ServerAnswer } from "../../../core/server/answers.ts";
 import { fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "../../../core/server/fingerprint.ts";
+import type { Token } from "../../../core/server/ids.ts";
 import type { PeerMessage } from "../../../core/server/messages.ts";
-import type { Token } from "../../../core/server/pending.ts";
 import { isAnotherWrite, isOfAnotherWrite } from "../../../core/server/reuse.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { asEpoch, ZXID_ZERO } from "../../../core/zab/zxid.ts";

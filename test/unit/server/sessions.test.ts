@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import type { ServerAnswer } from "../../../core/server/effects.ts";
-import type { Token } from "../../../core/server/pending.ts";
+import type { ServerAnswer } from "../../../core/server/answers.ts";
+import type { Token } from "../../../core/server/ids.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
-import { connectionIdOf, NO_CONNECTION } from "../../../core/server/connections.ts";
 import { NOT_KNOWN } from "../../../core/server/fingerprint.ts";
+import { connectionIdOf, NO_CONNECTION, type Token } from "../../../core/server/ids.ts";
 import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
-import { type PendingRequest, PendingRequests, type Token } from "../../../core/server/pending.ts";
+import { type PendingRequest, PendingRequests } from "../../../core/server/pending.ts";
 import { EMPTY_META, MemberStorage } from "../../../core/server/storage.ts";
 import { encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import { appendTxn } from "../../../core/wire/txn-codec.ts";

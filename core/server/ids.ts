@@ -1,0 +1,30 @@
+/** Names of what the member serves: who asked, by which connection, and for whom. */
+import type { Sid } from "../zab/quorum.ts";
+import type { SessionId } from "../znode/types.ts";
+
+declare const tokenBrand: unique symbol;
+/** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
+export type Token = number & { readonly [tokenBrand]: true };
+
+declare const connectionBrand: unique symbol;
+/**
+ * A connection's name within the ensemble: negative, so that it can be the xid of the txn by which the connection
+ * attaches to its session. That way every member learns of the move by applying the log.
+ */
+export type ConnectionId = number & { readonly [connectionBrand]: true };
+
+/** The request came without a connection (HTTP, other objects): it cannot be late in the sense that a session moved. */
+export const NO_CONNECTION = 0 as ConnectionId;
+
+/** Tokens beyond begin anew: a connection of so long ago is gone. The product fits into an i32. */
+const TOKENS_MAX = 2 ** 26;
+
+export const connectionIdOf = (sid: Sid, token: Token): ConnectionId =>
+  -((token % TOKENS_MAX) * 16 + sid) as ConnectionId;
+
+/** A session whose owner, an object of ours, stops with the ensemble: its clock stands still meanwhile. */
+export interface ParkedSession {
+  readonly session: SessionId;
+  /** number of the owner; the shell knows what it stands for */
+  readonly owner: number;
+}
