@@ -5,7 +5,8 @@
  * Beside the view come the conditions under which it is out of date.
  */
 import { zxidToText } from "../zab/zxid.ts";
-import type { SessionId, Stat } from "../znode/types.ts";
+import type { SessionId } from "../znode/types.ts";
+import type { ClusterRead, ClusterReadResult } from "./cluster-read.ts";
 import type { ControllerView, TopicView, VersionedState } from "./controller.ts";
 import { topicNameProblem } from "./topic.ts";
 import type { TopicConfig } from "./topic-config.ts";
@@ -24,18 +25,6 @@ import {
   topicConfigPath,
   topicPath,
 } from "./znodes.ts";
-
-export interface ClusterRead {
-  readonly type: "getData" | "getChildren";
-  readonly path: string;
-  /** no condition tells of a change: to be read every time */
-  readonly fresh?: boolean;
-}
-
-/** Undefined: the znode does not exist. */
-export type ClusterReadResult =
-  | { readonly data: Uint8Array | null; readonly children: readonly string[]; readonly stat: Stat }
-  | undefined;
 
 /** A znode whose change outdates the view: its last zxid as text, `0x0` when it is missing. */
 export interface ClusterCondition {

@@ -11,7 +11,7 @@
  */
 
 import { CreateMode, type MultiRequestOp, type WriteRequest } from "../znode/types.ts";
-import type { ClusterRead, ClusterReadResult } from "./cluster-view.ts";
+import type { ClusterRead, ClusterReadResult } from "./cluster-read.ts";
 import { decodeFields, encodeJson } from "./json-text.ts";
 
 /** Znodes of the demo. */

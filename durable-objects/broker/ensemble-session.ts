@@ -4,7 +4,8 @@
  * stub that failed is never used again.
  */
 
-import type { ClusterCondition, ClusterRead, ClusterReadResult } from "../../core/broker/cluster-view.ts";
+import type { ClusterRead, ClusterReadResult } from "../../core/broker/cluster-read.ts";
+import type { ClusterCondition } from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";

@@ -1,10 +1,7 @@
 /** A cluster on the real tree: sessions, registrations, elections and the controller's writes, without any object. */
-import {
-  type ClusterReadResult,
-  type ClusterView,
-  controllerViewOf,
-  readCluster,
-} from "../../../core/broker/cluster-view.ts";
+
+import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
+import { type ClusterView, controllerViewOf, readCluster } from "../../../core/broker/cluster-view.ts";
 import { type ControllerWrite, planController } from "../../../core/broker/controller.ts";
 import {
   baseZnodes,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterReadResult } from "../../../core/broker/cluster-view.ts";
+import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
 import {
   brokerPorts,
   type ClientsChange,

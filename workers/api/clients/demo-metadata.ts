@@ -1,5 +1,5 @@
 /** The demo's `/metadata`, read and written through one node. */
-import type { ClusterReadResult } from "../../../core/broker/cluster-view.ts";
+import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
 import {
   type ClientsChange,
   type DemoRefusal,
