@@ -4,8 +4,8 @@
  */
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
+import type { AppEnv } from "./app-env.ts";
 import { bodyLength } from "./body.ts";
-import type { AppEnv } from "./env.ts";
 import { auth } from "./middleware/auth.ts";
 import { ensemble } from "./middleware/ensemble.ts";
 import { onError, onMethodNotAllowed, onNotFound } from "./middleware/error.ts";

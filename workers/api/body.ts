@@ -1,6 +1,6 @@
 /** The body of a request, as routes read it. */
 import type { Context, MiddlewareHandler } from "hono";
-import type { AppEnv } from "./env.ts";
+import type { AppEnv } from "./app-env.ts";
 import { BODY_BYTES_MAX } from "./limits.ts";
 import { readBody, tooLarge } from "./read-body.ts";
 

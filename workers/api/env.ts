@@ -1,5 +1,4 @@
-/** What the routes of the Worker find in their context. */
-import type { EnsembleClient } from "./clients/ensemble-client.ts";
+/** The bindings of the Worker, and the name of the ensemble that needs none. */
 
 /** Bindings. Those of wrangler.toml are generated; these here are optional and given outside of it. */
 export interface ApiEnv extends Env {
@@ -9,19 +8,6 @@ export interface ApiEnv extends Env {
   readonly LOCAL_HOSTS?: string;
   /** local runs only: the port gateway, which can end and start demo clients */
   readonly GATEWAY?: Fetcher;
-}
-
-/** The type argument of every Hono app of this Worker. */
-export interface AppEnv {
-  Bindings: ApiEnv;
-  Variables: {
-    /** names this request in answers and logs */
-    requestId: string;
-    /** name of the ensemble that the request is about; it exists, unless it is the default one */
-    ensemble: string;
-    /** client of that ensemble; founds the default ensemble on first use */
-    zoo: EnsembleClient;
-  };
 }
 
 /** The ensemble of requests without `/e/{ensemble}`. */

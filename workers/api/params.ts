@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { zxidFromText } from "../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, sessionFromText } from "../../core/znode/types.ts";
-import type { AppEnv } from "./env.ts";
+import type { AppEnv } from "./app-env.ts";
 import { badArguments } from "./errors.ts";
 
 /** A parameter that may be given once. */

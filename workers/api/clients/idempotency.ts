@@ -1,7 +1,7 @@
 /** `Idempotency-Key`: a retry gets the first answer and nothing is done twice. */
 import type { Context } from "hono";
 import type { IdempotencyKey } from "../../../core/broker/partition.ts";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../errors.ts";
 
 export type { IdempotencyKey } from "../../../core/broker/partition.ts";

@@ -1,8 +1,9 @@
 /** Finds the ensemble that a request is about. An unknown one ends here, before any object is touched. */
 import type { MiddlewareHandler } from "hono";
+import type { AppEnv } from "../app-env.ts";
 import { EnsembleClient } from "../clients/ensemble-client.ts";
 import { sizeOfNamed } from "../clients/registry.ts";
-import { type AppEnv, DEFAULT_ENSEMBLE } from "../env.ts";
+import { DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { routedPathOf } from "../raw-path.ts";
 

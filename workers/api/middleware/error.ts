@@ -1,7 +1,7 @@
 /** Turns whatever a handler throws into the error body that its route has. */
 import type { Context, ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { ApiError, type ApiErrorCode, confluentError, problem } from "../errors.ts";
 
 /** Routes with Confluent's error body. */

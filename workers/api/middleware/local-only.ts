@@ -1,6 +1,6 @@
 /** Keeps pages of other sites out of a local run. A deployed Worker has its token instead. */
 import type { MiddlewareHandler } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../errors.ts";
 import { hasForeignHost, hasForeignOrigin } from "../local-hosts.ts";
 import { isRead } from "./auth.ts";

@@ -3,7 +3,7 @@
  * (`?verison=7`) would else do what the condition was to prevent.
  */
 import type { MiddlewareHandler } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { badArguments } from "../errors.ts";
 
 /** *method → parameters*; HEAD is GET. A method without an entry takes none. */

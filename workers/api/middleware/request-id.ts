@@ -1,6 +1,6 @@
 /** Names each request, by the client's own id where it gave one; the answer and our log carry the name. */
 import type { MiddlewareHandler } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 
 const HEADER = "x-request-id";
 const ID = /^[\w-]{1,64}$/;

@@ -1,10 +1,10 @@
 /** The brokers' cluster as a whole: `/cluster` for the page, `/brokers` as Confluent's REST proxy has it. */
 import { Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
+import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import type { ClusterJson } from "../schema/views.ts";
 import { brokersOf } from "./topics.ts";

@@ -1,7 +1,7 @@
 /** `/v1/counters`: what every node and broker has cost, as it last said; wakes nobody. */
 import { Hono } from "hono";
+import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, statusOfBroker } from "../clients/broker-faults.ts";
-import type { AppEnv } from "../env.ts";
 
 export const countersApp = new Hono<AppEnv>().get("/", async (c) => {
   const ids = Array.from({ length: brokerCountOf(c.env) }, (_, id) => id);

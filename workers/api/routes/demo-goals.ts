@@ -10,9 +10,9 @@ import {
   encodeRecordBatch,
   type OffsetRecord,
 } from "../../../core/wire/record-batch-codec.ts";
+import type { AppEnv } from "../app-env.ts";
 import { keyOf } from "../clients/idempotency.ts";
 import { PartitionClient, type Placed } from "../clients/partition-client.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import type { Goal } from "../schema/views.ts";
 import { readJson } from "../strict-json.ts";

@@ -1,10 +1,10 @@
 /** `/demo/nodes/{i}`: what the demo's node ports answer. Node i of the demo has sid i + 1. */
 import { type Context, Hono } from "hono";
 import { brokerPorts, nodePort } from "../../../core/broker/demo-metadata.ts";
+import type { AppEnv } from "../app-env.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import { nodeDown, withTimeout } from "../clients/node-stub.ts";
-import type { AppEnv } from "../env.ts";
 import { parseInteger } from "../params.ts";
 import { demoBody, healthCheckBody, metadataBody } from "../schema/demo.ts";
 import { appendGoal, createGoals, requireListed } from "./demo-goals.ts";

@@ -1,6 +1,6 @@
 /** `/v1/ensemble`: every member's own view, also while some are dead. */
 import { Hono } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { summarise } from "../quorum.ts";
 
 export const ensembleApp = new Hono<AppEnv>().get("/", async (c) => {

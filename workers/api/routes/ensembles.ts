@@ -1,8 +1,9 @@
 /** `/v1/ensembles/{name}`: creates an ensemble, or tells its size. */
 import { Hono } from "hono";
+import type { AppEnv } from "../app-env.ts";
 import { sizeOfDefault } from "../clients/founding.ts";
 import { createEnsemble, isEnsembleName, sizeOfNamed } from "../clients/registry.ts";
-import { type AppEnv, DEFAULT_ENSEMBLE } from "../env.ts";
+import { DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import type { EnsembleNameJson } from "../schema/answers.ts";
 import { jsonBody } from "../schema/json-body.ts";

@@ -1,6 +1,6 @@
 /** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, if only by waking up; asking wakes nobody. */
 import { Hono } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../errors.ts";
 import { summarise } from "../quorum.ts";
 

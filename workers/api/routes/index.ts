@@ -1,6 +1,6 @@
 /** `/`: what there is. */
 import { Hono } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 
 /** Each route with what it does; `docs/http-api.md` has the details. */
 const ROUTES = {

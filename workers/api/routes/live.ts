@@ -1,8 +1,8 @@
 /** `/v1/live`: the streams of a page over one WebSocket. It only reads, so it needs no token. */
 import { type Context, Hono } from "hono";
+import type { AppEnv } from "../app-env.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
-import type { AppEnv } from "../env.ts";
 import { badArguments } from "../errors.ts";
 import { eventSource, eventVector } from "../streams/event-stream.ts";
 import { type Subscription, serveLive } from "../streams/live-socket.ts";

@@ -1,7 +1,7 @@
 /** Reads the body of a produce request in each of its content types. */
 import type { Context } from "hono";
 import * as v from "valibot";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../errors.ts";
 import { isUtf8, mediaTypeOf } from "../media-type.ts";
 import { parseInteger } from "../params.ts";

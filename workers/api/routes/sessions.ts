@@ -1,7 +1,7 @@
 /** `/v1/sessions`: a session lives as long as heartbeats, or any other request of it, arrive in time. */
 import { Hono } from "hono";
 import { sessionToText } from "../../../core/znode/types.ts";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { nodeOf, parseSession, prefixOf } from "../params.ts";
 import type { SessionJson } from "../schema/answers.ts";
 import { jsonBody } from "../schema/json-body.ts";

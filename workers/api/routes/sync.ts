@@ -1,6 +1,6 @@
 /** `/v1/sync`: a barrier. Whoever passes it with a node sees there what was committed before, and so does whoever shows its zxid. */
 import { Hono } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { nodeOf } from "../params.ts";
 import type { SyncJson } from "../schema/answers.ts";
 

@@ -3,9 +3,9 @@ import { type Context, Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { partitionFromText } from "../../../core/broker/topic.ts";
 import { effectiveConfig } from "../../../core/broker/topic-config.ts";
+import type { AppEnv } from "../app-env.ts";
 import { BrokerClient } from "../clients/broker-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { intQueryOf } from "../params.ts";
 

@@ -2,8 +2,8 @@
 import { type Context, Hono } from "hono";
 import type { ClusterMetadata, PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { effectiveConfig, isDefault, type TopicConfig } from "../../../core/broker/topic-config.ts";
+import type { AppEnv } from "../app-env.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { baseUrlOf } from "../params.ts";
 import { jsonBody } from "../schema/json-body.ts";

@@ -1,6 +1,6 @@
 /** `/v1/ws`: many operations per frame, both ways; the fast path of the SDK. A node speaks it, the Worker only connects. */
 import { Hono } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { badArguments } from "../errors.ts";
 import { nodeOf } from "../params.ts";
 

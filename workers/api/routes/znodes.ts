@@ -14,9 +14,9 @@ import {
   type WriteRequest,
 } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import type { AppEnv } from "../app-env.ts";
 import { bodyBytes } from "../body.ts";
 import type { Answered } from "../clients/ensemble-client.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { preferredType, prefersExactly } from "../media-type.ts";
 import {

@@ -2,8 +2,8 @@
 
 import type { Context, MiddlewareHandler } from "hono";
 import * as v from "valibot";
+import type { AppEnv } from "../app-env.ts";
 import { bodyBytes } from "../body.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { isJsonType, isUtf8, mediaTypeOf } from "../media-type.ts";
 import { JsonProblem, readJson } from "../strict-json.ts";

@@ -1,6 +1,6 @@
 /** Conditions of a request in HTTP's words: entity tags, and ZooKeeper's `version`. */
 import type { Context } from "hono";
-import type { AppEnv } from "../env.ts";
+import type { AppEnv } from "../app-env.ts";
 import { badArguments } from "../errors.ts";
 import { intQueryOf } from "../params.ts";
 import { ANY_VERSION, VERSION_MAX, VERSION_MIN } from "./fields.ts";

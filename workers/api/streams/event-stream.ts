@@ -5,9 +5,9 @@
 import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
+import type { AppEnv } from "../app-env.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
-import type { AppEnv } from "../env.ts";
 import { ApiError, badArguments } from "../errors.ts";
 import { nodeOf, resumeIdOf, wordQueryOf } from "../params.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
