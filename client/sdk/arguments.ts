@@ -3,8 +3,7 @@
  * the right type that cannot be carried out. Only the call that it was passed to fails.
  */
 import { CreateMode, type MultiRequestOp } from "../../core/znode/types.ts";
-import type { ConnectOptions } from "./connect.ts";
-import type { Data, Mode, WatchListener } from "./session.ts";
+import type { ConnectOptions, Data, Mode, WatchListener } from "./types.ts";
 
 const MODES: Readonly<Record<Mode, CreateMode>> = {
   persistent: CreateMode.PERSISTENT,

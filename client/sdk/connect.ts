@@ -10,42 +10,15 @@ import { ByteWriter } from "../../core/wire/writer.ts";
 import { ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../core/znode/types.ts";
 import { checkConnect } from "./arguments.ts";
+import type { Dial } from "./dial.ts";
 import { ZooError } from "./errors.ts";
-import { Session, type SessionTicket } from "./session.ts";
-import { type OpenSocket, openPlatformSocket, type SocketLike } from "./socket.ts";
-
-export interface ConnectOptions {
-  /** how long the session outlives its connection; the server may grant less or more. Default 10 s */
-  readonly timeoutMs?: number;
-  /** a session to continue, from {@link Session.ticket} */
-  readonly ticket?: SessionTicket;
-  /**
-   * how long a lost connection is made anew, ms, before the session is given up. Default: twice the session's timeout, at
-   * least 30 s; 0: not at all
-   */
-  readonly reconnectMs?: number;
-  /** how to open a WebSocket; default: the platform's */
-  readonly openSocket?: OpenSocket;
-  /** gives up connecting */
-  readonly signal?: AbortSignal;
-}
+import { Session } from "./session.ts";
+import { openPlatformSocket, type SocketLike } from "./socket.ts";
+import type { ConnectOptions, SessionTicket } from "./types.ts";
 
 const TIMEOUT_MS = 10_000;
 /** One attempt to connect: a node without a quorum may keep us waiting, while others have one. */
 const ATTEMPT_MS = 3_000;
-
-/** A socket on which the handshake is done. */
-export interface Dialed {
-  readonly socket: SocketLike;
-  readonly response: ConnectResponse;
-}
-
-/** Makes one attempt to connect. @throws ZooError CONNECTION_LOSS, SESSION_EXPIRED */
-export type Dial = (
-  ticket: SessionTicket | undefined,
-  lastZxidSeen: Zxid,
-  signal: AbortSignal | undefined,
-) => Promise<Dialed>;
 
 /**
  * Opens a session, or continues one.

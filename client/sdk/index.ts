@@ -1,24 +1,25 @@
 /** The SDK for Node: the same as everywhere, with the `ws` package as the default WebSocket, and a token for writes. */
 import { WebSocket } from "ws";
-import { type ConnectOptions, connect as connectWith } from "./connect.ts";
+import { connect as connectWith } from "./connect.ts";
 import type { Session } from "./session.ts";
 import type { OpenSocket, SocketLike } from "./socket.ts";
+import type { ConnectOptions } from "./types.ts";
 
 export { type ZooClientCode, ZooError } from "./errors.ts";
+export type { Session } from "./session.ts";
 export type {
   Data,
   Mode,
   MultiOp,
   MultiResult,
   ReadOptions,
-  Session,
   SessionState,
   SessionTicket,
   WatchEvent,
   WatchListener,
   ZnodeChildren,
   ZnodeValue,
-} from "./session.ts";
+} from "./types.ts";
 
 /** How long a server that does not answer any more may keep a socket that we closed, and so the process. */
 const CLOSE_MS = 2_000;

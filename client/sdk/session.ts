@@ -22,7 +22,6 @@ import { ZXID_ZERO, type Zxid, zxid, zxidToText } from "../../core/zab/zxid.ts";
 import type { Refused } from "../../core/znode/refusal-text.ts";
 import {
   type ReadRequest,
-  type SessionId,
   type Stat,
   sessionToText,
   WatchEventType,
@@ -39,63 +38,24 @@ import {
   watchOf,
 } from "./arguments.ts";
 import { backoffMs, pause } from "./backoff.ts";
-import type { Dial, Dialed } from "./connect.ts";
+import type { Dial, Dialed } from "./dial.ts";
 import { ZooError } from "./errors.ts";
 import { PendingQueue } from "./pending-queue.ts";
 import { atEndOfTick, type SocketLike } from "./socket.ts";
+import type {
+  Data,
+  Mode,
+  MultiOp,
+  MultiResult,
+  ReadOptions,
+  SessionState,
+  SessionTicket,
+  WatchEvent,
+  WatchListener,
+  ZnodeChildren,
+  ZnodeValue,
+} from "./types.ts";
 import { Watches } from "./watches.ts";
-
-/** What identifies a session. Whoever has it can continue the session. */
-export interface SessionTicket {
-  readonly id: SessionId;
-  readonly password: Uint8Array;
-}
-
-/** How a znode is created. */
-export type Mode = "persistent" | "ephemeral" | "persistent-sequential" | "ephemeral-sequential";
-
-/** Data of a znode as a caller gives it: text is stored as UTF-8, null is no data at all. */
-export type Data = Uint8Array | string | null;
-
-/** One operation of a multi. `version` absent: any. */
-export type MultiOp =
-  | { readonly op: "create"; readonly path: string; readonly data?: Data; readonly mode?: Mode }
-  | { readonly op: "set"; readonly path: string; readonly data: Data; readonly version?: number }
-  | { readonly op: "delete"; readonly path: string; readonly version?: number }
-  | { readonly op: "check"; readonly path: string; readonly version: number };
-
-/** What an operation of a successful multi gave. */
-export type MultiResult =
-  | { readonly op: "create"; readonly path: string }
-  | { readonly op: "set"; readonly stat: Stat }
-  | { readonly op: "delete" }
-  | { readonly op: "check" };
-
-/** What a watch saw. A watch is left by a read and fires once. */
-export interface WatchEvent {
-  readonly type: "created" | "deleted" | "changed" | "children";
-  readonly path: string;
-}
-
-export type WatchListener = (event: WatchEvent) => void;
-
-export interface ReadOptions {
-  /** called once, at the next change of what was read; not called when the session ends */
-  readonly watch?: WatchListener | undefined;
-}
-
-export interface ZnodeValue {
-  readonly data: Uint8Array | null;
-  readonly stat: Stat;
-}
-
-export interface ZnodeChildren {
-  readonly children: readonly string[];
-  readonly stat: Stat;
-}
-
-/** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
-export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 
 /** A watch that a read asks for. */
 interface Watch {

@@ -3,7 +3,7 @@ import { ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { writeSetWatchesRequest } from "../../core/wire/jute/requests.ts";
 import type { ByteWriter } from "../../core/wire/writer.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
-import type { WatchEvent, WatchListener } from "./session.ts";
+import type { WatchEvent, WatchListener } from "./types.ts";
 
 /** Left on data, on the absence of a znode, or on children. */
 export type WatchKind = "data" | "exist" | "child";

@@ -1,0 +1,71 @@
+/** What callers of the SDK pass and get. */
+import type { SessionId, Stat } from "../../core/znode/types.ts";
+import type { OpenSocket } from "./socket.ts";
+
+/** What identifies a session. Whoever has it can continue the session. */
+export interface SessionTicket {
+  readonly id: SessionId;
+  readonly password: Uint8Array;
+}
+
+/** How a znode is created. */
+export type Mode = "persistent" | "ephemeral" | "persistent-sequential" | "ephemeral-sequential";
+
+/** Data of a znode as a caller gives it: text is stored as UTF-8, null is no data at all. */
+export type Data = Uint8Array | string | null;
+
+/** One operation of a multi. `version` absent: any. */
+export type MultiOp =
+  | { readonly op: "create"; readonly path: string; readonly data?: Data; readonly mode?: Mode }
+  | { readonly op: "set"; readonly path: string; readonly data: Data; readonly version?: number }
+  | { readonly op: "delete"; readonly path: string; readonly version?: number }
+  | { readonly op: "check"; readonly path: string; readonly version: number };
+
+/** What an operation of a successful multi gave. */
+export type MultiResult =
+  | { readonly op: "create"; readonly path: string }
+  | { readonly op: "set"; readonly stat: Stat }
+  | { readonly op: "delete" }
+  | { readonly op: "check" };
+
+/** What a watch saw. A watch is left by a read and fires once. */
+export interface WatchEvent {
+  readonly type: "created" | "deleted" | "changed" | "children";
+  readonly path: string;
+}
+
+export type WatchListener = (event: WatchEvent) => void;
+
+export interface ReadOptions {
+  /** called once, at the next change of what was read; not called when the session ends */
+  readonly watch?: WatchListener | undefined;
+}
+
+export interface ZnodeValue {
+  readonly data: Uint8Array | null;
+  readonly stat: Stat;
+}
+
+export interface ZnodeChildren {
+  readonly children: readonly string[];
+  readonly stat: Stat;
+}
+
+/** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
+export type SessionState = "connected" | "disconnected" | "expired" | "closed";
+
+export interface ConnectOptions {
+  /** how long the session outlives its connection; the server may grant less or more. Default 10 s */
+  readonly timeoutMs?: number;
+  /** a session to continue, from `Session.ticket` */
+  readonly ticket?: SessionTicket;
+  /**
+   * how long a lost connection is made anew, ms, before the session is given up. Default: twice the session's timeout, at
+   * least 30 s; 0: not at all
+   */
+  readonly reconnectMs?: number;
+  /** how to open a WebSocket; default: the platform's */
+  readonly openSocket?: OpenSocket;
+  /** gives up connecting */
+  readonly signal?: AbortSignal;
+}
