@@ -6,7 +6,8 @@
  */
 
 import { COMMON_HELP, commandLine, main, runUntilEnded, wholeNumber } from "./local/command.ts";
-import { type LocalUrls, startLocal, stateDirOf, UsageError } from "./local.ts";
+import type { LocalUrls } from "./local/urls.ts";
+import { startLocal, stateDirOf, UsageError } from "./local.ts";
 
 const COUNT_MAX = 99;
 

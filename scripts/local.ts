@@ -11,6 +11,7 @@ import { openToOthers, ownHosts, reachableAt } from "./local/own-hosts.ts";
 import { pageFiles } from "./local/page-files.ts";
 import { untilReady } from "./local/readiness.ts";
 import { takeStateDir } from "./local/state-dir.ts";
+import type { LocalUrls } from "./local/urls.ts";
 import { startWorkerd, type Workerd } from "./local/workerd.ts";
 
 export { UsageError } from "./local/listen.ts";
@@ -40,18 +41,6 @@ export interface LocalOptions {
   readonly root?: string;
   /** told what takes long */
   readonly say?: (line: string) => void;
-}
-
-/** Where everything answers. */
-export interface LocalUrls {
-  /** the Worker itself, without a gateway between */
-  readonly api: string;
-  /** the page, straight from the runtime */
-  readonly web: string;
-  readonly console?: string;
-  readonly nodes: readonly string[];
-  readonly brokers: readonly string[];
-  readonly clients: readonly string[];
 }
 
 export interface Local {

@@ -1,6 +1,6 @@
 /** When a local run is ready, and what an earlier run left broken. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { LocalUrls } from "../local.ts";
+import type { LocalUrls } from "./urls.ts";
 
 const READY_MS_MAX = 30_000;
 /** The list of faults waits for nobody; this ends only what never answers. */

@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "../../scripts/local/build.ts";
 import { guard } from "../../scripts/local/guard.ts";
 import { isAlive } from "../../scripts/local/process.ts";
-import type { LocalUrls } from "../../scripts/local.ts";
+import type { LocalUrls } from "../../scripts/local/urls.ts";
 
 /** What a finished command left. */
 export interface Finished {
