@@ -1,38 +1,13 @@
 /** The goals, live: every record of the partition, of which only the rows in sight exist. */
-import { memo, type RefObject, useMemo, useState } from "react";
+import { memo, type RefObject } from "react";
 import type { StreamState } from "../api/live-socket.ts";
 import { GoalList } from "../features/goals/goal-list.tsx";
+import type { GoalOrder, GoalsControls } from "../features/goals/goals-controls.ts";
 import { useLive } from "../hooks/live-store.ts";
 import { GoalForm } from "./goal-form.tsx";
 import { Icon } from "./icon.tsx";
 import { Panel } from "./panel.tsx";
 import { StreamBadge } from "./stream-badge.tsx";
-
-export type GoalOrder = "offset" | "minute";
-
-export interface GoalsControls {
-  readonly order: GoalOrder;
-  readonly setOrder: (order: GoalOrder) => void;
-  /** The end of the log when the list was paused; null while it follows. */
-  readonly heldFrom: number | null;
-  readonly hold: () => void;
-  readonly follow: () => void;
-}
-
-export function useGoalsControls(): GoalsControls {
-  const [order, setOrder] = useState<GoalOrder>("offset");
-  const [heldFrom, setHeldFrom] = useState<number | null>(null);
-  return useMemo(
-    () => ({
-      order,
-      setOrder,
-      heldFrom,
-      hold: () => setHeldFrom((now) => now ?? useLive.getState().goals.end),
-      follow: () => setHeldFrom(null),
-    }),
-    [order, heldFrom],
-  );
-}
 
 interface Props {
   readonly controls: GoalsControls;

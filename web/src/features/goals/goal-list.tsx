@@ -1,12 +1,12 @@
 /** The list over the whole partition. Its rows have one height, so the reader's place stays while goals come. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import type { GoalsControls } from "../../components/goals-panel.tsx";
 import { ScrollRegion } from "../../components/scroll-region.tsx";
 import { showToast, useLive } from "../../hooks/live-store.ts";
 import { LiveContext } from "../../hooks/use-fault.ts";
 import { GoalItem } from "./goal-item.tsx";
 import type { GoalLog, GoalRow } from "./goal-log.ts";
+import type { GoalsControls } from "./goals-controls.ts";
 
 /** Height of a row, px; `--goal-row` in the styles. */
 const ROW_PX = 44;

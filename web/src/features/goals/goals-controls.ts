@@ -1,0 +1,29 @@
+/** How the list of goals is ordered, and whether it follows the log. */
+import { useMemo, useState } from "react";
+import { useLive } from "../../hooks/live-store.ts";
+
+export type GoalOrder = "offset" | "minute";
+
+export interface GoalsControls {
+  readonly order: GoalOrder;
+  readonly setOrder: (order: GoalOrder) => void;
+  /** The end of the log when the list was paused; null while it follows. */
+  readonly heldFrom: number | null;
+  readonly hold: () => void;
+  readonly follow: () => void;
+}
+
+export function useGoalsControls(): GoalsControls {
+  const [order, setOrder] = useState<GoalOrder>("offset");
+  const [heldFrom, setHeldFrom] = useState<number | null>(null);
+  return useMemo(
+    () => ({
+      order,
+      setOrder,
+      heldFrom,
+      hold: () => setHeldFrom((now) => now ?? useLive.getState().goals.end),
+      follow: () => setHeldFrom(null),
+    }),
+    [order, heldFrom],
+  );
+}
