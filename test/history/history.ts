@@ -24,7 +24,7 @@ import type { ZooErrorCode } from "../../core/errors.ts";
 import type { RequestResult } from "../../core/server/answers.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
-import type { StreamRecord } from "./streams.ts";
+import type { StreamRecord } from "./stream-record.ts";
 
 /** A value of the core as a history holds it. */
 export type Plain<T> = T extends Uint8Array

@@ -3,7 +3,7 @@ import type { WatchStreamKind } from "../../core/znode/watch-stream.ts";
 import { create, Hand, remove, setData } from "./hand.ts";
 import { formatHistory, parseHistory, type WriteRequest } from "./history.ts";
 import { checkHistory } from "./index.ts";
-import type { KnownState } from "./streams.ts";
+import type { KnownState } from "./stream-record.ts";
 
 const CREATED = 1;
 const DELETED = 2;

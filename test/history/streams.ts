@@ -11,32 +11,9 @@
  * The simulator says of which zxid the last holds; at the end of a run that is the end of the history.
  */
 import type { WatchEventType } from "../../core/znode/types.ts";
-import type { WatchStreamKind } from "../../core/znode/watch-stream.ts";
 import { type History, zxidText } from "./history.ts";
 import { type Placed, replay } from "./replay.ts";
-
-/** A state of a znode that a reader knows: as of `zxid`; `gone` if there was no znode. */
-export interface KnownState {
-  readonly zxid: number;
-  readonly gone: boolean;
-}
-
-/** An event that a reader was told of (`event`, with ZooKeeper's number), or the zxid up to which it was told everything. */
-export interface StreamEntry {
-  readonly event: WatchEventType | null;
-  readonly zxid: number;
-}
-
-/** What one reader was told of one znode, over any number of connections. */
-export interface StreamRecord {
-  readonly reader: number;
-  readonly path: string;
-  readonly kind: WatchStreamKind;
-  /** the state that it read before the stream began */
-  readonly first: KnownState;
-  /** in the order of their arrival */
-  readonly entries: StreamEntry[];
-}
+import type { KnownState, StreamEntry, StreamRecord } from "./stream-record.ts";
 
 export interface StreamCounts {
   readonly streams: number;

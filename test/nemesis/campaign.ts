@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { percentile } from "../../bench/statistics.ts";
 import { build, ROOT } from "../../scripts/local/build.ts";
 import { UsageError } from "../../scripts/local.ts";
-import type { PartSummary, Until } from "../sim/soak.ts";
+import type { PartSummary, Until } from "../sim/soak-part.ts";
 import { type AllKillTimes, allKills } from "./all-kills.ts";
 import { type BattleReport, battle } from "./battle.ts";
 import { DAMAGE, type DamageOutcome, damageRuns, damageSummary, describeDamage } from "./damage.ts";

@@ -9,7 +9,7 @@ import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION, WatchEventType } from "../../core/znode/types.ts";
 import { type Seen, type Told, WatchStream, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
 import { zxidToNumber } from "../history/history.ts";
-import type { StreamRecord } from "../history/streams.ts";
+import type { StreamRecord } from "../history/stream-record.ts";
 import type { ClientWorld } from "./client.ts";
 import type { Life } from "./cluster.ts";
 import { Chance } from "./random.ts";
