@@ -54,3 +54,31 @@ describe("generated types", () => {
     refusal(typecheck(), "TIDY-9");
   });
 });
+
+describe("imports", () => {
+  it("[TIDY-1] an outward import of a type counts", () => {
+    scratch.append(
+      "core/units.ts",
+      'export type { NodeEnv } from "../durable-objects/zooweeper-node/zooweeper-node.ts";\n',
+    );
+    expect(refusal(tidy(), "TIDY-1").join("\n")).toContain("core/units.ts → durable-objects/");
+  });
+
+  it("[TIDY-3] the page runs no code of the Worker", () => {
+    scratch.append(
+      "web/src/api/types.ts",
+      'export { statJson } from "../../../workers/api/schema/answers.ts";\n',
+    );
+    refusal(tidy(), "TIDY-3");
+  });
+
+  it("[TIDY-10] two files that import types of each other are a circle", () => {
+    scratch.append("core/server/ids.ts", 'export type { ServerEffect } from "./effects.ts";\n');
+    expect(refusal(tidy(), "TIDY-10").join("\n")).toContain("core/server/effects.ts, core/server/ids.ts");
+  });
+
+  it("[TIDY-11] zab knows nothing of the tree", () => {
+    scratch.append("core/zab/quorum.ts", 'export type { ZnodeRow } from "../znode/stat.ts";\n');
+    expect(refusal(tidy(), "TIDY-11").join("\n")).toContain("zab: core/zab/quorum.ts → core/znode/stat.ts");
+  });
+});
