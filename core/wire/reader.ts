@@ -9,9 +9,17 @@ export class WireError extends Error {
   override readonly name = "WireError";
 }
 
+/** The 64 bits at `at` as a number. @throws WireError beyond the safe integers */
+export function i64At(view: DataView, at: number): number {
+  const value = view.getInt32(at) * HIGH + view.getUint32(at + 4);
+  if (!Number.isSafeInteger(value)) throw new WireError("a 64-bit number is out of range");
+  return value;
+}
+
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** all bytes; {@link at} and {@link end} are offsets in it */
+  readonly view: DataView;
   /** next byte to read */
   at: number;
   /** one past the last byte that may be read */
@@ -19,7 +27,7 @@ export class ByteReader {
 
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = at;
     this.end = end;
   }
@@ -37,7 +45,7 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.view.getUint8(this.#take(1));
   }
 
   bool(): boolean {
@@ -45,23 +53,25 @@ export class ByteReader {
   }
 
   i16(): number {
-    return this.#view.getInt16(this.#take(2));
+    return this.view.getInt16(this.#take(2));
   }
 
   i32(): number {
-    return this.#view.getInt32(this.#take(4));
+    return this.view.getInt32(this.#take(4));
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    return this.view.getUint32(this.#take(4));
   }
 
   /** 64 bits as a number. @throws WireError beyond the safe integers */
   i64(): number {
-    const at = this.#take(8);
-    const value = this.#view.getInt32(at) * HIGH + this.#view.getUint32(at + 4);
-    if (!Number.isSafeInteger(value)) throw new WireError("a 64-bit number is out of range");
-    return value;
+    return i64At(this.view, this.#take(8));
+  }
+
+  /** Steps over `count` bytes. @returns their offset in {@link view} */
+  skip(count: number): number {
+    return this.#take(count);
   }
 
   /** A view of the next `count` bytes; it shares their memory. */

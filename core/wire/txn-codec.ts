@@ -30,12 +30,12 @@
  */
 import { assertNever } from "../assert.ts";
 import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
-import { HEADER_BYTES, LENGTH_BYTES } from "../zab/txn-batch.ts";
+import { HEADER_BYTES, LENGTH_BYTES, ZXID_AT } from "../zab/txn-batch.ts";
 import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, Txn, TxnHeader } from "../znode/types.ts";
 import { readOpenAcl, writeOpenAcl } from "./jute/acl.ts";
-import { ByteReader, WireError } from "./reader.ts";
-import type { ByteWriter } from "./writer.ts";
+import { ByteReader, i64At, WireError } from "./reader.ts";
+import { type ByteWriter, putI64 } from "./writer.ts";
 
 /** Type numbers of txns. */
 export const TxnType = {
@@ -53,18 +53,24 @@ export const TxnType = {
 
 /** Bytes of a record before its body. */
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
+// Offsets in a record.
+const SESSION_AT = LENGTH_BYTES;
+const XID_AT = LENGTH_BYTES + 8;
+const TIME_AT = LENGTH_BYTES + 20;
+const TYPE_AT = LENGTH_BYTES + 28;
 /** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
 export const MULTI_OPS_MAX = 4_096;
 
 /** Appends one record. */
 export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void {
-  const at = writer.length;
-  writer.i32(0);
-  writer.i64(header.session);
-  writer.i32(header.xid);
-  writer.u32pair(header.zxid.epoch, header.zxid.counter);
-  writer.i64(header.timeMs);
-  writer.i32(typeOf(txn));
+  const at = writer.claim(PREFIX_BYTES);
+  const { numbers } = writer;
+  putI64(numbers, at + SESSION_AT, header.session);
+  numbers.setInt32(at + XID_AT, header.xid);
+  numbers.setUint32(at + ZXID_AT, header.zxid.epoch);
+  numbers.setUint32(at + ZXID_AT + 4, header.zxid.counter);
+  putI64(numbers, at + TIME_AT, header.timeMs);
+  numbers.setInt32(at + TYPE_AT, typeOf(txn));
   writeBody(writer, txn);
   writer.patchI32(at, writer.length - at - LENGTH_BYTES);
 }
@@ -243,18 +249,18 @@ export class TxnCursor {
   next(): boolean {
     const at = this.#next;
     if (at === this.#batchEnd) return false;
-    const reader = this.#reader;
-    reader.at = at;
-    reader.end = this.#batchEnd;
-    const size = reader.i32();
-    if (size < HEADER_BYTES || size > reader.left) throw new WireError(`a txn of ${size} bytes does not fit`);
+    const { view } = this.#reader;
+    const left = this.#batchEnd - at - LENGTH_BYTES;
+    if (left < HEADER_BYTES) throw new WireError("a batch ends within a txn's header");
+    const size = view.getInt32(at);
+    if (size < HEADER_BYTES || size > left) throw new WireError(`a txn of ${size} bytes does not fit`);
     const end = at + LENGTH_BYTES + size;
-    this.session = reader.i64() as SessionId;
-    this.xid = reader.i32();
-    this.epoch = reader.u32();
-    this.counter = reader.u32();
-    this.timeMs = reader.i64();
-    this.type = reader.i32();
+    this.session = i64At(view, at + SESSION_AT) as SessionId;
+    this.xid = view.getInt32(at + XID_AT);
+    this.epoch = view.getUint32(at + ZXID_AT);
+    this.counter = view.getUint32(at + ZXID_AT + 4);
+    this.timeMs = i64At(view, at + TIME_AT);
+    this.type = view.getInt32(at + TYPE_AT);
     this.start = at;
     this.end = end;
     this.#next = end;

@@ -4,6 +4,12 @@ import { utf8Length, writeUtf8 } from "./utf8.ts";
 
 const HIGH = 2 ** 32;
 
+/** Writes a safe integer as 64 bits, two's complement. */
+export function putI64(view: DataView, at: number, value: number): void {
+  view.setInt32(at, Math.floor(value / HIGH));
+  view.setUint32(at + 4, value >>> 0);
+}
+
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;
@@ -24,6 +30,16 @@ export class ByteWriter {
     grown.set(this.#bytes.subarray(0, this.length));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
+  }
+
+  /** The bytes that {@link claim} made room for, and those before; good until something else is written. */
+  get numbers(): DataView {
+    return this.#view;
+  }
+
+  /** Makes room for `count` bytes that the caller writes. @returns their offset */
+  claim(count: number): number {
+    return this.#reserve(count);
   }
 
   #reserve(count: number): number {
@@ -66,8 +82,7 @@ export class ByteWriter {
   /** A safe integer as 64 bits, two's complement. */
   i64(value: number): void {
     const at = this.#reserve(8);
-    this.#view.setInt32(at, Math.floor(value / HIGH));
-    this.#view.setUint32(at + 4, value >>> 0);
+    putI64(this.#view, at, value);
   }
 
   /** Two halves of 64 bits, as a zxid is kept. */

@@ -19,7 +19,7 @@ export const LENGTH_BYTES = 4;
 /** fewest bytes behind the length field: the header of a txn without a body */
 export const HEADER_BYTES = 32;
 /** offset of the zxid in a record */
-const ZXID_AT = LENGTH_BYTES + 12;
+export const ZXID_AT = LENGTH_BYTES + 12;
 
 /**
  * Steps over the records of `[0, end)`. `visit` gets the offsets of a record and its end, and returns false to stop.
