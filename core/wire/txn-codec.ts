@@ -154,7 +154,7 @@ function writeMulti(writer: ByteWriter, txns: readonly Txn[]): void {
 function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
   switch (type) {
     case TxnType.SET_DATA:
-      return { type: "setData", path: reader.string(), data: reader.bufferCopy(), version: reader.i32() };
+      return { type: "setData", path: reader.string(), data: reader.buffer(), version: reader.i32() };
     case TxnType.CREATE:
     case TxnType.CREATE2:
       return readCreate(reader, type === TxnType.CREATE2);
@@ -182,7 +182,7 @@ function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
 
 function readCreate(reader: ByteReader, withStat: boolean): Txn {
   const path = reader.string();
-  const data = reader.bufferCopy();
+  const data = reader.buffer();
   readOpenAcl(reader);
   return { type: "create", path, data, ephemeral: reader.bool(), parentCversion: reader.i32(), withStat };
 }
@@ -216,7 +216,7 @@ function readMulti(reader: ByteReader): Txn {
 
 /**
  * Walks the records of a batch. The header's fields are plain numbers; nothing is allocated until
- * {@link header} or {@link txn} is called. All data handed out is copied: the batch may be reused or dropped.
+ * {@link header} or {@link txn} is called. Data handed out are views of the batch, which must not change.
  */
 export class TxnCursor {
   readonly #reader: ByteReader;

@@ -46,7 +46,7 @@ export class Znode implements ZnodeRow {
   dirty = false;
   /** changed since its share was taken out of the digest */
   stale = false;
-  /** `data` too */
+  /** `data` too; they may be a view of the batch that they came in */
   staleData = false;
   // The digest's parts, as int32: the identity's hash never changes, the data's only with the data.
   identityFirst = 0;

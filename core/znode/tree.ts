@@ -9,6 +9,7 @@
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import type { Chain } from "../hash/chain.ts";
+import { copyData } from "../wire/data-pool.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { ChildNames } from "./child-names.ts";
 import { isTooLarge, pageOf } from "./children-page.ts";
@@ -41,6 +42,8 @@ export interface TreeChanges {
   /** sessions that are gone */
   readonly closed: readonly SessionId[];
 }
+
+const copyOf = (data: Uint8Array | null): Uint8Array | null => (data === null ? null : copyData(data));
 
 const failure = (code: ZooErrorCode): ChangeResult => ({ type: "error", code });
 const DELETED: ChangeResult = { type: "delete" };
@@ -142,6 +145,7 @@ export class ZnodeTree {
       case "exists":
         return { type: "exists", stat };
       case "getData":
+        if (node.staleData) this.#settleData(node);
         return { type: "getData", data: node.data, stat };
       case "getChildren":
         return childrenOf(node, request, stat);
@@ -177,7 +181,8 @@ export class ZnodeTree {
   // ---- the write ----
 
   /**
-   * Carries out one committed txn. `txn.data` belongs to the tree afterwards: nobody may write to it.
+   * Carries out one committed txn. `txn.data` may be a view of a whole batch that does not change: the tree copies it before
+   * it is shown, or when the digest is asked for, whichever is first. So of many writes to one znode only the last is copied.
    * The outcome is what the client gets, and is kept as the last one of its session.
    */
   apply(header: TxnHeader, txn: Txn): WriteResult {
@@ -250,7 +255,7 @@ export class ZnodeTree {
     if (txn.ephemeral && owner === undefined) return failure("SESSION_EXPIRED");
 
     const node = new Znode(path);
-    node.data = txn.data;
+    node.data = copyOf(txn.data);
     node.czxid = node.mzxid = node.pzxid = header.zxid;
     node.ctime = node.mtime = header.timeMs;
     if (owner !== undefined) {
@@ -328,6 +333,7 @@ export class ZnodeTree {
 
   /** Hands out what changed since the last call. Whoever takes it has to store it whole. */
   takeChanges(): TreeChanges {
+    this.#settle();
     const znodes: ZnodeRow[] = [];
     const deleted: string[] = [];
     for (const [path, node] of this.#changed) {
@@ -393,8 +399,7 @@ export class ZnodeTree {
       // one that was deleted meanwhile
       if (!node.stale) continue;
       node.stale = false;
-      if (node.staleData) hashData(node);
-      node.staleData = false;
+      if (node.staleData) this.#settleData(node);
       hashZnode(node);
       this.#digest.add(node.hashHigh, node.hashLow);
     }
@@ -406,6 +411,13 @@ export class ZnodeTree {
       this.#digest.add(session.hashHigh, session.hashLow);
     }
     this.#staleSessions.length = 0;
+  }
+
+  /** Makes the data the tree's own, and hashes them. */
+  #settleData(node: Znode): void {
+    node.data = copyOf(node.data);
+    hashData(node);
+    node.staleData = false;
   }
 
   #markChanged(node: Znode): void {

@@ -143,27 +143,6 @@ describe("a batch of txns", () => {
     expect(cursor.next()).toBe(false);
     expect(cursor.next()).toBe(false);
   });
-
-  test("[ZNODE-18] data that were decoded do not change with the batch, and keep no big buffer alive", () => {
-    for (const size of [0, 1, 64, 65, 100, 1024, 1025, 5000]) {
-      const value = new Uint8Array(size).fill(1);
-      const batch = encode([setData(1, value), setData(2, value)]);
-      const entries = decode(batch);
-      batch.fill(0xff);
-      for (const { txn } of entries) {
-        const { data } = txn as { data: Uint8Array };
-        expect(data).toEqual(value);
-        expect(data.buffer).not.toBe(batch.buffer);
-        expect(data.buffer.byteLength).toBeLessThanOrEqual(Math.max(4096, size));
-      }
-    }
-  });
-
-  test("[ZNODE-18] pieces that share a slab do not overlap", () => {
-    const values = Array.from({ length: 200 }, (_, i) => new Uint8Array(65 + (i % 200)).fill(i));
-    const entries = decode(encode(values.map((value, i) => setData(i + 1, value))));
-    expect(entries.map(({ txn }) => (txn as { data: Uint8Array }).data)).toEqual(values);
-  });
 });
 
 describe("cutting a batch", () => {

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { copyData } from "../../../core/wire/data-pool.ts";
+import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { isCounterAhead, nextVersion } from "../../../core/znode/stat.ts";
 import { rowOf, sessionRowOf, ZnodeTree } from "../../../core/znode/tree.ts";
@@ -170,6 +173,66 @@ describe("reads", () => {
     expect(world.tree.read({ type: "getChildren", path: "/a", watch: false, withStat: true })).toMatchObject({
       children: [],
     });
+  });
+
+  describe("[ZNODE-18] data that came in a batch", () => {
+    const SIZES = [0, 1, 64, 65, 100, 1024, 1025, 5000];
+    /** Creates a znode of each size and sets its data, all in one batch. */
+    const applied = () => {
+      const writer = new ByteWriter();
+      let counter = 0;
+      for (const size of SIZES) {
+        const path = `/${size}`;
+        const created = { ...createTxn(path, counter), data: new Uint8Array(size).fill(1) } as Txn;
+        appendTxn(writer, headerAt(++counter), created);
+        if (size % 2 === 0) continue;
+        const value = new Uint8Array(size).fill(2);
+        appendTxn(writer, headerAt(++counter), { type: "setData", path, data: value, version: 1 });
+      }
+      const batch = writer.finish();
+      const tree = new ZnodeTree();
+      for (const cursor = new TxnCursor(batch); cursor.next(); ) tree.apply(cursor.header(), cursor.txn());
+      return { tree, batch };
+    };
+    const expectOwn = (data: Uint8Array | null, size: number, batch: Uint8Array) => {
+      expect(data).toEqual(new Uint8Array(size).fill(size % 2 === 0 ? 1 : 2));
+      expect(data?.buffer).not.toBe(batch.buffer);
+      expect(data?.buffer.byteLength).toBeLessThanOrEqual(Math.max(4096, size));
+    };
+
+    test("are the tree's own when they are read", () => {
+      const { tree, batch } = applied();
+      const answers = SIZES.map((size) => tree.read({ type: "getData", path: `/${size}`, watch: false }));
+      const digest = digestOf(tree);
+      batch.fill(0xff);
+      for (const [i, size] of SIZES.entries()) {
+        expectOwn((answers[i] as { data: Uint8Array }).data, size, batch);
+      }
+      expect(digest).toBe(digestOf(applied().tree));
+    });
+
+    test("are the tree's own once its digest is known", () => {
+      const { tree, batch } = applied();
+      const digest = digestOf(tree);
+      batch.fill(0xff);
+      for (const size of SIZES) expectOwn(tree.get(`/${size}`)?.data ?? null, size, batch);
+      expect(digestOf(ZnodeTree.load([...tree.znodes()].map(rowOf), [], tree.lastApplied))).toBe(digest);
+    });
+
+    test("are the tree's own in a checkpoint", () => {
+      const { tree, batch } = applied();
+      const { znodes } = tree.takeChanges();
+      batch.fill(0xff);
+      for (const size of SIZES) {
+        expectOwn(znodes.find(({ path }) => path === `/${size}`)?.data ?? null, size, batch);
+      }
+    });
+  });
+
+  test("[ZNODE-18] pieces that share a slab do not overlap", () => {
+    const values = Array.from({ length: 200 }, (_, i) => new Uint8Array(65 + (i % 200)).fill(i));
+    const copies = values.map((value) => copyData(value));
+    expect(copies).toEqual(values);
   });
 
   test("[ZNODE-18] data that were read stay what they were", () => {
