@@ -2,22 +2,29 @@
  * Fingerprints of requests: is a write that comes under a used number the one that had it? Kept in memory beside the
  * result, by the members that saw the request's bytes; nothing of it is stored or sent.
  */
-import { crc32c } from "../hash/crc32c.ts";
+import { chainHash, newLanes, viewOf } from "../hash/chain.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { SessionId, TxnHeader } from "../znode/types.ts";
 
-/** Of a request: its body's length · 2³² + CRC-32C of opcode and body; a whole number. */
+/** Of a request: 53 bits of a hash of its opcode and body, never {@link NOT_KNOWN}. */
 export type Fingerprint = number;
 
 /** What no request has. */
 export const NOT_KNOWN: Fingerprint = 0;
 
-/** A longer body counts as of this length: the number stays exact. */
-const LENGTH_MAX = 0x1f_ffff;
+const lanes = newLanes();
 
-/** @param opcode ZooKeeper's, not 0 */
+/** @param opcode ZooKeeper's */
 export const fingerprintOf = (opcode: number, body: Uint8Array): Fingerprint =>
-  Math.min(body.length, LENGTH_MAX) * 0x1_0000_0000 + crc32c(body, 0, body.length, opcode);
+  fingerprintIn(opcode, viewOf(body), 0, body.length);
+
+/** The same of a body that is `[start, end)` of a message: one view serves all requests of the message. */
+export function fingerprintIn(opcode: number, message: DataView, start: number, end: number): Fingerprint {
+  chainHash(opcode, 0, message, start, end, lanes);
+  const first = lanes[0] as number;
+  const second = lanes[1] as number;
+  return (first >>> 0) * 2 ** 21 + (second >>> 11) || 1;
+}
 
 /** Session, xid, epoch, counter and fingerprint. */
 const WIDTH = 5;

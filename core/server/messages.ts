@@ -2,8 +2,10 @@
 import { ByteReader } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
+import type { Sid } from "../zab/quorum.ts";
 import type { Zxid } from "../zab/zxid.ts";
-import type { SessionId } from "../znode/types.ts";
+import { isAnonymous, type SessionId } from "../znode/types.ts";
+import { type Fingerprint, fingerprintIn, NOT_KNOWN } from "./fingerprint.ts";
 import type { ConnectionId, ParkedSession } from "./ids.ts";
 
 /** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
@@ -98,6 +100,17 @@ export interface RoutedRequest extends RawRequest {
   readonly connection: ConnectionId;
 }
 
+/** A write that a member has taken, from its clients or from a learner. */
+export interface TakenRequest extends RoutedRequest {
+  /** the learner that sent it; our own sid for our clients and for ourselves */
+  readonly origin: Sid;
+  /** NOT_KNOWN: it has no number of its session */
+  readonly fingerprint: Fingerprint;
+}
+
+/** Has the client numbered this write, so that a repeat of it can be told? */
+export const isNumbered = (session: SessionId, xid: number): boolean => xid > 0 && !isAnonymous(session);
+
 /** Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. */
 export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   const writer = new ByteWriter(requests.reduce((sum, request) => sum + 24 + request.body.length, 0));
@@ -112,16 +125,22 @@ export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   return writer.view();
 }
 
-/** Reads {@link packRequests}; bodies are views. @throws WireError */
-export function unpackRequests(packed: Uint8Array): RoutedRequest[] {
+/** Reads {@link packRequests}, as they came from `origin`; bodies are views. @throws WireError */
+export function unpackRequests(packed: Uint8Array, origin: Sid): TakenRequest[] {
   const reader = new ByteReader(packed);
-  const requests: RoutedRequest[] = [];
+  const requests: TakenRequest[] = [];
   while (reader.left > 0) {
     const session = reader.i64() as SessionId;
     const connection = reader.i32() as ConnectionId;
     const xid = reader.i32();
     const opcode = reader.i32();
-    requests.push({ session, connection, xid, opcode, body: reader.bytes(reader.i32()) });
+    const size = reader.i32();
+    const start = reader.at;
+    const body = reader.bytes(size);
+    const fingerprint = isNumbered(session, xid)
+      ? fingerprintIn(opcode, reader.view, start, start + size)
+      : NOT_KNOWN;
+    requests.push({ session, connection, xid, opcode, body, fingerprint, origin });
   }
   return requests;
 }

@@ -6,9 +6,8 @@ import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
 import type { SeenWatches } from "../znode/watch.ts";
 import type { ServerAnswer } from "./answers.ts";
-import type { Fingerprint } from "./fingerprint.ts";
 import type { Token } from "./ids.ts";
-import type { RequestName, RoutedRequest } from "./messages.ts";
+import type { RequestName, TakenRequest } from "./messages.ts";
 
 /** A read that waits for a `sync` which a quorum commits. */
 export interface SyncedRead {
@@ -21,11 +20,9 @@ export interface SyncedRead {
 export type LocalRequest = ReadRequest | { readonly type: "setWatches"; readonly seen: SeenWatches };
 
 export type PendingRequest =
-  | (RoutedRequest & {
+  | (TakenRequest & {
       readonly type: "write";
       readonly token: Token;
-      /** of a write that its session has numbered, else NOT_KNOWN */
-      readonly fingerprint: Fingerprint;
       /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
       readonly read: SyncedRead | null;
       /** ms; when it is answered at the latest */

@@ -45,6 +45,7 @@ import type { DisconnectCode, ServerEffect, ServerInput } from "./effects.ts";
 import { type Fingerprint, fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "./fingerprint.ts";
 import { type ConnectionId, connectionIdOf, NO_CONNECTION, type Token } from "./ids.ts";
 import {
+  isNumbered,
   type PeerMessage,
   packRequests,
   type RawRequest,
@@ -52,6 +53,7 @@ import {
   type RejectMessage,
   type RoutedRequest,
   type ServerMessage,
+  type TakenRequest,
   unpackRequests,
 } from "./messages.ts";
 import {
@@ -86,14 +88,6 @@ export interface ServerOptions {
   readonly tree: ZnodeTree;
 }
 
-/** A write at the leader that waits for its batch. */
-interface QueuedWrite extends RoutedRequest {
-  /** the learner that sent it; our own sid for our clients and for ourselves */
-  readonly origin: Sid;
-  /** NOT_KNOWN: it came from a learner, or has no number of its session */
-  readonly fingerprint: Fingerprint;
-}
-
 export class EnsembleServer {
   readonly sid: Sid;
   readonly config: ServerConfig;
@@ -124,7 +118,7 @@ export class EnsembleServer {
   /** what must be applied before we are ready; null while not in broadcast */
   #barrier: Zxid | null = null;
   /** the leader's writes that await a batch */
-  #queue: QueuedWrite[] = [];
+  #queue: TakenRequest[] = [];
   #queueBytes = 0;
   /** a follower's writes that await their way to the leader */
   #outbox: PendingWrite[] = [];
@@ -318,20 +312,29 @@ export class EnsembleServer {
    * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
    * @param request session 0: a write without a session
    * @param connection the connection of the session by which it comes, if any: {@link connectionIdOf}
+   * @param known fingerprint of the request, where the caller has it already
    */
-  submitWrite(clockMs: number, token: Token, request: RawRequest, connection = NO_CONNECTION): void {
+  submitWrite(
+    clockMs: number,
+    token: Token,
+    request: RawRequest,
+    connection = NO_CONNECTION,
+    known?: Fingerprint,
+  ): void {
     this.#tellTime(clockMs);
     this.#noteRequest(false);
     const anonymous = request.session === NO_SESSION;
     const session = anonymous ? this.#anonymous : request.session;
     const xid = anonymous ? this.#nextAnonymousXid() : request.xid;
     if (!anonymous) this.touch(clockMs, session);
-    const isNumbered = !anonymous && xid > 0;
-    const fingerprint = isNumbered ? fingerprintOf(request.opcode, request.body) : NOT_KNOWN;
-    const known = isNumbered ? this.#answeredOrUsed(request, fingerprint) : undefined;
-    if (known !== undefined) {
-      this.#respondInTurn(token, session, request.xid, known);
-      return;
+    let fingerprint = NOT_KNOWN;
+    if (!anonymous && xid > 0) {
+      fingerprint = known ?? fingerprintOf(request.opcode, request.body);
+      const answer = this.#answeredOrUsed(request, fingerprint);
+      if (answer !== undefined) {
+        this.#respondInTurn(token, session, request.xid, answer);
+        return;
+      }
     }
     this.#take(token, session, xid, request, connection, fingerprint, null);
   }
@@ -380,6 +383,7 @@ export class EnsembleServer {
       opcode: request.opcode,
       body: request.body,
       fingerprint,
+      origin: this.sid,
       read,
       deadline: this.#now + this.config.requestTimeoutMs,
       sent: false,
@@ -583,14 +587,14 @@ export class EnsembleServer {
       return;
     }
     leader.hurry(from);
-    const requests = unpackRequests(message.packed);
+    const requests = unpackRequests(message.packed, from);
     const { queueLengthMax, queueBytesMax } = this.config;
     const tooMany = this.#queue.length + requests.length > queueLengthMax;
     if (tooMany || this.#queueBytes + message.packed.length > queueBytesMax) {
       this.#reject(from, requests, "THROTTLED");
       return;
     }
-    for (const request of requests) this.#enqueue({ ...request, fingerprint: NOT_KNOWN, origin: from });
+    for (const request of requests) this.#enqueue(request);
   }
 
   /** LEADING: tells a learner that its writes are not taken. */
@@ -719,11 +723,11 @@ export class EnsembleServer {
   #route(write: PendingWrite): void {
     // From here on it may happen: what is gathered leaves without being looked at again.
     write.sent = true;
-    if (this.#zab.proposing !== undefined) this.#enqueue({ ...write, origin: this.sid });
+    if (this.#zab.proposing !== undefined) this.#enqueue(write);
     else this.#outbox.push(write);
   }
 
-  #enqueue(write: QueuedWrite): void {
+  #enqueue(write: TakenRequest): void {
     this.#queue.push(write);
     this.#queueBytes += write.body.length;
   }
@@ -789,12 +793,9 @@ export class EnsembleServer {
         ) {
           break;
         }
-        const isNumbered = write.xid > 0 && !isAnonymous(write.session);
-        const fingerprint = isNumbered
-          ? write.fingerprint || fingerprintOf(write.opcode, write.body)
-          : NOT_KNOWN;
-        if (isNumbered && this.#isUsed(write)) {
-          if (this.#isAnotherThanPrepared(write, fingerprint)) this.#refuse(write, "XID_REUSED");
+        const numbered = isNumbered(write.session, write.xid);
+        if (numbered && this.#isUsed(write)) {
+          if (this.#isAnotherThanPrepared(write)) this.#refuse(write, "XID_REUSED");
           continue;
         }
         if (this.#owners.size > 0 && this.#isLate(write)) {
@@ -807,7 +808,7 @@ export class EnsembleServer {
           zxid: { epoch, counter },
           timeMs: this.#now,
         };
-        if (isNumbered) this.#prepared.add(header, fingerprint);
+        if (numbered) this.#prepared.add(header, write.fingerprint);
         this.#prepare(header, write, writer);
         counter += 1;
       }
@@ -836,11 +837,11 @@ export class EnsembleServer {
   }
 
   /** The number that this write comes under is that of another one: prepared here, or of before. */
-  #isAnotherThanPrepared(write: RawRequest, fingerprint: Fingerprint): boolean {
+  #isAnotherThanPrepared(write: TakenRequest): boolean {
     const prepared = this.#prepared.find(write.session, write.xid);
-    if (prepared !== NOT_KNOWN) return prepared !== fingerprint;
+    if (prepared !== NOT_KNOWN) return prepared !== write.fingerprint;
     const known = this.#knownOf(write);
-    return known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);
+    return known?.ok === true && this.#isAnother(write, write.fingerprint, known as KnownResult);
   }
 
   /** It came by a connection that its session has left. */
@@ -854,7 +855,7 @@ export class EnsembleServer {
    * Without a txn: nothing of it happens, and it takes no number. What has moved may be sent again over the session's new
    * connection. A member that does not know XID_REUSED says that too much is under way, and decides when the write is repeated.
    */
-  #refuse(write: QueuedWrite, code: "SESSION_MOVED" | "XID_REUSED"): void {
+  #refuse(write: TakenRequest, code: "SESSION_MOVED" | "XID_REUSED"): void {
     if (write.origin !== this.sid) {
       if (code === "XID_REUSED") this.#reject(write.origin, [write], "THROTTLED", code);
       else this.#reject(write.origin, [write], code);
@@ -900,7 +901,7 @@ export class EnsembleServer {
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
       let fingerprint = NOT_KNOWN;
-      if (header.xid > 0 && !isAnonymous(header.session)) {
+      if (isNumbered(header.session, header.xid)) {
         fingerprint = this.#prepared.take(header.zxid);
         this.#results.add(header, result, fingerprint);
       } else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);

@@ -8,6 +8,7 @@
 import { AnswerWindow } from "../../core/server/answer-window.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
+import { fingerprintIn } from "../../core/server/fingerprint.ts";
 import type { ConnectionId, Token } from "../../core/server/ids.ts";
 import { Fifo } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
@@ -319,7 +320,8 @@ export class ClientSocket {
     if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
       const body = message.subarray(reader.at, reader.end);
       const write = { session: this.#session, xid, opcode, body };
-      server.submitWrite(now, this.token, write, this.#connection);
+      const fingerprint = fingerprintIn(opcode, reader.view, reader.at, reader.end);
+      server.submitWrite(now, this.token, write, this.#connection, fingerprint);
       return;
     }
     const request = readRequest(reader, opcode);

@@ -238,16 +238,16 @@ describe("requests on their way to the leader", () => {
         body: new Uint8Array(1000).fill(7),
       },
     ];
-    expect(unpackRequests(packRequests(requests))).toEqual(requests);
-    expect(unpackRequests(packRequests([]))).toEqual([]);
+    expect(unpackRequests(packRequests(requests), asSid(1))).toMatchObject(requests);
+    expect(unpackRequests(packRequests([]), asSid(1))).toEqual([]);
   });
 
   it("[SERVER-17] that are cut short are refused", () => {
     const packed = packRequests([
       { session: 1 as SessionId, connection: NO_CONNECTION, xid: 1, opcode: 1, body: new Uint8Array(9) },
     ]);
-    expect(() => unpackRequests(packed.subarray(0, packed.length - 1))).toThrow();
-    expect(() => unpackRequests(packed.subarray(0, 7))).toThrow();
+    expect(() => unpackRequests(packed.subarray(0, packed.length - 1), asSid(1))).toThrow();
+    expect(() => unpackRequests(packed.subarray(0, 7), asSid(1))).toThrow();
   });
 });
 
@@ -261,6 +261,7 @@ describe("requests that wait", () => {
     opcode: 1,
     body: new Uint8Array(0),
     fingerprint: NOT_KNOWN,
+    origin: asSid(1),
     read: null,
     deadline,
     sent: false,
