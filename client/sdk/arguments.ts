@@ -2,6 +2,7 @@
  * What callers pass, checked before a byte is written: a TypeError for a value of the wrong type, a RangeError for one of
  * the right type that cannot be carried out. Only the call that it was passed to fails.
  */
+import { must } from "../../core/assert.ts";
 import { CreateMode, type MultiRequestOp } from "../../core/znode/types.ts";
 import type { ConnectOptions, Data, Mode, WatchListener } from "./types.ts";
 
@@ -38,9 +39,14 @@ export function checkPath(path: unknown, what = "a path"): string {
   return path;
 }
 
+/** The name of a typed array's class, whatever its prototype or realm; undefined for any other value. */
+const classOf: (this: unknown) => string | undefined = must(
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get,
+  "typed arrays say what they are",
+);
+
 /** Buffers are Uint8Arrays; other views are not, since their bytes depend on the machine. */
-const isBytes = (value: unknown): value is Uint8Array =>
-  ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+const isBytes = (value: unknown): value is Uint8Array => classOf.call(value) === "Uint8Array";
 
 /** @returns the length of data in bytes, at least */
 export function checkData(data: unknown, what = "data"): number {
@@ -50,8 +56,10 @@ export function checkData(data: unknown, what = "data"): number {
     return data.length;
   }
   if (!isBytes(data)) throw wrongType(what, "a string, a Uint8Array or null", data);
+  // (One that was transferred has length 0. To ask every array for its buffer would move small ones out of V8's heap.)
   // @ts-expect-error newer than the libraries that we compile with
-  if (data.buffer.detached === true) throw new TypeError(`${what} was transferred and is gone`);
+  if (data.length === 0 && data.buffer.detached === true)
+    throw new TypeError(`${what} was transferred and is gone`);
   return data.length;
 }
 

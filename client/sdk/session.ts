@@ -79,8 +79,10 @@ interface Pending {
   end: number;
   /** left by the answer */
   readonly watch: Watch | undefined;
-  readonly answer: (reply: Exclude<Reply, { type: "error" }>) => void;
-  readonly fail: (error: ZooError) => void;
+  /** takes the result from the answer */
+  readonly pick: (reply: Reply) => unknown;
+  readonly succeed: (result: unknown) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 const EVENTS: Readonly<Record<WatchEventType, WatchEvent["type"]>> = {
@@ -399,13 +401,6 @@ export class Session {
       }
       this.#xid = xid;
       const opcode = opcodeOf(request);
-      const answer = (reply: Reply): void => {
-        try {
-          resolve(pick(reply));
-        } catch (error) {
-          reject(error);
-        }
-      };
       const pending: Pending = {
         xid,
         opcode,
@@ -417,7 +412,8 @@ export class Session {
         start,
         end: this.#writer.length,
         watch: watch?.(),
-        answer,
+        pick,
+        succeed: resolve as (result: unknown) => void,
         fail: reject,
       };
       this.#pending.push(pending);
@@ -600,7 +596,7 @@ export class Session {
     if (watch !== undefined && isArmed) {
       this.#watches.add(reply.type === "error" ? "exist" : watch.kind, pending.path, watch.listener);
     }
-    if (reply.type !== "error") pending.answer(reply);
+    if (reply.type !== "error") succeed(pending, reply);
     else if (reply.code === "XID_TOO_OLD" && pending.sentAgain) pending.fail(forgotten(pending));
     else {
       const type = pending.opcode === OpCode.CREATE || pending.opcode === OpCode.CREATE2 ? "create" : "other";
@@ -734,6 +730,14 @@ function call<T>(listener: (value: T) => void, value: T): void {
     queueMicrotask(() => {
       throw error;
     });
+  }
+}
+
+function succeed({ pick, succeed, fail }: Pending, reply: Reply): void {
+  try {
+    succeed(pick(reply));
+  } catch (error) {
+    fail(error);
   }
 }
 
