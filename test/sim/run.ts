@@ -476,18 +476,23 @@ class Run {
     settle();
   }
 
-  /** Opens a session of which nobody is heard again, unless the caller sees to it. */
+  /**
+   * Opens a session of which nobody is heard again, unless the caller sees to it. An ensemble that sleeps elects a leader first,
+   * and a client whose request was in vain, or has an unknown outcome, asks for another session.
+   */
   #openSession(timeoutMs: number): SessionId {
     const { cluster } = this;
     const sid = this.#chance.between(1, this.#options.size);
-    this.#world.sessions += 1;
-    const session = makeSessionId(asSid(sid), this.#world.sessions);
-    const token = cluster.write(sid, { type: "createSession", timeoutMs }, session);
-    const end = cluster.now + 2 * cluster.config.requestTimeoutMs;
-    while (!cluster.answers.has(token) && cluster.now < end) cluster.runFor(20);
-    const answer = cluster.answers.get(token);
-    cluster.invariants.must("Liveness", answer?.ok === true, () => `${sid} opens no session after healing`);
-    return session;
+    const end = cluster.now + LEADER_WITHIN * this.#electionTimeoutMs + cluster.config.requestTimeoutMs;
+    for (;;) {
+      this.#world.sessions += 1;
+      const session = makeSessionId(asSid(sid), this.#world.sessions);
+      const token = cluster.write(sid, { type: "createSession", timeoutMs }, session);
+      do cluster.runFor(20);
+      while (!cluster.answers.has(token) && cluster.now < end);
+      if (cluster.answers.get(token)?.ok === true) return session;
+      cluster.invariants.must("Liveness", cluster.now < end, () => `${sid} opens no session after healing`);
+    }
   }
 
   /** @returns whether it was answered well, once there was time for it */
