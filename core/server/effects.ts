@@ -24,6 +24,8 @@ export type ServerEffect =
   | { readonly type: "yield" }
   /** feed `released` after this time */
   | { readonly type: "hold"; readonly ms: number }
+  /** make a checkpoint of the tree, and say so by `checkpointed` */
+  | { readonly type: "checkpoint" }
   /** read the tree from storage and hand it over by `loadTree` */
   | { readonly type: "reloadTree" }
   /** the tree was replaced, or we are out of the quorum: connections must begin anew, or elsewhere */

@@ -533,6 +533,12 @@ export class EnsembleServer {
     return this.#finish();
   }
 
+  /** The checkpoint that a `checkpoint` effect asked for is made. */
+  checkpointed(clockMs: number): ServerEffect[] {
+    this.#absorb(this.#zab.checkpointed(this.#tellTime(clockMs)));
+    return this.#finish();
+  }
+
   // ── what comes from peers ────────────────────────────────────────────────
 
   /** What a client waits for here decides how soon a commit is to be known. */
@@ -624,7 +630,7 @@ export class EnsembleServer {
           this.#apply(effect.batch, effect.offset, effect.upTo);
           break;
         case "digest":
-          this.#expectDigest(effect.expected);
+          this.#expectDigest(effect.expected, effect.asked === true);
           break;
         case "snapshotLoaded":
           this.#effects.push({ type: "reloadTree" });
@@ -689,6 +695,7 @@ export class EnsembleServer {
     if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
     // What is prepared against a wrong tree is a wrong result: a quorum's trees are compared first.
     if (this.#zab.proposing?.trusted === false) return;
+    if (this.#zab.awaitsComparison) return;
     const isInTime = this.waking;
     const inVain = this.#wakingUntil > 0 && !isInTime;
     this.#ready = true;
@@ -951,9 +958,9 @@ export class EnsembleServer {
     for (;;) {
       const head = this.#pending.first(session);
       if (head === undefined) return;
+      // On its way to the first stay, the tree passes states that an earlier life has left behind, and may not be compared yet.
+      if (head.type !== "answered" && !this.#wasReady) return;
       if (head.type !== "write") {
-        // On its way to the first stay, the tree passes states that an earlier life has left behind.
-        if (head.type === "read" && !this.#wasReady) return;
         this.#pending.shift(session);
         this.#answerLocal(head);
       } else if (head.xid === xid && (head.sent || xid > 0)) {
@@ -1069,9 +1076,11 @@ export class EnsembleServer {
     this.#zab.digest = { zxid: lastApplied, high: digestHigh, low: digestLow };
   }
 
-  #expectDigest(expected: DigestAt): void {
+  #expectDigest(expected: DigestAt, asked: boolean): void {
     const age = compareZxid(expected.zxid, this.#tree.lastApplied);
     if (age >= 0) {
+      // Each PROPOSAL brings a later one: the one that waits has its turn first.
+      if (this.#expectedDigest !== null && !asked) return;
       this.#expectedDigest = expected;
       if (age === 0) this.#checkDigest(expected.zxid);
       return;

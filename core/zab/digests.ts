@@ -55,6 +55,8 @@ export class TreeAgreement {
   readonly #quorum: MajorityQuorum;
   /** *map sid → highest zxid at which its digest equalled the leader's* */
   readonly #confirmed = new Map<Sid, Zxid>();
+  /** *map sid → lowest zxid at which it did* */
+  readonly #firstConfirmed = new Map<Sid, Zxid>();
   /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal there or later */
   readonly #differing = new Map<Sid, Zxid>();
   /** members that differed and have given that tree up since: their word counts against the leader's, and protects no tree */
@@ -71,6 +73,8 @@ export class TreeAgreement {
   confirm(sid: Sid, zxid: Zxid): void {
     const known = this.#confirmed.get(sid);
     if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
+    const first = this.#firstConfirmed.get(sid);
+    if (first === undefined || compareZxid(zxid, first) < 0) this.#firstConfirmed.set(sid, zxid);
     const differed = this.#differing.get(sid);
     if (differed !== undefined && compareZxid(differed, zxid) <= 0) this.#differing.delete(sid);
     this.#abandoned.delete(sid);
@@ -141,6 +145,18 @@ export class TreeAgreement {
     let count = 1;
     for (const [sid, at] of this.#confirmed) {
       if (!this.#copies.has(sid) && compareZxid(at, zxid) >= 0) count += 1;
+    }
+    return count >= this.#quorum.majority;
+  }
+
+  /**
+   * Had a quorum, the leader included, the leader's tree at or below `zxid`? Then a checkpoint that was made there from that
+   * tree is right. (An older one may hold a damaged value that later txns have replaced in memory.)
+   */
+  covers(zxid: Zxid): boolean {
+    let count = 1;
+    for (const [sid, at] of this.#firstConfirmed) {
+      if (!this.#copies.has(sid) && compareZxid(at, zxid) <= 0) count += 1;
     }
     return count >= this.#quorum.majority;
   }

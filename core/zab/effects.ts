@@ -99,10 +99,15 @@ export type ZabEffect =
   | { readonly type: "deliver"; readonly batch: Uint8Array; readonly offset: number; readonly upTo: Zxid }
   /** the tree is now the received snapshot's */
   | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
+  /** make a checkpoint of the tree, then call `checkpointed`: a SNAP is to be read from it */
+  | { readonly type: "checkpoint" }
   /** feed `released` after this time: COMMITs are held back until then */
   | { readonly type: "hold"; readonly ms: number }
-  /** the leader's digest, to be compared once this zxid is applied here */
-  | { readonly type: "digest"; readonly expected: DigestAt }
+  /**
+   * the leader's digest, to be compared once this zxid is applied here; one that waits for that is replaced by one that the
+   * leader asks about, and by no other, or a member that lags would never reach any
+   */
+  | { readonly type: "digest"; readonly expected: DigestAt; readonly asked?: boolean }
   /** the stay of a learner with us is over: what it forwarded and is not proposed it will send again */
   | { readonly type: "learnerLeft"; readonly sid: Sid }
   /** role or phase changed: requests under way must be looked at again */

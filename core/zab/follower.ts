@@ -63,6 +63,8 @@ export class Follower {
   confirmed: Zxid | null = null;
   /** the leader waits for the next one */
   asked = false;
+  /** the leader has not compared its tree with ours, and says that a CHECK follows */
+  #awaitsCheck = false;
   /** why the synchronization waits, as the leader says; empty: it does not */
   reason = "";
   #epoch: Epoch | null = null;
@@ -78,6 +80,11 @@ export class Follower {
     const { now, config } = host.context;
     this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
     this.#heardAt = now;
+  }
+
+  /** The tree here is not known to be the leader's: no client is served from it before the leader's digest was found equal. */
+  get awaitsComparison(): boolean {
+    return this.#awaitsCheck && this.confirmed === null;
   }
 
   get deadline(): number {
@@ -204,6 +211,7 @@ export class Follower {
       diverged: diverged !== null,
       ...(diverged === null ? {} : { divergedAt: diverged.at }),
       digest: saysTree ? (context.digest ?? null) : null,
+      checksEarly: true,
       boots: [...context.boots],
     });
     return true;
@@ -358,6 +366,7 @@ export class Follower {
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
     if (compareZxid(message.commit, context.tail.zxid) > 0) return false;
     this.phase = "BROADCAST";
+    this.#awaitsCheck = message.check === true;
     this.reason = "";
     context.diverged = null;
     this.#heardAt = context.now;
@@ -374,11 +383,18 @@ export class Follower {
     return true;
   }
 
-  /** The comparison itself is made by whoever applies, at that zxid. */
-  #handleCheck(message: Check): boolean {
-    if (this.phase !== "BROADCAST") return false;
+  /**
+   * The comparison itself is made by whoever applies, at that zxid. Before UPTODATE nothing is applied but what the comparison
+   * needs: our history is the leader's, and the leader has applied it up to there.
+   */
+  #handleCheck({ digest }: Check): boolean {
+    const { context } = this.#host;
+    const isEarly = this.phase === "SYNCHRONIZATION" && this.#staging === null;
+    if (this.phase !== "BROADCAST" && !isEarly) return false;
+    if (isEarly && compareZxid(digest.zxid, context.tail.zxid) > 0) return false;
     this.asked = true;
-    this.#host.context.effects.push({ type: "digest", expected: message.digest });
+    context.effects.push({ type: "digest", expected: digest, asked: true });
+    if (isEarly) context.commitUpTo(digest.zxid);
     return true;
   }
 }

@@ -26,7 +26,16 @@ import type {
 } from "./messages.ts";
 import type { Sid } from "./quorum.ts";
 import { chooseSync } from "./synchronization.ts";
-import { asEpoch, compareZxid, type Epoch, equalZxid, maxZxid, minZxid, type Zxid } from "./zxid.ts";
+import {
+  asEpoch,
+  compareZxid,
+  type Epoch,
+  equalZxid,
+  maxZxid,
+  minZxid,
+  ZXID_ZERO,
+  type Zxid,
+} from "./zxid.ts";
 
 /** Messages of a learner in its stay. */
 export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack | Confirm;
@@ -66,6 +75,8 @@ interface Learner {
   digest: DigestAt | null;
   /** it is of a version that answers CHECK */
   confirms: boolean;
+  /** of one that does so before UPTODATE too */
+  checksEarly: boolean;
   /** its tree was found equal to ours in this stay */
   compared: boolean;
   /** it is to be sent a CHECK as soon as our digest is at or above this */
@@ -74,6 +85,8 @@ interface Learner {
   copyAt: number;
   /** that time is over */
   copyDue: boolean;
+  /** it is given SNAP once there is a checkpoint that is known to be right */
+  awaitsCheckpoint: boolean;
   /** end of what is on its way; meaningful from STAGING on */
   sent: Zxid;
   /** end of what it has acknowledged; null before it is ACTIVE */
@@ -114,6 +127,8 @@ export class Leader {
   #served = false;
   /** some learner's digest awaits ours */
   #comparing = false;
+  /** the shell is asked for a checkpoint */
+  #checkpointing = false;
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
   #establishDeadline: number;
@@ -286,6 +301,8 @@ export class Leader {
   tick(): void {
     const { now, config, quorum } = this.#host.context;
     for (const learner of this.#learners.values()) {
+      // The last checkpoint may have been read by another.
+      if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
       if (now < learner.copyAt) continue;
       learner.copyAt = Number.POSITIVE_INFINITY;
       learner.copyDue = true;
@@ -334,7 +351,7 @@ export class Leader {
       case "ACK":
         return this.#handleAck(learner, message);
       case "CONFIRM":
-        this.#confirmed(learner, message.zxid);
+        this.#hasConfirmed(learner, message.zxid);
         return true;
     }
   }
@@ -359,10 +376,12 @@ export class Leader {
       differsAt: null,
       digest: null,
       confirms: false,
+      checksEarly: false,
       compared: false,
       checkFrom: null,
       copyAt: Number.POSITIVE_INFINITY,
       copyDue: false,
+      awaitsCheckpoint: false,
       sent: context.tail.zxid,
       acked: null,
       inFlight: 0,
@@ -380,6 +399,8 @@ export class Leader {
     context.noteBoots();
     if (this.epoch === null) this.#maybeChooseEpoch();
     else this.#sendLeaderInfo(learner);
+    // Without memory it counts for nothing before it has synchronized: it has no tree left that needs protection.
+    if (!message.initialized && this.#agreement.abandon(from)) this.#review();
   }
 
   /**
@@ -456,6 +477,7 @@ export class Leader {
     const { context } = this.#host;
     const { sid } = learner;
     learner.confirms = message.digest !== undefined;
+    learner.checksEarly = learner.confirms && message.checksEarly === true;
     if (learner.confirms) this.#agreement.speaks(sid);
     else this.#agreement.silence(sid);
     // A tree that is of no use speaks neither for ours nor against it, and needs no protection.
@@ -497,13 +519,18 @@ export class Leader {
   /** The learner has our tree at `zxid`. */
   confirmed(sid: Sid, join: number, zxid: Zxid): void {
     const learner = this.#learners.get(sid);
-    if (learner?.join === join && learner.upToDate) this.#confirmed(learner, zxid);
+    if (learner?.join === join && learner.upToDate) this.#hasConfirmed(learner, zxid);
+  }
+
+  /** The learner has compared, and needs no CHECK for that any more. */
+  #hasConfirmed(learner: Learner, zxid: Zxid): void {
+    if (compareZxid(zxid, this.#agreement.disputed) >= 0) learner.checkFrom = null;
+    this.#confirmed(learner, zxid);
   }
 
   #confirmed(learner: Learner, zxid: Zxid): void {
     learner.differsAt = null;
     learner.compared = true;
-    if (compareZxid(zxid, this.#agreement.disputed) >= 0) learner.checkFrom = null;
     const isNew = compareZxid(this.#agreement.confirmedBy(learner.sid), zxid) < 0;
     this.#agreement.confirm(learner.sid, zxid);
     if (isNew || !this.#trusted) this.#review();
@@ -513,6 +540,7 @@ export class Leader {
   #differs(learner: Learner, zxid: Zxid): boolean {
     const { context } = this.#host;
     learner.differsAt = zxid;
+    learner.compared = false;
     this.#agreement.differ(learner.sid, zxid);
     if (this.#agreement.refuted) {
       context.spurn();
@@ -524,9 +552,13 @@ export class Leader {
     return true;
   }
 
-  /** A learner that serves is asked for its word, where that may settle something. */
+  /**
+   * A learner that serves is asked for its word, where that may settle something; so is one that has our history while we wait
+   * to broadcast, for that may depend on its word.
+   */
   #ask(learner: Learner): void {
-    if (!learner.upToDate || !learner.confirms) return;
+    const mayAsk = learner.upToDate ? learner.confirms : learner.checksEarly && learner.acked !== null;
+    if (!mayAsk) return;
     const { disputed } = this.#agreement;
     if (compareZxid(this.#agreement.confirmedBy(learner.sid), disputed) < 0) {
       learner.checkFrom = maxZxid(learner.checkFrom ?? disputed, disputed);
@@ -572,6 +604,38 @@ export class Leader {
     return learner.copyDue && this.#agreement.differing.length === 0;
   }
 
+  /** This learner's tree is replaced by ours because a quorum has ours, and not only because nobody contradicts it. */
+  #isProvenTo({ differsAt }: Learner): boolean {
+    if (this.#host.context.digest === undefined) return false;
+    return this.#agreement.proves(differsAt ?? this.#agreement.disputed);
+  }
+
+  /**
+   * The last checkpoint may be of before the first zxid at which a quorum had our tree, and hold a damaged value that later txns
+   * have replaced in memory. One that is made now is of the tree that the quorum has.
+   * @returns whether the learner has to wait for that
+   */
+  #needsCheckpoint(learner: Learner): boolean {
+    const { zxid } = this.#host.context.snapshot.position();
+    // An empty tree is right.
+    const isRight = !this.#isProvenTo(learner) || equalZxid(zxid, ZXID_ZERO) || this.#agreement.covers(zxid);
+    learner.awaitsCheckpoint = !isRight;
+    if (isRight) return false;
+    if (!this.#checkpointing && !this.readsSnapshot) {
+      this.#checkpointing = true;
+      this.#host.context.effects.push({ type: "checkpoint" });
+    }
+    return true;
+  }
+
+  /** There is a checkpoint of the tree as it is now. */
+  checkpointed(): void {
+    for (const learner of [...this.#learners.values()]) {
+      if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
+    }
+    this.#checkpointing = false;
+  }
+
   /** A quorum is here, and its trees differ: no election helps before more members come. */
   get #awaitsProof(): boolean {
     if (this.phase !== "SYNCHRONIZATION") return false;
@@ -582,12 +646,13 @@ export class Leader {
   }
 
   /**
-   * A learner whose history and epoch are ours by now would win the next election. What it has of a tree it cannot compare
-   * under us, since nothing is committed here; under it, it can. The sid only rises, so this ends.
+   * A learner whose history and epoch are ours by now would win the next election. If its version takes no CHECK before
+   * UPTODATE, it cannot compare its tree under us, since nothing is committed here; under it, it can. The sid only rises, so
+   * this ends.
    */
   get #isOutranked(): boolean {
-    for (const { sid, acked } of this.#learners.values())
-      if (acked !== null && sid > this.#host.context.sid) return true;
+    for (const { sid, acked, checksEarly } of this.#learners.values())
+      if (acked !== null && !checksEarly && sid > this.#host.context.sid) return true;
     return false;
   }
 
@@ -642,6 +707,10 @@ export class Leader {
           learner.stage = "PROMISED";
           if (!learner.copyDue)
             learner.copyAt = Math.min(learner.copyAt, context.now + context.config.tickTimeMs);
+          return;
+        }
+        if (this.#needsCheckpoint(learner)) {
+          learner.stage = "PROMISED";
           return;
         }
         learner.copyAt = Number.POSITIVE_INFINITY;
@@ -770,7 +839,10 @@ export class Leader {
         this.#maybeCommit();
         this.#sendUpToDate(learner);
         this.#review();
-      } else this.#maybeEstablish();
+      } else {
+        this.#ask(learner);
+        this.#maybeEstablish();
+      }
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
       if (compareZxid(message.zxid, learner.acked) > 0) {
         learner.acked = message.zxid;
@@ -810,12 +882,15 @@ export class Leader {
     // Its tree was not compared yet, or is a copy that was made just now.
     if (learner.confirms && !learner.compared) learner.checkFrom = context.committed;
     this.#ask(learner);
-    context.send(learner.sid, {
-      type: "UPTODATE",
+    const upToDate = {
+      type: "UPTODATE" as const,
       join: learner.join,
       epoch: must(this.epoch, "the epoch is chosen"),
       commit: learner.commitSent,
-    });
+    };
+    // Where nobody tells of digests no CHECK follows.
+    const check = learner.checkFrom !== null && context.digest !== undefined;
+    context.send(learner.sid, check ? { ...upToDate, check } : upToDate);
   }
 
   /** Our own writes are durable up to where the context says. */
@@ -870,7 +945,11 @@ export class Leader {
   flushCommits(): void {
     const { context } = this.#host;
     const { now } = context;
-    if (this.phase !== "BROADCAST" || this.epoch === null) return;
+    if (this.epoch === null) return;
+    if (this.phase !== "BROADCAST") {
+      for (const learner of this.#learners.values()) this.#maybeCheck(learner);
+      return;
+    }
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       if (learner.checkFrom !== null) this.#maybeCheck(learner);

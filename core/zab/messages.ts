@@ -114,6 +114,8 @@ export interface AckEpoch {
   readonly divergedAt?: Zxid;
   /** of the learner's tree; null: of no use, or it does not count; absent: from a version that confirms no digests */
   readonly digest?: DigestAt | null;
+  /** it takes a CHECK before UPTODATE; absent: its version does not */
+  readonly checksEarly?: boolean;
   /** *map sid − 1 → highest boot counter seen*: promises of older lives do not count beside this one */
   readonly boots: readonly number[];
 }
@@ -206,6 +208,8 @@ export interface UpToDate {
   readonly join: number;
   readonly epoch: Epoch;
   readonly commit: Zxid;
+  /** a CHECK follows: serve once the leader's digest was found equal; absent: none follows, or the version sends no such field */
+  readonly check?: boolean;
 }
 
 /** BROADCAST, leader → learner: everything up to `zxid` is committed. */
@@ -217,7 +221,10 @@ export interface Commit {
   readonly digest?: DigestAt;
 }
 
-/** BROADCAST, leader → learner: compare this digest, and answer by CONFIRM once it is found equal. */
+/**
+ * BROADCAST, and SYNCHRONIZATION after the ack of NEWLEADER, leader → learner: compare this digest, and answer by CONFIRM once it
+ * is found equal. The leader has applied everything up to its zxid, so that is committed.
+ */
 export interface Check {
   readonly type: "CHECK";
   readonly join: number;
@@ -225,7 +232,7 @@ export interface Check {
   readonly digest: DigestAt;
 }
 
-/** BROADCAST, learner → leader: the leader's digest at `zxid` equals the one here. One that differs ends the stay. */
+/** Learner → leader, the answer to CHECK: the leader's digest at `zxid` equals the one here. One that differs ends the stay. */
 export interface Confirm {
   readonly type: "CONFIRM";
   readonly join: number;

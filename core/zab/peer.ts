@@ -176,11 +176,19 @@ export class ZabPeer {
     return this.#leader?.reason ?? this.#follower?.reason ?? "";
   }
 
-  /** Our tree is of no use, or it differs from another's and no quorum has confirmed either: it may hold what never was. */
+  /**
+   * Our tree is of no use, its comparison with the leader's is under way, or it differs from another's and no quorum has
+   * confirmed either: it may hold what never was.
+   */
   get doubtsTree(): boolean {
     const { needSnap, diverged } = this.#context;
-    if (needSnap || diverged !== null) return true;
+    if (needSnap || diverged !== null || this.awaitsComparison) return true;
     return (this.#leader?.reason ?? this.#follower?.reason ?? "") !== "";
+  }
+
+  /** We follow, and our tree has not been compared with the leader's yet. */
+  get awaitsComparison(): boolean {
+    return this.#follower?.awaitsComparison === true;
   }
 
   /** Which trace effects are made: all only while somebody watches. */
@@ -338,6 +346,14 @@ export class ZabPeer {
     this.#context.now = now;
     this.#context.effects = [];
     this.#leader?.compareTrees();
+    return this.#takeEffects();
+  }
+
+  /** The checkpoint that the leader asked for is made. */
+  checkpointed(now: number): ZabEffect[] {
+    this.#context.now = now;
+    this.#context.effects = [];
+    this.#leader?.checkpointed();
     return this.#takeEffects();
   }
 

@@ -315,10 +315,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     try {
       life.server.zab.tracing = life.feed.tracing(now);
       const replies = this.#run(life, now, step(now));
-      if (life.server.checkpointDue(life.storage.logBytes)) {
-        const { tree, logRetention } = life.server;
-        life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
-      }
+      if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
       // asleep too: an alarm that rang too early would else be the last one
       this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
       return replies;
@@ -326,6 +323,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#abort(messageOf(error));
       throw error;
     }
+  }
+
+  #checkpoint({ server, storage }: Life): void {
+    const { tree, logRetention } = server;
+    storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
   }
 
   #abort(reason: string): void {
@@ -378,6 +380,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           break;
         case "trace":
           life.feed.record(now, effect.event);
+          break;
+        case "checkpoint":
+          this.#checkpoint(life);
+          replies.push(...this.#run(life, now, life.server.checkpointed(now)));
           break;
         case "reloadTree":
           replies.push(...this.#run(life, now, life.server.loadTree(now, life.storage.loadTree())));

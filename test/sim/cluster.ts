@@ -900,14 +900,16 @@ export class Cluster {
       if (!life.alive) return [];
     }
     this.#post(life, outgoing);
-    if (life.server.checkpointDue(life.storage.logBytes)) {
-      const { tree, logRetention } = life.server;
-      const base = life.storage.log.base.zxid;
-      life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
-      this.invariants.checkpointed(life, base);
-      this.#syncSoon(life);
-    }
+    if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
     return replies;
+  }
+
+  #checkpoint(life: Life): void {
+    const { tree, logRetention } = life.server;
+    const base = life.storage.log.base.zxid;
+    life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
+    this.invariants.checkpointed(life, base);
+    this.#syncSoon(life);
   }
 
   #runOne(life: Life, effect: ServerEffect, replies: PeerMessage[], outgoing: Outgoing[]): void {
@@ -956,6 +958,10 @@ export class Cluster {
         this.#after(this.#yieldMs[1] === 0 ? 0 : this.#between(this.#yieldMs), () =>
           this.#onLife(life, () => this.#step(life, { type: "yielded" })),
         );
+        break;
+      case "checkpoint":
+        this.#checkpoint(life);
+        replies.push(...this.#run(life, life.server.checkpointed(this.timeAt(life.sid))));
         break;
       case "reloadTree":
         replies.push(

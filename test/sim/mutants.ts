@@ -254,7 +254,7 @@ export const MUTANTS: readonly Mutant[] = [
     "a member that restarts answers a session's read while it catches up",
     "SERVER-34",
     SERVER,
-    '        if (head.type === "read" && !this.#wasReady) return;\n',
+    '      if (head.type !== "answered" && !this.#wasReady) return;\n',
     "",
   ),
   mutant(

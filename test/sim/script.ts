@@ -309,6 +309,10 @@ export class Script {
         case "learnerLeft":
           this.left.push(effect.sid);
           break;
+        case "checkpoint":
+          this.#checkpoint();
+          replies.push(...this.run(this.peer.checkpointed(this.now)));
+          break;
         case "abort":
           this.ended = true;
           break;
@@ -317,6 +321,13 @@ export class Script {
     for (const seq of durable)
       replies.push(...this.run(this.peer.step(this.now, { type: "persisted", seq })));
     return replies;
+  }
+
+  /** There is no tree here: its checkpoint has no rows. */
+  #checkpoint(): void {
+    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const retention = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
+    this.storage.checkpoint({ ...changes, lastApplied: this.peer.delivered }, retention);
   }
 
   /** Takes what was sent to a peer out, or to all. */
@@ -436,6 +447,7 @@ export function ackEpoch(
     divergedAt?: Zxid;
     /** absent: of a version that confirms nothing */
     digest?: DigestAt | null | undefined;
+    checksEarly?: boolean;
     boots?: readonly number[];
   },
 ): ZabMessage {
@@ -450,6 +462,7 @@ export function ackEpoch(
     diverged: fields.diverged ?? false,
     ...(fields.divergedAt !== undefined && { divergedAt: fields.divergedAt }),
     ...(fields.digest !== undefined && { digest: fields.digest }),
+    ...(fields.checksEarly !== undefined && { checksEarly: fields.checksEarly }),
     boots: fields.boots ?? [],
   };
 }

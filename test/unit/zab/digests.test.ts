@@ -239,6 +239,49 @@ describe("a tree that differs", () => {
     expect(script.peer.role).toBe("LOOKING");
   });
 
+  it("[ZAB-131] is settled by a learner that can compare before the leader broadcasts, if its version can", () => {
+    for (const checksEarly of [true, undefined]) {
+      const script = leads({ size: 5, voters: [1, 2, 4] });
+      for (const sid of [2, 4]) {
+        script.returned(sid, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+      }
+      // Of a zxid that the leader does not remember; what it has applied since the learner can compare.
+      const digest = digestAt(zxid(1, 4));
+      script.returned(1, ackEpoch(script, { join: 1, digest, ...(checksEarly && { checksEarly }) }));
+      script.take();
+      script.returned(1, ack(script, 1, END));
+      script.flush();
+      expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+      const check = { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(END) };
+      expect(script.take(1)).toEqual(checksEarly === true ? [check] : []);
+      script.flush();
+      expect(script.take(1)).toEqual([]);
+      if (checksEarly !== true) continue;
+      joins(script, 1, 2);
+      script.returned(1, ackEpoch(script, { join: 2, diverged: true, divergedAt: END, digest }));
+      expect(script.peer.role).toBe("LOOKING");
+      expect(script.storage.meta.needSnap).toBe(true);
+    }
+  });
+
+  it("[ZAB-131] asks a learner that had its history before another one differed", () => {
+    const script = leads({ size: 5, voters: [1, 2, 4] });
+    script.returned(4, ackEpoch(script, { join: 1, last: START, needSnap: true, digest: null }));
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(1, 4)), checksEarly: true }));
+    script.take();
+    script.returned(1, ack(script, 1, END));
+    script.flush();
+    // Nothing is in dispute: it is compared once it serves.
+    expect(script.take(1)).toEqual([]);
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.flush();
+    expect(script.takeTypes(1)).toEqual(["CHECK"]);
+    script.alive("FOLLOWING", 1, 2, 4);
+    script.call(1, confirm(script, 1, END));
+    script.passes(10_000);
+    expect(script.state).toBe("LEADING/SYNCHRONIZATION");
+  });
+
   it("[ZAB-128] does not make it step down for a learner that would lose the next election", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     script.returned(1, ackEpoch(script, { join: 1, digest: null }));
@@ -346,6 +389,53 @@ describe("a leader whose tree was not compared", () => {
   });
 });
 
+describe("a learner that is up to date", () => {
+  const upToDate = { type: "UPTODATE", join: 1, epoch: asEpoch(2), commit: END } as const;
+
+  /** Member 2 joins with this digest. @returns its UPTODATE, and the leader */
+  function joined(digest: ReturnType<typeof digestAt> | undefined): { sent: ZabMessage[]; script: Script } {
+    const script = leads({ voters: [2] });
+    script.returned(2, ackEpoch(script, { join: 1, digest }));
+    script.take();
+    script.returned(2, ack(script, 1, END));
+    return { sent: script.take(2), script };
+  }
+
+  it("[ZAB-129] is told that a CHECK follows where the leader could not compare its tree, and only there", () => {
+    expect(joined(digestAt(zxid(1, 2))).sent).toEqual([{ ...upToDate, check: true }]);
+    expect(joined(digestAt(END)).sent).toEqual([upToDate]);
+    // A version that answers no CHECK is sent none.
+    expect(joined(undefined).sent).toEqual([upToDate]);
+  });
+
+  it("[ZAB-129] is sent that CHECK also if the leader can compare by itself meanwhile", () => {
+    const script = leads({ voters: [2] });
+    script.peer.digest = digestAt(zxid(1, 4));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    script.take();
+    script.returned(2, ack(script, 1, END));
+    expect(script.take(2)).toEqual([{ ...upToDate, check: true }]);
+    script.tellDigest(digestAt(END));
+    expect(script.peer.proposing?.trusted).toBe(true);
+    script.flush();
+    expect(script.takeTypes(2)).toContain("CHECK");
+  });
+
+  it("[ZAB-129] is told so when it comes back with an older tree than the one that differed", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(END)]]));
+    script.tellDigest(digestAt(zxid(2, 1)));
+    script.reboot(2);
+    joins(script, 2, 2);
+    script.returned(2, ackEpoch(script, { join: 2, digest: digestAt(zxid(2, 1), 7) }));
+    script.reboot(2);
+    joins(script, 2, 3);
+    script.returned(2, ackEpoch(script, { join: 3, digest: digestAt(END) }));
+    script.take();
+    script.returned(2, ack(script, 3, END));
+    expect(script.take(2)).toContainEqual({ ...upToDate, join: 3, check: true });
+  });
+});
+
 describe("a learner that was upgraded", () => {
   it("[ZAB-121] [ZAB-127] is asked like any other: that it could not say it before excuses nothing", () => {
     const script = broadcasts(3, new Map([[2, undefined]]));
@@ -420,6 +510,68 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
   });
 
+  it("[ZAB-123] is not kept waiting by a member that differed and has lost its memory since", () => {
+    const script = leads({ voters: [1, 2] });
+    script.returned(1, ackEpoch(script, lagging));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    script.passes(5_000);
+    expect(script.takeTypes(1)).not.toContain("SNAP");
+    // It cannot say what it has: before the leader broadcasts, members without memory are told no epoch.
+    script.reboot(2);
+    script.call(2, followerInfo(2, 1, false));
+    expect(script.takeTypes(2)).not.toContain("LEADERINFO");
+    expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  it("[ZAB-130] gets SNAP from a checkpoint that the leader makes once a quorum has its tree, not from an older one", () => {
+    const script = new Script({ sid: 3, history: HISTORY, committed: END });
+    script.peer.digest = digestAt(zxid(1, 3));
+    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
+    script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain);
+    script.peer.digest = digestAt(END);
+    script.start();
+    elect(script, 2);
+    script.call(2, followerInfo(1, 1));
+    script.take();
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, lagging));
+    expect(script.take(1)).toMatchObject([{ type: "SNAP", at: { zxid: END } }, { type: "SNAPCHUNK" }]);
+    expect(script.storage.meta.checkpoint.zxid).toEqual(END);
+  });
+
+  it("[ZAB-130] waits for that checkpoint while the last one is being read for another", () => {
+    const script = new Script({ sid: 3, size: 5, history: HISTORY, committed: END });
+    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
+    script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain);
+    script.peer.digest = digestAt(END);
+    script.start();
+    for (const sid of [1, 2]) elect(script, sid);
+    for (const sid of [1, 2]) script.call(sid, followerInfo(1, 1));
+    script.take();
+    // Nobody contradicts the leader: after a tick member 1 is given what the leader's disk has.
+    script.returned(1, ackEpoch(script, lagging));
+    script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    script.passes(1_100);
+    expect(script.take(1)).toContainEqual(expect.objectContaining({ type: "SNAP" }));
+    expect(script.storage.meta.checkpoint.zxid).toEqual(zxid(1, 3));
+    joins(script, 4, 1);
+    script.returned(4, ackEpoch(script, { join: 1, digest: digestAt(END) }));
+    joins(script, 5, 1);
+    script.returned(5, ackEpoch(script, lagging));
+    expect(script.takeTypes(5)).toEqual([]);
+    script.reboot(1);
+    for (const sid of [2, 4, 5]) script.alive("FOLLOWING", sid);
+    script.passes(1_100);
+    expect(script.take(5)).toContainEqual(
+      expect.objectContaining({ type: "SNAP", at: expect.objectContaining({ zxid: END }) }),
+    );
+  });
+
   it("[ZAB-122] is given no more of a tree that no quorum has confirmed once another member differs", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     for (const sid of [1, 2]) script.returned(sid, ackEpoch(script, lagging));
@@ -449,7 +601,7 @@ describe("a learner that lacks log", () => {
 
 describe("a learner", () => {
   /** Member 1 follows member 3 in broadcast. */
-  function serves(digest = digestAt(END)): Script {
+  function serves(digest = digestAt(END), check?: boolean): Script {
     const script = new Script({ sid: 1, history: HISTORY, committed: END });
     script.peer.digest = digest;
     script.start();
@@ -460,7 +612,13 @@ describe("a learner", () => {
     expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: false, digest });
     script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(2), from: END });
     script.call(3, { type: "NEWLEADER", join: 1, epoch: asEpoch(2), last: END });
-    script.call(3, { type: "UPTODATE", join: 1, epoch: asEpoch(2), commit: END });
+    script.call(3, {
+      type: "UPTODATE",
+      join: 1,
+      epoch: asEpoch(2),
+      commit: END,
+      ...(check !== undefined && { check }),
+    });
     expect(script.state).toBe("FOLLOWING/BROADCAST");
     script.take();
     return script;
@@ -489,6 +647,55 @@ describe("a learner", () => {
     expect(script.take(3)).toEqual([{ type: "CONFIRM", join: 1, epoch: asEpoch(2), zxid: END }]);
     script.run(script.peer.confirm(script.now, END));
     expect(script.take(3)).toEqual([]);
+  });
+
+  it("[ZAB-131] applies what a CHECK before UPTODATE names, and nothing after it", () => {
+    const script = new Script({ sid: 1, history: HISTORY, committed: zxid(1, 2) });
+    script.peer.digest = digestAt(zxid(1, 2));
+    script.start();
+    script.call(3, note(3, { role: "LEADING", round: 1, epoch: 1, zxid: END }));
+    script.call(2, note(2, { role: "FOLLOWING", leader: 3, round: 1, epoch: 1, zxid: END }));
+    const [reply] = script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(2) });
+    expect(reply).toMatchObject({ type: "ACKEPOCH", checksEarly: true });
+    script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(2), from: END });
+    script.call(3, { type: "NEWLEADER", join: 1, epoch: asEpoch(2), last: END });
+    script.take();
+    script.delivered.length = 0;
+    const at = zxid(1, 4);
+    script.call(3, { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(at) });
+    expect(script.delivered.at(-1)).toBe("1.4");
+    expect(script.state).toBe("FOLLOWING/SYNCHRONIZATION");
+    script.run(script.peer.confirm(script.now, at));
+    expect(script.take(3)).toEqual([{ type: "CONFIRM", join: 1, epoch: asEpoch(2), zxid: at }]);
+  });
+
+  it("[ZAB-131] takes no CHECK before it has its leader's history, nor of what it does not have", () => {
+    for (const [isStaged, at] of [
+      [false, END],
+      [true, zxid(1, 9)],
+    ] as const) {
+      const script = new Script({ sid: 1, history: HISTORY, committed: END });
+      script.peer.digest = digestAt(END);
+      script.start();
+      script.call(3, note(3, { role: "LEADING", round: 1, epoch: 1, zxid: END }));
+      script.call(2, note(2, { role: "FOLLOWING", leader: 3, round: 1, epoch: 1, zxid: END }));
+      script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(2) });
+      script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(2), from: END });
+      if (isStaged) script.call(3, { type: "NEWLEADER", join: 1, epoch: asEpoch(2), last: END });
+      script.call(3, { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(at) });
+      expect(script.peer.role).toBe("LOOKING");
+    }
+  });
+
+  it("[ZAB-129] doubts its tree until it has found the leader's digest equal, if the leader says that a CHECK follows", () => {
+    for (const check of [undefined, true]) {
+      const script = serves(digestAt(END), check);
+      expect(script.peer.awaitsComparison).toBe(check === true);
+      expect(script.peer.doubtsTree).toBe(check === true);
+      script.run(script.peer.confirm(script.now, END));
+      expect(script.peer.awaitsComparison).toBe(false);
+      expect(script.peer.doubtsTree).toBe(false);
+    }
   });
 
   it("[ZAB-90] tells the leader where its tree differs when it comes back, and keeps its data until the SNAP", () => {
