@@ -48,7 +48,7 @@ const sumOf = (tally: Tally, prefix: string): number =>
 
 /** One line each: kinds of faults, messages, synchronizations, answers, checks. */
 export function tallyLines(tally: Tally): string[] {
-  return ["fault", "message", "sync", "client", "rule", "history"].map((group) => {
+  return ["fault", "message", "sync", "client", "rule", "history", "trees"].map((group) => {
     const members = Object.entries(tally)
       .filter(([name]) => name.startsWith(`${group} `))
       .sort(([a], [b]) => (a < b ? -1 : 1))

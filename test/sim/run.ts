@@ -209,7 +209,7 @@ class Run {
       return run();
     } catch (error) {
       if (!(error instanceof Indistinguishable)) throw error;
-      this.#count("indistinguishable trees");
+      this.#count("trees indistinguishable");
       return false;
     }
   }
@@ -315,7 +315,7 @@ class Run {
     within(leaderMs, () => decided() || isUndecidable(cluster), "there is no leader");
     if (!decided()) cluster.runFor(leaderMs);
     if (!decided() && isUndecidable(cluster)) {
-      this.#count("undecidable trees");
+      this.#count("trees undecidable");
       return false;
     }
     invariants.must("Liveness", decided(), () => "there is no leader, and nobody says why");
@@ -340,7 +340,7 @@ class Run {
     } catch (error) {
       const liveness = error instanceof Violation && error.rule === "Liveness";
       if (!liveness || !isUndecidable(this.cluster)) throw error;
-      this.#count("undecidable trees");
+      this.#count("trees undecidable");
       return false;
     }
   }

@@ -380,4 +380,26 @@ describe("a node object", () => {
       expect(state.storage.sql.exec("SELECT count(*) AS n FROM znode_0").one().n).toBe(0);
     });
   });
+
+  it("[ZAB-130] a leader that has restarted gives no SNAP from the checkpoint that it found", async () => {
+    await found("resnap", 3);
+    const { sid: leader } = await leaderOf("resnap", 3);
+    const victim = (leader % 3) + 1;
+    await node("resnap", victim)
+      .fault("kill")
+      .catch(() => undefined);
+    for (let from = 0; from < 1_500; from += 100) {
+      const paths = Array.from({ length: 100 }, (_, i) => `/s${from + i}`);
+      await Promise.all(paths.map((path) => write("resnap", [leader], create(path))));
+    }
+    await abortAllDurableObjects();
+    const { sid, lastZxid } = await leaderOf("resnap", 3);
+    await node("resnap", victim).fault("revive");
+    expect((await pathsAt("resnap", victim)).length).toBe(1_501);
+    // Nothing was written meanwhile: this is where a quorum has found the leader's tree equal.
+    const text = await runInDurableObject(node("resnap", sid), (_object, state) =>
+      String(state.storage.sql.exec("SELECT value FROM meta WHERE key = 'checkpoint'").one().value),
+    );
+    expect(zxidToText(JSON.parse(text).zxid)).toBe(lastZxid);
+  });
 });
