@@ -16,22 +16,26 @@ export class JsonProblem extends Error {
   }
 }
 
-export interface StrictJson {
-  readonly value: unknown;
-  /** *map path, as `records.3.value` → text of the value* for what {@link IsOpaque} names */
-  readonly texts: ReadonlyMap<string, string>;
-}
+/** Where a value is: names and indices, from the root on. Good for the call alone. */
+export type Path = readonly (string | number)[];
 
-/** Is the value at this path one whose text is kept? */
-export type IsOpaque = (path: readonly (string | number)[]) => boolean;
+/** Values that are not ours to read. */
+export interface Opaque {
+  /** Is the value at this path one of them? */
+  readonly is: (path: Path) => boolean;
+  /** receives its text */
+  readonly keep: (path: Path, text: string) => void;
+}
 
 /** Levels of objects and arrays outside of opaque values; no body of ours has more than six. */
 const DEPTH_MAX = 64;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads a body. One byte order mark before it is passed over. @throws JsonProblem */
-export function readJson(bytes: Uint8Array, isOpaque: IsOpaque = () => false): StrictJson {
+const NONE: Opaque = { is: () => false, keep: () => undefined };
+
+/** Reads a body. One byte order mark before it is passed over. @returns its value @throws JsonProblem */
+export function readJson(bytes: Uint8Array, opaque: Opaque = NONE): unknown {
   let text: string;
   try {
     text = decoder.decode(bytes);
@@ -45,9 +49,8 @@ export function readJson(bytes: Uint8Array, isOpaque: IsOpaque = () => false): S
   } catch {
     throw new JsonProblem("syntax", "the body is not JSON");
   }
-  const texts = new Map<string, string>();
-  new Scanner(text, isOpaque, texts).value(0);
-  return { value, texts };
+  new Scanner(text, opaque).value(0);
+  return value;
 }
 
 const QUOTE = 0x22;
@@ -63,37 +66,65 @@ const CLOSE_OBJECT = 0x7d;
 const opens = (unit: number): boolean => (unit & ~0x20) === OPEN_ARRAY;
 const closes = (unit: number): boolean => (unit & ~0x20) === CLOSE_ARRAY;
 
-/** End of the string that starts with a quote at `at`. */
+/** End of the string that starts with a quote at `at`: behind the next quote that no odd number of backslashes precedes. */
 function endOfString(text: string, at: number): number {
-  for (let i = at + 1; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit === QUOTE) return i + 1;
-    if (unit === BACKSLASH) i += 1;
+  for (let quote = text.indexOf('"', at + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let before = quote;
+    while (text.charCodeAt(before - 1) === BACKSLASH) before -= 1;
+    if ((quote - before) % 2 === 0) return quote + 1;
   }
   return text.length;
+}
+
+/** What the string `[start, end)`, quotes included, says. */
+function textOfString(text: string, start: number, end: number): string {
+  const inner = text.slice(start + 1, end - 1);
+  return inner.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : inner;
+}
+
+/** Does this character end a number, or `true`, `false` or `null`? */
+const endsToken = (unit: number): boolean =>
+  unit === COMMA || isSpace(unit) || closes(unit) || Number.isNaN(unit);
+
+/** Names of one object that are kept as a list: most objects have fewer, and a set costs more than to look through these. */
+const LISTED_MAX = 16;
+
+/** The names of an object's members so far. */
+class Names {
+  readonly #list: string[] = [];
+  #set: Set<string> | undefined;
+
+  /** @returns false when it is there already */
+  add(name: string): boolean {
+    if (this.#set === undefined) {
+      if (this.#list.includes(name)) return false;
+      if (this.#list.push(name) > LISTED_MAX) this.#set = new Set(this.#list);
+      return true;
+    }
+    const { size } = this.#set;
+    return this.#set.add(name).size > size;
+  }
 }
 
 /** Walks text that `JSON.parse` has accepted, once from left to right. */
 class Scanner {
   readonly #text: string;
-  readonly #isOpaque: IsOpaque;
-  readonly #texts: Map<string, string>;
+  readonly #opaque: Opaque;
   readonly #path: (string | number)[] = [];
   #at = 0;
 
-  constructor(text: string, isOpaque: IsOpaque, texts: Map<string, string>) {
+  constructor(text: string, opaque: Opaque) {
     this.#text = text;
-    this.#isOpaque = isOpaque;
-    this.#texts = texts;
+    this.#opaque = opaque;
   }
 
   /** Walks the value that comes next. */
   value(depth: number): void {
     this.#skipSpace();
-    if (this.#isOpaque(this.#path)) {
+    if (this.#opaque.is(this.#path)) {
       const start = this.#at;
       this.#skipValue();
-      this.#texts.set(this.#path.join("."), this.#text.slice(start, this.#at));
+      this.#opaque.keep(this.#path, this.#text.slice(start, this.#at));
       return;
     }
     const unit = this.#text.charCodeAt(this.#at);
@@ -109,14 +140,13 @@ class Scanner {
   }
 
   #object(depth: number): void {
-    const names = new Set<string>();
+    const names = new Names();
     for (this.#at += 1; this.#next() !== CLOSE_OBJECT; ) {
       const start = this.#at;
       this.#at = endOfString(this.#text, start);
-      const name = JSON.parse(this.#text.slice(start, this.#at)) as string;
+      const name = textOfString(this.#text, start, this.#at);
       this.#path.push(name);
-      if (names.has(name)) throw this.#problem("is given twice");
-      names.add(name);
+      if (!names.add(name)) throw this.#problem("is given twice");
       this.#skipSpace();
       this.#at += 1; // the colon
       this.value(depth + 1);
@@ -166,7 +196,7 @@ class Scanner {
   /** A number, or `true`, `false` or `null`. */
   #token(): string {
     const start = this.#at;
-    while (/[\w.+-]/.test(this.#text.charAt(this.#at))) this.#at += 1;
+    while (!endsToken(this.#text.charCodeAt(this.#at))) this.#at += 1;
     return this.#text.slice(start, this.#at);
   }
 

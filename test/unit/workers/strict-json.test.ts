@@ -9,7 +9,15 @@ import {
 } from "../../../workers/api/strict-json.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
-const isValue = ([, , member]: readonly (string | number)[]): boolean => member === "value";
+/** Reads a body in which every third level's `value` is opaque. @returns also *map path → text* of these */
+function readKeeping(text: string): { readonly value: unknown; readonly texts: ReadonlyMap<string, string> } {
+  const texts = new Map<string, string>();
+  const value = readJson(bytesOf(text), {
+    is: ([, , member]) => member === "value",
+    keep: (path, kept) => texts.set(path.join("."), kept),
+  });
+  return { value, texts };
+}
 
 /** The kind of problem that a body has, and its words. */
 function problemOf(body: string | Uint8Array): string {
@@ -26,7 +34,7 @@ describe("a JSON body", () => {
   it("[HTTP-35] is what JSON.parse says, whatever it holds", () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 8 }), fc.constantFrom("", " ", "\ufeff", "\n\t"), (text, before) => {
-        expect(readJson(bytesOf(`${before}${text}${before === "\ufeff" ? "" : before}`)).value).toEqual(
+        expect(readJson(bytesOf(`${before}${text}${before === "\ufeff" ? "" : before}`))).toEqual(
           JSON.parse(text),
         );
       }),
@@ -39,14 +47,14 @@ describe("a JSON body", () => {
         const records = values.map(
           (value) => `{"a":[1,"]"],${space}"value"${space}:${space}${value}${space}}`,
         );
-        const { value, texts } = readJson(bytesOf(`{"records":[${records.join(`${space},`)}]}`), isValue);
+        const { value, texts } = readKeeping(`{"records":[${records.join(`${space},`)}]}`);
         expect(values.map((_, i) => texts.get(`records.${i}.value`))).toEqual(values);
         expect(value).toEqual({ records: values.map((each) => ({ a: [1, "]"], value: JSON.parse(each) })) });
       }),
     );
     const odd =
       '{"id":12345678901234567890,"far":1e400,"a":-0,"a":1.0,"s":"\\ud800\\u0041","d":[[{"}":"\\""}]]}';
-    expect(readJson(bytesOf(`[[{"value":${odd}}]]`), isValue).texts.get("0.0.value")).toBe(odd);
+    expect(readKeeping(`[[{"value":${odd}}]]`).texts.get("0.0.value")).toBe(odd);
   });
 
   it("[HTTP-35] is refused where JSON.parse would lose something", () => {
@@ -72,6 +80,10 @@ describe("a JSON body", () => {
     ])
       expect(problemOf(`[${number}]`)).toBe("none");
     expect(problemOf('{"a":{"b":1,"\\u0062":2}}')).toBe("content: a.b: is given twice");
+    const names = Array.from({ length: 40 }, (_, i) => `"n${i}":${i}`);
+    expect(problemOf(`{${names.join()}}`)).toBe("none");
+    for (const i of [0, 15, 16, 17, 39])
+      expect(problemOf(`{${names.join()},"n${i}":1}`)).toBe(`content: n${i}: is given twice`);
     expect(problemOf(Uint8Array.of(0x22, 0xff, 0x22))).toBe("syntax: the body is not UTF-8");
     expect(problemOf("\ufeff\ufeff{}")).toBe("syntax: the body is not JSON");
     expect(problemOf(`${"[".repeat(65)}${"]".repeat(65)}`)).toMatch(/64 levels deep/);
@@ -86,6 +98,8 @@ describe("a JSON body", () => {
       `["${"\\\\".repeat(size / 2)}"]`,
       `{"records":[${"1,".repeat(size / 2)}1]}`,
       `{"records":[{"value":${"[".repeat(size / 2)}${"]".repeat(size / 2)}}]}`,
+      `{${Array.from({ length: size / 16 }, (_, i) => `"name ${i}":0`).join()}}`,
+      `["${'\\\\\\"'.repeat(size / 4)}"]`,
       " ".repeat(size),
     ];
     // each is done in milliseconds; what grows with the square of the length takes hours

@@ -107,7 +107,7 @@ function goalOf(value: Uint8Array | null): Goal | undefined {
   if (value === null) return undefined;
   try {
     // a goal whose numbers would change on the way is none either
-    const { Minute, Player, Club, Score } = readJson(value).value as Partial<Goal>;
+    const { Minute, Player, Club, Score } = readJson(value) as Partial<Goal>;
     if (
       typeof Minute !== "number" ||
       typeof Player !== "string" ||

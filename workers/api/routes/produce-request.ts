@@ -7,8 +7,8 @@ import { isUtf8, mediaTypeOf } from "../media-type.ts";
 import { parseInteger } from "../params.ts";
 import { issueText } from "../schema/issue-text.ts";
 import { type ProduceRecord, produceBody } from "../schema/records.ts";
-import { type IsOpaque, JsonProblem, readJson, type StrictJson } from "../strict-json.ts";
-import { linesOf, type Placeable, recordOf } from "./record-formats.ts";
+import { JsonProblem, type Opaque, readJson } from "../strict-json.ts";
+import { linesOf, type Placeable, type RecordTexts, recordOf } from "./record-formats.ts";
 
 /** What a body holds: Confluent's records with JSON or base64 values, one raw value, a value a line, whole batches. */
 export type BodyFormat = "json" | "binary" | "raw" | "lines" | "batches";
@@ -91,8 +91,8 @@ function parseRecords(
   body: Uint8Array,
   nowMs: number,
 ): Produce {
-  const { value, texts } = parseJson(body, format);
-  const parsed = v.safeParse(produceBody, value);
+  const texts: RecordTexts = { keys: [], values: [] };
+  const parsed = v.safeParse(produceBody, parseJson(body, format === "json" ? keptIn(texts) : undefined));
   if (!parsed.success) {
     throw new ApiError("INVALID_REQUEST", issueText(parsed.issues[0]));
   }
@@ -107,13 +107,17 @@ function expectedOffset(c: Context<AppEnv>): number | undefined {
   return text === undefined ? undefined : parseInteger("X-Expected-Offset", text, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Keys and values of the JSON format: the client's own, whatever they are. */
-const isRecordValue: IsOpaque = ([records, , member]) =>
-  records === "records" && (member === "key" || member === "value");
+/** Keys and values of the JSON format are the client's own, whatever they are: their texts go to `texts`. */
+const keptIn = ({ keys, values }: RecordTexts): Opaque => ({
+  is: (path) => path.length === 3 && path[0] === "records" && (path[2] === "key" || path[2] === "value"),
+  keep: (path, text) => {
+    (path[2] === "key" ? keys : values)[Number(path[1])] = text;
+  },
+});
 
-function parseJson(body: Uint8Array, format: "json" | "binary"): StrictJson {
+function parseJson(body: Uint8Array, opaque: Opaque | undefined): unknown {
   try {
-    return readJson(body, format === "json" ? isRecordValue : undefined);
+    return readJson(body, opaque);
   } catch (error) {
     if (!(error instanceof JsonProblem)) throw error;
     if (error.kind === "syntax") throw new ApiError("INVALID_REQUEST", error.message);

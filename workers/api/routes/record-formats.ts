@@ -29,40 +29,52 @@ function base64(value: unknown, what: string): Uint8Array {
   throw invalid(`${what} is base64 text`);
 }
 
+/** Texts of the JSON keys and values of a body, each at the index of its record. */
+export interface RecordTexts {
+  readonly keys: string[];
+  readonly values: string[];
+}
+
 /**
  * A record of a v2 body. JSON values are kept as the text that came, so that numbers beyond 2^53, their spelling and
  * the order of members stay what they were; keys in the one form that all clients agree on.
- * @param texts *map path → text* of the body's JSON keys and values
  * @throws ApiError INVALID_RECORD
  */
 export function recordOf(
   record: ProduceRecord,
   index: number,
   format: Format,
-  texts: ReadonlyMap<string, string>,
+  texts: RecordTexts,
   nowMs: number,
 ): Placeable {
-  const where = `records.${index}`;
-  const bytesOf = (member: "key" | "value"): Uint8Array | null => {
-    const value = record[member];
-    if (value === undefined || value === null) return null;
-    const path = `${where}.${member}`;
-    if (format === "binary") return base64(value, path);
-    const text = texts.get(path) ?? "";
-    return encoder.encode(member === "key" ? canonicalText(text) : text);
-  };
+  const { key, value } = record;
+  const isJson = format === "json";
   return {
-    key: bytesOf("key"),
-    value: bytesOf("value"),
-    headers: (record.headers ?? []).map(({ name, value }, i) => {
-      if (!name.isWellFormed()) throw invalid(`${where}.headers.${i}.name has a lone surrogate`);
-      return { key: name, value: value === null ? null : base64(value, `${where}.headers.${i}.value`) };
-    }),
+    key: isJson ? jsonBytes(key, canonicalText(texts.keys[index] ?? "")) : binaryBytes(key, index, "key"),
+    value: isJson ? jsonBytes(value, texts.values[index] ?? "") : binaryBytes(value, index, "value"),
+    headers: record.headers == null ? NO_HEADERS : headersOf(record.headers, index),
     timestampMs: record.timestamp ?? nowMs,
     stamped: record.timestamp == null,
     partition: record.partition ?? undefined,
   };
 }
+
+const NO_HEADERS: BrokerRecord["headers"] = [];
+
+const isAbsent = (value: unknown): value is undefined | null => value === undefined || value === null;
+
+const jsonBytes = (value: unknown, text: string): Uint8Array | null =>
+  isAbsent(value) ? null : encoder.encode(text);
+
+const binaryBytes = (value: unknown, index: number, member: string): Uint8Array | null =>
+  isAbsent(value) ? null : base64(value, `records.${index}.${member}`);
+
+const headersOf = (headers: NonNullable<ProduceRecord["headers"]>, index: number): BrokerRecord["headers"] =>
+  headers.map(({ name, value }, i) => {
+    const where = `records.${index}.headers.${i}`;
+    if (!name.isWellFormed()) throw invalid(`${where}.name has a lone surrogate`);
+    return { key: name, value: value === null ? null : base64(value, `${where}.value`) };
+  });
 
 const OFFERS = [
   "application/json",

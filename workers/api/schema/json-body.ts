@@ -33,7 +33,7 @@ async function readBody(c: Context<AppEnv>, anyType: boolean): Promise<unknown> 
   if (!isUtf8(type))
     throw new ApiError("UNSUPPORTED_MEDIA_TYPE", "JSON is UTF-8; the charset says otherwise");
   try {
-    return readJson(bytes).value;
+    return readJson(bytes);
   } catch (error) {
     if (!(error instanceof JsonProblem)) throw error;
     throw error.kind === "syntax"
