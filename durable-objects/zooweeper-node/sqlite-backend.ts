@@ -6,6 +6,7 @@
  * | meta | value: promises, checkpoint, identity |
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
+ * | quarantine_… | row of the table of that name in which damage was found, until a quorum has confirmed what replaces it |
  *
  * Every table has a column `crc`, see {@link znodeChecksum}: null in the rows of an earlier version.
  * A zxid takes two columns: SQLite's integers come back as doubles.
@@ -100,12 +101,14 @@ const columnsIn = (sql: SqlStorage, table: string): string[] =>
 
 /**
  * Brings the tables to the shape of this version: makes those that are missing, adds the column that an earlier version did
- * not have. A table of any other shape is damaged and cannot be written to; it is made again, empty, and what it held is
- * missed by whoever reads it.
+ * not have. A table of any other shape is damaged and cannot be written to: it is set aside, and an empty one is made. Its
+ * reader notices that rows are missing.
+ * @returns names of the tables that were set aside
  * @throws Error, and changes nothing, when a later version has added columns: a deployment that is taken back reaches all
  * members, and none of them must forget
  */
-function migrate(sql: SqlStorage): void {
+function migrate(sql: SqlStorage): ReadonlySet<string> {
+  const aside = new Set<string>();
   for (const table of SCHEMA) {
     const found = new Set(columnsIn(sql, table.name));
     const names = namesOf(table);
@@ -113,15 +116,50 @@ function migrate(sql: SqlStorage): void {
     if (isLater) throw new Error(`a later version has added columns to the table ${table.name}`);
   }
   for (const table of SCHEMA) {
-    const { name, columns, options = "" } = table;
     const names = namesOf(table);
-    const has = columnsIn(sql, name).join(" ");
+    const has = columnsIn(sql, table.name).join(" ");
     if (has === names.join(" ")) continue;
-    if (has === names.slice(0, -1).join(" ")) sql.exec(`ALTER TABLE ${name} ADD COLUMN crc INTEGER`);
+    if (has === names.slice(0, -1).join(" ")) sql.exec(`ALTER TABLE ${table.name} ADD COLUMN crc INTEGER`);
+    else if (has === "") makeTable(sql, table);
     else {
-      sql.exec(`DROP TABLE IF EXISTS ${name}`);
-      sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+      setAside(sql, table, false);
+      aside.add(table.name);
     }
+  }
+  return aside;
+}
+
+const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema): void => {
+  sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+};
+
+const QUARANTINE = "quarantine_";
+
+const quarantineTables = (sql: SqlStorage): string[] =>
+  sql
+    .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .toArray()
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith(QUARANTINE));
+
+/**
+ * Renames a table, which reads none of its rows, and makes it again.
+ * @param replaces what was set aside of it before
+ */
+function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
+  const { name } = table;
+  const isFree = !quarantineTables(sql).includes(QUARANTINE + name) || (replaces && dropAside(sql, name));
+  sql.exec(isFree ? `ALTER TABLE ${name} RENAME TO ${QUARANTINE}${name}` : `DROP TABLE ${name}`);
+  makeTable(sql, table);
+}
+
+/** @returns false: a cursor is still open somewhere, or pages of the table cannot be read, and so not be freed */
+function dropAside(sql: SqlStorage, name: string): boolean {
+  try {
+    sql.exec(`DROP TABLE IF EXISTS ${QUARANTINE}${name}`);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -176,6 +214,9 @@ export class SqliteBackend implements StorageBackend {
   readonly #damaged = new Set<string>();
   /** keys of values that have no checksum */
   readonly #unchecked = new Set<string>();
+  #isQuarantined = false;
+  /** tables of the current state that are set aside already */
+  #setAsideAtStart: ReadonlySet<string> = new Set();
   /** why the database cannot be read, in SQLite's words; undefined: it can. Only {@link wipe} helps */
   #broken: string | undefined;
   /** rows since this object is in memory */
@@ -185,7 +226,8 @@ export class SqliteBackend implements StorageBackend {
     this.#storage = storage;
     this.#sql = storage.sql;
     try {
-      migrate(this.#sql);
+      this.#setAsideAtStart = migrate(this.#sql);
+      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
       this.#loadMeta();
     } catch (error) {
       // An object whose constructor throws could not even be wiped.
@@ -202,8 +244,34 @@ export class SqliteBackend implements StorageBackend {
       this.#storage.transactionSync(body);
     } catch (error) {
       this.#loadMeta();
+      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
       throw error;
     }
+  }
+
+  // ── quarantine ───────────────────────────────────────────────────────────
+
+  get isQuarantined(): boolean {
+    return this.#isQuarantined;
+  }
+
+  quarantine(replaces: boolean): void {
+    for (const table of SCHEMA) {
+      if (table.name === "meta") this.#copyMeta(replaces);
+      else if (!this.#setAsideAtStart.has(table.name)) setAside(this.#sql, table, replaces);
+    }
+    this.#isQuarantined = true;
+  }
+
+  #copyMeta(replaces: boolean): void {
+    if (this.#setAsideAtStart.has("meta") || (replaces && !dropAside(this.#sql, "meta"))) return;
+    this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${QUARANTINE}meta AS SELECT * FROM meta`);
+  }
+
+  dropQuarantine(): void {
+    for (const { name } of SCHEMA) dropAside(this.#sql, name);
+    this.#setAsideAtStart = new Set();
+    this.#isQuarantined = quarantineTables(this.#sql).length > 0;
   }
 
   // ── meta ─────────────────────────────────────────────────────────────────
@@ -262,6 +330,8 @@ export class SqliteBackend implements StorageBackend {
     this.#damaged.clear();
     this.#unchecked.clear();
     this.#broken = undefined;
+    this.#isQuarantined = false;
+    this.#setAsideAtStart = new Set();
     for (const [key, value] of kept) if (value !== undefined) this.setValue(key, value);
     if (wasBroken) this.writeMeta({ ...EMPTY_META, boot });
     await deleted;
@@ -301,6 +371,7 @@ export class SqliteBackend implements StorageBackend {
 
   /** Nothing but what is in the meta table: this member has not lived. */
   get #isEmpty(): boolean {
+    if (this.#isQuarantined) return false;
     return ["txn_log", "znode_0", "znode_1"].every(
       (table) => this.#sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length === 0,
     );

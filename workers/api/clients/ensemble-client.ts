@@ -23,7 +23,7 @@ import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { quorumOf, tooFewUp } from "../quorum.ts";
 import type { NodeView } from "../schema/views.ts";
-import { reasonOfDamage } from "./damage.ts";
+import { damageOf } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
 import {
@@ -189,8 +189,7 @@ export class EnsembleClient {
           : isDeadForGood(error)
             ? nodeDown(sid, error).message
             : "the node refuses calls or does not answer";
-      const reason = reasonOfDamage(this.#env, this.name, sid, error);
-      return { sid, up: false, code: "NODE_DOWN", detail, ...(reason !== undefined && { reason }) };
+      return { sid, up: false, code: "NODE_DOWN", detail, ...damageOf(this.#env, this.name, sid, error) };
     }
   }
 
