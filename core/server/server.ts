@@ -644,8 +644,18 @@ export class EnsembleServer {
         case "role":
           this.#roleChanged();
           break;
-        default:
+        case "persist":
+        case "send":
+        case "reply":
+        case "park":
+        case "hold":
+        case "abort":
+        case "trace":
+        case "checkpoint":
           this.#effects.push(effect);
+          break;
+        default:
+          assertNever(effect);
       }
     }
   }
@@ -1227,17 +1237,38 @@ function opens(write: PendingWrite, result: WriteResult): boolean {
   return result.type === "createSession" || (result.type === "sync" && write.xid === write.connection);
 }
 
-const isServerMessage = (message: PeerMessage): message is ServerMessage => SERVER_MESSAGES.has(message.type);
+const isServerMessage = (message: PeerMessage): message is ServerMessage => OF_SERVER[message.type] === true;
 
-const SERVER_MESSAGES: ReadonlySet<string> = new Set<ServerMessage["type"]>([
-  "REQUEST",
-  "REJECT",
-  "TOUCH",
-  "QUIET",
-  "QUIETED",
-  "SLEEP",
-  "SLEPT",
-]);
+/** Is a message the server's, or Zab's? What a newer member sends beside these is given to Zab, which refuses it. */
+const OF_SERVER: Readonly<Record<PeerMessage["type"], boolean>> = {
+  REQUEST: true,
+  REJECT: true,
+  TOUCH: true,
+  QUIET: true,
+  QUIETED: true,
+  SLEEP: true,
+  SLEPT: true,
+  NOTIFICATION: false,
+  OUTDATED: false,
+  PING: false,
+  PONG: false,
+  FOLLOWERINFO: false,
+  LEADERINFO: false,
+  ACKEPOCH: false,
+  DIFF: false,
+  TRUNC: false,
+  POSITION: false,
+  SNAP: false,
+  SNAPCHUNK: false,
+  STAGED: false,
+  PROPOSAL: false,
+  NEWLEADER: false,
+  ACK: false,
+  UPTODATE: false,
+  COMMIT: false,
+  CHECK: false,
+  CONFIRM: false,
+};
 
 const isZabMessage = (message: PeerMessage): message is Exclude<PeerMessage, ServerMessage> =>
   !isServerMessage(message);

@@ -6,7 +6,7 @@
  *
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
-import { AssertionError, assert, must } from "../assert.ts";
+import { AssertionError, assert, assertNever, must } from "../assert.ts";
 import { CHAIN_START, type Chain, chainBatch, equalChain } from "../hash/chain.ts";
 import { decodeRows, encodeRows } from "../wire/snapshot-codec.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
@@ -503,6 +503,8 @@ export class MemberStorage implements SnapshotReader {
         this.#backend.clearTable(old);
         return;
       }
+      default:
+        assertNever(write);
     }
   }
 

@@ -5,7 +5,7 @@
  * that come back are run in their order. Whatever it promises leaves through the output gate, so only once it is durable.
  */
 import { DurableObject, RpcTarget } from "cloudflare:workers";
-import { assert } from "../../core/assert.ts";
+import { assert, assertNever } from "../../core/assert.ts";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
 import type { RequestResult, ServerAnswer } from "../../core/server/answers.ts";
@@ -403,6 +403,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           break;
         case "abort":
           throw new Error(effect.reason);
+        default:
+          assertNever(effect);
       }
     }
     this.#post(life, outgoing);
@@ -1139,7 +1141,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         await this.ctx.storage.sync();
         break;
       }
-      default: {
+      case "kill":
+      case "pause":
+      case "isolate":
+      case "drop":
+      case "delay":
+      case "duplicate":
+      case "lose-return":
+      case "skew":
+      case "slow-storage": {
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
@@ -1147,7 +1157,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         // if it ends by itself, nobody else may wake the member then
         this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
+        break;
       }
+      default:
+        assertNever(fault);
     }
     this.#life = null;
     this.ctx.abort(fault.fault);

@@ -258,6 +258,7 @@ export class EnsembleClient {
       return "next";
     }
     if (answer.ok) return { value: answer.value, zxid: answer.zxid, node: sid };
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- any other code is the answer to the request itself
     switch (answer.code) {
       case "UNKNOWN_ENSEMBLE":
         trouble.last = new ApiError("UNKNOWN_ENSEMBLE", answer.message);
