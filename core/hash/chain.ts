@@ -100,7 +100,7 @@ export function chainHash(
 }
 
 /**
- * Extends the chain by every record of `[start, end)`, each led by its length as an i32 (see the txn codec). Where one
+ * Extends the chain by every record of `[start, end)`, each led by a byte and its length as a u24 (see the txn batch). Where one
  * batch ends and the next begins makes no difference: only records count.
  * @throws AssertionError when the range does not hold whole records
  */
@@ -111,7 +111,7 @@ export function chainBatch(before: Chain, batch: Uint8Array, start = 0, end = ba
   const view = viewOf(batch);
   let at = start;
   while (at < end) {
-    const size = at + 4 <= end ? view.getInt32(at) : -1;
+    const size = at + 4 <= end ? view.getInt32(at) & 0xff_ffff : -1;
     assert(size >= 0 && size <= end - at - 4, "a chained range holds whole records");
     const next = at + 4 + size;
     chainHash(lanes[0] as number, lanes[1] as number, view, at, next, lanes);

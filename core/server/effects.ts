@@ -14,6 +14,8 @@ export type ServerEffect =
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: PeerMessage }
   | { readonly type: "reply"; readonly message: PeerMessage }
+  /** the call that is being handled is not understood: its link is over */
+  | { readonly type: "refuse"; readonly to: Sid; readonly reason: string }
   | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
   | { readonly type: "trace"; readonly event: TraceEvent }
   /** the answer to a request; those of one session come in the order of its requests */
@@ -46,6 +48,7 @@ export type ServerInput =
       readonly peer: Sid;
       readonly generation: number;
       readonly boot: number;
+      readonly version?: number | undefined;
       readonly messages: readonly PeerMessage[];
     }
   | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }

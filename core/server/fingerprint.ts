@@ -1,9 +1,9 @@
 /**
  * Fingerprints of requests: is a write that comes under a used number the one that had it? Kept in memory beside the
- * result, by the members that saw the request's bytes; nothing of it is stored or sent.
+ * result, by the members that saw the request's bytes. A checkpoint, a SNAP and a txn of format 1 carry it to the others and over a
+ * restart, so another way to compute it needs another format of all three.
  */
 import { chainHash, newLanes, viewOf } from "../hash/chain.ts";
-import type { Zxid } from "../zab/zxid.ts";
 import type { SessionId, TxnHeader } from "../znode/types.ts";
 
 /** Of a request: 53 bits of a hash of its opcode and body, never {@link NOT_KNOWN}. */
@@ -50,7 +50,7 @@ export class PreparedFingerprints {
   }
 
   /** Takes out what is there up to this zxid. @returns the fingerprint of its txn, or {@link NOT_KNOWN} */
-  take({ epoch, counter }: Zxid): Fingerprint {
+  take({ epoch, counter }: { readonly epoch: number; readonly counter: number }): Fingerprint {
     const fields = this.#fields;
     let found = NOT_KNOWN;
     while (this.#start < this.#end) {

@@ -1,5 +1,5 @@
 /** What members say to each other beside Zab: requests on their way to the leader, and sessions that were heard of. */
-import { ByteReader } from "../wire/reader.ts";
+import { ByteReader, WireError } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
 import type { Sid } from "../zab/quorum.ts";
@@ -82,6 +82,46 @@ export type ServerMessage =
   | SleptMessage;
 export type PeerMessage = ZabMessage | ServerMessage;
 
+/** Who takes a message. Every message that this version knows is here. */
+const TAKERS: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
+  NOTIFICATION: "zab",
+  OUTDATED: "zab",
+  PING: "zab",
+  PONG: "zab",
+  FOLLOWERINFO: "zab",
+  LEADERINFO: "zab",
+  ACKEPOCH: "zab",
+  DIFF: "zab",
+  TRUNC: "zab",
+  POSITION: "zab",
+  SNAP: "zab",
+  SNAPCHUNK: "zab",
+  STAGED: "zab",
+  PROPOSAL: "zab",
+  NEWLEADER: "zab",
+  ACK: "zab",
+  UPTODATE: "zab",
+  COMMIT: "zab",
+  CHECK: "zab",
+  CONFIRM: "zab",
+  REQUEST: "server",
+  REJECT: "server",
+  TOUCH: "server",
+  QUIET: "server",
+  QUIETED: "server",
+  SLEEP: "server",
+  SLEPT: "server",
+};
+
+export const isServerMessage = (message: PeerMessage): message is ServerMessage =>
+  TAKERS[message.type] === "server";
+
+export const isZabMessage = (message: PeerMessage): message is ZabMessage => TAKERS[message.type] === "zab";
+
+/** The type of a message that this version does not know; undefined: it knows all of them. */
+export const unknownIn = (messages: readonly PeerMessage[]): string | undefined =>
+  messages.find(({ type }) => TAKERS[type] === undefined)?.type;
+
 /** What tells a write from every other that waits: over a new connection its session may send the same number again. */
 export type RequestName = Pick<RoutedRequest, "session" | "xid" | "connection">;
 
@@ -111,7 +151,10 @@ export interface TakenRequest extends RoutedRequest {
 /** Has the client numbered this write, so that a repeat of it can be told? */
 export const isNumbered = (session: SessionId, xid: number): boolean => xid > 0 && !isAnonymous(session);
 
-/** Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. */
+/**
+ * Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. A session is below 2^53, so
+ * the first byte is 0: it is the format of the pack.
+ */
 export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   const writer = new ByteWriter(requests.reduce((sum, request) => sum + 24 + request.body.length, 0));
   for (const request of requests) {
@@ -125,8 +168,10 @@ export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   return writer.view();
 }
 
-/** Reads {@link packRequests}, as they came from `origin`; bodies are views. @throws WireError */
+/** Reads {@link packRequests}, as they came from `origin`; bodies are views. @throws WireError for a pack of another format too */
 export function unpackRequests(packed: Uint8Array, origin: Sid): TakenRequest[] {
+  const format = packed[0] ?? 0;
+  if (format !== 0) throw new WireError(`a pack of requests of format ${format}: this member reads format 0`);
   const reader = new ByteReader(packed);
   const requests: TakenRequest[] = [];
   while (reader.left > 0) {

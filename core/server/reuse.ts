@@ -79,9 +79,7 @@ function canBecome(request: MultiRequestOp | DecodedWrite, txn: Txn): boolean {
       const { txns } = txn;
       return request.ops.every((op, i) => canBecome(op, must(txns[i], "as many txns as operations")));
     }
-    case "sync":
-    case "createSession":
-    case "closeSession":
+    default:
       return true;
   }
 }
@@ -134,10 +132,7 @@ function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid,
       const isUnchanged = compareZxid(node.mzxid, zxid) < 0;
       return code === "BAD_VERSION" && isUnchanged && node.version === request.version;
     }
-    case "multi":
-    case "sync":
-    case "createSession":
-    case "closeSession":
+    default:
       return false;
   }
 }
@@ -165,9 +160,7 @@ function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: Zn
       const node = tree.get(request.path);
       return node !== undefined && compareZxid(node.czxid, zxid) < 0;
     }
-    case "sync":
-    case "createSession":
-    case "closeSession":
+    default:
       return false;
   }
 }
@@ -201,10 +194,7 @@ export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): bo
       return opcode !== OpCode.MULTI;
     case "sync":
       return opcode !== OpCode.SYNC;
-    case "check":
-    case "createSession":
-    case "closeSession":
-    case "error":
+    default:
       return false;
   }
 }

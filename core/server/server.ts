@@ -11,6 +11,7 @@
  */
 import { assert, assertNever } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
+import { FIRST_VERSION } from "../version.ts";
 import { type DecodedWrite, decodeWrite, encodeWrite } from "../wire/jute/requests.ts";
 import { WireError } from "../wire/reader.ts";
 import { appendTxn, decodeTxn, TxnCursor } from "../wire/txn-codec.ts";
@@ -42,10 +43,13 @@ import type { ServerAnswer } from "./answers.ts";
 import type { ServerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import type { DisconnectCode, ServerEffect, ServerInput } from "./effects.ts";
+import { ApplyError } from "./failure.ts";
 import { type Fingerprint, fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "./fingerprint.ts";
 import { type ConnectionId, connectionIdOf, NO_CONNECTION, type Token } from "./ids.ts";
 import {
   isNumbered,
+  isServerMessage,
+  isZabMessage,
   type PeerMessage,
   packRequests,
   type RawRequest,
@@ -54,6 +58,7 @@ import {
   type RoutedRequest,
   type ServerMessage,
   type TakenRequest,
+  unknownIn,
   unpackRequests,
 } from "./messages.ts";
 import {
@@ -86,12 +91,16 @@ export interface ServerOptions {
   readonly nonce: number;
   /** the checkpoint's tree, with the log applied up to `recovered.applied` */
   readonly tree: ZnodeTree;
+  /** of the protocol; absent: that of this code */
+  readonly version?: number;
 }
 
 export class EnsembleServer {
   readonly sid: Sid;
   readonly config: ServerConfig;
   readonly watches = new WatchTable();
+  /** *map peer → why its last message that was not understood was refused* */
+  readonly refused = new Map<Sid, string>();
   readonly #zab: ZabPeer;
   readonly #log: TxnLogReader;
   readonly #pending = new PendingRequests();
@@ -161,6 +170,7 @@ export class EnsembleServer {
       options.log,
       options.snapshot,
       options.recovered,
+      options.version,
     );
     this.#quiet = new Quiet(this.#quietHost(), options.recovered.quiet ?? null);
     if (this.#quiet.record?.epoch === options.recovered.currentEpoch) {
@@ -554,14 +564,41 @@ export class EnsembleServer {
       if (input.type === "returned" && this.#quiet.state === "ASLEEP") return;
       if (input.type === "call" && this.#quiet.wakesUp(now, input.messages)) this.#wake("a peer is awake");
     }
+    const unknown = unknownIn(input.messages);
+    if (unknown !== undefined) {
+      this.#refuseCall(
+        now,
+        input,
+        `it sent a message of type ${unknown.slice(0, 40)}, which is not known here`,
+      );
+      return;
+    }
     const ours = input.messages.filter(isServerMessage);
-    const zabs = ours.length === 0 ? input.messages : input.messages.filter((m) => !isServerMessage(m));
     // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
-    this.#absorb(this.#zab.step(now, { ...input, messages: zabs.filter(isZabMessage) }));
+    this.#absorb(this.#zab.step(now, { ...input, messages: input.messages.filter(isZabMessage) }));
     const from = input.type === "call" ? input.origin.from : input.peer;
     if (!this.#zab.accepted) return;
-    for (const message of ours) this.#handleServerMessage(from, message);
+    try {
+      for (const message of ours) this.#handleServerMessage(from, message);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#refuseCall(now, input, `it sent ${error.message}`);
+    }
     if (ours.length > 0) this.#sendOrGather();
+  }
+
+  /** What a peer of another version says is not understood: its call is refused, or our link to it is given up. */
+  #refuseCall(now: number, input: Extract<ServerInput, { type: "call" | "returned" }>, why: string): void {
+    const from = input.type === "call" ? input.origin.from : input.peer;
+    const version = (input.type === "call" ? input.origin : input).version ?? FIRST_VERSION;
+    const reason = `${why} (its version is ${version}, ours ${this.#zab.version})`;
+    this.refused.set(from, reason);
+    if (input.type === "call") this.#effects.push({ type: "refuse", to: from, reason });
+    else {
+      const { peer, generation } = input;
+      this.#absorb(this.#zab.step(now, { type: "linkBroken", peer, generation }));
+    }
+    this.#effects.push({ type: "trace", event: { type: "link", to: from, up: false, reason } });
   }
 
   #handleServerMessage(from: Sid, message: ServerMessage): void {
@@ -573,6 +610,7 @@ export class EnsembleServer {
         // It was taken for the write that has the number, and answered as such: what we noted of that write may be wrong.
         if (!isAnswered && code === "XID_REUSED") {
           this.#results.setFingerprint(name.session, name.xid, NOT_KNOWN);
+          this.#tree.noteFingerprint(name.session, name.xid, NOT_KNOWN);
         }
       }
       this.#answerWaiting(false);
@@ -644,18 +682,8 @@ export class EnsembleServer {
         case "role":
           this.#roleChanged();
           break;
-        case "persist":
-        case "send":
-        case "reply":
-        case "park":
-        case "hold":
-        case "abort":
-        case "trace":
-        case "checkpoint":
-          this.#effects.push(effect);
-          break;
         default:
-          assertNever(effect);
+          this.#effects.push(effect);
       }
     }
   }
@@ -796,6 +824,7 @@ export class EnsembleServer {
   #proposeQueued(): void {
     const leader = this.#zab.proposing;
     if (leader === undefined) return;
+    const isStored = this.#zab.supports("recordFingerprints");
     let taken = 0;
     while (taken < this.#queue.length && leader.mayPropose) {
       const { epoch, counter: first } = leader.nextZxid;
@@ -824,6 +853,7 @@ export class EnsembleServer {
           xid: write.xid,
           zxid: { epoch, counter },
           timeMs: this.#now,
+          fingerprint: isStored ? write.fingerprint : NOT_KNOWN,
         };
         if (numbered) this.#prepared.add(header, write.fingerprint);
         this.#prepare(header, write, writer);
@@ -905,11 +935,23 @@ export class EnsembleServer {
 
   // ── commit ───────────────────────────────────────────────────────────────
 
+  /** @throws ApplyError when a txn cannot be applied: it is committed, so this member cannot go past it */
   #apply(batch: Uint8Array, offset: number, upTo: Zxid): void {
+    try {
+      this.#applyUpTo(batch, offset, upTo);
+    } catch (error) {
+      throw new ApplyError(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
+
+  #applyUpTo(batch: Uint8Array, offset: number, upTo: Zxid): void {
     const leads = this.#zab.proposing !== undefined;
     const cursor = new TxnCursor(batch, offset);
     while (cursor.next()) {
       if (cursor.epoch > upTo.epoch || (cursor.epoch === upTo.epoch && cursor.counter > upTo.counter)) break;
+      const numbered = isNumbered(cursor.session, cursor.xid);
+      if (numbered) cursor.fingerprint = this.#prepared.take(cursor) || cursor.fingerprint;
+      const { fingerprint } = cursor;
       const header = cursor.header();
       const txn = cursor.txn();
       assert(compareZxid(header.zxid, this.#tree.lastApplied) > 0, "a txn is applied once, in order");
@@ -917,11 +959,8 @@ export class EnsembleServer {
       if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
-      let fingerprint = NOT_KNOWN;
-      if (isNumbered(header.session, header.xid)) {
-        fingerprint = this.#prepared.take(header.zxid);
-        this.#results.add(header, result, fingerprint);
-      } else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
+      if (numbered) this.#results.add(header, result, fingerprint);
+      else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
       this.#answer(header, result, txn, fingerprint);
       if (txn.type === "closeSession") this.#sessionClosed(header.session);
     }
@@ -988,6 +1027,7 @@ export class EnsembleServer {
           }
           if (head.sent && prepared === NOT_KNOWN) {
             this.#results.setFingerprint(session, xid, head.fingerprint);
+            this.#tree.noteFingerprint(session, xid, head.fingerprint);
           }
         }
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
@@ -1016,7 +1056,8 @@ export class EnsembleServer {
 
   /** Is it another write than the one that had this result under its number? Where nobody can tell, it is not. */
   #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
-    const first = this.#results.fingerprintOf(write.session, write.xid);
+    const { session, xid } = write;
+    const first = this.#results.fingerprintOf(session, xid) || this.#tree.fingerprintOf(session, xid);
     if (first !== NOT_KNOWN) return first !== fingerprint;
     const record = this.#log.recordAt(known.zxid);
     return isAnotherWrite(decode(write), known, record && decodeTxn(record), this.#tree);
@@ -1236,39 +1277,3 @@ const isAnotherThan = (txn: Txn, prepared: Fingerprint, waiting: PendingWrite): 
 function opens(write: PendingWrite, result: WriteResult): boolean {
   return result.type === "createSession" || (result.type === "sync" && write.xid === write.connection);
 }
-
-const isServerMessage = (message: PeerMessage): message is ServerMessage => OF_SERVER[message.type] === true;
-
-/** Is a message the server's, or Zab's? What a newer member sends beside these is given to Zab, which refuses it. */
-const OF_SERVER: Readonly<Record<PeerMessage["type"], boolean>> = {
-  REQUEST: true,
-  REJECT: true,
-  TOUCH: true,
-  QUIET: true,
-  QUIETED: true,
-  SLEEP: true,
-  SLEPT: true,
-  NOTIFICATION: false,
-  OUTDATED: false,
-  PING: false,
-  PONG: false,
-  FOLLOWERINFO: false,
-  LEADERINFO: false,
-  ACKEPOCH: false,
-  DIFF: false,
-  TRUNC: false,
-  POSITION: false,
-  SNAP: false,
-  SNAPCHUNK: false,
-  STAGED: false,
-  PROPOSAL: false,
-  NEWLEADER: false,
-  ACK: false,
-  UPTODATE: false,
-  COMMIT: false,
-  CHECK: false,
-  CONFIRM: false,
-};
-
-const isZabMessage = (message: PeerMessage): message is Exclude<PeerMessage, ServerMessage> =>
-  !isServerMessage(message);

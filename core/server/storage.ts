@@ -6,8 +6,10 @@
  *
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
-import { AssertionError, assert, assertNever, must } from "../assert.ts";
+import { AssertionError, assert, must } from "../assert.ts";
 import { CHAIN_START, type Chain, chainBatch, equalChain } from "../hash/chain.ts";
+import { knows } from "../version.ts";
+import { WireError } from "../wire/reader.ts";
 import { decodeRows, encodeRows } from "../wire/snapshot-codec.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
@@ -22,6 +24,7 @@ import type { ZnodeRow } from "../znode/stat.ts";
 import { addToDigest, emptyTreeDigest, type TreeChanges, ZnodeTree } from "../znode/tree.ts";
 import type { SessionId } from "../znode/types.ts";
 import { DamagedError } from "./checksums.ts";
+import { ApplyError } from "./failure.ts";
 
 /** Number of a znode table. */
 export type TableId = 0 | 1;
@@ -138,15 +141,6 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
   clearTable(table: TableId): void;
-  /** an earlier state is set aside; see {@link quarantine} */
-  readonly isQuarantined: boolean;
-  /**
-   * Sets the log and both tables aside, with a copy of the meta values: the storage is empty of rows afterwards. One state is
-   * kept at most. @param replaces which one if one is set aside already: this one, or else that one
-   */
-  quarantine(replaces: boolean): void;
-  /** Deletes what is set aside; {@link isQuarantined} stays true where that is not possible yet. */
-  dropQuarantine(): void;
   /**
    * @param cursor "" to begin
    * @param bytesMax a page ends when it has reached this much; at least one row
@@ -178,6 +172,16 @@ function continues(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
     equalZxid(entry.first, row.first) &&
     equalZxid(entry.last, row.last)
   );
+}
+
+/** What is whole and cannot be read is of a later version. @throws ApplyError for a WireError */
+function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof WireError) throw new ApplyError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 const isDamage = (error: unknown): error is Error =>
@@ -285,29 +289,17 @@ export class MemberStorage implements SnapshotReader {
     }
   }
 
-  /**
-   * Begins as a member without memory that keeps its promise and the lives it knows of, its own too. What it had is set aside:
-   * if a majority is damaged, those rows may be the only copy of what was acknowledged.
-   */
+  /** Begins as a member without memory that keeps its promise and the lives it knows of, its own too. */
   #forget(damage: string): [] {
     this.#damage ??= damage;
-    const { boot, acceptedEpoch, peerBoots, initialized } = this.#meta;
+    const { boot, acceptedEpoch, peerBoots } = this.#meta;
     this.#backend.transaction(() => {
-      // A state that counted is worth more than an earlier one; a copy that was not complete is worth less.
-      this.#backend.quarantine(initialized);
+      this.#backend.deleteAfter(-1);
+      this.#backend.clearTable(0);
+      this.#backend.clearTable(1);
       this.#update({ ...EMPTY_META, digest: undefined, logged: undefined, boot, acceptedEpoch, peerBoots });
     });
     return [];
-  }
-
-  /** The state in which damage was found is still kept beside the current one. */
-  get isQuarantined(): boolean {
-    return this.#backend.isQuarantined;
-  }
-
-  /** Deletes that state: to be called once a quorum has confirmed the tree that replaces it. */
-  dropQuarantine(): void {
-    this.#backend.transaction(() => this.#backend.dropQuarantine());
   }
 
   /** Bytes logged since the checkpoint. */
@@ -416,7 +408,10 @@ export class MemberStorage implements SnapshotReader {
       assert(equalChain(chain, slice.chain), "a log row holds what was written");
       const cursor = new TxnCursor(slice.batch);
       while (cursor.next() && compareZxid(cursor.zxid(), upTo) <= 0) {
-        tree.apply(cursor.header(), cursor.txn());
+        tree.apply(
+          cursor.header(),
+          readable(() => cursor.txn()),
+        );
         applied = cursor.zxid();
       }
       if (!equalZxid(applied, slice.last)) break;
@@ -489,7 +484,7 @@ export class MemberStorage implements SnapshotReader {
         this.#backend.clearTable(this.#otherTable());
         return;
       case "snapshotChunk": {
-        const { znodes, sessions } = decodeRows(write.bytes);
+        const { znodes, sessions } = readable(() => decodeRows(write.bytes));
         this.#backend.putRows(this.#otherTable(), znodes, sessions);
         return;
       }
@@ -503,8 +498,6 @@ export class MemberStorage implements SnapshotReader {
         this.#backend.clearTable(old);
         return;
       }
-      default:
-        assertNever(write);
     }
   }
 
@@ -538,14 +531,18 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /** @throws DamagedError when the rows are not those that were written: they must not become another member's */
-  read(cursor: string, bytesMax: number): { readonly bytes: Uint8Array; readonly next: string | undefined } {
+  read(
+    cursor: string,
+    bytesMax: number,
+    version: number,
+  ): { readonly bytes: Uint8Array; readonly next: string | undefined } {
     const { znodes, sessions, next } = this.#backend.readTable(this.#meta.table, cursor, bytesMax);
     const before =
       cursor === "" ? emptyTreeDigest() : must(this.#read.get(cursor), "a SNAP is read in order");
     const digest = addToDigest(before, znodes, sessions);
     if (next === undefined) this.#verifyDigest(digest);
     else this.#read.set(next, digest);
-    return { bytes: encodeRows(znodes, sessions), next };
+    return { bytes: encodeRows(znodes, sessions, knows(version, "snapFingerprints") ? 2 : 1), next };
   }
 
   #update(change: Partial<Meta>): void {

@@ -3,15 +3,14 @@
  *
  * | bytes | field |
  * |---|---|
- * | 1 | version of this format, 1 |
+ * | 1 | format, 1 or 2 |
  * | 4 | number of znodes |
  * | each: | ustring path · buffer data · i64 czxid, mzxid, pzxid, ctime, mtime · i32 version, cversion (stored), aversion · i64 ephemeralOwner |
  * | 4 | number of sessions |
- * | each: | i64 id · i32 timeoutMs · i32 lastXid · i64 lastZxid · result (see the result codec) |
+ * | each: | i64 id · i32 timeoutMs · i32 lastXid · i64 lastZxid · result (see the result codec) · in format 2 i64 fingerprint of the last request, 0: not known |
  *
  * A snapshot is any number of such chunks; the order of rows means nothing.
  */
-
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import type { SessionId } from "../znode/types.ts";
@@ -21,7 +20,8 @@ import { readResult, writeResult } from "./result-codec.ts";
 import { utf8Length } from "./utf8.ts";
 import { ByteWriter } from "./writer.ts";
 
-const FORMAT_VERSION = 1;
+/** Format of a chunk: 1 is read by every version, 2 has fingerprints. */
+export type ChunkFormat = 1 | 2;
 /** Numbers of a znode and the lengths of its path and data. */
 const ZNODE_BYTES_MIN = 68;
 /** Numbers of a session and the tag of its result. */
@@ -41,25 +41,34 @@ export const znodeRowBytes = (row: ZnodeRow): number =>
 export function encodeRows(
   znodes: readonly ZnodeRow[],
   sessions: readonly SessionRow[],
+  format: ChunkFormat = 1,
 ): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(1024);
-  writer.u8(FORMAT_VERSION);
+  writer.u8(format);
   writer.i32(znodes.length);
   for (const row of znodes) writeZnodeRow(writer, row);
   writer.i32(sessions.length);
-  for (const row of sessions) writeSessionRow(writer, row);
+  for (const row of sessions) {
+    writeSessionRow(writer, row);
+    if (format === 2) writer.i64(row.lastFingerprint ?? 0);
+  }
   return writer.view();
 }
 
 /** Unpacks what {@link encodeRows} packed; the rows share no memory with it. @throws WireError */
 export function decodeRows(bytes: Uint8Array): Rows {
   const reader = new ByteReader(bytes);
-  const version = reader.u8();
-  if (version !== FORMAT_VERSION) throw new WireError(`rows of format ${version}`);
+  const format = reader.u8();
+  if (format !== 1 && format !== 2) {
+    throw new WireError(`a snapshot of format ${format}: this member reads formats 1 and 2`);
+  }
   const znodes: ZnodeRow[] = [];
   for (let count = reader.count(ZNODE_BYTES_MIN); count > 0; count--) znodes.push(readZnodeRow(reader));
   const sessions: SessionRow[] = [];
-  for (let count = reader.count(SESSION_BYTES_MIN); count > 0; count--) sessions.push(readSessionRow(reader));
+  for (let count = reader.count(SESSION_BYTES_MIN); count > 0; count--) {
+    const row = readSessionRow(reader);
+    sessions.push(format === 1 ? row : { ...row, lastFingerprint: reader.i64() });
+  }
   if (reader.left !== 0) throw new WireError("bytes are left behind the rows");
   return { znodes, sessions };
 }

@@ -5,12 +5,14 @@
  * Record:
  * | bytes | field | |
  * |---|---|---|
- * | 4 | length | of what follows |
+ * | 1 | format | 0 or 1; the version before this one reads 0 only |
+ * | 3 | length | of what follows |
  * | 8 | session | i64, a safe integer |
  * | 4 | xid | i32 |
  * | 4 + 4 | epoch, counter | two u32, the zxid |
  * | 8 | timeMs | i64 |
  * | 4 | type | i32, ZooKeeper's opcode |
+ * | 8 | fingerprint | i64, of the request (see fingerprint.ts); in format 1 only |
  * | … | body | below |
  *
  * Body by type (jute):
@@ -28,9 +30,9 @@
  *
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.txn`
  */
-import { assertNever } from "../assert.ts";
+import { assert, assertNever } from "../assert.ts";
 import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
-import { HEADER_BYTES, LENGTH_BYTES, ZXID_AT } from "../zab/txn-batch.ts";
+import { HEADER_BYTES, LENGTH_BYTES, LENGTH_MASK, ZXID_AT } from "../zab/txn-batch.ts";
 import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, Txn, TxnHeader } from "../znode/types.ts";
 import { readOpenAcl, writeOpenAcl } from "./jute/acl.ts";
@@ -51,17 +53,20 @@ export const TxnType = {
   ERROR: -1,
 } as const;
 
-/** Bytes of a record before its body. */
+/** The highest format that this version reads. */
+const RECORD_FORMAT_MAX = 1;
+/** Bytes of a record before its fingerprint or body. */
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
 // Offsets in a record.
 const SESSION_AT = LENGTH_BYTES;
 const XID_AT = LENGTH_BYTES + 8;
 const TIME_AT = LENGTH_BYTES + 20;
 const TYPE_AT = LENGTH_BYTES + 28;
+const FINGERPRINT_BYTES = 8;
 /** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
 export const MULTI_OPS_MAX = 4_096;
 
-/** Appends one record. */
+/** Appends one record: of format 1 if the header has a fingerprint, else of format 0. */
 export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void {
   const at = writer.claim(PREFIX_BYTES);
   const { numbers } = writer;
@@ -71,8 +76,12 @@ export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void
   numbers.setUint32(at + ZXID_AT + 4, header.zxid.counter);
   putI64(numbers, at + TIME_AT, header.timeMs);
   numbers.setInt32(at + TYPE_AT, typeOf(txn));
+  const format = header.fingerprint ? 1 : 0;
+  if (format === 1) writer.i64(header.fingerprint ?? 0);
   writeBody(writer, txn);
-  writer.patchI32(at, writer.length - at - LENGTH_BYTES);
+  const length = writer.length - at - LENGTH_BYTES;
+  assert(length <= LENGTH_MASK, "a txn is shorter than 16 MiB");
+  writer.patchI32(at, (format << 24) | length);
 }
 
 function typeOf(txn: Txn): number {
@@ -164,14 +173,8 @@ function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
       return { type: "check", path: reader.string(), version: reader.i32() };
     case TxnType.ERROR:
       return readError(reader);
-    default:
-      if (nested) throw new WireError(`a txn of type ${type} is not part of a multi`);
-      return readWholeBody(reader, type);
   }
-}
-
-/** A body that is no element of a multi. */
-function readWholeBody(reader: ByteReader, type: number): Txn {
+  if (nested) throw new WireError(`a txn of type ${type} is not part of a multi`);
   switch (type) {
     case TxnType.SYNC:
       return { type: "sync" };
@@ -238,6 +241,10 @@ export class TxnCursor {
   counter = 0;
   timeMs = 0;
   type = 0;
+  /** of the request; 0: not known */
+  fingerprint = 0;
+  #bodyAt = 0;
+  #format = 0;
 
   /** @param start offset of a record, or of the batch's end */
   constructor(batch: Uint8Array, start = 0, end = batch.length) {
@@ -258,7 +265,9 @@ export class TxnCursor {
     const { view } = this.#reader;
     const left = this.#batchEnd - at - LENGTH_BYTES;
     if (left < HEADER_BYTES) throw new WireError("a batch ends within a txn's header");
-    const size = view.getInt32(at);
+    const first = view.getInt32(at);
+    const format = first >>> 24;
+    const size = first & LENGTH_MASK;
     if (size < HEADER_BYTES || size > left) throw new WireError(`a txn of ${size} bytes does not fit`);
     const end = at + LENGTH_BYTES + size;
     this.session = i64At(view, at + SESSION_AT) as SessionId;
@@ -267,10 +276,21 @@ export class TxnCursor {
     this.counter = view.getUint32(at + ZXID_AT + 4);
     this.timeMs = i64At(view, at + TIME_AT);
     this.type = view.getInt32(at + TYPE_AT);
+    this.#format = format;
+    this.#bodyAt = at + PREFIX_BYTES;
+    this.fingerprint = 0;
+    if (format === 1) this.#readFingerprint(end);
     this.start = at;
     this.end = end;
     this.#next = end;
     return true;
+  }
+
+  #readFingerprint(end: number): void {
+    const at = this.#bodyAt;
+    this.#bodyAt = at + FINGERPRINT_BYTES;
+    if (this.#bodyAt > end) throw new WireError("a txn ends within its fingerprint");
+    this.fingerprint = i64At(this.#reader.view, at);
   }
 
   /** zxid of the current record. */
@@ -280,13 +300,18 @@ export class TxnCursor {
 
   /** Header of the current record. */
   header(): TxnHeader {
-    return { session: this.session, xid: this.xid, zxid: this.zxid(), timeMs: this.timeMs };
+    const { session, xid, timeMs, fingerprint } = this;
+    return { session, xid, zxid: this.zxid(), timeMs, fingerprint };
   }
 
-  /** Change of the current record. @throws WireError when the body is not what its type says */
+  /** Change of the current record. @throws WireError when the format is not known, or the body is not what its type says */
   txn(): Txn {
+    if (this.#format > RECORD_FORMAT_MAX) {
+      const known = `this member reads formats up to ${RECORD_FORMAT_MAX}`;
+      throw new WireError(`a txn record of format ${this.#format}: ${known}`);
+    }
     const reader = this.#reader;
-    reader.at = this.start + PREFIX_BYTES;
+    reader.at = this.#bodyAt;
     reader.end = this.end;
     const txn = readBody(reader, this.type, false);
     if (reader.left !== 0) throw new WireError("a record is longer than its txn");

@@ -4,6 +4,7 @@
  */
 import { assert, must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
+import { type Feature, knows } from "../version.ts";
 import type { ZabConfig } from "./config.ts";
 import { DigestHistory } from "./digests.ts";
 import { type DurableWrite, isRare, type TraceEvent, type Tracing, type ZabEffect } from "./effects.ts";
@@ -17,8 +18,16 @@ import { asEpoch, compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts"
 export interface SnapshotReader {
   /** the zxid and chain of the checkpoint */
   position(): LogPosition;
-  /** Packed rows from `cursor` on, at most `bytesMax`; `next` is undefined at the end. @param cursor "" to begin */
-  read(cursor: string, bytesMax: number): { readonly bytes: Uint8Array; readonly next: string | undefined };
+  /**
+   * Packed rows from `cursor` on, at most `bytesMax`; `next` is undefined at the end.
+   * @param cursor "" to begin
+   * @param version of the protocol of the member that is to read them
+   */
+  read(
+    cursor: string,
+    bytesMax: number,
+    version: number,
+  ): { readonly bytes: Uint8Array; readonly next: string | undefined };
 }
 
 /** What a member finds in its storage when it starts. */
@@ -41,6 +50,9 @@ export interface RecoveredState {
   /** what the member noted when it fell asleep last */
   readonly quiet?: string | null;
 }
+
+/** A member may be restarted so often in a row without waiting. */
+const SHORT_LIVES_FREE = 2;
 
 /** Txns in the log that are not delivered yet. */
 interface PendingBatch {
@@ -70,6 +82,12 @@ export interface Link {
   role: Role | null;
   /** how long the peer has had no client, as it said last; ms */
   idleMs: number;
+  /** of the protocol, as this life of the peer says; 0: it has said nothing yet */
+  version: number;
+  /** when this life of the peer was seen first; ms */
+  bornAt: number;
+  /** lives in a row that ended soon */
+  shortLives: number;
   /** 0: nothing has come from this life of the peer yet */
   inGeneration: number;
   inSeq: number;
@@ -82,6 +100,8 @@ export class PeerContext {
   readonly log: TxnLogReader;
   readonly snapshot: SnapshotReader;
   readonly boot: number;
+  /** of the protocol, ours */
+  readonly version: number;
   /** map sid → link, for every other voter */
   readonly links = new Map<Sid, Link>();
 
@@ -137,7 +157,9 @@ export class PeerContext {
     log: TxnLogReader,
     snapshot: SnapshotReader,
     recovered: RecoveredState,
+    version: number,
   ) {
+    this.version = version;
     this.sid = sid;
     this.quorum = quorum;
     this.config = config;
@@ -198,6 +220,33 @@ export class PeerContext {
     if (boot <= this.bootOf(peer)) return false;
     this.boots[peer - 1] = boot;
     this.#bootsNoted = false;
+    const link = this.link(peer);
+    link.version = 0;
+    link.shortLives = this.now - link.bornAt < this.#shortLifeMs ? link.shortLives + 1 : 0;
+    link.bornAt = this.now;
+    return true;
+  }
+
+  get #shortLifeMs(): number {
+    return 2 * this.config.initLimit * this.config.tickTimeMs;
+  }
+
+  /**
+   * When a learner is taken in, ms: at once, unless its lives keep ending. Each life that a stay ends costs the leader a
+   * synchronization, so one whose last lives were short waits for a tick, then two, and so on; never so long that it gives up.
+   */
+  admitAt(peer: Sid): number {
+    const { bornAt, shortLives } = this.link(peer);
+    if (shortLives <= SHORT_LIVES_FREE) return this.now;
+    const { tickTimeMs, initLimit, syncLimit } = this.config;
+    const ticks = Math.min(2 ** (shortLives - SHORT_LIVES_FREE - 1), initLimit - syncLimit);
+    return bornAt + ticks * tickTimeMs;
+  }
+
+  /** Do all members know this? One that does not answer counts as one that does not. */
+  supports(feature: Feature): boolean {
+    if (!knows(this.version, feature)) return false;
+    for (const link of this.links.values()) if (!link.up || !knows(link.version, feature)) return false;
     return true;
   }
 
@@ -350,6 +399,9 @@ const newLink = (): Link => ({
   heardAt: null,
   role: null,
   idleMs: 0,
+  version: 0,
+  bornAt: Number.NEGATIVE_INFINITY,
+  shortLives: 0,
   inGeneration: 0,
   inSeq: 0,
 });

@@ -64,7 +64,8 @@ export type TraceEvent =
   | { readonly type: "ack"; readonly from: Sid; readonly zxid: Zxid }
   | { readonly type: "commit"; readonly zxid: Zxid }
   | { readonly type: "ping"; readonly to: Sid; readonly rttMs: number }
-  | { readonly type: "link"; readonly to: Sid; readonly up: boolean }
+  /** @param reason why it was broken on purpose; absent: it broke */
+  | { readonly type: "link"; readonly to: Sid; readonly up: boolean; readonly reason?: string }
   | { readonly type: "active"; readonly sids: readonly Sid[] };
 
 /** Which trace effects a member makes: all, none, or all but those of writes and pings. */
@@ -125,6 +126,8 @@ export interface CallOrigin {
   readonly generation: number;
   /** 0, 1, 2 … on that link */
   readonly seq: number;
+  /** of the sender's protocol; absent: 1 */
+  readonly version?: number | undefined;
 }
 
 export type ZabInput =
@@ -137,6 +140,8 @@ export type ZabInput =
       readonly peer: Sid;
       readonly generation: number;
       readonly boot: number;
+      /** of the peer's protocol; absent: 1 */
+      readonly version?: number | undefined;
       readonly messages: readonly ZabMessage[];
     }
   /** a call of ours failed, with unknown outcome: the link of this generation is dead */

@@ -81,6 +81,8 @@ interface Learner {
   compared: boolean;
   /** it is to be sent a CHECK as soon as our digest is at or above this */
   checkFrom: Zxid | null;
+  /** when it is taken in; infinity: it is, or waits for something else */
+  admitAt: number;
   /** when it is given SNAP though no quorum has confirmed our tree; infinity: it does not wait for that */
   copyAt: number;
   /** that time is over */
@@ -156,7 +158,9 @@ export class Leader {
     const { config } = this.#host.context;
     if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline);
     let copyAt = Number.POSITIVE_INFINITY;
-    for (const learner of this.#learners.values()) copyAt = Math.min(copyAt, learner.copyAt);
+    for (const learner of this.#learners.values()) {
+      copyAt = Math.min(copyAt, learner.copyAt, learner.admitAt);
+    }
     if (this.phase !== "BROADCAST") return Math.min(copyAt, this.#establishDeadline);
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
@@ -212,11 +216,6 @@ export class Leader {
   /** No learner's tree speaks against ours, or a quorum has confirmed it: clients may be served. */
   get trusted(): boolean {
     return this.#trusted;
-  }
-
-  /** A quorum has this tree, ours included, and not because we copied it there. */
-  get confirmedByQuorum(): boolean {
-    return this.#trusted && this.phase === "BROADCAST" && this.#agreement.proves(this.#agreement.disputed);
   }
 
   /** The ensemble has worked under this leader. */
@@ -308,6 +307,7 @@ export class Leader {
     for (const learner of this.#learners.values()) {
       // The last checkpoint may have been read by another.
       if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
+      if (now >= learner.admitAt) this.#admit(learner);
       if (now < learner.copyAt) continue;
       learner.copyAt = Number.POSITIVE_INFINITY;
       learner.copyDue = true;
@@ -384,6 +384,7 @@ export class Leader {
       checksEarly: false,
       compared: false,
       checkFrom: null,
+      admitAt: Number.POSITIVE_INFINITY,
       copyAt: Number.POSITIVE_INFINITY,
       copyDue: false,
       awaitsCheckpoint: false,
@@ -403,7 +404,7 @@ export class Leader {
     // Before anything it says counts: that an older life of it counts no more.
     context.noteBoots();
     if (this.epoch === null) this.#maybeChooseEpoch();
-    else this.#sendLeaderInfo(learner);
+    else this.#admit(learner);
     // Without memory it counts for nothing before it has synchronized: it has no tree left that needs protection.
     if (!message.initialized && this.#agreement.abandon(from)) this.#review();
   }
@@ -443,6 +444,14 @@ export class Leader {
     this.#epochAcks.add(context.sid);
     for (const learner of this.#learners.values()) this.#sendLeaderInfo(learner);
     this.#maybeEndDiscovery();
+  }
+
+  /** While the ensemble works without it, a learner whose lives keep ending waits; see {@link PeerContext.admitAt}. */
+  #admit(learner: Learner): void {
+    const { context } = this.#host;
+    const at = this.phase === "BROADCAST" ? context.admitAt(learner.sid) : context.now;
+    learner.admitAt = at > context.now ? at : Number.POSITIVE_INFINITY;
+    if (at <= context.now) this.#sendLeaderInfo(learner);
   }
 
   #sendLeaderInfo(learner: Learner): void {
@@ -764,7 +773,11 @@ export class Leader {
       this.#pump(learner);
       return;
     }
-    const { bytes, next } = context.snapshot.read(reading.cursor, context.config.snapChunkBytesMax);
+    const { bytes, next } = context.snapshot.read(
+      reading.cursor,
+      context.config.snapChunkBytesMax,
+      Math.min(context.version, context.link(learner.sid).version),
+    );
     context.send(learner.sid, {
       type: "SNAPCHUNK",
       join: learner.join,

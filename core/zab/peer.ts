@@ -10,6 +10,7 @@
  * @source Zab, DSN 2011; ZooKeeper QuorumPeer
  */
 import { assert, assertNever, must } from "../assert.ts";
+import { type Feature, FIRST_VERSION, PROTOCOL_VERSION } from "../version.ts";
 import type { ZabConfig } from "./config.ts";
 import {
   type Link,
@@ -41,6 +42,8 @@ import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts"
 export const STAYS_PER_LIFE = 2 ** 20;
 /** A boot counter may begin at ms since 1970, and the number of a stay has to remain below 2^53. */
 const LIVES = 2 ** 32;
+
+type Returned = Extract<ZabInput, { type: "returned" }>;
 
 const NOTHING: readonly ZabEffect[] = [];
 
@@ -81,8 +84,9 @@ export class ZabPeer {
     log: TxnLogReader,
     snapshot: SnapshotReader,
     recovered: RecoveredState,
+    version = PROTOCOL_VERSION,
   ) {
-    this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered);
+    this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered, version);
     this.#joins = ((recovered.boot - 1) % LIVES) * STAYS_PER_LIFE;
     this.#host = {
       context: this.#context,
@@ -165,16 +169,19 @@ export class ZabPeer {
     return this.#context.bootOf(peer);
   }
 
+  /** Of the protocol, ours. */
+  get version(): number {
+    return this.#context.version;
+  }
+
+  /** Do all members run a version that knows this? */
+  supports(feature: Feature): boolean {
+    return this.#context.supports(feature);
+  }
+
   /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
   get accepted(): boolean {
     return this.#accepted;
-  }
-
-  /** The tree here is one that a quorum has: what it replaced is not needed any more. */
-  get hasConfirmedTree(): boolean {
-    const { initialized, needSnap, diverged } = this.#context;
-    if (!initialized || needSnap || diverged !== null) return false;
-    return this.#leader?.confirmedByQuorum ?? this.#follower?.confirmedByQuorum ?? false;
   }
 
   /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
@@ -291,7 +298,7 @@ export class ZabPeer {
         this.#handleCall(input.origin, input.messages);
         break;
       case "returned":
-        this.#handleReturn(input.peer, input.generation, input.boot, input.messages);
+        this.#handleReturn(input);
         break;
       case "linkBroken":
         if (context.link(input.peer).generation === input.generation) this.#breakLink(input.peer);
@@ -649,6 +656,7 @@ export class ZabPeer {
     context.caller = origin.from;
     this.#accepted = this.#acceptCall(origin);
     if (this.#accepted) {
+      context.link(origin.from).version = origin.version ?? FIRST_VERSION;
       this.#heard(origin.from);
       for (const message of messages) this.#handleMessage(origin.from, message, true);
     }
@@ -723,12 +731,13 @@ export class ZabPeer {
     if (this.#follower?.leader === peer) this.#becomeLooking("something of the leader was lost");
   }
 
-  #handleReturn(peer: Sid, generation: number, boot: number, messages: readonly ZabMessage[]): void {
+  #handleReturn({ peer, generation, boot, version, messages }: Returned): void {
     const context = this.#context;
     const link = context.link(peer);
     this.#accepted = link.generation === generation && boot >= context.bootOf(peer);
     if (!this.#accepted) return;
     this.#learnBoot(peer, boot);
+    link.version = version ?? FIRST_VERSION;
     if (!link.up) {
       link.up = true;
       context.trace({ type: "link", to: peer, up: true });
@@ -817,10 +826,7 @@ export class ZabPeer {
     if (ping.role !== "LEADING" || ping.join !== follower.join) {
       this.#becomeLooking("the leader does not count us any more");
     } else if (ping.disputed === true) follower.wait();
-    else {
-      if (follower.phase === "BROADCAST") follower.confirmedByQuorum = ping.confirmed === true;
-      if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
-    }
+    else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
   }
 
   #handlePong(from: Sid, pong: Pong): void {
@@ -851,10 +857,7 @@ export class ZabPeer {
     else if (this.#leader?.isDisputed(peer) === true) context.send(peer, { ...ping, join, disputed: true });
     else if (context.digest === undefined || this.#leader?.isServing(peer) !== true) {
       context.send(peer, { ...ping, join });
-    } else {
-      const confirmed = this.#leader.confirmedByQuorum;
-      context.send(peer, { ...ping, join, digest: context.digest, ...(confirmed && { confirmed }) });
-    }
+    } else context.send(peer, { ...ping, join, digest: context.digest });
   }
 
   // ── time ─────────────────────────────────────────────────────────────────

@@ -6,7 +6,8 @@
  * Record:
  * | bytes | field | |
  * |---|---|---|
- * | 4 | length | of what follows, at least 32 |
+ * | 1 | format | of the payload; Zab reads records of every format |
+ * | 3 | length | of what follows, at least 32 |
  * | 12 | – | payload |
  * | 4 + 4 | epoch, counter | two u32, the zxid |
  * | … | – | payload |
@@ -14,8 +15,10 @@
 import { WireError } from "../wire/reader.ts";
 import { compareZxid, type Zxid, zxid } from "./zxid.ts";
 
-/** bytes of the length field */
+/** bytes of format and length */
 export const LENGTH_BYTES = 4;
+/** the part of the first four bytes, as a number, that is the length */
+export const LENGTH_MASK = 0xff_ffff;
 /** fewest bytes behind the length field: the header of a txn without a body */
 export const HEADER_BYTES = 32;
 /** offset of the zxid in a record */
@@ -28,7 +31,7 @@ export const ZXID_AT = LENGTH_BYTES + 12;
 function walk(batch: Uint8Array, end: number, visit: (start: number, end: number) => boolean): void {
   let at = 0;
   while (at < end) {
-    const size = at + LENGTH_BYTES + HEADER_BYTES <= end ? u32At(batch, at) | 0 : -1;
+    const size = at + LENGTH_BYTES + HEADER_BYTES <= end ? u32At(batch, at) & LENGTH_MASK : -1;
     const next = at + LENGTH_BYTES + size;
     if (size < HEADER_BYTES || next > end) throw new WireError("a batch does not end with a whole record");
     if (!visit(at, next)) return;

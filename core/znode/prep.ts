@@ -105,9 +105,7 @@ export class Prep {
         return this.#closeSession(header);
       case "sync":
         return { type: "sync" };
-      case "create":
-      case "setData":
-      case "delete":
+      default:
         return this.#change(header, request);
     }
   }

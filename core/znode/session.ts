@@ -16,6 +16,8 @@ export interface SessionRow {
   readonly lastZxid: Zxid;
   /** its outcome: a repeat of that write gets this again */
   readonly lastResult: WriteResult | null;
+  /** of its request, see `fingerprint.ts`; 0 or absent: not known. Members may differ in this alone */
+  readonly lastFingerprint?: number;
 }
 
 /** A session of the tree. Only the tree writes to it. */
@@ -25,6 +27,7 @@ export class Session implements SessionRow {
   lastXid = 0;
   lastZxid: Zxid = ZXID_ZERO;
   lastResult: WriteResult | null = null;
+  lastFingerprint = 0;
   /** paths of the ephemerals that it owns */
   readonly ephemerals = new Set<string>();
   /** changed since the last checkpoint */

@@ -204,10 +204,7 @@ export class ZnodeTree {
         return { type: "sync" };
       case "error":
         return refusal(txn.code, txn.ops, txn.at);
-      case "create":
-      case "setData":
-      case "delete":
-      case "check":
+      default:
         return this.#change(header, txn);
     }
   }
@@ -224,10 +221,7 @@ export class ZnodeTree {
         return { type: "check" };
       case "error":
         return failure(txn.code);
-      case "multi":
-      case "sync":
-      case "createSession":
-      case "closeSession":
+      default:
         // sessions, syncs and multis do not nest; prep and the codec know that, but apply is total
         return failure("MARSHALLING_ERROR");
     }
@@ -327,6 +321,21 @@ export class ZnodeTree {
     session.lastXid = header.xid;
     session.lastZxid = header.zxid;
     session.lastResult = result;
+    session.lastFingerprint = header.fingerprint ?? 0;
+    this.#sessionTouched(session);
+  }
+
+  /** Of the request that had this number, if it is the session's last one; 0: not known. It is no part of the digest. */
+  fingerprintOf(id: SessionId, xid: number): number {
+    const session = this.sessions.get(id);
+    return session?.lastXid === xid ? session.lastFingerprint : 0;
+  }
+
+  /** The fingerprint of the request that had this number has become known, or turned out wrong. @param fingerprint 0: not known */
+  noteFingerprint(id: SessionId, xid: number, fingerprint: number): void {
+    const session = this.sessions.get(id);
+    if (session === undefined || session.lastXid !== xid || session.lastFingerprint === fingerprint) return;
+    session.lastFingerprint = fingerprint;
     this.#sessionTouched(session);
   }
 
@@ -487,8 +496,8 @@ export function rowOf(node: Znode): ZnodeRow {
 
 /** What a checkpoint keeps of a session now. */
 export function sessionRowOf(session: Session): SessionRow {
-  const { id, timeoutMs, lastXid, lastZxid, lastResult } = session;
-  return { id, timeoutMs, lastXid, lastZxid, lastResult };
+  const { id, timeoutMs, lastXid, lastZxid, lastResult, lastFingerprint } = session;
+  return { id, timeoutMs, lastXid, lastZxid, lastResult, lastFingerprint };
 }
 
 function znodeOf(row: ZnodeRow): Znode {
@@ -511,6 +520,7 @@ function sessionOf(row: SessionRow): Session {
   session.lastXid = row.lastXid;
   session.lastZxid = row.lastZxid;
   session.lastResult = row.lastResult;
+  session.lastFingerprint = row.lastFingerprint ?? 0;
   return session;
 }
 

@@ -10,7 +10,6 @@
  * | data, exists | CREATED, DATA_CHANGED, DELETED | mzxid |
  * | children | CREATED, CHILDREN_CHANGED, DELETED | pzxid |
  */
-import { assertNever } from "../assert.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText } from "../zab/zxid.ts";
 import type { ZnodeTree } from "./tree.ts";
 import { WatchEventType } from "./types.ts";
@@ -87,12 +86,8 @@ export class WatchStream {
         // The reader of a state without the znode is told that it was created, or the deletion would make no sense.
         this.#pending = pending.filter((told) => this.#gone && told.type === WatchEventType.CREATED);
         break;
-      case WatchEventType.DATA_CHANGED:
-      case WatchEventType.CHILDREN_CHANGED:
-        if (pending.at(-1)?.type === type) pending.pop();
-        break;
       default:
-        assertNever(type);
+        if (pending.at(-1)?.type === type) pending.pop();
     }
     this.#pending.push({ type, zxid });
   }

@@ -3,9 +3,12 @@
  * outcome and ends the generation, and the next one begins with a fresh stub. Calls carry a number, so that the receiver
  * notices what it did not get.
  */
+import { PROTOCOL_VERSION } from "../../core/version.ts";
 
 /** Where a batch of messages comes from; see `CallOrigin` in core. */
 export interface Envelope<Message> {
+  /** version of the caller's protocol; absent: 1 */
+  readonly v?: number;
   readonly from: number;
   readonly boot: number;
   readonly generation: number;
@@ -15,6 +18,8 @@ export interface Envelope<Message> {
 
 /** What the call returned. */
 export interface LinkReturn<Message> {
+  /** version of the callee's protocol; absent: 1 */
+  readonly v?: number;
   readonly boot: number;
   readonly messages: readonly Message[];
 }
@@ -68,7 +73,8 @@ export class PeerLink<Message> {
   send(generation: number, messages: readonly Message[]): void {
     const stub = this.#stubOf(generation);
     if (stub === undefined) return;
-    const envelope = { from: this.#self.sid, boot: this.#self.boot, generation, seq: this.#seq++, messages };
+    const { sid: from, boot } = this.#self;
+    const envelope = { v: PROTOCOL_VERSION, from, boot, generation, seq: this.#seq++, messages };
     stub.deliver(envelope).then(
       (result) => {
         if (result === REFUSED) this.#listener.broken(this.#peer, generation);

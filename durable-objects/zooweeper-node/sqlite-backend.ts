@@ -6,7 +6,6 @@
  * | meta | value: promises, checkpoint, identity |
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
- * | quarantine_… | row of the table of that name in which damage was found, until a quorum has confirmed what replaces it |
  *
  * Every table has a column `crc`, see {@link znodeChecksum}: null in the rows of an earlier version.
  * A zxid takes two columns: SQLite's integers come back as doubles.
@@ -89,6 +88,17 @@ const SCHEMA: readonly TableSchema[] = [
   ]),
 ];
 
+/**
+ * The number of what is above, in `meta.schema`. Before 3 none was stored: 1 had no checksums. Raise it with every change that
+ * the version before must not read, and add the step that leads to it.
+ */
+const SCHEMA_VERSION = 3;
+
+/** What each schema added to the tables of the one before, in order. A step is never changed. */
+const MIGRATIONS: readonly { readonly schema: number; readonly lacks: string; readonly change: string }[] = [
+  { schema: 2, lacks: "crc", change: "ADD COLUMN crc INTEGER" },
+];
+
 const namesOf = ({ columns }: TableSchema): (string | undefined)[] =>
   columns.map((column) => column.split(" ")[0]);
 
@@ -100,15 +110,19 @@ const columnsIn = (sql: SqlStorage, table: string): string[] =>
     .map(({ name }) => name);
 
 /**
- * Brings the tables to the shape of this version: makes those that are missing, adds the column that an earlier version did
- * not have. A table of any other shape is damaged and cannot be written to: it is set aside, and an empty one is made. Its
- * reader notices that rows are missing.
- * @returns names of the tables that were set aside
- * @throws Error, and changes nothing, when a later version has added columns: a deployment that is taken back reaches all
+ * Brings the tables to the shape of this version: makes those that are missing, and takes the steps of {@link MIGRATIONS} that
+ * an earlier version has not taken. A table of any other shape is damaged and cannot be written to; it is made again, empty, and what it held is
+ * missed by whoever reads it.
+ * @throws Error, and changes nothing, when a later version has written it: a deployment that is taken back reaches all
  * members, and none of them must forget
  */
-function migrate(sql: SqlStorage): ReadonlySet<string> {
-  const aside = new Set<string>();
+function migrate(sql: SqlStorage): void {
+  const schema = schemaOf(sql);
+  if (schema > SCHEMA_VERSION) {
+    throw new Error(
+      `its storage is of schema ${schema}, and this version reads schemas up to ${SCHEMA_VERSION}`,
+    );
+  }
   for (const table of SCHEMA) {
     const found = new Set(columnsIn(sql, table.name));
     const names = namesOf(table);
@@ -116,51 +130,26 @@ function migrate(sql: SqlStorage): ReadonlySet<string> {
     if (isLater) throw new Error(`a later version has added columns to the table ${table.name}`);
   }
   for (const table of SCHEMA) {
+    const { name, columns, options = "" } = table;
     const names = namesOf(table);
-    const has = columnsIn(sql, table.name).join(" ");
+    const has = columnsIn(sql, name).join(" ");
     if (has === names.join(" ")) continue;
-    if (has === names.slice(0, -1).join(" ")) sql.exec(`ALTER TABLE ${table.name} ADD COLUMN crc INTEGER`);
-    else if (has === "") makeTable(sql, table);
+    const step = MIGRATIONS.find(({ lacks }) => has === names.filter((column) => column !== lacks).join(" "));
+    if (step !== undefined) sql.exec(`ALTER TABLE ${name} ${step.change}`);
     else {
-      setAside(sql, table, false);
-      aside.add(table.name);
+      sql.exec(`DROP TABLE IF EXISTS ${name}`);
+      sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
     }
   }
-  return aside;
 }
 
-const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema): void => {
-  sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
-};
-
-const QUARANTINE = "quarantine_";
-
-const quarantineTables = (sql: SqlStorage): string[] =>
-  sql
-    .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
-    .toArray()
-    .map(({ name }) => name)
-    .filter((name) => name.startsWith(QUARANTINE));
-
-/**
- * Renames a table, which reads none of its rows, and makes it again.
- * @param replaces what was set aside of it before
- */
-function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
-  const { name } = table;
-  const isFree = !quarantineTables(sql).includes(QUARANTINE + name) || (replaces && dropAside(sql, name));
-  sql.exec(isFree ? `ALTER TABLE ${name} RENAME TO ${QUARANTINE}${name}` : `DROP TABLE ${name}`);
-  makeTable(sql, table);
-}
-
-/** @returns false: a cursor is still open somewhere, or pages of the table cannot be read, and so not be freed */
-function dropAside(sql: SqlStorage, name: string): boolean {
-  try {
-    sql.exec(`DROP TABLE IF EXISTS ${QUARANTINE}${name}`);
-    return true;
-  } catch {
-    return false;
-  }
+/** The schema that the storage says it is of; 0: it says none, or nothing that can be believed, and its tables tell. */
+function schemaOf(sql: SqlStorage): number {
+  if (!columnsIn(sql, "meta").includes("crc")) return 0;
+  const [row] = sql.exec("SELECT value, crc FROM meta WHERE key = 'schema'").raw();
+  const value = String(row?.[0]);
+  const schema = Number(value);
+  return row?.[1] === valueChecksum("schema", value) && Number.isSafeInteger(schema) ? schema : 0;
 }
 
 /** Where a row was damaged, and the checksum that it has since. */
@@ -214,9 +203,6 @@ export class SqliteBackend implements StorageBackend {
   readonly #damaged = new Set<string>();
   /** keys of values that have no checksum */
   readonly #unchecked = new Set<string>();
-  #isQuarantined = false;
-  /** tables of the current state that are set aside already */
-  #setAsideAtStart: ReadonlySet<string> = new Set();
   /** why the database cannot be read, in SQLite's words; undefined: it can. Only {@link wipe} helps */
   #broken: string | undefined;
   /** rows since this object is in memory */
@@ -226,8 +212,7 @@ export class SqliteBackend implements StorageBackend {
     this.#storage = storage;
     this.#sql = storage.sql;
     try {
-      this.#setAsideAtStart = migrate(this.#sql);
-      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
+      migrate(this.#sql);
       this.#loadMeta();
     } catch (error) {
       // An object whose constructor throws could not even be wiped.
@@ -244,34 +229,8 @@ export class SqliteBackend implements StorageBackend {
       this.#storage.transactionSync(body);
     } catch (error) {
       this.#loadMeta();
-      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
       throw error;
     }
-  }
-
-  // ── quarantine ───────────────────────────────────────────────────────────
-
-  get isQuarantined(): boolean {
-    return this.#isQuarantined;
-  }
-
-  quarantine(replaces: boolean): void {
-    for (const table of SCHEMA) {
-      if (table.name === "meta") this.#copyMeta(replaces);
-      else if (!this.#setAsideAtStart.has(table.name)) setAside(this.#sql, table, replaces);
-    }
-    this.#isQuarantined = true;
-  }
-
-  #copyMeta(replaces: boolean): void {
-    if (this.#setAsideAtStart.has("meta") || (replaces && !dropAside(this.#sql, "meta"))) return;
-    this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${QUARANTINE}meta AS SELECT * FROM meta`);
-  }
-
-  dropQuarantine(): void {
-    for (const { name } of SCHEMA) dropAside(this.#sql, name);
-    this.#setAsideAtStart = new Set();
-    this.#isQuarantined = quarantineTables(this.#sql).length > 0;
   }
 
   // ── meta ─────────────────────────────────────────────────────────────────
@@ -330,8 +289,6 @@ export class SqliteBackend implements StorageBackend {
     this.#damaged.clear();
     this.#unchecked.clear();
     this.#broken = undefined;
-    this.#isQuarantined = false;
-    this.#setAsideAtStart = new Set();
     for (const [key, value] of kept) if (value !== undefined) this.setValue(key, value);
     if (wasBroken) this.writeMeta({ ...EMPTY_META, boot });
     await deleted;
@@ -371,14 +328,15 @@ export class SqliteBackend implements StorageBackend {
 
   /** Nothing but what is in the meta table: this member has not lived. */
   get #isEmpty(): boolean {
-    if (this.#isQuarantined) return false;
     return ["txn_log", "znode_0", "znode_1"].every(
       (table) => this.#sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length === 0,
     );
   }
 
   writeMeta(meta: Meta): void {
-    for (const [key, value] of Object.entries({ digest: undefined, logged: undefined, ...meta }))
+    // A storage that holds a member says of which schema it is.
+    const schema = SCHEMA_VERSION;
+    for (const [key, value] of Object.entries({ schema, digest: undefined, logged: undefined, ...meta }))
       this.setValue(key, JSON.stringify(value ?? null));
   }
 
@@ -503,7 +461,7 @@ export class SqliteBackend implements StorageBackend {
         row.lastXid,
         row.lastZxid.epoch,
         row.lastZxid.counter,
-        packResult(row.lastResult),
+        packResult(row.lastResult, row.lastFingerprint ?? 0),
         sessionChecksum(row),
       );
     }
@@ -593,27 +551,53 @@ function sessionOf(row: Row): SessionRow {
     timeoutMs: i32(row, 1),
     lastXid: i32(row, 2),
     lastZxid: zxidAt(row, 3),
-    lastResult: unpackResult(blob(row, 5), row),
+    ...unpackResult(blob(row, 5), row),
   };
   const crc = crcAt(row, 6);
   if (crc !== null) verifyChecksum(crc, sessionChecksum(session), `session ${session.id}`);
   return session;
 }
 
-function packResult(result: WriteResult | null): Uint8Array | null {
+/** Format of what follows a result. Versions before 2 read the result and leave the rest alone. */
+const FINGERPRINT_FORMAT = 1;
+/** Bytes of format and fingerprint. */
+const FINGERPRINT_BYTES = 9;
+
+/** Packs `result · u8 format · i64 fingerprint · u32 CRC-32C of the two`; a fingerprint that is not known is left out. */
+function packResult(result: WriteResult | null, fingerprint: number): Uint8Array | null {
   if (result === null) return null;
   const writer = new ByteWriter(128);
   writeResult(writer, result);
+  if (fingerprint === 0) return writer.finish();
+  const at = writer.length;
+  writer.u8(FINGERPRINT_FORMAT);
+  writer.i64(fingerprint);
+  writer.i32(crc32c(writer.view(), at, at + FINGERPRINT_BYTES) | 0);
   return writer.finish();
 }
 
 /** @throws DamagedError */
-function unpackResult(bytes: Uint8Array | null, row: Row): WriteResult | null {
-  if (bytes === null) return null;
+function unpackResult(
+  bytes: Uint8Array | null,
+  row: Row,
+): Pick<SessionRow, "lastResult" | "lastFingerprint"> {
+  if (bytes === null) return { lastResult: null };
   try {
-    return readResult(new ByteReader(bytes));
+    const reader = new ByteReader(bytes);
+    const lastResult = readResult(reader);
+    const lastFingerprint = readFingerprint(bytes, reader);
+    return lastFingerprint === 0 ? { lastResult } : { lastResult, lastFingerprint };
   } catch (error) {
     if (error instanceof WireError) throw new DamagedError(`the last result of session ${String(row[0])}`);
     throw error;
   }
+}
+
+/** 0: there is none, or it is damaged or of a later format, and others know what the request was. */
+function readFingerprint(bytes: Uint8Array, reader: ByteReader): number {
+  const { at, left } = reader;
+  if (left !== FINGERPRINT_BYTES + 4 || reader.u8() !== FINGERPRINT_FORMAT) return 0;
+  if (crc32c(bytes, at, at + FINGERPRINT_BYTES) !== new ByteReader(bytes, at + FINGERPRINT_BYTES).u32())
+    return 0;
+  return reader.i64();
 }

@@ -5,18 +5,27 @@
  * that come back are run in their order. Whatever it promises leaves through the output gate, so only once it is durable.
  */
 import { DurableObject, RpcTarget } from "cloudflare:workers";
-import { assert, assertNever } from "../../core/assert.ts";
+import { assert } from "../../core/assert.ts";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
 import type { RequestResult, ServerAnswer } from "../../core/server/answers.ts";
 import { ANSWER_BYTES_MAX, makeServerConfig, type ServerConfig } from "../../core/server/config.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import {
+  ApplyError,
+  type Failure,
+  isPassed,
+  noteFailure,
+  stoppedUntil,
+  wordsOf,
+} from "../../core/server/failure.ts";
 import type { ParkedSession, Token } from "../../core/server/ids.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { QuietRecord } from "../../core/server/quiet.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
 import { Turns } from "../../core/server/turns.ts";
+import { PROTOCOL_VERSION } from "../../core/version.ts";
 import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
@@ -57,19 +66,18 @@ import { BEAT_FRAME, BEATS_HEADER, inSlices, SILENT_MS_MAX, tryClose, trySend } 
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
-import {
-  type Answer,
-  type NodeConfig,
-  type NodeFault,
-  type NodeStatus,
-  type ReadInput,
-  type ReadResult,
-  type SessionOwner,
-  UNKNOWN_PEERS,
-  type Waited,
-  type WatchCondition,
-  type WriteInput,
-  type ZooWeeperNodeRpc,
+import type {
+  Answer,
+  NodeConfig,
+  NodeFault,
+  NodeStatus,
+  ReadInput,
+  ReadResult,
+  SessionOwner,
+  Waited,
+  WatchCondition,
+  WriteInput,
+  ZooWeeperNodeRpc,
 } from "./rpc.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
 import { WatchFanOut, WatchFeed, watchFor } from "./watch-feed.ts";
@@ -90,8 +98,8 @@ function configOf(env: NodeEnv): ServerConfig {
 /** A socket on `/ws` without a handshake is closed after so long, ms. */
 const HANDSHAKE_MS_MAX = 15_000;
 
-/** The end of the log is noted, and a quarantine deleted, no more often than this, ms. */
-const UPKEEP_MS = 10_000;
+/** The end of the log is noted no more often than this, ms. */
+const NOTE_END_MS = 10_000;
 
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
@@ -171,10 +179,16 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #sockets = new Map<WebSocket, Token>();
   /** *map peer → ends the call that it has parked here* */
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
+  /** the call that is being handled was not understood */
+  #isRefused = false;
+  /** what the last lives could not apply; undefined: nothing */
+  #failure: Failure | undefined;
+  /** this life has ended, and what is noted of that becomes durable */
+  #isEnding = false;
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
-  /** when {@link #upkeep} was done last, ms since 1970 */
-  #upkeptAt = 0;
+  /** when the end of the log was noted last, ms since 1970 */
+  #notedAt = 0;
   /** clients whose requests wait for their turn */
   readonly #turns = new Turns<ClientSocket>();
   #turnIsDue = false;
@@ -188,6 +202,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#alarm = new DeadlineAlarm(ctx.storage, configOf(env).tickTimeMs);
     const counters = this.#backend.value("counters");
     if (counters !== undefined) this.#counted = { ...NO_COUNTERS, ...JSON.parse(counters) };
+    const failure = this.#backend.value("failure");
+    if (failure !== undefined) this.#failure = (JSON.parse(failure) ?? undefined) as Failure | undefined;
     this.#gate = new StartGate(() => this.#load());
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
@@ -214,8 +230,31 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async #load(): Promise<void> {
     const config = this.#storedConfig();
     assert(config !== undefined, "a member knows who it is");
-    this.#life = this.#begin(config);
+    try {
+      this.#life = this.#begin(config);
+    } catch (error) {
+      if (error instanceof ApplyError) this.#noteFailure(error, this.#backend.readMeta().checkpoint.zxid);
+      throw error;
+    }
     this.#feed({ type: "start" });
+  }
+
+  /** Notes that this member cannot go past the txn behind `after`; after the second time it stops. */
+  #noteFailure(error: ApplyError, after: Zxid): void {
+    this.#failure = noteFailure(this.#failure, after, error.message, Date.now());
+    this.#backend.setValue("failure", JSON.stringify(this.#failure));
+  }
+
+  /** When a member that has stopped may start again, ms since 1970; undefined: it has not stopped. */
+  get #stoppedUntil(): number | undefined {
+    return this.#life === null ? stoppedUntil(this.#failure, Date.now()) : undefined;
+  }
+
+  /** The tree has passed what could not be applied. */
+  #forgetFailure(applied: Zxid): void {
+    if (this.#failure === undefined || !isPassed(this.#failure, applied)) return;
+    this.#failure = undefined;
+    this.#backend.setValue("failure", "null");
   }
 
   #begin(config: NodeConfig): Life {
@@ -249,7 +288,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return { config, server, storage, links, feed };
   }
 
-  /** Remembers what was found damaged, for its status, until the member counts again. */
+  /** Remembers what was found damaged, for whoever asks, until the member counts again. */
   #noteDamage(config: NodeConfig, storage: MemberStorage, initialized: boolean): void {
     if (storage.damage !== undefined) {
       console.error(JSON.stringify({ event: "damage", ensemble: config, reason: storage.damage }));
@@ -257,15 +296,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
   }
 
-  /** What was found damaged, so that this member counts in no quorum yet; undefined: it does, or it never had anything. */
-  #damageOf(life: Life): string | undefined {
+  /** Why this member counts in no quorum yet; undefined: it does, or it never had anything. */
+  #reasonOf(life: Life): string | undefined {
     const text = this.#backend.value("damage");
     if (text === undefined || text === "null") return undefined;
     if (life.storage.meta.initialized) {
       this.#backend.setValue("damage", "null");
       return undefined;
     }
-    return String(JSON.parse(text));
+    return `its storage was damaged (${JSON.parse(text)}): it discarded its state, and counts in no quorum until it has synchronised`;
   }
 
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
@@ -285,6 +324,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#faults.paused) await this.#faults.running();
     if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
     if (this.#life !== null) return this.#life;
+    if (this.#isEnding) throw new Error("NODE_DOWN: this node ends its life");
+    if (this.#failure !== undefined && this.#stoppedUntil !== undefined) {
+      const since = new Date(this.#failure.sinceMs).toISOString();
+      throw new Error(`NODE_DOWN: this node has stopped: ${wordsOf(this.#failure, since)}`);
+    }
     this.#checkDatabase();
     if (this.#storedConfig() === undefined) return undefined;
     try {
@@ -316,13 +360,28 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     try {
       life.server.zab.tracing = life.feed.tracing(now);
       const replies = this.#run(life, now, step(now));
+      if (this.#failure !== undefined) this.#forgetFailure(life.server.tree.lastApplied);
       if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
       // asleep too: an alarm that rang too early would else be the last one
       this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
       return replies;
     } catch (error) {
-      this.#abort(messageOf(error));
+      if (error instanceof ApplyError) this.#endLife(error, life.server.tree.lastApplied);
+      else this.#abort(messageOf(error));
       throw error;
+    }
+  }
+
+  /** Ends this life as {@link #abort} does, once what is to be known of it is durable. */
+  #endLife(error: ApplyError, applied: Zxid): void {
+    this.#life = null;
+    this.#isEnding = true;
+    const end = (): void => this.#abort(error.message);
+    try {
+      this.#noteFailure(error, applied);
+      this.ctx.storage.sync().then(end, end);
+    } catch {
+      end();
     }
   }
 
@@ -367,6 +426,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         case "reply":
           replies.push(effect.message);
           break;
+        case "refuse":
+          console.error(JSON.stringify({ event: "refused", ensemble: life.config, ...effect }));
+          this.#isRefused = true;
+          break;
         case "park":
           life.links.get(effect.peer)?.park(effect.generation);
           break;
@@ -403,8 +466,6 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           break;
         case "abort":
           throw new Error(effect.reason);
-        default:
-          assertNever(effect);
       }
     }
     this.#post(life, outgoing);
@@ -465,7 +526,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   #returned(peer: Sid, generation: number, result: LinkReturn<PeerMessage>): void {
-    this.#feed({ type: "returned", peer, generation, boot: result.boot, messages: result.messages });
+    const { boot, v: version, messages } = result;
+    this.#feed({ type: "returned", peer, generation, boot, version, messages });
     const life = this.#life;
     if (life !== null && !life.server.zab.frozen) life.links.get(peer)?.parkAgain(generation);
   }
@@ -491,18 +553,22 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   /** A call of a peer. The answer is held until what it promises is durable. */
   async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
     this.#alarm.check();
-    if (this.#faults.killed) return REFUSED;
+    if (this.#faults.killed || this.#isEnding || this.#stoppedUntil !== undefined) return REFUSED;
     const life = await this.#enter();
     if (life === undefined) return REFUSED;
-    const { from, boot, generation, seq, messages } = envelope;
+    const { v: version, from, boot, generation, seq, messages } = envelope;
     const order = this.#orderOf(from);
     const turn = order.turn(boot, generation, seq);
     if (turn !== undefined) await turn;
     if (this.#faults.paused) await this.#faults.running();
-    const origin = { from: asSid(from), boot, generation, seq };
+    const origin = { from: asSid(from), boot, generation, seq, version };
     const replies = this.#feed({ type: "call", origin, messages });
     order.done(boot, generation, seq);
-    return { boot: life.server.zab.boot, messages: replies };
+    if (this.#isRefused) {
+      this.#isRefused = false;
+      return REFUSED;
+    }
+    return { v: PROTOCOL_VERSION, boot: life.server.zab.boot, messages: replies };
   }
 
   #orderOf(peer: number): CallOrder {
@@ -517,7 +583,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   /** Stays open for as long as this life lasts and is awake: that it breaks is how peers see a crash at once. */
   async park(from: number): Promise<Released | undefined> {
     this.#alarm.check();
-    if (this.#faults.killed) return undefined;
+    if (this.#faults.killed || this.#isEnding || this.#stoppedUntil !== undefined) return undefined;
     return this.#faults.handle(from, async () => {
       const life = await this.#enter();
       if (life === undefined) return undefined;
@@ -547,6 +613,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   get #idleDeadline(): number {
     if (this.#storedConfig() === undefined) return Number.POSITIVE_INFINITY;
     if (this.#faults.killed) return this.#faults.nextEnd;
+    if (this.#stoppedUntil !== undefined) return this.#stoppedUntil;
     return (this.#asleepOnDisk()?.wakeAtMs ?? Number.POSITIVE_INFINITY) - this.#faults.skewMs;
   }
 
@@ -845,9 +912,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
+    const reason = this.#reasonOf(life);
     const now = statusOf(life, this.#faults.now(), this.#countersNow());
-    const damage = this.#damageOf(life);
-    const status = damage === undefined ? now : { ...now, damage, reason: reasonOfDamage(damage) };
+    const status = reason === undefined ? now : { ...now, reason };
     return this.#losing > 0 ? { ...status, serving: false } : status;
   }
 
@@ -1060,13 +1127,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── time ─────────────────────────────────────────────────────────────────
 
   /** Once in a while: it is a row that is paid for. */
-  #upkeep(): void {
+  #noteEnd(): void {
     const now = Date.now();
-    const life = this.#life;
-    if (life === null || this.#faults.paused || now - this.#upkeptAt < UPKEEP_MS) return;
-    this.#upkeptAt = now;
-    life.storage.noteEnd();
-    if (life.storage.isQuarantined && life.server.zab.hasConfirmedTree) life.storage.dropQuarantine();
+    if (this.#life === null || this.#faults.paused || now - this.#notedAt < NOTE_END_MS) return;
+    this.#notedAt = now;
+    this.#life.storage.noteEnd();
   }
 
   /** Never throws: a handler that does is called again, with ever longer pauses. */
@@ -1075,6 +1140,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#faults.killed) {
       // a kill that ends by itself: then somebody must wake the member
       this.#alarm.ensure(this.#faults.nextEnd);
+      return;
+    }
+    if (this.#stoppedUntil !== undefined) {
+      this.#alarm.ensure(this.#stoppedUntil);
       return;
     }
     this.#alarms += 1;
@@ -1086,7 +1155,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if ((await this.#loaded()) === undefined) return;
       this.#closeSilent();
       this.#closeStalled();
-      this.#upkeep();
+      this.#noteEnd();
       this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
@@ -1105,10 +1174,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.env.FAULTS !== "on") throw new Error("faults are off");
     const fault: NodeFault =
       order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
+    // What cannot be read is lost already, whoever else is whole.
     if (fault.fault !== "wipe") this.#checkDatabase();
     else if (this.#backend.broken !== undefined) {
-      // Most of what it holds may be intact.
-      if (!fault.force) return UNKNOWN_PEERS;
       await this.#wipe();
       this.ctx.abort(fault.fault);
       return;
@@ -1141,15 +1209,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         await this.ctx.storage.sync();
         break;
       }
-      case "kill":
-      case "pause":
-      case "isolate":
-      case "drop":
-      case "delay":
-      case "duplicate":
-      case "lose-return":
-      case "skew":
-      case "slow-storage": {
+      default: {
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
@@ -1157,10 +1217,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         // if it ends by itself, nobody else may wake the member then
         this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
-        break;
       }
-      default:
-        assertNever(fault);
     }
     this.#life = null;
     this.ctx.abort(fault.fault);
@@ -1236,9 +1293,6 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 }
 
-const reasonOfDamage = (damage: string): string =>
-  `its storage was damaged (${damage}): it set its state aside, and counts in no quorum until it has synchronised`;
-
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const unavailable = (why: string): Response => new Response(why, { status: 503 });
@@ -1304,6 +1358,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     digest: hashToText({ high: tree.digestHigh, low: tree.digestLow }),
     activeSet: [...zab.activeSet],
     boot: zab.boot,
+    version: zab.version,
     lastEvent: life.feed.lastId,
     sessions: tree.sessions.size,
     znodes: tree.size,
@@ -1311,12 +1366,13 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     elections: zab.elections,
     serving: server.ready,
     ...(server.ready || zab.reason === "" ? {} : { reason: zab.reason }),
-    ...(life.storage.isQuarantined && { quarantined: true as const }),
     quiet: server.asleepSince !== null,
     quietSince: server.asleepSince,
     counters,
     pings: [...zab.links].map(([sid, link]) => ({
       sid,
+      version: link.version === 0 ? null : link.version,
+      ...(server.refused.has(sid) && { refused: server.refused.get(sid) as string }),
       rttMs: link.rttMs,
       heardMsAgo: link.heardAt === null ? null : now - link.heardAt,
       role: link.role,

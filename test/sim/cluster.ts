@@ -15,7 +15,9 @@ import type { MemoryBackend, StoredState } from "../../core/server/memory-backen
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
+import { PROTOCOL_VERSION } from "../../core/version.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
 import { asSid, type Sid } from "../../core/zab/quorum.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
@@ -95,6 +97,8 @@ export interface Life {
   /** what happened to it while it was paused; null: it runs */
   backlog: (() => void)[] | null;
   alive: boolean;
+  /** the call that is being handled was not understood */
+  refused: boolean;
 }
 
 export interface Member {
@@ -177,6 +181,7 @@ function makeServer(
   life: number,
   bootBase: number,
   bend: ((tree: ZnodeTree) => void) | null,
+  version: number,
 ): EnsembleServer {
   const { recovered, tree } = storage.recover(bootBase + life);
   bend?.(tree);
@@ -191,6 +196,7 @@ function makeServer(
     recovered,
     nonce,
     tree,
+    version,
   });
 }
 
@@ -219,6 +225,8 @@ export class Cluster {
   onLine: ((line: string) => void) | null = null;
   /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
   onAbort: ((sid: Sid, reason: string) => void) | null = null;
+  /** Which version of the protocol a life of a member speaks. */
+  versionOf: (sid: Sid, life: number) => number = () => PROTOCOL_VERSION;
   /** Hears of a member that fell asleep. */
   onAsleep: ((life: Life) => void) | null = null;
   /** Hears of an owner that a member wakes. */
@@ -311,6 +319,7 @@ export class Cluster {
       member.lives + 1,
       this.#bootBase,
       member.bend,
+      this.versionOf(member.sid, member.lives + 1),
     );
     member.bend = null;
     server.zab.tracing = this.#tracing;
@@ -344,6 +353,7 @@ export class Cluster {
       alarmAt: Number.POSITIVE_INFINITY,
       backlog: null,
       alive: true,
+      refused: false,
     };
     member.life = life;
     this.#mix(0x51a7 + sid);
@@ -900,10 +910,6 @@ export class Cluster {
       if (!life.alive) return [];
     }
     this.#post(life, outgoing);
-    if (life.storage.isQuarantined && life.server.zab.hasConfirmedTree) {
-      life.storage.dropQuarantine();
-      this.#syncSoon(life);
-    }
     if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
     return replies;
   }
@@ -938,6 +944,9 @@ export class Cluster {
       case "reply":
         this.invariants.saying(life, null, effect.message);
         replies.push(effect.message);
+        break;
+      case "refuse":
+        life.refused = true;
         break;
       case "park": {
         const peer = this.member(effect.peer).life;
@@ -1086,7 +1095,8 @@ export class Cluster {
   #post(life: Life, outgoing: Outgoing[]): void {
     for (const { to, generation, messages } of outgoing) {
       const channel = this.#channel(life, to, generation);
-      const origin = { from: life.sid, boot: life.server.zab.boot, generation, seq: channel.seq };
+      const { boot, version } = life.server.zab;
+      const origin = { from: life.sid, boot, generation, seq: channel.seq, version };
       channel.seq += 1;
       this.#gated(life, () => {
         for (const message of messages) this.invariants.leaving(life, to, message);
@@ -1150,6 +1160,12 @@ export class Cluster {
       for (const message of messages) this.#seen(life, callee, message, false, taken);
       const replies = this.#step(callee, { type: "call", origin, messages });
       if (!callee.alive) return;
+      if (callee.refused) {
+        callee.refused = false;
+        callee.answering.delete(fail);
+        if (counts) fail();
+        return;
+      }
       this.#handled(life, callee, messages);
       if (!counts) return;
       this.#gated(callee, () => {
@@ -1167,7 +1183,7 @@ export class Cluster {
     generation: number,
     messages: readonly PeerMessage[],
   ): void {
-    const { boot } = callee.server.zab;
+    const { boot, version } = callee.server.zab;
     const lost = this.faults.loseReturn > 0 && this.#random() < this.faults.loseReturn;
     const at = this.#arrival(callee.sid, life.sid, channel.lastReturn);
     channel.lastReturn = at;
@@ -1185,7 +1201,7 @@ export class Cluster {
         const link = must(zab.links.get(callee.sid), "a peer has a link");
         const taken = link.generation === generation && boot >= zab.bootOf(callee.sid);
         for (const message of messages) this.#seen(callee, life, message, true, taken);
-        this.#step(life, { type: "returned", peer: callee.sid, generation, boot, messages });
+        this.#step(life, { type: "returned", peer: callee.sid, generation, boot, version, messages });
         if (life.alive) this.#handled(callee, life, messages);
       });
     });
@@ -1193,6 +1209,7 @@ export class Cluster {
 
   /** @param taken whether the link's rules let the core have it */
   #seen(from: Life, to: Life, message: PeerMessage, isReturn: boolean, taken: boolean): void {
+    assertReadable(message, to.server.zab.version);
     this.#mix(message.type.charCodeAt(0) * 31 + message.type.charCodeAt(message.type.length - 1));
     if (taken) this.invariants.arriving(from, to, message, isReturn);
     this.onMessage?.(from.sid, to.sid, message, isReturn);
@@ -1235,3 +1252,23 @@ const DONE = Promise.resolve();
 
 /** One direction between two members, as one number. */
 const linkOf = (from: number, to: number): number => from * 16 + to;
+
+/** The first version that reads each format, by format. */
+const SNAPCHUNK_VERSIONS = [0, 1, 2];
+const RECORD_VERSIONS = [1, 2];
+
+/** What a member is sent is of a format that its version reads. */
+function assertReadable(message: PeerMessage, version: number): void {
+  if (message.type === "SNAPCHUNK") {
+    const format = message.bytes[0] ?? 0;
+    assert(
+      version >= (SNAPCHUNK_VERSIONS[format] ?? Infinity),
+      `version ${version} gets a chunk of ${format}`,
+    );
+  }
+  if (message.type !== "PROPOSAL") return;
+  for (const cursor = new TxnCursor(message.batch); cursor.next(); ) {
+    const format = message.batch[cursor.start] ?? 0;
+    assert(version >= (RECORD_VERSIONS[format] ?? Infinity), `version ${version} gets a record of ${format}`);
+  }
+}

@@ -9,7 +9,7 @@
  * The changes are in `change.ts`, multi and SetWatches in files of their own.
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.proto`
  */
-import { assert, assertNever } from "../../assert.ts";
+import { assert } from "../../assert.ts";
 import type { ZooErrorCode } from "../../errors.ts";
 import { CreateMode, type ReadRequest, type WriteRequest } from "../../znode/types.ts";
 import type { SeenWatches } from "../../znode/watch.ts";
@@ -160,9 +160,7 @@ export function opcodeOf(request: WriteRequest | ReadRequest): OpCode {
       return OpCode.CLOSE_SESSION;
     case "createSession":
       return OpCode.CREATE_SESSION;
-    case "create":
-    case "setData":
-    case "delete":
+    default:
       return opcodeOfChange(request);
   }
 }
@@ -195,13 +193,8 @@ function writeRecord(writer: ByteWriter, request: WriteRequest | ReadRequest): v
       return;
     case "closeSession":
       return;
-    case "create":
-    case "setData":
-    case "delete":
-      writeChange(writer, request);
-      return;
     default:
-      assertNever(request);
+      writeChange(writer, request);
   }
 }
 

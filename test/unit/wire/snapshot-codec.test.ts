@@ -96,8 +96,8 @@ describe("rows", () => {
   test("[ZNODE-14] the first byte is the version, and another version is refused", () => {
     const chunk = encodeRows([], []);
     expect([...chunk]).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0]);
-    chunk[0] = 2;
-    expect(() => decodeRows(chunk)).toThrow(/format 2/);
+    chunk[0] = 3;
+    expect(() => decodeRows(chunk)).toThrow(/format 3/);
   });
 
   test("[WIRE-3] a chunk cut, prolonged or damaged is refused or read, nothing else", () => {

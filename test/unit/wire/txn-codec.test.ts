@@ -66,6 +66,8 @@ const header = fc.record({
     .record({ epoch: fc.nat(2 ** 31 - 1), counter: fc.nat({ max: 2 ** 32 - 1 }) })
     .map(({ epoch, counter }) => zxid(epoch, counter)),
   timeMs: fc.integer({ min: 0, max: 2 ** 50 }),
+  // 0: a record of format 0
+  fingerprint: fc.oneof(fc.constant(0), fc.nat(2 ** 53 - 1)),
 });
 const entry = fc.record({ header, txn });
 type Entry = { header: TxnHeader; txn: Txn };

@@ -1,10 +1,13 @@
 /** The storage contract on the object's own SQLite. */
 import { env, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { valueChecksum } from "../../../core/server/checksums.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
-import { writeResult } from "../../../core/wire/result-codec.ts";
+import { ByteReader } from "../../../core/wire/reader.ts";
+import { readResult, writeResult } from "../../../core/wire/result-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
-import type { Zxid } from "../../../core/zab/zxid.ts";
+import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
+import type { SessionId } from "../../../core/znode/types.ts";
 import { SqliteBackend } from "../../../durable-objects/zooweeper-node/sqlite-backend.ts";
 import { type Damage, storageContract } from "../../contract/storage.ts";
 
@@ -179,51 +182,6 @@ describe("a table that is gone, or has other columns", () => {
   }
 });
 
-describe("a storage that is set aside", () => {
-  const namesOf = (sql: SqlStorage): unknown[] =>
-    sql
-      .exec("SELECT name FROM sqlite_master WHERE name LIKE 'quarantine%' ORDER BY name")
-      .toArray()
-      .map(({ name }) => name);
-
-  it("[STORAGE-13] keeps every row and the meta values, until it is deleted", () =>
-    inObject((storage) => {
-      const { sql } = storage;
-      writeOld(sql);
-      new MemberStorage(new SqliteBackend(storage)).recover();
-      sql.exec("UPDATE meta SET value = '9' WHERE key = 'currentEpoch'");
-      const member = new MemberStorage(new SqliteBackend(storage));
-      member.recover();
-      expect(member.isQuarantined).toBe(true);
-      const count = (table: string): unknown => sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n;
-      expect(["quarantine_znode_0", "quarantine_session_0", "znode_0"].map(count)).toEqual([2, 1, 0]);
-      const { value } = sql.exec("SELECT value FROM quarantine_meta WHERE key = 'peerBoots'").one();
-      expect(value).toBe("[0,4,5]");
-      // The next starts find nothing wrong and keep it.
-      const next = new MemberStorage(new SqliteBackend(storage));
-      next.recover();
-      expect([next.damage, next.isQuarantined]).toEqual([undefined, true]);
-      next.dropQuarantine();
-      expect(namesOf(sql)).toEqual([]);
-      expect(new MemberStorage(new SqliteBackend(storage)).isQuarantined).toBe(false);
-    }));
-
-  it("[STORAGE-13] has the rows of a table that had other columns", () =>
-    inObject((storage) => {
-      const { sql } = storage;
-      writeOld(sql);
-      new MemberStorage(new SqliteBackend(storage)).recover();
-      sql.exec("ALTER TABLE znode_0 RENAME COLUMN crc TO other");
-      const member = new MemberStorage(new SqliteBackend(storage));
-      member.recover();
-      expect(sql.exec("SELECT path FROM quarantine_znode_0").toArray()).toEqual([
-        { path: "/old" },
-        { path: "/old/child" },
-      ]);
-      expect(sql.exec("SELECT id FROM quarantine_session_0").toArray()).toEqual([{ id: 77 }]);
-    }));
-});
-
 describe("a table of a later version", () => {
   for (const table of TABLES) {
     it(`[STORAGE-12] is left as it is, and the database counts as unreadable: ${table}`, () =>
@@ -276,4 +234,54 @@ describe("a value of another type", () => {
         expect(tree.get("/old")).toBeUndefined();
       }));
   }
+});
+
+describe("a database of a later version", () => {
+  it("[VER-7] is refused with words and left as it is", () =>
+    inObject((storage) => {
+      const { sql } = storage;
+      new MemberStorage(new SqliteBackend(storage)).recover();
+      const schema = (): unknown[] => sql.exec("SELECT value, crc FROM meta WHERE key = 'schema'").toArray();
+      expect(schema()).toEqual([{ value: "3", crc: valueChecksum("schema", "3") }]);
+      sql.exec("UPDATE meta SET value = '4', crc = ? WHERE key = 'schema'", valueChecksum("schema", "4"));
+      const rows = (): unknown[] => sql.exec("SELECT * FROM meta ORDER BY key").toArray();
+      const before = rows();
+      const { broken } = new SqliteBackend(storage);
+      expect(broken).toBe("its storage is of schema 4, and this version reads schemas up to 3");
+      expect(rows()).toEqual(before);
+    }));
+});
+
+describe("the fingerprint of a session's last request", () => {
+  const session = {
+    id: 77 as SessionId,
+    timeoutMs: 4_000,
+    lastXid: 1,
+    lastZxid: zxid(2, 3),
+    lastResult: { type: "delete" },
+    lastFingerprint: 7 * 2 ** 32 + 9,
+  } as const;
+
+  it("[VER-8] is stored behind the result, where earlier versions do not look", () =>
+    inObject((storage) => {
+      const backend = new SqliteBackend(storage);
+      backend.putRows(0, [], [session]);
+      expect(backend.readTable(0, "", 1e6).sessions).toEqual([session]);
+      const { last_result: bytes } = storage.sql.exec("SELECT last_result FROM session_0").one();
+      expect(readResult(new ByteReader(new Uint8Array(bytes as ArrayBuffer)))).toEqual({ type: "delete" });
+    }));
+
+  it("[VER-8] is not known when it is damaged, or of a later format", () =>
+    inObject((storage) => {
+      const backend = new SqliteBackend(storage);
+      backend.putRows(0, [], [session]);
+      const { last_result: bytes } = storage.sql.exec("SELECT last_result FROM session_0").one();
+      for (const at of [1, 6, 12]) {
+        const changed = new Uint8Array(bytes as ArrayBuffer).slice();
+        changed[at] = (changed[at] ?? 0) ^ 4;
+        storage.sql.exec("UPDATE session_0 SET last_result = ?", changed);
+        const { lastFingerprint: _, ...rest } = session;
+        expect(backend.readTable(0, "", 1e6).sessions).toEqual([rest]);
+      }
+    }));
 });
