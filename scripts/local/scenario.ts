@@ -153,9 +153,6 @@ export function victimsOf(
       return pick(sids, minority, random);
     case "majority":
       return pick(sids, size - minority, random);
-    case "all":
-    case undefined:
-      return sids;
     default:
       return typeof target === "number" ? [target] : sids;
   }

@@ -7,7 +7,6 @@ export interface View {
   readonly leader: number | null;
   readonly hasQuorum: boolean;
   readonly epoch: number;
-  readonly reason: string | null;
   readonly nodes: readonly {
     readonly sid: number;
     readonly up: boolean;
@@ -15,8 +14,6 @@ export interface View {
     readonly appliedZxid?: string;
     readonly digest?: string;
     readonly reason?: string;
-    readonly damage?: string;
-    readonly quarantined?: true;
   }[];
 }
 

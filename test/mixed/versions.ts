@@ -1,0 +1,154 @@
+/** One Worker made of several versions of this repository: each member runs one of them, and may change it at its restart. */
+import { execFileSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type Build, build, ROOT, run } from "../../scripts/local/build.ts";
+
+/** What a version of the Worker is built from. */
+const SOURCES = ["core", "durable-objects", "workers", "wrangler.toml", "package.json", "tsconfig.json"];
+
+/** A version: the name of its folder in the Worker. */
+export type Label = "first" | "old" | "new" | "next";
+
+const LABELS: readonly Label[] = ["first", "old", "new", "next"];
+
+/** A change of a source text, as a later version may make it. `from` must be in the file once. */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Does this clone hold the commit? One that is shallow may not. */
+const holds = (commit: string): boolean => {
+  try {
+    execFileSync("git", ["cat-file", "-e", `${commit}^{tree}`], { cwd: ROOT, stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * The commit of an earlier version as the file `base` records it, else the commit before this one; undefined: the clone holds
+ * neither. `first` wrote the oldest state that is still read; `old` is the last commit of the version before this one, to which
+ * a deploy can be taken back.
+ */
+export function baseCommit(label: "first" | "old"): string | undefined {
+  const lines = readFileSync(join(import.meta.dirname, "base"), "utf8").split("\n");
+  const recorded = lines.find((line) => line.startsWith(`${label} `))?.slice(label.length + 1);
+  return [recorded ?? "", "HEAD~1"].find(holds);
+}
+
+/** The source of a commit. */
+function checkOut(commit: string, to: string): void {
+  const archive = execFileSync("git", ["archive", commit, ...SOURCES], {
+    cwd: ROOT,
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  execFileSync("tar", ["-x", "-C", to], { input: archive });
+}
+
+/** The source as it is here, with some changes. */
+function copy(to: string, edits: readonly Edit[]): void {
+  for (const source of SOURCES) cpSync(join(ROOT, source), join(to, source), { recursive: true });
+  for (const { file, from, to: text } of edits) {
+    const path = join(to, file);
+    const parts = readFileSync(path, "utf8").split(from);
+    if (parts.length !== 2) throw new Error(`${file} has ${JSON.stringify(from)} ${parts.length - 1} times`);
+    writeFileSync(path, parts.join(text));
+  }
+}
+
+async function bundle(root: string, out: string): Promise<void> {
+  symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
+  const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+  await run(root, [wrangler, "deploy", "--dry-run", "--outdir", out]);
+}
+
+/**
+ * The Worker's entry. A member is of the version that `POST /mixed` has set for it when it starts, else of `START`. The API
+ * is that of the version set for sid 0.
+ */
+const entry = (labels: readonly Label[]): string => `
+import { DurableObject } from "cloudflare:workers";
+${labels.map((label) => `import * as ${label}_ from "./${label}/index.js";`).join("\n")}
+const versions = { ${labels.map((label) => `${label}: ${label}_`).join(", ")} };
+const chosen = new Map();
+const count = new Map();
+const add = (sid, what) => {
+  const counts = count.get(sid) ?? { starts: 0, calls: 0 };
+  counts[what] += 1;
+  count.set(sid, counts);
+};
+const labelOf = (env, sid) => chosen.get(sid) ?? JSON.parse(env.START)[sid] ?? "new";
+const sidOf = (env, id) => {
+  for (let sid = 1; sid <= 9; sid++)
+    if (env.ZOOWEEPER_NODE.idFromName("default/" + sid).toString() === id.toString()) return sid;
+  throw new Error("no member of the default ensemble");
+};
+const counted = (Node, sid) => class extends Node {
+  channel() { add(sid, "calls"); return super.channel(); }
+  park(from) { add(sid, "calls"); return super.park(from); }
+};
+export class ZooWeeperNode extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    const sid = sidOf(env, ctx.id);
+    add(sid, "starts");
+    return new (counted(versions[labelOf(env, sid)].ZooWeeperNode, sid))(ctx, env);
+  }
+}
+export const { Broker, TopicPartition } = versions.new;
+export default {
+  async fetch(request, env, ctx) {
+    const url = new URL(request.url);
+    if (url.pathname !== "/mixed") return versions[labelOf(env, 0)].default.fetch(request, env, ctx);
+    if (request.method === "POST")
+      for (const [sid, label] of Object.entries(await request.json())) chosen.set(Number(sid), label);
+    return Response.json(Object.fromEntries(count));
+  },
+};
+`;
+
+/**
+ * Builds the Worker. An earlier version that the clone does not hold is played by this one.
+ * @param next what the version after this one changes
+ */
+export async function buildMixed(next: readonly Edit[]): Promise<Build> {
+  const here = await build();
+  const work = mkdtempSync(join(tmpdir(), "mixed-"));
+  const dir = join(work, "build");
+  cpSync(join(here.dir, "page"), join(dir, "page"), { recursive: true });
+  cpSync(join(here.dir, "functions"), join(dir, "functions"), { recursive: true });
+  const source = (label: Label): string => {
+    const path = join(work, label);
+    mkdirSync(path);
+    return path;
+  };
+  for (const label of LABELS) {
+    const root = source(label);
+    const commit = label === "first" || label === "old" ? baseCommit(label) : undefined;
+    if (commit === undefined) copy(root, label === "next" ? next : []);
+    else checkOut(commit, root);
+    await bundle(root, join(dir, "worker", label));
+    if (!existsSync(join(dir, "worker", label, "index.js"))) throw new Error(`${label} has no index.js`);
+    rmSync(root, { recursive: true, force: true });
+  }
+  writeFileSync(join(dir, "worker/index.js"), entry(LABELS));
+  return { ...here, dir };
+}
+
+export function removeBuild({ dir }: Build): void {
+  rmSync(dirname(dir), { recursive: true, force: true });
+}
