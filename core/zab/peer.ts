@@ -21,8 +21,8 @@ import {
 } from "./context.ts";
 import { type CallOrigin, type Tracing, voteEvent, type ZabEffect, type ZabInput } from "./effects.ts";
 import { Election } from "./election.ts";
-import { Follower } from "./follower.ts";
-import { Leader } from "./leader.ts";
+import { Follower, type LeaderMessage } from "./follower.ts";
+import { Leader, type LearnerMessage } from "./leader.ts";
 import type {
   DigestAt,
   LogPosition,
@@ -46,6 +46,12 @@ const LIVES = 2 ** 32;
 type Returned = Extract<ZabInput, { type: "returned" }>;
 
 const NOTHING: readonly ZabEffect[] = [];
+
+type Handler<Message> = (peer: ZabPeer, from: Sid, message: Message, isCall: boolean) => void;
+/** A handler for each of these types of messages. */
+type HandlersOf<Type extends ZabMessage["type"]> = {
+  readonly [T in Type]: Handler<Extract<ZabMessage, { type: T }>>;
+};
 
 export class ZabPeer {
   readonly #context: PeerContext;
@@ -774,41 +780,90 @@ export class ZabPeer {
 
   #handleMessage(from: Sid, message: ZabMessage, isCall: boolean): void {
     if (this.#over !== null) return;
-    switch (message.type) {
-      case "OUTDATED":
-        if (!isCall && message.boot > this.#context.boot) this.#forget(message.boot);
-        return;
-      case "NOTIFICATION":
-        this.#handleNotification(from, message, isCall);
-        return;
-      case "PING":
-        this.#handlePing(from, message, isCall);
-        return;
-      case "PONG":
-        this.#handlePong(from, message);
-        return;
-      case "FOLLOWERINFO":
-        if (this.#leader !== null) this.#leader.receive(from, message);
-        else if (isCall) this.#context.reply(this.#notification());
-        return;
-      case "ACKEPOCH":
-        this.#learnBoots(message.boots);
-        this.#leader?.receive(from, message);
-        return;
-      case "POSITION":
-      case "STAGED":
-      case "ACK":
-      case "CONFIRM":
-        this.#leader?.receive(from, message);
-        return;
-      default: {
-        const follower = this.#follower;
-        if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall)
-          return;
-        if (!follower.receive(message)) this.#becomeLooking("the leader's messages do not fit together");
-      }
-    }
+    const handlers: Readonly<Record<string, Handler<never>>> = ZabPeer.#handlers[this.#role];
+    // A type that this version does not know can only be part of what our leader has to say: the stay is over.
+    const handle = handlers[message.type] ?? ZabPeer.#toFollower;
+    handle(this, from, message as never, isCall);
   }
+
+  static readonly #nothing = (): void => {};
+
+  static readonly #toLeader: Handler<LearnerMessage> = (peer, from, message) => {
+    peer.#leader?.receive(from, message);
+  };
+
+  static readonly #toFollower: Handler<LeaderMessage> = (peer, from, message, isCall) => {
+    const follower = peer.#follower;
+    if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall) return;
+    if (!follower.receive(message)) peer.#becomeLooking("the leader's messages do not fit together");
+  };
+
+  /** What is handled alike in every role. */
+  static readonly #always: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
+    OUTDATED: (peer, _, message, isCall) => {
+      if (!isCall && message.boot > peer.#context.boot) peer.#forget(message.boot);
+    },
+    NOTIFICATION: (peer, from, message, isCall) => peer.#handleNotification(from, message, isCall),
+    PING: (peer, from, message, isCall) => peer.#handlePing(from, message, isCall),
+    PONG: (peer, from, message) => peer.#handlePong(from, message),
+  };
+
+  /** A learner's messages, at a member that does not lead: only what says something about others counts. */
+  static readonly #notLeading: HandlersOf<LearnerMessage["type"]> = {
+    FOLLOWERINFO: (peer, _from, _message, isCall) => {
+      if (isCall) peer.#context.reply(peer.#notification());
+    },
+    ACKEPOCH: (peer, _, message) => peer.#learnBoots(message.boots),
+    POSITION: ZabPeer.#nothing,
+    STAGED: ZabPeer.#nothing,
+    ACK: ZabPeer.#nothing,
+    CONFIRM: ZabPeer.#nothing,
+  };
+
+  static readonly #notFollowing: HandlersOf<LeaderMessage["type"]> = {
+    LEADERINFO: ZabPeer.#nothing,
+    DIFF: ZabPeer.#nothing,
+    TRUNC: ZabPeer.#nothing,
+    SNAP: ZabPeer.#nothing,
+    SNAPCHUNK: ZabPeer.#nothing,
+    PROPOSAL: ZabPeer.#nothing,
+    NEWLEADER: ZabPeer.#nothing,
+    UPTODATE: ZabPeer.#nothing,
+    COMMIT: ZabPeer.#nothing,
+    CHECK: ZabPeer.#nothing,
+  };
+
+  /** What becomes of each message in each role. A new role or type of message does not compile until it is here. */
+  static readonly #handlers: Readonly<Record<Role, HandlersOf<ZabMessage["type"]>>> = {
+    LOOKING: { ...ZabPeer.#always, ...ZabPeer.#notLeading, ...ZabPeer.#notFollowing },
+    FOLLOWING: {
+      ...ZabPeer.#always,
+      ...ZabPeer.#notLeading,
+      LEADERINFO: ZabPeer.#toFollower,
+      DIFF: ZabPeer.#toFollower,
+      TRUNC: ZabPeer.#toFollower,
+      SNAP: ZabPeer.#toFollower,
+      SNAPCHUNK: ZabPeer.#toFollower,
+      PROPOSAL: ZabPeer.#toFollower,
+      NEWLEADER: ZabPeer.#toFollower,
+      UPTODATE: ZabPeer.#toFollower,
+      COMMIT: ZabPeer.#toFollower,
+      CHECK: ZabPeer.#toFollower,
+    },
+    LEADING: {
+      ...ZabPeer.#always,
+      ...ZabPeer.#notFollowing,
+      FOLLOWERINFO: ZabPeer.#toLeader,
+      ACKEPOCH: (peer, from, message) => {
+        peer.#learnBoots(message.boots);
+        peer.#leader?.receive(from, message);
+      },
+      POSITION: ZabPeer.#toLeader,
+      STAGED: ZabPeer.#toLeader,
+      ACK: ZabPeer.#toLeader,
+      CONFIRM: ZabPeer.#toLeader,
+    },
+  };
 
   #handlePing(from: Sid, ping: Ping, isCall: boolean): void {
     const context = this.#context;
