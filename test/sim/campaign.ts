@@ -179,6 +179,9 @@ export const PROBES: readonly string[] = [
   ...["DIFF", "TRUNC", "SNAP", "none"].map((mode) => `sync ${mode}`),
   ...CODES.map((code) => `client ${code}`),
   ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
+  "founding without a member",
+  "return ahead of a call",
+  "call ahead of a return",
   ...["streamEvents", "streamStates"].map((what) => `history ${what}`),
   ...RULES.map((rule) => `rule ${rule}`),
 ];

@@ -36,6 +36,9 @@ import { EventQueue } from "./event-queue.ts";
 import { type Asked, Invariants } from "./invariants.ts";
 import { random } from "./random.ts";
 
+/** How long a member that cannot start for want of disk space waits before it tries again; ms. */
+const START_AGAIN_MS = 200;
+
 /** The disk of a member of a brand-new ensemble. */
 function foundedDisk(): SimDisk {
   const disk = new SimDisk();
@@ -140,6 +143,8 @@ export interface ClusterOptions {
   readonly startAt?: number;
   /** added to the number of a member's first life: members without memory number their lives by the time of day */
   readonly bootBase?: number;
+  /** returns take another time than calls: they overtake calls the other way, and are overtaken by them */
+  readonly crossing?: boolean;
   /** keep the trace events: for people; costs time and memory */
   readonly tracing?: boolean;
 }
@@ -237,6 +242,8 @@ export class Cluster {
   readonly #yieldMs: readonly [number, number];
   readonly #bootBase: number;
   readonly #tracing: boolean;
+  /** how long returns take; null: as long as calls */
+  readonly #returns: (() => number) | null;
   readonly #queue = new EventQueue();
   /** links that lose every call; see {@link linkOf} */
   readonly #cut = new Set<number>();
@@ -258,6 +265,8 @@ export class Cluster {
   #hash = 0;
   /** events run so far */
   events = 0;
+  /** returns that arrive before a call the other way that left before them, and after one that left behind them */
+  readonly crossed = { ahead: 0, behind: 0 };
   /** by how much some member may have counted more time than passed in this run, at most; ms */
   skewMs = 0;
   now = 1_000_000;
@@ -273,6 +282,8 @@ export class Cluster {
     this.#bootBase = options.bootBase ?? 0;
     this.now = options.startAt ?? this.now;
     this.#tracing = options.tracing ?? true;
+    // Of a chance of its own: a run without it stays as it is.
+    this.#returns = options.crossing === true ? random(this.seed * 5_303 + 29) : null;
     this.members = Array.from({ length: options.size }, (_, i) => ({
       sid: asSid(i + 1),
       clock: new SimClock(2 * this.config.tickTimeMs),
@@ -310,17 +321,25 @@ export class Cluster {
     const member = this.member(sid);
     assert(member.life === null, "a member starts once");
     const { disk } = member;
-    const storage = new MemberStorage(disk);
-    const server = makeServer(
-      member.sid,
-      this.members.length,
-      this.config,
-      storage,
-      member.lives + 1,
-      this.#bootBase,
-      member.bend,
-      this.versionOf(member.sid, member.lives + 1),
-    );
+    let storage: MemberStorage;
+    let server: EnsembleServer;
+    try {
+      storage = new MemberStorage(disk);
+      server = makeServer(
+        member.sid,
+        this.members.length,
+        this.config,
+        storage,
+        member.lives + 1,
+        this.#bootBase,
+        member.bend,
+        this.versionOf(member.sid, member.lives + 1),
+      );
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      this.#startAgain(member);
+      return;
+    }
     member.bend = null;
     server.zab.tracing = this.#tracing;
     member.lives += 1;
@@ -361,6 +380,15 @@ export class Cluster {
     this.invariants.started(life);
     this.#syncSoon(life);
     this.#step(life, { type: "start" });
+  }
+
+  /** Its start could not be noted: nothing of it happened, and whoever asks for the member next starts it. */
+  #startAgain(member: Member): void {
+    this.onLine?.(`${member.sid} cannot start: its disk is full`);
+    member.disk.crash(0);
+    this.#after(START_AGAIN_MS, () => {
+      if (member.life === null) this.start(member.sid);
+    });
   }
 
   /**
@@ -472,6 +500,20 @@ export class Cluster {
     member.disk.tamper(change);
     // What it does not have any more it may forget.
     this.invariants.wiped(member);
+  }
+
+  /** The disk of a member has room for no more than so many writes, until {@link freeDisk}. */
+  fillDisk(sid: number, writesLeft: number): void {
+    const { disk } = this.member(sid);
+    this.onLine?.(`${sid} has room for ${writesLeft} writes`);
+    disk.full = true;
+    disk.writesLeft = writesLeft;
+  }
+
+  freeDisk(sid: number): void {
+    const { disk } = this.member(sid);
+    disk.full = false;
+    disk.writesLeft = Number.POSITIVE_INFINITY;
   }
 
   /** The member stands still with its memory; what happens to it happens when it goes on. */
@@ -1119,6 +1161,8 @@ export class Cluster {
   #call(life: Life, to: Sid, channel: Channel, origin: CallOrigin, messages: readonly PeerMessage[]): void {
     const { faults } = this;
     let at = this.#arrival(life.sid, to, channel.lastArrival);
+    if (this.#returns !== null && (this.#backChannel(to, life)?.lastReturn ?? 0) > at)
+      this.crossed.behind += 1;
     if (faults.reorder > 0 && this.#random() < faults.reorder) at += this.#between([1, 200]);
     else channel.lastArrival = at;
     this.#queue.push(at, () => this.#arrive(life, to, channel, origin, messages, true));
@@ -1185,8 +1229,11 @@ export class Cluster {
   ): void {
     const { boot, version } = callee.server.zab;
     const lost = this.faults.loseReturn > 0 && this.#random() < this.faults.loseReturn;
-    const at = this.#arrival(callee.sid, life.sid, channel.lastReturn);
+    const delay = this.#returns === null ? this.#delay() : this.#crossingDelay(this.#returns);
+    const at = this.#arrival(callee.sid, life.sid, channel.lastReturn, delay);
     channel.lastReturn = at;
+    if (this.#returns !== null && (this.#backChannel(callee.sid, life)?.lastArrival ?? 0) > at)
+      this.crossed.ahead += 1;
     this.#queue.push(at, () => {
       if (this.#cut.has(linkOf(callee.sid, life.sid))) return;
       const disturbed = this.onDelivery?.(callee.sid, life.sid, messages, true) === true;
@@ -1221,11 +1268,23 @@ export class Cluster {
   }
 
   /** When something that leaves now arrives: behind what went before it on this channel. */
-  #arrival(from: number, to: number, last: number): number {
-    let at = this.now + this.#delay();
+  #arrival(from: number, to: number, last: number, delay = this.#delay()): number {
+    let at = this.now + delay;
     if (this.#slow.size > 0) at += (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);
     if (this.#clogged.size > 0) at = Math.max(at, this.#clogged.get(linkOf(from, to)) ?? 0);
     return Math.max(at, last);
+  }
+
+  /** How long a return takes that is on another way than calls: no time, or up to four times that of the slowest call; ms. */
+  #crossingDelay(unit: () => number): number {
+    return unit() < 0.5 ? 0 : Math.floor(unit() * 4 * this.#latency[1]);
+  }
+
+  /** The channel on which `caller` calls this life now; undefined: it has not called yet, or is down. */
+  #backChannel(caller: Sid, { sid }: Life): Channel | undefined {
+    const { life } = this.member(caller);
+    const link = life?.server.zab.links.get(sid);
+    return link === undefined ? undefined : life?.channels.get(link.generation * 16 + sid);
   }
 
   #broken(life: Life, peer: Sid, generation: number): void {

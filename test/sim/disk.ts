@@ -32,6 +32,8 @@ export class SimDisk implements StorageBackend {
   fenced = false;
   /** writes that succeed before one fails, and with it the transaction that it is in */
   writesLeft = Number.POSITIVE_INFINITY;
+  /** writes keep failing once {@link writesLeft} is used up; else there is room again after the first */
+  full = false;
 
   /** number of the last group of writes */
   get written(): number {
@@ -132,8 +134,7 @@ export class SimDisk implements StorageBackend {
   #write(write: Write): void {
     if (this.fenced) throw new FencedError("another instance of this member is alive");
     if (this.writesLeft <= 0) {
-      // There is room again once the member has ended.
-      this.writesLeft = Number.POSITIVE_INFINITY;
+      if (!this.full) this.writesLeft = Number.POSITIVE_INFINITY;
       throw new DiskFullError("database or disk is full");
     }
     this.writesLeft -= 1;

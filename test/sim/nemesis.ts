@@ -112,6 +112,7 @@ export class Nemesis {
     cluster.setLatency(this.#options.latencyMs);
     cluster.heal();
     for (const { sid, clock, life, twin } of cluster.members) {
+      cluster.freeDisk(sid);
       clock.thaw(cluster.now);
       clock.setRate(1, cluster.now);
       if (twin !== null) cluster.endTwin(sid);
@@ -223,6 +224,13 @@ export class Nemesis {
         if (member.life === null) return false;
         cluster.crash(sid, 1_000);
         this.#start(sid);
+        return true;
+      case "disk-full":
+        // All members may share one disk.
+        for (const each of chance.oneIn(4) ? cluster.members.map((one) => one.sid) : [sid]) {
+          cluster.fillDisk(each, chance.below(12));
+          this.#after(duration, () => cluster.freeDisk(each));
+        }
         return true;
       case "torn-batch":
         return this.#crashAt(

@@ -19,7 +19,7 @@ import { type LogEntry, outcomeOf, plain, Recorder, type WriteRequest } from "..
 import { checkHistory } from "../history/index.ts";
 import { Workload } from "../history/workload.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, type Member } from "./cluster.ts";
 import { HttpClient } from "./http-client.ts";
 import { Indistinguishable, Violation } from "./invariants.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -122,11 +122,11 @@ class Run {
   readonly #startedAt: number;
 
   constructor(options: SwarmOptions, onLine: ((line: string) => void) | null) {
-    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, config } = options;
+    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, crossing, config } = options;
     this.#options = options;
     this.#chance = new Chance(seed * 31 + 5);
     const times = { latencyMs, fsyncMs, yieldMs, startAt };
-    this.cluster = new Cluster({ size, seed, ...times, bootBase, config, tracing: false });
+    this.cluster = new Cluster({ size, seed, ...times, bootBase, crossing, config, tracing: false });
     this.#startedAt = this.cluster.now;
     this.#watch(onLine);
     const count = (what: string): void => this.#count(what);
@@ -173,9 +173,12 @@ class Run {
   run(): void {
     const { cluster } = this;
     const { chaosMs, clients, httpClients, streamReaders } = this.#options;
-    cluster.startAll();
-    if (!this.#chance.oneIn(4)) cluster.runFor(500);
-    for (const request of this.#world.workload.setup) this.#writeAnonymously(1, request);
+    if (this.#options.oneByOne) this.#foundOneByOne(new Chance(this.#options.seed * 1_693 + 41));
+    else {
+      cluster.startAll();
+      if (!this.#chance.oneIn(4)) cluster.runFor(500);
+      for (const request of this.#world.workload.setup) this.#writeAnonymously(1, request);
+    }
     for (let id = 1; id <= clients; id++) this.#clients.push(new SimClient(id, this.#world));
     for (let i = 1; i <= httpClients; i++) {
       this.#httpClients.push(new HttpClient(clients + i, this.#world));
@@ -201,6 +204,70 @@ class Run {
     this.#check();
     // Behind the histories: what nobody recorded would be a stranger's in them.
     if (decided) this.#unlessUndecidable(() => this.#reuseNumbers());
+  }
+
+  /** Members come into being, and can be reached, one after the other; then somebody writes what all else is written below. */
+  #foundOneByOne(chance: Chance): void {
+    const { cluster } = this;
+    const members = chance.shuffled(cluster.members);
+    const withinMs = chance.oneOf([100, 3_000, 15_000]);
+    for (const member of members) {
+      const { sid } = member;
+      cluster.after(chance.between(0, withinMs), () => {
+        if (member.lives > 0 || member.life !== null) return;
+        cluster.start(sid);
+        for (const { sid: other } of cluster.members) {
+          if (other === sid || !chance.oneIn(3)) continue;
+          cluster.clog(sid, other, chance.between(1, withinMs));
+          cluster.clog(other, sid, chance.between(1, withinMs));
+        }
+      });
+    }
+    const late = members[0];
+    if (late !== undefined && members.length > 1 && chance.oneIn(2)) this.#leaveUntilWrites(late, chance);
+    this.#setUp(chance);
+  }
+
+  /** A member is gone as soon as others count it as new, and has no part in what is written then. */
+  #leaveUntilWrites(late: Member, chance: Chance): void {
+    const { cluster } = this;
+    const { invariants } = cluster;
+    const keep = chance.oneOf([0, 100]);
+    const comeBack = (): void => {
+      if (late.life !== null) return;
+      if (invariants.history.length >= 10) cluster.start(late.sid);
+      else cluster.after(20, comeBack);
+    };
+    const leave = (): void => {
+      const isFounded = cluster.members.some(
+        ({ sid, life }) => sid !== late.sid && life?.storage.meta.initialized,
+      );
+      if (!isFounded) cluster.after(2, leave);
+      else if (late.life !== null && late.twin === null && invariants.history.length === 0) {
+        this.#count("founding without a member");
+        cluster.crash(late.sid, keep);
+        comeBack();
+      }
+    };
+    leave();
+  }
+
+  /** Asks until it is there: before the ensemble is founded nobody can write. */
+  #setUp(chance: Chance): void {
+    const { cluster } = this;
+    const { root, setup } = this.#world.workload;
+    const isThere = (): boolean => cluster.alive.some(({ tree }) => tree.get(root) !== undefined);
+    let asked = 0;
+    const ask = (): void => {
+      if (isThere()) return;
+      const sid = chance.between(1, this.#options.size);
+      asked += 1;
+      // Each attempt has data of its own, by which it is known in the log.
+      for (const request of setup)
+        this.#writeAnonymously(sid, request.type === "create" ? { ...request, data: `${asked}` } : request);
+      cluster.after(cluster.config.requestTimeoutMs, ask);
+    };
+    ask();
   }
 
   /** @returns false: a wrong tree was copied that nobody could know to be wrong, and the run is over */
@@ -535,6 +602,8 @@ class Run {
     const { invariants } = cluster;
     this.#count("commits", invariants.history.length);
     this.#count("leader changes", invariants.leaderChanges);
+    this.#count("return ahead of a call", cluster.crossed.ahead);
+    this.#count("call ahead of a return", cluster.crossed.behind);
     this.#count("simulated ms", cluster.now - this.#startedAt);
     this.#count("events", cluster.events);
     for (const [rule, count] of invariants.checks) this.#count(`rule ${rule}`, count);

@@ -45,12 +45,16 @@ export const FAULT_KINDS = [
   "alarm-overdue",
   "alarm-needless",
   "twin",
+  "disk-full",
   ...TREE_DAMAGE_KINDS,
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Kinds that most runs meet: each is many faults in one. */
 const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
+
+/** Kinds that are drawn from a chance of their own, so that the seeds without them stay as they are. */
+const APART: readonly FaultKind[] = ["disk-full"];
 
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
@@ -71,6 +75,10 @@ export interface SwarmOptions {
   readonly startAt: number;
   /** see `ClusterOptions` */
   readonly bootBase: number;
+  /** see `ClusterOptions` */
+  readonly crossing: boolean;
+  /** members come into being one after the other, and one is gone again until others have written */
+  readonly oneByOne: boolean;
   readonly clients: number;
   /** clients without a connection */
   readonly httpClients: number;
@@ -107,7 +115,7 @@ function draw(seed: number): SwarmOptions {
   const size = chance.oneOf(SIZES);
   const share = chance.oneOf([0.15, 0.3, 0.6]);
   const usual = FAULT_KINDS.filter((kind) => {
-    if (isTreeDamage(kind)) return false;
+    if (isTreeDamage(kind) || APART.includes(kind)) return false;
     const often = OFTEN.includes(kind) ? Math.max(share, 0.6) : share;
     return !OFF.includes(kind) && chance.chance(often);
   });
@@ -116,12 +124,14 @@ function draw(seed: number): SwarmOptions {
   // Of a chance of their own: whether trees are damaged changes nothing of the seeds without it. Few other kinds go with it,
   // so that a run meets it often.
   const damage = new Chance(seed * 6_151 + 3);
-  const kinds = damage.oneIn(3)
+  const damaged = damage.oneIn(3)
     ? [
         ...usual.filter(() => damage.oneIn(2)),
         ...TREE_DAMAGE_KINDS.filter((kind) => !OFF.includes(kind) && damage.oneIn(2)),
       ]
     : usual;
+  const apart = new Chance(seed * 3_541 + 23);
+  const kinds = [...damaged, ...APART.filter((kind) => !OFF.includes(kind) && apart.oneIn(6))];
   const slow = !heavy && chance.oneIn(4);
   const streams = new Chance(seed * 4_219 + 7);
   return {
@@ -143,6 +153,8 @@ function draw(seed: number): SwarmOptions {
     yieldMs: [0, chance.oneOf([0, 3, 30])],
     startAt: chance.oneOf(STARTS),
     bootBase: chance.oneOf(BOOTS),
+    crossing: apart.oneIn(5),
+    oneByOne: apart.oneIn(8),
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
     owners: chance.below(3),
