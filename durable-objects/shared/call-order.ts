@@ -3,8 +3,18 @@
  * waits at the output gate, and one made just as the gate opens may overtake it (seen on the built runtime: 53 before 52).
  * A call whose predecessor is missing waits for it, for a moment; then the core is told of the gap and ends the stay.
  */
+
+/** Runs something later. @returns what cancels it */
+export type Later = (ms: number, run: () => void) => () => void;
+
+const later: Later = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
 export class CallOrder {
   readonly #waitMs: number;
+  readonly #later: Later;
   #boot = 0;
   #generation = 0;
   /** number of the next call of the link that speaks now */
@@ -13,28 +23,31 @@ export class CallOrder {
   readonly #waiting = new Map<number, () => void>();
 
   /** @param waitMs longest that a call waits for its predecessor, ms */
-  constructor(waitMs: number) {
+  constructor(waitMs: number, after: Later = later) {
     this.#waitMs = waitMs;
+    this.#later = after;
   }
 
-  /** Undefined: it is this call's turn. Else its turn comes when the promise resolves. */
-  turn(boot: number, generation: number, seq: number): Promise<void> | undefined {
+  /** Is it this call's turn? If not, it has to {@link wait}. */
+  isTurn(boot: number, generation: number, seq: number): boolean {
     if (boot > this.#boot || (boot === this.#boot && generation > this.#generation)) {
       this.#boot = boot;
       this.#generation = generation;
       this.#next = 0;
       this.#releaseAll();
     }
-    if (boot !== this.#boot || generation !== this.#generation || seq <= this.#next) return undefined;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(seq);
-        resolve();
-      }, this.#waitMs);
-      this.#waiting.set(seq, () => {
-        clearTimeout(timer);
-        resolve();
-      });
+    return boot !== this.#boot || generation !== this.#generation || seq <= this.#next;
+  }
+
+  /** Calls `go` once, when it is the turn of a call that came too early, or when its predecessor does not come. */
+  wait(seq: number, go: () => void): void {
+    const cancel = this.#later(this.#waitMs, () => {
+      this.#waiting.delete(seq);
+      go();
+    });
+    this.#waiting.set(seq, () => {
+      cancel();
+      go();
     });
   }
 
@@ -49,7 +62,8 @@ export class CallOrder {
   }
 
   #releaseAll(): void {
-    for (const go of this.#waiting.values()) go();
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const go of waiting) go();
   }
 }

@@ -44,6 +44,7 @@ import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
+import { guarded } from "../shared/guarded.ts";
 import {
   type Channel,
   type ChannelHost,
@@ -356,20 +357,24 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   /** A core that finds an invariant broken, or storage that fails, ends this life; the next one starts from storage. */
   #guard(life: Life, step: (now: number) => ServerEffect[]): PeerMessage[] {
+    return guarded(
+      () => this.#takeStep(life, step),
+      (error) => {
+        if (error instanceof ApplyError) this.#endLife(error, life.server.tree.lastApplied);
+        else this.#abort(messageOf(error));
+      },
+    );
+  }
+
+  #takeStep(life: Life, step: (now: number) => ServerEffect[]): PeerMessage[] {
     const now = this.#faults.now();
-    try {
-      life.server.zab.tracing = life.feed.tracing(now);
-      const replies = this.#run(life, now, step(now));
-      if (this.#failure !== undefined) this.#forgetFailure(life.server.tree.lastApplied);
-      if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
-      // asleep too: an alarm that rang too early would else be the last one
-      this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
-      return replies;
-    } catch (error) {
-      if (error instanceof ApplyError) this.#endLife(error, life.server.tree.lastApplied);
-      else this.#abort(messageOf(error));
-      throw error;
-    }
+    life.server.zab.tracing = life.feed.tracing(now);
+    const replies = this.#run(life, now, step(now));
+    if (this.#failure !== undefined) this.#forgetFailure(life.server.tree.lastApplied);
+    if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
+    // asleep too: an alarm that rang too early would else be the last one
+    this.#alarm.ensure(life.server.deadline - this.#faults.skewMs);
+    return replies;
   }
 
   /** Ends this life as {@link #abort} does, once what is to be known of it is durable. */
@@ -558,8 +563,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (life === undefined) return REFUSED;
     const { v: version, from, boot, generation, seq, messages } = envelope;
     const order = this.#orderOf(from);
-    const turn = order.turn(boot, generation, seq);
-    if (turn !== undefined) await turn;
+    if (!order.isTurn(boot, generation, seq)) await new Promise<void>((go) => order.wait(seq, go));
     if (this.#faults.paused) await this.#faults.running();
     const origin = { from: asSid(from), boot, generation, seq, version };
     const replies = this.#feed({ type: "call", origin, messages });

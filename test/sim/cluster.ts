@@ -29,12 +29,17 @@ import {
   type WatchEvent,
   type WriteRequest,
 } from "../../core/znode/types.ts";
+import { CallOrder } from "../../durable-objects/shared/call-order.ts";
 import { DeadlineAlarm } from "../../durable-objects/shared/deadline-alarm.ts";
+import { guarded } from "../../durable-objects/shared/guarded.ts";
 import { SimClock } from "./clock.ts";
 import { type DamageKind, DiskFullError, FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type Asked, Invariants } from "./invariants.ts";
 import { random } from "./random.ts";
+
+/** Longest that a call waits for the one before it, as in `ZooWeeperNode`; ms. */
+const CALL_WAIT_MS = 1_000;
 
 /** How long a member that cannot start for want of disk space waits before it tries again; ms. */
 const START_AGAIN_MS = 200;
@@ -54,6 +59,8 @@ interface Channel {
   dead: boolean;
   lastArrival: number;
   lastReturn: number;
+  /** *map number of a call that is on its way → when it arrives* */
+  readonly underWay: Map<number, number>;
 }
 
 /** A request without a connection. */
@@ -74,6 +81,8 @@ export interface Life {
   readonly disk: SimDisk;
   /** *map peer and generation → channel* */
   readonly channels: Map<number, Channel>;
+  /** *map peer → the order of its calls*: the shell's own */
+  readonly orders: Map<Sid, CallOrder>;
   /** callers whose parked call ends with this life */
   readonly parked: { readonly caller: Life; readonly generation: number }[];
   /** calls being answered: their callers see a break when this life ends */
@@ -145,6 +154,8 @@ export interface ClusterOptions {
   readonly bootBase?: number;
   /** returns take another time than calls: they overtake calls the other way, and are overtaken by them */
   readonly crossing?: boolean;
+  /** calls that overtook each other are put in order, as the shell does it; else the core meets them as they come */
+  readonly ordered?: boolean;
   /** keep the trace events: for people; costs time and memory */
   readonly tracing?: boolean;
 }
@@ -244,6 +255,7 @@ export class Cluster {
   readonly #tracing: boolean;
   /** how long returns take; null: as long as calls */
   readonly #returns: (() => number) | null;
+  readonly #ordered: boolean;
   readonly #queue = new EventQueue();
   /** links that lose every call; see {@link linkOf} */
   readonly #cut = new Set<number>();
@@ -282,6 +294,7 @@ export class Cluster {
     this.#bootBase = options.bootBase ?? 0;
     this.now = options.startAt ?? this.now;
     this.#tracing = options.tracing ?? true;
+    this.#ordered = options.ordered ?? false;
     // Of a chance of its own: a run without it stays as it is.
     this.#returns = options.crossing === true ? random(this.seed * 5_303 + 29) : null;
     this.members = Array.from({ length: options.size }, (_, i) => ({
@@ -350,6 +363,7 @@ export class Cluster {
       storage,
       disk,
       channels: new Map(),
+      orders: new Map(),
       parked: [],
       answering: new Set(),
       gate: [],
@@ -905,22 +919,9 @@ export class Cluster {
   #guard(life: Life, run: () => void): void {
     this.#running += 1;
     try {
-      run();
+      guarded(run, (error) => this.#endLife(life, error));
     } catch (error) {
-      const goesOn = error instanceof DamagedError || error instanceof DiskFullError;
-      if (!(goesOn || error instanceof FencedError)) throw error;
-      const member = this.member(life.sid);
-      this.onLine?.(`${life.sid} ends: ${error.message}`);
-      this.onAbort?.(life.sid, error.message);
-      if (goesOn && member.life === life) {
-        // What was written before in this turn may be durable or not.
-        this.crash(life.sid, this.#between([0, life.disk.pending]));
-        if (error instanceof DamagedError) this.invariants.wiped(member);
-        this.#after(this.#delay(), () => {
-          if (member.life === null) this.start(life.sid);
-        });
-      } else if (member.twin === life) this.endTwin(member.sid);
-      else if (member.life === life) this.crash(life.sid);
+      if (!isStorageError(error)) throw error;
     } finally {
       this.#running -= 1;
     }
@@ -930,6 +931,23 @@ export class Cluster {
       if (tell === undefined) break;
       tell();
     }
+  }
+
+  #endLife(life: Life, error: unknown): void {
+    if (!isStorageError(error)) return;
+    const goesOn = !(error instanceof FencedError);
+    const member = this.member(life.sid);
+    this.onLine?.(`${life.sid} ends: ${error.message}`);
+    this.onAbort?.(life.sid, error.message);
+    if (goesOn && member.life === life) {
+      // What was written before in this turn may be durable or not.
+      this.crash(life.sid, this.#between([0, life.disk.pending]));
+      if (error instanceof DamagedError) this.invariants.wiped(member);
+      this.#after(this.#delay(), () => {
+        if (member.life === null) this.start(life.sid);
+      });
+    } else if (member.twin === life) this.endTwin(member.sid);
+    else if (member.life === life) this.crash(life.sid);
   }
 
   /** Runs the effects in order; what goes to one peer between two writes goes in one call. @returns the replies */
@@ -1152,7 +1170,7 @@ export class Cluster {
     const key = generation * 16 + to;
     let channel = life.channels.get(key);
     if (channel === undefined) {
-      channel = { seq: 0, dead: false, lastArrival: 0, lastReturn: 0 };
+      channel = { seq: 0, dead: false, lastArrival: 0, lastReturn: 0, underWay: new Map() };
       life.channels.set(key, channel);
     }
     return channel;
@@ -1165,6 +1183,7 @@ export class Cluster {
       this.crossed.behind += 1;
     if (faults.reorder > 0 && this.#random() < faults.reorder) at += this.#between([1, 200]);
     else channel.lastArrival = at;
+    channel.underWay.set(origin.seq, at);
     this.#queue.push(at, () => this.#arrive(life, to, channel, origin, messages, true));
     if (faults.duplicate > 0 && this.#random() < faults.duplicate) {
       const again = at + this.#between([0, 2_000]);
@@ -1181,6 +1200,7 @@ export class Cluster {
     messages: readonly PeerMessage[],
     counts: boolean,
   ): void {
+    if (counts) channel.underWay.delete(origin.seq);
     if (this.#cut.has(linkOf(life.sid, to))) return; // silence: neither delivered nor refused
     const disturbed = counts && this.onDelivery?.(life.sid, to, messages, false) === true;
     const callee = this.member(to).life;
@@ -1195,12 +1215,14 @@ export class Cluster {
       return;
     }
     if (counts) callee.answering.add(fail);
-    this.#onLife(callee, () => {
+    const arrivedAt = this.now;
+    this.#inOrder(life, callee, origin, () => {
       this.#mix(((this.now & 0xffff) << 8) ^ (life.sid << 4) ^ to);
       const { zab } = callee.server;
       const { inGeneration, inSeq } = must(zab.links.get(life.sid), "a peer has a link");
       const age = origin.boot - zab.bootOf(life.sid) || origin.generation - inGeneration;
       const taken = age > 0 || (age === 0 && origin.seq >= inSeq);
+      if (this.#ordered && age === 0) this.#checkOrder(life, callee, channel, inSeq, origin.seq, arrivedAt);
       for (const message of messages) this.#seen(life, callee, message, false, taken);
       const replies = this.#step(callee, { type: "call", origin, messages });
       if (!callee.alive) return;
@@ -1218,6 +1240,59 @@ export class Cluster {
         this.#return(life, callee, channel, origin.generation, replies);
       });
     });
+  }
+
+  /** Runs `handle` when it is the turn of the call. */
+  #inOrder(caller: Life, callee: Life, { boot, generation, seq }: CallOrigin, handle: () => void): void {
+    this.#onLife(callee, () => {
+      if (!this.#ordered) {
+        handle();
+        return;
+      }
+      let order = callee.orders.get(caller.sid);
+      if (order === undefined) {
+        order = new CallOrder(CALL_WAIT_MS, (ms, run) => this.#cancellable(callee, ms, run));
+        callee.orders.set(caller.sid, order);
+      }
+      const take = (): void => {
+        handle();
+        order.done(boot, generation, seq);
+      };
+      if (order.isTurn(boot, generation, seq)) take();
+      else order.wait(seq, () => this.#after(0, () => this.#onLife(callee, take)));
+    });
+  }
+
+  /** Something that a life does later, unless it is cancelled before. @returns cancels it */
+  #cancellable(life: Life, ms: number, run: () => void): () => void {
+    let isCancelled = false;
+    this.#after(ms, () => {
+      if (!isCancelled) this.#onLife(life, run);
+    });
+    return () => {
+      isCancelled = true;
+    };
+  }
+
+  /** No call is handled before one of its link that was to arrive within the time that it may wait. */
+  #checkOrder(
+    caller: Life,
+    callee: Life,
+    channel: Channel,
+    next: number,
+    seq: number,
+    arrivedAt: number,
+  ): void {
+    let isEarly = false;
+    for (let missing = next; missing < seq; missing++) {
+      const at = channel.underWay.get(missing);
+      if (at !== undefined && at - arrivedAt < CALL_WAIT_MS) isEarly = true;
+    }
+    this.invariants.must(
+      "CallOrder",
+      !isEarly,
+      () => `call ${seq} of ${caller.sid} is handled by ${callee.sid} before call ${next}`,
+    );
   }
 
   #return(
@@ -1301,6 +1376,10 @@ interface Outgoing {
   readonly generation: number;
   readonly messages: PeerMessage[];
 }
+
+/** What storage refuses, or what it holds is wrong: no fault of the core. */
+const isStorageError = (error: unknown): error is Error =>
+  error instanceof DamagedError || error instanceof DiskFullError || error instanceof FencedError;
 
 /** Its alarm is set, and does not ring. */
 const isAlarmLost = ({ alarmMs, alarmAt }: Life): boolean =>

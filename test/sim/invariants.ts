@@ -35,6 +35,7 @@
  * | LogKept | the log is cut below the checkpoint only, and keeps what it is told to keep and what active learners lack | ZAB-14 |
  * | SessionMoved | once a connection has attached to a session, no write of an earlier one happens | SERVER-33 |
  * | Asleep | a member that has agreed to sleep logs nothing until an election | QUIET-8 |
+ * | CallOrder | no call of a link is handled before one that was to arrive within a second | NODE-12 |
  * | Liveness | healed, the ensemble has a leader soon, and all agree soon after | ours |
  *
  * The rules of discovery and of members that forget are in `promises.ts`.
@@ -92,6 +93,7 @@ export const RULES = [
   "LogKept",
   "SessionMoved",
   "Asleep",
+  "CallOrder",
   "Liveness",
 ] as const;
 export type Rule = (typeof RULES)[number];

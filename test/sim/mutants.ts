@@ -1,5 +1,5 @@
 /**
- * Mutants: small faults of the core, made by hand, that measure the simulator. Each breaks a documented rule. A random run must
+ * Mutants: small faults of the core and of the shell's plain parts, made by hand, that measure the simulator. Each breaks a documented rule. A random run must
  * find it: `npm run mutants -- --seeds 30` prints which seed and which rule killed it, or that it survived.
  *
  * The seeded bugs of `bugs.ts` must be found in CI. A mutant need not; docs/testing.md lists the survivors and why they survive.
@@ -15,8 +15,11 @@ export interface Mutant {
   readonly patches: readonly Patch[];
 }
 
+const ALARM = "durable-objects/shared/deadline-alarm.ts";
+const CALLS = "durable-objects/shared/call-order.ts";
 const CONTEXT = "core/zab/context.ts";
 const FOLLOWER = "core/zab/follower.ts";
+const GUARD = "durable-objects/shared/guarded.ts";
 const LEADER = "core/zab/leader.ts";
 const LOG = "core/zab/txn-log.ts";
 const OVERLAY = "core/znode/overlay.ts";
@@ -362,6 +365,48 @@ export const MUTANTS: readonly Mutant[] = [
     QUIET,
     '      if (this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
     '      if (!this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
+  ),
+  mutant(
+    "clock-put-back-believed",
+    "a member whose clock is put back lives in the past until it has caught up",
+    "SERVER-40",
+    SERVER,
+    "    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;\n",
+    "",
+  ),
+
+  // ── the node's shell ─────────────────────────────────────────────────────
+  mutant(
+    "alarm-never-earlier",
+    "an alarm that is set is not moved to an earlier deadline",
+    "NODE-22",
+    ALARM,
+    "this.#armedAt <= at && !this.#isLost(now)",
+    "!this.#isLost(now)",
+  ),
+  mutant(
+    "lost-alarm-trusted",
+    "an alarm that is overdue is believed to ring",
+    "NODE-22",
+    ALARM,
+    "return this.#armedAt === undefined || now - this.#armedAt > this.#tickMs;",
+    "return this.#armedAt === undefined || now < 0;",
+  ),
+  mutant(
+    "calls-not-in-order",
+    "a call that overtook the one before it is handled at once",
+    "NODE-12",
+    CALLS,
+    "return boot !== this.#boot || generation !== this.#generation || seq <= this.#next;",
+    "return seq >= 0;",
+  ),
+  mutant(
+    "error-ends-no-life",
+    "a broken invariant, or a write that storage refuses, does not end the life",
+    "NODE: what the shell does with an error",
+    GUARD,
+    "    endLife(error);\n",
+    "",
   ),
 
   // ── znodes ───────────────────────────────────────────────────────────────

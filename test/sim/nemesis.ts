@@ -6,7 +6,7 @@ import type { MemoryBackend } from "../../core/server/memory-backend.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { type Cluster, type CrashOrder, type Faults, NO_FAULTS } from "./cluster.ts";
 import type { DamageKind } from "./disk.ts";
-import type { Chance } from "./random.ts";
+import { Chance } from "./random.ts";
 import type { FaultKind, SwarmOptions } from "./swarm.ts";
 import { damageTree, TREE_DAMAGE_KINDS, type TreeDamageKind } from "./tree-damage.ts";
 
@@ -119,7 +119,16 @@ export class Nemesis {
       if (life !== null && life.backlog !== null) cluster.resume(sid);
       cluster.clockChanged(sid);
     }
+    if (this.#options.kinds.includes("clock-jump")) this.#putBackClocks();
     for (const { sid, life } of cluster.members) if (life === null) this.#start(sid);
+  }
+
+  /** Some clocks are right again, by minutes: who believed them would do nothing for as long. */
+  #putBackClocks(): void {
+    const cluster = this.#cluster;
+    const chance = new Chance(this.#options.seed * 2_963 + 13);
+    const some = chance.shuffled(cluster.members).slice(0, chance.between(1, this.#options.size));
+    for (const { sid } of some) cluster.jumpClock(sid, -chance.between(10_000, 300_000));
   }
 
   /** Nothing new goes wrong for so long. */

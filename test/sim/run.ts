@@ -122,11 +122,11 @@ class Run {
   readonly #startedAt: number;
 
   constructor(options: SwarmOptions, onLine: ((line: string) => void) | null) {
-    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, crossing, config } = options;
+    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, crossing, ordered, config } = options;
     this.#options = options;
     this.#chance = new Chance(seed * 31 + 5);
     const times = { latencyMs, fsyncMs, yieldMs, startAt };
-    this.cluster = new Cluster({ size, seed, ...times, bootBase, crossing, config, tracing: false });
+    this.cluster = new Cluster({ size, seed, ...times, bootBase, crossing, ordered, config, tracing: false });
     this.#startedAt = this.cluster.now;
     this.#watch(onLine);
     const count = (what: string): void => this.#count(what);

@@ -77,6 +77,8 @@ export interface SwarmOptions {
   readonly bootBase: number;
   /** see `ClusterOptions` */
   readonly crossing: boolean;
+  /** see `ClusterOptions` */
+  readonly ordered: boolean;
   /** members come into being one after the other, and one is gone again until others have written */
   readonly oneByOne: boolean;
   readonly clients: number;
@@ -155,6 +157,7 @@ function draw(seed: number): SwarmOptions {
     bootBase: chance.oneOf(BOOTS),
     crossing: apart.oneIn(5),
     oneByOne: apart.oneIn(8),
+    ordered: apart.oneIn(2),
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
     owners: chance.below(3),
