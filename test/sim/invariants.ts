@@ -36,6 +36,7 @@
  * | SessionMoved | once a connection has attached to a session, no write of an earlier one happens | SERVER-33 |
  * | Asleep | a member that has agreed to sleep logs nothing until an election | QUIET-8 |
  * | CallOrder | no call of a link is handled before one that was to arrive within a second | NODE-12 |
+ * | ReadyWhole | a follower takes requests only once it has applied all that its log held when its stay came to broadcast | SERVER-4 |
  * | Liveness | healed, the ensemble has a leader soon, and all agree soon after | ours |
  *
  * The rules of discovery and of members that forget are in `promises.ts`.
@@ -94,6 +95,7 @@ export const RULES = [
   "SessionMoved",
   "Asleep",
   "CallOrder",
+  "ReadyWhole",
   "Liveness",
 ] as const;
 export type Rule = (typeof RULES)[number];
@@ -171,6 +173,8 @@ interface Heard {
 
 /** What the checks know of one life. */
 interface LifeState {
+  /** FOLLOWING in broadcast: where its log ended when it came to it */
+  broadcastFrom: Zxid | null;
   /** committed txns applied in it */
   applied: number;
   /** what becomes durable with which group of writes */
@@ -324,6 +328,7 @@ export class Invariants {
     }
     const { lastApplied } = life.server.tree;
     this.#lives.set(life, {
+      broadcastFrom: null,
       applied: this.#countUpTo(lastApplied),
       writing: [],
       durable: log.last.zxid,
@@ -886,6 +891,16 @@ export class Invariants {
   #lookAtStay(life: Life, state: LifeState): void {
     const { ready, zab } = life.server;
     const { serving } = state;
+    if (zab.role !== "FOLLOWING" || !zab.serving) state.broadcastFrom = null;
+    else state.broadcastFrom ??= zab.tail.zxid;
+    if (ready && serving === null && state.broadcastFrom !== null) {
+      const from = state.broadcastFrom;
+      this.must(
+        "ReadyWhole",
+        compareZxid(zab.delivered, from) >= 0,
+        () => `${life.sid} is ready at ${text(zab.delivered)}, its log ended at ${text(from)}`,
+      );
+    }
     if (ready) state.wasReady = true;
     if (!ready) state.serving = null;
     else if (serving === null || serving.leader !== zab.leader || serving.join !== zab.join) {

@@ -64,7 +64,7 @@ const BLOWS = [
 /** An appointment with a message. */
 interface Moment {
   readonly type: PeerMessage["type"];
-  readonly blow: (typeof BLOWS)[number];
+  readonly blow: (typeof BLOWS)[number] | "part-from";
   left: number;
 }
 
@@ -241,6 +241,8 @@ export class Nemesis {
           this.#after(duration, () => cluster.freeDisk(each));
         }
         return true;
+      case "cut-behind-request":
+        return this.#options.size > 1 && this.#cutBehindRequests(8);
       case "torn-batch":
         return this.#crashAt(
           (effect) => effect.type === "persist",
@@ -424,11 +426,27 @@ export class Nemesis {
 
   /** Something happens to a member at one of its next messages of some type; and then, perhaps, once more. */
   #atMessage(): boolean {
-    const cluster = this.#cluster;
     const chance = this.#chance;
     if (this.#moments.length >= MOMENTS_MAX) return false;
     const type = chance.oneOf(MOMENTS);
-    this.#moments.push({ type, blow: chance.oneOf(BLOWS), left: chance.between(1, 4) });
+    return this.#await({ type, blow: chance.oneOf(BLOWS), left: chance.between(1, 4) });
+  }
+
+  /** Again and again a member is cut off just when a write of its has arrived: it comes back to a log that was cut behind it. */
+  #cutBehindRequests(times: number): boolean {
+    const done = this.#await({ type: "REQUEST", blow: "part-from", left: this.#chance.between(1, 4) });
+    if (times > 1) {
+      const { tickTimeMs } = this.#cluster.config;
+      this.#after(this.#chance.between(2, 5) * tickTimeMs, () => this.#cutBehindRequests(times - 1));
+    }
+    return done;
+  }
+
+  #await(moment: Moment): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    if (this.#moments.length > MOMENTS_MAX) return false;
+    this.#moments.push(moment);
     cluster.onDelivery ??= (from, to, messages) => {
       let lost = false;
       for (const moment of [...this.#moments]) {
@@ -462,6 +480,10 @@ export class Nemesis {
         cluster.isolate(sid);
         this.#after(chance.between(100, 6_000), () => cluster.healCuts());
         return true;
+      case "part":
+        cluster.isolate(sid);
+        this.#after(chance.between(20, 2 * cluster.config.tickTimeMs), () => cluster.healCuts());
+        return false;
       case "wipe":
         this.#lose(sid, () => cluster.wipe(sid));
         return false;

@@ -46,6 +46,7 @@ export const FAULT_KINDS = [
   "alarm-needless",
   "twin",
   "disk-full",
+  "cut-behind-request",
   ...TREE_DAMAGE_KINDS,
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -54,7 +55,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
 
 /** Kinds that are drawn from a chance of their own, so that the seeds without them stay as they are. */
-const APART: readonly FaultKind[] = ["disk-full"];
+const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request"];
 
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
@@ -133,7 +134,12 @@ function draw(seed: number): SwarmOptions {
       ]
     : usual;
   const apart = new Chance(seed * 3_541 + 23);
-  const kinds = [...damaged, ...APART.filter((kind) => !OFF.includes(kind) && apart.oneIn(6))];
+  const races = new Chance(seed * 8_837 + 5);
+  const kinds = [
+    ...damaged,
+    ...(apart.oneIn(6) ? (["disk-full"] as const) : []),
+    ...(races.oneIn(5) ? (["cut-behind-request"] as const) : []),
+  ].filter((kind) => !OFF.includes(kind));
   const slow = !heavy && chance.oneIn(4);
   const streams = new Chance(seed * 4_219 + 7);
   return {
@@ -183,6 +189,12 @@ function draw(seed: number): SwarmOptions {
       requestTimeoutMs: chance.oneOf([2, 5]) * tickTimeMs,
       queueLengthMax: chance.oneOf([4, 65_536, 65_536, 65_536]),
       quietAfterMs: chance.oneOf([0, 4 * tickTimeMs]),
+      // So that whoever was away for a moment needs a SNAP, while what its clients asked still waits.
+      ...(kinds.includes("cut-behind-request") && {
+        logRetainTxns: 0,
+        checkpointChangesMax: 1,
+        requestTimeoutMs: 5 * tickTimeMs,
+      }),
     },
   };
 }
