@@ -169,6 +169,7 @@ const CODES: readonly ZooErrorCode[] = (
     "XID_TOO_OLD",
     "THROTTLED",
     "MARSHALLING_ERROR",
+    "ANSWER_TOO_LARGE",
   ] as const
 ).filter((code) => code in ZOO_ERRORS);
 
@@ -178,6 +179,7 @@ export const PROBES: readonly string[] = [
   ...MESSAGES.map((type) => `message ${type}`),
   ...["DIFF", "TRUNC", "SNAP", "none"].map((mode) => `sync ${mode}`),
   ...CODES.map((code) => `client ${code}`),
+  "client list in pages",
   ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
   "founding without a member",
   "return ahead of a call",

@@ -59,6 +59,8 @@ export interface ClientOptions {
   readonly vanish: number;
   /** probability that a client closes its session */
   readonly close: number;
+  /** lists of children are read without a connection with a bound on the answer, and in pages */
+  readonly bounded: boolean;
 }
 
 interface UnderWay {

@@ -17,9 +17,29 @@ import {
   type WriteRequest,
 } from "../history/history.ts";
 import type { ClientWorld } from "./client.ts";
+import { Chance } from "./random.ts";
 
 /** Attempts of one write that are under way at once, at most. */
 const ATTEMPTS_MAX = 3;
+
+/** Bytes of an answer beside the names, and of a name beside its characters; see `children-page.ts`. */
+const ANSWER_BYTES = 1_024;
+const NAME_BYTES = 8;
+
+/** Lists that changed between their pages are read again from the start, so often at most. */
+const LISTS_MAX = 3;
+
+/** A list of names that is read in pages, since it is too large for one answer. */
+interface Pages {
+  readonly op: Op;
+  readonly path: string;
+  readonly bytesMax: number;
+  readonly limit: number;
+  /** the state of the list that the pages so far are of */
+  pzxid: Zxid | null;
+  names: string[];
+  lists: number;
+}
 
 /** A write that is not settled. */
 interface Unsettled {
@@ -37,6 +57,8 @@ export class HttpClient {
   readonly #world: ClientWorld;
   /** opens sessions, and numbers its writes */
   readonly #numbers: boolean;
+  /** whether a list of children is read with a bound, and which: of its own, so that a run without it stays as it is */
+  readonly #bounds: Chance | null;
   #session: SessionId = NO_SESSION;
   #xid = 0;
   /** the highest zxid that it was told */
@@ -49,6 +71,7 @@ export class HttpClient {
     this.id = id;
     this.#world = world;
     this.#numbers = world.chance.oneIn(2);
+    this.#bounds = world.options.bounded ? new Chance(world.cluster.seed * 7_177 + id) : null;
     this.#later(world.chance.between(0, 500));
   }
 
@@ -222,7 +245,11 @@ export class HttpClient {
     const stale = !linearizable && chance.oneIn(8);
     const asks = stale ? NO_SESSION : this.#session;
     const atLeast = stale || linearizable || chance.oneIn(4) ? undefined : this.#seen;
+    const mayBound =
+      request.type === "getChildren" && !stale && !linearizable && this.#bounds?.oneIn(2) === true;
+    const bytesMax = mayBound ? ANSWER_BYTES + (this.#bounds?.between(10, 80) ?? 0) : undefined;
     const read = { ...request, watch: false };
+    const asked = bytesMax === undefined ? read : { ...read, bytesMax };
     // Without what it has seen it may be shown an older state: then no session vouches for the order.
     const op = this.#invoke(sid, read, atLeast === undefined ? NO_SESSION : asks, 0, linearizable);
     const mustSee = linearizable ? cluster.invariants.told : ZXID_ZERO;
@@ -233,9 +260,22 @@ export class HttpClient {
       (server, now, token, life) => {
         isWrong = stale && !server.ready && cluster.invariants.damagedTrees.has(sid);
         if (asks !== NO_SESSION) cluster.invariants.heard(life, asks);
-        server.submitRead(now, token, { session: asks, xid: 0, request: read, linearizable, stale, atLeast });
+        server.submitRead(now, token, {
+          session: asks,
+          xid: 0,
+          request: asked,
+          linearizable,
+          stale,
+          atLeast,
+        });
       },
       (answer) => {
+        if (
+          bytesMax !== undefined &&
+          answer !== undefined &&
+          this.#isTooLarge(op, read.path, bytesMax, answer)
+        )
+          return;
         this.#returned(op, isWrong ? undefined : answer);
         if (answer === undefined) return;
         const { invariants } = cluster;
@@ -258,4 +298,94 @@ export class HttpClient {
       !stale,
     );
   }
+
+  // ── lists that are too large for one answer ──────────────────────────────
+
+  /** @returns whether the list did not fit, and is read in pages now */
+  #isTooLarge(op: Op, path: string, bytesMax: number, answer: ServerAnswer): boolean {
+    const { cluster } = this.#world;
+    if (!answer.ok) {
+      if (answer.code !== "ANSWER_TOO_LARGE") return false;
+    } else {
+      const { result } = answer;
+      if (result.type !== "getChildren") {
+        if (result.type !== "error" || result.code !== "ANSWER_TOO_LARGE") return false;
+      } else {
+        cluster.invariants.must(
+          "AnswerSize",
+          bytesOf(result.children) <= bytesMax,
+          () => `a list of ${bytesOf(result.children)} bytes is answered where ${bytesMax} are allowed`,
+        );
+        return false;
+      }
+    }
+    this.#world.count("ANSWER_TOO_LARGE");
+    const limit = this.#bounds?.between(1, 4) ?? 1;
+    this.#page({ op, path, bytesMax, limit, pzxid: null, names: [], lists: 1 });
+    return true;
+  }
+
+  /** Reads the next page, at whichever member. */
+  #page(pages: Pages): void {
+    const { cluster } = this.#world;
+    const { op, path, bytesMax, limit, names } = pages;
+    const sid = this.#anyMember();
+    const page = { limit, after: names.at(-1) ?? "" };
+    const request = { type: "getChildren", path, watch: false, withStat: true, page, bytesMax } as const;
+    const isAsked =
+      sid !== undefined &&
+      cluster.request(
+        sid,
+        (server, now, token) =>
+          server.submitRead(now, token, {
+            session: NO_SESSION,
+            xid: 0,
+            request,
+            linearizable: false,
+            stale: false,
+            atLeast: this.#seen,
+          }),
+        (answer) => this.#pageCame(pages, answer),
+        true,
+      );
+    if (!isAsked) this.#returned(op, undefined);
+  }
+
+  /** The whole list is one read, if it has not changed between its pages. */
+  #pageCame(pages: Pages, answer: ServerAnswer | undefined): void {
+    const { invariants } = this.#world.cluster;
+    const { op, bytesMax, limit } = pages;
+    if (answer?.ok !== true || answer.result.type !== "getChildren") {
+      // It may be gone by now; of what could not be read nothing is known.
+      this.#returned(op, undefined);
+      return;
+    }
+    const { children, stat, more } = answer.result;
+    invariants.must(
+      "AnswerSize",
+      children.length <= limit && (children.length <= 1 || bytesOf(children) <= bytesMax),
+      () =>
+        `a page of ${children.length} names, ${bytesOf(children)} bytes, where ${limit}, ${bytesMax} are allowed`,
+    );
+    if (compareZxid(answer.zxid, this.#seen) > 0) this.#seen = answer.zxid;
+    if (pages.pzxid !== null && compareZxid(pages.pzxid, stat.pzxid) !== 0) {
+      pages.pzxid = null;
+      pages.names = [];
+      pages.lists += 1;
+      if (pages.lists > LISTS_MAX) this.#returned(op, undefined);
+      else this.#page(pages);
+      return;
+    }
+    pages.pzxid = stat.pzxid;
+    pages.names.push(...children);
+    if (more === true) {
+      this.#page(pages);
+      return;
+    }
+    this.#world.count("list in pages");
+    this.#returned(op, { ...answer, result: { type: "getChildren", children: pages.names, stat } });
+  }
 }
+
+const bytesOf = (names: readonly string[]): number =>
+  names.reduce((sum, { length }) => sum + length + NAME_BYTES, ANSWER_BYTES);

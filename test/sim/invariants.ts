@@ -37,6 +37,7 @@
  * | Asleep | a member that has agreed to sleep logs nothing until an election | QUIET-8 |
  * | CallOrder | no call of a link is handled before one that was to arrive within a second | NODE-12 |
  * | ReadyWhole | a follower takes requests only once it has applied all that its log held when its stay came to broadcast | SERVER-4 |
+ * | AnswerSize | no answer is larger than what its reader allows; a list that is reads the same in pages | HTTP-47 |
  * | Liveness | healed, the ensemble has a leader soon, and all agree soon after | ours |
  *
  * The rules of discovery and of members that forget are in `promises.ts`.
@@ -96,6 +97,7 @@ export const RULES = [
   "Asleep",
   "CallOrder",
   "ReadyWhole",
+  "AnswerSize",
   "Liveness",
 ] as const;
 export type Rule = (typeof RULES)[number];

@@ -23,6 +23,7 @@ const GUARD = "durable-objects/shared/guarded.ts";
 const LEADER = "core/zab/leader.ts";
 const LOG = "core/zab/txn-log.ts";
 const OVERLAY = "core/znode/overlay.ts";
+const PAGES = "core/znode/children-page.ts";
 const PEER = "core/zab/peer.ts";
 const PREP = "core/znode/prep.ts";
 const QUIET = "core/server/quiet.ts";
@@ -457,6 +458,22 @@ export const MUTANTS: readonly Mutant[] = [
     TREE,
     "    this.#childrenChanged(parent, header.zxid, parent.cversion);\n",
     "    this.#childrenChanged(parent, parent.pzxid, parent.cversion);\n",
+  ),
+  mutant(
+    "list-too-large",
+    "a list of names is answered whole, however large it is",
+    "HTTP-47",
+    PAGES,
+    "    if (bytes > bytesMax) return true;\n",
+    "",
+  ),
+  mutant(
+    "page-too-large",
+    "a page is one name larger than what its reader allows",
+    "HTTP-47",
+    PAGES,
+    "if (bytes > bytesMax && end > start) break;",
+    "if (bytes > bytesMax + 8 && end > start) break;",
   ),
   mutant(
     "checkpoint-keeps-deleted",

@@ -176,6 +176,7 @@ function draw(seed: number): SwarmOptions {
       move: chance.oneOf([0, 0.005, 0.03]),
       vanish: chance.oneOf([0, 0.002, 0.01]),
       close: chance.oneOf([0, 0.005, 0.02]),
+      bounded: apart.oneIn(4),
     },
     config: {
       tickTimeMs,
