@@ -6,7 +6,7 @@ import { formatHistory, type LogEntry, Recorder, type WriteRequest } from "../hi
 import { type Counts, checkHistory } from "../history/index.ts";
 import { Workload } from "../history/workload.ts";
 import { Chance } from "../sim/random.ts";
-import { type ClientOptions, ConnectionIds, RecordingClient } from "./client.ts";
+import { type Calm, type ClientOptions, ConnectionIds, RecordingClient } from "./client.ts";
 import { RealEnsemble } from "./ensemble.ts";
 import { HttpClient } from "./http-client.ts";
 import { committedOf, type MemberLog, readLogs } from "./logs.ts";
@@ -24,6 +24,8 @@ export interface BattleOptions {
   readonly clients?: number;
   /** so much is written first that a member without storage gets a snapshot, and that there are checkpoints */
   readonly ballast?: boolean;
+  /** variables of the Worker */
+  readonly vars?: Readonly<Record<string, string>>;
   /** keep the history also of a run without a fault */
   readonly keep?: boolean;
 }
@@ -50,8 +52,8 @@ export interface BattleReport {
 }
 
 const CLIENTS = 10;
-/** So many of them write over HTTP. */
-const HTTP_CLIENTS = 2;
+/** So many of them write over HTTP; the last of these without a session. */
+const HTTP_CLIENTS = 3;
 const KEYS = 8;
 /** So that the search for an order stays short. */
 const OPS_PER_KEY = 100;
@@ -74,7 +76,7 @@ export async function battle(
   const earlier: MemberLog[] = [];
   let progress: Progress;
   try {
-    await ensemble.start(true);
+    await ensemble.start(true, options.vars);
     await ensemble.whole(SETTLE_MS_MAX);
     progress = await fightIt(options, ensemble, earlier, recorder, chance, faults, fight);
   } finally {
@@ -117,7 +119,7 @@ export async function battle(
 }
 
 async function fightIt(
-  { seconds, clients: count = CLIENTS, ballast: isHeavy = false }: BattleOptions,
+  { seconds, clients: count = CLIENTS, ballast: isHeavy = false, vars }: BattleOptions,
   ensemble: RealEnsemble,
   earlier: MemberLog[],
   recorder: Recorder,
@@ -127,6 +129,7 @@ async function fightIt(
 ): Promise<Progress> {
   const workload = new Workload({ random: () => chance.unit(), keys: KEYS, opsPerKey: OPS_PER_KEY });
   const ids = new ConnectionIds();
+  const calm: Calm = { isOn: false };
   const optionsOf = (id: number, progress: Progress): ClientOptions => ({
     id,
     members: ensemble,
@@ -135,6 +138,7 @@ async function fightIt(
     chance,
     faults,
     progress,
+    calm,
   });
   const client = (id: number, progress: Progress): RecordingClient =>
     new RecordingClient(optionsOf(id, progress), ids);
@@ -144,19 +148,22 @@ async function fightIt(
     await ensemble.settled(SETTLE_MS_MAX);
     await ensemble.stop();
     earlier.push(...readLogs(ensemble.objectsDir));
-    await ensemble.start(false);
+    await ensemble.start(false, vars);
   }
   const progress = new Progress();
   const clients = Array.from({ length: count }, (_, i) =>
-    i < HTTP_CLIENTS ? new HttpClient(optionsOf(i + 1, progress)) : client(i + 1, progress),
+    i < HTTP_CLIENTS
+      ? new HttpClient(optionsOf(i + 1, progress), i + 1 < HTTP_CLIENTS)
+      : client(i + 1, progress),
   );
   let over = false;
   const runs = Promise.all(clients.map((each) => each.run(() => over)));
   try {
-    await fight(new Attack(ensemble, chance, seconds, faults), progress);
+    await fight(new Attack(ensemble, chance, seconds, faults, calm), progress);
     progress.note();
     await ensemble.heal();
   } finally {
+    calm.isOn = false;
     over = true;
   }
   const late = wait(FINISH_MS_MAX, "late", { ref: false });

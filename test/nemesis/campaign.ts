@@ -7,11 +7,14 @@ import type { PartSummary, Until } from "../sim/soak-part.ts";
 import { type AllKillTimes, allKills } from "./all-kills.ts";
 import { type BattleReport, battle } from "./battle.ts";
 import { DAMAGE, type DamageOutcome, damageRuns, damageSummary, describeDamage } from "./damage.ts";
-import { NEMESES } from "./nemeses.ts";
+import { NEMESES, SLEEPY } from "./nemeses.ts";
 
 /** Not a nemesis among the others: it is measured. */
 export const ALL_KILLS = "all-kills";
 const EVERYTHING = "everything";
+const SLEEP = "sleep";
+/** How long each lasts, if not the usual 6 s. */
+const SECONDS: Readonly<Record<string, number>> = { [EVERYTHING]: 30, [SLEEP]: 15 };
 const SEED_MAX = 2 ** 31 - 1_000_000;
 /** Members of the ensembles of the soak. */
 const NODES = 5;
@@ -39,7 +42,8 @@ export interface Outcome extends BattleReport {
 
 /** Carries out one run. @throws Error when the ensemble cannot be started at all */
 export async function carryOut({ name, crashes = 20, kills = 3, ...plan }: Plan): Promise<Outcome> {
-  const options = { ...plan, name, dir: DIR, ballast: HEAVY.includes(name) };
+  const vars = name === SLEEP ? SLEEPY : {};
+  const options = { ...plan, name, dir: DIR, ballast: HEAVY.includes(name), vars };
   if (name !== ALL_KILLS) {
     const nemesis = NEMESES[name];
     if (nemesis === undefined) throw new UsageError(`there is no nemesis "${name}"`);
@@ -93,7 +97,7 @@ export function plansOf(seed: number, nodes: number, seconds: number | undefined
   const each = Object.keys(NEMESES).map((name) => ({
     name,
     nodes,
-    seconds: seconds ?? (name === EVERYTHING ? 30 : 6),
+    seconds: seconds ?? SECONDS[name] ?? 6,
     seed,
   }));
   return each.sort((a, b) => b.seconds - a.seconds);

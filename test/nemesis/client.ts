@@ -45,6 +45,11 @@ export interface Members {
   readonly sids: readonly number[];
 }
 
+/** While it is on, nobody asks anything or is connected. */
+export interface Calm {
+  isOn: boolean;
+}
+
 export interface ClientOptions {
   readonly id: number;
   readonly members: Members;
@@ -54,6 +59,7 @@ export interface ClientOptions {
   /** what no history can show: answers to nothing, a session that lost writes, a client that does not come to an end */
   readonly faults: string[];
   readonly progress: Progress;
+  readonly calm: Calm;
 }
 
 /** A request on the wire that is not answered. */
@@ -115,14 +121,15 @@ export class RecordingClient {
 
   /** Asks until `done()`, then for what is still unanswered, and closes its session. @param requests come first, one by one */
   async run(done: () => boolean, requests: readonly WriteRequest[] = []): Promise<void> {
-    const { chance, workload, id } = this.#options;
+    const { chance, workload, id, calm } = this.#options;
     const first = [...requests];
     while (!this.#ended) {
       const connection = this.#connection;
       const last = done() && first.length === 0;
       if (last && this.#session === 0 && this.#overHttp === 0) break;
       if (last) this.#closing = true;
-      if (connection === null) await this.#connect();
+      if (calm.isOn && !last && first.length === 0) this.#leave();
+      else if (connection === null) await this.#connect();
       else if (this.#isSilent(connection)) this.#drop();
       else if (this.#closing) {
         if (connection.pending.length + this.#overHttp === 0)
@@ -137,6 +144,14 @@ export class RecordingClient {
       }
       await wait(chance.between(THINK_MS.least, THINK_MS.most));
     }
+  }
+
+  /** Lets go of its connection once everything is answered; its session lives on. */
+  #leave(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    const isAnswered = connection.pending.length + this.#overHttp === 0;
+    if (isAnswered || this.#isSilent(connection)) this.#drop();
   }
 
   /** Lets go of everything; {@link run} ends. */

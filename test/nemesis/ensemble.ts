@@ -6,6 +6,7 @@ import { type Local, startLocal } from "../../scripts/local.ts";
 export interface View {
   readonly leader: number | null;
   readonly hasQuorum: boolean;
+  readonly quiet?: boolean;
   readonly epoch: number;
   readonly nodes: readonly {
     readonly sid: number;
@@ -110,6 +111,13 @@ export class RealEnsemble {
   async leader(patienceMs = 2_000): Promise<number | null> {
     const view = await this.#until(({ leader, hasQuorum }) => leader !== null && hasQuorum, patienceMs);
     return view?.leader ?? null;
+  }
+
+  /** Do all fall asleep within that time? Looking wakes nobody. */
+  async asleep(patienceMs: number): Promise<boolean> {
+    const view = await this.#until(({ quiet }) => quiet === true, patienceMs);
+    if (view !== undefined) this.inflicted.set("sleep", (this.inflicted.get("sleep") ?? 0) + 1);
+    return view !== undefined;
   }
 
   /** Does everybody serve within that time? */

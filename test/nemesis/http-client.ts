@@ -1,6 +1,6 @@
 /**
- * A client that writes over HTTP, through whichever member the Worker takes: it numbers its writes and asks again, under the
- * same number, until it is told what became of each.
+ * A client that writes over HTTP, through whichever member the Worker takes. With a session it numbers its writes and asks
+ * again, under the same number, until it is told what became of each. Without one each write is asked once, as by `curl`.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { ZooErrorCode } from "../../core/errors.ts";
@@ -36,21 +36,28 @@ type ResultJson =
 
 export class HttpClient {
   readonly #options: ClientOptions;
+  readonly #hasSession: boolean;
   /** `0x…` */
   #session = "";
   #xid = 0;
   #ended = false;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, hasSession: boolean) {
     this.#options = options;
+    this.#hasSession = hasSession;
   }
 
   /** Asks until `done()`, then closes its session. */
   async run(done: () => boolean): Promise<void> {
-    const { workload, id, chance } = this.#options;
+    const { workload, id, chance, calm } = this.#options;
     while (!this.#ended && !done()) {
-      const { request } = workload.next(id);
+      if (calm.isOn) {
+        await wait(THINK_MS.most);
+        continue;
+      }
+      const { request } = workload.next(id, this.#hasSession);
       if (isRead(request)) await this.#read(request);
+      else if (!this.#hasSession) await this.#writeOnce(request as WriteRequest);
       else if (request.type !== "sync") await this.#write(shown(request as WriteRequest));
       await wait(chance.between(THINK_MS.least, THINK_MS.most));
     }
@@ -70,6 +77,22 @@ export class HttpClient {
     if (outcome === null) return;
     recorder.returned(op, outcome);
     workload.learned(asked, outcome);
+  }
+
+  /** Without a number nobody could tell one deletion or sync from another. */
+  async #writeOnce(asked: WriteRequest): Promise<void> {
+    const { id: client, recorder, workload, progress } = this.#options;
+    if (asked.type === "sync" || asked.type === "delete") return;
+    const request = shown(asked);
+    const op = recorder.invoke({ client, session: 0, xid: 0, request });
+    const [method, path, body] = httpOf(request);
+    const answer = await this.#ask(method, path, {}, body);
+    if (answer === null) return;
+    const outcome = outcomeOfAnswer(request, answer);
+    if (outcome.type === "unknown") return;
+    recorder.returned(op, outcome);
+    workload.learned(request, outcome);
+    if (outcome.type === "done" && outcome.result.type !== "error") progress.acknowledged();
   }
 
   async #write(request: WriteRequest): Promise<void> {

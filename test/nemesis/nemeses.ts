@@ -6,6 +6,7 @@
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Chance } from "../sim/random.ts";
+import type { Calm } from "./client.ts";
 import type { RealEnsemble } from "./ensemble.ts";
 
 /** Longer than any nemesis waits: what it forgets ends by itself. */
@@ -21,12 +22,14 @@ export class Attack {
   /** ms of performance.now() */
   readonly #end: number;
   readonly faults: string[];
+  readonly calm: Calm;
 
-  constructor(ensemble: RealEnsemble, chance: Chance, seconds: number, faults: string[]) {
+  constructor(ensemble: RealEnsemble, chance: Chance, seconds: number, faults: string[], calm: Calm) {
     this.ensemble = ensemble;
     this.chance = chance;
     this.#end = performance.now() + seconds * 1_000;
     this.faults = faults;
+    this.calm = calm;
   }
 
   get goesOn(): boolean {
@@ -154,6 +157,30 @@ const skew = ({ ensemble, chance, anybody }: Attack, ttlMs: number): Promise<boo
 const slowStorage = ({ ensemble, chance, anybody }: Attack, ttlMs: number): Promise<boolean> =>
   ensemble.fault(anybody, "slow-storage", { delayMs: chance.between(5, 200), ttlMs });
 
+/** How long an ensemble that nobody asks anything may take to fall asleep: sessions may have to expire before. */
+const ASLEEP_MS_MAX = 20_000;
+
+/** Nobody asks anything until all sleep. Then clients wake them, also members that lost their memory, or died, in their sleep. */
+async function sleepAndWake(attack: Attack): Promise<void> {
+  const { ensemble, chance, calm } = attack;
+  calm.isOn = true;
+  const isAsleep = await ensemble.asleep(ASLEEP_MS_MAX);
+  if (!isAsleep)
+    attack.faults.push(`[nemesis] not asleep after ${ASLEEP_MS_MAX} ms in which nobody asked anything`);
+  else {
+    await attack.rest(100, 2_500);
+    if (chance.oneIn(3)) await ensemble.fault("all", chance.oneOf(["evict", "crash"]));
+    else if (chance.oneIn(2)) for (const sid of attack.minority) await ensemble.fault(sid, "evict");
+  }
+  calm.isOn = false;
+  await attack.rest(50, 600);
+  if (chance.oneIn(2)) await ensemble.fault(await attack.leader(), "crash");
+  await attack.rest(500, 1_500);
+}
+
+/** Ticks that let an ensemble fall asleep between two faults. */
+export const SLEEPY = { TICK_TIME_MS: "200", QUIET_AFTER_MS: "800" } as const;
+
 /** *map name → what it does* */
 export const NEMESES: Readonly<Record<string, Nemesis>> = {
   crash: (attack) =>
@@ -255,6 +282,8 @@ export const NEMESES: Readonly<Record<string, Nemesis>> = {
       await slowStorage(attack, 2_500);
       await attack.rest(200, 800);
     }),
+
+  sleep: (attack) => whileItLasts(attack, () => sleepAndWake(attack)),
 
   everything: (attack) => {
     const { ensemble, chance } = attack;

@@ -11,7 +11,7 @@ import { NEMESES } from "./nemeses.ts";
 const HELP = `usage: npm run nemesis -- [options]
 
   --nemesis NAME    only this one, or "all-kills" or "damage"; else all of them, for CI
-  --seconds N       how long one lasts (6; everything: 30)
+  --seconds N       how long one lasts (6; sleep: 15, everything: 30)
   --seed N          decides every random choice
   --nodes N         members (5)
   --jobs N          so many at a time (2)
