@@ -404,7 +404,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     "error-ends-no-life",
     "a broken invariant, or a write that storage refuses, does not end the life",
-    "NODE: what the shell does with an error",
+    "NODE-26",
     GUARD,
     "    endLife(error);\n",
     "",
