@@ -180,6 +180,7 @@ export const PROBES: readonly string[] = [
   ...["DIFF", "TRUNC", "SNAP", "none"].map((mode) => `sync ${mode}`),
   ...CODES.map((code) => `client ${code}`),
   "client list in pages",
+  "client race on waking",
   ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
   "founding without a member",
   "return ahead of a call",

@@ -1283,6 +1283,8 @@ export class Cluster {
     seq: number,
     arrivedAt: number,
   ): void {
+    // What waits is let go when a call of a later link has come.
+    if (this.#backChannel(caller.sid, callee) !== channel) return;
     let isEarly = false;
     for (let missing = next; missing < seq; missing++) {
       const at = channel.underWay.get(missing);

@@ -29,6 +29,7 @@ import { StreamReader } from "./stream-client.ts";
 import type { SwarmOptions } from "./swarm.ts";
 import { textOf } from "./text.ts";
 import { isUndecidable } from "./tree-damage.ts";
+import { WakeRace } from "./wake-race.ts";
 
 /** What happened in a run, or in many: *map name → how often*. Names begin with their kind: `fault crash`, `message PING`. */
 export type Tally = Record<string, number>;
@@ -118,6 +119,10 @@ class Run {
   readonly #owners: SimOwner[] = [];
   readonly #streamReaders: StreamReader[] = [];
   readonly #world: ClientWorld;
+  /** null: none in this run */
+  readonly #race: WakeRace | null;
+  /** until when nobody asks anything, ms of the cluster's time */
+  #calmUntil = 0;
   readonly #tally: Tally = {};
   readonly #startedAt: number;
 
@@ -148,6 +153,7 @@ class Run {
       writeAnonymously: (sid, request) => this.#writeAnonymously(sid, request),
       count: (what) => count(`client ${what}`),
     };
+    this.#race = options.wakeRaces > 0 ? new WakeRace(this.#world) : null;
   }
 
   #count(what: string, by = 1): void {
@@ -159,6 +165,7 @@ class Run {
     const at = (): string => `${String(cluster.now - this.#startedAt).padStart(7)}`;
     if (onLine !== null) cluster.onLine = (line) => onLine(`${at()}  ${line}`);
     cluster.onMessage = (from, to, message, isReturn) => {
+      this.#race?.saw(from, to, message);
       this.#count(`message ${message.type}`);
       if (message.type === "TRUNC" || message.type === "SNAP") this.#count(`sync ${message.type}`);
       else if (message.type === "DIFF") {
@@ -193,6 +200,7 @@ class Run {
     for (let i = 1; i <= streamReaders; i++) this.#streamReaders.push(new StreamReader(i, this.#world));
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
+    this.#raceOnWaking();
     const end = (): void => {
       this.#finish();
       this.#endStreams();
@@ -289,17 +297,16 @@ class Run {
     const perTurn = Math.ceil((ops * everyMs * 1.3) / chaosMs);
     const { tickTimeMs, quietAfterMs } = cluster.config;
     const calmEvery = quietAfterMs > 0 ? 30 : 80;
-    let calmUntil = 0;
     let left = ops;
     const refill = (): void => {
       if (cluster.now >= end) return;
-      if (calmUntil <= cluster.now && this.#chance.oneIn(calmEvery)) {
-        calmUntil = cluster.now + this.#chance.between(5, 30) * tickTimeMs;
+      if (this.#calmUntil <= cluster.now && this.#chance.oneIn(calmEvery)) {
+        this.#calmUntil = cluster.now + this.#chance.between(5, 30) * tickTimeMs;
         // What wakes an ensemble at once shows nothing of its sleep.
-        if (this.#chance.oneIn(2)) this.#nemesis.rest(calmUntil - cluster.now);
-        cluster.after(calmUntil - cluster.now, () => this.#nemesis.strikeOnWaking());
+        if (this.#chance.oneIn(2)) this.#nemesis.rest(this.#calmUntil - cluster.now);
+        cluster.after(this.#calmUntil - cluster.now, () => this.#nemesis.strikeOnWaking());
       }
-      this.#world.calm = cluster.now < calmUntil;
+      this.#world.calm = cluster.now < this.#calmUntil;
       if (!this.#world.calm && this.#chance.oneIn(20)) this.#askOddly();
       if (!this.#world.calm) {
         const some = Math.min(left, perTurn);
@@ -309,6 +316,22 @@ class Run {
       cluster.after(everyMs, refill);
     };
     refill();
+  }
+
+  /** Several times in the chaos, evenly spread, all is quiet for as long as a race takes. */
+  #raceOnWaking(): void {
+    const { cluster } = this;
+    const { wakeRaces, chaosMs } = this.#options;
+    for (let i = 1; i <= wakeRaces; i++) {
+      cluster.after(Math.floor((i * chaosMs) / (wakeRaces + 1)), () => {
+        if (this.#calmUntil > cluster.now) return;
+        const ms = this.#race?.begin() ?? 0;
+        if (ms === 0) return;
+        this.#calmUntil = cluster.now + ms;
+        this.#world.calm = true;
+        this.#nemesis.rest(ms);
+      });
+    }
   }
 
   /** Now and then somebody asks for what is refused whatever the tree holds. It leaves no more than its refusal in the log. */
@@ -366,6 +389,7 @@ class Run {
     const { cluster } = this;
     cluster.onLine?.("everything heals");
     this.#world.calm = false;
+    this.#race?.stop();
     this.#nemesis.heal();
     const { invariants } = cluster;
     const within = (limitMs: number, holds: () => boolean, what: string): void => {

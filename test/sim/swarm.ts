@@ -6,6 +6,7 @@ import type { ServerConfig } from "../../core/server/config.ts";
 import type { ClientOptions } from "./client.ts";
 import { Chance } from "./random.ts";
 import { isTreeDamage, TREE_DAMAGE_KINDS } from "./tree-damage.ts";
+import { RACE_SESSION_TICKS } from "./wake-race.ts";
 
 /** Everything that can go wrong. */
 export const FAULT_KINDS = [
@@ -82,6 +83,8 @@ export interface SwarmOptions {
   readonly ordered: boolean;
   /** members come into being one after the other, and one is gone again until others have written */
   readonly oneByOne: boolean;
+  /** how often the ensemble loses its leader just when it has woken; see `wake-race.ts` */
+  readonly wakeRaces: number;
   readonly clients: number;
   /** clients without a connection */
   readonly httpClients: number;
@@ -140,6 +143,7 @@ function draw(seed: number): SwarmOptions {
     ...(apart.oneIn(6) ? (["disk-full"] as const) : []),
     ...(races.oneIn(5) ? (["cut-behind-request"] as const) : []),
   ].filter((kind) => !OFF.includes(kind));
+  const wakeRaces = size > 1 && new Chance(seed * 9_091 + 19).oneIn(5) ? 3 : 0;
   const slow = !heavy && chance.oneIn(4);
   const streams = new Chance(seed * 4_219 + 7);
   return {
@@ -164,15 +168,16 @@ function draw(seed: number): SwarmOptions {
     crossing: apart.oneIn(5),
     oneByOne: apart.oneIn(8),
     ordered: apart.oneIn(2),
+    wakeRaces,
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
-    owners: chance.below(3),
+    owners: wakeRaces > 0 ? 0 : chance.below(3),
     streamReaders: streams.oneIn(5) ? streams.between(3, 6) : 0,
     ops: heavy ? chance.between(3_500, 4_500) : chance.between(700, 1_400),
     client: {
       thinkMs: heavy ? [1, 12] : chance.oneOf([[1, 300] as const, [50, 1_000] as const]),
       pipeline: chance.oneOf([1, 1, 2, 8, 20]),
-      sessionTimeoutMs: chance.oneOf([4, 6, 12]) * tickTimeMs,
+      sessionTimeoutMs: (wakeRaces > 0 ? RACE_SESSION_TICKS : chance.oneOf([4, 6, 12])) * tickTimeMs,
       move: chance.oneOf([0, 0.005, 0.03]),
       vanish: chance.oneOf([0, 0.002, 0.01]),
       close: chance.oneOf([0, 0.005, 0.02]),
@@ -196,6 +201,7 @@ function draw(seed: number): SwarmOptions {
         checkpointChangesMax: 1,
         requestTimeoutMs: 5 * tickTimeMs,
       }),
+      ...(wakeRaces > 0 && { quietAfterMs: 4 * tickTimeMs, requestTimeoutMs: 5 * tickTimeMs }),
     },
   };
 }
