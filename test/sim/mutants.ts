@@ -15,7 +15,6 @@ export interface Mutant {
   readonly patches: readonly Patch[];
 }
 
-const ALARM = "durable-objects/shared/deadline-alarm.ts";
 const CALLS = "durable-objects/shared/call-order.ts";
 const CONTEXT = "core/zab/context.ts";
 const FOLLOWER = "core/zab/follower.ts";
@@ -52,6 +51,9 @@ const GRADUATES = [
   "at-least-unchecked",
   "child-watch-lost-at-delete",
   "log-cut-below-slowest",
+  "alarm-never-earlier",
+  "overdue-alarm-trusted",
+  "clock-back-believed",
 ];
 
 export const MUTANTS: readonly Mutant[] = [
@@ -367,32 +369,8 @@ export const MUTANTS: readonly Mutant[] = [
     '      if (this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
     '      if (!this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
   ),
-  mutant(
-    "clock-put-back-believed",
-    "a member whose clock is put back lives in the past until it has caught up",
-    "SERVER-40",
-    SERVER,
-    "    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;\n",
-    "",
-  ),
 
   // ── the node's shell ─────────────────────────────────────────────────────
-  mutant(
-    "alarm-never-earlier",
-    "an alarm that is set is not moved to an earlier deadline",
-    "NODE-22",
-    ALARM,
-    "this.#armedAt <= at && !this.#isLost(now)",
-    "!this.#isLost(now)",
-  ),
-  mutant(
-    "lost-alarm-trusted",
-    "an alarm that is overdue is believed to ring",
-    "NODE-22",
-    ALARM,
-    "return this.#armedAt === undefined || now - this.#armedAt > this.#tickMs;",
-    "return this.#armedAt === undefined || now < 0;",
-  ),
   mutant(
     "calls-not-in-order",
     "a call that overtook the one before it is handled at once",
