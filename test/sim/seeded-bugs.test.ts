@@ -40,7 +40,7 @@ describe("seeded bugs", () => {
     });
     expect(unfit).toEqual([]);
     expect(() => mutantOf("no-such-mutant")).toThrow(
-      "no mutant no-such-mutant; there are: promise-to-another",
+      "no mutant no-such-mutant; there are: overdue-alarm-trusted",
     );
   });
 
