@@ -230,7 +230,8 @@ function opJson(op: ChangeRequest): object {
 function outcomeOfAnswer(request: WriteRequest, { ok, zxid, body }: Answer): Outcome {
   const results = body.results as readonly ResultJson[] | undefined;
   if (results !== undefined) {
-    return { type: "done", zxid, result: { type: "multi", results: results.map(resultOf) } };
+    const at = zxid ?? zxidOf(body.zxid as string | undefined);
+    return { type: "done", zxid: at, result: { type: "multi", results: results.map(resultOf) } };
   }
   if (ok) return { type: "done", zxid, result: resultOfChange(request, body) };
   const outcome = outcomeOf({ ok: false, zxid: null, code: body.code as ZooErrorCode });

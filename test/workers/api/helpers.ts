@@ -48,6 +48,7 @@ export interface Problem {
   readonly number: number;
   readonly retryable: boolean;
   readonly requestId: string;
+  readonly zxid?: string;
   readonly at?: number;
   readonly results?: readonly unknown[];
 }

@@ -303,6 +303,9 @@ describe("multi", () => {
     });
     const problem = await problemOf(response, 412, "BAD_VERSION");
     expect(problem.at).toBe(1);
+    const next = await send("POST", "/v1/multi", { ops: [{ op: "check", path: "/atomic", version: -1 }] });
+    expect(problem.zxid).toBe(response.headers.get("zoo-zxid"));
+    expect(Number(next.headers.get("zoo-zxid"))).toBeGreaterThan(Number(problem.zxid));
     expect(problem.results).toEqual([
       { error: "OK", number: 0 },
       { error: "BAD_VERSION", number: -103 },

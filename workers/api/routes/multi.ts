@@ -24,7 +24,7 @@ export const multiApp = new Hono<AppEnv>().post("/", jsonBody(multiBody), async 
     throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
   const { results } = answer.value;
   const json = results.map(resultJson);
-  refuseFailed(ops, results, json);
+  refuseFailed(ops, results, json, answer.zxid);
   return c.json({ results: json, zxid: answer.zxid }, 200, {
     "zoo-zxid": answer.zxid,
     "zoo-node": String(answer.node),
@@ -63,6 +63,7 @@ function refuseFailed(
   ops: readonly MultiRequestOp[],
   results: readonly ChangeResult[],
   json: readonly MultiResultJson[],
+  zxid: string,
 ): void {
   const errors = results.map((result) => (result.type === "error" ? result.code : "OK"));
   const at = errors.findIndex((code) => code !== "OK" && code !== "RUNTIME_INCONSISTENCY");
@@ -70,6 +71,7 @@ function refuseFailed(
   if (code === undefined) return;
   const why = refusalText(code, ops[at] ?? { type: "multi" });
   throw new ApiError(code, `operation ${at} failed, so none was carried out: ${why}`, {
+    zxid,
     members: { at, results: json },
   });
 }
