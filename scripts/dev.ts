@@ -22,7 +22,15 @@ http://localhost:5173, the Worker's API on http://localhost:8787. Ctrl-C ends bo
 
   --help           print this`;
 
-const vars = ["ENSEMBLE_SIZE:3", "BROKER_COUNT:3", "FAULTS:on", "LOCAL:on"];
+/** Where wrangler dev keeps the objects' databases. */
+const OBJECTS_DIR = join(ROOT, ".wrangler/state/v3/do");
+const vars = [
+  "ENSEMBLE_SIZE:3",
+  "BROKER_COUNT:3",
+  "FAULTS:on",
+  "LOCAL:on",
+  `LOCAL_OBJECTS_DIR:${OBJECTS_DIR}`,
+];
 const commands = [
   ["node_modules/wrangler/bin/wrangler.js", "dev", ...vars.flatMap((value) => ["--var", value])],
   ["node_modules/vite/bin/vite.js", "dev", "-c", "web/vite.config.ts"],

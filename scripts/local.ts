@@ -185,6 +185,7 @@ async function start(
       FAULTS: "on",
       LOCAL: "on",
       LOCAL_HOSTS: ownHosts(options.host).join(),
+      LOCAL_OBJECTS_DIR: join(state.path, "objects"),
       ...options.vars,
     },
     v8Flags: options.v8Flags,

@@ -21,15 +21,23 @@ export interface Import {
   readonly isType: boolean;
 }
 
-const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
+/** a string, which may hold what looks like a comment, or a comment */
+const STRING_OR_COMMENT =
+  /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\[\s\S])*`)|\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm;
+
+/** The source of a file without its comments. */
+export const codeOf = (file: string): string =>
+  readFileSync(join(ROOT, file), "utf8").replaceAll(
+    STRING_OR_COMMENT,
+    (_, text: string | undefined) => text ?? "",
+  );
 /** `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")` */
 const IMPORT =
   /^\s*(?:import|export)\s+(type\s)?[^;"]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
 
 /** The imports of one file. */
 export function importsOf(file: string): Import[] {
-  const code = readFileSync(join(ROOT, file), "utf8").replaceAll(COMMENT, "");
-  return [...code.matchAll(IMPORT)].map(([, type, from, bare, dynamic]) => {
+  return [...codeOf(file).matchAll(IMPORT)].map(([, type, from, bare, dynamic]) => {
     const name = from ?? bare ?? dynamic ?? "";
     const isPackage = !name.startsWith(".");
     return {

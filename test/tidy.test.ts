@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { unreachedFiles, unusedExports } from "./exports.ts";
 import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
 
 const SOURCE = /\.tsx?$/;
@@ -104,6 +105,28 @@ describe("the rings", () => {
         .map((target) => `[TIDY-11] ${from.name}: ${file} → ${target}`);
     });
     expect(wrong).toEqual([]);
+  });
+});
+
+/** What is started by a platform, a bundler, a command or a user of the SDK. */
+const ENTRY =
+  /^(workers\/index|client\/sdk\/index|web\/(src\/main|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker))\.tsx?$/;
+
+/** What only tests use, with what ends it; their number only falls. */
+const TESTS_ONLY: Readonly<Record<string, string>> = {
+  "core/server/memory-backend.ts":
+    "the storage of the simulated members: moves when the simulator is a ring of its own",
+  "core/wire/jute/replies.ts: writeSyncReply": "a sync is answered with /, not yet with its path",
+};
+
+describe("what ships", () => {
+  const isEntry = (file: string): boolean => ENTRY.test(file);
+
+  it("[TIDY-12] uses every file and export, not tests alone", () => {
+    const folders = Object.keys(RINGS);
+    const unused = [...unreachedFiles(folders, isEntry), ...unusedExports(folders, isEntry)];
+    expect(unused.filter((each) => !(each in TESTS_ONLY)).map((each) => `[TIDY-12] ${each}`)).toEqual([]);
+    expect(Object.keys(TESTS_ONLY).filter((known) => !unused.includes(known))).toEqual([]);
   });
 });
 

@@ -52,6 +52,8 @@ const emptyTable = (): Table => ({ znodes: new Map(), sessions: new Map() });
 
 export class MemoryBackend implements StorageBackend {
   #state: State = { meta: new Map(), log: new Map(), tables: [emptyTable(), emptyTable()] };
+  /** the state that is set aside */
+  #quarantined: State | undefined;
   /** what the meta values say; undefined: to be read */
   #meta: Meta | undefined;
 
@@ -59,6 +61,7 @@ export class MemoryBackend implements StorageBackend {
   clone(): MemoryBackend {
     const copy = new MemoryBackend();
     copy.#state = copyOf(this.#state);
+    copy.#quarantined = this.#quarantined && copyOf(this.#quarantined);
     return copy;
   }
 
@@ -71,10 +74,12 @@ export class MemoryBackend implements StorageBackend {
   /** All or nothing, like SQLite's. */
   transaction(body: () => void): void {
     const before = copyOf(this.#state);
+    const quarantined = this.#quarantined;
     try {
       body();
     } catch (error) {
       this.#state = before;
+      this.#quarantined = quarantined;
       this.#meta = undefined;
       throw error;
     }
@@ -99,7 +104,8 @@ export class MemoryBackend implements StorageBackend {
         values[key as keyof Meta] = JSON.parse(row) as unknown;
       else onDamage(`meta value ${key}`);
     }
-    const isEmpty = log.size + tables[0].znodes.size + tables[1].znodes.size === 0;
+    const isEmpty =
+      log.size + tables[0].znodes.size + tables[1].znodes.size === 0 && this.#quarantined === undefined;
     for (const key of META_KEYS)
       if (!meta.has(key) && (meta.size > 0 || !isEmpty)) onDamage(`meta value ${key}`);
     const { digest, logged, ...others } = { ...EMPTY_META, ...(values as Partial<Meta>) };
@@ -165,6 +171,24 @@ export class MemoryBackend implements StorageBackend {
   clearTable(table: TableId): void {
     this.#state.tables[table].znodes.clear();
     this.#state.tables[table].sessions.clear();
+  }
+
+  get isQuarantined(): boolean {
+    return this.#quarantined !== undefined;
+  }
+
+  /** What is set aside; undefined: nothing is. */
+  get quarantined(): StoredState | undefined {
+    return this.#quarantined;
+  }
+
+  quarantine(replaces: boolean): void {
+    if (replaces || this.#quarantined === undefined) this.#quarantined = copyOf(this.#state);
+    this.#state = { meta: this.#state.meta, log: new Map(), tables: [emptyTable(), emptyTable()] };
+  }
+
+  dropQuarantine(): void {
+    this.#quarantined = undefined;
   }
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {

@@ -21,7 +21,14 @@ import type { SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
 import type { ServerEffect } from "./effects.ts";
 import type { ParkedSession } from "./ids.ts";
-import type { QuietedMessage, QuietMessage, ServerMessage, SleepMessage, SleptMessage } from "./messages.ts";
+import type {
+  PeerMessage,
+  QuietedMessage,
+  QuietMessage,
+  ServerMessage,
+  SleepMessage,
+  SleptMessage,
+} from "./messages.ts";
 
 /** What a member notes when it falls asleep. Times are of its own clock, ms since 1970. */
 export interface QuietRecord {
@@ -100,12 +107,13 @@ export class Quiet {
   }
 
   /** Does a call of a peer with these messages end the sleep? */
-  wakesUp(now: number, messages: readonly { readonly type: string }[]): boolean {
+  wakesUp(now: number, messages: readonly PeerMessage[]): boolean {
     const { syncLimit, tickTimeMs } = this.#host.config;
     // What was sent before everybody was frozen may come a little later; what comes after that is of someone awake.
     const late = now - (this.#record?.sinceMs ?? now) <= syncLimit * tickTimeMs;
-    const harmless = this.#state === "FREEZING" ? HARMLESS_FREEZING : late ? HARMLESS_LATE : HARMLESS_ASLEEP;
-    return messages.some(({ type }) => !harmless.has(type));
+    const moment = this.#state === "FREEZING" ? "freezing" : late ? "late" : "asleep";
+    // A type that this version does not know wakes, too.
+    return messages.some(({ type }) => HARMLESS[type]?.includes(moment) !== true);
   }
 
   tick(now: number): void {
@@ -294,6 +302,36 @@ export class Quiet {
 /** How long before a session expires the ensemble wakes for it. */
 const WAKE_EARLY_TICKS = 2;
 
-const HARMLESS_FREEZING: ReadonlySet<string> = new Set(["PING", "TOUCH", "QUIET", "SLEEP"]);
-const HARMLESS_LATE: ReadonlySet<string> = new Set(["PING"]);
-const HARMLESS_ASLEEP: ReadonlySet<string> = new Set();
+/** freezing: not everybody sleeps yet; late: sent before everybody was frozen, perhaps */
+type Moment = "freezing" | "late" | "asleep";
+
+/** When a message of a peer does not end the sleep. */
+const HARMLESS: Readonly<Record<PeerMessage["type"], readonly Moment[]>> = {
+  PING: ["freezing", "late"],
+  TOUCH: ["freezing"],
+  QUIET: ["freezing"],
+  SLEEP: ["freezing"],
+  REQUEST: [],
+  REJECT: [],
+  QUIETED: [],
+  SLEPT: [],
+  NOTIFICATION: [],
+  OUTDATED: [],
+  PONG: [],
+  FOLLOWERINFO: [],
+  LEADERINFO: [],
+  ACKEPOCH: [],
+  DIFF: [],
+  TRUNC: [],
+  POSITION: [],
+  SNAP: [],
+  SNAPCHUNK: [],
+  STAGED: [],
+  PROPOSAL: [],
+  NEWLEADER: [],
+  ACK: [],
+  UPTODATE: [],
+  COMMIT: [],
+  CHECK: [],
+  CONFIRM: [],
+};

@@ -79,7 +79,9 @@ function canBecome(request: MultiRequestOp | DecodedWrite, txn: Txn): boolean {
       const { txns } = txn;
       return request.ops.every((op, i) => canBecome(op, must(txns[i], "as many txns as operations")));
     }
-    default:
+    case "sync":
+    case "createSession":
+    case "closeSession":
       return true;
   }
 }
@@ -132,7 +134,10 @@ function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid,
       const isUnchanged = compareZxid(node.mzxid, zxid) < 0;
       return code === "BAD_VERSION" && isUnchanged && node.version === request.version;
     }
-    default:
+    case "multi":
+    case "sync":
+    case "createSession":
+    case "closeSession":
       return false;
   }
 }
@@ -160,7 +165,9 @@ function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: Zn
       const node = tree.get(request.path);
       return node !== undefined && compareZxid(node.czxid, zxid) < 0;
     }
-    default:
+    case "sync":
+    case "createSession":
+    case "closeSession":
       return false;
   }
 }
@@ -194,7 +201,10 @@ export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): bo
       return opcode !== OpCode.MULTI;
     case "sync":
       return opcode !== OpCode.SYNC;
-    default:
+    case "check":
+    case "createSession":
+    case "closeSession":
+    case "error":
       return false;
   }
 }

@@ -682,8 +682,18 @@ export class EnsembleServer {
         case "role":
           this.#roleChanged();
           break;
-        default:
+        case "persist":
+        case "send":
+        case "reply":
+        case "park":
+        case "hold":
+        case "abort":
+        case "trace":
+        case "checkpoint":
           this.#effects.push(effect);
+          break;
+        default:
+          assertNever(effect);
       }
     }
   }

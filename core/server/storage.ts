@@ -6,7 +6,7 @@
  *
  * There are two znode tables. One is the tree's; the other receives a SNAP, and becomes the tree's by one switch.
  */
-import { AssertionError, assert, must } from "../assert.ts";
+import { AssertionError, assert, assertNever, must } from "../assert.ts";
 import { CHAIN_START, type Chain, chainBatch, equalChain } from "../hash/chain.ts";
 import { knows } from "../version.ts";
 import { WireError } from "../wire/reader.ts";
@@ -141,6 +141,15 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
   clearTable(table: TableId): void;
+  /** an earlier state is set aside; see {@link quarantine} */
+  readonly isQuarantined: boolean;
+  /**
+   * Sets the log and both tables aside, with a copy of the meta values: the storage is empty of rows afterwards. One state is
+   * kept at most. @param replaces which one if one is set aside already: this one, or else that one
+   */
+  quarantine(replaces: boolean): void;
+  /** Deletes what is set aside; {@link isQuarantined} stays true where that is not possible yet. */
+  dropQuarantine(): void;
   /**
    * @param cursor "" to begin
    * @param bytesMax a page ends when it has reached this much; at least one row
@@ -289,17 +298,29 @@ export class MemberStorage implements SnapshotReader {
     }
   }
 
-  /** Begins as a member without memory that keeps its promise and the lives it knows of, its own too. */
+  /**
+   * Begins as a member without memory that keeps its promise and the lives it knows of, its own too. What it had is set aside:
+   * if a majority is damaged, those rows may be the only copy of what was acknowledged.
+   */
   #forget(damage: string): [] {
     this.#damage ??= damage;
-    const { boot, acceptedEpoch, peerBoots } = this.#meta;
+    const { boot, acceptedEpoch, peerBoots, initialized } = this.#meta;
     this.#backend.transaction(() => {
-      this.#backend.deleteAfter(-1);
-      this.#backend.clearTable(0);
-      this.#backend.clearTable(1);
+      // A state that counted is worth more than an earlier one; a copy that was not complete is worth less.
+      this.#backend.quarantine(initialized);
       this.#update({ ...EMPTY_META, digest: undefined, logged: undefined, boot, acceptedEpoch, peerBoots });
     });
     return [];
+  }
+
+  /** The state in which damage was found is still kept beside the current one. */
+  get isQuarantined(): boolean {
+    return this.#backend.isQuarantined;
+  }
+
+  /** Deletes that state: to be called once a quorum has confirmed the tree that replaces it. */
+  dropQuarantine(): void {
+    this.#backend.transaction(() => this.#backend.dropQuarantine());
   }
 
   /** Bytes logged since the checkpoint. */
@@ -498,6 +519,8 @@ export class MemberStorage implements SnapshotReader {
         this.#backend.clearTable(old);
         return;
       }
+      default:
+        assertNever(write);
     }
   }
 

@@ -173,8 +173,14 @@ function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
       return { type: "check", path: reader.string(), version: reader.i32() };
     case TxnType.ERROR:
       return readError(reader);
+    default:
+      if (nested) throw new WireError(`a txn of type ${type} is not part of a multi`);
+      return readWholeBody(reader, type);
   }
-  if (nested) throw new WireError(`a txn of type ${type} is not part of a multi`);
+}
+
+/** A body that is no element of a multi. */
+function readWholeBody(reader: ByteReader, type: number): Txn {
   switch (type) {
     case TxnType.SYNC:
       return { type: "sync" };

@@ -6,7 +6,7 @@
  */
 import type { Notification, Vote } from "./messages.ts";
 import type { MajorityQuorum, Sid } from "./quorum.ts";
-import { compareZxid, type Zxid } from "./zxid.ts";
+import { compareZxid } from "./zxid.ts";
 
 /** Positive when a is the better candidate: higher epoch, then higher zxid, then higher sid. */
 export function compareVotes(a: Vote, b: Vote): number {
@@ -154,6 +154,3 @@ export class Election {
     );
   }
 }
-
-/** The vote of a member for itself. */
-export const ownVote = (leader: Sid, epoch: Vote["epoch"], zxid: Zxid): Vote => ({ leader, epoch, zxid });

@@ -61,6 +61,8 @@ export class Follower {
   phase: Phase = "DISCOVERY";
   /** highest zxid of this leader's digests that was found equal here, in this stay; null: none was yet */
   confirmed: Zxid | null = null;
+  /** a quorum has confirmed the tree that this member was given, as the leader says */
+  confirmedByQuorum = false;
   /** the leader waits for the next one */
   asked = false;
   /** the leader has not compared its tree with ours, and says that a CHECK follows */
@@ -226,6 +228,7 @@ export class Follower {
     this.#epoch = null;
     this.#staging = null;
     this.confirmed = null;
+    this.confirmedByQuorum = false;
     this.asked = false;
     this.reason = "";
     this.phase = "DISCOVERY";

@@ -218,6 +218,11 @@ export class Leader {
     return this.#trusted;
   }
 
+  /** A quorum has this tree, ours included, and not because we copied it there. */
+  get confirmedByQuorum(): boolean {
+    return this.#trusted && this.phase === "BROADCAST" && this.#agreement.proves(this.#agreement.disputed);
+  }
+
   /** The ensemble has worked under this leader. */
   get served(): boolean {
     return this.#served;

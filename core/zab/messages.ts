@@ -61,6 +61,8 @@ export interface Ping {
   readonly digest?: DigestAt;
   /** the learner's synchronization waits: its tree or another's differs from the leader's, and no quorum has confirmed either */
   readonly disputed?: boolean;
+  /** a quorum has confirmed the leader's tree, which the learner has; absent: not, or the leader is of an earlier version */
+  readonly confirmed?: boolean;
 }
 
 export interface Pong {

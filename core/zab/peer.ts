@@ -190,6 +190,13 @@ export class ZabPeer {
     return this.#accepted;
   }
 
+  /** The tree here is one that a quorum has: what it replaced is not needed any more. */
+  get hasConfirmedTree(): boolean {
+    const { initialized, needSnap, diverged } = this.#context;
+    if (!initialized || needSnap || diverged !== null) return false;
+    return this.#leader?.confirmedByQuorum ?? this.#follower?.confirmedByQuorum ?? false;
+  }
+
   /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
   get reason(): string {
     if (this.#reason !== "") return this.#reason;
@@ -881,7 +888,10 @@ export class ZabPeer {
     if (ping.role !== "LEADING" || ping.join !== follower.join) {
       this.#becomeLooking("the leader does not count us any more");
     } else if (ping.disputed === true) follower.wait();
-    else if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+    else {
+      if (follower.phase === "BROADCAST") follower.confirmedByQuorum = ping.confirmed === true;
+      if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+    }
   }
 
   #handlePong(from: Sid, pong: Pong): void {
@@ -912,7 +922,10 @@ export class ZabPeer {
     else if (this.#leader?.isDisputed(peer) === true) context.send(peer, { ...ping, join, disputed: true });
     else if (context.digest === undefined || this.#leader?.isServing(peer) !== true) {
       context.send(peer, { ...ping, join });
-    } else context.send(peer, { ...ping, join, digest: context.digest });
+    } else {
+      const confirmed = this.#leader.confirmedByQuorum;
+      context.send(peer, { ...ping, join, digest: context.digest, ...(confirmed && { confirmed }) });
+    }
   }
 
   // ── time ─────────────────────────────────────────────────────────────────

@@ -105,7 +105,9 @@ export class Prep {
         return this.#closeSession(header);
       case "sync":
         return { type: "sync" };
-      default:
+      case "create":
+      case "setData":
+      case "delete":
         return this.#change(header, request);
     }
   }

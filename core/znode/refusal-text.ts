@@ -19,6 +19,7 @@ export function refusalText(code: ZooErrorCode, request: Refused): string {
   const { path, type, version } = request;
   if (path === undefined || path === "") return title;
   const isCreate = type === "create";
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the title of a code says enough unless a path adds to it
   switch (code) {
     case "NO_NODE":
       return isCreate

@@ -204,7 +204,10 @@ export class ZnodeTree {
         return { type: "sync" };
       case "error":
         return refusal(txn.code, txn.ops, txn.at);
-      default:
+      case "create":
+      case "setData":
+      case "delete":
+      case "check":
         return this.#change(header, txn);
     }
   }
@@ -221,7 +224,10 @@ export class ZnodeTree {
         return { type: "check" };
       case "error":
         return failure(txn.code);
-      default:
+      case "multi":
+      case "sync":
+      case "createSession":
+      case "closeSession":
         // sessions, syncs and multis do not nest; prep and the codec know that, but apply is total
         return failure("MARSHALLING_ERROR");
     }

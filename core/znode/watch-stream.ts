@@ -10,6 +10,7 @@
  * | data, exists | CREATED, DATA_CHANGED, DELETED | mzxid |
  * | children | CREATED, CHILDREN_CHANGED, DELETED | pzxid |
  */
+import { assertNever } from "../assert.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText } from "../zab/zxid.ts";
 import type { ZnodeTree } from "./tree.ts";
 import { WatchEventType } from "./types.ts";
@@ -86,8 +87,12 @@ export class WatchStream {
         // The reader of a state without the znode is told that it was created, or the deletion would make no sense.
         this.#pending = pending.filter((told) => this.#gone && told.type === WatchEventType.CREATED);
         break;
-      default:
+      case WatchEventType.DATA_CHANGED:
+      case WatchEventType.CHILDREN_CHANGED:
         if (pending.at(-1)?.type === type) pending.pop();
+        break;
+      default:
+        assertNever(type);
     }
     this.#pending.push({ type, zxid });
   }

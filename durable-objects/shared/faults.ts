@@ -5,6 +5,7 @@
  * A fault is held by one object, the one it is inflicted on, and is about what reaches it or leaves it. So a cut from A
  * to B is held by A (`out`) or by B (`in`), and the other one knows nothing of it.
  */
+import { assertNever } from "../../core/assert.ts";
 
 /** Which way the messages go that a fault is about, seen from the object that holds it. */
 export type Direction = "in" | "out" | "both";
@@ -171,6 +172,15 @@ export class FaultSet {
         case "lose-return":
           if (kind === "return" && random() < fault.probability) fails = true;
           break;
+        case "kill":
+        case "pause":
+        case "skew":
+        case "slow-storage":
+        case "corrupt":
+          // not about single messages
+          break;
+        default:
+          assertNever(fault);
       }
     }
     return { lost, fails, twice, delayMs };

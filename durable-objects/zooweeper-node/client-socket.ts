@@ -5,6 +5,7 @@
  * Requests are served in their order, and only while the client reads: those that must wait, for the client to read or for
  * the share of other connections, wait as the bytes that came. Pings alone are seen at once.
  */
+import { assertNever } from "../../core/assert.ts";
 import { AnswerWindow } from "../../core/server/answer-window.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
@@ -348,9 +349,15 @@ export class ClientSocket {
       case "refused":
         server.submitRefused(now, this.token, this.#session, xid, request.code);
         return;
-      default:
+      case "write":
+      case "sync":
+      case "unknown":
+        // writes and syncs were passed on undecoded
         this.#refusing = { xid, reason: `there is no operation ${opcode}` };
         server.submitRefused(now, this.token, this.#session, xid, "UNIMPLEMENTED");
+        return;
+      default:
+        assertNever(request);
     }
   }
 

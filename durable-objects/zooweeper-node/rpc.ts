@@ -122,6 +122,10 @@ export interface NodeStatus extends NodeConfig {
   readonly serving: boolean;
   /** why it does not serve although it is up, in words: its storage was damaged, trees differ; absent: nothing is known */
   readonly reason?: string;
+  /** what of its storage was found damaged, so that it counts in no quorum until it has synchronised; absent: nothing */
+  readonly damage?: string;
+  /** the rows in which the damage was found are kept in the tables `quarantine_…` of its database; absent: none are */
+  readonly quarantined?: true;
   /** asleep; all the rest is as it was when it fell asleep */
   readonly quiet: boolean;
   /** ms since 1970; null while awake */
@@ -144,6 +148,9 @@ export type NodeFault =
       readonly force: boolean;
     }
   | (Exclude<Fault, { fault: "corrupt" }> & { readonly ttlMs: number | null; readonly seed?: number });
+
+/** Answer to an order of a node whose database cannot be read: it does not know its peers, and has done nothing. */
+export const UNKNOWN_PEERS = -1;
 
 /** The methods that the Worker and other objects may call on a node. */
 export interface ZooWeeperNodeRpc {
@@ -168,7 +175,7 @@ export interface ZooWeeperNodeRpc {
    * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the
    * object, so the call itself rejects; corrupt resolves when there is nothing to damage. A node that is not forced to
    * lose its storage keeps it unless a majority of others is whole.
-   * @returns how many others are whole, if they are too few
+   * @returns how many others are whole, if they are too few; {@link UNKNOWN_PEERS}
    */
   fault(fault: "kill" | "revive" | "crash" | NodeFault): Promise<number | undefined>;
   /** Ends one fault, or all. @returns those that were on */

@@ -6,6 +6,7 @@
  * | meta | value: promises, checkpoint, identity |
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
+ * | quarantine_… | row of the table of that name in which damage was found, until a quorum has confirmed what replaces it |
  *
  * Every table has a column `crc`, see {@link znodeChecksum}: null in the rows of an earlier version.
  * A zxid takes two columns: SQLite's integers come back as doubles.
@@ -111,18 +112,20 @@ const columnsIn = (sql: SqlStorage, table: string): string[] =>
 
 /**
  * Brings the tables to the shape of this version: makes those that are missing, and takes the steps of {@link MIGRATIONS} that
- * an earlier version has not taken. A table of any other shape is damaged and cannot be written to; it is made again, empty, and what it held is
- * missed by whoever reads it.
+ * an earlier version has not taken. A table of any other shape is damaged and cannot be written to: it is set aside, and an
+ * empty one is made. Its reader notices that rows are missing.
+ * @returns names of the tables that were set aside
  * @throws Error, and changes nothing, when a later version has written it: a deployment that is taken back reaches all
  * members, and none of them must forget
  */
-function migrate(sql: SqlStorage): void {
+function migrate(sql: SqlStorage): ReadonlySet<string> {
   const schema = schemaOf(sql);
   if (schema > SCHEMA_VERSION) {
     throw new Error(
       `its storage is of schema ${schema}, and this version reads schemas up to ${SCHEMA_VERSION}`,
     );
   }
+  const aside = new Set<string>();
   for (const table of SCHEMA) {
     const found = new Set(columnsIn(sql, table.name));
     const names = namesOf(table);
@@ -130,26 +133,66 @@ function migrate(sql: SqlStorage): void {
     if (isLater) throw new Error(`a later version has added columns to the table ${table.name}`);
   }
   for (const table of SCHEMA) {
-    const { name, columns, options = "" } = table;
     const names = namesOf(table);
-    const has = columnsIn(sql, name).join(" ");
+    const has = columnsIn(sql, table.name).join(" ");
     if (has === names.join(" ")) continue;
     const step = MIGRATIONS.find(({ lacks }) => has === names.filter((column) => column !== lacks).join(" "));
-    if (step !== undefined) sql.exec(`ALTER TABLE ${name} ${step.change}`);
+    if (step !== undefined) sql.exec(`ALTER TABLE ${table.name} ${step.change}`);
+    else if (has === "") makeTable(sql, table);
     else {
-      sql.exec(`DROP TABLE IF EXISTS ${name}`);
-      sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+      setAside(sql, table, false);
+      aside.add(table.name);
     }
+  }
+  return aside;
+}
+
+const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema): void => {
+  sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+};
+
+const QUARANTINE = "quarantine_";
+
+const quarantineTables = (sql: SqlStorage): string[] =>
+  sql
+    .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .toArray()
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith(QUARANTINE));
+
+/**
+ * Renames a table, which reads none of its rows, and makes it again.
+ * @param replaces what was set aside of it before
+ */
+function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
+  const { name } = table;
+  const isFree = !quarantineTables(sql).includes(QUARANTINE + name) || (replaces && dropAside(sql, name));
+  sql.exec(isFree ? `ALTER TABLE ${name} RENAME TO ${QUARANTINE}${name}` : `DROP TABLE ${name}`);
+  makeTable(sql, table);
+}
+
+/** @returns false: a cursor is still open somewhere, or pages of the table cannot be read, and so not be freed */
+function dropAside(sql: SqlStorage, name: string): boolean {
+  try {
+    sql.exec(`DROP TABLE IF EXISTS ${QUARANTINE}${name}`);
+    return true;
+  } catch {
+    return false;
   }
 }
 
 /** The schema that the storage says it is of; 0: it says none, or nothing that can be believed, and its tables tell. */
 function schemaOf(sql: SqlStorage): number {
   if (!columnsIn(sql, "meta").includes("crc")) return 0;
-  const [row] = sql.exec("SELECT value, crc FROM meta WHERE key = 'schema'").raw();
-  const value = String(row?.[0]);
-  const schema = Number(value);
-  return row?.[1] === valueChecksum("schema", value) && Number.isSafeInteger(schema) ? schema : 0;
+  try {
+    const [row] = sql.exec("SELECT value, crc FROM meta WHERE key = 'schema'").toArray();
+    const value = String(row?.value);
+    const schema = Number(value);
+    return row?.crc === valueChecksum("schema", value) && Number.isSafeInteger(schema) ? schema : 0;
+  } catch {
+    // Who loads the table next finds its pages damaged.
+    return 0;
+  }
 }
 
 /** Where a row was damaged, and the checksum that it has since. */
@@ -203,6 +246,9 @@ export class SqliteBackend implements StorageBackend {
   readonly #damaged = new Set<string>();
   /** keys of values that have no checksum */
   readonly #unchecked = new Set<string>();
+  #isQuarantined = false;
+  /** tables of the current state that are set aside already */
+  #setAsideAtStart: ReadonlySet<string> = new Set();
   /** why the database cannot be read, in SQLite's words; undefined: it can. Only {@link wipe} helps */
   #broken: string | undefined;
   /** rows since this object is in memory */
@@ -212,7 +258,8 @@ export class SqliteBackend implements StorageBackend {
     this.#storage = storage;
     this.#sql = storage.sql;
     try {
-      migrate(this.#sql);
+      this.#setAsideAtStart = migrate(this.#sql);
+      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
       this.#loadMeta();
     } catch (error) {
       // An object whose constructor throws could not even be wiped.
@@ -229,8 +276,34 @@ export class SqliteBackend implements StorageBackend {
       this.#storage.transactionSync(body);
     } catch (error) {
       this.#loadMeta();
+      this.#isQuarantined = quarantineTables(this.#sql).length > 0;
       throw error;
     }
+  }
+
+  // ── quarantine ───────────────────────────────────────────────────────────
+
+  get isQuarantined(): boolean {
+    return this.#isQuarantined;
+  }
+
+  quarantine(replaces: boolean): void {
+    for (const table of SCHEMA) {
+      if (table.name === "meta") this.#copyMeta(replaces);
+      else if (!this.#setAsideAtStart.has(table.name)) setAside(this.#sql, table, replaces);
+    }
+    this.#isQuarantined = true;
+  }
+
+  #copyMeta(replaces: boolean): void {
+    if (this.#setAsideAtStart.has("meta") || (replaces && !dropAside(this.#sql, "meta"))) return;
+    this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${QUARANTINE}meta AS SELECT * FROM meta`);
+  }
+
+  dropQuarantine(): void {
+    for (const { name } of SCHEMA) dropAside(this.#sql, name);
+    this.#setAsideAtStart = new Set();
+    this.#isQuarantined = quarantineTables(this.#sql).length > 0;
   }
 
   // ── meta ─────────────────────────────────────────────────────────────────
@@ -289,6 +362,8 @@ export class SqliteBackend implements StorageBackend {
     this.#damaged.clear();
     this.#unchecked.clear();
     this.#broken = undefined;
+    this.#isQuarantined = false;
+    this.#setAsideAtStart = new Set();
     for (const [key, value] of kept) if (value !== undefined) this.setValue(key, value);
     if (wasBroken) this.writeMeta({ ...EMPTY_META, boot });
     await deleted;
@@ -328,6 +403,7 @@ export class SqliteBackend implements StorageBackend {
 
   /** Nothing but what is in the meta table: this member has not lived. */
   get #isEmpty(): boolean {
+    if (this.#isQuarantined) return false;
     return ["txn_log", "znode_0", "znode_1"].every(
       (table) => this.#sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length === 0,
     );

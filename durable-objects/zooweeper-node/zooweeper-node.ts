@@ -5,7 +5,7 @@
  * that come back are run in their order. Whatever it promises leaves through the output gate, so only once it is durable.
  */
 import { DurableObject, RpcTarget } from "cloudflare:workers";
-import { assert } from "../../core/assert.ts";
+import { assert, assertNever } from "../../core/assert.ts";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { hashToText } from "../../core/hash/chain.ts";
 import type { RequestResult, ServerAnswer } from "../../core/server/answers.ts";
@@ -67,18 +67,19 @@ import { BEAT_FRAME, BEATS_HEADER, inSlices, SILENT_MS_MAX, tryClose, trySend } 
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
-import type {
-  Answer,
-  NodeConfig,
-  NodeFault,
-  NodeStatus,
-  ReadInput,
-  ReadResult,
-  SessionOwner,
-  Waited,
-  WatchCondition,
-  WriteInput,
-  ZooWeeperNodeRpc,
+import {
+  type Answer,
+  type NodeConfig,
+  type NodeFault,
+  type NodeStatus,
+  type ReadInput,
+  type ReadResult,
+  type SessionOwner,
+  UNKNOWN_PEERS,
+  type Waited,
+  type WatchCondition,
+  type WriteInput,
+  type ZooWeeperNodeRpc,
 } from "./rpc.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
 import { WatchFanOut, WatchFeed, watchFor } from "./watch-feed.ts";
@@ -99,8 +100,8 @@ function configOf(env: NodeEnv): ServerConfig {
 /** A socket on `/ws` without a handshake is closed after so long, ms. */
 const HANDSHAKE_MS_MAX = 15_000;
 
-/** The end of the log is noted no more often than this, ms. */
-const NOTE_END_MS = 10_000;
+/** The end of the log is noted, and a quarantine deleted, no more often than this, ms. */
+const UPKEEP_MS = 10_000;
 
 /** Longest that `waitForChange` waits, ms: a caller that is gone must not wait for ever. */
 const WAIT_MS_MAX = 60_000;
@@ -188,8 +189,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #isEnding = false;
   /** clients to which this turn has written */
   readonly #dirty = new Set<ClientSocket>();
-  /** when the end of the log was noted last, ms since 1970 */
-  #notedAt = 0;
+  /** when {@link #upkeep} was done last, ms since 1970 */
+  #upkeptAt = 0;
   /** clients whose requests wait for their turn */
   readonly #turns = new Turns<ClientSocket>();
   #turnIsDue = false;
@@ -289,7 +290,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return { config, server, storage, links, feed };
   }
 
-  /** Remembers what was found damaged, for whoever asks, until the member counts again. */
+  /** Remembers what was found damaged, for its status, until the member counts again. */
   #noteDamage(config: NodeConfig, storage: MemberStorage, initialized: boolean): void {
     if (storage.damage !== undefined) {
       console.error(JSON.stringify({ event: "damage", ensemble: config, reason: storage.damage }));
@@ -297,15 +298,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
   }
 
-  /** Why this member counts in no quorum yet; undefined: it does, or it never had anything. */
-  #reasonOf(life: Life): string | undefined {
+  /** What was found damaged, so that this member counts in no quorum yet; undefined: it does, or it never had anything. */
+  #damageOf(life: Life): string | undefined {
     const text = this.#backend.value("damage");
     if (text === undefined || text === "null") return undefined;
     if (life.storage.meta.initialized) {
       this.#backend.setValue("damage", "null");
       return undefined;
     }
-    return `its storage was damaged (${JSON.parse(text)}): it discarded its state, and counts in no quorum until it has synchronised`;
+    return String(JSON.parse(text));
   }
 
   #peer(config: NodeConfig, sid: Sid): PeerStub<PeerMessage> {
@@ -471,6 +472,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
           break;
         case "abort":
           throw new Error(effect.reason);
+        default:
+          assertNever(effect);
       }
     }
     this.#post(life, outgoing);
@@ -916,9 +919,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     }
     const life = await this.#loaded();
     if (life === undefined) throw new Error("NODE_DOWN: this node was never founded");
-    const reason = this.#reasonOf(life);
     const now = statusOf(life, this.#faults.now(), this.#countersNow());
-    const status = reason === undefined ? now : { ...now, reason };
+    const damage = this.#damageOf(life);
+    const status = damage === undefined ? now : { ...now, damage, reason: reasonOfDamage(damage) };
     return this.#losing > 0 ? { ...status, serving: false } : status;
   }
 
@@ -1131,11 +1134,13 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── time ─────────────────────────────────────────────────────────────────
 
   /** Once in a while: it is a row that is paid for. */
-  #noteEnd(): void {
+  #upkeep(): void {
     const now = Date.now();
-    if (this.#life === null || this.#faults.paused || now - this.#notedAt < NOTE_END_MS) return;
-    this.#notedAt = now;
-    this.#life.storage.noteEnd();
+    const life = this.#life;
+    if (life === null || this.#faults.paused || now - this.#upkeptAt < UPKEEP_MS) return;
+    this.#upkeptAt = now;
+    life.storage.noteEnd();
+    if (life.storage.isQuarantined && life.server.zab.hasConfirmedTree) life.storage.dropQuarantine();
   }
 
   /** Never throws: a handler that does is called again, with ever longer pauses. */
@@ -1159,7 +1164,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       if ((await this.#loaded()) === undefined) return;
       this.#closeSilent();
       this.#closeStalled();
-      this.#noteEnd();
+      this.#upkeep();
       this.#feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
@@ -1178,9 +1183,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.env.FAULTS !== "on") throw new Error("faults are off");
     const fault: NodeFault =
       order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
-    // What cannot be read is lost already, whoever else is whole.
     if (fault.fault !== "wipe") this.#checkDatabase();
     else if (this.#backend.broken !== undefined) {
+      // Most of what it holds may be intact.
+      if (!fault.force) return UNKNOWN_PEERS;
       await this.#wipe();
       this.ctx.abort(fault.fault);
       return;
@@ -1213,7 +1219,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         await this.ctx.storage.sync();
         break;
       }
-      default: {
+      case "kill":
+      case "pause":
+      case "isolate":
+      case "drop":
+      case "delay":
+      case "duplicate":
+      case "lose-return":
+      case "skew":
+      case "slow-storage": {
         const { ttlMs, seed = crypto.getRandomValues(new Int32Array(1))[0] ?? 0, ...lasting } = fault;
         this.#faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
@@ -1221,7 +1235,10 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         // if it ends by itself, nobody else may wake the member then
         this.#alarm.ensure(this.#faults.nextEnd);
         await this.ctx.storage.sync();
+        break;
       }
+      default:
+        assertNever(fault);
     }
     this.#life = null;
     this.ctx.abort(fault.fault);
@@ -1297,6 +1314,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 }
 
+const reasonOfDamage = (damage: string): string =>
+  `its storage was damaged (${damage}): it set its state aside, and counts in no quorum until it has synchronised`;
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const unavailable = (why: string): Response => new Response(why, { status: 503 });
@@ -1370,6 +1390,7 @@ function statusOf(life: Life, now: number, counters: Counters): NodeStatus {
     elections: zab.elections,
     serving: server.ready,
     ...(server.ready || zab.reason === "" ? {} : { reason: zab.reason }),
+    ...(life.storage.isQuarantined && { quarantined: true as const }),
     quiet: server.asleepSince !== null,
     quietSince: server.asleepSince,
     counters,

@@ -13,7 +13,7 @@ const FAULTS_MS_MAX = 10_000;
  */
 export async function untilReady(urls: LocalUrls): Promise<string[]> {
   const deadline = Date.now() + READY_MS_MAX;
-  const quorumLost = await lostQuorum(urls);
+  const quorumLost = (await lostQuorum(urls)) ?? (await lostStorage(urls));
   const needQuorum = [
     `${urls.api}/readyz`,
     ...urls.brokers.map((url) => `${url}/`),
@@ -52,6 +52,21 @@ async function lostQuorum(urls: LocalUrls): Promise<string | undefined> {
     `${needed} are needed, so nothing can be written. "Heal all" on the page revives them, ` +
     `or: curl -X POST ${heal}; --fresh begins without them`
   );
+}
+
+/** Says which nodes have lost what they stored, where that leaves too few; undefined when it does not. */
+async function lostStorage({ api }: LocalUrls): Promise<string | undefined> {
+  const response = await fetch(`${api}/v1/ensemble`, { signal: AbortSignal.timeout(FAULTS_MS_MAX) }).catch(
+    () => undefined,
+  );
+  if (response?.ok !== true) return undefined;
+  const { nodes, quorum, reason } = (await response.json()) as {
+    readonly nodes: readonly { readonly damage?: string }[];
+    readonly quorum: number;
+    readonly reason: string | null;
+  };
+  const whole = nodes.filter(({ damage }) => damage === undefined).length;
+  return whole < quorum && reason !== null ? reason : undefined;
 }
 
 async function faultsOf(api: string): Promise<Faults> {

@@ -153,6 +153,9 @@ export function victimsOf(
       return pick(sids, minority, random);
     case "majority":
       return pick(sids, size - minority, random);
+    case "all":
+    case undefined:
+      return sids;
     default:
       return typeof target === "number" ? [target] : sids;
   }

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { DamagedError } from "../../core/server/checksums.ts";
 import {
   EMPTY_META,
+  found,
   META_KEYS,
   type Meta,
   type StorageBackend,
@@ -96,6 +97,53 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
   };
 
   describe(`storage: ${name}`, () => {
+    describe("the quarantine", () => {
+      test("[STORAGE-13] holds one state, the first, and empties the storage of rows but not of meta values", (open) => {
+        const backend = open();
+        const meta: Meta = { ...EMPTY_META, boot: 7 };
+        backend.writeMeta(meta);
+        backend.insert(row(1, 1), bytes(...Array(10).fill(1)));
+        backend.putRows(0, [znode("/a")], [session(5)]);
+        expect(backend.isQuarantined).toBe(false);
+        backend.transaction(() => backend.quarantine(false));
+        for (const each of [backend, open()]) {
+          expect(each.isQuarantined).toBe(true);
+          expect(each.logRows()).toEqual([]);
+          expect(paths(each, 0)).toEqual([]);
+          expect(each.readMeta()).toEqual(meta);
+        }
+        for (const replaces of [false, true]) {
+          backend.putRows(1, [znode("/b")], []);
+          backend.insert(row(1, 1), bytes(...Array(10).fill(1)));
+          backend.quarantine(replaces);
+        }
+        expect(paths(backend, 1)).toEqual([]);
+        expect(backend.logRows()).toEqual([]);
+        backend.putRows(0, [znode("/c")], []);
+        backend.dropQuarantine();
+        for (const each of [backend, open()]) {
+          expect(each.isQuarantined).toBe(false);
+          expect(paths(each, 0)).toEqual(["/c"]);
+        }
+      });
+
+      test("[STORAGE-13] is undone with its transaction, and no new member is founded beside it", (open) => {
+        const backend = open();
+        backend.putRows(0, [znode("/a")], []);
+        const fail = (): void =>
+          backend.transaction(() => {
+            backend.quarantine(false);
+            throw new Error("no");
+          });
+        expect(fail).toThrow("no");
+        expect(backend.isQuarantined).toBe(false);
+        expect(paths(backend, 0)).toEqual(["/a"]);
+        backend.quarantine(false);
+        found(open());
+        expect(open().readMeta().founding).toBe(false);
+      });
+    });
+
     describe("the meta values", () => {
       test("[STORAGE-1] are those of a member without memory at first", (open) => {
         expect(open().readMeta()).toEqual(EMPTY_META);

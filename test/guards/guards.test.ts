@@ -82,3 +82,10 @@ describe("imports", () => {
     expect(refusal(tidy(), "TIDY-11").join("\n")).toContain("zab: core/zab/quorum.ts → core/znode/stat.ts");
   });
 });
+
+describe("exports", () => {
+  it("[TIDY-12] that no code uses are refused", () => {
+    scratch.append("core/units.ts", "export const FOR_A_TEST = 1;\n");
+    expect(refusal(tidy(), "TIDY-12").join("\n")).toContain("core/units.ts: FOR_A_TEST");
+  });
+});

@@ -13,7 +13,6 @@ import {
   writeConnectRequest,
 } from "../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../core/wire/jute/frame.ts";
-import { readReplyHeader } from "../../core/wire/jute/header.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { readReply } from "../../core/wire/jute/replies.ts";
 import { opcodeOf, writeRequest, writeSetWatchesRequest } from "../../core/wire/jute/requests.ts";
@@ -35,6 +34,7 @@ import {
   zxidToNumber,
 } from "../history/history.ts";
 import { ClientMemory, type Workload } from "../history/workload.ts";
+import { readReplyHeader } from "../reply-header.ts";
 import type { Chance } from "../sim/random.ts";
 import { readLinearizable } from "./linearizable.ts";
 import type { Progress } from "./progress.ts";

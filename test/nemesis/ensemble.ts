@@ -8,6 +8,7 @@ export interface View {
   readonly hasQuorum: boolean;
   readonly quiet?: boolean;
   readonly epoch: number;
+  readonly reason: string | null;
   readonly nodes: readonly {
     readonly sid: number;
     readonly up: boolean;
@@ -15,6 +16,8 @@ export interface View {
     readonly appliedZxid?: string;
     readonly digest?: string;
     readonly reason?: string;
+    readonly damage?: string;
+    readonly quarantined?: true;
   }[];
 }
 

@@ -970,6 +970,10 @@ export class Cluster {
       if (!life.alive) return [];
     }
     this.#post(life, outgoing);
+    if (life.storage.isQuarantined && life.server.zab.hasConfirmedTree) {
+      life.storage.dropQuarantine();
+      this.#syncSoon(life);
+    }
     if (life.server.checkpointDue(life.storage.logBytes)) this.#checkpoint(life);
     return replies;
   }

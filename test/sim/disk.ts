@@ -209,6 +209,18 @@ export class SimDisk implements StorageBackend {
     this.#write((backend) => backend.clearTable(table));
   }
 
+  get isQuarantined(): boolean {
+    return this.#live.isQuarantined;
+  }
+
+  quarantine(replaces: boolean): void {
+    this.#write((backend) => backend.quarantine(replaces));
+  }
+
+  dropQuarantine(): void {
+    this.#write((backend) => backend.dropQuarantine());
+  }
+
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
     return this.#live.readTable(table, cursor, bytesMax);
   }

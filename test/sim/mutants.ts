@@ -358,8 +358,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a member that sleeps does not wake when a peer calls",
     "QUIET-3",
     QUIET,
-    "return messages.some(({ type }) => !harmless.has(type));",
-    "return messages.some(({ type }) => !harmless.has(type) && harmless.size > 0);",
+    "return messages.some(({ type }) => HARMLESS[type]?.includes(moment) !== true);",
+    'return moment !== "asleep" && messages.some(({ type }) => HARMLESS[type]?.includes(moment) !== true);',
   ),
   mutant(
     "owners-sleep-on",

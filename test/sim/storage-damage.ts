@@ -186,6 +186,10 @@ export function damageRun(seed: number): DamageRun {
     }
     if (tree.sessions.size !== 1) faults.push(`member ${sid} has ${tree.sessions.size} sessions`);
   }
+  // The leader says with a ping that its tree is confirmed.
+  cluster.runFor(3 * cluster.config.tickTimeMs);
+  const kept = cluster.members.filter(({ disk }) => disk.isQuarantined).map(({ sid }) => sid);
+  if (kept.length > 0) faults.push(`the damaged state of ${kept.join()} is kept for good`);
   const digests = new Set(cluster.members.map(({ life }) => JSON.stringify(life?.server.tree.digest)));
   if (digests.size !== 1) faults.push("the trees differ");
   const epochs = epochOf() - before;

@@ -6,6 +6,8 @@ export interface ApiEnv extends Env {
   readonly ZOOWEEPER_TOKEN?: string;
   /** local runs only: hosts beside loopback that it answers to, between commas; see local-hosts.ts */
   readonly LOCAL_HOSTS?: string;
+  /** local runs only: the directory of the objects' databases, so that a message can name a file in it */
+  readonly LOCAL_OBJECTS_DIR?: string;
   /** local runs only: the port gateway, which can end and start demo clients */
   readonly GATEWAY?: Fetcher;
 }

@@ -22,6 +22,7 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
   const quiet = up.length > 0 && up.every((node) => node.quiet);
   // Asleep it takes a request whoever led it: waking is an election.
   const hasQuorum = quiet ? up.length >= quorum : leader !== undefined && followers >= quorum;
+  const lost = hasQuorum ? undefined : lostMajority(nodes, quorum);
   return {
     ensemble,
     size,
@@ -29,11 +30,38 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
     hasQuorum,
     leader: hasQuorum ? (leader?.sid ?? null) : null,
     epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
-    reason: hasQuorum ? null : (waitOf(up) ?? reasonOf(size, quorum, up.length, leader?.sid, followers)),
+    reason: hasQuorum
+      ? null
+      : (lost ?? waitOf(up) ?? reasonOf(size, quorum, up.length, leader?.sid, followers)),
     quiet,
     quietSince: quiet ? Math.max(...up.map((node) => node.quietSince ?? 0)) : null,
-    nodes,
+    // what repairs one node deletes what may be the last copy now
+    nodes: lost === undefined ? nodes : nodes.map(withoutRepair),
   };
+}
+
+/** What is wrong when so many storages are damaged that the nodes cannot repair each other; undefined: they can. */
+function lostMajority(nodes: readonly NodeView[], quorum: number): string | undefined {
+  const damaged = nodes.filter(({ damage }) => damage !== undefined);
+  const whole = nodes.length - damaged.length;
+  if (whole >= quorum) return undefined;
+  const what = damaged.map(({ sid, damage }) => `node ${sid}: ${damage}`).join("; ");
+  const kept = damaged.filter((node) => node.up && node.quarantined === true).map(({ sid }) => sid);
+  const rows =
+    kept.length === 0
+      ? ""
+      : `. The rows in which damage was found are kept in the tables quarantine_… of ${kept.length === 1 ? "node" : "nodes"} ${kept.join(", ")}`;
+  return (
+    `the storage of ${damaged.length} of ${nodes.length} nodes is damaged (${what}), and ${quorum} whole nodes are needed: ` +
+    `no leader is elected from nodes that have lost what they acknowledged${rows}. Wipe and delete nothing; ` +
+    'see "When a majority is damaged" in docs/fault-injection.md'
+  );
+}
+
+function withoutRepair(node: NodeView): NodeView {
+  if (node.damage === undefined) return node;
+  const reason = `its storage is damaged (${node.damage}), and so is that of a majority: see the reason of the ensemble`;
+  return { ...node, reason };
 }
 
 /** What an elected node waits for, in its own words. */

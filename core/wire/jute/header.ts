@@ -14,14 +14,6 @@ export interface RequestHeader {
   readonly opcode: number;
 }
 
-export interface ReplyHeader {
-  readonly xid: number;
-  /** last zxid that the answering server has applied */
-  readonly zxid: Zxid;
-  /** 0 or an error's number; with an error nothing follows */
-  readonly err: number;
-}
-
 export function writeRequestHeader(writer: ByteWriter, xid: number, opcode: number): void {
   writer.i32(xid);
   writer.i32(opcode);
@@ -36,11 +28,6 @@ export function writeReplyHeader(writer: ByteWriter, xid: number, zxid: Zxid, er
   writer.i32(xid);
   writeZxid(writer, zxid);
   writer.i32(err);
-}
-
-/** @throws WireError */
-export function readReplyHeader(reader: ByteReader): ReplyHeader {
-  return { xid: reader.i32(), zxid: readZxid(reader), err: reader.i32() };
 }
 
 /** A zxid is an i64 on the wire: epoch above, counter below. */

@@ -9,7 +9,7 @@
  * The changes are in `change.ts`, multi and SetWatches in files of their own.
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.proto`
  */
-import { assert } from "../../assert.ts";
+import { assert, assertNever } from "../../assert.ts";
 import type { ZooErrorCode } from "../../errors.ts";
 import { CreateMode, type ReadRequest, type WriteRequest } from "../../znode/types.ts";
 import type { SeenWatches } from "../../znode/watch.ts";
@@ -160,7 +160,9 @@ export function opcodeOf(request: WriteRequest | ReadRequest): OpCode {
       return OpCode.CLOSE_SESSION;
     case "createSession":
       return OpCode.CREATE_SESSION;
-    default:
+    case "create":
+    case "setData":
+    case "delete":
       return opcodeOfChange(request);
   }
 }
@@ -193,8 +195,13 @@ function writeRecord(writer: ByteWriter, request: WriteRequest | ReadRequest): v
       return;
     case "closeSession":
       return;
-    default:
+    case "create":
+    case "setData":
+    case "delete":
       writeChange(writer, request);
+      return;
+    default:
+      assertNever(request);
   }
 }
 

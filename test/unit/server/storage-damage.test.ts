@@ -25,6 +25,14 @@ const tableOf = (state: StoredState) => {
   const table = JSON.parse(must(state.meta.get("table"), "a member that lived has a table").row) as 0 | 1;
   return state.tables[table];
 };
+const backendOfMember = (cluster: Cluster, sid: number): MemoryBackend =>
+  cluster.member(sid).disk.durableCopy();
+const rowsOf = (backend: MemoryBackend): { log: number; znodes: number } => {
+  const copy = backend.clone();
+  copy.quarantine(true);
+  const state = must(copy.quarantined, "it was set aside");
+  return { log: state.log.size, znodes: tableOf(state).znodes.size };
+};
 const missing = (cluster: Cluster, sid: number): string[] =>
   PATHS.filter((path) => cluster.member(sid).life?.server.tree.get(path) === undefined);
 
@@ -154,6 +162,69 @@ describe("a damaged storage", () => {
     cluster.runFor(60_000);
     expect(cluster.members.map(({ life }) => life?.server.ready)).toEqual([false, false, false]);
     expect(missing(cluster, 3)).toEqual([]);
+  });
+
+  for (const victims of [
+    [1, 2],
+    [1, 2, 3],
+  ]) {
+    it(`[ZAB-150] keeps the rows of members ${victims} while they are a majority, start after start`, () => {
+      for (const [what, damage] of Object.entries(TREE)) {
+        const cluster = world();
+        cluster.crashAll(Number.POSITIVE_INFINITY);
+        const before = new Map(victims.map((sid) => [sid, rowsOf(backendOfMember(cluster, sid))]));
+        for (const sid of victims) cluster.tamper(sid, damage);
+        const epochs = cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch);
+        for (let starts = 0; starts < 3; starts++) {
+          cluster.startAll();
+          cluster.runFor(30_000);
+          expect(cluster.members.map(({ life }) => life?.server.ready)).toEqual([false, false, false]);
+          cluster.crashAll(Number.POSITIVE_INFINITY);
+        }
+        expect(Math.max(...cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch))).toBe(
+          Math.max(...epochs),
+        );
+        for (const sid of victims) {
+          const kept = must(backendOfMember(cluster, sid).quarantined, "the rows are set aside");
+          const rows = must(before.get(sid), "it is a victim");
+          if (what !== "there is no row at all" && what !== "a session has no row") {
+            expect(kept.log.size).toBe(rows.log);
+            expect(tableOf(kept).znodes.size).toBeGreaterThanOrEqual(rows.znodes - 1);
+          }
+          expect(kept.meta.size).toBeGreaterThan(0);
+        }
+      }
+    });
+  }
+
+  it("[ZAB-150] keeps its rows until a quorum has confirmed the tree that replaces them", () => {
+    const cluster = world();
+    cluster.tamper(1, must(TREE["a leaf has no row"], "it is one of them"));
+    cluster.start(1);
+    cluster.runUntil(() => cluster.member(1).life?.storage.meta.initialized === true);
+    cluster.runUntil(() => cluster.member(1).disk.isQuarantined === false, 10_000);
+    expect(missing(cluster, 1)).toEqual([]);
+    expect(cluster.member(1).life?.server.zab.hasConfirmedTree).toBe(true);
+  });
+
+  it("[ZAB-150] keeps one state: an unfinished copy does not replace it, a state that counted does", () => {
+    const cluster = world();
+    const backend = backendOf(cluster);
+    const damage = must(TREE["a leaf has no row"], "it is one of them");
+    backend.tamper(damage);
+    new MemberStorage(backend).recover();
+    const first = must(backend.quarantined, "the rows are set aside");
+    const drop = (state: StoredState): void => {
+      state.meta.delete("boot");
+    };
+    backend.tamper(drop);
+    expect(new MemberStorage(backend).damage).toBeDefined();
+    expect(backend.quarantined).toBe(first);
+    const other = new MemberStorage(backend);
+    other.persist([{ type: "initialized" }]);
+    backend.tamper((state) => state.meta.delete("promisedTo"));
+    expect(new MemberStorage(backend).damage).toBeDefined();
+    expect(backend.quarantined).not.toBe(first);
   });
 
   it("[ZAB-142] does not travel: a leader that reads a damaged row for a SNAP ends, and comes back from the others", () => {

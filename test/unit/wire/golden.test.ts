@@ -6,7 +6,7 @@ import {
   writeConnectRequest,
   writeConnectResponse,
 } from "../../../core/wire/jute/connect.ts";
-import { readReplyHeader, readRequestHeader } from "../../../core/wire/jute/header.ts";
+import { readRequestHeader } from "../../../core/wire/jute/header.ts";
 import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
 import { readReply, writeReply } from "../../../core/wire/jute/replies.ts";
 import { readRequest, writeBareRequest, writeRequest } from "../../../core/wire/jute/requests.ts";
@@ -15,6 +15,7 @@ import { ByteReader } from "../../../core/wire/reader.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
+import { readReplyHeader } from "../../reply-header.ts";
 import { type Exchange, GoldenMember, masked } from "./golden.ts";
 
 /** Exchanges recorded from ZooKeeper 3.8.0 that need nothing we have not built; names of children sorted, as we answer them. */

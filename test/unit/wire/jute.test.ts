@@ -8,9 +8,9 @@ import {
   writeConnectResponse,
 } from "../../../core/wire/jute/connect.ts";
 import { beginFrame, endFrame, FRAME_BYTES_MAX, FrameCursor } from "../../../core/wire/jute/frame.ts";
-import { readReplyHeader, readRequestHeader, readZxid, writeZxid } from "../../../core/wire/jute/header.ts";
+import { readRequestHeader, readZxid, writeZxid } from "../../../core/wire/jute/header.ts";
 import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
-import { readReply, writeBareReply, writeReply, writeSyncReply } from "../../../core/wire/jute/replies.ts";
+import { readReply, writeBareReply, writeReply } from "../../../core/wire/jute/replies.ts";
 import {
   decodeWrite,
   encodeWrite,
@@ -32,6 +32,7 @@ import {
   type Stat,
   type WriteRequest,
 } from "../../../core/znode/types.ts";
+import { readReplyHeader } from "../../reply-header.ts";
 
 function written(write: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(8);
@@ -377,7 +378,7 @@ describe("replies", () => {
     });
   });
 
-  test("[WIRE-6] an error is its header alone; ping and setWatches are too; sync echoes its path", () => {
+  test("[WIRE-6] an error is its header alone; ping and setWatches are too; a sync's reply has a path", () => {
     expect(
       written((writer) =>
         writeReply(writer, 1, ZXID_ZERO, OpCode.GET_DATA, { type: "error", code: "NO_NODE" }),
@@ -388,8 +389,8 @@ describe("replies", () => {
       header: { xid: -2, zxid: zxid(1, 1), err: 0 },
       reply: { type: "empty" },
     });
-    const sync = written((writer) => writeSyncReply(writer, 5, ZXID_ZERO, "/any/path"));
-    expect(new ByteReader(sync, 20).string()).toBe("/any/path");
+    const sync = written((writer) => writeReply(writer, 5, ZXID_ZERO, OpCode.SYNC, { type: "sync" }));
+    expect(new ByteReader(sync, 20).string()).toBe("/");
     expect(decode(sync, OpCode.SYNC).reply).toEqual({ type: "sync" });
   });
 

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { compareVotes, Election, ownVote } from "../../../core/zab/election.ts";
+import { compareVotes, Election } from "../../../core/zab/election.ts";
+import type { Vote } from "../../../core/zab/messages.ts";
 import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
 import { note } from "../../sim/script.ts";
 
-const vote = (leader: number, epoch = 0, counter = 0) =>
-  ownVote(asSid(leader), asEpoch(epoch), zxid(epoch, counter));
+const vote = (leader: number, epoch = 0, counter = 0, last = zxid(epoch, counter)): Vote => ({
+  leader: asSid(leader),
+  epoch: asEpoch(epoch),
+  zxid: last,
+});
 
 function election(
   options: { self?: number; size?: number; round?: number; initialized?: boolean; epoch?: number } = {},
@@ -18,12 +22,12 @@ describe("the order of candidates", () => {
   it("[ZAB-30] is epoch, then zxid, then sid", () => {
     const ascending = [
       vote(9, 0),
-      ownVote(asSid(1), asEpoch(1), zxid(1, 1)),
-      ownVote(asSid(2), asEpoch(1), zxid(1, 1)),
-      ownVote(asSid(1), asEpoch(1), zxid(1, 7)),
+      vote(1, 1, 1),
+      vote(2, 1, 1),
+      vote(1, 1, 7),
       // A higher epoch wins over a longer log of a lower one.
-      ownVote(asSid(1), asEpoch(2), zxid(1, 2)),
-      ownVote(asSid(1), asEpoch(2), zxid(2, 1)),
+      vote(1, 2, 0, zxid(1, 2)),
+      vote(1, 2, 1),
     ];
     for (const [i, a] of ascending.entries()) {
       for (const [j, b] of ascending.entries()) expect(Math.sign(compareVotes(a, b))).toBe(Math.sign(i - j));

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { LogPosition } from "../../../core/zab/messages.ts";
 import { chooseSync, type SyncChoice } from "../../../core/zab/synchronization.ts";
-import { MemoryLogStorage, TxnLog } from "../../../core/zab/txn-log.ts";
+import { TxnLog } from "../../../core/zab/txn-log.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import { endOf, entriesOf, START } from "../../sim/script.ts";
+import { MemoryLogStorage } from "./memory-log-storage.ts";
 
 const OURS = [
   [1, 1, 3],

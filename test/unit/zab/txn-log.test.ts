@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { LogEntry } from "../../../core/zab/context.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
-import { MemoryLogStorage, ROWS_READ_MAX, samePosition, TxnLog } from "../../../core/zab/txn-log.ts";
+import { ROWS_READ_MAX, samePosition, TxnLog } from "../../../core/zab/txn-log.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import { batchOf, endOf, entriesOf, START } from "../../sim/script.ts";
+import { MemoryLogStorage } from "./memory-log-storage.ts";
 
 interface Made {
   readonly log: TxnLog;

@@ -27,6 +27,23 @@ it("[ZAB-123] the ensemble says which trees differ while its leader waits for a 
   });
 });
 
+it("[NODE-52] the ensemble names the damage of a majority, and no node's reason says to delete anything", () => {
+  const nodes = [
+    node(1, { damage: "log row 7", reason: "its storage was damaged (log row 7)", quarantined: true }),
+    { sid: 2, up: false, damage: "the database (malformed)", reason: "delete the file" } as NodeView,
+    node(3),
+  ];
+  const answer = summarise("default", nodes);
+  expect(answer.hasQuorum).toBe(false);
+  for (const part of ["2 of 3 nodes", "node 1: log row 7", "node 2: the database (malformed)", "quarantine_"])
+    expect(answer.reason).toContain(part);
+  expect(JSON.stringify(answer.nodes)).not.toContain("delete the file");
+  // One damaged node is repaired from the others, and the others may just be electing.
+  const one = summarise("default", [nodes[0] as NodeView, node(2), node(3)]);
+  expect(one.reason).toBe("3 of 3 nodes are up and elect a leader");
+  expect(one.nodes[0]).toMatchObject({ reason: "its storage was damaged (log row 7)" });
+});
+
 it("[ZAB-127] a node of a version that gives no reason is summed up as before", () => {
   const nodes = [node(1), node(2), { sid: 3, up: false } as NodeView];
   expect(summarise("default", nodes).reason).toBe("2 of 3 nodes are up and elect a leader");

@@ -5,7 +5,7 @@ import { ZOO_ERRORS, zooErrorOf } from "../../../core/errors.ts";
 import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
 import { FrameCursor } from "../../../core/wire/jute/frame.ts";
-import { readReplyHeader, writeRequestHeader } from "../../../core/wire/jute/header.ts";
+import { writeRequestHeader } from "../../../core/wire/jute/header.ts";
 import { type Mark, readMark, writeMarkEcho } from "../../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
 import { writeBareRequest, writeRequest } from "../../../core/wire/jute/requests.ts";
@@ -14,6 +14,7 @@ import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
 import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
+import { readReplyHeader } from "../../reply-header.ts";
 
 type Stub = DurableObjectStub<ZooWeeperNode> & ZooWeeperNodeRpc;
 

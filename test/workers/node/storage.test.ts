@@ -182,6 +182,51 @@ describe("a table that is gone, or has other columns", () => {
   }
 });
 
+describe("a storage that is set aside", () => {
+  const namesOf = (sql: SqlStorage): unknown[] =>
+    sql
+      .exec("SELECT name FROM sqlite_master WHERE name LIKE 'quarantine%' ORDER BY name")
+      .toArray()
+      .map(({ name }) => name);
+
+  it("[STORAGE-13] keeps every row and the meta values, until it is deleted", () =>
+    inObject((storage) => {
+      const { sql } = storage;
+      writeOld(sql);
+      new MemberStorage(new SqliteBackend(storage)).recover();
+      sql.exec("UPDATE meta SET value = '9' WHERE key = 'currentEpoch'");
+      const member = new MemberStorage(new SqliteBackend(storage));
+      member.recover();
+      expect(member.isQuarantined).toBe(true);
+      const count = (table: string): unknown => sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n;
+      expect(["quarantine_znode_0", "quarantine_session_0", "znode_0"].map(count)).toEqual([2, 1, 0]);
+      const { value } = sql.exec("SELECT value FROM quarantine_meta WHERE key = 'peerBoots'").one();
+      expect(value).toBe("[0,4,5]");
+      // The next starts find nothing wrong and keep it.
+      const next = new MemberStorage(new SqliteBackend(storage));
+      next.recover();
+      expect([next.damage, next.isQuarantined]).toEqual([undefined, true]);
+      next.dropQuarantine();
+      expect(namesOf(sql)).toEqual([]);
+      expect(new MemberStorage(new SqliteBackend(storage)).isQuarantined).toBe(false);
+    }));
+
+  it("[STORAGE-13] has the rows of a table that had other columns", () =>
+    inObject((storage) => {
+      const { sql } = storage;
+      writeOld(sql);
+      new MemberStorage(new SqliteBackend(storage)).recover();
+      sql.exec("ALTER TABLE znode_0 RENAME COLUMN crc TO other");
+      const member = new MemberStorage(new SqliteBackend(storage));
+      member.recover();
+      expect(sql.exec("SELECT path FROM quarantine_znode_0").toArray()).toEqual([
+        { path: "/old" },
+        { path: "/old/child" },
+      ]);
+      expect(sql.exec("SELECT id FROM quarantine_session_0").toArray()).toEqual([{ id: 77 }]);
+    }));
+});
+
 describe("a table of a later version", () => {
   for (const table of TABLES) {
     it(`[STORAGE-12] is left as it is, and the database counts as unreadable: ${table}`, () =>

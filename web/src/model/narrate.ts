@@ -11,6 +11,10 @@ export interface Narration {
 /** @param paused sids of nodes that are known to stand still */
 export function narrate(state: EnsembleState, paused: readonly number[] = []): Narration {
   const up = upCount(state);
+  const whole = state.nodes.filter(({ damage }) => damage === undefined).length;
+  if (!state.hasQuorum && !state.quiet && whole < state.quorum && state.reason !== null) {
+    return { tone: "broken", title: "No quorum: damaged storage", text: sentence(state.reason) };
+  }
   const down = state.nodes.filter((node) => !node.up && !paused.includes(node.sid)).map((node) => node.sid);
   if (up < state.quorum) {
     const reason = state.reason ?? `${up} of ${state.size} nodes are up, ${state.quorum} are needed`;

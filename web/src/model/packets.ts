@@ -118,13 +118,6 @@ const STAGE_MS: Readonly<Record<PacketKind, number>> = {
 export const hasArrived = (packet: Packet, nowMs: number): boolean =>
   nowMs >= packet.startMs + packet.durationMs;
 
-/** Part of the way done, eased, in [0, 1]; undefined before departure and after arrival. */
-export function progressOf(packet: Packet, nowMs: number): number | undefined {
-  const t = (nowMs - packet.startMs) / packet.durationMs;
-  if (t < 0 || t >= 1) return undefined;
-  return t < 0.5 ? 2 * t * t : 1 - (2 - 2 * t) ** 2 / 2;
-}
-
 /** Point at `t` of the way, on a slight bow, so that both directions of a link stay apart. */
 export function pointOnPath(from: Point, to: Point, t: number, bow = 0.09): Point {
   const dx = to.x - from.x;

@@ -4,34 +4,75 @@ import { isReset } from "./node-stub.ts";
 
 /** What SQLite says of a file that it cannot read. */
 const UNREADABLE = /malformed|not a database|SQLITE_(CORRUPT|NOTADB|IOERR)|disk I\/O error/;
+/** What the runtime says when it cannot open the file: the object does not start, so nothing of ours can say why. */
+const INTERNAL = /internal error/;
+
 /** What a node says that cannot apply a committed txn. */
 const STOPPED = /NODE_DOWN: this node has stopped: (.*)/;
 /** What a node says whose storage a later version has written. */
 const LATER = /its storage is of schema .*/;
-/** What the runtime says when it cannot open the file: the object does not start, so nothing of ours can say why. */
-const INTERNAL = /internal error/;
+
+/** A database that cannot be read. */
+export interface DatabaseDamage {
+  /** what is damaged */
+  readonly damage: string;
+  /** the same in a sentence, with the way to repair it while a quorum of the others is whole */
+  readonly reason: string;
+}
+
+/** Did the runtime fail, and not the object? */
+export const isInternal = (error: unknown): boolean =>
+  error instanceof Error && !isReset(error) && INTERNAL.test(error.message);
 
 /** @param error what a call of the node ended with @returns undefined: it does not look like a damaged database */
-export function reasonOfDamage(
+export function damageOf(
   env: ApiEnv,
   ensemble: string,
   sid: number,
   error: unknown,
-): string | undefined {
+): DatabaseDamage | undefined {
   if (!(error instanceof Error) || isReset(error)) return undefined;
   const { message } = error;
-  const wipe = `${env.FAULTS === "on" ? "" : "deploy with the variable FAULTS=on, then "}POST /v1/faults/nodes/${sid}/wipe`;
-  const stopped = STOPPED.exec(message)?.[1];
-  if (stopped !== undefined) {
-    return `it has stopped: ${stopped}. Deploy a version that can; it then starts by itself. If no version can, a wipe takes the state of the others: ${wipe}`;
-  }
-  const later = LATER.exec(message)?.[0];
-  if (later !== undefined) return `it does not start: ${later}. Deploy that version or a later one`;
   if (UNREADABLE.test(message)) {
     const words = message.replace(/^.*?NODE_DOWN: /, "").replace(/^this node cannot /, "it cannot ");
-    return `its database is damaged (${words}). A wipe restores it from the others: ${wipe}`;
+    const damage = `the database (${words})`;
+    return { damage, reason: `its database is damaged (${words}). ${wipeOf(env, sid)}` };
   }
-  if (!INTERNAL.test(message)) return undefined;
+  if (!isInternal(error)) return undefined;
+  const damage = `the database, perhaps: the runtime cannot start the node (${message})`;
+  return {
+    damage,
+    reason: `the runtime cannot start it (${message}): its database may be damaged. ${deletionOf(env, ensemble, sid)}`,
+  };
+}
+
+/**
+ * Why a node does not take part that is whole, but of a version that cannot go on.
+ * @param error what a call of the node ended with @returns undefined: it is not that
+ */
+export function reasonOfStop(env: ApiEnv, sid: number, error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const stopped = STOPPED.exec(error.message)?.[1];
+  if (stopped !== undefined) {
+    const first = env.FAULTS === "on" ? "" : "deploy with the variable FAULTS=on, then ";
+    return `it has stopped: ${stopped}. Deploy a version that can; it then starts by itself. If no version can, a wipe takes the state of the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
+  }
+  const later = LATER.exec(error.message)?.[0];
+  return later && `it does not start: ${later}. Deploy that version or a later one`;
+}
+
+const wipeOf = (env: ApiEnv, sid: number): string => {
+  const first = env.FAULTS === "on" ? "" : "deploy with the variable FAULTS=on, then ";
+  return `A wipe restores it from the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
+};
+
+/** The way without the object, which does not start: no call reaches it, so nothing of ours can delete its storage. */
+function deletionOf(env: ApiEnv, ensemble: string, sid: number): string {
   const id = env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`).toString();
-  return `the runtime cannot start it (${message}): its database may be damaged. In a local run restore it from the others: stop, delete the files of objects/zooweeper-ZooWeeperNode/${id}.sqlite in the state directory, start`;
+  if (env.LOCAL !== "on") {
+    return `On Cloudflare only their support can repair it: it is the object ${id} of the class ZooWeeperNode`;
+  }
+  const dir = env.LOCAL_OBJECTS_DIR ?? "objects";
+  const file = `${dir}/zooweeper-ZooWeeperNode/${id}.sqlite`;
+  return `Restore it from the others: stop, delete ${file} with its -wal and -shm files, start`;
 }

@@ -23,7 +23,7 @@ import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { quorumOf, tooFewUp } from "../quorum.ts";
 import type { NodeView } from "../schema/views.ts";
-import { reasonOfDamage } from "./damage.ts";
+import { damageOf, reasonOfStop } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
 import {
@@ -189,8 +189,9 @@ export class EnsembleClient {
           : isDeadForGood(error)
             ? nodeDown(sid, error).message
             : "the node refuses calls or does not answer";
-      const reason = reasonOfDamage(this.#env, this.name, sid, error);
-      return { sid, up: false, code: "NODE_DOWN", detail, ...(reason !== undefined && { reason }) };
+      const reason = reasonOfStop(this.#env, sid, error);
+      const why = reason === undefined ? damageOf(this.#env, this.name, sid, error) : { reason };
+      return { sid, up: false, code: "NODE_DOWN", detail, ...why };
     }
   }
 
@@ -259,6 +260,7 @@ export class EnsembleClient {
       return "next";
     }
     if (answer.ok) return { value: answer.value, zxid: answer.zxid, node: sid };
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- any other code is the answer to the request itself
     switch (answer.code) {
       case "UNKNOWN_ENSEMBLE":
         trouble.last = new ApiError("UNKNOWN_ENSEMBLE", answer.message);

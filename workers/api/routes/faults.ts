@@ -6,10 +6,10 @@ import { type Context, Hono } from "hono";
 import type * as v from "valibot";
 import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker/rpc.ts";
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
-import type { NodeFault } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import { type NodeFault, UNKNOWN_PEERS } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
-import { reasonOfDamage } from "../clients/damage.ts";
+import { damageOf, isInternal } from "../clients/damage.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, type NodeStub, withTimeout } from "../clients/node-stub.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -161,23 +161,43 @@ const tooFewWhole = (left: number, size: number): ApiError =>
     `only ${left} of ${size} nodes would be left whole, ${quorumOf(size)} are needed; "force": true does it all the same`,
   );
 
-/** A node that cannot be reached for its damaged database says so. */
-async function reach<T>(c: Context<AppEnv>, sid: number, call: (node: NodeStub) => Promise<T>): Promise<T> {
+/**
+ * A node that cannot be reached for its damaged database says so. An object that was loaded from such a database may be broken
+ * as a whole; the next call meets a new one.
+ */
+async function reach<T>(
+  c: Context<AppEnv>,
+  sid: number,
+  call: (node: NodeStub) => Promise<T>,
+  triesLeft = TRIES_MAX,
+): Promise<T> {
   try {
     return await call(await c.var.zoo.node(sid));
   } catch (error) {
-    const reason = reasonOfDamage(c.env, c.var.ensemble, sid, error);
-    if (reason === undefined) throw error;
-    throw new ApiError("NODE_DOWN", `node ${sid} is down: ${reason}`);
+    if (triesLeft > 1 && isInternal(error)) return reach(c, sid, call, triesLeft - 1);
+    const damage = damageOf(c.env, c.var.ensemble, sid, error);
+    if (damage === undefined) throw error;
+    throw new ApiError("NODE_DOWN", `node ${sid} is down: ${damage.reason}`);
   }
 }
 
 function inflictOnNode(c: Context<AppEnv>, sid: number, order: NodeFault): Promise<void> {
   return inflict("NODE_DOWN", order.fault, async () => {
-    const left = await reach(c, sid, (node) => node.fault(order));
+    let left = await reach(c, sid, (node) => node.fault(order));
+    if (left === UNKNOWN_PEERS) {
+      left = await tooFewOthers(c, sid);
+      if (left === undefined) await reach(c, sid, (node) => node.fault({ fault: "wipe", force: true }));
+    }
     if (left !== undefined) throw tooFewWhole(left, await c.var.zoo.size());
     if (order.fault === "corrupt") throw new ApiError("NOT_FOUND", `the log of node ${sid} is empty`);
   });
+}
+
+/** How many others serve, if they are too few; for a node that cannot ask them itself. */
+async function tooFewOthers(c: Context<AppEnv>, sid: number): Promise<number | undefined> {
+  const views = await c.var.zoo.statuses();
+  const left = views.filter((view) => view.sid !== sid && view.up && view.serving).length;
+  return left < quorumOf(views.length) ? left : undefined;
 }
 
 /** @returns the names of what was on, by node */

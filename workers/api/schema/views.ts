@@ -25,8 +25,10 @@ export interface NodeDown {
   readonly up: false;
   readonly code: "NODE_DOWN";
   readonly detail: string;
-  /** why it stays down, and what brings it back: its database is damaged; absent: nothing is known to be wrong */
+  /** why it stays down, and how to repair it: its database is damaged; absent: nothing is known to be wrong */
   readonly reason?: string;
+  /** what is damaged */
+  readonly damage?: string;
 }
 
 /** One node as seen from outside. */

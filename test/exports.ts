@@ -1,0 +1,71 @@
+/** Which sources and exports are used by what ships, and not by tests alone. */
+import { dirname, relative, resolve } from "node:path";
+import { codeOf, importGraph, ROOT } from "./import-graph.ts";
+
+const DECLARED =
+  /^export\s+(?:default\s+)?(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let|enum)\s+(\w+)/gm;
+/** `export { a, type b as c } [from "x"]`, `import { … } from "x"` */
+const LISTED = /^(import|export)\s+(?:type\s+)?(?:\w+\s*,\s*)?\{([^}]*)\}(?:\s*from\s+"([^"]+)")?/gm;
+/** all of a module: `import * as x from "x"`, `export * from "x"`, `import("x")`, `typeof import("x")` */
+const WHOLE = /(?:import|export)\s+(?:type\s+)?\*[^;"]*?from\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/g;
+
+/** `a, type b as c` → pairs of the name in the module and the name here. */
+const namesIn = (list: string): { readonly name: string; readonly as: string }[] =>
+  list
+    .split(",")
+    .map((each) => each.trim().replace(/^type\s+/, ""))
+    .filter((each) => each !== "")
+    .map((each) => {
+      const [name = "", as = name] = each.split(/\s+as\s+/);
+      return { name, as };
+    });
+
+function exportsOf(file: string): string[] {
+  const code = codeOf(file);
+  const declared = [...code.matchAll(DECLARED)].map((match) => match[1] ?? "");
+  const listed = [...code.matchAll(LISTED)]
+    .filter(([, kind]) => kind === "export")
+    .flatMap(([, , list = ""]) => namesIn(list).map(({ as }) => as));
+  return [...declared, ...listed];
+}
+
+/** Files that no entry leads to by its imports. */
+export function unreachedFiles(folders: readonly string[], isEntry: (file: string) => boolean): string[] {
+  const graph = importGraph(folders);
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const target of graph.get(file) ?? []) visit(target);
+  };
+  for (const file of graph.keys()) if (isEntry(file)) visit(file);
+  return [...graph.keys()].filter((file) => !reached.has(file));
+}
+
+/**
+ * Exports that no other file imports, and that their own file does not use either.
+ * @param isEntry whether the exports of a file are for others: a platform, a bundler, the users of a library
+ * @returns `file: name` each
+ */
+export function unusedExports(folders: readonly string[], isEntry: (file: string) => boolean): string[] {
+  const files = [...importGraph(folders).keys()];
+  const used = new Set<string>();
+  const whole = new Set<string>();
+  for (const file of files) {
+    const target = (name: string): string => relative(ROOT, resolve(ROOT, dirname(file), name));
+    const code = codeOf(file);
+    for (const [, , list = "", from] of code.matchAll(LISTED))
+      if (from !== undefined) for (const { name } of namesIn(list)) used.add(`${target(from)}: ${name}`);
+    for (const [, all, dynamic] of code.matchAll(WHOLE)) whole.add(target(all ?? dynamic ?? ""));
+  }
+  return files
+    .filter((file) => !isEntry(file) && !whole.has(file))
+    .flatMap((file) =>
+      exportsOf(file)
+        .filter((name) => !used.has(`${file}: ${name}`) && timesIn(codeOf(file), name) < 2)
+        .map((name) => `${file}: ${name}`),
+    );
+}
+
+const timesIn = (code: string, name: string): number =>
+  code.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
