@@ -258,7 +258,8 @@ export class EnsembleServer {
     if (this.#zab.readsSnapshot) return false;
     return (
       this.#tree.changedCount >= this.config.checkpointChangesMax ||
-      logBytes >= this.config.checkpointLogBytesMax
+      logBytes >= this.config.checkpointLogBytesMax ||
+      this.#zab.wantsCheckpoint
     );
   }
 

@@ -52,8 +52,11 @@ export interface Meta {
   readonly logBase: LogPosition;
   /** what it noted when it fell asleep last; see `quiet.ts` */
   readonly quiet: string | null;
-  /** of the tree in the table, at the checkpoint; undefined: not known, for an earlier version made the checkpoint */
-  readonly digest?: Chain | undefined;
+  /**
+   * of the tree in the table, at the checkpoint, and whether a quorum had confirmed that tree before the checkpoint was made;
+   * undefined: not known, for an earlier version made the checkpoint
+   */
+  readonly digest?: (Chain & { readonly confirmed?: boolean }) | undefined;
   /** the log reached so far at least; undefined: not known */
   readonly logged?: Zxid | undefined;
 }
@@ -533,14 +536,16 @@ export class MemberStorage implements SnapshotReader {
    * @param changes what changed since the last checkpoint
    * @param retain what stays in the log: so many txns, and what the slowest learner lacks, but not more than so many bytes
    * @param digest of the tree; undefined: the next start takes it from the rows
+   * @param confirmed a quorum has confirmed the tree; see {@link isConfirmed}
    */
-  checkpoint(changes: TreeChanges, retain: LogRetention, digest?: Chain): void {
+  checkpoint(changes: TreeChanges, retain: LogRetention, digest?: Chain, confirmed = false): void {
     const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
     assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
-      this.#update({ checkpoint: at, digest, logged: this.log.last.zxid });
+      const known = digest !== undefined && confirmed ? { ...digest, confirmed } : digest;
+      this.#update({ checkpoint: at, digest: known, logged: this.log.last.zxid });
       this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax, retain.slowest);
     });
     this.#logBytes = 0;
@@ -551,6 +556,10 @@ export class MemberStorage implements SnapshotReader {
 
   position(): LogPosition {
     return this.#meta.checkpoint;
+  }
+
+  get isConfirmed(): boolean {
+    return this.#meta.digest?.confirmed === true;
   }
 
   /** @throws DamagedError when the rows are not those that were written: they must not become another member's */

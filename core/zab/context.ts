@@ -19,6 +19,11 @@ export interface SnapshotReader {
   /** the zxid and chain of the checkpoint */
   position(): LogPosition;
   /**
+   * A quorum had confirmed the tree in memory before the checkpoint was made from it, in this life of the member or an earlier
+   * one. What is read is held against the digest that was stored then, so it is right, whatever this life's memory holds.
+   */
+  readonly isConfirmed: boolean;
+  /**
    * Packed rows from `cursor` on, at most `bytesMax`; `next` is undefined at the end.
    * @param cursor "" to begin
    * @param version of the protocol of the member that is to read them
@@ -127,6 +132,8 @@ export class PeerContext {
   delivered: Zxid;
   /** the tree's digest, told by whoever applies; see {@link tellDigest} */
   digest: DigestAt | undefined;
+  /** a quorum has confirmed the tree in memory, in this life: a checkpoint that is made of it is right */
+  treeConfirmed = false;
   /** the last digests of this tree */
   readonly digests = new DigestHistory();
   /** the highest epoch that a learner had promised which could not join for it; the next one here is above it */
@@ -344,6 +351,7 @@ export class PeerContext {
     this.diverged = null;
     this.digest = undefined;
     this.digests.clear();
+    this.treeConfirmed = false;
   }
 
   /** Learns what is committed; delivers what is also durable here. */

@@ -97,9 +97,14 @@ export class TreeAgreement {
     this.#silent.delete(sid);
   }
 
-  /** It is given the leader's tree. @param proven a quorum had confirmed that tree before */
+  /** It is given the leader's tree. @param proven what it is given is right: a quorum had confirmed it before */
   copy(sid: Sid, proven: boolean): void {
     if (!proven) this.#copies.add(sid);
+    else if (this.#copies.delete(sid)) {
+      // What it has said as a copy says nothing.
+      this.#confirmed.delete(sid);
+      this.#firstConfirmed.delete(sid);
+    }
   }
 
   /** Its tree is of no use any more: wiped, or damaged on disk. That it differed is true all the same. @returns whether it did */

@@ -67,6 +67,8 @@ export class Follower {
   asked = false;
   /** the leader has not compared its tree with ours, and says that a CHECK follows */
   #awaitsCheck = false;
+  /** a zxid from which on the leader's tree is known to be right; null: none is */
+  #leaderConfirmedAt: Zxid | null = null;
   /** why the synchronization waits, as the leader says; empty: it does not */
   reason = "";
   #epoch: Epoch | null = null;
@@ -129,9 +131,16 @@ export class Follower {
     this.#extendJoin();
   }
 
+  /** A quorum has confirmed the leader's tree, and it stands at `zxid`: one that is found equal there or later is right. */
+  noteConfirmed(zxid: Zxid): void {
+    this.#leaderConfirmedAt ??= zxid;
+  }
+
   /** The leader's digest at `zxid` equals the one here. The next PONG says so. */
   noteEqual(zxid: Zxid): void {
     if (this.confirmed === null || compareZxid(this.confirmed, zxid) < 0) this.confirmed = zxid;
+    const from = this.#leaderConfirmedAt;
+    if (from !== null && compareZxid(from, zxid) <= 0) this.#host.context.treeConfirmed = true;
   }
 
   /** Says so at once, to a leader that waits for it. */
@@ -146,6 +155,7 @@ export class Follower {
   /** The tree here differs from the leader's at `zxid`: tells it, and comes back for a whole state. */
   diverge(zxid: Zxid): void {
     this.#host.context.diverged = { from: this.leader, at: zxid };
+    this.#host.context.treeConfirmed = false;
     this.#host.becomeLooking("the digest differs from the leader's");
   }
 
@@ -230,6 +240,7 @@ export class Follower {
     this.confirmed = null;
     this.confirmedByQuorum = false;
     this.asked = false;
+    this.#leaderConfirmedAt = null;
     this.reason = "";
     this.phase = "DISCOVERY";
     this.#host.phaseChanged("FOLLOWING", this.phase);

@@ -598,6 +598,8 @@ export class Leader {
     const { context } = this.#host;
     const active = this.activeSet.filter((sid) => sid !== context.sid);
     this.#trusted = context.digest === undefined || this.#agreement.allowsWrites(active);
+    if (this.#agreement.proves(this.#agreement.disputed)) context.treeConfirmed = true;
+    else if (this.#agreement.differing.length > 0) context.treeConfirmed = false;
     if (this.#trusted && this.phase === "BROADCAST") this.#served = true;
     for (const learner of [...this.#learners.values()]) {
       if (this.#isCopiedInDispute(learner)) this.drop(learner.sid);
@@ -619,7 +621,9 @@ export class Leader {
     // Nobody tells of trees here: there is nothing to compare.
     if (context.digest === undefined) return true;
     if (this.#agreement.proves(this.#agreement.disputed)) return true;
-    // It has nothing to lose but its lag. While others may still say that ours is the wrong tree they are waited for.
+    // It has nothing to lose but its lag, and what it is given is right.
+    if (context.snapshot.isConfirmed) return true;
+    // While others may still say that ours is the wrong tree they are waited for.
     return learner.copyDue && this.#agreement.differing.length === 0;
   }
 
@@ -637,7 +641,11 @@ export class Leader {
   #needsCheckpoint(learner: Learner): boolean {
     const { zxid } = this.#host.context.snapshot.position();
     // An empty tree is right.
-    const isRight = !this.#isProvenTo(learner) || equalZxid(zxid, ZXID_ZERO) || this.#agreement.covers(zxid);
+    const isRight =
+      !this.#isProvenTo(learner) ||
+      this.#host.context.snapshot.isConfirmed ||
+      equalZxid(zxid, ZXID_ZERO) ||
+      this.#agreement.covers(zxid);
     learner.awaitsCheckpoint = !isRight;
     if (isRight) return false;
     if (!this.#checkpointing && !this.readsSnapshot) {
@@ -735,7 +743,10 @@ export class Leader {
         learner.copyAt = Number.POSITIVE_INFINITY;
         learner.compared = false;
         learner.copied = true;
-        this.#agreement.copy(learner.sid, this.#agreement.proves(this.#agreement.disputed));
+        this.#agreement.copy(
+          learner.sid,
+          context.snapshot.isConfirmed || this.#agreement.proves(this.#agreement.disputed),
+        );
         const at = context.snapshot.position();
         learner.stage = "SNAPSHOT";
         learner.snapshot = { cursor: "", index: 0 };

@@ -156,6 +156,17 @@ export class ZabPeer {
       : [];
   }
 
+  /** A quorum has confirmed the tree in memory: a checkpoint that is made of it now is right. */
+  get treeConfirmed(): boolean {
+    return this.#context.treeConfirmed;
+  }
+
+  /** Such a checkpoint is wanted: the last one is not known to be right. (An empty one is.) */
+  get wantsCheckpoint(): boolean {
+    const { treeConfirmed, snapshot } = this.#context;
+    return treeConfirmed && !snapshot.isConfirmed && !equalZxid(snapshot.position().zxid, ZXID_ZERO);
+  }
+
   /** A SNAP is being read from the checkpoint, which must not change now. */
   get readsSnapshot(): boolean {
     return this.#leader?.readsSnapshot ?? false;
@@ -890,7 +901,10 @@ export class ZabPeer {
     } else if (ping.disputed === true) follower.wait();
     else {
       if (follower.phase === "BROADCAST") follower.confirmedByQuorum = ping.confirmed === true;
-      if (ping.digest !== undefined) context.effects.push({ type: "digest", expected: ping.digest });
+      if (ping.digest !== undefined) {
+        if (ping.confirmed === true) follower.noteConfirmed(ping.digest.zxid);
+        context.effects.push({ type: "digest", expected: ping.digest });
+      }
     }
   }
 

@@ -392,8 +392,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   #checkpoint({ server, storage }: Life): void {
-    const { tree, logRetention } = server;
-    storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
+    const { tree, logRetention, zab } = server;
+    storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
   }
 
   #abort(reason: string): void {

@@ -979,9 +979,9 @@ export class Cluster {
   }
 
   #checkpoint(life: Life): void {
-    const { tree, logRetention } = life.server;
+    const { tree, logRetention, zab } = life.server;
     const base = life.storage.log.base.zxid;
-    life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest);
+    life.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
     this.invariants.checkpointed(life, base);
     this.#syncSoon(life);
   }

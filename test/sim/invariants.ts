@@ -657,7 +657,8 @@ export class Invariants {
     const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
     const told = [...witnesses].filter(([sid, at]) => sid !== to && at === epoch).length;
     const isProven = told + 1 > this.#cluster.members.length / 2;
-    if (!couldCompare && !isProven) copies.set(to, epoch);
+    if (!couldCompare && !isProven && !life.storage.isConfirmed) copies.set(to, epoch);
+    else copies.delete(to);
   }
 
   /** Has this member a tree of that leader which proves nothing about it? */
@@ -1085,6 +1086,14 @@ export class Invariants {
   /** A member has written a checkpoint. @param base the log's base before it */
   checkpointed(life: Life, base: Zxid): void {
     const { log, meta } = life.storage;
+    if (life.storage.isConfirmed) {
+      const known = this.#digests.get(keyOf(meta.checkpoint.zxid));
+      this.must(
+        "DigestEquality",
+        known === undefined || (meta.digest !== undefined && equalChain(known, meta.digest)),
+        () => `${life.sid} marks a wrong checkpoint as confirmed, at ${text(meta.checkpoint.zxid)}`,
+      );
+    }
     const at = log.base.zxid;
     if (compareZxid(at, base) === 0) return;
     const { logRetainTxns } = this.#cluster.config;

@@ -118,6 +118,8 @@ export function isUndecidable(cluster: Cluster): boolean {
     const { meta } = life.storage;
     if (!meta.initialized || meta.needSnap) return false;
     if (compareZxid(life.server.tree.lastApplied, waiting.server.tree.lastApplied) >= 0) return true;
+    // What it is given then is right, and it compares.
+    if (waiting.storage.isConfirmed) return true;
     const { tail } = life.server.zab;
     return chooseSync(waiting.storage.log, tail, false, cluster.config.diffBytesMax).mode === "DIFF";
   });

@@ -256,6 +256,47 @@ describe("a member that comes back with a damaged row", () => {
   });
 });
 
+describe("a checkpoint that a quorum had confirmed", () => {
+  /** A settled ensemble whose members cut their logs at each checkpoint; the last write is behind the last checkpoint. */
+  function cutLogs(seed: number): Cluster {
+    const config = { checkpointChangesMax: 1_000, logRetainTxns: 0, checkpointLogBytesMax: 300 };
+    const cluster = ensemble({ size: 3, seed, config });
+    cluster.invariants.expectDamage();
+    for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 100));
+    cluster.settle();
+    cluster.runFor(3_000);
+    return cluster;
+  }
+
+  it("[ZAB-132] is marked so at every member, and loses the mark with its digest", () => {
+    const cluster = cutLogs(1);
+    for (const { disk } of cluster.members) expect(disk.readMeta().digest?.confirmed).toBe(true);
+    cluster.crash(2, 1_000);
+    damageRow(cluster, 2, "/n0");
+    cluster.start(2);
+    expect(cluster.server(2).tree.get("/n0")?.data?.[0]).toBe(WRONG);
+    expect(cluster.member(2).life?.storage.isConfirmed).toBe(false);
+  });
+
+  it("[ZAB-132] settles which of two trees is right through a member that lacks log", () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const cluster = cutLogs(seed);
+      // Member 1 falls behind every log; member 2 is damaged; only member 3's checkpoint is known to be right.
+      cluster.crash(1, 1_000);
+      for (let i = 0; i < 8; i++) write(cluster, 3, setData("/n5", i, -1));
+      for (let i = 0; i < 8; i++) write(cluster, 3, create(`/m${i}`, 0, 100));
+      cluster.runFor(3_000);
+      cluster.crash(2, 1_000);
+      cluster.crash(3, 1_000);
+      damageRow(cluster, 2, "/n0");
+      cluster.startAll();
+      cluster.settle();
+      expect(valuesOf(cluster)).toEqual([0, 0, 0]);
+      expect(allEqual(digests(cluster))).toBe(true);
+    }
+  });
+});
+
 describe("a tree that is put back by a SNAP", () => {
   it("[SERVER-46] answers no read before it has caught up with what was shown here", () => {
     let putBack = 0;

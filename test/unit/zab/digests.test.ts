@@ -3,6 +3,7 @@ import { DIGESTS_KEPT, DigestHistory, TreeAgreement } from "../../../core/zab/di
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
 import { asEpoch, ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
+import { emptyTreeDigest } from "../../../core/znode/tree.ts";
 import {
   ack,
   ackEpoch,
@@ -572,6 +573,61 @@ describe("a learner that lacks log", () => {
     );
   });
 
+  /** Leads member 2, which lacks log, with a checkpoint that a quorum had confirmed in an earlier life. */
+  function leadsWithConfirmed(voters: readonly number[], size = 3): Script {
+    const script = new Script({ sid: 3, size, history: HISTORY, committed: END });
+    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
+    script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain, emptyTreeDigest(), true);
+    script.peer.digest = digestAt(END);
+    script.start();
+    for (const sid of voters) elect(script, sid);
+    for (const sid of voters) script.call(sid, followerInfo(1, 1));
+    script.take();
+    return script;
+  }
+
+  it("[ZAB-132] gets SNAP at once from a checkpoint that a quorum had confirmed, and its word counts", () => {
+    const script = leadsWithConfirmed([2]);
+    script.returned(2, ackEpoch(script, lagging));
+    expect(script.take(2)).toMatchObject([{ type: "SNAP", at: { zxid: zxid(1, 3) } }, { type: "SNAPCHUNK" }]);
+    script.returned(2, staged(script, 1));
+    script.returned(2, staged(script, 1));
+    script.returned(2, ack(script, 1, END));
+    expect(script.state).toBe("LEADING/BROADCAST");
+    script.call(2, confirm(script, 1, END));
+    // A member that differs is given SNAP: what member 2 was given is right, so the leader's memory is.
+    joins(script, 1, 1);
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  it("[ZAB-132] gets it also while another differs, and a member that differs does not", () => {
+    const script = leadsWithConfirmed([1, 2], 5);
+    script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
+    script.returned(2, ackEpoch(script, lagging));
+    script.alive("FOLLOWING", 1, 2);
+    expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+    script.passes(5_000);
+    expect(script.takeTypes(1)).not.toContain("SNAP");
+  });
+
+  it("[ZAB-132] is told by PING once a quorum has confirmed the leader's tree, and not before", () => {
+    const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
+    const ping = (): ZabMessage | undefined => {
+      script.take();
+      script.alive("FOLLOWING", 2);
+      script.passes(1_000);
+      return script.take(2).find(({ type }) => type === "PING");
+    };
+    expect(ping()).not.toHaveProperty("confirmed");
+    expect(script.peer.treeConfirmed).toBe(false);
+    script.call(2, confirm(script, 1, END));
+    expect(ping()).toHaveProperty("confirmed", true);
+    expect(script.peer.treeConfirmed).toBe(true);
+    expect(script.peer.wantsCheckpoint).toBe(false);
+  });
+
   it("[ZAB-122] is given no more of a tree that no quorum has confirmed once another member differs", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     for (const sid of [1, 2]) script.returned(sid, ackEpoch(script, lagging));
@@ -647,6 +703,18 @@ describe("a learner", () => {
     expect(script.take(3)).toEqual([{ type: "CONFIRM", join: 1, epoch: asEpoch(2), zxid: END }]);
     script.run(script.peer.confirm(script.now, END));
     expect(script.take(3)).toEqual([]);
+  });
+
+  it("[ZAB-132] has a confirmed tree once it is found equal where a quorum has confirmed its leader's", () => {
+    const script = serves();
+    const confirmed = { ...ping(1), digest: digestAt(END), confirmed: true } as ZabMessage;
+    script.run(script.peer.confirm(script.now, zxid(1, 4)));
+    script.call(3, confirmed);
+    expect(script.peer.treeConfirmed).toBe(false);
+    script.run(script.peer.confirm(script.now, END));
+    expect(script.peer.treeConfirmed).toBe(true);
+    script.diverge(END);
+    expect(script.peer.treeConfirmed).toBe(false);
   });
 
   it("[ZAB-131] applies what a CHECK before UPTODATE names, and nothing after it", () => {
