@@ -170,6 +170,11 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
         expect(open().readMeta()).toEqual(meta);
         backend.writeMeta({ ...meta, boot: 13, table: 0, initialized: false });
         expect(open().readMeta()).toEqual({ ...meta, boot: 13, table: 0, initialized: false });
+        for (const digest of [{ high: 1, low: 2, confirmed: true }, { high: 1, low: 2 }, undefined]) {
+          const now = digest === undefined ? meta : { ...meta, digest };
+          backend.writeMeta(now);
+          expect(open().readMeta()).toEqual(now);
+        }
       });
     });
 
