@@ -413,8 +413,9 @@ class Run {
     for (const client of [...this.#clients, ...this.#httpClients, ...this.#streamReaders]) client.stop();
     const agreementMs = AGREEMENT_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     // Its leader may lead with nothing but copies of its own tree, and then a member differs.
-    if (!this.#unlessUndecidable(() => within(agreementMs, () => cluster.settled, "not all agree")))
-      return false;
+    // (A member that is given an older disk may still wait to start.)
+    const agree = (): boolean => cluster.settled && cluster.members.every(({ life }) => life !== null);
+    if (!this.#unlessUndecidable(() => within(agreementMs, agree, "not all agree"))) return false;
     this.#count("max healed ms", cluster.now - healedAt);
     return true;
   }
