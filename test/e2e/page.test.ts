@@ -222,9 +222,17 @@ describe("npm start", () => {
     for (const sid of [1, 2]) await testId(page, `kill-node-${sid}`).click();
     const reason = await testId(page, "no-quorum-reason").textContent({ timeout: WAIT_MS });
     expect(reason).toMatch(/2/);
+    // [PAGE-13] brokers that nobody could register with do not look like ones that work
+    for (const id of [0, 1, 2])
+      await until(
+        () => attribute(page, `broker-${id}`, "data-halted"),
+        (halted) => halted === "true",
+        "a broker looks well without a quorum",
+      );
     await picture(page, "no-quorum");
     await testId(page, "heal-all").click();
     await untilLeader(page, () => true);
+    await page.getByText(/^Without a quorum for .* then the election took/).waitFor({ timeout: WAIT_MS });
 
     await expectArmedKeys(page);
     await expectSigns(page, local.url);
@@ -244,6 +252,7 @@ describe("npm start", () => {
       await expectAccessible(other);
       await other.close();
     }
+    await expectFirstSteps(local.url);
     await expectUnknownEnsemble(local.url);
     await expectServerGone(local.url, () => local.end("SIGTERM"));
   });
@@ -441,6 +450,13 @@ async function expectSigns(page: Page, url: string): Promise<void> {
     (sign) => sign?.includes(`${b}→${a} cut`) === true && sign.includes("drops 1 %"),
     "the link has no sign",
   );
+  // [FAULT-50] of a broker too, which the events tell
+  await post(`${url}/api/v1/faults/brokers/1/kill`);
+  await testId(page, "revive-broker-1").waitFor({ timeout: WAIT_MS });
+  await page
+    .locator('.log-row[data-type="fault"]')
+    .getByText("broker 1: killed")
+    .waitFor({ timeout: WAIT_MS });
   await picture(page, "faults");
   await expectAccessible(page);
   await testId(page, "heal-all").click();
@@ -456,6 +472,30 @@ async function expectNotice(page: Page): Promise<void> {
     const box = await testId(page, "api-down").boundingBox();
     expect(box?.y).toBeGreaterThanOrEqual(0);
     expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThanOrEqual(page.viewportSize()?.height ?? 0);
+  }
+}
+
+const SIZES = [
+  { width: 860, height: 720 },
+  { width: 1024, height: 768 },
+  { width: 1280, height: 720 },
+  { width: 1440, height: 900 },
+] as const;
+
+/** [PAGE-12] What a visitor does first needs no scrolling. */
+async function expectFirstSteps(url: string): Promise<void> {
+  for (const viewport of SIZES) {
+    const page = await browser.newPage({ viewport });
+    await page.goto(url);
+    await untilLeader(page, () => true);
+    for (const id of ["leader", "node-1", "kill-node-1", "kill-node-3", "post-goal"]) {
+      await testId(page, id).waitFor({ timeout: WAIT_MS });
+      const box = await testId(page, id).boundingBox();
+      const { x = -1, y = -1, width = 0, height = 0 } = box ?? {};
+      const seen = x >= 0 && y >= 0 && x + width <= viewport.width && y + height <= viewport.height;
+      expect(seen, `${id} at ${viewport.width}: ${JSON.stringify(box)}`).toBe(true);
+    }
+    await page.close();
   }
 }
 

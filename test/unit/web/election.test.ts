@@ -20,7 +20,7 @@ const EVENTS = [
 ];
 
 test("[PAGE-9] the last election is cut out of the events, whatever order they came in", () => {
-  const election = lastElection([...EVENTS].reverse());
+  const election = lastElection([...EVENTS].reverse(), 3);
   expect(election).toMatchObject({ sinceMs: 1_000, untilMs: 1_066, leader: 3, epoch: 5, before: 2 });
   expect(election?.events.map(({ at }) => at)).toEqual([
     ...[1_000, 1_001, 1_002, 1_003, 1_004, 1_004, 1_040, 1_066, 1_070],
@@ -32,18 +32,18 @@ test("[PAGE-9] an election that is not over is none, and the one before it stays
     eventOf({ sid: 3, at: 60_000, role: "LOOKING", phase: "ELECTION" }),
     eventOf({ sid: 1, at: 60_001, type: "vote", leader: 1 }),
   ];
-  expect(lastElection([...EVENTS, ...again])).toMatchObject({ untilMs: 1_066 });
-  expect(lastElection(again)).toBeUndefined();
-  expect(lastElection(EVENTS.slice(0, 2))).toBeUndefined();
+  expect(lastElection([...EVENTS, ...again], 3)).toMatchObject({ untilMs: 1_066 });
+  expect(lastElection(again, 3)).toBeUndefined();
+  expect(lastElection(EVENTS.slice(0, 2), 3)).toBeUndefined();
 });
 
 test("[PAGE-9] links that broke long before, to somebody else, are not its beginning", () => {
   const noise = eventOf({ sid: 3, at: 900, type: "link", to: 5, up: false });
-  expect(lastElection([noise, ...EVENTS])?.sinceMs).toBe(1_000);
+  expect(lastElection([noise, ...EVENTS], 3)?.sinceMs).toBe(1_000);
 });
 
 test("[PAGE-9] the slow motion keeps the order, and no moment is too short or too long to follow", () => {
-  const election = lastElection(EVENTS);
+  const election = lastElection(EVENTS, 3);
   if (election === undefined) throw new Error("no election");
   const frames = framesOf(election);
   expect(frames.map(({ atMs }) => atMs)).toEqual([0, 1, 2, 3, 4, 40, 66, 70]);
@@ -56,7 +56,7 @@ test("[PAGE-9] the slow motion keeps the order, and no moment is too short or to
 });
 
 test("[PAGE-9] it is shown from the state before, in which the leader that has died leads", () => {
-  const election = lastElection(EVENTS);
+  const election = lastElection(EVENTS, 3);
   if (election === undefined) throw new Error("no election");
   const gone = { sid: 2, up: false, code: "NODE_DOWN", detail: "" } as const;
   const now = ensembleOf({ leader: 3, epoch: 5, nodes: [nodeUp(1), gone, nodeUp(3, { role: "LEADING" })] });
@@ -66,4 +66,39 @@ test("[PAGE-9] it is shown from the state before, in which the leader that has d
   expect(states[0]).toMatchObject({ epoch: 4, hasQuorum: true });
   expect(states[0]?.nodes.map((node) => (node.up ? node.lastZxid : null))).toEqual(["", "", "0x400000011"]);
   expect(states.at(-1)).toMatchObject({ epoch: 5, hasQuorum: true });
+});
+
+test("[PAGE-9] the time without a quorum is no part of the election that follows it", () => {
+  // node 2, the leader, and node 1 are killed; node 3 looks once a second, in vain, until node 1 is revived
+  const lonely = Array.from({ length: 14 }, (_, i) =>
+    eventOf({ sid: 3, id: `4-${i}`, at: 1_000 + i * 1_000, type: "vote", leader: 3 }),
+  );
+  const events = [
+    eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
+    eventOf({ sid: 3, id: "4-100", at: 999, type: "link", to: 2, up: false }),
+    ...lonely,
+    eventOf({ sid: 1, id: "5-0", at: 14_600, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 3, id: "4-101", at: 14_601, type: "link", to: 1, up: true }),
+    eventOf({ sid: 1, id: "5-1", at: 14_602, type: "vote", leader: 3 }),
+    eventOf({ sid: 3, id: "4-102", at: 14_640, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
+  ];
+  const election = lastElection(events, 3);
+  expect(election).toMatchObject({ lostMs: 999, untilMs: 14_640, before: 2 });
+  expect(election?.sinceMs).toBeGreaterThanOrEqual(14_600);
+  // all were there, and cut off from each other until 9,000
+  const cut = [1, 2, 3].flatMap((sid) =>
+    Array.from({ length: 8 }, (_, i) =>
+      eventOf({ sid, id: `4-${i}`, at: 1_000 + sid * 300 + i * 1_000, type: "vote", leader: sid }),
+    ),
+  );
+  const healed = [
+    eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
+    eventOf({ sid: 2, id: "4-1", at: 1_200, role: "LOOKING", phase: "ELECTION" }),
+    ...cut,
+    eventOf({ sid: 3, id: "4-99", at: 9_000, type: "link", to: 2, up: true }),
+    eventOf({ sid: 3, id: "4-100", at: 9_030, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
+  ];
+  expect(lastElection(healed, 3)).toMatchObject({ sinceMs: 9_000, lostMs: 1_200, untilMs: 9_030 });
+  // an election that is over in time is shown whole
+  expect(lastElection(EVENTS, 3)).toMatchObject({ lostMs: 1_000, sinceMs: 1_000 });
 });

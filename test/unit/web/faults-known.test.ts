@@ -41,3 +41,15 @@ test("[PAGE-8] a fault is told in the log, and is no sign of life of its node", 
   const asleep = ensembleOf({ quiet: true });
   expect(foldEvent(asleep, told([pause]))).toBe(asleep);
 });
+
+test("[PAGE-8] a fault of a broker is told by event too, apart from the node with its number", () => {
+  const known = takeList(FAULTS_UNKNOWN, list([]), 1_000);
+  const kill: FaultView = { fault: "kill", remainingMs: null };
+  const event = eventOf({ sid: 0, broker: 2, type: "fault", faults: [kill] });
+  const killed = takeFault(known, event, 1_200);
+  expect([[...killed.ofBroker], [...killed.ofNode]]).toEqual([[[2, [kill]]], []]);
+  expect(describeEvent(event)).toBe("broker 2: killed, until it is ended");
+  const brokers = [{ id: 2, faults: [] }];
+  expect([...takeList(killed, { nodes: [], brokers }, 1_100).ofBroker.keys()]).toEqual([2]);
+  expect([...takeList(killed, { nodes: [], brokers }, 1_300).ofBroker.keys()]).toEqual([]);
+});

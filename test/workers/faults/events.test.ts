@@ -6,6 +6,7 @@ import { Victims } from "./helpers.ts";
 interface ProtocolEvent {
   readonly type: string;
   readonly sid: number;
+  readonly broker?: number;
   readonly id?: string;
   readonly began?: string;
   readonly ended?: readonly string[];
@@ -88,6 +89,35 @@ describe("faults in the stream of events", () => {
       await victims.whole();
       if (fault === "kill") await find(reader, ({ type, sid }) => type === "ping" && sid === 1);
     }
+  });
+
+  it("[FAULT-50] tells the faults of brokers, in streams of the whole ensemble", async () => {
+    const brokers = (path: string): Promise<Response> =>
+      call(`${victims.prefix}/v1/faults/brokers/${path}`, { method: "POST" });
+    const told =
+      (...names: readonly string[]) =>
+      ({ type, broker, sid, faults }: ProtocolEvent): boolean =>
+        type === "fault" &&
+        broker === 1 &&
+        sid === undefined &&
+        String(faults?.map(({ fault }) => fault)) === String(names);
+    await brokers("1/pause");
+    await find(reader, told("pause"));
+    const later = await open();
+    await find(later, told("pause"));
+    await brokers("1/resume");
+    for (const each of [reader, later]) await find(each, told());
+    await later.cancel();
+    await brokers("1/kill");
+    const ofNode = await open("?node=2");
+    await find(ofNode, (event) => {
+      expect(event.broker).toBeUndefined();
+      return event.type === "ping";
+    });
+    await ofNode.cancel();
+    await find(reader, told("kill"));
+    await brokers("1/revive");
+    await find(reader, told());
   });
 
   it.each(["crash", "evict", "wipe"])("[FAULT-50] tells a %s, which is over at once", async (fault) => {

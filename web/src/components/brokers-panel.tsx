@@ -3,7 +3,9 @@ import { memo } from "react";
 import type { BrokerState, ClusterState, PartitionState } from "../api/types.ts";
 import { type FaultSign, signOf } from "../features/ensemble/fault-signs.ts";
 import type { Faults } from "../features/ensemble/faults-known.ts";
-import { useLive } from "../hooks/live-store.ts";
+import { useLive, viewOf } from "../hooks/live-store.ts";
+import { useLiveEvery } from "../hooks/use-live-every.ts";
+import { lacksQuorum } from "../model/ensemble-view.ts";
 import { FaultButton } from "./fault-button.tsx";
 import { FaultSigns } from "./fault-signs.tsx";
 import { brokerFaultOf } from "./faults.ts";
@@ -19,6 +21,8 @@ export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string 
   const cluster = useLive((live) => live.cluster);
   const problem = useLive((live) => live.clusterProblem);
   const faults = useLive((live) => live.faults);
+  // an election that is over before anybody reads it is not shown
+  const isHalted = useLiveEvery(500, (live) => lacksQuorum(viewOf(live)));
   return (
     <Panel
       title="Brokers"
@@ -28,7 +32,14 @@ export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string 
       {cluster ? (
         <ul className="rows">
           {cluster.brokers.map((broker) => (
-            <Broker key={broker.id} broker={broker} cluster={cluster} base={base} faults={faults} />
+            <Broker
+              key={broker.id}
+              broker={broker}
+              cluster={cluster}
+              base={base}
+              faults={faults}
+              isHalted={isHalted}
+            />
           ))}
         </ul>
       ) : (
@@ -42,14 +53,22 @@ export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string 
 
 const CONTROLLER = "Elected through the ensemble: it gives each partition its leader";
 
-function Broker(props: { broker: BrokerState; cluster: ClusterState; base: string; faults: Faults }) {
-  const { broker, cluster, base, faults } = props;
+interface BrokerProps {
+  readonly broker: BrokerState;
+  readonly cluster: ClusterState;
+  readonly base: string;
+  readonly faults: Faults;
+  /** There is no quorum, so no broker is registered and none takes goals. */
+  readonly isHalted: boolean;
+}
+
+function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
   const led: Led[] = cluster.topics.flatMap((topic) =>
     topic.partitions
       .filter((partition) => partition.leader === broker.id)
       .map((partition) => ({ topic: topic.name, partition })),
   );
-  const isController = cluster.controller === broker.id;
+  const isController = cluster.controller === broker.id && !isHalted;
   const signs: readonly FaultSign[] = (faults.ofBroker.get(broker.id) ?? []).map(signOf);
   const isKilled = signs.some((sign) => sign.fault === "kill");
   const isPaused = signs.some((sign) => sign.fault === "pause");
@@ -58,9 +77,10 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
       className={`row${broker.up ? "" : " row-down"}`}
       data-testid={`broker-${broker.id}`}
       data-up={broker.up}
+      data-halted={broker.up && isHalted}
     >
       <span
-        className={`badge badge-square badge-${!broker.up ? "down" : isController ? "leader" : "follower"}`}
+        className={`badge badge-square badge-${lookOf(broker, isController, isHalted)}`}
         aria-hidden="true"
       >
         {broker.id}
@@ -71,6 +91,7 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
           {isController && <Icon name="crown" size={13} />}
           {isPaused ? "Paused" : isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
+        {broker.up && isHalted && !isPaused && <span className="row-sub lag">waits for a quorum</span>}
         <FaultSigns signs={signs} />
       </span>
       {faults.state === "on" && (
@@ -109,6 +130,12 @@ function Broker(props: { broker: BrokerState; cluster: ClusterState; base: strin
       {led.length > 0 && <LedList led={led} />}
     </li>
   );
+}
+
+function lookOf(broker: BrokerState, isController: boolean, isHalted: boolean): string {
+  if (!broker.up) return "down";
+  if (isHalted) return "looking";
+  return isController ? "leader" : "follower";
 }
 
 const LED_MAX = 3;

@@ -75,9 +75,13 @@ function LastElection() {
   const outage = useLive((live) => live.outage);
   const election = useLive((live) => live.election);
   if (election !== null) {
+    const withoutMs = election.sinceMs - election.lostMs;
     return (
       <p className="story-note" title="From the first broken link, or vote, to the new leader">
-        The last election took {showTime(election.untilMs - election.sinceMs)}:{" "}
+        {withoutMs > 0
+          ? `Without a quorum for ${showTime(withoutMs)}; then the election took `
+          : "The last election took "}
+        {showTime(election.untilMs - election.sinceMs)}:{" "}
         <button
           type="button"
           className="button-link"
@@ -90,7 +94,5 @@ function LastElection() {
     );
   }
   if (outage === null || outage.untilMs === null) return null;
-  return (
-    <p className="story-note">The last change of leader took {showTime(outage.untilMs - outage.sinceMs)}.</p>
-  );
+  return <p className="story-note">Without a leader for {showTime(outage.untilMs - outage.sinceMs)}.</p>;
 }

@@ -15,10 +15,8 @@ interface Props {
 }
 
 const HINTS: Readonly<Record<GoalOrder, string>> = {
-  offset:
-    "In the order in which they were stored, the same for every reader. A violet stop came late by the match clock.",
-  minute:
-    "By the match clock, as the demo lists them (GET /data); goals of one minute in the order in which they were stored.",
+  offset: "The same order for every reader. Violet: late.",
+  minute: "By the match clock, as the demo lists them.",
 };
 
 export const GoalsPanel = memo(function GoalsPanel({ controls, playerInput }: Props) {
@@ -28,7 +26,6 @@ export const GoalsPanel = memo(function GoalsPanel({ controls, playerInput }: Pr
     <Panel
       title="Goals"
       area="goals"
-      hint={HINTS[order]}
       actions={
         <>
           <StreamBadge state={stream} />
@@ -46,9 +43,10 @@ export const GoalsPanel = memo(function GoalsPanel({ controls, playerInput }: Pr
         </>
       }
     >
+      <GoalForm playerInput={playerInput} />
+      <p className="goals-hint">{HINTS[order]}</p>
       <GoalList controls={controls} empty={whyEmpty(stream)} />
       {heldFrom !== null && <FollowPill heldFrom={heldFrom} follow={controls.follow} />}
-      <GoalForm playerInput={playerInput} />
     </Panel>
   );
 });
@@ -79,5 +77,7 @@ function OrderSwitch({ order, onChange }: { order: GoalOrder; onChange: (order: 
 
 function whyEmpty(stream: StreamState): string {
   if (stream.type === "waiting") return `The goals cannot be read: ${stream.reason}.`;
-  return stream.type === "connecting" ? "Asking for the goals…" : "No goals yet. Post the first one below.";
+  return stream.type === "connecting"
+    ? "Asking for the goals…"
+    : "No goals yet. Post the first one above, then kill the leader and post another.";
 }

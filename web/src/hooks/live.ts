@@ -168,7 +168,8 @@ function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string
     subscription: () => Promise.resolve({ subscribe: "events", since: since(), replay: "rare" }),
     onEvent: ({ event, id, data }) => {
       if (id !== "") onId(id);
-      const told = data as ProtocolEvent;
+      // a fault of a broker is of no node
+      const told = { sid: 0, ...(data as Partial<ProtocolEvent>) } as ProtocolEvent;
       // what was before the page was opened is for the log, and for the last election
       if (event === "history") history.push(told);
       else waiting.push(event === "gap" ? { ...told, at: Date.now(), type: "gap" } : told);
@@ -192,6 +193,7 @@ function takeFresh(
 ): void {
   const nowMs = Date.now();
   const { ring, status, outage, election, faults } = useLive.getState();
+  const size = status.view?.size ?? 0;
   const before = [...history].sort((a, b) => a.at - b.at).filter((event) => ring.push(event));
   const fresh = events.filter((event) => ring.push(event));
   if (before.length + fresh.length === 0) return;
@@ -207,7 +209,12 @@ function takeFresh(
     status: takeEvents(status, live, nowMs),
     faults: live.reduce((now, event) => takeFault(now, event, nowMs), faults),
     outage: live.reduce((now, event) => foldOutage(now, event, leader), outage),
-    election: changed ? (lastElection(ring.list().map((seen) => seen.event)) ?? election) : election,
+    election: changed
+      ? (lastElection(
+          ring.list().map((seen) => seen.event),
+          size,
+        ) ?? election)
+      : election,
   });
   emitEvents(live);
 }

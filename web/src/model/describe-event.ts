@@ -40,10 +40,11 @@ export function describeEvent(event: ProtocolEvent): string {
   }
 }
 
-function faultText({ began, ended, faults }: ProtocolEvent): string {
+function faultText({ broker, began, ended, faults }: ProtocolEvent): string {
+  const who = broker === undefined ? "" : `broker ${broker}: `;
   const words = (faults ?? []).map((fault) => signOf(fault).text).join("; ");
   const changes = [began && `${began} begins`, ended?.length && `${ended.join(", ")} ended`].filter(Boolean);
-  return [changes.join(", "), words].filter((text) => text !== "").join(": ") || "no faults";
+  return who + ([changes.join(", "), words].filter((text) => text !== "").join(": ") || "no faults");
 }
 
 function receivers(to: ProtocolEvent["to"]): string {

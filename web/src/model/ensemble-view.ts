@@ -128,6 +128,10 @@ export const isThere = (state: EnsembleState, node: NodeState): boolean => node.
 export const upCount = (state: EnsembleState): number =>
   state.nodes.filter((node) => isThere(state, node)).length;
 
+/** Is there nobody who could take a write? An ensemble that sleeps wakes for it, and of one that is not known nothing is said. */
+export const lacksQuorum = (state: EnsembleState | undefined): boolean =>
+  state !== undefined && !state.quiet && (state.leader === null || upCount(state) < state.quorum);
+
 /** How many txns a node is behind the furthest member that is there, of its epoch; null when it cannot be said. */
 export function txnsBehind(state: EnsembleState, zxid: string): number | null {
   let furthest = "0x0";

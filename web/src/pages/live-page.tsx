@@ -1,4 +1,4 @@
-/** The one page: cause on the left, effect on the right. */
+/** The one page: the ring, what breaks it, and the goals that survive. */
 import { useRef } from "react";
 import type { FaultAction } from "../api/calls.ts";
 import { apiBase } from "../api/http.ts";

@@ -4,7 +4,7 @@ import type { AppEnv } from "../app-env.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import { badArguments } from "../errors.ts";
-import { eventSource, eventVector } from "../streams/event-stream.ts";
+import { eventSource, eventVector, faultyBrokersOf } from "../streams/event-stream.ts";
 import { type Subscription, serveLive } from "../streams/live-socket.ts";
 import { positionFromText, recordSource } from "../streams/record-stream.ts";
 import { brokersOf } from "./topics.ts";
@@ -23,6 +23,7 @@ async function open(c: Context<AppEnv>, subscription: Subscription) {
   if (subscription.subscribe === "events")
     return eventSource(c.var.zoo, sidsOf(await c.var.zoo.size()), eventVector(subscription.since), {
       replay: subscription.replay !== undefined,
+      brokers: faultyBrokersOf(c),
     });
   const { topic, partition, offset, since } = subscription;
   const seen = since === undefined ? undefined : positionFromText(since);

@@ -95,6 +95,8 @@ interface GapEvent {
 }
 
 interface FaultEventJson extends Omit<FaultEvent, "faults"> {
+  /** the broker that it is about, of which the Worker tells: such an event has no `sid` */
+  readonly broker?: number;
   readonly faults: readonly FaultJson[];
 }
 

@@ -6,6 +6,7 @@ import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { AppEnv } from "../app-env.ts";
+import { brokerCountOf, brokerStub } from "../clients/broker-faults.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -18,6 +19,8 @@ import { type SseSink, sseResponse } from "./sse.ts";
 const CONNECT_MS = 1_000;
 /** Wait for a node to tell its faults. */
 const FAULTS_MS = 500;
+/** Pause between two questions for the faults of the brokers. */
+const BROKERS_MS = 1_000;
 /** Pause before a node that is down is tried again. */
 const DOWN_MS = 1_000;
 /** Pause before a connection that broke is opened again. */
@@ -30,7 +33,11 @@ export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const sids = node === undefined ? sidsOf(await c.var.zoo.size()) : [node];
   if (c.req.method === "HEAD")
     return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
-  const wanted = { only: node !== undefined, replay: wordQueryOf(c, "replay", ["rare"]) !== undefined };
+  const wanted = {
+    only: node !== undefined,
+    replay: wordQueryOf(c, "replay", ["rare"]) !== undefined,
+    brokers: node === undefined ? faultyBrokersOf(c) : [],
+  };
   return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector, wanted));
 }
 
@@ -41,12 +48,28 @@ export function eventVector(text: string): Map<number, string> {
   return vector;
 }
 
+/** A broker whose faults a stream tells. */
+export interface FaultyBroker {
+  readonly id: number;
+  readonly faults: () => Promise<readonly FaultView[]>;
+}
+
+/** The brokers whose faults a stream of the whole ensemble tells: none where faults cannot be made. */
+export function faultyBrokersOf(c: Context<AppEnv>): readonly FaultyBroker[] {
+  if (c.env.FAULTS !== "on") return [];
+  return Array.from({ length: brokerCountOf(c.env) }, (_, id) => ({
+    id,
+    faults: () => brokerStub(c.env, c.var.ensemble, id).faults(),
+  }));
+}
+
 /** What a stream wants. */
 interface EventsWanted {
   /** of one node: the stream ends when that node is down */
   readonly only?: boolean;
   /** the rare events that each node still holds first, for a node of which nothing was read */
   readonly replay?: boolean;
+  readonly brokers?: readonly FaultyBroker[];
 }
 
 /**
@@ -59,7 +82,7 @@ export async function eventSource(
   zoo: EnsembleClient,
   sids: readonly number[],
   vector: Map<number, string>,
-  { only = false, replay = false }: EventsWanted = {},
+  { only = false, replay = false, brokers = [] }: EventsWanted = {},
 ): Promise<(sink: SseSink) => void> {
   const opening = sids.map((sid) => ({ sid, first: connect(zoo, sid, vector, replay) }));
   for (const { sid, first } of opening) {
@@ -68,6 +91,7 @@ export async function eventSource(
   await Promise.race([Promise.all(opening.map(({ first }) => first)), pause(CONNECT_MS)]);
   return (sink) => {
     for (const { sid, first } of opening) follow(zoo, sid, vector, sink, first, only).catch(() => sink.end());
+    for (const broker of brokers) void followBroker(broker, vector, sink);
   };
 }
 
@@ -100,7 +124,8 @@ async function follow(
   first: Promise<Upgraded | null>,
   only: boolean,
 ): Promise<void> {
-  const faults = new FaultsTold(zoo, sid, vector, sink);
+  const ask = async (): Promise<readonly FaultView[]> => (await zoo.node(sid)).faults();
+  const faults = new FaultsTold({ sid }, ask, vector, sink);
   let opened = await first;
   if (sink.ended && opened !== null) discard(opened.response);
   while (!sink.ended) {
@@ -112,6 +137,15 @@ async function follow(
     if (sink.ended) return;
     opened = await connect(zoo, sid, vector);
     if (sink.ended && opened !== null) discard(opened.response);
+  }
+}
+
+/** Tells the faults of a broker for as long as the stream lasts. A broker has no events of its own: it is asked. */
+async function followBroker({ id, faults }: FaultyBroker, vector: EventVector, sink: SseSink): Promise<void> {
+  const told = new FaultsTold({ broker: id }, faults, vector, sink);
+  while (!sink.ended) {
+    await told.ask();
+    await pause(BROKERS_MS);
   }
 }
 
@@ -158,18 +192,23 @@ function pass(
   else sink.send({ id, data: text });
 }
 
-/** The faults of one node as the reader knows them. */
+/** The faults of one node or broker as the reader knows them. */
 class FaultsTold {
-  readonly #zoo: EnsembleClient;
-  readonly #sid: number;
+  readonly #whose: { readonly sid: number } | { readonly broker: number };
+  readonly #asked: () => Promise<readonly FaultView[]>;
   readonly #vector: EventVector;
   readonly #sink: SseSink;
   /** what was told last, without the time left; a reader that was told nothing knows of none */
   #told = "";
 
-  constructor(zoo: EnsembleClient, sid: number, vector: EventVector, sink: SseSink) {
-    this.#zoo = zoo;
-    this.#sid = sid;
+  constructor(
+    whose: { readonly sid: number } | { readonly broker: number },
+    asked: () => Promise<readonly FaultView[]>,
+    vector: EventVector,
+    sink: SseSink,
+  ) {
+    this.#whose = whose;
+    this.#asked = asked;
     this.#vector = vector;
     this.#sink = sink;
   }
@@ -182,12 +221,12 @@ class FaultsTold {
     return differs;
   }
 
-  /** Asks the node, which answers this when it is killed or stands still too, and tells the reader what is new. */
+  /** Asks the node or broker, which answers this when it is killed or stands still too, and tells the reader what is new. */
   async ask(): Promise<void> {
     try {
-      const faults = await withTimeout((await this.#zoo.node(this.#sid)).faults(), FAULTS_MS);
+      const faults = await withTimeout(this.#asked(), FAULTS_MS);
       if (!this.note(faults) || this.#sink.ended) return;
-      const event = { type: "fault", sid: this.#sid, at: Date.now(), faults };
+      const event = { type: "fault", ...this.#whose, at: Date.now(), faults };
       this.#sink.send({ id: formatVector(this.#vector), data: JSON.stringify(event) });
     } catch {
       // it is asked again while it is down

@@ -5,6 +5,8 @@ export interface Election {
   /** By the nodes' clocks: when the first node began to look, and when the new leader took over, ms since 1970. */
   readonly sinceMs: number;
   readonly untilMs: number;
+  /** When the leader before was lost: earlier than `sinceMs` while too few nodes were there to elect another. */
+  readonly lostMs: number;
   readonly leader: number;
   readonly epoch: number;
   /** Who led before; null: nobody that is known. */
@@ -19,6 +21,10 @@ const PARTS: ReadonlySet<string> = new Set(["vote", "role", "epoch", "sync", "ac
 const PAUSE_MS = 3_000;
 /** The links to a leader that is gone break this long before the others look for a new one, at most, ms. */
 const LINK_MS = 2_000;
+/** An election of nodes that reach each other is over within this; what lasts longer waited for something, ms. */
+const QUICK_MS = 2_000;
+/** Votes this far apart belong to different attempts, ms. */
+const ATTEMPT_MS = 500;
 /** Followers that come right behind the leader belong to it, ms. */
 const TAIL_MS = 400;
 
@@ -30,8 +36,13 @@ const looks = (event: ProtocolEvent): boolean =>
 
 const breaks = (event: ProtocolEvent): boolean => event.type === "link" && event.up === false;
 
-/** The last election of which `events`, in any order, hold beginning and end; undefined when there is none. */
-export function lastElection(events: readonly ProtocolEvent[]): Election | undefined {
+const joins = (event: ProtocolEvent): boolean => event.type === "link" && event.up === true;
+
+/**
+ * The last election of which `events`, in any order, hold beginning and end; undefined when there is none.
+ * @param size nodes of the ensemble
+ */
+export function lastElection(events: readonly ProtocolEvent[], size: number): Election | undefined {
   const parts = events.filter((event) => PARTS.has(event.type)).sort((a, b) => a.at - b.at);
   const won = parts.findLast(takesOver);
   if (won === undefined) return undefined;
@@ -48,9 +59,14 @@ export function lastElection(events: readonly ProtocolEvent[]): Election | undef
   const broken = since.filter((event) => breaks(event) && event.at <= start && event.at >= start - LINK_MS);
   const lost = broken[0]?.to;
   const before = earlier.findLast(takesOver)?.sid ?? (typeof lost === "number" ? lost : null);
-  const sinceMs = broken.find((event) => event.to === before)?.at ?? start;
+  const noticed = broken.find((event) => event.to === before)?.at ?? start;
+  const resigned = since.find((event) => event.sid === before && looks(event));
+  const lostMs = Math.min(noticed, resigned?.at ?? noticed);
+  const within = since.filter((event) => event.at >= lostMs);
+  const sinceMs = won.at - lostMs > QUICK_MS ? Math.max(lostMs, attemptOf(within, size)) : noticed;
   return {
     sinceMs,
+    lostMs,
     untilMs: won.at,
     leader: won.sid,
     epoch: won.epoch ?? 0,
@@ -61,6 +77,35 @@ export function lastElection(events: readonly ProtocolEvent[]): Election | undef
         (i <= end || (event.at <= won.at + TAIL_MS && !looks(event) && !breaks(event))),
     ),
   };
+}
+
+/**
+ * When the attempt began that elected: not before a quorum of nodes was there, not before their last link came up, and not
+ * before the last votes. The others vote meanwhile, in vain.
+ * @param events from the loss of the leader to the new one, by time
+ */
+function attemptOf(events: readonly ProtocolEvent[], size: number): number {
+  const there = new Map<number, { readonly boot: string; readonly at: number }>();
+  for (const { sid, id, at, type } of events) {
+    const boot = id.split("-")[0] ?? "";
+    if (type !== "link" && there.get(sid)?.boot !== boot) there.set(sid, { boot, at });
+  }
+  const came = [...there.values()].map(({ at }) => at).sort((a, b) => a - b);
+  return Math.max(
+    came[Math.floor(size / 2)] ?? 0,
+    lastRun(events.filter(looks)),
+    lastRun(events.filter(joins)),
+  );
+}
+
+/** When the last of the events that follow each other closely began; 0: there are none. */
+function lastRun(events: readonly ProtocolEvent[]): number {
+  let began = events.at(-1)?.at ?? 0;
+  for (const { at } of [...events].reverse()) {
+    if (began - at > ATTEMPT_MS) break;
+    began = at;
+  }
+  return began;
 }
 
 /** A moment of the slow motion: what happened within one millisecond. */

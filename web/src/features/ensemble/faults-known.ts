@@ -8,8 +8,8 @@ export interface Faults {
   readonly ofNode: ReadonlyMap<number, readonly FaultView[]>;
   /** *map broker → the faults that it holds* */
   readonly ofBroker: ReadonlyMap<number, readonly FaultView[]>;
-  /** *map sid → when an event told its faults, ms since 1970*; a list that was asked for earlier is older */
-  readonly toldMs: ReadonlyMap<number, number>;
+  /** *map sid, or "broker " and its id → when an event told its faults, ms since 1970*; a list that was asked for earlier is older */
+  readonly toldMs: ReadonlyMap<number | string, number>;
 }
 
 export const FAULTS_UNKNOWN: Faults = {
@@ -28,19 +28,27 @@ export function takeList(faults: Faults, answer: FaultsState | "off", askedMs: n
     const held = isOlder ? (faults.ofNode.get(node.sid) ?? []) : node.faults;
     if (held.length > 0) ofNode.set(node.sid, held);
   }
-  const broken = answer.brokers.filter((broker) => broker.faults.length > 0);
-  const ofBroker = new Map(broken.map((broker) => [broker.id, broker.faults]));
+  const ofBroker = new Map<number, readonly FaultView[]>();
+  for (const broker of answer.brokers) {
+    const isOlder = (faults.toldMs.get(keyOf(broker.id)) ?? 0) > askedMs;
+    const held = isOlder ? (faults.ofBroker.get(broker.id) ?? []) : broker.faults;
+    if (held.length > 0) ofBroker.set(broker.id, held);
+  }
   const next: Faults = { ...faults, state: "on", ofNode, ofBroker };
   return isSame(faults, next) ? faults : next;
 }
 
-/** Takes an event that tells the faults of one node. */
+const keyOf = (broker: number): string => `broker ${broker}`;
+
+/** Takes an event that tells the faults of one node or broker. */
 export function takeFault(faults: Faults, event: ProtocolEvent, receivedMs: number): Faults {
   if (event.type !== "fault" || event.faults === undefined || faults.state === "off") return faults;
-  const ofNode = new Map(faults.ofNode);
-  ofNode.delete(event.sid);
-  if (event.faults.length > 0) ofNode.set(event.sid, event.faults);
-  return { ...faults, ofNode, toldMs: new Map(faults.toldMs).set(event.sid, receivedMs) };
+  const { broker, sid } = event;
+  const held = new Map(broker === undefined ? faults.ofNode : faults.ofBroker);
+  held.delete(broker ?? sid);
+  if (event.faults.length > 0) held.set(broker ?? sid, event.faults);
+  const toldMs = new Map(faults.toldMs).set(broker === undefined ? sid : keyOf(broker), receivedMs);
+  return broker === undefined ? { ...faults, ofNode: held, toldMs } : { ...faults, ofBroker: held, toldMs };
 }
 
 const isSame = (a: Faults, b: Faults): boolean => a.state === b.state && textOf(a) === textOf(b);
