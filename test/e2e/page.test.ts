@@ -1,5 +1,6 @@
 /** The page in a browser, as `npm start` serves it: what a visitor sees while goals come in and nodes die. */
 import { mkdirSync, readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -308,13 +309,14 @@ describe("npm start", () => {
     await local.end("SIGTERM");
   });
 
-  it("[PAGE-5] six windows live and heal without a quorum, while each of them posts", async () => {
+  it("[PAGE-4] [PAGE-5] six windows share one WebSocket, live and heal without a quorum, while each of them posts", async () => {
     const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "six")]);
+    const proxy = await countingProxy(Number(new URL(local.url).port));
     const context = await browser.newContext({ viewport: { width: 640, height: 480 } });
     const pages: Page[] = [];
     const open = async (): Promise<Page> => {
       const page = await context.newPage();
-      await page.goto(local.url);
+      await page.goto(`http://localhost:${proxy.port}`);
       await testId(page, "leader").waitFor({ timeout: WAIT_MS });
       pages.push(page);
       return page;
@@ -337,7 +339,19 @@ describe("npm start", () => {
       `${local.url}/api/topics/goals/partitions/0/offsets`,
     );
     expect(offsets.end_offset).toBe(12);
+    expect(proxy.sockets()).toEqual({ opened: 1, open: 1 });
+    // a window that is closed takes nothing from the others
+    for (const page of pages.slice(0, 3)) await page.close();
+    await testId(pages[4] as Page, "post-goal").dispatchEvent("click");
+    await untilOffset(pages[5] as Page, 12);
+    expect(proxy.sockets()).toEqual({ opened: 1, open: 1 });
     await context.close();
+    await until(
+      () => proxy.sockets().open,
+      (open) => open === 0,
+      "a WebSocket outlives its windows",
+    );
+    proxy.close();
     await local.end("SIGTERM");
   });
 
@@ -362,6 +376,39 @@ describe("npm start", () => {
     await page.close();
   });
 });
+
+interface CountingProxy {
+  readonly port: number;
+  readonly sockets: () => { readonly opened: number; readonly open: number };
+  close(): void;
+}
+
+/** Passes connections on to a port of this machine, and counts those of `/v1/live`. */
+async function countingProxy(target: number): Promise<CountingProxy> {
+  const count = { opened: 0, open: 0 };
+  const proxy = createServer((client) => {
+    const server = connect(target, "127.0.0.1");
+    client.once("data", (head: Buffer) => {
+      if (!/^GET \S*\/v1\/live /.test(head.toString("latin1"))) return;
+      count.opened += 1;
+      count.open += 1;
+      client.once("close", () => {
+        count.open -= 1;
+      });
+    });
+    client.pipe(server).pipe(client);
+    for (const socket of [client, server]) {
+      socket.on("error", () => {});
+      socket.once("close", () => {
+        client.destroy();
+        server.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const { port } = proxy.address() as AddressInfo;
+  return { port, sockets: () => ({ ...count }), close: () => proxy.close() };
+}
 
 /** [PAGE-1] The status is asked for again and again while events flow, and what is shown is what the API says. */
 async function expectPolls(page: Page): Promise<void> {

@@ -19,12 +19,27 @@ export interface StreamEvent {
   readonly data: unknown;
 }
 
+/** The server has ended a stream; `status` 200: in good order. */
+export interface StreamEnd {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What carries streams. */
+export interface LiveStreams {
+  /** Opens a stream; it lasts until the returned function is called. */
+  stream(options: StreamOptions): () => void;
+  /** Ends every stream. */
+  close(): void;
+}
+
 export interface StreamOptions {
   /** The subscription, asked for before every try: it continues after what was read by then. */
   readonly subscription: () => Promise<Readonly<Record<string, unknown>>>;
   readonly onEvent: (event: StreamEvent) => void;
-  /** The server has ended the stream, which is asked for again; `status` 200: in good order. */
-  readonly onEnd?: (end: { readonly status: number; readonly code: string }) => void;
+  /** The server has ended the stream, which is asked for again. */
+  readonly onEnd?: (end: StreamEnd) => void;
   readonly onState: (state: StreamState) => void;
 }
 
@@ -51,7 +66,7 @@ interface Frame {
   readonly id?: string;
   readonly data?: unknown;
   readonly open?: boolean;
-  readonly end?: { readonly status: number; readonly code: string; readonly message: string };
+  readonly end?: StreamEnd;
 }
 
 interface Channel {
@@ -61,7 +76,7 @@ interface Channel {
   retry: ReturnType<typeof setTimeout> | undefined;
 }
 
-export class LiveSocket {
+export class LiveSocket implements LiveStreams {
   readonly #open: () => SocketLike;
   readonly #channels = new Map<string, Channel>();
   #socket: SocketLike | undefined;
@@ -78,7 +93,6 @@ export class LiveSocket {
     this.#open = open;
   }
 
-  /** Opens a stream; it lasts until the returned function is called. */
   stream(options: StreamOptions): () => void {
     this.#number += 1;
     const channel: Channel = { as: `s${this.#number}`, options, attempt: 0, retry: undefined };
@@ -93,7 +107,6 @@ export class LiveSocket {
     };
   }
 
-  /** Ends every stream. */
   close(): void {
     for (const channel of this.#channels.values()) clearTimeout(channel.retry);
     this.#channels.clear();

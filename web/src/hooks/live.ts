@@ -1,10 +1,12 @@
-/** Feeds the store of one ensemble: three polls, two streams over one socket, and the queue of goals. */
+/** Feeds the store of one ensemble: three polls, two streams over a connection that all tabs share, and the queue of goals. */
 import { backoffMs } from "../api/backoff.ts";
 import { addScore, getCluster, getEnsemble, getFaults, getOffsets, readGoals, TOPIC } from "../api/calls.ts";
 import { ApiProblem, send, sendJson, toProblem } from "../api/http.ts";
-import { LiveSocket } from "../api/live-socket.ts";
+import type { LiveStreams, SocketLike } from "../api/live-socket.ts";
 import { Poll, type TabChannel } from "../api/poll.ts";
 import { randomId } from "../api/random-id.ts";
+import { type TabPort, TabStreams } from "../api/shared-streams.ts";
+import { socketUrl } from "../api/socket-url.ts";
 import type {
   ClusterState,
   EnsembleState,
@@ -52,7 +54,12 @@ export interface Live {
 /** Starts to feed the store for the API at `base`. */
 export function startLive(base: string): Live {
   const polls = [ensemblePoll(base), clusterPoll(base), faultsPoll(base)];
-  const socket = new LiveSocket(() => new WebSocket(socketUrl(base)) as never);
+  const streams = new TabStreams({
+    hub: (onFail) => hubOf(base, onFail),
+    open: () => new WebSocket(socketUrl(base)) as SocketLike,
+  });
+  const leave = (): void => streams.leave();
+  addEventListener("pagehide", leave);
   const queue = postQueue(base);
   let events: (() => void) | undefined;
   let goals: (() => void) | undefined;
@@ -69,7 +76,7 @@ export function startLive(base: string): Live {
       events?.();
       events = visible
         ? streamEvents(
-            socket,
+            streams,
             () => resume,
             (id) => {
               resume = id;
@@ -78,7 +85,7 @@ export function startLive(base: string): Live {
         : undefined;
     },
     setHasGoals(there) {
-      if (there && goals === undefined) goals = streamGoals(socket, base);
+      if (there && goals === undefined) goals = streamGoals(streams, base);
       if (!there && goals === undefined) useLive.setState({ goalsStream: { type: "idle" } });
     },
     close() {
@@ -86,13 +93,26 @@ export function startLive(base: string): Live {
       events?.();
       goals?.();
       queue.close();
-      socket.close();
+      removeEventListener("pagehide", leave);
+      streams.close();
     },
   };
 }
 
-const socketUrl = (base: string): string =>
-  `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${base}/v1/live`;
+/** The worker of all tabs that show the API at `base`; undefined where the browser has none, as some telephones. */
+function hubOf(base: string, onFail: () => void): TabPort | undefined {
+  if (typeof SharedWorker === "undefined") return undefined;
+  try {
+    const worker = new SharedWorker(new URL("../live-worker.ts", import.meta.url), {
+      type: "module",
+      name: base,
+    });
+    worker.onerror = onFail;
+    return worker.port as unknown as TabPort;
+  } catch {
+    return undefined;
+  }
+}
 
 // ── polls ────────────────────────────────────────────────────────────────────
 
@@ -152,7 +172,7 @@ const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.s
 
 // ── events ───────────────────────────────────────────────────────────────────
 
-function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string) => void): () => void {
+function streamEvents(streams: LiveStreams, since: () => string, onId: (id: string) => void): () => void {
   const liveness = new Liveness();
   let waiting: ProtocolEvent[] = [];
   let history: ProtocolEvent[] = [];
@@ -164,7 +184,7 @@ function streamEvents(socket: LiveSocket, since: () => string, onId: (id: string
     waiting = [];
     takeFresh(before, fresh, liveness);
   };
-  const stop = socket.stream({
+  const stop = streams.stream({
     subscription: () => Promise.resolve({ subscribe: "events", since: since(), replay: "rare" }),
     onEvent: ({ event, id, data }) => {
       if (id !== "") onId(id);
@@ -226,7 +246,7 @@ interface Offsets {
   readonly end_offset: number;
 }
 
-function streamGoals(socket: LiveSocket, base: string): () => void {
+function streamGoals(streams: LiveStreams, base: string): () => void {
   let waiting: RecordsEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** The next offset wanted; null: nothing was read yet. */
@@ -247,7 +267,7 @@ function streamGoals(socket: LiveSocket, base: string): () => void {
     clearTimeout(timer);
     if (timer !== undefined) draw();
   };
-  const stop = socket.stream({
+  const stop = streams.stream({
     subscription: async () => {
       flush();
       const { begin, end } = await bounds(base);
