@@ -65,14 +65,17 @@ export class EventFeed {
 
   /**
    * @param after the last id that the listener saw, or null for events from now on
-   * @param replay whether a listener that saw none gets the rare events first that are still there, as `history`
+   * @param replay whether a listener that saw none, or missed some, gets the rare events first that are still there, as `history`
    */
   listen(socket: WebSocket, after: string | null, now: number, replay = false): void {
     this.active(now);
     this.listeners.add(socket);
     this.#idleSince = null;
-    if (after === null) {
+    const tellHistory = (): void => {
       if (replay) trySend(socket, `{"type":"history","events":[${this.#rare.join(",")}]}`);
+    };
+    if (after === null) {
+      tellHistory();
       if (this.#faults().length > 0) this.#tellFaults(socket, now);
       return;
     }
@@ -80,6 +83,7 @@ export class EventFeed {
     const known = boot === this.#boot && seq !== undefined && seq >= this.#from - 1 && seq <= this.#seq;
     const first = this.#ring[0]?.seq ?? this.#seq + 1;
     if (!known || seq === undefined || seq + 1 < first) {
+      tellHistory();
       trySend(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
       // what began or ended in the gap
       this.#tellFaults(socket, now);

@@ -233,6 +233,7 @@ describe("npm start", () => {
     await picture(page, "no-quorum");
     await testId(page, "heal-all").click();
     await untilLeader(page, () => true);
+    // [PAGE-9] what lasted was the time without a quorum, and not the election after it
     await page.getByText(/^Without a quorum for .* then the election took/).waitFor({ timeout: WAIT_MS });
 
     await expectArmedKeys(page);
@@ -309,6 +310,27 @@ describe("npm start", () => {
     await local.end("SIGTERM");
   });
 
+  it("[PAGE-14] draws only what arrives, and has no long task at 50 goals a second", async () => {
+    const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "calm")]);
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.addInitScript(COUNT_DRAWING);
+    await page.goto(local.url);
+    await untilLeader(page, () => true);
+    await page.locator(".pings .ping-good").first().waitFor({ timeout: WAIT_MS });
+    await expectIdle(page);
+
+    await browser.startTracing(page, { categories: ["disabled-by-default-devtools.timeline", "__metadata"] });
+    const producers = [0, 1].map((broker) => produce(`${local.url}/api/demo/brokers/${broker}`));
+    await untilOffset(page, 149);
+    await Promise.all(producers.map((producer) => producer.stop()));
+    const tasks = tasksOf(await browser.stopTracing());
+    expect(tasks.length).toBeGreaterThan(100);
+    // of CPU and not of time: a machine that is busy with other things interrupts a task
+    expect(Math.max(...tasks)).toBeLessThan(50);
+    await page.close();
+    await local.end("SIGTERM");
+  });
+
   it("[PAGE-4] [PAGE-5] six windows share one WebSocket, live and heal without a quorum, while each of them posts", async () => {
     const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "six")]);
     const proxy = await countingProxy(Number(new URL(local.url).port));
@@ -376,6 +398,66 @@ describe("npm start", () => {
     await page.close();
   });
 });
+
+/** Counts in the page how often its document changes, and how often it asks for an animation frame. */
+const COUNT_DRAWING = `
+  globalThis.drawn = { changes: 0, frames: 0 };
+  new MutationObserver(() => { drawn.changes += 1; })
+    .observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  const request = requestAnimationFrame;
+  globalThis.requestAnimationFrame = (run) => { drawn.frames += 1; return request(run); };
+`;
+
+interface Drawn {
+  readonly changes: number;
+  readonly frames: number;
+}
+
+/** Watches an idle page for some polls: what it draws is bounded by what arrives, on any machine. */
+async function expectIdle(page: Page): Promise<void> {
+  let polls = 0;
+  page.on("request", (request) => {
+    if (request.url().endsWith("/v1/ensemble")) polls += 1;
+  });
+  const passed = (count: number): Promise<number> =>
+    until(
+      () => polls,
+      (seen) => seen >= count,
+      "the status is not asked for",
+    );
+  // what comes with the beginning is drawn by then
+  const first = await passed(2);
+  const before = (await page.evaluate("({ ...drawn })")) as Drawn;
+  const last = await passed(first + 8);
+  const after = (await page.evaluate("({ ...drawn })")) as Drawn;
+  expect(after.changes - before.changes).toBeLessThanOrEqual(6 * (last - first + 1));
+  expect(after.frames).toBe(before.frames);
+  const endless =
+    "document.getAnimations().filter((a) => a.effect.getTiming().iterations === Infinity).length";
+  expect(await page.evaluate(endless)).toBe(0);
+}
+
+interface TraceEvent {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** CPU time, µs */
+  readonly tdur?: number;
+  readonly args: { readonly name?: string };
+}
+
+/** CPU time of each task of the pages' main threads, ms. */
+function tasksOf(trace: Buffer): number[] {
+  const { traceEvents } = JSON.parse(trace.toString()) as { readonly traceEvents: readonly TraceEvent[] };
+  const threads = new Set(
+    traceEvents
+      .filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain")
+      .map(({ pid, tid }) => `${pid} ${tid}`),
+  );
+  return traceEvents
+    .filter(({ name, pid, tid }) => name === "RunTask" && threads.has(`${pid} ${tid}`))
+    .map(({ tdur = 0 }) => tdur / 1_000);
+}
 
 interface CountingProxy {
   readonly port: number;

@@ -48,6 +48,17 @@ describe("the events of a node", () => {
     expect([plain.frames, resumed.frames]).toEqual([[], []]);
   });
 
+  it("[HTTP-82] replay to a listener that asks and comes back to another life of the node", () => {
+    const events = feed();
+    events.record(0, LINK);
+    const [asks, plain] = [listener(), listener()];
+    events.listen(asks.socket, "4-17", 1, true);
+    events.listen(plain.socket, "4-17", 1);
+    expect(asks.frames.map(({ type }) => type)).toEqual(["history", "gap", "fault"]);
+    expect(asks.frames[0]?.events?.map(({ id }) => id)).toEqual(["5-1"]);
+    expect(plain.frames.map(({ type }) => type)).toEqual(["gap", "fault"]);
+  });
+
   it("[HTTP-20] say a gap to a listener that comes back behind what was not recorded", () => {
     const events = feed();
     const first = listener();

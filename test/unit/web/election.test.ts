@@ -85,6 +85,10 @@ test("[PAGE-9] the time without a quorum is no part of the election that follows
   const election = lastElection(events, 3);
   expect(election).toMatchObject({ lostMs: 999, untilMs: 14_640, before: 2 });
   expect(election?.sinceMs).toBeGreaterThanOrEqual(14_600);
+  // the one that is left looks once, and again when the other is back, after a pause that no single election has
+  const patient = events.filter((event) => !lonely.slice(1).includes(event));
+  expect(lastElection(patient, 3)).toMatchObject({ lostMs: 999, untilMs: 14_640 });
+  expect(lastElection(patient, 3)?.sinceMs).toBeGreaterThanOrEqual(14_600);
   // all were there, and cut off from each other until 9,000
   const cut = [1, 2, 3].flatMap((sid) =>
     Array.from({ length: 8 }, (_, i) =>
@@ -101,4 +105,32 @@ test("[PAGE-9] the time without a quorum is no part of the election that follows
   expect(lastElection(healed, 3)).toMatchObject({ sinceMs: 9_000, lostMs: 1_200, untilMs: 9_030 });
   // an election that is over in time is shown whole
   expect(lastElection(EVENTS, 3)).toMatchObject({ lostMs: 1_000, sinceMs: 1_000 });
+});
+
+test("[PAGE-9] a leader is without a quorum from when it counts on too few, not from when it gives up", () => {
+  const events = [
+    eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
+    eventOf({ sid: 2, id: "4-1", at: 110, type: "active", sids: [1, 2] }),
+    eventOf({ sid: 2, id: "4-2", at: 200, type: "active", sids: [2] }),
+    eventOf({ sid: 2, id: "4-3", at: 300, type: "active", sids: [2, 3] }),
+    eventOf({ sid: 2, id: "4-4", at: 5_000, type: "active", sids: [2] }),
+    eventOf({ sid: 2, id: "4-5", at: 7_000, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 2, id: "4-6", at: 7_400, type: "vote", leader: 2 }),
+    eventOf({ sid: 1, id: "6-1", at: 9_000, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 2, id: "4-7", at: 9_002, type: "vote", leader: 2 }),
+    eventOf({ sid: 2, id: "4-8", at: 9_050, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
+  ];
+  expect(lastElection(events, 3)).toMatchObject({ lostMs: 5_000, sinceMs: 9_000, untilMs: 9_050 });
+});
+
+test("[PAGE-9] a leader that was killed and is back did not give up when it came back", () => {
+  const events = [
+    eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
+    eventOf({ sid: 1, id: "4-1", at: 1_000, type: "link", to: 2, up: false }),
+    eventOf({ sid: 1, id: "4-2", at: 1_001, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 2, id: "6-1", at: 5_000, role: "LOOKING", phase: "ELECTION" }),
+    eventOf({ sid: 1, id: "4-3", at: 5_010, type: "vote", leader: 2 }),
+    eventOf({ sid: 2, id: "6-2", at: 5_050, role: "LEADING", phase: "BROADCAST", epoch: 5 }),
+  ];
+  expect(lastElection(events, 3)).toMatchObject({ lostMs: 1_000, sinceMs: 5_000, untilMs: 5_050 });
 });

@@ -67,7 +67,7 @@ export function faultyBrokersOf(c: Context<AppEnv>): readonly FaultyBroker[] {
 interface EventsWanted {
   /** of one node: the stream ends when that node is down */
   readonly only?: boolean;
-  /** the rare events that each node still holds first, for a node of which nothing was read */
+  /** the rare events that each node still holds first, for a node of which nothing was read, or not all */
   readonly replay?: boolean;
   readonly brokers?: readonly FaultyBroker[];
 }
@@ -90,7 +90,8 @@ export async function eventSource(
   }
   await Promise.race([Promise.all(opening.map(({ first }) => first)), pause(CONNECT_MS)]);
   return (sink) => {
-    for (const { sid, first } of opening) follow(zoo, sid, vector, sink, first, only).catch(() => sink.end());
+    for (const { sid, first } of opening)
+      follow(zoo, sid, vector, sink, first, { only, replay }).catch(() => sink.end());
     for (const broker of brokers) void followBroker(broker, vector, sink);
   };
 }
@@ -103,8 +104,11 @@ async function connect(
   replay = false,
 ): Promise<Upgraded | null> {
   const after = vector.get(sid);
-  const first = replay ? "/events?replay" : "/events";
-  const path = after === undefined ? first : `/events?after=${encodeURIComponent(after)}`;
+  const query = new URLSearchParams({
+    ...(after !== undefined && { after }),
+    ...(replay && { replay: "" }),
+  });
+  const path = `/events?${query}`;
   try {
     return await zoo.through(sid).upgrade(path);
   } catch {
@@ -122,7 +126,7 @@ async function follow(
   vector: Map<number, string>,
   sink: SseSink,
   first: Promise<Upgraded | null>,
-  only: boolean,
+  { only, replay }: { readonly only: boolean; readonly replay: boolean },
 ): Promise<void> {
   const ask = async (): Promise<readonly FaultView[]> => (await zoo.node(sid)).faults();
   const faults = new FaultsTold({ sid }, ask, vector, sink);
@@ -135,7 +139,7 @@ async function follow(
     if (!sink.ended) await faults.ask();
     if (!sink.ended) await pause(opened === null ? DOWN_MS : RECONNECT_MS);
     if (sink.ended) return;
-    opened = await connect(zoo, sid, vector);
+    opened = await connect(zoo, sid, vector, replay);
     if (sink.ended && opened !== null) discard(opened.response);
   }
 }

@@ -36,6 +36,8 @@ const looks = (event: ProtocolEvent): boolean =>
 
 const breaks = (event: ProtocolEvent): boolean => event.type === "link" && event.up === false;
 
+const bootOf = (id: string): string => id.split("-")[0] ?? "";
+
 const joins = (event: ProtocolEvent): boolean => event.type === "link" && event.up === true;
 
 /**
@@ -60,10 +62,8 @@ export function lastElection(events: readonly ProtocolEvent[], size: number): El
   const lost = broken[0]?.to;
   const before = earlier.findLast(takesOver)?.sid ?? (typeof lost === "number" ? lost : null);
   const noticed = broken.find((event) => event.to === before)?.at ?? start;
-  const resigned = since.find((event) => event.sid === before && looks(event));
-  const lostMs = Math.min(noticed, resigned?.at ?? noticed);
-  const within = since.filter((event) => event.at >= lostMs);
-  const sinceMs = won.at - lostMs > QUICK_MS ? Math.max(lostMs, attemptOf(within, size)) : noticed;
+  const lostMs = Math.min(noticed, lossOf(since, earlier.findLast(takesOver), before, size) ?? noticed);
+  const sinceMs = Math.max(noticed, attemptOf(since, lostMs, won.at, size));
   return {
     sinceMs,
     lostMs,
@@ -80,22 +80,60 @@ export function lastElection(events: readonly ProtocolEvent[], size: number): El
 }
 
 /**
- * When the attempt began that elected: not before a quorum of nodes was there, not before their last link came up, and not
- * before the last votes. The others vote meanwhile, in vain.
- * @param events from the loss of the leader to the new one, by time
+ * When the leader `before` lost its quorum or gave up, or the first of those who look until the end lost it; undefined when
+ * nobody tells.
+ * @param taken when it took over, if that is known
  */
-function attemptOf(events: readonly ProtocolEvent[], size: number): number {
+function lossOf(
+  events: readonly ProtocolEvent[],
+  taken: ProtocolEvent | undefined,
+  before: number | null,
+  size: number,
+): number | undefined {
+  // a node that is back after a crash looks too, and leads nothing
+  const own = events.filter(({ sid, id }) => sid === before && taken && bootOf(id) === bootOf(taken.id));
+  const end = own.findIndex(looks);
+  if (end >= 0) {
+    const led = own.slice(0, end).filter(({ type }) => type === "active");
+    const lonely = led.slice(led.findLastIndex(({ sids = [] }) => sids.length > size / 2) + 1);
+    return (lonely[0] ?? own[end])?.at;
+  }
+  const looking = new Map<number, number>();
+  for (const event of events) {
+    if (event.role === "FOLLOWING" && event.phase === "BROADCAST") looking.delete(event.sid);
+    else if (looks(event) && !looking.has(event.sid)) looking.set(event.sid, event.at);
+  }
+  for (const [sid, at] of looking) {
+    const broken = events.find(
+      (event) =>
+        breaks(event) &&
+        event.sid === sid &&
+        event.to === before &&
+        event.at <= at &&
+        event.at >= at - LINK_MS,
+    );
+    if (broken !== undefined) return broken.at;
+  }
+  return undefined;
+}
+
+/**
+ * When the attempt began that elected: not before a quorum of nodes was there, and not before the links between them came
+ * up, if that took its time; and of attempts in vain, which go on for long, not before the last one. 0: nothing of that kind.
+ * @param events from the leader before to the new one, by time
+ */
+function attemptOf(events: readonly ProtocolEvent[], lostMs: number, wonMs: number, size: number): number {
+  const within = events.filter((event) => event.at >= lostMs);
   const there = new Map<number, { readonly boot: string; readonly at: number }>();
-  for (const { sid, id, at, type } of events) {
-    const boot = id.split("-")[0] ?? "";
+  for (const { sid, id, at, type } of within) {
+    const boot = bootOf(id);
     if (type !== "link" && there.get(sid)?.boot !== boot) there.set(sid, { boot, at });
   }
   const came = [...there.values()].map(({ at }) => at).sort((a, b) => a - b);
-  return Math.max(
-    came[Math.floor(size / 2)] ?? 0,
-    lastRun(events.filter(looks)),
-    lastRun(events.filter(joins)),
-  );
+  const possibleMs = Math.max(came[Math.floor(size / 2)] ?? 0, lastRun(within.filter(joins)));
+  if (possibleMs - lostMs >= ATTEMPT_MS || wonMs - lostMs > QUICK_MS)
+    return Math.max(possibleMs, lastRun(within.filter(looks)));
+  return 0;
 }
 
 /** When the last of the events that follow each other closely began; 0: there are none. */
