@@ -91,7 +91,7 @@ function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
           {isController && <Icon name="crown" size={13} />}
           {isPaused ? "Paused" : isController ? "Controller" : broker.up ? "Broker" : "Down"}
         </span>
-        {broker.up && isHalted && !isPaused && <span className="row-sub lag">waits for a quorum</span>}
+        {broker.up && isHalted && !isPaused && <span className="row-sub lag">no quorum</span>}
         <FaultSigns signs={signs} />
       </span>
       {faults.state === "on" && (
