@@ -110,7 +110,7 @@ describe("the rings", () => {
 
 /** What is started by a platform, a bundler, a command or a user of the SDK. */
 const ENTRY =
-  /^(workers\/index|client\/sdk\/index|web\/(src\/main|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker))\.tsx?$/;
+  /^(workers\/index|client\/sdk\/index|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker))\.tsx?$/;
 
 /** What only tests use, with what ends it; their number only falls. */
 const TESTS_ONLY: Readonly<Record<string, string>> = {
