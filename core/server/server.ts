@@ -127,7 +127,7 @@ export class EnsembleServer {
   /** what must be applied before we are ready; null while not in broadcast */
   #barrier: Zxid | null = null;
   /** the leader's writes that await a batch */
-  #queue: TakenRequest[] = [];
+  #queue: (TakenRequest | PendingWrite)[] = [];
   #queueBytes = 0;
   /** a follower's writes that await their way to the leader */
   #outbox: PendingWrite[] = [];
@@ -711,6 +711,9 @@ export class EnsembleServer {
     this.#barrier = null;
     // It is of the leader that was: neither for nor against the next one.
     this.#expectedDigest = null;
+    // What was neither proposed nor forwarded is known not to have happened.
+    for (const write of this.#queue) if ("sent" in write) write.sent = false;
+    for (const write of this.#outbox) write.sent = false;
     this.#queue = [];
     this.#queueBytes = 0;
     this.#outbox = [];
@@ -783,7 +786,7 @@ export class EnsembleServer {
     else this.#outbox.push(write);
   }
 
-  #enqueue(write: TakenRequest): void {
+  #enqueue(write: TakenRequest | PendingWrite): void {
     this.#queue.push(write);
     this.#queueBytes += write.body.length;
   }

@@ -139,7 +139,7 @@ export class Leader {
   #counter = 0;
   /** while trees are in dispute: since when a learner would win the next election */
   #outrankedFrom = 0;
-  /** when a quorum was last in the active set. That members answer is not enough: they may follow another. */
+  /** when a quorum of the active set was heard last, ours included. That members answer is not enough: they may follow another. */
   #quorumAt = 0;
   /** last entry of each batch that is proposed and not committed */
   #outstanding: Zxid[] = [];
@@ -167,6 +167,8 @@ export class Leader {
       earliest = Math.min(earliest, learner.heardAt);
       if (owesAck(learner)) earliest = Math.min(earliest, learner.ackedAt);
     }
+    if (this.activeSet.length < this.#host.context.quorum.majority)
+      earliest = Math.min(earliest, this.#quorumAt);
     return Math.min(copyAt, earliest + config.syncLimit * config.tickTimeMs + 1);
   }
 
@@ -294,6 +296,7 @@ export class Leader {
     const learner = this.#learners.get(sid);
     if (learner === undefined) return;
     const wasAlone = this.#isAlone;
+    this.#noteQuorum();
     this.#learners.delete(sid);
     const { now, config } = this.#host.context;
     if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + config.tickTimeMs;
@@ -333,13 +336,25 @@ export class Leader {
       return;
     }
     const silence = config.syncLimit * config.tickTimeMs;
+    this.#noteQuorum();
     for (const learner of [...this.#learners.values()]) {
       // An ack that is lost while pings go on would fill the learner's window for ever.
       const isStuck = owesAck(learner) && now - learner.ackedAt > silence;
       if (isStuck || now - learner.heardAt > silence) this.drop(learner.sid);
     }
-    if (this.activeSet.length >= quorum.majority) this.#quorumAt = now;
-    else if (now - this.#quorumAt > silence) this.#host.becomeLooking("no quorum of the ensemble follows");
+    if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {
+      this.#host.becomeLooking("no quorum of the ensemble follows");
+    }
+  }
+
+  /** A quorum was heard when the last of it was: the silence of a learner that is dropped counts from its last sign of life. */
+  #noteQuorum(): void {
+    const { now, quorum } = this.#host.context;
+    if (this.phase !== "BROADCAST") return;
+    const heard = [now];
+    for (const { acked, heardAt } of this.#learners.values()) if (acked !== null) heard.push(heardAt);
+    heard.sort((a, b) => b - a);
+    this.#quorumAt = Math.max(this.#quorumAt, heard[quorum.majority - 1] ?? Number.NEGATIVE_INFINITY);
   }
 
   /** Handles a message of a learner. @returns false when it does not belong to its stay */

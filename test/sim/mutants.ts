@@ -160,8 +160,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a leader that has lost its quorum leads on",
     "ZAB-79",
     LEADER,
-    'else if (now - this.#quorumAt > silence) this.#host.becomeLooking("no quorum of the ensemble follows");',
-    'else if (now < 0) this.#host.becomeLooking("");',
+    "if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {",
+    "if (this.activeSet.length < quorum.majority && now < 0) {",
   ),
 
   // ── the log and its synchronization ──────────────────────────────────────

@@ -545,6 +545,41 @@ describe("links", () => {
     everybodyHas(cluster, ["/new"]);
   });
 
+  it("[ZAB-79] cut around the leader end its leadership within two ticks", () => {
+    for (const size of [3, 5]) {
+      for (let seed = 1; seed <= 6; seed++) {
+        const cluster = ensemble({ size, seed });
+        cluster.runFor(137 * seed);
+        const old = cluster.leaderSid;
+        cluster.isolate(old);
+        const cutAt = cluster.now;
+        cluster.runUntil(() => cluster.server(old).zab.role !== "LEADING", 10_000);
+        expect(cluster.now - cutAt).toBeLessThanOrEqual(2 * cluster.config.tickTimeMs + 10);
+      }
+    }
+  });
+
+  it("[SERVER-3] cut around the leader: what it never proposed is refused as not done, and did not happen", () => {
+    const cluster = ensemble({ size: 3 });
+    const old = cluster.leaderSid;
+    cluster.isolate(old);
+    const tokens = new Map<string, ReturnType<typeof cluster.write>>();
+    for (let i = 0; i < 8; i++) {
+      tokens.set(`/w${i}`, cluster.write(old, create(`/w${i}`)));
+      cluster.runFor(100);
+    }
+    cluster.answered([...tokens.values()]);
+    const codes = [...tokens.values()].map((token) => codeOf(cluster.answers.get(token)));
+    expect(codes.slice(0, 2)).toEqual(["UNKNOWN_OUTCOME", "UNKNOWN_OUTCOME"]);
+    expect(codes.slice(2)).toEqual(Array(6).fill("NO_QUORUM"));
+    cluster.heal();
+    cluster.settle();
+    for (const [path, token] of tokens) {
+      if (codeOf(cluster.answers.get(token)) !== "NO_QUORUM") continue;
+      expect(cluster.alive.map(({ tree }) => tree.get(path))).toEqual([undefined, undefined, undefined]);
+    }
+  });
+
   it("[ZAB-102] [ZAB-103] cut around the leader in silence stop the writes for three ticks at most", () => {
     const slowest = (size: number, first: number, count: number): number => {
       let ms = 0;

@@ -585,20 +585,37 @@ describe("broadcast", () => {
     const script = leading({ size: 5, history: HISTORY }, [1, 2]);
     expect(script.peer.activeSet).toEqual([1, 2, 3]);
     script.alive("FOLLOWING", 1);
-    script.passes(3_000);
-    expect(script.peer.activeSet).toEqual([1, 3]);
+    script.passes(1_500);
+    expect(script.peer.activeSet).toEqual([1, 2, 3]);
     expect(script.state).toBe("LEADING/BROADCAST");
-    script.passes(4_000);
+    script.passes(1_000);
     expect(script.state).toBe("LOOKING/ELECTION");
+    // A learner that a quorum can do without is only dropped.
+    const larger = leading({ size: 5, history: HISTORY }, [1, 2, 4]);
+    larger.alive("FOLLOWING", 1, 4);
+    larger.passes(10_000);
+    expect(larger.peer.activeSet).toEqual([1, 3, 4]);
+    expect(larger.state).toBe("LEADING/BROADCAST");
   });
 
   it("[ZAB-100] does not take its own standstill for its learners' silence", () => {
     const script = leading({ size: 5, history: HISTORY }, [1, 2]);
     script.after(30_000);
     expect(script.peer.activeSet).toEqual([1, 2, 3]);
-    script.passes(2_500);
+    script.passes(900);
+    expect(script.state).toBe("LEADING/BROADCAST");
+    script.passes(1_600);
+    expect(script.state).toBe("LOOKING/ELECTION");
+  });
+
+  it("[ZAB-79] waits two ticks for a learner whose link broke, from when it was heard last", () => {
+    const script = leading({ history: HISTORY });
+    script.passes(500);
+    script.broken(2);
     expect(script.peer.activeSet).toEqual([3]);
-    script.passes(2_500);
+    script.passes(1_400);
+    expect(script.state).toBe("LEADING/BROADCAST");
+    script.passes(1_200);
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
