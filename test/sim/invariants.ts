@@ -708,6 +708,10 @@ export class Invariants {
         for (const session of message.sessions) this.heard(to, session);
         return;
       case "LEADERINFO":
+        // A member without memory promises what it is told that others have promised, also after it has asked to join.
+        if (!to.storage.meta.initialized && message.epoch < to.server.zab.acceptedEpoch) return;
+        this.#fits("stateInconsistent", from, to, message);
+        return;
       case "DIFF":
       case "TRUNC":
       case "SNAP":
