@@ -37,13 +37,20 @@ const MERGE_MS = 140;
 /** Events of one piece of the stream keep their distances in time, up to this much. */
 const SPREAD_MS_MAX = 400;
 
-const KIND_OF: Readonly<Record<string, PacketKind>> = {
+/** The packet that an event shows; null: nothing travelled. */
+const KIND_OF: Readonly<Record<ProtocolEvent["type"], PacketKind | null>> = {
   propose: "PROPOSAL",
   ack: "ACK",
   commit: "COMMIT",
   ping: "PING",
   vote: "VOTE",
   sync: "SYNC",
+  role: null,
+  epoch: null,
+  active: null,
+  link: null,
+  fault: null,
+  gap: null,
 };
 
 export interface RingView {
@@ -57,7 +64,7 @@ export interface RingView {
 /** Sender and receivers of an event; empty when nothing travelled. */
 export function routeOf(event: ProtocolEvent, view: RingView): { from: number; to: number[] } {
   const nowhere = { from: event.sid, to: [] };
-  if (!(event.type in KIND_OF)) return nowhere;
+  if (!KIND_OF[event.type]) return nowhere;
   if (typeof event.to === "number") return { from: event.from ?? event.sid, to: [event.to] };
   if (event.to !== undefined) return { from: event.from ?? event.sid, to: [...event.to] };
   if (event.from !== undefined) return { from: event.from, to: [event.sid] };

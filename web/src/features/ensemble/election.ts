@@ -16,7 +16,20 @@ export interface Election {
 }
 
 /** Events that an election is made of. */
-const PARTS: ReadonlySet<string> = new Set(["vote", "role", "epoch", "sync", "active", "link"]);
+const PARTS: Readonly<Record<ProtocolEvent["type"], boolean>> = {
+  vote: true,
+  role: true,
+  epoch: true,
+  sync: true,
+  active: true,
+  link: true,
+  propose: false,
+  ack: false,
+  commit: false,
+  ping: false,
+  fault: false,
+  gap: false,
+};
 /** A pause this long between two votes or roles parts an election from what was before, ms. */
 const PAUSE_MS = 3_000;
 /** The links to a leader that is gone break this long before the others look for a new one, at most, ms. */
@@ -45,7 +58,7 @@ const joins = (event: ProtocolEvent): boolean => event.type === "link" && event.
  * @param size nodes of the ensemble
  */
 export function lastElection(events: readonly ProtocolEvent[], size: number): Election | undefined {
-  const parts = events.filter((event) => PARTS.has(event.type)).sort((a, b) => a.at - b.at);
+  const parts = events.filter((event) => PARTS[event.type]).sort((a, b) => a.at - b.at);
   const won = parts.findLast(takesOver);
   if (won === undefined) return undefined;
   const end = parts.indexOf(won);

@@ -73,7 +73,18 @@ function scopeOf({ peers, direction }: FaultView): string {
 }
 
 /** Faults that are about messages, and so about links. */
-const OF_LINKS: ReadonlySet<string> = new Set(["isolate", "drop", "delay", "duplicate", "lose-return"]);
+const OF_LINKS: Readonly<Record<FaultView["fault"], boolean>> = {
+  isolate: true,
+  drop: true,
+  delay: true,
+  duplicate: true,
+  "lose-return": true,
+  kill: false,
+  pause: false,
+  skew: false,
+  "slow-storage": false,
+  corrupt: false,
+};
 
 /** What is wrong with which link. `faults` is a *map sid → the faults that it holds*. */
 export function linkSigns(
@@ -83,7 +94,7 @@ export function linkSigns(
   const links = new Map<string, { a: number; b: number; words: Set<string>; cuts: Set<string> }>();
   for (const [sid, list] of faults) {
     for (const fault of list) {
-      if (!OF_LINKS.has(fault.fault)) continue;
+      if (!OF_LINKS[fault.fault]) continue;
       for (const peer of fault.peers ?? sids) {
         if (peer === sid || !sids.includes(peer)) continue;
         const [a, b] = [Math.min(sid, peer), Math.max(sid, peer)];
