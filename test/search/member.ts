@@ -520,6 +520,9 @@ export class Members {
           break;
         case "abort":
           throw new Error(`aborts: ${effect.reason}`);
+        default:
+          // no part of a state
+          break;
       }
     }
     // An empty return would show only that the peer lives.

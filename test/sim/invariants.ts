@@ -578,6 +578,9 @@ export class Invariants {
       case "COMMIT":
         this.#leads(life, message.epoch);
         this.#leaderSays(life, to, message);
+        return;
+      default:
+      // says nothing that a promise or a leadership could break
     }
   }
 
@@ -696,6 +699,9 @@ export class Invariants {
       case "STAGED":
       case "ACK":
         this.#learnerSays(from, to, message);
+        return;
+      default:
+      // of a leader, or about nothing that is checked on arrival
     }
   }
 
@@ -726,6 +732,9 @@ export class Invariants {
       case "COMMIT":
       case "CHECK":
         this.#fits("commitInconsistent", from, to, message);
+        return;
+      default:
+      // has no history to compare
     }
   }
 

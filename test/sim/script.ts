@@ -316,6 +316,9 @@ export class Script {
         case "abort":
           this.ended = true;
           break;
+        default:
+          // nothing that a script looks at
+          break;
       }
     }
     for (const seq of durable)
