@@ -7,6 +7,7 @@ afterEach(() => scratch.restore());
 afterAll(() => scratch.remove());
 
 const lint = (): Outcome => scratch.npm("run", "--silent", "lint");
+const lintTypes = (): Outcome => scratch.npm("run", "--silent", "lint:types");
 const typecheck = (): Outcome => scratch.npm("run", "--silent", "typecheck");
 const tidy = (): Outcome =>
   scratch.npm("exec", "--", "vitest", "run", "--project", "unit", "test/tidy.test.ts");
@@ -39,7 +40,7 @@ describe("the subject of a commit", () => {
 
   it("[TIDY-8] begins with an imperative", () => {
     scratch.commit("fix(zab): a late answer goes to its request");
-    refusal(lint(), "TIDY-8");
+    refusal(scratch.npm("run", "--silent", "check:commits"), "TIDY-8");
   });
 });
 
@@ -87,5 +88,48 @@ describe("exports", () => {
   it("[TIDY-12] that no code uses are refused", () => {
     scratch.append("core/units.ts", "export const FOR_A_TEST = 1;\n");
     expect(refusal(tidy(), "TIDY-12").join("\n")).toContain("core/units.ts: FOR_A_TEST");
+  });
+});
+
+describe("promises", () => {
+  it("[TIDY-13] are awaited, and not given to a caller that does not await", () => {
+    scratch.append(
+      "durable-objects/shared/bounded.ts",
+      "export const lose = (storage: DurableObjectStorage): void => {\n  storage.sync();\n};\n" +
+        "export const loseAll = (all: readonly number[]): void => {\n  all.forEach(async (ms) => pause(ms));\n};\n",
+    );
+    const outcome = lintTypes();
+    for (const rule of ["no-floating-promises", "no-misused-promises"])
+      expect(refusal(outcome, rule).join("\n")).toContain("durable-objects/shared/bounded.ts");
+  });
+});
+
+describe("a new member of a union", () => {
+  it("[TIDY-14] is handled: an effect of the server, a durable write", () => {
+    scratch.replace(
+      "core/server/effects.ts",
+      "export type ServerEffect =\n",
+      'export type ServerEffect =\n  | { readonly type: "unheard" }\n',
+    );
+    scratch.replace(
+      "core/zab/effects.ts",
+      "export type DurableWrite =\n",
+      'export type DurableWrite =\n  | { readonly type: "unheard" }\n',
+    );
+    const lines = refusal(lintTypes(), "switch-exhaustiveness-check").join("\n");
+    expect(lines).toContain("durable-objects/zooweeper-node/zooweeper-node.ts");
+    expect(lines).toContain("core/server/storage.ts");
+    expect(refusal(typecheck(), "error TS").join("\n")).toContain("core/server/storage.ts");
+  });
+
+  it("[TIDY-14] has a place in each table: a message of Zab", () => {
+    scratch.replace(
+      "core/zab/messages.ts",
+      "export type ZabMessage =\n",
+      'export type ZabMessage =\n  | { readonly type: "UNHEARD" }\n',
+    );
+    const lines = refusal(typecheck(), "error TS").join("\n");
+    expect(lines).toContain("core/zab/peer.ts");
+    expect(lines).toContain("core/server/quiet.ts");
   });
 });
