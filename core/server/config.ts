@@ -35,6 +35,32 @@ export interface ServerConfig extends ZabConfig {
   readonly logRetainTxns: number;
 }
 
+/** Timeouts of a request, ms. Each is longer than what it waits for. */
+export interface RequestTimeouts {
+  /** how long a node keeps a write, elections included, until it says that the outcome is unknown */
+  readonly keptMs: number;
+  /** the wait for a node's answer to a write: the node knows better whether it can have happened */
+  readonly writeMs: number;
+  /** the wait for a node's answer to a read, which is then repeated at another */
+  readonly readMs: number;
+  /** how long a request that was not carried out is repeated: an election takes less */
+  readonly retryMs: number;
+}
+
+/** However short a tick is, a busy machine takes this long; ms. */
+const BUSY_MS = { write: 2_000, read: 2_500, retry: 5_000 } as const;
+
+/** The timeouts of a deployment. @param tickTimeMs > 0 */
+export const requestTimeouts = (tickTimeMs: number): RequestTimeouts => {
+  const keptMs = 5 * tickTimeMs;
+  return {
+    keptMs,
+    writeMs: keptMs + Math.max(2 * tickTimeMs, BUSY_MS.write),
+    readMs: Math.max(2.5 * tickTimeMs, BUSY_MS.read),
+    retryMs: Math.max(keptMs, BUSY_MS.retry),
+  };
+};
+
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;
 
@@ -48,7 +74,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
   const config: ServerConfig = {
     sessionTimeoutMsMin: 2 * zab.tickTimeMs,
     sessionTimeoutMsMax: 60 * zab.tickTimeMs,
-    requestTimeoutMs: 5 * zab.tickTimeMs,
+    requestTimeoutMs: requestTimeouts(zab.tickTimeMs).keptMs,
     watchPatienceMs: 2,
     idlePatienceMs: 20,
     queueLengthMax: 65_536,

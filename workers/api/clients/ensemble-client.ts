@@ -4,6 +4,8 @@
  */
 
 import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
+import { type RequestTimeouts, requestTimeouts } from "../../../core/server/config.ts";
+import { DEFAULT_ZAB_CONFIG } from "../../../core/zab/config.ts";
 import { refusalText } from "../../../core/znode/refusal-text.ts";
 import {
   NO_SESSION,
@@ -36,17 +38,8 @@ import {
   withTimeout,
 } from "./node-stub.ts";
 
-/** How long a request is carried through an election before it is answered 503 (or 504). */
-const RETRY_MS_MAX = 5_000;
 /** Wait between two rounds over all nodes: doubles from the first to the second value, with jitter. */
 const BACKOFF_MS = { first: 20, max: 200 } as const;
-/** Wait for one node's answer to a read. */
-const READ_MS = 2_500;
-/**
- * Wait for one node's answer to a write. A node keeps a write for up to 5 s, elections included, and then knows better
- * than we do whether it can have happened; so we wait a little longer than that.
- */
-const WRITE_MS = 7_000;
 /** Wait for a node's status; a node that is slower counts as down. */
 const STATUS_MS = 1_000;
 
@@ -70,6 +63,7 @@ export class EnsembleClient {
   readonly #env: ApiEnv;
   readonly #size: number | undefined;
   readonly #pin: number | undefined;
+  readonly #timeouts: RequestTimeouts;
 
   /**
    * @param size of a named ensemble, from the registry; the default one's is found out, and founded, on first use
@@ -80,6 +74,7 @@ export class EnsembleClient {
     this.#env = env;
     this.#size = size;
     this.#pin = pin;
+    this.#timeouts = requestTimeouts(Number(env.TICK_TIME_MS ?? DEFAULT_ZAB_CONFIG.tickTimeMs));
   }
 
   /** The same client, bound to one node; undefined leaves the choice open. */
@@ -162,7 +157,7 @@ export class EnsembleClient {
     for (const sid of [...order.filter((each) => each !== left), ...order.filter((each) => each === left)]) {
       try {
         const call = (await this.node(sid)).fetch(upgradeRequest(path));
-        const response = await withTimeout(call, READ_MS).catch((error: unknown) => {
+        const response = await withTimeout(call, this.#timeouts.readMs).catch((error: unknown) => {
           // A socket that comes too late has no reader.
           if (error instanceof CallTimeout) call.then(discard, () => undefined);
           throw error;
@@ -217,7 +212,7 @@ export class EnsembleClient {
   }
 
   async #call<T>(effect: Effect, ask: (node: NodeStub) => Promise<Answer<T>>): Promise<Answered<T>> {
-    const deadline = Date.now() + RETRY_MS_MAX;
+    const deadline = Date.now() + this.#timeouts.retryMs;
     const trouble: Trouble = { unknown: false, last: undefined, refused: new Set() };
     let founded = false;
     for (let round = 0; ; round++) {
@@ -248,7 +243,7 @@ export class EnsembleClient {
     trouble.refused.delete(sid);
     try {
       const call = ask(nodeStub(this.#env, this.name, sid));
-      answer = await withTimeout(call, effect === "read" ? READ_MS : WRITE_MS);
+      answer = await withTimeout(call, effect === "read" ? this.#timeouts.readMs : this.#timeouts.writeMs);
     } catch (error) {
       if (isRefusal(error)) {
         trouble.refused.add(sid);
