@@ -867,10 +867,9 @@ export class EnsembleServer {
           xid: write.xid,
           zxid: { epoch, counter },
           timeMs: this.#now,
-          fingerprint: isStored ? write.fingerprint : NOT_KNOWN,
         };
         if (numbered) this.#prepared.add(header, write.fingerprint);
-        this.#prepare(header, write, writer);
+        this.#prepare(header, write, writer, isStored ? write.fingerprint : NOT_KNOWN);
         counter += 1;
       }
       if (counter === first) break;
@@ -926,7 +925,7 @@ export class EnsembleServer {
     this.#answerWaiting(false);
   }
 
-  #prepare(header: TxnHeader, write: RoutedRequest, writer: ByteWriter): void {
+  #prepare(header: TxnHeader, write: RoutedRequest, writer: ByteWriter, fingerprint: Fingerprint): void {
     const request = decode(write);
     const txn: Txn =
       "code" in request
@@ -936,7 +935,7 @@ export class EnsembleServer {
       this.#owners.set(write.session, write.connection);
       this.#expiry.touch(write.session, this.#now);
     }
-    appendTxn(writer, header, txn);
+    appendTxn(writer, header, txn, fingerprint);
   }
 
   /** Brings the timeout that a client asks for into the range that is allowed. */
@@ -964,12 +963,12 @@ export class EnsembleServer {
     while (cursor.next()) {
       if (cursor.epoch > upTo.epoch || (cursor.epoch === upTo.epoch && cursor.counter > upTo.counter)) break;
       const numbered = isNumbered(cursor.session, cursor.xid);
-      if (numbered) cursor.fingerprint = this.#prepared.take(cursor) || cursor.fingerprint;
-      const { fingerprint } = cursor;
+      const prepared = numbered ? this.#prepared.take(cursor) : NOT_KNOWN;
+      const fingerprint = prepared === NOT_KNOWN ? cursor.fingerprint : prepared;
       const header = cursor.header();
       const txn = cursor.txn();
       assert(compareZxid(header.zxid, this.#tree.lastApplied) > 0, "a txn is applied once, in order");
-      const result = this.#tree.apply(header, txn);
+      const result = this.#tree.apply(header, txn, fingerprint);
       if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);

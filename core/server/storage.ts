@@ -432,10 +432,8 @@ export class MemberStorage implements SnapshotReader {
       assert(equalChain(chain, slice.chain), "a log row holds what was written");
       const cursor = new TxnCursor(slice.batch);
       while (cursor.next() && compareZxid(cursor.zxid(), upTo) <= 0) {
-        tree.apply(
-          cursor.header(),
-          readable(() => cursor.txn()),
-        );
+        const txn = readable(() => cursor.txn());
+        tree.apply(cursor.header(), txn, cursor.fingerprint);
         applied = cursor.zxid();
       }
       if (!equalZxid(applied, slice.last)) break;

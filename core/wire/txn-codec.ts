@@ -66,8 +66,8 @@ const FINGERPRINT_BYTES = 8;
 /** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
 export const MULTI_OPS_MAX = 4_096;
 
-/** Appends one record: of format 1 if the header has a fingerprint, else of format 0. */
-export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void {
+/** Appends one record. @param fingerprint of the request; 0: none, and the record is of format 0, else of format 1 */
+export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn, fingerprint = 0): void {
   const at = writer.claim(PREFIX_BYTES);
   const { numbers } = writer;
   putI64(numbers, at + SESSION_AT, header.session);
@@ -76,8 +76,8 @@ export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn): void
   numbers.setUint32(at + ZXID_AT + 4, header.zxid.counter);
   putI64(numbers, at + TIME_AT, header.timeMs);
   numbers.setInt32(at + TYPE_AT, typeOf(txn));
-  const format = header.fingerprint ? 1 : 0;
-  if (format === 1) writer.i64(header.fingerprint ?? 0);
+  const format = fingerprint === 0 ? 0 : 1;
+  if (format === 1) writer.i64(fingerprint);
   writeBody(writer, txn);
   const length = writer.length - at - LENGTH_BYTES;
   assert(length <= LENGTH_MASK, "a txn is shorter than 16 MiB");
@@ -306,8 +306,7 @@ export class TxnCursor {
 
   /** Header of the current record. */
   header(): TxnHeader {
-    const { session, xid, timeMs, fingerprint } = this;
-    return { session, xid, zxid: this.zxid(), timeMs, fingerprint };
+    return { session: this.session, xid: this.xid, zxid: this.zxid(), timeMs: this.timeMs };
   }
 
   /** Change of the current record. @throws WireError when the format is not known, or the body is not what its type says */

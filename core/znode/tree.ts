@@ -185,10 +185,10 @@ export class ZnodeTree {
    * it is shown, or when the digest is asked for, whichever is first. So of many writes to one znode only the last is copied.
    * The outcome is what the client gets, and is kept as the last one of its session.
    */
-  apply(header: TxnHeader, txn: Txn): WriteResult {
+  apply(header: TxnHeader, txn: Txn, fingerprint = 0): WriteResult {
     const result = this.#dispatch(header, txn);
     if (compareZxid(header.zxid, this.lastApplied) > 0) this.lastApplied = header.zxid;
-    if (header.xid > 0) this.#remember(header, result);
+    if (header.xid > 0) this.#remember(header, result, fingerprint);
     return result;
   }
 
@@ -321,13 +321,13 @@ export class ZnodeTree {
   }
 
   /** Keeps the outcome, so that a repeat of this request gets it again instead of a second application. */
-  #remember(header: TxnHeader, result: WriteResult): void {
+  #remember(header: TxnHeader, result: WriteResult, fingerprint: number): void {
     const session = this.sessions.get(header.session);
     if (session === undefined || compareZxid(header.zxid, session.lastZxid) < 0) return;
     session.lastXid = header.xid;
     session.lastZxid = header.zxid;
     session.lastResult = result;
-    session.lastFingerprint = header.fingerprint ?? 0;
+    session.lastFingerprint = fingerprint;
     this.#sessionTouched(session);
   }
 

@@ -175,8 +175,6 @@ export interface TxnHeader {
   readonly zxid: Zxid;
   /** ms since 1970, leader's clock */
   readonly timeMs: number;
-  /** of the request, see `fingerprint.ts`; 0 or absent: not known */
-  readonly fingerprint?: number;
 }
 
 /** Outcome of one change. */

@@ -17,17 +17,26 @@ import { makeSessionId, type TxnHeader } from "../../../core/znode/types.ts";
 const SESSION = makeSessionId(1, 5);
 const FINGERPRINT = 7 * 2 ** 32 + 12_345;
 
-const header = (counter: number, fingerprint = 0): TxnHeader => ({
+/** A record to be. */
+interface Entry {
+  readonly header: TxnHeader;
+  readonly fingerprint: number;
+}
+
+const header = (counter: number, fingerprint = 0): Entry => ({ header: headerAt(counter), fingerprint });
+
+const headerAt = (counter: number): TxnHeader => ({
   session: SESSION,
   xid: counter,
   zxid: zxid(1, counter),
   timeMs: 1_764_000_000_000,
-  fingerprint,
 });
 
-function batchOf(...headers: readonly TxnHeader[]): Uint8Array {
+function batchOf(...headers: readonly Entry[]): Uint8Array {
   const writer = new ByteWriter(64);
-  for (const each of headers) appendTxn(writer, each, { type: "delete", path: "/a" });
+  for (const each of headers) {
+    appendTxn(writer, each.header, { type: "delete", path: "/a" }, each.fingerprint);
+  }
   return writer.finish();
 }
 

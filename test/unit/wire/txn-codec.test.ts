@@ -66,28 +66,31 @@ const header = fc.record({
     .record({ epoch: fc.nat(2 ** 31 - 1), counter: fc.nat({ max: 2 ** 32 - 1 }) })
     .map(({ epoch, counter }) => zxid(epoch, counter)),
   timeMs: fc.integer({ min: 0, max: 2 ** 50 }),
-  // 0: a record of format 0
-  fingerprint: fc.oneof(fc.constant(0), fc.nat(2 ** 53 - 1)),
 });
-const entry = fc.record({ header, txn });
-type Entry = { header: TxnHeader; txn: Txn };
+/** 0: a record of format 0 */
+const fingerprint = fc.oneof(fc.constant(0), fc.nat(2 ** 53 - 1));
+const entry = fc.record({ header, txn, fingerprint });
+type Entry = { header: TxnHeader; txn: Txn; fingerprint?: number };
 
 function encode(entries: readonly Entry[]): Uint8Array {
   const writer = new ByteWriter(16);
-  for (const { header, txn } of entries) appendTxn(writer, header, txn);
+  for (const { header, txn, fingerprint } of entries) appendTxn(writer, header, txn, fingerprint);
   return writer.finish();
 }
 
 function decode(batch: Uint8Array, start = 0): Entry[] {
   const entries: Entry[] = [];
   const cursor = new TxnCursor(batch, start);
-  while (cursor.next()) entries.push({ header: cursor.header(), txn: cursor.txn() });
+  while (cursor.next()) {
+    entries.push({ header: cursor.header(), txn: cursor.txn(), fingerprint: cursor.fingerprint });
+  }
   return entries;
 }
 
 /** Entries with ascending zxids, as in a log. */
 const log = fc.array(entry, { minLength: 1, maxLength: 12 }).map((entries) =>
-  entries.map(({ header, txn }, i) => ({
+  entries.map(({ header, txn, fingerprint }, i) => ({
+    fingerprint,
     header: { ...header, zxid: zxid(i < 6 ? 1 : 2, (i + 1) * 10) },
     txn,
   })),
@@ -96,6 +99,7 @@ const log = fc.array(entry, { minLength: 1, maxLength: 12 }).map((entries) =>
 const setData = (counter: number, value: Uint8Array | null): Entry => ({
   header: { session: makeSessionId(1, 5), xid: counter, zxid: zxid(1, counter), timeMs: 1_700_000_000_000 },
   txn: { type: "setData", path: "/a", data: value, version: counter },
+  fingerprint: 0,
 });
 
 describe("a batch of txns", () => {
