@@ -82,6 +82,15 @@ describe("--help", () => {
   });
 });
 
+describe("sim", () => {
+  it("ends a trace with what the run found", async () => {
+    const args = ["--seed", "7", "--chaos-ms", "1000", "--ops", "50", "--trace"];
+    const { code, stderr, stdout } = await command("../test/sim/cli.ts", args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^seed 7 at commit [\s\S]*\nseed 7: no rule was broken, and .*\n$/);
+  });
+});
+
 describe("state", () => {
   it("of another size is not used", async () => {
     const running = await deployment(small);

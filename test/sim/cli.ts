@@ -159,18 +159,24 @@ function runThis(seed: number, overrides: Overrides, trace: boolean, small: bool
   if (trace) {
     const options = drawOptions(seed, overrides);
     console.log(`seed ${seed} at commit ${commitOf()}, options: ${JSON.stringify(options)}`);
-    return runSeed(options, (line) => console.log(line)).failure === null ? 0 : 1;
+    // of a failure the last line of the trace says what it is
+    const { failure } = runSeed(options, (line) => console.log(line));
+    if (failure === null) console.log(wholeText(seed));
+    return failure === null ? 0 : 1;
   }
   const result = runOne(seed, overrides);
   for (const line of tallyLines(result.tally)) console.log(line);
   if (result.failure === null) {
-    console.log(`seed ${seed}: no rule was broken, and the ensemble was whole again at the end`);
+    console.log(wholeText(seed));
     return 0;
   }
   console.log(failureText({ seed, what: result.failure }, overrides));
   if (small) tellSmaller(seed, overrides);
   return 1;
 }
+
+const wholeText = (seed: number): string =>
+  `seed ${seed}: no rule was broken, and the ensemble was whole again at the end`;
 
 function tellSmaller(seed: number, overrides: Overrides): void {
   const smaller = shrink(seed, overrides);
