@@ -4,6 +4,9 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { unreachedFiles, unusedExports } from "./exports.ts";
 import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
+import { BUGS } from "./sim/bugs.ts";
+import { RULES } from "./sim/invariants.ts";
+import { FAULT_KINDS } from "./sim/swarm.ts";
 
 const SOURCE = /\.tsx?$/;
 
@@ -178,5 +181,11 @@ describe("the documents", () => {
     });
     expect(documents).toContain("README.md");
     expect(wrong).toEqual([]);
+  });
+
+  it("[TIDY-15] the README counts the faults, invariants and seeded bugs that there are", () => {
+    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+    expect(readme).toContain(`${FAULT_KINDS.length} kinds of faults, ${RULES.length} invariants`);
+    expect(readme).toContain(`${BUGS.length} bugs`);
   });
 });
