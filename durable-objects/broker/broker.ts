@@ -395,5 +395,5 @@ const NEVER_STARTED: BrokerStatus = {
 const NOT_READY: BrokerAnswer<never> = {
   ok: false,
   code: "BROKER_NOT_AVAILABLE",
-  message: "the broker has no session of the ensemble",
+  message: "the broker has no session; it opens one when a quorum answers",
 };

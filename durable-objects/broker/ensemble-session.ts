@@ -271,7 +271,7 @@ export class EnsembleSession {
     prefer: number = this.#sid,
   ): Promise<{ readonly answer: T; readonly sid: number }> {
     const deadline = Date.now() + this.#config.writeDeadlineMs;
-    let last = "no node of the ensemble answers";
+    let last = "none was asked in time";
     for (let tries = 0; Date.now() < deadline; tries++) {
       const sid = tries === 0 ? prefer : ((prefer - 1 + tries) % this.#size) + 1;
       if (tries > 0 && tries % this.#size === 0) await pause(this.#config.retryMs);
@@ -283,13 +283,13 @@ export class EnsembleSession {
           return { answer: answer.value, sid };
         }
         if (!ELSEWHERE.has(answer.code)) throw new EnsembleError(answer.code, answer.message);
-        last = answer.message;
+        last = `node ${sid}: ${answer.message}`;
       } catch (error) {
         if (error instanceof EnsembleError) throw error;
-        last = error instanceof Error ? error.message : String(error);
+        last = `node ${sid}: ${error instanceof Error ? error.message : String(error)}`;
       }
     }
-    throw new EnsembleError("NO_QUORUM", last);
+    throw new EnsembleError("NO_QUORUM", `no node of the ensemble serves the broker; ${last}`);
   }
 }
 

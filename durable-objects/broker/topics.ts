@@ -46,7 +46,8 @@ export class Topics {
     const view =
       (await loop.waitFor(complete, config.formationMs)) ??
       (await loop.waitFor((each) => each, config.readyDeadlineMs));
-    if (view === undefined) return fail("BROKER_NOT_AVAILABLE", "the broker has no session of the ensemble");
+    if (view === undefined)
+      return fail("BROKER_NOT_AVAILABLE", "the broker has no session; it opens one when a quorum answers");
     const refusal = refusalOf(request, view, config);
     if (refusal !== undefined) return refusal;
     const live = view.brokers.map((broker) => broker.id);
@@ -106,7 +107,8 @@ export class Topics {
   async delete(name: string): Promise<BrokerAnswer<null>> {
     const { loop, session, config } = this.#ports;
     const view = await loop.waitFor((each) => each, config.readyDeadlineMs);
-    if (view === undefined) return fail("BROKER_NOT_AVAILABLE", "the broker has no session of the ensemble");
+    if (view === undefined)
+      return fail("BROKER_NOT_AVAILABLE", "the broker has no session; it opens one when a quorum answers");
     if (!view.topics.some((topic) => topic.name === name))
       return fail("UNKNOWN_TOPIC_OR_PARTITION", `there is no topic ${name}`);
     try {
