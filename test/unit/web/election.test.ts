@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { framesOf, lastElection, stateBefore } from "../../../web/src/features/ensemble/election.ts";
+import { clockOf, framesOf, lastElection, stateBefore } from "../../../web/src/features/ensemble/election.ts";
 import { foldEvent } from "../../../web/src/model/ensemble-view.ts";
 import { ensembleOf, eventOf, nodeUp } from "./states.ts";
 
@@ -53,6 +53,15 @@ test("[PAGE-9] the slow motion keeps the order, and no moment is too short or to
     expect(apart).toBeGreaterThanOrEqual(700);
     expect(apart).toBeLessThanOrEqual(3_000);
   }
+});
+
+test("[PAGE-9] a moment after the new leader is not shown as part of the election", () => {
+  const election = lastElection(EVENTS, 3);
+  if (election === undefined) throw new Error("no election");
+  expect(framesOf(election).map(({ atMs }) => clockOf(election, atMs))).toEqual([
+    ...[0, 1, 2, 3, 4, 40, 66].map((atMs) => `${atMs} of 66 ms`),
+    "4 ms after its end",
+  ]);
 });
 
 test("[PAGE-9] it is shown from the state before, in which the leader that has died leads", () => {

@@ -9,7 +9,7 @@ const view = (fault: FaultView["fault"], more: Partial<FaultView> = {}): FaultVi
 });
 
 test.each<[FaultView, string]>([
-  [view("kill", { remainingMs: null }), "killed, until it is ended"],
+  [view("kill", { remainingMs: null }), "killed, until it is revived"],
   [view("pause"), "paused, 5 s left"],
   [view("isolate"), "cut off, 5 s left"],
   [view("isolate", { peers: [2], direction: "both" }), "links cut with node 2, 5 s left"],

@@ -48,7 +48,7 @@ test("[PAGE-8] a fault of a broker is told by event too, apart from the node wit
   const event = eventOf({ sid: 0, broker: 2, type: "fault", faults: [kill] });
   const killed = takeFault(known, event, 1_200);
   expect([[...killed.ofBroker], [...killed.ofNode]]).toEqual([[[2, [kill]]], []]);
-  expect(describeEvent(event)).toBe("broker 2: killed, until it is ended");
+  expect(describeEvent(event)).toBe("broker 2: killed, until it is revived");
   const none = { ...list([]), brokers: [{ id: 2, up: true, faults: [] }] };
   expect([...takeList(killed, none, 1_100).ofBroker.keys()]).toEqual([2]);
   expect([...takeList(killed, none, 1_300).ofBroker.keys()]).toEqual([]);

@@ -6,6 +6,7 @@ import { useLiveEvery } from "../hooks/use-live-every.ts";
 import { looksSame } from "../model/ensemble-view.ts";
 import { narrate } from "../model/narrate.ts";
 import type { PacketKind } from "../model/packets.ts";
+import { showTime } from "../model/show-time.ts";
 import { EnsembleRing } from "./ensemble-ring.tsx";
 import { PACKET_SHAPES } from "./packet-layer.tsx";
 import { Panel } from "./panel.tsx";
@@ -49,8 +50,6 @@ export const EnsemblePanel = memo(function EnsemblePanel() {
     </Panel>
   );
 });
-
-const showTime = (ms: number): string => (ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`);
 
 /** What is happening, in words. */
 function Story({ state }: { state: EnsembleState }) {

@@ -5,6 +5,7 @@ import { type Flight, QUEUE_MAX, type Stored } from "../features/goals/post-queu
 import { showToast, useLive } from "../hooks/live-store.ts";
 import { LiveContext } from "../hooks/use-fault.ts";
 import { sampleGoal } from "../model/sample-goals.ts";
+import { showTime } from "../model/show-time.ts";
 import { Icon } from "./icon.tsx";
 
 /** Goals that wait; beyond it the automatic producer makes no more. */
@@ -150,13 +151,13 @@ function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: S
   if (stored) {
     return (
       <span>
-        <Icon name="check" size={12} /> {stored.goal.Player} stored after {stored.ms} ms
-        {stored.attempts > 1 ? ` and ${stored.attempts} attempts, once` : ""}
+        <Icon name="check" size={12} /> {stored.goal.Player} stored after {showTime(stored.ms)}
+        {stored.attempts > 1 ? ` and ${stored.attempts} attempts, exactly once` : ""}
         {others}.
       </span>
     );
   }
-  return <span>A goal counts once a quorum of nodes and the partition have it.</span>;
+  return <span>A goal is stored when a quorum of nodes and the partition have it.</span>;
 }
 
 /** The time, twice a second, while it is wanted. */

@@ -15,7 +15,7 @@ interface Props {
 }
 
 const HINTS: Readonly<Record<GoalOrder, string>> = {
-  offset: "The same order for every reader. Violet: late.",
+  offset: "Same order for every reader. Violet: out of match order.",
   minute: "By the match clock, as the demo lists them.",
 };
 

@@ -51,7 +51,7 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
   return {
     tone: "calm",
     title: `Node ${state.leader} leads epoch ${state.epoch}`,
-    text: `Every write goes through it and counts once ${state.quorum} of ${state.size} nodes have stored it.${missing}`,
+    text: `Every write goes through it, and is done when ${state.quorum} of ${state.size} nodes have stored it.${missing}`,
   };
 }
 

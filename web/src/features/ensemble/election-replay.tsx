@@ -7,7 +7,7 @@ import { useLive } from "../../hooks/live-store.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
 import { describeEvent } from "../../model/describe-event.ts";
 import { foldEvent } from "../../model/ensemble-view.ts";
-import { type Election, framesOf, stateBefore } from "./election.ts";
+import { clockOf, type Election, framesOf, stateBefore } from "./election.ts";
 import { FAULTS_UNKNOWN } from "./faults-known.ts";
 
 export function ElectionReplay({ election, view }: { election: Election; view: EnsembleState }) {
@@ -38,7 +38,6 @@ export function ElectionReplay({ election, view }: { election: Election; view: E
     setPlaying(false);
     setStep(Math.max(0, Math.min(frames.length - 1, to)));
   };
-  const tookMs = election.untilMs - election.sinceMs;
   return (
     <>
       <section
@@ -47,9 +46,7 @@ export function ElectionReplay({ election, view }: { election: Election; view: E
         data-testid="replay"
       >
         <div className="replay-head">
-          <p className="story-title">
-            The last election, slowly: {frame?.atMs ?? 0} of {tookMs} ms
-          </p>
+          <p className="story-title">The last election, slowly: {clockOf(election, frame?.atMs ?? 0)}</p>
           <button type="button" className="button" onClick={close} data-testid="close-replay">
             <Icon name="close" size={14} /> Back to now
           </button>

@@ -188,6 +188,12 @@ export function framesOf({ sinceMs, untilMs, events }: Election): readonly Frame
   return frames;
 }
 
+/** Where a moment is, in words. @param atMs since the beginning; the others may follow the new leader after the end */
+export function clockOf({ sinceMs, untilMs }: Election, atMs: number): string {
+  const tookMs = untilMs - sinceMs;
+  return atMs <= tookMs ? `${atMs} of ${tookMs} ms` : `${atMs - tookMs} ms after its end`;
+}
+
 /**
  * The ensemble just before the election, as far as it can be told: all nodes are there and follow the leader that was.
  * @param view the ensemble as it is now

@@ -23,7 +23,7 @@ export interface LinkSign {
 export function signOf(fault: FaultView): FaultSign {
   const word = wordOf(fault);
   const left =
-    fault.remainingMs === null ? "until it is ended" : `${Math.ceil(fault.remainingMs / 1_000)} s left`;
+    fault.remainingMs === null ? "until it is revived" : `${Math.ceil(fault.remainingMs / 1_000)} s left`;
   return { fault: fault.fault, word, text: `${word}${scopeOf(fault)}, ${left}` };
 }
 
