@@ -132,6 +132,10 @@ class Run {
     this.#chance = new Chance(seed * 31 + 5);
     const times = { latencyMs, fsyncMs, yieldMs, startAt };
     this.cluster = new Cluster({ size, seed, ...times, bootBase, crossing, ordered, config, tracing: false });
+    const { versions } = options;
+    // Most lives are of the later one, so that all members are at times.
+    this.cluster.versionOf = (sid, life) =>
+      versions[new Chance(seed * 64_661 + life * 10 + sid).oneIn(4) ? 0 : 1];
     this.#startedAt = this.cluster.now;
     this.#watch(onLine);
     const count = (what: string): void => this.#count(what);

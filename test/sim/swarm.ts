@@ -3,6 +3,7 @@
  * run has another choice of them, so that no fault always hides another.
  */
 import type { ServerConfig } from "../../core/server/config.ts";
+import { FIRST_VERSION, PROTOCOL_VERSION } from "../../core/version.ts";
 import type { ClientOptions } from "./client.ts";
 import { Chance } from "./random.ts";
 import { isTreeDamage, TREE_DAMAGE_KINDS } from "./tree-damage.ts";
@@ -77,6 +78,8 @@ export interface SwarmOptions {
   readonly startAt: number;
   /** see `ClusterOptions` */
   readonly bootBase: number;
+  /** each life of a member is of one of these versions of the protocol: a deploy under way, or one that is taken back */
+  readonly versions: readonly [number, number];
   /** see `ClusterOptions` */
   readonly crossing: boolean;
   /** see `ClusterOptions` */
@@ -110,6 +113,13 @@ const SIZES = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 7, 9];
 /** Times at which a run begins, and numbers of first lives: such as today's, and shortly before 32 bits are used up. */
 const STARTS = [1_000_000, 1_764_000_000_000, 411 * 2 ** 32 - 30_000, 2 ** 31 - 30_000];
 const BOOTS = [0, 1_764_000_000_000, 411 * 2 ** 32 - 4, 2 ** 31 - 4];
+
+/** One version in most runs; else two, one after the other: what is stored can be read by the version before. */
+function drawVersions(chance: Chance): readonly [number, number] {
+  if (!chance.oneIn(4)) return [PROTOCOL_VERSION, PROTOCOL_VERSION];
+  const older = chance.oneOf([FIRST_VERSION, PROTOCOL_VERSION, PROTOCOL_VERSION]);
+  return [older, older + 1];
+}
 
 /** The options of a seed. */
 export function drawOptions(seed: number, overrides: Overrides = {}): SwarmOptions {
@@ -165,6 +175,7 @@ function draw(seed: number): SwarmOptions {
     yieldMs: [0, chance.oneOf([0, 3, 30])],
     startAt: chance.oneOf(STARTS),
     bootBase: chance.oneOf(BOOTS),
+    versions: drawVersions(new Chance(seed * 7_717 + 11)),
     crossing: apart.oneIn(5),
     oneByOne: apart.oneIn(8),
     ordered: apart.oneIn(2),
