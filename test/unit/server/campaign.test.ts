@@ -9,7 +9,10 @@ import { shrink } from "../../sim/shrink.ts";
 import { runCampaign } from "../../sim/small-campaign.ts";
 import { drawOptions, type SwarmOptions } from "../../sim/swarm.ts";
 
-/** Rules for which the small runs are too small: they need clients of the swarm, members that forget, or the end of a run. */
+/**
+ * Rules for which the small runs are too small: they need clients of the swarm, members that forget, calls that the shell
+ * puts in order, or the end of a run.
+ */
 const BY_SWARM: readonly Rule[] = [
   "Witnesses",
   "SessionExpiry",
@@ -19,6 +22,8 @@ const BY_SWARM: readonly Rule[] = [
   "AtLeast",
   "ReadReady",
   "SessionMoved",
+  "CallOrder",
+  "AnswerSize",
   "Liveness",
 ];
 const BY_EVENT = RULES.filter((rule) => !BY_SWARM.includes(rule));
