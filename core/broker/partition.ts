@@ -301,5 +301,9 @@ export type ReadFrom =
 export function checkReadOffset(state: PartitionState, offset: number): PartitionFailure | undefined {
   const end = highWatermark(state);
   if (Number.isSafeInteger(offset) && offset >= state.logStartOffset && offset <= end) return undefined;
-  return fail("OFFSET_OUT_OF_RANGE", `the log holds offsets ${state.logStartOffset} to ${end}`);
+  const held =
+    end === state.logStartOffset
+      ? `the log is empty, its next offset is ${end}`
+      : `the log holds offsets ${state.logStartOffset} to ${end - 1}, the next one is ${end}`;
+  return fail("OFFSET_OUT_OF_RANGE", held);
 }

@@ -288,7 +288,12 @@ describe("group commit", () => {
     expect(highWatermark(state)).toBe(5);
     for (const good of [2, 3, 5]) expect(checkReadOffset(state, good)).toBeUndefined();
     for (const bad of [1, -1, 6, 2.5, Number.NaN])
-      expect(checkReadOffset(state, bad)).toMatchObject({ code: "OFFSET_OUT_OF_RANGE" });
+      expect(checkReadOffset(state, bad)).toMatchObject({
+        code: "OFFSET_OUT_OF_RANGE",
+        message: "the log holds offsets 2 to 4, the next one is 5",
+      });
+    const empty = { ...led(), logStartOffset: 5, logEndOffset: 5 };
+    expect(checkReadOffset(empty, 4)?.message).toBe("the log is empty, its next offset is 5");
   });
 
   test("[PARTITION-5] any flush is dense, whatever is refused", () => {
