@@ -343,7 +343,7 @@ export class Leader {
       if (isStuck || now - learner.heardAt > silence) this.drop(learner.sid);
     }
     if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {
-      this.#host.becomeLooking("no quorum of the ensemble follows");
+      this.#host.becomeLooking("a quorum no longer follows");
     }
   }
 
