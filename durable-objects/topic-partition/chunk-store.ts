@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS chunk (
 );
 `;
 
+/** The number of what is above, in the row `schema` of `meta`. Raise it with every change that the version before must not read. */
+const SCHEMA_VERSION = 1;
+
 const TABLES = ["meta", "epoch", "idempotency_key", "chunk"] as const;
 const LEADERSHIP_KEYS = ["leadership", "leadership_copy"] as const;
 
@@ -98,7 +101,10 @@ export class ChunkStore {
     this.#sql = storage.sql;
   }
 
-  /** The state as of the last commit, and the greatest timestamp of the log. */
+  /**
+   * The state as of the last commit, and the greatest timestamp of the log.
+   * @throws Error, and changes nothing, when a later version has written it
+   */
   load(): {
     readonly state: PartitionState;
     readonly timestampMax: number;
@@ -110,6 +116,7 @@ export class ChunkStore {
       .toArray();
     const exists = names.some(({ name }) => TABLES.some((table) => table === name));
     if (!exists) return { state: EMPTY_PARTITION, timestampMax: -1 };
+    this.#checkSchema();
     this.#sql.exec(SCHEMA);
     this.#addColumn("idempotency_key", "fingerprint", "TEXT");
     for (const table of TABLES) this.#addColumn(table, "crc", "INTEGER");
@@ -121,6 +128,24 @@ export class ChunkStore {
       if (error instanceof DamagedLogError) return { state, timestampMax, damage: error.message };
       throw error;
     }
+  }
+
+  /** @throws Error when the storage is of a later schema; versions before this one stored none */
+  #checkSchema(): void {
+    if (!this.#columnsOf("meta").includes("crc")) return;
+    const schema = this.#value("schema");
+    if (typeof schema === "number" && schema > SCHEMA_VERSION) {
+      throw new Error(
+        `its storage is of schema ${schema}, and this version reads schemas up to ${SCHEMA_VERSION}: deploy that version or a later one`,
+      );
+    }
+  }
+
+  #columnsOf(table: string): readonly string[] {
+    return this.#sql
+      .exec<{ name: string }>("SELECT name FROM pragma_table_info(?)", table)
+      .toArray()
+      .map(({ name }) => name);
   }
 
   /** @throws DamagedLogError when there is one, and no copy of it can be believed */
@@ -192,10 +217,7 @@ export class ChunkStore {
 
   /** Adds a column to a table of an earlier version; its rows have NULL there: not known. */
   #addColumn(table: string, column: string, type: string): void {
-    const columns = this.#sql
-      .exec<{ name: string }>("SELECT name FROM pragma_table_info(?)", table)
-      .toArray();
-    if (columns.every(({ name }) => name !== column))
+    if (!this.#columnsOf(table).includes(column))
       this.#sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
   }
 
@@ -206,6 +228,7 @@ export class ChunkStore {
       this.#sql.exec(SCHEMA);
       const text = JSON.stringify(leadership);
       for (const key of LEADERSHIP_KEYS) this.#setValue(key, text);
+      if (this.#value("schema") !== SCHEMA_VERSION) this.#setValue("schema", `${SCHEMA_VERSION}`);
       if (epochBegins) {
         const columns = [leadership.leaderEpoch, logEndOffset, leadership.leader];
         this.#sql.exec(

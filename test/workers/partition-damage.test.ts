@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
+import { rowChecksum } from "../../core/broker/stored-chunk.ts";
 import { decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
 import { decodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
 
@@ -300,5 +301,29 @@ describe("what a partition knows beside its records", () => {
     await damage(stub, (sql) => flip(sql, 4, -1));
     const { values, damaged } = await readAll(stub);
     expect([values.length, damaged]).toEqual([8, [4, 5]]);
+  });
+});
+
+describe("a partition of a later version", () => {
+  test("[VER-7] is refused with words and left as it is", async () => {
+    const stub = await partition();
+    const rows = async (): Promise<unknown> => {
+      let found: unknown;
+      await runInDurableObject(stub(), (_object, { storage }) => {
+        found = storage.sql.exec("SELECT key, value FROM meta ORDER BY key").toArray();
+      });
+      return found;
+    };
+    await damage(stub, (sql) =>
+      sql.exec("UPDATE meta SET value = '2', crc = ? WHERE key = 'schema'", rowChecksum(["schema", "2"])),
+    );
+    const before = await rows();
+    const words = "its storage is of schema 2, and this version reads schemas up to 1";
+    expect(await stub().append({ leaderEpoch: 0, batches: batch("r9") })).toMatchObject({
+      ok: false,
+      message: expect.stringContaining(words),
+    });
+    expect(await stub().leaderAndIsr({ ...LEADERSHIP, leaderEpoch: 1 })).toMatchObject({ ok: false });
+    expect(await rows()).toEqual(before);
   });
 });
