@@ -22,9 +22,21 @@ Runs the collections of postman/ against a running deployment and checks their t
 const postman = async (): Promise<void> => {
   const { values } = readOptions({ options: { node: { type: "string" }, broker: { type: "string" } } });
   const variables = {
-    ...(values.node !== undefined && { goBaseUrl: httpUrl(values.node, "--node") }),
-    ...(values.broker !== undefined && { expressBaseUrl: httpUrl(values.broker, "--broker") }),
+    goBaseUrl: httpUrl(values.node ?? "http://localhost:8080", "--node"),
+    expressBaseUrl: httpUrl(values.broker ?? "http://localhost:9090", "--broker"),
   };
+  for (const url of Object.values(variables)) {
+    const isThere = await fetch(`${url}/`).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) continue;
+    process.stderr.write(
+      `postman: nothing answers at ${url}; npm run deployment -- 5 4 3 starts nodes and brokers\n`,
+    );
+    process.exitCode = 1;
+    return;
+  }
   let failures = 0;
   let count = 0;
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".postman_collection.json"))) {

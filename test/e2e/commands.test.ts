@@ -82,6 +82,20 @@ describe("--help", () => {
   });
 });
 
+describe("postman", () => {
+  it("says in one line that nothing answers", async () => {
+    const closed = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => closed.once("listening", resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    const { code, stderr, stdout } = await command("postman.ts", ["--node", `127.0.0.1:${port}`]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toBe(
+      `postman: nothing answers at http://127.0.0.1:${port}; npm run deployment -- 5 4 3 starts nodes and brokers\n`,
+    );
+  });
+});
+
 describe("sim", () => {
   it("ends a trace with what the run found", async () => {
     const args = ["--seed", "7", "--chaos-ms", "1000", "--ops", "50", "--trace"];
