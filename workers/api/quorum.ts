@@ -32,7 +32,10 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
     epoch: leader?.currentEpoch ?? Math.max(0, ...up.map((node) => node.currentEpoch)),
     reason: hasQuorum
       ? null
-      : (lost ?? waitOf(up) ?? reasonOf(size, quorum, up.length, leader?.sid, followers)),
+      : (lost ??
+        waitOf(up) ??
+        tooFewCount(up, size) ??
+        reasonOf(size, quorum, up.length, leader?.sid, followers)),
     quiet,
     quietSince: quiet ? Math.max(...up.map((node) => node.quietSince ?? 0)) : null,
     // what repairs one node deletes what may be the last copy now
@@ -55,6 +58,17 @@ function lostMajority(nodes: readonly NodeView[], quorum: number): string | unde
     `the storage of ${damaged.length} of ${nodes.length} nodes is damaged (${what}), and ${quorum} whole nodes are needed: ` +
     `no leader is elected from nodes that have lost what they acknowledged${rows}. Wipe and delete nothing; ` +
     'see "When a majority is damaged" in docs/fault-injection.md'
+  );
+}
+
+/** Enough nodes are up, but not of those that count: a damaged one only does once it has synchronised. */
+function tooFewCount(up: readonly NodeView[], size: number): string | undefined {
+  const quorum = quorumOf(size);
+  const damaged = up.filter(({ damage }) => damage !== undefined).map(({ sid }) => sid);
+  if (up.length < quorum || up.length - damaged.length >= quorum) return undefined;
+  return (
+    `${up.length} of ${size} nodes are up, and the storage of ${damaged.length === 1 ? "node" : "nodes"} ${damaged.join(", ")} was damaged: ` +
+    `${quorum} nodes that are whole are needed before a damaged one can synchronise. Bring those back that are down`
   );
 }
 

@@ -44,6 +44,19 @@ it("[NODE-52] the ensemble names the damage of a majority, and no node's reason 
   expect(one.nodes[0]).toMatchObject({ reason: "its storage was damaged (log row 7)" });
 });
 
+it("[NODE-52] the ensemble says that a damaged node does not count while a whole one is down", () => {
+  const damaged = node(1, { damage: "log row 7", reason: "its storage was damaged (log row 7)" });
+  const down = { sid: 3, up: false } as NodeView;
+  const { reason } = summarise("default", [damaged, node(2), down]);
+  for (const part of [
+    "2 of 3 nodes are up",
+    "storage of node 1 was damaged",
+    "2 nodes that are whole are needed",
+  ])
+    expect(reason).toContain(part);
+  expect(summarise("default", [damaged, down, down]).reason).toBe("1 of 3 nodes is up, 2 are needed");
+});
+
 it("[ZAB-127] a node of a version that gives no reason is summed up as before", () => {
   const nodes = [node(1), node(2), { sid: 3, up: false } as NodeView];
   expect(summarise("default", nodes).reason).toBe("2 of 3 nodes are up and elect a leader");

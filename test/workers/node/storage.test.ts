@@ -9,9 +9,19 @@ import { ByteWriter } from "../../../core/wire/writer.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
 import { SqliteBackend } from "../../../durable-objects/zooweeper-node/sqlite-backend.ts";
+import { damageOf as clientDamageOf, reasonOfStop } from "../../../workers/api/clients/damage.ts";
+import type { ApiEnv } from "../../../workers/api/env.ts";
 import { type Damage, storageContract } from "../../contract/storage.ts";
 
 let objects = 0;
+
+/** What the status of the ensemble says of a node whose storage cannot be read for this. */
+const reasonOf = (broken: string | undefined): string | undefined =>
+  reasonOfStop(
+    env as unknown as ApiEnv,
+    2,
+    new Error(`NODE_DOWN: this node cannot read its database: ${broken}`),
+  );
 
 const COLUMNS: Readonly<Record<string, string>> = {
   timeoutMs: "timeout_ms",
@@ -236,7 +246,11 @@ describe("a table of a later version", () => {
         storage.sql.exec(`ALTER TABLE ${table} ADD COLUMN later INTEGER`);
         const rows = (name: string): unknown => storage.sql.exec(`SELECT count(*) AS n FROM ${name}`).one().n;
         const before = TABLES.map(rows);
-        expect(new SqliteBackend(storage).broken).toContain(`added columns to the table ${table}`);
+        const { broken } = new SqliteBackend(storage);
+        expect(broken).toContain(`added columns to the table ${table}`);
+        expect(reasonOf(broken)).toBe(
+          `it does not start: a later version has added columns to the table ${table}. Deploy that version or a later one`,
+        );
         expect(TABLES.map(rows)).toEqual(before);
         storage.sql.exec(`ALTER TABLE ${table} DROP COLUMN later`);
         const member = new MemberStorage(new SqliteBackend(storage));
@@ -244,6 +258,23 @@ describe("a table of a later version", () => {
         expect(member.damage).toBeUndefined();
       }));
   }
+});
+
+describe("a database that cannot be used for another reason", () => {
+  it("[NODE-50] is reported with its reason and a way to repair it", () =>
+    inObject((storage) => {
+      storage.sql.exec("DROP TABLE IF EXISTS znode_0");
+      storage.sql.exec("CREATE VIEW znode_0 AS SELECT 1 AS path");
+      const { broken } = new SqliteBackend(storage);
+      expect(broken).toContain("view znode_0");
+      const said = `NODE_DOWN: this node cannot read its database: ${broken}`;
+      const damage = clientDamageOf(env as unknown as ApiEnv, "default", 2, new Error(said));
+      expect(damage?.reason).toContain(broken);
+      expect(damage?.reason).toContain("/v1/faults/nodes/2/wipe");
+      expect(reasonOf(broken)).toBeUndefined();
+      const failed = new Error("NODE_DOWN: this node cannot start: no room");
+      expect(reasonOfStop(env as unknown as ApiEnv, 2, failed)).toBe("it does not start: no room");
+    }));
 });
 
 describe("a value of another type", () => {
@@ -294,6 +325,7 @@ describe("a database of a later version", () => {
       const { broken } = new SqliteBackend(storage);
       expect(broken).toBe("its storage is of schema 4, and this version reads schemas up to 3");
       expect(rows()).toEqual(before);
+      expect(reasonOf(broken)).toContain("reads schemas up to 3. Deploy that version");
     }));
 });
 

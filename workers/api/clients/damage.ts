@@ -4,13 +4,19 @@ import { isReset } from "./node-stub.ts";
 
 /** What SQLite says of a file that it cannot read. */
 const UNREADABLE = /malformed|not a database|SQLITE_(CORRUPT|NOTADB|IOERR)|disk I\/O error/;
+/** What a node says that cannot use its database, in whatever words. */
+const UNUSABLE = /NODE_DOWN: this node cannot read its database: /;
+
 /** What the runtime says when it cannot open the file: the object does not start, so nothing of ours can say why. */
 const INTERNAL = /internal error/;
 
 /** What a node says that cannot apply a committed txn. */
 const STOPPED = /NODE_DOWN: this node has stopped: (.*)/;
 /** What a node says whose storage a later version has written. */
-const LATER = /its storage is of schema .*/;
+const LATER = /(its storage is of schema|a later version has added columns) .*/;
+
+/** What a node says that fails at its start for another reason. */
+const FAILED = /NODE_DOWN: this node cannot start: (.*)/;
 
 /** A database that cannot be read. */
 export interface DatabaseDamage {
@@ -33,7 +39,8 @@ export function damageOf(
 ): DatabaseDamage | undefined {
   if (!(error instanceof Error) || isReset(error)) return undefined;
   const { message } = error;
-  if (UNREADABLE.test(message)) {
+  if (LATER.test(message)) return undefined;
+  if (UNREADABLE.test(message) || UNUSABLE.test(message)) {
     const words = message.replace(/^.*?NODE_DOWN: /, "").replace(/^this node cannot /, "it cannot ");
     const damage = `the database (${words})`;
     return { damage, reason: `its database is damaged (${words}). ${wipeOf(env, sid)}` };
@@ -47,7 +54,7 @@ export function damageOf(
 }
 
 /**
- * Why a node does not take part that is whole, but of a version that cannot go on.
+ * Why a node whose database can be read does not take part: its version cannot continue, or it fails at its start.
  * @param error what a call of the node ended with @returns undefined: it is not that
  */
 export function reasonOfStop(env: ApiEnv, sid: number, error: unknown): string | undefined {
@@ -58,7 +65,9 @@ export function reasonOfStop(env: ApiEnv, sid: number, error: unknown): string |
     return `it has stopped: ${stopped}. Deploy a version that can; it then starts by itself. If no version can, a wipe takes the state of the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
   }
   const later = LATER.exec(error.message)?.[0];
-  return later && `it does not start: ${later}. Deploy that version or a later one`;
+  if (later !== undefined) return `it does not start: ${later}. Deploy that version or a later one`;
+  const failed = UNREADABLE.test(error.message) ? undefined : FAILED.exec(error.message)?.[1];
+  return failed && `it does not start: ${failed}`;
 }
 
 const wipeOf = (env: ApiEnv, sid: number): string => {

@@ -9,7 +9,7 @@ import type { FaultName, FaultView } from "../../../durable-objects/shared/fault
 import { type NodeFault, UNKNOWN_PEERS } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
-import { damageOf, isInternal } from "../clients/damage.ts";
+import { damageOf, isInternal, reasonOfStop } from "../clients/damage.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, type NodeStub, withTimeout } from "../clients/node-stub.ts";
 import { ApiError, badArguments } from "../errors.ts";
@@ -175,9 +175,9 @@ async function reach<T>(
     return await call(await c.var.zoo.node(sid));
   } catch (error) {
     if (triesLeft > 1 && isInternal(error)) return reach(c, sid, call, triesLeft - 1);
-    const damage = damageOf(c.env, c.var.ensemble, sid, error);
-    if (damage === undefined) throw error;
-    throw new ApiError("NODE_DOWN", `node ${sid} is down: ${damage.reason}`);
+    const reason = reasonOfStop(c.env, sid, error) ?? damageOf(c.env, c.var.ensemble, sid, error)?.reason;
+    if (reason === undefined) throw error;
+    throw new ApiError("NODE_DOWN", `node ${sid} is down: ${reason}`);
   }
 }
 
