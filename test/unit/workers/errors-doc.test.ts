@@ -21,7 +21,7 @@ An error's body is an RFC 9457 problem document (\`application/problem+json\`):
   "type": "https://zooweeper.dev/errors/BAD_VERSION",
   "title": "the version does not match",
   "status": 412,
-  "detail": "BAD_VERSION /config",
+  "detail": "/config is not at version 1",
   "instance": "/v1/znodes/config",
   "code": "BAD_VERSION",
   "number": -103,
