@@ -1,5 +1,6 @@
 /** Why a request was refused, for people: names the znode that the code is about. */
 import { ZOO_ERRORS, type ZooErrorCode } from "../errors.ts";
+import { isBuiltIn } from "./path.ts";
 
 /** As much of a request as an error names. */
 export interface Refused {
@@ -35,8 +36,9 @@ export function refusalText(code: ZooErrorCode, request: Refused): string {
         : `${path} is not at version ${version}`;
     case "NO_CHILDREN_FOR_EPHEMERALS":
       return `the parent ${parentOfCreated(path)} is ephemeral, so it cannot have children`;
-    case "NO_AUTH":
     case "BAD_ARGUMENTS":
+      return type === "delete" && isBuiltIn(path) ? `${path} cannot be deleted` : `${title}: ${path}`;
+    case "NO_AUTH":
     case "ANSWER_TOO_LARGE":
       return `${title}: ${path}`;
     default:

@@ -87,7 +87,7 @@ describe("an error", () => {
     expect(await detail("GET", "/errors/none")).toBe("/errors/none does not exist");
     expect(await detail("DELETE", "/errors")).toBe("/errors has children");
     expect(await detail("PUT", "/errors?version=7")).toBe("/errors is not at version 7");
-    expect(await detail("DELETE", "/zookeeper")).toBe("an argument is not valid: /zookeeper");
+    expect(await detail("DELETE", "/zookeeper")).toBe("/zookeeper cannot be deleted");
     const ops = [
       { op: "check", path: "/errors", version: -1 },
       { op: "create", path: "/errors/x/y" },
