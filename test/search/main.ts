@@ -120,6 +120,8 @@ function print(result: SearchResult): void {
       .join(", "),
   );
   if (violation !== undefined) console.log(`\n${violation}\n${path.join("\n")}`);
+  else if (terminated) console.log(`no rule was broken in any of the ${states} states that the scope allows`);
+  else console.log(`no rule was broken in the ${states} states that were visited; the scope allows more`);
 }
 
 process.exitCode = await main();
