@@ -19,17 +19,27 @@ const NAME_OVERHEAD = 8;
 /** Bytes of a Stat and of the answer around the list. */
 const ANSWER_OVERHEAD = 1_024;
 
-/** Bytes of a name in a message: one for each character of Latin-1, else two for each code unit. */
+/**
+ * Bytes of a name in a message, the greater of two: between objects one for each character of Latin-1, else two for each
+ * code unit; in a packet of ZooKeeper, UTF-8. Names hold no surrogates.
+ */
 function bytesOf(name: string): number {
+  let utf8 = name.length;
+  let widest = 0;
   for (let i = 0; i < name.length; i++) {
-    if (name.charCodeAt(i) > 0xff) return 2 * name.length + NAME_OVERHEAD;
+    const unit = name.charCodeAt(i);
+    if (unit > 0x7f) utf8 += unit > 0x7ff ? 2 : 1;
+    if (unit > widest) widest = unit;
   }
-  return name.length + NAME_OVERHEAD;
+  return Math.max(utf8, widest > 0xff ? 2 * name.length : name.length) + NAME_OVERHEAD;
 }
+
+/** Code units take so many bytes at most. */
+const UNIT_BYTES_MAX = 3;
 
 /** Is a list of names too large for a message of `bytesMax`? @param length code units of all names */
 export function isTooLarge(names: readonly string[], length: number, bytesMax: number): boolean {
-  if (2 * length + NAME_OVERHEAD * names.length + ANSWER_OVERHEAD <= bytesMax) return false;
+  if (UNIT_BYTES_MAX * length + NAME_OVERHEAD * names.length + ANSWER_OVERHEAD <= bytesMax) return false;
   let bytes = ANSWER_OVERHEAD;
   for (const name of names) {
     bytes += bytesOf(name);

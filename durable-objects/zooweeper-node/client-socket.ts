@@ -8,6 +8,7 @@
 import { assertNever } from "../../core/assert.ts";
 import { AnswerWindow } from "../../core/server/answer-window.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
+import { ANSWER_BYTES_MAX } from "../../core/server/config.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
 import { fingerprintIn } from "../../core/server/fingerprint.ts";
 import type { ConnectionId, Token } from "../../core/server/ids.ts";
@@ -87,6 +88,10 @@ interface Read {
   /** of its answer, about */
   readonly bytes: number;
 }
+
+/** A read whose answer fits into a message: the platform ends a socket that gets more than 32 MiB in one. */
+const bounded = (request: ReadRequest): ReadRequest =>
+  request.type === "getChildren" ? { ...request, bytesMax: ANSWER_BYTES_MAX } : request;
 
 export class ClientSocket {
   readonly token: Token;
@@ -332,7 +337,7 @@ export class ClientSocket {
         server.submitRead(now, this.token, {
           session: this.#session,
           xid,
-          request: request.request,
+          request: bounded(request.request),
           linearizable: false,
           stale: false,
           waits: true,
@@ -364,7 +369,8 @@ export class ClientSocket {
   /** Counts the bytes of an answer before it is made. */
   #reserve(xid: number, opcode: number, request: ReadRequest): void {
     const { server } = this.#host;
-    const bytes = server.tree.answerBytes(request);
+    // a list that is larger is an error
+    const bytes = Math.min(server.tree.answerBytes(request), ANSWER_BYTES_MAX);
     this.#reserved += bytes - (this.#reads.get(xid)?.bytes ?? 0);
     this.#reads.set(xid, { opcode, bytes });
   }
@@ -415,7 +421,8 @@ export class ClientSocket {
     if (read !== undefined) {
       this.#reads.delete(xid);
       this.#reserved -= read.bytes;
-      if (read.bytes > OUT_BYTES_MAX) this.#out.ensure(read.bytes + SLACK_BYTES);
+      const isRefused = !answer.ok || answer.result.type === "error";
+      if (read.bytes > OUT_BYTES_MAX && !isRefused) this.#out.ensure(read.bytes + SLACK_BYTES);
     }
     if (!answer.ok) {
       writeBareReply(this.#out, asked, answer.zxid, answer.code);

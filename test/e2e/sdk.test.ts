@@ -87,6 +87,31 @@ describe("operations", () => {
     expect(textOf((await session.get("/codes")).data)).toBe("");
   });
 
+  it("[NODE-44] read a list of children up to 30 MiB; a larger one is an error, and nothing else is", async () => {
+    const session = await open(1);
+    const other = await open(2);
+    // three bytes of UTF-8 for each code unit: 300 kB a name
+    const createUpTo = async (from: number, to: number): Promise<void> => {
+      for (let i = from; i < to; i++) await session.create(`/long/${i}${"語".repeat(100_000)}`);
+    };
+    await session.create("/long");
+    await createUpTo(0, 100);
+    expect((await session.children("/long")).children).toHaveLength(100);
+    await createUpTo(100, 110);
+    for (const each of [session, other]) {
+      await each.sync();
+      expect(await codeOf(each.children("/long"))).toBe("ANSWER_TOO_LARGE");
+      expect(await each.exists("/long")).toMatchObject({ numChildren: 110 });
+      expect(each.state).toBe("connected");
+    }
+    // the same over HTTP
+    const answer = await fetch(`${running.urls.api}/v1/znodes/long?view=children`);
+    expect([answer.status, await answer.json()]).toEqual([
+      413,
+      expect.objectContaining({ code: "ANSWER_TOO_LARGE" }),
+    ]);
+  }, 60_000);
+
   it("of one session are carried out in the order in which they were issued", async () => {
     const session = await open(3);
     await session.create("/fifo", "");

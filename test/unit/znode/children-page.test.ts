@@ -78,5 +78,17 @@ describe("pages of children", () => {
     create(`/many/${"й".repeat(100)}`);
     expect(tree.read({ ...request, bytesMax: bytes + 207 })).toMatchObject({ code: "ANSWER_TOO_LARGE" });
     expect(tree.read({ ...request, bytesMax: bytes + 208 })).toMatchObject({ children: { length: 101 } });
+    // a packet of ZooKeeper holds UTF-8, which takes three bytes for these and two for é
+    create(`/many/${"語".repeat(10)}${"é".repeat(10)}`);
+    const utf8 = 10 * (3 + 2) + 8;
+    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 - 1 })).toMatchObject({ type: "error" });
+    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 })).toMatchObject({
+      children: { length: 102 },
+    });
+    create(`/many/${"é".repeat(10)}`);
+    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 + 27 })).toMatchObject({ type: "error" });
+    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 + 28 })).toMatchObject({
+      children: { length: 103 },
+    });
   });
 });
