@@ -1,6 +1,16 @@
 /** What the attacks of (e) and their parent both know. */
 
-export const ATTACKS = ["reads", "stopped-reader", "lists", "half-open", "watchers"] as const;
+export const ATTACKS = [
+  "reads",
+  "stopped-reader",
+  "lists",
+  "half-open",
+  "watchers",
+  "unread-watches",
+  "unread-events",
+  "unread-records",
+  "unread-live",
+] as const;
 export type Attack = (typeof ATTACKS)[number];
 
 /** What an attacker tells its parent. */

@@ -66,6 +66,71 @@ async function makeList(): Promise<void> {
 }
 
 const MiB = 2 ** 20;
+/** Readers that open a stream and never read. */
+const UNREAD_READERS = 200;
+const TOPIC = "attack-records";
+
+async function makeTopic(): Promise<void> {
+  const clusters = (await (await fetch(`${url}/v3/clusters`)).json()) as {
+    readonly data: readonly { readonly cluster_id: string }[];
+  };
+  const response = await fetch(`${url}/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ topic_name: TOPIC, partitions_count: 1 }),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  await produce(1);
+}
+
+/** Appends a record of `bytes`. */
+async function produce(bytes: number): Promise<void> {
+  const response = await fetch(`${url}/topics/${TOPIC}/partitions/0`, {
+    method: "POST",
+    headers: { "content-type": "application/vnd.kafka.json.v2+json" },
+    body: JSON.stringify({ records: [{ value: "x".repeat(bytes) }] }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+}
+
+/**
+ * Opens streams of which nothing is ever read, while the attacker writes 100 kB at a time to the znode and the topic.
+ * @param lines of the request, behind its first two
+ * @param first is written behind these at once
+ */
+async function leaveUnread(
+  path: string,
+  lines: readonly string[],
+  first: Buffer,
+  write: () => Promise<void>,
+): Promise<string> {
+  const { hostname, port } = new URL(url);
+  for (let i = 0; i < UNREAD_READERS; i++) {
+    const socket = connectTcp({ port: Number(port), host: hostname });
+    socket.pause();
+    socket.on("error", () => undefined);
+    socket.write([`GET ${path} HTTP/1.1`, `Host: ${hostname}:${port}`, ...lines, "", ""].join("\r\n"));
+    if (first.length > 0) socket.write(first);
+    if (i % 50 === 49) await wait(10);
+  }
+  await wait(1_000);
+  const endsAt = performance.now() + ms;
+  let writes = 0;
+  while (performance.now() < endsAt) {
+    await write();
+    writes += 1;
+  }
+  return `${writes} writes beside ${UNREAD_READERS} readers`;
+}
+
+/** A WebSocket frame of a client with JSON text, masked with zeros. */
+function frameOf(message: object): Buffer {
+  const text = Buffer.from(JSON.stringify(message));
+  return Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), text]);
+}
+
+const SSE = ["Accept: text/event-stream"];
 /** Longest that connections are waited for, to open or to be closed. */
 const OPEN_MS_MAX = 60_000;
 
@@ -160,6 +225,37 @@ const RUNS: Readonly<Record<Attack, () => Promise<() => Promise<string>>>> = {
       await wait(100);
     await wait(ms);
     return `${streams} streams, ${events} messages with events`;
+  },
+  "unread-watches": async () => async () => {
+    await using session = await connect(url);
+    const data = new Uint8Array(100_000);
+    return await leaveUnread(`/v1/znodes${WRITTEN}?watch=data`, SSE, Buffer.alloc(0), async () => {
+      await session.set(WRITTEN, data);
+    });
+  },
+  "unread-events": async () => async () => {
+    await using session = await connect(url);
+    const data = new Uint8Array(100_000);
+    return await leaveUnread("/v1/events", SSE, Buffer.alloc(0), async () => {
+      await session.set(WRITTEN, data);
+    });
+  },
+  "unread-records": async () => {
+    await makeTopic();
+    return () =>
+      leaveUnread(`/topics/${TOPIC}/partitions/0/records?format=json&offset=0`, SSE, Buffer.alloc(0), () =>
+        produce(100_000),
+      );
+  },
+  "unread-live": async () => {
+    await makeTopic();
+    const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    const frames = [
+      { subscribe: "records", as: "r", topic: TOPIC, partition: 0 },
+      { subscribe: "events", as: "e" },
+    ].map(frameOf);
+    return () => leaveUnread("/v1/live", [...upgrade, key], Buffer.concat(frames), () => produce(100_000));
   },
 };
 

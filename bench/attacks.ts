@@ -17,6 +17,8 @@ export interface AttackResult {
   /** of the runtime, MiB: before the attack, and the most during it */
   readonly rssMiB: number;
   readonly rssMaxMiB: number;
+  /** at its end, with its connections still open */
+  readonly rssEndMiB: number;
   readonly before: Latency;
   readonly during: Latency;
   /** what the attacker saw */
@@ -58,11 +60,13 @@ async function benchAttack(attack: Attack, ms: number, stateDir: string): Promis
     const told = messageOf(attacker);
     attacker.send("go");
     let seen = "";
+    let rssEndMiB = 0;
     const during = await write(session, async () => {
       const message = await Promise.race([told, local.gone]);
       seen = typeof message === "string" ? message : message.seen;
+      rssEndMiB = memory.now();
     });
-    return { attack, rssMiB, rssMaxMiB: memory.end(), before, during, seen };
+    return { attack, rssMiB, rssMaxMiB: memory.end(), rssEndMiB, before, during, seen };
   } finally {
     memory.end();
     attacker.kill();
@@ -112,13 +116,13 @@ class Memory {
   constructor(pid: number, tooMuch: () => void) {
     this.#pid = pid;
     this.#timer = setInterval(() => {
-      this.#max = Math.max(this.#max, this.#now());
+      this.#max = Math.max(this.#max, this.now());
       if (this.#max > RSS_MIB_MAX) tooMuch();
     }, LOOK_MS);
   }
 
   /** MiB; 0 off Linux, and once the process is gone */
-  #now(): number {
+  now(): number {
     try {
       const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#pid}/status`, "utf8"))?.[1];
       return Math.round(Number(kib ?? 0) / MIB_KIB);
@@ -129,7 +133,7 @@ class Memory {
 
   /** Forgets what was seen so far. @returns what there is now */
   begin(): number {
-    this.#max = this.#now();
+    this.#max = this.now();
     return this.#max;
   }
 
@@ -146,15 +150,29 @@ const TITLES: Readonly<Record<Attack, string>> = {
   lists: "4 connections x 8 lists of 100,000 names",
   "half-open": "1,500 sockets without a handshake, 1,500 half bodies",
   watchers: "2,000 SSE watchers of the znode that is written",
+  "unread-watches": "200 watch streams that nobody reads, 100 kB a write",
+  "unread-events": "200 streams of protocol events that nobody reads, 100 kB a write",
+  "unread-records": "200 streams of records that nobody reads, 100 kB a record",
+  "unread-live": "200 sockets on /v1/live that nobody reads, 100 kB a record",
 };
 
 export function attacksTable(results: readonly AttackResult[]): string {
   return table(
-    ["attack", "RSS MiB before", "most", "writer p50 / p99 ms before", "during", "writes", "seen"],
+    [
+      "attack",
+      "RSS MiB before",
+      "most",
+      "at the end",
+      "writer p50 / p99 ms before",
+      "during",
+      "writes",
+      "seen",
+    ],
     results.map((r) => [
       TITLES[r.attack],
       r.rssMiB,
       r.rssMaxMiB,
+      r.rssEndMiB,
       `${r.before.p50Ms} / ${r.before.p99Ms}`,
       `${r.during.p50Ms} / ${r.during.p99Ms}`,
       r.during.writes,

@@ -6,6 +6,8 @@
  * partition, which may hibernate. The Worker ends a stream's socket that was silent for two ticks.
  */
 
+import { KiB, MiB } from "../../core/units.ts";
+
 /** What the Worker sends on a stream's socket, at least every {@link BEAT_MS}, to say that there is still a reader. */
 export const BEAT = "beat";
 export const BEAT_MS = 10_000;
@@ -17,10 +19,43 @@ export const BEAT_FRAME = '{"type":"beat"}';
 export const BEATS_HEADER = "zoo-beat-ms";
 
 /**
+ * A stream's reader may leave so many characters unread; then its socket is closed, and the Worker resumes by the last id.
+ * The events that a node holds fit into it several times.
+ */
+export const STREAM_UNREAD_MAX = 8 * MiB;
+
+/** A Worker says so often how much it has read of a node's stream: `read:N`, characters in all. */
+export const READ_REPORT_CHARS = 256 * KiB;
+
+/** Query of a stream's socket: the Worker will say how much it has read. One of an earlier version does not. */
+export const REPORTS_QUERY = "reports";
+
+/**
  * A stream's socket from which nothing came for so long is closed by the object, ms: the runtime keeps one open whose
  * reader was gone before the Worker had it. Such a socket only costs memory, so this is slower than the other end.
  */
 export const SILENT_MS_MAX = 2 * BEAT_MS;
+
+/** What the other end of a stream's socket has not read yet. */
+export class StreamWindow {
+  #sent = 0;
+  #read = 0;
+  #isOver = false;
+
+  /** @returns "overrun" once, when too much would be unread; then "over": what was left out would be missed */
+  sent(chars: number): "open" | "overrun" | "over" {
+    if (this.#isOver) return "over";
+    this.#sent += chars;
+    this.#isOver = this.#sent - this.#read > STREAM_UNREAD_MAX;
+    return this.#isOver ? "overrun" : "open";
+  }
+
+  /** A message of the Worker. */
+  heard(message: string): void {
+    const read = /^read:(\d{1,15})$/.exec(message)?.[1];
+    if (read !== undefined) this.#read = Math.min(Math.max(this.#read, Number(read)), this.#sent);
+  }
+}
 
 /** Sockets that are written in one turn: about 2 ms. */
 const SLICE = 64;

@@ -9,7 +9,6 @@ import type { ServerConfig } from "../../core/server/config.ts";
 import { isRare, type TraceEvent, type Tracing } from "../../core/zab/effects.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { FaultEvent, FaultView } from "../shared/faults.ts";
-import { trySend } from "../shared/sockets.ts";
 
 /** One event as JSON text. */
 interface Recorded {
@@ -25,6 +24,7 @@ export class EventFeed {
   readonly #boot: number;
   readonly #limits: Limits;
   readonly #faults: () => readonly FaultView[];
+  readonly #send: (socket: WebSocket, text: string) => void;
   readonly listeners = new Set<WebSocket>();
   #rare: string[] = [];
   #ring: Recorded[] = [];
@@ -34,11 +34,18 @@ export class EventFeed {
   #from = 1;
 
   /** @param faults those that are on */
-  constructor(sid: number, boot: number, limits: Limits, faults: () => readonly FaultView[]) {
+  constructor(
+    sid: number,
+    boot: number,
+    limits: Limits,
+    faults: () => readonly FaultView[],
+    send: (socket: WebSocket, text: string) => void,
+  ) {
     this.#sid = sid;
     this.#boot = boot;
     this.#limits = limits;
     this.#faults = faults;
+    this.#send = send;
   }
 
   /** Which events are wanted now. */
@@ -72,7 +79,7 @@ export class EventFeed {
     this.listeners.add(socket);
     this.#idleSince = null;
     const tellHistory = (): void => {
-      if (replay) trySend(socket, `{"type":"history","events":[${this.#rare.join(",")}]}`);
+      if (replay) this.#send(socket, `{"type":"history","events":[${this.#rare.join(",")}]}`);
     };
     if (after === null) {
       tellHistory();
@@ -84,18 +91,18 @@ export class EventFeed {
     const first = this.#ring[0]?.seq ?? this.#seq + 1;
     if (!known || seq === undefined || seq + 1 < first) {
       tellHistory();
-      trySend(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
+      this.#send(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
       // what began or ended in the gap
       this.#tellFaults(socket, now);
       return;
     }
-    for (const event of this.#ring) if (event.seq > seq) trySend(socket, event.json);
+    for (const event of this.#ring) if (event.seq > seq) this.#send(socket, event.json);
   }
 
   /** Tells the faults that are on as of the last event. */
   #tellFaults(socket: WebSocket, now: number): void {
     const event: FaultEvent = { type: "fault", faults: this.#faults() };
-    trySend(socket, JSON.stringify({ id: this.lastId, at: now, sid: this.#sid, ...event }));
+    this.#send(socket, JSON.stringify({ id: this.lastId, at: now, sid: this.#sid, ...event }));
   }
 
   unlisten(socket: WebSocket, now: number): void {
@@ -118,7 +125,7 @@ export class EventFeed {
     }
     this.#ring.push({ seq: this.#seq, json });
     if (this.#ring.length > eventsMax * 1.1) this.#ring = this.#ring.slice(-eventsMax);
-    for (const listener of this.listeners) trySend(listener, json);
+    for (const listener of this.listeners) this.#send(listener, json);
   }
 }
 

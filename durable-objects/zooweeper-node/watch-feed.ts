@@ -6,7 +6,7 @@ import type { EnsembleServer } from "../../core/server/server.ts";
 import { type Zxid, zxidToText } from "../../core/zab/zxid.ts";
 import { type WatchEvent, WatchEventType } from "../../core/znode/types.ts";
 import { type Seen, WatchStream, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
-import { inSlices, trySend } from "../shared/sockets.ts";
+import { inSlices } from "../shared/sockets.ts";
 
 const NAMES: Record<WatchEventType, string> = {
   [WatchEventType.CREATED]: "NodeCreated",
@@ -27,6 +27,7 @@ export class WatchFeed {
   readonly socket: WebSocket;
   readonly #path: string;
   readonly #stream: WatchStream;
+  readonly #send: (socket: WebSocket, text: string) => void;
 
   /**
    * Registers the watch. What the reader has missed is told with the next {@link tell}.
@@ -39,9 +40,11 @@ export class WatchFeed {
     path: string,
     kind: WatchStreamKind,
     seen: Seen | undefined,
+    send: (socket: WebSocket, text: string) => void,
   ) {
     this.socket = socket;
     this.#path = path;
+    this.#send = send;
     this.#stream = new WatchStream(server.tree, path, kind, seen);
     server.watches.follow(kind === "children" ? "child" : "data", path, token);
   }
@@ -54,7 +57,10 @@ export class WatchFeed {
   /** Writes what the reader does not know yet. */
   tell(): void {
     for (const { type, zxid } of this.#stream.take()) {
-      trySend(this.socket, JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }));
+      this.#send(
+        this.socket,
+        JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }),
+      );
     }
   }
 }

@@ -63,7 +63,16 @@ import {
   type Refused,
   type Released,
 } from "../shared/peer-link.ts";
-import { BEAT_FRAME, BEATS_HEADER, inSlices, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
+import {
+  BEAT_FRAME,
+  BEATS_HEADER,
+  inSlices,
+  REPORTS_QUERY,
+  SILENT_MS_MAX,
+  StreamWindow,
+  tryClose,
+  trySend,
+} from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -165,6 +174,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #longPolls = 0;
   /** *map socket of a client, of whatever kind → when it showed last that there is somebody* */
   readonly #open = new Map<WebSocket, number>();
+  /** *map socket of a stream → what its reader has not read yet*, where the reader tells that */
+  readonly #windows = new Map<WebSocket, StreamWindow>();
   /** what was counted before this object came into memory, and since */
   #counted: Counters = NO_COUNTERS;
   #requests = 0;
@@ -286,7 +297,13 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
         }),
       );
     }
-    const feed = new EventFeed(config.sid, recovered.boot, server.config, () => this.#faults.list());
+    const feed = new EventFeed(
+      config.sid,
+      recovered.boot,
+      server.config,
+      () => this.#faults.list(),
+      (socket, text) => this.#sendOnStream(socket, text),
+    );
     return { config, server, storage, links, feed };
   }
 
@@ -946,7 +963,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       case "/watch":
         return this.#acceptWatch(life, url.searchParams);
       case "/events":
-        return this.#acceptEvents(life, url.searchParams.get("after"), url.searchParams.has("replay"));
+        return this.#acceptEvents(life, url.searchParams);
       default:
         return new Response("no such socket", { status: 404 });
     }
@@ -992,19 +1009,37 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (!current.ok || this.#life !== life) {
       return unavailable("this node is behind what the reader has seen");
     }
-    const { client, server } = this.#accept(life);
+    const { client, server } = this.#acceptStream(life, query);
     const token = this.#token();
     this.#sockets.set(server, token);
-    const feed = new WatchFeed(token, server, life.server, path, kind, seen);
+    const send = (socket: WebSocket, text: string): void => this.#sendOnStream(socket, text);
+    const feed = new WatchFeed(token, server, life.server, path, kind, seen, send);
     this.#watches.set(token, feed);
     feed.tell();
     return this.#stream(life, client);
   }
 
-  #acceptEvents(life: Life, after: string | null, replay: boolean): Response {
-    const { client, server } = this.#accept(life);
-    life.feed.listen(server, after, Date.now(), replay);
+  #acceptEvents(life: Life, query: URLSearchParams): Response {
+    const { client, server } = this.#acceptStream(life, query);
+    life.feed.listen(server, query.get("after"), Date.now(), query.has("replay"));
     return this.#stream(life, client);
+  }
+
+  #acceptStream(
+    life: Life,
+    query: URLSearchParams,
+  ): { readonly client: WebSocket; readonly server: WebSocket } {
+    const ends = this.#accept(life);
+    if (query.has(REPORTS_QUERY)) this.#windows.set(ends.server, new StreamWindow());
+    return ends;
+  }
+
+  /** Sends on a stream, or closes it when its reader has too much unread; the Worker resumes by the last id. */
+  #sendOnStream(socket: WebSocket, text: string): void {
+    const outcome = this.#windows.get(socket)?.sent(text.length) ?? "open";
+    if (outcome === "open") trySend(socket, text);
+    // It is forgotten when its other end has closed it too, or was silent for too long.
+    else if (outcome === "overrun") tryClose(socket, 1013, "too much of the stream is unread");
   }
 
   /** The answer that opens a stream, which gets beats from now on. */
@@ -1046,6 +1081,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   override async webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
     this.#alarm.check();
     if (this.#open.has(socket) && !this.#clientOf(socket)) this.#open.set(socket, Date.now());
+    if (typeof message === "string") this.#windows.get(socket)?.heard(message);
     const life = await this.#enter();
     const client = this.#clientOf(socket);
     if (life === undefined || client === undefined || typeof message === "string") return;
@@ -1120,6 +1156,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #forgetSocket(socket: WebSocket): void {
     this.#life?.feed.unlisten(socket, Date.now());
+    this.#windows.delete(socket);
     if (this.#open.delete(socket) && this.#life !== null) this.#clientsChanged(this.#life);
     const token = this.#sockets.get(socket);
     if (token === undefined) return;

@@ -18,6 +18,7 @@ import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.
 import { CloseWatch } from "./close-watch.ts";
 import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";
+import { endUnread } from "./unread.ts";
 import { sentence, waitingPage } from "./waiting-page.ts";
 
 /** What a request becomes on its way to the runtime. */
@@ -191,6 +192,7 @@ function forward(
       // an event stream may have nothing to say for a while, and its reader waits for the headers
       response.flushHeaders();
       answered.pipe(response);
+      endUnread(response);
       answered.once("error", () => response.destroy());
     });
     sent.on("error", () => {
@@ -276,5 +278,6 @@ function tunnel(
     runtime.destroy();
     client.destroy();
   };
+  endUnread(client);
   for (const socket of [runtime, client]) socket.once("error", end).once("close", end);
 }

@@ -308,6 +308,21 @@ describe("live records", () => {
     await second.close();
   });
 
+  test("[HTTP-83] a reader that stops reading for a while gets every record by the same stream", async () => {
+    const name = await topic();
+    const reader = await SseReader.open(`/topics/${name}/partitions/0/records?offset=0`);
+    const large = "x".repeat(700_000);
+    // several times what may wait for it
+    for (let i = 0; i < 8; i++) {
+      expect((await post(`/topics/${name}`, records(`${i} ${large}`))).status).toBe(200);
+    }
+    const seen = await reader.records(8);
+    expect(seen.map(({ offset, value }) => [offset, String(value).slice(0, 2)])).toEqual(
+      Array.from({ length: 8 }, (_, i) => [i, `${i} `]),
+    );
+    await reader.close();
+  });
+
   test("[BROKER-40] an id is of one topic: behind its deletion and another creation it is refused", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;

@@ -23,7 +23,14 @@ function listener(): { readonly socket: WebSocket; readonly frames: Frame[] } {
   return { socket, frames };
 }
 
-const feed = (faults: readonly FaultView[] = []): EventFeed => new EventFeed(1, 5, LIMITS, () => faults);
+const feed = (faults: readonly FaultView[] = []): EventFeed =>
+  new EventFeed(
+    1,
+    5,
+    LIMITS,
+    () => faults,
+    (socket, text) => socket.send(text),
+  );
 
 describe("the events of a node", () => {
   it("[HTTP-82] keep the rare ones while nobody listens, a bounded number of them", () => {

@@ -1,6 +1,6 @@
 /** Work that is cut into slices, so that many sockets hold up nobody. */
 import { describe, expect, it } from "vitest";
-import { inSlices } from "../../../durable-objects/shared/sockets.ts";
+import { inSlices, STREAM_UNREAD_MAX, StreamWindow } from "../../../durable-objects/shared/sockets.ts";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
@@ -34,5 +34,23 @@ describe("many sockets", () => {
       },
     );
     expect([written.length, done]).toEqual([64, true]);
+  });
+});
+
+describe("the window of a stream's socket", () => {
+  it("[NODE-45] is open while its reader tells what it has read, and overrun once when it does not", () => {
+    const window = new StreamWindow();
+    const part = STREAM_UNREAD_MAX / 4;
+    for (let i = 1; i <= 100; i++) {
+      expect(window.sent(part)).toBe("open");
+      window.heard(`read:${i * part}`);
+    }
+    // what is no report, or tells of more than was sent, or of less than before, gives no room
+    for (const message of ["beat", "read:-1", "read:1e9", `read:${1_000 * part}`, "read:7", "read:"])
+      window.heard(message);
+    const outcomes = Array.from({ length: 6 }, () => window.sent(part));
+    expect(outcomes).toEqual(["open", "open", "open", "open", "overrun", "over"]);
+    window.heard(`read:${105 * part}`);
+    expect(window.sent(1), "an event was left out, so the stream does not go on").toBe("over");
   });
 });

@@ -10,6 +10,7 @@ interface Frame {
   readonly data?: unknown;
   readonly open?: boolean;
   readonly end?: { readonly status: number; readonly code: string };
+  readonly mark?: string;
 }
 
 /** A client that keeps every frame until it is looked for. */
@@ -18,9 +19,11 @@ async function connect(vars?: Parameters<typeof call>[2]) {
   const socket = response.webSocket;
   if (socket === null) throw new Error(`answered ${response.status}`);
   const frames: Frame[] = [];
+  let read = 0;
   let wake = (): void => {};
   let closed: number | undefined;
   socket.addEventListener("message", ({ data }) => {
+    read += String(data).length;
     frames.push(JSON.parse(String(data)) as Frame);
     wake();
   });
@@ -42,7 +45,14 @@ async function connect(vars?: Parameters<typeof call>[2]) {
     say: (frame: unknown) => socket.send(typeof frame === "string" ? frame : JSON.stringify(frame)),
     /** The first frame, also one that came before, of which `holds` is true. */
     frame: (holds: (frame: Frame) => boolean) => next(() => frames.find(holds)),
+    marks: () => frames.flatMap(({ mark }) => mark ?? []),
     closed: () => next(() => closed),
+    isClosed: () => closed !== undefined,
+    /** Says what was read since it said so last. */
+    beat: (mark?: string) => {
+      socket.send(JSON.stringify({ beat: read, mark }));
+      read = 0;
+    },
     close: () => socket.close(1000, "done"),
   };
 }
@@ -117,6 +127,37 @@ describe("the live socket", () => {
     client.say({ subscribe: "events", as: "good" });
     await client.frame(({ as, open }) => as === "good" && open === true);
     client.close();
+  });
+
+  it("[HTTP-84] ends a client that says it reads and cannot show it; one that can gets every record", async () => {
+    expect((await goal(4)).status).toBe(200);
+    const topic = { subscribe: "records", topic: "goals", partition: 0 };
+    const [liar, reader] = [await connect(), await connect()];
+    for (const client of [liar, reader]) {
+      client.say({ ...topic, as: "g" });
+      await client.frame(({ as, open }) => as === "g" && open === true);
+    }
+    const value = "x".repeat(500_000);
+    let offset = -1;
+    let answered = 0;
+    while (!liar.isClosed()) {
+      const response = await call("/topics/goals/partitions/0", {
+        method: "POST",
+        headers: { "content-type": "application/vnd.kafka.json.v2+json" },
+        body: JSON.stringify({ records: [{ value }] }),
+      });
+      expect(response.status).toBe(200);
+      offset = (await response.json<{ offsets: { offset: number }[] }>()).offsets[0]?.offset ?? -1;
+      await reader.frame(hasOffset("g", offset));
+      const marks = reader.marks();
+      for (; answered < marks.length; answered++) reader.beat(marks[answered]);
+      // what it claims is more than it was sent
+      if (!liar.isClosed()) liar.say({ beat: 2 ** 40 });
+      expect(answered).toBeLessThan(100);
+    }
+    expect(await liar.closed()).toBe(1013);
+    expect([reader.isClosed(), answered > 10]).toEqual([false, true]);
+    reader.close();
   });
 
   it("[HTTP-71] is closed after a frame that is none, and refuses a request that is no WebSocket", async () => {

@@ -12,6 +12,7 @@ import { writeBareRequest, writeRequest } from "../../../core/wire/jute/requests
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
+import { BEAT_FRAME, REPORTS_QUERY, STREAM_UNREAD_MAX } from "../../../durable-objects/shared/sockets.ts";
 import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
 import { readReplyHeader } from "../../reply-header.ts";
@@ -600,5 +601,48 @@ describe.concurrent("a socket behind which there is nobody", () => {
     const behind = await stub.fetch("http://node/watch?path=/&since=0xfff00000001", { headers });
     expect([behind.status, (await stub.fetch("http://node/none", { headers })).status]).toEqual([503, 404]);
     await asleep(stub);
+  });
+});
+
+describe("a stream's socket", () => {
+  it("[NODE-45] of a Worker that does not read is closed alone; one that reads, or tells nothing, goes on", async () => {
+    const { sid } = await founded("unread-stream");
+    const stub = node("unread-stream", sid);
+    const path = `/${"x".repeat(30_000)}`;
+    await stub.write({ session: NO_SESSION, xid: 0, request: create(path) });
+    const watch = async (reports: boolean) => {
+      const query = new URLSearchParams({ path, kind: "data", ...(reports && { [REPORTS_QUERY]: "" }) });
+      const response = await stub.fetch(`http://node/watch?${query}`, { headers: { upgrade: "websocket" } });
+      const socket = response.webSocket;
+      if (socket === null) throw new Error(`${response.status}`);
+      const seen = { chars: 0, code: undefined as number | undefined, versions: 0 };
+      socket.addEventListener("message", ({ data }) => {
+        if (data === BEAT_FRAME) return;
+        seen.chars += String(data).length;
+        seen.versions += 1;
+      });
+      socket.addEventListener("close", ({ code }) => {
+        seen.code = code;
+        socket.close(1000, "done");
+      });
+      socket.accept();
+      return { seen, report: () => socket.send(`read:${seen.chars}`) };
+    };
+    const [unread, read, earlier] = [await watch(true), await watch(true), await watch(false)];
+    let writes = 0;
+    while (unread.seen.code === undefined) {
+      const request = { type: "setData", path, data: null, version: -1 } as const;
+      expect((await stub.write({ session: NO_SESSION, xid: 0, request })).ok).toBe(true);
+      read.report();
+      writes += 1;
+      expect(writes).toBeLessThan(2_000);
+    }
+    expect(unread.seen.code).toBe(1013);
+    expect(unread.seen.chars).toBeLessThanOrEqual(STREAM_UNREAD_MAX);
+    expect(unread.seen.chars).toBeGreaterThan(STREAM_UNREAD_MAX - 40_000);
+    for (const { seen } of [read, earlier]) {
+      while (seen.chars <= STREAM_UNREAD_MAX) await scheduler.wait(1);
+      expect(seen.code).toBeUndefined();
+    }
   });
 });

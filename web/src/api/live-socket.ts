@@ -67,6 +67,8 @@ interface Frame {
   readonly data?: unknown;
   readonly open?: boolean;
   readonly end?: StreamEnd;
+  /** of a beat: to be sent back at once */
+  readonly mark?: string;
 }
 
 interface Channel {
@@ -166,8 +168,9 @@ export class LiveSocket implements LiveStreams {
     else if (this.#isOpen) this.#acknowledge();
   }
 
-  #acknowledge(): void {
-    this.#send({ beat: this.#read });
+  /** @param mark shows the server that everything before it is read */
+  #acknowledge(mark?: string): void {
+    this.#send({ beat: this.#read, mark });
     this.#read = 0;
   }
 
@@ -206,8 +209,9 @@ export class LiveSocket implements LiveStreams {
   #onMessage(text: string): void {
     this.#heardMs = Date.now();
     this.#read += text.length;
-    if (this.#read > READ_CHARS) this.#acknowledge();
     const frame = JSON.parse(text) as Frame;
+    if (frame.mark !== undefined) this.#acknowledge(frame.mark);
+    else if (this.#read > READ_CHARS) this.#acknowledge();
     const channel = frame.as === undefined ? undefined : this.#channels.get(frame.as);
     if (channel === undefined) return;
     if (frame.end !== undefined) {

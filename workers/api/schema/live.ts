@@ -27,8 +27,11 @@ export const liveFrame = v.union(
       since: v.optional(v.string()),
     }),
     v.strictObject({ unsubscribe: name }),
-    /** says that the client is there, and how many characters it has read since its last beat */
-    v.strictObject({ beat: whole(0, Number.MAX_SAFE_INTEGER) }),
+    /** says that the client is there, how many characters it has read since its last beat, and the last mark that it has read */
+    v.strictObject({
+      beat: whole(0, Number.MAX_SAFE_INTEGER),
+      mark: v.optional(v.pipe(v.string(), v.maxLength(64))),
+    }),
   ],
   'a frame is {"subscribe":"events","as"}, {"subscribe":"records","as","topic","partition"}, {"unsubscribe"} or {"beat"}',
 );

@@ -5,6 +5,7 @@
 import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
+import { REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub } from "../clients/broker-faults.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
@@ -107,6 +108,7 @@ async function connect(
   const query = new URLSearchParams({
     ...(after !== undefined && { after }),
     ...(replay && { replay: "" }),
+    [REPORTS_QUERY]: "",
   });
   const path = `/events?${query}`;
   try {

@@ -9,27 +9,26 @@
  * | `{"subscribe":"events","as","since"?,"replay"?}` | protocol events, as `/v1/events` sends them |
  * | `{"subscribe":"records","as","topic","partition","offset"?,"since"?}` | records, as `/topics/…/records` sends them |
  * | `{"unsubscribe"}` | ends a channel |
- * | `{"beat"}` | the client is there, and has read so many characters since its last beat |
+ * | `{"beat","mark"?}` | the client is there, and has read so many characters since its last beat, and up to this mark |
  *
  * | from the server | |
  * |---|---|
  * | `{"as","event"?,"id"?,"data"?}` | an event of a channel; `id` resumes it |
  * | `{"as","open":true}` | the channel is open: nothing that happens from now on is missed |
  * | `{"as","end":{"status","code","message"}}` | the channel has ended; `status` 200: subscribe again at the last id |
- * | `{"beat":true}` | the server is there |
+ * | `{"beat":true,"mark"?}` | the server is there; the mark is to be sent back with the next beat, at once |
  */
 import * as v from "valibot";
 import { BEAT_MS, SILENT_MS_MAX, tryClose, trySend } from "../../../durable-objects/shared/sockets.ts";
 import { ApiError, infoOf } from "../errors.ts";
 import { type LiveFrame, liveFrame } from "../schema/live.ts";
+import { LiveWindow } from "./live-window.ts";
 import type { SseEvent, SseSink } from "./sse.ts";
 
 /** Channels of one socket. */
 const CHANNELS_MAX = 16;
 /** Characters of one frame of a client. */
 const FRAME_CHARS_MAX = 4_096;
-/** Characters that a client may leave unread. Beyond that its socket is closed, and it resumes at its last ids. */
-const UNREAD_CHARS_MAX = 4 * 1024 * 1024;
 
 export type Subscription = Extract<LiveFrame, { readonly subscribe: string }>;
 
@@ -41,21 +40,43 @@ const BEAT_FRAME = JSON.stringify({ beat: true });
 /** Serves an accepted socket until it is closed. */
 export function serveLive(socket: WebSocket, open: OpenSource): void {
   const channels = new Map<string, Channel>();
-  let unread = 0;
+  const window = new LiveWindow(Date.now());
+  /** sources that wait for the client to read */
+  const forRoom: (() => void)[] = [];
   let heardMs = Date.now();
   const write = (text: string): void => {
-    unread += text.length;
-    if (unread > UNREAD_CHARS_MAX) close(1013, "the client does not read");
-    else trySend(socket, text);
+    window.sent(Date.now(), text.length);
+    if (window.overrun) {
+      close(1013, "the client does not read");
+      return;
+    }
+    trySend(socket, text);
+    if (window.isMarkDue)
+      trySend(socket, JSON.stringify({ beat: true, mark: window.mark(crypto.randomUUID()) }));
+  };
+  const readOn = (): void => {
+    while (window.hasRoom) {
+      const run = forRoom.shift();
+      if (run === undefined) return;
+      run();
+    }
+  };
+  const room: Room = {
+    get isThere() {
+      return window.hasRoom;
+    },
+    wait: (run) => void forRoom.push(run),
   };
   const close = (code: number, reason: string): void => {
     clearInterval(beat);
     for (const channel of channels.values()) channel.finish();
     channels.clear();
+    for (const run of forRoom.splice(0)) run();
     tryClose(socket, code, reason);
   };
   const beat = setInterval(() => {
     if (Date.now() - heardMs > SILENT_MS_MAX) close(1001, "no message came from the client");
+    else if (window.isStalled(Date.now())) close(1013, "the client does not read");
     else trySend(socket, BEAT_FRAME);
   }, BEAT_MS);
 
@@ -66,7 +87,7 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
       write(endFrame(as, new ApiError("BAD_ARGUMENTS", `a socket has at most ${CHANNELS_MAX} channels`)));
       return;
     }
-    const channel = new Channel(as, write);
+    const channel = new Channel(as, write, room);
     channels.set(as, channel);
     channel.onEnd(() => {
       if (channels.get(as) === channel) channels.delete(as);
@@ -87,8 +108,10 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
     heardMs = Date.now();
     const frame = parse(data);
     if (frame === undefined) close(1008, "not a frame of this protocol");
-    else if ("beat" in frame) unread = Math.max(0, unread - frame.beat);
-    else if ("subscribe" in frame) void subscribe(frame);
+    else if ("beat" in frame) {
+      window.heard(Date.now(), frame.beat, frame.mark);
+      readOn();
+    } else if ("subscribe" in frame) void subscribe(frame);
     else channels.get(frame.unsubscribe)?.finish();
   });
   socket.addEventListener("close", () => close(1000, "closed"));
@@ -112,16 +135,34 @@ function endFrame(as: string, error: unknown): string {
   return JSON.stringify({ as, end: { status: infoOf(known).status, code, message } });
 }
 
+/** Room for more at the client, which all channels share. */
+interface Room {
+  readonly isThere: boolean;
+  /** Runs once: when there is, or when the socket is closed. */
+  wait(run: () => void): void;
+}
+
 /** One stream of a socket. */
 class Channel implements SseSink {
   readonly #as: string;
   readonly #write: (text: string) => void;
+  readonly #room: Room;
   readonly #endings: (() => void)[] = [];
   #ended = false;
 
-  constructor(as: string, write: (text: string) => void) {
+  constructor(as: string, write: (text: string) => void, room: Room) {
     this.#as = as;
     this.#write = write;
+    this.#room = room;
+  }
+
+  get hasRoom(): boolean {
+    return !this.#ended && this.#room.isThere;
+  }
+
+  whenRoom(run: () => void): void {
+    if (this.#ended || this.#room.isThere) run();
+    else this.#room.wait(run);
   }
 
   get ended(): boolean {

@@ -4,6 +4,7 @@ import {
   BEAT_FRAME,
   BEAT_MS,
   BEATS_HEADER,
+  READ_REPORT_CHARS,
   tryClose,
   trySend,
 } from "../../../durable-objects/shared/sockets.ts";
@@ -50,6 +51,8 @@ export async function hold(
   let looks = 0;
   let behind = 0;
   let over = false;
+  let read = 0;
+  let reported = 0;
   const ours = setInterval(() => trySend(socket, BEAT), onRequest ? everyMs : BEAT_MS);
   const timers = [ours];
   await new Promise<void>((resolve) => {
@@ -59,6 +62,12 @@ export async function hold(
     };
     socket.addEventListener("message", ({ data }) => {
       looks = 0;
+      // a partition waits for an answer to each frame; a node sends on
+      if (!onRequest && typeof data === "string") read += data.length;
+      if (read - reported >= READ_REPORT_CHARS) {
+        reported = read;
+        trySend(socket, `read:${read}`);
+      }
       // The runtime delivers what comes after our close as well.
       if (isBeat(data) || sink.ended || over) return;
       behind = 0;

@@ -14,6 +14,7 @@ import type { Context } from "hono";
 import type { ReadFrom } from "../../../core/broker/partition.ts";
 import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
 import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
+import { trySend } from "../../../durable-objects/shared/sockets.ts";
 import type { AppEnv } from "../app-env.ts";
 import { knownEnd } from "../clients/known-ends.ts";
 import type { PartitionClient } from "../clients/partition-client.ts";
@@ -82,10 +83,10 @@ export async function recordSource(
   const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 }, stream.topicId);
   const position: Position = { topicId: start.topicId, next: start.offset, end: start.highWatermark };
   return (sink) => {
-    const ping = setInterval(
-      () => sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) }),
-      PING_MS,
-    );
+    const ping = setInterval(() => {
+      if (sink.hasRoom)
+        sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) });
+    }, PING_MS);
     const lifetime = setTimeout(() => sink.end(), LIFETIME_MS);
     sink.onEnd(() => {
       clearInterval(ping);
@@ -103,14 +104,16 @@ export async function recordSource(
 
 const idOf = ({ next, topicId }: Position): string => `${next}:${topicId}`;
 
-/** Holds a tail, one after the other, until the stream ends. */
+/** Holds a tail, one after the other, until the stream ends. Records are asked for while the reader has room for them. */
 async function follow(
   client: PartitionClient,
   stream: RecordStream,
   position: Position,
   sink: SseSink,
 ): Promise<void> {
-  while (!sink.ended) {
+  for (;;) {
+    await new Promise<void>((resolve) => sink.whenRoom(resolve));
+    if (sink.ended) return;
     let socket: WebSocket;
     try {
       socket = await client.tail(stream.topic, stream.partition, position.next, position.topicId);
@@ -136,14 +139,17 @@ async function pump(
   sink: SseSink,
 ): Promise<void> {
   socket.binaryType = "arraybuffer";
-  const isBehind = (): boolean => knownEnd(position.topicId, stream.partition) > position.next;
+  const isBehind = (): boolean =>
+    sink.hasRoom && knownEnd(position.topicId, stream.partition) > position.next;
   const beats = { everyMs: client.tickTimeMs, onRequest: true, isBehind };
   await hold(socket, sink, beats, (data) => {
     if (typeof data === "string") told(data, sink);
     else {
       deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
-      // asks for the next frame, unless this one was too much for the reader
-      if (!sink.ended) socket.send("next");
+      // asks for the next frame
+      sink.whenRoom(() => {
+        if (!sink.ended) trySend(socket, "next");
+      });
     }
   });
 }

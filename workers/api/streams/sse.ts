@@ -1,14 +1,27 @@
 /**
  * Server-sent events, written by the Worker. The node objects are reached over hibernatable WebSockets, so that a
  * quiet stream keeps no object in memory.
+ *
+ * What a reader has not taken yet waits in the Worker, up to a bound in bytes. A source that can wait stops there until
+ * there is room; an event of one that cannot ends the stream. So does a reader that takes nothing between two looks while
+ * so much waits. What waits is discarded then: else an unread stream would keep it until its connection ends.
  */
 
-/** Comment line that keeps proxies from closing a quiet stream. */
+/** Comment line that keeps proxies from closing a quiet stream; ms. The reader is looked after as often. */
 const HEARTBEAT_MS = 15_000;
 /** How soon a browser reconnects. */
 const RETRY_MS = 1_000;
-/** Bytes that may wait for a slow reader. Beyond that the stream ends, and the reader resumes at its last id. */
-const WAITING_BYTES_MAX = 1024 * 1024;
+/** Bytes that may wait for a slow reader. One event may exceed it. */
+export const WAITING_BYTES_MAX = 1024 * 1024;
+
+/** The last event of a stream that is ended because of its reader. */
+const UNREAD: SseEvent = {
+  event: "error",
+  data: JSON.stringify({
+    code: "THROTTLED",
+    message: `more than ${WAITING_BYTES_MAX} bytes of this stream are unread; continue after the last id`,
+  }),
+};
 
 /** One event. */
 export interface SseEvent {
@@ -21,12 +34,17 @@ export interface SseEvent {
 
 /** The open stream, as its producer sees it. */
 export interface SseSink {
+  /** Without room it ends the stream instead. */
   send(event: SseEvent): void;
   /** Ends the stream; the reader comes back with its last id. */
   end(): void;
   /** Runs once when the stream ends, whoever ended it. */
   onEnd(run: () => void): void;
   readonly ended: boolean;
+  /** Does the reader keep up? */
+  readonly hasRoom: boolean;
+  /** Runs once: now if there is room, else when there is, or when the stream has ended. */
+  whenRoom(run: () => void): void;
 }
 
 /** The event's text on the wire. */
@@ -45,55 +63,18 @@ export function formatEvent(event: SseEvent): string {
  * @param produce connects the sources; it must not wait for the stream to end
  */
 export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => void): Response {
-  const encoder = new TextEncoder();
-  const endings: (() => void)[] = [];
-  let ended = false;
-  let heartbeat: ReturnType<typeof setInterval> | undefined;
-  let cancelled: (() => void) | undefined;
-
+  let stream: SseStream | undefined;
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const finish = (): void => {
-          if (ended) return;
-          ended = true;
-          if (heartbeat !== undefined) clearInterval(heartbeat);
-          signal.removeEventListener("abort", finish);
-          for (const run of endings) run();
-          try {
-            controller.close();
-          } catch {
-            // the reader has cancelled the stream, which closed it
-          }
-        };
-        const write = (text: string): void => {
-          if (ended) return;
-          controller.enqueue(encoder.encode(text));
-          if ((controller.desiredSize ?? 0) <= 0) finish();
-        };
-        cancelled = finish;
-        signal.addEventListener("abort", finish);
-        // one that left while its stream was being prepared tells us no more
-        if (signal.aborted) finish();
-        write(`retry: ${RETRY_MS}\n\n`);
-        if (!ended) heartbeat = setInterval(() => write(": heartbeat\n\n"), HEARTBEAT_MS);
-        produce({
-          send: (event) => write(formatEvent(event)),
-          end: finish,
-          onEnd: (run) => {
-            if (ended) run();
-            else endings.push(run);
-          },
-          get ended() {
-            return ended;
-          },
-        });
+        stream = new SseStream(controller, signal);
+        produce(stream);
       },
-      cancel() {
-        cancelled?.();
-      },
+      pull: () => stream?.pull(),
+      cancel: () => stream?.cancel(),
     },
-    new ByteLengthQueuingStrategy({ highWaterMark: WAITING_BYTES_MAX }),
+    // what waits, waits here, where it can be discarded
+    { highWaterMark: 0 },
   );
   return new Response(body, {
     headers: {
@@ -101,4 +82,126 @@ export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => voi
       "cache-control": "no-cache, no-transform",
     },
   });
+}
+
+class SseStream implements SseSink {
+  readonly #controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly #signal: AbortSignal;
+  readonly #encoder = new TextEncoder();
+  readonly #endings: (() => void)[] = [];
+  readonly #forRoom: (() => void)[] = [];
+  readonly #cancel = (): void => this.cancel();
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** whole events that wait for the reader */
+  #waiting: Uint8Array[] = [];
+  #bytes = 0;
+  /** the reader waits for the next one */
+  #wanted = false;
+  /** it has taken something since the last look */
+  #moved = true;
+  #ended = false;
+  #closed = false;
+
+  constructor(controller: ReadableStreamDefaultController<Uint8Array>, signal: AbortSignal) {
+    this.#controller = controller;
+    this.#signal = signal;
+    this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
+    signal.addEventListener("abort", this.#cancel);
+    this.#write(`retry: ${RETRY_MS}\n\n`);
+    // one that left while its stream was being prepared tells us no more
+    if (signal.aborted) this.cancel();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get hasRoom(): boolean {
+    return !this.#ended && this.#bytes < WAITING_BYTES_MAX;
+  }
+
+  send(event: SseEvent): void {
+    if (this.#ended) return;
+    if (this.hasRoom) this.#write(formatEvent(event));
+    else this.#giveUp();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#moved = true;
+    this.#signal.removeEventListener("abort", this.#cancel);
+    for (const run of [...this.#endings, ...this.#forRoom]) run();
+    this.#hand();
+  }
+
+  onEnd(run: () => void): void {
+    if (this.#ended) run();
+    else this.#endings.push(run);
+  }
+
+  whenRoom(run: () => void): void {
+    if (this.#ended || this.hasRoom) run();
+    else this.#forRoom.push(run);
+  }
+
+  /** The reader wants the next event. */
+  pull(): void {
+    this.#wanted = true;
+    this.#hand();
+    while (this.hasRoom) {
+      const run = this.#forRoom.shift();
+      if (run === undefined) return;
+      run();
+    }
+  }
+
+  /** The reader has left. */
+  cancel(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.end();
+  }
+
+  #write(text: string): void {
+    const bytes = this.#encoder.encode(text);
+    this.#waiting.push(bytes);
+    this.#bytes += bytes.length;
+    this.#hand();
+  }
+
+  /** Hands over the event that is wanted, or the end. */
+  #hand(): void {
+    if (this.#closed) return;
+    const next = this.#wanted ? this.#waiting.shift() : undefined;
+    if (next !== undefined) {
+      this.#wanted = false;
+      this.#moved = true;
+      this.#bytes -= next.length;
+      this.#controller.enqueue(next);
+    }
+    if (!this.#ended || this.#waiting.length > 0) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    try {
+      this.#controller.close();
+    } catch {
+      // the reader has cancelled the stream, which closed it
+    }
+  }
+
+  #look(): void {
+    const isStuck = !this.#moved && this.#waiting.length > 0;
+    this.#moved = false;
+    if (isStuck && (this.#ended || !this.hasRoom)) this.#giveUp();
+    else if (this.hasRoom) this.#write(": heartbeat\n\n");
+  }
+
+  /** Discards what waits: the reader resumes behind the last event that it has taken. */
+  #giveUp(): void {
+    const words = this.#encoder.encode(formatEvent(UNREAD));
+    this.#waiting = [words];
+    this.#bytes = words.length;
+    this.end();
+  }
 }

@@ -7,6 +7,7 @@ import type { Context } from "hono";
 import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
+import { REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
 import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { discard, type EnsembleClient, type Upgraded } from "../clients/ensemble-client.ts";
@@ -69,7 +70,10 @@ async function openWatch(
   left: number | undefined,
 ): Promise<Upgraded | undefined> {
   try {
-    return await zoo.upgrade(`/watch?${new URLSearchParams({ path, kind, since: from })}`, left);
+    return await zoo.upgrade(
+      `/watch?${new URLSearchParams({ path, kind, since: from, [REPORTS_QUERY]: "" })}`,
+      left,
+    );
   } catch {
     return undefined;
   }

@@ -1,0 +1,80 @@
+/**
+ * How much of `/v1/live` its client has not read. A WebSocket does not tell what it still holds, and a client could say
+ * that it has read what it has not; so it has to send back marks, unpredictable texts that the server puts between the
+ * frames (decision 0013). A client of an earlier version only counts what it has read: it is believed up to a bound.
+ */
+
+const Ki = 1024;
+const Mi = 1024 * Ki;
+
+/** With so many unread characters sources that can wait do. One frame may exceed it. */
+export const LIVE_WAIT_CHARS = 1 * Mi;
+/** With more unread characters the socket is closed, and its client resumes at its last ids. */
+export const LIVE_UNREAD_CHARS_MAX = 4 * Mi;
+/** The same for a client that sends no marks back, whatever it says. */
+export const LIVE_UNPROVEN_CHARS_MAX = 8 * Mi;
+/** Characters between two marks. */
+export const LIVE_MARK_CHARS = 256 * Ki;
+/** A client that sources wait for is closed when it has read nothing for so long; ms. */
+export const LIVE_STALL_MS_MAX = 20_000;
+
+export class LiveWindow {
+  /** characters sent in all */
+  #sent = 0;
+  /** of these, characters that the client says to have read */
+  #said = 0;
+  /** of these, characters that are read for sure */
+  #proven = 0;
+  #marks: { readonly mark: string; readonly sent: number }[] = [];
+  #markedAt = 0;
+  /** when the client has shown last that it reads, or began to have too much unread; ms */
+  #progressAt: number;
+
+  constructor(now: number) {
+    this.#progressAt = now;
+  }
+
+  get #unread(): number {
+    return this.#sent - (this.#proven > 0 ? this.#proven : this.#said);
+  }
+
+  get hasRoom(): boolean {
+    return this.#unread < LIVE_WAIT_CHARS;
+  }
+
+  get overrun(): boolean {
+    return this.#unread > LIVE_UNREAD_CHARS_MAX || this.#sent - this.#proven > LIVE_UNPROVEN_CHARS_MAX;
+  }
+
+  isStalled(now: number): boolean {
+    return !this.hasRoom && now - this.#progressAt > LIVE_STALL_MS_MAX;
+  }
+
+  sent(now: number, chars: number): void {
+    if (this.hasRoom) this.#progressAt = now;
+    this.#sent += chars;
+  }
+
+  get isMarkDue(): boolean {
+    return this.#sent - this.#markedAt >= LIVE_MARK_CHARS;
+  }
+
+  /** The mark is sent behind all that was sent so far. @returns it */
+  mark(mark: string): string {
+    this.#markedAt = this.#sent;
+    this.#marks.push({ mark, sent: this.#sent });
+    return mark;
+  }
+
+  /** The client has read `chars` since it said so last. @param mark the last one that it has read; an unknown one counts for nothing */
+  heard(now: number, chars: number, mark?: string): void {
+    if (chars > 0 && this.#proven === 0) this.#progressAt = now;
+    this.#said = Math.min(this.#sent, this.#said + chars);
+    const at = this.#marks.findIndex((each) => each.mark === mark);
+    const found = this.#marks[at];
+    if (found === undefined) return;
+    this.#marks.splice(0, at + 1);
+    this.#proven = found.sent;
+    this.#progressAt = now;
+  }
+}
