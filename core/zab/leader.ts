@@ -301,7 +301,11 @@ export class Leader {
     const { now, config } = this.#host.context;
     if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + config.tickTimeMs;
     this.#host.context.effects.push({ type: "learnerLeft", sid });
-    if (learner.acked !== null) this.#traceActive();
+    if (learner.acked === null) return;
+    this.#traceActive();
+    if (this.#worksWithout) return;
+    for (const other of this.#learners.values())
+      if (other.admitAt !== Number.POSITIVE_INFINITY) other.admitAt = now;
   }
 
   /** A later life of this member was seen: what the earlier one promised it may have forgotten. */
@@ -315,7 +319,6 @@ export class Leader {
     for (const learner of this.#learners.values()) {
       // The last checkpoint may have been read by another.
       if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
-      if (now >= learner.admitAt) this.#admit(learner);
       if (now < learner.copyAt) continue;
       learner.copyAt = Number.POSITIVE_INFINITY;
       learner.copyDue = true;
@@ -344,7 +347,9 @@ export class Leader {
     }
     if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {
       this.#host.becomeLooking("a quorum no longer follows");
+      return;
     }
+    for (const learner of this.#learners.values()) if (now >= learner.admitAt) this.#admit(learner);
   }
 
   /** A quorum was heard when the last of it was: the silence of a learner that is dropped counts from its last sign of life. */
@@ -469,9 +474,14 @@ export class Leader {
   /** While the ensemble works without it, a learner whose lives keep ending waits; see {@link PeerContext.admitAt}. */
   #admit(learner: Learner): void {
     const { context } = this.#host;
-    const at = this.phase === "BROADCAST" ? context.admitAt(learner.sid) : context.now;
+    const at = this.#worksWithout ? context.admitAt(learner.sid) : context.now;
     learner.admitAt = at > context.now ? at : Number.POSITIVE_INFINITY;
     if (at <= context.now) this.#sendLeaderInfo(learner);
+  }
+
+  /** The active set is a quorum: the ensemble works without the learners that are not in it. */
+  get #worksWithout(): boolean {
+    return this.phase === "BROADCAST" && this.#host.context.quorum.contains(this.activeSet);
   }
 
   #sendLeaderInfo(learner: Learner): void {

@@ -33,7 +33,8 @@ interface Ghost {
   readonly infos: Map<Sid, { readonly info: FollowerInfo; readonly boot: number }>;
   /** LEADING, DISCOVERY: *map learner → its ACKEPOCH* */
   readonly promises: Map<Sid, Promise>;
-  /** LEADING: event in which the epoch was chosen; 0: not yet */
+  /** the last epoch that it chose as leader, and the event in which it did; 0: none in this leadership */
+  chosen: number;
   chosenIn: number;
   /** without memory: voters that have answered */
   readonly witnesses: Set<Sid>;
@@ -65,6 +66,7 @@ export class Promises {
         phase: "",
         infos: new Map(),
         promises: new Map(),
+        chosen: 0,
         chosenIn: 0,
         witnesses: new Set(),
         witnessed: 0,
@@ -120,7 +122,10 @@ export class Promises {
   saying(life: Life, to: Sid | null, message: PeerMessage, event: number): void {
     const ghost = this.#ghost(life);
     if (message.type === "LEADERINFO" && to !== null) {
-      if (ghost.chosenIn === 0) ghost.chosenIn = event;
+      if (ghost.chosen !== message.epoch) {
+        ghost.chosen = message.epoch;
+        ghost.chosenIn = event;
+      }
       const known = ghost.infos.get(to);
       if (known === undefined || !known.info.initialized) return;
       const { acceptedEpoch } = known.info;
@@ -190,10 +195,9 @@ export class Promises {
     if (role === "LEADING" && phase !== "DISCOVERY" && led && ghost.phase === "DISCOVERY")
       this.#chosen(life, ghost);
     if (role === "FOLLOWING" && ghost.role !== "FOLLOWING") this.#follows(life, ghost);
-    if (role !== ghost.role && led) {
-      ghost.promises.clear();
-      ghost.chosenIn = 0;
-    }
+    if (role !== ghost.role && led) ghost.promises.clear();
+    // Not when one ends: the step that ends it may have sent LEADERINFO before.
+    if (role === "LEADING" && !led) ghost.chosen = 0;
     ghost.role = role;
     ghost.phase = phase;
   }

@@ -195,6 +195,36 @@ describe("a member that keeps dying", () => {
     cluster.runUntil(() => cluster.leader !== undefined, 3_000);
     expect(cluster.leaderSid).toBe(3);
   });
+
+  /** A leader, and a member that it lets wait for seconds; the third serves. */
+  function waiting(seed: number): Cluster {
+    const cluster = ensemble({ size: 3, seed, config: { tickTimeMs: 1_000 } });
+    die(cluster, 1, 30_000);
+    if (cluster.member(1).life !== null) cluster.crash(1);
+    cluster.start(1);
+    cluster.runFor(500);
+    expect(cluster.server(1).zab.phase).toBe("DISCOVERY");
+    return cluster;
+  }
+
+  it("[VER-6] is taken in at once when the leader loses its quorum, in the same epoch", () => {
+    const cluster = waiting(9);
+    const epoch = cluster.server(3).zab.currentEpoch;
+    cluster.crash(2);
+    cluster.runUntil(() => cluster.server(1).ready, 2_000);
+    expect(cluster.server(3).zab.currentEpoch).toBe(epoch);
+  });
+
+  it("[VER-6] is taken in at once by a leader that has lost its quorum before", () => {
+    const cluster = waiting(10);
+    const epoch = cluster.server(3).zab.currentEpoch;
+    cluster.crash(1);
+    cluster.crash(2);
+    cluster.runFor(100);
+    cluster.start(1);
+    cluster.runUntil(() => cluster.server(1).ready, 1_500);
+    expect(cluster.server(3).zab.currentEpoch).toBe(epoch);
+  });
 });
 
 describe("the fingerprint of a session's last request", () => {
