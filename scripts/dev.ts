@@ -31,10 +31,12 @@ const vars = [
   "LOCAL:on",
   `LOCAL_OBJECTS_DIR:${OBJECTS_DIR}`,
 ];
-const commands = [
-  ["node_modules/wrangler/bin/wrangler.js", "dev", ...vars.flatMap((value) => ["--var", value])],
-  ["node_modules/vite/bin/vite.js", "dev", "-c", "web/vite.config.ts"],
-];
+const worker = ["node_modules/wrangler/bin/wrangler.js", "dev", ...vars.flatMap((value) => ["--var", value])];
+const page = ["node_modules/vite/bin/vite.js", "dev", "-c", "web/vite.config.ts"];
+
+const WORKER_URL = "http://localhost:8787/healthz";
+/** Pause between two questions whether the Worker answers. */
+const POLL_MS = 200;
 
 const children: ChildProcess[] = [];
 let ending = false;
@@ -62,9 +64,20 @@ async function requireFreePorts(): Promise<void> {
 const dev = async (): Promise<void> => {
   readOptions({ options: {} });
   await requireFreePorts();
-  for (const command of commands) run(command);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(0));
+  run(worker);
+  await workerAnswers();
+  if (!ending) run(page);
 };
+
+/** Before that, a page that is open from an earlier run makes Vite print a stack for every request. */
+async function workerAnswers(): Promise<void> {
+  while (!ending) {
+    const answer = await fetch(WORKER_URL).catch(() => undefined);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
 
 function run(command: readonly string[]): void {
   const child = spawn(
