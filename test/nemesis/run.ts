@@ -75,7 +75,7 @@ async function command(): Promise<void> {
   const total = outcomes.length + damages.length;
   const passed = total - failed;
   if (damages.length > 0) say(`\n${damageSummary(damages)}`);
-  say(`\n${writes} writes answered, ${lost} lost; ${failed} of ${total} runs with a fault`);
+  say(`\n${writes} writes answered, ${lost} lost; ${failed} of ${total} runs broke a rule`);
   say(` Tests  ${failed === 0 ? "" : `${failed} failed | `}${passed} passed (${total})`);
   process.exit(failed === 0 ? 0 : 1);
 }
