@@ -4,9 +4,6 @@ import { isReset } from "./node-stub.ts";
 
 /** What SQLite says of a file that it cannot read. */
 const UNREADABLE = /malformed|not a database|SQLITE_(CORRUPT|NOTADB|IOERR)|disk I\/O error/;
-/** What a node says that cannot use its database, in whatever words. */
-const UNUSABLE = /NODE_DOWN: this node cannot read its database: /;
-
 /** What the runtime says when it cannot open the file: the object does not start, so nothing of ours can say why. */
 const INTERNAL = /internal error/;
 
@@ -15,8 +12,8 @@ const STOPPED = /NODE_DOWN: this node has stopped: (.*)/;
 /** What a node says whose storage a later version has written. */
 const LATER = /(its storage is of schema|a later version has added columns) .*/;
 
-/** What a node says that fails at its start for another reason. */
-const FAILED = /NODE_DOWN: this node cannot start: (.*)/;
+/** What a node says that fails at its start for another reason: a full disk, for example. */
+const FAILED = /NODE_DOWN: this node (?:cannot start: (.*)|(cannot read its database: .*))/;
 
 /** A database that cannot be read. */
 export interface DatabaseDamage {
@@ -39,8 +36,7 @@ export function damageOf(
 ): DatabaseDamage | undefined {
   if (!(error instanceof Error) || isReset(error)) return undefined;
   const { message } = error;
-  if (LATER.test(message)) return undefined;
-  if (UNREADABLE.test(message) || UNUSABLE.test(message)) {
+  if (UNREADABLE.test(message)) {
     const words = message.replace(/^.*?NODE_DOWN: /, "").replace(/^this node cannot /, "it cannot ");
     const damage = `the database (${words})`;
     return { damage, reason: `its database is damaged (${words}). ${wipeOf(env, sid)}` };
@@ -66,7 +62,9 @@ export function reasonOfStop(env: ApiEnv, sid: number, error: unknown): string |
   }
   const later = LATER.exec(error.message)?.[0];
   if (later !== undefined) return `it does not start: ${later}. Deploy that version or a later one`;
-  const failed = UNREADABLE.test(error.message) ? undefined : FAILED.exec(error.message)?.[1];
+  if (UNREADABLE.test(error.message)) return undefined;
+  const [, start, database] = FAILED.exec(error.message) ?? [];
+  const failed = start ?? (database && `it ${database}`);
   return failed && `it does not start: ${failed}`;
 }
 
