@@ -144,7 +144,7 @@ class Run {
     const victims =
       typeof target === "string" && target.startsWith("broker") ? [] : await this.#victims(step, size);
     if (victims === undefined) {
-      this.#say(`${label}: nobody leads, left out`);
+      this.#say(`${label}: there is no leader, step skipped`);
       return;
     }
     const body = { ...params, ...(step.for === undefined ? {} : { ttlMs: step.for }) };
@@ -213,7 +213,7 @@ class Run {
         const states = new Set(nodes.map(({ appliedZxid, digest }) => `${appliedZxid} ${digest}`));
         const late = nodes.filter(({ up, serving }) => !up || serving !== true).map(({ sid }) => sid);
         if (leader === null) {
-          why = reason ?? "nobody leads";
+          why = reason ?? "there is no leader";
           await this.#wake();
         } else if (late.length > 0) why = `nodes ${late.join(", ")} do not serve`;
         else if (states.size > 1) why = "the nodes differ";

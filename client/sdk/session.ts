@@ -477,7 +477,7 @@ export class Session {
   /** Another connection has attached to the session: an attempt of ours that came through late, or somebody else. */
   #moved(): void {
     if (performance.now() - this.#attemptFailedAt < LATE_ATTEMPT_MS) this.#lose("the session moved");
-    else this.#finish(new ZooError("SESSION_MOVED", "somebody else goes on with this session"));
+    else this.#finish(new ZooError("SESSION_MOVED", "another client has taken over this session"));
   }
 
   #lose(how: string): void {

@@ -128,7 +128,7 @@ export class EnsembleSession {
     this.#queued += 1;
     const deadline = Date.now() + this.#config.writeDeadlineMs;
     const turn = this.#lastWrite.then(() => {
-      if (Date.now() > deadline) throw new EnsembleError("NO_QUORUM", "the write was not begun in time");
+      if (Date.now() > deadline) throw new EnsembleError("NO_QUORUM", "the write did not begin in time");
       return this.#writeNow(request, prefer);
     });
     this.#lastWrite = turn.then(

@@ -46,7 +46,7 @@ async function look() {
     failed += 1;
     if (failed === 10) {
       document.getElementById("doing").textContent = "Nothing answers here any more.";
-      document.getElementById("hint").textContent = "Look into the terminal in which it was started; this page goes on trying.";
+      document.getElementById("hint").textContent = "See the terminal in which it was started; this page keeps trying.";
     }
   }
   setTimeout(look, 400);

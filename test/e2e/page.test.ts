@@ -192,7 +192,7 @@ describe("npm start", () => {
 
     // a node that stands still, by keyboard: the others take it for dead, and it goes on
     const idle = ([1, 2, 3].find((sid) => sid !== second && sid !== first) ?? 0) as number;
-    expect(await attribute(page, `pause-node-${idle}`, "title")).toMatch(/stands still with its memory/);
+    expect(await attribute(page, `pause-node-${idle}`, "title")).toMatch(/stops and keeps its memory/);
     await testId(page, `pause-node-${idle}`).focus();
     await page.keyboard.press("Enter");
     await testId(page, `resume-node-${idle}`).waitFor({ timeout: WAIT_MS });

@@ -88,10 +88,10 @@ describe("events folded into the status", () => {
     const cut = seen(leads(2_500, null));
     expect(cut.nodes.map((node) => isCutOff(cut, node))).toEqual([false, false, true]);
     expect([upCount(cut), isThere(cut, up(3))]).toEqual([2, false]);
-    expect(narrate(cut).text).toContain("Node 3 is cut off; the others go on without it.");
+    expect(narrate(cut).text).toContain("Node 3 is cut off; the others continue without it.");
     const both = { ...cut, nodes: [down(1), ...cut.nodes.slice(1)] };
     expect(narrate({ ...both, quorum: 1 }).text).toContain(
-      "Node 1 is down, node 3 is cut off; the others go on without them.",
+      "Node 1 is down, node 3 is cut off; the others continue without them.",
     );
     expect(foldEvent(cut, event({ sid: 2, type: "link", to: 3, up: false }))).toBe(cut);
     // just back, heard all the time, never heard yet, nobody there to hear, asleep

@@ -14,10 +14,10 @@ import { Panel } from "./panel.tsx";
 const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
   ["PROPOSAL", "proposal", "the leader sends a write to its followers"],
   ["ACK", "ack", "a follower has stored it"],
-  ["COMMIT", "commit", "a quorum has it: it counts"],
-  ["VOTE", "vote", "a node without a leader says whom it would follow"],
+  ["COMMIT", "commit", "a quorum has stored it"],
+  ["VOTE", "vote", "a node without a leader names its candidate"],
   ["SYNC", "sync", "the leader brings a node up to date"],
-  ["PING", "ping", "are you there?"],
+  ["PING", "ping", "heartbeat"],
 ];
 
 export const EnsemblePanel = memo(function EnsemblePanel() {
@@ -37,7 +37,7 @@ export const EnsemblePanel = memo(function EnsemblePanel() {
           <EnsembleRing state={state} faults={faults} events={onEvents} />
         </>
       )}
-      <ul className="legend" aria-label="What flies between the nodes">
+      <ul className="legend" aria-label="Messages between the nodes">
         {LEGEND.map(([kind, word, meaning]) => (
           <li key={kind} title={meaning}>
             <svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true">

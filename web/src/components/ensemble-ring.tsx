@@ -266,7 +266,7 @@ function Centre({ state, geometry }: { state: EnsembleState; geometry: Geometry 
 }
 
 function nodeTitle(node: NodeState, look: Look): string {
-  if (look === "paused") return `Node ${node.sid} is paused: it stands still with its memory`;
+  if (look === "paused") return `Node ${node.sid} is paused: it stops and keeps its memory`;
   if (!node.up) return `Node ${node.sid} is down`;
   if (look === "cut") return `Node ${node.sid} is cut off: the others do not hear it`;
   return `Node ${node.sid}: ${look === "leader" ? "leader" : node.role.toLowerCase()}, ${node.phase.toLowerCase()}, epoch ${node.currentEpoch}, last zxid ${node.lastZxid}, ${node.sessions} sessions, ${node.znodes} znodes`;

@@ -4,12 +4,12 @@ import { setHotkeys, useHotkeySetting } from "../hooks/use-hotkeys.ts";
 import { Icon } from "./icon.tsx";
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ["1 … 9", "select a node, again to let go"],
+  ["1 … 9", "select a node; again: deselect it"],
   ["k", "kill the selected node, or the leader"],
   ["c", "crash the selected node, or the leader"],
   ["s", "pause the selected node, or the leader, for a minute"],
   ["x", "cut the selected node off, or the leader, for a minute"],
-  ["r", "heal the selected node, or the first that something is wrong with"],
+  ["r", "heal the selected node, or the first node with a fault"],
   ["h", "heal everything"],
   ["g", "write a goal"],
   ["p", "pause or follow the goals"],
@@ -41,11 +41,11 @@ export function HelpDialog({ dialog }: { dialog: RefObject<HTMLDialogElement | n
       </p>
       <p>
         <b>Brokers</b> register in the ensemble and take goals. Each goal gets the next <b>offset</b> of its
-        partition, so every reader sees the same order, whatever the match clock says.
+        partition, so every reader sees the same order, independent of the match clock.
       </p>
       <p>
-        Try it: switch on <i>one a second</i>, then kill the leader. The goals wait, a new crown appears, and
-        every goal is there exactly once.
+        Try it: switch on <i>one a second</i>, then kill the leader. The goals wait, another node gets the
+        crown, and every goal is there exactly once.
       </p>
       <h3>Keys</h3>
       <label className="switch">

@@ -143,14 +143,14 @@ function Buttons(props: { node: NodeState; base: string; look: Look; faults: rea
           base={base}
           fault={nodeFaultOf(sid, "pause")}
           icon="pause"
-          title={`Pause node ${sid}: it stands still with its memory, for a minute or until you resume it`}
+          title={`Pause node ${sid}: it stops and keeps its memory, for a minute or until you resume it`}
           testId={`pause-node-${sid}`}
         />
         <FaultIcon
           base={base}
           fault={nodeFaultOf(sid, "isolate")}
           icon="cut"
-          title={`Cut node ${sid} off: what it says and what it is told is lost, for a minute or until you reconnect it`}
+          title={`Cut node ${sid} off: all messages from and to it are lost, for a minute or until you reconnect it`}
           testId={`isolate-node-${sid}`}
         />
       </span>

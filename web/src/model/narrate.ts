@@ -28,7 +28,7 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
     return {
       tone: "calm",
       title: "Asleep",
-      text: "Nobody has asked anything for a while, so the nodes and the brokers have stopped and cost nothing. The first request wakes them.",
+      text: "There have been no requests for a while, so the nodes and the brokers have stopped and cost nothing. The first request wakes them.",
     };
   }
   if (state.leader === null || !state.hasQuorum) {
@@ -36,7 +36,7 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
     return {
       tone: "busy",
       title: "Electing a leader",
-      text: `${reason} The ${up} nodes that are up tell each other their vote; the one with the newest log wins, and ${state.quorum} equal votes decide.`,
+      text: `${reason} The ${up} nodes that are up exchange votes; the one with the newest log wins, and ${state.quorum} equal votes decide.`,
     };
   }
   const cut = state.nodes
@@ -47,7 +47,8 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
     .filter((text) => text !== "")
     .join(", ");
   const them = down.length + paused.length + cut.length === 1 ? "it" : "them";
-  const missing = words === "" ? "" : ` ${sentence(words).slice(0, -1)}; the others go on without ${them}.`;
+  const missing =
+    words === "" ? "" : ` ${sentence(words).slice(0, -1)}; the others continue without ${them}.`;
   return {
     tone: "calm",
     title: `Node ${state.leader} leads epoch ${state.epoch}`,

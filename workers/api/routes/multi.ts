@@ -21,7 +21,7 @@ export const multiApp = new Hono<AppEnv>().post("/", jsonBody(multiBody), async 
   }
   const answer = await c.var.zoo.through(nodeOf(c)).write({ ...writer, request: { type: "multi", ops } });
   if (answer.value.type !== "multi")
-    throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   const { results } = answer.value;
   const json = results.map(resultJson);
   refuseFailed(ops, results, json, answer.zxid);

@@ -65,7 +65,7 @@ export function parseProduce(c: Context<AppEnv>, format: BodyFormat, body: Uint8
     }
     case "lines": {
       const records = linesOf(body, nowMs);
-      if (records.length === 0) throw new ApiError("INVALID_REQUEST", "there is no line");
+      if (records.length === 0) throw new ApiError("INVALID_REQUEST", "the body has no lines");
       return { type: "records", records, matchOffset: expectedOffset(c) };
     }
     case "json":

@@ -95,7 +95,7 @@ export const znodesApp = new Hono<AppEnv>()
       version,
     }));
     if (answer.value.type !== "setData")
-      throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+      throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
     return answerStat(c, answer, path, answer.value.stat, 200);
   })
   .delete("/*", async (c) => {
@@ -116,7 +116,7 @@ async function readData(c: Context<AppEnv>): Promise<Response> {
   const path = znodePathOf(c);
   const answer = await read(c, { type: "getData", path, watch: false });
   if (answer.value.type !== "getData")
-    throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   const { data, stat } = answer.value;
   const etag = etagOf(stat);
   const headers = { ...originOf(answer), etag, vary: "accept", "cache-control": "no-cache" };
@@ -134,7 +134,7 @@ async function readChildren(c: Context<AppEnv>): Promise<Response> {
   const request = { type: "getChildren", path, watch: false, withStat: true } as const;
   const answer = await read(c, page === undefined ? request : { ...request, page });
   if (answer.value.type !== "getChildren")
-    throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   const { stat } = answer.value;
   if (page === undefined)
     return c.json<ChildrenJson>(
@@ -215,7 +215,7 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
     .write({ ...writer, request: { type: "create", path, data, mode, withStat: true } });
   const { value } = answer;
   if (value.type !== "create" || value.stat === null) {
-    throw new ApiError("SYSTEM_ERROR", "the ensemble answered another question");
+    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   }
   c.header("location", `${prefixOf(c)}${PREFIX}${encodePath(value.path)}`);
   return answerStat(c, answer, value.path, value.stat, 201);
