@@ -6,8 +6,8 @@
  *                            ├── the server says so ──▶ expired
  *                            └── reconnectMs are over, or close() ──▶ closed
  *
- * A lost connection is made anew, at any node. Then watches are left again, with the last zxid that was seen, and what was
- * not answered is sent again under its number, so that it happens once and gets its first result.
+ * A lost connection is replaced by a new one, at any node. Then watches are set again, with the last zxid that was seen, and
+ * unanswered requests are sent again under their numbers, so that each happens once and gets its first result.
  */
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { FRAME_BYTES_MAX, FrameCursor } from "../../core/wire/jute/frame.ts";
@@ -167,7 +167,7 @@ export class Session {
     this.id = sessionToText(response.session);
     this.ticket = { id: response.session, password: response.password };
     this.timeoutMs = response.timeoutMs;
-    // whoever goes on with a session goes on with its numbers
+    // a client that continues a session continues its numbers
     this.#xid = response.lastXid ?? 0;
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
@@ -185,7 +185,7 @@ export class Session {
     return this.#state;
   }
 
-  /** Hears of every change of {@link state}. @returns ends that */
+  /** Calls `listener` at every change of {@link state}. @returns a function that removes it */
   onState(listener: (state: SessionState) => void): () => void {
     this.#stateListeners.add(checkListener(listener));
     return () => this.#stateListeners.delete(listener);

@@ -2,7 +2,7 @@
 import type { SessionId, Stat } from "../../core/znode/types.ts";
 import type { OpenSocket } from "./socket.ts";
 
-/** What identifies a session. Whoever has it can continue the session. */
+/** Identifies a session. Its holder can continue the session. */
 export interface SessionTicket {
   readonly id: SessionId;
   readonly password: Uint8Array;
@@ -60,8 +60,8 @@ export interface ConnectOptions {
   /** a session to continue, from `Session.ticket` */
   readonly ticket?: SessionTicket;
   /**
-   * how long a lost connection is made anew, ms, before the session is given up. Default: twice the session's timeout, at
-   * least 30 s; 0: not at all
+   * how long the SDK tries to replace a lost connection before it gives the session up, ms. Default: twice the session's
+   * timeout, at least 30 s; 0: it does not try
    */
   readonly reconnectMs?: number;
   /** how to open a WebSocket; default: the platform's */

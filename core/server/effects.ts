@@ -30,13 +30,13 @@ export type ServerEffect =
   | { readonly type: "checkpoint" }
   /** read the tree from storage and hand it over by `loadTree` */
   | { readonly type: "reloadTree" }
-  /** the tree was replaced, or we are out of the quorum: connections must begin anew, or elsewhere */
+  /** the tree was replaced, or we left the quorum: clients must reconnect, here or at another member */
   | { readonly type: "dropClients" }
   /** the member sleeps: let every open call go, and wake it at its deadline or when somebody asks something */
   | { readonly type: "asleep" }
   /** a session whose owner stopped with the ensemble: wake the owner, and say whether it lives */
   | { readonly type: "wakeOwner"; readonly parked: ParkedSession }
-  /** the session of this connection goes on over another one, or is over: close it, behind what was answered on it */
+  /** the session of this connection has moved to another one, or is over: close it after its last answer */
   | { readonly type: "disconnect"; readonly token: Token; readonly code: DisconnectCode }
   | { readonly type: "abort"; readonly reason: string };
 

@@ -1,4 +1,4 @@
-/** Names of what the member serves: who asked, by which connection, and for whom. */
+/** Names in the requests of a member: connection, session, and owner. */
 import type { Sid } from "../zab/quorum.ts";
 import type { SessionId } from "../znode/types.ts";
 
@@ -16,7 +16,7 @@ export type ConnectionId = number & { readonly [connectionBrand]: true };
 /** The request came without a connection (HTTP, other objects): it cannot be late in the sense that a session moved. */
 export const NO_CONNECTION = 0 as ConnectionId;
 
-/** Tokens beyond begin anew: a connection of so long ago is gone. The product fits into an i32. */
+/** After this token the numbering restarts: a connection that old has ended. The product fits into an i32. */
 const TOKENS_MAX = 2 ** 26;
 
 export const connectionIdOf = (sid: Sid, token: Token): ConnectionId =>

@@ -43,7 +43,7 @@ interface State {
 }
 
 /**
- * What is stored, for whoever damages it. A row that is put there without its checksum made again is a damaged one; the key
+ * The stored rows, for tests that damage them. A row that is changed without a new checksum is a damaged one; the key
  * of a map is the key of the row.
  */
 export type StoredState = State;
@@ -57,7 +57,7 @@ export class MemoryBackend implements StorageBackend {
   /** what the meta values say; undefined: to be read */
   #meta: Meta | undefined;
 
-  /** A copy of everything: what a disk would show to whoever reads it now. */
+  /** A copy of everything: the content of a disk at this moment. */
   clone(): MemoryBackend {
     const copy = new MemoryBackend();
     copy.#state = copyOf(this.#state);

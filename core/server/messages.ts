@@ -1,4 +1,4 @@
-/** What members say to each other beside Zab: requests on their way to the leader, and sessions that were heard of. */
+/** Messages between members besides Zab's: forwarded requests, and signs of life of sessions. */
 import { ByteReader, WireError } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { ZabMessage } from "../zab/messages.ts";
@@ -29,7 +29,7 @@ export interface RejectMessage {
   readonly requests: readonly RequestName[];
 }
 
-/** BROADCAST, learner → leader: these sessions were heard of since the last time. */
+/** BROADCAST, learner → leader: sessions with a sign of life since the last report. */
 export interface TouchMessage {
   readonly type: "TOUCH";
   readonly join: number;
@@ -49,7 +49,7 @@ export interface QuietedMessage {
   readonly type: "QUIETED";
   readonly join: number;
   readonly ok: boolean;
-  /** sessions that were heard of and not told yet */
+  /** sessions with a sign of life that was not reported yet */
   readonly touched: readonly SessionId[];
   /** sessions whose owners wait here and stop with us */
   readonly parked: readonly ParkedSession[];

@@ -5,9 +5,9 @@
  *   leader:   AWAKE ──QUIET▶ FREEZING ──all QUIETED▶ (noted) ──SLEEP▶ ──all SLEPT▶ ASLEEP
  *   learner:  AWAKE ──QUIET▶ FREEZING ──SLEEP▶ (noted, SLEPT) ASLEEP
  *
- * Whoever is frozen does nothing more in this epoch: it goes on only by an election, whether it slept or not, and whether its
- * memory is still there. So nothing that a new leader does depends on who slept. And what was noted is final for the epoch:
- * a record is believed by the leader that continues exactly this epoch, and by no later one.
+ * A frozen member does nothing more in this epoch: it continues only through an election, whether it slept or not, and whether
+ * it kept its memory or not. So no action of a new leader depends on which members slept. The stored record is final for the
+ * epoch: only the leader that continues exactly this epoch uses it, and no later one.
  *
  * @see docs/decisions/0011-quiet-when-idle.md
  */
@@ -100,7 +100,7 @@ export class Quiet {
     return this.#state === "ASLEEP" ? (this.#record?.wakeAtMs ?? Number.POSITIVE_INFINITY) : this.#giveUpAt;
   }
 
-  /** The session stops with the ensemble, so that nobody need be heard of. */
+  /** The session stops with the ensemble, so no sign of life is needed for it. */
   isParked(session: SessionId): boolean {
     if (this.#state === "FREEZING") return this.#host.parked.has(session);
     return this.#record?.parked.some((parked) => parked.session === session) ?? false;
@@ -250,9 +250,9 @@ export class Quiet {
   // ── waking ───────────────────────────────────────────────────────────────
 
   /**
-   * LEADING, as soon as it may take requests: the clocks of the sessions go on. Only when a failure came between, so that
-   * nobody knows when they were heard of last, does every session get its full timeout.
-   * @param inTime whatever woke this member has not waited in vain: a quorum was there
+   * LEADING, as soon as it may take requests: the deadlines of the sessions advance again. After a failure in between the last
+   * signs of life are not known, so every session gets its full timeout.
+   * @param inTime a quorum was reachable before the request that woke this member timed out
    */
   restore(now: number, continues: number | null, inTime: boolean): void {
     const { expiry, sessions, config } = this.#host;

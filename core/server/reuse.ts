@@ -4,8 +4,8 @@
  * and data: a request that cannot have become it is another. Where the log does not reach back so far, and for refusals, which
  * do not say what was refused, the result and the tree show some other writes; the rest counts as repeats.
  *
- * A number belongs to its session here. Where clients begin again on every connection, whoever holds the connection adds what
- * makes it one of the session.
+ * Numbers count within the session here. For clients that number from 1 in every connection, the holder of the connection adds
+ * the offset that makes it a number of the session.
  */
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";

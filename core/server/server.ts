@@ -270,9 +270,9 @@ export class EnsembleServer {
   }
 
   /**
-   * A clock that was put back goes on from where it was: whatever waits for a time would else wait for that much longer.
-   * Time that passes all at once, more than two ticks between two inputs, is no silence of the sessions: the clock was set
-   * forward, or this member stood still and heard nobody.
+   * After the clock was set back, time continues from its highest value; otherwise every wait would be that much longer.
+   * More than two ticks between two inputs do not count as silence of the sessions: the clock was set forward, or this
+   * member was suspended and received nothing.
    */
   #tellTime(clockMs: number): number {
     if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;
@@ -357,9 +357,9 @@ export class EnsembleServer {
   }
 
   /**
-   * A client goes on with its session over this connection. That is a txn: once it is applied here, this member has
-   * everything that the client has seen anywhere, every member knows that the connections before it are void, and no
-   * write that came by them happens any more. The answer has the connection's name as its xid.
+   * A client continues its session over this connection. That is a txn: once it is applied here, this member has
+   * everything that the client has seen at any member, every member knows that earlier connections are void, and no
+   * write of them happens any more. The answer has the connection's name as its xid.
    */
   attach(now: number, token: Token, session: SessionId): void {
     const connection = this.connectionOf(token);
@@ -762,7 +762,7 @@ export class EnsembleServer {
       this.#touched.clear();
     } else {
       this.#quiet.rejoin();
-      // Who leads may have started since, and not know that nobody could be heard of meanwhile.
+      // The leader may have started since, and not know that no sign of life could be received meanwhile.
       if (inVain) for (const { id } of this.#tree.sessions.values()) this.#touched.add(id);
       this.#touchAt = this.#now;
     }
@@ -1224,8 +1224,8 @@ export class EnsembleServer {
   }
 
   /**
-   * Our stay with the leader, or our own epoch, is over: the next leader may not know of the signs of life that came here
-   * shortly before. It is told, however late: a session must not expire for a message that was lost.
+   * Our stay with the leader, or our own epoch, is over: the next leader may not know the latest signs of life received here.
+   * They are reported to it, however late: a session must not expire because of a lost message.
    * @param slept the epoch ended in a sleep, whose record holds every deadline
    */
   #keepTouched(slept: boolean): void {

@@ -99,9 +99,9 @@ export const META_KEYS = [
 export type OnDamage = (what: string) => void;
 
 /**
- * Marks an empty storage as that of a member of a brand-new ensemble: it may vote though it remembers nothing. To be called
- * by whoever creates the ensemble, once; a storage that was emptied later lacks the mark. One in which something is left,
- * or damaged, is that of a member that has lived, and gets no mark.
+ * Marks an empty storage as that of a member of a new ensemble: it may vote although it has no memory. The creator of the
+ * ensemble calls this once; a storage that was emptied later lacks the mark. A storage that still contains rows, or is
+ * damaged, belongs to a member with earlier incarnations, and gets no mark.
  */
 export function found(backend: StorageBackend): void {
   let isNew = true;
@@ -456,8 +456,8 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * Notes how far the log reaches, so that its newest rows are missed should they be missing. That is a row of its own, so it
-   * is not for every commit: whoever calls decides how often.
+   * Stores the end of the log, so that missing newest rows are detected. This writes an extra row, so it is not done at every
+   * commit: the caller decides how often.
    */
   noteEnd(): void {
     const { zxid } = this.log.last;

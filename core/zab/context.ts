@@ -39,7 +39,7 @@ export interface SnapshotReader {
 export interface RecoveredState {
   readonly boot: number;
   readonly acceptedEpoch: Epoch;
-  /** the candidate to whom acceptedEpoch was promised; null: not known */
+  /** candidate that got the promise of acceptedEpoch; null: not known */
   readonly promisedTo: Sid | null;
   readonly currentEpoch: Epoch;
   /** a voter; false: without memory of what it promised, so it counts in no quorum */
@@ -130,7 +130,7 @@ export class PeerContext {
   committed: Zxid;
   /** handed over for apply */
   delivered: Zxid;
-  /** the tree's digest, told by whoever applies; see {@link tellDigest} */
+  /** the tree's digest, as reported by the server that applies; see {@link tellDigest} */
   digest: DigestAt | undefined;
   /** a quorum has confirmed the tree in memory, in this life: a checkpoint that is made of it is right */
   treeConfirmed = false;
@@ -144,7 +144,7 @@ export class PeerContext {
   diverged: { readonly from: Sid; readonly at: Zxid } | null = null;
   /** which trace effects are made */
   tracing: Tracing = false;
-  /** how long a commit may take to be known here, ms; told by whoever serves the clients */
+  /** how long a commit may take to be known here, ms; set by the server, which knows its clients */
   patienceMs = 0;
   /** since when no client asks anything here; null while one is connected, or when nobody tells */
   idleSince: number | null = null;
@@ -262,7 +262,7 @@ export class PeerContext {
     return this.boots[peer - 1] ?? 0;
   }
 
-  /** Whoever is answered now relies on it that we remember the lives we have seen. */
+  /** A peer that gets an answer now relies on our having stored the incarnations that we have seen. */
   noteBoots(): void {
     if (!this.#bootsNoted) this.persist([]);
   }

@@ -9,7 +9,7 @@ import type { Epoch, Zxid } from "./zxid.ts";
 
 /** One change of durable state. A persist effect's changes happen together or not at all. */
 export type DurableWrite =
-  /** a promise; `to` whom, null: not known, so it counts for nobody */
+  /** a promise; `to`: the candidate that gets it, null: not known, so it counts for none */
   | { readonly type: "acceptedEpoch"; readonly epoch: Epoch; readonly to: Sid | null }
   | { readonly type: "currentEpoch"; readonly epoch: Epoch }
   | { readonly type: "initialized" }
@@ -37,7 +37,7 @@ export type DurableWrite =
   /** forget an unfinished SNAP and begin another */
   | { readonly type: "snapshotBegin" }
   | { readonly type: "snapshotChunk"; readonly bytes: Uint8Array }
-  /** the received SNAP becomes the tree; the log begins anew at its zxid */
+  /** the received SNAP becomes the tree; the log restarts at its zxid */
   | { readonly type: "snapshotSwitch"; readonly zxid: Zxid; readonly chain: Chain };
 
 /** A protocol event, for people who watch. Shapes are part of the HTTP API (`GET /v1/events`). */

@@ -1,5 +1,5 @@
 /**
- * Fast leader election: every member votes for the best candidate it has heard of until a quorum agrees.
+ * Fast leader election: every member votes for the best candidate that it knows until a quorum agrees.
  * Liveness only: that a leader is fit is checked again in discovery, so a wrong outcome costs time, never data.
  *
  * @source ZooKeeper FastLeaderElection
@@ -102,7 +102,7 @@ export class Election {
       this.#received.clear();
       this.vote = this.#own;
     }
-    // Who cannot vote is no candidate either, and what it has heard of others they say themselves.
+    // A member that cannot vote is no candidate, and its vote for another is not needed: candidates send their own votes.
     const stands = note.initialized || note.founding;
     if (stands && compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
     this.#received.set(from, note.vote);

@@ -188,7 +188,7 @@ export class Follower {
   #handleLeaderInfo(message: LeaderInfo): boolean {
     const { context } = this.#host;
     if (this.phase === "BROADCAST" && message.epoch === this.#epoch) {
-      // It has lost sight of us, and a knock that was late brings us back: what we have forwarded needs a stay of its own.
+      // The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again: forwarded writes need a new stay.
       this.#host.becomeLooking("the leader has lost sight of us");
       return true;
     }
@@ -230,8 +230,8 @@ export class Follower {
   }
 
   /**
-   * The leader has lost sight of us, and a knock that was late brought us back. What we have answered since may still be on
-   * its way: it must not pass for what this beginning is answered, so that one gets a number of its own.
+   * The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again. Answers that we sent in between may still
+   * be in flight and must not count in the new stay, so the new stay gets its own `join`.
    */
   #knockAnew(): void {
     this.join = this.#host.nextJoin();
@@ -398,8 +398,8 @@ export class Follower {
   }
 
   /**
-   * The comparison itself is made by whoever applies, at that zxid. Before UPTODATE nothing is applied but what the comparison
-   * needs: our history is the leader's, and the leader has applied it up to there.
+   * The server compares when it has applied that zxid. Before UPTODATE only the txns that the comparison needs are applied:
+   * our history is the leader's, and the leader has applied it up to that zxid.
    */
   #handleCheck({ digest }: Check): boolean {
     const { context } = this.#host;

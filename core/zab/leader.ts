@@ -435,9 +435,9 @@ export class Leader {
   }
 
   /**
-   * A learner has promised more than we offer, and cannot join before there is a higher epoch. Our next one is above it. A
-   * member that counts makes us look for that at once, and only once: its promise becomes ours, to nobody, so that whoever is
-   * elected with us goes above it too. A member that does not count waits: nobody gives a working epoch up for it.
+   * A learner has promised a higher epoch than ours, and cannot join before there is an epoch above it. Our next epoch is
+   * above it. If the learner counts in quorums, we step down at once, but only once: we store its promise as our own, given
+   * to no candidate, so the next leader of our quorum goes above it too. For a learner that counts in none we do not step down.
    */
   #hearHigherPromise({ acceptedEpoch, initialized }: FollowerInfo): void {
     const { context } = this.#host;
@@ -554,7 +554,7 @@ export class Leader {
     return true;
   }
 
-  /** Our tree stands elsewhere: digests that learners told of zxids before us may have ours beside them now. */
+  /** Our tree has advanced: digests that learners reported for later zxids can be compared with ours now. */
   compareTrees(): void {
     this.#comparing = false;
     for (const learner of [...this.#learners.values()]) if (!this.#compare(learner)) return;
@@ -618,7 +618,7 @@ export class Leader {
     this.#host.context.send(learner.sid, { type: "CHECK", join: learner.join, epoch, digest });
   }
 
-  /** Something was said of our tree, or by more members: who waits for that goes on. */
+  /** There are new reports about our tree, or more members that report: learners that wait for them may continue. */
   #review(): void {
     const { context } = this.#host;
     const active = this.activeSet.filter((sid) => sid !== context.sid);
@@ -643,7 +643,7 @@ export class Leader {
   #mayCopyTo(learner: Learner): boolean {
     const { context } = this.#host;
     if (learner.differsAt !== null) return this.#agreement.proves(learner.differsAt);
-    // Nobody tells of trees here: there is nothing to compare.
+    // No digests are reported here, so there is nothing to compare.
     if (context.digest === undefined) return true;
     if (this.#agreement.proves(this.#agreement.disputed)) return true;
     // It has nothing to lose but its lag, and what it is given is right.
@@ -842,7 +842,7 @@ export class Leader {
       return;
     }
     while (learner.inFlight < context.config.learnerInFlightMax) {
-      // Whoever lags gets many rows at once: row by row, one that is far away would never catch up with a busy leader.
+      // A learner that lags gets many rows at once: row by row, one with a high latency would never catch up with a busy leader.
       const slice = context.log.read(learner.sent, context.config.batchBytesMax);
       if (slice === undefined) break;
       this.#sendProposal(learner, { ...slice, epoch });
@@ -907,7 +907,7 @@ export class Leader {
         learner.acked = message.zxid;
         learner.ackedAt = context.now;
       }
-      // Whoever has acked everything has answered everything, also where a return was lost.
+      // A learner that has acknowledged everything owes no return, even if a return was lost.
       learner.inFlight = owesAck(learner) ? Math.max(0, learner.inFlight - 1) : 0;
       context.trace({ type: "ack", from: learner.sid, zxid: message.zxid });
       this.#maybeCommit();
@@ -947,7 +947,7 @@ export class Leader {
       epoch: must(this.epoch, "the epoch is chosen"),
       commit: learner.commitSent,
     };
-    // Where nobody tells of digests no CHECK follows.
+    // Without a digest of ours no CHECK follows.
     const check = learner.checkFrom !== null && context.digest !== undefined;
     context.send(learner.sid, check ? { ...upToDate, check } : upToDate);
   }

@@ -172,7 +172,7 @@ export interface Staged {
   readonly epoch: Epoch;
 }
 
-/** SYNCHRONIZATION and BROADCAST, leader → learner: the log goes on after `prev`. */
+/** SYNCHRONIZATION and BROADCAST, leader → learner: the entries that follow `prev`. */
 export interface Proposal {
   readonly type: "PROPOSAL";
   readonly join: number;

@@ -239,7 +239,7 @@ export class ZabPeer {
     this.#context.patienceMs = ms;
   }
 
-  /** What whoever applies tells of its tree; travels with the commits. */
+  /** Digest of the tree, reported by the server that applies; sent with the commits. */
   set digest(digest: DigestAt) {
     this.#context.tellDigest(digest);
   }
@@ -379,7 +379,7 @@ export class ZabPeer {
     return this.#takeEffects();
   }
 
-  /** Our digest is another one: compares it with what learners have told of theirs; see {@link Leader.compareTrees}. */
+  /** Our digest has changed: compares it with the digests that learners have reported; see {@link Leader.compareTrees}. */
   compareTrees(now: number): ZabEffect[] {
     this.#context.now = now;
     this.#context.effects = [];
@@ -404,15 +404,15 @@ export class ZabPeer {
   }
 
   /**
-   * This epoch is over: nothing is sent any more until {@link wake}. What the roles know stays as it is, for whoever asks.
-   * A member that is frozen goes on only by an election, so nothing of its epoch can happen behind a promise to sleep.
+   * This epoch is over: nothing is sent until {@link wake}. The state of the roles is kept, so that it can still be read.
+   * A frozen member continues only through an election, so nothing of its epoch can happen after a promise to sleep.
    */
   freeze(): void {
     assert(this.settled, "only a member at rest is frozen");
     this.#frozen = true;
   }
 
-  /** Makes something of whoever is frozen durable, in the order of everything else that is written. */
+  /** Makes a record of the frozen member durable, in the order of all other writes. */
   keep(record: string): ZabEffect[] {
     this.#context.effects = [];
     this.#context.persist([{ type: "quiet", record }]);
@@ -575,9 +575,9 @@ export class ZabPeer {
       if (note.initialized && !context.initialized) context.witness(from, note.acceptedEpoch);
     }
     if (this.#election === null) {
-      // Whoever claims to lead and is not our leader is to know whom we follow.
+      // A peer that claims leadership, but is not our leader, gets our notification, which names our leader.
       const astray = note.role === "LEADING" && this.leader !== from;
-      // Before the answer: whom we leave now for what is said here, nobody is to think that we still follow.
+      // Before the answer: if this message makes us leave our leader, the answer must not say that we still follow it.
       this.#noticeRole(from, note, isCall);
       if (this.#election === null) {
         if (isCall && (note.role === "LOOKING" || astray)) this.#answer(note);
@@ -749,7 +749,7 @@ export class ZabPeer {
     this.#over = context.persist([{ type: "amnesia", boot }]);
   }
 
-  /** Something of this peer may be lost: neither a stay with it nor its stay with us goes on. */
+  /** Messages of this peer may be lost: our stay with it, and its stay with us, end. */
   #inboundReset(peer: Sid): void {
     this.#leader?.drop(peer);
     if (this.#follower?.leader === peer) this.#becomeLooking("something of the leader was lost");
@@ -964,7 +964,7 @@ export class ZabPeer {
       }
     }
     if (this.#isEstablishing && now >= this.#resendAt) {
-      // Who follows another will say so, and who waits for us will knock again.
+      // Peers that follow another answer that; peers that wait for us send FOLLOWERINFO again.
       this.#resendAt = now + config.electionRetryMs;
       this.#notifyAll();
     }

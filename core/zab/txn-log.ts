@@ -219,7 +219,7 @@ export class TxnLog implements TxnLogReader {
     this.#rows = keep;
   }
 
-  /** Begins anew after a snapshot at `base`. */
+  /** Restarts the log after a snapshot at `base`. */
   restart(base: LogPosition): void {
     const seq = this.#rows.at(-1)?.seq ?? 0;
     this.#storage.deleteUpTo(seq);

@@ -130,8 +130,8 @@ export class ExpiryQueue {
   }
 
   /**
-   * The client was heard of. A deadline never moves back.
-   * @param via sid of the learner that reports it; 0: it was heard of here
+   * The client gave a sign of life. A deadline never moves back.
+   * @param via sid of the learner that reports it; 0: it was received here
    * @returns false when the session is not watched over
    */
   touch(id: SessionId, nowMs: number, via = 0): boolean {

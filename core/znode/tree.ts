@@ -32,7 +32,7 @@ import {
   type WriteResult,
 } from "./types.ts";
 
-/** What changed between two checkpoints, as it is at `lastApplied`. The rows are copies: the tree may go on. */
+/** What changed between two checkpoints, as it is at `lastApplied`. The rows are copies: the tree may change meanwhile. */
 export interface TreeChanges {
   readonly lastApplied: Zxid;
   readonly znodes: readonly ZnodeRow[];
@@ -352,7 +352,7 @@ export class ZnodeTree {
     return this.#changed.size + this.#changedSessions.size;
   }
 
-  /** Hands out what changed since the last call. Whoever takes it has to store it whole. */
+  /** Returns the changes since the last call. The caller has to store all of them. */
   takeChanges(): TreeChanges {
     this.#settle();
     const znodes: ZnodeRow[] = [];

@@ -64,7 +64,7 @@ const changeOf = (kind: WatchStreamKind): WatchEventType =>
   kind === "children" ? WatchEventType.CHILDREN_CHANGED : WatchEventType.DATA_CHANGED;
 
 export class WatchStream {
-  /** whether the znode is missing in the state that was told last */
+  /** whether the znode is missing in the last state that was sent */
   #gone: boolean;
   /** not told yet, in order of their zxids; at most one event of each type */
   #pending: Told[];

@@ -1,6 +1,6 @@
 /**
- * Watches: who is told of the next change of a znode, or, for a stream, of every change. They belong to the member that a client is connected
- * to, are not replicated, and go with the connection.
+ * Watches: who gets the next change of a znode, or, for a stream, every change. They belong to the member to which the client
+ * is connected, are not replicated, and end with the connection.
  *
  * | event | data watches (getData, exists) | child watches (getChildren) |
  * |---|---|---|
@@ -118,7 +118,7 @@ export class WatchTable {
     pairs.add(path === "" ? "/" : path, watcher);
   }
 
-  /** Everybody to be told of the events, in their order. What fires is no longer registered. */
+  /** The watchers of these events, in their order. A watch that fires is no longer registered. */
   fire(events: readonly WatchEvent[]): Fired[] {
     const fired: Fired[] = [];
     if (this.count === 0) return fired;

@@ -24,7 +24,7 @@ export type Fault =
   | { readonly fault: "kill" }
   /** stands still with its memory: what arrives, rings or completes waits */
   | { readonly fault: "pause" }
-  /** messages are lost, and nobody hears of it */
+  /** messages are lost silently */
   | ({ readonly fault: "isolate" } & Scope)
   | ({ readonly fault: "drop"; readonly probability: number } & Scope)
   /** messages are late by `delayMs` to `delayMs + jitterMs`, those of one link in their order */
@@ -67,7 +67,7 @@ export interface FaultEvent {
 
 /** What becomes of one message. */
 export interface Fate {
-  /** it does not arrive, and nobody hears of it */
+  /** it does not arrive, silently */
   readonly lost: boolean;
   /** a return only: the caller sees a failure */
   readonly fails: boolean;

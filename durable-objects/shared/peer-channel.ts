@@ -49,7 +49,7 @@ export interface ChannelHost {
 type OpenChannel = Channel & Partial<Disposable>;
 type Opening = OpenChannel & PromiseLike<OpenChannel>;
 
-/** A channel is as old as a request to the platform, which bounds the processor time of one: so it is made anew at times. */
+/** For the platform a channel is one request, and the CPU time of a request is limited: so channels are replaced at times. */
 const CALLS_MAX = 4_096;
 
 /** A peer behind channels. */

@@ -50,7 +50,7 @@ export interface Chunk {
   readonly isFresh: boolean;
 }
 
-/** What is stored cannot be believed, and there is nothing to go on with. */
+/** The stored state is damaged, and nothing replaces it. */
 export class DamagedLogError extends Error {
   override readonly name = "DamagedLogError";
 }
@@ -190,8 +190,8 @@ export class ChunkStore {
   }
 
   /**
-   * Where the log ends: behind its last row, and behind everything else that tells of an offset which was given. An offset
-   * is never given twice, so a row that is missing there leaves a gap.
+   * The end of the log: after its last row, and after every offset that anything else shows as assigned. An offset
+   * is never assigned twice, so a missing row leaves a gap.
    */
   #end(): { readonly end: number; readonly timestampMax: number } {
     let end = 0;

@@ -227,7 +227,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       },
       changed: (began, ended) => this.#tellFaults(began, ended),
     });
-    // What these sockets stood for was in the memory that is gone; their clients begin anew.
+    // The state of these sockets was in the lost memory; their clients reconnect.
     for (const socket of ctx.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
     // A node that is asleep or killed does nothing on its start: its alarm may be all that starts it later.
     void this.#alarm.restore(this.#idleDeadline);
@@ -542,7 +542,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#dirty.add(client);
   }
 
-  /** What watches would tell is lost, or does not come here any more: whoever watches begins anew, or elsewhere. */
+  /** Watch events were lost, or no longer reach this node: clients with watches reconnect, here or at another node. */
   #dropClients(): void {
     for (const socket of [...this.#sockets.keys()]) {
       this.#closeSocket(socket, 1012, "the node cannot tell of changes now");
@@ -768,7 +768,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       }),
     );
     if (!answer.ok && answer.code === "BAD_ARGUMENTS") return failure(answer.code, UNSEEN, life);
-    // Without a quorum nobody can tell, and whoever takes a stale answer takes this one.
+    // Without a quorum this is not known, and a client that accepts stale answers accepts this one.
     const canTell = life.server.ready || !stale;
     const lost = session !== NO_SESSION && canTell ? await this.#lossOf(life, session) : undefined;
     if (lost !== undefined) return lost;

@@ -25,7 +25,7 @@ export function reachableAt(host: string | undefined): string {
 /** Does only this machine reach the host? */
 const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i.test(host);
 
-/** What whoever starts a run with `--host` must know; undefined when only this machine is answered. */
+/** The warning for a run with `--host`; undefined when only this machine is answered. */
 export const openToOthers = (host: string | undefined): string | undefined =>
   host === undefined || isLoopback(host)
     ? undefined

@@ -1,4 +1,4 @@
-/** A chaos scenario: what its file may say, when its steps are due, and whom they hit. */
+/** A chaos scenario: format of its file, times of its steps, and their targets. */
 import * as v from "valibot";
 import {
   type BrokerFaultName,

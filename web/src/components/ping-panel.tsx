@@ -1,4 +1,4 @@
-/** Who hears whom: the last round trip for every pair of nodes, dead ones included. */
+/** The last round trip for every pair of nodes, dead ones included. */
 import { memo } from "react";
 import type { NodeState, PingReport } from "../api/types.ts";
 import { viewOf } from "../hooks/live-store.ts";

@@ -34,7 +34,7 @@ function useHasGoals(): boolean {
   );
 }
 
-/** No click fails without a word: what nobody caught is told. */
+/** No click fails silently: uncaught errors are shown. */
 function sayWhatFails(): () => void {
   const tell = (error: unknown): void => {
     if (error instanceof DOMException && error.name === "AbortError") return;

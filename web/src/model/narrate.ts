@@ -56,7 +56,7 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
   };
 }
 
-/** What a screen reader is told when `after` replaces `before`; undefined when nothing of note changed. */
+/** Text for a screen reader when `after` replaces `before`; undefined when nothing of note changed. */
 export function announce(before: EnsembleState | undefined, after: EnsembleState): string | undefined {
   if (!before) return undefined;
   if (after.leader !== null && after.leader !== before.leader && after.hasQuorum) {

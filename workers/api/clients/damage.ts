@@ -1,4 +1,4 @@
-/** Why a node does not answer that cannot start or go on by itself, and what helps. */
+/** Why a node cannot start or continue by itself, and how to repair it. */
 import type { ApiEnv } from "../env.ts";
 import { isReset } from "./node-stub.ts";
 

@@ -1,4 +1,4 @@
-/** `/v1/sync`: a barrier. Whoever passes it with a node sees there what was committed before, and so does whoever shows its zxid. */
+/** `/v1/sync`: a barrier. Later reads at that node, and reads that send its zxid, show everything committed before it. */
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { nodeOf } from "../params.ts";
