@@ -77,6 +77,8 @@ interface Learner {
   confirms: boolean;
   /** of one that does so before UPTODATE too */
   checksEarly: boolean;
+  /** the zxid at which its tree stood when it joined; null: it has no tree that could be compared */
+  treeAt: Zxid | null;
   /** its tree was found equal to ours in this stay */
   compared: boolean;
   /** it is to be sent a CHECK as soon as our digest is at or above this */
@@ -85,6 +87,8 @@ interface Learner {
   admitAt: number;
   /** when it is given SNAP though no quorum has confirmed our tree; infinity: it does not wait for that */
   copyAt: number;
+  /** when it no longer waits for answers to CHECK before that */
+  copyBy: number;
   /** that time is over */
   copyDue: boolean;
   /** it is given SNAP once there is a checkpoint that is known to be right */
@@ -302,6 +306,8 @@ export class Leader {
     if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + config.tickTimeMs;
     this.#host.context.effects.push({ type: "learnerLeft", sid });
     if (learner.acked === null) return;
+    // It may have left because its tree differs, and say so when it comes back.
+    if (this.#owesAnswer(learner)) this.#postponeCopies();
     this.#traceActive();
     if (this.#worksWithout) return;
     for (const other of this.#learners.values())
@@ -320,6 +326,10 @@ export class Leader {
       // The last checkpoint may have been read by another.
       if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
       if (now < learner.copyAt) continue;
+      if (now < learner.copyBy && this.#awaitsAnswer) {
+        this.#postponeCopies();
+        continue;
+      }
       learner.copyAt = Number.POSITIVE_INFINITY;
       learner.copyDue = true;
       this.#maybeSynchronize(learner);
@@ -407,10 +417,12 @@ export class Leader {
       digest: null,
       confirms: false,
       checksEarly: false,
+      treeAt: null,
       compared: false,
       checkFrom: null,
       admitAt: Number.POSITIVE_INFINITY,
       copyAt: Number.POSITIVE_INFINITY,
+      copyBy: Number.POSITIVE_INFINITY,
       copyDue: false,
       awaitsCheckpoint: false,
       sent: context.tail.zxid,
@@ -522,6 +534,7 @@ export class Leader {
     const { sid } = learner;
     learner.confirms = message.digest !== undefined;
     learner.checksEarly = learner.confirms && message.checksEarly === true;
+    learner.treeAt = message.digest?.zxid ?? null;
     if (learner.confirms) this.#agreement.speaks(sid);
     else this.#agreement.silence(sid);
     // A tree that is of no use speaks neither for ours nor against it, and needs no protection.
@@ -598,14 +611,43 @@ export class Leader {
 
   /**
    * A learner that serves is asked for its word, where that may settle something; so is one that has our history while we wait
-   * to broadcast, for that may depend on its word.
+   * to broadcast, for that may depend on its word, or the copy that another is to be given.
    */
   #ask(learner: Learner): void {
     const mayAsk = learner.upToDate ? learner.confirms : learner.checksEarly && learner.acked !== null;
     if (!mayAsk) return;
     const { disputed } = this.#agreement;
-    if (compareZxid(this.#agreement.confirmedBy(learner.sid), disputed) < 0) {
+    const isDisputed = compareZxid(this.#agreement.confirmedBy(learner.sid), disputed) < 0;
+    if (isDisputed || (this.#copyWaits && this.#owesAnswer(learner))) {
       learner.checkFrom = maxZxid(learner.checkFrom ?? disputed, disputed);
+    }
+  }
+
+  /** A learner waits to be given our tree though no quorum has confirmed it. */
+  get #copyWaits(): boolean {
+    for (const { copyAt } of this.#learners.values()) if (copyAt !== Number.POSITIVE_INFINITY) return true;
+    return false;
+  }
+
+  /** A learner that has our history and a tree of its own can compare that with ours, and has not said yet whether it is equal. */
+  #owesAnswer({ acked, compared, copied, treeAt, upToDate, checksEarly }: Learner): boolean {
+    const { digest } = this.#host.context;
+    if (acked === null || compared || copied || treeAt === null || digest === undefined) return false;
+    // Of a zxid that it had passed when it joined it may not remember its digest.
+    return (upToDate || checksEarly) && compareZxid(treeAt, digest.zxid) <= 0;
+  }
+
+  get #awaitsAnswer(): boolean {
+    for (const learner of this.#learners.values()) if (this.#owesAnswer(learner)) return true;
+    return false;
+  }
+
+  /** Who waits for a copy waits a tick from now on, at most until its time is over. */
+  #postponeCopies(): void {
+    const { now, config } = this.#host.context;
+    for (const learner of this.#learners.values()) {
+      if (learner.copyAt === Number.POSITIVE_INFINITY) continue;
+      learner.copyAt = Math.max(learner.copyAt, Math.min(learner.copyBy, now + config.tickTimeMs));
     }
   }
 
@@ -757,8 +799,7 @@ export class Leader {
       case "SNAP": {
         if (!this.#mayCopyTo(learner)) {
           learner.stage = "PROMISED";
-          if (!learner.copyDue)
-            learner.copyAt = Math.min(learner.copyAt, context.now + context.config.tickTimeMs);
+          if (!learner.copyDue) this.#startWaiting(learner);
           return;
         }
         if (this.#needsCheckpoint(learner)) {
@@ -782,6 +823,16 @@ export class Leader {
         return;
       }
     }
+  }
+
+  /** No quorum has confirmed our tree: those that can say that it is wrong are asked before this learner is given it. */
+  #startWaiting(learner: Learner): void {
+    const { now, config } = this.#host.context;
+    if (learner.copyAt !== Number.POSITIVE_INFINITY) return;
+    learner.copyAt = now + config.tickTimeMs;
+    // Shorter than the learner itself waits.
+    learner.copyBy = now + (config.initLimit - config.syncLimit) * config.tickTimeMs;
+    for (const other of this.#learners.values()) this.#ask(other);
   }
 
   #handlePosition(learner: Learner, message: Position): boolean {

@@ -162,6 +162,8 @@ interface Stay {
   commit: Zxid;
   /** what its ACKEPOCH said of its tree; null: nothing */
   tree: DigestAt | null;
+  /** it answers CHECK before UPTODATE too */
+  checksEarly: boolean;
 }
 
 /** When a session was last heard of, and the longest silence before that; ms. */
@@ -187,10 +189,12 @@ interface LifeState {
   epoch: number;
   /** *map learner → its stay*: of the life as leader */
   readonly stays: Map<Sid, Stay>;
-  /** *map learner → the epoch in which it told this leader of a tree* */
-  readonly witnesses: Map<Sid, number>;
+  /** *map learner → the epoch in which it told this leader of a tree, and the zxid of that* */
+  readonly witnesses: Map<Sid, { readonly epoch: number; readonly zxid: Zxid }>;
   /** *map learner → the epoch in which this leader gave it a tree that no quorum had compared, and that it could not compare* */
   readonly copies: Map<Sid, number>;
+  /** those of them that were given though another learner could be asked */
+  readonly hasty: Set<Sid>;
   /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
   heard: Map<SessionId, Heard>;
   /** *map session → when clients showed that it lives, here*: the last times, ascending */
@@ -340,6 +344,7 @@ export class Invariants {
       stays: new Map(),
       witnesses: new Map(),
       copies: new Map(),
+      hasty: new Set(),
       heard: new Map(),
       signs: new Map(),
       wasReady: false,
@@ -565,6 +570,7 @@ export class Invariants {
           acked: null,
           commit: ZXID_ZERO,
           tree: null,
+          checksEarly: false,
         });
         return;
       }
@@ -656,12 +662,27 @@ export class Invariants {
 
   /** A learner is given the leader's tree. */
   #copies(life: Life, to: Sid, { tree, epoch }: Stay): void {
-    const { witnesses, copies } = this.#state(life);
+    const { witnesses, copies, hasty } = this.#state(life);
     const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
-    const told = [...witnesses].filter(([sid, at]) => sid !== to && at === epoch).length;
+    const told = [...witnesses].filter(([sid, at]) => sid !== to && at.epoch === epoch).length;
     const isProven = told + 1 > this.#cluster.members.length / 2;
     if (!couldCompare && !isProven && !life.storage.isConfirmed) copies.set(to, epoch);
     else copies.delete(to);
+    if (this.#couldAsk(life, to, epoch)) hasty.add(to);
+    else hasty.delete(to);
+  }
+
+  /** Had another learner the leader's history, and a tree that was not ahead of the leader's? It answers CHECK then. */
+  #couldAsk(life: Life, to: Sid, epoch: number): boolean {
+    const { server, storage } = life;
+    const state = this.#state(life);
+    return server.zab.activeSet.some((other) => {
+      const stay = state.stays.get(other);
+      if (other === to || stay === undefined || stay.tree === null) return false;
+      if (state.copies.get(other) === epoch || storage.isConfirmed) return false;
+      if (!stay.checksEarly && !stay.upToDate) return false;
+      return compareZxid(stay.tree.zxid, server.tree.lastApplied) <= 0;
+    });
   }
 
   /** Has this member a tree of that leader which proves nothing about it? */
@@ -674,10 +695,16 @@ export class Invariants {
     const leader = this.#cluster.members.find((member) => member.sid === server.zab.leader)?.life;
     if (!leader || leader.sid === sid || !this.damagedTrees.has(leader.sid)) return;
     const epoch = leader.server.zab.currentEpoch;
-    const { copies, witnesses } = this.#state(leader);
+    const { copies, hasty, witnesses } = this.#state(leader);
     if (copies.get(sid) !== epoch) return;
-    const others = [...witnesses].filter(([other, at]) => at === epoch && copies.get(other) !== epoch);
-    if (others.length === 0) throw new Indistinguishable(`${sid} has the tree of ${leader.sid}`);
+    // What the leader remembers of the zxid of a witness it has compared; any other it has to ask.
+    const couldKnow = [...witnesses].some(
+      ([other, at]) =>
+        at.epoch === epoch &&
+        copies.get(other) !== epoch &&
+        leader.server.zab.digestAt(at.zxid) !== undefined,
+    );
+    if (!couldKnow && !hasty.has(sid)) throw new Indistinguishable(`${sid} has the tree of ${leader.sid}`);
   }
 
   #mayCommit(stay: Stay, zxid: Zxid, at: () => string): void {
@@ -762,7 +789,9 @@ export class Invariants {
         stay.promised = true;
         if (message.needSnap) return;
         stay.tree = message.digest ?? null;
-        if (stay.tree !== null) this.#state(to).witnesses.set(from.sid, stay.epoch);
+        stay.checksEarly = message.checksEarly === true;
+        if (stay.tree !== null)
+          this.#state(to).witnesses.set(from.sid, { epoch: stay.epoch, zxid: stay.tree.zxid });
         return;
       case "POSITION":
       case "STAGED":

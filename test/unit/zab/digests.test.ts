@@ -267,7 +267,7 @@ describe("a tree that differs", () => {
 
   it("[ZAB-131] asks a learner that had its history before another one differed", () => {
     const script = leads({ size: 5, voters: [1, 2, 4] });
-    script.returned(4, ackEpoch(script, { join: 1, last: START, needSnap: true, digest: null }));
+    script.returned(4, ackEpoch(script, { join: 1, digest: null }));
     script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(1, 4)), checksEarly: true }));
     script.take();
     script.returned(1, ack(script, 1, END));
@@ -483,6 +483,60 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(2)).not.toContain("SNAP");
     script.passes(200);
     expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+  });
+
+  /** Member 1 has the leader's history and a tree of `treeAt`; member 2 lacks log. */
+  function besideOne(treeAt = zxid(1, 4), checksEarly = true): Script {
+    const script = leads({ size: 5, voters: [1, 2] });
+    const tree = { digest: digestAt(treeAt), ...(checksEarly && { checksEarly }) };
+    script.returned(1, ackEpoch(script, { join: 1, ...tree }));
+    script.returned(2, ackEpoch(script, lagging));
+    script.take();
+    for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
+    return script;
+  }
+
+  it("[ZAB-122] waits until those that have the leader's history have compared", () => {
+    for (const isFirst of [true, false]) {
+      const script = besideOne();
+      if (!isFirst) script.passes(900);
+      script.returned(1, ack(script, 1, END));
+      script.flush();
+      expect(script.takeTypes(1)).toContain("CHECK");
+      script.passes(3_000);
+      expect(script.takeTypes(2)).not.toContain("SNAP");
+      script.call(1, confirm(script, 1, END));
+      script.passes(1_100);
+      expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+    }
+  });
+
+  it("[ZAB-122] gets no SNAP when one of them comes back and says that it differs", () => {
+    const script = besideOne();
+    script.returned(1, ack(script, 1, END));
+    script.passes(900);
+    script.call(1, note(1, { role: "LOOKING", round: 9 }));
+    script.passes(900);
+    expect(script.takeTypes(2)).not.toContain("SNAP");
+    joins(script, 1, 2);
+    script.returned(
+      1,
+      ackEpoch(script, { join: 2, diverged: true, divergedAt: END, digest: digestAt(END, 7) }),
+    );
+    script.passes(20_000);
+    expect(script.takeTypes(2)).not.toContain("SNAP");
+  });
+
+  it("[ZAB-122] does not wait for one that cannot compare, nor for ever", () => {
+    for (const [script, ms] of [
+      [besideOne(zxid(1, 4), false), 1_100],
+      [besideOne(zxid(1, 6)), 1_100],
+      [besideOne(), 8_100],
+    ] as const) {
+      script.returned(1, ack(script, 1, END));
+      script.passes(ms);
+      expect(script.takeTypes(2)).toEqual(expect.arrayContaining(SNAP));
+    }
   });
 
   it("[ZAB-121] is no quorum for its leader before the copy was found equal to what the leader has in memory", () => {
