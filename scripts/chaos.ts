@@ -244,7 +244,7 @@ class Run {
     await wait(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
-  /** An ensemble that nobody asks anything falls asleep, and nobody leads it then. */
+  /** An ensemble without requests falls asleep, and has no leader then. */
   async #wake(): Promise<void> {
     await this.#ask("GET", "/v1/znodes/?view=stat&consistency=linearizable").catch(() => undefined);
   }

@@ -55,7 +55,7 @@ export interface QuietedMessage {
   readonly parked: readonly ParkedSession[];
 }
 
-/** Leader → learner: everybody has agreed. Note this, and sleep. */
+/** Leader → learner: all members have agreed. The learner stores this and sleeps. */
 export interface SleepMessage {
   readonly type: "SLEEP";
   readonly join: number;

@@ -109,7 +109,7 @@ export class Quiet {
   /** Does a call of a peer with these messages end the sleep? */
   wakesUp(now: number, messages: readonly PeerMessage[]): boolean {
     const { syncLimit, tickTimeMs } = this.#host.config;
-    // What was sent before everybody was frozen may come a little later; what comes after that is of someone awake.
+    // Messages sent before all members were frozen may arrive a little later; any later message is from a member that is awake.
     const late = now - (this.#record?.sinceMs ?? now) <= syncLimit * tickTimeMs;
     const moment = this.#state === "FREEZING" ? "freezing" : late ? "late" : "asleep";
     // A type that this version does not know wakes, too.
@@ -131,7 +131,7 @@ export class Quiet {
     this.#parked.clear();
   }
 
-  /** LEADING: asks the learners once nobody has had a client for long enough. */
+  /** LEADING: sends QUIET to the learners once no member has had a client for long enough. */
   #maybeBegin(now: number): void {
     const { zab, config } = this.#host;
     const leader = zab.proposing;
@@ -267,7 +267,7 @@ export class Quiet {
   }
 
   /**
-   * @param isMissed the alarms of all members were late, or nobody was there for them: then a session gets its full timeout,
+   * @param isMissed the alarms of all members were late, or no member was up for them: then a session gets its full timeout,
    * but only once without a sign of life. Alarms that are always late keep no dead session.
    */
   #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
@@ -302,7 +302,7 @@ export class Quiet {
 /** How long before a session expires the ensemble wakes for it. */
 const WAKE_EARLY_TICKS = 2;
 
-/** freezing: not everybody sleeps yet; late: sent before everybody was frozen, perhaps */
+/** freezing: not all members sleep yet; late: possibly sent before all members were frozen */
 type Moment = "freezing" | "late" | "asleep";
 
 /** When a message of a peer does not end the sleep. */

@@ -1067,7 +1067,7 @@ export class EnsembleServer {
     return isAnother ? this.#failure("XID_REUSED") : known;
   }
 
-  /** Is it another write than the one that had this result under its number? Where nobody can tell, it is not. */
+  /** Is it another write than the one that had this result under its number? False where this is not known. */
   #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
     const { session, xid } = write;
     const first = this.#results.fingerprintOf(session, xid) || this.#tree.fingerprintOf(session, xid);
@@ -1127,7 +1127,7 @@ export class EnsembleServer {
     this.#respond(local.token, local.xid, answer);
   }
 
-  /** A zxid that somebody has seen was committed, so it lies before any sync that came later. */
+  /** A zxid that a client has seen was committed, so it is lower than that of any later sync. */
   #readSynced(token: Token, { request, atLeast }: SyncedRead): ServerAnswer {
     if (compareZxid(atLeast, this.#tree.lastApplied) > 0) return this.#failure("BAD_ARGUMENTS");
     return this.#read(token, request);
@@ -1258,7 +1258,7 @@ export class EnsembleServer {
     }
   }
 
-  /** What is said of a request that nothing came back of. A read has no outcome that could be unknown. */
+  /** The code for a request without an answer. A read has no outcome that could be unknown. */
   #lost(request: PendingRequest): ServerAnswer {
     if (request.type === "answered") return request.answer;
     const unknown = request.type === "write" && request.sent && request.read === null;

@@ -146,7 +146,7 @@ export class PeerContext {
   tracing: Tracing = false;
   /** how long a commit may take to be known here, ms; set by the server, which knows its clients */
   patienceMs = 0;
-  /** since when no client asks anything here; null while one is connected, or when nobody tells */
+  /** since when this member has had no client; null while one is connected, or if it is not known */
   idleSince: number | null = null;
 
   /** the peer whose call is being handled */

@@ -130,7 +130,7 @@ export class TreeAgreement {
     return [...this.#differing.keys()].sort((a, b) => a - b);
   }
 
-  /** The highest zxid at which somebody differs; {@link ZXID_ZERO}: nobody does. */
+  /** The highest zxid at which a member differs; {@link ZXID_ZERO}: none does. */
   get disputed(): Zxid {
     let highest = ZXID_ZERO;
     for (const zxid of this.#differing.values()) highest = maxZxid(highest, zxid);

@@ -71,7 +71,7 @@ export type TraceEvent =
 /** Which trace effects a member makes: all, none, or all but those of writes and pings. */
 export type Tracing = boolean | "rare";
 
-/** Events that are rare: a node records them also when nobody listens. The others come with every write or ping. */
+/** Rare events: a node records them even without a listener. The others occur with every write or ping. */
 const RARE: Readonly<Record<TraceEvent["type"], boolean>> = {
   vote: true,
   role: true,

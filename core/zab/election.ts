@@ -79,7 +79,7 @@ export class Election {
   /**
    * Takes a notification of another voter into account.
    * @param answers it answers a call of this life of ours, so it was not written before we lost our memory
-   * @returns whether our vote or round changed: then everybody is to be told
+   * @returns whether our vote or round changed: then it is sent to all members
    */
   receive(from: Sid, note: Notification, answers: boolean): boolean {
     this.#unreachable.delete(from);
@@ -110,7 +110,7 @@ export class Election {
     return joined || !sameVote(before, this.vote);
   }
 
-  /** The leader of an ensemble that works already: it says so itself, and with us a quorum would follow it. */
+  /** The leader of a working ensemble: it reports that it leads, and with us a quorum would follow it. */
   settledLeader(): Sid | undefined {
     for (const [sid, note] of this.#settled) {
       if (note.role !== "LEADING" || note.vote.leader !== sid) continue;
@@ -147,7 +147,7 @@ export class Election {
     return note !== undefined && note.round === this.round && note.vote.leader === this.vote.leader;
   }
 
-  /** Every voter has answered in this round or refuses calls: nobody with a better vote is left to wait for. */
+  /** Every voter has answered in this round or refuses calls: no better vote can arrive. */
   get everybodyHeard(): boolean {
     return this.#quorum.voters.every(
       (sid) => this.#received.has(sid) || this.#settled.has(sid) || this.#unreachable.has(sid),

@@ -136,7 +136,7 @@ export class Follower {
     this.#leaderConfirmedAt ??= zxid;
   }
 
-  /** The leader's digest at `zxid` equals the one here. The next PONG says so. */
+  /** The leader's digest at `zxid` equals the one here. The next PONG reports it. */
   noteEqual(zxid: Zxid): void {
     if (this.confirmed === null || compareZxid(this.confirmed, zxid) < 0) this.confirmed = zxid;
     const from = this.#leaderConfirmedAt;

@@ -239,7 +239,7 @@ export class Leader {
     return this.#comparing;
   }
 
-  /** Why nobody is served though learners are here; empty: there is no such reason. */
+  /** Why the ensemble does not serve although learners are here; empty: there is no such reason. */
   get reason(): string {
     const { differing } = this.#agreement;
     if (this.#trusted || differing.length === 0) return "";
@@ -674,7 +674,7 @@ export class Leader {
     }
   }
 
-  /** It is being given our tree, on nobody's word but ours, and now somebody differs. Up to NEWLEADER it has its own. */
+  /** It is being sent our tree without any confirmation, and now a member differs. Before NEWLEADER it still has its own tree. */
   #isCopiedInDispute({ sid, stage }: Learner): boolean {
     if (stage !== "SNAPSHOT" && stage !== "STAGING") return false;
     const { differing, disputed } = this.#agreement;
@@ -694,7 +694,7 @@ export class Leader {
     return learner.copyDue && this.#agreement.differing.length === 0;
   }
 
-  /** This learner's tree is replaced by ours because a quorum has ours, and not only because nobody contradicts it. */
+  /** Our tree replaces this learner's because a quorum has confirmed ours, and not only because no member differs. */
   #isProvenTo({ differsAt }: Learner): boolean {
     if (this.#host.context.digest === undefined) return false;
     return this.#agreement.proves(differsAt ?? this.#agreement.disputed);

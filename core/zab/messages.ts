@@ -200,7 +200,7 @@ export interface Ack {
   readonly join: number;
   readonly epoch: Epoch;
   readonly zxid: Zxid;
-  /** how long the COMMIT may wait for a PROPOSAL to ride on, ms: nobody here minds */
+  /** how long the COMMIT may wait in order to be sent with a PROPOSAL, ms: no client here needs it earlier */
   readonly patienceMs: number;
 }
 

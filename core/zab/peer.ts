@@ -229,7 +229,7 @@ export class ZabPeer {
     return this.#follower?.awaitsComparison === true;
   }
 
-  /** Which trace effects are made: all only while somebody watches. */
+  /** Which trace effects are made: all of them only while there is a listener. */
   set tracing(which: Tracing) {
     this.#context.tracing = which;
   }
@@ -635,7 +635,7 @@ export class ZabPeer {
     return this.#context.quorum.contains(this.#elsewhere);
   }
 
-  /** Founding: this member is new, and nobody has ever promised anything, so nothing can have been forgotten. */
+  /** Founding: this member is new, and no member has ever promised an epoch, so no promise can have been lost. */
   #maybeFound(): void {
     const election = this.#election;
     if (election === null || election.initialized) return;
@@ -651,7 +651,7 @@ export class ZabPeer {
     const election = this.#election;
     if (election === null) return;
     const { initialized, quorum, witnesses } = this.#context;
-    // Who may have forgotten promises follows nobody before it knows what they may have been.
+    // A member that may have lost promises follows no leader before it knows which promises these may have been.
     if (!initialized && !quorum.contains(witnesses)) return;
     const settled = election.settledLeader();
     if (settled !== undefined) {
@@ -944,7 +944,7 @@ export class ZabPeer {
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** A member that stood still heard nobody, and that was nobody's silence: it asks again before it judges. */
+  /** A member that was suspended received nothing, which is no silence of its peers: it pings them before it decides. */
   #excuse(stoodMs: number): void {
     for (const link of this.#context.links.values()) link.pingSentAt = null;
     this.#leader?.excuse(stoodMs);

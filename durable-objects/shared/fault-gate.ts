@@ -187,7 +187,7 @@ export class FaultGate {
         (_, name: string) =>
         async (...args: unknown[]) => {
           if (this.paused) {
-            // Its timers ran on, so nobody may wait for this call any more: it is not made.
+            // Its timers continued to run, so its caller may have given up: the call is not made.
             await this.running();
             throw new Error(LOST);
           }

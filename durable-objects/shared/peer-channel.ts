@@ -70,7 +70,7 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     try {
       return unpack(await this.#channel.deliver(pack(envelope)));
     } finally {
-      // A fault may hold a call back until its link is of the past: nobody would let go of the channel that it opened.
+      // A fault may delay a call until its link has ended: the channel that it opened would never be released.
       if (this.#isClosed) this.#letGo();
     }
   }

@@ -52,7 +52,7 @@ export class Tails {
     return this.#ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN);
   }
 
-  /** Closes the tails behind which there is nobody. */
+  /** Closes the tails whose readers are gone. */
   closeSilent(): void {
     for (const socket of this.#open()) this.#closeIfSilent(socket);
   }

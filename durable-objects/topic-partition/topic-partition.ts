@@ -3,7 +3,7 @@
  *
  * It keeps Kafka record batches as they came, commits them in groups, fences by leader epoch and serves reads, long
  * polls and live tails. All decisions are `core/broker/partition.ts`'s; here are rows, timers and sockets.
- * Answers leave through the output gate: nobody hears of a record that is not on disk.
+ * Answers leave through the output gate: no record is acknowledged or delivered before it is durable.
  */
 import { DurableObject } from "cloudflare:workers";
 import { PARTITION_CONFIG, type PartitionConfig, validatePartitionConfig } from "../../core/broker/config.ts";
@@ -464,7 +464,7 @@ function* freshPieces(data: Uint8Array): Generator<Piece, void> {
 const failureIn = (answer: PartitionAnswer<object>): PartitionFailure | undefined =>
   answer.ok ? undefined : answer;
 
-/** A log that cannot be read makes an object that says so, not one that cannot be called. */
+/** If the log cannot be read, the object can still be called, and reports the reason. */
 function loadOf(store: ChunkStore): ReturnType<ChunkStore["load"]> & { readonly isReadable: boolean } {
   try {
     return { ...store.load(), isReadable: true };

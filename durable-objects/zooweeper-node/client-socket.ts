@@ -236,7 +236,7 @@ export class ClientSocket {
     else this.#pong();
   }
 
-  /** Without a leader nobody else knows that the session lives: the client is to look for another node in time. */
+  /** Without a leader this node cannot report the session's signs of life: the client should find another node in time. */
   #pong(): void {
     const { server } = this.#host;
     if (!server.ready && !server.waking) return;

@@ -119,7 +119,7 @@ export class EventFeed {
       if (this.#rare.length > rareEventsMax * 1.1) this.#rare = this.#rare.slice(-rareEventsMax);
     }
     if (!wanted) {
-      // Others passed by unrecorded, so nobody can continue here.
+      // Other events were not recorded, so no reader can continue here.
       this.#from = this.#seq + 1;
       return;
     }

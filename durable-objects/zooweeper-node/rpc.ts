@@ -169,7 +169,7 @@ export interface ZooWeeperNodeRpc {
     readonly timeoutMs: number;
     readonly owner?: SessionOwner;
   }): Promise<Answer<Waited>>;
-  /** Wakes nobody: a node that sleeps answers from memory or from what it noted. */
+  /** Wakes nothing: a sleeping node answers from memory or from its stored state. */
   status(): Promise<NodeStatus>;
   /**
    * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the

@@ -172,7 +172,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #owners = new Map<SessionId, Token>();
   /** waits that are not an owner's */
   #longPolls = 0;
-  /** *map socket of a client, of whatever kind → when it showed last that there is somebody* */
+  /** *map socket of a client, of any kind → time of its last sign of life* */
   readonly #open = new Map<WebSocket, number>();
   /** *map socket of a stream → what its reader has not read yet*, where the reader tells that */
   readonly #windows = new Map<WebSocket, StreamWindow>();

@@ -82,7 +82,7 @@ export class EnsembleClient {
     return sid === undefined ? this : new EnsembleClient(this.#env, this.name, this.#size, sid);
   }
 
-  /** Number of members. Founds the default ensemble when nobody has yet. */
+  /** Number of members. Founds the default ensemble if it does not exist yet. */
   async size(): Promise<number> {
     return this.#size ?? memoOf(this.name).size ?? (await sizeOfDefault(this.#env));
   }

@@ -1,4 +1,4 @@
-/** `/v1/counters`: what every node and broker has cost, as it last said; wakes nobody. */
+/** `/v1/counters`: requests, alarms and rows of every node and broker, as last reported; wakes nothing. */
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, statusOfBroker } from "../clients/broker-faults.ts";

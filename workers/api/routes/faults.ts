@@ -1,6 +1,6 @@
 /**
  * `/v1/faults`: breaks nodes, brokers and demo clients, and mends them. These routes exist only where `FAULTS` is "on".
- * A fault tells nobody but its victim: the others have to notice.
+ * Only the target of a fault gets a message about it: the others have to detect it.
  */
 import { type Context, Hono } from "hono";
 import type * as v from "valibot";

@@ -1,4 +1,4 @@
-/** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, if only by waking up; asking wakes nobody. */
+/** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, even if it has to wake up for it; this request wakes nothing. */
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../errors.ts";
