@@ -6,8 +6,14 @@
  * after it lost its memory. When the ensemble sleeps it sleeps too: no alarm, no open call, and its session stands still.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type ClusterMetadata, metadataOf, type TopicMetadata } from "../../core/broker/cluster-view.ts";
+import {
+  type ClusterMetadata,
+  controllerViewOf,
+  metadataOf,
+  type TopicMetadata,
+} from "../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
+import { announcements } from "../../core/broker/controller.ts";
 import {
   brokerPort,
   brokerPorts,
@@ -18,6 +24,7 @@ import {
   readDemoRows,
   recordClients,
 } from "../../core/broker/demo-metadata.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
 import { NO_SESSION, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
 import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
@@ -67,7 +74,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#store = new BrokerStore(ctx.storage);
+    this.#store = new BrokerStore(ctx.storage, ctx.id.name);
     this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.heartbeatMs);
     this.#counters = this.#store.counters;
     this.#faults = new FaultGate({
@@ -83,7 +90,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   async start(identity: BrokerIdentity): Promise<void> {
     this.#refuseIfKilled();
-    if (JSON.stringify(this.#store.identity) !== JSON.stringify(identity)) this.#store.identity = identity;
+    this.#store.identify(identity);
     this.#awake();
   }
 
@@ -114,6 +121,17 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#ask<ClusterMetadata>(async ({ loop }) => {
       const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
       return view === undefined ? NOT_READY : { ok: true, value: metadataOf(view) };
+    });
+  }
+
+  async leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>> {
+    return this.#ask<Leadership | null>(async ({ loop }) => {
+      const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+      if (view === undefined) return NOT_READY;
+      const found = announcements(controllerViewOf(view)).find(
+        (each) => each.topicId === topicId && each.partition === partition,
+      );
+      return { ok: true, value: found ?? null };
     });
   }
 
@@ -163,7 +181,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   async #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     await this.#faults.running();
     const running = this.#awake();
-    if (running === undefined) return NOT_READY;
+    if (running === undefined) return NOT_STARTED;
     this.#asked += 1;
     try {
       return await answer(running);
@@ -272,6 +290,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #run(): Running | undefined {
     const identity = this.#store.identity;
     if (identity === undefined) return undefined;
+    // a copy that is damaged, or of an earlier version, is written again
+    this.#store.identify(identity);
     const { env } = this;
     const { ensemble, id, ensembleSize, brokerCount } = identity;
     // the runtime's own stub types lose brands and unions on the way; what crosses is plain data
@@ -390,6 +410,12 @@ const NEVER_STARTED: BrokerStatus = {
   quiet: false,
   quietSince: null,
   counters: NO_COUNTERS,
+};
+
+const NOT_STARTED: BrokerAnswer<never> = {
+  ok: false,
+  code: "BROKER_NOT_AVAILABLE",
+  message: "the broker was not started, or what it stored of its identity is damaged",
 };
 
 const NOT_READY: BrokerAnswer<never> = {

@@ -1,5 +1,6 @@
 /** What a broker answers over RPC. Only plain data crosses; operating errors are values. */
 import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
 import type { KafkaErrorCode, ZooErrorCode } from "../../core/errors.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { Counters } from "../shared/counters.ts";
@@ -93,6 +94,8 @@ export interface BrokerRpc {
   /** Wakes nobody. */
   status(): Promise<BrokerStatus>;
   metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
+  /** Who leads a partition, as the ensemble says; null: nobody, or there is no such partition. */
+  leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>>;
   createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
   deleteTopic(name: string): Promise<BrokerAnswer<null>>;
   demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>>;

@@ -27,6 +27,8 @@ import {
 import { corrupt, type Damage, type Piece, piecesOf } from "../../core/broker/stored-chunk.ts";
 import { MINUTE_MS, SECOND_MS } from "../../core/units.ts";
 import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
+import type { BrokerRpc } from "../broker/rpc.ts";
+import { bounded } from "../shared/bounded.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { AppendQueue, type Waiting } from "./append-queue.ts";
@@ -49,7 +51,10 @@ const ALARM_SLACK_MS = MINUTE_MS;
 /** The end of the log is noted so long after a commit, and again no sooner than after the pause; ms. */
 const NOTE_END_MS = { least: 1_000, pause: 5_000 } as const;
 
-export class TopicPartition extends DurableObject implements TopicPartitionRpc {
+/** Wait for a broker to say who leads, ms. */
+const LEADERSHIP_MS = 2_000;
+
+export class TopicPartition extends DurableObject<Env> implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
   readonly #store: ChunkStore;
   readonly #queue: AppendQueue;
@@ -59,8 +64,10 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   #cacheBytes = 0;
   #state: PartitionState;
   #timestampMax: number;
-  /** why nothing can be taken or read before the controller says again who leads; undefined: it can */
+  /** why nothing can be taken or read before it is known again who leads; undefined: it can */
   #damage: string | undefined;
+  /** the brokers are asked who leads */
+  #recovering: Promise<void> | undefined;
   readonly #isReadable: boolean;
   #noting: ReturnType<typeof setTimeout> | undefined;
   /** when the end of the log was noted last, ms since 1970 */
@@ -96,7 +103,11 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     const decision = decideLeadership(this.#state, leadership);
     if (!decision.ok) return decision;
     if (!decision.unchanged) {
-      this.#store.saveLeadership(decision.state, decision.epochBegins);
+      // after damage the epoch may have begun before
+      const isNew =
+        this.#damage === undefined ||
+        this.#store.epochs().every((each) => each.leaderEpoch !== leadership.leaderEpoch);
+      this.#store.saveLeadership(decision.state, decision.epochBegins && isNew);
       this.#state = decision.state;
       this.#damage = undefined;
       const { leader, leaderEpoch, isr } = leadership;
@@ -105,14 +116,45 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     return { ok: true, ...this.#bounds() };
   }
 
+  /**
+   * While the stored leadership is damaged the brokers are asked: the controller tells it again only when it changes. An
+   * answer that is older than what this partition knows of its epochs is not taken.
+   */
+  async #untilWhole(): Promise<void> {
+    if (this.#damage === undefined || !this.#isReadable) return;
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = undefined;
+    });
+    await this.#recovering;
+  }
+
+  async #recover(): Promise<void> {
+    const [ensemble, topicId, partition] = this.ctx.id.name?.split("/") ?? [];
+    if (ensemble === undefined || topicId === undefined || partition === undefined) return;
+    const latest = this.#store.epochs().at(-1)?.leaderEpoch ?? 0;
+    for (let id = 0; id < Number(this.env.BROKER_COUNT) && this.#damage !== undefined; id++) {
+      const name = `${ensemble}/${id}`;
+      const broker = this.env.BROKER.get(this.env.BROKER.idFromName(name)) as unknown as BrokerRpc;
+      try {
+        const answer = await bounded(broker.leadershipOf(topicId, Number(partition)), LEADERSHIP_MS);
+        if (answer.ok && answer.value !== null && answer.value.leaderEpoch >= latest)
+          await this.leaderAndIsr(answer.value);
+      } catch {
+        // the next broker, or the next request
+      }
+    }
+  }
+
   async append(request: AppendRequest): Promise<AppendResult> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     // answered again at the flush; here it keeps strangers out of the queue
     return this.#refusal(request.leaderEpoch) ?? this.#queue.push(request);
   }
 
   async claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     const fenced = this.#refusal(input.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const nowMs = Date.now();
@@ -134,6 +176,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     const fenced = this.#refusal(request.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const offset = this.#offsetOf(request.from);
@@ -147,6 +190,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     return this.#refusal(leaderEpoch) ?? { ok: true, ...this.#bounds() };
   }
 
@@ -155,6 +199,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
     leaderEpoch: number;
   }): Promise<PartitionAnswer<LogBounds & { offset: number | null }>> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     const fenced = this.#refusal(input.leaderEpoch);
     if (fenced !== undefined) return fenced;
     const offset = this.#offsetOfTime(input.timestampMs);
@@ -164,6 +209,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
 
   async status(): Promise<PartitionAnswer<PartitionStatus>> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     const { leadership } = this.#state;
     if (leadership === undefined) return this.#refusal(-1) ?? unknownPartition();
     const { topic, topicId, partition } = leadership;
@@ -207,6 +253,7 @@ export class TopicPartition extends DurableObject implements TopicPartitionRpc {
   /** `GET /tail?offset=N&epoch=N`, upgraded: {@link encodeTailFrame}'s frames, JSON text for what is no record. */
   override async fetch(request: Request): Promise<Response> {
     this.#alarm.check();
+    if (this.#damage !== undefined) await this.#untilWhole();
     const url = new URL(request.url);
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
       return new Response(null, { status: 404 });

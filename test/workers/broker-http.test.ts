@@ -369,6 +369,45 @@ describe("live records", () => {
 });
 
 describe("damaged records", () => {
+  test("[PARTITION-36] a partition that has lost who leads it asks the brokers, and goes on in the same epoch", async () => {
+    const name = await topic();
+    const path = `/topics/${name}/partitions/0`;
+    await post(`/topics/${name}`, records("r0"));
+    const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
+    const object = () => env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(`default/${id}/0`));
+    const before = await object().status();
+    for (const change of ["UPDATE meta SET value = '{}'", "DELETE FROM meta"]) {
+      await runInDurableObject(object(), (_object, { storage: { sql } }) => {
+        sql.exec(`${change} WHERE key LIKE 'leadership%'`);
+      });
+      await evictDurableObject(object());
+      const answers = await Promise.all([
+        call(`${path}/records?offset=0&format=json`),
+        post(path, records("more")),
+        call(`${path}/offsets`),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    }
+    const after = await object().status();
+    expect(after).toMatchObject({
+      ...{ ok: true, leader: before.ok && before.leader, leaderEpoch: before.ok && before.leaderEpoch },
+      ...{ logEndOffset: 3, epochs: before.ok && before.epochs },
+    });
+  });
+
+  test("[PARTITION-36] an answer older than an epoch of its log is not taken", async () => {
+    const name = await topic();
+    await post(`/topics/${name}`, records("r0"));
+    const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
+    const object = () => env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(`default/${id}/0`));
+    await runInDurableObject(object(), (_object, { storage: { sql } }) => {
+      sql.exec("INSERT INTO epoch (leader_epoch, start_offset, leader) VALUES (7, 1, 1)");
+      sql.exec("DELETE FROM meta WHERE key LIKE 'leadership%'");
+    });
+    await evictDurableObject(object());
+    expect(await object().bounds(-1)).toMatchObject({ ok: false, code: "KAFKA_STORAGE_ERROR" });
+  });
+
   test("[BROKER-24] are CORRUPT_MESSAGE with the offset to go on at, in every format and stream, never a value", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;

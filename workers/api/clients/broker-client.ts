@@ -148,7 +148,10 @@ export class BrokerClient {
     call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>,
   ): Promise<BrokerAnswer<T> | ApiError | "broken"> {
     try {
-      return await withTimeout(call(this.broker(id)), CALL_MS);
+      const answer = await withTimeout(call(this.broker(id)), CALL_MS);
+      // one that has lost its identity gets it again with the next request
+      if (!answer.ok && answer.code === "BROKER_NOT_AVAILABLE") this.#memo.started.delete(id);
+      return answer;
     } catch (error) {
       // a killed broker refuses before it does anything; a reset in the middle of a call may come after
       return isRefusal(error) ? brokerDown(id, error) : "broken";
@@ -161,6 +164,9 @@ export class BrokerClient {
     if (!fresh && known !== undefined && Date.now() - known.atMs < METADATA_MS) return known.value;
     const value = await this.any((broker) => broker.metadata());
     this.#memo.metadata = { value, atMs: Date.now() };
+    // one that is not registered may have lost its identity: the next request starts it again
+    for (const id of this.#memo.started)
+      if (value.brokers.every((broker) => broker.id !== id)) this.#memo.started.delete(id);
     return value;
   }
 
