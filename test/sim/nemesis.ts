@@ -570,8 +570,10 @@ export class Nemesis {
     // Who forgot and whose tree is wrong are a minority together: both are of no use to the others.
     const failed = new Set<number>(cluster.invariants.damagedTrees);
     if (this.#forgetting > 0) for (const each of this.#forgetful) failed.add(each);
-    // Who is new and was left out of the founding counts no more than who has forgotten it.
-    for (const { sid: each, disk } of cluster.members) if (!disk.readMeta().initialized) failed.add(each);
+    // A member that was left out of the founding has no more than one that forgot it. Its epoch tells, not what it believes.
+    for (const { sid: each, disk } of cluster.members) {
+      if (disk.readMeta().currentEpoch === 0) failed.add(each);
+    }
     const room = failed.add(sid).size;
     // A leader whose tree is wrong waits for members that lag, which cannot tell before they have caught up: beside others
     // that have forgotten everything too few may be left. See docs/testing.md, Open.
