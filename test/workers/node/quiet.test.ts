@@ -72,11 +72,17 @@ const asleep = (ensemble: string): Promise<NodeStatus[]> =>
     return all.every(({ quiet }) => quiet) ? all : undefined;
   });
 
-/** Asleep with the brokers. */
+/**
+ * Asleep with the brokers, for good: a session that a broker opened without getting the answer is one too many, and the
+ * ensemble wakes to expire it.
+ */
 async function allAsleep(ensemble: string): Promise<{ nodes: NodeStatus[]; brokers: BrokerStatus[] }> {
   return until(async () => {
     const [nodes, brokers] = await Promise.all([nodesOf(ensemble), brokersOf(ensemble)]);
-    return [...nodes, ...brokers].every(({ quiet }) => quiet) ? { nodes, brokers } : undefined;
+    const areAsleep = [...nodes, ...brokers].every(({ quiet }) => quiet);
+    return areAsleep && nodes.every(({ sessions }) => sessions <= IDS.length)
+      ? { nodes, brokers }
+      : undefined;
   });
 }
 
