@@ -236,11 +236,12 @@ describe("npm run chaos", () => {
     expect(children.filter((name) => name.startsWith("chaos-"))).toEqual([]);
   });
 
+  const GIVE_ONE = "give one scenario file, for example npm run chaos -- scripts/scenarios/everything.json";
   it.each([
-    [[], "give one scenario file; --help says more"],
-    [["a.json", "b.json"], "give one scenario file; --help says more"],
+    [[], GIVE_ONE],
+    [["a.json", "b.json"], `${GIVE_ONE}; "b.json" is one too many`],
     [["missing.json"], "missing.json cannot be read: ENOENT"],
-    [["--fast"], "Unknown option '--fast'"],
+    [["--fast"], "unknown option '--fast'; --help lists what there is"],
     [["GOOD", "--seed", "x"], '--seed must be a number from 0 to 2147483647, not "x"'],
     [["GOOD", "--ensemble", "A/b"], '--ensemble must be a name of a-z, 0-9 and -, not "A/b"'],
   ])("%j is one line and exit code 2", async (args, message) => {

@@ -10,10 +10,10 @@ import type { Label } from "./versions.ts";
 
 export const SIDS = [1, 2, 3] as const;
 
-/** *map sid → version*; of sid 0: of the API */
+/** *map sid → version* */
 export type Versions = Readonly<Record<number, Label>>;
 
-export const all = (label: Label): Versions => Object.fromEntries([0, ...SIDS].map((sid) => [sid, label]));
+export const all = (label: Label): Versions => Object.fromEntries(SIDS.map((sid) => [sid, label]));
 
 /** What a member has cost since the runtime started. */
 export interface Cost {

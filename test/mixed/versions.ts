@@ -50,13 +50,22 @@ export function baseCommit(label: "first" | "old"): string | undefined {
   return [recorded ?? "", "HEAD~1"].find(holds);
 }
 
-/** The source of a commit. */
+/** The Worker of an earlier version has its objects only: the API needs packages that may not be installed any more. */
+const OBJECTS = `
+export { ZooWeeperNode } from "../durable-objects/zooweeper-node/zooweeper-node.ts";
+export { Broker } from "../durable-objects/broker/broker.ts";
+export { TopicPartition } from "../durable-objects/topic-partition/topic-partition.ts";
+export default {};
+`;
+
+/** The objects of a commit. */
 function checkOut(commit: string, to: string): void {
   const archive = execFileSync("git", ["archive", commit, ...SOURCES], {
     cwd: ROOT,
     maxBuffer: 256 * 1024 * 1024,
   });
   execFileSync("tar", ["-x", "-C", to], { input: archive });
+  writeFileSync(join(to, "workers/index.ts"), OBJECTS);
 }
 
 /** The source as it is here, with some changes. */
@@ -78,7 +87,7 @@ async function bundle(root: string, out: string): Promise<void> {
 
 /**
  * The Worker's entry. A member is of the version that `POST /mixed` has set for it when it starts, else of `START`. The API
- * is that of the version set for sid 0.
+ * is that of this version.
  */
 const entry = (labels: readonly Label[]): string => `
 import { DurableObject } from "cloudflare:workers";
@@ -113,7 +122,7 @@ export const { Broker, TopicPartition } = versions.new;
 export default {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
-    if (url.pathname !== "/mixed") return versions[labelOf(env, 0)].default.fetch(request, env, ctx);
+    if (url.pathname !== "/mixed") return versions.new.default.fetch(request, env, ctx);
     if (request.method === "POST")
       for (const [sid, label] of Object.entries(await request.json())) chosen.set(Number(sid), label);
     return Response.json(Object.fromEntries(count));
