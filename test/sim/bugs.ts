@@ -266,7 +266,6 @@ export const BUGS: readonly SeededBug[] = [
     name: "empty-voter",
     what: "a member that lost its storage votes as if it had never promised anything",
     source: "ZOOKEEPER-261; amnesia",
-    rare: true,
     patches: [
       {
         file: CONTEXT,
@@ -372,6 +371,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "overdue-alarm-trusted",
     what: "an alarm that is long overdue is believed to be set: a lost alarm is never set again",
     source: "use, on the real runtime: the scheduler had lost its list",
+    rare: true,
     patches: [
       {
         file: ALARM,
@@ -474,6 +474,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "refuted-leader-stays",
     what: "a leader from which a quorum differs may lead again before it has taken a SNAP",
     source: "a fault of ours: 54,431 epochs after one damaged row",
+    rare: true,
     patches: [
       {
         file: LEADER,
@@ -486,6 +487,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "promise-to-another",
     what: "a promise of an epoch counts for every candidate, not only for the one to whom it was given",
     source: "ZAB-53; Zab, DSN 2011, phase 1",
+    rare: true,
     patches: [
       {
         file: FOLLOWER,
@@ -498,7 +500,6 @@ export const BUGS: readonly SeededBug[] = [
     name: "ready-at-committed",
     what: "a member serves before it has applied the whole history of its stay, and sends again what is in it",
     source: "SERVER-4; ZooKeeper's Learner after UPTODATE",
-    rare: true,
     patches: [
       {
         file: SERVER,
@@ -559,6 +560,7 @@ export const BUGS: readonly SeededBug[] = [
     name: "stream-tells-first-change",
     what: "of the changes that a stream has to tell at once, only the first is told",
     source: "use: the reader of a lock believed NodeDeleted while the znode existed",
+    rare: true,
     patches: [
       {
         file: STREAM,
