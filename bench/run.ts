@@ -15,7 +15,8 @@ import { describeMachine, type Machine } from "./machine.ts";
 import { benchOutage, type OutageResult, outageTable } from "./outage.ts";
 import { benchSetData, type SetDataResult, setDataTable } from "./set-data.ts";
 
-const STATE = join(ROOT, ".zooweeper/bench");
+const FOLDER = join(ROOT, ".zooweeper/bench");
+const STATE = join(FOLDER, "ensemble");
 interface Results {
   readonly date: string;
   readonly machine: Machine;
@@ -49,11 +50,11 @@ const bench = async (): Promise<void> => {
   const unknown = parts.find((part) => !PARTS.includes(part));
   if (unknown !== undefined) throw new UsageError(`there is no part "${unknown}", only ${PARTS.join(", ")}`);
 
-  const machine = describeMachine(STATE);
+  const machine = describeMachine(FOLDER);
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   say(`# ZooWeeper, ${new Date().toISOString().slice(0, 10)}\n`);
   for (const [key, value] of Object.entries(machine)) say(`- ${key}: ${value}`);
-  const floor = await measureFloor(join(STATE, "floor"));
+  const floor = await measureFloor(join(FOLDER, "floor"));
   say(
     `- floor: a call ${floor.callMs} ms, a row on 3 objects ${floor.commitOn3Ms} ms, on 5 objects ${floor.commitOn5Ms} ms`,
   );
