@@ -153,6 +153,9 @@ const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema
 
 const QUARANTINE = "quarantine_";
 
+/** Rows of a table that are in memory at once while it is read; one is at most about 1 MiB. */
+const ROWS_AT_ONCE = 32;
+
 const quarantineTables = (sql: SqlStorage): string[] =>
   sql
     .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -473,8 +476,8 @@ export class SqliteBackend implements StorageBackend {
 
   read(seq: number): Uint8Array {
     this.rows.read += 1;
-    const row = this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw().next();
-    const batch = row.done === true ? null : blob(row.value, 0);
+    const [row] = [...this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw()];
+    const batch = row === undefined ? null : blob(row, 0);
     if (batch === null) throw new DamagedError(`log row ${seq} is missing`);
     return batch;
   }
@@ -482,18 +485,18 @@ export class SqliteBackend implements StorageBackend {
   /** Inverts a byte in the middle of a row, as a bad disk would. @returns what undoes it; undefined: the log is empty */
   damage(row: "oldest" | "newest"): DamagedRow | undefined {
     const order = row === "oldest" ? "ASC" : "DESC";
-    const found = this.#sql.exec(`SELECT seq, batch FROM txn_log ORDER BY seq ${order} LIMIT 1`).raw().next();
-    if (found.done === true) return undefined;
-    const batch = must(blob(found.value, 1), "a log row holds a batch");
+    const [found] = [...this.#sql.exec(`SELECT seq, batch FROM txn_log ORDER BY seq ${order} LIMIT 1`).raw()];
+    if (found === undefined) return undefined;
+    const batch = must(blob(found, 1), "a log row holds a batch");
     const at = batch.length >> 1;
-    const seq = num(found.value, 0);
+    const seq = num(found, 0);
     return { seq, at, check: this.#invert(seq, batch, at) };
   }
 
   /** Undoes {@link damage}, unless the row is another one by now. */
   repair({ seq, at, check }: DamagedRow): void {
-    const found = this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw().next();
-    const batch = found.done === true ? null : blob(found.value, 0);
+    const [found] = [...this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw()];
+    const batch = found === undefined ? null : blob(found, 0);
     if (batch !== null && crc32c(batch) === check) this.#invert(seq, batch, at);
   }
 
@@ -558,7 +561,7 @@ export class SqliteBackend implements StorageBackend {
     let bytes = 0;
     const paths = cursor.startsWith(SESSION_CURSOR)
       ? []
-      : this.#sql.exec(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor).raw();
+      : this.#inOrder(`SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor);
     for (const row of paths) {
       this.rows.read += 1;
       const znode = znodeOf(row);
@@ -568,8 +571,7 @@ export class SqliteBackend implements StorageBackend {
     }
     const after = cursor.startsWith(SESSION_CURSOR) ? Number(cursor.slice(SESSION_CURSOR.length)) : 0;
     const sessions: SessionRow[] = [];
-    const rows = this.#sql.exec(`SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after).raw();
-    for (const row of rows) {
+    for (const row of this.#inOrder(`SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after)) {
       this.rows.read += 1;
       const session = sessionOf(row);
       sessions.push(session);
@@ -577,6 +579,19 @@ export class SqliteBackend implements StorageBackend {
       if (bytes >= bytesMax) return { znodes, sessions, next: `${SESSION_CURSOR}${session.id}` };
     }
     return { znodes, sessions, next: undefined };
+  }
+
+  /**
+   * Rows of a statement that orders them by their first column and takes a lower bound for it. They are read in groups, so
+   * that a reader that stops early, or finds a row damaged, leaves no cursor open: SQLite drops no table while one is.
+   */
+  *#inOrder(statement: string, after: string | number): Generator<Row> {
+    for (let bound: unknown = after; ; ) {
+      const group = [...this.#sql.exec(`${statement} LIMIT ${ROWS_AT_ONCE}`, bound).raw()];
+      yield* group;
+      if (group.length < ROWS_AT_ONCE) return;
+      bound = group.at(-1)?.[0];
+    }
   }
 }
 

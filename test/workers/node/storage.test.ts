@@ -221,6 +221,26 @@ describe("a storage that is set aside", () => {
       expect(new MemberStorage(new SqliteBackend(storage)).isQuarantined).toBe(false);
     }));
 
+  for (const [table, column] of [
+    ["znode_0", "version"],
+    ["session_0", "timeout_ms"],
+  ] as const) {
+    it(`[STORAGE-13] gives way to a later one, whichever row was read last: ${table}`, () =>
+      inObject((storage) => {
+        const { sql } = storage;
+        for (let damages = 1; damages <= 2; damages++) {
+          writeOld(sql);
+          new MemberStorage(new SqliteBackend(storage)).recover();
+          sql.exec(`UPDATE ${table} SET ${column} = 'x'`);
+          const member = new MemberStorage(new SqliteBackend(storage));
+          expect(member.recover().recovered.initialized).toBe(false);
+          expect(member.isQuarantined).toBe(true);
+          const [row] = sql.exec(`SELECT ${column} AS damaged FROM quarantine_${table}`).toArray();
+          expect(row).toEqual({ damaged: "x" });
+        }
+      }));
+  }
+
   it("[STORAGE-13] has the rows of a table that had other columns", () =>
     inObject((storage) => {
       const { sql } = storage;
