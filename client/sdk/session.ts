@@ -10,6 +10,7 @@
  * unanswered requests are sent again under their numbers, so that each happens once and gets its first result.
  */
 import { ZOO_ERRORS } from "../../core/errors.ts";
+import { Fifo } from "../../core/fifo.ts";
 import { FRAME_BYTES_MAX, FrameCursor } from "../../core/wire/jute/frame.ts";
 import { readMark, writeMarkEcho } from "../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
@@ -40,7 +41,6 @@ import {
 import { backoffMs, pause } from "./backoff.ts";
 import type { Dial, Dialed } from "./dial.ts";
 import { ZooError } from "./errors.ts";
-import { PendingQueue } from "./pending-queue.ts";
 import { atEndOfTick, type SocketLike } from "./socket.ts";
 import type {
   Data,
@@ -143,7 +143,7 @@ export class Session {
   /** when an attempt to connect was given up last; ms of performance.now() */
   #attemptFailedAt = Number.NEGATIVE_INFINITY;
   readonly #writer = new ByteWriter(4096);
-  readonly #pending = new PendingQueue<Pending>();
+  readonly #pending = new Fifo<Pending>();
   /** encoded but not sent, the newest of #pending */
   #unsent: Pending[] = [];
   readonly #watches = new Watches();

@@ -2,6 +2,7 @@
  * Requests of this member's clients that wait for an answer: per session in the order in which they came, which is the
  * order in which they are answered.
  */
+import { Fifo } from "../fifo.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { ReadRequest, SessionId } from "../znode/types.ts";
 import type { SeenWatches } from "../znode/watch.ts";
@@ -50,52 +51,6 @@ export type PendingRequest =
 
 export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
-
-/** A queue that is emptied from the front without moving what is left. */
-export class Fifo<T> {
-  #items: T[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
-
-  get first(): T | undefined {
-    return this.#items[this.#head];
-  }
-
-  get last(): T | undefined {
-    return this.#items.at(-1);
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  replace(item: T, by: T): void {
-    this.#items[this.#items.indexOf(item, this.#head)] = by;
-  }
-
-  shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
-    this.#head += 1;
-    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
-  }
-
-  items(): T[] {
-    return this.#items.slice(this.#head);
-  }
-
-  keep(predicate: (item: T) => boolean): void {
-    this.#items = this.items().filter(predicate);
-    this.#head = 0;
-  }
-}
 
 /** *map session → its requests, oldest first*. Invariant: no queue is empty. */
 export class PendingRequests {

@@ -6,13 +6,13 @@
  * the share of other connections, wait as the bytes that came. Pings alone are seen at once.
  */
 import { assertNever } from "../../core/assert.ts";
+import { Fifo } from "../../core/fifo.ts";
 import { AnswerWindow } from "../../core/server/answer-window.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import { ANSWER_BYTES_MAX } from "../../core/server/config.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
 import { fingerprintIn } from "../../core/server/fingerprint.ts";
 import type { ConnectionId, Token } from "../../core/server/ids.ts";
-import { Fifo } from "../../core/server/pending.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import { REQUEST_COST, SHARE_COST } from "../../core/server/turns.ts";
 import { KiB, MiB } from "../../core/units.ts";
