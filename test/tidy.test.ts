@@ -1,6 +1,6 @@
 /** What a reader relies on: the rings point inward only, the core is pure, and every rule of the specification has a test. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { unreachedFiles, unusedExports } from "./exports.ts";
 import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
@@ -134,10 +134,18 @@ describe("what ships", () => {
 });
 
 describe("the specification", () => {
-  const RULE = /^(?:- \*{0,2}\[?|\| )([A-Z]+-\d+)/gm;
   const CITED = /\[([A-Z]+-\d+)\]/g;
-  const spec = filesUnder("docs/spec", /\.md$/).map((file) => readFileSync(join(ROOT, file), "utf8"));
-  const rules = new Set(spec.flatMap((text) => [...text.matchAll(RULE)].map((match) => match[1] ?? "")));
+  /** ids of the rules, in order, by section of a file: every section is one table */
+  const sections = filesUnder("docs/spec", /\.md$/).flatMap((file) =>
+    readFileSync(join(ROOT, file), "utf8")
+      .split(/^## /m)
+      .map((text) => ({
+        file,
+        ids: [...text.matchAll(/^\W*([A-Z]+-\d+)\b/gm)].map((match) => match[1] ?? ""),
+      })),
+  );
+  const ids = sections.flatMap((section) => section.ids);
+  const rules = new Set(ids);
   const tests = filesUnder("test", /\.test\.ts$|contract\/.*\.ts$/);
   const cited = new Set(
     tests.flatMap((file) =>
@@ -146,8 +154,22 @@ describe("the specification", () => {
   );
 
   it("[TIDY-7] no two rules have one id", () => {
-    const ids = spec.flatMap((text) => [...text.matchAll(RULE)].map((match) => match[1] ?? ""));
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+  });
+
+  it("[TIDY-16] a rule is in the file of its namespace, in the order of the ids, and the index names the file", () => {
+    const index = readFileSync(join(ROOT, "docs/SPEC.md"), "utf8");
+    const numberOf = (id: string): number => Number(id.slice(id.indexOf("-") + 1));
+    const wrong = sections.flatMap(({ file, ids: inSection }) => {
+      const namespace = basename(file, ".md").toUpperCase();
+      const strangers = inSection.filter((id) => !id.startsWith(`${namespace}-`));
+      const late = inSection.filter((id, i) => i > 0 && numberOf(id) < numberOf(inSection[i - 1] ?? id));
+      const entry = `[${namespace}](spec/${basename(file)})`;
+      return [...strangers, ...late, ...(index.includes(entry) ? [] : [entry])].map(
+        (each) => `[TIDY-16] ${file}: ${each}`,
+      );
+    });
+    expect(wrong).toEqual([]);
   });
 
   it("[TIDY-4] every rule has a test that cites it", () => {
