@@ -36,6 +36,7 @@ const ROOMS: readonly (readonly { readonly name: string; readonly files: RegExp 
     { name: "server", files: /^core\/server\// },
     { name: "broker", files: /^core\/broker\// },
   ],
+  [{ name: "demo", files: /^core\/demo\// }],
 ];
 
 /** Level and name of the room of a file: the first that matches. */

@@ -5,7 +5,6 @@
  * @source Kafka 3.9 `ZkData.scala`
  */
 import { CreateMode, type MultiRequestOp, type SessionId, type Stat } from "../znode/types.ts";
-import { DEMO_PARENTS } from "./demo-metadata.ts";
 import { decodeFields, decodeText, encodeJson, encodeText } from "./json-text.ts";
 import { partitionFromText } from "./topic.ts";
 
@@ -29,9 +28,13 @@ export const partitionPath = (topic: string, partition: number): string =>
 export const statePath = (topic: string, partition: number): string =>
   `${partitionPath(topic, partition)}/state`;
 
-/** Persistent znodes that a broker makes when it starts, parents first, each with its first data. */
+/**
+ * Persistent znodes that a broker creates when it starts, parents first, each with its first data.
+ * @param more paths of an application on top of the brokers, parents first; they begin without data
+ */
 export function baseZnodes(
   clusterId: string,
+  more: readonly string[] = [],
 ): readonly { readonly path: string; readonly data: Uint8Array | null }[] {
   const empty = (path: string) => ({ path, data: null });
   return [
@@ -41,7 +44,7 @@ export function baseZnodes(
     ...["/brokers", PATHS.brokerIds, PATHS.topics, "/brokers/seqid", "/config", PATHS.topicConfigs].map(
       empty,
     ),
-    ...["/admin", PATHS.deleteTopics, "/isr_change_notification", ...DEMO_PARENTS].map(empty),
+    ...["/admin", PATHS.deleteTopics, "/isr_change_notification", ...more].map(empty),
   ];
 }
 

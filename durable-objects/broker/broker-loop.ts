@@ -16,7 +16,6 @@ import {
   planController,
   type Removal,
 } from "../../core/broker/controller.ts";
-import { brokerPort } from "../../core/broker/demo-metadata.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
 import {
   baseZnodes,
@@ -37,6 +36,10 @@ import type { BrokerIdentity, BrokerRpc } from "./rpc.ts";
 export interface BrokerLoopPorts {
   readonly identity: BrokerIdentity;
   readonly config: BrokerConfig;
+  /** where clients reach this broker, as its registration says */
+  readonly endpoint: { readonly host: string; readonly port: number };
+  /** znodes that an application on top needs, parents first */
+  readonly applicationPaths: readonly string[];
   readonly store: BrokerStore;
   readonly session: EnsembleSession;
   /** fresh stubs */
@@ -203,23 +206,19 @@ export class BrokerLoop {
   }
 
   async #makeBase(): Promise<void> {
-    const { session } = this.#ports;
-    const missing = await session.readAll(() => readMissing(baseZnodes(randomId())));
+    const { session, applicationPaths } = this.#ports;
+    const missing = await session.readAll(() => readMissing(baseZnodes(randomId(), applicationPaths)));
     const ops = missing.map(({ path, data }) => createRequest(path, data));
     // when another broker was faster, the next round sees what it made
     if (ops.length > 0) await unless("NODE_EXISTS", session.write({ type: "multi", ops }));
   }
 
   async #register(view: ClusterView): Promise<void> {
-    const { session, identity } = this.#ports;
+    const { session, identity, endpoint } = this.#ports;
     // only a former life of this broker can hold its id
     const former = view.brokers.find((broker) => broker.id === identity.id);
     if (former !== undefined) await session.close(former.session);
-    const data = encodeRegistration({
-      host: "localhost",
-      port: brokerPort(identity.id),
-      timestampMs: Date.now(),
-    });
+    const data = encodeRegistration({ ...endpoint, timestampMs: Date.now() });
     const path = brokerIdPath(identity.id);
     const create = { type: "create", path, data, mode: CreateMode.EPHEMERAL, withStat: false } as const;
     try {

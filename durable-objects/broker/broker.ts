@@ -14,17 +14,16 @@ import {
 } from "../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
 import { announcements } from "../../core/broker/controller.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
 import {
-  brokerPort,
-  brokerPorts,
+  DEMO_PARENTS,
   type DemoRefusal,
   type DemoRows,
   isDemoRefusal,
-  nodePort,
   readDemoRows,
   recordClients,
-} from "../../core/broker/demo-metadata.ts";
-import type { Leadership } from "../../core/broker/partition.ts";
+} from "../../core/demo/metadata.ts";
+import { brokerPort, brokerPorts, nodePort } from "../../core/demo/ports.ts";
 import { NO_SESSION, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
 import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
@@ -323,6 +322,9 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const loop = new BrokerLoop({
       identity,
       config,
+      // the demo is all that listens for clients of a broker
+      endpoint: { host: "localhost", port: brokerPort(id) },
+      applicationPaths: DEMO_PARENTS,
       store: this.#store,
       session,
       connectBroker,

@@ -8,7 +8,7 @@ import {
   readDemoRows,
   recordClients,
   renderDemoMetadata,
-} from "../../../core/broker/demo-metadata.ts";
+} from "../../../core/demo/metadata.ts";
 import { NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { ApiError } from "../errors.ts";

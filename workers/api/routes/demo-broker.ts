@@ -1,7 +1,7 @@
 /** `/demo/brokers/{j}`: what the demo's broker ports answer. Broker j of the demo has id j and port 9090 + j. */
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
-import { brokerPort, nodePort, receiverOf } from "../../../core/broker/demo-metadata.ts";
+import { brokerPort, nodePort, receiverOf } from "../../../core/demo/ports.ts";
 import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-objects/broker/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";

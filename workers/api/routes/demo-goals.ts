@@ -3,8 +3,8 @@
  * header `Clients`, so one log serves every broker, and a change of clients leaves earlier goals as they are.
  */
 import type { Context } from "hono";
-import { brokerPorts, isListedBy, namesABroker } from "../../../core/broker/demo-metadata.ts";
 import type { AppendResult } from "../../../core/broker/partition.ts";
+import { brokerPorts, isListedBy, namesABroker } from "../../../core/demo/ports.ts";
 import {
   decodeBatches,
   encodeRecordBatch,

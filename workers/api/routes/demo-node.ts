@@ -1,6 +1,6 @@
 /** `/demo/nodes/{i}`: what the demo's node ports answer. Node i of the demo has sid i + 1. */
 import { type Context, Hono } from "hono";
-import { brokerPorts, nodePort } from "../../../core/broker/demo-metadata.ts";
+import { brokerPorts, nodePort } from "../../../core/demo/ports.ts";
 import type { AppEnv } from "../app-env.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";

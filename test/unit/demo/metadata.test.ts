@@ -1,19 +1,16 @@
 import { describe, expect, test } from "vitest";
 import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
+import { encodeJson } from "../../../core/broker/json-text.ts";
 import {
-  brokerPorts,
   type ClientsChange,
   DEMO_PATHS,
   type DemoAnswer,
   type DemoRows,
-  isListedBy,
-  namesABroker,
   readDemoRows,
-  receiverOf,
   recordClients,
   renderDemoMetadata,
-} from "../../../core/broker/demo-metadata.ts";
-import { encodeJson } from "../../../core/broker/json-text.ts";
+} from "../../../core/demo/metadata.ts";
+import { brokerPorts, isListedBy, namesABroker, receiverOf } from "../../../core/demo/ports.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import { NO_SESSION, type Stat } from "../../../core/znode/types.ts";
 

@@ -9,10 +9,11 @@
  * A row's `Version` counts the changes of its sender's clients from 0. The first row of a sender has the ensemble's entry
  * (NodeId 1) as parent, a later one the sender's first row.
  */
-
+import type { ClusterRead, ClusterReadResult } from "../broker/cluster-read.ts";
+import { decodeFields, encodeJson } from "../broker/json-text.ts";
 import { CreateMode, type MultiRequestOp, type WriteRequest } from "../znode/types.ts";
-import type { ClusterRead, ClusterReadResult } from "./cluster-read.ts";
-import { decodeFields, encodeJson } from "./json-text.ts";
+import { ROWS_BYTES_MAX, TRIES_MAX } from "./config.ts";
+import { nodePort } from "./ports.ts";
 
 /** Znodes of the demo. */
 export const DEMO_PATHS = {
@@ -24,36 +25,8 @@ export const DEMO_PATHS = {
 /** Parents that must exist before the first write, in order. */
 export const DEMO_PARENTS: readonly string[] = ["/zooweeper", DEMO_PATHS.root, DEMO_PATHS.brokers];
 
-/** Node `sid` (from 1) answers on 8080 + sid − 1. */
-const NODE_PORT_BASE = 8079;
-/** Broker `id` (from 0) answers on 9090 + id. */
-const BROKER_PORT_BASE = 9090;
 /** NodeId of the ensemble's entry. */
 const ENSEMBLE_NODE_ID = 1;
-/** Bytes of all rows: the oldest give way, so that the znode stays far below the limit of one. */
-const ROWS_BYTES_MAX = 256 * 1024;
-/** How often a write is tried while others change the same znodes. */
-const TRIES_MAX = 10;
-
-export const nodePort = (sid: number): number => NODE_PORT_BASE + sid;
-export const brokerPort = (id: number): number => BROKER_PORT_BASE + id;
-
-/** The ports of brokers 0 to `count` − 1, as the metadata spells them: `9090,9091,9092`. */
-export const brokerPorts = (count: number): string =>
-  Array.from({ length: count }, (_, id) => brokerPort(id)).join(",");
-
-/**
- * The node that a `ReceiverIp` names, read as the original broker read it: the digits that it begins with.
- * @returns node 1 where it names no node of an ensemble of `size`
- */
-export function receiverOf(text: string, size: number): number {
-  const sid = Number.parseInt(text, 10) - NODE_PORT_BASE;
-  return sid >= 1 && sid <= size ? sid : 1;
-}
-
-/** Does the broker on `port` list a goal that was sent with these clients? Null: sent by another way, for all of them. */
-export const isListedBy = (clients: string | null, port: number): boolean =>
-  clients === null || clients.split(",").some((client) => client.trim() === `${port}`);
 
 /** The clients of one sender from one moment on. */
 export interface DemoRow {
@@ -76,11 +49,6 @@ export interface DemoRows {
   readonly nextNodeId: number;
   readonly version: number | null;
 }
-
-/** Does a list of clients name a broker of a cluster of `count`? An empty one names nobody, and changes nothing. */
-export const namesABroker = (clients: string, count: number): boolean =>
-  clients === "" ||
-  Array.from({ length: count }, (_, id) => id).some((id) => isListedBy(clients, brokerPort(id)));
 
 /** What a goal says about the clients of its sender. */
 export interface ClientsChange {
