@@ -140,7 +140,7 @@ export class Quiet {
       return;
     this.#freeze(now);
     for (const [session, owner] of this.#host.parked) this.#parked.set(session, owner);
-    this.#ask(now, "QUIETED", (join) => ({ type: "QUIET", join, zxid: zab.tail.zxid }));
+    this.#ask(now, "QUIETED", (join) => ({ type: "QUIET", join, zxid: zab.lastLogged.zxid }));
   }
 
   #freeze(now: number): void {
@@ -226,7 +226,7 @@ export class Quiet {
 
   #answerQuiet(now: number, { join, zxid }: QuietMessage): void {
     const { zab } = this.#host;
-    const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.tail.zxid, zxid);
+    const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.lastLogged.zxid, zxid);
     if (ok) this.#freeze(now);
     const parked = [...this.#host.parked].map(([session, owner]) => ({ session, owner }));
     const touched = ok ? this.#host.takeTouched() : [];

@@ -743,8 +743,8 @@ export class EnsembleServer {
 
   #maybeBecomeReady(): void {
     // What this member forwarded in an earlier stay with the same leader may be logged and still await its commit.
-    this.#barrier ??= this.#zab.tail.zxid;
-    if (compareZxid(this.#zab.delivered, this.#barrier) < 0) return;
+    this.#barrier ??= this.#zab.lastLogged.zxid;
+    if (compareZxid(this.#zab.lastProcessedZxid, this.#barrier) < 0) return;
     // What is prepared against a wrong tree is a wrong result: a quorum's trees are compared first.
     if (this.#zab.proposing?.trusted === false) return;
     if (this.#zab.awaitsComparison) return;

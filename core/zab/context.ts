@@ -123,13 +123,13 @@ export class PeerContext {
   readonly boots: number[];
   #bootsNoted = true;
   /** end of our log, with what this step appends */
-  tail: LogPosition;
+  lastLogged: LogPosition;
   /** end of what is durable */
-  durable: Zxid;
+  lastDurableZxid: Zxid;
   /** known to be committed */
-  committed: Zxid;
+  lastCommittedZxid: Zxid;
   /** handed over for apply */
-  delivered: Zxid;
+  lastProcessedZxid: Zxid;
   /** the tree's digest, as reported by the server that applies; see {@link tellDigest} */
   digest: DigestAt | undefined;
   /** a quorum has confirmed the tree in memory, in this life: a checkpoint that is made of it is right */
@@ -180,15 +180,15 @@ export class PeerContext {
     this.founding = recovered.founding;
     this.needSnap = recovered.needSnap;
     this.boots = quorum.voters.map((voter) => recovered.peerBoots[voter - 1] ?? 0);
-    this.tail = log.last;
-    this.durable = log.last.zxid;
-    this.committed = recovered.applied;
-    this.delivered = recovered.applied;
+    this.lastLogged = log.last;
+    this.lastDurableZxid = log.last.zxid;
+    this.lastCommittedZxid = recovered.applied;
+    this.lastProcessedZxid = recovered.applied;
     assert(recovered.currentEpoch <= recovered.acceptedEpoch, "currentEpoch ≤ acceptedEpoch");
-    assert(this.tail.zxid.epoch <= recovered.currentEpoch, "the log ends within currentEpoch");
-    assert(compareZxid(this.delivered, this.tail.zxid) <= 0, "only what is logged is applied");
+    assert(this.lastLogged.zxid.epoch <= recovered.currentEpoch, "the log ends within currentEpoch");
+    assert(compareZxid(this.lastProcessedZxid, this.lastLogged.zxid) <= 0, "only what is logged is applied");
     for (const peer of quorum.voters) if (peer !== sid) this.links.set(peer, newLink());
-    this.#queueAfter(this.delivered);
+    this.#queueAfter(this.lastProcessedZxid);
   }
 
   link(peer: Sid): Link {
@@ -218,7 +218,7 @@ export class PeerContext {
       : [...writes, { type: "peerBoots" as const, boots: [...this.boots] }];
     this.#bootsNoted = true;
     this.effects.push({ type: "persist", seq: this.#persistSeq, writes: all });
-    this.#persisting.push({ seq: this.#persistSeq, tail: this.tail.zxid });
+    this.#persisting.push({ seq: this.#persistSeq, tail: this.lastLogged.zxid });
     return this.#persistSeq;
   }
 
@@ -294,13 +294,13 @@ export class PeerContext {
       first = this.#persisting[0]
     ) {
       this.#persisting.shift();
-      this.durable = first.tail;
+      this.lastDurableZxid = first.tail;
     }
   }
 
   /** Takes a batch into the log of this step; the caller persists it. */
   extend(entry: LogEntry): DurableWrite {
-    this.tail = { zxid: entry.last, chain: entry.chain };
+    this.lastLogged = { zxid: entry.last, chain: entry.chain };
     this.#pending.push({ batch: entry.batch, offset: 0, last: entry.last });
     return {
       type: "append",
@@ -309,7 +309,7 @@ export class PeerContext {
       last: entry.last,
       count: entry.count,
       chain: entry.chain,
-      committed: minZxid(this.committed, entry.last),
+      committed: minZxid(this.lastCommittedZxid, entry.last),
     };
   }
 
@@ -322,8 +322,8 @@ export class PeerContext {
 
   /** Forgets the history after `to`. */
   rewind(to: LogPosition): void {
-    assert(compareZxid(to.zxid, this.delivered) >= 0, "what is delivered is never taken back");
-    this.tail = to;
+    assert(compareZxid(to.zxid, this.lastProcessedZxid) >= 0, "what is delivered is never taken back");
+    this.lastLogged = to;
     this.#clampDurable(to.zxid);
     const kept: PendingBatch[] = [];
     for (const pending of this.#pending) {
@@ -341,12 +341,12 @@ export class PeerContext {
 
   /** The tree is a received snapshot at `at`, and the log begins anew there. */
   replaceBy(at: LogPosition): void {
-    this.tail = at;
-    this.durable = at.zxid;
+    this.lastLogged = at;
+    this.lastDurableZxid = at.zxid;
     this.#clampDurable(at.zxid);
     this.#pending = [];
-    this.delivered = at.zxid;
-    this.committed = at.zxid;
+    this.lastProcessedZxid = at.zxid;
+    this.lastCommittedZxid = at.zxid;
     this.needSnap = false;
     this.diverged = null;
     this.digest = undefined;
@@ -356,14 +356,14 @@ export class PeerContext {
 
   /** Learns what is committed; delivers what is also durable here. */
   commitUpTo(zxid: Zxid): void {
-    if (compareZxid(zxid, this.committed) > 0) this.committed = zxid;
+    if (compareZxid(zxid, this.lastCommittedZxid) > 0) this.lastCommittedZxid = zxid;
     this.deliver();
   }
 
   /** Delivers what is committed and durable: never what this member could still lose. */
   deliver(): void {
-    const upTo = minZxid(this.committed, this.durable);
-    while (compareZxid(this.delivered, upTo) < 0) {
+    const upTo = minZxid(this.lastCommittedZxid, this.lastDurableZxid);
+    while (compareZxid(this.lastProcessedZxid, upTo) < 0) {
       const pending = this.#pending[0];
       if (pending === undefined) return;
       if (compareZxid(pending.last, upTo) <= 0) {
@@ -374,21 +374,21 @@ export class PeerContext {
           offset: pending.offset,
           upTo: pending.last,
         });
-        this.delivered = pending.last;
+        this.lastProcessedZxid = pending.last;
       } else {
         const end = splitAfter(pending.batch, upTo);
         if (end > pending.offset) {
           this.effects.push({ type: "deliver", batch: pending.batch, offset: pending.offset, upTo });
           pending.offset = end;
         }
-        this.delivered = upTo;
+        this.lastProcessedZxid = upTo;
       }
     }
   }
 
   /** What was durable of a history that is given up says nothing about the one that follows. */
   #clampDurable(to: Zxid): void {
-    this.durable = minZxid(this.durable, to);
+    this.lastDurableZxid = minZxid(this.lastDurableZxid, to);
     for (const waiting of this.#persisting) waiting.tail = minZxid(waiting.tail, to);
   }
 

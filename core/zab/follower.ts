@@ -206,7 +206,7 @@ export class Follower {
       context.trace({ type: "epoch", epoch: message.epoch, kind: "accepted" });
     }
     this.#epoch = message.epoch;
-    this.#staging = { truncateTo: null, snapshot: null, tail: context.tail, entries: [] };
+    this.#staging = { truncateTo: null, snapshot: null, tail: context.lastLogged, entries: [] };
     this.phase = "SYNCHRONIZATION";
     this.#host.phaseChanged("FOLLOWING", this.phase);
     const diverged = context.diverged?.from === this.leader ? context.diverged : null;
@@ -218,7 +218,7 @@ export class Follower {
       currentEpoch: context.currentEpoch,
       // A candidate never offers an epoch twice, so a promise to it that is repeated is the same promise.
       counted: context.promisedTo === this.leader,
-      last: context.tail,
+      last: context.lastLogged,
       needSnap: context.needSnap,
       diverged: diverged !== null,
       ...(diverged === null ? {} : { divergedAt: diverged.at }),
@@ -257,7 +257,7 @@ export class Follower {
     if (staging === null || staging.entries.length > 0 || staging.snapshot !== null) return false;
     const position = context.log.positionAt(message.to);
     // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
-    const usable = position !== undefined && compareZxid(position.zxid, context.delivered) >= 0;
+    const usable = position !== undefined && compareZxid(position.zxid, context.lastProcessedZxid) >= 0;
     if (usable) {
       staging.truncateTo = position;
       staging.tail = position;
@@ -327,7 +327,7 @@ export class Follower {
     if (staging.snapshot !== null) {
       writes.push({ type: "snapshotSwitch", ...staging.snapshot.at });
       context.replaceBy(staging.snapshot.at);
-    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, context.tail)) {
+    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, context.lastLogged)) {
       writes.push({ type: "truncate", to: staging.truncateTo.zxid });
       context.rewind(staging.truncateTo);
     }
@@ -350,7 +350,7 @@ export class Follower {
 
   #handleProposal(message: Proposal): boolean {
     const { context } = this.#host;
-    const entry = continueLog(context.tail, message);
+    const entry = continueLog(context.lastLogged, message);
     if (entry === undefined) return false;
     // Nothing of this leader's epoch is accepted before its history is.
     if (context.currentEpoch !== message.epoch) return false;
@@ -370,7 +370,7 @@ export class Follower {
       type: "ACK",
       join: this.join,
       epoch: this.#epoch,
-      zxid: context.tail.zxid,
+      zxid: context.lastLogged.zxid,
       patienceMs: context.patienceMs,
     });
   }
@@ -378,7 +378,7 @@ export class Follower {
   #handleUpToDate(message: UpToDate): boolean {
     const { context } = this.#host;
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
-    if (compareZxid(message.commit, context.tail.zxid) > 0) return false;
+    if (compareZxid(message.commit, context.lastLogged.zxid) > 0) return false;
     this.phase = "BROADCAST";
     this.#awaitsCheck = message.check === true;
     this.reason = "";
@@ -391,7 +391,7 @@ export class Follower {
 
   #handleCommit(message: Commit): boolean {
     const { context } = this.#host;
-    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.tail.zxid) > 0) return false;
+    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.lastLogged.zxid) > 0) return false;
     if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
     context.commitUpTo(message.zxid);
     return true;
@@ -405,7 +405,7 @@ export class Follower {
     const { context } = this.#host;
     const isEarly = this.phase === "SYNCHRONIZATION" && this.#staging === null;
     if (this.phase !== "BROADCAST" && !isEarly) return false;
-    if (isEarly && compareZxid(digest.zxid, context.tail.zxid) > 0) return false;
+    if (isEarly && compareZxid(digest.zxid, context.lastLogged.zxid) > 0) return false;
     this.asked = true;
     context.effects.push({ type: "digest", expected: digest, asked: true });
     if (isEarly) context.commitUpTo(digest.zxid);

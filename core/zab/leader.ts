@@ -284,13 +284,13 @@ export class Leader {
 
   /** Nothing is under way: a quorum follows, every learner serves, and has acknowledged and been told all there is. */
   get settled(): boolean {
-    const { tail, quorum } = this.#host.context;
+    const { lastLogged, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST" || this.#outstanding.length > 0) return false;
     if (!this.#trusted || !quorum.contains(this.activeSet)) return false;
     for (const { stage, upToDate, acked, commitSent, inFlight, checkFrom } of this.#learners.values()) {
       if (checkFrom !== null) return false;
       if (stage !== "ACTIVE" || !upToDate || acked === null || inFlight > 0) return false;
-      if (!equalZxid(acked, tail.zxid) || !equalZxid(commitSent, tail.zxid)) return false;
+      if (!equalZxid(acked, lastLogged.zxid) || !equalZxid(commitSent, lastLogged.zxid)) return false;
     }
     return true;
   }
@@ -425,13 +425,13 @@ export class Leader {
       copyBy: Number.POSITIVE_INFINITY,
       copyDue: false,
       awaitsCheckpoint: false,
-      sent: context.tail.zxid,
+      sent: context.lastLogged.zxid,
       acked: null,
       inFlight: 0,
       snapshot: null,
       copied: false,
       upToDate: false,
-      commitSent: context.committed,
+      commitSent: context.lastCommittedZxid,
       patienceMs: 0,
       commitDueAt: Number.POSITIVE_INFINITY,
       heardAt: context.now,
@@ -513,7 +513,8 @@ export class Leader {
     if (!this.#noteTree(learner, message)) return;
     if (this.phase === "DISCOVERY") {
       const better =
-        message.currentEpoch - context.currentEpoch || compareZxid(message.last.zxid, context.tail.zxid);
+        message.currentEpoch - context.currentEpoch ||
+        compareZxid(message.last.zxid, context.lastLogged.zxid);
       if (better > 0 && !message.needSnap) {
         this.#host.becomeLooking("a learner has a newer history");
         return;
@@ -540,7 +541,10 @@ export class Leader {
     // A tree that is of no use speaks neither for ours nor against it, and needs no protection.
     if (message.needSnap && this.#agreement.abandon(sid)) this.#review();
     if (message.diverged && !message.needSnap) {
-      return this.#differs(learner, message.divergedAt ?? minZxid(message.last.zxid, context.tail.zxid));
+      return this.#differs(
+        learner,
+        message.divergedAt ?? minZxid(message.last.zxid, context.lastLogged.zxid),
+      );
     }
     if (message.digest !== undefined && message.digest !== null) {
       learner.digest = message.digest;
@@ -898,7 +902,7 @@ export class Leader {
       if (slice === undefined) break;
       this.#sendProposal(learner, { ...slice, epoch });
     }
-    if (learner.stage === "STAGING" && equalZxid(learner.sent, context.tail.zxid)) {
+    if (learner.stage === "STAGING" && equalZxid(learner.sent, context.lastLogged.zxid)) {
       learner.stage = "CLOSING";
       context.send(learner.sid, { type: "NEWLEADER", join: learner.join, epoch, last: learner.sent });
     }
@@ -910,7 +914,7 @@ export class Leader {
   ): void {
     const { context } = this.#host;
     const { digest } = context;
-    const commit = minZxid(context.committed, slice.last);
+    const commit = minZxid(context.lastCommittedZxid, slice.last);
     const proposal = {
       type: "PROPOSAL" as const,
       join: learner.join,
@@ -926,7 +930,7 @@ export class Leader {
     learner.inFlight += 1;
     if (learner.upToDate) {
       learner.commitSent = commit;
-      if (equalZxid(commit, context.committed)) learner.commitDueAt = Number.POSITIVE_INFINITY;
+      if (equalZxid(commit, context.lastCommittedZxid)) learner.commitDueAt = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -988,9 +992,9 @@ export class Leader {
   #sendUpToDate(learner: Learner): void {
     const { context } = this.#host;
     learner.upToDate = true;
-    learner.commitSent = minZxid(context.committed, learner.sent);
+    learner.commitSent = minZxid(context.lastCommittedZxid, learner.sent);
     // Its tree was not compared yet, or is a copy that was made just now.
-    if (learner.confirms && !learner.compared) learner.checkFrom = context.committed;
+    if (learner.confirms && !learner.compared) learner.checkFrom = context.lastCommittedZxid;
     this.#ask(learner);
     const upToDate = {
       type: "UPTODATE" as const,
@@ -1017,7 +1021,7 @@ export class Leader {
     const { context } = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
     assert(this.mayPropose, "only a leader in broadcast proposes, within its window");
-    const prev = context.tail;
+    const prev = context.lastLogged;
     const entry = must(makeEntry(prev, batch), "a proposal continues the log");
     assert(entry.first.epoch === epoch, "a leader proposes in its own epoch");
     this.#counter = entry.last.counter;
@@ -1037,11 +1041,11 @@ export class Leader {
 
   #maybeCommit(): void {
     const { context } = this.#host;
-    const acked = new Map<Sid, Zxid>([[context.sid, context.durable]]);
+    const acked = new Map<Sid, Zxid>([[context.sid, context.lastDurableZxid]]);
     for (const learner of this.#learners.values())
       if (learner.acked !== null) acked.set(learner.sid, learner.acked);
     const zxid = quorumZxid(context.quorum, acked);
-    if (compareZxid(zxid, context.committed) > 0) {
+    if (compareZxid(zxid, context.lastCommittedZxid) > 0) {
       context.trace({ type: "commit", zxid });
       this.#outstanding = this.#outstanding.filter((last) => compareZxid(last, zxid) > 0);
       context.commitUpTo(zxid);
@@ -1063,21 +1067,21 @@ export class Leader {
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       if (learner.checkFrom !== null) this.#maybeCheck(learner);
-      if (!learner.upToDate || compareZxid(learner.commitSent, context.committed) >= 0) continue;
+      if (!learner.upToDate || compareZxid(learner.commitSent, context.lastCommittedZxid) >= 0) continue;
       // Never more than it has been sent: it would not know the entry.
-      if (compareZxid(learner.sent, context.committed) < 0) continue;
+      if (compareZxid(learner.sent, context.lastCommittedZxid) < 0) continue;
       learner.commitDueAt = Math.min(learner.commitDueAt, now + learner.patienceMs);
       if (now < learner.commitDueAt) {
         earliest = Math.min(earliest, learner.commitDueAt);
         continue;
       }
       learner.commitDueAt = Number.POSITIVE_INFINITY;
-      learner.commitSent = context.committed;
+      learner.commitSent = context.lastCommittedZxid;
       const commit = {
         type: "COMMIT" as const,
         join: learner.join,
         epoch: this.epoch,
-        zxid: context.committed,
+        zxid: context.lastCommittedZxid,
       };
       context.send(
         learner.sid,

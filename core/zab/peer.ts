@@ -132,16 +132,16 @@ export class ZabPeer {
     return this.#context.currentEpoch;
   }
 
-  get tail(): LogPosition {
-    return this.#context.tail;
+  get lastLogged(): LogPosition {
+    return this.#context.lastLogged;
   }
 
-  get committed(): Zxid {
-    return this.#context.committed;
+  get lastCommittedZxid(): Zxid {
+    return this.#context.lastCommittedZxid;
   }
 
-  get delivered(): Zxid {
-    return this.#context.delivered;
+  get lastProcessedZxid(): Zxid {
+    return this.#context.lastProcessedZxid;
   }
 
   /** Elections this instance has taken part in. */
@@ -266,8 +266,8 @@ export class ZabPeer {
 
   /** Nothing of Zab is under way here, and no peer that answers is left out. */
   get settled(): boolean {
-    const { delivered, tail, links } = this.#context;
-    if (!this.serving || !equalZxid(delivered, tail.zxid)) return false;
+    const { lastProcessedZxid, lastLogged, links } = this.#context;
+    if (!this.serving || !equalZxid(lastProcessedZxid, lastLogged.zxid)) return false;
     const leader = this.#leader;
     if (leader === null) return true;
     return leader.settled && [...links].every(([sid, link]) => !link.up || leader.isServing(sid));
@@ -488,9 +488,9 @@ export class ZabPeer {
 
   /** A member that cannot build on its own history, or does not count, stands behind every other. */
   #ownVote(): Vote {
-    const { sid, currentEpoch, tail, needSnap, initialized } = this.#context;
+    const { sid, currentEpoch, lastLogged, needSnap, initialized } = this.#context;
     if (needSnap || !initialized) return { leader: sid, epoch: asEpoch(0), zxid: ZXID_ZERO };
-    return { leader: sid, epoch: currentEpoch, zxid: tail.zxid };
+    return { leader: sid, epoch: currentEpoch, zxid: lastLogged.zxid };
   }
 
   #becomeLeading(): void {
@@ -536,7 +536,7 @@ export class ZabPeer {
     const vote = this.#election?.vote ?? {
       leader: must(leader, "outside of an election there is a leader"),
       epoch: context.currentEpoch,
-      zxid: context.tail.zxid,
+      zxid: context.lastLogged.zxid,
     };
     return {
       type: "NOTIFICATION",

@@ -188,9 +188,9 @@ describe("phase 3, broadcast (section 4.3)", () => {
     const script = leading({ size: 5, history: HISTORY }, [1, 2]);
     script.propose(2, 1);
     script.returned(1, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(1, 5));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(1, 5));
     script.returned(2, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
   });
 
   it("[PAPER-14] many txns are outstanding at once, and are committed in order", () => {

@@ -436,7 +436,13 @@ export class Members {
         return this.#run(sid, live, peer.propose(NOW, writer.view().slice()));
       }
       case "checkpoint": {
-        const changes = { lastApplied: peer.delivered, znodes: [], sessions: [], deleted: [], closed: [] };
+        const changes = {
+          lastApplied: peer.lastProcessedZxid,
+          znodes: [],
+          sessions: [],
+          deleted: [],
+          closed: [],
+        };
         const retain = { logRetainTxns: 0, diffBytesMax: CONFIG.diffBytesMax };
         live.storage.checkpoint(changes, retain);
         live.durable.checkpoint(changes, retain);
@@ -604,7 +610,7 @@ export class Members {
       mayCheckpoint:
         live.pending.length === 0 &&
         !peer.readsSnapshot &&
-        compareZxid(peer.delivered, storage.meta.checkpoint.zxid) > 0,
+        compareZxid(peer.lastProcessedZxid, storage.meta.checkpoint.zxid) > 0,
       learners:
         peer.role === "LEADING" && peer.phase === "BROADCAST" ? [...learnersOf(peer).keys()].sort() : [],
       acceptedEpoch: peer.acceptedEpoch,
@@ -617,7 +623,7 @@ export class Members {
       durableLog: this.#entriesOf(durable.log),
       delivered: this.#entry(
         storage.log,
-        must(storage.log.positionAt(peer.delivered), "what is delivered is logged"),
+        must(storage.log.positionAt(peer.lastProcessedZxid), "what is delivered is logged"),
       ),
     };
   }

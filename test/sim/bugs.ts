@@ -183,8 +183,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: CONTEXT,
-        find: "const upTo = minZxid(this.committed, this.durable);",
-        replace: "const upTo = this.committed;",
+        find: "const upTo = minZxid(this.lastCommittedZxid, this.lastDurableZxid);",
+        replace: "const upTo = this.lastCommittedZxid;",
       },
     ],
   },
@@ -207,12 +207,12 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: '    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.tail.zxid) > 0) return false;',
+        find: '    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.lastLogged.zxid) > 0) return false;',
         replace: '    if (this.phase !== "BROADCAST") return false;',
       },
       {
         file: LEADER,
-        find: "      if (compareZxid(learner.sent, context.committed) < 0) continue;\n",
+        find: "      if (compareZxid(learner.sent, context.lastCommittedZxid) < 0) continue;\n",
         replace: "",
       },
     ],
@@ -226,7 +226,7 @@ export const BUGS: readonly SeededBug[] = [
         file: LEADER,
         find: "    this.epoch = asEpoch(highest + 1);\n",
         replace:
-          "    const again = highest === context.currentEpoch && highest === context.tail.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = context.tail.zxid.counter;\n",
+          "    const again = highest === context.currentEpoch && highest === context.lastLogged.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = context.lastLogged.zxid.counter;\n",
       },
       { file: FOLLOWER, find: "counted: context.promisedTo === this.leader,", replace: "counted: true," },
     ],
@@ -503,8 +503,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "this.#barrier ??= this.#zab.tail.zxid;",
-        replace: "this.#barrier ??= this.#zab.committed;",
+        find: "this.#barrier ??= this.#zab.lastLogged.zxid;",
+        replace: "this.#barrier ??= this.#zab.lastCommittedZxid;",
       },
     ],
   },

@@ -792,7 +792,7 @@ export class Cluster {
         (server) =>
           server.ready &&
           server.zab.leader === leader.sid &&
-          compareZxid(server.tree.lastApplied, leader.zab.tail.zxid) === 0,
+          compareZxid(server.tree.lastApplied, leader.zab.lastLogged.zxid) === 0,
       )
     );
   }
@@ -804,7 +804,9 @@ export class Cluster {
         if (life === null) return `${sid}:down`;
         const { zab, tree, ready } = life.server;
         const state = `${zab.role}/${zab.phase}→${zab.leader ?? "-"}${ready ? "" : " not ready"}`;
-        const places = [zab.tail.zxid, zab.committed, tree.lastApplied].map((z) => `${z.epoch}.${z.counter}`);
+        const places = [zab.lastLogged.zxid, zab.lastCommittedZxid, tree.lastApplied].map(
+          (z) => `${z.epoch}.${z.counter}`,
+        );
         const paused = life.backlog === null ? "" : " paused";
         return `${sid}:${state} e${zab.currentEpoch}/${zab.acceptedEpoch} ${places.join("≥")}${paused}`;
       })

@@ -937,13 +937,13 @@ export class Invariants {
     const { ready, zab } = life.server;
     const { serving } = state;
     if (zab.role !== "FOLLOWING" || !zab.serving) state.broadcastFrom = null;
-    else state.broadcastFrom ??= zab.tail.zxid;
+    else state.broadcastFrom ??= zab.lastLogged.zxid;
     if (ready && serving === null && state.broadcastFrom !== null) {
       const from = state.broadcastFrom;
       this.must(
         "ReadyWhole",
-        compareZxid(zab.delivered, from) >= 0,
-        () => `${life.sid} is ready at ${text(zab.delivered)}, its log ended at ${text(from)}`,
+        compareZxid(zab.lastProcessedZxid, from) >= 0,
+        () => `${life.sid} is ready at ${text(zab.lastProcessedZxid)}, its log ended at ${text(from)}`,
       );
     }
     if (ready) state.wasReady = true;
@@ -955,7 +955,7 @@ export class Invariants {
 
   #establishes(life: Life, epoch: number): void {
     this.leaderChanges += 1;
-    this.#established.push({ epoch, tail: life.server.zab.tail.zxid });
+    this.#established.push({ epoch, tail: life.server.zab.lastLogged.zxid });
     this.#established.sort((a, b) => a.epoch - b.epoch);
     this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
     this.must(

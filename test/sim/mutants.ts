@@ -102,8 +102,8 @@ export const MUTANTS: readonly Mutant[] = [
     "discovery compares zxids only, not currentEpoch",
     "ZAB-52",
     LEADER,
-    "message.currentEpoch - context.currentEpoch || compareZxid(message.last.zxid, context.tail.zxid)",
-    "compareZxid(message.last.zxid, context.tail.zxid)",
+    "        message.currentEpoch - context.currentEpoch ||\n",
+    "",
   ),
   mutant(
     "needsnap-vouches",
@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     "a log row notes itself as committed when it is written",
     "ZAB-17",
     CONTEXT,
-    "committed: minZxid(this.committed, entry.last),",
+    "committed: minZxid(this.lastCommittedZxid, entry.last),",
     "committed: entry.last,",
   ),
   mutant(

@@ -110,7 +110,8 @@ export class Promises {
     if (zab.role !== "LEADING" || zab.phase !== "DISCOVERY") return;
     if (known === undefined || known.info.join !== message.join || message.epoch !== zab.acceptedEpoch)
       return;
-    const newer = message.currentEpoch - zab.currentEpoch || compareZxid(message.last.zxid, zab.tail.zxid);
+    const newer =
+      message.currentEpoch - zab.currentEpoch || compareZxid(message.last.zxid, zab.lastLogged.zxid);
     ghost.promises.set(from.sid, {
       boot: known.boot,
       counted: message.counted && known.info.initialized,

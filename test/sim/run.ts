@@ -173,7 +173,7 @@ class Run {
       this.#count(`message ${message.type}`);
       if (message.type === "TRUNC" || message.type === "SNAP") this.#count(`sync ${message.type}`);
       else if (message.type === "DIFF") {
-        const tail = cluster.member(from).life?.server.zab.tail.zxid;
+        const tail = cluster.member(from).life?.server.zab.lastLogged.zxid;
         const none = tail !== undefined && compareZxid(tail, message.from) === 0;
         this.#count(none ? "sync none" : "sync DIFF");
       }

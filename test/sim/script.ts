@@ -261,7 +261,7 @@ export class Script {
     this.run(this.peer.flushCommits(this.now));
   }
 
-  diverge(at: Zxid = this.peer.delivered): void {
+  diverge(at: Zxid = this.peer.lastProcessedZxid): void {
     this.run(this.peer.diverged(this.now, at));
   }
 
@@ -330,7 +330,7 @@ export class Script {
   #checkpoint(): void {
     const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
     const retention = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
-    this.storage.checkpoint({ ...changes, lastApplied: this.peer.delivered }, retention);
+    this.storage.checkpoint({ ...changes, lastApplied: this.peer.lastProcessedZxid }, retention);
   }
 
   /** Takes what was sent to a peer out, or to all. */
@@ -348,7 +348,7 @@ export class Script {
   }
 
   get tail(): string {
-    const { epoch, counter } = this.peer.tail.zxid;
+    const { epoch, counter } = this.peer.lastLogged.zxid;
     return `${epoch}.${counter}`;
   }
 
@@ -403,20 +403,20 @@ export function leading(options: ScriptOptions = {}, followers: readonly number[
   const epoch = script.peer.acceptedEpoch + (script.peer.acceptedEpoch > script.peer.currentEpoch ? 0 : 1);
   for (const from of followers) script.call(from, followerInfo(1, epoch - 1));
   for (const from of followers) script.returned(from, ackEpoch(script, { join: 1 }));
-  for (const from of followers) script.returned(from, ack(script, 1, script.peer.tail.zxid));
+  for (const from of followers) script.returned(from, ack(script, 1, script.peer.lastLogged.zxid));
   script.take();
   return script;
 }
 
 /** A vote for the script's own member, as good as its own. */
 export function elect(script: Script, from: number): void {
-  const { currentEpoch, tail } = script.peer;
+  const { currentEpoch, lastLogged } = script.peer;
   script.call(
     from,
     note(from, {
       leader: selfOf(script),
       epoch: currentEpoch,
-      zxid: tail.zxid,
+      zxid: lastLogged.zxid,
       round: script.peer.elections,
       acceptedEpoch: script.peer.acceptedEpoch,
     }),
@@ -458,9 +458,9 @@ export function ackEpoch(
     type: "ACKEPOCH",
     join: fields.join,
     epoch: asEpoch(fields.epoch ?? script.peer.acceptedEpoch),
-    currentEpoch: asEpoch(fields.currentEpoch ?? (fields.last ?? script.peer.tail).zxid.epoch),
+    currentEpoch: asEpoch(fields.currentEpoch ?? (fields.last ?? script.peer.lastLogged).zxid.epoch),
     counted: fields.counted ?? true,
-    last: fields.last ?? script.peer.tail,
+    last: fields.last ?? script.peer.lastLogged,
     needSnap: fields.needSnap ?? false,
     diverged: fields.diverged ?? false,
     ...(fields.divergedAt !== undefined && { divergedAt: fields.divergedAt }),

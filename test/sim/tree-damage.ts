@@ -120,8 +120,8 @@ export function isUndecidable(cluster: Cluster): boolean {
     if (compareZxid(life.server.tree.lastApplied, waiting.server.tree.lastApplied) >= 0) return true;
     // What it is given then is right, and it compares.
     if (waiting.storage.isConfirmed) return true;
-    const { tail } = life.server.zab;
-    return chooseSync(waiting.storage.log, tail, false, cluster.config.diffBytesMax).mode === "DIFF";
+    const { lastLogged } = life.server.zab;
+    return chooseSync(waiting.storage.log, lastLogged, false, cluster.config.diffBytesMax).mode === "DIFF";
   });
   return telling.length <= cluster.members.length / 2;
 }

@@ -182,7 +182,7 @@ describe("a member that comes back with a damaged row", () => {
       const cluster = behind(seed);
       cluster.start(2);
       cluster.runUntil(
-        () => compareZxid(cluster.server(2).zab.tail.zxid, cluster.server(3).zab.tail.zxid) === 0,
+        () => compareZxid(cluster.server(2).zab.lastLogged.zxid, cluster.server(3).zab.lastLogged.zxid) === 0,
       );
       let served = 0;
       for (let i = 0; i < 2_000; i++) {
@@ -210,7 +210,7 @@ describe("a member that comes back with a damaged row", () => {
     write(cluster, 3, setData("/n0", 7));
     cluster.start(2);
     cluster.runUntil(
-      () => compareZxid(cluster.server(2).zab.tail.zxid, cluster.server(3).zab.tail.zxid) === 0,
+      () => compareZxid(cluster.server(2).zab.lastLogged.zxid, cluster.server(3).zab.lastLogged.zxid) === 0,
     );
     let waited = 0;
     // Each PROPOSAL brings a later digest, and the slow member does not catch up meanwhile.

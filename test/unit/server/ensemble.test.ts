@@ -289,11 +289,11 @@ describe("a crash and a restart", () => {
         if (!effect.writes.some((each) => each.type === "append")) return undefined;
         return undefined;
       };
-      const before = cluster.server(leader).zab.tail.zxid;
+      const before = cluster.server(leader).zab.lastLogged.zxid;
       const token = cluster.write(leader, create("/early"));
       cluster.runFor(2);
       cluster.crash(leader, 0);
-      const held = cluster.server(spared ?? 1).zab.tail.zxid.counter > before.counter;
+      const held = cluster.server(spared ?? 1).zab.lastLogged.zxid.counter > before.counter;
       cluster.heal();
       cluster.runFor(3);
       cluster.start(leader);
@@ -387,7 +387,7 @@ describe("a follower that comes back", () => {
       Array.from({ length: 9 }, (_, i) => ({ request: create(`/lost${i}`) })),
     );
     cluster.runFor(20);
-    expect(cluster.server(leader).zab.tail.zxid.counter).toBeGreaterThan(5);
+    expect(cluster.server(leader).zab.lastLogged.zxid.counter).toBeGreaterThan(5);
     cluster.crash(leader, 9);
     cluster.heal();
     cluster.runFor(1_000);

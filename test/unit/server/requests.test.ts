@@ -550,14 +550,14 @@ describe("what is too much", () => {
 
   it("[SERVER-16] gathers what comes together into few rows", () => {
     const cluster = ensemble({ size: 3 });
-    const before = cluster.leader?.zab.tail.zxid.counter ?? 0;
+    const before = cluster.leader?.zab.lastLogged.zxid.counter ?? 0;
     const rows = cluster.member(cluster.leaderSid).life?.storage.log.rows.length ?? 0;
     const tokens = cluster.writes(
       cluster.leaderSid,
       Array.from({ length: 500 }, (_, i) => ({ request: create(`/x${i}`) })),
     );
     expect(cluster.answered(tokens).every(ok)).toBe(true);
-    expect((cluster.leader?.zab.tail.zxid.counter ?? 0) - before).toBe(500);
+    expect((cluster.leader?.zab.lastLogged.zxid.counter ?? 0) - before).toBe(500);
     expect((cluster.member(cluster.leaderSid).life?.storage.log.rows.length ?? 0) - rows).toBeLessThanOrEqual(
       3,
     );

@@ -11,8 +11,8 @@ const E2 = asEpoch(2);
 /** Member 1, which follows member 3 since both voted for it. */
 function following(options: ScriptOptions = {}): Script {
   const script = new Script({ sid: 1, history: HISTORY, ...options }).start();
-  const { currentEpoch, tail, acceptedEpoch } = script.peer;
-  script.call(3, note(3, { epoch: currentEpoch, zxid: tail.zxid, acceptedEpoch }));
+  const { currentEpoch, lastLogged, acceptedEpoch } = script.peer;
+  script.call(3, note(3, { epoch: currentEpoch, zxid: lastLogged.zxid, acceptedEpoch }));
   script.passes(100);
   expect(script.state).toBe("FOLLOWING/DISCOVERY");
   expect(script.takeTypes(3).at(-1)).toBe("FOLLOWERINFO");
@@ -148,7 +148,7 @@ describe("discovery", () => {
     const script = following();
     expect(script.peer.join).toBe(1);
     script.restart();
-    script.call(3, note(3, { epoch: 1, zxid: script.peer.tail.zxid, acceptedEpoch: 1 }));
+    script.call(3, note(3, { epoch: 1, zxid: script.peer.lastLogged.zxid, acceptedEpoch: 1 }));
     script.passes(100);
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
     expect(script.peer.join).not.toBe(1);
@@ -161,7 +161,7 @@ describe("discovery", () => {
       const script = following({ boot });
       const first = script.peer.join ?? 0;
       script.broken(3);
-      script.call(3, note(3, { epoch: 1, zxid: script.peer.tail.zxid, acceptedEpoch: 1, round: 2 }));
+      script.call(3, note(3, { epoch: 1, zxid: script.peer.lastLogged.zxid, acceptedEpoch: 1, round: 2 }));
       script.passes(100);
       expect(script.state).toBe("FOLLOWING/DISCOVERY");
       expect(script.peer.join).toBe(first + 1);
@@ -294,7 +294,7 @@ describe("synchronization", () => {
 
   it("[ZAB-45] never takes back what is applied: it asks for SNAP, and is not eligible until it has one", () => {
     const script = synchronizing({ committed: zxid(1, 5) });
-    expect(script.peer.delivered).toEqual(zxid(1, 5));
+    expect(script.peer.lastProcessedZxid).toEqual(zxid(1, 5));
     expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) })).toMatchObject([
       { type: "POSITION", last: { zxid: zxid(1, 5) }, needSnap: true },
     ]);
@@ -351,7 +351,7 @@ describe("synchronization", () => {
     script.restart();
     expect(script.storage.meta).toMatchObject({ table: 0, currentEpoch: 1 });
     expect(script.tail).toBe("1.5");
-    expect(script.peer.delivered).toEqual(zxid(0, 0));
+    expect(script.peer.lastProcessedZxid).toEqual(zxid(0, 0));
   });
 
   it("[ZAB-63] ends the stay for a chunk out of order, or a NEWLEADER before the last", () => {
@@ -630,7 +630,7 @@ describe("broadcast", () => {
     script.call(3, proposal(1, 2, endOf(HISTORY), first, zxid(1, 5)));
     script.call(3, proposal(1, 2, afterFirst, second, zxid(2, 1)));
     script.restart();
-    expect(script.peer.delivered).toEqual(zxid(1, 5));
+    expect(script.peer.lastProcessedZxid).toEqual(zxid(1, 5));
     expect(script.tail).toBe("2.3");
   });
 });

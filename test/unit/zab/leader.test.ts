@@ -308,7 +308,7 @@ describe("synchronization", () => {
   it("[ZAB-61] delivers nothing of its history before that (ZOOKEEPER-335, 1081)", () => {
     const script = synchronizing();
     expect(script.delivered).toEqual([]);
-    expect(script.peer.delivered).toEqual(zxid(0, 0));
+    expect(script.peer.lastProcessedZxid).toEqual(zxid(0, 0));
   });
 
   it("[ZAB-61] needs its own currentEpoch to be durable too", () => {
@@ -404,12 +404,12 @@ describe("broadcast", () => {
     unsynced.sync();
     script.propose(2, 1);
     script.returned(2, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
     unsynced.propose(2, 1);
     unsynced.returned(2, ack(unsynced, 1, zxid(2, 1)));
-    expect(unsynced.peer.committed).toEqual(zxid(1, 5));
+    expect(unsynced.peer.lastCommittedZxid).toEqual(zxid(1, 5));
     unsynced.sync();
-    expect(unsynced.peer.committed).toEqual(zxid(2, 1));
+    expect(unsynced.peer.lastCommittedZxid).toEqual(zxid(2, 1));
   });
 
   it("[ZAB-71] never applies what is not durable here, even with a quorum of followers", () => {
@@ -421,7 +421,7 @@ describe("broadcast", () => {
     script.delivered.length = 0;
     script.propose(2, 1);
     for (const from of [1, 2, 4]) script.returned(from, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
     expect(script.delivered).toEqual([]);
     script.sync();
     expect(script.delivered).toEqual(["2.1"]);
@@ -477,7 +477,7 @@ describe("broadcast", () => {
     script.propose(2, 2);
     for (const from of [1, 2]) script.returned(from, ack(script, 1, zxid(2, 1)));
     for (const from of [1, 2]) script.returned(from, ack(script, 1, zxid(2, 2)));
-    expect(script.peer.committed).toEqual(zxid(2, 2));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 2));
     script.take();
     script.flush();
     expect(script.take(4)).toEqual([]);
@@ -544,7 +544,7 @@ describe("broadcast", () => {
     script.returned(2, ackEpoch(script, { join: 2, last: endOf(entry) }));
     expect(script.takeTypes(2)).toEqual(["DIFF", "NEWLEADER"]);
     script.returned(2, ack(script, 2, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
     expect(script.take(2)).toMatchObject([{ type: "UPTODATE", commit: zxid(2, 1) }]);
   });
 
@@ -554,9 +554,9 @@ describe("broadcast", () => {
     script.returned(2, ack(script, 1, zxid(2, 9)));
     script.returned(2, ack(script, 4, zxid(2, 1)));
     script.returned(1, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(1, 5));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(1, 5));
     script.returned(2, ack(script, 1, zxid(2, 1)));
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
   });
 
   it("[ZAB-78] waits with more batches than may be in flight", () => {
@@ -684,7 +684,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
     expect(script.peer.currentEpoch).toBe(2);
     script.propose(2, 1);
-    expect(script.peer.committed).toEqual(zxid(2, 1));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
     script.passes(60_000);
     expect(script.state).toBe("LEADING/BROADCAST");
   });
@@ -695,6 +695,6 @@ describe("broadcast", () => {
     script.restart();
     expect(script.state).toBe("LEADING/BROADCAST");
     expect(script.peer.currentEpoch).toBe(3);
-    expect(equalZxid(script.peer.tail.zxid, zxid(2, 1))).toBe(true);
+    expect(equalZxid(script.peer.lastLogged.zxid, zxid(2, 1))).toBe(true);
   });
 });

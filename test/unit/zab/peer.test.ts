@@ -41,7 +41,7 @@ describe("a member that starts", () => {
 
   it("[ZAB-17] applies what its log knows to be committed, and lets the rest wait for a leader", () => {
     const script = new Script({ history: HISTORY, committed: zxid(1, 2) }).start();
-    expect(script.peer.delivered).toEqual(zxid(1, 2));
+    expect(script.peer.lastProcessedZxid).toEqual(zxid(1, 2));
     expect(script.tail).toBe("1.5");
     expect(script.delivered).toEqual([]);
   });
@@ -420,7 +420,7 @@ describe("a link", () => {
       { generation: 1 },
       { type: "ACK", join: 1, epoch: script.peer.acceptedEpoch, zxid: zxid(2, 1), patienceMs: 0 },
     );
-    expect(script.peer.committed).toEqual(zxid(1, 5));
+    expect(script.peer.lastCommittedZxid).toEqual(zxid(1, 5));
     expect(script.peer.links.get(2 as never)?.generation).toBe(2);
     script.broken(2, 1);
     expect(script.peer.links.get(2 as never)?.generation).toBe(2);
