@@ -1,6 +1,6 @@
 /** What a step of the whole member asks the shell to do, and what the shell tells it. */
 import type { CallOrigin, DurableWrite, TraceEvent } from "../zab/effects.ts";
-import type { Sid } from "../zab/quorum.ts";
+import type { Sid } from "../zab/membership.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { WatchEvent } from "../znode/types.ts";
 import type { ServerAnswer } from "./answers.ts";

@@ -1,5 +1,5 @@
 /** Names in the requests of a member: connection, session, and owner. */
-import type { Sid } from "../zab/quorum.ts";
+import type { Sid } from "../zab/membership.ts";
 import type { SessionId } from "../znode/types.ts";
 
 declare const tokenBrand: unique symbol;

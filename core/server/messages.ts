@@ -1,8 +1,8 @@
 /** Messages between members besides Zab's: forwarded requests, and signs of life of sessions. */
 import { ByteReader, WireError } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
+import type { Sid } from "../zab/membership.ts";
 import type { ZabMessage } from "../zab/messages.ts";
-import type { Sid } from "../zab/quorum.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import { isAnonymous, type SessionId } from "../znode/types.ts";
 import { type Fingerprint, fingerprintIn, NOT_KNOWN } from "./fingerprint.ts";

@@ -13,8 +13,8 @@
  */
 import { must } from "../assert.ts";
 import type { ZabEffect } from "../zab/effects.ts";
+import type { Sid } from "../zab/membership.ts";
 import type { ZabPeer } from "../zab/peer.ts";
-import type { Sid } from "../zab/quorum.ts";
 import { equalZxid } from "../zab/zxid.ts";
 import type { ExpiryQueue, SessionTable } from "../znode/session.ts";
 import type { SessionId } from "../znode/types.ts";

@@ -19,9 +19,9 @@ import { ByteWriter } from "../wire/writer.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import { equalDigest } from "../zab/digests.ts";
 import type { ZabEffect } from "../zab/effects.ts";
+import { foundingMembership, type Sid } from "../zab/membership.ts";
 import type { DigestAt } from "../zab/messages.ts";
 import { ZabPeer } from "../zab/peer.ts";
-import { MajorityQuorum, type Sid } from "../zab/quorum.ts";
 import type { TxnLogReader } from "../zab/txn-log.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { Prep } from "../znode/prep.ts";
@@ -165,7 +165,7 @@ export class EnsembleServer {
     this.#anonymous = anonymousSession(options.sid, options.recovered.boot, options.nonce);
     this.#zab = new ZabPeer(
       options.sid,
-      new MajorityQuorum(options.size),
+      foundingMembership(options.size),
       options.config,
       options.log,
       options.snapshot,

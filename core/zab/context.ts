@@ -8,8 +8,9 @@ import { type Feature, knows } from "../version.ts";
 import type { ZabConfig } from "./config.ts";
 import { DigestHistory } from "./digests.ts";
 import { type DurableWrite, isRare, type TraceEvent, type Tracing, type ZabEffect } from "./effects.ts";
+import type { Membership, Sid } from "./membership.ts";
 import type { DigestAt, LogPosition, Phase, Role, ZabMessage } from "./messages.ts";
-import type { MajorityQuorum, Sid } from "./quorum.ts";
+import { MajorityQuorum, type QuorumVerifier } from "./quorum-verifier.ts";
 import { splitAfter } from "./txn-batch.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { asEpoch, compareZxid, type Epoch, minZxid, type Zxid } from "./zxid.ts";
@@ -100,7 +101,7 @@ export interface Link {
 
 export class PeerContext {
   readonly sid: Sid;
-  readonly quorum: MajorityQuorum;
+  readonly quorum: QuorumVerifier;
   readonly config: ZabConfig;
   readonly log: TxnLogReader;
   readonly snapshot: SnapshotReader;
@@ -159,7 +160,7 @@ export class PeerContext {
 
   constructor(
     sid: Sid,
-    quorum: MajorityQuorum,
+    membership: Membership,
     config: ZabConfig,
     log: TxnLogReader,
     snapshot: SnapshotReader,
@@ -168,7 +169,7 @@ export class PeerContext {
   ) {
     this.version = version;
     this.sid = sid;
-    this.quorum = quorum;
+    this.quorum = new MajorityQuorum(membership);
     this.config = config;
     this.log = log;
     this.snapshot = snapshot;
@@ -179,7 +180,7 @@ export class PeerContext {
     this.initialized = recovered.initialized;
     this.founding = recovered.founding;
     this.needSnap = recovered.needSnap;
-    this.boots = quorum.voters.map((voter) => recovered.peerBoots[voter - 1] ?? 0);
+    this.boots = membership.participants.map((voter) => recovered.peerBoots[voter - 1] ?? 0);
     this.lastLogged = log.last;
     this.lastDurableZxid = log.last.zxid;
     this.lastCommittedZxid = recovered.applied;
@@ -187,7 +188,7 @@ export class PeerContext {
     assert(recovered.currentEpoch <= recovered.acceptedEpoch, "currentEpoch ≤ acceptedEpoch");
     assert(this.lastLogged.zxid.epoch <= recovered.currentEpoch, "the log ends within currentEpoch");
     assert(compareZxid(this.lastProcessedZxid, this.lastLogged.zxid) <= 0, "only what is logged is applied");
-    for (const peer of quorum.voters) if (peer !== sid) this.links.set(peer, newLink());
+    for (const peer of membership.participants) if (peer !== sid) this.links.set(peer, newLink());
     this.#queueAfter(this.lastProcessedZxid);
   }
 

@@ -6,8 +6,10 @@
  *
  * @source ZooKeeper AdHash digest (reported there, not acted upon)
  */
+
+import type { Sid } from "./membership.ts";
 import type { DigestAt } from "./messages.ts";
-import type { MajorityQuorum, Sid } from "./quorum.ts";
+import type { QuorumVerifier } from "./quorum-verifier.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 /** Digests that a member remembers, one per batch applied: more than two members that serve are apart. */
@@ -52,7 +54,8 @@ export class DigestHistory {
  * found equal there or later: that the trees were equal before says nothing about what came between.
  */
 export class TreeAgreement {
-  readonly #quorum: MajorityQuorum;
+  readonly #quorum: QuorumVerifier;
+  readonly #leader: Sid;
   /** *map sid → highest zxid at which its digest equalled the leader's* */
   readonly #confirmed = new Map<Sid, Zxid>();
   /** *map sid → lowest zxid at which it did* */
@@ -66,8 +69,9 @@ export class TreeAgreement {
   /** members of a version that says nothing of digests */
   readonly #silent = new Set<Sid>();
 
-  constructor(quorum: MajorityQuorum) {
+  constructor(quorum: QuorumVerifier, leader: Sid) {
     this.#quorum = quorum;
+    this.#leader = leader;
   }
 
   confirm(sid: Sid, zxid: Zxid): void {
@@ -139,7 +143,7 @@ export class TreeAgreement {
 
   /** A majority of the members differs from the leader: its tree is the wrong one. */
   get refuted(): boolean {
-    return this.#differing.size + this.#abandoned.size >= this.#quorum.majority;
+    return this.#quorum.contains([...this.#differing.keys(), ...this.#abandoned]);
   }
 
   /**
@@ -147,11 +151,11 @@ export class TreeAgreement {
    * minority is damaged.
    */
   proves(zxid: Zxid): boolean {
-    let count = 1;
+    const equal = [this.#leader];
     for (const [sid, at] of this.#confirmed) {
-      if (!this.#copies.has(sid) && compareZxid(at, zxid) >= 0) count += 1;
+      if (!this.#copies.has(sid) && compareZxid(at, zxid) >= 0) equal.push(sid);
     }
-    return count >= this.#quorum.majority;
+    return this.#quorum.contains(equal);
   }
 
   /**
@@ -159,11 +163,11 @@ export class TreeAgreement {
    * tree is right. (An older one may hold a damaged value that later txns have replaced in memory.)
    */
   covers(zxid: Zxid): boolean {
-    let count = 1;
+    const equal = [this.#leader];
     for (const [sid, at] of this.#firstConfirmed) {
-      if (!this.#copies.has(sid) && compareZxid(at, zxid) <= 0) count += 1;
+      if (!this.#copies.has(sid) && compareZxid(at, zxid) <= 0) equal.push(sid);
     }
-    return count >= this.#quorum.majority;
+    return this.#quorum.contains(equal);
   }
 
   /**
@@ -174,13 +178,13 @@ export class TreeAgreement {
    */
   allowsWrites(active: Iterable<Sid>): boolean {
     const at = this.disputed;
-    const count = new Set<Sid>();
+    const allowing = [this.#leader];
     for (const [sid, zxid] of this.#confirmed) {
       if (this.#copies.has(sid) && this.#differing.size > 0) continue;
-      if (compareZxid(zxid, at) >= 0) count.add(sid);
+      if (compareZxid(zxid, at) >= 0) allowing.push(sid);
     }
-    for (const sid of active) if (this.#silent.has(sid) && !this.#differing.has(sid)) count.add(sid);
-    return count.size + 1 >= this.#quorum.majority;
+    for (const sid of active) if (this.#silent.has(sid) && !this.#differing.has(sid)) allowing.push(sid);
+    return this.#quorum.contains(allowing);
   }
 
   /** Is this member's tree a copy of the leader's that was made before a quorum had confirmed that? */

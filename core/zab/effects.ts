@@ -3,8 +3,8 @@
  * The shell decides nothing: it runs the list, and feeds the outcomes back as inputs.
  */
 import type { Chain } from "../hash/chain.ts";
+import type { Sid } from "./membership.ts";
 import type { DigestAt, Phase, Role, SyncMode, Vote, ZabMessage } from "./messages.ts";
-import type { Sid } from "./quorum.ts";
 import type { Epoch, Zxid } from "./zxid.ts";
 
 /** One change of durable state. A persist effect's changes happen together or not at all. */

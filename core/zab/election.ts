@@ -4,8 +4,10 @@
  *
  * @source ZooKeeper FastLeaderElection
  */
+
+import type { Sid } from "./membership.ts";
 import type { Notification, Vote } from "./messages.ts";
-import type { MajorityQuorum, Sid } from "./quorum.ts";
+import type { QuorumVerifier } from "./quorum-verifier.ts";
 import { compareZxid } from "./zxid.ts";
 
 /** Positive when a is the better candidate: higher epoch, then higher zxid, then higher sid. */
@@ -18,7 +20,7 @@ const sameVote = (a: Vote, b: Vote): boolean => compareVotes(a, b) === 0;
 /** The election of one LOOKING member: from losing its leader until it follows or leads. */
 export class Election {
   readonly #self: Sid;
-  readonly #quorum: MajorityQuorum;
+  readonly #quorum: QuorumVerifier;
   /** what we stand for: our own log */
   readonly #own: Vote;
   /** does our own vote count? */
@@ -40,7 +42,7 @@ export class Election {
 
   constructor(
     self: Sid,
-    quorum: MajorityQuorum,
+    quorum: QuorumVerifier,
     own: Vote,
     round: number,
     initialized: boolean,
@@ -67,7 +69,7 @@ export class Election {
 
   /** Every other member has never promised an epoch: nothing can have been committed, so founding is safe. */
   get othersPristine(): boolean {
-    return this.#pristine.size === this.#quorum.voters.length - 1;
+    return this.#pristine.size === this.#quorum.participants.length - 1;
   }
 
   markUnreachable(sid: Sid): void {
@@ -114,11 +116,11 @@ export class Election {
   settledLeader(): Sid | undefined {
     for (const [sid, note] of this.#settled) {
       if (note.role !== "LEADING" || note.vote.leader !== sid) continue;
-      let agree = this.#initialized ? 1 : 0;
+      const followers = this.#initialized ? [this.#self] : [];
       for (const [other, said] of this.#settled) {
-        if (!this.#blank.has(other) && said.vote.leader === sid) agree += 1;
+        if (!this.#blank.has(other) && said.vote.leader === sid) followers.push(other);
       }
-      if (agree >= this.#quorum.majority) return sid;
+      if (this.#quorum.contains(followers)) return sid;
     }
     return undefined;
   }
@@ -131,12 +133,8 @@ export class Election {
   /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
   get hasQuorum(): boolean {
     if (this.vote.leader === this.#self && !(this.#initialized && this.#eligible)) return false;
-    let agree = 0;
-    for (const sid of this.#quorum.voters) {
-      const counts = sid === this.#self ? this.#initialized : !this.#blank.has(sid);
-      if (counts && this.#agrees(sid)) agree += 1;
-    }
-    return agree >= this.#quorum.majority;
+    const counts = (sid: Sid): boolean => (sid === this.#self ? this.#initialized : !this.#blank.has(sid));
+    return this.#quorum.contains(this.#quorum.participants.filter((sid) => counts(sid) && this.#agrees(sid)));
   }
 
   /** It votes as we do, or has done so in this round and acts on it already. */
@@ -149,7 +147,7 @@ export class Election {
 
   /** Every voter has answered in this round or refuses calls: no better vote can arrive. */
   get everybodyHeard(): boolean {
-    return this.#quorum.voters.every(
+    return this.#quorum.participants.every(
       (sid) => this.#received.has(sid) || this.#settled.has(sid) || this.#unreachable.has(sid),
     );
   }

@@ -11,6 +11,7 @@
 import type { LogEntry, RoleHost } from "./context.ts";
 import type { DurableWrite } from "./effects.ts";
 import { makeEntry } from "./log-entry.ts";
+import type { Sid } from "./membership.ts";
 import type {
   Check,
   Commit,
@@ -25,7 +26,6 @@ import type {
   Trunc,
   UpToDate,
 } from "./messages.ts";
-import type { Sid } from "./quorum.ts";
 import { samePosition } from "./txn-log.ts";
 import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
 

@@ -9,10 +9,10 @@
  * @source Zab, DSN 2011, phases 1–3 (leader); ZooKeeper Leader, LearnerHandler
  */
 import { assert, must } from "../assert.ts";
-import { quorumZxid } from "./broadcast.ts";
 import type { LogEntry, RoleHost } from "./context.ts";
 import { compareWith, TreeAgreement } from "./digests.ts";
 import { makeEntry } from "./log-entry.ts";
+import type { Sid } from "./membership.ts";
 import type {
   Ack,
   AckEpoch,
@@ -24,7 +24,6 @@ import type {
   Position,
   Staged,
 } from "./messages.ts";
-import type { Sid } from "./quorum.ts";
 import { chooseSync } from "./synchronization.ts";
 import {
   asEpoch,
@@ -153,7 +152,7 @@ export class Leader {
   constructor(host: RoleHost) {
     this.#host = host;
     const { now, config, quorum } = host.context;
-    this.#agreement = new TreeAgreement(quorum);
+    this.#agreement = new TreeAgreement(quorum, host.context.sid);
     this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
     this.#aloneDeadline = now + config.tickTimeMs;
   }
@@ -171,8 +170,7 @@ export class Leader {
       earliest = Math.min(earliest, learner.heardAt);
       if (owesAck(learner)) earliest = Math.min(earliest, learner.ackedAt);
     }
-    if (this.activeSet.length < this.#host.context.quorum.majority)
-      earliest = Math.min(earliest, this.#quorumAt);
+    if (!this.#host.context.quorum.contains(this.activeSet)) earliest = Math.min(earliest, this.#quorumAt);
     return Math.min(copyAt, earliest + config.syncLimit * config.tickTimeMs + 1);
   }
 
@@ -181,7 +179,8 @@ export class Leader {
    * Nobody joins a leader that no quorum follows.
    */
   get #isAlone(): boolean {
-    return this.phase !== "BROADCAST" && this.#learners.size + 1 < this.#host.context.quorum.majority;
+    const { quorum, sid } = this.#host.context;
+    return this.phase !== "BROADCAST" && !quorum.contains([sid, ...this.#learners.keys()]);
   }
 
   /** sids that have acked NEWLEADER, ours included, ascending */
@@ -355,7 +354,7 @@ export class Leader {
       const isStuck = owesAck(learner) && now - learner.ackedAt > silence;
       if (isStuck || now - learner.heardAt > silence) this.drop(learner.sid);
     }
-    if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {
+    if (!quorum.contains(this.activeSet) && now - this.#quorumAt > silence) {
       this.#host.becomeLooking("a quorum no longer follows");
       return;
     }
@@ -366,10 +365,17 @@ export class Leader {
   #noteQuorum(): void {
     const { now, quorum } = this.#host.context;
     if (this.phase !== "BROADCAST") return;
-    const heard = [now];
-    for (const { acked, heardAt } of this.#learners.values()) if (acked !== null) heard.push(heardAt);
-    heard.sort((a, b) => b - a);
-    this.#quorumAt = Math.max(this.#quorumAt, heard[quorum.majority - 1] ?? Number.NEGATIVE_INFINITY);
+    const heard = [...this.#learners.values()].filter((learner) => learner.acked !== null);
+    heard.sort((a, b) => b.heardAt - a.heardAt);
+    const sids = [this.#host.context.sid];
+    let at = now;
+    while (!quorum.contains(sids)) {
+      const next = heard.shift();
+      if (next === undefined) return;
+      sids.push(next.sid);
+      at = next.heardAt;
+    }
+    this.#quorumAt = Math.max(this.#quorumAt, at);
   }
 
   /** Handles a message of a learner. @returns false when it does not belong to its stay */
@@ -737,7 +743,8 @@ export class Leader {
   /** A quorum is here, and its trees differ: no election helps before more members come. */
   get #awaitsProof(): boolean {
     if (this.phase !== "SYNCHRONIZATION") return false;
-    if (this.#learners.size + 1 < this.#host.context.quorum.majority) return false;
+    const { quorum, sid } = this.#host.context;
+    if (!quorum.contains([sid, ...this.#learners.keys()])) return false;
     if (this.#agreement.differing.length === 0) return false;
     for (const learner of this.#learners.values()) if (this.isDisputed(learner.sid)) return true;
     return false;
@@ -1044,7 +1051,7 @@ export class Leader {
     const acked = new Map<Sid, Zxid>([[context.sid, context.lastDurableZxid]]);
     for (const learner of this.#learners.values())
       if (learner.acked !== null) acked.set(learner.sid, learner.acked);
-    const zxid = quorumZxid(context.quorum, acked);
+    const zxid = context.quorum.highestAcked(acked);
     if (compareZxid(zxid, context.lastCommittedZxid) > 0) {
       context.trace({ type: "commit", zxid });
       this.#outstanding = this.#outstanding.filter((last) => compareZxid(last, zxid) > 0);

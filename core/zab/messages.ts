@@ -5,7 +5,7 @@
  * @source ZooKeeper `Leader` packet types and `FastLeaderElection.Notification`
  */
 import type { Chain } from "../hash/chain.ts";
-import type { Sid } from "./quorum.ts";
+import type { Sid } from "./membership.ts";
 import type { Epoch, Zxid } from "./zxid.ts";
 
 export type Role = "LOOKING" | "FOLLOWING" | "LEADING";

@@ -23,6 +23,7 @@ import { type CallOrigin, type Tracing, voteEvent, type ZabEffect, type ZabInput
 import { Election } from "./election.ts";
 import { Follower, type LeaderMessage } from "./follower.ts";
 import { Leader, type LearnerMessage } from "./leader.ts";
+import type { Membership, Sid } from "./membership.ts";
 import type {
   DigestAt,
   LogPosition,
@@ -34,7 +35,6 @@ import type {
   Vote,
   ZabMessage,
 } from "./messages.ts";
-import type { MajorityQuorum, Sid } from "./quorum.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
@@ -85,14 +85,14 @@ export class ZabPeer {
 
   constructor(
     sid: Sid,
-    quorum: MajorityQuorum,
+    membership: Membership,
     config: ZabConfig,
     log: TxnLogReader,
     snapshot: SnapshotReader,
     recovered: RecoveredState,
     version = PROTOCOL_VERSION,
   ) {
-    this.#context = new PeerContext(sid, quorum, config, log, snapshot, recovered, version);
+    this.#context = new PeerContext(sid, membership, config, log, snapshot, recovered, version);
     this.#joins = ((recovered.boot - 1) % LIVES) * STAYS_PER_LIFE;
     this.#host = {
       context: this.#context,
@@ -726,7 +726,7 @@ export class ZabPeer {
   /** What a peer has seen of all members' lives, ours included. */
   #learnBoots(boots: readonly number[]): void {
     const { sid, boot: own, quorum } = this.#context;
-    for (const voter of quorum.voters) {
+    for (const voter of quorum.participants) {
       const boot = boots[voter - 1] ?? 0;
       if (voter !== sid) this.#learnBoot(voter, boot);
       else if (boot > own) this.#forget(boot);

@@ -28,7 +28,7 @@ import { Turns } from "../../core/server/turns.ts";
 import { PROTOCOL_VERSION } from "../../core/version.ts";
 import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
-import { asSid, ENSEMBLE_SIZES, type Sid } from "../../core/zab/quorum.ts";
+import { asSid, isFoundingSize, type Sid } from "../../core/zab/membership.ts";
 import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText, zxidToText } from "../../core/zab/zxid.ts";
 import {
   makeSessionId,
@@ -716,7 +716,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (this.#faults.killed) throw new Error(`NODE_DOWN: this node is killed ${this.#faults.killedFor}`);
     this.#checkDatabase();
     const { ensemble, sid, size } = config;
-    if (!ENSEMBLE_SIZES.includes(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
+    if (!isFoundingSize(size) || !Number.isInteger(sid) || sid < 1 || sid > size) {
       return failure("BAD_ARGUMENTS", "an ensemble has 1, 3, 5, 7 or 9 members, numbered from 1");
     }
     const stored = this.#storedConfig();

@@ -15,9 +15,10 @@ import { ByteWriter } from "../../core/wire/writer.ts";
 import { makeZabConfig } from "../../core/zab/config.ts";
 import type { PeerContext } from "../../core/zab/context.ts";
 import type { DurableWrite, ZabEffect, ZabInput } from "../../core/zab/effects.ts";
+import { asSid, foundingMembership, type Membership, type Sid } from "../../core/zab/membership.ts";
 import type { LogPosition, ZabMessage } from "../../core/zab/messages.ts";
 import { ZabPeer } from "../../core/zab/peer.ts";
-import { asSid, MajorityQuorum, type Sid } from "../../core/zab/quorum.ts";
+import { MajorityQuorum } from "../../core/zab/quorum-verifier.ts";
 import type { TxnLog } from "../../core/zab/txn-log.ts";
 import { compareZxid, equalZxid } from "../../core/zab/zxid.ts";
 import type { SessionId } from "../../core/znode/types.ts";
@@ -194,6 +195,7 @@ const CONFIG = makeZabConfig({
 /** All members of one search: their states, inputs and entries by number. */
 export class Members {
   readonly quorum: MajorityQuorum;
+  readonly #membership: Membership;
   readonly inputs = new Interner<Input>();
   readonly entries = new Interner<Entry>();
   readonly #keys = new Interner<Origin>();
@@ -210,7 +212,8 @@ export class Members {
 
   /** @param size of the ensemble, which is odd: one of them may never be up */
   constructor(size: number) {
-    this.quorum = new MajorityQuorum(size);
+    this.#membership = foundingMembership(size);
+    this.quorum = new MajorityQuorum(this.#membership);
   }
 
   get states(): number {
@@ -357,7 +360,7 @@ export class Members {
     const storage = new MemberStorage(backend);
     const { recovered } = storage.recover(1);
     const durableBackend = backend.clone();
-    const peer = new ZabPeer(sid, this.quorum, CONFIG, storage.log, storage, recovered);
+    const peer = new ZabPeer(sid, this.#membership, CONFIG, storage.log, storage, recovered);
     peer.tracing = true;
     const live: Live = {
       peer,
@@ -490,7 +493,7 @@ export class Members {
           live.pending.push({ seq: effect.seq, writes: effect.writes, key: undefined });
           break;
         case "send": {
-          if (effect.to > this.quorum.voters.length) break;
+          if (effect.to > this.quorum.participants.length) break;
           const { boot } = context;
           const { generation, message } = effect;
           if (this.#replaying && live.gate.length === 0 && live.pending.length === 0) {

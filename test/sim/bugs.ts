@@ -194,9 +194,9 @@ export const BUGS: readonly SeededBug[] = [
     source: "Zab, DSN 2011, phase 3",
     patches: [
       {
-        file: "core/zab/broadcast.ts",
-        find: "sorted[quorum.majority - 1]",
-        replace: "sorted[Math.max(0, quorum.majority - 2)]",
+        file: "core/zab/quorum-verifier.ts",
+        find: "sorted[this.majority - 1]",
+        replace: "sorted[Math.max(0, this.majority - 2)]",
       },
     ],
   },

@@ -19,7 +19,7 @@ import { PROTOCOL_VERSION } from "../../core/version.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { CallOrigin, TraceEvent } from "../../core/zab/effects.ts";
-import { asSid, type Sid } from "../../core/zab/quorum.ts";
+import { asSid, type Sid } from "../../core/zab/membership.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
 import type { ZnodeTree } from "../../core/znode/tree.ts";
 import {

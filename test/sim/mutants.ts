@@ -160,8 +160,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a leader that has lost its quorum leads on",
     "ZAB-79",
     LEADER,
-    "if (this.activeSet.length < quorum.majority && now - this.#quorumAt > silence) {",
-    "if (this.activeSet.length < quorum.majority && now < 0) {",
+    "if (!quorum.contains(this.activeSet) && now - this.#quorumAt > silence) {",
+    "if (!quorum.contains(this.activeSet) && now < 0) {",
   ),
 
   // ── the log and its synchronization ──────────────────────────────────────

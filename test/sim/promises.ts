@@ -11,8 +11,8 @@
  * | Witnesses | a member without memory has the answers of a majority, and promises no less than they have promised | ZAB-111 |
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
+import type { Sid } from "../../core/zab/membership.ts";
 import type { AckEpoch, FollowerInfo, Notification } from "../../core/zab/messages.ts";
-import type { Sid } from "../../core/zab/quorum.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
 import type { Life } from "./cluster.ts";
 import type { Rule } from "./invariants.ts";

@@ -6,7 +6,7 @@ import type { ZooErrorCode } from "../../core/errors.ts";
 import type { RequestResult } from "../../core/server/answers.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
-import { asSid } from "../../core/zab/quorum.ts";
+import { asSid } from "../../core/zab/membership.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
 import {
   type WriteRequest as CoreWrite,

@@ -11,9 +11,9 @@ import { makeZabConfig, type ZabConfig } from "../../core/zab/config.ts";
 import type { LogEntry } from "../../core/zab/context.ts";
 import type { DurableWrite, ZabEffect } from "../../core/zab/effects.ts";
 import { makeEntry } from "../../core/zab/log-entry.ts";
+import { asSid, foundingMembership } from "../../core/zab/membership.ts";
 import type { DigestAt, LogPosition, Notification, Role, ZabMessage } from "../../core/zab/messages.ts";
 import { ZabPeer } from "../../core/zab/peer.ts";
-import { asSid, MajorityQuorum } from "../../core/zab/quorum.ts";
 import { asEpoch, compareZxid, type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, type Txn } from "../../core/znode/types.ts";
 
@@ -126,10 +126,9 @@ export class Script {
 
   #newPeer(): ZabPeer {
     const { recovered } = this.storage.recover(this.#boot);
-    const quorum = new MajorityQuorum(this.#size);
     const peer = new ZabPeer(
       asSid(this.#sid),
-      quorum,
+      foundingMembership(this.#size),
       this.#config,
       this.storage.log,
       this.storage,

@@ -1,6 +1,6 @@
 /** The ring of protocol events of one node: what is kept, and what a listener that comes back gets. */
 import { describe, expect, it } from "vitest";
-import { asSid } from "../../../core/zab/quorum.ts";
+import { asSid } from "../../../core/zab/membership.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import { EventFeed } from "../../../durable-objects/zooweeper-node/event-feed.ts";

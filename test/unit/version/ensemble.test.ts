@@ -4,7 +4,7 @@ import type { ServerEffect } from "../../../core/server/effects.ts";
 import { type PeerMessage, packRequests } from "../../../core/server/messages.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../../core/wire/txn-codec.ts";
-import { asSid } from "../../../core/zab/quorum.ts";
+import { asSid } from "../../../core/zab/membership.ts";
 import { Cluster } from "../../sim/cluster.ts";
 import { codeOf, create, ensemble, ok, open, setData, write } from "../../sim/world.ts";
 

@@ -9,7 +9,7 @@ import { decodeRows, encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import { appendTxn, decodeTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
-import { asSid } from "../../../core/zab/quorum.ts";
+import { asSid } from "../../../core/zab/membership.ts";
 import { lastZxidOf, splitAfter } from "../../../core/zab/txn-batch.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { makeSessionId, type TxnHeader } from "../../../core/znode/types.ts";

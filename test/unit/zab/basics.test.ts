@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { quorumZxid } from "../../../core/zab/broadcast.ts";
 import { DEFAULT_ZAB_CONFIG, makeZabConfig } from "../../../core/zab/config.ts";
-import { asSid, MajorityQuorum, type Sid } from "../../../core/zab/quorum.ts";
+import { asSid, foundingMembership, makeMembership, type Sid } from "../../../core/zab/membership.ts";
+import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import {
   COUNTER_MAX,
   compareZxid,
@@ -51,6 +51,8 @@ describe("a zxid", () => {
   });
 });
 
+const quorumOf = (size: number): MajorityQuorum => new MajorityQuorum(foundingMembership(size));
+
 describe("a quorum", () => {
   it("[ZAB-21] is a majority of the members that were founded", () => {
     for (const [size, majority] of [
@@ -60,20 +62,38 @@ describe("a quorum", () => {
       [7, 4],
       [9, 5],
     ] as const) {
-      const quorum = new MajorityQuorum(size);
+      const quorum = quorumOf(size);
       expect(quorum.majority).toBe(majority);
-      expect(quorum.voters.length).toBe(size);
-      expect(quorum.contains(quorum.voters.slice(0, majority))).toBe(true);
-      expect(quorum.contains(quorum.voters.slice(0, majority - 1))).toBe(false);
+      expect(quorum.participants.length).toBe(size);
+      expect(quorum.contains(quorum.participants.slice(0, majority))).toBe(true);
+      expect(quorum.contains(quorum.participants.slice(0, majority - 1))).toBe(false);
     }
   });
 
   it("[ZAB-21] counts nobody twice", () => {
-    expect(new MajorityQuorum(3).contains([asSid(1), asSid(1), asSid(1)])).toBe(false);
+    expect(quorumOf(3).contains([asSid(1), asSid(1), asSid(1)])).toBe(false);
+  });
+
+  it("[ZAB-21] counts participants only, under any sids", () => {
+    const sids = [7, 200, 255].map(asSid);
+    const quorum = new MajorityQuorum(makeMembership(3, sids, [asSid(12)]));
+    expect(quorum.participants).toEqual([7, 200, 255]);
+    expect(quorum.contains([asSid(7), asSid(12)])).toBe(false);
+    expect(quorum.contains([asSid(7), asSid(255)])).toBe(true);
+  });
+
+  it("[ZAB-21] has members under unique sids of 1 to 255", () => {
+    const of =
+      (...sids: number[]) =>
+      () =>
+        makeMembership(0, sids.map(asSid));
+    for (const wrong of [of(), of(0), of(256), of(1.5), of(1, 1)]) expect(wrong).toThrow();
+    expect(() => makeMembership(0, [asSid(1)], [asSid(1)])).toThrow("unique");
+    expect(of(255, 1)()).toEqual({ version: 0, participants: [1, 255], observers: [] });
   });
 
   it("[ZAB-21] of an even number or none is refused", () => {
-    for (const size of [0, 2, 4, 6, 11, -1, 1.5]) expect(() => new MajorityQuorum(size)).toThrow("members");
+    for (const size of [0, 2, 4, 6, 11, -1, 1.5]) expect(() => quorumOf(size)).toThrow("members");
   });
 });
 
@@ -81,28 +101,28 @@ describe("the commit rule", () => {
   const acked = (...zxids: Zxid[]): Map<Sid, Zxid> => new Map(zxids.map((each, i) => [asSid(i + 1), each]));
 
   it("[ZAB-22] commits what a quorum has, whoever they are", () => {
-    const quorum = new MajorityQuorum(3);
-    expect(quorumZxid(quorum, acked(zxid(1, 5), zxid(1, 3), zxid(1, 1)))).toEqual(zxid(1, 3));
-    expect(quorumZxid(quorum, acked(zxid(1, 1), zxid(1, 5), zxid(1, 5)))).toEqual(zxid(1, 5));
-    expect(quorumZxid(quorum, acked(zxid(2, 1), zxid(1, 9)))).toEqual(zxid(1, 9));
+    const quorum = quorumOf(3);
+    expect(quorum.highestAcked(acked(zxid(1, 5), zxid(1, 3), zxid(1, 1)))).toEqual(zxid(1, 3));
+    expect(quorum.highestAcked(acked(zxid(1, 1), zxid(1, 5), zxid(1, 5)))).toEqual(zxid(1, 5));
+    expect(quorum.highestAcked(acked(zxid(2, 1), zxid(1, 9)))).toEqual(zxid(1, 9));
   });
 
   it("[ZAB-22] commits nothing without a quorum", () => {
-    expect(quorumZxid(new MajorityQuorum(3), acked(zxid(1, 5)))).toEqual(zxid(0, 0));
-    expect(quorumZxid(new MajorityQuorum(5), acked(zxid(1, 5), zxid(1, 5)))).toEqual(zxid(0, 0));
+    expect(quorumOf(3).highestAcked(acked(zxid(1, 5)))).toEqual(zxid(0, 0));
+    expect(quorumOf(5).highestAcked(acked(zxid(1, 5), zxid(1, 5)))).toEqual(zxid(0, 0));
   });
 
   it("[ZAB-22] of one member is its own disk", () => {
-    expect(quorumZxid(new MajorityQuorum(1), acked(zxid(4, 2)))).toEqual(zxid(4, 2));
+    expect(quorumOf(1).highestAcked(acked(zxid(4, 2)))).toEqual(zxid(4, 2));
   });
 
   for (const size of [3, 5, 7, 9]) {
     it(`[ZAB-22] of ${size} is met by exactly a majority, for every set of acks`, () => {
-      const quorum = new MajorityQuorum(size);
+      const quorum = quorumOf(size);
       for (let bits = 0; bits < 2 ** size; bits++) {
-        const each = quorum.voters.map((_, i) => zxid(1, (bits >> i) & 1 ? 2 : 1));
+        const each = quorum.participants.map((_, i) => zxid(1, (bits >> i) & 1 ? 2 : 1));
         const have = each.filter(({ counter }) => counter === 2).length;
-        expect(quorumZxid(quorum, acked(...each)).counter).toBe(have >= quorum.majority ? 2 : 1);
+        expect(quorum.highestAcked(acked(...each)).counter).toBe(have >= quorum.majority ? 2 : 1);
       }
     });
   }

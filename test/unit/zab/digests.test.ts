@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { DIGESTS_KEPT, DigestHistory, TreeAgreement } from "../../../core/zab/digests.ts";
+import { asSid, foundingMembership } from "../../../core/zab/membership.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
-import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
+import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import { asEpoch, ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { emptyTreeDigest } from "../../../core/znode/tree.ts";
 import {
@@ -75,7 +76,9 @@ describe("the digests that a member remembers", () => {
 });
 
 describe("what a leader knows of the trees", () => {
-  const of = (size: number): TreeAgreement => new TreeAgreement(new MajorityQuorum(size));
+  /** The last member leads. */
+  const of = (size: number): TreeAgreement =>
+    new TreeAgreement(new MajorityQuorum(foundingMembership(size)), asSid(size));
   const a = asSid(1);
   const b = asSid(2);
   const c = asSid(3);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { compareVotes, Election } from "../../../core/zab/election.ts";
+import { asSid, foundingMembership } from "../../../core/zab/membership.ts";
 import type { Vote } from "../../../core/zab/messages.ts";
-import { asSid, MajorityQuorum } from "../../../core/zab/quorum.ts";
+import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
 import { note } from "../../sim/script.ts";
 
@@ -15,7 +16,8 @@ function election(
   options: { self?: number; size?: number; round?: number; initialized?: boolean; epoch?: number } = {},
 ) {
   const { self = 1, size = 3, round = 1, initialized = true, epoch = 0 } = options;
-  return new Election(asSid(self), new MajorityQuorum(size), vote(self, epoch), round, initialized);
+  const quorum = new MajorityQuorum(foundingMembership(size));
+  return new Election(asSid(self), quorum, vote(self, epoch), round, initialized);
 }
 
 describe("the order of candidates", () => {
