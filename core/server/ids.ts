@@ -6,6 +6,9 @@ declare const tokenBrand: unique symbol;
 /** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
 export type Token = number & { readonly [tokenBrand]: true };
 
+/** The request is the member's own: its answer goes to no client. */
+export const NO_TOKEN = 0 as Token;
+
 declare const connectionBrand: unique symbol;
 /**
  * A connection's name within the ensemble: negative, so that it can be the xid of the txn by which the connection

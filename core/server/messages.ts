@@ -1,4 +1,5 @@
-/** Messages between members besides Zab's: forwarded requests, and signs of life of sessions. */
+/** Messages between members besides Zab's: forwarded requests, signs of life of sessions, and agreement to sleep. */
+import { type DecodedWrite, decodeWrite } from "../wire/jute/requests.ts";
 import { ByteReader, WireError } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { Sid } from "../zab/membership.ts";
@@ -188,4 +189,14 @@ export function unpackRequests(packed: Uint8Array, origin: Sid): TakenRequest[] 
     requests.push({ session, connection, xid, opcode, body, fingerprint, origin });
   }
   return requests;
+}
+
+/** Decodes a write. One that cannot be decoded becomes a refusal, which is logged like any other. */
+export function decodeRequest(write: RawRequest): DecodedWrite {
+  try {
+    return decodeWrite(write.opcode, write.body);
+  } catch (error) {
+    if (error instanceof WireError) return { code: "MARSHALLING_ERROR" };
+    throw error;
+  }
 }

@@ -81,6 +81,11 @@ class Half {
   }
 }
 
+/**
+ * The results of the last writes that were applied, found by session and number.
+ *
+ * Invariant: it holds at least the last {@link RESULTS_MAX} results, or {@link BYTES_MAX} of them, and at most twice as many.
+ */
 export class RecentResults {
   #younger: Half | undefined;
   #older: Half | undefined;

@@ -12,9 +12,9 @@
 import { assert, assertNever } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { FIRST_VERSION } from "../version.ts";
-import { type DecodedWrite, decodeWrite, encodeWrite } from "../wire/jute/requests.ts";
+import { encodeWrite } from "../wire/jute/requests.ts";
 import { WireError } from "../wire/reader.ts";
-import { appendTxn, decodeTxn, TxnCursor } from "../wire/txn-codec.ts";
+import { appendTxn, TxnCursor } from "../wire/txn-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import { equalDigest } from "../zab/digests.ts";
@@ -39,18 +39,20 @@ import {
   type WriteResult,
 } from "../znode/types.ts";
 import { type SeenWatches, WatchTable } from "../znode/watch.ts";
-import type { ServerAnswer } from "./answers.ts";
+import { failed, type ServerAnswer } from "./answers.ts";
 import type { ServerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
+import { EffectList } from "./effect-list.ts";
 import type { DisconnectCode, ServerEffect, ServerInput } from "./effects.ts";
 import { ApplyError } from "./failure.ts";
-import { type Fingerprint, fingerprintOf, NOT_KNOWN, PreparedFingerprints } from "./fingerprint.ts";
-import { type ConnectionId, connectionIdOf, NO_CONNECTION, type Token } from "./ids.ts";
+import { type Fingerprint, fingerprintOf, NOT_KNOWN } from "./fingerprint.ts";
+import { type ConnectionId, connectionIdOf, NO_CONNECTION, NO_TOKEN, type Token } from "./ids.ts";
+import { MemberClock } from "./member-clock.ts";
 import {
+  decodeRequest,
   isNumbered,
   isServerMessage,
   isZabMessage,
-  type PeerMessage,
   packRequests,
   type RawRequest,
   type RejectCode,
@@ -70,12 +72,9 @@ import {
   type SyncedRead,
 } from "./pending.ts";
 import { Quiet, type QuietHost } from "./quiet.ts";
-import { type KnownResult, RecentResults } from "./recent-results.ts";
-import { isAnotherWrite, isOfAnotherWrite, isSameRequest } from "./reuse.ts";
+import { ReplyCache } from "./reply-cache.ts";
+import { isSameRequest } from "./reuse.ts";
 import type { LogRetention } from "./storage.ts";
-
-/** Nobody waits for this answer. */
-export const NO_TOKEN = 0 as Token;
 
 /** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
 const TXN_OVERHEAD_BYTES = 128;
@@ -106,17 +105,13 @@ export class EnsembleServer {
   readonly #pending = new PendingRequests();
   /** of our clients that have a session */
   readonly #connections = new Connections();
-  #results = new RecentResults();
-  readonly #prepared = new PreparedFingerprints();
+  readonly #replies: ReplyCache;
   readonly #expiry: ExpiryQueue;
   readonly #anonymous: SessionId;
   #tree: ZnodeTree;
   #prep: Prep;
-  #effects: ServerEffect[] = [];
-  /** the member's time: its clock, which is not believed when it goes back; see {@link EnsembleServer.#tellTime} */
-  #now = 0;
-  /** by how much that is ahead of the clock; ms */
-  #aheadMs = 0;
+  readonly #effects: EffectList;
+  readonly #clock = new MemberClock();
   #anonymousXid = 0;
   /** serving, and caught up with the history that this stay began with */
   #ready = false;
@@ -172,6 +167,8 @@ export class EnsembleServer {
       options.recovered,
       options.version,
     );
+    this.#effects = new EffectList(this.#zab.links);
+    this.#replies = new ReplyCache(options.tree, options.log);
     this.#quiet = new Quiet(this.#quietHost(), options.recovered.quiet ?? null);
     if (this.#quiet.record?.epoch === options.recovered.currentEpoch) {
       this.#wakingUntil = Number.POSITIVE_INFINITY;
@@ -196,7 +193,7 @@ export class EnsembleServer {
         this.#touched.clear();
         return touched;
       },
-      send: (to, message) => this.#send(to, message),
+      send: (to, message) => this.#effects.send(to, message),
       emit: (effect) => this.#effects.push(effect),
       absorb: (effects) => this.#absorb(effects),
       wake: (reason) => this.#wake(reason),
@@ -228,7 +225,7 @@ export class EnsembleServer {
 
   /** Not ready, but will be soon: it was asleep. */
   get waking(): boolean {
-    return !this.#ready && this.#now < this.#wakingUntil;
+    return !this.#ready && this.#clock.now < this.#wakingUntil;
   }
 
   /** Requests that wait for an answer. */
@@ -238,7 +235,7 @@ export class EnsembleServer {
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
-    return this.#deadline - this.#aheadMs;
+    return this.#clock.toClock(this.#deadline);
   }
 
   /** Of our own time. */
@@ -270,21 +267,19 @@ export class EnsembleServer {
   }
 
   /**
-   * After the clock was set back, time continues from its highest value; otherwise every wait would be that much longer.
-   * More than two ticks between two inputs do not count as silence of the sessions: the clock was set forward, or this
-   * member was suspended and received nothing.
+   * Reads the clock. More than two ticks between two inputs do not count as silence of the sessions: the clock was set
+   * forward, or this member was suspended and received nothing.
    */
-  #tellTime(clockMs: number): number {
-    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;
-    const passedMs = clockMs + this.#aheadMs - this.#now;
-    this.#now += passedMs;
-    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(this.#now, passedMs);
-    return this.#now;
+  #readClock(clockMs: number): number {
+    const passedMs = this.#clock.read(clockMs);
+    const { now } = this.#clock;
+    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(now, passedMs);
+    return now;
   }
 
   /** Takes one input. @param clockMs what the member's clock shows @returns effects, to be run in order before the next call */
   step(clockMs: number, input: ServerInput): ServerEffect[] {
-    const now = this.#tellTime(clockMs);
+    const now = this.#readClock(clockMs);
     this.#zab.patienceMs = this.#patienceMs;
     switch (input.type) {
       case "call":
@@ -332,7 +327,7 @@ export class EnsembleServer {
     connection = NO_CONNECTION,
     known?: Fingerprint,
   ): void {
-    this.#tellTime(clockMs);
+    this.#readClock(clockMs);
     this.#noteRequest(false);
     const anonymous = request.session === NO_SESSION;
     const session = anonymous ? this.#anonymous : request.session;
@@ -396,7 +391,7 @@ export class EnsembleServer {
       fingerprint,
       origin: this.sid,
       read,
-      deadline: this.#now + this.config.requestTimeoutMs,
+      deadline: this.#clock.now + this.config.requestTimeoutMs,
       sent: false,
     };
     this.#pending.add(write);
@@ -425,7 +420,7 @@ export class EnsembleServer {
       readonly waits?: boolean;
     },
   ): void {
-    const now = this.#tellTime(clockMs);
+    const now = this.#readClock(clockMs);
     this.#readAt = now;
     const { session, xid, request, background = false, atLeast = ZXID_ZERO } = input;
     this.#noteRequest(background);
@@ -441,9 +436,9 @@ export class EnsembleServer {
     if ((session !== NO_SESSION && this.#pending.has(session)) || (waits && !this.#ready)) {
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
     } else if (!this.#ready && (!input.stale || this.#zab.doubtsTree)) {
-      this.#respond(token, xid, this.#failure("NO_QUORUM"));
+      this.#effects.respond(token, xid, this.#failure("NO_QUORUM"));
     } else {
-      this.#respond(token, xid, this.#read(token, request));
+      this.#effects.respond(token, xid, this.#read(token, request));
     }
   }
 
@@ -458,9 +453,9 @@ export class EnsembleServer {
     this.touch(clockMs, session);
     const request = { type: "setWatches", seen } as const;
     if (this.#pending.has(session)) {
-      const deadline = this.#now + this.config.requestTimeoutMs;
+      const deadline = this.#clock.now + this.config.requestTimeoutMs;
       this.#pending.add({ type: "read", token, session, xid, request, deadline });
-    } else this.#respond(token, xid, this.#read(token, request));
+    } else this.#effects.respond(token, xid, this.#read(token, request));
   }
 
   /**
@@ -468,7 +463,7 @@ export class EnsembleServer {
    * @param background by itself that does not keep the ensemble awake
    */
   touch(clockMs: number, session: SessionId, background = false): void {
-    const now = this.#tellTime(clockMs);
+    const now = this.#readClock(clockMs);
     if (background && this.standsStill(session)) return;
     this.#noteRequest(background);
     if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
@@ -481,7 +476,7 @@ export class EnsembleServer {
   /** How many clients are connected now. While there are any, the ensemble stays awake; {@link flush} ends the turn. */
   setClients(clockMs: number, count: number): void {
     if (count === this.#clients) return;
-    this.#tellTime(clockMs);
+    this.#readClock(clockMs);
     this.#clients = count;
     this.#noteRequest(false);
   }
@@ -489,8 +484,8 @@ export class EnsembleServer {
   /** A request comes: whoever slept wakes. */
   #noteRequest(background: boolean): void {
     if (!background) {
-      this.#activeAt = this.#now;
-      this.#zab.idleSince = this.#clients > 0 ? null : this.#now;
+      this.#activeAt = this.#clock.now;
+      this.#zab.idleSince = this.#clients > 0 ? null : this.#clock.now;
     }
     if (this.#zab.frozen) this.#wake("a client asks");
   }
@@ -505,12 +500,12 @@ export class EnsembleServer {
   }
 
   #wake(reason: string): void {
-    this.#absorb(this.#zab.wake(this.#now, reason));
+    this.#absorb(this.#zab.wake(this.#clock.now, reason));
   }
 
   /** Ends a turn of submits: sends what may go at once. */
   flush(clockMs: number): ServerEffect[] {
-    this.#tellTime(clockMs);
+    this.#readClock(clockMs);
     this.#sendOrGather();
     return this.#finish();
   }
@@ -524,19 +519,18 @@ export class EnsembleServer {
 
   /** The tree was replaced by a received snapshot. */
   loadTree(clockMs: number, tree: ZnodeTree): ServerEffect[] {
-    this.#tellTime(clockMs);
+    this.#readClock(clockMs);
     this.#tree = tree;
     this.#prep = new Prep(tree);
     this.#expectedDigest = null;
     // The snapshot may be of a time before what was shown here: the log behind it has to be applied first.
     this.#wasReady = false;
-    this.#results = new RecentResults();
-    this.#prepared.clear();
+    this.#replies.loadTree(tree);
     this.#tellDigest();
     this.#effects.push({ type: "dropClients" });
     // Txns that the snapshot stands for passed us by, so what became of our writes is known only in part.
     for (const write of this.#pending.writes()) {
-      const known = this.#answered(write, write.fingerprint);
+      const known = this.#replies.answerTo(write, write.fingerprint);
       if (!write.sent && known === undefined) continue;
       this.#pending.answer(write, known ?? this.#lost(write));
     }
@@ -546,7 +540,7 @@ export class EnsembleServer {
 
   /** The checkpoint that a `checkpoint` effect asked for is made. */
   checkpointed(clockMs: number): ServerEffect[] {
-    this.#absorb(this.#zab.checkpointed(this.#tellTime(clockMs)));
+    this.#absorb(this.#zab.checkpointed(this.#readClock(clockMs)));
     return this.#finish();
   }
 
@@ -555,7 +549,7 @@ export class EnsembleServer {
   /** What a client waits for here decides how soon a commit is to be known. */
   get #patienceMs(): number {
     if (this.#pending.length > 0) return 0;
-    const idle = this.watches.count === 0 && this.#now - this.#readAt >= this.config.tickTimeMs;
+    const idle = this.watches.count === 0 && this.#clock.now - this.#readAt >= this.config.tickTimeMs;
     return idle ? this.config.idlePatienceMs : this.config.watchPatienceMs;
   }
 
@@ -610,25 +604,24 @@ export class EnsembleServer {
         const isAnswered = this.#pending.answer(name, this.#failure(code));
         // It was taken for the write that has the number, and answered as such: what we noted of that write may be wrong.
         if (!isAnswered && code === "XID_REUSED") {
-          this.#results.setFingerprint(name.session, name.xid, NOT_KNOWN);
-          this.#tree.noteFingerprint(name.session, name.xid, NOT_KNOWN);
+          this.#replies.noteFingerprint(name.session, name.xid, NOT_KNOWN);
         }
       }
       this.#answerWaiting(false);
       return;
     }
     if (message.type === "QUIET" || message.type === "SLEEP") {
-      this.#quiet.told(this.#now, from, message);
+      this.#quiet.told(this.#clock.now, from, message);
       return;
     }
     const leader = this.#zab.proposing;
     if (leader === undefined || leader.joinOf(from) !== message.join) return;
     if (message.type === "QUIETED" || message.type === "SLEPT") {
-      this.#quiet.answered(this.#now, from, message);
+      this.#quiet.answered(this.#clock.now, from, message);
       return;
     }
     if (message.type === "TOUCH") {
-      for (const session of message.sessions) this.#expiry.touch(session, this.#now, from);
+      for (const session of message.sessions) this.#expiry.touch(session, this.#clock.now, from);
       return;
     }
     leader.hurry(from);
@@ -652,12 +645,13 @@ export class EnsembleServer {
     const join = this.#zab.proposing?.joinOf(to);
     if (join === undefined) return;
     const requests = writes.map(({ session, xid, connection }) => ({ session, xid, connection }));
-    this.#send(to, { type: "REJECT", join, code, requests, ...(exactly !== undefined && { exactly }) });
-  }
-
-  #send(to: Sid, message: PeerMessage): void {
-    const generation = this.#zab.links.get(to)?.generation ?? 0;
-    this.#effects.push({ type: "send", to, generation, message });
+    this.#effects.send(to, {
+      type: "REJECT",
+      join,
+      code,
+      requests,
+      ...(exactly !== undefined && { exactly }),
+    });
   }
 
   // ── what Zab decided ─────────────────────────────────────────────────────
@@ -676,7 +670,7 @@ export class EnsembleServer {
           break;
         case "learnerLeft":
           if (this.#quiet.state === "FREEZING") this.#disturbed = "a learner has left";
-          this.#expiry.learnerLeft(effect.sid, this.#now);
+          this.#expiry.learnerLeft(effect.sid, this.#clock.now);
           this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
           this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
           break;
@@ -703,7 +697,7 @@ export class EnsembleServer {
     const slept = this.#quiet.state !== "AWAKE";
     if (slept && !this.#zab.frozen) {
       this.#quiet.awoken();
-      this.#wakingUntil = this.#now + this.config.requestTimeoutMs;
+      this.#wakingUntil = this.#clock.now + this.config.requestTimeoutMs;
     }
     if (this.#zab.serving && this.#barrier !== null) return;
     this.#keepTouched(slept);
@@ -728,17 +722,15 @@ export class EnsembleServer {
       if (this.#quiet.state === "FREEZING") this.#wake(this.#disturbed);
       this.#disturbed = null;
     }
-    if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(this.#now));
+    if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(this.#clock.now));
     if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
-    if (this.#touched.size > 0 && this.#ready && this.#now >= this.#touchAt) this.#sendTouches();
+    if (this.#touched.size > 0 && this.#ready && this.#clock.now >= this.#touchAt) this.#sendTouches();
     if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
-    this.#absorb(this.#zab.flushCommits(this.#now));
+    this.#absorb(this.#zab.flushCommits(this.#clock.now));
     if (this.#zab.proposing?.exhausted === true && this.#prep.outstanding === 0) {
-      this.#absorb(this.#zab.resign(this.#now));
+      this.#absorb(this.#zab.resign(this.#clock.now));
     }
-    const effects = this.#effects;
-    this.#effects = [];
-    return effects;
+    return this.#effects.take();
   }
 
   #maybeBecomeReady(): void {
@@ -757,19 +749,19 @@ export class EnsembleServer {
     this.#noteRequest(false);
     const leader = this.#zab.proposing;
     if (leader !== undefined) {
-      this.#quiet.restore(this.#now, leader.continues, isInTime);
-      for (const session of this.#touched) this.#expiry.touch(session, this.#now);
+      this.#quiet.restore(this.#clock.now, leader.continues, isInTime);
+      for (const session of this.#touched) this.#expiry.touch(session, this.#clock.now);
       this.#touched.clear();
     } else {
       this.#quiet.rejoin();
       // The leader may have started since, and not know that no sign of life could be received meanwhile.
       if (inVain) for (const { id } of this.#tree.sessions.values()) this.#touched.add(id);
-      this.#touchAt = this.#now;
+      this.#touchAt = this.#clock.now;
     }
-    this.#prepared.clear();
+    this.#replies.forgetPrepared();
     // The history of this epoch is applied. What was not in it did not happen, and goes again.
     for (const write of this.#pending.writes()) {
-      const known = this.#answered(write, write.fingerprint);
+      const known = this.#replies.answerTo(write, write.fingerprint);
       if (known === undefined) this.#route(write);
       else this.#pending.answer(write, known);
     }
@@ -829,7 +821,7 @@ export class EnsembleServer {
         if (bytes > this.config.batchBytesMax && end > start) break;
       }
       const chunk = writes.slice(start, end);
-      this.#send(leader, { type: "REQUEST", join, packed: packRequests(chunk) });
+      this.#effects.send(leader, { type: "REQUEST", join, packed: packRequests(chunk) });
       start = end;
     }
   }
@@ -855,7 +847,7 @@ export class EnsembleServer {
         }
         const numbered = isNumbered(write.session, write.xid);
         if (numbered && this.#isUsed(write)) {
-          if (this.#isAnotherThanPrepared(write)) this.#refuse(write, "XID_REUSED");
+          if (this.#replies.isFalseRetry(write)) this.#refuse(write, "XID_REUSED");
           continue;
         }
         if (this.#owners.size > 0 && this.#isLate(write)) {
@@ -866,16 +858,16 @@ export class EnsembleServer {
           session: write.session,
           xid: write.xid,
           zxid: { epoch, counter },
-          timeMs: this.#now,
+          timeMs: this.#clock.now,
         };
-        if (numbered) this.#prepared.add(header, write.fingerprint);
+        if (numbered) this.#replies.prepared(header, write.fingerprint);
         this.#prepare(header, write, writer, isStored ? write.fingerprint : NOT_KNOWN);
         counter += 1;
       }
       if (counter === first) break;
       this.#noteBatch(counter - first);
       // Exactly as long as it is: the log and the messages keep the whole buffer.
-      this.#absorb(this.#zab.propose(this.#now, writer.finish()));
+      this.#absorb(this.#zab.propose(this.#clock.now, writer.finish()));
     }
     if (taken === this.#queue.length) this.#queue = [];
     else this.#queue.splice(0, taken);
@@ -894,14 +886,6 @@ export class EnsembleServer {
   #isUsed(write: RawRequest): boolean {
     // Of a session that is closing or gone nothing is remembered: the write is refused, not ignored.
     return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
-  }
-
-  /** The number that this write comes under is that of another one: prepared here, or of before. */
-  #isAnotherThanPrepared(write: TakenRequest): boolean {
-    const prepared = this.#prepared.find(write.session, write.xid);
-    if (prepared !== NOT_KNOWN) return prepared !== write.fingerprint;
-    const known = this.#knownOf(write);
-    return known?.ok === true && this.#isAnother(write, write.fingerprint, known as KnownResult);
   }
 
   /** It came by a connection that its session has left. */
@@ -926,14 +910,14 @@ export class EnsembleServer {
   }
 
   #prepare(header: TxnHeader, write: RoutedRequest, writer: ByteWriter, fingerprint: Fingerprint): void {
-    const request = decode(write);
+    const request = decodeRequest(write);
     const txn: Txn =
       "code" in request
         ? { type: "error", code: request.code, ops: 0, at: 0 }
         : this.#prep.prepare(header, this.#bounded(request));
     if (txn.type === "sync" && write.xid < 0 && write.xid === write.connection) {
       this.#owners.set(write.session, write.connection);
-      this.#expiry.touch(write.session, this.#now);
+      this.#expiry.touch(write.session, this.#clock.now);
     }
     appendTxn(writer, header, txn, fingerprint);
   }
@@ -963,8 +947,7 @@ export class EnsembleServer {
     while (cursor.next()) {
       if (cursor.epoch > upTo.epoch || (cursor.epoch === upTo.epoch && cursor.counter > upTo.counter)) break;
       const numbered = isNumbered(cursor.session, cursor.xid);
-      const prepared = numbered ? this.#prepared.take(cursor) : NOT_KNOWN;
-      const fingerprint = prepared === NOT_KNOWN ? cursor.fingerprint : prepared;
+      const fingerprint = numbered ? this.#replies.takeFingerprint(cursor) : cursor.fingerprint;
       const header = cursor.header();
       const txn = cursor.txn();
       assert(compareZxid(header.zxid, this.#tree.lastApplied) > 0, "a txn is applied once, in order");
@@ -972,7 +955,7 @@ export class EnsembleServer {
       if (this.#tree.events.length > 0) this.#fireWatches(header.zxid);
       if (leads) this.#trackSession(header.session, txn);
       if (this.#expectedDigest !== null) this.#checkDigest(header.zxid);
-      if (numbered) this.#results.add(header, result, fingerprint);
+      if (numbered) this.#replies.applied(header, result, fingerprint);
       else if (header.xid < 0 && txn.type === "sync") this.#sessionMoved(header);
       this.#answer(header, result, txn, fingerprint);
       if (txn.type === "closeSession") this.#sessionClosed(header.session);
@@ -990,7 +973,7 @@ export class EnsembleServer {
   }
 
   #trackSession(session: SessionId, txn: Txn): void {
-    if (txn.type === "createSession") this.#expiry.add(session, txn.timeoutMs, this.#now);
+    if (txn.type === "createSession") this.#expiry.add(session, txn.timeoutMs, this.#clock.now);
     else if (txn.type === "closeSession") {
       this.#expiry.remove(session);
       this.#owners.delete(session);
@@ -1029,24 +1012,19 @@ export class EnsembleServer {
         // (What has not left us yet, and has no number of its session, cannot be what this txn is of: an earlier life's.)
         this.#pending.shift(session);
         if (head.fingerprint !== NOT_KNOWN) {
-          // What has not left us is a repeat at best, and may be looked at closely.
-          const isAnother =
-            head.sent || prepared !== NOT_KNOWN
-              ? isAnotherThan(txn, prepared, head)
-              : isAnotherWrite(decode(head), { zxid: header.zxid, result }, txn, this.#tree);
+          const isAnother = this.#replies.isOfAnother(head, header, txn, result, prepared);
           if (isAnother) {
-            this.#respond(head.token, xid, this.#failure("XID_REUSED"));
+            this.#effects.respond(head.token, xid, this.#failure("XID_REUSED"));
             continue;
           }
           if (head.sent && prepared === NOT_KNOWN) {
-            this.#results.setFingerprint(session, xid, head.fingerprint);
-            this.#tree.noteFingerprint(session, xid, head.fingerprint);
+            this.#replies.noteFingerprint(session, xid, head.fingerprint);
           }
         }
         if (head.connection !== NO_CONNECTION && opens(head, result)) {
           this.#connections.attach(session, head.token);
         }
-        this.#respond(
+        this.#effects.respond(
           head.token,
           xid,
           head.read === null
@@ -1055,43 +1033,16 @@ export class EnsembleServer {
         );
       } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
         this.#pending.shift(session);
-        this.#respond(head.token, head.xid, this.#failure("XID_TOO_OLD"));
+        this.#effects.respond(head.token, head.xid, this.#failure("XID_TOO_OLD"));
       } else return;
     }
   }
 
-  /** What is already known of a write of a session; undefined when it must go its way. */
-  #answered(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
-    const known = this.#knownOf(write);
-    const isAnother = known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);
-    return isAnother ? this.#failure("XID_REUSED") : known;
-  }
-
-  /** Is it another write than the one that had this result under its number? False where this is not known. */
-  #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
-    const { session, xid } = write;
-    const first = this.#results.fingerprintOf(session, xid) || this.#tree.fingerprintOf(session, xid);
-    if (first !== NOT_KNOWN) return first !== fingerprint;
-    const record = this.#log.recordAt(known.zxid);
-    return isAnotherWrite(decode(write), known, record && decodeTxn(record), this.#tree);
-  }
-
-  /** The same for a write that comes; another one may wait under its number. */
+  /** The answer to a write that was done before, or whose number another one has that waits here. */
   #answeredOrUsed(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
     const waiting = this.#pending.writeOf(write.session, write.xid);
     if (waiting !== undefined && !isSameRequest(waiting, write)) return this.#failure("XID_REUSED");
-    return this.#answered(write, fingerprint);
-  }
-
-  #knownOf({ session, xid }: RawRequest): ServerAnswer | undefined {
-    if (xid <= 0 || isAnonymous(session)) return undefined;
-    const known = this.#tree.sessions.get(session);
-    if (known === undefined || xid > known.lastXid) return undefined;
-    if (xid === known.lastXid && known.lastResult !== null) {
-      return { ok: true, zxid: known.lastZxid, result: known.lastResult };
-    }
-    const recent = this.#results.find(session, xid);
-    return recent === undefined ? this.#failure("XID_TOO_OLD") : { ok: true, ...recent };
+    return this.#replies.answerTo(write, fingerprint);
   }
 
   // ── reads ────────────────────────────────────────────────────────────────
@@ -1124,7 +1075,7 @@ export class EnsembleServer {
 
   #answerLocal(local: PendingLocal): void {
     const answer = local.type === "answered" ? local.answer : this.#read(local.token, local.request);
-    this.#respond(local.token, local.xid, answer);
+    this.#effects.respond(local.token, local.xid, answer);
   }
 
   /** A zxid that a client has seen was committed, so it is lower than that of any later sync. */
@@ -1165,17 +1116,17 @@ export class EnsembleServer {
 
   #compareDigests(leaders: DigestAt, ours: DigestAt): void {
     const { zxid } = leaders;
-    if (equalDigest(leaders, ours)) this.#absorb(this.#zab.confirm(this.#now, zxid));
-    else this.#absorb(this.#zab.diverged(this.#now, zxid));
+    if (equalDigest(leaders, ours)) this.#absorb(this.#zab.confirm(this.#clock.now, zxid));
+    else this.#absorb(this.#zab.diverged(this.#clock.now, zxid));
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
 
   #tick(): void {
-    const now = this.#now;
+    const now = this.#clock.now;
     this.#maybeDropClients(now);
     for (const request of this.#pending.expired(now)) {
-      this.#respond(request.token, request.xid, this.#lost(request));
+      this.#effects.respond(request.token, request.xid, this.#lost(request));
     }
     this.#answerWaiting(false);
     if (this.#ready && !this.#zab.frozen) this.#tickReady();
@@ -1201,7 +1152,7 @@ export class EnsembleServer {
 
   #expireSessions(): void {
     const close = encodeWrite({ type: "closeSession" });
-    const expired = this.#expiry.expire(this.#now);
+    const expired = this.#expiry.expire(this.#clock.now);
     const connection = NO_CONNECTION;
     for (const session of expired) {
       this.#enqueue({ session, connection, xid: 0, ...close, fingerprint: NOT_KNOWN, origin: this.sid });
@@ -1212,9 +1163,10 @@ export class EnsembleServer {
   #sendTouches(): void {
     const { leader, join, frozen } = this.#zab;
     if (leader === null || join === undefined || frozen) return;
-    this.#send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
-    for (const [session, at] of this.#told) if (this.#now - at > this.#stayEndMs) this.#told.delete(session);
-    for (const session of this.#touched) this.#told.set(session, this.#now);
+    this.#effects.send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
+    for (const [session, at] of this.#told)
+      if (this.#clock.now - at > this.#stayEndMs) this.#told.delete(session);
+    for (const session of this.#touched) this.#told.set(session, this.#clock.now);
     this.#touched.clear();
   }
 
@@ -1229,13 +1181,13 @@ export class EnsembleServer {
    * @param slept the epoch ended in a sleep, whose record holds every deadline
    */
   #keepTouched(slept: boolean): void {
-    const since = this.#now - this.#stayEndMs;
+    const since = this.#clock.now - this.#stayEndMs;
     for (const [session, at] of this.#told) if (at >= since) this.#touched.add(session);
     this.#told.clear();
     // A leader steps down only when it has given its learners up one after the other.
     const heard = slept ? [] : this.#expiry.heardSince(since - this.#stayEndMs);
     for (const session of heard) this.#touched.add(session);
-    this.#expiry.restart([], this.#now);
+    this.#expiry.restart([], this.#clock.now);
   }
 
   // ── leaves ───────────────────────────────────────────────────────────────
@@ -1245,15 +1197,11 @@ export class EnsembleServer {
     return this.#anonymousXid;
   }
 
-  #respond(token: Token, xid: number, answer: ServerAnswer): void {
-    if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
-  }
-
   /** Behind what the session asked before; requests without a session have no order. */
   #respondInTurn(token: Token, session: SessionId, xid: number, answer: ServerAnswer): void {
-    if (isAnonymous(session) || !this.#pending.has(session)) this.#respond(token, xid, answer);
+    if (isAnonymous(session) || !this.#pending.has(session)) this.#effects.respond(token, xid, answer);
     else {
-      const deadline = this.#now + this.config.requestTimeoutMs;
+      const deadline = this.#clock.now + this.config.requestTimeoutMs;
       this.#pending.add({ type: "answered", token, session, xid, answer, deadline });
     }
   }
@@ -1266,25 +1214,9 @@ export class EnsembleServer {
   }
 
   #failure(code: ZooErrorCode): ServerAnswer {
-    return { ok: false, zxid: this.#tree.lastApplied, code };
+    return failed(this.#tree.lastApplied, code);
   }
 }
-
-/** What cannot be decoded becomes a refusal, which is logged like any other. */
-function decode(write: RawRequest): DecodedWrite {
-  try {
-    return decodeWrite(write.opcode, write.body);
-  } catch (error) {
-    if (error instanceof WireError) return { code: "MARSHALLING_ERROR" };
-    throw error;
-  }
-}
-
-/** Is this the txn of another write than the one that waits under its number? @param prepared fingerprint of the txn's request */
-const isAnotherThan = (txn: Txn, prepared: Fingerprint, waiting: PendingWrite): boolean =>
-  prepared !== NOT_KNOWN
-    ? prepared !== waiting.fingerprint
-    : isOfAnotherWrite(waiting.opcode, waiting.body, txn);
 
 /** Does the outcome of this write make its connection the one of the session? */
 function opens(write: PendingWrite, result: WriteResult): boolean {

@@ -31,6 +31,8 @@ const LEADER = "core/zab/leader.ts";
 const CONTEXT = "core/zab/context.ts";
 const STORAGE = "core/server/storage.ts";
 const SERVER = "core/server/server.ts";
+const REPLIES = "core/server/reply-cache.ts";
+const CLOCK = "core/server/member-clock.ts";
 const STREAM = "core/znode/watch-stream.ts";
 const ALARM = "durable-objects/shared/deadline-alarm.ts";
 
@@ -285,7 +287,7 @@ export const BUGS: readonly SeededBug[] = [
         replace: "return false;",
       },
       {
-        file: SERVER,
+        file: REPLIES,
         find: "    if (known === undefined || xid > known.lastXid) return undefined;\n",
         replace:
           "    if (known !== undefined) return undefined;\n    if (known === undefined || xid > known.lastXid) return undefined;\n",
@@ -325,8 +327,8 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "this.#expiry.expire(this.#now)",
-        replace: "this.#expiry.expire(this.#now + 20 * this.config.tickTimeMs)",
+        find: "this.#expiry.expire(this.#clock.now)",
+        replace: "this.#expiry.expire(this.#clock.now + 20 * this.config.tickTimeMs)",
       },
     ],
   },
@@ -336,7 +338,7 @@ export const BUGS: readonly SeededBug[] = [
     source: "use: DELETE 204 under the number of a POST, and the znode is there",
     patches: [
       {
-        file: SERVER,
+        file: REPLIES,
         find: "known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);\n    return isAnother",
         replace: "false as boolean;\n    return isAnother",
       },
@@ -360,10 +362,10 @@ export const BUGS: readonly SeededBug[] = [
     source: "use: a POST under the number of a refused DELETE is answered NO_NODE and never happens",
     patches: [
       {
-        file: SERVER,
-        find: "if (first !== NOT_KNOWN) return first !== fingerprint;\n    const record = this.#log.recordAt(known.zxid);\n    return isAnotherWrite(decode(write), known, record && decodeTxn(record), this.#tree);",
+        file: REPLIES,
+        find: "if (first !== NOT_KNOWN) return first !== fingerprint;\n    const record = this.#log.recordAt(known.zxid);\n    return isAnotherWrite(decodeRequest(write), known, record && decodeTxn(record), this.#tree);",
         replace:
-          "if (first < NOT_KNOWN) return true;\n    return isAnotherWrite(decode(write), known, undefined, this.#tree);",
+          "if (first < NOT_KNOWN) return true;\n    return isAnotherWrite(decodeRequest(write), known, undefined, this.#tree);",
       },
     ],
   },
@@ -399,7 +401,7 @@ export const BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(this.#now, passedMs);\n",
+        find: "    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(now, passedMs);\n",
         replace: "",
       },
     ],
@@ -423,7 +425,7 @@ export const BUGS: readonly SeededBug[] = [
     rare: true,
     patches: [
       {
-        file: SERVER,
+        file: CLOCK,
         find: "    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;\n",
         replace: "",
       },

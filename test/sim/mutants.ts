@@ -194,8 +194,8 @@ export const MUTANTS: readonly Mutant[] = [
     "a learner does not compare the leader's digest with its own",
     "ZAB-90",
     SERVER,
-    "    else this.#absorb(this.#zab.diverged(this.#now, zxid));\n",
-    "    else if (this.#now < 0) this.#absorb(this.#zab.diverged(this.#now, zxid));\n",
+    "    else this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
+    "    else if (this.#clock.now < 0) this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
   ),
 
   // ── requests ─────────────────────────────────────────────────────────────
@@ -279,7 +279,7 @@ export const MUTANTS: readonly Mutant[] = [
     "SERVER-39",
     SERVER,
     "if (at >= since) this.#touched.add(session);",
-    "if (at > this.#now) this.#touched.add(session);",
+    "if (at > this.#clock.now) this.#touched.add(session);",
   ),
   mutant(
     "deposed-leader-forgets-touches",
@@ -294,7 +294,7 @@ export const MUTANTS: readonly Mutant[] = [
     "sessions that a lost learner reported last are given no time for what it could not report",
     "SERVER-41",
     SERVER,
-    "          this.#expiry.learnerLeft(effect.sid, this.#now);\n",
+    "          this.#expiry.learnerLeft(effect.sid, this.#clock.now);\n",
     "",
   ),
   mutant(

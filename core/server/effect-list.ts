@@ -1,0 +1,44 @@
+/** The effects of one step of a member. */
+import type { Link } from "../zab/context.ts";
+import type { Sid } from "../zab/membership.ts";
+import type { ServerAnswer } from "./answers.ts";
+import type { ServerEffect } from "./effects.ts";
+import { NO_TOKEN, type Token } from "./ids.ts";
+import type { PeerMessage } from "./messages.ts";
+
+/**
+ * Collects the effects of the step under way, in the order in which the shell runs them.
+ * Every part of the member writes to this one list, so their effects have one order.
+ *
+ * @source etcd-raft `Ready`, but ordered
+ */
+export class EffectList {
+  readonly #links: ReadonlyMap<Sid, Readonly<Link>>;
+  #effects: ServerEffect[] = [];
+
+  /** @param links to the peers; a message leaves on the current generation of its link */
+  constructor(links: ReadonlyMap<Sid, Readonly<Link>>) {
+    this.#links = links;
+  }
+
+  push(effect: ServerEffect): void {
+    this.#effects.push(effect);
+  }
+
+  send(to: Sid, message: PeerMessage): void {
+    const generation = this.#links.get(to)?.generation ?? 0;
+    this.#effects.push({ type: "send", to, generation, message });
+  }
+
+  /** Answers a request of a client, unless it was the member's own. */
+  respond(token: Token, xid: number, answer: ServerAnswer): void {
+    if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
+  }
+
+  /** Ends the step. @returns its effects, which the caller owns */
+  take(): ServerEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+}
