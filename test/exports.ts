@@ -45,13 +45,18 @@ export function unreachedFiles(folders: readonly string[], isEntry: (file: strin
 /**
  * Exports that no other file imports, and that their own file does not use either.
  * @param isEntry whether the exports of a file are for others: a platform, a bundler, the users of a library
+ * @param users folders whose files count as users, while their own exports are not looked at
  * @returns `file: name` each
  */
-export function unusedExports(folders: readonly string[], isEntry: (file: string) => boolean): string[] {
+export function unusedExports(
+  folders: readonly string[],
+  isEntry: (file: string) => boolean,
+  users: readonly string[],
+): string[] {
   const files = [...importGraph(folders).keys()];
   const used = new Set<string>();
   const whole = new Set<string>();
-  for (const file of files) {
+  for (const file of importGraph([...folders, ...users]).keys()) {
     const target = (name: string): string => relative(ROOT, resolve(ROOT, dirname(file), name));
     const code = codeOf(file);
     for (const [, , list = "", from] of code.matchAll(LISTED))

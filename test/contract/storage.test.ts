@@ -1,7 +1,7 @@
 import { must } from "../../core/assert.ts";
-import type { MemoryBackend, Stored } from "../../core/server/memory-backend.ts";
-import { MemoryBackend as Memory } from "../../core/server/memory-backend.ts";
 import type { SessionId } from "../../core/znode/types.ts";
+import type { MemoryBackend, Stored } from "../../sim/memory-backend.ts";
+import { MemoryBackend as Memory } from "../../sim/memory-backend.ts";
 import { type Damage, storageContract } from "./storage.ts";
 
 /** @param all whoever opens one later gets a copy of the first */

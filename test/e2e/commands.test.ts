@@ -43,10 +43,10 @@ describe("refusals are one line and exit code 2", () => {
     ["no scenario", "chaos.ts", ["--url", "localhost:8788"], /scripts\/scenarios/],
     ["a URL of another scheme", "chaos.ts", [SCENARIO, "--url", "ftp://localhost"], /http:\/\/localhost/],
     ["a URL that is none", "postman.ts", ["--node", "localhost:x"], /http:\/\/localhost/],
-    ["an unknown option of sim", "../test/sim/cli.ts", ["--sed", "1"], /--sed/],
-    ["a value that search lacks", "../test/search/main.ts", ["--txns"], /--txns needs a value/],
-    ["an option that mutants lack", "../test/sim/run-mutants.ts", ["--x"], /--x/],
-    ["a number that seeded-bugs does not take", "../test/sim/seeded-bugs.ts", ["--first", "x"], /--first/],
+    ["an unknown option of sim", "../sim/node/cli.ts", ["--sed", "1"], /--sed/],
+    ["a value that search lacks", "../sim/node/search/main.ts", ["--txns"], /--txns needs a value/],
+    ["an option that mutants lack", "../sim/node/run-mutants.ts", ["--x"], /--x/],
+    ["a number that seeded-bugs does not take", "../sim/node/seeded-bugs.ts", ["--first", "x"], /--first/],
   ])("%s", async (_, script, args, reason) => {
     const { code, stderr, stdout } = await command(script, args);
     expect({ code, stdout, lines: stderr.trimEnd().split("\n").length }).toEqual({
@@ -71,9 +71,9 @@ describe("refusals are one line and exit code 2", () => {
 describe("--help", () => {
   it.each([
     ...["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts", "dev.ts", "postman.ts", "deploy.ts"],
-    ...["../bench/run.ts", "../bench/profile.ts", "../test/search/main.ts", "../test/sim/soak.ts"],
-    ...["../test/nemesis/run.ts", "../test/sim/cli.ts", "../test/sim/seeded-bugs.ts"],
-    "../test/sim/run-mutants.ts",
+    ...["../bench/run.ts", "../bench/profile.ts", "../sim/node/search/main.ts", "../test/soak/soak.ts"],
+    ...["../test/nemesis/run.ts", "../sim/node/cli.ts", "../sim/node/seeded-bugs.ts"],
+    "../sim/node/run-mutants.ts",
   ])("of %s", async (script) => {
     const { code, stderr, stdout } = await command(script, ["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -99,7 +99,7 @@ describe("postman", () => {
 describe("sim", () => {
   it("ends a trace with what the run found", async () => {
     const args = ["--seed", "7", "--chaos-ms", "1000", "--ops", "50", "--trace"];
-    const { code, stderr, stdout } = await command("../test/sim/cli.ts", args);
+    const { code, stderr, stdout } = await command("../sim/node/cli.ts", args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^seed 7 at commit [\s\S]*\nseed 7: no rule was broken, and .*\n$/);
   });

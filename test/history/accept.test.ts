@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
+import { formatHistory, parseHistory } from "../../sim/history/history.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
-import { formatHistory, parseHistory } from "./history.ts";
-import { checkHistory } from "./index.ts";
 
 /** Two busy cores are no reason to fail. */
 const SLOW = 120_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkHistory } from "./index.ts";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
 import { RecordedCluster } from "./recorded-cluster.ts";
 
 describe("histories of the real core", () => {

@@ -6,35 +6,15 @@ import { type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { Prep } from "../../core/znode/prep.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import type * as znode from "../../core/znode/types.ts";
-import type { ChangeRequest, Outcome, ReadRequest, WriteRequest } from "./history.ts";
-import { type LogEntry, outcomeOf, plain, textToBytes } from "./history.ts";
-
-const bytes = (data: string | null): Uint8Array | null => (data === null ? null : textToBytes(data));
-
-function changeOf(request: ChangeRequest): znode.MultiRequestOp {
-  switch (request.type) {
-    case "create":
-      return { ...request, data: bytes(request.data), mode: request.mode as znode.CreateMode };
-    case "setData":
-      return { ...request, data: bytes(request.data) };
-    default:
-      return request;
-  }
-}
-
-/** A request of a history as the core takes it. */
-export function coreRequest(request: WriteRequest): znode.WriteRequest {
-  switch (request.type) {
-    case "create":
-    case "setData":
-    case "delete":
-      return changeOf(request) as znode.WriteRequest;
-    case "multi":
-      return { type: "multi", ops: request.ops.map(changeOf) };
-    default:
-      return request;
-  }
-}
+import { coreRequest } from "../../sim/history/core-request.ts";
+import {
+  type LogEntry,
+  type Outcome,
+  outcomeOf,
+  plain,
+  type ReadRequest,
+  type WriteRequest,
+} from "../../sim/history/history.ts";
 
 export class CoreServer {
   readonly tree = new ZnodeTree();

@@ -7,8 +7,6 @@ import { zxid } from "../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import type * as znode from "../../core/znode/types.ts";
 import { WatchTable } from "../../core/znode/watch.ts";
-import { random } from "../sim/random.ts";
-import { CoreServer } from "./core-server.ts";
 import {
   type History,
   isRead,
@@ -22,8 +20,10 @@ import {
   type Txn,
   textToBytes,
   type WriteRequest,
-} from "./history.ts";
-import { ClientMemory, Workload, type WorkloadOptions } from "./workload.ts";
+} from "../../sim/history/history.ts";
+import { ClientMemory, Workload, type WorkloadOptions } from "../../sim/history/workload.ts";
+import { random } from "../../sim/random.ts";
+import { CoreServer } from "./core-server.ts";
 
 export interface FakeOptions {
   readonly seed: number;

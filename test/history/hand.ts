@@ -1,5 +1,6 @@
 /** Histories made by hand: every answer is the core's, until a test changes it. */
-import { CoreServer } from "./core-server.ts";
+
+import { type CheckOptions, checkHistory } from "../../sim/checkers/history/check.ts";
 import {
   type ChangeRequest,
   type History,
@@ -11,8 +12,8 @@ import {
   Recorder,
   type Request,
   type WriteRequest,
-} from "./history.ts";
-import { type CheckOptions, checkHistory } from "./index.ts";
+} from "../../sim/history/history.ts";
+import { CoreServer } from "./core-server.ts";
 
 export const create = (path: string, data = "", mode: 0 | 1 | 2 | 3 = 0): ChangeRequest & WriteRequest => ({
   type: "create",

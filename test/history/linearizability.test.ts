@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { checkLinearizability } from "../../sim/checkers/history/linearizability.ts";
+import type { History, Op, Outcome, Request } from "../../sim/history/history.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 import {
   create,
@@ -11,8 +13,6 @@ import {
   unknown,
   withoutZxids,
 } from "./hand.ts";
-import type { History, Op, Outcome, Request } from "./history.ts";
-import { checkLinearizability } from "./linearizability.ts";
 
 const LINEARIZABLE = { linearizable: true };
 

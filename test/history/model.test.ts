@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { zxid } from "../../core/zab/zxid.ts";
-import { CoreServer } from "./core-server.ts";
+import { TreeModel } from "../../sim/checkers/history/model.ts";
 import {
   type ChangeRequest,
   formatHistory,
@@ -12,8 +12,8 @@ import {
   Recorder,
   type WriteRequest,
   zxidText,
-} from "./history.ts";
-import { TreeModel } from "./model.ts";
+} from "../../sim/history/history.ts";
+import { CoreServer } from "./core-server.ts";
 
 const path = fc.constantFrom(
   "/",

@@ -1,10 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { random } from "../sim/random.ts";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
+import { checkLinearizability } from "../../sim/checkers/history/linearizability.ts";
+import {
+  type History,
+  isRead,
+  isWrite,
+  type Op,
+  type Stat,
+  type WatchArrival,
+} from "../../sim/history/history.ts";
+import { random } from "../../sim/random.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 import { withoutZxids } from "./hand.ts";
-import { type History, isRead, isWrite, type Op, type Stat, type WatchArrival } from "./history.ts";
-import { checkHistory } from "./index.ts";
-import { checkLinearizability } from "./linearizability.ts";
 
 type Mutation = (history: History, pick: <T>(items: readonly T[]) => T | undefined) => History | undefined;
 

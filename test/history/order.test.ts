@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
+import type { Stat } from "../../sim/history/history.ts";
 import { create, type Done, exists, getData, Hand, remove, setData, unknown } from "./hand.ts";
-import type { Stat } from "./history.ts";
-import { checkHistory } from "./index.ts";
 
 const only = (faults: readonly string[], what: string): void => {
   expect(faults.length, faults.join("\n")).toBeGreaterThan(0);

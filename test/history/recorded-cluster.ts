@@ -9,9 +9,8 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type ReadRequest, type SessionId } from "../../core/znode/types.ts";
-import { Cluster, type Life } from "../sim/cluster.ts";
-import { random } from "../sim/random.ts";
-import { coreRequest } from "./core-server.ts";
+import { Cluster, type Life } from "../../sim/cluster.ts";
+import { coreRequest } from "../../sim/history/core-request.ts";
 import {
   type History,
   isRead,
@@ -22,8 +21,9 @@ import {
   plain,
   Recorder,
   type Request,
-} from "./history.ts";
-import { type Ask, ClientMemory, Workload } from "./workload.ts";
+} from "../../sim/history/history.ts";
+import { type Ask, ClientMemory, Workload } from "../../sim/history/workload.ts";
+import { random } from "../../sim/random.ts";
 
 /** A connection, with the requests on it that have no answer yet. */
 interface Line {

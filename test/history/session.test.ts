@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Op, Outcome } from "../../sim/history/history.ts";
 import { create, type Done, exists, getChildren, getData, Hand, remove, setData } from "./hand.ts";
-import type { Op, Outcome } from "./history.ts";
 
 const answer = (hand: Hand, op: Op, outcome: Outcome): void => hand.recorder.returned(op, outcome);
 

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import type { WatchStreamKind } from "../../core/znode/watch-stream.ts";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
+import { formatHistory, parseHistory, type WriteRequest } from "../../sim/history/history.ts";
+import type { KnownState } from "../../sim/history/stream-record.ts";
 import { create, Hand, remove, setData } from "./hand.ts";
-import { formatHistory, parseHistory, type WriteRequest } from "./history.ts";
-import { checkHistory } from "./index.ts";
-import type { KnownState } from "./stream-record.ts";
 
 const CREATED = 1;
 const DELETED = 2;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { checkHistory } from "../../sim/checkers/history/check.ts";
 import { create, exists, getChildren, getData, Hand, remove, setData } from "./hand.ts";
-import { checkHistory } from "./index.ts";
 
 const CREATED = 1;
 const DELETED = 2;

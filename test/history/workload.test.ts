@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { random } from "../sim/random.ts";
+import { formatHistory, type History } from "../../sim/history/history.ts";
+import { ClientMemory, Workload } from "../../sim/history/workload.ts";
+import { random } from "../../sim/random.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
-import { formatHistory, type History } from "./history.ts";
-import { ClientMemory, Workload } from "./workload.ts";
 
 describe("the workload", () => {
   it("is the same for the same random numbers", () => {
@@ -88,7 +88,7 @@ describe("the command", () => {
         writeFileSync(file, formatHistory(history));
         return file;
       });
-      const script = join(import.meta.dirname, "check.ts");
+      const script = join(import.meta.dirname, "../../sim/node/check-history.ts");
       const out = execFileSync(process.execPath, [script, ...args, ...files], {
         encoding: "utf8",
         stdio: "pipe",

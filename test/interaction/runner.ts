@@ -11,8 +11,8 @@
  */
 import { must } from "../../core/assert.ts";
 import type { TraceEvent } from "../../core/zab/effects.ts";
-import { Cluster } from "../sim/cluster.ts";
-import { zxidAt as at, textOf } from "../sim/text.ts";
+import { Cluster } from "../../sim/cluster.ts";
+import { zxidAt as at, textOf } from "../../sim/text.ts";
 import { codeOf, create, digests } from "../sim/world.ts";
 
 /** What a member did, in one line; undefined for what is seen by the messages already. */

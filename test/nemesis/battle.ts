@@ -2,10 +2,10 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { formatHistory, type LogEntry, Recorder, type WriteRequest } from "../history/history.ts";
-import { type Counts, checkHistory } from "../history/index.ts";
-import { Workload } from "../history/workload.ts";
-import { Chance } from "../sim/random.ts";
+import { type Counts, checkHistory } from "../../sim/checkers/history/check.ts";
+import { formatHistory, type LogEntry, Recorder, type WriteRequest } from "../../sim/history/history.ts";
+import { Workload } from "../../sim/history/workload.ts";
+import { Chance } from "../../sim/random.ts";
 import { type Calm, type ClientOptions, ConnectionIds, RecordingClient } from "./client.ts";
 import { RealEnsemble } from "./ensemble.ts";
 import { HttpClient } from "./http-client.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { percentile } from "../../bench/statistics.ts";
 import { build, ROOT } from "../../scripts/local/build.ts";
 import { UsageError } from "../../scripts/local.ts";
-import type { PartSummary, Until } from "../sim/soak-part.ts";
+import type { PartSummary, Until } from "../soak/part.ts";
 import { type AllKillTimes, allKills } from "./all-kills.ts";
 import { type BattleReport, battle } from "./battle.ts";
 import { DAMAGE, type DamageOutcome, damageRuns, damageSummary, describeDamage } from "./damage.ts";
@@ -82,7 +82,7 @@ export function describe({
     );
   }
   for (const fault of faults) lines.push(`  ${fault}`);
-  if (file !== null) lines.push(`  the history: node test/history/check.ts ${file}`);
+  if (file !== null) lines.push(`  the history: node sim/node/check-history.ts ${file}`);
   return lines.join("\n");
 }
 

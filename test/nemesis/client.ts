@@ -20,7 +20,7 @@ import { readWatcherEvent } from "../../core/wire/jute/watcher-event.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
-import { coreRequest } from "../history/core-server.ts";
+import { coreRequest } from "../../sim/history/core-request.ts";
 import {
   isRead,
   isWrite,
@@ -32,10 +32,10 @@ import {
   type Request,
   type WriteRequest,
   zxidToNumber,
-} from "../history/history.ts";
-import { ClientMemory, type Workload } from "../history/workload.ts";
+} from "../../sim/history/history.ts";
+import { ClientMemory, type Workload } from "../../sim/history/workload.ts";
+import type { Chance } from "../../sim/random.ts";
 import { readReplyHeader } from "../reply-header.ts";
-import type { Chance } from "../sim/random.ts";
 import { readLinearizable } from "./linearizable.ts";
 import type { Progress } from "./progress.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { must } from "../../core/assert.ts";
 import { build } from "../../scripts/local/build.ts";
-import { Chance } from "../sim/random.ts";
+import { Chance } from "../../sim/random.ts";
 import { databasesOf, inDatabase, nodeDatabases } from "./databases.ts";
 import { RealEnsemble } from "./ensemble.ts";
 

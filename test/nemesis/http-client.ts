@@ -13,7 +13,7 @@ import {
   outcomeOf,
   type Result,
   type WriteRequest,
-} from "../history/history.ts";
+} from "../../sim/history/history.ts";
 import type { ClientOptions } from "./client.ts";
 import { readLinearizable, type StatJson, statOf, zxidOf } from "./linearizable.ts";
 

@@ -1,7 +1,13 @@
 /** Linearizable reads: over HTTP, since ZooKeeper's wire has none. */
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { sessionFromText } from "../../core/znode/types.ts";
-import { type Outcome, outcomeOf, type ReadRequest, type Result, type Stat } from "../history/history.ts";
+import {
+  type Outcome,
+  outcomeOf,
+  type ReadRequest,
+  type Result,
+  type Stat,
+} from "../../sim/history/history.ts";
 
 /** A Stat as the API writes it: zxids and the owner are text. */
 export type StatJson = Omit<Stat, "czxid" | "mzxid" | "pzxid" | "ephemeralOwner"> &

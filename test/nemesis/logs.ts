@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { zxid } from "../../core/zab/zxid.ts";
-import { type LogEntry, plain, zxidText, zxidToNumber } from "../history/history.ts";
+import { type LogEntry, plain, zxidText, zxidToNumber } from "../../sim/history/history.ts";
 
 export interface MemberLog {
   readonly sid: number;

@@ -5,7 +5,7 @@
  * majority acknowledged must be held by somebody who may vote.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Chance } from "../sim/random.ts";
+import type { Chance } from "../../sim/random.ts";
 import type { Calm } from "./client.ts";
 import type { RealEnsemble } from "./ensemble.ts";
 

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { zxid } from "../../core/zab/zxid.ts";
 import { CreateMode } from "../../core/znode/types.ts";
-import type { Cluster } from "../sim/cluster.ts";
+import type { Cluster } from "../../sim/cluster.ts";
 import {
   ack,
   ackEpoch,

@@ -1,6 +1,6 @@
 /** A search that is small enough for every day. The whole scope is for the lanes that take minutes. */
 import { describe, expect, it } from "vitest";
-import { search } from "./index.ts";
+import { search } from "../../sim/node/search/index.ts";
 
 describe("the search", { timeout: 60_000 }, () => {
   it("[SIM-20] every state of a small scope, to its end", async () => {

@@ -3,7 +3,6 @@
  * is kept to be looked at. Storage is the real one, in memory. Writes become durable when the script says so.
  */
 import { must } from "../../core/assert.ts";
-import { MemoryBackend } from "../../core/server/memory-backend.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";
 import { appendTxn } from "../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
@@ -16,6 +15,7 @@ import type { DigestAt, LogPosition, Notification, Role, ZabMessage } from "../.
 import { ZabPeer } from "../../core/zab/peer.ts";
 import { asEpoch, compareZxid, type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, type Txn } from "../../core/znode/types.ts";
+import { MemoryBackend } from "../../sim/memory-backend.ts";
 
 /** The start of every log. */
 export const START: LogPosition = { zxid: zxid(0, 0), chain: { high: 0, low: 0 } };

@@ -1,9 +1,9 @@
 /** The seeded bugs themselves; that each is found is for `npm run seeded-bugs`. */
 import { describe, expect, it } from "vitest";
-import { BUGS } from "./bugs.ts";
-import { MUTANTS } from "./mutants.ts";
-import { bugOf, mutantOf, patched, sourcesWith } from "./patch-core.ts";
-import { huntBug, readSeeds } from "./seeded-bugs.ts";
+import { BUGS } from "../../sim/node/bugs.ts";
+import { MUTANTS } from "../../sim/node/mutants.ts";
+import { bugOf, mutantOf, patched, sourcesWith } from "../../sim/node/patch-core.ts";
+import { huntBug, readSeeds } from "../../sim/node/seeded-bugs.ts";
 
 describe("seeded bugs", () => {
   for (const bug of BUGS) {

@@ -9,7 +9,7 @@ import type { EnsembleServer } from "../../core/server/server.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import type { ReadRequest, SessionId, WatchEvent, WriteRequest } from "../../core/znode/types.ts";
-import type { Cluster, Life } from "./cluster.ts";
+import type { Cluster, Life } from "../../sim/cluster.ts";
 
 type WireEvent =
   | { readonly type: "answer"; readonly xid: number; readonly answer: ServerAnswer }

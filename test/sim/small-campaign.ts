@@ -11,8 +11,8 @@ import {
   type SessionId,
   type WriteRequest,
 } from "../../core/znode/types.ts";
-import { Cluster } from "./cluster.ts";
-import { random } from "./random.ts";
+import { Cluster } from "../../sim/cluster.ts";
+import { random } from "../../sim/random.ts";
 import { create, ok } from "./world.ts";
 
 /** What a run did: an idle run proves nothing. */

@@ -4,13 +4,13 @@
  * that was acknowledged may be another afterwards, on any member, everybody has to serve again, and elections have to end.
  */
 import { must } from "../../core/assert.ts";
-import type { Stored, StoredState } from "../../core/server/memory-backend.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import { zxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import type { ZnodeRow } from "../../core/znode/stat.ts";
-import { Cluster } from "./cluster.ts";
-import { Chance } from "./random.ts";
+import { Cluster } from "../../sim/cluster.ts";
+import type { Stored, StoredState } from "../../sim/memory-backend.ts";
+import { Chance } from "../../sim/random.ts";
 import { create, ok, open, setData } from "./world.ts";
 
 /** Epochs that a run may take beyond those that it began with. */

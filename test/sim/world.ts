@@ -2,24 +2,17 @@
 import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Token } from "../../core/server/ids.ts";
-import { zxidToText } from "../../core/zab/zxid.ts";
 import {
-  CreateMode,
   makeSessionId,
   NO_SESSION,
   type ReadRequest,
   type SessionId,
   type WriteRequest,
 } from "../../core/znode/types.ts";
-import { Cluster, type ClusterOptions } from "./cluster.ts";
+import { Cluster, type ClusterOptions } from "../../sim/cluster.ts";
+import { ok } from "../../sim/world.ts";
 
-export const create = (path: string, mode: CreateMode = CreateMode.PERSISTENT, size = 4): WriteRequest => ({
-  type: "create",
-  path,
-  data: new Uint8Array(size),
-  mode,
-  withStat: false,
-});
+export { allEqual, create, digests, ok } from "../../sim/world.ts";
 
 export const setData = (path: string, byte: number, version = -1): WriteRequest => ({
   type: "setData",
@@ -29,9 +22,6 @@ export const setData = (path: string, byte: number, version = -1): WriteRequest 
 });
 
 export const exists = (path: string): ReadRequest => ({ type: "exists", path, watch: false });
-
-export const ok = (answer: ServerAnswer | undefined): boolean =>
-  answer?.ok === true && answer.result.type !== "error";
 
 /** The code of a refusal, or "OK". */
 export function codeOf(answer: ServerAnswer | undefined): string {
@@ -77,12 +67,6 @@ export function read(
 ): ServerAnswer {
   return must(cluster.answered([cluster.read(sid, request, linearizable)])[0], "it was waited for");
 }
-
-/** One text per tree: equal texts, equal trees and sessions. */
-export const digests = (cluster: Cluster): string[] =>
-  cluster.alive.map(({ tree }) => `${zxidToText(tree.lastApplied)} ${tree.digestHigh}:${tree.digestLow}`);
-
-export const allEqual = (texts: readonly string[]): boolean => new Set(texts).size === 1;
 
 /** The children of a znode in the order of their creation, at every member. */
 export function orders(cluster: Cluster, path = "/"): string[] {

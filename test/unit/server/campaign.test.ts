@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { runSeeds } from "../../sim/campaign.ts";
-import { runCrashPoints } from "../../sim/crash-points.ts";
-import { RULES, type Rule } from "../../sim/invariants.ts";
-import { replayLine } from "../../sim/report.ts";
-import { runSeed } from "../../sim/run.ts";
+import { RULES, type Rule } from "../../../sim/checkers/invariants.ts";
+import { runCrashPoints } from "../../../sim/crash-points.ts";
+import { runSeeds } from "../../../sim/node/campaign.ts";
+import { replayLine } from "../../../sim/node/report.ts";
+import { runSeed } from "../../../sim/run.ts";
+import { shrink } from "../../../sim/shrink.ts";
+import { drawOptions, type SwarmOptions } from "../../../sim/swarm.ts";
 import seeds from "../../sim/seeds.json" with { type: "json" };
-import { shrink } from "../../sim/shrink.ts";
 import { runCampaign } from "../../sim/small-campaign.ts";
-import { drawOptions, type SwarmOptions } from "../../sim/swarm.ts";
 
 /**
  * Rules for which the small runs are too small: they need clients of the swarm, members that forget, calls that the shell

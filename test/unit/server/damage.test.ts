@@ -5,7 +5,7 @@ import type { Token } from "../../../core/server/ids.ts";
 import { DIGESTS_KEPT } from "../../../core/zab/digests.ts";
 import { compareZxid } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import {
   allEqual,
   codeOf,

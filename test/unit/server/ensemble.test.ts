@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CreateMode } from "../../../core/znode/types.ts";
-import { Cluster } from "../../sim/cluster.ts";
+import { Cluster } from "../../../sim/cluster.ts";
 import {
   allEqual,
   answersOf,

@@ -10,7 +10,7 @@ import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { asEpoch, ZXID_ZERO } from "../../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../../core/znode/tree.ts";
 import { CreateMode, type SessionId, type Txn, type WriteRequest } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import { codeOf, create, ensemble, open, setData, write } from "../../sim/world.ts";
 
 const del = (path: string): WriteRequest => ({ type: "delete", path, version: -1 });

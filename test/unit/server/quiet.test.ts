@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
 import type { QuietRecord } from "../../../core/server/quiet.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import { runCampaign } from "../../sim/small-campaign.ts";
 import {
   allEqual,

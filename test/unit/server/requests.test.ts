@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import { Wire } from "../../sim/session-client.ts";
 import {
   allEqual,

@@ -7,7 +7,7 @@ import type { Token } from "../../../core/server/ids.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { compareZxid, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import { SessionClient, Wire } from "../../sim/session-client.ts";
 import { codeOf, create, ensemble, exists, ok, open, sessionOf, setData, write } from "../../sim/world.ts";
 

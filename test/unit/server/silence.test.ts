@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
 import { ensemble, open } from "../../sim/world.ts";
 
 const TICK = 1000;

@@ -2,9 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import { DamagedError } from "../../../core/server/checksums.ts";
-import type { MemoryBackend, StoredState } from "../../../core/server/memory-backend.ts";
 import { META_KEYS, MemberStorage } from "../../../core/server/storage.ts";
-import type { Cluster } from "../../sim/cluster.ts";
+import type { Cluster } from "../../../sim/cluster.ts";
+import type { MemoryBackend, StoredState } from "../../../sim/memory-backend.ts";
 import { type DamageRun, damageRun } from "../../sim/storage-damage.ts";
 import { create, ensemble, ok, open, write } from "../../sim/world.ts";
 

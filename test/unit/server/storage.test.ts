@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
 import { NOT_KNOWN } from "../../../core/server/fingerprint.ts";
 import { connectionIdOf, NO_CONNECTION, type Token } from "../../../core/server/ids.ts";
-import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, type RoutedRequest, unpackRequests } from "../../../core/server/messages.ts";
 import { type PendingRequest, PendingRequests } from "../../../core/server/pending.ts";
 import { EMPTY_META, MemberStorage } from "../../../core/server/storage.ts";
@@ -15,6 +14,7 @@ import type { LogPosition } from "../../../core/zab/messages.ts";
 import type { LogRow } from "../../../core/zab/txn-log.ts";
 import { asEpoch, type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId } from "../../../core/znode/types.ts";
+import { MemoryBackend } from "../../../sim/memory-backend.ts";
 import { START } from "../../sim/script.ts";
 
 const RETAIN_NOTHING = { logRetainTxns: 0, diffBytesMax: 0 };

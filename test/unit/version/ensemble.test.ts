@@ -5,7 +5,7 @@ import { type PeerMessage, packRequests } from "../../../core/server/messages.ts
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { asSid } from "../../../core/zab/membership.ts";
-import { Cluster } from "../../sim/cluster.ts";
+import { Cluster } from "../../../sim/cluster.ts";
 import { codeOf, create, ensemble, ok, open, setData, write } from "../../sim/world.ts";
 
 /** An ensemble of three whose members speak these versions; a member keeps its own over restarts unless it is changed. */

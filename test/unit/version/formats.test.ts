@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import { NO_CONNECTION } from "../../../core/server/ids.ts";
-import { MemoryBackend } from "../../../core/server/memory-backend.ts";
 import { packRequests, unpackRequests } from "../../../core/server/messages.ts";
 import { found, MemberStorage } from "../../../core/server/storage.ts";
 import { WireError } from "../../../core/wire/reader.ts";
@@ -13,6 +12,7 @@ import { asSid } from "../../../core/zab/membership.ts";
 import { lastZxidOf, splitAfter } from "../../../core/zab/txn-batch.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { makeSessionId, type TxnHeader } from "../../../core/znode/types.ts";
+import { MemoryBackend } from "../../../sim/memory-backend.ts";
 
 const SESSION = makeSessionId(1, 5);
 const FINGERPRINT = 7 * 2 ** 32 + 12_345;

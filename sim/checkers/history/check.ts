@@ -1,0 +1,66 @@
+/** All checkers over one history. */
+import type { History } from "../../history/history.ts";
+import { checkLinearizability, type LinearizabilityCounts } from "./linearizability.ts";
+import { checkOrder, type OrderCounts } from "./order.ts";
+import { place } from "./replay.ts";
+import { checkSessions, type SessionCounts } from "./session.ts";
+import { checkStreams, type StreamCounts } from "./streams.ts";
+import { checkWatches, type WatchCounts } from "./watches.ts";
+
+export interface CheckOptions {
+  /** others wrote too, whose requests are not in the history (brokers, a page): txns that nobody asked for are no fault */
+  readonly strangers?: boolean;
+  /** steps that the search for an order may take in one partition; more is a fault */
+  readonly stepsMax?: number;
+}
+
+export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamCounts, LinearizabilityCounts {
+  /** attempts of requests */
+  readonly ops: number;
+  readonly writes: number;
+  /** writes without a known outcome */
+  readonly unknown: number;
+  readonly committed: number;
+}
+
+export interface Report {
+  /** readable; none: the history is as it should be */
+  readonly faults: readonly string[];
+  /** what was looked at: a check of nothing proves nothing */
+  readonly counts: Counts;
+}
+
+/** A broken history breaks in many places: so many of one checker are enough to understand it. */
+const FAULTS_MAX = 20;
+const STEPS_MAX = 1_000_000;
+
+export function checkHistory(history: History, options: CheckOptions = {}): Report {
+  const faults: string[] = [];
+  const run = <T>(name: string, check: (faults: string[]) => T): T => {
+    const found: string[] = [];
+    const counts = check(found);
+    faults.push(...found.slice(0, FAULTS_MAX).map((fault) => `[${name}] ${fault}`));
+    if (found.length > FAULTS_MAX) faults.push(`[${name}] and ${found.length - FAULTS_MAX} more`);
+    return counts;
+  };
+  const placed = place(history, options.strangers ?? false);
+  const order = run("order", (found) => checkOrder(history, placed, found));
+  const session = run("session", (found) => checkSessions(history, placed, found));
+  const watches = run("watches", (found) => checkWatches(history, placed, found));
+  const streams = run("streams", (found) => checkStreams(history, placed, found));
+  const linearizability = run("linearizability", (found) =>
+    checkLinearizability(history, options.stepsMax ?? STEPS_MAX, found, placed.writes),
+  );
+  const counts = {
+    ops: history.ops.length,
+    writes: placed.writes.length,
+    unknown: placed.writes.filter(({ result, refused }) => result === null && !refused).length,
+    committed: history.log?.length ?? placed.commits?.length ?? 0,
+    ...order,
+    ...session,
+    ...watches,
+    ...streams,
+    ...linearizability,
+  };
+  return { faults, counts };
+}

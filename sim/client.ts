@@ -1,0 +1,613 @@
+/**
+ * A client of the simulated ensemble: it opens a session, asks what its {@link Workload} says, watches, loses its connection,
+ * goes on at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
+ */
+import { must } from "../core/assert.ts";
+import type { ServerAnswer } from "../core/server/answers.ts";
+import type { DisconnectCode } from "../core/server/effects.ts";
+import { connectionIdOf, type Token } from "../core/server/ids.ts";
+import { encodeWrite } from "../core/wire/jute/requests.ts";
+import { zxid as makeZxid, type Zxid } from "../core/zab/zxid.ts";
+import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../core/znode/types.ts";
+import type { Asked } from "./checkers/invariants.ts";
+import type { Cluster, Connection, Life } from "./cluster.ts";
+import { coreRequest } from "./history/core-request.ts";
+import {
+  isRead,
+  isWrite,
+  type Op,
+  outcomeOf,
+  type ReadRequest,
+  type Recorder,
+  type Request,
+  type WriteRequest,
+  zxidToNumber,
+} from "./history/history.ts";
+import { ClientMemory, type Workload } from "./history/workload.ts";
+import type { Chance } from "./random.ts";
+
+/** What the clients of one run share. */
+export interface ClientWorld {
+  readonly cluster: Cluster;
+  readonly recorder: Recorder;
+  readonly workload: Workload;
+  readonly chance: Chance;
+  readonly options: ClientOptions;
+  /** requests that may still be asked in this run */
+  opsLeft: number;
+  /** nobody asks anything now, nor shows that it lives */
+  calm: boolean;
+  /** numbers given so far */
+  conns: number;
+  orders: number;
+  sessions: number;
+  /** Somebody without a session writes at this member, if it is up. */
+  writeAnonymously(sid: number, request: WriteRequest): void;
+  /** answers by code, and what else clients met */
+  count(what: string): void;
+}
+
+export interface ClientOptions {
+  /** pause between an answer and the next request, ms: [least, most] */
+  readonly thinkMs: readonly [number, number];
+  /** requests that a client has under way at once, at most */
+  readonly pipeline: number;
+  readonly sessionTimeoutMs: number;
+  /** probability that a client goes elsewhere before its next request */
+  readonly move: number;
+  /** probability that a client vanishes and leaves its session to expire */
+  readonly vanish: number;
+  /** probability that a client closes its session */
+  readonly close: number;
+  /** lists of children are read without a connection with a bound on the answer, and in pages */
+  readonly bounded: boolean;
+}
+
+interface UnderWay {
+  readonly op: Op;
+  readonly xid: number;
+  readonly asked: Asked;
+  readonly since: number;
+}
+
+/** A write whose outcome is not known: asked again under its number. */
+interface Again {
+  readonly request: WriteRequest;
+  readonly xid: number;
+}
+
+export class SimClient {
+  readonly id: number;
+  readonly #world: ClientWorld;
+  #session: SessionId = NO_SESSION;
+  #xid = 0;
+  #memory = new ClientMemory();
+  #life: Life | null = null;
+  #token: Token = 0 as Token;
+  #conn = 0;
+  /** may ask: its session is open, and this connection speaks for it */
+  #ready = false;
+  /** its session was opened, on this connection or an earlier one */
+  #opened = false;
+  #attaching = false;
+  #underWay: UnderWay[] = [];
+  #again: Again[] = [];
+  #lastHeard = 0;
+  /** share of its timeout after which a silent client shows that it lives */
+  readonly #patience: number;
+  /** share of its timeout after which it shows that it lives while nobody asks anything; 0: it does not */
+  #vigil: number;
+  /** connections that it left without a word: their members have to find out */
+  #abandoned: {
+    readonly life: Life;
+    readonly token: Token;
+    readonly session: SessionId;
+    /** the session has gone on over another connection since */
+    moved: boolean;
+  }[] = [];
+  #wakeAt = Number.POSITIVE_INFINITY;
+  /** it asks nothing more */
+  stopped = false;
+
+  constructor(id: number, world: ClientWorld) {
+    this.id = id;
+    this.#world = world;
+    this.#patience = world.chance.oneOf([0.33, 0.6, 0.9]);
+    this.#vigil = world.chance.oneOf(VIGILS);
+    this.#later(world.chance.between(0, 500));
+  }
+
+  /** Requests that wait for an answer. */
+  get waiting(): number {
+    return this.#underWay.length;
+  }
+
+  /** Connections that its member still keeps though the session has gone on over another one. */
+  get leftOpen(): number {
+    const session = this.#session;
+    return this.#abandoned.filter(
+      ({ moved, life, session: of, token }) =>
+        moved && life.alive && of === session && life.connections.has(token),
+    ).length;
+  }
+
+  /** It speaks for its session. */
+  get attached(): boolean {
+    return this.#ready && this.#life !== null;
+  }
+
+  /** Asks nothing more, and closes its connection once all is answered. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  // ── what a turn of the client does ───────────────────────────────────────
+
+  /** Its next turn comes in so much time, or earlier if that was said already. */
+  #later(ms: number): void {
+    const { cluster } = this.#world;
+    const at = cluster.now + ms;
+    if (at >= this.#wakeAt) return;
+    this.#wakeAt = at;
+    cluster.after(ms, () => {
+      if (this.#wakeAt !== at) return;
+      this.#wakeAt = Number.POSITIVE_INFINITY;
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    const { cluster, chance, options } = this.#world;
+    if (this.stopped && this.#underWay.length === 0) {
+      if (this.#life !== null) this.#hangUp();
+      return;
+    }
+    if (this.#world.calm) {
+      this.#keepVigil();
+      return;
+    }
+    if (this.#life === null) {
+      this.#connect();
+      this.#later(chance.between(10, 200));
+      return;
+    }
+    const oldest = this.#underWay[0];
+    if (oldest !== undefined && cluster.now - oldest.since > 1.5 * cluster.config.requestTimeoutMs) {
+      this.#world.count("gave up waiting");
+      this.#hangUp();
+      this.#later(1);
+      return;
+    }
+    if (this.#ready && !this.stopped && this.#world.opsLeft > 0) {
+      if (this.#underWay.length === 0 && this.#leaves()) return;
+      this.#askSome();
+      this.#maybeClose();
+    }
+    const pingMs = options.sessionTimeoutMs * this.#patience;
+    if (cluster.now - this.#lastHeard >= pingMs) this.#ping();
+    const idle = this.#world.opsLeft <= 0 || this.#underWay.length >= options.pipeline;
+    const nextMs = Math.max(1, Math.ceil(this.#lastHeard + pingMs - cluster.now));
+    this.#later(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
+  }
+
+  /** Nobody asks anything. Some keep their session all the same: by a sign of life shortly before its end. */
+  #keepVigil(): void {
+    const { cluster, chance, options } = this.#world;
+    const dueMs = this.#lastHeard + this.#vigil * options.sessionTimeoutMs - cluster.now;
+    if (!this.#ready || this.#vigil === 0 || dueMs > 0) {
+      this.#later(this.#vigil === 0 || dueMs <= 0 ? 1_000 : Math.ceil(Math.min(dueMs, 1_000)));
+      return;
+    }
+    this.#ping();
+    this.#vigil = chance.oneOf(VIGILS);
+    this.#later(chance.between(1, 500));
+  }
+
+  /** Now and then it goes elsewhere, for good or not. */
+  #leaves(): boolean {
+    const { chance, options } = this.#world;
+    if (chance.chance(options.move)) {
+      this.#world.count("moves");
+      // Now and then without a word: then its member holds the old connection for alive.
+      if (chance.oneIn(2)) this.#hangUp();
+      else if (this.#life !== null) {
+        this.#abandoned.push({ life: this.#life, token: this.#token, session: this.#session, moved: false });
+        this.#gone(this.#life);
+      }
+      this.#later(chance.between(1, 100));
+      return true;
+    }
+    if (this.#session === NO_SESSION) return false;
+    if (chance.chance(options.vanish)) {
+      this.#world.count("vanishes");
+      this.#hangUp();
+      this.#forget();
+      this.#later(chance.between(1, 2_000));
+      return true;
+    }
+    return false;
+  }
+
+  /** Closes its session behind what it has just asked for. */
+  #maybeClose(): void {
+    const { chance, options, cluster } = this.#world;
+    if (this.#session === NO_SESSION || !this.#ready || this.#life === null) return;
+    if (!chance.chance(options.close)) return;
+    // What it owns goes with it, also what is created at this moment; others may write there.
+    const ephemeral = this.#world.workload.ephemeral(this.id);
+    if (ephemeral !== undefined) this.#write(ephemeral);
+    if (this.#life === null) return;
+    const { sid } = this.#life;
+    cluster.invariants.closing(this.#session);
+    this.#ready = false;
+    this.#write({ type: "closeSession" });
+    if (ephemeral !== undefined)
+      this.#world.writeAnonymously(sid, this.#world.workload.overwrite(this.id, ephemeral.path));
+  }
+
+  #ping(): void {
+    const life = this.#life;
+    const session = this.#session;
+    this.#lastHeard = this.#world.cluster.now;
+    if (life === null || session === NO_SESSION) return;
+    this.#world.cluster.turn(life, (server, now) => {
+      this.#world.cluster.invariants.heard(life, session);
+      server.touch(now, session);
+    });
+  }
+
+  // ── connections ──────────────────────────────────────────────────────────
+
+  #connect(): void {
+    const { cluster, chance } = this.#world;
+    const sid = 1 + chance.below(cluster.members.length);
+    // Mostly it finds a member that serves, as clients do that try one after the other.
+    const serves = cluster.member(sid).life?.server.ready === true;
+    if (!serves && !chance.oneIn(4)) return;
+    this.#world.conns += 1;
+    const conn = this.#world.conns;
+    const found = cluster.connect(sid, this.#wire(conn));
+    if (found === undefined) return;
+    const { life, token } = found;
+    this.#life = life;
+    this.#token = token;
+    this.#ready = false;
+    this.#conn = conn;
+    this.#lastHeard = cluster.now;
+    if (this.#session === NO_SESSION) this.#open(life);
+    else this.#attach(life);
+  }
+
+  /** What comes on a connection is heard as long as it is the client's. */
+  #wire(conn: number): Connection {
+    return {
+      respond: (xid, answer) => {
+        if (this.#conn === conn) this.#respond(xid, answer);
+      },
+      notify: (event, zxid) => {
+        if (this.#conn === conn) this.#notify(event, zxid);
+      },
+      closed: (code) => {
+        if (code !== undefined) this.#world.count(code);
+        if (this.#conn === conn) this.#closed(code);
+      },
+    };
+  }
+
+  #open(life: Life): void {
+    const { cluster, recorder, options } = this.#world;
+    this.#world.sessions += 1;
+    const session = makeSessionId(life.sid, this.#world.sessions);
+    this.#session = session;
+    recorder.session({ type: "connect", session, conn: this.#conn, member: life.sid });
+    const timeoutMs = options.sessionTimeoutMs;
+    this.#note(this.#invoke({ type: "createSession", timeoutMs }, 0, false), 0, false);
+    const token = this.#token;
+    cluster.turn(life, (server, now) => server.openSession(now, token, session, timeoutMs));
+  }
+
+  /** Goes on with its session over this connection. */
+  #attach(life: Life): void {
+    const { cluster, recorder } = this.#world;
+    const session = this.#session;
+    recorder.session({ type: "connect", session, conn: this.#conn, member: life.sid });
+    const token = this.#token;
+    const xid = connectionIdOf(life.sid, token);
+    this.#attaching = true;
+    // Part of connecting, so it is no request of the history.
+    this.#note(NO_OP, xid, false);
+    cluster.turn(life, (server, now) => {
+      cluster.invariants.heard(life, session);
+      server.attach(now, token, session);
+    });
+  }
+
+  #attached(answer: ServerAnswer): void {
+    this.#attaching = false;
+    if (isExpired(answer)) {
+      this.#over();
+      return;
+    }
+    if (!answer.ok || answer.result.type !== "sync") {
+      this.#hangUp();
+      this.#later(this.#world.chance.between(1, 300));
+      return;
+    }
+    this.#world.count("attached");
+    for (const each of this.#abandoned) each.moved = true;
+    this.#ready = true;
+    // Mostly its watches first, as ZooKeeper's clients do it.
+    const watchesFirst = this.#world.chance.oneIn(2);
+    if (watchesFirst) this.#resumeWatches();
+    const session = this.#session;
+    const again = this.#again;
+    this.#again = [];
+    for (const { request, xid } of again) {
+      // The answer to one may be that the session is over: the rest is not the next session's.
+      if (this.#session !== session) break;
+      if (this.#life === null) this.#again.push({ request, xid });
+      else this.#write(request, xid);
+    }
+    if (!watchesFirst && this.#session === session && this.#life !== null) {
+      this.#askSome();
+      this.#resumeWatches();
+      return;
+    }
+    this.#askSome();
+  }
+
+  /** Leaves its watches again where it is now. */
+  #resumeWatches(): void {
+    const { cluster } = this.#world;
+    const request = this.#memory.setWatches;
+    const life = this.#life;
+    if (request === null || life === null) return;
+    const { relativeZxid, data, exist, child } = request;
+    const seen = { relativeZxid: zxidOf(relativeZxid), data, exist, child };
+    const xid = this.#nextXid();
+    this.#note(this.#invoke(request, 0, false), xid, false);
+    const session = this.#session;
+    const token = this.#token;
+    this.#world.count("watches left again");
+    cluster.turn(life, (server, now) => {
+      cluster.invariants.heard(life, session);
+      server.submitWatches(now, token, session, xid, seen);
+    });
+  }
+
+  #hangUp(): void {
+    const life = this.#life;
+    if (life === null) return;
+    this.#world.cluster.disconnect(life, this.#token);
+    this.#gone(life);
+  }
+
+  #closed(code?: DisconnectCode): void {
+    const life = this.#life;
+    if (life === null) return;
+    if (code === undefined) this.#world.count("connection lost");
+    if (code === "SESSION_EXPIRED") {
+      this.#over();
+      return;
+    }
+    this.#gone(life);
+    this.#later(this.#world.chance.between(1, 200));
+  }
+
+  #gone(life: Life): void {
+    const { recorder } = this.#world;
+    recorder.session({ type: "disconnect", session: this.#session, conn: this.#conn, member: life.sid });
+    const lost = this.#underWay;
+    this.#underWay = [];
+    this.#life = null;
+    this.#conn = 0;
+    this.#attaching = false;
+    if (!this.#ready && !this.#opened) {
+      // The session was being opened: whatever became of it, another is opened.
+      this.#forget();
+      return;
+    }
+    this.#ready = false;
+    const again = lost.flatMap(({ op, xid }) =>
+      isWrite(op.request) && op.xid > 0 ? [{ request: op.request, xid }] : [],
+    );
+    this.#again = [...again, ...this.#again.filter(({ xid }) => !again.some((each) => each.xid === xid))];
+    this.#again.sort((a, b) => a.xid - b.xid);
+  }
+
+  /** Its session is over: everything begins anew. */
+  #forget(): void {
+    this.#session = NO_SESSION;
+    this.#xid = 0;
+    this.#memory = new ClientMemory();
+    this.#again = [];
+    this.#ready = false;
+    this.#opened = false;
+  }
+
+  // ── requests ─────────────────────────────────────────────────────────────
+
+  #askSome(): void {
+    const { chance, options, workload } = this.#world;
+    const room = options.pipeline - this.#underWay.length;
+    const count = options.pipeline === 1 ? room : Math.min(room, 1 + chance.below(options.pipeline));
+    for (let i = 0; i < count && this.#world.opsLeft > 0; i++) {
+      // The member may have died of what was asked last.
+      if (this.#life === null) return;
+      // A read that goes through the quorum keeps no order with the others of its connection.
+      if (this.#underWay.some(({ op }) => op.linearizable)) return;
+      this.#world.opsLeft -= 1;
+      const { request, linearizable } = workload.next(this.id);
+      if (linearizable && this.#underWay.length > 0) this.#read(request as ReadRequest, false);
+      else if (isRead(request)) this.#read(request, linearizable);
+      else if (isWrite(request)) this.#write(request);
+    }
+  }
+
+  #invoke(request: Request, xid: number, linearizable: boolean): Op {
+    return this.#world.recorder.invoke({
+      client: this.id,
+      session: this.#session,
+      xid,
+      conn: this.#conn,
+      member: must(this.#life, "it is connected").sid,
+      linearizable,
+      request,
+    });
+  }
+
+  #write(request: WriteRequest, xid = this.#nextXid()): void {
+    const { cluster } = this.#world;
+    const life = must(this.#life, "it is connected");
+    this.#note(this.#invoke(request, xid, false), xid, false);
+    const session = this.#session;
+    const token = this.#token;
+    cluster.turn(life, (server, now) => {
+      cluster.invariants.heard(life, session);
+      const write = { session, xid, ...encodeWrite(coreRequest(request)) };
+      cluster.invariants.submitted(session, xid, server.connectionOf(token));
+      server.submitWrite(now, token, write, server.connectionOf(token));
+    });
+  }
+
+  #read(request: ReadRequest, linearizable: boolean): void {
+    const { cluster } = this.#world;
+    const life = must(this.#life, "it is connected");
+    const xid = this.#nextXid();
+    this.#note(this.#invoke(request, 0, linearizable), xid, linearizable);
+    const session = this.#session;
+    const token = linearizable ? this.#tokenForOne(life, xid) : this.#token;
+    cluster.turn(life, (server, now) => {
+      cluster.invariants.heard(life, session);
+      const read = { session, xid, request, linearizable, stale: false, waits: true };
+      server.submitRead(now, token, read);
+    });
+  }
+
+  /** A read through the quorum is asked as over HTTP: its answer is known by its token, not by a number. */
+  #tokenForOne(life: Life, xid: number): Token {
+    const { cluster } = this.#world;
+    const conn = this.#conn;
+    const found = cluster.connect(life.sid, {
+      respond: (_number, answer) => {
+        if (found !== undefined) cluster.disconnect(life, found.token);
+        if (this.#conn === conn) this.#respond(xid, answer);
+      },
+      notify: () => {},
+      closed: () => {},
+    });
+    return found !== undefined && found.life === life ? found.token : this.#token;
+  }
+
+  #note(op: Op, xid: number, linearizable: boolean): void {
+    const { cluster } = this.#world;
+    this.#world.orders += 1;
+    const life = must(this.#life, "it is connected");
+    const asked = cluster.invariants.asked(life, this.#session, this.#world.orders, linearizable);
+    this.#underWay.push({ op, xid, asked, since: cluster.now });
+  }
+
+  #nextXid(): number {
+    this.#xid += 1;
+    return this.#xid;
+  }
+
+  // ── what comes back ──────────────────────────────────────────────────────
+
+  #respond(xid: number, answer: ServerAnswer): void {
+    const { cluster, recorder, workload } = this.#world;
+    const life = this.#life;
+    const at = this.#underWay.findIndex((each) => each.xid === xid);
+    const [found] = at < 0 ? [] : this.#underWay.splice(at, 1);
+    if (life === null || found === undefined) return;
+    const { op, asked } = found;
+    cluster.invariants.responded(life, asked, answer);
+    const outcome = outcomeOf(answer);
+    if (op !== NO_OP) recorder.returned(op, outcome);
+    this.#count(answer);
+    this.#memory.answered(op.request, outcome);
+    workload.learned(op.request, outcome);
+    if (outcome.type === "unknown" && isWrite(op.request) && op.xid > 0 && outcome.code !== "XID_TOO_OLD") {
+      this.#again.push({ request: op.request, xid });
+    }
+    if (op.request.type === "createSession") this.#openAnswered(outcome.type === "done");
+    else if (this.#attaching) this.#attached(answer);
+    else if (op.request.type === "closeSession" || isExpired(answer)) this.#over(op.request.type);
+    else if (this.#again.length > 0 && this.#underWay.length === 0) {
+      // What is not known is settled before anything new is asked, here or elsewhere.
+      this.#hangUp();
+      this.#later(this.#world.chance.between(1, 300));
+    } else if (this.#ready) this.#later(this.#world.chance.between(...this.#world.options.thinkMs));
+  }
+
+  #openAnswered(done: boolean): void {
+    if (done) {
+      this.#ready = true;
+      this.#opened = true;
+      this.#later(0);
+      return;
+    }
+    this.#hangUp();
+    this.#later(this.#world.chance.between(1, 300));
+  }
+
+  /** @param how closed by its client, or for its silence */
+  #over(how = "expired"): void {
+    const { recorder } = this.#world;
+    if (how !== "closeSession") {
+      recorder.session({
+        type: "expired",
+        session: this.#session,
+        conn: this.#conn,
+        member: this.#life?.sid ?? 0,
+      });
+      this.#world.count("session expired");
+    }
+    this.#hangUp();
+    this.#forget();
+    this.#later(this.#world.chance.between(1, 300));
+  }
+
+  #count(answer: ServerAnswer): void {
+    if (!answer.ok) this.#world.count(answer.code);
+    else if (answer.result.type === "error") this.#world.count(answer.result.code);
+    else if (answer.result.type === "multi") {
+      for (const each of answer.result.results) this.#world.count(each.type === "error" ? each.code : "OK");
+    } else this.#world.count("OK");
+  }
+
+  #notify(event: WatchEvent, zxid: Zxid): void {
+    this.#memory.fired(event);
+    this.#world.count("watch event");
+    this.#world.recorder.watch({
+      session: this.#session,
+      conn: this.#conn,
+      ...event,
+      zxid: zxidToNumber(zxid),
+    });
+  }
+}
+
+/** See {@link SimClient.#vigil}. */
+const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;
+
+/** Stands for what is no request of the client's. */
+const NO_OP: Op = {
+  client: 0,
+  session: 0,
+  xid: 0,
+  conn: 0,
+  member: 0,
+  linearizable: false,
+  request: { type: "sync" },
+  invoke: 0,
+  return: 0,
+  outcome: { type: "unknown" },
+};
+
+const zxidOf = (value: number): Zxid => makeZxid(Math.floor(value / 2 ** 32), value % 2 ** 32);
+
+const isExpired = (answer: ServerAnswer): boolean =>
+  answer.ok
+    ? answer.result.type === "error" && answer.result.code === "SESSION_EXPIRED"
+    : answer.code === "SESSION_EXPIRED";

@@ -1,0 +1,51 @@
+/** The search for whoever runs it beside other things: in a process of its own, since it loads the core in its own way. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { commandWithBug } from "../patch-core.ts";
+import type { SearchOptions, SearchResult } from "./search.ts";
+
+/** What CI has time for: about three minutes of one core. Votes in any order, so that no order is left out; not to the end. */
+export const CI_SCOPES: readonly Partial<SearchOptions>[] = [
+  { servers: 2, crashes: 2, elections: 3, txns: 2, votes: "free", states: 5_000_000 },
+  { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 1_000_000 },
+];
+
+const MAIN = new URL("./main.ts", import.meta.url).pathname;
+/** What the states of single members take beside the tables; MiB. */
+const HEAP_MAX = 8_000;
+
+/** Where a search was when it was last heard of. */
+export interface Progress {
+  readonly states: number;
+  readonly completeTo: number;
+}
+
+/**
+ * @param bug a seeded bug that the core is to have, see `sim/node/bugs.ts`
+ * @param watch hears of it every few seconds, and may end it: then it fails
+ */
+export async function search(
+  options: Partial<SearchOptions>,
+  bug?: string,
+  watch?: { readonly signal: AbortSignal; readonly onProgress: (progress: Progress) => void },
+): Promise<SearchResult> {
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  if (watch !== undefined) args.push("--progress");
+  const seeded = bug === undefined ? { args: [], env: process.env } : commandWithBug(bug);
+  const command = [`--max-old-space-size=${HEAP_MAX}`, ...seeded.args, MAIN, ...args, "--json"];
+  const run = promisify(execFile)(process.execPath, command, {
+    env: seeded.env,
+    maxBuffer: 2 ** 26,
+    ...(watch !== undefined && { signal: watch.signal }),
+  });
+  run.child.stderr?.on("data", (text: string) => {
+    const line = text.trim().split("\n").at(-1) ?? "";
+    if (line.startsWith("{")) watch?.onProgress(JSON.parse(line) as Progress);
+  });
+  // It ends with 1 when it found something, which is an answer too.
+  const { stdout } = await run.catch((error: { stdout?: string }) => {
+    if (!error.stdout?.startsWith("{")) throw error;
+    return { stdout: error.stdout };
+  });
+  return JSON.parse(stdout) as SearchResult;
+}

@@ -1,0 +1,238 @@
+/**
+ * `npm run seeded-bugs`: is each of `bugs.ts` found again by the seed that is written down in `bug-seeds.json`, and by fresh
+ * seeds? Ends with 1 when one is missed.
+ */
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { promisify } from "node:util";
+import { readOptions } from "../../scripts/local/options.ts";
+import { BUGS, type SeededBug } from "./bugs.ts";
+import { bugOf, commandWithBug } from "./patch-core.ts";
+import { search } from "./search/index.ts";
+
+const HELP = `usage: npm run seeded-bugs -- [options]
+
+  --fresh N     fresh seeds that each bug may take (default 30; 0: only the recorded one)
+  --first N     the first fresh seed (default drawn from the clock)
+  --bug NAME    this one only
+  --record      find the recorded seeds anew, from 1 on (at most --fresh of them, default 500), and write them down
+  --threads N   processes at a time (default one a core)
+  --list        what there is
+  --help        print this
+
+Exit code: 0 all were found, 1 one was missed, 2 the options make no sense.`;
+
+const SEEDS = new URL("./bug-seeds.json", import.meta.url);
+const HUNT = new URL("./bug-hunt.ts", import.meta.url).pathname;
+/** Seeds that `--record` and the soak give a bug. */
+export const SEEDS_MAX = 500;
+
+/** What is known of a bug. */
+export interface Hunt {
+  readonly name: string;
+  /** the seed written down; null: the search finds it */
+  readonly seed: number | null;
+  /** who or what found it; null: nobody */
+  readonly recorded: string | null;
+  /** seeds that it took; null: more than there were, or not asked */
+  readonly fresh: number | null;
+  readonly freshBy: string | null;
+  readonly missed: boolean;
+  /** it could not be looked for */
+  readonly failure?: string;
+  /** fresh seeds that were tried when there was no more time; then it is not missed */
+  readonly unfinished?: number;
+}
+
+const NOT_RUN = { seed: null, recorded: null, fresh: null, freshBy: null, missed: true };
+
+interface Found {
+  readonly tried: number;
+  readonly found: { readonly seed: number; readonly failure: string } | null;
+}
+
+/** So many seeds in one process, where somebody may want an end: it asks in between. */
+const SEEDS_AT_ONCE = 20;
+const goesOnForEver = (): boolean => true;
+
+async function run(first: number, count: number, bug?: SeededBug): Promise<Found> {
+  const { args, env } = bug === undefined ? { args: [], env: process.env } : commandWithBug(bug.name);
+  const command = [...args, HUNT, String(first), String(count)];
+  const { stdout } = await promisify(execFile)(process.execPath, command, { env, maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout) as Found;
+}
+
+/** Runs seeds until one finds the bug: it fails with it, and not without. */
+async function hunt(bug: SeededBug, first: number, count: number, goesOn = goesOnForEver): Promise<Found> {
+  let tried = 0;
+  while (tried < count && goesOn()) {
+    const atOnce = goesOn === goesOnForEver ? count : SEEDS_AT_ONCE;
+    const some = await run(first + tried, Math.min(atOnce, count - tried), bug);
+    tried += some.tried;
+    if (some.found === null) continue;
+    if ((await run(some.found.seed, 1)).found === null) return { tried, found: some.found };
+  }
+  return { tried, found: null };
+}
+
+/** The rule or the check that a failure names. */
+export function finderOf(failure: string): string {
+  const rule = /^\[([^\]]+)\]/.exec(failure)?.[1];
+  if (rule !== undefined) return rule;
+  const fault = /^Error: the history is not right:\s+(.{1,60})/.exec(failure)?.[1];
+  if (fault !== undefined) return `history: ${fault}`;
+  return (failure.split("\n")[0] ?? failure).slice(0, 90);
+}
+
+/** A scope that is large enough for what the search is to find; on a busy machine it takes its time. */
+const SEARCH = { states: 2_000_000, minutes: 10 };
+
+/** @param fresh seeds, from `first` on, beside the recorded one */
+export async function huntBug(
+  bug: SeededBug,
+  recorded: number | undefined,
+  fresh: number,
+  first: number,
+  goesOn = goesOnForEver,
+): Promise<Hunt> {
+  const { name } = bug;
+  if (bug.search !== undefined) {
+    const { violation, states } = await search({ ...SEARCH, ...bug.search }, name);
+    const by = violation === undefined ? null : `search, ${states} states: ${finderOf(violation)}`;
+    return { name, seed: null, recorded: by, fresh: null, freshBy: null, missed: by === null };
+  }
+  const again = recorded === undefined ? null : (await hunt(bug, recorded, 1)).found;
+  const anew = fresh === 0 ? null : await hunt(bug, first, fresh, goesOn);
+  const cut = anew !== null && anew.found === null && anew.tried < fresh;
+  const freshBy = anew?.found == null ? null : finderOf(anew.found.failure);
+  return {
+    name,
+    seed: recorded ?? null,
+    recorded: again === null ? null : finderOf(again.failure),
+    fresh: freshBy === null ? null : (anew?.tried ?? null),
+    freshBy,
+    // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until it is recorded anew.
+    missed: cut
+      ? false
+      : again === null
+        ? freshBy === null
+        : fresh > 0 && freshBy === null && bug.rare !== true,
+    ...(cut && { unfinished: anew.tried }),
+  };
+}
+
+/** All of them, so many at a time. */
+export async function huntAll(
+  bugs: readonly SeededBug[],
+  options: {
+    readonly fresh: number;
+    readonly first: number;
+    readonly threads: number;
+    /** asked in between; false: those that are left are not looked for */
+    readonly goesOn?: () => boolean;
+  },
+  onHunt: (hunt: Hunt) => void = () => {},
+): Promise<Hunt[]> {
+  const seeds = readSeeds();
+  const hunts: Hunt[] = [];
+  const waiting = [...bugs];
+  const work = async (): Promise<void> => {
+    for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
+      if (options.goesOn?.() === false) return;
+      const hunt = await huntBug(bug, seeds[bug.name], options.fresh, options.first, options.goesOn).catch(
+        (error: Error): Hunt => ({ ...NOT_RUN, name: bug.name, failure: error.message }),
+      );
+      hunts.push(hunt);
+      onHunt(hunt);
+    }
+  };
+  await Promise.all(Array.from({ length: options.threads }, work));
+  return hunts;
+}
+
+export const readSeeds = (): Record<string, number> =>
+  JSON.parse(readFileSync(SEEDS, "utf8")) as Record<string, number>;
+
+async function record(bugs: readonly SeededBug[], threads: number, most: number): Promise<boolean> {
+  const seeds = readSeeds();
+  const waiting = bugs.filter((bug) => bug.search === undefined);
+  let missed = false;
+  const work = async (): Promise<void> => {
+    for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
+      const { tried, found } = await hunt(bug, 1, most);
+      if (found === null) {
+        missed = true;
+        delete seeds[bug.name];
+      } else seeds[bug.name] = found.seed;
+      console.log(
+        `${bug.name}: ${found === null ? `not found in ${tried} seeds` : `seed ${found.seed}, ${finderOf(found.failure)}`}`,
+      );
+      const inOrder = BUGS.flatMap(({ name }) =>
+        seeds[name] === undefined ? [] : [[name, seeds[name]] as const],
+      );
+      writeFileSync(SEEDS, `${JSON.stringify(Object.fromEntries(inOrder), null, 2)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: threads }, work));
+  return missed;
+}
+
+function lineOf({ name, seed, recorded, fresh, freshBy, missed, failure }: Hunt): string {
+  if (failure !== undefined) return `✗ ${name}: ${failure}`;
+  const first = recorded === null ? "missed" : recorded;
+  const then = freshBy === null ? "" : `fresh: ${fresh}, ${freshBy}`;
+  return `${missed ? "✗" : "✓"} ${name.padEnd(28)} ${seed === null ? "" : `seed ${seed}: `}${first}  ${then}`.trimEnd();
+}
+
+async function main(): Promise<void> {
+  const { values } = readOptions({
+    options: {
+      fresh: { type: "string" },
+      first: { type: "string" },
+      bug: { type: "string" },
+      threads: { type: "string", default: String(availableParallelism()) },
+      record: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const whole = (name: "fresh" | "first" | "threads", text: string): number => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new Error(`--${name} takes a whole number, not ${text}`);
+    return value;
+  };
+  const bugs = values.bug === undefined ? BUGS : [bugOf(values.bug)];
+  const threads = Math.max(1, whole("threads", values.threads));
+  if (values.help) console.log(HELP);
+  else if (values.list)
+    for (const { name, what, source } of bugs) console.log(`${name.padEnd(28)} ${what} (${source})`);
+  else if (values.record)
+    process.exitCode = (await record(bugs, threads, whole("fresh", values.fresh ?? String(SEEDS_MAX))))
+      ? 1
+      : 0;
+  else {
+    const fresh = whole("fresh", values.fresh ?? "30");
+    const first =
+      values.first === undefined
+        ? Math.floor(Date.now() / 1000) % 1_000_000_000
+        : whole("first", values.first);
+    if (fresh > 0) console.log(`fresh seeds from ${first} on`);
+    const hunts = await huntAll(bugs, { fresh, first, threads }, (each) => console.log(lineOf(each)));
+    const missed = hunts.filter((each) => each.missed);
+    console.log(`${hunts.length - missed.length} of ${hunts.length} seeded bugs found`);
+    const failed = missed.length === 0 ? "" : `${missed.length} failed | `;
+    console.log(`\n Tests  ${failed}${hunts.length - missed.length} passed (${hunts.length})`);
+    if (missed.length > 0) process.exitCode = 1;
+  }
+}
+
+if (import.meta.filename === process.argv[1]) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`npm run seeded-bugs: ${(error as Error).message}`);
+    process.exitCode = 2;
+  }
+}

@@ -1,0 +1,64 @@
+/** Chance that can be seeded: the same seed, the same numbers. */
+import { must } from "../core/assert.ts";
+
+/** A random number generator of [0, 1). @source splitmix32 */
+export function random(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let z = state ^ (state >>> 16);
+    z = Math.imul(z, 0x21f0aaad);
+    z ^= z >>> 15;
+    z = Math.imul(z, 0x735a2d97);
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The choices that a run makes. */
+export class Chance {
+  readonly #next: () => number;
+
+  constructor(seed: number) {
+    this.#next = random(seed);
+  }
+
+  /** A number of [0, 1). */
+  unit(): number {
+    return this.#next();
+  }
+
+  /** A whole number of [0, n). */
+  below(n: number): number {
+    return Math.floor(this.#next() * n);
+  }
+
+  /** A whole number of [least, most]. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.#next() * (most - least + 1));
+  }
+
+  /** True once in `n`. */
+  oneIn(n: number): boolean {
+    return this.#next() * n < 1;
+  }
+
+  chance(probability: number): boolean {
+    return probability > 0 && this.#next() < probability;
+  }
+
+  oneOf<T>(items: readonly T[]): T {
+    return must(items[this.below(items.length)], "there is something to choose");
+  }
+
+  /** The same items in a random order. */
+  shuffled<T>(items: readonly T[]): T[] {
+    const out = [...items];
+    for (let i = out.length - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      const a = out[i] as T;
+      out[i] = out[j] as T;
+      out[j] = a;
+    }
+    return out;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * A reader of watch streams, as behind `GET /v1/znodes/…?watch=`: it reads the state of a znode, follows the znode at a member
+ * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it is told goes
+ * into the history. The member's part is what the node's shell does with `WatchStream`.
+ */
+import type { ServerAnswer } from "../core/server/answers.ts";
+import type { Token } from "../core/server/ids.ts";
+import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
+import { NO_SESSION, WatchEventType } from "../core/znode/types.ts";
+import { type Seen, type Told, WatchStream, type WatchStreamKind } from "../core/znode/watch-stream.ts";
+import type { ClientWorld } from "./client.ts";
+import type { Life } from "./cluster.ts";
+import { zxidToNumber } from "./history/history.ts";
+import type { StreamRecord } from "./history/stream-record.ts";
+import { Chance } from "./random.ts";
+
+const KINDS: readonly WatchStreamKind[] = ["data", "exists", "children"];
+/** How long a member takes to tell what was noted, ms: at once, after other streams, to a reader that does not keep up. */
+const LAGS = [
+  [0, 0],
+  [0, 20],
+  [0, 1_500],
+] as const;
+const TURN_MS = [200, 2_500] as const;
+
+/** A stream as the member has it. */
+interface Open {
+  readonly life: Life;
+  readonly token: Token;
+  readonly stream: WatchStream;
+  /** it is going to tell */
+  telling: boolean;
+}
+
+export class StreamReader {
+  readonly #number: number;
+  readonly #world: ClientWorld;
+  readonly #chance: Chance;
+  readonly #lagMs: readonly [number, number];
+  #path = "";
+  #kind: WatchStreamKind = "data";
+  /** the state that it was told last; null: it has read none */
+  #known: Seen | null = null;
+  #record: StreamRecord | null = null;
+  #open: Open | null = null;
+  /** number of the request that it waits for, and since when; an answer to an earlier one counts no more */
+  #asked = 0;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  /** up to where it is known to know everything */
+  #current: Zxid = ZXID_ZERO;
+  #stopped = false;
+
+  constructor(number: number, world: ClientWorld) {
+    this.#number = number;
+    this.#world = world;
+    // Its choices are no other client's: they change nothing of the runs without it.
+    this.#chance = new Chance(world.cluster.seed * 4_801 + number * 131);
+    this.#lagMs = this.#chance.oneOf(LAGS);
+    this.#choose();
+    this.#later();
+  }
+
+  /** It neither breaks off nor turns to another znode any more, but resumes what ends. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** The member has told everything that it noted. */
+  get isUpToDate(): boolean {
+    return this.#open !== null && !this.#open.telling;
+  }
+
+  /** The run is over: the state that it knows is the one behind everything that was committed. */
+  end(last: Zxid): void {
+    this.#knowsAll(last);
+  }
+
+  #choose(): void {
+    const { registers, directories } = this.#world.workload.paths;
+    const directory = this.#chance.oneOf(directories);
+    this.#path = this.#chance.oneOf([...registers, ...directories, `${directory}/e1`]);
+    this.#kind = this.#chance.oneOf(KINDS);
+    this.#known = null;
+    this.#record = null;
+    this.#current = ZXID_ZERO;
+  }
+
+  #later(): void {
+    this.#world.cluster.after(this.#chance.between(...TURN_MS), () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#later();
+    if (this.#open !== null) {
+      if (!this.#open.telling) this.#tell(this.#open);
+      if (this.#stopped) return;
+      if (this.#chance.oneIn(8)) this.#breakOff(this.#open);
+      else if (this.#chance.oneIn(40)) {
+        this.#breakOff(this.#open);
+        this.#choose();
+      }
+    } else if (!this.#world.calm) this.#ask();
+  }
+
+  // ── opening ──────────────────────────────────────────────────────────────
+
+  /** Asks a member for the state, or for a stream behind the state that it knows. */
+  #ask(): void {
+    const { cluster } = this.#world;
+    if (cluster.now - this.#askedAt < 2 * cluster.config.requestTimeoutMs) return;
+    const sid = this.#chance.between(1, cluster.members.length);
+    const { life } = cluster.member(sid);
+    if (life === null || !life.server.ready) return;
+    this.#asked += 1;
+    this.#askedAt = cluster.now;
+    const asked = this.#asked;
+    const known = this.#known;
+    // As in the shell: any read shows whether the member is behind what the reader knows.
+    const path = known === null ? this.#path : "/";
+    const request = { type: "exists", path, watch: false } as const;
+    const atLeast = known?.zxid;
+    const input = { session: NO_SESSION, xid: 0, request, linearizable: false, stale: false, atLeast };
+    cluster.request(
+      sid,
+      (server, now, token) => server.submitRead(now, token, input),
+      (answer) => {
+        if (this.#asked !== asked) return;
+        this.#askedAt = Number.NEGATIVE_INFINITY;
+        if (answer === undefined) return;
+        if (known === null) this.#begin(answer);
+        else if (answer.ok && cluster.member(sid).life === life) this.#follow(life, known, asked);
+      },
+    );
+  }
+
+  #begin(answer: ServerAnswer): void {
+    const known = this.#stateIn(answer);
+    if (known === undefined) return;
+    this.#known = known;
+    const first = { zxid: zxidToNumber(known.zxid), gone: known.gone };
+    const { recorder } = this.#world;
+    this.#record = recorder.stream({ reader: this.#number, path: this.#path, kind: this.#kind, first });
+  }
+
+  /** The state that a read shows; undefined: it was not answered. */
+  #stateIn(answer: ServerAnswer): Seen | undefined {
+    if (!answer.ok) {
+      const { code, zxid } = answer;
+      return code === "NO_NODE" && zxid !== null ? { zxid, gone: true } : undefined;
+    }
+    if (answer.result.type !== "exists") return undefined;
+    const { mzxid, pzxid } = answer.result.stat;
+    return { zxid: this.#kind === "children" ? pzxid : mzxid, gone: false };
+  }
+
+  /** The member shows what the reader knows: it opens the stream. */
+  #follow(life: Life, known: Seen, asked: number): void {
+    const { cluster } = this.#world;
+    cluster.turn(life, (server) => {
+      if (this.#asked !== asked || this.#open !== null) return;
+      let open: Open | null = null;
+      const connection = cluster.connect(life.sid, {
+        respond: () => {},
+        notify: ({ type }, zxid) => {
+          if (open === null) return;
+          open.stream.note(type, zxid);
+          this.#tellSoon(open);
+        },
+        closed: () => {
+          if (this.#open !== open) return;
+          this.#world.count("stream ended");
+          this.#open = null;
+        },
+      });
+      if (connection?.life !== life) return;
+      const { token } = connection;
+      open = {
+        life,
+        token,
+        stream: new WatchStream(server.tree, this.#path, this.#kind, known),
+        telling: false,
+      };
+      server.watches.follow(this.#kind === "children" ? "child" : "data", this.#path, token);
+      this.#open = open;
+      this.#world.count("stream opened");
+      this.#tellSoon(open);
+    });
+  }
+
+  /** The connection ends behind any of the events that are on their way. */
+  #breakOff({ life, token, stream }: Open): void {
+    const told = stream.take();
+    this.#hear(told.slice(0, this.#chance.between(0, told.length)));
+    this.#open = null;
+    this.#world.cluster.disconnect(life, token);
+  }
+
+  // ── telling ──────────────────────────────────────────────────────────────
+
+  #tellSoon(open: Open): void {
+    if (open.telling) return;
+    open.telling = true;
+    this.#world.cluster.after(this.#chance.between(...this.#lagMs), () => {
+      open.telling = false;
+      if (this.#open === open) this.#tell(open);
+    });
+  }
+
+  #tell(open: Open): void {
+    const { life, stream } = open;
+    // A member that stands still tells nothing; it is asked again with the next turn.
+    if (life.backlog !== null) return;
+    this.#hear(stream.take());
+    // What waits for a write to be durable was not noted yet.
+    if (life.gate.length === 0) this.#knowsAll(life.server.tree.lastApplied);
+  }
+
+  #hear(told: readonly Told[]): void {
+    for (const { type, zxid } of told) {
+      this.#world.cluster.invariants.tells(zxid);
+      this.#world.count("stream told");
+      this.#known = { zxid, gone: type === WatchEventType.DELETED };
+      this.#record?.entries.push({ event: type, zxid: zxidToNumber(zxid) });
+    }
+  }
+
+  #knowsAll(zxid: Zxid): void {
+    if (compareZxid(zxid, this.#current) <= 0) return;
+    this.#current = zxid;
+    this.#record?.entries.push({ event: null, zxid: zxidToNumber(zxid) });
+  }
+}
