@@ -5,8 +5,10 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
-import { BUGS, type Patch, type SeededBug } from "./bugs.ts";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import type { Patch, SeededBug } from "./bugs/bug.ts";
+import { BUGS } from "./bugs.ts";
+import type { Mutant } from "./mutants/mutant.ts";
+import { MUTANTS } from "./mutants.ts";
 
 export const BUG_VARIABLE = "SEEDED_BUG";
 

@@ -5,7 +5,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { readOptions } from "../../scripts/local/options.ts";
-import { MUTANTS, type Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutants/mutant.ts";
+import { MUTANTS } from "./mutants.ts";
 import { commandWithBug, mutantOf } from "./patch-core.ts";
 import { finderOf } from "./seeded-bugs.ts";
 

@@ -7,7 +7,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { promisify } from "node:util";
 import { readOptions } from "../../scripts/local/options.ts";
-import { BUGS, type SeededBug } from "./bugs.ts";
+import type { SeededBug } from "./bugs/bug.ts";
+import { BUGS } from "./bugs.ts";
 import { bugOf, commandWithBug } from "./patch-core.ts";
 import { search } from "./search/index.ts";
 

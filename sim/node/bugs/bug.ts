@@ -1,0 +1,22 @@
+/** What a seeded bug is. */
+import type { SearchOptions } from "../search/search.ts";
+
+/** A text of a file of the core, which must be there once, and what stands in its place. */
+export interface Patch {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface SeededBug {
+  readonly name: string;
+  /** what is wrong, in one line */
+  readonly what: string;
+  /** where it was once, or what thought of it */
+  readonly source: string;
+  readonly patches: readonly Patch[];
+  /** what it needs is too rare in the simulator: the search finds it, within this scope */
+  readonly search?: Partial<SearchOptions>;
+  /** found by its seed and within {@link SEEDS_MAX} others, but not within 30 */
+  readonly rare?: boolean;
+}

@@ -1,0 +1,48 @@
+/** Bugs of the digests by which members find out that their trees differ. */
+import { DIGESTS, LEADER, SERVER } from "../sources.ts";
+import type { SeededBug } from "./bug.ts";
+
+export const DIGEST_BUGS: readonly SeededBug[] = [
+  {
+    name: "digests-count-as-equal",
+    what: "whatever a learner's digest is, it counts as equal to the leader's",
+    source: "ZooKeeper, where a digest mismatch is logged",
+    patches: [
+      {
+        file: DIGESTS,
+        find: "  return equalDigest(known, digest) ?",
+        replace: "  return equalDigest(known, known) ?",
+      },
+      {
+        file: SERVER,
+        find: "    if (equalDigest(leaders, ours))",
+        replace: "    if (equalDigest(ours, ours))",
+      },
+    ],
+  },
+  {
+    name: "snap-without-proof",
+    what: "a learner that differs gives its tree up for a leader's that no quorum has confirmed",
+    source: "a fault of ours: a damaged row of one member replaced the right value everywhere",
+    patches: [
+      {
+        file: LEADER,
+        find: "return this.#agreement.proves(learner.differsAt);",
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    name: "refuted-leader-stays",
+    what: "a leader from which a quorum differs may lead again before it has taken a SNAP",
+    source: "a fault of ours: 54,431 epochs after one damaged row",
+    rare: true,
+    patches: [
+      {
+        file: LEADER,
+        find: "      context.spurn();\n      this.#host.becomeLooking(\"a quorum's digest",
+        replace: "      this.#host.becomeLooking(\"a quorum's digest",
+      },
+    ],
+  },
+];

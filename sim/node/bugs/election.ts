@@ -1,0 +1,96 @@
+/** Bugs of election and discovery: who leads, in which epoch, and what a promise is worth. */
+import { CONTEXT, ELECTION, FOLLOWER, LEADER } from "../sources.ts";
+import type { SeededBug } from "./bug.ts";
+
+export const ELECTION_BUGS: readonly SeededBug[] = [
+  {
+    name: "epoch-before-history",
+    what: "currentEpoch is written before the history that it stands for, not together with it",
+    source: "ZOOKEEPER-4643, 3911; Remix (EuroSys 2025)",
+    search: { crashes: 0, elections: 2, txns: 1 },
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "    const writes: DurableWrite[] = [];\n",
+        replace:
+          '    const writes: DurableWrite[] = [];\n    context.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n',
+      },
+    ],
+  },
+  {
+    name: "promise-not-written",
+    what: "a follower promises an epoch without writing it down",
+    source: "Zab, DSN 2011, phase 1; ZOOKEEPER-335",
+    rare: true,
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '      context.persist([{ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }]);\n',
+        replace: "",
+      },
+      // The rule that a log ends within the epochs on disk would stop it at once: that check is off too.
+      {
+        file: FOLLOWER,
+        find: '    writes.push({ type: "currentEpoch", epoch: message.epoch });',
+        replace:
+          '    writes.push({ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }, { type: "currentEpoch", epoch: message.epoch });',
+      },
+    ],
+  },
+  {
+    name: "promise-to-another",
+    what: "a promise of an epoch counts for every candidate, not only for the one to whom it was given",
+    source: "ZAB-53; Zab, DSN 2011, phase 1",
+    rare: true,
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "counted: context.promisedTo === this.leader,",
+        replace: "counted: true,",
+      },
+    ],
+  },
+  {
+    name: "leader-goes-on",
+    what: "a leader that lost its memory goes on in the epoch that it led",
+    source: "reliability, rule 5",
+    patches: [
+      {
+        file: LEADER,
+        find: "    this.epoch = asEpoch(highest + 1);\n",
+        replace:
+          "    const again = highest === context.currentEpoch && highest === context.lastLogged.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = context.lastLogged.zxid.counter;\n",
+      },
+      { file: FOLLOWER, find: "counted: context.promisedTo === this.leader,", replace: "counted: true," },
+    ],
+  },
+  {
+    name: "older-history-leads",
+    what: "the highest sid is elected whatever its history is, and leads although a follower's is newer",
+    source: "ZOOKEEPER-1154; Zab, DSN 2011, phase 1",
+    patches: [
+      {
+        file: ELECTION,
+        find: "return a.epoch - b.epoch || compareZxid(a.zxid, b.zxid) || a.leader - b.leader;",
+        replace: "return a.leader - b.leader || a.epoch - b.epoch || compareZxid(a.zxid, b.zxid);",
+      },
+      {
+        file: LEADER,
+        find: '    if (this.phase === "DISCOVERY") {\n      const better',
+        replace: "    if (false as boolean) {\n      const better",
+      },
+    ],
+  },
+  {
+    name: "empty-voter",
+    what: "a member that lost its storage votes as if it had never promised anything",
+    source: "ZOOKEEPER-261; amnesia",
+    patches: [
+      {
+        file: CONTEXT,
+        find: "this.initialized = recovered.initialized;",
+        replace: "this.initialized = true;",
+      },
+    ],
+  },
+];

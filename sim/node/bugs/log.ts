@@ -1,0 +1,130 @@
+/** Bugs of the log: what is acked, written, committed and applied, and when. */
+import { CONTEXT, FOLLOWER, LEADER, LOG, QUORUM_VERIFIER, STORAGE } from "../sources.ts";
+import type { Patch, SeededBug } from "./bug.ts";
+
+/** a place for writes that are put off */
+const LATE: Patch = {
+  file: FOLLOWER,
+  find: "  #staging: Staging | null = null;\n",
+  replace: "  #staging: Staging | null = null;\n  readonly #late: DurableWrite[] = [];\n",
+};
+
+export const LOG_BUGS: readonly SeededBug[] = [
+  {
+    name: "newleader-acked-before-log",
+    what: "NEWLEADER is acked while the history it confirms is in memory only, until UPTODATE",
+    source: "ZOOKEEPER-4646, 3023",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "for (const entry of staging.entries) writes.push(context.extend(entry));",
+        replace: "for (const entry of staging.entries) this.#late.push(context.extend(entry));",
+      },
+      LATE,
+      {
+        file: FOLLOWER,
+        find: "    context.persist([context.extend(entry)]);",
+        replace: "    context.persist([...this.#late.splice(0), context.extend(entry)]);",
+      },
+      {
+        file: FOLLOWER,
+        find: '    this.phase = "BROADCAST";\n',
+        replace:
+          '    this.phase = "BROADCAST";\n    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n',
+      },
+    ],
+  },
+  {
+    name: "ack-before-write",
+    what: "a follower acks a proposal that it has in memory, and writes it when it is committed",
+    source: "ZOOKEEPER-4785; reliability, T20",
+    patches: [
+      LATE,
+      {
+        file: FOLLOWER,
+        find: "    context.persist([context.extend(entry)]);\n",
+        replace: "    this.#late.push(context.extend(entry));\n",
+      },
+      {
+        file: FOLLOWER,
+        find: "    context.commitUpTo(message.zxid);\n",
+        replace:
+          "    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n    context.commitUpTo(message.zxid);\n",
+      },
+    ],
+  },
+  {
+    name: "applied-before-write",
+    what: "a member applies what is committed elsewhere and not yet on its own disk",
+    source: "ZOOKEEPER-4882",
+    patches: [
+      {
+        file: CONTEXT,
+        find: "const upTo = minZxid(this.lastCommittedZxid, this.lastDurableZxid);",
+        replace: "const upTo = this.lastCommittedZxid;",
+      },
+    ],
+  },
+  {
+    name: "uncommitted-applied",
+    what: "a follower applies a proposal when it comes, not when it is committed",
+    source: "ZOOKEEPER-1549; uncommitted proposals served",
+    rare: true,
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "      context.commitUpTo(message.commit);\n    }\n    return true;",
+        replace: "      context.commitUpTo(message.last);\n    }\n    return true;",
+      },
+    ],
+  },
+  {
+    name: "recovery-applies-tail",
+    what: "a member that starts applies its whole log, and not only what it knows to be committed",
+    source: "ZOOKEEPER-1549, 3644",
+    patches: [
+      { file: STORAGE, find: "maxZxid(this.log.committed, checkpoint.zxid)", replace: "this.log.last.zxid" },
+    ],
+  },
+  {
+    name: "commit-without-quorum",
+    what: "one ack less than a quorum commits an entry",
+    source: "Zab, DSN 2011, phase 3",
+    patches: [
+      {
+        file: QUORUM_VERIFIER,
+        find: "sorted[this.majority - 1]",
+        replace: "sorted[Math.max(0, this.majority - 2)]",
+      },
+    ],
+  },
+  {
+    name: "commit-out-of-order",
+    what: "an entry is committed once a quorum has acked any entry after it: the highest ack counts",
+    source: "ZooKeeper's Leader.tryToCommit; TLA+ commitInconsistent",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.lastLogged.zxid) > 0) return false;',
+        replace: '    if (this.phase !== "BROADCAST") return false;',
+      },
+      {
+        file: LEADER,
+        find: "      if (compareZxid(learner.sent, context.lastCommittedZxid) < 0) continue;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "log-cut-below-slowest",
+    what: "the log is cut though a learner in the active set needs it, which then takes a SNAP",
+    source: "ZAB-14",
+    patches: [
+      {
+        file: LOG,
+        find: " || compareZxid(row.last, slowest) > 0;",
+        replace: ";",
+      },
+    ],
+  },
+];

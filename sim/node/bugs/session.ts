@@ -1,0 +1,104 @@
+/** Bugs of sessions and of the time by which they expire: deadlines, alarms, clocks. */
+import { ALARM, CLOCK, SERVER, SESSION, TREE } from "../sources.ts";
+import type { SeededBug } from "./bug.ts";
+
+export const SESSION_BUGS: readonly SeededBug[] = [
+  {
+    name: "session-expires-early",
+    what: "hearing of a session does not move its deadline",
+    source: "reliability, T15",
+    patches: [
+      {
+        file: SESSION,
+        find: "    if (atMs <= deadline.atMs) return;\n",
+        replace: "    if (atMs >= 0) return;\n",
+      },
+    ],
+  },
+  {
+    name: "ephemerals-outlive-session",
+    what: "a session that ends leaves its ephemerals behind",
+    source: "ZOOKEEPER-2355, 4837",
+    patches: [
+      {
+        file: TREE,
+        find: "    for (const path of [...session.ephemerals].sort()) this.#delete(header, path);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "alarm-counts-as-time",
+    what: "an alarm that comes early, late or twice is believed: sessions expire by the count of alarms",
+    source: "reliability, T20: double alarm",
+    patches: [
+      {
+        file: SERVER,
+        find: "this.#expiry.expire(this.#clock.now)",
+        replace: "this.#expiry.expire(this.#clock.now + 20 * this.config.tickTimeMs)",
+      },
+    ],
+  },
+  {
+    name: "overdue-alarm-trusted",
+    what: "an alarm that is long overdue is believed to be set: a lost alarm is never set again",
+    source: "use, on the real runtime: the scheduler had lost its list",
+    rare: true,
+    patches: [
+      {
+        file: ALARM,
+        find: "return this.#armedAt === undefined || now - this.#armedAt > this.#tickMs;",
+        replace: "return this.#armedAt === undefined;",
+      },
+    ],
+  },
+  {
+    name: "alarm-never-earlier",
+    what: "an alarm that is set stays where it is when a deadline moves before it",
+    source: "a mutant of the shell that every lane let pass",
+    patches: [
+      {
+        file: ALARM,
+        find: "if (this.#armedAt !== undefined && this.#armedAt <= at && ",
+        replace: "if (this.#armedAt !== undefined && ",
+      },
+    ],
+  },
+  {
+    name: "clock-jump-is-silence",
+    what: "a leader whose clock was set forward expires sessions that keep their pings",
+    source: "use: a clock skewed by fault on one node",
+    patches: [
+      {
+        file: SERVER,
+        find: "    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(now, passedMs);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "small-jump-is-silence",
+    what: "only a clock that was set forward by minutes is noticed: one that was set by seconds is silence",
+    source: "the same; a session of 10 s expires after 1.6 s",
+    patches: [
+      {
+        file: SERVER,
+        find: "if (passedMs > 2 * this.config.tickTimeMs)",
+        replace: "if (passedMs > 60 * this.config.tickTimeMs)",
+      },
+    ],
+  },
+  {
+    name: "clock-back-believed",
+    what: "a clock that was put back is believed: whatever waits for a time waits for that much longer",
+    source: "a mutant of the core that every lane let pass",
+    rare: true,
+    patches: [
+      {
+        file: CLOCK,
+        find: "    if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;\n",
+        replace: "",
+      },
+    ],
+  },
+];

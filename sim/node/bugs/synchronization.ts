@@ -1,0 +1,68 @@
+/** Bugs of synchronization: what a learner cuts, takes over and stores. */
+import { FOLLOWER, STORAGE, SYNCHRONIZATION } from "../sources.ts";
+import type { SeededBug } from "./bug.ts";
+
+export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
+  {
+    name: "trunc-not-written",
+    what: "a TRUNC is done in memory and not on disk: what was never committed comes back",
+    source: "ZOOKEEPER-3701, 1154",
+    rare: true,
+    patches: [
+      {
+        file: FOLLOWER,
+        find: '      writes.push({ type: "truncate", to: staging.truncateTo.zxid });\n',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "trunc-missing",
+    what: "a learner that has something else gets DIFF from the nearest entry, and keeps its own",
+    source: "ZOOKEEPER-1154, 2832",
+    patches: [
+      {
+        file: SYNCHRONIZATION,
+        find: 'return { mode: "TRUNC", to: ours.zxid };',
+        replace: 'return { mode: "DIFF", from: ours };',
+      },
+      {
+        file: FOLLOWER,
+        find: "return this.#staging !== null && equalZxid(this.#staging.tail.zxid, message.from);",
+        replace: "return this.#staging !== null;",
+      },
+      { file: FOLLOWER, find: "if (!samePosition(tail, message.prev)) return undefined;\n", replace: "" },
+      {
+        file: FOLLOWER,
+        find: "|| !equalZxid(staging.tail.zxid, message.last)) return false;",
+        replace: ") return false;",
+      },
+    ],
+  },
+  {
+    name: "snap-over-old-tree",
+    what: "a SNAP is received over the tree that it is to replace: an interrupted one leaves neither",
+    source: "ZOOKEEPER-2872, 3642",
+    rare: true,
+    patches: [
+      {
+        file: STORAGE,
+        find: '      case "snapshotBegin":\n        this.#backend.clearTable(this.#otherTable());',
+        replace:
+          '      case "snapshotBegin":\n        this.#backend.clearTable(this.#meta.table);\n        this.#backend.clearTable(this.#otherTable());',
+      },
+    ],
+  },
+  {
+    name: "snap-rows-kept",
+    what: "rows of an interrupted SNAP are kept under the next one",
+    source: "ZAB-63; ZOOKEEPER-2872",
+    patches: [
+      {
+        file: STORAGE,
+        find: '      case "snapshotBegin":\n        this.#backend.clearTable(this.#otherTable());\n',
+        replace: '      case "snapshotBegin":\n',
+      },
+    ],
+  },
+];

@@ -1,0 +1,78 @@
+/** Mutants of promises, epochs and discovery. */
+import { CONTEXT, FOLLOWER, LEADER, PEER } from "../sources.ts";
+import { type Mutant, mutant } from "./mutant.ts";
+
+export const ELECTION_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "ackepoch-without-boots",
+    "ACKEPOCH does not tell which lives of its peers the follower has seen",
+    "ZAB-115",
+    FOLLOWER,
+    "boots: [...context.boots],",
+    "boots: [],",
+  ),
+  mutant(
+    "boots-noted-late",
+    "a leader counts a learner before it has noted the learner's life",
+    "ZAB-113",
+    LEADER,
+    "    context.noteBoots();\n",
+    "",
+  ),
+  mutant(
+    "older-life-counts",
+    "a promise of an earlier life counts after a later life was seen",
+    "ZAB-115",
+    LEADER,
+    '    if (this.phase === "DISCOVERY") this.#epochAcks.delete(sid);\n',
+    "",
+  ),
+  mutant(
+    "epoch-of-leader-alone",
+    "the new epoch is above the leader's own promise only",
+    "ZAB-50",
+    LEADER,
+    "      ...voters.map((l) => l.acceptedEpoch),\n",
+    "",
+  ),
+  mutant(
+    "discovery-by-zxid",
+    "discovery compares zxids only, not currentEpoch",
+    "ZAB-52",
+    LEADER,
+    "        message.currentEpoch - context.currentEpoch ||\n",
+    "",
+  ),
+  mutant(
+    "needsnap-vouches",
+    "a member that cannot build on its history vouches for a leader that has less",
+    "ZAB-54",
+    LEADER,
+    "      if (better > 0) return;\n",
+    "",
+  ),
+  mutant(
+    "one-witness",
+    "a member without memory follows a leader after one answer, not after those of a majority",
+    "ZAB-111",
+    PEER,
+    "!quorum.contains(witnesses)",
+    "witnesses.size === 0",
+  ),
+  mutant(
+    "witness-raises-nothing",
+    "a member without memory does not take over what its witnesses have promised",
+    "ZAB-111",
+    CONTEXT,
+    "    if (acceptedEpoch <= this.acceptedEpoch) return;\n",
+    "    if (acceptedEpoch >= 0) return;\n",
+  ),
+  mutant(
+    "needsnap-not-kept",
+    "that a history is of no use is forgotten in a crash",
+    "ZAB-46",
+    CONTEXT,
+    '    this.persist([{ type: "needSnap" }]);\n',
+    "",
+  ),
+];

@@ -1,0 +1,65 @@
+/** Mutants of links, of the log and of its synchronization. */
+import { CONTEXT, LEADER, LOG, PEER, SERVER } from "../sources.ts";
+import { type Mutant, mutant } from "./mutant.ts";
+
+export const LOG_MUTANTS: readonly Mutant[] = [
+  // ── links ──
+  mutant(
+    "call-taken-twice",
+    "a call that comes a second time is taken a second time",
+    "ZAB-86",
+    PEER,
+    "    if (origin.seq < link.inSeq) return false;\n",
+    "",
+  ),
+  mutant(
+    "gap-unnoticed",
+    "a gap in the calls of a link goes unnoticed",
+    "ZAB-86",
+    PEER,
+    "    if (origin.seq > link.inSeq) this.#inboundReset(origin.from);\n",
+    "",
+  ),
+  mutant(
+    "leader-without-quorum",
+    "a leader that has lost its quorum leads on",
+    "ZAB-79",
+    LEADER,
+    "if (!quorum.contains(this.activeSet) && now - this.#quorumAt > silence) {",
+    "if (!quorum.contains(this.activeSet) && now < 0) {",
+  ),
+
+  // ── the log and its synchronization ──
+  mutant(
+    "commit-noted-too-far",
+    "a log row notes itself as committed when it is written",
+    "ZAB-17",
+    CONTEXT,
+    "committed: minZxid(this.lastCommittedZxid, entry.last),",
+    "committed: entry.last,",
+  ),
+  mutant(
+    "checkpoint-under-snap",
+    "a checkpoint is written while a SNAP is read from the last one",
+    "ZAB-80",
+    SERVER,
+    "    if (this.#zab.readsSnapshot) return false;\n",
+    "",
+  ),
+  mutant(
+    "log-cut-one-too-far",
+    "the log is cut one row too far",
+    "ZAB-14",
+    LOG,
+    "    const last = this.#rows[drop - 1];\n",
+    "    if (drop > 0 && drop < this.#rows.length) drop += 1;\n    const last = this.#rows[drop - 1];\n",
+  ),
+  mutant(
+    "digests-never-compared",
+    "a learner does not compare the leader's digest with its own",
+    "ZAB-90",
+    SERVER,
+    "    else this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
+    "    else if (this.#clock.now < 0) this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
+  ),
+];

@@ -1,0 +1,78 @@
+/** Mutants of requests and their answers. */
+import { RESULTS, SERVER } from "../sources.ts";
+import { type Mutant, mutant } from "./mutant.ts";
+
+export const REQUEST_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "snap-forgets-writes",
+    "writes that wait are not settled when a SNAP replaces the tree",
+    "SERVER-3",
+    SERVER,
+    "      if (!write.sent && known === undefined) continue;\n",
+    "      if (write.xid !== Number.MAX_VALUE) continue;\n",
+  ),
+  mutant(
+    "dropped-learner-writes",
+    "a leader keeps the queued writes of a learner that has left, which sends them again",
+    "SERVER-4",
+    SERVER,
+    "          this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);\n",
+    "",
+  ),
+  mutant(
+    "outbox-over-roles",
+    "writes gathered for one leader are sent to the next one as well",
+    "SERVER-3",
+    SERVER,
+    "    this.#outbox = [];\n    this.#owners.clear();\n",
+    "    this.#owners.clear();\n",
+  ),
+  mutant(
+    "prep-over-epochs",
+    "a leader prepares on top of what an earlier epoch left outstanding",
+    "ZNODE: outstanding changes",
+    SERVER,
+    "    this.#recent = 0;\n    this.#prep.reset();\n",
+    "    this.#recent = 0;\n",
+  ),
+  mutant(
+    "late-write-of-moved-session",
+    "a write of a connection that its session has left is carried out",
+    "SERVER-33",
+    SERVER,
+    "return owner !== undefined && owner !== connection;",
+    "return owner !== undefined && owner === NO_CONNECTION;",
+  ),
+  mutant(
+    "moved-session-stays-connected",
+    "a connection that its session has left stays open",
+    "SERVER-33",
+    SERVER,
+    'if (token !== undefined && this.connectionOf(token) !== xid) this.#disconnect(token, "SESSION_MOVED");',
+    'if (token === NO_TOKEN) this.#disconnect(token, "SESSION_MOVED");',
+  ),
+  mutant(
+    "results-of-any-session",
+    "a repeat is answered with the result of another session under the same number",
+    "SERVER-6",
+    RESULTS,
+    "if (this.#xids[at] === xid && this.#sessions[at] === session) return at;",
+    "if (this.#xids[at] === xid && session !== 0) return at;",
+  ),
+  mutant(
+    "early-read-of-former-life",
+    "a member that restarts answers a session's read while it catches up",
+    "SERVER-34",
+    SERVER,
+    '      if (head.type !== "answered" && !this.#wasReady) return;\n',
+    "",
+  ),
+  mutant(
+    "former-life-answers",
+    "a write that has not left its member is answered by a txn of an earlier life under the same name",
+    "SERVER-35",
+    SERVER,
+    "head.xid === xid && (head.sent || xid > 0)",
+    "head.xid === xid",
+  ),
+];

@@ -1,0 +1,97 @@
+/** Mutants of znodes and watches. */
+import { OVERLAY, PAGES, PREP, SERVER, TREE, WATCH } from "../sources.ts";
+import { type Mutant, mutant } from "./mutant.ts";
+
+export const ZNODE_MUTANTS: readonly Mutant[] = [
+  // ── znodes ──
+  mutant(
+    "rollback-leaves-marks",
+    "a multi that is taken back leaves the changes before it marked as superseded",
+    "ZNODE: a multi is all or nothing",
+    OVERLAY,
+    "        change.before.superseded = false;\n",
+    "",
+  ),
+  mutant(
+    "multi-leaves-changes",
+    "a multi that fails leaves its first changes in the overlay",
+    "ZNODE: a multi is all or nothing",
+    PREP,
+    "        this.#overlay.rollback(mark);\n",
+    "        this.#overlay.rollback(Math.max(mark, this.#overlay.mark()));\n",
+  ),
+  mutant(
+    "close-forgets-outstanding",
+    "the end of a session is prepared without the ephemerals whose creation is outstanding",
+    "ZNODE: ephemerals",
+    PREP,
+    "const paths = new Set(this.#overlay.ownedBy(id));",
+    "const paths = new Set<string>();",
+  ),
+  mutant(
+    "writes-after-close",
+    "writes of a session whose end is outstanding are prepared",
+    "ZNODE: sessions",
+    PREP,
+    "{ lastXid: this.lastXidOf(id), closing: true, zxid: header.zxid }",
+    "{ lastXid: this.lastXidOf(id), closing: false, zxid: header.zxid }",
+  ),
+  mutant(
+    "sequence-used-twice",
+    "two sequential creations that are outstanding at once get one number",
+    "ZNODE: sequential",
+    PREP,
+    "this.#putChildren(header.zxid, parent, parentCversion, 1);",
+    "this.#putChildren(header.zxid, parent, parent.cversion, 1);",
+  ),
+  mutant(
+    "pzxid-kept-at-delete",
+    "the deletion of a child does not move its parent's pzxid",
+    "ZNODE: Stat",
+    TREE,
+    "    this.#childrenChanged(parent, header.zxid, parent.cversion);\n",
+    "    this.#childrenChanged(parent, parent.pzxid, parent.cversion);\n",
+  ),
+  mutant(
+    "list-too-large",
+    "a list of names is answered whole, however large it is",
+    "HTTP-47",
+    PAGES,
+    "    if (bytes > bytesMax) return true;\n",
+    "",
+  ),
+  mutant(
+    "page-too-large",
+    "a page is one name larger than what its reader allows",
+    "HTTP-47",
+    PAGES,
+    "if (bytes > bytesMax && end > start) break;",
+    "if (bytes > bytesMax + 8 && end > start) break;",
+  ),
+  mutant(
+    "checkpoint-keeps-deleted",
+    "a checkpoint keeps znodes that were deleted",
+    "ZAB-12",
+    TREE,
+    "      if (node === null) deleted.push(path);\n",
+    "      if (node === null) continue;\n",
+  ),
+
+  // ── watches ──
+  mutant(
+    "set-watches-overtakes",
+    "setWatches is answered before what its session asked earlier",
+    "SERVER-8",
+    SERVER,
+    '    const request = { type: "setWatches", seen } as const;\n    if (this.#pending.has(session)) {',
+    '    const request = { type: "setWatches", seen } as const;\n    if (this.#pending.has(session) && xid === 0.5) {',
+  ),
+  mutant(
+    "missed-creation",
+    "a client that reconnects is not told of a creation that it missed",
+    "ZNODE: watches",
+    WATCH,
+    "tree.get(path) === undefined ? undefined : WatchEventType.CREATED",
+    "undefined",
+  ),
+];
