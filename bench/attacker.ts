@@ -6,7 +6,7 @@ import { Agent, request } from "node:http";
 import { connect as connectTcp } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { WebSocket } from "ws";
-import { connect } from "../client/sdk/index.ts";
+import { connect } from "../client/sdk/node.ts";
 import { writeConnectRequest } from "../core/wire/jute/connect.ts";
 import { writeRequest } from "../core/wire/jute/requests.ts";
 import { ByteWriter } from "../core/wire/writer.ts";

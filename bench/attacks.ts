@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { connect, type Session } from "../client/sdk/index.ts";
+import { connect, type Session } from "../client/sdk/node.ts";
 import { openGateway } from "../scripts/local/gateway.ts";
 import { startLocal } from "../scripts/local.ts";
 import { ATTACKS, type Attack, type AttackerMessage, WRITTEN } from "./attack-list.ts";

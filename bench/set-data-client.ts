@@ -3,7 +3,7 @@
  * and issues the next when that promise resolves. Started as `set-data-client.ts <url> <outstanding> <warm-up ms> <measured ms>`;
  * tells its parent when it begins and ends to count, and then what it saw.
  */
-import { connect } from "../client/sdk/index.ts";
+import { connect } from "../client/sdk/node.ts";
 import { percentile, round } from "./statistics.ts";
 
 export interface SetDataReport {

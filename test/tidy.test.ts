@@ -121,7 +121,7 @@ describe("the rings", () => {
 
 /** What is started by a platform, a bundler, a command or a user of the SDK. */
 const ENTRY =
-  /^(workers\/index|client\/sdk\/index|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker)|sim\/node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof)))\.tsx?$/;
+  /^(workers\/index|client\/sdk\/(index|node)|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker)|sim\/node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof)))\.tsx?$/;
 
 /** Lanes that are programs, not tests: they use the simulator. */
 const PROGRAMS = ["test/nemesis", "test/soak"];

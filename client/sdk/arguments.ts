@@ -3,7 +3,9 @@
  * the right type that cannot be carried out. Only the call that it was passed to fails.
  */
 import { must } from "../../core/assert.ts";
+import { FRAME_BYTES_MAX } from "../../core/wire/jute/frame.ts";
 import { CreateMode, type MultiRequestOp } from "../../core/znode/types.ts";
+import { ZooError } from "./errors.ts";
 import type { ConnectOptions, Data, Mode, WatchListener } from "./types.ts";
 
 const MODES: Readonly<Record<Mode, CreateMode>> = {
@@ -65,6 +67,12 @@ export function checkData(data: unknown, what = "data"): number {
 
 export const bytesOf = (data: Data): Uint8Array | null =>
   typeof data === "string" ? utf8.encode(data) : data;
+
+/** @throws ZooError TOO_LARGE for a request that no server takes */
+export function checkLength(bytes: number): void {
+  if (bytes > FRAME_BYTES_MAX)
+    throw new ZooError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`);
+}
 
 /** −1 expects any version. The server's are 32 bits, and negative after 2^31 − 1. */
 export function checkVersion(version: unknown, what = "a version"): number {
@@ -147,6 +155,8 @@ export function checkConnect(urls: unknown, options: unknown): readonly string[]
       throw new RangeError(`${named(url)} is neither http nor ws`);
   }
   if (typeof options !== "object" || options === null) throw wrongType("options", "an object", options);
+  if ("token" in options)
+    throw new TypeError("a token is sent by the SDK for Node, node.ts, or by an openSocket of your own");
   checkOptions(options as { readonly [K in keyof ConnectOptions]: unknown });
   return all as readonly string[];
 }

@@ -2,12 +2,13 @@
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { type Refused, refusalText } from "../../core/znode/refusal-text.ts";
 
-/** Codes of the server, and one of our own: the connection ended before the request left, or before a read was answered. */
+/** Codes of the server, and one of the SDK: the connection ended before the request left, or before a read was answered. */
 export type ZooClientCode = ZooErrorCode | "CONNECTION_LOSS";
 
 /** ZooKeeper's number for a lost connection. */
 const CONNECTION_LOSS_NUMBER = -4;
 
+/** An operation that was not carried out, or whose outcome is not known. The message begins with the code. */
 export class ZooError extends Error {
   override readonly name = "ZooError";
   readonly code: ZooClientCode;
@@ -36,3 +37,7 @@ export class ZooError extends Error {
     return error instanceof ZooError && (code === undefined || error.code === code);
   }
 }
+
+/** Why a session without a connection ends. @param how the connection was lost */
+export const lossOfConnection = (how: string): ZooError =>
+  new ZooError("CONNECTION_LOSS", `the connection was lost: ${how}`);

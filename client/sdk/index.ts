@@ -1,13 +1,13 @@
-/** The SDK for Node: the same as everywhere, with the `ws` package as the default WebSocket, and a token for writes. */
-import { WebSocket } from "ws";
-import { connect as connectWith } from "./connect.ts";
-import type { Session } from "./session.ts";
-import type { OpenSocket, SocketLike } from "./socket.ts";
-import type { ConnectOptions } from "./types.ts";
-
+/**
+ * The SDK for every platform that has a WebSocket: browsers, workerd, Deno, Bun. Node has an entry of its own, `node.ts`.
+ * A platform's WebSocket sends no headers: for a deployment with a token give `openSocket` of {@link ConnectOptions}.
+ */
+export { connect } from "./connect.ts";
 export { type ZooClientCode, ZooError } from "./errors.ts";
 export type { Session } from "./session.ts";
+export type { OpenSocket, SocketLike } from "./socket.ts";
 export type {
+  ConnectOptions,
   Data,
   Mode,
   MultiOp,
@@ -20,38 +20,3 @@ export type {
   ZnodeChildren,
   ZnodeValue,
 } from "./types.ts";
-
-/** How long a server that does not answer any more may keep a socket that we closed, and so the process. */
-const CLOSE_MS = 2_000;
-
-/** What a header may hold. */
-const TOKEN = /^[\x21-\x7e]+$/;
-
-export interface NodeConnectOptions extends ConnectOptions {
-  /** ZOOWEEPER_TOKEN of the deployment; local runs need none */
-  readonly token?: string;
-}
-
-/** @see connect.ts */
-export function connect(
-  urls: string | readonly string[],
-  options: NodeConnectOptions = {},
-): Promise<Session> {
-  return connectOnNode(urls, options);
-}
-
-async function connectOnNode(
-  urls: string | readonly string[],
-  options: NodeConnectOptions,
-): Promise<Session> {
-  if (typeof options !== "object" || options === null) throw new TypeError("options is an object");
-  const { token, ...others } = options;
-  if (token !== undefined && typeof token !== "string") throw new TypeError("token is a string");
-  if (token !== undefined && !TOKEN.test(token))
-    throw new RangeError("token has characters that a header cannot carry");
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  // Node's own WebSocket is several times slower; compressing packets of 100 bytes costs more than it saves
-  const settings = { headers, perMessageDeflate: false, closeTimeout: CLOSE_MS };
-  const openSocket: OpenSocket = (address) => new WebSocket(address, settings) as unknown as SocketLike;
-  return connectWith(urls, { openSocket, ...others });
-}

@@ -1,11 +1,12 @@
-/** The watches that a session has left: what the server forgets with the connection and must be told again. */
+/** The watches that a session has registered: the server forgets them with the connection, so they are sent again. */
 import { ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { writeSetWatchesRequest } from "../../core/wire/jute/requests.ts";
 import type { ByteWriter } from "../../core/wire/writer.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
+import { WATCHES_BYTES_MAX } from "./config.ts";
 import type { WatchEvent, WatchListener } from "./types.ts";
 
-/** Left on data, on the absence of a znode, or on children. */
+/** Registered on data, on the absence of a znode, or on children. */
 export type WatchKind = "data" | "exist" | "child";
 
 const KINDS: readonly WatchKind[] = ["data", "exist", "child"];
@@ -18,9 +19,10 @@ const FIRED_BY: Readonly<Record<WatchEvent["type"], readonly WatchKind[]>> = {
   children: ["child"],
 };
 
-/** Bytes of paths in one setWatches, far below what a packet may have. @source ZooKeeper `ClientCnxn` */
-const BATCH_BYTES = 128 * 1024;
-
+/**
+ * *map kind → path → listeners*. Invariant: no set of listeners is empty.
+ * @source ZooKeeper `ZKWatchManager`
+ */
 export class Watches {
   readonly #byKind: Readonly<Record<WatchKind, Map<string, Set<WatchListener>>>> = {
     data: new Map(),
@@ -28,6 +30,7 @@ export class Watches {
     child: new Map(),
   };
 
+  /** A read has registered a watch. */
   add(kind: WatchKind, path: string, listener: WatchListener): void {
     const listeners = this.#byKind[kind].get(path);
     if (listeners === undefined) this.#byKind[kind].set(path, new Set([listener]));
@@ -52,7 +55,7 @@ export class Watches {
     return fired;
   }
 
-  /** Writes the requests that leave them again, and have told what happened since `relativeZxid`. */
+  /** Writes the requests that register them again. The server fires those that changed after `relativeZxid`. */
   writeRequests(writer: ByteWriter, relativeZxid: Zxid): void {
     let batch: Record<WatchKind, string[]> = { data: [], exist: [], child: [] };
     let bytes = 0;
@@ -65,7 +68,7 @@ export class Watches {
       for (const path of this.#byKind[kind].keys()) {
         batch[kind].push(path);
         bytes += 4 + 3 * path.length;
-        if (bytes >= BATCH_BYTES) end();
+        if (bytes >= WATCHES_BYTES_MAX) end();
       }
     }
     end();

@@ -1,6 +1,6 @@
 /** The whole runtime ended by `kill -9` under load: what was acknowledged is there afterwards, and nothing else is asked. */
 import { afterAll, describe, expect, it } from "vitest";
-import { connect, ZooError } from "../../client/sdk/index.ts";
+import { connect, ZooError } from "../../client/sdk/node.ts";
 import { type Goal, goalOf, sendGoal } from "../../scripts/local/goals.ts";
 import { ensembleOf, getJson, isSettled } from "./http.ts";
 import { deployment, type Running, temporaryDir, until } from "./processes.ts";

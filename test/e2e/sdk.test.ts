@@ -1,6 +1,6 @@
 /** The SDK against a real ensemble: each session on a node of its own, through that node's port. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect, type Session, ZooError } from "../../client/sdk/index.ts";
+import { connect, type Session, ZooError } from "../../client/sdk/node.ts";
 import { ensembleOf, isSettled, post } from "./http.ts";
 import { deployment, type Running, temporaryDir, until } from "./processes.ts";
 

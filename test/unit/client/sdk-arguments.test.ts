@@ -1,6 +1,6 @@
 /** Wrong arguments of the SDK: one call fails, and not a byte of it leaves. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connect, type Session, ZooError } from "../../../client/sdk/index.ts";
+import { connect, type Session, ZooError } from "../../../client/sdk/node.ts";
 import { reply, type ScriptedServer, startServer, writeStat } from "./scripted-server.ts";
 
 let server: ScriptedServer;

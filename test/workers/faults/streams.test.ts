@@ -2,9 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect } from "../../../client/sdk/connect.ts";
-import type { Session } from "../../../client/sdk/session.ts";
-import type { SocketLike } from "../../../client/sdk/socket.ts";
+import { connect, type Session, type SocketLike } from "../../../client/sdk/index.ts";
 import { compareZxid, type Zxid, zxidFromText } from "../../../core/zab/zxid.ts";
 import { call, EventReader, send, until } from "../api/helpers.ts";
 import { Victims } from "./helpers.ts";

@@ -1,0 +1,185 @@
+/** The requests of a session that are not answered yet, as the bytes that are sent and sent again. */
+import { Fifo } from "../../core/fifo.ts";
+import type { OpCode } from "../../core/wire/jute/opcodes.ts";
+import type { Reply } from "../../core/wire/jute/replies.ts";
+import { opcodeOf, writeRequest } from "../../core/wire/jute/requests.ts";
+import { ByteWriter } from "../../core/wire/writer.ts";
+import type { ReadRequest, WriteRequest } from "../../core/znode/types.ts";
+import { checkLength } from "./arguments.ts";
+import { MESSAGE_BYTES_MAX, OUTSTANDING_MAX, XID_MAX } from "./config.ts";
+import { ZooError } from "./errors.ts";
+import type { WatchListener } from "./types.ts";
+
+/** A watch that a read asks for. */
+export interface WatchOfRead {
+  readonly kind: "data" | "child";
+  readonly listener: WatchListener;
+}
+
+/** What becomes of a request. */
+export interface Completion {
+  /** registered when the answer comes */
+  readonly watch: WatchOfRead | undefined;
+  /** takes the result from the answer */
+  readonly pick: (reply: Reply) => unknown;
+  readonly succeed: (result: unknown) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** A request that waits for its answer. */
+export interface PendingRequest extends Completion {
+  readonly xid: number;
+  readonly opcode: OpCode;
+  /** "" when it names no znode */
+  readonly path: string;
+  readonly isWrite: boolean;
+  /** over any connection */
+  sent: boolean;
+  /** and again over a later one */
+  sentAgain: boolean;
+  /** the message that holds it, once that is complete, and its place there: kept to be sent again */
+  message: Uint8Array | undefined;
+  start: number;
+  end: number;
+}
+
+/** of the length that leads every packet */
+const LENGTH_BYTES = 4;
+
+/**
+ * Numbers, encodes and keeps requests until they are answered. What one tick issues is one message.
+ *
+ * Invariant: pending requests are in the order of their numbers, which is the order of their answers. The newest of them
+ * (`#open`) are in the message that is being written; each of the others is in a complete message.
+ * @source ZooKeeper `ClientCnxn`: outgoingQueue and pendingQueue
+ */
+export class Outbox {
+  /** the message that is being written; other packets of the connection may be put into it */
+  readonly writer = new ByteWriter(4096);
+  readonly #pending = new Fifo<PendingRequest>();
+  #open: PendingRequest[] = [];
+  #lastXid: number;
+
+  /** @param lastXid number of the session's last request; a client that continues a session continues its numbers */
+  constructor(lastXid: number) {
+    this.#lastXid = lastXid;
+  }
+
+  /** requests that wait for their answers */
+  get length(): number {
+    return this.#pending.length;
+  }
+
+  /** Every number is used. From 1 again requests would be repeats, and get the results of long ago. */
+  get isExhausted(): boolean {
+    return this.#lastXid >= XID_MAX;
+  }
+
+  get isFull(): boolean {
+    return this.#pending.length >= OUTSTANDING_MAX;
+  }
+
+  /** The message that is being written is long enough to leave before the tick ends. */
+  get isLong(): boolean {
+    return this.writer.length >= MESSAGE_BYTES_MAX;
+  }
+
+  /** Encodes a request under the next number. @throws ZooError TOO_LARGE; nothing is written then, and no number taken */
+  add(request: WriteRequest | ReadRequest, isWrite: boolean, completion: Completion): void {
+    const { writer } = this;
+    const start = writer.length;
+    const xid = this.#lastXid + 1;
+    try {
+      writeRequest(writer, xid, request);
+      checkLength(writer.length - start - LENGTH_BYTES);
+    } catch (error) {
+      // half a packet would spoil all that follow
+      writer.length = start;
+      throw error;
+    }
+    this.#lastXid = xid;
+    const pending: PendingRequest = {
+      xid,
+      opcode: opcodeOf(request),
+      path: "path" in request ? request.path : "",
+      isWrite,
+      sent: false,
+      sentAgain: false,
+      message: undefined,
+      start,
+      end: writer.length,
+      watch: completion.watch,
+      pick: completion.pick,
+      succeed: completion.succeed,
+      fail: completion.fail,
+    };
+    this.#pending.push(pending);
+    this.#open.push(pending);
+  }
+
+  /**
+   * Completes the message that is being written.
+   * @param leaves whether it is sent now; if not, its requests wait for a connection
+   * @returns undefined when nothing is written
+   */
+  seal(leaves: boolean): Uint8Array<ArrayBuffer> | undefined {
+    if (this.writer.length === 0) return undefined;
+    // the socket, and what must be sent again, keep the bytes, so the buffer is not used again
+    const message = this.writer.finish();
+    this.writer.reset();
+    for (const pending of this.#open) {
+      pending.message = message;
+      if (leaves) pending.sent = true;
+    }
+    this.#open = [];
+    return message;
+  }
+
+  /** Writes every pending request again, in order, with its number and bytes. @param flush sends what is written so far */
+  repeat(flush: () => void): void {
+    for (const pending of this.#pending.items()) {
+      if (pending.message === undefined) continue;
+      if (this.isLong) flush();
+      const start = this.writer.length;
+      this.writer.bytes(pending.message.subarray(pending.start, pending.end));
+      pending.start = start;
+      pending.end = this.writer.length;
+      pending.sentAgain = pending.sent;
+      this.#open.push(pending);
+    }
+  }
+
+  /** Takes the request that an answer is for. @throws ZooError MARSHALLING_ERROR when it is not the oldest: that one fails */
+  take(xid: number): PendingRequest {
+    const pending = this.#pending.shift();
+    if (pending?.xid === xid) return pending;
+    pending?.fail(lossOf(pending));
+    throw new ZooError(
+      "MARSHALLING_ERROR",
+      `request ${xid} is answered before ${pending?.xid ?? "it was sent"}`,
+    );
+  }
+
+  /** Fails everything. @param cause why requests that were not carried out were not; undefined: the connection */
+  fail(cause: ZooError | undefined): void {
+    for (const pending of this.#pending.drain()) pending.fail(lossOf(pending, cause));
+  }
+}
+
+/** The session has later writes than this one, and the node has forgotten its result. */
+export const forgotten = (pending: PendingRequest): ZooError =>
+  new ZooError(
+    "UNKNOWN_OUTCOME",
+    `the connection was lost before the answer came, and the result is remembered no more (${pending.path})`,
+  );
+
+/** What a caller without an answer knows: a write that was sent may have been carried out. */
+function lossOf(pending: PendingRequest, cause?: ZooError): ZooError {
+  return pending.isWrite && pending.sent
+    ? new ZooError("UNKNOWN_OUTCOME", `the connection was lost before the answer came (${pending.path})`)
+    : (cause ??
+        new ZooError(
+          "CONNECTION_LOSS",
+          `the connection was lost before the request was carried out (${pending.path})`,
+        ));
+}
