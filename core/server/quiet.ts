@@ -16,7 +16,6 @@ import type { ZabEffect } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { ZabPeer } from "../zab/peer.ts";
 import { equalZxid } from "../zab/zxid.ts";
-import type { ExpiryQueue, SessionTable } from "../znode/session.ts";
 import type { SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
 import type { ServerEffect } from "./effects.ts";
@@ -29,6 +28,7 @@ import type {
   SleepMessage,
   SleptMessage,
 } from "./messages.ts";
+import type { SessionTracker } from "./session-tracker.ts";
 
 /** What a member notes when it falls asleep. Times are of its own clock, ms since 1970. */
 export interface QuietRecord {
@@ -52,13 +52,11 @@ export interface QuietHost {
   readonly sid: Sid;
   readonly config: ServerConfig;
   readonly zab: ZabPeer;
-  readonly sessions: SessionTable;
-  readonly expiry: ExpiryQueue;
+  readonly tracker: SessionTracker;
   /** *map session → its owner, which waits at this member* */
   readonly parked: ReadonlyMap<SessionId, number>;
   /** Has it had no client for long enough, and nothing under way? */
   isIdle(now: number): boolean;
-  takeTouched(): SessionId[];
   send(to: Sid, message: ServerMessage): void;
   emit(effect: ServerEffect): void;
   absorb(effects: readonly ZabEffect[]): void;
@@ -136,7 +134,10 @@ export class Quiet {
     const { zab, config } = this.#host;
     const leader = zab.proposing;
     if (leader === undefined || !this.#host.isIdle(now)) return;
-    if (zab.learnersIdleMs < config.quietAfterMs || this.#host.sessions.size > config.quietSessionsMax)
+    if (
+      zab.learnersIdleMs < config.quietAfterMs ||
+      this.#host.tracker.sessions.size > config.quietSessionsMax
+    )
       return;
     this.#freeze(now);
     for (const [session, owner] of this.#host.parked) this.#parked.set(session, owner);
@@ -169,7 +170,7 @@ export class Quiet {
 
   /** Everybody is frozen, so the deadlines are final. */
   #tellToSleep(now: number): void {
-    const { sessions, expiry } = this.#host;
+    const { sessions, expiry } = this.#host.tracker;
     const remaining: (readonly [SessionId, number])[] = [];
     const parked: ParkedSession[] = [];
     for (const { id } of sessions.values()) {
@@ -229,7 +230,7 @@ export class Quiet {
     const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.lastLogged.zxid, zxid);
     if (ok) this.#freeze(now);
     const parked = [...this.#host.parked].map(([session, owner]) => ({ session, owner }));
-    const touched = ok ? this.#host.takeTouched() : [];
+    const touched = ok ? this.#host.tracker.takeTouched() : [];
     this.#host.emit({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
   }
 
@@ -241,7 +242,7 @@ export class Quiet {
         this.#host.wake("a learner has something to do");
         return;
       }
-      for (const session of message.touched) this.#host.expiry.touch(session, now, from);
+      this.#host.tracker.touchAll(now, message.touched, from);
       for (const { session, owner } of message.parked) this.#parked.set(session, owner);
     }
     this.#maybeGoOn(now);
@@ -255,7 +256,8 @@ export class Quiet {
    * @param inTime a quorum was reachable before the request that woke this member timed out
    */
   restore(now: number, continues: number | null, inTime: boolean): void {
-    const { expiry, sessions, config } = this.#host;
+    const { config, tracker } = this.#host;
+    const { expiry, sessions } = tracker;
     expiry.restart(sessions.values(), now);
     const record = this.#record;
     this.#waited = [];
@@ -271,7 +273,8 @@ export class Quiet {
    * but only once without a sign of life. Alarms that are always late keep no dead session.
    */
   #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
-    const { expiry, sessions, config } = this.#host;
+    const { config, tracker } = this.#host;
+    const { expiry, sessions } = tracker;
     // A sign of life may be what woke us, and still be on its way here.
     const earliest = now + config.tickTimeMs;
     const known = new Set(excused);
@@ -294,7 +297,7 @@ export class Quiet {
 
   #wakeOwners(owners: readonly ParkedSession[]): void {
     for (const parked of owners) {
-      if (this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
+      if (this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
     }
   }
 }

@@ -25,7 +25,6 @@ import { ZabPeer } from "../zab/peer.ts";
 import type { TxnLogReader } from "../zab/txn-log.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { Prep } from "../znode/prep.ts";
-import { ExpiryQueue } from "../znode/session.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
 import {
   anonymousSession,
@@ -74,6 +73,7 @@ import {
 import { Quiet, type QuietHost } from "./quiet.ts";
 import { ReplyCache } from "./reply-cache.ts";
 import { isSameRequest } from "./reuse.ts";
+import { SessionTracker } from "./session-tracker.ts";
 import type { LogRetention } from "./storage.ts";
 
 /** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
@@ -106,7 +106,7 @@ export class EnsembleServer {
   /** of our clients that have a session */
   readonly #connections = new Connections();
   readonly #replies: ReplyCache;
-  readonly #expiry: ExpiryQueue;
+  readonly #sessions: SessionTracker;
   readonly #anonymous: SessionId;
   #tree: ZnodeTree;
   #prep: Prep;
@@ -126,17 +126,11 @@ export class EnsembleServer {
   #queueBytes = 0;
   /** a follower's writes that await their way to the leader */
   #outbox: PendingWrite[] = [];
-  /** LEADING: *map session → the connection that attached to it last*, for sessions that moved in this epoch */
-  readonly #owners = new Map<SessionId, ConnectionId>();
   /** size of recent batches, fading */
   #recent = 0;
   #yielding = false;
   /** when a client last read here */
   #readAt = Number.NEGATIVE_INFINITY;
-  readonly #touched = new Set<SessionId>();
-  #touchAt = 0;
-  /** *map session → when its last TOUCH left*: with the end of a stay what is on its way is lost */
-  readonly #told = new Map<SessionId, number>();
   #expectedDigest: DigestAt | null = null;
   readonly #quiet: Quiet;
   /** when a client asked last; ms */
@@ -156,7 +150,6 @@ export class EnsembleServer {
     this.#log = options.log;
     this.#tree = options.tree;
     this.#prep = new Prep(options.tree);
-    this.#expiry = new ExpiryQueue(options.config.tickTimeMs);
     this.#anonymous = anonymousSession(options.sid, options.recovered.boot, options.nonce);
     this.#zab = new ZabPeer(
       options.sid,
@@ -168,6 +161,7 @@ export class EnsembleServer {
       options.version,
     );
     this.#effects = new EffectList(this.#zab.links);
+    this.#sessions = new SessionTracker(options.config, this.#zab, this.#effects, options.tree.sessions);
     this.#replies = new ReplyCache(options.tree, options.log);
     this.#quiet = new Quiet(this.#quietHost(), options.recovered.quiet ?? null);
     if (this.#quiet.record?.epoch === options.recovered.currentEpoch) {
@@ -177,22 +171,13 @@ export class EnsembleServer {
   }
 
   #quietHost(): QuietHost {
-    const server = this;
     return {
       sid: this.sid,
       config: this.config,
       zab: this.#zab,
-      expiry: this.#expiry,
+      tracker: this.#sessions,
       parked: this.parked,
-      get sessions() {
-        return server.#tree.sessions;
-      },
       isIdle: (now) => this.#isIdle(now),
-      takeTouched: () => {
-        const touched = [...this.#touched];
-        this.#touched.clear();
-        return touched;
-      },
       send: (to, message) => this.#effects.send(to, message),
       emit: (effect) => this.#effects.push(effect),
       absorb: (effects) => this.#absorb(effects),
@@ -241,13 +226,9 @@ export class EnsembleServer {
   /** Of our own time. */
   get #deadline(): number {
     if (this.#zab.frozen) return this.#quiet.deadline;
-    let at = Math.min(this.#zab.deadline, this.#pending.deadline);
+    const at = Math.min(this.#zab.deadline, this.#pending.deadline);
     if (!this.#ready) return at;
-    if (this.#touched.size > 0) at = Math.min(at, this.#touchAt);
-    if (this.#zab.proposing !== undefined) {
-      at = Math.min(at, this.#expiry.nextDeadline() ?? Number.POSITIVE_INFINITY);
-    }
-    return at;
+    return Math.min(at, this.#sessions.deadline);
   }
 
   /** Enough has changed for a checkpoint, and nobody reads the last one. @param logBytes logged since the last one */
@@ -266,14 +247,10 @@ export class EnsembleServer {
     return { logRetainTxns, diffBytesMax, slowest: this.#zab.proposing?.slowest };
   }
 
-  /**
-   * Reads the clock. More than two ticks between two inputs do not count as silence of the sessions: the clock was set
-   * forward, or this member was suspended and received nothing.
-   */
   #readClock(clockMs: number): number {
     const passedMs = this.#clock.read(clockMs);
     const { now } = this.#clock;
-    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(now, passedMs);
+    this.#sessions.timePassed(now, passedMs);
     return now;
   }
 
@@ -466,11 +443,7 @@ export class EnsembleServer {
     const now = this.#readClock(clockMs);
     if (background && this.standsStill(session)) return;
     this.#noteRequest(background);
-    if (this.#zab.proposing !== undefined) this.#expiry.touch(session, now);
-    else if (this.#tree.sessions.has(session)) {
-      if (this.#touched.size === 0) this.#touchAt = now + this.config.tickTimeMs / 2;
-      this.#touched.add(session);
-    }
+    this.#sessions.touch(now, session);
   }
 
   /** How many clients are connected now. While there are any, the ensemble stays awake; {@link flush} ends the turn. */
@@ -521,6 +494,7 @@ export class EnsembleServer {
   loadTree(clockMs: number, tree: ZnodeTree): ServerEffect[] {
     this.#readClock(clockMs);
     this.#tree = tree;
+    this.#sessions.loadTree(tree.sessions);
     this.#prep = new Prep(tree);
     this.#expectedDigest = null;
     // The snapshot may be of a time before what was shown here: the log behind it has to be applied first.
@@ -621,7 +595,7 @@ export class EnsembleServer {
       return;
     }
     if (message.type === "TOUCH") {
-      for (const session of message.sessions) this.#expiry.touch(session, this.#clock.now, from);
+      this.#sessions.touchAll(this.#clock.now, message.sessions, from);
       return;
     }
     leader.hurry(from);
@@ -670,7 +644,7 @@ export class EnsembleServer {
           break;
         case "learnerLeft":
           if (this.#quiet.state === "FREEZING") this.#disturbed = "a learner has left";
-          this.#expiry.learnerLeft(effect.sid, this.#clock.now);
+          this.#sessions.expiry.learnerLeft(effect.sid, this.#clock.now);
           this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);
           this.#queueBytes = this.#queue.reduce((sum, write) => sum + write.body.length, 0);
           break;
@@ -700,7 +674,7 @@ export class EnsembleServer {
       this.#wakingUntil = this.#clock.now + this.config.requestTimeoutMs;
     }
     if (this.#zab.serving && this.#barrier !== null) return;
-    this.#keepTouched(slept);
+    this.#sessions.epochEnded(this.#clock.now, slept);
     this.#ready = false;
     this.#barrier = null;
     // It is of the leader that was: neither for nor against the next one.
@@ -711,7 +685,6 @@ export class EnsembleServer {
     this.#queue = [];
     this.#queueBytes = 0;
     this.#outbox = [];
-    this.#owners.clear();
     this.#recent = 0;
     this.#prep.reset();
   }
@@ -724,7 +697,7 @@ export class EnsembleServer {
     }
     if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(this.#clock.now));
     if (this.#zab.serving && !this.#ready) this.#maybeBecomeReady();
-    if (this.#touched.size > 0 && this.#ready && this.#clock.now >= this.#touchAt) this.#sendTouches();
+    if (this.#ready) this.#sessions.maybeReport(this.#clock.now);
     if (this.#ready && this.#zab.proposing !== undefined && this.#queue.length > 0) this.#sendOrGather();
     this.#absorb(this.#zab.flushCommits(this.#clock.now));
     if (this.#zab.proposing?.exhausted === true && this.#prep.outstanding === 0) {
@@ -750,13 +723,10 @@ export class EnsembleServer {
     const leader = this.#zab.proposing;
     if (leader !== undefined) {
       this.#quiet.restore(this.#clock.now, leader.continues, isInTime);
-      for (const session of this.#touched) this.#expiry.touch(session, this.#clock.now);
-      this.#touched.clear();
+      this.#sessions.becomeLeading(this.#clock.now);
     } else {
       this.#quiet.rejoin();
-      // The leader may have started since, and not know that no sign of life could be received meanwhile.
-      if (inVain) for (const { id } of this.#tree.sessions.values()) this.#touched.add(id);
-      this.#touchAt = this.#clock.now;
+      this.#sessions.becomeFollowing(this.#clock.now, inVain);
     }
     this.#replies.forgetPrepared();
     // The history of this epoch is applied. What was not in it did not happen, and goes again.
@@ -850,7 +820,7 @@ export class EnsembleServer {
           if (this.#replies.isFalseRetry(write)) this.#refuse(write, "XID_REUSED");
           continue;
         }
-        if (this.#owners.size > 0 && this.#isLate(write)) {
+        if (this.#sessions.hasMoved(write)) {
           this.#refuse(write, "SESSION_MOVED");
           continue;
         }
@@ -888,13 +858,6 @@ export class EnsembleServer {
     return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
   }
 
-  /** It came by a connection that its session has left. */
-  #isLate({ session, connection, xid }: RoutedRequest): boolean {
-    if (connection === NO_CONNECTION || xid === connection) return false;
-    const owner = this.#owners.get(session);
-    return owner !== undefined && owner !== connection;
-  }
-
   /**
    * Without a txn: nothing of it happens, and it takes no number. What has moved may be sent again over the session's new
    * connection. A member that does not know XID_REUSED says that too much is under way, and decides when the write is repeated.
@@ -916,8 +879,7 @@ export class EnsembleServer {
         ? { type: "error", code: request.code, ops: 0, at: 0 }
         : this.#prep.prepare(header, this.#bounded(request));
     if (txn.type === "sync" && write.xid < 0 && write.xid === write.connection) {
-      this.#owners.set(write.session, write.connection);
-      this.#expiry.touch(write.session, this.#clock.now);
+      this.#sessions.setOwner(this.#clock.now, write.session, write.connection);
     }
     appendTxn(writer, header, txn, fingerprint);
   }
@@ -973,11 +935,8 @@ export class EnsembleServer {
   }
 
   #trackSession(session: SessionId, txn: Txn): void {
-    if (txn.type === "createSession") this.#expiry.add(session, txn.timeoutMs, this.#clock.now);
-    else if (txn.type === "closeSession") {
-      this.#expiry.remove(session);
-      this.#owners.delete(session);
-    }
+    if (txn.type === "createSession") this.#sessions.opened(this.#clock.now, session, txn.timeoutMs);
+    else if (txn.type === "closeSession") this.#sessions.closed(session);
   }
 
   /** A connection, here or elsewhere, has attached to the session: the one that it had here is void. */
@@ -1152,42 +1111,12 @@ export class EnsembleServer {
 
   #expireSessions(): void {
     const close = encodeWrite({ type: "closeSession" });
-    const expired = this.#expiry.expire(this.#clock.now);
+    const expired = this.#sessions.expiry.expire(this.#clock.now);
     const connection = NO_CONNECTION;
     for (const session of expired) {
       this.#enqueue({ session, connection, xid: 0, ...close, fingerprint: NOT_KNOWN, origin: this.sid });
     }
     if (expired.length > 0) this.#sendOrGather();
-  }
-
-  #sendTouches(): void {
-    const { leader, join, frozen } = this.#zab;
-    if (leader === null || join === undefined || frozen) return;
-    this.#effects.send(leader, { type: "TOUCH", join, sessions: [...this.#touched] });
-    for (const [session, at] of this.#told)
-      if (this.#clock.now - at > this.#stayEndMs) this.#told.delete(session);
-    for (const session of this.#touched) this.#told.set(session, this.#clock.now);
-    this.#touched.clear();
-  }
-
-  /** A stay that is broken is noticed within this time. */
-  get #stayEndMs(): number {
-    return (this.config.syncLimit + 1) * this.config.tickTimeMs;
-  }
-
-  /**
-   * Our stay with the leader, or our own epoch, is over: the next leader may not know the latest signs of life received here.
-   * They are reported to it, however late: a session must not expire because of a lost message.
-   * @param slept the epoch ended in a sleep, whose record holds every deadline
-   */
-  #keepTouched(slept: boolean): void {
-    const since = this.#clock.now - this.#stayEndMs;
-    for (const [session, at] of this.#told) if (at >= since) this.#touched.add(session);
-    this.#told.clear();
-    // A leader steps down only when it has given its learners up one after the other.
-    const heard = slept ? [] : this.#expiry.heardSince(since - this.#stayEndMs);
-    for (const session of heard) this.#touched.add(session);
-    this.#expiry.restart([], this.#clock.now);
   }
 
   // ── leaves ───────────────────────────────────────────────────────────────

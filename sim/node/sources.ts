@@ -5,6 +5,7 @@ export const QUIET = "core/server/quiet.ts";
 export const RESULTS = "core/server/recent-results.ts";
 export const REPLIES = "core/server/reply-cache.ts";
 export const SERVER = "core/server/server.ts";
+export const SESSIONS = "core/server/session-tracker.ts";
 export const STORAGE = "core/server/storage.ts";
 export const CONTEXT = "core/zab/context.ts";
 export const DIGESTS = "core/zab/digests.ts";

@@ -1,5 +1,5 @@
 /** Bugs of sessions and of the time by which they expire: deadlines, alarms, clocks. */
-import { ALARM, CLOCK, SERVER, SESSION, TREE } from "../sources.ts";
+import { ALARM, CLOCK, SERVER, SESSION, SESSIONS, TREE } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const SESSION_BUGS: readonly SeededBug[] = [
@@ -34,8 +34,8 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "this.#expiry.expire(this.#clock.now)",
-        replace: "this.#expiry.expire(this.#clock.now + 20 * this.config.tickTimeMs)",
+        find: "this.#sessions.expiry.expire(this.#clock.now)",
+        replace: "this.#sessions.expiry.expire(this.#clock.now + 20 * this.config.tickTimeMs)",
       },
     ],
   },
@@ -70,8 +70,8 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     source: "use: a clock skewed by fault on one node",
     patches: [
       {
-        file: SERVER,
-        find: "    if (passedMs > 2 * this.config.tickTimeMs) this.#expiry.excuseAll(now, passedMs);\n",
+        file: SESSIONS,
+        find: "    if (passedMs > 2 * this.#config.tickTimeMs) this.expiry.excuseAll(now, passedMs);\n",
         replace: "",
       },
     ],
@@ -82,9 +82,9 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     source: "the same; a session of 10 s expires after 1.6 s",
     patches: [
       {
-        file: SERVER,
-        find: "if (passedMs > 2 * this.config.tickTimeMs)",
-        replace: "if (passedMs > 60 * this.config.tickTimeMs)",
+        file: SESSIONS,
+        find: "if (passedMs > 2 * this.#config.tickTimeMs)",
+        replace: "if (passedMs > 60 * this.#config.tickTimeMs)",
       },
     ],
   },

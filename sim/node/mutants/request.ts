@@ -1,5 +1,5 @@
 /** Mutants of requests and their answers. */
-import { RESULTS, SERVER } from "../sources.ts";
+import { RESULTS, SERVER, SESSIONS } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const REQUEST_MUTANTS: readonly Mutant[] = [
@@ -24,8 +24,8 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "writes gathered for one leader are sent to the next one as well",
     "SERVER-3",
     SERVER,
-    "    this.#outbox = [];\n    this.#owners.clear();\n",
-    "    this.#owners.clear();\n",
+    "    this.#outbox = [];\n    this.#recent = 0;\n",
+    "    this.#recent = 0;\n",
   ),
   mutant(
     "prep-over-epochs",
@@ -39,7 +39,7 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "late-write-of-moved-session",
     "a write of a connection that its session has left is carried out",
     "SERVER-33",
-    SERVER,
+    SESSIONS,
     "return owner !== undefined && owner !== connection;",
     "return owner !== undefined && owner === NO_CONNECTION;",
   ),

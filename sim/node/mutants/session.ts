@@ -1,5 +1,5 @@
 /** Mutants of time, sessions and sleep. */
-import { QUIET, SERVER, SESSION } from "../sources.ts";
+import { QUIET, SERVER, SESSION, SESSIONS } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const SESSION_MUTANTS: readonly Mutant[] = [
@@ -7,24 +7,24 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     "touch-lost-with-stay",
     "signs of life that were on their way when a stay ended are lost",
     "SERVER-39",
-    SERVER,
+    SESSIONS,
     "if (at >= since) this.#touched.add(session);",
-    "if (at > this.#clock.now) this.#touched.add(session);",
+    "if (at > now) this.#touched.add(session);",
   ),
   mutant(
     "deposed-leader-forgets-touches",
     "signs of life that a leader heard shortly before it was deposed are lost",
     "SERVER-39",
-    SERVER,
-    "slept ? [] : this.#expiry.heardSince",
-    "slept || !this.#ready || this.#ready ? [] : this.#expiry.heardSince",
+    SESSIONS,
+    "slept ? [] : this.expiry.heardSince",
+    "slept || now >= since ? [] : this.expiry.heardSince",
   ),
   mutant(
     "touches-lost-with-learner",
     "sessions that a lost learner reported last are given no time for what it could not report",
     "SERVER-41",
     SERVER,
-    "          this.#expiry.learnerLeft(effect.sid, this.#clock.now);\n",
+    "          this.#sessions.expiry.learnerLeft(effect.sid, this.#clock.now);\n",
     "",
   ),
   mutant(
@@ -80,8 +80,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     "signs of life that a learner had not passed on are lost when the ensemble falls asleep",
     "QUIET-4",
     QUIET,
-    "    const touched = ok ? this.#host.takeTouched() : [];\n",
-    "    const touched: SessionId[] = ok ? this.#host.takeTouched().slice(0, 0) : [];\n",
+    "    const touched = ok ? this.#host.tracker.takeTouched() : [];\n",
+    "    const touched: SessionId[] = ok ? this.#host.tracker.takeTouched().slice(0, 0) : [];\n",
   ),
   mutant(
     "sleeps-through-calls",
@@ -96,7 +96,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     "an owner that fell asleep with the ensemble is not woken with it",
     "QUIET-6",
     QUIET,
-    '      if (this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
-    '      if (!this.#host.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
+    '      if (this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
+    '      if (!this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
   ),
 ];
