@@ -60,7 +60,7 @@ export interface PartitionConfig {
   readonly queueBytesMax: number;
   /** batches larger than this wait for one turn of the event loop before a flush */
   readonly gatherMin: number;
-  /** one read, and what a reader gets who does not say */
+  /** bytes of one read: the maximum, and the default when the reader names none */
   readonly readBytesMax: number;
   readonly readBytesDefault: number;
   /** longest long poll */
@@ -69,13 +69,22 @@ export interface PartitionConfig {
   /** one frame of a tail; a tail has one frame under way */
   readonly tailFrameBytesMax: number;
   readonly tailsMax: number;
-  /** an idempotency key is remembered so long, and the newest so many of them */
+  /** tails that are served in one turn: about 2 ms */
+  readonly tailsPerTurn: number;
+  /** an idempotency key is remembered for this time, and the newest so many of them */
   readonly idempotencyWindowMs: number;
   readonly idempotencyKeysMax: number;
   /** keys that one alarm forgets */
   readonly idempotencySlice: number;
   /** bytes of the newest chunks kept in memory for tails and long polls */
   readonly cacheBytesMax: number;
+  /** the end of the log is stored so long after a commit, and no sooner than so long after the last time */
+  readonly noteEndDelayMs: number;
+  readonly noteEndPauseMs: number;
+  /** one attempt to ask a broker who leads */
+  readonly findLeaderMs: number;
+  /** the alarm may be late by so much before it counts as lost: no client waits for a key to be forgotten */
+  readonly alarmSlackMs: number;
 }
 
 export const PARTITION_CONFIG: PartitionConfig = {
@@ -91,10 +100,15 @@ export const PARTITION_CONFIG: PartitionConfig = {
   waitersMax: 10_000,
   tailFrameBytesMax: 512 * KiB,
   tailsMax: 10_000,
+  tailsPerTurn: 64,
   idempotencyWindowMs: 24 * 60 * MINUTE_MS,
   idempotencyKeysMax: 1_000_000,
   idempotencySlice: 1000,
   cacheBytesMax: 1 * MiB,
+  noteEndDelayMs: 1 * SECOND_MS,
+  noteEndPauseMs: 5 * SECOND_MS,
+  findLeaderMs: 2 * SECOND_MS,
+  alarmSlackMs: MINUTE_MS,
 };
 
 /** Checks that the numbers agree with each other. @throws AssertionError */

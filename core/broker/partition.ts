@@ -51,7 +51,15 @@ export interface PartitionFailure {
   readonly damage?: { readonly from: number; readonly next: number };
 }
 
-const fail = (code: KafkaErrorCode, message: string): PartitionFailure => ({ ok: false, code, message });
+/** An operating error as an answer. */
+export const fail = (code: KafkaErrorCode, message: string): PartitionFailure => ({
+  ok: false,
+  code,
+  message,
+});
+
+/** The storage failed, or what it holds is damaged. */
+export const storageFailure = (message: string): PartitionFailure => fail("KAFKA_STORAGE_ERROR", message);
 
 export type LeadershipDecision =
   | {

@@ -1,52 +1,35 @@
 /** What a partition's object answers over RPC. Only plain data crosses; operating errors are values. */
+import type { AppendRequest, AppendResult, IdempotencyKey, Leadership } from "../../core/broker/partition.ts";
 import type {
-  AppendRequest,
-  AppendResult,
-  IdempotencyKey,
-  Leadership,
-  PartitionFailure,
-  ReadFrom,
-} from "../../core/broker/partition.ts";
+  LogBounds,
+  OffsetOfTime,
+  PartitionAnswer,
+  PartitionStatus,
+  ReadAnswer,
+  ReadRequest,
+} from "../../core/broker/replica-messages.ts";
+import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
-export type PartitionAnswer<T> = (T & { readonly ok: true }) | PartitionFailure;
+export type {
+  LogBounds,
+  PartitionAnswer,
+  PartitionStatus,
+  ReadAnswer,
+  ReadRequest,
+} from "../../core/broker/replica-messages.ts";
 
-export interface LogBounds {
-  readonly logStartOffset: number;
-  readonly highWatermark: number;
-  readonly logEndOffset: number;
-  readonly leaderEpoch: number;
-  /** id of the broker that leads */
-  readonly leader: number;
-}
+/** Faults of a partition that last. Those of links are about its calls to brokers. */
+const PARTITION_FAULTS = ["kill", "pause", "skew", "slow-storage"] as const satisfies readonly FaultName[];
 
-export interface ReadRequest {
-  readonly from: ReadFrom;
-  /** whole batches up to so many bytes, at least one */
-  readonly bytesMax: number;
-  /** how long to wait when there is nothing to read yet; capped */
-  readonly waitMs: number;
-  /** −1: whatever the epoch is */
-  readonly leaderEpoch: number;
-}
+/** What can be done to a partition. `ttlMs` null: until it is healed. */
+export type PartitionFault =
+  | { readonly fault: "crash" }
+  | (Fault & { readonly fault: (typeof PARTITION_FAULTS)[number] } & { readonly ttlMs: number | null });
 
-export interface ReadAnswer extends LogBounds {
-  /** where the read began; the first batch may begin before it */
-  readonly offset: number;
-  readonly batches: Uint8Array;
-}
-
-export interface PartitionStatus extends LogBounds {
-  readonly topic: string;
-  readonly topicId: string;
-  readonly partition: number;
-  readonly chunks: number;
-  readonly bytes: number;
-  readonly tails: number;
-  /** leader epochs and the offsets at which they began, oldest first, the newest 100 */
-  readonly epochs: readonly { readonly leaderEpoch: number; readonly startOffset: number }[];
-}
-
-/** The methods that the Worker and the controller may call on a partition. */
+/**
+ * The methods that the Worker and the controller may call on a partition. A killed one rejects all of them but those about
+ * faults with an Error whose message begins with `PARTITION_DOWN`.
+ */
 export interface TopicPartitionRpc {
   /** The controller's word on who leads; creates the partition. */
   leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>>;
@@ -58,15 +41,21 @@ export interface TopicPartitionRpc {
   }): Promise<PartitionAnswer<object>>;
   read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>>;
   bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>>;
-  /** First offset whose record is at least so new; null: there is none. */
+  /** First offset whose record has the timestamp or a later one; null: there is none. */
   offsetOfTime(input: {
     readonly timestampMs: number;
     readonly leaderEpoch: number;
-  }): Promise<PartitionAnswer<LogBounds & { readonly offset: number | null }>>;
+  }): Promise<PartitionAnswer<OffsetOfTime>>;
   status(): Promise<PartitionAnswer<PartitionStatus>>;
   /** Deletes the log and everything else. */
   remove(input: {
     readonly topicId: string;
     readonly controllerEpoch: number;
   }): Promise<PartitionAnswer<object>>;
+  /** Kill and crash end the object, so the call itself rejects. */
+  fault(fault: PartitionFault): Promise<void>;
+  /** Ends one fault, or all. @returns those that were on */
+  heal(fault?: FaultName): Promise<readonly FaultName[]>;
+  /** What is on; also from a partition that is killed or paused. */
+  faults(): Promise<readonly FaultView[]>;
 }

@@ -1,46 +1,45 @@
 /**
- * Live readers: hibernatable WebSockets. Each has at most one frame under way and asks for the next by any message,
- * so a slow reader costs one frame of memory and never another reader's time. The attachment holds all there is to
- * know, hence a tail outlives the memory of its object.
+ * The sockets of a partition's tails: hibernatable WebSockets with a {@link TailState} as attachment. What a tail is sent
+ * is decided by `core/broker/tail.ts`.
  *
  * The runtime keeps a socket open whose reader was gone before the Worker had it. So readers beat, which the runtime
  * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next.
  */
+
+import { assertNever } from "../../core/assert.ts";
+import type { PartitionAnswer, TailEvent, TailFrameAnswer } from "../../core/broker/replica-messages.ts";
+import {
+  acknowledgeTail,
+  advanceTail,
+  isSilentTail,
+  openTail,
+  type TailState,
+} from "../../core/broker/tail.ts";
 import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
 import { BEAT, BEAT_FRAME, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
-import type { PartitionAnswer, ReadAnswer } from "./rpc.ts";
 
-/** sockets served in one turn: about 2 ms */
-const SLICE = 64;
-
-interface Attachment {
-  /** next offset to send */
-  readonly next: number;
-  /** the last frame is not acknowledged */
-  readonly waiting: boolean;
-  /** when it was opened, or asked for a frame last, ms since 1970 */
-  readonly at: number;
+export interface TailsPorts {
+  readonly ctx: DurableObjectState;
+  /** tails that are served in one turn */
+  readonly perTurn: number;
+  readonly now: () => number;
+  /** reads without waiting; must not fail for an offset that a tail has reached */
+  readonly read: (offset: number) => PartitionAnswer<TailFrameAnswer>;
 }
 
-/** Reads without waiting; must not fail for an offset that a tail has reached. */
-export type TailRead = (
-  offset: number,
-  bytesMax: number,
-) => PartitionAnswer<ReadAnswer & { readonly nextOffset: number }>;
+const stateOf = (socket: WebSocket): TailState => socket.deserializeAttachment() as TailState;
+const setState = (socket: WebSocket, state: TailState): void => socket.serializeAttachment(state);
 
+/** The tails of one partition. At most one round of slices is scheduled at a time. */
 export class Tails {
-  readonly #ctx: DurableObjectState;
-  readonly #read: TailRead;
-  readonly #frameBytesMax: number;
+  readonly #ports: TailsPorts;
   /** a slice is scheduled; the log has grown since the round began */
   #waking = false;
   #dirty = false;
 
-  constructor(ctx: DurableObjectState, frameBytesMax: number, read: TailRead) {
-    this.#ctx = ctx;
-    this.#frameBytesMax = frameBytesMax;
-    this.#read = read;
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(BEAT, BEAT_FRAME));
+  constructor(ports: TailsPorts) {
+    this.#ports = ports;
+    ports.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(BEAT, BEAT_FRAME));
   }
 
   get count(): number {
@@ -49,7 +48,7 @@ export class Tails {
 
   /** One that was closed is listed until its other end has closed it too. */
   #open(): WebSocket[] {
-    return this.#ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN);
+    return this.#ports.ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN);
   }
 
   /** Closes the tails whose readers are gone. */
@@ -58,22 +57,22 @@ export class Tails {
   }
 
   #closeIfSilent(socket: WebSocket): boolean {
-    const { at } = socket.deserializeAttachment() as Attachment;
-    const beatAt = this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-    const silent = Math.max(at, beatAt) <= Date.now() - SILENT_MS_MAX;
-    if (silent) tryClose(socket, 1001, "silence");
-    return silent;
+    const { ctx, now } = this.#ports;
+    const beatAtMs = ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+    const isSilent = isSilentTail(stateOf(socket), beatAtMs, now(), SILENT_MS_MAX);
+    if (isSilent) tryClose(socket, 1001, "silence");
+    return isSilent;
   }
 
   accept(offset: number): Response {
     const { 0: client, 1: server } = new WebSocketPair();
-    this.#ctx.acceptWebSocket(server);
-    server.serializeAttachment({ next: offset, waiting: false, at: Date.now() } satisfies Attachment);
+    this.#ports.ctx.acceptWebSocket(server);
+    setState(server, openTail(offset, this.#ports.now()));
     this.#advance(server);
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** The log has grown. A large crowd is served in slices, so that appends and alarms get their turn. */
+  /** The log has grown. Many tails are served in slices, so that appends and alarms get their turn. */
   wake(): void {
     this.#dirty = true;
     if (!this.#waking) this.#slice(this.#open(), 0);
@@ -81,7 +80,7 @@ export class Tails {
 
   #slice(sockets: readonly WebSocket[], from: number): void {
     if (from === 0) this.#dirty = false;
-    const end = Math.min(from + SLICE, sockets.length);
+    const end = Math.min(from + this.#ports.perTurn, sockets.length);
     for (const socket of sockets.slice(from, end)) if (!this.#closeIfSilent(socket)) this.#advance(socket);
     const more = end < sockets.length;
     this.#waking = more || this.#dirty;
@@ -91,13 +90,12 @@ export class Tails {
 
   /** The reader has taken its frame. */
   acknowledge(socket: WebSocket): void {
-    const { next } = socket.deserializeAttachment() as Attachment;
-    socket.serializeAttachment({ next, waiting: false, at: Date.now() } satisfies Attachment);
+    setState(socket, acknowledgeTail(stateOf(socket), this.#ports.now()));
     this.#advance(socket);
   }
 
-  /** Tells every tail something that is no record. */
-  tell(event: object): void {
+  /** Sends every tail an event that is no record. */
+  tell(event: TailEvent): void {
     const text = JSON.stringify(event);
     for (const socket of this.#open()) trySend(socket, text);
   }
@@ -107,15 +105,19 @@ export class Tails {
   }
 
   #advance(socket: WebSocket): void {
-    const { next, waiting, at } = socket.deserializeAttachment() as Attachment;
-    if (waiting) return;
-    const answer = this.#read(next, this.#frameBytesMax);
-    if (!answer.ok) {
-      tryClose(socket, 4000, answer.code);
-      return;
+    const step = advanceTail(stateOf(socket), this.#ports.read);
+    switch (step.type) {
+      case "wait":
+        return;
+      case "frame":
+        setState(socket, step.state);
+        trySend(socket, encodeTailFrame(step.frame));
+        return;
+      case "close":
+        tryClose(socket, 4000, step.code);
+        return;
+      default:
+        assertNever(step);
     }
-    if (answer.nextOffset === next) return;
-    socket.serializeAttachment({ next: answer.nextOffset, waiting: true, at } satisfies Attachment);
-    trySend(socket, encodeTailFrame(answer));
   }
 }

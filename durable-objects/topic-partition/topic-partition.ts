@@ -1,274 +1,172 @@
 /**
  * `TopicPartition`: the object that holds one partition's log. Its name is `{ensemble}/{topicId}/{partition}`.
  *
- * It keeps Kafka record batches as they came, commits them in groups, fences by leader epoch and serves reads, long
- * polls and live tails. All decisions are `core/broker/partition.ts`'s; here are rows, timers and sockets.
- * Answers leave through the output gate: no record is acknowledged or delivered before it is durable.
+ * It runs one {@link Replica}: calls become inputs, and the effects are run in the order of their list. Answers and frames
+ * leave through the output gate, so no record is acknowledged or delivered before it is durable.
  */
 import { DurableObject } from "cloudflare:workers";
+import { assertNever, must } from "../../core/assert.ts";
 import { PARTITION_CONFIG, type PartitionConfig, validatePartitionConfig } from "../../core/broker/config.ts";
-import {
-  type AppendRequest,
-  type AppendResult,
-  checkLeaderEpoch,
-  checkReadOffset,
-  claimKey,
-  decideLeadership,
-  EMPTY_PARTITION,
-  highWatermark,
-  type IdempotencyKey,
-  type KeyEntry,
-  type Leadership,
-  type PartitionFailure,
-  type PartitionState,
-  planFlush,
-  type ReadFrom,
-} from "../../core/broker/partition.ts";
-import { corrupt, type Damage, type Piece, piecesOf } from "../../core/broker/stored-chunk.ts";
-import { MINUTE_MS, SECOND_MS } from "../../core/units.ts";
-import { batchesOf, decodeRecords } from "../../core/wire/record-batch-codec.ts";
-import type { BrokerRpc } from "../broker/rpc.ts";
-import { bounded } from "../shared/bounded.ts";
-import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
-import { tryClose } from "../shared/sockets.ts";
-import { AppendQueue, type Waiting } from "./append-queue.ts";
-import { type Chunk, ChunkStore, DamagedLogError } from "./chunk-store.ts";
+import type { AppendRequest, AppendResult, IdempotencyKey, Leadership } from "../../core/broker/partition.ts";
+import { metaTextOf, metaWrite } from "../../core/broker/partition-rows.ts";
+import { Replica } from "../../core/broker/replica.ts";
 import type {
   LogBounds,
+  OffsetOfTime,
   PartitionAnswer,
   PartitionStatus,
   ReadAnswer,
   ReadRequest,
-  TopicPartitionRpc,
-} from "./rpc.ts";
+  ReplicaAnswer,
+  ReplicaCall,
+  ReplicaEffect,
+  ReplicaInput,
+} from "../../core/broker/replica-messages.ts";
+import type { BrokerRpc } from "../broker/rpc.ts";
+import { bounded } from "../shared/bounded.ts";
+import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
+import { FaultGate } from "../shared/fault-gate.ts";
+import type { FaultName, FaultView } from "../shared/faults.ts";
+import { tryClose } from "../shared/sockets.ts";
+import { StartGate } from "../shared/start-gate.ts";
+import type { PartitionFault, TopicPartitionRpc } from "./rpc.ts";
+import { SqlitePartition } from "./sqlite-partition.ts";
 import { Tails } from "./tails.ts";
 
-const NOTHING = new Uint8Array();
-
-/** ms that the alarm may be late before it counts as lost: nobody waits for a key to be forgotten */
-const ALARM_SLACK_MS = MINUTE_MS;
-
-/** The end of the log is noted so long after a commit, and again no sooner than after the pause; ms. */
-const NOTE_END_MS = { least: 1_000, pause: 5_000 } as const;
-
-/** Wait for a broker to say who leads, ms. */
-const LEADERSHIP_MS = 2_000;
+/** A call that waits for its answer. */
+interface Caller {
+  readonly resolve: (answer: ReplicaAnswer) => void;
+  readonly reject: (error: Error) => void;
+  /** of a long poll */
+  timer?: ReturnType<typeof setTimeout>;
+}
 
 export class TopicPartition extends DurableObject<Env> implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
-  readonly #store: ChunkStore;
-  readonly #queue: AppendQueue;
-  readonly #tails: Tails;
-  /** newest chunks, oldest first; a cache of rows */
-  #cache: Chunk[] = [];
-  #cacheBytes = 0;
-  #state: PartitionState;
-  #timestampMax: number;
-  /** why nothing can be taken or read before it is known again who leads; undefined: it can */
-  #damage: string | undefined;
-  /** the brokers are asked who leads */
-  #recovering: Promise<void> | undefined;
-  readonly #isReadable: boolean;
-  #noting: ReturnType<typeof setTimeout> | undefined;
-  /** when the end of the log was noted last, ms since 1970 */
-  #notedAt = 0;
-  /** callers of a long poll; each takes itself out */
-  readonly #pollers = new Set<() => void>();
+  readonly #backend: SqlitePartition;
+  readonly #gate: StartGate;
   readonly #alarm: DeadlineAlarm;
+  readonly #faults: FaultGate;
+  readonly #tails: Tails;
+  /** undefined until the start gate is open */
+  #replica: Replica | undefined;
+  /** *map id of a call → its caller* */
+  readonly #callers = new Map<number, Caller>();
+  #calls = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#store = new ChunkStore(ctx.storage);
-    this.#alarm = new DeadlineAlarm(ctx.storage, ALARM_SLACK_MS);
-    const loaded = loadOf(this.#store);
-    this.#damage = loaded.damage;
-    this.#isReadable = loaded.isReadable;
-    this.#state = loaded.state;
-    this.#timestampMax = loaded.timestampMax;
-    this.#queue = new AppendQueue(
-      this.#config,
-      (batch) => this.#flush(batch),
-      () => ctx.storage.sync(),
-    );
-    const oldest = loaded.state.leadership === undefined ? undefined : this.#store.oldestKeyMs();
-    if (oldest !== undefined) void this.#alarm.restore(this.#expiryOf(oldest));
-    this.#tails = new Tails(ctx, this.#config.tailFrameBytesMax, (offset, bytesMax) =>
-      this.#readAt(offset, bytesMax),
-    );
-  }
-
-  async leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>> {
-    this.#alarm.check();
-    if (!this.#isReadable) return storageFailure(this.#damage ?? "the database cannot be read");
-    const decision = decideLeadership(this.#state, leadership);
-    if (!decision.ok) return decision;
-    if (!decision.unchanged) {
-      // after damage the epoch may have begun before
-      const isNew =
-        this.#damage === undefined ||
-        this.#store.epochs().every((each) => each.leaderEpoch !== leadership.leaderEpoch);
-      this.#store.saveLeadership(decision.state, decision.epochBegins && isNew);
-      this.#state = decision.state;
-      this.#damage = undefined;
-      const { leader, leaderEpoch, isr } = leadership;
-      if (decision.epochBegins) this.#tails.tell({ type: "leader", leader, leader_epoch: leaderEpoch, isr });
-    }
-    return { ok: true, ...this.#bounds() };
-  }
-
-  /**
-   * While the stored leadership is damaged the brokers are asked: the controller tells it again only when it changes. An
-   * answer that is older than what this partition knows of its epochs is not taken.
-   */
-  async #untilWhole(): Promise<void> {
-    if (this.#damage === undefined || !this.#isReadable) return;
-    this.#recovering ??= this.#recover().finally(() => {
-      this.#recovering = undefined;
+    this.#backend = new SqlitePartition(ctx.storage);
+    this.#gate = new StartGate(async () => this.#load());
+    this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.alarmSlackMs);
+    this.#faults = new FaultGate({
+      enabled: env.FAULTS === "on",
+      read: () => metaTextOf(this.#backend, "faults") ?? undefined,
+      write: (text) => this.#backend.write([{ type: "create" }, metaWrite("faults", text)]),
     });
-    await this.#recovering;
+    this.#tails = new Tails({
+      ctx,
+      perTurn: this.#config.tailsPerTurn,
+      now: () => this.#faults.now(),
+      read: (offset) => this.#loaded.readAt(offset, this.#config.tailFrameBytesMax),
+    });
   }
 
-  async #recover(): Promise<void> {
-    const [ensemble, topicId, partition] = this.ctx.id.name?.split("/") ?? [];
-    if (ensemble === undefined || topicId === undefined || partition === undefined) return;
-    const latest = this.#store.epochs().at(-1)?.leaderEpoch ?? 0;
-    for (let id = 0; id < Number(this.env.BROKER_COUNT) && this.#damage !== undefined; id++) {
-      const name = `${ensemble}/${id}`;
-      const broker = this.env.BROKER.get(this.env.BROKER.idFromName(name)) as unknown as BrokerRpc;
+  #load(): void {
+    const [, topicId, partition] = this.ctx.id.name?.split("/") ?? [];
+    const replica = new Replica({
+      backend: this.#backend,
+      config: this.#config,
+      identity:
+        topicId === undefined || partition === undefined
+          ? undefined
+          : { topicId, partition: Number(partition) },
+      brokerCount: Number(this.env.BROKER_COUNT),
+    });
+    this.#replica = replica;
+    const deadline = replica.deadline(this.#faults.now());
+    if (deadline !== undefined) void this.#alarm.restore(deadline);
+  }
+
+  get #loaded(): Replica {
+    return must(this.#replica, "the start gate is open");
+  }
+
+  /** Every entry passes here. @throws Error while it is killed */
+  async #enter(): Promise<void> {
+    this.#alarm.check();
+    if (this.#faults.active) {
+      await this.#faults.running();
+      if (this.#faults.killed)
+        throw new Error(`PARTITION_DOWN: the partition is killed ${this.#faults.killedFor}`);
+    }
+    if (!this.#gate.open) await this.#gate.pass();
+  }
+
+  // ── calls ────────────────────────────────────────────────────────────────
+
+  leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>> {
+    return this.#call({ type: "leaderAndIsr", leadership });
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.#call({ type: "append", request });
+  }
+
+  claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
+    return this.#call({ type: "claim", ...input });
+  }
+
+  read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
+    return this.#call({ type: "read", request });
+  }
+
+  bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
+    return this.#call({ type: "bounds", leaderEpoch });
+  }
+
+  offsetOfTime(input: { timestampMs: number; leaderEpoch: number }): Promise<PartitionAnswer<OffsetOfTime>> {
+    return this.#call({ type: "offsetOfTime", ...input });
+  }
+
+  status(): Promise<PartitionAnswer<PartitionStatus>> {
+    return this.#call({ type: "status", tails: this.#tails.count });
+  }
+
+  remove(input: { topicId: string; controllerEpoch: number }): Promise<PartitionAnswer<object>> {
+    return this.#call({ type: "remove", ...input });
+  }
+
+  /** The answer of the replica to a call; each type of call has one type of answer. */
+  async #call<T extends ReplicaAnswer>(call: ReplicaCall): Promise<T> {
+    await this.#enter();
+    const id = ++this.#calls;
+    return new Promise<T>((resolve, reject) => {
+      this.#callers.set(id, { resolve: resolve as Caller["resolve"], reject });
       try {
-        const answer = await bounded(broker.leadershipOf(topicId, Number(partition)), LEADERSHIP_MS);
-        if (answer.ok && answer.value !== null && answer.value.leaderEpoch >= latest)
-          await this.leaderAndIsr(answer.value);
-      } catch {
-        // the next broker, or the next request
+        this.#step({ type: "call", id, call });
+      } catch (error) {
+        this.#callers.delete(id);
+        throw error;
       }
-    }
-  }
-
-  async append(request: AppendRequest): Promise<AppendResult> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    // answered again at the flush; here it keeps strangers out of the queue
-    return this.#refusal(request.leaderEpoch) ?? this.#queue.push(request);
-  }
-
-  async claim(input: { key: IdempotencyKey; leaderEpoch: number }): Promise<PartitionAnswer<object>> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    const fenced = this.#refusal(input.leaderEpoch);
-    if (fenced !== undefined) return fenced;
-    const nowMs = Date.now();
-    const { idempotencyWindowMs, idempotencyKeysMax } = this.#config;
-    let known: KeyEntry | undefined;
-    try {
-      known = this.#store.keyEntry(input.key.key, nowMs - idempotencyWindowMs);
-    } catch (error) {
-      if (error instanceof DamagedLogError) return storageFailure(error.message);
-      throw error;
-    }
-    const entry = claimKey(known, input.key, nowMs);
-    if (entry === undefined) return { ok: true };
-    if ("code" in entry) return entry;
-    this.#store.claim(entry, idempotencyKeysMax);
-    this.#alarm.ensure(this.#expiryOf(nowMs));
-    return { ok: true };
-  }
-
-  async read(request: ReadRequest): Promise<PartitionAnswer<ReadAnswer>> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    const fenced = this.#refusal(request.leaderEpoch);
-    if (fenced !== undefined) return fenced;
-    const offset = this.#offsetOf(request.from);
-    if (typeof offset === "object") return offset;
-    const bytesMax = Math.min(request.bytesMax, this.#config.readBytesMax);
-    const answer = this.#readAt(offset, bytesMax);
-    if (!answer.ok || answer.batches.length > 0 || request.waitMs <= 0) return answer;
-    const problem = await this.#grown(request.waitMs);
-    return problem ?? this.#readAt(offset, bytesMax);
-  }
-
-  async bounds(leaderEpoch: number): Promise<PartitionAnswer<LogBounds>> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    return this.#refusal(leaderEpoch) ?? { ok: true, ...this.#bounds() };
-  }
-
-  async offsetOfTime(input: {
-    timestampMs: number;
-    leaderEpoch: number;
-  }): Promise<PartitionAnswer<LogBounds & { offset: number | null }>> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    const fenced = this.#refusal(input.leaderEpoch);
-    if (fenced !== undefined) return fenced;
-    const offset = this.#offsetOfTime(input.timestampMs);
-    if (typeof offset === "object") return offset;
-    return { ok: true, ...this.#bounds(), offset: offset ?? null };
-  }
-
-  async status(): Promise<PartitionAnswer<PartitionStatus>> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
-    const { leadership } = this.#state;
-    if (leadership === undefined) return this.#refusal(-1) ?? unknownPartition();
-    const { topic, topicId, partition } = leadership;
-    return {
-      ok: true,
-      ...this.#bounds(),
-      ...this.#store.size(),
-      topic,
-      topicId,
-      partition,
-      tails: this.#tails.count,
-      epochs: this.#store.epochs(),
-    };
-  }
-
-  async remove(input: { topicId: string; controllerEpoch: number }): Promise<PartitionAnswer<object>> {
-    const { leadership } = this.#state;
-    if (leadership === undefined && this.#damage === undefined) return { ok: true };
-    if (leadership !== undefined && leadership.topicId !== input.topicId)
-      return { ok: false, code: "INVALID_REQUEST", message: "this object belongs to another topic" };
-    if (leadership !== undefined && input.controllerEpoch < leadership.controllerEpoch)
-      return {
-        ok: false,
-        code: "STALE_CONTROLLER_EPOCH",
-        message: `controller epoch ${leadership.controllerEpoch} has spoken`,
-      };
-    if (this.#noting !== undefined) clearTimeout(this.#noting);
-    this.#noting = undefined;
-    this.#state = EMPTY_PARTITION;
-    this.#timestampMax = -1;
-    this.#cache = [];
-    this.#cacheBytes = 0;
-    this.#tails.tell({ type: "deleted" });
-    this.#tails.closeAll(4004, "deleted");
-    for (const wake of this.#pollers) wake();
-    this.#alarm.only(Number.POSITIVE_INFINITY);
-    await this.ctx.storage.deleteAll();
-    return { ok: true };
+    });
   }
 
   /** `GET /tail?offset=N&epoch=N`, upgraded: {@link encodeTailFrame}'s frames, JSON text for what is no record. */
   override async fetch(request: Request): Promise<Response> {
-    this.#alarm.check();
-    if (this.#damage !== undefined) await this.#untilWhole();
     const url = new URL(request.url);
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
       return new Response(null, { status: 404 });
     const offset = Number(url.searchParams.get("offset"));
+    const leaderEpoch = Number(url.searchParams.get("epoch") ?? -1);
     if (this.#tails.count >= this.#config.tailsMax) this.#tails.closeSilent();
-    const failure =
-      this.#refusal(Number(url.searchParams.get("epoch") ?? -1)) ??
-      checkReadOffset(this.#state, offset) ??
-      (this.#tails.count >= this.#config.tailsMax ? tooMany("tails") : undefined) ??
-      failureIn(this.#readAt(offset, 1));
-    return failure === undefined ? this.#tails.accept(offset) : Response.json(failure, { status: 409 });
+    const tails = this.#tails.count;
+    const answer = await this.#call<PartitionAnswer<object>>({ type: "tail", offset, leaderEpoch, tails });
+    return answer.ok ? this.#tails.accept(offset) : Response.json(answer, { status: 409 });
   }
 
-  override webSocketMessage(socket: WebSocket): void {
-    this.#alarm.check();
+  override async webSocketMessage(socket: WebSocket): Promise<void> {
+    await this.#enter();
     this.#tails.acknowledge(socket);
   }
 
@@ -276,275 +174,154 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     tryClose(socket, code === 1005 || code === 1006 ? 1000 : code, reason);
   }
 
-  /** Forgets idempotency keys that are out of their window. */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
-    if (this.#state.leadership === undefined) return;
-    const { idempotencyWindowMs, idempotencySlice } = this.#config;
-    const oldest = this.#store.expireKeys(Date.now() - idempotencyWindowMs, idempotencySlice);
-    if (oldest !== undefined) this.#alarm.ensure(this.#expiryOf(oldest));
+    if (this.#faults.killed) {
+      this.#alarm.ensure(this.#faults.nextEnd);
+      return;
+    }
+    await this.#enter();
+    this.#step({ type: "alarm" });
   }
 
-  /** When a key is forgotten that was used at `usedMs`, and no sooner than in a second: slices leave room for appends. */
-  #expiryOf(usedMs: number): number {
-    return Math.max(usedMs + this.#config.idempotencyWindowMs, Date.now() + SECOND_MS);
+  // ── the step ─────────────────────────────────────────────────────────────
+
+  #step(input: ReplicaInput): void {
+    for (let next: ReplicaInput | undefined = input; next !== undefined; )
+      next = this.#run(this.#loaded.step(this.#faults.now(), next));
   }
 
-  /** May a request that believes in this leader epoch be served? −1: it does not care. */
-  #refusal(leaderEpoch: number): PartitionFailure | undefined {
-    if (this.#damage !== undefined) return storageFailure(this.#damage);
-    return checkLeaderEpoch(this.#state, leaderEpoch);
-  }
-
-  /** What is remembered of the keys of a flush. Requests whose key cannot be looked up are answered, and left out. */
-  #lookUp(batch: readonly Waiting[], sinceMs: number): { taken: Waiting[]; known: Map<string, KeyEntry> } {
-    const taken: Waiting[] = [];
-    const known = new Map<string, KeyEntry>();
-    for (const each of batch) {
-      try {
-        const key = each.request.key?.key;
-        const entry = key === undefined ? undefined : this.#store.keyEntry(key, sinceMs);
-        if (key !== undefined && entry !== undefined) known.set(key, entry);
-        taken.push(each);
-      } catch (error) {
-        if (!(error instanceof DamagedLogError)) throw error;
-        each.resolve(storageFailure(error.message));
+  /** Runs effects in order. @returns the outcome of the write that ends the list; undefined: none does */
+  #run(effects: readonly ReplicaEffect[]): ReplicaInput | undefined {
+    let outcome: ReplicaInput | undefined;
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "persist":
+          outcome = this.#persist(effect.writes);
+          break;
+        case "respond":
+          this.#answer(effect.id, (caller) => caller.resolve(effect.answer));
+          break;
+        case "reject":
+          this.#answer(effect.id, (caller) => caller.reject(new Error(effect.message)));
+          break;
+        case "sync":
+          this.#sync();
+          break;
+        case "gather":
+          setTimeout(() => this.#step({ type: "gathered" }), 0);
+          break;
+        case "pollTimer":
+          this.#setPollTimer(effect.id, effect.ms);
+          break;
+        case "endTimer":
+          setTimeout(() => this.#step({ type: "endTimer" }), effect.ms);
+          break;
+        case "deadline":
+          this.#alarm.ensure(effect.atMs);
+          break;
+        case "noDeadline":
+          this.#alarm.only(Number.POSITIVE_INFINITY);
+          break;
+        case "findLeader":
+          void this.#findLeader(effect.broker, effect.topicId, effect.partition);
+          break;
+        case "wakeTails":
+          this.#tails.wake();
+          break;
+        case "tellTails":
+          this.#tails.tell(effect.event);
+          break;
+        case "closeTails":
+          this.#tails.closeAll(effect.code, effect.reason);
+          break;
+        case "removeAll":
+          this.#removeAll(effect.id);
+          break;
+        default:
+          assertNever(effect);
       }
     }
-    return { taken, known };
+    return outcome;
   }
 
-  #flush(waiting: readonly Waiting[]): void {
-    const nowMs = Date.now();
-    const sinceMs = nowMs - this.#config.idempotencyWindowMs;
-    let batch = waiting;
+  #persist(writes: (ReplicaEffect & { type: "persist" })["writes"]): ReplicaInput {
     try {
-      const { taken, known } = this.#lookUp(waiting, sinceMs);
-      batch = taken;
-      const plan = planFlush({
-        state: this.#state,
-        requests: batch.map((each) => each.request),
-        lookup: (key) => known.get(key),
-        nowMs,
-        timestampMax: this.#timestampMax,
-        config: this.#config,
-      });
-      const chunks = plan.chunks.length > 0 ? this.#store.commit(plan, this.#config.idempotencyKeysMax) : [];
-      this.#state = { ...this.#state, logEndOffset: plan.logEndOffset };
-      this.#timestampMax = plan.timestampMax;
-      for (const chunk of chunks) this.#remember(chunk);
-      batch.forEach((each, index) => {
-        each.resolve(plan.results[index] ?? storageFailure("no result"));
-      });
-      if (plan.keys.length > 0) this.#alarm.ensure(this.#expiryOf(nowMs));
-      if (chunks.length > 0) this.#noteEndSoon();
-      if (chunks.length > 0) this.#grew();
+      this.#backend.write(writes);
+      return { type: "persisted" };
     } catch (error) {
-      // the transaction is rolled back and the state untouched: nobody's records are in the log
-      for (const each of batch)
-        each.resolve(storageFailure(error instanceof Error ? error.message : "the write failed"));
+      return { type: "persistFailed", message: error instanceof Error ? error.message : "the write failed" };
     }
   }
 
-  /** Once for many commits: it is a row that is paid for. */
-  #noteEndSoon(): void {
-    if (this.#noting !== undefined) return;
-    const inMs = Math.max(NOTE_END_MS.least, this.#notedAt + NOTE_END_MS.pause - Date.now());
-    this.#noting = setTimeout(() => {
-      this.#noting = undefined;
-      this.#notedAt = Date.now();
-      try {
-        this.#store.noteEnd(this.#state.logEndOffset);
-      } catch {
-        // A storage that fails is found out by the next append.
-      }
-    }, inMs);
+  #answer(id: number, answer: (caller: Caller) => void): void {
+    const caller = this.#callers.get(id);
+    if (caller === undefined) return;
+    this.#callers.delete(id);
+    if (caller.timer !== undefined) clearTimeout(caller.timer);
+    if (this.#faults.active) this.#faults.stored(() => answer(caller));
+    else answer(caller);
   }
 
-  #remember(chunk: Chunk): void {
-    this.#cache.push(chunk);
-    this.#cacheBytes += chunk.data.length;
-    while (this.#cacheBytes > this.#config.cacheBytesMax && this.#cache.length > 1)
-      this.#cacheBytes -= this.#cache.shift()?.data.length ?? 0;
+  #sync(): void {
+    const synced = (): void => this.#step({ type: "synced" });
+    const stored = (): void => (this.#faults.active ? this.#faults.stored(synced) : synced());
+    // a write that fails resets the object, and with it every caller
+    this.ctx.storage.sync().then(stored, stored);
   }
 
-  #grew(): void {
-    for (const wake of this.#pollers) wake();
-    this.#tails.wake();
+  #setPollTimer(id: number, ms: number): void {
+    const caller = this.#callers.get(id);
+    if (caller !== undefined) caller.timer = setTimeout(() => this.#step({ type: "pollExpired", id }), ms);
   }
 
-  /** Waits until the log grows or the time is over. */
-  #grown(waitMs: number): Promise<PartitionFailure | undefined> {
-    if (this.#pollers.size >= this.#config.waitersMax) return Promise.resolve(tooMany("long polls"));
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#pollers.delete(wake);
-        clearTimeout(timer);
-        resolve(undefined);
-      };
-      const timer = setTimeout(wake, Math.min(waitMs, this.#config.waitMsMax));
-      this.#pollers.add(wake);
-    });
+  #removeAll(id: number): void {
+    this.ctx.storage.deleteAll().then(
+      () => this.#step({ type: "removed", id }),
+      (error: unknown) =>
+        this.#answer(id, (caller) =>
+          caller.reject(error instanceof Error ? error : new Error("the rows were not deleted")),
+        ),
+    );
   }
 
-  #bounds(): LogBounds {
-    const { leadership, logStartOffset, logEndOffset } = this.#state;
-    return {
-      logStartOffset,
-      logEndOffset,
-      highWatermark: highWatermark(this.#state),
-      leaderEpoch: leadership?.leaderEpoch ?? -1,
-      leader: leadership?.leader ?? -1,
-    };
-  }
-
-  #offsetOf(from: ReadFrom): number | PartitionFailure {
-    switch (from.type) {
-      case "offset":
-        return from.offset;
-      case "tail":
-        return Math.max(this.#state.logStartOffset, highWatermark(this.#state) - from.records);
-      case "timestamp":
-        return this.#offsetOfTime(from.timestampMs) ?? highWatermark(this.#state);
-    }
-  }
-
-  /** Code: CORRUPT_MESSAGE. */
-  #offsetOfTime(timestampMs: number): number | undefined | PartitionFailure {
-    let chunk: Chunk | undefined;
+  async #findLeader(broker: number, topicId: string, partition: number): Promise<void> {
+    const [ensemble] = this.ctx.id.name?.split("/") ?? [];
+    const { BROKER } = this.env;
+    // the runtime's own stub type loses brands and unions on the way; what crosses is plain data
+    const stub = BROKER.get(BROKER.idFromName(`${ensemble}/${broker}`)) as unknown as BrokerRpc;
+    let leadership: Leadership | null = null;
     try {
-      chunk = this.#store.chunkOfTime(timestampMs, this.#state.logEndOffset);
-    } catch (error) {
-      if (error instanceof DamagedLogError) return storageFailure(error.message);
-      throw error;
+      const call = this.#faults.call(broker, () => stub.leadershipOf(topicId, partition));
+      const answer = await bounded(call, this.#config.findLeaderMs);
+      if (answer.ok) leadership = answer.value;
+    } catch {
+      // the next broker is asked
     }
-    if (chunk === undefined) return undefined;
-    for (const piece of piecesOf(chunk.data, chunk.base, chunk.last, chunk.base)) {
-      if ("damage" in piece) return corrupt(piece.damage);
-      const { batch } = piece;
-      if (batch.maxTimestamp < timestampMs) continue;
-      const record = decodeRecords(chunk.data, batch).find((each) => each.timestampMs >= timestampMs);
-      if (record !== undefined) return record.offset;
-    }
-    return undefined;
+    this.#step({ type: "leaderFound", leadership });
   }
 
-  /** Whole batches from the one that holds `offset` on, up to the first that is damaged; see {@link piecesOf}. */
-  #readAt(offset: number, bytesMax: number): PartitionAnswer<ReadAnswer & { nextOffset: number }> {
-    const failure = this.#refusal(-1) ?? checkReadOffset(this.#state, offset);
-    if (failure !== undefined) return failure;
-    const end = highWatermark(this.#state);
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
-    let next = offset;
-    while (next < end && bytes < bytesMax) {
-      const chunk = this.#chunkAt(next);
-      const gap = chunk === undefined ? end : chunk.base;
-      const run =
-        chunk === undefined || chunk.base > next
-          ? { bytes: NOTHING, nextOffset: next, damage: { from: next, next: gap } }
-          : wholeBatches(chunk, next, bytesMax - bytes, parts.length === 0);
-      if (run.bytes.length > 0) {
-        parts.push(run.bytes);
-        bytes += run.bytes.length;
-        next = run.nextOffset;
-      }
-      if (run.damage !== undefined) {
-        if (parts.length === 0) return corrupt({ ...run.damage, next: Math.min(run.damage.next, end) });
-        break;
-      }
-      if (run.bytes.length === 0) break;
+  // ── faults ───────────────────────────────────────────────────────────────
+
+  async fault(fault: PartitionFault): Promise<void> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    if (fault.fault !== "crash") {
+      const { ttlMs, ...lasting } = fault;
+      this.#faults.inflict(lasting, ttlMs, 0);
+      if (fault.fault !== "kill") return;
+      await this.ctx.storage.sync();
     }
-    return { ok: true, ...this.#bounds(), offset, nextOffset: next, batches: concat(parts, bytes) };
+    this.ctx.abort(
+      fault.fault === "kill" ? "PARTITION_DOWN: the partition was killed" : "the partition crashed",
+    );
   }
 
-  #chunkAt(offset: number): Chunk | undefined {
-    for (let i = this.#cache.length - 1; i >= 0; i--) {
-      const chunk = this.#cache[i];
-      if (chunk !== undefined && chunk.base <= offset)
-        return chunk.last >= offset ? chunk : this.#store.chunkAt(offset);
-    }
-    return this.#store.chunkAt(offset);
+  async heal(fault?: FaultName): Promise<readonly FaultName[]> {
+    if (this.env.FAULTS !== "on") throw new Error("faults are off");
+    return this.#faults.heal(fault);
+  }
+
+  async faults(): Promise<readonly FaultView[]> {
+    return this.#faults.list();
   }
 }
-
-/**
- * The batches of a chunk from the one that holds `offset`, up to so many bytes, with `first` at least one; and what is
- * damaged behind them, if that is why they end.
- */
-function wholeBatches(
-  chunk: Chunk,
-  offset: number,
-  bytesMax: number,
-  first: boolean,
-): { bytes: Uint8Array; nextOffset: number; damage?: Damage } {
-  let start = -1;
-  let end = 0;
-  let nextOffset = offset;
-  let damage: Damage | undefined;
-  const pieces = chunk.isFresh
-    ? freshPieces(chunk.data)
-    : piecesOf(chunk.data, chunk.base, chunk.last, offset);
-  for (const piece of pieces) {
-    if ("damage" in piece) {
-      damage = piece.damage;
-      break;
-    }
-    const { batch } = piece;
-    if (batch.lastOffset < offset) continue;
-    if (start === -1) start = end = batch.at;
-    if (batch.end - start > bytesMax && !(first && end === start)) break;
-    end = batch.end;
-    nextOffset = batch.lastOffset + 1;
-  }
-  return {
-    bytes: start === -1 ? NOTHING : chunk.data.subarray(start, end),
-    nextOffset,
-    ...(damage !== undefined && { damage }),
-  };
-}
-
-function* freshPieces(data: Uint8Array): Generator<Piece, void> {
-  for (const batch of batchesOf(data)) yield { batch };
-}
-
-const failureIn = (answer: PartitionAnswer<object>): PartitionFailure | undefined =>
-  answer.ok ? undefined : answer;
-
-/** If the log cannot be read, the object can still be called, and reports the reason. */
-function loadOf(store: ChunkStore): ReturnType<ChunkStore["load"]> & { readonly isReadable: boolean } {
-  try {
-    return { ...store.load(), isReadable: true };
-  } catch (error) {
-    const damage = `the database cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-    return { state: EMPTY_PARTITION, timestampMax: -1, damage, isReadable: false };
-  }
-}
-
-function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  if (parts.length === 0) return NOTHING;
-  // a view would drag its whole buffer over RPC
-  const data = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
-  return data;
-}
-
-const storageFailure = (message: string): PartitionFailure => ({
-  ok: false,
-  code: "KAFKA_STORAGE_ERROR",
-  message,
-});
-const unknownPartition = (): PartitionFailure => ({
-  ok: false,
-  code: "UNKNOWN_TOPIC_OR_PARTITION",
-  message: "no controller has made this partition",
-});
-const tooMany = (what: string): PartitionFailure => ({
-  ok: false,
-  code: "THROTTLING_QUOTA_EXCEEDED",
-  message: `too many ${what} are open on this partition`,
-});

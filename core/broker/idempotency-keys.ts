@@ -1,0 +1,55 @@
+/**
+ * The idempotency keys of a partition: a request under a key is carried out once within `idempotencyWindowMs` after it.
+ * The newest `idempotencyKeysMax` keys are kept.
+ */
+import { SECOND_MS } from "../units.ts";
+import type { PartitionConfig } from "./config.ts";
+import { claimKey, type IdempotencyKey, type KeyEntry, type PartitionFailure } from "./partition.ts";
+import type { PartitionWrite } from "./partition-backend.ts";
+import type { PartitionLog } from "./partition-log.ts";
+import { damageAsFailure, keysWrite } from "./partition-rows.ts";
+
+export class IdempotencyKeys {
+  readonly #log: PartitionLog;
+  readonly #config: PartitionConfig;
+
+  constructor(log: PartitionLog, config: PartitionConfig) {
+    this.#log = log;
+    this.#config = config;
+  }
+
+  /** What is remembered of a key. @returns a failure where it is not known whether a request with it was carried out */
+  lookUp(key: string, nowMs: number): KeyEntry | PartitionFailure | undefined {
+    return damageAsFailure(() => this.#log.keyEntry(key, nowMs - this.#config.idempotencyWindowMs));
+  }
+
+  /** What stores keys. */
+  write(keys: readonly (KeyEntry & { readonly key: string })[]): PartitionWrite {
+    return keysWrite(keys, this.#config.idempotencyKeysMax);
+  }
+
+  /** Stores a key whose records go to other partitions. @returns undefined: it is stored already */
+  claim(key: IdempotencyKey, nowMs: number): PartitionWrite | PartitionFailure | undefined {
+    const known = this.lookUp(key.key, nowMs);
+    if (known !== undefined && "code" in known) return known;
+    const entry = claimKey(known, key, nowMs);
+    return entry === undefined || "code" in entry ? entry : this.write([entry]);
+  }
+
+  /** Forgets keys that are out of their window: the oldest, so many at a time. */
+  expire(nowMs: number): PartitionWrite {
+    const { idempotencyWindowMs, idempotencySlice: slice } = this.#config;
+    return { type: "expireKeys", beforeMs: nowMs - idempotencyWindowMs, slice };
+  }
+
+  /** When a key is forgotten that was used at `usedMs`, and no sooner than in a second: appends come between slices. */
+  expiryOf(usedMs: number, nowMs: number): number {
+    return Math.max(usedMs + this.#config.idempotencyWindowMs, nowMs + SECOND_MS);
+  }
+
+  /** When the oldest key is forgotten, ms since 1970; undefined: there is none. */
+  deadline(nowMs: number): number | undefined {
+    const oldest = this.#log.oldestKeyMs();
+    return oldest === undefined ? undefined : this.expiryOf(oldest, nowMs);
+  }
+}

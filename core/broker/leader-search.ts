@@ -1,0 +1,50 @@
+/**
+ * The search for the leader of a partition whose stored leadership is damaged: the brokers are asked one after the other,
+ * because a controller repeats the leadership only when it changes. Calls wait meanwhile.
+ *
+ * Invariant: while calls wait, a broker is asked or a write is under way, so each call is answered.
+ */
+import type { ReplicaCall } from "./replica-messages.ts";
+
+/** A call that waits until it is known who leads. */
+export interface HeldCall {
+  /** number of the call that is answered */
+  readonly id: number;
+  readonly call: ReplicaCall;
+}
+
+export class LeaderSearch {
+  readonly #brokerCount: number;
+  /** the broker that is asked; undefined: none is */
+  #asked: number | undefined;
+  #held: HeldCall[] = [];
+
+  /** @param brokerCount brokers 0 to brokerCount − 1 can be asked */
+  constructor(brokerCount: number) {
+    this.#brokerCount = brokerCount;
+  }
+
+  get isRunning(): boolean {
+    return this.#asked !== undefined;
+  }
+
+  hold(held: HeldCall): void {
+    this.#held.push(held);
+  }
+
+  /** The next broker to ask; undefined: all were asked, and the search is over. */
+  next(): number | undefined {
+    const broker = this.#asked === undefined ? 0 : this.#asked + 1;
+    this.#asked = broker < this.#brokerCount ? broker : undefined;
+    return this.#asked;
+  }
+
+  end(): void {
+    this.#asked = undefined;
+  }
+
+  /** The oldest call that waits; undefined: none does, or the search is not over. */
+  release(): HeldCall | undefined {
+    return this.isRunning ? undefined : this.#held.shift();
+  }
+}

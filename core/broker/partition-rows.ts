@@ -1,0 +1,177 @@
+/**
+ * The rows of a partition: what is written, and what is believed of what is read. Every row has a checksum over its columns;
+ * the batches of a chunk have their own. The leadership is stored twice, because no controller repeats it while all is well.
+ */
+import {
+  type ChunkPlan,
+  type KeyEntry,
+  type Leadership,
+  type PartitionFailure,
+  type PartitionState,
+  storageFailure,
+} from "./partition.ts";
+import {
+  PARTITION_SCHEMA,
+  type PartitionBackend,
+  type PartitionWrite,
+  type RawColumns,
+  type RawKey,
+  type StoredKey,
+} from "./partition-backend.ts";
+import { type ChunkColumns, chunkChecksum, rowChecksum } from "./stored-chunk.ts";
+
+/** Values that hold the leadership; either is enough. */
+export const LEADERSHIP_NAMES = ["leadership", "leadership_copy"] as const;
+
+/** The stored state is damaged, and nothing replaces it. */
+export class DamagedLogError extends Error {
+  override readonly name = "DamagedLogError";
+}
+
+/** What `read` returns, or the answer to a request that meets damage there. */
+export function damageAsFailure<T>(read: () => T): T | PartitionFailure {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof DamagedLogError) return storageFailure(error.message);
+    throw error;
+  }
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** The batches of a chunk; none where something else is stored. */
+export const bytesOf = (value: unknown): Uint8Array => (value instanceof Uint8Array ? value : NO_BYTES);
+
+export const isOffset = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** Was no checksum written with this row? */
+const isUnverified = (crc: unknown): boolean => crc === null || crc === undefined;
+
+/** The columns of a chunk; undefined when they are not those that were written. */
+export function columnsOf(row: RawColumns): ChunkColumns | undefined {
+  const { base, last, timestampMax, leaderEpoch, records, bytes, crc } = row;
+  const numbers = [base, last, timestampMax, leaderEpoch, records, bytes];
+  if (!numbers.every((value) => typeof value === "number" && Number.isSafeInteger(value))) return undefined;
+  const columns = { base, last, timestampMax, leaderEpoch, records, bytes } as ChunkColumns;
+  const isRight = isUnverified(crc) ? columns.base <= columns.last : crc === chunkChecksum(columns);
+  return isRight ? columns : undefined;
+}
+
+/** An idempotency key; undefined when the row is not the one that was written. */
+export function keyEntryOf(row: RawKey): KeyEntry | undefined {
+  const { key, hash, base, last, atMs: timestampMs, fingerprint, crc } = row;
+  if (typeof key !== "string" || typeof hash !== "string" || typeof timestampMs !== "number")
+    return undefined;
+  if (typeof base !== "number" || typeof last !== "number") return undefined;
+  if (fingerprint !== null && typeof fingerprint !== "string") return undefined;
+  if (!isUnverified(crc) && crc !== rowChecksum([key, hash, base, last, timestampMs, fingerprint]))
+    return undefined;
+  return {
+    hash,
+    ...(fingerprint !== null && { fingerprint }),
+    baseOffset: base,
+    lastOffset: last,
+    timestampMs,
+  };
+}
+
+/** The text under a name; undefined: there is none. Null: it is not the one that was written. */
+export function metaTextOf(backend: PartitionBackend, name: string): string | undefined | null {
+  const row = backend.meta(name);
+  if (row === undefined) return undefined;
+  const { value, crc } = row;
+  if (typeof value !== "string" || (!isUnverified(crc) && crc !== rowChecksum([name, value]))) return null;
+  return value;
+}
+
+/** The JSON value under a name, with undefined and null as in {@link metaTextOf}. */
+export function metaValueOf(backend: PartitionBackend, name: string): unknown {
+  const text = metaTextOf(backend, name);
+  if (typeof text !== "string") return text;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** A leader epoch and the first offset that was written under it. */
+export interface EpochStart {
+  readonly leaderEpoch: number;
+  readonly startOffset: number;
+}
+
+/** The newest epochs, oldest first; rows that cannot be believed are left out. */
+export function epochsOf(backend: PartitionBackend, limit: number): readonly EpochStart[] {
+  return backend
+    .epochs(limit)
+    .flatMap(({ leaderEpoch, startOffset, leader, crc }) => {
+      if (!isOffset(leaderEpoch) || !isOffset(startOffset) || typeof leader !== "number") return [];
+      const isRight = isUnverified(crc) || crc === rowChecksum([leaderEpoch, startOffset, leader]);
+      return isRight ? [{ leaderEpoch, startOffset }] : [];
+    })
+    .reverse();
+}
+
+/** Stores a text under a name. */
+export const metaWrite = (name: string, value: string): PartitionWrite => ({
+  type: "meta",
+  name,
+  value,
+  crc: rowChecksum([name, value]),
+});
+
+/**
+ * Stores who leads.
+ * @param epochBegins its leader epoch begins at the end of the log
+ * @param hasSchema the number of the schema is stored already
+ */
+export function leadershipWrites(
+  { logEndOffset: startOffset }: PartitionState,
+  leadership: Leadership,
+  epochBegins: boolean,
+  hasSchema: boolean,
+): readonly PartitionWrite[] {
+  const text = JSON.stringify(leadership);
+  const { leaderEpoch, leader } = leadership;
+  return [
+    { type: "create" },
+    ...LEADERSHIP_NAMES.map((name) => metaWrite(name, text)),
+    ...(hasSchema ? [] : [metaWrite("schema", `${PARTITION_SCHEMA}`)]),
+    ...(epochBegins
+      ? [
+          {
+            type: "epoch",
+            leaderEpoch,
+            startOffset,
+            leader,
+            crc: rowChecksum([leaderEpoch, startOffset, leader]),
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+/** Notes where the log ends, so that its newest rows are missed should they be missing. */
+export const endWrite = (end: number): PartitionWrite => metaWrite("end", `${end}`);
+
+export function chunkWrite(columns: ChunkPlan, data: Uint8Array): PartitionWrite {
+  return { type: "chunk", columns, data, crc: chunkChecksum(columns) };
+}
+
+export function keysWrite(
+  keys: readonly (KeyEntry & { readonly key: string })[],
+  keysMax: number,
+): PartitionWrite {
+  const stored = keys.map((entry): StoredKey => {
+    const { key, hash, fingerprint, baseOffset, lastOffset, timestampMs } = entry;
+    return {
+      ...entry,
+      crc: rowChecksum([key, hash, baseOffset, lastOffset, timestampMs, fingerprint ?? null]),
+    };
+  });
+  return { type: "keys", keys: stored, keysMax };
+}

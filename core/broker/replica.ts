@@ -1,0 +1,561 @@
+/**
+ * One replica of a partition: everything that its object decides, as one step from an input to an ordered list of effects.
+ *
+ * ```
+ *  call append ─▶ queue ─▶ flush: fence, keys, offsets ─▶ persist ─▶ persisted ─▶ respond, wakeTails, answer long polls
+ *                   ▲                                                    └──────▶ sync ─▶ synced ─┐
+ *                   └──────────────── the next flush ◀────────────────────────────────────────────┘
+ *  call read ─▶ respond, or pollTimer and later respond
+ *  call leaderAndIsr ─▶ persist ─▶ persisted ─▶ tellTails, respond
+ * ```
+ * The state changes when its write is persisted, never before: a write that fails leaves everything as it was. What is
+ * answered then leaves once it is durable, which the caller of {@link Replica.step} ensures.
+ *
+ * While the stored leadership is damaged, calls wait until the brokers were asked who leads.
+ *
+ * @source Kafka `Partition`, `ReplicaManager`; `appendRecords`, `makeLeader`, `fetchRecords`
+ */
+import { assert, assertNever, must } from "../assert.ts";
+import { SECOND_MS } from "../units.ts";
+import { AppendQueue, type Dispatch } from "./append-queue.ts";
+import type { PartitionConfig } from "./config.ts";
+import { EndNote } from "./end-note.ts";
+import { type GroupCommit, planGroupCommit } from "./group-commit.ts";
+import { IdempotencyKeys } from "./idempotency-keys.ts";
+import { LeaderSearch } from "./leader-search.ts";
+import {
+  type AppendRequest,
+  checkLeaderEpoch,
+  decideLeadership,
+  EMPTY_PARTITION,
+  fail,
+  type IdempotencyKey,
+  type Leadership,
+  type LeadershipDecision,
+  type PartitionFailure,
+  type PartitionState,
+  storageFailure,
+} from "./partition.ts";
+import type { PartitionBackend, PartitionWrite } from "./partition-backend.ts";
+import { PartitionLog } from "./partition-log.ts";
+import { admitTail, answerOfTime, boundsOf, offsetOf, readAt, tooMany } from "./partition-reads.ts";
+import { endWrite } from "./partition-rows.ts";
+import type {
+  PartitionAnswer,
+  ReadRequest,
+  ReplicaAnswer,
+  ReplicaCall,
+  ReplicaEffect,
+  ReplicaInput,
+  TailFrameAnswer,
+} from "./replica-messages.ts";
+
+/** Which partition this is; it is asked of the brokers under this name. */
+export interface ReplicaIdentity {
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+export interface ReplicaPorts {
+  readonly backend: PartitionBackend;
+  readonly config: PartitionConfig;
+  /** undefined: the object was not opened under the name of a partition */
+  readonly identity: ReplicaIdentity | undefined;
+  /** brokers 0 to brokerCount − 1 can be asked who leads */
+  readonly brokerCount: number;
+}
+
+/** A long poll: a read that waits for the log to grow. */
+interface Poll {
+  readonly offset: number;
+  readonly bytesMax: number;
+}
+
+/** What is done once the write that is under way is persisted. */
+type Pending =
+  | { readonly type: "flush"; readonly commit: GroupCommit }
+  | { readonly type: "claim"; readonly id: number }
+  | {
+      readonly type: "leadership";
+      /** undefined: a broker was asked */
+      readonly id: number | undefined;
+      readonly leadership: Leadership;
+      readonly state: PartitionState;
+      readonly epochBegins: boolean;
+    }
+  | { readonly type: "end" }
+  | { readonly type: "expireKeys" };
+
+export class Replica {
+  readonly #config: PartitionConfig;
+  readonly #identity: ReplicaIdentity | undefined;
+  readonly #log: PartitionLog;
+  readonly #queue: AppendQueue;
+  #state: PartitionState;
+  /** greatest timestamp of the log, ms */
+  #timestampMax: number;
+  /** why nothing can be appended or read before it is known again who leads; undefined: it can */
+  #damage: string | undefined;
+  readonly #isReadable: boolean;
+  readonly #keys: IdempotencyKeys;
+  readonly #endNote: EndNote;
+  readonly #search: LeaderSearch;
+  /** *map id of the call → what it reads*, in order of arrival */
+  readonly #polls = new Map<number, Poll>();
+  #pending: Pending | undefined;
+  #nowMs = 0;
+  #effects: ReplicaEffect[] = [];
+
+  constructor({ backend, config, identity, brokerCount }: ReplicaPorts) {
+    this.#config = config;
+    this.#identity = identity;
+    this.#search = new LeaderSearch(brokerCount);
+    this.#log = new PartitionLog(backend, config.cacheBytesMax);
+    this.#queue = new AppendQueue(config);
+    this.#keys = new IdempotencyKeys(this.#log, config);
+    this.#endNote = new EndNote(config);
+    const { state, timestampMax, damage, isReadable } = loadOf(this.#log);
+    this.#state = state;
+    this.#timestampMax = timestampMax;
+    this.#damage = damage;
+    this.#isReadable = isReadable;
+  }
+
+  /** When the alarm should ring after a start, ms since 1970; undefined: there is nothing to wait for. */
+  deadline(nowMs: number): number | undefined {
+    return this.#state.leadership === undefined ? undefined : this.#keys.deadline(nowMs);
+  }
+
+  /**
+   * Takes one input. After a list that ends in `persist`, the next input is its outcome.
+   * @param nowMs ms since 1970
+   * @returns the effects, to be run in order
+   * @throws Error when the storage cannot be read; the call of this input has failed then, and nothing has changed
+   */
+  step(nowMs: number, input: ReplicaInput): readonly ReplicaEffect[] {
+    const isOutcome = input.type === "persisted" || input.type === "persistFailed";
+    assert(isOutcome === (this.#pending !== undefined), "the outcome of a write comes before other inputs");
+    this.#nowMs = nowMs;
+    this.#effects = [];
+    this.#handle(input);
+    const effects = this.#effects;
+    assert(
+      (effects.at(-1)?.type === "persist") === (this.#pending !== undefined),
+      "a write ends its list of effects",
+    );
+    return effects;
+  }
+
+  #handle(input: ReplicaInput): void {
+    switch (input.type) {
+      case "call":
+        this.#take(input.id, input.call);
+        return;
+      case "gathered":
+        this.#flush();
+        return;
+      case "persisted":
+        this.#persisted();
+        this.#release();
+        return;
+      case "persistFailed":
+        this.#persistFailed(input.message);
+        this.#release();
+        return;
+      case "synced":
+        this.#dispatch(this.#queue.synced());
+        return;
+      case "pollExpired":
+        this.#answerPoll(input.id);
+        return;
+      case "endTimer":
+        this.#noteEnd();
+        return;
+      case "alarm":
+        this.#expireKeys();
+        return;
+      case "leaderFound":
+        this.#leaderFound(input.leadership);
+        return;
+      case "removed":
+        this.#respond(input.id, { ok: true });
+        return;
+      default:
+        assertNever(input);
+    }
+  }
+
+  // ── calls ────────────────────────────────────────────────────────────────
+
+  #take(id: number, call: ReplicaCall): void {
+    const isControl = call.type === "leaderAndIsr" || call.type === "remove";
+    if (this.#damage === undefined || !this.#isReadable || isControl) this.#serve(id, call);
+    else {
+      this.#search.hold({ id, call });
+      if (!this.#search.isRunning) this.#askNext();
+    }
+  }
+
+  #serve(id: number, call: ReplicaCall): void {
+    const answer = this.#answer(id, call);
+    if (answer !== undefined) this.#respond(id, answer);
+  }
+
+  /** The answer to a call; undefined: it is answered later, or in the effects already. */
+  #answer(id: number, call: ReplicaCall): ReplicaAnswer | undefined {
+    switch (call.type) {
+      case "append":
+        return this.#append(id, call.request);
+      case "claim":
+        return this.#refusal(call.leaderEpoch) ?? this.#claim(id, call.key);
+      case "read":
+        return this.#refusal(call.request.leaderEpoch) ?? this.#read(id, call.request);
+      case "bounds":
+        return this.#refusal(call.leaderEpoch) ?? { ok: true, ...boundsOf(this.#state) };
+      case "offsetOfTime":
+        return this.#refusal(call.leaderEpoch) ?? answerOfTime(this.#log, this.#state, call.timestampMs);
+      case "status":
+        return this.#status(call.tails);
+      case "tail": {
+        const hasRoom = call.tails < this.#config.tailsMax;
+        return this.#refusal(call.leaderEpoch) ?? admitTail(this.#log, this.#state, call.offset, hasRoom);
+      }
+      case "leaderAndIsr":
+        return this.#leaderAndIsr(id, call.leadership);
+      case "remove":
+        return this.#remove(id, call.topicId, call.controllerEpoch);
+      default:
+        return assertNever(call);
+    }
+  }
+
+  #respond(id: number, answer: ReplicaAnswer): void {
+    this.#effects.push({ type: "respond", id, answer });
+  }
+
+  #persist(pending: Pending, writes: readonly PartitionWrite[]): void {
+    assert(this.#pending === undefined, "one write is under way at a time");
+    this.#pending = pending;
+    this.#effects.push({ type: "persist", writes });
+  }
+
+  #persisted(): void {
+    const pending = this.#pending;
+    assert(pending !== undefined, "a write was under way");
+    this.#pending = undefined;
+    switch (pending.type) {
+      case "flush":
+        this.#flushed(pending.commit);
+        return;
+      case "claim":
+        this.#respond(pending.id, { ok: true });
+        this.#deadline(this.#keys.expiryOf(this.#nowMs, this.#nowMs));
+        return;
+      case "leadership":
+        this.#ledBy(pending.id, pending.leadership, pending.state, pending.epochBegins);
+        return;
+      case "end":
+        return;
+      case "expireKeys":
+        this.#deadline(this.#keys.deadline(this.#nowMs));
+        return;
+      default:
+        assertNever(pending);
+    }
+  }
+
+  /** The transaction is rolled back: nothing of it is stored, and nothing of it is in memory. */
+  #persistFailed(message: string): void {
+    const pending = this.#pending;
+    assert(pending !== undefined, "a write was under way");
+    this.#pending = undefined;
+    switch (pending.type) {
+      case "flush":
+        for (const { id } of pending.commit.batch) this.#respond(id, storageFailure(message));
+        this.#effects.push({ type: "sync" });
+        return;
+      case "claim":
+        this.#effects.push({ type: "reject", id: pending.id, message });
+        return;
+      case "leadership":
+        if (pending.id === undefined) this.#askNext();
+        else this.#effects.push({ type: "reject", id: pending.id, message });
+        return;
+      case "end":
+        // a storage that fails is found out by the next append
+        return;
+      case "expireKeys":
+        this.#deadline(this.#nowMs + SECOND_MS);
+        return;
+      default:
+        assertNever(pending);
+    }
+  }
+
+  // ── appends ──────────────────────────────────────────────────────────────
+
+  #append(id: number, request: AppendRequest): ReplicaAnswer | undefined {
+    // checked again at the flush; here it keeps requests that cannot succeed out of the queue
+    const refused =
+      this.#refusal(request.leaderEpoch) ??
+      (this.#queue.isFull(request.batches.length) ? QUEUE_FULL : undefined);
+    if (refused === undefined) this.#dispatch(this.#queue.push({ id, request }));
+    return refused;
+  }
+
+  #dispatch(dispatch: Dispatch): void {
+    switch (dispatch) {
+      case "flush":
+        this.#flush();
+        return;
+      case "gather":
+        this.#effects.push({ type: "gather" });
+        return;
+      case undefined:
+        return;
+      default:
+        assertNever(dispatch);
+    }
+  }
+
+  #flush(): void {
+    const { refused, commit } = planGroupCommit({
+      waiting: this.#queue.take(),
+      keys: this.#keys,
+      state: this.#state,
+      timestampMax: this.#timestampMax,
+      nowMs: this.#nowMs,
+      config: this.#config,
+    });
+    for (const { id, failure } of refused) this.#respond(id, failure);
+    if (commit === undefined) this.#effects.push({ type: "sync" });
+    else if (commit.writes.length === 0) this.#flushed(commit);
+    else this.#persist({ type: "flush", commit }, commit.writes);
+  }
+
+  #flushed({ batch, plan, data }: GroupCommit): void {
+    assert(plan.logEndOffset >= this.#state.logEndOffset, "the log does not shrink");
+    this.#state = { ...this.#state, logEndOffset: plan.logEndOffset };
+    this.#timestampMax = plan.timestampMax;
+    for (const [i, chunk] of plan.chunks.entries())
+      this.#log.remember(chunk, must(data[i], "each chunk has its batches"));
+    for (const [i, { id }] of batch.entries())
+      this.#respond(id, must(plan.results[i], "each append has a result"));
+    if (plan.keys.length > 0) this.#deadline(this.#keys.expiryOf(this.#nowMs, this.#nowMs));
+    if (plan.chunks.length > 0) {
+      const ms = this.#endNote.schedule(this.#nowMs);
+      if (ms !== undefined) this.#effects.push({ type: "endTimer", ms });
+      this.#answerPolls();
+      this.#effects.push({ type: "wakeTails" });
+    }
+    this.#effects.push({ type: "sync" });
+  }
+
+  #claim(id: number, key: IdempotencyKey): ReplicaAnswer | undefined {
+    const write = this.#keys.claim(key, this.#nowMs);
+    if (write === undefined) return { ok: true };
+    if ("code" in write) return write;
+    this.#persist({ type: "claim", id }, [write]);
+    return undefined;
+  }
+
+  #expireKeys(): void {
+    if (this.#state.leadership === undefined) return;
+    this.#persist({ type: "expireKeys" }, [this.#keys.expire(this.#nowMs)]);
+  }
+
+  #deadline(atMs: number | undefined): void {
+    if (atMs !== undefined) this.#effects.push({ type: "deadline", atMs });
+  }
+
+  #noteEnd(): void {
+    this.#endNote.noted(this.#nowMs);
+    if (this.#state.leadership === undefined) return;
+    this.#persist({ type: "end" }, [endWrite(this.#state.logEndOffset)]);
+  }
+
+  // ── reads ────────────────────────────────────────────────────────────────
+
+  /** Whole batches from the one that holds `offset` on, without waiting; for tails. */
+  readAt(offset: number, bytesMax: number): PartitionAnswer<TailFrameAnswer> {
+    return this.#refusal(-1) ?? readAt(this.#log, this.#state, offset, bytesMax);
+  }
+
+  #read(id: number, { from, bytesMax: wanted, waitMs }: ReadRequest): ReplicaAnswer | undefined {
+    const offset = offsetOf(this.#log, this.#state, from);
+    if (typeof offset === "object") return offset;
+    const bytesMax = Math.min(wanted, this.#config.readBytesMax);
+    const answer = this.readAt(offset, bytesMax);
+    if (!answer.ok || answer.batches.length > 0 || waitMs <= 0) return answer;
+    if (this.#polls.size >= this.#config.waitersMax) return tooMany("long polls");
+    this.#polls.set(id, { offset, bytesMax });
+    this.#effects.push({ type: "pollTimer", id, ms: Math.min(waitMs, this.#config.waitMsMax) });
+    return undefined;
+  }
+
+  #answerPolls(): void {
+    for (const id of [...this.#polls.keys()]) this.#answerPoll(id);
+  }
+
+  /** Answers a long poll with what there is. */
+  #answerPoll(id: number): void {
+    const poll = this.#polls.get(id);
+    if (poll === undefined) return;
+    this.#polls.delete(id);
+    try {
+      this.#respond(id, this.readAt(poll.offset, poll.bytesMax));
+    } catch (error) {
+      this.#effects.push({ type: "reject", id, message: messageOf(error) });
+    }
+  }
+
+  #status(tails: number): ReplicaAnswer {
+    const { leadership } = this.#state;
+    if (leadership === undefined) return this.#refusal(-1) ?? UNKNOWN_PARTITION;
+    const { topic, topicId, partition } = leadership;
+    const epochs = this.#log.epochs();
+    return {
+      ok: true,
+      ...boundsOf(this.#state),
+      ...this.#log.size(),
+      topic,
+      topicId,
+      partition,
+      tails,
+      epochs,
+    };
+  }
+
+  /** May a request that believes in this leader epoch be served? −1: it does not care. */
+  #refusal(leaderEpoch: number): PartitionFailure | undefined {
+    if (this.#damage !== undefined) return storageFailure(this.#damage);
+    return checkLeaderEpoch(this.#state, leaderEpoch);
+  }
+
+  // ── leadership ───────────────────────────────────────────────────────────
+
+  #leaderAndIsr(id: number, leadership: Leadership): ReplicaAnswer | undefined {
+    if (!this.#isReadable) return storageFailure(this.#damage ?? "the database cannot be read");
+    const decision = decideLeadership(this.#state, leadership);
+    if (!decision.ok) return decision;
+    if (decision.unchanged) return { ok: true, ...boundsOf(this.#state) };
+    this.#store(id, leadership, decision.state, decision.epochBegins);
+    return undefined;
+  }
+
+  #store(id: number | undefined, leadership: Leadership, state: PartitionState, epochBegins: boolean): void {
+    // after damage the epoch may have begun before
+    const isNew =
+      this.#damage === undefined ||
+      this.#log.epochs().every((each) => each.leaderEpoch !== leadership.leaderEpoch);
+    const writes = this.#log.leadershipWrites(state, leadership, epochBegins && isNew);
+    this.#persist({ type: "leadership", id, leadership, state, epochBegins }, writes);
+  }
+
+  #ledBy(
+    id: number | undefined,
+    { leader, leaderEpoch, isr }: Leadership,
+    state: PartitionState,
+    epochBegins: boolean,
+  ): void {
+    assert(
+      leaderEpoch >= (this.#state.leadership?.leaderEpoch ?? -1),
+      "the leader epoch of a partition does not fall",
+    );
+    this.#state = state;
+    this.#damage = undefined;
+    if (epochBegins)
+      this.#effects.push({
+        type: "tellTails",
+        event: { type: "leader", leader, leader_epoch: leaderEpoch, isr },
+      });
+    this.#search.end();
+    if (id !== undefined) this.#respond(id, { ok: true, ...boundsOf(this.#state) });
+  }
+
+  /** Asks the next broker who leads, or gives up; the calls that wait are answered then. */
+  #askNext(): void {
+    const broker =
+      this.#identity === undefined || this.#damage === undefined ? undefined : this.#search.next();
+    if (broker === undefined || this.#identity === undefined) {
+      this.#search.end();
+      this.#release();
+    } else this.#effects.push({ type: "findLeader", broker, ...this.#identity });
+  }
+
+  #leaderFound(leadership: Leadership | null): void {
+    if (!this.#search.isRunning) return;
+    const decision = leadership === null ? undefined : orUndefined(() => this.#decideFound(leadership));
+    if (leadership === null || !decision?.ok) this.#askNext();
+    else this.#store(undefined, leadership, decision.state, decision.epochBegins);
+  }
+
+  /** An answer that is older than what this partition knows of its epochs is not taken. */
+  #decideFound(leadership: Leadership): LeadershipDecision | undefined {
+    const latest = this.#log.epochs().at(-1)?.leaderEpoch ?? 0;
+    if (this.#damage === undefined || leadership.leaderEpoch < latest) return undefined;
+    return decideLeadership(this.#state, leadership);
+  }
+
+  /**
+   * Answers the calls that waited for the leadership, in order. One that writes lets the others wait: the outcome of the
+   * write releases them.
+   */
+  #release(): void {
+    while (this.#pending === undefined) {
+      const held = this.#search.release();
+      if (held === undefined) return;
+      try {
+        this.#serve(held.id, held.call);
+      } catch (error) {
+        this.#effects.push({ type: "reject", id: held.id, message: messageOf(error) });
+      }
+    }
+  }
+
+  // ── removal ──────────────────────────────────────────────────────────────
+
+  #remove(id: number, topicId: string, controllerEpoch: number): ReplicaAnswer | undefined {
+    const { leadership } = this.#state;
+    if (leadership === undefined && this.#damage === undefined) return { ok: true };
+    if (leadership !== undefined && leadership.topicId !== topicId)
+      return fail("INVALID_REQUEST", "this object belongs to another topic");
+    if (leadership !== undefined && controllerEpoch < leadership.controllerEpoch)
+      return fail("STALE_CONTROLLER_EPOCH", `controller epoch ${leadership.controllerEpoch} has spoken`);
+    this.#state = EMPTY_PARTITION;
+    this.#timestampMax = -1;
+    if (this.#isReadable) this.#damage = undefined;
+    this.#log.forget();
+    this.#effects.push(
+      { type: "tellTails", event: { type: "deleted" } },
+      { type: "closeTails", code: 4004, reason: "deleted" },
+    );
+    this.#answerPolls();
+    this.#effects.push({ type: "noDeadline" }, { type: "removeAll", id });
+    return undefined;
+  }
+}
+
+const UNKNOWN_PARTITION = fail("UNKNOWN_TOPIC_OR_PARTITION", "no controller has made this partition");
+const QUEUE_FULL = fail("THROTTLING_QUOTA_EXCEEDED", "too many appends are waiting for this partition");
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "the storage failed");
+
+/** What `read` returns; undefined: the storage failed. */
+function orUndefined<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A partition whose rows cannot be read can still be called, and gives the reason. */
+function loadOf(log: PartitionLog): ReturnType<PartitionLog["load"]> & { readonly isReadable: boolean } {
+  try {
+    return { ...log.load(), isReadable: true };
+  } catch (error) {
+    const damage = `the database cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return { state: EMPTY_PARTITION, timestampMax: -1, damage, isReadable: false };
+  }
+}

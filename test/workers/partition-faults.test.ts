@@ -1,0 +1,84 @@
+/** Faults of a partition's object: what its callers see of them, and that each ends. */
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { encodeText } from "../../core/broker/json-text.ts";
+import type { Leadership } from "../../core/broker/partition.ts";
+import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
+import type { TopicPartitionRpc } from "../../durable-objects/topic-partition/rpc.ts";
+
+const LEADERSHIP: Leadership = {
+  topic: "t",
+  topicId: "id",
+  partition: 0,
+  leader: 1,
+  leaderEpoch: 0,
+  controllerEpoch: 1,
+  replicas: [1],
+  isr: [1],
+};
+
+const append = (partition: TopicPartitionRpc, value: string) =>
+  partition.append({
+    leaderEpoch: 0,
+    batches: encodeRecordBatch([{ key: null, value: encodeText(value), headers: [], timestampMs: 1 }]),
+  });
+
+/** The message of the error that a call ends with; undefined: it is answered. */
+const errorOf = async (call: Promise<unknown>): Promise<string | undefined> => {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+};
+
+let number = 0;
+
+/** A partition of its own for each test; a stub that failed is not used again. */
+async function partition(): Promise<() => TopicPartitionRpc> {
+  number += 1;
+  const id = env.TOPIC_PARTITION.idFromName(`faults/id/${number}`);
+  const stub = () => env.TOPIC_PARTITION.get(id) as unknown as TopicPartitionRpc;
+  expect(await stub().leaderAndIsr(LEADERSHIP)).toMatchObject({ ok: true });
+  return stub;
+}
+
+describe("a partition", () => {
+  test("[FAULT-90] that is killed refuses every call until it is revived, and has lost nothing", async () => {
+    const stub = await partition();
+    expect(await append(stub(), "a")).toMatchObject({ baseOffset: 0 });
+    expect(await errorOf(stub().fault({ fault: "kill", ttlMs: null }))).toContain("PARTITION_DOWN");
+    expect(await errorOf(append(stub(), "b"))).toContain("PARTITION_DOWN: the partition is killed");
+    expect(await errorOf(stub().status())).toContain("PARTITION_DOWN");
+    expect(await stub().faults()).toMatchObject([{ fault: "kill" }]);
+    expect(await stub().heal()).toEqual(["kill"]);
+    expect(await append(stub(), "b")).toMatchObject({ baseOffset: 1 });
+  });
+
+  test("[FAULT-90] that crashes loses its memory and none of its records", async () => {
+    const stub = await partition();
+    expect(await append(stub(), "a")).toMatchObject({ baseOffset: 0 });
+    expect(await errorOf(stub().fault({ fault: "crash" }))).toContain("crashed");
+    expect(await append(stub(), "b")).toMatchObject({ baseOffset: 1 });
+  });
+
+  test("[FAULT-90] that is paused answers once it is not, in order; with slow storage it answers later", async () => {
+    const stub = await partition();
+    await stub().fault({ fault: "pause", ttlMs: null });
+    let answered = 0;
+    const waiting = [append(stub(), "a"), append(stub(), "b")].map(async (answer) => {
+      await answer;
+      answered += 1;
+    });
+    expect(await stub().faults()).toMatchObject([{ fault: "pause" }]);
+    expect(answered).toBe(0);
+    await stub().heal();
+    await Promise.all(waiting);
+    await stub().fault({ fault: "slow-storage", delayMs: 200, ttlMs: null });
+    const before = Date.now();
+    expect(await append(stub(), "c")).toMatchObject({ baseOffset: 2 });
+    expect(Date.now() - before).toBeGreaterThanOrEqual(150);
+    await stub().heal();
+  });
+});
