@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { backoffMs } from "../../../web/src/api/backoff.ts";
 import { addScore, nodeFault } from "../../../web/src/api/calls.ts";
-import { toCurl } from "../../../web/src/model/curl.ts";
-import { sampleGoal } from "../../../web/src/model/sample-goals.ts";
+import { toCurl } from "../../../web/src/api/curl.ts";
+import { sampleGoal } from "../../../web/src/features/goals/sample-goals.ts";
 
 describe("copy as curl", () => {
   test("a fault", () => {

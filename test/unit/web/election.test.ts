@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { clockOf, framesOf, lastElection, stateBefore } from "../../../web/src/features/ensemble/election.ts";
-import { foldEvent } from "../../../web/src/model/ensemble-view.ts";
+import { clockOf, framesOf, lastElection, stateBefore } from "../../../web/src/features/election/election.ts";
+import { foldEvent } from "../../../web/src/features/ensemble/ensemble-view.ts";
 import { ensembleOf, eventOf, nodeUp } from "./states.ts";
 
 /** Node 2 has led; its links break at 1,000 ms, and node 3 takes over at 1,066. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { EnsembleState, NodeState, NodeUp } from "../../../web/src/api/types.ts";
+import { compareZxidText, parseZxid, showZxid } from "../../../web/src/api/zxid.ts";
 import {
   activeSetOf,
   foldEvent,
@@ -7,9 +8,8 @@ import {
   isThere,
   txnsBehind,
   upCount,
-} from "../../../web/src/model/ensemble-view.ts";
-import { announce, narrate } from "../../../web/src/model/narrate.ts";
-import { compareZxidText, parseZxid, showZxid } from "../../../web/src/model/zxid.ts";
+} from "../../../web/src/features/ensemble/ensemble-view.ts";
+import { announce, narrate } from "../../../web/src/features/ensemble/narrate.ts";
 import { ensembleOf as ensemble, eventOf as event, nodeUp as up } from "./states.ts";
 
 const down = (sid: number): NodeState => ({ sid, up: false, code: "NODE_DOWN", detail: "" });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ProtocolEvent } from "../../../web/src/api/types.ts";
-import { describeEvent } from "../../../web/src/model/describe-event.ts";
-import { EventRing } from "../../../web/src/model/event-ring.ts";
+import { describeEvent } from "../../../web/src/features/log/describe-event.ts";
+import { EventRing } from "../../../web/src/features/log/event-ring.ts";
 
 const event = (sid: number, id: string, type: ProtocolEvent["type"] = "commit"): ProtocolEvent => ({
   id,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { FaultView } from "../../../web/src/api/types.ts";
-import { linkSigns, signOf } from "../../../web/src/features/ensemble/fault-signs.ts";
+import { linkSigns, signOf } from "../../../web/src/features/faults/fault-signs.ts";
 
 const view = (fault: FaultView["fault"], more: Partial<FaultView> = {}): FaultView => ({
   fault,

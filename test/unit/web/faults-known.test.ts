@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { FaultsState, FaultView } from "../../../web/src/api/types.ts";
-import { FAULTS_UNKNOWN, takeFault, takeList } from "../../../web/src/features/ensemble/faults-known.ts";
-import { describeEvent } from "../../../web/src/model/describe-event.ts";
-import { foldEvent } from "../../../web/src/model/ensemble-view.ts";
+import { foldEvent } from "../../../web/src/features/ensemble/ensemble-view.ts";
+import { FAULTS_UNKNOWN, takeFault, takeList } from "../../../web/src/features/faults/faults-known.ts";
+import { describeEvent } from "../../../web/src/features/log/describe-event.ts";
 import { ensembleOf, eventOf } from "./states.ts";
 
 const pause: FaultView = { fault: "pause", remainingMs: 4_200 };

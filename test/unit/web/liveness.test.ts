@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ProtocolEvent } from "../../../web/src/api/types.ts";
-import { Liveness } from "../../../web/src/model/liveness.ts";
+import { Liveness } from "../../../web/src/features/log/liveness.ts";
 
 const event = (at: number): ProtocolEvent => ({ id: "1-1", at, sid: 1, type: "role" });
 const timesOf = (events: readonly ProtocolEvent[]) => events.map((one) => one.at);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Phase, ProtocolEvent } from "../../../web/src/api/types.ts";
-import { foldOutage, type Outage } from "../../../web/src/model/outage.ts";
+import { foldOutage, type Outage } from "../../../web/src/features/election/outage.ts";
 
 const event = (at: number, fields: Partial<ProtocolEvent>): ProtocolEvent => ({
   id: "1-1",

@@ -9,7 +9,7 @@ import {
   pointOnPath,
   ringPositions,
   routeOf,
-} from "../../../web/src/model/packets.ts";
+} from "../../../web/src/features/ensemble/packets.ts";
 
 const view = { sids: [1, 2, 3], leader: 2, up: new Set([1, 2, 3]) };
 const event = (fields: Partial<ProtocolEvent>): ProtocolEvent => ({

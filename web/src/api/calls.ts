@@ -1,5 +1,5 @@
 /** The calls the page makes, as data: the buttons send them and "copy as curl" shows them. */
-import type { ApiCall } from "../model/curl.ts";
+import type { ApiCall } from "./curl.ts";
 import type { Goal } from "./types.ts";
 
 export type FaultAction = "kill" | "revive" | "crash" | "heal" | "pause" | "resume" | "isolate" | "rejoin";

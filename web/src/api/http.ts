@@ -1,5 +1,5 @@
 /** Requests to the API and the words for what went wrong. */
-import type { ApiCall } from "../model/curl.ts";
+import type { ApiCall } from "./curl.ts";
 
 /** An answer that is no success, or none at all (`status` 0). */
 export class ApiProblem extends Error {

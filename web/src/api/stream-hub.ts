@@ -5,7 +5,7 @@
  *
  * The hub lives in a shared worker (`live-worker.ts`); `shared-streams.ts` is the tab's end of a port.
  */
-import { parseEventId } from "../model/event-ring.ts";
+import { parseEventId } from "../features/log/event-ring.ts";
 import type { LiveStreams, StreamEnd, StreamEvent, StreamState } from "./live-socket.ts";
 
 /** A tab's word to the hub. Streams are numbered by the tab. */

@@ -4,8 +4,8 @@
  * before it, so events up to that one are part of it, and later ones are folded in.
  */
 import type { EnsembleState, NodeState, ProtocolEvent } from "../../api/types.ts";
-import { foldEvent } from "../../model/ensemble-view.ts";
-import { parseEventId } from "../../model/event-ring.ts";
+import { parseEventId } from "../log/event-ring.ts";
+import { foldEvent } from "./ensemble-view.ts";
 
 /** An event with the time at which the page got it, ms since 1970. */
 interface Received {

@@ -1,9 +1,9 @@
 /** The list over the whole partition. Its rows have one height, so the reader's place stays while goals come. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { ScrollRegion } from "../../components/scroll-region.tsx";
-import { showToast, useLive } from "../../hooks/live-store.ts";
-import { LiveContext } from "../../hooks/use-fault.ts";
+import { showToast, useLive } from "../../store/live-store.ts";
+import { ScrollRegion } from "../../ui/scroll-region.tsx";
+import { LiveContext } from "../faults/use-fault.ts";
 import { GoalItem } from "./goal-item.tsx";
 import type { GoalLog, GoalRow } from "./goal-log.ts";
 import type { GoalsControls } from "./goals-controls.ts";

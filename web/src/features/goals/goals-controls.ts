@@ -1,6 +1,6 @@
 /** How the list of goals is ordered, and whether it follows the log. */
 import { useMemo, useState } from "react";
-import { useLive } from "../../hooks/live-store.ts";
+import { useLive } from "../../store/live-store.ts";
 
 export type GoalOrder = "offset" | "minute";
 

@@ -1,0 +1,97 @@
+import { memo } from "react";
+import type { EnsembleState } from "../../api/types.ts";
+import { onEvents, useLive, viewOf } from "../../store/live-store.ts";
+import { useLiveEvery } from "../../store/use-live-every.ts";
+import { Panel } from "../../ui/panel.tsx";
+import { showTime } from "../../ui/show-time.ts";
+import { ElectionReplay } from "../election/election-replay.tsx";
+import { EnsembleRing } from "./ensemble-ring.tsx";
+import { looksSame } from "./ensemble-view.ts";
+import { narrate } from "./narrate.ts";
+import { PACKET_SHAPES } from "./packet-layer.tsx";
+import type { PacketKind } from "./packets.ts";
+
+const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
+  ["PROPOSAL", "proposal", "the leader sends a write to its followers"],
+  ["ACK", "ack", "a follower has stored it"],
+  ["COMMIT", "commit", "a quorum has stored it"],
+  ["VOTE", "vote", "a node without a leader names its candidate"],
+  ["SYNC", "sync", "the leader brings a node up to date"],
+  ["PING", "ping", "heartbeat"],
+];
+
+export const EnsemblePanel = memo(function EnsemblePanel() {
+  const state = useLiveEvery(0, viewOf, looksSame);
+  const faults = useLive((live) => live.faults);
+  const problem = useLive((live) => live.problem);
+  const replayed = useLive((live) => (live.replaying ? live.election : null));
+  return (
+    <Panel title="Ensemble" area="ensemble">
+      {state === undefined ? (
+        <p className="empty">{problem ? "The ensemble cannot be shown." : "Asking the nodes…"}</p>
+      ) : replayed !== null ? (
+        <ElectionReplay election={replayed} view={state} />
+      ) : (
+        <>
+          <Story state={state} />
+          <EnsembleRing state={state} faults={faults} events={onEvents} />
+        </>
+      )}
+      <ul className="legend" aria-label="Messages between the nodes">
+        {LEGEND.map(([kind, word, meaning]) => (
+          <li key={kind} title={meaning}>
+            <svg viewBox="-8 -8 16 16" width="13" height="13" aria-hidden="true">
+              <path className={`packet packet-${kind}`} d={PACKET_SHAPES[kind]} />
+            </svg>
+            {word}
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+});
+
+/** What is happening, in words. */
+function Story({ state }: { state: EnsembleState }) {
+  const faults = useLive((live) => live.faults);
+  const paused = [...faults.ofNode]
+    .filter(([, held]) => held.some(({ fault }) => fault === "pause"))
+    .map(([sid]) => sid);
+  const { tone, title, text } = narrate(state, paused);
+  return (
+    <div className={`story story-${tone}`}>
+      <p className="story-title" data-testid="leader" data-sid={state.leader ?? ""}>
+        {title}
+      </p>
+      {tone === "broken" ? <p data-testid="no-quorum-reason">{text}</p> : <p>{text}</p>}
+      {tone === "calm" && <LastElection />}
+    </div>
+  );
+}
+
+/** How long the last change of leader took: too short to be seen, so it can be watched again. */
+function LastElection() {
+  const outage = useLive((live) => live.outage);
+  const election = useLive((live) => live.election);
+  if (election !== null) {
+    const withoutMs = election.sinceMs - election.lostMs;
+    return (
+      <p className="story-note" title="From the first broken link, or vote, to the new leader">
+        {withoutMs > 0
+          ? `Without a quorum for ${showTime(withoutMs)}; then the election took `
+          : "The last election took "}
+        {showTime(election.untilMs - election.sinceMs)}:{" "}
+        <button
+          type="button"
+          className="button-link"
+          data-testid="watch-election"
+          onClick={() => useLive.setState({ replaying: true })}
+        >
+          watch it slowly
+        </button>
+      </p>
+    );
+  }
+  if (outage === null || outage.untilMs === null) return null;
+  return <p className="story-note">Without a leader for {showTime(outage.untilMs - outage.sinceMs)}.</p>;
+}

@@ -1,0 +1,182 @@
+/** Every node in a row: what it knows, and the buttons that break it. The ring's twin for reading. */
+import { memo, useEffect, useRef } from "react";
+import type { FaultAction } from "../../api/calls.ts";
+import type { EnsembleState, FaultView, NodeState, NodeUp } from "../../api/types.ts";
+import { showZxid } from "../../api/zxid.ts";
+import { useLive, viewOf } from "../../store/live-store.ts";
+import { useLiveEvery } from "../../store/use-live-every.ts";
+import { Icon } from "../../ui/icon.tsx";
+import { Panel } from "../../ui/panel.tsx";
+import { HEAL, nodeFaultOf } from "../faults/fault-actions.ts";
+import { FaultButton, FaultIcon } from "../faults/fault-button.tsx";
+import { FaultSigns } from "../faults/fault-sign-list.tsx";
+import { signOf } from "../faults/fault-signs.ts";
+import type { Faults } from "../faults/faults-known.ts";
+import { type Look, lookOf } from "./ensemble-ring.tsx";
+import { activeSetOf, looksSame, txnsBehind } from "./ensemble-view.ts";
+
+export const MembersPanel = memo(function MembersPanel({ base }: { base: string }) {
+  const state = useLiveEvery(150, viewOf, looksSame);
+  const faults = useLive((live) => live.faults);
+  return (
+    <Panel
+      title="Nodes"
+      area="members"
+      hint={
+        faults.state === "off"
+          ? "Faults are switched off on this deployment."
+          : "Kill keeps a node down until you revive it. Crash, pause and cut off pass by themselves."
+      }
+      actions={
+        faults.state === "on" && (
+          <FaultButton
+            base={base}
+            fault={HEAL}
+            label="Heal all"
+            title="Heal all: end every fault, of nodes and brokers"
+            tone="mend"
+            testId="heal-all"
+          />
+        )
+      }
+    >
+      <ul className="rows">
+        {state?.nodes.map((node) => (
+          <Member key={node.sid} node={node} base={base} state={state} faults={faults} />
+        ))}
+      </ul>
+    </Panel>
+  );
+});
+
+const NONE: readonly FaultView[] = [];
+
+function Member(props: { node: NodeState; base: string; state: EnsembleState; faults: Faults }) {
+  const { node, base, state, faults } = props;
+  const selected = useLive((live) => live.selectedSid === node.sid);
+  const row = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (selected) row.current?.scrollIntoView({ block: "nearest" });
+  }, [selected]);
+  const look = lookOf(state, node, faults);
+  const held = faults.ofNode.get(node.sid) ?? NONE;
+  const isGone = look === "down" || look === "paused" || look === "cut";
+  return (
+    <li ref={row} className={`row${selected ? " row-selected" : ""}${isGone ? " row-down" : ""}`}>
+      <span className={`badge badge-${isGone ? "down" : look}`} aria-hidden="true">
+        {node.sid}
+      </span>
+      <span className="row-main">
+        <span className="row-title">
+          <span className="sr-only">Node {node.sid}: </span>
+          {look === "leader" && <Icon name="crown" size={13} />}
+          {roleWords(node, look, held)}
+        </span>
+        <span className="row-sub">
+          zxid{" "}
+          <span className="mono" data-testid={`zxid-${node.sid}`} data-zxid={node.up ? node.lastZxid : ""}>
+            {node.up ? showZxid(node.lastZxid) : "–"}
+          </span>
+          {node.up && look !== "cut" ? (
+            <Standing state={state} node={node} />
+          ) : (
+            <span> · {node.up ? "not heard" : look === "paused" ? "stands still" : "does not answer"}</span>
+          )}
+          {node.reason !== undefined && <span className="lag"> · {node.reason}</span>}
+        </span>
+        <FaultSigns signs={held.map(signOf)} />
+      </span>
+      {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={held} />}
+    </li>
+  );
+}
+
+/** What keeps a live node from counting: it lags, or the leader does not reckon with it. */
+function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
+  const behind = txnsBehind(state, node.lastZxid);
+  if (behind !== 0) {
+    return <span className="lag"> · {behind === null ? "an epoch behind" : `${behind} behind`}</span>;
+  }
+  if (state.leader === null || activeSetOf(state).includes(node.sid)) return null;
+  return <span className="lag"> · not in the active set</span>;
+}
+
+/** A node that something is wrong with has one button, which ends that; any other has those that break it. */
+function Buttons(props: { node: NodeState; base: string; look: Look; faults: readonly FaultView[] }) {
+  const { node, base, look, faults } = props;
+  const { sid } = node;
+  const end = endOf(node, look, faults);
+  if (end !== undefined) {
+    return (
+      <span className="row-actions">
+        <FaultButton
+          base={base}
+          fault={nodeFaultOf(sid, end.action)}
+          label={end.label}
+          title={`${end.label} node ${sid}`}
+          tone="mend"
+          testId={`${end.label.toLowerCase()}-node-${sid}`}
+        />
+      </span>
+    );
+  }
+  return (
+    <span className="row-actions">
+      <FaultButton
+        base={base}
+        fault={nodeFaultOf(sid, "kill")}
+        label="Kill"
+        title={`Kill node ${sid}: it refuses every call until you revive it`}
+        tone="danger"
+        testId={`kill-node-${sid}`}
+      />
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
+      <span className="split split-danger" role="group" aria-label={`Other ways to break node ${sid}`}>
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "crash")}
+          icon="bolt"
+          title={`Crash node ${sid}: it loses its memory and starts again from its log`}
+          testId={`crash-node-${sid}`}
+        />
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "pause")}
+          icon="pause"
+          title={`Pause node ${sid}: it stops and keeps its memory, for a minute or until you resume it`}
+          testId={`pause-node-${sid}`}
+        />
+        <FaultIcon
+          base={base}
+          fault={nodeFaultOf(sid, "isolate")}
+          icon="cut"
+          title={`Cut node ${sid} off: all messages from and to it are lost, for a minute or until you reconnect it`}
+          testId={`isolate-node-${sid}`}
+        />
+      </span>
+    </span>
+  );
+}
+
+function endOf(
+  node: NodeState,
+  look: Look,
+  faults: readonly FaultView[],
+): { label: string; action: FaultAction } | undefined {
+  const holds = (name: string) => faults.some(({ fault }) => fault === name);
+  if (holds("kill")) return { label: "Revive", action: "heal" };
+  if (holds("pause")) return { label: "Resume", action: "resume" };
+  if (holds("isolate") || look === "cut") return { label: "Reconnect", action: "rejoin" };
+  // another fault, or it is down by itself
+  return faults.length > 0 || !node.up ? { label: "Heal", action: "heal" } : undefined;
+}
+
+function roleWords(node: NodeState, look: Look, faults: readonly FaultView[]): string {
+  if (look === "paused") return "Paused";
+  if (!node.up) return faults.some(({ fault }) => fault === "kill") ? "Killed" : "Down";
+  if (look === "cut") return "Cut off";
+  if (look === "leader") return "Leader";
+  if (node.role === "LEADING") return "Forming a quorum";
+  if (node.role === "LOOKING") return "Looking";
+  return node.phase === "BROADCAST" ? "Follower" : "Catching up";
+}

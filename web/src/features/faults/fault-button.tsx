@@ -1,0 +1,69 @@
+import { canBreak, useLive } from "../../store/live-store.ts";
+import { Icon, type IconName } from "../../ui/icon.tsx";
+import { copyText, curlOf, type Fault, useFault } from "./use-fault.ts";
+
+/** A button that breaks or mends something, joined to one that copies the same request as curl. */
+export function FaultButton(props: {
+  readonly base: string;
+  readonly fault: Fault;
+  readonly label: string;
+  /** What it does, in full: tooltip and accessible name. */
+  readonly title: string;
+  readonly tone: "danger" | "mend";
+  readonly testId?: string;
+}) {
+  const { inflict, isPending } = useFault(props.base);
+  const off = !useLive(canBreak);
+  return (
+    <span className={`split split-${props.tone}`}>
+      <button
+        type="button"
+        className="split-main"
+        data-testid={props.testId}
+        title={props.title}
+        aria-label={props.title}
+        aria-busy={isPending}
+        disabled={off}
+        onClick={() => inflict(props.fault)}
+      >
+        {props.label}
+      </button>
+      <button
+        type="button"
+        className="split-copy"
+        title={`Copy as curl: ${props.title}`}
+        aria-label={`Copy as curl: ${props.title}`}
+        onClick={() => void copyText(curlOf(props.base, props.fault.call))}
+      >
+        <Icon name="copy" size={12} />
+      </button>
+    </span>
+  );
+}
+
+/** The same as an icon, for a group of them; its curl is shown once it is done. */
+export function FaultIcon(props: {
+  readonly base: string;
+  readonly fault: Fault;
+  readonly icon: IconName;
+  /** What it does, in full: tooltip and accessible name. */
+  readonly title: string;
+  readonly testId: string;
+}) {
+  const { inflict, isPending } = useFault(props.base);
+  const off = !useLive(canBreak);
+  return (
+    <button
+      type="button"
+      className="split-icon"
+      data-testid={props.testId}
+      title={props.title}
+      aria-label={props.title}
+      aria-busy={isPending}
+      disabled={off}
+      onClick={() => inflict(props.fault)}
+    >
+      <Icon name={props.icon} size={14} />
+    </button>
+  );
+}

@@ -1,0 +1,16 @@
+import { Icon } from "../../ui/icon.tsx";
+import type { FaultSign } from "./fault-signs.ts";
+
+/** What is wrong with a node or a broker, each fault in words. */
+export function FaultSigns({ signs }: { signs: readonly FaultSign[] }) {
+  if (signs.length === 0) return null;
+  return (
+    <ul className="fault-signs">
+      {signs.map(({ fault, text }) => (
+        <li key={fault} data-fault={fault}>
+          <Icon name="bolt" size={11} /> {text}
+        </li>
+      ))}
+    </ul>
+  );
+}

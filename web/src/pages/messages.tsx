@@ -1,0 +1,68 @@
+/** The last thing done, with the command that does the same, and the key that is armed. They have a place of their own. */
+import { useEffect } from "react";
+import { disarm, fire, useDisarm } from "../features/faults/armed-key.ts";
+import { copyText } from "../features/faults/use-fault.ts";
+import { useLive } from "../store/live-store.ts";
+import { Icon } from "../ui/icon.tsx";
+
+const SHOWN_MS = 8_000;
+
+export function Messages() {
+  const toast = useLive((live) => live.toast);
+  const armed = useLive((live) => live.armed);
+  useDisarm();
+  useEffect(() => {
+    if (!toast) return;
+    const timer = setTimeout(() => useLive.setState({ toast: null }), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [toast]);
+  return (
+    <div className="messages" role="status">
+      {armed ? (
+        <div className="toast toast-armed" data-testid="armed">
+          <p>
+            Press <kbd>{armed.key.toUpperCase()}</kbd> again or <kbd>Enter</kbd> to {armed.what}.
+          </p>
+          <button type="button" className="button-link" onClick={fire}>
+            Do it
+          </button>
+          <button type="button" className="button-link" onClick={disarm}>
+            Cancel
+          </button>
+        </div>
+      ) : (
+        toast && (
+          <div key={toast.number} className={`toast${toast.bad ? " toast-bad" : ""}`} data-testid="toast">
+            <p title={toast.text}>{toast.text}</p>
+            {toast.undo && (
+              <button type="button" className="button-link" onClick={toast.undo.run}>
+                {toast.undo.label}
+              </button>
+            )}
+            {toast.curl && (
+              <>
+                <code title={toast.curl}>{toast.curl}</code>
+                <button
+                  type="button"
+                  className="button button-icon"
+                  aria-label="Copy the command"
+                  onClick={() => void copyText(toast.curl ?? "")}
+                >
+                  <Icon name="copy" size={14} />
+                </button>
+              </>
+            )}
+            <button
+              type="button"
+              className="button button-icon"
+              aria-label="Close the message"
+              onClick={() => useLive.setState({ toast: null })}
+            >
+              <Icon name="close" size={14} />
+            </button>
+          </div>
+        )
+      )}
+    </div>
+  );
+}
