@@ -18,9 +18,9 @@ if (root) {
     <StrictMode>
       <Router hook={useHashLocation}>
         <Switch>
-          <Route path="/e/:name">{({ name }) => <LivePage key={name} ensemble={name} />}</Route>
+          <Route path="/e/:name">{({ name }) => <LivePage ensemble={name} />}</Route>
           <Route>
-            <LivePage key="" ensemble={null} />
+            <LivePage ensemble={null} />
           </Route>
         </Switch>
       </Router>

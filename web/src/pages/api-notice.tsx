@@ -1,7 +1,7 @@
 /** Says, always in sight, that the API does not answer or knows no such ensemble, and how old is what is shown. */
 import { useEffect, useState } from "react";
 import { ApiProblem } from "../api/http.ts";
-import { useLive } from "../store/live-store.ts";
+import { useLive } from "../store/live-context.ts";
 
 export const isUnknownEnsemble = (problem: Error | null): boolean =>
   problem instanceof ApiProblem && problem.code === "UNKNOWN_ENSEMBLE";

@@ -1,21 +1,22 @@
 /** The last thing done, with the command that does the same, and the key that is armed. They have a place of their own. */
 import { useEffect } from "react";
 import { disarm, fire, useDisarm } from "../features/faults/armed-key.ts";
-import { copyText } from "../features/faults/use-fault.ts";
-import { useLive } from "../store/live-store.ts";
+import { copyText } from "../store/copy-text.ts";
+import { useLive, useLiveStore } from "../store/live-context.ts";
 import { Icon } from "../ui/icon.tsx";
 
 const SHOWN_MS = 8_000;
 
 export function Messages() {
+  const store = useLiveStore();
   const toast = useLive((live) => live.toast);
   const armed = useLive((live) => live.armed);
   useDisarm();
   useEffect(() => {
     if (!toast) return;
-    const timer = setTimeout(() => useLive.setState({ toast: null }), SHOWN_MS);
+    const timer = setTimeout(() => store.setState({ toast: null }), SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [toast]);
+  }, [store, toast]);
   return (
     <div className="messages" role="status">
       {armed ? (
@@ -23,10 +24,10 @@ export function Messages() {
           <p>
             Press <kbd>{armed.key.toUpperCase()}</kbd> again or <kbd>Enter</kbd> to {armed.what}.
           </p>
-          <button type="button" className="button-link" onClick={fire}>
+          <button type="button" className="button-link" onClick={() => fire(store)}>
             Do it
           </button>
-          <button type="button" className="button-link" onClick={disarm}>
+          <button type="button" className="button-link" onClick={() => disarm(store)}>
             Cancel
           </button>
         </div>
@@ -46,7 +47,7 @@ export function Messages() {
                   type="button"
                   className="button button-icon"
                   aria-label="Copy the command"
-                  onClick={() => void copyText(toast.curl ?? "")}
+                  onClick={() => void copyText(store, toast.curl ?? "")}
                 >
                   <Icon name="copy" size={14} />
                 </button>
@@ -56,7 +57,7 @@ export function Messages() {
               type="button"
               className="button button-icon"
               aria-label="Close the message"
-              onClick={() => useLive.setState({ toast: null })}
+              onClick={() => store.setState({ toast: null })}
             >
               <Icon name="close" size={14} />
             </button>

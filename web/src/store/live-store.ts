@@ -1,59 +1,19 @@
 /**
- * All that the page knows of its ensemble, in one store: what is asked for once a second, what arrives by stream, and
- * what the visitor is doing. Components subscribe to the slice they show.
+ * The store of one ensemble: all that the page knows of it. Feeds write it (`feed.ts`), components read it
+ * (`live-context.ts`). Each feature defines its slice; a new feature adds a slice here and a feed there.
  */
-import { create } from "zustand";
-import type { StreamState } from "../api/live-socket.ts";
-import type { ClusterState, EnsembleState, ProtocolEvent } from "../api/types.ts";
-import type { Election } from "../features/election/election.ts";
-import type { Outage } from "../features/election/outage.ts";
-import { NO_STATUS, type Status } from "../features/ensemble/status.ts";
-import { FAULTS_UNKNOWN, type Faults } from "../features/faults/faults-known.ts";
-import { GoalLog } from "../features/goals/goal-log.ts";
-import type { Flight, Stored } from "../features/goals/post-queue.ts";
-import { EventRing } from "../features/log/event-ring.ts";
+import { createStore, type StoreApi } from "zustand/vanilla";
+import { type BrokersSlice, brokersSlice } from "../features/brokers/slice.ts";
+import { type ElectionSlice, electionSlice } from "../features/election/slice.ts";
+import { type EnsembleSlice, ensembleSlice } from "../features/ensemble/slice.ts";
+import { type FaultsSlice, faultsSlice } from "../features/faults/slice.ts";
+import { type GoalsSlice, goalsSlice } from "../features/goals/slice.ts";
+import { type LogSlice, logSlice } from "../features/log/slice.ts";
 
-/** A key that breaks something and has been pressed once. */
-export interface Armed {
-  readonly key: string;
-  /** What it will do, e.g. "kill node 2". */
-  readonly what: string;
-  readonly run: () => void;
-}
-
-interface LiveState {
-  readonly status: Status;
-  /** Why the status cannot be asked for, since the last answer; null while it can. */
-  readonly problem: Error | null;
-  /** When the last answer came, ms since 1970; null: none yet. */
-  readonly answeredMs: number | null;
-  readonly cluster: ClusterState | undefined;
-  readonly clusterProblem: string | undefined;
-  readonly faults: Faults;
-  readonly goals: GoalLog;
-  /** Changes whenever `goals` does. */
-  readonly goalsVersion: number;
-  readonly goalsStream: StreamState;
-  readonly flights: readonly Flight[];
-  readonly stored: Stored | null;
-  readonly eventsStream: StreamState;
-  /** Changes whenever `ring` does. */
-  readonly ringVersion: number;
-  readonly ring: EventRing;
-  /** The last time without a leader. */
-  readonly outage: Outage | null;
-  readonly election: Election | null;
-  /** Is the election shown again, slowly? */
-  readonly replaying: boolean;
-  /** For screen readers. */
-  readonly announcement: string;
-  readonly toast: Toast | null;
-  readonly armed: Armed | null;
-  readonly selectedSid: number | null;
-}
-
+/** A message about the last action. */
 export interface Toast {
   readonly text: string;
+  /** The same action as a command. */
   readonly curl?: string | undefined;
   readonly bad?: boolean;
   /** How to take it back. */
@@ -61,59 +21,36 @@ export interface Toast {
   readonly number: number;
 }
 
-const initial = (): LiveState => ({
-  status: NO_STATUS,
-  problem: null,
-  answeredMs: null,
-  cluster: undefined,
-  clusterProblem: undefined,
-  faults: FAULTS_UNKNOWN,
-  goals: new GoalLog(),
-  goalsVersion: 0,
-  goalsStream: { type: "connecting" },
-  flights: [],
-  stored: null,
-  eventsStream: { type: "connecting" },
-  ringVersion: 0,
-  ring: new EventRing(),
-  outage: null,
-  election: null,
-  replaying: false,
-  announcement: "",
-  toast: null,
-  armed: null,
-  selectedSid: null,
-});
-
-export const useLive = create<LiveState>(initial);
-
-/** Forgets everything, e.g. when another ensemble is opened. */
-export const resetLive = (): void => useLive.setState(initial());
-
-/** The ensemble as it is shown; undefined before the first answer. */
-export const viewOf = (live: LiveState): EnsembleState | undefined => live.status.view;
-
-/** Can faults be made now: are they switched on, and does the API answer? */
-export const canBreak = (live: LiveState): boolean => live.faults.state === "on" && live.problem === null;
-
-let toastNumber = 0;
-
-export function showToast(text: string, more: Pick<Toast, "curl" | "bad" | "undo"> = {}): void {
-  toastNumber += 1;
-  useLive.setState({ toast: { ...more, text, number: toastNumber } });
+/** Everything that the page shows of one ensemble. */
+export interface LiveState
+  extends EnsembleSlice,
+    BrokersSlice,
+    FaultsSlice,
+    GoalsSlice,
+    LogSlice,
+    ElectionSlice {
+  readonly toast: Toast | null;
 }
 
-type EventListener = (events: readonly ProtocolEvent[]) => void;
-const listeners = new Set<EventListener>();
+export type LiveStore = StoreApi<LiveState>;
 
-/** Calls `listener` with every batch of new events; returns how to stop. */
-export function onEvents(listener: EventListener): () => void {
-  listeners.add(listener);
-  return () => {
-    listeners.delete(listener);
-  };
-}
+/** Creates an empty store, for one ensemble. */
+export const createLiveStore = (): LiveStore =>
+  createStore<LiveState>(() => ({
+    ...ensembleSlice(),
+    ...brokersSlice(),
+    ...faultsSlice(),
+    ...goalsSlice(),
+    ...logSlice(),
+    ...electionSlice(),
+    toast: null,
+  }));
 
-export function emitEvents(events: readonly ProtocolEvent[]): void {
-  for (const listener of listeners) listener(events);
+/** Shows a message in place of the last one. */
+export function showToast(
+  store: LiveStore,
+  text: string,
+  more: Pick<Toast, "curl" | "bad" | "undo"> = {},
+): void {
+  store.setState(({ toast }) => ({ toast: { ...more, text, number: (toast?.number ?? 0) + 1 } }));
 }

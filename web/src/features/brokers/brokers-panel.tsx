@@ -1,11 +1,12 @@
 /** The brokers: who is alive, who is controller, who leads which partition. */
 import { memo } from "react";
 import type { BrokerState, ClusterState, PartitionState } from "../../api/types.ts";
-import { useLive, viewOf } from "../../store/live-store.ts";
+import { useLive } from "../../store/live-context.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Panel } from "../../ui/panel.tsx";
 import { lacksQuorum } from "../ensemble/ensemble-view.ts";
+import { viewOf } from "../ensemble/slice.ts";
 import { brokerFaultOf } from "../faults/fault-actions.ts";
 import { FaultButton } from "../faults/fault-button.tsx";
 import { FaultSigns } from "../faults/fault-sign-list.tsx";
@@ -17,7 +18,7 @@ interface Led {
   readonly partition: PartitionState;
 }
 
-export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string }) {
+export const BrokersPanel = memo(function BrokersPanel() {
   const cluster = useLive((live) => live.cluster);
   const problem = useLive((live) => live.clusterProblem);
   const faults = useLive((live) => live.faults);
@@ -32,14 +33,7 @@ export const BrokersPanel = memo(function BrokersPanel({ base }: { base: string 
       {cluster ? (
         <ul className="rows">
           {cluster.brokers.map((broker) => (
-            <Broker
-              key={broker.id}
-              broker={broker}
-              cluster={cluster}
-              base={base}
-              faults={faults}
-              isHalted={isHalted}
-            />
+            <Broker key={broker.id} broker={broker} cluster={cluster} faults={faults} isHalted={isHalted} />
           ))}
         </ul>
       ) : (
@@ -56,13 +50,12 @@ const CONTROLLER = "Elected through the ensemble: it gives each partition its le
 interface BrokerProps {
   readonly broker: BrokerState;
   readonly cluster: ClusterState;
-  readonly base: string;
   readonly faults: Faults;
   /** There is no quorum, so no broker is registered and none takes goals. */
   readonly isHalted: boolean;
 }
 
-function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
+function Broker({ broker, cluster, faults, isHalted }: BrokerProps) {
   const led: Led[] = cluster.topics.flatMap((topic) =>
     topic.partitions
       .filter((partition) => partition.leader === broker.id)
@@ -99,7 +92,6 @@ function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
           {broker.up && signs.length === 0 ? (
             <>
               <FaultButton
-                base={base}
                 fault={brokerFaultOf(broker.id, "kill")}
                 label="Kill"
                 title={`Kill broker ${broker.id}`}
@@ -107,7 +99,6 @@ function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
                 testId={`kill-broker-${broker.id}`}
               />
               <FaultButton
-                base={base}
                 fault={brokerFaultOf(broker.id, "crash")}
                 label="Crash"
                 title={`Crash broker ${broker.id}: it loses its memory and starts again`}
@@ -117,7 +108,6 @@ function Broker({ broker, cluster, base, faults, isHalted }: BrokerProps) {
             </>
           ) : (
             <FaultButton
-              base={base}
               fault={brokerFaultOf(broker.id, isKilled ? "revive" : "heal")}
               label={isKilled ? "Revive" : "Heal"}
               title={`${isKilled ? "Revive" : "Heal"} broker ${broker.id}`}

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { EnsembleState, ProtocolEvent } from "../../api/types.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
-import { useLive } from "../../store/live-store.ts";
+import { useLiveStore } from "../../store/live-context.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { EnsembleRing } from "../ensemble/ensemble-ring.tsx";
 import { foldEvent } from "../ensemble/ensemble-view.ts";
@@ -11,6 +11,7 @@ import { describeEvent } from "../log/describe-event.ts";
 import { clockOf, type Election, framesOf, stateBefore } from "./election.ts";
 
 export function ElectionReplay({ election, view }: { election: Election; view: EnsembleState }) {
+  const store = useLiveStore();
   const frames = useMemo(() => framesOf(election), [election]);
   const start = useMemo(() => stateBefore(election, view), [election, view.size]);
   const still = useReducedMotion();
@@ -33,7 +34,7 @@ export function ElectionReplay({ election, view }: { election: Election; view: E
     () => frames.slice(0, step + 1).reduce((now, { events }) => events.reduce(foldEvent, now), start),
     [frames, step, start],
   );
-  const close = () => useLive.setState({ replaying: false });
+  const close = () => store.setState({ replaying: false });
   const go = (to: number) => {
     setPlaying(false);
     setStep(Math.max(0, Math.min(frames.length - 1, to)));

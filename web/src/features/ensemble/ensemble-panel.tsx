@@ -1,6 +1,7 @@
-import { memo } from "react";
+import { memo, useMemo } from "react";
 import type { EnsembleState } from "../../api/types.ts";
-import { onEvents, useLive, viewOf } from "../../store/live-store.ts";
+import { arrivalsOf } from "../../store/arrivals.ts";
+import { useLive, useLiveStore } from "../../store/live-context.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Panel } from "../../ui/panel.tsx";
 import { showTime } from "../../ui/show-time.ts";
@@ -10,6 +11,7 @@ import { looksSame } from "./ensemble-view.ts";
 import { narrate } from "./narrate.ts";
 import { PACKET_SHAPES } from "./packet-layer.tsx";
 import type { PacketKind } from "./packets.ts";
+import { viewOf } from "./slice.ts";
 
 const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
   ["PROPOSAL", "proposal", "the leader sends a write to its followers"],
@@ -21,6 +23,8 @@ const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
 ];
 
 export const EnsemblePanel = memo(function EnsemblePanel() {
+  const store = useLiveStore();
+  const arrivals = useMemo(() => arrivalsOf(store), [store]);
   const state = useLiveEvery(0, viewOf, looksSame);
   const faults = useLive((live) => live.faults);
   const problem = useLive((live) => live.problem);
@@ -34,7 +38,7 @@ export const EnsemblePanel = memo(function EnsemblePanel() {
       ) : (
         <>
           <Story state={state} />
-          <EnsembleRing state={state} faults={faults} events={onEvents} />
+          <EnsembleRing state={state} faults={faults} events={arrivals} />
         </>
       )}
       <ul className="legend" aria-label="Messages between the nodes">
@@ -73,6 +77,7 @@ function Story({ state }: { state: EnsembleState }) {
 function LastElection() {
   const outage = useLive((live) => live.outage);
   const election = useLive((live) => live.election);
+  const store = useLiveStore();
   if (election !== null) {
     const withoutMs = election.sinceMs - election.lostMs;
     return (
@@ -85,7 +90,7 @@ function LastElection() {
           type="button"
           className="button-link"
           data-testid="watch-election"
-          onClick={() => useLive.setState({ replaying: true })}
+          onClick={() => store.setState({ replaying: true })}
         >
           watch it slowly
         </button>

@@ -3,7 +3,7 @@ import { memo, useEffect, useRef } from "react";
 import type { FaultAction } from "../../api/calls.ts";
 import type { EnsembleState, FaultView, NodeState, NodeUp } from "../../api/types.ts";
 import { showZxid } from "../../api/zxid.ts";
-import { useLive, viewOf } from "../../store/live-store.ts";
+import { useLive } from "../../store/live-context.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Panel } from "../../ui/panel.tsx";
@@ -12,10 +12,11 @@ import { FaultButton, FaultIcon } from "../faults/fault-button.tsx";
 import { FaultSigns } from "../faults/fault-sign-list.tsx";
 import { signOf } from "../faults/fault-signs.ts";
 import type { Faults } from "../faults/faults-known.ts";
-import { type Look, lookOf } from "./ensemble-ring.tsx";
 import { activeSetOf, looksSame, txnsBehind } from "./ensemble-view.ts";
+import { type Look, lookOf } from "./look.ts";
+import { viewOf } from "./slice.ts";
 
-export const MembersPanel = memo(function MembersPanel({ base }: { base: string }) {
+export const MembersPanel = memo(function MembersPanel() {
   const state = useLiveEvery(150, viewOf, looksSame);
   const faults = useLive((live) => live.faults);
   return (
@@ -30,7 +31,6 @@ export const MembersPanel = memo(function MembersPanel({ base }: { base: string 
       actions={
         faults.state === "on" && (
           <FaultButton
-            base={base}
             fault={HEAL}
             label="Heal all"
             title="Heal all: end every fault, of nodes and brokers"
@@ -42,7 +42,7 @@ export const MembersPanel = memo(function MembersPanel({ base }: { base: string 
     >
       <ul className="rows">
         {state?.nodes.map((node) => (
-          <Member key={node.sid} node={node} base={base} state={state} faults={faults} />
+          <Member key={node.sid} node={node} state={state} faults={faults} />
         ))}
       </ul>
     </Panel>
@@ -51,8 +51,8 @@ export const MembersPanel = memo(function MembersPanel({ base }: { base: string 
 
 const NONE: readonly FaultView[] = [];
 
-function Member(props: { node: NodeState; base: string; state: EnsembleState; faults: Faults }) {
-  const { node, base, state, faults } = props;
+function Member(props: { node: NodeState; state: EnsembleState; faults: Faults }) {
+  const { node, state, faults } = props;
   const selected = useLive((live) => live.selectedSid === node.sid);
   const row = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -86,7 +86,7 @@ function Member(props: { node: NodeState; base: string; state: EnsembleState; fa
         </span>
         <FaultSigns signs={held.map(signOf)} />
       </span>
-      {faults.state === "on" && <Buttons node={node} base={base} look={look} faults={held} />}
+      {faults.state === "on" && <Buttons node={node} look={look} faults={held} />}
     </li>
   );
 }
@@ -102,15 +102,14 @@ function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
 }
 
 /** A node that something is wrong with has one button, which ends that; any other has those that break it. */
-function Buttons(props: { node: NodeState; base: string; look: Look; faults: readonly FaultView[] }) {
-  const { node, base, look, faults } = props;
+function Buttons(props: { node: NodeState; look: Look; faults: readonly FaultView[] }) {
+  const { node, look, faults } = props;
   const { sid } = node;
   const end = endOf(node, look, faults);
   if (end !== undefined) {
     return (
       <span className="row-actions">
         <FaultButton
-          base={base}
           fault={nodeFaultOf(sid, end.action)}
           label={end.label}
           title={`${end.label} node ${sid}`}
@@ -123,7 +122,6 @@ function Buttons(props: { node: NodeState; base: string; look: Look; faults: rea
   return (
     <span className="row-actions">
       <FaultButton
-        base={base}
         fault={nodeFaultOf(sid, "kill")}
         label="Kill"
         title={`Kill node ${sid}: it refuses every call until you revive it`}
@@ -133,21 +131,18 @@ function Buttons(props: { node: NodeState; base: string; look: Look; faults: rea
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
       <span className="split split-danger" role="group" aria-label={`Other ways to break node ${sid}`}>
         <FaultIcon
-          base={base}
           fault={nodeFaultOf(sid, "crash")}
           icon="bolt"
           title={`Crash node ${sid}: it loses its memory and starts again from its log`}
           testId={`crash-node-${sid}`}
         />
         <FaultIcon
-          base={base}
           fault={nodeFaultOf(sid, "pause")}
           icon="pause"
           title={`Pause node ${sid}: it stops and keeps its memory, for a minute or until you resume it`}
           testId={`pause-node-${sid}`}
         />
         <FaultIcon
-          base={base}
           fault={nodeFaultOf(sid, "isolate")}
           icon="cut"
           title={`Cut node ${sid} off: all messages from and to it are lost, for a minute or until you reconnect it`}

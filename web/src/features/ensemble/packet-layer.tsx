@@ -3,8 +3,8 @@
  * flies, and React is asked for nothing. Pings, which never end, do not fly: they hop over the link in two steps.
  */
 import { useEffect, useRef } from "react";
-import type { ProtocolEvent } from "../../api/types.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
+import type { EventSource } from "../../store/arrivals.ts";
 import { launch, type Packet, type PacketKind, type Point, pointOnPath, type RingView } from "./packets.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -26,9 +26,6 @@ export const PACKET_SHAPES: Readonly<Record<PacketKind, string>> = {
   VOTE: "M0 -7 6.500 5H-6.500z",
   SYNC: "M-7 -3.500H7V3.500H-7z",
 };
-
-/** Gives batches of events to a listener; returns how to stop. */
-export type EventSource = (listener: (events: readonly ProtocolEvent[]) => void) => () => void;
 
 interface View extends RingView {
   readonly places: ReadonlyMap<number, Point>;

@@ -1,10 +1,10 @@
 /** The last round trip for every pair of nodes, dead ones included. */
 import { memo } from "react";
 import type { NodeState, PingReport } from "../../api/types.ts";
-import { viewOf } from "../../store/live-store.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Panel } from "../../ui/panel.tsx";
 import { ScrollRegion } from "../../ui/scroll-region.tsx";
+import { viewOf } from "./slice.ts";
 
 export const PingPanel = memo(function PingPanel() {
   const state = useLiveEvery(1_000, viewOf);

@@ -1,17 +1,19 @@
-/** Watches the ensemble's status for what people must be told: a new leader, a lost quorum. */
+/** Announces changes of the ensemble to screen readers: a new leader, a lost quorum. */
 import { useEffect } from "react";
-import { useLive, viewOf } from "../../store/live-store.ts";
+import { useLiveStore } from "../../store/live-context.ts";
 import { announce } from "./narrate.ts";
+import { viewOf } from "./slice.ts";
 
-export function useWatchman(): void {
+export function useAnnouncements(): void {
+  const store = useLiveStore();
   useEffect(
     () =>
-      useLive.subscribe((live, before) => {
+      store.subscribe((live, before) => {
         const [now, then] = [viewOf(live), viewOf(before)];
         if (now === undefined || now === then) return;
         const text = announce(then, now);
-        if (text) useLive.setState({ announcement: text });
+        if (text) store.setState({ announcement: text });
       }),
-    [],
+    [store],
   );
 }

@@ -1,31 +1,33 @@
-/** A key that breaks something acts at its second press: the first one arms it for three seconds, and says so. */
+/** A key that breaks something acts at its second press: the first press arms it for three seconds, visibly. */
 import { useEffect } from "react";
-import { useLive } from "../../store/live-store.ts";
+import { useLive, useLiveStore } from "../../store/live-context.ts";
+import type { LiveStore } from "../../store/live-store.ts";
 
-export const ARMED_MS = 3_000;
+const ARMED_MS = 3_000;
 
-/** Arms `key`, or fires it when it is armed for the same. */
-export function pressToBreak(key: string, what: string, run: () => void): void {
-  const { armed } = useLive.getState();
-  if (armed?.key === key && armed.what === what) fire();
-  else useLive.setState({ armed: { key, what, run } });
+/** Arms `key`, or runs its action if it is armed for the same. */
+export function pressToBreak(store: LiveStore, key: string, what: string, run: () => void): void {
+  const { armed } = store.getState();
+  if (armed?.key === key && armed.what === what) fire(store);
+  else store.setState({ armed: { key, what, run } });
 }
 
-/** Does what is armed. */
-export function fire(): void {
-  const { armed } = useLive.getState();
-  useLive.setState({ armed: null });
+/** Runs the armed action, if there is one. */
+export function fire(store: LiveStore): void {
+  const { armed } = store.getState();
+  disarm(store);
   armed?.run();
 }
 
-export const disarm = (): void => useLive.setState({ armed: null });
+export const disarm = (store: LiveStore): void => store.setState({ armed: null });
 
-/** Disarms by itself. */
+/** Disarms a key after its time. */
 export function useDisarm(): void {
+  const store = useLiveStore();
   const armed = useLive((live) => live.armed);
   useEffect(() => {
     if (armed === null) return;
-    const timer = setTimeout(disarm, ARMED_MS);
+    const timer = setTimeout(() => disarm(store), ARMED_MS);
     return () => clearTimeout(timer);
-  }, [armed]);
+  }, [armed, store]);
 }

@@ -1,10 +1,11 @@
-import { canBreak, useLive } from "../../store/live-store.ts";
+import { copyText } from "../../store/copy-text.ts";
+import { useLive, useLiveEnsemble } from "../../store/live-context.ts";
 import { Icon, type IconName } from "../../ui/icon.tsx";
-import { copyText, curlOf, type Fault, useFault } from "./use-fault.ts";
+import { canBreak } from "./slice.ts";
+import { curlOf, type Fault, useFault } from "./use-fault.ts";
 
 /** A button that breaks or mends something, joined to one that copies the same request as curl. */
 export function FaultButton(props: {
-  readonly base: string;
   readonly fault: Fault;
   readonly label: string;
   /** What it does, in full: tooltip and accessible name. */
@@ -12,7 +13,8 @@ export function FaultButton(props: {
   readonly tone: "danger" | "mend";
   readonly testId?: string;
 }) {
-  const { inflict, isPending } = useFault(props.base);
+  const { base, store } = useLiveEnsemble();
+  const { inflict, isPending } = useFault();
   const off = !useLive(canBreak);
   return (
     <span className={`split split-${props.tone}`}>
@@ -33,7 +35,7 @@ export function FaultButton(props: {
         className="split-copy"
         title={`Copy as curl: ${props.title}`}
         aria-label={`Copy as curl: ${props.title}`}
-        onClick={() => void copyText(curlOf(props.base, props.fault.call))}
+        onClick={() => void copyText(store, curlOf(base, props.fault.call))}
       >
         <Icon name="copy" size={12} />
       </button>
@@ -43,14 +45,13 @@ export function FaultButton(props: {
 
 /** The same as an icon, for a group of them; its curl is shown once it is done. */
 export function FaultIcon(props: {
-  readonly base: string;
   readonly fault: Fault;
   readonly icon: IconName;
   /** What it does, in full: tooltip and accessible name. */
   readonly title: string;
   readonly testId: string;
 }) {
-  const { inflict, isPending } = useFault(props.base);
+  const { inflict, isPending } = useFault();
   const off = !useLive(canBreak);
   return (
     <button

@@ -1,10 +1,10 @@
 /** Posts goals through the brokers. They wait in a queue, and each keeps its key until it is stored. */
-import { type FormEvent, type RefObject, useContext, useEffect, useRef, useState } from "react";
+import { type FormEvent, type RefObject, useEffect, useRef, useState } from "react";
 import type { Goal } from "../../api/types.ts";
-import { showToast, useLive } from "../../store/live-store.ts";
+import { useLive, useLiveEnsemble } from "../../store/live-context.ts";
+import { showToast } from "../../store/live-store.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { showTime } from "../../ui/show-time.ts";
-import { LiveContext } from "../faults/use-fault.ts";
 import { type Flight, QUEUE_MAX, type Stored } from "./post-queue.ts";
 import { sampleGoal } from "./sample-goals.ts";
 
@@ -29,7 +29,7 @@ export function GoalForm({ playerInput }: Props) {
   const [goal, setGoal] = useState<Goal>(nextSample);
   const [broker, setBroker] = useState("auto");
   const [auto, setAuto] = useState(false);
-  const live = useContext(LiveContext);
+  const { store, feed } = useLiveEnsemble();
   const flights = useLive((state) => state.flights);
   const stored = useLive((state) => state.stored);
   const waiting = useRef(0);
@@ -39,15 +39,16 @@ export function GoalForm({ playerInput }: Props) {
   useEffect(() => {
     if (!auto) return;
     const timer = setInterval(() => {
-      if (waiting.current < AUTO_WAITING_MAX) live?.post(nextSample(), through);
+      if (waiting.current < AUTO_WAITING_MAX) feed?.post(nextSample(), through);
     }, AUTO_MS);
     return () => clearInterval(timer);
-  }, [auto, live, through]);
+  }, [auto, feed, through]);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (live?.post(goal, through)) setGoal(nextSample());
-    else showToast(`${QUEUE_MAX} goals wait already: post this one when some are stored.`, { bad: true });
+    if (feed?.post(goal, through)) setGoal(nextSample());
+    else
+      showToast(store, `${QUEUE_MAX} goals wait already: post this one when some are stored.`, { bad: true });
   };
   const set = (part: Partial<Goal>) => setGoal((now) => ({ ...now, ...part }));
 

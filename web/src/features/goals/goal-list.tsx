@@ -1,9 +1,9 @@
 /** The list over the whole partition. Its rows have one height, so the reader's place stays while goals come. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { showToast, useLive } from "../../store/live-store.ts";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useLive, useLiveEnsemble } from "../../store/live-context.ts";
+import { showToast } from "../../store/live-store.ts";
 import { ScrollRegion } from "../../ui/scroll-region.tsx";
-import { LiveContext } from "../faults/use-fault.ts";
 import { GoalItem } from "./goal-item.tsx";
 import type { GoalLog, GoalRow } from "./goal-log.ts";
 import type { GoalsControls } from "./goals-controls.ts";
@@ -122,12 +122,12 @@ export function GoalList({ controls, empty }: Props) {
 
 /** Reads what is in sight and not read yet, one page after the other. @param range null: everything */
 function useRead(log: GoalLog, range: Range | null): void {
-  const live = useContext(LiveContext);
+  const { store, feed } = useLiveEnsemble();
   const version = useLive((state) => state.goalsVersion);
   const reading = useRef(false);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
-    if (live === undefined || reading.current) return;
+    if (feed === undefined || reading.current) return;
     const wanted = range === null ? everything(log) : inSight(log, range);
     if (wanted === undefined) return;
     reading.current = true;
@@ -136,13 +136,15 @@ function useRead(log: GoalLog, range: Range | null): void {
       reading.current = false;
       setTurn((now) => now + 1);
     };
-    live.readGoals(wanted.from, wanted.to).then(next, (error: unknown) => {
+    feed.readGoals(wanted.from, wanted.to).then(next, (error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
-      const isTold = useLive.getState().problem !== null;
-      if (!isTold) showToast(`The goals from #${wanted.from} on cannot be read: ${why}.`, { bad: true });
+      // the notice at the top already says that the API does not answer
+      const isShown = store.getState().problem !== null;
+      if (!isShown)
+        showToast(store, `The goals from #${wanted.from} on cannot be read: ${why}.`, { bad: true });
       setTimeout(next, RETRY_MS);
     });
-  }, [live, log, version, turn, range?.from, range?.to]);
+  }, [store, feed, log, version, turn, range?.from, range?.to]);
 }
 
 function inSight(log: GoalLog, { from, to }: Range) {

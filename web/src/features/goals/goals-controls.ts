@@ -1,6 +1,6 @@
 /** How the list of goals is ordered, and whether it follows the log. */
 import { useMemo, useState } from "react";
-import { useLive } from "../../store/live-store.ts";
+import { useLiveStore } from "../../store/live-context.ts";
 
 export type GoalOrder = "offset" | "minute";
 
@@ -14,6 +14,7 @@ export interface GoalsControls {
 }
 
 export function useGoalsControls(): GoalsControls {
+  const store = useLiveStore();
   const [order, setOrder] = useState<GoalOrder>("offset");
   const [heldFrom, setHeldFrom] = useState<number | null>(null);
   return useMemo(
@@ -21,9 +22,9 @@ export function useGoalsControls(): GoalsControls {
       order,
       setOrder,
       heldFrom,
-      hold: () => setHeldFrom((now) => now ?? useLive.getState().goals.end),
+      hold: () => setHeldFrom((now) => now ?? store.getState().goals.end),
       follow: () => setHeldFrom(null),
     }),
-    [order, heldFrom],
+    [store, order, heldFrom],
   );
 }

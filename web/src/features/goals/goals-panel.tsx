@@ -1,7 +1,7 @@
 /** The goals, live: every record of the partition, of which only the rows in sight exist. */
 import { memo, type RefObject } from "react";
 import type { StreamState } from "../../api/live-socket.ts";
-import { useLive } from "../../store/live-store.ts";
+import { useLive } from "../../store/live-context.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Panel } from "../../ui/panel.tsx";
 import { StreamBadge } from "../../ui/stream-badge.tsx";

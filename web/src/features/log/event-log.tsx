@@ -2,7 +2,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useMemo, useRef, useState } from "react";
 import { EVENT_TYPES, type ProtocolEvent } from "../../api/types.ts";
-import { useLive } from "../../store/live-store.ts";
+import { useLive } from "../../store/live-context.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Panel } from "../../ui/panel.tsx";

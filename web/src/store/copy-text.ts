@@ -1,0 +1,11 @@
+/** Copies a command to the clipboard, and says so. */
+import { writeClipboard } from "../ui/write-clipboard.ts";
+import { type LiveStore, showToast } from "./live-store.ts";
+
+export async function copyText(store: LiveStore, text: string): Promise<void> {
+  const copied = await writeClipboard(text);
+  const message = copied
+    ? "Copied to the clipboard."
+    : "The clipboard is not available; here is the command.";
+  showToast(store, message, { curl: text });
+}
