@@ -13,8 +13,8 @@ import {
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
-import { BODY_BYTES_MAX } from "../../workers/api/limits.ts";
-import { hasForeignHost, hasForeignOrigin } from "../../workers/api/local-hosts.ts";
+import { hasForeignHost, hasForeignOrigin } from "../../workers/api/auth/local-hosts.ts";
+import { BODY_BYTES_MAX } from "../../workers/api/http/config.ts";
 import { CloseWatch } from "./close-watch.ts";
 import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";

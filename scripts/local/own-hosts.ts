@@ -1,6 +1,6 @@
 /** The names by which this machine is reached when a run answers on more than loopback. */
 import { hostname, networkInterfaces } from "node:os";
-import { ANY_ADDRESS } from "../../workers/api/local-hosts.ts";
+import { ANY_ADDRESS } from "../../workers/api/auth/local-hosts.ts";
 
 /** Addresses that stand for all of the machine's. */
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::", "*"];

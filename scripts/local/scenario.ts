@@ -5,7 +5,7 @@ import {
   brokerFaultBodies,
   type NodeFaultName,
   nodeFaultBodies,
-} from "../../workers/api/schema/faults.ts";
+} from "../../workers/api/faults/schema.ts";
 import { UsageError } from "../local.ts";
 
 const HOUR_MS = 3_600_000;

@@ -68,7 +68,7 @@ describe("imports", () => {
   it("[TIDY-3] the page runs no code of the Worker", () => {
     scratch.append(
       "web/src/api/types.ts",
-      'export { statJson } from "../../../workers/api/schema/answers.ts";\n',
+      'export { statJson } from "../../../workers/api/znodes/answers.ts";\n',
     );
     refusal(tidy(), "TIDY-3");
   });

@@ -1,7 +1,7 @@
 /** What becomes of a message under faults: decided without a clock, and the same for the same seed. */
 import { describe, expect, it } from "vitest";
 import { type ActiveFault, type Fault, FaultSet, random } from "../../../durable-objects/shared/faults.ts";
-import { cutsOfGroups, cutsOfRing } from "../../../workers/api/partition.ts";
+import { cutsOfGroups, cutsOfRing } from "../../../workers/api/faults/cuts.ts";
 
 const on = (fault: Fault, until: number | null = null, seed = 1): ActiveFault => ({ ...fault, until, seed });
 const setOf = (...faults: ActiveFault[]): FaultSet => new FaultSet(JSON.stringify(faults));

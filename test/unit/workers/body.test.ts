@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { BODY_BYTES_MAX } from "../../../workers/api/limits.ts";
-import { readBody } from "../../../workers/api/read-body.ts";
+import { BODY_BYTES_MAX } from "../../../workers/api/http/config.ts";
+import { readBody } from "../../../workers/api/http/read-body.ts";
 
 /** A body of these chunks; `ends`: else more is never said of it. */
 function bodyOf(

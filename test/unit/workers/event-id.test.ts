@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatVector, parseVector } from "../../../workers/api/streams/event-id.ts";
+import { formatVector, parseVector } from "../../../workers/api/ensemble/event-id.ts";
 import { formatEvent } from "../../../workers/api/streams/sse.ts";
 
 describe("ids of the merged event stream", () => {

@@ -7,7 +7,7 @@ import {
   LIVE_UNREAD_CHARS_MAX,
   LIVE_WAIT_CHARS,
   LiveWindow,
-} from "../../../workers/api/streams/live-window.ts";
+} from "../../../workers/api/live/live-window.ts";
 
 const FRAME = 64 * 1024;
 

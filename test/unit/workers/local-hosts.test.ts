@@ -5,7 +5,7 @@ import {
   hasForeignHost,
   hasForeignOrigin,
   isOwnHost,
-} from "../../../workers/api/local-hosts.ts";
+} from "../../../workers/api/auth/local-hosts.ts";
 
 describe("the hosts of a local run", () => {
   it("[HTTP-37] are loopback by all its names, and those that it was started with", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ApiError } from "../../../workers/api/errors.ts";
-import { checkRawPath, decodeOnce, rawPathOf, routedPathOf } from "../../../workers/api/raw-path.ts";
+import { ApiError } from "../../../workers/api/http/errors.ts";
+import { checkRawPath, decodeOnce, rawPathOf, routedPathOf } from "../../../workers/api/http/raw-path.ts";
 
 const HOST = "http://zoo.test:8787";
 

@@ -6,7 +6,7 @@ import {
   JsonProblem,
   jsonTextOf,
   readJson,
-} from "../../../workers/api/strict-json.ts";
+} from "../../../workers/api/http/strict-json.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** Reads a body in which every third level's `value` is opaque. @returns also *map path → text* of these */

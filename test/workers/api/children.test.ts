@@ -1,6 +1,6 @@
 /** Lists of children: in pages, and too large for one message. */
 import { describe, expect, it } from "vitest";
-import type { ChildrenJson } from "../../../workers/api/schema/answers.ts";
+import type { ChildrenJson } from "../../../workers/api/znodes/answers.ts";
 import { call, make, problemOf, send } from "./helpers.ts";
 
 /** Creates children, several in one transaction. */

@@ -7,7 +7,7 @@ import { NO_SESSION, type SessionId, type WriteRequest } from "../../../core/zno
 import type { Answer, WriteInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { EnsembleClient } from "../../../workers/api/clients/ensemble-client.ts";
 import type { ApiEnv } from "../../../workers/api/env.ts";
-import { ApiError } from "../../../workers/api/errors.ts";
+import { ApiError } from "../../../workers/api/http/errors.ts";
 
 type Step = Answer<never> | { readonly ok: true } | Error;
 

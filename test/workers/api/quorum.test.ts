@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { summarise } from "../../../workers/api/quorum.ts";
+import { summarise } from "../../../workers/api/ensemble/quorum.ts";
 import type { NodeView } from "../../../workers/api/schema/views.ts";
 
 const node = (sid: number, fields: object = {}): NodeView =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PathStatJson, SessionJson, ZnodeJson } from "../../../workers/api/schema/answers.ts";
+import type { PathStatJson, SessionJson, ZnodeJson } from "../../../workers/api/znodes/answers.ts";
 import { call, make, problemOf, send, textOf } from "./helpers.ts";
 
 const JSON_ACCEPT = { accept: "application/json" };

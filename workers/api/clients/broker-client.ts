@@ -11,7 +11,7 @@ import type {
   TopicRequest,
 } from "../../../durable-objects/broker/rpc.ts";
 import type { ApiEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 import { brokerDown, isRefusal, withTimeout } from "./node-stub.ts";
 

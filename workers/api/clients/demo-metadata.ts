@@ -11,8 +11,8 @@ import {
 } from "../../../core/demo/metadata.ts";
 import { NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
-import { ApiError } from "../errors.ts";
-import { summarise } from "../quorum.ts";
+import { summarise } from "../ensemble/quorum.ts";
+import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 
 /** Codes that the operations beside the failed one of a multi have. */

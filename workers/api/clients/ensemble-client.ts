@@ -21,9 +21,9 @@ import type {
   ReadResult,
   WriteInput,
 } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import { quorumOf, tooFewUp } from "../ensemble/quorum.ts";
 import type { ApiEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
-import { quorumOf, tooFewUp } from "../quorum.ts";
+import { ApiError } from "../http/errors.ts";
 import type { NodeView } from "../schema/views.ts";
 import { damageOf, reasonOfStop } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";

@@ -3,7 +3,7 @@
  * ideas of the size cannot found half an ensemble each: node 1 decides.
  */
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 import { forget, memoOf } from "./ensemble-memo.ts";
 import { nodeStub, withTimeout } from "./node-stub.ts";
 

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { IdempotencyKey } from "../../../core/broker/partition.ts";
 import type { AppEnv } from "../app-env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 
 export type { IdempotencyKey } from "../../../core/broker/partition.ts";
 

@@ -1,7 +1,7 @@
 /** How the Worker reaches one node object, and what its failures mean. */
 import type { ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ApiEnv } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 
 /** One node as its callers see it. `fetch` takes WebSocket upgrades only. */
 export interface NodeStub extends ZooWeeperNodeRpc {

@@ -13,7 +13,7 @@ import type {
   ReadRequest,
   TopicPartitionRpc,
 } from "../../../durable-objects/topic-partition/rpc.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 import type { BrokerClient } from "./broker-client.ts";
 import { noteEnd } from "./known-ends.ts";
 import { withTimeout } from "./node-stub.ts";

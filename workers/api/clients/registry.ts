@@ -3,7 +3,7 @@
  */
 import { CreateMode, NO_SESSION, type ReadRequest } from "../../../core/znode/types.ts";
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError } from "../http/errors.ts";
 import { EnsembleClient } from "./ensemble-client.ts";
 import { isRemembered, memoOf } from "./ensemble-memo.ts";
 import { configuredSize, ENSEMBLE_SIZES, found } from "./founding.ts";

@@ -4,8 +4,8 @@ import type { AppEnv } from "../app-env.ts";
 import { EnsembleClient } from "../clients/ensemble-client.ts";
 import { sizeOfNamed } from "../clients/registry.ts";
 import { DEFAULT_ENSEMBLE } from "../env.ts";
-import { ApiError } from "../errors.ts";
-import { routedPathOf } from "../raw-path.ts";
+import { ApiError } from "../http/errors.ts";
+import { routedPathOf } from "../http/raw-path.ts";
 
 export const ensemble: MiddlewareHandler<AppEnv> = async (c, next) => {
   const name = routedPathOf(c.req.url).ensemble ?? DEFAULT_ENSEMBLE;

@@ -2,7 +2,7 @@
 import type { Context, ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { AppEnv } from "../app-env.ts";
-import { ApiError, type ApiErrorCode, confluentError, problem } from "../errors.ts";
+import { ApiError, type ApiErrorCode, confluentError, problem } from "../http/errors.ts";
 
 /** Routes with Confluent's error body. */
 const CONFLUENT = /^\/(topics|brokers|consumers|v3)(\/|$)/;

@@ -4,7 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
-import { badArguments } from "../errors.ts";
+import { badArguments } from "../http/errors.ts";
 
 /** *method → parameters*; HEAD is GET. A method without an entry takes none. */
 type Methods = Readonly<Partial<Record<string, readonly string[]>>>;

@@ -1,0 +1,119 @@
+/** Operating errors on their way to an HTTP answer, and the two shapes that such an answer has. */
+import {
+  type ErrorInfo,
+  KAFKA_ERRORS,
+  type KafkaErrorCode,
+  ZOO_ERRORS,
+  type ZooErrorCode,
+} from "../../../core/errors.ts";
+
+/** Where the codes are explained; each problem's `type` points there. */
+const ERRORS_URL = "https://zooweeper.dev/errors/";
+/** Longest `detail` that an answer carries; input echoed by a validator may be far longer. */
+const DETAIL_LENGTH_MAX = 400;
+
+export type ApiErrorCode = ZooErrorCode | KafkaErrorCode;
+
+/** What an answer may add to its code. */
+export interface ApiErrorExtras {
+  /** sid of the leader as far as known */
+  readonly leader?: number | undefined;
+  /** zxid that the answering node had applied */
+  readonly zxid?: string | undefined;
+  /** an earlier attempt of the same request may have been carried out; not part of the answer */
+  readonly repeated?: boolean | undefined;
+  /** where it is another than the code's: a node that stays dead until somebody revives it */
+  readonly retryable?: boolean | undefined;
+  /** where it is another than the code's: a batch that is damaged in storage is not the reader's fault */
+  readonly status?: number | undefined;
+  /** Confluent's five-digit code, on the routes that have its shape */
+  readonly confluent?: number | undefined;
+  /** response headers */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** further members of the problem document */
+  readonly members?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Ends the handling of a request with the answer that belongs to `code`. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: ApiErrorCode;
+  readonly extras: ApiErrorExtras;
+
+  constructor(code: ApiErrorCode, detail: string, extras: ApiErrorExtras = {}) {
+    super(detail);
+    this.code = code;
+    this.extras = extras;
+  }
+}
+
+/** A request that does not make sense: 400 BAD_ARGUMENTS. */
+export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGUMENTS", detail);
+
+/** What the table of codes says about an error's code, and the error itself. */
+export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
+  const info = code in ZOO_ERRORS ? ZOO_ERRORS[code as ZooErrorCode] : KAFKA_ERRORS[code as KafkaErrorCode];
+  return {
+    ...info,
+    ...(retryable !== undefined && { retryable }),
+    ...(status !== undefined && { status }),
+  };
+}
+
+/** An RFC 9457 problem document. */
+export function problem(error: ApiError, instance: string, requestId: string): Response {
+  const info = infoOf(error);
+  const { leader, zxid, members, headers } = error.extras;
+  const body = {
+    type: `${ERRORS_URL}${error.code}`,
+    title: info.title,
+    status: info.status,
+    detail: shorten(error.message),
+    instance,
+    code: error.code,
+    number: info.number,
+    retryable: info.retryable,
+    requestId,
+    ...(zxid === undefined ? {} : { zxid }),
+    ...(leader === undefined ? {} : { leader }),
+    ...members,
+  };
+  return Response.json(body, {
+    status: info.status,
+    headers: {
+      ...retryAfter(info),
+      ...(zxid === undefined ? {} : { "zoo-zxid": zxid }),
+      ...headers,
+      "content-type": "application/problem+json",
+    },
+  });
+}
+
+/**
+ * The error body of the routes that have Confluent's shape. `error_code` is Confluent's own number where the
+ * route gives one, else the HTTP status, as its REST proxy does for errors of HTTP itself.
+ */
+export function confluentError(error: ApiError): Response {
+  const info = infoOf(error);
+  const body = {
+    error_code: error.extras.confluent ?? info.status,
+    message: shorten(error.message),
+    kafka_code: error.code in KAFKA_ERRORS ? info.number : -1,
+    retriable: info.retryable,
+    code: error.code,
+    ...error.extras.members,
+  };
+  return Response.json(body, {
+    status: info.status,
+    headers: { ...retryAfter(info), ...error.extras.headers },
+  });
+}
+
+/** A client that may try again can do so soon: an election takes less than a second. */
+function retryAfter({ retryable, status }: ErrorInfo): Record<string, string> {
+  return retryable && (status === 503 || status === 429) ? { "retry-after": "1" } : {};
+}
+
+function shorten(text: string): string {
+  return text.length <= DETAIL_LENGTH_MAX ? text : `${text.slice(0, DETAIL_LENGTH_MAX)}…`;
+}

@@ -1,0 +1,184 @@
+/**
+ * A partition as server-sent events. `id` is the offset behind the last record of an event and the topic's id, so a reader
+ * that comes back with `Last-Event-ID` continues at exactly the next one, and never in another topic of the same name. The Worker holds a hibernatable WebSocket to the partition's
+ * object; when that breaks, it opens another at the same offset.
+ *
+ * | event | data |
+ * |---|---|
+ * | records | `{"records":[…],"next_offset","high_watermark"}` |
+ * | ping | `{"ts","tail"}`, every 10 s |
+ * | leader | `{"epoch","leader"}` |
+ * | error | `{"code","message"}`; the stream ends. CORRUPT_MESSAGE has `offset` and `next_offset`, where to read on |
+ */
+import type { Context } from "hono";
+import type { ReadFrom } from "../../../core/broker/partition.ts";
+import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
+import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
+import { trySend } from "../../../durable-objects/shared/sockets.ts";
+import type { AppEnv } from "../app-env.ts";
+import { knownEnd } from "../clients/known-ends.ts";
+import type { PartitionClient } from "../clients/partition-client.ts";
+import { ApiError } from "../http/errors.ts";
+import { hold } from "../streams/node-socket.ts";
+import { type SseSink, sseResponse } from "../streams/sse.ts";
+import { type Format, recordText } from "./record-formats.ts";
+
+const PING_MS = 10_000;
+/** A stream ends after this and the reader comes back: no connection lives for ever. */
+const LIFETIME_MS = 15 * 60_000;
+/** Pause before a broken tail is opened again. */
+const RECONNECT_MS = 100;
+
+export interface RecordStream {
+  readonly topic: string;
+  readonly partition: number;
+  readonly format: Format;
+  readonly from: ReadFrom;
+  /** id of the topic that the reader has read; undefined: it has read none, or only an offset is known */
+  readonly topicId: string | undefined;
+}
+
+/** Where a reader is. */
+export interface RecordPosition {
+  readonly offset: number;
+  /** undefined in an id of an earlier version, which was an offset alone: it is believed */
+  readonly topicId: string | undefined;
+}
+
+/** Reads an id of this stream, `offset:topicId`; undefined if it is not one. */
+export function positionFromText(text: string): RecordPosition | undefined {
+  const [, digits, topicId] = /^(\d{1,16})(?::([\w-]{1,64}))?$/.exec(text) ?? [];
+  const offset = Number(digits);
+  return Number.isSafeInteger(offset) ? { offset, topicId } : undefined;
+}
+
+/** What a stream has delivered. */
+interface Position {
+  readonly topicId: string;
+  next: number;
+  end: number;
+}
+
+export async function recordStream(
+  c: Context<AppEnv>,
+  client: PartitionClient,
+  stream: RecordStream,
+): Promise<Response> {
+  const source = await recordSource(client, stream);
+  if (c.req.method === "HEAD")
+    return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
+  return sseResponse(c.req.raw.signal, source);
+}
+
+/**
+ * Errors are answered before the stream begins, with their status; an offset that cannot be read among them.
+ * @returns what feeds the stream
+ * @throws ApiError
+ */
+export async function recordSource(
+  client: PartitionClient,
+  stream: RecordStream,
+): Promise<(sink: SseSink) => void> {
+  const { topic, partition, from } = stream;
+  const start = await client.read(topic, partition, { from, bytesMax: 1, waitMs: 0 }, stream.topicId);
+  const position: Position = { topicId: start.topicId, next: start.offset, end: start.highWatermark };
+  return (sink) => {
+    const ping = setInterval(() => {
+      if (sink.hasRoom)
+        sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) });
+    }, PING_MS);
+    const lifetime = setTimeout(() => sink.end(), LIFETIME_MS);
+    sink.onEnd(() => {
+      clearInterval(ping);
+      clearTimeout(lifetime);
+    });
+    // the reader learns its position before the first record: a break in between loses nothing
+    sink.send({
+      id: idOf(position),
+      event: "ping",
+      data: JSON.stringify({ ts: Date.now(), tail: position.end }),
+    });
+    follow(client, stream, position, sink).catch(() => sink.end());
+  };
+}
+
+const idOf = ({ next, topicId }: Position): string => `${next}:${topicId}`;
+
+/** Holds a tail, one after the other, until the stream ends. Records are asked for while the reader has room for them. */
+async function follow(
+  client: PartitionClient,
+  stream: RecordStream,
+  position: Position,
+  sink: SseSink,
+): Promise<void> {
+  for (;;) {
+    await new Promise<void>((resolve) => sink.whenRoom(resolve));
+    if (sink.ended) return;
+    let socket: WebSocket;
+    try {
+      socket = await client.tail(stream.topic, stream.partition, position.next, position.topicId);
+    } catch (error) {
+      const code = error instanceof ApiError ? error.code : "SYSTEM_ERROR";
+      const message = error instanceof ApiError ? error.message : "the partition cannot be read";
+      const members = error instanceof ApiError ? error.extras.members : undefined;
+      sink.send({ event: "error", data: JSON.stringify({ code, message, ...members }) });
+      sink.end();
+      return;
+    }
+    await pump(client, socket, stream, position, sink);
+    if (!sink.ended) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  }
+}
+
+/** Passes on what one tail brings; resolves when it is closed. */
+async function pump(
+  client: PartitionClient,
+  socket: WebSocket,
+  stream: RecordStream,
+  position: Position,
+  sink: SseSink,
+): Promise<void> {
+  socket.binaryType = "arraybuffer";
+  const isBehind = (): boolean =>
+    sink.hasRoom && knownEnd(position.topicId, stream.partition) > position.next;
+  const beats = { everyMs: client.tickTimeMs, onRequest: true, isBehind };
+  await hold(socket, sink, beats, (data) => {
+    if (typeof data === "string") told(data, sink);
+    else {
+      deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
+      // asks for the next frame
+      sink.whenRoom(() => {
+        if (!sink.ended) trySend(socket, "next");
+      });
+    }
+  });
+}
+
+function deliver(
+  bytes: Uint8Array,
+  { topic, partition, format }: RecordStream,
+  position: Position,
+  sink: SseSink,
+): void {
+  const frame = decodeTailFrame(bytes);
+  const records = decodeBatches(frame.batches, position.next).map((record) =>
+    recordText(topic, partition, record, format),
+  );
+  position.next = frame.nextOffset;
+  position.end = frame.highWatermark;
+  if (records.length === 0) return;
+  const { nextOffset, highWatermark } = frame;
+  const data = `{"records":[${records.join(",")}],"next_offset":${nextOffset},"high_watermark":${highWatermark}}`;
+  sink.send({ event: "records", id: idOf(position), data });
+}
+
+/** What a partition says beside records. */
+function told(text: string, sink: SseSink): void {
+  const event = JSON.parse(text) as {
+    readonly type: string;
+    readonly leader?: number;
+    readonly leader_epoch?: number;
+  };
+  if (event.type === "leader")
+    sink.send({ event: "leader", data: JSON.stringify({ epoch: event.leader_epoch, leader: event.leader }) });
+}

@@ -1,0 +1,28 @@
+/** `/v1/sessions`: a session lives as long as heartbeats, or any other request of it, arrive in time. */
+import { Hono } from "hono";
+import { sessionToText } from "../../../core/znode/types.ts";
+import type { AppEnv } from "../app-env.ts";
+import { jsonBody } from "../http/json-body.ts";
+import { nodeOf, parseSession, prefixOf } from "../http/params.ts";
+import type { SessionJson } from "./answers.ts";
+import { openSessionBody } from "./schema.ts";
+
+export const sessionsApp = new Hono<AppEnv>()
+  .post("/", jsonBody(openSessionBody), async (c) => {
+    const { timeoutMs } = c.req.valid("json");
+    const { value, zxid, node } = await c.var.zoo.through(nodeOf(c)).openSession(timeoutMs);
+    const session = sessionToText(value.session);
+    c.header("location", `${prefixOf(c)}/v1/sessions/${session}`);
+    const headers = { "zoo-zxid": zxid, "zoo-node": String(node) };
+    return c.json<SessionJson>({ session, timeoutMs: value.timeoutMs }, 201, headers);
+  })
+  .put("/:id", async (c) => {
+    const session = parseSession(c.req.param("id"));
+    const { value, zxid, node } = await c.var.zoo.through(nodeOf(c)).touchSession(session);
+    const headers = { "zoo-zxid": zxid, "zoo-node": String(node) };
+    return c.json<SessionJson>({ session: sessionToText(session), timeoutMs: value.timeoutMs }, 200, headers);
+  })
+  .delete("/:id", async (c) => {
+    await c.var.zoo.through(nodeOf(c)).closeSession(parseSession(c.req.param("id")));
+    return c.body(null, 204);
+  });
