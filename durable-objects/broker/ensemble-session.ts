@@ -7,20 +7,16 @@
 import type { ClusterRead, ClusterReadResult } from "../../core/broker/cluster-read.ts";
 import type { ClusterCondition } from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
-import type { ZooErrorCode } from "../../core/errors.ts";
+import { errorInfo, type ZooErrorCode } from "../../core/errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";
 import { bounded, pause, Waiters } from "../shared/bounded.ts";
 import type { Answer, ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 
-/** Codes of a node that could not help just now; the same request may be sent to another. */
-const ELSEWHERE: ReadonlySet<ZooErrorCode> = new Set([
-  "NO_QUORUM",
-  "NODE_DOWN",
-  "UNKNOWN_OUTCOME",
-  "THROTTLED",
-  "SYSTEM_ERROR",
-  "UNKNOWN_ENSEMBLE",
-]);
+/** Whether another node may answer: every write is numbered, so one whose outcome is unknown can be sent again. */
+function mayRetry(code: ZooErrorCode): boolean {
+  const info = errorInfo(code);
+  return info !== undefined && (info.retryElsewhere || info.unknownOutcome || code === "THROTTLED");
+}
 
 /** The ensemble refused, or could not be reached in time. */
 export class EnsembleError extends Error {
@@ -282,7 +278,7 @@ export class EnsembleSession {
           if (tries > 0) this.#moveTo(sid);
           return { answer: answer.value, sid };
         }
-        if (!ELSEWHERE.has(answer.code)) throw new EnsembleError(answer.code, answer.message);
+        if (!mayRetry(answer.code)) throw new EnsembleError(answer.code, answer.message);
         last = `node ${sid}: ${answer.message}`;
       } catch (error) {
         if (error instanceof EnsembleError) throw error;

@@ -14,7 +14,7 @@ import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { hasForeignHost, hasForeignOrigin } from "../../workers/api/auth/local-hosts.ts";
-import { BODY_BYTES_MAX } from "../../workers/api/http/config.ts";
+import { BODY_BYTES_MAX } from "../../workers/api/config.ts";
 import { CloseWatch } from "./close-watch.ts";
 import { HEADER_BYTES_MAX, type Listener, listen } from "./listen.ts";
 import { ownHosts } from "./own-hosts.ts";

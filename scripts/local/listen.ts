@@ -8,7 +8,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { BODY_MS_MAX } from "../../workers/api/http/config.ts";
+import { BODY_MS_MAX } from "../../workers/api/config.ts";
 
 /** The user asked for something that cannot be. Commands print it as one line and exit with 2. */
 export class UsageError extends Error {

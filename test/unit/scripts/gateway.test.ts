@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { openGateway } from "../../../scripts/local/gateway.ts";
 import { type Listener, listen, UsageError, waiting } from "../../../scripts/local/listen.ts";
-import { BODY_BYTES_MAX } from "../../../workers/api/http/config.ts";
+import { BODY_BYTES_MAX } from "../../../workers/api/config.ts";
 
 let upstream: Server;
 let sockets: WebSocketServer;

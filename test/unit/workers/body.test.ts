@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BODY_BYTES_MAX } from "../../../workers/api/http/config.ts";
+import { BODY_BYTES_MAX } from "../../../workers/api/config.ts";
 import { readBody } from "../../../workers/api/http/read-body.ts";
 
 /** A body of these chunks; `ends`: else more is never said of it. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type ErrorInfo, KAFKA_ERRORS, ZOO_ERRORS } from "../../../core/errors.ts";
+import { type ErrorInfo, errorInfo, KAFKA_ERRORS, ZOO_ERRORS } from "../../../core/errors.ts";
 
 const table = (errors: Readonly<Record<string, ErrorInfo>>): string =>
   [
@@ -84,6 +84,19 @@ describe("docs/errors.md", () => {
       const numbers = Object.values(errors).map(({ number }) => number);
       expect(new Set(numbers).size).toBe(numbers.length);
     }
+  });
+
+  it("[HTTP-24] never says both that a request was not carried out and that it may have been", () => {
+    for (const info of [...Object.values(ZOO_ERRORS), ...Object.values(KAFKA_ERRORS)])
+      expect(info.retryElsewhere && info.unknownOutcome, info.title).toBe(false);
+    expect(errorInfo("UNKNOWN_OUTCOME")?.unknownOutcome).toBe(true);
+    expect(errorInfo("NO_QUORUM")?.retryElsewhere).toBe(true);
+    expect(errorInfo("FENCED_LEADER_EPOCH")?.retryElsewhere).toBe(true);
+  });
+
+  it("[HTTP-24] treats a code of a later version as final", () => {
+    expect(errorInfo("CODE_OF_TOMORROW")).toBeUndefined();
+    expect(errorInfo("toString")).toBeUndefined();
   });
 
   it("[HTTP-10] is the table of codes; `vitest run --project unit test/unit/workers/errors-doc -u` renews it", async () => {

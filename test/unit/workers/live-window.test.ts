@@ -6,8 +6,8 @@ import {
   LIVE_UNPROVEN_CHARS_MAX,
   LIVE_UNREAD_CHARS_MAX,
   LIVE_WAIT_CHARS,
-  LiveWindow,
-} from "../../../workers/api/live/live-window.ts";
+} from "../../../workers/api/config.ts";
+import { LiveWindow } from "../../../workers/api/live/live-window.ts";
 
 const FRAME = 64 * 1024;
 

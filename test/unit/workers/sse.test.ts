@@ -1,6 +1,7 @@
 /** A stream of server-sent events whose reader is slow, or does not read at all. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type SseSink, sseResponse, WAITING_BYTES_MAX } from "../../../workers/api/streams/sse.ts";
+import { SSE_WAITING_BYTES_MAX } from "../../../workers/api/config.ts";
+import { type SseSink, sseResponse } from "../../../workers/api/streams/sse.ts";
 
 const LOOK_MS = 15_000;
 const KIB_100 = "x".repeat(100 * 1024);
@@ -51,7 +52,7 @@ describe("a stream that is not read", () => {
       ends += 1;
     });
     const count = fill(sink);
-    expect(count).toBe(Math.ceil(WAITING_BYTES_MAX / (100 * 1024 + 20)));
+    expect(count).toBe(Math.ceil(SSE_WAITING_BYTES_MAX / (100 * 1024 + 20)));
     expect([sink.ended, ends]).toEqual([false, 0]);
     expect(await read()).toBe("retry: 1000\n\n");
     expect(await read()).toMatch(/^id: 0\n/);

@@ -3,7 +3,7 @@
  * Every failure leaves here as an {@link ApiError}.
  */
 
-import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
+import { errorInfo, ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
 import { type RequestTimeouts, requestTimeouts } from "../../../core/server/config.ts";
 import { DEFAULT_ZAB_CONFIG } from "../../../core/zab/config.ts";
 import { refusalText } from "../../../core/znode/refusal-text.ts";
@@ -21,6 +21,7 @@ import type {
   ReadResult,
   WriteInput,
 } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import { ROUND_PAUSE_MS, STATUS_MS } from "../config.ts";
 import { quorumOf, tooFewUp } from "../ensemble/quorum.ts";
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
@@ -37,11 +38,6 @@ import {
   nodeStub,
   withTimeout,
 } from "./node-stub.ts";
-
-/** Wait between two rounds over all nodes: doubles from the first to the second value, with jitter. */
-const BACKOFF_MS = { first: 20, max: 200 } as const;
-/** Wait for a node's status; a node that is slower counts as down. */
-const STATUS_MS = 1_000;
 
 /**
  * What a request does to the ensemble, and so what may be done when the outcome of an attempt is unknown:
@@ -228,7 +224,9 @@ export class EnsembleClient {
       }
       const size = await this.size();
       if (Date.now() >= deadline || this.#isHopeless(trouble, size)) throw this.#giveUp(trouble, size);
-      await sleep(Math.min(BACKOFF_MS.first * 2 ** round, BACKOFF_MS.max) * (0.5 + Math.random() / 2));
+      await sleep(
+        Math.min(ROUND_PAUSE_MS.first * 2 ** round, ROUND_PAUSE_MS.max) * (0.5 + Math.random() / 2),
+      );
     }
   }
 
@@ -255,32 +253,22 @@ export class EnsembleClient {
       return "next";
     }
     if (answer.ok) return { value: answer.value, zxid: answer.zxid, node: sid };
-    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- any other code is the answer to the request itself
-    switch (answer.code) {
-      case "UNKNOWN_ENSEMBLE":
-        trouble.last = new ApiError("UNKNOWN_ENSEMBLE", answer.message);
-        return "unfounded";
-      case "NODE_DOWN":
-        trouble.refused.add(sid);
-        trouble.last ??= new ApiError("NODE_DOWN", answer.message);
-        return "next";
-      case "NO_QUORUM":
-        trouble.last = new ApiError("NO_QUORUM", answer.message, {
-          leader: answer.leader,
-          zxid: answer.zxid,
-        });
-        return "next";
-      case "UNKNOWN_OUTCOME":
-        if (effect === "single") throw unknownOutcome(sid);
-        trouble.unknown ||= effect === "numbered";
-        return "next";
-      default:
-        throw new ApiError(answer.code, answer.message, {
-          leader: answer.leader,
-          zxid: answer.zxid,
-          repeated: trouble.unknown,
-        });
+    const { code, message, leader, zxid } = answer;
+    const info = errorInfo(code);
+    if (info?.unknownOutcome) {
+      if (effect === "single") throw unknownOutcome(sid);
+      trouble.unknown ||= effect === "numbered";
+      return "next";
     }
+    // any other code is the answer to the request itself
+    if (!info?.retryElsewhere) throw new ApiError(code, message, { leader, zxid, repeated: trouble.unknown });
+    if (code === "NODE_DOWN") {
+      trouble.refused.add(sid);
+      trouble.last ??= new ApiError(code, message);
+      return "next";
+    }
+    trouble.last = new ApiError(code, message, { leader, zxid });
+    return code === "UNKNOWN_ENSEMBLE" ? "unfounded" : "next";
   }
 
   /** Are so many nodes dead that waiting cannot help: the chosen one, or more than a quorum can do without? */

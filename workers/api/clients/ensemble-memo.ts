@@ -1,4 +1,5 @@
 /** What this isolate remembers of ensembles, to save calls. Nothing here has to be right: wrong hints cost a call. */
+import { MEMOS_MAX } from "../config.ts";
 
 /** Memory of one ensemble. */
 export interface EnsembleMemo {
@@ -9,8 +10,6 @@ export interface EnsembleMemo {
 }
 
 const memos = new Map<string, EnsembleMemo>();
-/** Names remembered at most; named ensembles are few, and a forgotten one costs one read. */
-const MEMOS_MAX = 1_000;
 
 /** Memory of the ensemble `name`; only for names that exist. */
 export function memoOf(name: string): EnsembleMemo {

@@ -2,6 +2,8 @@
  * The founding of ensembles. It is idempotent and always begins with node 1, so that two isolates with different
  * ideas of the size cannot found half an ensemble each: node 1 decides.
  */
+
+import { BOOTSTRAP_MS } from "../config.ts";
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import { forget, memoOf } from "./ensemble-memo.ts";
@@ -9,8 +11,6 @@ import { nodeStub, withTimeout } from "./node-stub.ts";
 
 /** Sizes that an ensemble may have: odd, for an even one bears no more failures than the odd one below it. */
 export const ENSEMBLE_SIZES: readonly number[] = [1, 3, 5, 7, 9];
-/** Wait for one node during founding. */
-const BOOTSTRAP_MS = 5_000;
 
 /** What a founding found. */
 export interface Founding {

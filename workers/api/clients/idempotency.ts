@@ -2,11 +2,11 @@
 import type { Context } from "hono";
 import type { IdempotencyKey } from "../../../core/broker/partition.ts";
 import type { AppEnv } from "../app-env.ts";
+import { IDEMPOTENCY_KEY_CHARS_MAX } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 
 export type { IdempotencyKey } from "../../../core/broker/partition.ts";
 
-const KEY_LENGTH_MAX = 255;
 const encoder = new TextEncoder();
 
 /**
@@ -21,10 +21,10 @@ export async function keyOf(
 ): Promise<IdempotencyKey | undefined> {
   const key = c.req.header("idempotency-key");
   if (key === undefined) return undefined;
-  if (key === "" || key.length > KEY_LENGTH_MAX || !/^[\x21-\x7e][\x20-\x7e]*$/.test(key)) {
+  if (key === "" || key.length > IDEMPOTENCY_KEY_CHARS_MAX || !/^[\x21-\x7e][\x20-\x7e]*$/.test(key)) {
     throw new ApiError(
       "INVALID_REQUEST",
-      `an Idempotency-Key has 1 to ${KEY_LENGTH_MAX} printable ASCII characters`,
+      `an Idempotency-Key has 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters`,
     );
   }
   const hash = await hashOf(body);

@@ -4,8 +4,7 @@
  * platform answers beats for it, and locally goes on to do so when the object was aborted.
  */
 
-/** Partitions remembered at most; a forgotten one is noted again by its next append. */
-const PARTITIONS_MAX = 10_000;
+import { KNOWN_ENDS_MAX } from "../config.ts";
 
 const ends = new Map<string, number>();
 
@@ -16,7 +15,7 @@ export function noteEnd(topicId: string, partition: number, offset: number): voi
   const key = keyOf(topicId, partition);
   const known = ends.get(key);
   if (known !== undefined && known >= offset) return;
-  if (known === undefined && ends.size >= PARTITIONS_MAX) ends.clear();
+  if (known === undefined && ends.size >= KNOWN_ENDS_MAX) ends.clear();
   ends.set(key, offset);
 }
 

@@ -6,7 +6,7 @@
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import type { AppendResult, IdempotencyKey, PartitionFailure } from "../../../core/broker/partition.ts";
 import { batchBytesMaxOf } from "../../../core/broker/topic-config.ts";
-import type { KafkaErrorCode } from "../../../core/errors.ts";
+import { errorInfo, type KafkaErrorCode } from "../../../core/errors.ts";
 import type {
   PartitionAnswer,
   ReadAnswer,
@@ -24,15 +24,6 @@ const DEADLINE_MS = 5_000;
 const BACKOFF_MS = { first: 10, max: 100 } as const;
 /** Wait for one answer, beyond what a long poll asks for. */
 const CALL_MS = 5_000;
-
-/** Answers that say: look again who leads. */
-const MOVED: ReadonlySet<KafkaErrorCode> = new Set([
-  "LEADER_NOT_AVAILABLE",
-  "NOT_LEADER_OR_FOLLOWER",
-  "FENCED_LEADER_EPOCH",
-  "UNKNOWN_LEADER_EPOCH",
-  "UNKNOWN_TOPIC_OR_PARTITION",
-]);
 
 /** Confluent's numbers for what a partition answers. */
 const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
@@ -223,7 +214,8 @@ export class PartitionClient {
       if (answer.ok) return answer as Extract<A, { readonly ok: true }>;
       // a long poll may break long after it began
       if (calledMs + DEADLINE_MS < Date.now()) deadline = Date.now() + DEADLINE_MS;
-      if (!MOVED.has(answer.code) || Date.now() >= deadline) throw failureOf(answer);
+      // another broker leads, or will: the metadata tell
+      if (!errorInfo(answer.code)?.retryElsewhere || Date.now() >= deadline) throw failureOf(answer);
       await new Promise((resolve) => setTimeout(resolve, wait));
       wait = Math.min(wait * 2, BACKOFF_MS.max);
       placed = await this.find(name, partition, true);

@@ -6,6 +6,7 @@ import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-o
 import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
 import { brokerDown, withTimeout } from "../clients/node-stub.ts";
+import { STATUS_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 import { parseInteger } from "../http/params.ts";
 import { brokersOf } from "../topics/routes.ts";
@@ -13,8 +14,6 @@ import { appendGoal, createGoals, GOALS_TOPIC, goalsOf, requireListed } from "./
 import { addScoreBody, demoBody, updateScoreBody } from "./schema.ts";
 
 const PARTITION = 0;
-/** Wait for a broker to say that it lives. */
-const PONG_MS = 1_000;
 
 export const demoBrokerApp = new Hono<AppEnv>()
   .get("/demo/brokers/:j", page)
@@ -87,7 +86,7 @@ async function requireUp(c: Context<AppEnv>): Promise<void> {
   const broker = brokers.broker(id);
   await brokers.wake();
   try {
-    await withTimeout(broker.status(), PONG_MS);
+    await withTimeout(broker.status(), STATUS_MS);
   } catch (error) {
     throw brokerDown(id, error);
   }

@@ -13,6 +13,7 @@ import {
 import type { AppEnv } from "../app-env.ts";
 import { keyOf } from "../clients/idempotency.ts";
 import { PartitionClient, type Placed } from "../clients/partition-client.ts";
+import { GOALS_MAX, GOALS_READ_BYTES } from "../config.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { readJson } from "../http/strict-json.ts";
 import type { Goal } from "../schema/views.ts";
@@ -21,9 +22,6 @@ import { brokersOf } from "../topics/routes.ts";
 export const GOALS_TOPIC = "goals";
 const PARTITION = 0;
 const CLIENTS_HEADER = "Clients";
-/** Goals in one answer of `/data`, and bytes of one read. */
-const GOALS_MAX = 100_000;
-const READ_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -77,7 +75,7 @@ export async function goalsOf(c: Context<AppEnv>, port: number): Promise<readonl
     for (;;) {
       const read = await partitions.read(GOALS_TOPIC, PARTITION, {
         from: { type: "offset", offset },
-        bytesMax: READ_BYTES,
+        bytesMax: GOALS_READ_BYTES,
         waitMs: 0,
       });
       const records = decodeBatches(read.batches, offset);

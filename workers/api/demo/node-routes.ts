@@ -5,13 +5,11 @@ import type { AppEnv } from "../app-env.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
 import { nodeDown, withTimeout } from "../clients/node-stub.ts";
+import { STATUS_MS } from "../config.ts";
 import { parseInteger } from "../http/params.ts";
 import { brokersOf } from "../topics/routes.ts";
 import { appendGoal, createGoals, requireListed } from "./goals.ts";
 import { demoBody, healthCheckBody, metadataBody } from "./schema.ts";
-
-/** Wait for a node to say that it lives. */
-const PONG_MS = 1_000;
 
 export const demoNodeApp = new Hono<AppEnv>()
   .get("/demo/nodes/:i", pong)
@@ -53,7 +51,7 @@ async function healthCheck(c: Context<AppEnv>): Promise<Response> {
 async function requireUp(c: Context<AppEnv>): Promise<void> {
   const node = await c.var.zoo.node(sidOf(c));
   try {
-    await withTimeout(node.status(), PONG_MS);
+    await withTimeout(node.status(), STATUS_MS);
   } catch (error) {
     throw nodeDown(sidOf(c), error);
   }

@@ -10,22 +10,18 @@ import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub } from "../clients/broker-faults.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
+import {
+  BROKER_FAULTS_EVERY_MS,
+  DOWN_MS,
+  RECONNECT_MS,
+  STREAM_CONNECT_MS,
+  STREAM_FAULTS_MS,
+} from "../config.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { nodeOf, resumeIdOf, wordQueryOf } from "../http/params.ts";
 import { beatsOf, hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
-
-/** Longest that a node which does not answer delays the beginning of a stream. */
-const CONNECT_MS = 1_000;
-/** Wait for a node to tell its faults. */
-const FAULTS_MS = 500;
-/** Pause between two questions for the faults of the brokers. */
-const BROKERS_MS = 1_000;
-/** Pause before a node that is down is tried again. */
-const DOWN_MS = 1_000;
-/** Pause before a connection that broke is opened again. */
-const RECONNECT_MS = 100;
 
 export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const node = nodeOf(c);
@@ -89,7 +85,7 @@ export async function eventSource(
   for (const { sid, first } of opening) {
     if (only && (await first) === null) throw new ApiError("NODE_DOWN", `node ${sid} is down`);
   }
-  await Promise.race([Promise.all(opening.map(({ first }) => first)), pause(CONNECT_MS)]);
+  await Promise.race([Promise.all(opening.map(({ first }) => first)), pause(STREAM_CONNECT_MS)]);
   return (sink) => {
     for (const { sid, first } of opening)
       follow(zoo, sid, vector, sink, first, { only, replay }).catch(() => sink.end());
@@ -151,7 +147,7 @@ async function followBroker({ id, faults }: FaultyBroker, vector: EventVector, s
   const told = new FaultsTold({ broker: id }, faults, vector, sink);
   while (!sink.ended) {
     await told.ask();
-    await pause(BROKERS_MS);
+    await pause(BROKER_FAULTS_EVERY_MS);
   }
 }
 
@@ -230,7 +226,7 @@ class FaultsTold {
   /** Asks the node or broker, which answers this when it is killed or stands still too, and tells the reader what is new. */
   async ask(): Promise<void> {
     try {
-      const faults = await withTimeout(this.#asked(), FAULTS_MS);
+      const faults = await withTimeout(this.#asked(), STREAM_FAULTS_MS);
       if (!this.note(faults) || this.#sink.ended) return;
       const event = { type: "fault", ...this.#whose, at: Date.now(), faults };
       this.#sink.send({ id: formatVector(this.#vector), data: JSON.stringify(event) });

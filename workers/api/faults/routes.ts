@@ -12,6 +12,7 @@ import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.
 import { damageOf, isInternal, reasonOfStop } from "../clients/damage.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { CallTimeout, isRefusal, isReset, type NodeStub, withTimeout } from "../clients/node-stub.ts";
+import { DEMO_CLIENT_MAX, FAULT_MS, FAULT_TRIES_MAX, STATUS_MS } from "../config.ts";
 import { quorumOf } from "../ensemble/quorum.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { bodyAs, jsonBody } from "../http/json-body.ts";
@@ -19,13 +20,6 @@ import { parseInteger } from "../http/params.ts";
 import type { ClientJson, FaultsJson } from "../schema/views.ts";
 import { type Cut, cutsOfGroups, cutsOfRing } from "./cuts.ts";
 import { brokerFaultBodies, LASTING, nodeFaultBodies, partitionBody } from "./schema.ts";
-
-/** Wait for a victim. A kill or crash ends the call with the object, which is a success. */
-const FAULT_MS = 5_000;
-/** Wait for a victim to tell what is wrong with it. */
-const LIST_MS = 1_000;
-const CLIENTS_MAX = 64;
-const TRIES_MAX = 3;
 
 export const faultsApp = new Hono<AppEnv>()
   .use(async (c, next) => {
@@ -78,7 +72,7 @@ export const faultsApp = new Hono<AppEnv>()
     return c.json({ broker: id, fault, healed: await healBroker(c, id, fault) });
   })
   .post("/clients/:k/:action{end|start}", async (c) => {
-    const client = parseInteger("client", c.req.param("k"), 0, CLIENTS_MAX);
+    const client = parseInteger("client", c.req.param("k"), 0, DEMO_CLIENT_MAX);
     return passOn(c, `/clients/${client}/${c.req.param("action")}`);
   })
   .post("/heal", async (c) => {
@@ -169,7 +163,7 @@ async function reach<T>(
   c: Context<AppEnv>,
   sid: number,
   call: (node: NodeStub) => Promise<T>,
-  triesLeft = TRIES_MAX,
+  triesLeft = FAULT_TRIES_MAX,
 ): Promise<T> {
   try {
     return await call(await c.var.zoo.node(sid));
@@ -245,7 +239,7 @@ async function inflict(
         throw new ApiError(code, "it is dead already; revive it first", { retryable: false });
       if (!isReset(error)) throw error;
       if (isDone(fault, error as Error)) return;
-      if (tries === TRIES_MAX) throw died;
+      if (tries === FAULT_TRIES_MAX) throw died;
     }
   }
 }
@@ -290,7 +284,7 @@ async function listing(c: Context<AppEnv>): Promise<FaultsJson> {
 
 async function faultsOf(ask: () => Promise<readonly FaultView[]>): Promise<readonly FaultView[]> {
   try {
-    return await withTimeout(ask(), LIST_MS);
+    return await withTimeout(ask(), STATUS_MS);
   } catch {
     return [];
   }

@@ -1,16 +1,11 @@
 /** Bodies of the fault endpoints. Every number is bounded, and every fault that lasts ends by itself. */
 import * as v from "valibot";
-
-/** Longest that a fault lasts unless it is ended before, ms. */
-const TTL_MS_MAX = 600_000;
-const TTL_MS_DEFAULT = 60_000;
-const DELAY_MS_MAX = 10_000;
-const SKEW_MS_MAX = 3_600_000;
+import { FAULT_DELAY_MS_MAX, FAULT_SKEW_MS_MAX, FAULT_TTL_MS } from "../config.ts";
 
 const ms = (least: number, most: number) =>
   v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 
-const ttl = { ttlMs: v.optional(ms(1, TTL_MS_MAX), TTL_MS_DEFAULT) };
+const ttl = { ttlMs: v.optional(ms(1, FAULT_TTL_MS.max), FAULT_TTL_MS.default) };
 const sid = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(9));
 const scope = {
   ...ttl,
@@ -27,7 +22,7 @@ const force = { force: v.optional(v.boolean(), false) };
 
 const none = v.strictObject({});
 /** One that stays until it is ended, unless told otherwise: a dead node is dead. */
-const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, TTL_MS_MAX)), null) });
+const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, FAULT_TTL_MS.max)), null) });
 
 /** *name of a fault → what its body may say*; no body is an empty one */
 export const nodeFaultBodies = {
@@ -42,13 +37,13 @@ export const nodeFaultBodies = {
   delay: v.strictObject({
     ...scope,
     seed: random.seed,
-    delayMs: ms(0, DELAY_MS_MAX),
-    jitterMs: v.optional(ms(0, DELAY_MS_MAX), 0),
+    delayMs: ms(0, FAULT_DELAY_MS_MAX),
+    jitterMs: v.optional(ms(0, FAULT_DELAY_MS_MAX), 0),
   }),
   duplicate: v.strictObject({ ...scope, ...random }),
   "lose-return": v.strictObject({ ...scope, ...random }),
-  skew: v.strictObject({ ...ttl, skewMs: ms(-SKEW_MS_MAX, SKEW_MS_MAX) }),
-  "slow-storage": v.strictObject({ ...ttl, delayMs: ms(1, DELAY_MS_MAX) }),
+  skew: v.strictObject({ ...ttl, skewMs: ms(-FAULT_SKEW_MS_MAX, FAULT_SKEW_MS_MAX) }),
+  "slow-storage": v.strictObject({ ...ttl, delayMs: ms(1, FAULT_DELAY_MS_MAX) }),
 } as const;
 export type NodeFaultName = keyof typeof nodeFaultBodies;
 
@@ -62,8 +57,8 @@ export const brokerFaultBodies = {
   delay: v.strictObject({
     ...ttl,
     seed: random.seed,
-    delayMs: ms(0, DELAY_MS_MAX),
-    jitterMs: v.optional(ms(0, DELAY_MS_MAX), 0),
+    delayMs: ms(0, FAULT_DELAY_MS_MAX),
+    jitterMs: v.optional(ms(0, FAULT_DELAY_MS_MAX), 0),
   }),
   duplicate: v.strictObject({ ...ttl, ...random }),
   "lose-return": v.strictObject({ ...ttl, ...random }),

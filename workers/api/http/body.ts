@@ -1,7 +1,7 @@
 /** The body of a request, as routes read it. */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
-import { BODY_BYTES_MAX } from "./config.ts";
+import { BODY_BYTES_MAX } from "../config.ts";
 import { readBody, tooLarge } from "./read-body.ts";
 
 /** Refuses a body by the length that was told. @throws ApiError TOO_LARGE */

@@ -1,16 +1,16 @@
 /** Operating errors on their way to an HTTP answer, and the two shapes that such an answer has. */
 import {
   type ErrorInfo,
+  errorInfo,
   KAFKA_ERRORS,
   type KafkaErrorCode,
   ZOO_ERRORS,
   type ZooErrorCode,
 } from "../../../core/errors.ts";
+import { DETAIL_CHARS_MAX } from "../config.ts";
 
 /** Where the codes are explained; each problem's `type` points there. */
 const ERRORS_URL = "https://zooweeper.dev/errors/";
-/** Longest `detail` that an answer carries; input echoed by a validator may be far longer. */
-const DETAIL_LENGTH_MAX = 400;
 
 export type ApiErrorCode = ZooErrorCode | KafkaErrorCode;
 
@@ -52,9 +52,9 @@ export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGU
 
 /** What the table of codes says about an error's code, and the error itself. */
 export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
-  const info = code in ZOO_ERRORS ? ZOO_ERRORS[code as ZooErrorCode] : KAFKA_ERRORS[code as KafkaErrorCode];
   return {
-    ...info,
+    // a code of a later version, from an object that runs it already
+    ...(errorInfo(code) ?? ZOO_ERRORS.SYSTEM_ERROR),
     ...(retryable !== undefined && { retryable }),
     ...(status !== undefined && { status }),
   };
@@ -115,5 +115,5 @@ function retryAfter({ retryable, status }: ErrorInfo): Record<string, string> {
 }
 
 function shorten(text: string): string {
-  return text.length <= DETAIL_LENGTH_MAX ? text : `${text.slice(0, DETAIL_LENGTH_MAX)}…`;
+  return text.length <= DETAIL_CHARS_MAX ? text : `${text.slice(0, DETAIL_CHARS_MAX)}…`;
 }

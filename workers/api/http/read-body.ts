@@ -3,7 +3,7 @@
  * and be no longer than {@link BODY_BYTES_MAX}, whether its length was told or not.
  */
 
-import { BODY_BYTES_MAX, BODY_MS_MAX } from "./config.ts";
+import { BODY_BYTES_MAX, BODY_MS_MAX } from "../config.ts";
 import { ApiError } from "./errors.ts";
 
 export const tooLarge = (): ApiError =>

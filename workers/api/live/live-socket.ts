@@ -20,15 +20,11 @@
  */
 import * as v from "valibot";
 import { BEAT_MS, SILENT_MS_MAX, tryClose, trySend } from "../../../durable-objects/shared/sockets.ts";
+import { LIVE_CHANNELS_MAX, LIVE_FRAME_CHARS_MAX } from "../config.ts";
 import { ApiError, infoOf } from "../http/errors.ts";
 import type { SseEvent, SseSink } from "../streams/sse.ts";
 import { LiveWindow } from "./live-window.ts";
 import { type LiveFrame, liveFrame } from "./schema.ts";
-
-/** Channels of one socket. */
-const CHANNELS_MAX = 16;
-/** Characters of one frame of a client. */
-const FRAME_CHARS_MAX = 4_096;
 
 export type Subscription = Extract<LiveFrame, { readonly subscribe: string }>;
 
@@ -83,8 +79,10 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
   const subscribe = async (subscription: Subscription): Promise<void> => {
     const { as } = subscription;
     channels.get(as)?.finish();
-    if (!channels.has(as) && channels.size >= CHANNELS_MAX) {
-      write(endFrame(as, new ApiError("BAD_ARGUMENTS", `a socket has at most ${CHANNELS_MAX} channels`)));
+    if (!channels.has(as) && channels.size >= LIVE_CHANNELS_MAX) {
+      write(
+        endFrame(as, new ApiError("BAD_ARGUMENTS", `a socket has at most ${LIVE_CHANNELS_MAX} channels`)),
+      );
       return;
     }
     const channel = new Channel(as, write, room);
@@ -119,7 +117,7 @@ export function serveLive(socket: WebSocket, open: OpenSource): void {
 }
 
 function parse(data: unknown): LiveFrame | undefined {
-  if (typeof data !== "string" || data.length > FRAME_CHARS_MAX) return undefined;
+  if (typeof data !== "string" || data.length > LIVE_FRAME_CHARS_MAX) return undefined;
   try {
     const parsed = v.safeParse(liveFrame, JSON.parse(data));
     return parsed.success ? parsed.output : undefined;

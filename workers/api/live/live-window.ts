@@ -4,19 +4,13 @@
  * frames (decision 0013). A client of an earlier version only counts what it has read: it is believed up to a bound.
  */
 
-const Ki = 1024;
-const Mi = 1024 * Ki;
-
-/** With so many unread characters sources that can wait do. One frame may exceed it. */
-export const LIVE_WAIT_CHARS = 1 * Mi;
-/** With more unread characters the socket is closed, and its client resumes at its last ids. */
-export const LIVE_UNREAD_CHARS_MAX = 4 * Mi;
-/** The same for a client that sends no marks back, whatever it says. */
-export const LIVE_UNPROVEN_CHARS_MAX = 8 * Mi;
-/** Characters between two marks. */
-export const LIVE_MARK_CHARS = 256 * Ki;
-/** A client that sources wait for is closed when it has read nothing for so long; ms. */
-export const LIVE_STALL_MS_MAX = 20_000;
+import {
+  LIVE_MARK_CHARS,
+  LIVE_STALL_MS_MAX,
+  LIVE_UNPROVEN_CHARS_MAX,
+  LIVE_UNREAD_CHARS_MAX,
+  LIVE_WAIT_CHARS,
+} from "../config.ts";
 
 export class LiveWindow {
   /** characters sent in all */

@@ -7,15 +7,13 @@ import { decodeBatches, encodeRecordBatch } from "../../../core/wire/record-batc
 import type { AppEnv } from "../app-env.ts";
 import { type IdempotencyKey, keyOf } from "../clients/idempotency.ts";
 import { type Append, PartitionClient } from "../clients/partition-client.ts";
+import { CALLS_AT_ONCE } from "../config.ts";
 import { bodyBytes } from "../http/body.ts";
 import { ApiError, badArguments, infoOf } from "../http/errors.ts";
 import { refuseEncodedBody } from "../http/json-body.ts";
 import { brokersOf } from "../topics/routes.ts";
 import { bodyFormatOf, parseProduce } from "./produce-request.ts";
 import type { Placeable } from "./record-formats.ts";
-
-/** Partitions appended to at a time: a Worker has six connections. */
-const APPENDS_AT_ONCE = 4;
 
 type Outcome = Appended | ApiError;
 
@@ -130,8 +128,8 @@ async function appendAll(
       outcomes.set(partition, error);
     }
   };
-  for (let at = 0; at < partitions.length; at += APPENDS_AT_ONCE)
-    await Promise.all(partitions.slice(at, at + APPENDS_AT_ONCE).map(attempt));
+  for (let at = 0; at < partitions.length; at += CALLS_AT_ONCE)
+    await Promise.all(partitions.slice(at, at + CALLS_AT_ONCE).map(attempt));
   const all = [...outcomes.values()];
   const [first] = all;
   if (first instanceof ApiError && all.every((outcome) => outcome instanceof ApiError)) throw first;

@@ -18,16 +18,11 @@ import { trySend } from "../../../durable-objects/shared/sockets.ts";
 import type { AppEnv } from "../app-env.ts";
 import { knownEnd } from "../clients/known-ends.ts";
 import type { PartitionClient } from "../clients/partition-client.ts";
+import { RECONNECT_MS, RECORD_PING_MS, RECORD_STREAM_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 import { hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
 import { type Format, recordText } from "./record-formats.ts";
-
-const PING_MS = 10_000;
-/** A stream ends after this and the reader comes back: no connection lives for ever. */
-const LIFETIME_MS = 15 * 60_000;
-/** Pause before a broken tail is opened again. */
-const RECONNECT_MS = 100;
 
 export interface RecordStream {
   readonly topic: string;
@@ -86,8 +81,8 @@ export async function recordSource(
     const ping = setInterval(() => {
       if (sink.hasRoom)
         sink.send({ event: "ping", data: JSON.stringify({ ts: Date.now(), tail: position.end }) });
-    }, PING_MS);
-    const lifetime = setTimeout(() => sink.end(), LIFETIME_MS);
+    }, RECORD_PING_MS);
+    const lifetime = setTimeout(() => sink.end(), RECORD_STREAM_MS);
     sink.onEnd(() => {
       clearInterval(ping);
       clearTimeout(lifetime);

@@ -8,6 +8,7 @@ import type { ReadFrom } from "../../../core/broker/partition.ts";
 import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
 import type { AppEnv } from "../app-env.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
+import { RECORDS_MAX } from "../config.ts";
 import { badArguments } from "../http/errors.ts";
 import { prefersExactly } from "../http/media-type.ts";
 import { intQueryOf, parseInteger, queryOf, resumeIdOf, wordQueryOf } from "../http/params.ts";
@@ -16,8 +17,6 @@ import { produce } from "./produce.ts";
 import { acceptedFormat, type Format, recordText } from "./record-formats.ts";
 import { positionFromText, type RecordStream, recordStream } from "./record-stream.ts";
 
-/** Records of one answer of R1. */
-const COUNT_MAX = 10_000;
 const MAX = Number.MAX_SAFE_INTEGER;
 
 export const recordsApp = new Hono<AppEnv>()
@@ -63,12 +62,12 @@ async function readOnce(
   partition: number,
   format: Format,
 ): Promise<Response> {
-  const count = intQueryOf(c, "count", 1, MAX) ?? COUNT_MAX;
+  const count = intQueryOf(c, "count", 1, MAX) ?? RECORDS_MAX;
   const bytesMax = intQueryOf(c, "max_bytes", 1, MAX) ?? PARTITION_CONFIG.readBytesDefault;
   const waitMs = intQueryOf(c, "wait_ms", 0, PARTITION_CONFIG.waitMsMax) ?? 0;
   const until = intQueryOf(c, "until_offset", 0, MAX) ?? MAX;
   const read = await client.read(topic, partition, { from: readFrom(c), bytesMax, waitMs });
-  const decoded = decodeBatches(read.batches, read.offset, Math.min(count, COUNT_MAX));
+  const decoded = decodeBatches(read.batches, read.offset, Math.min(count, RECORDS_MAX));
   const records = decoded.filter((record) => record.offset < until);
   const last = records.at(-1);
   const texts = records.map((record) => recordText(topic, partition, record, format));

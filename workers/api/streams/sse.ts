@@ -6,20 +6,14 @@
  * there is room; an event of one that cannot ends the stream. So does a reader that takes nothing between two looks while
  * so much waits. What waits is discarded then: else an unread stream would keep it until its connection ends.
  */
-
-/** Comment line that keeps proxies from closing a quiet stream; ms. The reader is looked after as often. */
-const HEARTBEAT_MS = 15_000;
-/** How soon a browser reconnects. */
-const RETRY_MS = 1_000;
-/** Bytes that may wait for a slow reader. One event may exceed it. */
-export const WAITING_BYTES_MAX = 1024 * 1024;
+import { SSE_HEARTBEAT_MS, SSE_RETRY_MS, SSE_WAITING_BYTES_MAX } from "../config.ts";
 
 /** The last event of a stream that is ended because of its reader. */
 const UNREAD: SseEvent = {
   event: "error",
   data: JSON.stringify({
     code: "THROTTLED",
-    message: `more than ${WAITING_BYTES_MAX} bytes of this stream are unread; continue after the last id`,
+    message: `more than ${SSE_WAITING_BYTES_MAX} bytes of this stream are unread; continue after the last id`,
   }),
 };
 
@@ -105,9 +99,9 @@ class SseStream implements SseSink {
   constructor(controller: ReadableStreamDefaultController<Uint8Array>, signal: AbortSignal) {
     this.#controller = controller;
     this.#signal = signal;
-    this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
+    this.#timer = setInterval(() => this.#look(), SSE_HEARTBEAT_MS);
     signal.addEventListener("abort", this.#cancel);
-    this.#write(`retry: ${RETRY_MS}\n\n`);
+    this.#write(`retry: ${SSE_RETRY_MS}\n\n`);
     // one that left while its stream was being prepared tells us no more
     if (signal.aborted) this.cancel();
   }
@@ -117,7 +111,7 @@ class SseStream implements SseSink {
   }
 
   get hasRoom(): boolean {
-    return !this.#ended && this.#bytes < WAITING_BYTES_MAX;
+    return !this.#ended && this.#bytes < SSE_WAITING_BYTES_MAX;
   }
 
   send(event: SseEvent): void {

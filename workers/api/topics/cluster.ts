@@ -5,14 +5,10 @@ import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
 import { withTimeout } from "../clients/node-stub.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
+import { CALLS_AT_ONCE, LOG_ENDS_MAX, STATUS_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 import type { ClusterJson } from "../schema/views.ts";
 import { brokersOf } from "./routes.ts";
-
-/** Partitions whose log end is asked for; further ones answer null. */
-const ENDS_MAX = 200;
-const END_MS = 1_000;
-const CALLS_AT_ONCE = 4;
 
 export const clusterApp = new Hono<AppEnv>()
   .get("/brokers", async (c) => {
@@ -25,7 +21,7 @@ export const clusterApp = new Hono<AppEnv>()
     const partitions = (metadata?.topics ?? []).flatMap((topic) =>
       topic.partitions.map((partition) => ({ topic, partition })),
     );
-    const ends = await logEndsOf(brokers, partitions.slice(0, ENDS_MAX));
+    const ends = await logEndsOf(brokers, partitions.slice(0, LOG_ENDS_MAX));
     const body: ClusterJson = {
       clusterId: metadata?.clusterId ?? null,
       controller: metadata?.controller ?? null,
@@ -71,7 +67,7 @@ async function logEndsOf(
   const ends = new Map<string, number>();
   const ask = async (each: (typeof placed)[number]): Promise<void> => {
     try {
-      const answer = await withTimeout(client.stub(each).bounds(-1), END_MS);
+      const answer = await withTimeout(client.stub(each).bounds(-1), STATUS_MS);
       if (answer.ok) ends.set(`${each.topic.topicId}/${each.partition.partition}`, answer.logEndOffset);
     } catch {
       // unknown for now

@@ -16,6 +16,7 @@ import {
 import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { Answered } from "../clients/ensemble-client.ts";
+import { IF_MATCH_TRIES_MAX, LOCATION_BYTES_MAX, PAGE_NAMES } from "../config.ts";
 import { bodyBytes } from "../http/body.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { refuseEncodedBody } from "../http/json-body.ts";
@@ -156,15 +157,11 @@ async function readChildren(c: Context<AppEnv>): Promise<Response> {
 
 /** The page that `limit` and `after` name; undefined: the whole list. */
 function pageWanted(c: Context<AppEnv>): PageRequest | undefined {
-  const limit = intQueryOf(c, "limit", 1, PAGE_MAX);
+  const limit = intQueryOf(c, "limit", 1, PAGE_NAMES.max);
   const after = queryOf(c, "after");
   if (limit === undefined && after === undefined) return undefined;
-  return { limit: limit ?? PAGE_DEFAULT, after: after ?? "" };
+  return { limit: limit ?? PAGE_NAMES.default, after: after ?? "" };
 }
-
-/** Names of one page: what a client may ask for, and what it gets that gives only `after`. */
-const PAGE_MAX = 1_000_000;
-const PAGE_DEFAULT = 10_000;
 
 /** Says where the next page is, unless its last name makes the header too long to be read; the body says it too. */
 function linkNext(c: Context<AppEnv>, path: string, after: string): void {
@@ -240,7 +237,7 @@ async function versionsToMatch(
     throw error;
   });
   const others = tags.map((tag) => tag.version).filter((each) => each !== stat?.version);
-  const older = [...new Set(others)].slice(-REPEATS_MAX);
+  const older = [...new Set(others)].slice(-IF_MATCH_TRIES_MAX);
   if (stat === undefined) return older;
   const czxid = zxidToText(stat.czxid);
   const incarnation = tags.filter((tag) => tag.czxid === czxid);
@@ -306,15 +303,6 @@ const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": 
   "zoo-zxid": answer.zxid,
   "zoo-node": String(answer.node),
 });
-
-/**
- * Most bytes of a `Location`: HTTP clients give up at 16 KB of headers. Checked before the znode is made; a sequential one
- * gets ten digits more.
- */
-const LOCATION_BYTES_MAX = 14 * 1024;
-
-/** Versions of `If-Match` that are tried for a write that may be a repeat: the last tags of a longer list. */
-const REPEATS_MAX = 8;
 
 /** Percent-encodes what a path must not hold as it is, and no more, so that a long name stays as long as it came. */
 const encodePath = (path: string): string =>

@@ -1,5 +1,6 @@
 /** JSON bodies of the requests. Unknown members are refused, so that a typing error is not ignored in silence. */
 import * as v from "valibot";
+import { MULTI_OPS_MAX } from "../config.ts";
 import { modeField, pathField, VERSION_MAX, versionField } from "./fields.ts";
 
 /** `POST /v1/sessions`; the node moves the timeout into its own limits and answers with what it granted. */
@@ -36,10 +37,7 @@ const op = v.variant("op", [
 ]);
 export type MultiOp = v.InferOutput<typeof op>;
 
-/** Operations of one multi at most, so that one transaction stays a small part of a second of work. */
-const OPS_MAX = 500;
-
 /** `POST /v1/multi` */
 export const multiBody = v.strictObject({
-  ops: v.pipe(v.array(op), v.minLength(1, "a multi has at least one operation"), v.maxLength(OPS_MAX)),
+  ops: v.pipe(v.array(op), v.minLength(1, "a multi has at least one operation"), v.maxLength(MULTI_OPS_MAX)),
 });

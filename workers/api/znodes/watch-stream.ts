@@ -11,6 +11,7 @@ import { REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
 import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { discard, type EnsembleClient, type Upgraded } from "../clients/ensemble-client.ts";
+import { RECONNECT_MS } from "../config.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { consistencyOf, lastZxidOf, nodeOf, resumeIdOf } from "../http/params.ts";
 import { beatsOf, hold } from "../streams/node-socket.ts";
@@ -18,9 +19,6 @@ import { type SseSink, sseResponse } from "../streams/sse.ts";
 import type { WatchEventJson } from "./answers.ts";
 
 export type WatchKind = "data" | "children" | "exists";
-
-/** Pause before a stream whose node is gone tries the next one. */
-const RECONNECT_MS = 100;
 
 /** Answers with the stream; the first event only tells the reader the id to resume at. */
 export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
