@@ -14,6 +14,7 @@ const PREFIX = "/api";
 /** `.` or `..` as a segment, encoded or not: passing the URL on would resolve it. */
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
 
+/** Forwards every request below `/api` to the Worker. */
 export const onRequest: PagesFunction<PagesEnv> = async ({ request, env, next }) => {
   const [, origin = "", path = "/", query = ""] =
     /^([a-z]+:\/\/[^/?#]*)([^?#]*)(.*)$/i.exec(request.url) ?? [];

@@ -1,9 +1,9 @@
-/** The shared worker that holds the one connection of all tabs that show the same ensemble. Its name is the API's base. */
+/** The shared worker with the connection of all tabs that show the same ensemble. Its name is the base of the API. */
 import { LiveSocket } from "./api/live-socket.ts";
 import { socketUrl } from "./api/socket-url.ts";
 import { type HubMessage, type Port, StreamHub, type TabMessage } from "./api/stream-hub.ts";
 
-/** What we use of a worker's global scope; the types of the page are those of a window. */
+/** The part of a worker's global scope that is used; the page is compiled with the types of a window. */
 interface SharedScope {
   readonly name: string;
   onconnect: ((event: { readonly ports: readonly Port<HubMessage, TabMessage>[] }) => void) | null;

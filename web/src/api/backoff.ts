@@ -1,10 +1,10 @@
-/** Waiting times between tries: doubling, capped, with jitter so that pages do not return in step. */
+/** Pauses between attempts: exponential, capped, with jitter so that pages do not reconnect at the same time. */
 
 const BASE_MS = 250;
 const CAP_MS = 5_000;
 
 /**
- * Time to wait before try number `attempt` (from 1), in ms.
+ * Pause before attempt number `attempt` (from 1), in ms.
  * `random` is in [0, 1); the result lies in [half, full] of the capped exponential.
  */
 export function backoffMs(attempt: number, random: number, capMs = CAP_MS): number {

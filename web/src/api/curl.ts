@@ -1,5 +1,6 @@
-/** The same request as a command, to paste into a shell. */
+/** Requests as shell commands. */
 
+/** A request to the API as data. */
 export interface ApiCall {
   readonly method: string;
   /** Path below the API's base, e.g. `/v1/faults/heal`. */
@@ -21,7 +22,7 @@ export function toCurl(base: string, call: ApiCall): string {
   return parts.join(" ");
 }
 
-/** Plain words stay as they are; everything else goes into single quotes. */
+/** Quotes everything except plain words. */
 function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,7 +1,7 @@
-/** Requests to the API and the words for what went wrong. */
+/** Requests to the API, and their errors. */
 import type { ApiCall } from "./curl.ts";
 
-/** An answer that is no success, or none at all (`status` 0). */
+/** An answer that is not a success, or no answer (`status` 0). */
 export class ApiProblem extends Error {
   readonly status: number;
   readonly code: string;
@@ -22,16 +22,17 @@ const TOKEN_KEY = "zooweeper.token";
 
 /** The bearer token for writes, kept for this tab only. */
 export const readToken = (): string => sessionStorage.getItem(TOKEN_KEY) ?? "";
+/** Keeps the bearer token for this tab; an empty one removes it. */
 export const storeToken = (token: string): void => sessionStorage.setItem(TOKEN_KEY, token);
 
-/** The call with the token, if there is one and the call writes. */
+/** Adds the token to a call that writes, if there is a token. */
 export function withToken(call: ApiCall): ApiCall {
   const token = readToken();
   if (!token || call.method === "GET") return call;
   return { ...call, headers: { ...call.headers, Authorization: `Bearer ${token}` } };
 }
 
-/** Sends a call; resolves for every answer, rejects with {@link ApiProblem} when there is none. */
+/** Sends a call; resolves for every answer, and rejects with {@link ApiProblem} if there is none. */
 export async function send(base: string, call: ApiCall, signal?: AbortSignal): Promise<Response> {
   const headers = { Accept: "application/json", ...withToken(call).headers };
   try {
@@ -48,7 +49,7 @@ export async function send(base: string, call: ApiCall, signal?: AbortSignal): P
   }
 }
 
-/** Sends a call and returns the JSON of its success; everything else is an {@link ApiProblem}. */
+/** Sends a call and returns the JSON of its success; throws an {@link ApiProblem} otherwise. */
 export async function sendJson<T>(base: string, call: ApiCall, signal?: AbortSignal): Promise<T> {
   const response = await send(base, call, signal);
   if (!response.ok) throw await toProblem(response);
@@ -60,7 +61,7 @@ export async function sendJson<T>(base: string, call: ApiCall, signal?: AbortSig
   }
 }
 
-/** Reads problem+json and the shape of the Kafka routes; anything else is told by its status. */
+/** Reads problem+json and the errors of the Kafka routes; of anything else only the status is known. */
 export async function toProblem(response: Response): Promise<ApiProblem> {
   const fallback = `the API answered ${response.status}`;
   try {

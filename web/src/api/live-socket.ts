@@ -1,32 +1,32 @@
 /**
- * The page's one stream: `/v1/live`, a WebSocket that carries every event stream of the page and comes back by itself.
- * WebSockets are not among the six connections that a browser opens to an origin, so no stream keeps a request waiting.
+ * The connection to `/v1/live`: one WebSocket for every stream of the page, which reconnects by itself. Browsers do not
+ * count WebSockets among the six connections that they open to an origin, so streams never delay requests.
  */
 import { backoffMs } from "./backoff.ts";
 
-/** What a stream is doing, in the words the page shows. */
+/** State of a stream. */
 export type StreamState =
-  /** Nothing to read yet. */
+  /** There is nothing to read yet. */
   | { readonly type: "idle" }
   | { readonly type: "connecting" }
   | { readonly type: "live" }
   | { readonly type: "waiting"; readonly reason: string; readonly attempt: number };
 
-/** One event of a stream. `id` resumes the stream after it; empty: as before. */
+/** One event of a stream. `id` resumes the stream after it; an empty one changes nothing. */
 export interface StreamEvent {
   readonly event: string;
   readonly id: string;
   readonly data: unknown;
 }
 
-/** The server has ended a stream; `status` 200: in good order. */
+/** The end of a stream by the server; `status` 200: without an error. */
 export interface StreamEnd {
   readonly status: number;
   readonly code: string;
   readonly message: string;
 }
 
-/** What carries streams. */
+/** A connection that carries streams. */
 export interface LiveStreams {
   /** Opens a stream; it lasts until the returned function is called. */
   stream(options: StreamOptions): () => void;
@@ -34,16 +34,17 @@ export interface LiveStreams {
   close(): void;
 }
 
+/** One stream: what to subscribe to, and who gets its events. */
 export interface StreamOptions {
-  /** The subscription, asked for before every try: it continues after what was read by then. */
+  /** Returns the subscription before every attempt: it continues after what has been read. */
   readonly subscription: () => Promise<Readonly<Record<string, unknown>>>;
   readonly onEvent: (event: StreamEvent) => void;
-  /** The server has ended the stream, which is asked for again. */
+  /** The server has ended the stream; it is subscribed to again. */
   readonly onEnd?: (end: StreamEnd) => void;
   readonly onState: (state: StreamState) => void;
 }
 
-/** What we use of a WebSocket. */
+/** The part of a WebSocket that is used. */
 export interface SocketLike {
   onopen: (() => void) | null;
   onclose: (() => void) | null;
@@ -54,10 +55,10 @@ export interface SocketLike {
 }
 
 const RETRY_MS_MAX = 2_000;
-/** The server sends something at least every 10 s; silence means a dead connection. */
+/** The server sends something at least every 10 s: after this silence the connection is lost, ms. */
 const SILENCE_MS_MAX = 25_000;
 const BEAT_MS = 5_000;
-/** Characters read after which the server is told so at once. */
+/** Characters after which a beat is sent at once, so that the server knows what has been read. */
 const READ_CHARS = 256 * 1024;
 
 interface Frame {
@@ -67,7 +68,7 @@ interface Frame {
   readonly data?: unknown;
   readonly open?: boolean;
   readonly end?: StreamEnd;
-  /** of a beat: to be sent back at once */
+  /** of a beat: has to be returned at once */
   readonly mark?: string;
 }
 
@@ -78,6 +79,10 @@ interface Channel {
   retry: ReturnType<typeof setTimeout> | undefined;
 }
 
+/**
+ * Carries any number of streams over one WebSocket, which it opens again whenever it is lost. Invariant: a stream
+ * that is not closed is either subscribed on the open socket or waits for the next attempt.
+ */
 export class LiveSocket implements LiveStreams {
   readonly #open: () => SocketLike;
   readonly #channels = new Map<string, Channel>();
@@ -186,11 +191,11 @@ export class LiveSocket implements LiveStreams {
       this.#send({ ...subscription, as: channel.as });
     } catch (error) {
       if (this.#socket !== socket) return;
-      this.#again(channel, error instanceof Error ? error.message : "it cannot be asked for");
+      this.#again(channel, error instanceof Error ? error.message : "the subscription failed");
     }
   }
 
-  /** Asks for the stream once more, after a while. */
+  /** Subscribes again, after a pause. */
   #again(channel: Channel, reason: string): void {
     if (!this.#channels.has(channel.as)) return;
     channel.attempt += 1;

@@ -1,44 +1,46 @@
 /**
- * A question that is asked again and again, on a schedule that nothing else moves. Tabs of one page share the answers:
- * a tab asks only when no other one has asked within the interval.
+ * Polls a resource on a fixed schedule. The tabs of one browser share the answers: a tab sends a request only if no other
+ * tab has sent one within the interval.
  */
 import { ApiProblem } from "./http.ts";
 
-/** What tabs tell each other; a `BroadcastChannel` is one. */
+/** The channel between tabs; a `BroadcastChannel` is one. */
 export interface TabChannel {
   postMessage(message: unknown): void;
   onmessage: ((message: { readonly data: unknown }) => void) | null;
   close(): void;
 }
 
+/** What to poll, how often, and who gets the answers. */
 export interface PollOptions<T> {
   readonly everyMs: number;
   readonly ask: (signal: AbortSignal) => Promise<T>;
-  /** @param askedMs when it was asked, ms since 1970: the answer is at least as new */
+  /** @param askedMs time of the request, ms since 1970: the answer is at least as new */
   readonly onAnswer: (answer: T, askedMs: number) => void;
   readonly onProblem: (problem: Error, askedMs: number) => void;
-  /** undefined: this tab is on its own */
+  /** undefined: this tab polls for itself */
   readonly channel?: TabChannel | undefined;
 }
 
-/** An answer that takes longer is none. */
+/** Time limit of an answer, ms. */
 const ANSWER_MS_MAX = 5_000;
-/** Part of an interval after which another tab's question no longer counts as this turn's. */
+/** Part of the interval after which another tab's request no longer replaces this tab's next one. */
 const SHARE = 0.9;
 
-/** One tab's word to the others. */
+/** A message of one tab to the others. */
 type Word<T> =
   | { readonly type: "asked"; readonly askedMs: number }
   | { readonly type: "answered"; readonly askedMs: number; readonly answer: T }
   | { readonly type: "failed" };
 
+/** Polls one resource. Invariant: at most one request of this tab is outstanding. */
 export class Poll<T> {
   readonly #options: PollOptions<T>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #underWay: AbortController | undefined;
   #again = false;
   #running = false;
-  /** when another tab asked last */
+  /** time of the last request of another tab */
   #othersMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PollOptions<T>) {
@@ -46,14 +48,14 @@ export class Poll<T> {
     if (options.channel) options.channel.onmessage = ({ data }) => this.#hear(data as Word<T>);
   }
 
-  /** Asks now, and then on schedule. */
+  /** Polls at once, and then on schedule. */
   start(): void {
     if (this.#running) return;
     this.#running = true;
     void this.#ask();
   }
 
-  /** Ends the schedule; an answer under way is forgotten. */
+  /** Ends the schedule, and cancels an outstanding request. */
   stop(): void {
     this.#running = false;
     clearTimeout(this.#timer);
@@ -66,7 +68,7 @@ export class Poll<T> {
     this.#options.channel?.close();
   }
 
-  /** Asks out of turn, since something has changed: once more after an answer that is under way. */
+  /** Polls out of schedule, because something has changed: again after the answer to an outstanding request. */
   now(): void {
     if (!this.#running) return;
     if (this.#underWay === undefined) void this.#ask();
@@ -118,7 +120,7 @@ export class Poll<T> {
     if (word.type === "asked") this.#othersMs = Math.max(this.#othersMs, Math.min(word.askedMs, Date.now()));
     else if (word.type === "answered") this.#options.onAnswer(word.answer, word.askedMs);
     else {
-      // What another tab could not learn, this one asks for itself.
+      // this tab sends its own request, because another tab's failed
       this.#othersMs = Number.NEGATIVE_INFINITY;
     }
   }

@@ -1,13 +1,14 @@
-/** A tab's streams, carried by the hub that all tabs share; where there is none, or it fails, by the tab's own connection. */
+/** A tab's streams: over the hub that all tabs share, or over a connection of its own where there is no hub, or it fails. */
 import { LiveSocket, type LiveStreams, type SocketLike, type StreamOptions } from "./live-socket.ts";
 import type { HubMessage, Port, TabMessage } from "./stream-hub.ts";
 
 const BEAT_MS = 5_000;
-/** Beats without any answer after which the hub is given up. */
+/** Unanswered beats after which the hub counts as failed. */
 const UNANSWERED_MAX = 6;
-/** Messages read after which the hub is told so at once. */
+/** Messages after which a beat is sent at once, so that the hub knows what has been read. */
 const READ_MAX = 250;
 
+/** The port to the hub, as the tab uses it. */
 export type TabPort = Port<TabMessage, HubMessage>;
 
 /** The tab's end of a port to the hub. */
@@ -40,7 +41,7 @@ export class SharedStreams implements LiveStreams {
     };
   }
 
-  /** The page is left: the hub forgets the tab until it says something again. */
+  /** The page is left: the hub drops the tab until its next message. */
   leave(): void {
     this.#port.postMessage({ type: "bye" });
   }
@@ -87,23 +88,24 @@ export class SharedStreams implements LiveStreams {
       const subscription = await options.subscription();
       this.#port.postMessage({ type: "subscription", id, subscription });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : "it cannot be asked for";
+      const reason = error instanceof Error ? error.message : "the subscription failed";
       this.#port.postMessage({ type: "refused", id, reason });
     }
   }
 }
 
+/** How a tab reaches the hub, and how it opens a connection of its own. */
 export interface TabStreamsOptions {
-  /** Connects to the hub; undefined where the browser has no shared workers. `onFail`: it cannot be started. */
+  /** Connects to the hub; undefined where the browser has no shared workers. Calls `onFail` if the worker cannot be started. */
   readonly hub: (onFail: () => void) => TabPort | undefined;
-  /** Opens a connection of the tab's own. */
+  /** Opens a connection for this tab alone. */
   readonly open: () => SocketLike;
 }
 
-/** Streams by the hub, as long as that works, and else by a connection of the tab's own. */
+/** Uses the hub while it works, and a connection of the tab's own otherwise. */
 export class TabStreams implements LiveStreams {
   readonly #options: TabStreamsOptions;
-  /** The streams that are open, with what ends each. */
+  /** *map open stream → what ends it* */
   readonly #streams = new Map<StreamOptions, () => void>();
   #shared: SharedStreams | undefined;
   #by: LiveStreams;

@@ -1,14 +1,15 @@
 /**
- * The streams of all tabs over one connection. Each stream of a tab begins as a channel of its own, at the tab's place;
- * as soon as it has read all that another channel of the same kind has, the two become one. So no place is lost or kept
- * here, and tabs that show the same read it once. When the connection breaks, each stream continues by itself again.
+ * The streams of all tabs over one connection. Each stream of a tab begins as a channel of its own, at the position of the
+ * tab. Once it has read everything that another channel of the same kind has read, the two are merged. So the hub stores no
+ * positions, and tabs that show the same data read them once. When the connection is lost, every stream has a channel of
+ * its own again.
  *
  * The hub lives in a shared worker (`live-worker.ts`); `shared-streams.ts` is the tab's end of a port.
  */
 import { parseEventId } from "../features/log/event-ring.ts";
 import type { LiveStreams, StreamEnd, StreamEvent, StreamState } from "./live-socket.ts";
 
-/** A tab's word to the hub. Streams are numbered by the tab. */
+/** A message of a tab to the hub. The tab numbers its streams. */
 export type TabMessage =
   | { readonly type: "open" | "close"; readonly id: number }
   | {
@@ -17,18 +18,18 @@ export type TabMessage =
       readonly subscription: Readonly<Record<string, unknown>>;
     }
   | { readonly type: "refused"; readonly id: number; readonly reason: string }
-  /** The tab is there, and has read so many messages since its last beat. */
+  /** The tab exists, and has read so many messages since its last beat. */
   | { readonly type: "beat"; readonly read: number }
   | { readonly type: "bye" };
 
-/** The hub's word to a tab. */
+/** A message of the hub to a tab. */
 export type HubMessage =
-  /** What is the subscription of this stream now? */
+  /** Requests the current subscription of a stream. */
   | { readonly type: "ask"; readonly id: number }
   | { readonly type: "event"; readonly id: number; readonly event: StreamEvent }
   | { readonly type: "end"; readonly id: number; readonly end: StreamEnd }
   | { readonly type: "state"; readonly id: number; readonly state: StreamState }
-  /** The tab was taken for closed: its streams are to be opened again. */
+  /** The hub had dropped the tab: it has to open its streams again. */
   | { readonly type: "lost" }
   | { readonly type: "beat" };
 
@@ -39,9 +40,9 @@ export interface Port<Sent, Received> {
   close(): void;
 }
 
-/** A channel is this old before it becomes one with another: what only its beginning tells has come by then, ms. */
+/** Age at which a channel may be merged with another, ms: by then the events of its beginning have arrived. */
 const SETTLED_MS = 1_500;
-/** A tab that is silent for so long is closed; browsers let hidden ones speak once a minute, ms. */
+/** Silence after which a tab is dropped, ms; browsers let hidden tabs run once a minute. */
 const SILENT_MS_MAX = 200_000;
 const CHECK_MS = 10_000;
 /** Messages that a tab may leave unread, for example while the browser has frozen it. */
@@ -49,7 +50,7 @@ const UNREAD_MAX = 5_000;
 
 interface Tab {
   readonly port: Port<HubMessage, TabMessage>;
-  /** Questions for subscriptions, by stream. */
+  /** *map stream → outstanding request for its subscription* */
   readonly asked: Map<number, PromiseWithResolvers<Readonly<Record<string, unknown>>>>;
   heardMs: number;
   unread: number;
@@ -64,15 +65,19 @@ interface Listener {
 
 interface Channel {
   listeners: Listener[];
-  /** What is read: channels with the same key can become one. */
+  /** What the channel reads: channels with the same key can be merged. */
   key: string;
-  /** How far it was read. */
+  /** Position up to which it has been read. */
   position: string;
   /** When it became live; null while it is not. */
   liveMs: number | null;
   stop: () => void;
 }
 
+/**
+ * Shares one connection among tabs. Invariant: a channel of the connection has at least one listener, and listeners
+ * of one channel have read up to the same position.
+ */
 export class StreamHub {
   readonly #streams: LiveStreams;
   readonly #tabs = new Set<Tab>();
@@ -84,7 +89,7 @@ export class StreamHub {
     setInterval(() => this.#check(), CHECK_MS);
   }
 
-  /** Takes a tab in. */
+  /** Adds a tab. */
   connect(port: Port<HubMessage, TabMessage>): void {
     const tab: Tab = { port, asked: new Map(), heardMs: Date.now(), unread: 0, isLost: false };
     this.#tabs.add(tab);
@@ -98,7 +103,7 @@ export class StreamHub {
       return;
     }
     if (tab.isLost) {
-      // it was frozen, or its page was left and is back
+      // it was frozen, or its page was left and is shown again
       tab.isLost = false;
       tab.unread = 0;
       this.#tabs.add(tab);
@@ -161,10 +166,10 @@ export class StreamHub {
     };
     channel.stop = this.#streams.stream({
       subscription: async () => {
-        // the connection may be going through its streams just now
+        // the connection may be iterating over its streams
         await null;
         const [first, ...others] = channel.listeners;
-        if (first === undefined) throw new Error("nobody listens any more");
+        if (first === undefined) throw new Error("the channel has no listener");
         channel.listeners = [first];
         for (const other of others) this.#open(other);
         const subscription = await this.#ask(first);
@@ -181,7 +186,7 @@ export class StreamHub {
       onState: (state) => {
         channel.liveMs = state.type === "live" ? Date.now() : null;
         tell((id) => ({ type: "state", id, state }));
-        // where nothing happens no event comes
+        // without events nothing else triggers the merge
         if (channel.liveMs !== null) setTimeout(() => this.#join(channel), SETTLED_MS);
       },
     });
@@ -189,13 +194,13 @@ export class StreamHub {
 
   #ask({ tab, id }: Listener): Promise<Readonly<Record<string, unknown>>> {
     const question = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-    tab.asked.get(id)?.reject(new Error("it was asked again"));
+    tab.asked.get(id)?.reject(new Error("another request has replaced it"));
     tab.asked.set(id, question);
     this.#post(tab, { type: "ask", id });
     return question.promise;
   }
 
-  /** Gives the listeners of a channel to another one that is not ahead of it: what they get twice they know. */
+  /** Merges a channel into one that is not ahead of it: its listeners recognise the events that they get twice. */
   #join(channel: Channel): void {
     if (!this.#channels.has(channel) || !isSettled(channel)) return;
     for (const other of this.#channels) {
@@ -215,8 +220,8 @@ const keyOf = ({ subscribe, topic, partition }: Readonly<Record<string, unknown>
   JSON.stringify([subscribe, topic, partition]);
 
 /**
- * Was everything up to position `b` read at `a`? Positions are ids of `/v1/events` (a place for each node) or of records
- * (the next offset, and the topic).
+ * Whether position `a` includes everything up to position `b`. Positions are ids of `/v1/events` (one position per node)
+ * or of records (the next offset, and the topic).
  */
 export function covers(a: string, b: string): boolean {
   if (a === b) return true;
@@ -231,7 +236,7 @@ export function covers(a: string, b: string): boolean {
 
 function recordsAt(position: string): { readonly offset: number; readonly topic: string } | undefined {
   const [, offset, topic = ""] = /^(\d+)(?::([\w-]+))?$/.exec(position) ?? [];
-  // an id of events of one node looks alike, but for its dash between two numbers
+  // an id of events of one node looks the same, except for the dash between two numbers
   if (offset === undefined || /^\d+-\d+$/.test(topic)) return undefined;
   return { offset: Number(offset), topic };
 }

@@ -3,6 +3,7 @@ import type { SocketLike } from "./live-socket.ts";
 import { type TabPort, TabStreams } from "./shared-streams.ts";
 import { socketUrl } from "./socket-url.ts";
 
+/** Opens the connection of the tab, which lasts until `close`. */
 export const openTabStreams = (base: string): TabStreams =>
   new TabStreams({
     hub: (onFail) => hubOf(base, onFail),

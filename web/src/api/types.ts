@@ -1,4 +1,4 @@
-/** The shapes that the page reads from the API, under the names that it uses. */
+/** Types of the API, under the names that the page uses. */
 import type {
   EnsembleJson,
   EventType,
@@ -18,28 +18,33 @@ export type {
   RecordsJson as RecordsEvent,
 } from "../../../workers/api/schema/views.ts";
 
+/** Role of a node in the ensemble. */
 export type Role = NodeUpJson["role"];
+/** Phase of Zab in which a node is. */
 export type Phase = NodeUpJson["phase"];
 
-/** What one node last heard of another. */
+/** Last ping of one node to another. */
 export type PingReport = NodeUpJson["pings"][number];
 
+/** A node that answers. */
 export type NodeUp = NodeUpJson & {
-  /** sids that have lost their link to it since; not of the API */
+  /** sids that have lost their link to it since; added by the page */
   readonly lostBy?: readonly number[];
 };
 
+/** A node that does not answer, or that the others have lost. */
 export type NodeDown = NodeDownJson & {
-  /** When most others had lost their links to it, and what it said before; not of the API. */
+  /** When most other nodes had lost their links to it, and its state before; added by the page. */
   readonly lost?: { readonly at: number; readonly before: NodeUp };
 };
 
+/** One node as the page shows it. */
 export type NodeState = NodeUp | NodeDown;
 
 /** `GET /v1/ensemble`, with what the page adds to its nodes. */
 export type EnsembleState = Omit<EnsembleJson, "nodes"> & { readonly nodes: readonly NodeState[] };
 
-/** Whether the log of events offers to filter by this type. */
+/** Whether the event log can filter by this type. */
 const FILTERED: Readonly<Record<EventType, boolean>> = {
   propose: true,
   ack: true,
@@ -55,6 +60,7 @@ const FILTERED: Readonly<Record<EventType, boolean>> = {
   gap: false,
 };
 
+/** Types of events that the event log can filter. */
 export const EVENT_TYPES: readonly string[] = Object.entries(FILTERED).flatMap(([type, filtered]) =>
   filtered ? [type] : [],
 );

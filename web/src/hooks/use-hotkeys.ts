@@ -4,18 +4,21 @@ import { create } from "zustand";
 
 const KEY = "zooweeper.hotkeys";
 
+/** Whether shortcuts are switched on, in this browser. */
 export const useHotkeySetting = create<{ enabled: boolean }>(() => ({
   enabled: localStorage.getItem(KEY) !== "off",
 }));
 
+/** Switches shortcuts on or off, and stores it. */
 export function setHotkeys(enabled: boolean): void {
   localStorage.setItem(KEY, enabled ? "on" : "off");
   useHotkeySetting.setState({ enabled });
 }
 
-/** What a key does; one with a condition is the browser's own otherwise. */
+/** What a key does; while its condition does not hold, the browser handles the key. */
 export type Hotkey = (() => void) | { readonly when: () => boolean; readonly run: () => void };
 
+/** *map `KeyboardEvent.key` → what it does* */
 export type Hotkeys = Readonly<Record<string, Hotkey>>;
 
 const TYPING = "input, textarea, select, [contenteditable]";

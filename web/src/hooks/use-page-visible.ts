@@ -5,5 +5,6 @@ const subscribe = (changed: () => void) => {
   return () => document.removeEventListener("visibilitychange", changed);
 };
 
+/** Whether the page is visible, as the browser reports it. */
 export const usePageVisible = (): boolean =>
   useSyncExternalStore(subscribe, () => document.visibilityState === "visible");

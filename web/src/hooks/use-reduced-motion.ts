@@ -7,4 +7,5 @@ const subscribe = (changed: () => void) => {
   return () => query.removeEventListener("change", changed);
 };
 
+/** Whether the reader has asked the system for less motion. */
 export const useReducedMotion = (): boolean => useSyncExternalStore(subscribe, () => query.matches);

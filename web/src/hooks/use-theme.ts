@@ -1,6 +1,7 @@
-/** Light, dark, or whatever the system says. `public/theme.js` applies the choice before the first paint. */
+/** The theme of the page: light, dark, or that of the system. `public/theme.js` applies the choice before the first paint. */
 import { useCallback, useState } from "react";
 
+/** Colours of the page; `system` follows the setting of the system. */
 export type Theme = "system" | "light" | "dark";
 
 const KEY = "zooweeper.theme";
@@ -11,6 +12,7 @@ function stored(): Theme {
   return theme === "light" || theme === "dark" ? theme : "system";
 }
 
+/** The theme, and a function that switches to the next one. */
 export function useTheme(): { theme: Theme; nextTheme: () => void } {
   const [theme, setTheme] = useState<Theme>(stored);
   const nextTheme = useCallback(() => {

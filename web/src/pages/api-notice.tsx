@@ -1,11 +1,13 @@
-/** Says, always in sight, that the API does not answer or knows no such ensemble, and how old is what is shown. */
+/** A notice, always visible: the API does not answer, or the ensemble does not exist; and the age of what is shown. */
 import { useEffect, useState } from "react";
 import { ApiProblem } from "../api/http.ts";
 import { useLive } from "../store/live-context.ts";
 
+/** Whether the API has answered that the ensemble does not exist. */
 export const isUnknownEnsemble = (problem: Error | null): boolean =>
   problem instanceof ApiProblem && problem.code === "UNKNOWN_ENSEMBLE";
 
+/** Shows why the state cannot be read; nothing while it can. */
 export function ApiNotice() {
   const problem = useLive((live) => live.problem);
   if (problem === null) return null;
@@ -30,7 +32,7 @@ export function ApiNotice() {
 const sentence = (text: string): string =>
   text === "" ? "" : `${text[0]?.toUpperCase() ?? ""}${text.slice(1).replace(/\.$/, "")}.`;
 
-/** How old the state is that is shown. */
+/** Age of the state that is shown. */
 function Age() {
   const answeredMs = useLive((live) => live.answeredMs);
   const [nowMs, setNowMs] = useState(Date.now);
@@ -41,7 +43,7 @@ function Age() {
   if (answeredMs === null) return null;
   const seconds = Math.max(0, Math.round((nowMs - answeredMs) / 1_000));
   return (
-    // a screen reader is told once, not every second
+    // screen readers announce it once, not every second
     <span aria-live="off" data-testid="age">
       What you see is {seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} old.
     </span>

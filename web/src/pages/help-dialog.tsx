@@ -18,6 +18,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["?", "this help"],
 ];
 
+/** The dialog that explains the page, lists the keys, and takes the access token. */
 export function HelpDialog({ dialog }: { dialog: RefObject<HTMLDialogElement | null> }) {
   const { enabled } = useHotkeySetting();
   const [token, setToken] = useState(readToken);

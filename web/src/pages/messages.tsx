@@ -1,4 +1,4 @@
-/** The last thing done, with the command that does the same, and the key that is armed. They have a place of their own. */
+/** The last action with its command, and the armed key, in a place that is reserved for them. */
 import { useEffect } from "react";
 import { disarm, fire, useDisarm } from "../features/faults/armed-key.ts";
 import { copyText } from "../store/copy-text.ts";
@@ -7,6 +7,7 @@ import { Icon } from "../ui/icon.tsx";
 
 const SHOWN_MS = 8_000;
 
+/** Shows the armed key or the last message; only one of them at a time. */
 export function Messages() {
   const store = useLiveStore();
   const toast = useLive((live) => live.toast);

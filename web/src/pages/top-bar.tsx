@@ -1,4 +1,4 @@
-/** What stays in sight at the top: the name, what went wrong with the API, and the last thing done. */
+/** The bar at the top, always visible: the name, problems of the API, and the last action. */
 import type { Theme, useTheme } from "../hooks/use-theme.ts";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import { ApiNotice } from "./api-notice.tsx";
@@ -12,6 +12,7 @@ interface Props {
   readonly onHelp: () => void;
 }
 
+/** Name, messages, theme and help. */
 export function TopBar({ ensemble, theme, onHelp }: Props) {
   return (
     <header className="top">

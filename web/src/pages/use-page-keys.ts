@@ -19,6 +19,7 @@ export interface PageControls {
   readonly writeGoal: () => void;
 }
 
+/** Handles the keys while the page is shown; the help dialog lists them. */
 export function usePageKeys({ goals, openHelp, nextTheme, writeGoal }: PageControls): void {
   const store = useLiveStore();
   const { inflict } = useFault();

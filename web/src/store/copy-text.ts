@@ -2,6 +2,7 @@
 import { writeClipboard } from "../ui/write-clipboard.ts";
 import { type LiveStore, showToast } from "./live-store.ts";
 
+/** Copies `text`; where that fails, the message shows it. */
 export async function copyText(store: LiveStore, text: string): Promise<void> {
   const copied = await writeClipboard(text);
   const message = copied

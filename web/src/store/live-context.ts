@@ -13,6 +13,7 @@ export interface LiveEnsemble {
   readonly feed: Feed | undefined;
 }
 
+/** The ensemble of the components below; undefined above any. */
 export const LiveContext = createContext<LiveEnsemble | undefined>(undefined);
 
 /** The ensemble of the nearest {@link LiveContext}. */
@@ -22,6 +23,7 @@ export function useLiveEnsemble(): LiveEnsemble {
   return live;
 }
 
+/** The store of the nearest {@link LiveContext}. */
 export const useLiveStore = (): LiveStore => useLiveEnsemble().store;
 
 /** A slice of the store; the component is drawn again when it changes. */

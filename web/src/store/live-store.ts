@@ -32,6 +32,7 @@ export interface LiveState
   readonly toast: Toast | null;
 }
 
+/** Invariant: only the feeds of its ensemble write what comes from the API. */
 export type LiveStore = StoreApi<LiveState>;
 
 /** Creates an empty store, for one ensemble. */

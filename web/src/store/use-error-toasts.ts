@@ -4,6 +4,7 @@ import { ApiProblem } from "../api/http.ts";
 import { useLiveStore } from "./live-context.ts";
 import { showToast } from "./live-store.ts";
 
+/** Shows each uncaught error as a message. */
 export function useErrorToasts(): void {
   const store = useLiveStore();
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The page's few icons, drawn on a 16 × 16 grid in the colour of the text. Always beside words or a label. */
+/** Icons on a 16 × 16 grid in the colour of the text, always next to words or a label. */
 import type { ReactNode } from "react";
 
 const PATHS = {
@@ -28,8 +28,10 @@ const PATHS = {
   close: <path d="m4 4 8 8M12 4l-8 8" />,
 } satisfies Record<string, ReactNode>;
 
+/** Name of an icon. */
 export type IconName = keyof typeof PATHS;
 
+/** Draws an icon; hidden from screen readers. */
 export function Icon({ name, size = 16 }: { name: IconName; size?: number }) {
   return (
     <svg

@@ -1,6 +1,6 @@
 import type { ReactNode, RefObject, UIEventHandler } from "react";
 
-/** A named part of the page that scrolls by itself, by keyboard too. */
+/** A named region that scrolls by itself, with the keyboard too. */
 export function ScrollRegion(props: {
   readonly label: string;
   readonly className: string;

@@ -1,6 +1,6 @@
 import type { StreamState } from "../api/live-socket.ts";
 
-/** Whether a stream is live, and if not, why. */
+/** State of a stream: live, or why not. */
 export function StreamBadge({ state }: { state: StreamState }) {
   if (state.type === "live") return <span className="stream stream-live">live</span>;
   if (state.type === "idle") return <span className="stream">waiting</span>;

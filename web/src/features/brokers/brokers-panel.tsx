@@ -1,4 +1,4 @@
-/** The brokers: who is alive, who is controller, who leads which partition. */
+/** The brokers: which are up, which is the controller, which partitions each leads. */
 import { memo } from "react";
 import type { BrokerState, ClusterState, PartitionState } from "../../api/types.ts";
 import { useLive } from "../../store/live-context.ts";
@@ -18,11 +18,12 @@ interface Led {
   readonly partition: PartitionState;
 }
 
+/** Lists the brokers, with the buttons that break them. */
 export const BrokersPanel = memo(function BrokersPanel() {
   const cluster = useLive((live) => live.cluster);
   const problem = useLive((live) => live.clusterProblem);
   const faults = useLive((live) => live.faults);
-  // an election that is over before anybody reads it is not shown
+  // elections that end before anyone could read the message are not shown
   const isHalted = useLiveEvery(500, (live) => lacksQuorum(viewOf(live)));
   return (
     <Panel

@@ -8,6 +8,7 @@ import type { LiveStore } from "../../store/live-store.ts";
 
 const EVERY_MS = 1_500;
 
+/** Creates the poll; it runs once it is started. */
 export const clusterPoll = (base: string, store: LiveStore): Poll<ClusterState> =>
   new Poll({
     everyMs: EVERY_MS,
@@ -21,5 +22,5 @@ export const clusterPoll = (base: string, store: LiveStore): Poll<ClusterState> 
     onProblem: ({ message }) => store.setState({ clusterProblem: message }),
   });
 
-/** Compares answers of the API, which have their members in one order. */
+/** Compares answers of the API: the order of their members is fixed. */
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -8,4 +8,5 @@ export interface BrokersSlice {
   readonly clusterProblem: string | undefined;
 }
 
+/** The slice before the first answer. */
 export const brokersSlice = (): BrokersSlice => ({ cluster: undefined, clusterProblem: undefined });

@@ -1,4 +1,4 @@
-/** The last election again, in slow motion: the events that the nodes recorded, one moment after the other. */
+/** The last election in slow motion: the events that the nodes recorded, one step after the other. */
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { EnsembleState, ProtocolEvent } from "../../api/types.ts";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
@@ -10,6 +10,7 @@ import { FAULTS_UNKNOWN } from "../faults/faults-known.ts";
 import { describeEvent } from "../log/describe-event.ts";
 import { clockOf, type Election, framesOf, stateBefore } from "./election.ts";
 
+/** Replays `election` on the ring, step by step. */
 export function ElectionReplay({ election, view }: { election: Election; view: EnsembleState }) {
   const store = useLiveStore();
   const frames = useMemo(() => framesOf(election), [election]);
@@ -91,7 +92,7 @@ export function ElectionReplay({ election, view }: { election: Election; view: E
   );
 }
 
-/** Events put into words at a time. */
+/** Events of one step that are described in words. */
 const WORDS_MAX = 4;
 
 type Listener = (events: readonly ProtocolEvent[]) => void;

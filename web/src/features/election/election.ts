@@ -1,15 +1,16 @@
-/** The last election, cut out of the events, so that it can be watched again slowly. */
+/** Finds the last election in the events, so that it can be replayed slowly. */
 import type { EnsembleState, NodeUp, ProtocolEvent } from "../../api/types.ts";
 
+/** One election, from the loss of a leader to the next one. */
 export interface Election {
-  /** By the nodes' clocks: when the first node began to look, and when the new leader took over, ms since 1970. */
+  /** When the first node began to look, and when the new leader took over, by the nodes' clocks, ms since 1970. */
   readonly sinceMs: number;
   readonly untilMs: number;
-  /** When the leader before was lost: earlier than `sinceMs` while too few nodes were there to elect another. */
+  /** When the previous leader was lost: earlier than `sinceMs` if too few nodes were up to elect another. */
   readonly lostMs: number;
   readonly leader: number;
   readonly epoch: number;
-  /** Who led before; null: nobody that is known. */
+  /** The previous leader; null if it is not known. */
   readonly before: number | null;
   /** Its events, by the nodes' clocks. */
   readonly events: readonly ProtocolEvent[];
@@ -30,15 +31,15 @@ const PARTS: Readonly<Record<ProtocolEvent["type"], boolean>> = {
   fault: false,
   gap: false,
 };
-/** A pause this long between two votes or roles parts an election from what was before, ms. */
+/** A pause this long between two votes or roles separates an election from earlier events, ms. */
 const PAUSE_MS = 3_000;
-/** The links to a leader that is gone break this long before the others look for a new one, at most, ms. */
+/** The links to a lost leader break at most this long before the other nodes look for a new one, ms. */
 const LINK_MS = 2_000;
-/** An election of nodes that reach each other is over within this; what lasts longer waited for something, ms. */
+/** Duration of an election among nodes that reach each other, at most, ms: a longer one has waited for something. */
 const QUICK_MS = 2_000;
 /** Votes this far apart belong to different attempts, ms. */
 const ATTEMPT_MS = 500;
-/** Followers that come right behind the leader belong to it, ms. */
+/** Followers that join within this time after the leader belong to the election, ms. */
 const TAIL_MS = 400;
 
 const takesOver = (event: ProtocolEvent): boolean =>
@@ -54,7 +55,7 @@ const bootOf = (id: string): string => id.split("-")[0] ?? "";
 const joins = (event: ProtocolEvent): boolean => event.type === "link" && event.up === true;
 
 /**
- * The last election of which `events`, in any order, hold beginning and end; undefined when there is none.
+ * The last election whose beginning and end are in `events`, in any order; undefined if there is none.
  * @param size nodes of the ensemble
  */
 export function lastElection(events: readonly ProtocolEvent[], size: number): Election | undefined {
@@ -103,7 +104,7 @@ function lossOf(
   before: number | null,
   size: number,
 ): number | undefined {
-  // a node that is back after a crash looks too, and leads nothing
+  // a node that restarts after a crash looks too, and was not the leader
   const own = events.filter(({ sid, id }) => sid === before && taken && bootOf(id) === bootOf(taken.id));
   const end = own.findIndex(looks);
   if (end >= 0) {
@@ -149,7 +150,7 @@ function attemptOf(events: readonly ProtocolEvent[], lostMs: number, wonMs: numb
   return 0;
 }
 
-/** When the last of the events that follow each other closely began; 0: there are none. */
+/** When the last group of close events began; 0 if there are none. */
 function lastRun(events: readonly ProtocolEvent[]): number {
   let began = events.at(-1)?.at ?? 0;
   for (const { at } of [...events].reverse()) {
@@ -159,7 +160,7 @@ function lastRun(events: readonly ProtocolEvent[]): number {
   return began;
 }
 
-/** A moment of the slow motion: what happened within one millisecond. */
+/** One step of the replay: the events of one millisecond. */
 export interface Frame {
   /** Since the beginning of the election, ms. */
   readonly atMs: number;
@@ -168,12 +169,12 @@ export interface Frame {
   readonly events: readonly ProtocolEvent[];
 }
 
-/** How long a replay takes, but that a moment stays at least so long and at most so long in sight. */
+/** Duration of a replay, ms; each step is shown for at least and at most so long. */
 const REPLAY_MS = 15_000;
 const FRAME_MS_MIN = 700;
 const FRAME_MS_MAX = 3_000;
 
-/** The election as moments: their distances are stretched, and kept within limits that people can follow. */
+/** The election as steps, whose distances in time are stretched and limited so that people can follow. */
 export function framesOf({ sinceMs, untilMs, events }: Election): readonly Frame[] {
   const moments = Map.groupBy(events, ({ at }) => at);
   const stretch = REPLAY_MS / Math.max(1, untilMs - sinceMs);
@@ -188,14 +189,14 @@ export function framesOf({ sinceMs, untilMs, events }: Election): readonly Frame
   return frames;
 }
 
-/** Where a moment is, in words. @param atMs since the beginning; the others may follow the new leader after the end */
+/** Time of a step in words. @param atMs since the beginning; followers may join after the end */
 export function clockOf({ sinceMs, untilMs }: Election, atMs: number): string {
   const tookMs = untilMs - sinceMs;
   return atMs <= tookMs ? `${atMs} of ${tookMs} ms` : `${atMs - tookMs} ms after its end`;
 }
 
 /**
- * The ensemble just before the election, as far as it can be told: all nodes are there and follow the leader that was.
+ * The ensemble just before the election, as far as it is known: all nodes are up and follow the previous leader.
  * @param view the ensemble as it is now
  */
 export function stateBefore({ before, epoch, events }: Election, view: EnsembleState): EnsembleState {
@@ -203,7 +204,7 @@ export function stateBefore({ before, epoch, events }: Election, view: EnsembleS
   const nodes = view.nodes.map((node) => {
     const known: NodeUp | undefined = node.up ? node : (node.lost?.before ?? some);
     if (known === undefined) return node;
-    // a node votes for itself first, and says how long its log is
+    // a node first votes for itself, and its vote contains its last zxid
     const vote = events.find(
       ({ type, sid, leader }) => type === "vote" && sid === node.sid && leader === sid,
     );

@@ -1,17 +1,18 @@
-/** How long the ensemble was without a leader, read from the nodes' own clocks. */
+/** The last time without a leader, by the nodes' own clocks. */
 import type { ProtocolEvent } from "../../api/types.ts";
 
+/** A time without a leader. */
 export interface Outage {
-  /** When a node first noticed, ms since 1970. */
+  /** When the first node detected it, ms since 1970. */
   readonly sinceMs: number;
   /** When a leader took over; null while there is none. */
   readonly untilMs: number | null;
 }
 
-/** A notice older than this belonged to something else, such as one broken link. */
+/** Age at which a detection no longer counts, ms: it was about something else, such as one broken link. */
 const STALE_MS = 60_000;
 
-/** `leader` is who led before `event`. */
+/** Adds one event. @param leader the leader before the event */
 export function foldOutage(
   outage: Outage | null,
   event: ProtocolEvent,

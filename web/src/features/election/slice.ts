@@ -11,4 +11,5 @@ export interface ElectionSlice {
   readonly replaying: boolean;
 }
 
+/** The slice before any election. */
 export const electionSlice = (): ElectionSlice => ({ outage: null, election: null, replaying: false });

@@ -22,6 +22,7 @@ const LEGEND: readonly (readonly [PacketKind, string, string])[] = [
   ["PING", "ping", "heartbeat"],
 ];
 
+/** The ring with its story, or the replay of the last election. */
 export const EnsemblePanel = memo(function EnsemblePanel() {
   const store = useLiveStore();
   const arrivals = useMemo(() => arrivalsOf(store), [store]);
@@ -55,7 +56,7 @@ export const EnsemblePanel = memo(function EnsemblePanel() {
   );
 });
 
-/** What is happening, in words. */
+/** The state of the ensemble in words. */
 function Story({ state }: { state: EnsembleState }) {
   const faults = useLive((live) => live.faults);
   const paused = [...faults.ofNode]
@@ -73,7 +74,7 @@ function Story({ state }: { state: EnsembleState }) {
   );
 }
 
-/** How long the last change of leader took: too short to be seen, so it can be watched again. */
+/** Duration of the last change of leader, which is too short to be seen, and the button that replays it. */
 function LastElection() {
   const outage = useLive((live) => live.outage);
   const election = useLive((live) => live.election);

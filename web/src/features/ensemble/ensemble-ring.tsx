@@ -18,6 +18,7 @@ interface Props {
   readonly events: EventSource;
 }
 
+/** Draws the ring as large as its box allows. */
 export function EnsembleRing({ state, faults, events }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const { width, height } = useElementSize(box);

@@ -1,11 +1,11 @@
-/** What one protocol event changes in the ensemble as the page shows it, and what can be read from that. */
+/** The ensemble as the page shows it: how a protocol event changes it, and what follows from it. */
 import type { EnsembleState, NodeState, NodeUp, Phase, ProtocolEvent, Role } from "../../api/types.ts";
 import { compareZxidText } from "../../api/zxid.ts";
 
-/** `state` with one event folded in; the same object when nothing changes. */
+/** Applies one event to the state; returns the same object if nothing changes. */
 export function foldEvent(before: EnsembleState, event: ProtocolEvent): EnsembleState {
   const state = heard(before, event);
-  // An ACK is seen by the leader and tells of the follower that sent it.
+  // the leader records an ACK, which is about the follower that sent it
   const about = event.type === "ack" ? (event.from ?? event.sid) : event.sid;
   const node = state.nodes.find((candidate) => candidate.sid === about);
   if (!node?.up) return state;
@@ -30,9 +30,9 @@ export function foldEvent(before: EnsembleState, event: ProtocolEvent): Ensemble
   return state;
 }
 
-/** Who says something is awake, and there, whatever another has said of it. To wake is to elect a leader. */
+/** A node that sends an event is awake and up, whatever other nodes report. Waking begins with an election. */
 function heard(state: EnsembleState, { sid, at, type }: ProtocolEvent): EnsembleState {
-  // of a node that cannot tell its faults itself, the Worker tells them
+  // the Worker sends it for a node that cannot send it itself
   if (type === "fault") return state;
   const awake = state.quiet
     ? { ...state, quiet: false, leader: null, hasQuorum: false, reason: null }
@@ -51,19 +51,19 @@ function foldPing(state: EnsembleState, node: NodeUp, { to, rttMs }: ProtocolEve
 }
 
 /**
- * A node to which most others have lost their links is taken for gone until it says something, or a status says
- * otherwise. One broken link says nothing: it may be the link.
+ * A node to which most other nodes have lost their links counts as down until its next event or a status that says
+ * otherwise. One broken link proves nothing: the link itself may be broken.
  */
 function foldLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
   const node = state.nodes.find(({ sid }) => sid === event.to);
-  // one that is cut off is there, and loses its links again and again
+  // a node that is cut off is up, and loses its links again and again
   if (!node?.up || isCutOff(state, node)) return state;
   const others = (node.lostBy ?? []).filter((sid) => sid !== event.sid);
   if (event.up === true)
     return node.lostBy === undefined ? state : withNode(state, { ...node, lostBy: others });
   const lostBy = [...others, event.sid];
-  const witnesses = state.nodes.filter(({ sid, up }) => up && sid !== node.sid).length;
-  if (lostBy.length <= witnesses / 2) return withNode(state, { ...node, lostBy });
+  const observers = state.nodes.filter(({ sid, up }) => up && sid !== node.sid).length;
+  if (lostBy.length <= observers / 2) return withNode(state, { ...node, lostBy });
   const lost = { at: event.at, before: node };
   const next = withNode(state, {
     sid: node.sid,
@@ -84,7 +84,7 @@ function foldRole(state: EnsembleState, node: NodeUp, role: Role, event: Protoco
     phase: isPhase(event.phase) ? event.phase : node.phase,
   });
   if (role === "LEADING") {
-    // A leader before BROADCAST is still collecting its quorum: the crown waits.
+    // before BROADCAST a leader is still gathering its quorum, and is not shown as leader
     if (event.phase !== undefined && event.phase !== "BROADCAST") return next;
     return { ...next, leader: node.sid, epoch: event.epoch ?? state.epoch, hasQuorum: true, reason: null };
   }
@@ -110,10 +110,10 @@ export function activeSetOf(state: EnsembleState): readonly number[] {
   return state.leader === null ? [] : state.nodes.filter((node) => node.up).map((node) => node.sid);
 }
 
-/** Longer than a leader that pings each second is without word from a member that it hears, ms. */
+/** Silence of a node after which it counts as cut off, ms: the leader pings each node every second. */
 const UNHEARD_MS = 1_500;
 
-/** Is it up, and the leader hears nothing of it? */
+/** Whether a node is up, and the leader receives nothing from it. */
 export function isCutOff(state: EnsembleState, { sid, up }: NodeState): boolean {
   const leader = state.nodes.find((node) => node.sid === state.leader);
   if (!up || !leader?.up || sid === leader.sid || state.quiet) return false;
@@ -121,18 +121,18 @@ export function isCutOff(state: EnsembleState, { sid, up }: NodeState): boolean 
   return ping?.rttMs === null && ping.heardMsAgo !== null && ping.heardMsAgo > UNHEARD_MS;
 }
 
-/** Is it there, as the others see it? */
+/** Whether a node is up and reachable for the others. */
 export const isThere = (state: EnsembleState, node: NodeState): boolean => node.up && !isCutOff(state, node);
 
-/** The members that the others can reckon with. */
+/** Number of nodes that are up and reachable. */
 export const upCount = (state: EnsembleState): number =>
   state.nodes.filter((node) => isThere(state, node)).length;
 
-/** Is there nobody who could take a write? An ensemble that sleeps wakes for it, and of one that is not known nothing is said. */
+/** Whether no node could take a write; false for an ensemble that sleeps, because it wakes for a write, or is not known. */
 export const lacksQuorum = (state: EnsembleState | undefined): boolean =>
   state !== undefined && !state.quiet && (state.leader === null || upCount(state) < state.quorum);
 
-/** How many txns a node is behind the furthest member that is there, of its epoch; null when it cannot be said. */
+/** Number of txns by which a node is behind the most advanced reachable node of its epoch; null if it is in an older epoch. */
 export function txnsBehind(state: EnsembleState, zxid: string): number | null {
   let furthest = "0x0";
   for (const node of state.nodes)
@@ -142,7 +142,7 @@ export function txnsBehind(state: EnsembleState, zxid: string): number | null {
   return distance < 2n ** 32n ? Number(distance) : null;
 }
 
-/** Do two states look the same on the ring and in the list of nodes? The times of pings are not shown there. */
+/** Whether two states look the same on the ring and in the list of nodes, which do not show times of pings. */
 export function looksSame(a: EnsembleState | undefined, b: EnsembleState | undefined): boolean {
   if (a === b || a === undefined || b === undefined) return a === b;
   return shownOf(a) === shownOf(b);

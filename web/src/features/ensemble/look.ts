@@ -6,6 +6,7 @@ import { isCutOff } from "./ensemble-view.ts";
 /** One of the appearances of a node. */
 export type Look = "leader" | "follower" | "looking" | "down" | "cut" | "paused";
 
+/** The appearance of a node, from its state and its faults. */
 export function lookOf(state: EnsembleState, node: NodeState, faults: Faults): Look {
   if ((faults.ofNode.get(node.sid) ?? []).some(({ fault }) => fault === "pause")) return "paused";
   if (!node.up) return "down";

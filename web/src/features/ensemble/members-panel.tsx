@@ -1,4 +1,4 @@
-/** Every node in a row: what it knows, and the buttons that break it. The ring's twin for reading. */
+/** The nodes as a list: the same state as on the ring, in words, and the buttons that break each. */
 import { memo, useEffect, useRef } from "react";
 import type { FaultAction } from "../../api/calls.ts";
 import type { EnsembleState, FaultView, NodeState, NodeUp } from "../../api/types.ts";
@@ -16,6 +16,7 @@ import { activeSetOf, looksSame, txnsBehind } from "./ensemble-view.ts";
 import { type Look, lookOf } from "./look.ts";
 import { viewOf } from "./slice.ts";
 
+/** Lists the nodes, with the buttons that break them. */
 export const MembersPanel = memo(function MembersPanel() {
   const state = useLiveEvery(150, viewOf, looksSame);
   const faults = useLive((live) => live.faults);
@@ -91,7 +92,7 @@ function Member(props: { node: NodeState; state: EnsembleState; faults: Faults }
   );
 }
 
-/** What keeps a live node from counting: it lags, or the leader does not reckon with it. */
+/** Why a node that is up does not count: it lags, or is not in the active set. */
 function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
   const behind = txnsBehind(state, node.lastZxid);
   if (behind !== 0) {
@@ -101,7 +102,7 @@ function Standing({ state, node }: { state: EnsembleState; node: NodeUp }) {
   return <span className="lag"> · not in the active set</span>;
 }
 
-/** A node that something is wrong with has one button, which ends that; any other has those that break it. */
+/** A broken node has one button, which ends its fault; other nodes have the buttons that break them. */
 function Buttons(props: { node: NodeState; look: Look; faults: readonly FaultView[] }) {
   const { node, look, faults } = props;
   const { sid } = node;
@@ -162,7 +163,7 @@ function endOf(
   if (holds("kill")) return { label: "Revive", action: "heal" };
   if (holds("pause")) return { label: "Resume", action: "resume" };
   if (holds("isolate") || look === "cut") return { label: "Reconnect", action: "rejoin" };
-  // another fault, or it is down by itself
+  // another fault, or it is down without one
   return faults.length > 0 || !node.up ? { label: "Heal", action: "heal" } : undefined;
 }
 

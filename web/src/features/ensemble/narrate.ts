@@ -1,14 +1,15 @@
-/** One or two sentences that say what the ensemble is doing, for someone who has never seen one. */
+/** The state of the ensemble in one or two sentences, for readers who have never seen one. */
 import type { EnsembleState } from "../../api/types.ts";
 import { isCutOff, upCount } from "./ensemble-view.ts";
 
+/** A short description of the state of the ensemble. */
 export interface Narration {
   readonly tone: "calm" | "busy" | "broken";
   readonly title: string;
   readonly text: string;
 }
 
-/** @param paused sids of nodes that are known to stand still */
+/** @param paused sids of nodes that are known to be paused */
 export function narrate(state: EnsembleState, paused: readonly number[] = []): Narration {
   const up = upCount(state);
   const whole = state.nodes.filter(({ damage }) => damage === undefined).length;
@@ -56,7 +57,7 @@ export function narrate(state: EnsembleState, paused: readonly number[] = []): N
   };
 }
 
-/** Text for a screen reader when `after` replaces `before`; undefined when nothing of note changed. */
+/** Text for a screen reader when `after` replaces `before`; undefined if there is nothing to announce. */
 export function announce(before: EnsembleState | undefined, after: EnsembleState): string | undefined {
   if (!before) return undefined;
   if (after.leader !== null && after.leader !== before.leader && after.hasQuorum) {

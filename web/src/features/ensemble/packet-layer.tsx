@@ -1,6 +1,6 @@
 /**
- * The packets in the air. Each is an element of its own that the browser's compositor moves: nothing runs here while it
- * flies, and React is asked for nothing. Pings, which never end, do not fly: they hop over the link in two steps.
+ * Packets that fly over the ring. Each is an element that the browser's compositor moves, so no code runs and React draws
+ * nothing while it flies. Pings never end, so they do not fly: they are shown at two points of the link, one after the other.
  */
 import { useEffect, useRef } from "react";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";
@@ -10,11 +10,11 @@ import { launch, type Packet, type PacketKind, type Point, pointOnPath, type Rin
 const SVG = "http://www.w3.org/2000/svg";
 const PULSE_MS = 420;
 const HOP_MS = 170;
-/** Pings are shown once in this time, all of them together. */
+/** Interval in which pings are shown, all of them together, ms. */
 const PINGS_MS = 1_000;
-/** Where a ping is seen, as parts of its way. */
+/** Points of the path at which a ping is shown, from 0 to 1. */
 const HOPS: readonly number[] = [0.35, 0.65];
-/** Points of the bow between two nodes that are given to the browser. */
+/** Segments in which the curved path between two nodes is passed to the browser. */
 const BOW_POINTS = 6;
 
 /** Each kind has its own shape as well as its own colour. */
@@ -33,6 +33,7 @@ interface View extends RingView {
   readonly events: EventSource;
 }
 
+/** Animates events as packets between the nodes; nothing moves if the reader wants less motion. */
 export function PacketLayer(props: View) {
   const layer = useRef<HTMLDivElement>(null);
   const view = useRef<View>(props);
@@ -44,7 +45,7 @@ export function PacketLayer(props: View) {
     const box = layer.current;
     if (!box || still) return;
     let air: readonly Packet[] = [];
-    /** *map way → the ping on it that is shown next* */
+    /** *map path → the ping that is shown there next* */
     const pings = new Map<string, Packet>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const showPings = () => {
@@ -75,7 +76,7 @@ export function PacketLayer(props: View) {
 
 const at = ({ x, y }: Point): string => `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
 
-/** The ends of a packet's way, at the rims of its nodes. */
+/** The ends of a packet's path, at the edges of its nodes. */
 function wayOf(
   packet: Packet,
   { places, nodeRadius }: View,
@@ -102,7 +103,7 @@ function fly(box: HTMLElement, packet: Packet, view: View, now: number): void {
     const place = view.places.get(packet.to);
     if (place && view.up.has(packet.to)) pulse(box, packet.kind, place, view.nodeRadius);
   };
-  // until it leaves it is not seen
+  // hidden until its departure
   element.animate([{ opacity: 0 }, { opacity: 0 }], { duration: delay });
 }
 
@@ -123,7 +124,7 @@ function pulse(box: HTMLElement, kind: PacketKind, place: Point, nodeRadius: num
   ).onfinish = () => ring.remove();
 }
 
-/** Shows pings at two places on their way, all of them at the same time. */
+/** Shows pings at two points of their paths, all of them at the same time. */
 function hop(box: HTMLElement, pings: readonly Packet[], view: View): void {
   const shown = pings.flatMap((ping) => {
     const way = wayOf(ping, view);

@@ -1,11 +1,13 @@
 /**
- * Packets on the ring: which event flies from where to where, and where it is at a given time.
- * The position is a function of (packet, now), so nothing has to be kept in step.
+ * Packets on the ring: sender, receivers and times of the message behind an event. The position of a packet is a function
+ * of the packet and the time, so no state has to be updated.
  */
 import type { ProtocolEvent } from "../../api/types.ts";
 
+/** Kinds of messages that the ring shows. */
 export type PacketKind = "PROPOSAL" | "ACK" | "COMMIT" | "PING" | "VOTE" | "SYNC";
 
+/** A message that flies from one node to another. */
 export interface Packet {
   readonly kind: PacketKind;
   readonly from: number;
@@ -15,12 +17,13 @@ export interface Packet {
   readonly durationMs: number;
 }
 
+/** A point on the ring, px. */
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** How long a packet is shown on its way. The real one takes about a millisecond: this is slow motion. */
+/** Time for which a packet flies, ms: slow motion, since the real message takes about a millisecond. */
 export const FLIGHT_MS: Readonly<Record<PacketKind, number>> = {
   PROPOSAL: 460,
   ACK: 420,
@@ -30,14 +33,14 @@ export const FLIGHT_MS: Readonly<Record<PacketKind, number>> = {
   SYNC: 700,
 };
 
-/** At most this many packets in the air: a busy ensemble commits hundreds of batches a second. */
+/** Packets that fly at the same time, at most: a busy ensemble commits hundreds of batches a second. */
 export const PACKETS_MAX = 90;
-/** Packets of one kind between the same two nodes within this time are shown as one. */
+/** Packets of one kind between the same two nodes within this time are shown as one, ms. */
 const MERGE_MS = 140;
-/** Events of one piece of the stream keep their distances in time, up to this much. */
+/** Events that arrive together keep their distances in time, up to this limit, ms. */
 const SPREAD_MS_MAX = 400;
 
-/** The packet that an event shows; null: nothing travelled. */
+/** The packet that shows an event; null if no message was sent. */
 const KIND_OF: Readonly<Record<ProtocolEvent["type"], PacketKind | null>> = {
   propose: "PROPOSAL",
   ack: "ACK",
@@ -53,15 +56,16 @@ const KIND_OF: Readonly<Record<ProtocolEvent["type"], PacketKind | null>> = {
   gap: null,
 };
 
+/** What determines the receivers of an event. */
 export interface RingView {
   /** All sids of the ensemble. */
   readonly sids: readonly number[];
   readonly leader: number | null;
-  /** Who is up, as far as is known. */
+  /** Nodes that are up, as far as is known. */
   readonly up: ReadonlySet<number>;
 }
 
-/** Sender and receivers of an event; empty when nothing travelled. */
+/** Sender and receivers of the message behind an event; no receivers if none was sent. */
 export function routeOf(event: ProtocolEvent, view: RingView): { from: number; to: number[] } {
   const nowhere = { from: event.sid, to: [] };
   if (!KIND_OF[event.type]) return nowhere;
@@ -70,7 +74,7 @@ export function routeOf(event: ProtocolEvent, view: RingView): { from: number; t
   if (event.from !== undefined) return { from: event.from, to: [event.sid] };
   const others = view.sids.filter((sid) => sid !== event.sid);
   if (event.type === "propose" || event.type === "vote") return { from: event.sid, to: others };
-  // A follower's own commit is the arrival of the leader's COMMIT; the leader's is its departure.
+  // the leader's event is the departure of COMMIT, a follower's the arrival
   if (event.type === "commit") {
     if (event.sid === view.leader) return { from: event.sid, to: others.filter((sid) => view.up.has(sid)) };
     return nowhere;
@@ -83,7 +87,7 @@ export function routeOf(event: ProtocolEvent, view: RingView): { from: number; t
 
 /**
  * The packets that `events`, received together at `nowMs`, put in the air, beside those of `flying`
- * that have not arrived. Dead receivers are left in: that the packet finds nobody is the story.
+ * that have not arrived. Receivers that are down are included: the reader should see that nothing answers.
  */
 export function launch(
   flying: readonly Packet[],
@@ -112,7 +116,7 @@ export function launch(
   return air;
 }
 
-/** A txn's three steps happen within a millisecond or two: they are shown one after the other. */
+/** Delay of the steps of a txn, ms: they take a millisecond or two, and are shown one after the other. */
 const STAGE_MS: Readonly<Record<PacketKind, number>> = {
   PROPOSAL: 0,
   ACK: 400,
@@ -122,10 +126,11 @@ const STAGE_MS: Readonly<Record<PacketKind, number>> = {
   SYNC: 0,
 };
 
+/** Whether a packet has arrived at `nowMs`. */
 export const hasArrived = (packet: Packet, nowMs: number): boolean =>
   nowMs >= packet.startMs + packet.durationMs;
 
-/** Point at `t` of the way, on a slight bow, so that both directions of a link stay apart. */
+/** Point at `t` (0 to 1) of the path, which is slightly curved so that both directions of a link stay apart. */
 export function pointOnPath(from: Point, to: Point, t: number, bow = 0.09): Point {
   const dx = to.x - from.x;
   const dy = to.y - from.y;
@@ -133,7 +138,7 @@ export function pointOnPath(from: Point, to: Point, t: number, bow = 0.09): Poin
   return { x: from.x + dx * t - dy * lift, y: from.y + dy * t + dx * lift };
 }
 
-/** Places of `count` nodes on a circle, the first at the top, clockwise. */
+/** Positions of `count` nodes on a circle, the first at the top, clockwise. */
 export function ringPositions(count: number, centre: Point, radius: number): Point[] {
   return Array.from({ length: count }, (_, i) => {
     const angle = (2 * Math.PI * i) / count - Math.PI / 2;

@@ -1,4 +1,4 @@
-/** The last round trip for every pair of nodes, dead ones included. */
+/** Round trips between all nodes, including nodes that are down. */
 import { memo } from "react";
 import type { NodeState, PingReport } from "../../api/types.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
@@ -6,6 +6,7 @@ import { Panel } from "../../ui/panel.tsx";
 import { ScrollRegion } from "../../ui/scroll-region.tsx";
 import { viewOf } from "./slice.ts";
 
+/** A table of the last round trip of each pair of nodes. */
 export const PingPanel = memo(function PingPanel() {
   const state = useLiveEvery(1_000, viewOf);
   if (state === undefined) return null;
@@ -56,7 +57,7 @@ const speed = (rttMs: number): string => (rttMs < 50 ? "ping-good" : rttMs < 250
 
 const showMs = (ms: number): string => (ms < 10 ? ms.toFixed(1) : String(Math.round(ms)));
 
-/** Followers only ping their leader: between two of them nothing is heard, and nothing is wrong. */
+/** Followers ping only their leader, so silence between two followers is no fault. */
 function silence(ping: PingReport, to: NodeState): string {
   if (ping.heardMsAgo === null) return to.up ? "–" : "lost";
   const seconds = Math.round(ping.heardMsAgo / 1000);

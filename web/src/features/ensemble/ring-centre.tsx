@@ -8,6 +8,7 @@ interface Props {
   readonly geometry: Geometry;
 }
 
+/** Shows the epoch, how many nodes are up, and how many a quorum needs. */
 export function RingCentre({ state, geometry }: Props) {
   const up = upCount(state);
   const good = state.hasQuorum && state.leader !== null;

@@ -26,7 +26,7 @@ const CROWN_ROOM = 26;
 export function layout(state: EnsembleState, width: number, room: number): Geometry {
   const height = Math.max(HEIGHT_MIN, Math.min(room, HEIGHT_MAX));
   const nodeRadius = state.size > 5 ? (width < 420 ? 18 : 25) : width < 420 ? 23 : 32;
-  // A triangle is neither as wide nor as high as its circle.
+  // a triangle is narrower and lower than its circle
   const [wide, high] = state.size === 3 ? [0.87, 1.5] : [1, 2];
   const radius = Math.min(
     (width / 2 - nodeRadius - 22) / wide,
@@ -45,7 +45,7 @@ export interface Link {
   readonly from: Point;
   readonly to: Point;
   readonly kind: string;
-  /** What is wrong with it, in words. */
+  /** Its faults in words. */
   readonly signs: readonly string[];
 }
 

@@ -12,6 +12,7 @@ interface Props {
   readonly geometry: Geometry;
 }
 
+/** Draws every link, with its faults in words. */
 export function RingLinks({ state, faults, geometry }: Props) {
   return (
     <g>

@@ -14,6 +14,7 @@ interface Props {
   readonly geometry: Geometry;
 }
 
+/** Draws a node with its look, its zxid and its faults. */
 export function RingNode(props: Props) {
   const { node, state, faults, geometry } = props;
   const place = geometry.places.get(node.sid);

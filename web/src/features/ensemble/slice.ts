@@ -15,6 +15,7 @@ export interface EnsembleSlice {
   readonly announcement: string;
 }
 
+/** The slice before the first answer. */
 export const ensembleSlice = (): EnsembleSlice => ({
   status: NO_STATUS,
   problem: null,

@@ -9,6 +9,7 @@ import { takeStatus } from "./status.ts";
 
 const EVERY_MS = 1_000;
 
+/** Creates the poll; it runs once it is started. */
 export const statusPoll = (base: string, store: LiveStore): Poll<EnsembleState> =>
   new Poll({
     everyMs: EVERY_MS,

@@ -1,7 +1,7 @@
 /**
- * The ensemble as the page shows it: the last status that was asked for, brought up to date by the events that came
- * after it. What is newer is decided by the nodes' own numbers and never by arrival: a status names the last event
- * before it, so events up to that one are part of it, and later ones are folded in.
+ * The ensemble as the page shows it: the last polled status, with the events after it applied. The nodes' own numbers
+ * decide what is newer, never the order of arrival: a status names the last event before it, so events up to that one
+ * are part of the status, and later ones are applied to it.
  */
 import type { EnsembleState, NodeState, ProtocolEvent } from "../../api/types.ts";
 import { parseEventId } from "../log/event-ring.ts";
@@ -13,25 +13,27 @@ interface Received {
   readonly receivedMs: number;
 }
 
+/** A polled status, with the events after it. */
 export interface Status {
-  /** The last status and when it was asked for, ms since 1970. */
+  /** The last status, and when it was requested, ms since 1970. */
   readonly asked: EnsembleState | undefined;
   readonly askedMs: number;
-  /** Events that may be newer than it, as they came. */
+  /** Events that may be newer than the status, in order of arrival. */
   readonly recent: readonly Received[];
-  /** What to show. */
+  /** The state to show. */
   readonly view: EnsembleState | undefined;
 }
 
+/** The state before the first poll. */
 export const NO_STATUS: Status = { asked: undefined, askedMs: 0, recent: [], view: undefined };
 
 /**
- * Events that came this long before a status was asked for are part of it, whatever their numbers: a node whose storage
- * was lost numbers from the start.
+ * Events that arrived this long before a status was requested are part of it, whatever their numbers, ms: a node that
+ * lost its storage numbers its events from the beginning.
  */
 const LATE_MS_MAX = 5_000;
 
-/** Takes a status; one that was asked for before the last one is older, and left out. */
+/** Takes a status; one that was requested before the last one is older, and is ignored. */
 export function takeStatus(status: Status, asked: EnsembleState, askedMs: number): Status {
   if (askedMs < status.askedMs) return status;
   const recent = status.recent.filter(
@@ -54,7 +56,7 @@ export function takeEvents(status: Status, events: readonly ProtocolEvent[], rec
 const fold = (state: EnsembleState, events: readonly Received[]): EnsembleState =>
   events.reduce((now, { event }) => foldEvent(now, event), state);
 
-/** Did the event happen after its node gave its status? */
+/** Whether the event happened after its node had reported its status. */
 function isNewer({ event, receivedMs }: Received, asked: EnsembleState, askedMs: number): boolean {
   const node: NodeState | undefined = asked.nodes.find(({ sid }) => sid === event.sid);
   const last = node?.up && node.lastEvent !== undefined ? parseEventId(node.lastEvent) : undefined;

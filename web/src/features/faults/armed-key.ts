@@ -19,6 +19,7 @@ export function fire(store: LiveStore): void {
   armed?.run();
 }
 
+/** Cancels the armed action. */
 export const disarm = (store: LiveStore): void => store.setState({ armed: null });
 
 /** Disarms a key after its time. */

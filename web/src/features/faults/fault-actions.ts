@@ -1,4 +1,4 @@
-/** The faults the page offers, with the words for them. */
+/** The faults that the page can inject, with their words. */
 import { brokerFault, type FaultAction, healAll, nodeFault } from "../../api/calls.ts";
 import type { Fault } from "./use-fault.ts";
 
@@ -13,7 +13,7 @@ const DONE: Readonly<Record<FaultAction, string>> = {
   rejoin: "Reconnected",
 };
 
-/** Off switches of the faults that last, with the word on the button. */
+/** What ends each lasting fault, with the label of the button. */
 const UNDO: Partial<Readonly<Record<FaultAction, readonly [label: string, action: FaultAction]>>> = {
   kill: ["Revive", "revive"],
   pause: ["Resume", "resume"],
@@ -31,6 +31,7 @@ const BREAKS: Partial<Readonly<Record<FaultAction, string>>> = {
 export const breakWords = (sid: number, action: FaultAction): string =>
   `${BREAKS[action] ?? action} node ${sid}`;
 
+/** The fault of a node that a control injects, with the fault that ends it. */
 export function nodeFaultOf(sid: number, action: FaultAction): Fault {
   const [label, end] = UNDO[action] ?? [];
   return {
@@ -40,10 +41,12 @@ export function nodeFaultOf(sid: number, action: FaultAction): Fault {
   };
 }
 
+/** The same for a broker. */
 export const brokerFaultOf = (id: number, action: FaultAction): Fault => ({
   call: brokerFault(id, action),
   done: `${DONE[action]} broker ${id}.`,
   ...(action === "kill" ? { undo: { label: "Revive", fault: brokerFaultOf(id, "revive") } } : {}),
 });
 
+/** Ends every fault. */
 export const HEAL: Fault = { call: healAll, done: "Everything is healed." };

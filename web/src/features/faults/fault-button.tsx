@@ -4,11 +4,11 @@ import { Icon, type IconName } from "../../ui/icon.tsx";
 import { canBreak } from "./slice.ts";
 import { curlOf, type Fault, useFault } from "./use-fault.ts";
 
-/** A button that breaks or mends something, joined to one that copies the same request as curl. */
+/** A button that injects or ends a fault, joined to one that copies the request as curl. */
 export function FaultButton(props: {
   readonly fault: Fault;
   readonly label: string;
-  /** What it does, in full: tooltip and accessible name. */
+  /** Full description: tooltip and accessible name. */
   readonly title: string;
   readonly tone: "danger" | "mend";
   readonly testId?: string;
@@ -43,11 +43,11 @@ export function FaultButton(props: {
   );
 }
 
-/** The same as an icon, for a group of them; its curl is shown once it is done. */
+/** The same as an icon, for a group of icons; the message about its result shows the curl command. */
 export function FaultIcon(props: {
   readonly fault: Fault;
   readonly icon: IconName;
-  /** What it does, in full: tooltip and accessible name. */
+  /** Full description: tooltip and accessible name. */
   readonly title: string;
   readonly testId: string;
 }) {

@@ -1,7 +1,7 @@
 import { Icon } from "../../ui/icon.tsx";
 import type { FaultSign } from "./fault-signs.ts";
 
-/** What is wrong with a node or a broker, each fault in words. */
+/** Faults of a node or broker, each in words. */
 export function FaultSigns({ signs }: { signs: readonly FaultSign[] }) {
   if (signs.length === 0) return null;
   return (

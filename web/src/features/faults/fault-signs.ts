@@ -1,4 +1,4 @@
-/** The faults that are on, in words: for the node that holds each, and for the links that some are about. */
+/** Active faults in words: for the node that has the fault, and for the links that it affects. */
 import type { FaultView } from "../../api/types.ts";
 
 /** One fault of a node or broker. */
@@ -6,20 +6,21 @@ export interface FaultSign {
   readonly fault: string;
   /** A word or two, e.g. "drops 10 %". */
   readonly word: string;
-  /** The same in full, with links and the time that is left. */
+  /** The same in full, with links and remaining time. */
   readonly text: string;
 }
 
-/** A link of the ring that a fault is about. */
+/** A link that faults affect. */
 export interface LinkSign {
   /** The lower sid, and the higher one. */
   readonly a: number;
   readonly b: number;
   readonly words: readonly string[];
-  /** Nothing gets through in either direction, in one, or messages only suffer. */
+  /** Cut in both directions, cut in one, or impaired: messages are delayed, lost or duplicated. */
   readonly kind: "cut" | "one-way" | "impaired";
 }
 
+/** Describes a fault. */
 export function signOf(fault: FaultView): FaultSign {
   const word = wordOf(fault);
   const left =
@@ -55,7 +56,7 @@ function wordOf(fault: FaultView): string {
     case "corrupt":
       return "damaged log";
     default:
-      // of a newer API
+      // a fault of a later version
       return fault.fault;
   }
 }
@@ -72,7 +73,7 @@ function scopeOf({ peers, direction }: FaultView): string {
   return ` ${way} ${peers.length === 1 ? "node" : "nodes"} ${peers.join(", ")}`;
 }
 
-/** Faults that are about messages, and so about links. */
+/** Whether a fault affects messages, and so links. */
 const OF_LINKS: Readonly<Record<FaultView["fault"], boolean>> = {
   isolate: true,
   drop: true,
@@ -86,7 +87,7 @@ const OF_LINKS: Readonly<Record<FaultView["fault"], boolean>> = {
   corrupt: false,
 };
 
-/** What is wrong with which link. `faults` is a *map sid → the faults that it holds*. */
+/** The affected links. @param faults *map sid → its active faults* */
 export function linkSigns(
   sids: readonly number[],
   faults: ReadonlyMap<number, readonly FaultView[]>,

@@ -15,6 +15,7 @@ export interface FaultsSlice {
   readonly armed: Armed | null;
 }
 
+/** The slice before the first answer. */
 export const faultsSlice = (): FaultsSlice => ({ faults: FAULTS_UNKNOWN, armed: null });
 
 /** Whether a fault can be injected now: faults are switched on, and the API answers. */

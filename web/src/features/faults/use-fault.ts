@@ -21,6 +21,7 @@ export const curlOf = (base: string, call: ApiCall): string =>
 /** Time limit of an answer, ms: after it the outcome is unknown. */
 const ANSWER_MS_MAX = 8_000;
 
+/** A function that sends a fault and shows the result; `isPending` while one is outstanding. */
 export function useFault(): { readonly inflict: (fault: Fault) => void; readonly isPending: boolean } {
   const { base, store, feed } = useLiveEnsemble();
   const [pending, setPending] = useState(0);

@@ -8,10 +8,10 @@ import { showTime } from "../../ui/show-time.ts";
 import { type Flight, QUEUE_MAX, type Stored } from "./post-queue.ts";
 import { sampleGoal } from "./sample-goals.ts";
 
-/** Goals that wait; beyond it the automatic producer makes no more. */
+/** The automatic producer pauses while so many goals wait. */
 const AUTO_WAITING_MAX = 3;
 const AUTO_MS = 1_000;
-/** An answer that takes longer is worth a word. */
+/** Wait after which the form reports that the answer is late, ms. */
 const SLOW_MS = 900;
 
 let samples = 0;
@@ -25,6 +25,7 @@ interface Props {
   readonly playerInput: RefObject<HTMLInputElement | null>;
 }
 
+/** The form that posts goals, and the state of the queue. */
 export function GoalForm({ playerInput }: Props) {
   const [goal, setGoal] = useState<Goal>(nextSample);
   const [broker, setBroker] = useState("auto");
@@ -161,7 +162,7 @@ function FlightLine({ flights, stored }: { flights: readonly Flight[]; stored: S
   return <span>A goal is stored when a quorum of nodes and the partition have it.</span>;
 }
 
-/** The time, twice a second, while it is wanted. */
+/** The time, updated twice a second while `wanted`. */
 function useNow(wanted: boolean): number {
   const [nowMs, setNowMs] = useState(0);
   useEffect(() => {

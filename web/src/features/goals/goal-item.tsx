@@ -9,11 +9,12 @@ interface Props {
   readonly late: boolean;
   /** Distance from the top of the list, px. */
   readonly top: number;
-  /** Which row it is, from 1, and of how many. */
+  /** Number of the row, from 1, and the number of rows. */
   readonly place: number;
   readonly count: number;
 }
 
+/** One row of the list. */
 export const GoalItem = memo(function GoalItem({ offset, row, late, top, place, count }: Props) {
   const where = {
     style: { transform: `translateY(${top}px)` },

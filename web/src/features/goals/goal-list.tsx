@@ -1,4 +1,4 @@
-/** The list over the whole partition. Its rows have one height, so the reader's place stays while goals come. */
+/** The list of all goals of the partition. All rows have the same height, so the list keeps its place while goals arrive. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLive, useLiveEnsemble } from "../../store/live-context.ts";
@@ -10,13 +10,13 @@ import type { GoalsControls } from "./goals-controls.ts";
 
 /** Height of a row, px; `--goal-row` in the styles. */
 const ROW_PX = 44;
-/** Rows that a browser can lay out: an element's height has a limit. The last ones are listed. */
+/** Rows of the list, at most: browsers limit the height of an element. The newest goals are listed. */
 const LISTED_MAX = 500_000;
-/** Goals ordered by minute: all of them have to be read for that. The demo's `/data` has the same limit. */
+/** Goals that can be ordered by minute, because all of them have to be read; the demo's `/data` has the same limit. */
 const SORTED_MAX = 100_000;
-/** Offsets of one read when all are wanted. */
+/** Offsets of one read when all goals are read. */
 const BULK_ROWS = 5_000;
-/** Wait after a read that failed. */
+/** Pause after a failed read, ms. */
 const RETRY_MS = 2_000;
 
 interface Range {
@@ -28,7 +28,7 @@ const NOTHING: Range = { from: 0, to: 0 };
 
 interface Props {
   readonly controls: GoalsControls;
-  /** What to say while there is nothing to show. */
+  /** Text of an empty list. */
   readonly empty: string;
 }
 
@@ -49,6 +49,7 @@ function listed(log: GoalLog, { order, heldFrom }: GoalsControls): Listed {
   return { count: log.end - first, offsetAt: (index) => first + index, sorted: null };
 }
 
+/** Lists all goals of the partition; only visible rows are in the document. */
 export function GoalList({ controls, empty }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const lastTop = useRef(0);
@@ -67,11 +68,11 @@ export function GoalList({ controls, empty }: Props) {
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? -1;
 
-  // While it follows, the stream brings what is in sight.
+  // while the list follows the log, the stream delivers what is visible
   const inView = heldFrom === null ? NOTHING : { from: list.offsetAt(first), to: list.offsetAt(last) + 1 };
   useRead(log, order === "minute" ? null : inView);
 
-  // The list follows its end until the reader scrolls away from it.
+  // the list stays at its end until the reader scrolls away from it
   useLayoutEffect(() => {
     const element = box.current;
     if (!element || heldFrom !== null || order !== "offset") return;
@@ -80,7 +81,7 @@ export function GoalList({ controls, empty }: Props) {
   }, [version, heldFrom, order, list.count]);
   useAnchor(box, list);
 
-  // We only ever scroll to the end: who scrolls up is the reader.
+  // this code scrolls to the end only, so scrolling up is done by the reader
   const onScroll = () => {
     const element = box.current;
     if (!element || order !== "offset") return;
@@ -120,7 +121,7 @@ export function GoalList({ controls, empty }: Props) {
   );
 }
 
-/** Reads what is in sight and not read yet, one page after the other. @param range null: everything */
+/** Reads visible rows that have not been read, one page after the other. @param range null: all rows */
 function useRead(log: GoalLog, range: Range | null): void {
   const { store, feed } = useLiveEnsemble();
   const version = useLive((state) => state.goalsVersion);
@@ -131,7 +132,7 @@ function useRead(log: GoalLog, range: Range | null): void {
     const wanted = range === null ? everything(log) : inSight(log, range);
     if (wanted === undefined) return;
     reading.current = true;
-    // then looks for the next page, or again after a failure
+    // continues with the next page, or with the same one after a failure
     const next = () => {
       reading.current = false;
       setTurn((now) => now + 1);
@@ -161,7 +162,7 @@ function everything(log: GoalLog) {
   return { from, to };
 }
 
-/** Keeps the row at the top of the view where it is when rows come in above it. */
+/** Keeps the first visible row in place when rows are inserted above it. */
 function useAnchor(box: React.RefObject<HTMLDivElement | null>, list: Listed): void {
   const before = useRef<Listed>(undefined);
   useLayoutEffect(() => {

@@ -1,21 +1,23 @@
 /**
- * The goals of one partition as far as they were read: a row for each offset, read live at the end and in pages where
- * the reader looks. The log may be long, so it is kept in place and `version` says when it has changed.
+ * The goals of one partition that were read: one row per offset, by stream at the end and in pages where the reader
+ * scrolls. The log may be long, so it is changed in place, and `version` changes with it.
  *
  * Invariant: an offset is *unread*, *empty* (read, and no goal is there) or a row; a row never changes.
  */
 import type { Goal, WireRecord } from "../../api/types.ts";
 
+/** A goal with its place in the log. */
 export interface GoalRow {
   readonly offset: number;
   readonly goal: Goal;
-  /** When the partition stored it, ms since 1970; null when not told. */
+  /** When the partition stored it, ms since 1970; null if it is not known. */
   readonly timestamp: number | null;
 }
 
 /** Offsets of one read. */
 export const PAGE_ROWS = 200;
 
+/** The rows that were read. @see the invariant above */
 export class GoalLog {
   readonly #rows = new Map<number, GoalRow | null>();
   #begin = 0;
@@ -29,12 +31,12 @@ export class GoalLog {
     return this.#version;
   }
 
-  /** The first offset that there is. */
+  /** The first offset of the log. */
   get begin(): number {
     return this.#begin;
   }
 
-  /** The offset behind the last one that there is. */
+  /** The offset after the last one of the log. */
   get end(): number {
     return this.#end;
   }
@@ -44,17 +46,17 @@ export class GoalLog {
     return this.#goals;
   }
 
-  /** Records that came again and were left out. */
+  /** Number of repeated records, which were ignored. */
   get duplicates(): number {
     return this.#duplicates;
   }
 
-  /** Is everything read that there is? */
+  /** Whether all offsets have been read. */
   get isWhole(): boolean {
     return this.#rows.size === this.#end - this.#begin;
   }
 
-  /** The log holds the offsets `begin` to `end`, without the latter. An end that has been passed stays. */
+  /** Sets the offsets of the log: `begin` to `end`, without the latter. The end never moves back. */
   setBounds(begin: number, end: number): void {
     this.#begin = Math.max(this.#begin, begin);
     this.#end = Math.max(this.#end, end, this.#begin);
@@ -62,7 +64,7 @@ export class GoalLog {
     this.#version += 1;
   }
 
-  /** Adds what was read of the offsets `from` to `to`, without the latter: what is not among `records` is empty. */
+  /** Adds what was read of the offsets `from` to `to`, without the latter: offsets without a record are empty. */
   add(records: readonly WireRecord[], from: number, to: number): void {
     for (const record of records) {
       if (record.offset < from || record.offset >= to) continue;
@@ -83,12 +85,12 @@ export class GoalLog {
     this.#version += 1;
   }
 
-  /** The goal at an offset; null when none is there, undefined while it is unread. */
+  /** The goal at an offset; null if the offset is empty, undefined if it is unread. */
   at(offset: number): GoalRow | null | undefined {
     return this.#rows.get(offset);
   }
 
-  /** Was it stored after a goal of a later minute? Looks at the offset before it. */
+  /** Whether the previous goal has a later minute. */
   isLate(row: GoalRow): boolean {
     for (let offset = row.offset - 1; offset >= this.#begin; offset--) {
       const before = this.#rows.get(offset);
@@ -98,7 +100,7 @@ export class GoalLog {
     return false;
   }
 
-  /** The page of offsets around `offset` that is still to be read; undefined when it was read. */
+  /** The unread part of the page around `offset`; undefined if all of it has been read. */
   unreadAround(offset: number): { readonly from: number; readonly to: number } | undefined {
     const page = offset - (offset % PAGE_ROWS);
     let from = Math.max(page, this.#begin);
@@ -108,13 +110,13 @@ export class GoalLog {
     return from < to ? { from, to } : undefined;
   }
 
-  /** The first unread offset from `offset` on; undefined when there is none. */
+  /** The first unread offset from `offset` on; undefined if there is none. */
   firstUnread(offset: number): number | undefined {
     for (let at = Math.max(offset, this.#begin); at < this.#end; at++) if (!this.#rows.has(at)) return at;
     return undefined;
   }
 
-  /** Every goal read below `end`, by the minute of the match; those of one minute in the order in which they were stored. */
+  /** All goals below `end` that were read, ordered by minute, then by offset. */
   byMinute(end = this.#end): GoalRow[] {
     const rows: GoalRow[] = [];
     for (const row of this.#rows.values()) if (row && row.offset < end) rows.push(row);

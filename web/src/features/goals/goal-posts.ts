@@ -12,6 +12,7 @@ const ANSWER_MS_MAX = 10_000;
 const UNLOCKED_ANSWER_MS_MAX = 2_500;
 const PAUSE_MS_MAX = 2_000;
 
+/** Creates the queue of an ensemble. */
 export const postQueue = (base: string, store: LiveStore): PostQueue =>
   new PostQueue({
     newKey: randomId,

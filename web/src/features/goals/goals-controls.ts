@@ -2,8 +2,10 @@
 import { useMemo, useState } from "react";
 import { useLiveStore } from "../../store/live-context.ts";
 
+/** Order of the list: as stored, or by the minute of the match. */
 export type GoalOrder = "offset" | "minute";
 
+/** State of the list, and the functions that change it. */
 export interface GoalsControls {
   readonly order: GoalOrder;
   readonly setOrder: (order: GoalOrder) => void;
@@ -13,6 +15,7 @@ export interface GoalsControls {
   readonly follow: () => void;
 }
 
+/** Creates the controls; they begin with the order of the log, following it. */
 export function useGoalsControls(): GoalsControls {
   const store = useLiveStore();
   const [order, setOrder] = useState<GoalOrder>("offset");

@@ -1,4 +1,4 @@
-/** The goals, live: every record of the partition, of which only the rows in sight exist. */
+/** The goals, live: every record of the partition; only visible rows are in the document. */
 import { memo, type RefObject } from "react";
 import type { StreamState } from "../../api/live-socket.ts";
 import { useLive } from "../../store/live-context.ts";
@@ -19,6 +19,7 @@ const HINTS: Readonly<Record<GoalOrder, string>> = {
   minute: "By the match clock, as the demo lists them.",
 };
 
+/** The form that posts goals, and the list of all goals. */
 export const GoalsPanel = memo(function GoalsPanel({ controls, playerInput }: Props) {
   const stream = useLive((live) => live.goalsStream);
   const { order, heldFrom } = controls;
@@ -51,7 +52,7 @@ export const GoalsPanel = memo(function GoalsPanel({ controls, playerInput }: Pr
   );
 });
 
-/** How many came since the list was paused, in a row of its own. */
+/** Number of goals since the list was paused, in a row of its own. */
 function FollowPill({ heldFrom, follow }: { heldFrom: number; follow: () => void }) {
   const news = useLive((live) => (live.goalsVersion >= 0 ? Math.max(0, live.goals.end - heldFrom) : 0));
   return (

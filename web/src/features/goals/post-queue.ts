@@ -1,41 +1,43 @@
 /**
- * Goals on their way. One post at a time waits for its answer, of all tabs where the browser can tell them apart, so
- * that posts without a quorum never take the connections that faults and polls need. The others wait here.
+ * Goals that are not stored yet. Only one post at a time is outstanding, in all tabs where the browser has locks, so that
+ * posts without a quorum never occupy the connections that faults and polls need. The others wait here.
  */
 import { ApiProblem } from "../../api/http.ts";
 import type { Goal } from "../../api/types.ts";
 
-/** The broker that a goal goes through; "auto": any that is up when it is sent. */
+/** The broker to which a goal is posted; "auto": any broker that is up at that time. */
 export type Broker = number | "auto";
 
-/** One goal that is not stored yet. */
+/** A goal that is not stored yet. */
 export interface Flight {
   readonly key: string;
   readonly goal: Goal;
   readonly broker: Broker;
-  /** Tries so far, this one included; 0: it waits for its turn. */
+  /** Attempts so far, this one included; 0: it waits for its turn. */
   readonly attempt: number;
-  /** Why the try before this one did not count; null for the first. */
+  /** Why the previous attempt failed; null for the first. */
   readonly reason: string | null;
-  /** When it was given to the queue, on the page's clock. */
+  /** When it was queued, on the page's clock, ms. */
   readonly sinceMs: number;
 }
 
+/** A goal that was stored, with the time and the attempts that it took. */
 export interface Stored {
   readonly goal: Goal;
   readonly ms: number;
   readonly attempts: number;
 }
 
+/** What the queue needs from outside: sending, time, and listeners. */
 export interface PostQueueOptions {
-  /** One try. @returns the problem, or undefined when the goal is stored */
+  /** One attempt. @returns the problem, or undefined if the goal is stored */
   readonly send: (flight: Flight, signal: AbortSignal) => Promise<ApiProblem | undefined>;
   readonly newKey: () => string;
-  /** Waits between two tries of a goal. */
+  /** Pauses between two attempts for a goal. */
   readonly pause: (attempt: number) => Promise<void>;
-  /** Runs one try alone among all tabs. */
+  /** Runs one attempt while no other tab runs one. */
   readonly alone: <T>(run: () => Promise<T>) => Promise<T>;
-  /** A try without an answer is given up after this, and made again under the same key. */
+  /** Time limit of an attempt, ms; the next one has the same key. */
   readonly answerMsMax: number;
   readonly now: () => number;
   readonly onChange: (flights: readonly Flight[]) => void;
@@ -43,12 +45,16 @@ export interface PostQueueOptions {
   readonly onRefused: (goal: Goal, problem: ApiProblem) => void;
 }
 
-/** Goals that may wait; another one is refused. */
+/** Goals that may wait; further ones are refused. */
 export const QUEUE_MAX = 50;
-/** Answers that may be followed by the same request; 504 says that the outcome is unknown, 0 that there was no answer. */
+/** Statuses after which the same request is sent again; 504: unknown outcome, 0: no answer. */
 const RETRIED: ReadonlySet<number> = new Set([0, 408, 425, 429, 502, 503, 504]);
 const ATTEMPTS_MAX = 60;
 
+/**
+ * Posts goals one after the other. Invariant: a goal keeps its key for all attempts, and leaves the queue only when
+ * it is stored or refused.
+ */
 export class PostQueue {
   readonly #options: PostQueueOptions;
   readonly #end = new AbortController();
@@ -79,7 +85,7 @@ export class PostQueue {
     return true;
   }
 
-  /** Forgets what waits. What is on its way may be stored or not. */
+  /** Empties the queue. The goal that is outstanding may be stored or not. */
   close(): void {
     this.#end.abort();
     this.#flights = [];

@@ -1,4 +1,4 @@
-/** Goals to post when nobody has a better idea. */
+/** Sample goals. */
 import type { Goal } from "../../api/types.ts";
 
 const SCORERS: readonly (readonly [string, string])[] = [
@@ -20,7 +20,7 @@ const SCORERS: readonly (readonly [string, string])[] = [
 ];
 
 const MINUTE_MAX = 90;
-/** Minutes between two goals, on the average. */
+/** Minutes between two goals, on average. */
 const PACE = 4;
 
 /**

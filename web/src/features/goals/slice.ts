@@ -13,6 +13,7 @@ export interface GoalsSlice {
   readonly stored: Stored | null;
 }
 
+/** The slice before the first goal. */
 export const goalsSlice = (): GoalsSlice => ({
   goals: new GoalLog(),
   goalsVersion: 0,

@@ -3,6 +3,7 @@ import type { ProtocolEvent } from "../../api/types.ts";
 import { showZxid } from "../../api/zxid.ts";
 import { signOf } from "../faults/fault-signs.ts";
 
+/** One line of text for an event. */
 export function describeEvent(event: ProtocolEvent): string {
   const txns = event.count !== undefined && event.count > 1 ? ` (${event.count} txns)` : "";
   const to = receivers(event.to);
@@ -35,7 +36,7 @@ export function describeEvent(event: ProtocolEvent): string {
     case "gap":
       return "some events of this node were missed";
     default:
-      // of a newer API
+      // an event of a later version
       return `${event.type}${restOf(event)}`;
   }
 }
@@ -66,7 +67,7 @@ function roleText(event: ProtocolEvent): string {
 
 const NAMED = new Set(["id", "at", "sid", "type", "to", "from"]);
 
-/** Fields this page has no words for, as they are. */
+/** Fields for which the page has no words, unchanged. */
 function restOf(event: ProtocolEvent): string {
   const rest = Object.entries(event).filter(([name, value]) => !NAMED.has(name) && value !== undefined);
   return rest.map(([name, value]) => ` ${name}=${String(value)}`).join("");

@@ -1,4 +1,4 @@
-/** Every protocol event, newest first; only the rows in sight exist. */
+/** The event log, newest first; only visible rows are in the document. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useMemo, useRef, useState } from "react";
 import { EVENT_TYPES, type ProtocolEvent } from "../../api/types.ts";
@@ -15,9 +15,10 @@ const ROW_PX = 28;
 
 const QUIET = new Set(["ping"]);
 
+/** The list of events, with a filter by type. */
 export const EventLog = memo(function EventLog() {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);
-  // Pings come all the time: while they are hidden nothing is drawn for them.
+  // pings never end: while they are hidden, they change nothing here
   const version = useLiveEvery(500, ({ ringVersion, ring }) =>
     hidden.has("ping") ? ringVersion - ring.count("ping") : ringVersion,
   );

@@ -5,7 +5,7 @@
  */
 import type { ProtocolEvent } from "../../api/types.ts";
 
-/** An event with the page's own number, which never repeats and orders what the page saw. */
+/** An event with a number of the page, in order of arrival. */
 export interface SeenEvent {
   readonly number: number;
   readonly event: ProtocolEvent;
@@ -16,6 +16,7 @@ interface EventPosition {
   readonly seq: number;
 }
 
+/** A ring buffer of events. @see the invariant above */
 export class EventRing {
   readonly capacity: number;
   #items: SeenEvent[] = [];
@@ -33,16 +34,16 @@ export class EventRing {
     return this.#items.length;
   }
 
-  /** Number of events ever taken: changes whenever the content does. */
+  /** Number of events that were ever added: changes with the content. */
   get version(): number {
     return this.#number;
   }
 
-  /** Takes an event; returns false, and keeps nothing, if it was there before. */
+  /** Adds an event; returns false, and changes nothing, if it was added before. */
   push(event: ProtocolEvent): boolean {
     const position = parseEventId(event.id);
     const last = this.#last.get(event.sid);
-    // A gap says where the node goes on, which is before where it was if its storage was lost.
+    // after a gap a node may continue at a lower number: it lost its storage
     if (event.type !== "gap" && position && last && !isAfter(position, last)) return false;
     if (position) this.#last.set(event.sid, position);
     this.#number += 1;
@@ -56,12 +57,12 @@ export class EventRing {
     return true;
   }
 
-  /** Events ever taken of one type. */
+  /** Number of events of one type that were ever added. */
   count(type: string): number {
     return this.#counts.get(type) ?? 0;
   }
 
-  /** The kept events, oldest first, that pass `keep`. */
+  /** Events in the buffer that pass `keep`, oldest first. */
   list(keep: (event: ProtocolEvent) => boolean = () => true): SeenEvent[] {
     const out: SeenEvent[] = [];
     for (let i = 0; i < this.#items.length; i++) {
@@ -72,7 +73,7 @@ export class EventRing {
   }
 }
 
-/** `boot-seq`; undefined for other text (the page's own notes have none). */
+/** Parses `boot-seq`; undefined for other text, such as the id of a note of the page. */
 export function parseEventId(id: string): EventPosition | undefined {
   const match = /^(\d+)-(\d+)$/.exec(id);
   return match ? { boot: Number(match[1]), seq: Number(match[2]) } : undefined;

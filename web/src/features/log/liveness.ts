@@ -1,23 +1,24 @@
 /**
- * Tells events that happen now from those that the stream repeats from its memory.
- * Clocks differ: what counts is how much later an event came than the promptest one of this connection.
+ * Separates events that happen now from those that the stream repeats. Clocks differ, so the delay of an event is compared
+ * with the smallest delay on this connection.
  */
 import type { ProtocolEvent } from "../../api/types.ts";
 
-/** An event that came this much later than the promptest one was repeated. */
+/** Delay beyond the smallest one from which on an event counts as repeated, ms. */
 const LATE_MS = 2_500;
 
+/** Separates new events from repeated ones, for one connection. */
 export class Liveness {
-  #promptestMs = Number.POSITIVE_INFINITY;
+  #smallestDelayMs = Number.POSITIVE_INFINITY;
 
-  /** Those of `events`, received together at `nowMs`, that have only just happened. */
+  /** Those of `events`, received together at `nowMs`, that happened just now. */
   live(events: readonly ProtocolEvent[], nowMs: number): ProtocolEvent[] {
-    for (const event of events) this.#promptestMs = Math.min(this.#promptestMs, nowMs - event.at);
-    return events.filter((event) => nowMs - event.at - this.#promptestMs < LATE_MS);
+    for (const event of events) this.#smallestDelayMs = Math.min(this.#smallestDelayMs, nowMs - event.at);
+    return events.filter((event) => nowMs - event.at - this.#smallestDelayMs < LATE_MS);
   }
 
-  /** A new connection may come after a clock was set. */
+  /** Begins a new connection: a clock may have been set meanwhile. */
   reset(): void {
-    this.#promptestMs = Number.POSITIVE_INFINITY;
+    this.#smallestDelayMs = Number.POSITIVE_INFINITY;
   }
 }

@@ -13,6 +13,7 @@ export interface LogSlice {
   readonly arrived: readonly ProtocolEvent[];
 }
 
+/** The slice before the first event. */
 export const logSlice = (): LogSlice => ({
   eventsStream: { type: "connecting" },
   ring: new EventRing(),
