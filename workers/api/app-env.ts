@@ -1,4 +1,4 @@
-/** What the routes of the Worker find in their context. */
+/** The context of the Worker's routes. */
 import type { EnsembleClient } from "./clients/ensemble-client.ts";
 import type { ApiEnv } from "./env.ts";
 

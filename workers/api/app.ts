@@ -1,6 +1,6 @@
 /**
  * The HTTP API as one Hono app: middleware first, then one small app per group of routes. Every route also exists
- * under `/e/{ensemble}`; that prefix is taken off before routing.
+ * under `/e/{ensemble}`; the prefix is removed before routing.
  */
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
@@ -33,6 +33,7 @@ import { sessionsApp } from "./znodes/sessions.ts";
 import { syncApp } from "./znodes/sync.ts";
 import { wsApp } from "./znodes/ws.ts";
 
+/** The API of one Worker. Its routes are those of the small apps below. */
 export const app = new Hono<AppEnv>({ getPath: (request) => routedPathOf(request.url).path });
 
 app.onError(onError);

@@ -47,8 +47,9 @@ export const IF_MATCH_TRIES_MAX = 8;
 export const RECORDS_MAX = 10_000;
 /** Partitions whose log end `/cluster` reads; for further ones it is null. */
 export const LOG_ENDS_MAX = 200;
-/** Goals in one answer of the demo's `/data`, and bytes of one read for it. */
+/** Goals in one answer of the demo's `/data`. */
 export const GOALS_MAX = 100_000;
+/** Bytes of one read of goals for it. */
 export const GOALS_READ_BYTES = 1 * MiB;
 
 // ── faults ───────────────────────────────────────────────────────────────────
@@ -61,7 +62,9 @@ export const FAULT_TRIES_MAX = 3;
 export const DEMO_CLIENT_MAX = 64;
 /** Duration of a fault that does not name one, and the longest duration, ms. */
 export const FAULT_TTL_MS = { default: 60_000, max: 600_000 } as const;
+/** Longest delay of a message or of a storage write, ms. */
 export const FAULT_DELAY_MS_MAX = 10_000;
+/** Largest shift of a clock, ms, in either direction. */
 export const FAULT_SKEW_MS_MAX = 3_600_000;
 
 // ── streams ──────────────────────────────────────────────────────────────────

@@ -1,10 +1,10 @@
-/** The bindings of the Worker, and the name of the ensemble that needs none. */
+/** Bindings of the Worker, and the name of the default ensemble. */
 
-/** Bindings. Those of wrangler.toml are generated; these here are optional and given outside of it. */
+/** Bindings. Those in wrangler.toml are generated; these are optional and set elsewhere. */
 export interface ApiEnv extends Env {
   /** secret: the bearer token that every write needs unless `LOCAL` is "on" */
   readonly ZOOWEEPER_TOKEN?: string;
-  /** local runs only: hosts beside loopback that it answers to, between commas; see local-hosts.ts */
+  /** local runs only: further hosts that the run answers to, separated by commas; see local-hosts.ts */
   readonly LOCAL_HOSTS?: string;
   /** local runs only: the directory of the objects' databases, so that a message can name a file in it */
   readonly LOCAL_OBJECTS_DIR?: string;

@@ -1,4 +1,4 @@
-/** `/`: what there is. */
+/** `/`: the list of routes. */
 import { Hono } from "hono";
 import type { AppEnv } from "./app-env.ts";
 
@@ -25,6 +25,7 @@ const ROUTES = {
   "GET /readyz": "the ensemble has a quorum",
 } as const;
 
+/** Route of the list. */
 export const indexApp = new Hono<AppEnv>().get("/", (c) =>
   c.json({ name: "ZooWeeper", ensemble: c.var.ensemble, prefix: "/e/{ensemble}", routes: ROUTES }),
 );

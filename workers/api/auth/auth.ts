@@ -1,20 +1,21 @@
-/** Who may write. Reads are open; every write needs the bearer token, except in local runs. */
+/** Authorization. Reads are open; every write needs the bearer token, except in local runs. */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../http/errors.ts";
 
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-/** A WebSocket over which nothing can be written. */
+/** The WebSocket that cannot write. */
 const READ_SOCKET = "/v1/live";
 const CHALLENGE = { "www-authenticate": 'Bearer realm="zooweeper"' };
 
-/** Can the request change nothing? A WebSocket can carry writes, whatever its method. */
+/** Whether the request cannot change anything. A WebSocket can carry writes, so its method is not enough. */
 export const isRead = (c: Context): boolean =>
   READS.has(c.req.method) && c.req.header("upgrade") === undefined;
 
+/** Refuses writes without a valid token. @throws ApiError NOT_CONFIGURED, UNAUTHORIZED, NO_AUTH */
 export const auth: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (isRead(c)) return next();
-  // A page of another site must not write through its visitor's browser, least of all to a local run without tokens.
+  // a page of another site must not write through its visitor's browser, above all not to a local run without tokens
   if (c.req.header("sec-fetch-site") === "cross-site")
     throw new ApiError("NO_AUTH", "writes of other sites are refused");
   if (c.env.LOCAL === "on" || c.req.path === READ_SOCKET) return next();
@@ -30,7 +31,7 @@ export const auth: MiddlewareHandler<AppEnv> = async (c, next) => {
   return next();
 };
 
-/** Compares digests, so that the time tells neither length nor prefix. */
+/** Compares digests, so that the time reveals neither length nor prefix. */
 async function equalSecrets(a: string, b: string): Promise<boolean> {
   const [digestA, digestB] = await Promise.all([digest(a), digest(b)]);
   return crypto.subtle.timingSafeEqual(digestA, digestB);

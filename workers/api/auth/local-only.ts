@@ -1,10 +1,11 @@
-/** Keeps pages of other sites out of a local run. A deployed Worker has its token instead. */
+/** Refuses pages of other sites in a local run. A deployed Worker has its token instead. */
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../http/errors.ts";
 import { isRead } from "./auth.ts";
 import { hasForeignHost, hasForeignOrigin } from "./local-hosts.ts";
 
+/** @throws ApiError NO_AUTH */
 export const localOnly: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.env.LOCAL !== "on") return next();
   const caller = { host: c.req.header("host"), origin: c.req.header("origin") };

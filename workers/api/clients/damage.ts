@@ -2,32 +2,32 @@
 import type { ApiEnv } from "../env.ts";
 import { isReset } from "./node-stub.ts";
 
-/** What SQLite says of a file that it cannot read. */
+/** Errors of SQLite about a file that it cannot read. */
 const UNREADABLE = /malformed|not a database|SQLITE_(CORRUPT|NOTADB|IOERR)|disk I\/O error/;
-/** What the runtime says when it cannot open the file: the object does not start, so nothing of ours can say why. */
+/** Error of the runtime when it cannot open the file: the object does not start, so it cannot report the reason. */
 const INTERNAL = /internal error/;
 
-/** What a node says that cannot apply a committed txn. */
+/** Error of a node that cannot apply a committed txn. */
 const STOPPED = /NODE_DOWN: this node has stopped: (.*)/;
-/** What a node says whose storage a later version has written. */
+/** Error of a node whose storage a later version has written. */
 const LATER = /(its storage is of schema|a later version has added columns) .*/;
 
-/** What a node says that fails at its start for another reason: a full disk, for example. */
+/** Error of a node that fails at its start for another reason, such as a full disk. */
 const FAILED = /NODE_DOWN: this node (?:cannot start: (.*)|(cannot read its database: .*))/;
 
 /** A database that cannot be read. */
 export interface DatabaseDamage {
   /** what is damaged */
   readonly damage: string;
-  /** the same in a sentence, with the way to repair it while a quorum of the others is whole */
+  /** the same as a sentence, with the way to repair it while a quorum of the other nodes is whole */
   readonly reason: string;
 }
 
-/** Did the runtime fail, and not the object? */
+/** Whether the runtime failed, not the object. */
 export const isInternal = (error: unknown): boolean =>
   error instanceof Error && !isReset(error) && INTERNAL.test(error.message);
 
-/** @param error what a call of the node ended with @returns undefined: it does not look like a damaged database */
+/** @param error error of a call of the node @returns undefined if it does not look like a damaged database */
 export function damageOf(
   env: ApiEnv,
   ensemble: string,
@@ -51,7 +51,7 @@ export function damageOf(
 
 /**
  * Why a node whose database can be read does not take part: its version cannot continue, or it fails at its start.
- * @param error what a call of the node ended with @returns undefined: it is not that
+ * @param error error of a call of the node @returns undefined if the error has another cause
  */
 export function reasonOfStop(env: ApiEnv, sid: number, error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -73,7 +73,7 @@ const wipeOf = (env: ApiEnv, sid: number): string => {
   return `A wipe restores it from the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
 };
 
-/** The way without the object, which does not start: no call reaches it, so nothing of ours can delete its storage. */
+/** How to repair it without the object: the object does not start, so no call can delete its storage. */
 function deletionOf(env: ApiEnv, ensemble: string, sid: number): string {
   const id = env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`).toString();
   if (env.LOCAL !== "on") {

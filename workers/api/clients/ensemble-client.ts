@@ -1,6 +1,6 @@
 /**
- * Speaks to an ensemble as a whole: picks a node, goes to the next one where that is safe, and waits out an election.
- * Every failure leaves here as an {@link ApiError}.
+ * Client of an ensemble: chooses a node, tries the next one where that is safe, and waits for the end of an election.
+ * Every failure is an {@link ApiError}.
  */
 
 import { errorInfo, ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
@@ -40,13 +40,13 @@ import {
 } from "./node-stub.ts";
 
 /**
- * What a request does to the ensemble, and so what may be done when the outcome of an attempt is unknown:
- * a `read` is repeated at another node and changes nothing; a `numbered` write is repeated too, since it applies once;
- * a `single` write is not, since it could happen twice.
+ * Effect of a request, which decides what follows an attempt with an unknown outcome: a `read` changes nothing, and is
+ * repeated at another node; so is a `numbered` write, which is applied once; a `single` write is not repeated, because it
+ * could happen twice.
  */
 type Effect = "read" | "numbered" | "single";
 
-/** A good answer, with the node that gave it. */
+/** An answer, with the node that gave it. */
 export interface Answered<T> {
   readonly value: T;
   /** last zxid that the answering node had applied */
@@ -54,6 +54,10 @@ export interface Answered<T> {
   readonly node: number;
 }
 
+/**
+ * Sends requests to the nodes of one ensemble. Invariant: a write whose outcome is unknown is repeated only if its
+ * session numbered it.
+ */
 export class EnsembleClient {
   readonly name: string;
   readonly #env: ApiEnv;
@@ -62,7 +66,7 @@ export class EnsembleClient {
   readonly #timeouts: RequestTimeouts;
 
   /**
-   * @param size of a named ensemble, from the registry; the default one's is found out, and founded, on first use
+   * @param size size of a named ensemble, from the registry; the default ensemble is founded on first use
    * @param pin the only node to use
    */
   constructor(env: ApiEnv, name: string, size?: number, pin?: number) {
@@ -83,7 +87,7 @@ export class EnsembleClient {
     return this.#size ?? memoOf(this.name).size ?? (await sizeOfDefault(this.#env));
   }
 
-  /** A node's stub. @throws ApiError NOT_FOUND when the ensemble has no such member, so that no object comes to be */
+  /** A node's stub. @throws ApiError NOT_FOUND if the ensemble has no such member, so that no object is created */
   async node(sid: number): Promise<NodeStub> {
     const size = await this.size();
     if (!Number.isInteger(sid) || sid < 1 || sid > size) {
@@ -107,13 +111,13 @@ export class EnsembleClient {
     );
   }
 
-  /** Repeated as a read is: it changes nothing. */
+  /** Repeated like a read, because it changes nothing. */
   sync(): Promise<Answered<WriteResult>> {
     const input = { session: NO_SESSION, xid: 0, request: { type: "sync" } } as const;
     return this.#call("read", (node) => node.write(input));
   }
 
-  /** Repeated as a read is: a session that nobody knows of expires by itself. */
+  /** Repeated like a read: a session that no client knows expires by itself. */
   openSession(
     timeoutMs: number,
   ): Promise<Answered<{ readonly session: SessionId; readonly timeoutMs: number }>> {
@@ -124,7 +128,7 @@ export class EnsembleClient {
     return this.#call("read", (node) => node.touchSession(session));
   }
 
-  /** A session that is gone after an attempt whose outcome is unknown was closed by that attempt. */
+  /** If a session no longer exists after an attempt with an unknown outcome, that attempt closed it. */
   async closeSession(session: SessionId): Promise<void> {
     try {
       await this.#call("numbered", (node) => node.closeSession(session));
@@ -134,7 +138,7 @@ export class EnsembleClient {
     }
   }
 
-  /** Every member's status at the same time; one that does not answer is down. */
+  /** The status of all nodes, requested in parallel; a node that does not answer is down. */
   async statuses(): Promise<readonly NodeView[]> {
     const size = await this.size();
     const views = await Promise.all(sidsOf(size).map((sid) => this.#view(sid, size)));
@@ -145,7 +149,7 @@ export class EnsembleClient {
 
   /**
    * Opens a WebSocket at `path` of a node, the preferred one first.
-   * @param left a node that a reader has just left: it is asked after all others
+   * @param left the node that the reader has just left: it is tried last
    */
   async upgrade(path: string, left?: number): Promise<Upgraded> {
     let failure: unknown;
@@ -154,7 +158,7 @@ export class EnsembleClient {
       try {
         const call = (await this.node(sid)).fetch(upgradeRequest(path));
         const response = await withTimeout(call, this.#timeouts.readMs).catch((error: unknown) => {
-          // A socket that comes too late has no reader.
+          // a socket that arrives too late has no reader
           if (error instanceof CallTimeout) call.then(discard, () => undefined);
           throw error;
         });
@@ -230,7 +234,7 @@ export class EnsembleClient {
     }
   }
 
-  /** Asks one node. @throws ApiError when its answer ends the request */
+  /** Sends the request to one node. @throws ApiError if its answer ends the request */
   async #attempt<T>(
     sid: number,
     effect: Effect,
@@ -271,7 +275,7 @@ export class EnsembleClient {
     return code === "UNKNOWN_ENSEMBLE" ? "unfounded" : "next";
   }
 
-  /** Are so many nodes dead that waiting cannot help: the chosen one, or more than a quorum can do without? */
+  /** Whether waiting cannot help: the chosen node is down, or too few nodes for a quorum are up. */
   #isHopeless({ refused }: Trouble, size: number): boolean {
     return this.#pin !== undefined ? refused.has(this.#pin) : size - refused.size < quorumOf(size);
   }
@@ -294,35 +298,36 @@ export interface Upgraded {
   readonly node: number;
 }
 
-/** Closes a socket that has no reader any more. */
+/** Closes a socket that no longer has a reader. */
 export function discard({ webSocket }: Response): void {
   if (webSocket === null) return;
   webSocket.accept();
   webSocket.close(1000, "the socket is no longer needed");
 }
 
-/** What went wrong so far while one request was carried from node to node. */
+/** Failures of one request so far, at all nodes. */
 interface Trouble {
   /** an attempt may have been carried out */
   unknown: boolean;
   last: ApiError | undefined;
-  /** sids that said they are down when they were asked last */
+  /** sids whose last answer was that they are down */
   readonly refused: Set<number>;
 }
 
-/** Makes a refusal name the znode that it is about. */
+/** Adds the path of the znode to a refusal. */
 async function named<T>(request: ReadRequest | WriteRequest, call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
     if (!(error instanceof ApiError && error.code in ZOO_ERRORS)) throw error;
     const { title } = ZOO_ERRORS[error.code as ZooErrorCode];
-    // words of its own say more
+    // a message of its own says more
     if (error.message !== title) throw error;
     throw new ApiError(error.code, refusalText(error.code as ZooErrorCode, request), error.extras);
   }
 }
 
+/** The sids of an ensemble: 1 to `size`. */
 export const sidsOf = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => i + 1);
 
 function unknownOutcome(sid?: number): ApiError {

@@ -1,17 +1,17 @@
-/** What this isolate remembers of ensembles, to save calls. Nothing here has to be right: wrong hints cost a call. */
+/** Hints about ensembles that this isolate caches to save calls. A wrong hint costs a call, nothing else. */
 import { MEMOS_MAX } from "../config.ts";
 
-/** Memory of one ensemble. */
+/** Hints about one ensemble. */
 export interface EnsembleMemo {
   /** members; undefined until the ensemble is known to be founded */
   size: number | undefined;
-  /** sid to ask first: the leader as far as known, else a node that answered */
+  /** sid to try first: the leader if it is known, else a node that answered */
   preferred: number | undefined;
 }
 
 const memos = new Map<string, EnsembleMemo>();
 
-/** Memory of the ensemble `name`; only for names that exist. */
+/** Hints about the ensemble `name`; only for names that exist. */
 export function memoOf(name: string): EnsembleMemo {
   let memo = memos.get(name);
   if (memo === undefined) {
@@ -22,9 +22,10 @@ export function memoOf(name: string): EnsembleMemo {
   return memo;
 }
 
-/** Is `name` known without asking? */
+/** Whether `name` is known to exist. */
 export const isRemembered = (name: string): boolean => memos.get(name)?.size !== undefined;
 
+/** Drops the hints about an ensemble. */
 export const forget = (name: string): void => {
   memos.delete(name);
 };

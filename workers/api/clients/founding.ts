@@ -1,6 +1,6 @@
 /**
- * The founding of ensembles. It is idempotent and always begins with node 1, so that two isolates with different
- * ideas of the size cannot found half an ensemble each: node 1 decides.
+ * The founding of ensembles. It is idempotent and always begins with node 1, so that two isolates with different sizes
+ * cannot found half an ensemble each: node 1 decides.
  */
 
 import { BOOTSTRAP_MS } from "../config.ts";
@@ -9,19 +9,19 @@ import { ApiError } from "../http/errors.ts";
 import { forget, memoOf } from "./ensemble-memo.ts";
 import { nodeStub, withTimeout } from "./node-stub.ts";
 
-/** Sizes that an ensemble may have: odd, for an even one bears no more failures than the odd one below it. */
+/** Sizes of an ensemble: odd, because an even size tolerates no more failures than the odd size below it. */
 export const ENSEMBLE_SIZES: readonly number[] = [1, 3, 5, 7, 9];
 
-/** What a founding found. */
+/** Result of a founding. */
 export interface Founding {
-  /** the size that the ensemble has, which may not be the one asked for */
+  /** the actual size, which may differ from the requested one */
   readonly size: number;
   readonly created: boolean;
 }
 
 /**
- * Founds the ensemble with `size` members unless it exists.
- * A member that is down is left alone: it exists, or the next founding call creates it. Undefined: all are down.
+ * Founds the ensemble with `size` members unless it exists. A member that is down is skipped: it exists, or the next
+ * founding creates it. Returns undefined if all are down.
  */
 export async function found(env: ApiEnv, name: string, size: number): Promise<Founding | undefined> {
   for (let sid = 1; sid <= size; sid++) {
@@ -39,8 +39,8 @@ export async function found(env: ApiEnv, name: string, size: number): Promise<Fo
 }
 
 /**
- * Size of the default ensemble, which is founded with `ENSEMBLE_SIZE` members on first use. While every node is
- * down it is taken to be that size, so that the dead can be listed and revived.
+ * Size of the default ensemble, which is founded with `ENSEMBLE_SIZE` members on first use. While all nodes are
+ * down, that size is assumed, so that they can be listed and revived.
  */
 export async function sizeOfDefault(env: ApiEnv): Promise<number> {
   const size = configuredSize(env);
@@ -54,7 +54,7 @@ export function configuredSize(env: ApiEnv): number {
   throw new ApiError("NOT_CONFIGURED", "the variable ENSEMBLE_SIZE must be 1, 3, 5, 7 or 9");
 }
 
-/** Asks one node to be a member; undefined when it is down. */
+/** Makes one node a member; undefined if it is down. */
 async function sizeAccordingTo(
   env: ApiEnv,
   ensemble: string,

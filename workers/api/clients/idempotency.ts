@@ -28,7 +28,7 @@ export async function keyOf(
     );
   }
   const hash = await hashOf(body);
-  // The body goes in as its hash, of fixed length: no two requests make the same text.
+  // a hash has a fixed length, so no two requests have the same text
   return { key, hash, fingerprint: await hashOf(encoder.encode(JSON.stringify([hash, meaning]))) };
 }
 

@@ -1,7 +1,7 @@
 /**
- * How far this isolate knows the partitions to reach: from answers to appends and reads. Nothing here has to be right or
- * complete. It tells a stream whose tail lags behind that the tail is broken: a partition may hibernate, so the
- * platform answers beats for it, and locally goes on to do so when the object was aborted.
+ * Ends of partitions as far as this isolate knows them, from answers to appends and reads; a hint, neither exact nor
+ * complete. A stream whose tail stays behind it has a broken tail: the platform answers beats for a partition that
+ * hibernates, and in a local run it still does so after the object was aborted.
  */
 
 import { KNOWN_ENDS_MAX } from "../config.ts";
@@ -19,6 +19,6 @@ export function noteEnd(topicId: string, partition: number, offset: number): voi
   ends.set(key, offset);
 }
 
-/** The offset up to which the partition is known to reach; 0 if nothing is known. */
+/** The known end of a partition; 0 if nothing is known. */
 export const knownEnd = (topicId: string, partition: number): number =>
   ends.get(keyOf(topicId, partition)) ?? 0;

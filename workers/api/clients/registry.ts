@@ -1,5 +1,5 @@
 /**
- * Which named ensembles exist: one znode each in the default ensemble. A name that is not there reaches no object.
+ * The named ensembles: one znode each in the default ensemble. For an unknown name no object is created.
  */
 import { CreateMode, NO_SESSION, type ReadRequest } from "../../../core/znode/types.ts";
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
@@ -11,20 +11,20 @@ import { configuredSize, ENSEMBLE_SIZES, found } from "./founding.ts";
 const REGISTRY_PATH = "/zooweeper/ensembles";
 const NAME = /^[a-z0-9-]{1,40}$/;
 
-/** May an ensemble have this name? */
+/** Whether an ensemble may have this name. */
 export const isEnsembleName = (name: string): boolean => NAME.test(name);
 
-/** Size of a named ensemble; undefined when there is none. Ensembles are never removed, so a size found is kept. */
+/** Size of a named ensemble; undefined if there is none. Ensembles are never removed, so a size is cached. */
 export async function sizeOfNamed(env: ApiEnv, name: string): Promise<number | undefined> {
   if (!isEnsembleName(name)) return undefined;
   if (isRemembered(name)) return memoOf(name).size;
-  // A member that lags, or is cut off, can miss an entry but never make one up: only a miss is asked for again.
+  // a member that lags or is cut off may lack an entry, but has no wrong one: only a miss is read again
   const size = (await registered(env, name, true)) ?? (await registered(env, name, false));
   if (size !== undefined) memoOf(name).size = size;
   return size;
 }
 
-/** What came of {@link createEnsemble}. */
+/** Result of {@link createEnsemble}. */
 export interface Creation {
   readonly size: number;
   readonly created: boolean;
@@ -58,7 +58,7 @@ async function register(env: ApiEnv, name: string, size: number): Promise<Creati
   return { size: existing, created };
 }
 
-/** Creates a znode and the parents it lacks; false when it exists. */
+/** Creates a znode and its missing parents; returns false if the znode exists. */
 async function createUnlessExists(env: ApiEnv, path: string, data: Uint8Array | null): Promise<boolean> {
   const zoo = new EnsembleClient(env, DEFAULT_ENSEMBLE);
   const create = { type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false } as const;
@@ -87,7 +87,7 @@ async function registered(env: ApiEnv, name: string, stale: boolean): Promise<nu
   }
 }
 
-/** Anybody may write znodes, so the entry is checked as any input is. */
+/** Every client may write znodes, so the entry is validated like any input. */
 function parseSize(data: Uint8Array): number | undefined {
   try {
     const entry: unknown = JSON.parse(

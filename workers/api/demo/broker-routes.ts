@@ -1,4 +1,4 @@
-/** `/demo/brokers/{j}`: what the demo's broker ports answer. Broker j of the demo has id j and port 9090 + j. */
+/** `/demo/brokers/{j}`: the demo's broker ports. Broker j of the demo has id j and port 9090 + j. */
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
 import { brokerPort, nodePort, receiverOf } from "../../../core/demo/ports.ts";
@@ -15,6 +15,7 @@ import { addScoreBody, demoBody, updateScoreBody } from "./schema.ts";
 
 const PARTITION = 0;
 
+/** Routes of the demo's brokers. */
 export const demoBrokerApp = new Hono<AppEnv>()
   .get("/demo/brokers/:j", page)
   .get("/demo/brokers/:j/", page)
@@ -26,7 +27,7 @@ export const demoBrokerApp = new Hono<AppEnv>()
     const { metadata, gameResults } = await demoBody(c, addScoreBody);
     requireListed(c, metadata.Clients);
     const receiver = receiverOf(metadata.ReceiverIp, await c.var.zoo.size());
-    // A retry writes the metadata once more, which says the same; the partition knows the goal by its key.
+    // a retry writes the same metadata again; the partition recognises the goal by its key
     const request = { receiver, clients: metadata.Clients, topic: GOALS_TOPIC };
     const written = await recordMetadata(brokersOf(c), brokerOf(c), request);
     const partition = written.topic.partitions.find((each) => each.partition === PARTITION);
@@ -49,7 +50,7 @@ export const demoBrokerApp = new Hono<AppEnv>()
     return c.text("Score Updated");
   });
 
-/** The goals that this broker lists, for people. */
+/** The goals that this broker lists, as a page. */
 async function page(c: Context<AppEnv>): Promise<Response> {
   await requireUp(c);
   const port = brokerPort(brokerOf(c));
@@ -63,7 +64,7 @@ async function page(c: Context<AppEnv>): Promise<Response> {
   return c.html(text, 200, { "cache-control": "no-store" });
 }
 
-/** A call that broke has stored no goal, so it may be sent again even without a key. */
+/** A call that failed has stored no goal, so it may be sent again even without a key. */
 async function recordMetadata(
   brokers: BrokerClient,
   id: number,

@@ -19,13 +19,14 @@ import { readJson } from "../http/strict-json.ts";
 import type { Goal } from "../schema/views.ts";
 import { brokersOf } from "../topics/routes.ts";
 
+/** Name of the topic. */
 export const GOALS_TOPIC = "goals";
 const PARTITION = 0;
 const CLIENTS_HEADER = "Clients";
 
 const encoder = new TextEncoder();
 
-/** A goal that no broker would list is refused. @throws ApiError BAD_ARGUMENTS */
+/** Refuses a goal that no broker would list. @throws ApiError BAD_ARGUMENTS */
 export function requireListed(c: Context<AppEnv>, clients: string): void {
   const { count } = brokersOf(c);
   if (namesABroker(clients, count)) return;
@@ -35,7 +36,7 @@ export function requireListed(c: Context<AppEnv>, clients: string): void {
   );
 }
 
-/** Makes sure that the topic exists. */
+/** Creates the topic unless it exists. */
 export async function createGoals(c: Context<AppEnv>): Promise<void> {
   try {
     await brokersOf(c).any((broker) => broker.createTopic({ name: GOALS_TOPIC, partitions: 1 }));
@@ -47,9 +48,9 @@ export async function createGoals(c: Context<AppEnv>): Promise<void> {
 /**
  * Stores a goal.
  * @param clients ports of the brokers that list it, separated by commas
- * @param meaning what a retry under the same Idempotency-Key repeats beside the goal; neither broker nor node, so that
- * the retry may go to others
- * @param placed where the partition is, if the caller knows
+ * @param meaning what a retry under the same Idempotency-Key must repeat besides the goal; not the broker and node, so that
+ * a retry may use others
+ * @param placed the partition, if the caller has found it already
  */
 export async function appendGoal(
   c: Context<AppEnv>,
@@ -66,7 +67,7 @@ export async function appendGoal(
   return new PartitionClient(brokersOf(c)).append(GOALS_TOPIC, PARTITION, append, placed);
 }
 
-/** The goals that the broker on `port` lists, by minute; those of one minute in the order in which they were stored. */
+/** The goals that the broker on `port` lists, ordered by minute, then by offset. */
 export async function goalsOf(c: Context<AppEnv>, port: number): Promise<readonly Goal[]> {
   const partitions = new PartitionClient(brokersOf(c));
   const found: Goal[] = [];
@@ -93,18 +94,18 @@ export async function goalsOf(c: Context<AppEnv>, port: number): Promise<readonl
   return found.sort((a, b) => a.Minute - b.Minute);
 }
 
-/** Null: the record was produced to the topic without saying which brokers list it. */
+/** Null if the record does not say which brokers list it: it was produced to the topic's own routes. */
 function clientsOf({ headers }: OffsetRecord): string | null {
   const header = headers.find(({ key }) => key === CLIENTS_HEADER);
-  // lossy: what is no list of ports names no broker
+  // lossy decoding: a text that is not a list of ports names no broker
   return header === undefined ? null : new TextDecoder().decode(header.value ?? new Uint8Array());
 }
 
-/** Anybody may produce to the topic: what is no goal is passed over. */
+/** Every client may produce to the topic: records that are not goals are skipped. */
 function goalOf(value: Uint8Array | null): Goal | undefined {
   if (value === null) return undefined;
   try {
-    // a goal whose numbers would change on the way is none either
+    // a record whose numbers cannot be represented exactly is not a goal either
     const { Minute, Player, Club, Score } = readJson(value) as Partial<Goal>;
     if (
       typeof Minute !== "number" ||

@@ -1,4 +1,4 @@
-/** `/demo/nodes/{i}`: what the demo's node ports answer. Node i of the demo has sid i + 1. */
+/** `/demo/nodes/{i}`: the demo's node ports. Node i of the demo has sid i + 1. */
 import { type Context, Hono } from "hono";
 import { brokerPorts, nodePort } from "../../../core/demo/ports.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -11,6 +11,7 @@ import { brokersOf } from "../topics/routes.ts";
 import { appendGoal, createGoals, requireListed } from "./goals.ts";
 import { demoBody, healthCheckBody, metadataBody } from "./schema.ts";
 
+/** Routes of the demo's nodes. */
 export const demoNodeApp = new Hono<AppEnv>()
   .get("/demo/nodes/:i", pong)
   .get("/demo/nodes/:i/", pong)

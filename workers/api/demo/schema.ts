@@ -1,6 +1,6 @@
 /**
  * Bodies of the demo's ports, as the original's producers, brokers and Postman collections send them: JSON under any
- * content type, with members that nobody reads.
+ * content type, with further members that are ignored.
  */
 import type { Context } from "hono";
 import * as v from "valibot";
@@ -17,7 +17,7 @@ const inAnyCase = <S extends v.GenericSchema>(names: readonly string[], schema: 
         const name = names.find((each) => each.toLowerCase() === key.toLowerCase());
         return [name ?? key, member, key === name] as const;
       });
-      // Where a name is given twice, the exact one counts.
+      // if a name occurs twice, the one with the exact case counts
       return Object.fromEntries([
         ...entries.filter(([, , exact]) => !exact),
         ...entries.filter(([, , exact]) => exact),
@@ -44,7 +44,7 @@ const goal = v.pipe(
   ),
   v.transform(
     (value): Goal => ({
-      // in the order of keys that `/data` has always had
+      // the order of keys in `/data` is fixed
       Minute: "Minute" in value ? value.Minute : value.Min,
       Player: value.Player,
       Club: value.Club,
@@ -90,7 +90,7 @@ export const metadataBody = inAnyCase(
       v.pipe(
         v.object({
           Metadata: senderFields,
-          // an empty one is no goal, as in the original's collections
+          // an empty object is not a goal, as in the original's collections
           GameResults: v.optional(
             v.union([
               goal,
@@ -112,7 +112,7 @@ export const metadataBody = inAnyCase(
   ),
 );
 
-/** `POST /` of a node: what the original's nodes say to each other each second. The answer does not depend on it. */
+/** `POST /` of a node: the health check that the original's nodes send each second. The answer does not depend on it. */
 export const healthCheckBody = v.object({ message: v.optional(v.string()) });
 
 /** Reads the body of a demo's route. @throws ApiError */

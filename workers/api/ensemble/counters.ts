@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, statusOfBroker } from "../clients/broker-faults.ts";
 
+/** Route of the counters. */
 export const countersApp = new Hono<AppEnv>().get("/", async (c) => {
   const ids = Array.from({ length: brokerCountOf(c.env) }, (_, id) => id);
   const [nodes, brokers] = await Promise.all([

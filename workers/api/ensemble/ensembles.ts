@@ -1,4 +1,4 @@
-/** `/v1/ensembles/{name}`: creates an ensemble, or tells its size. */
+/** `/v1/ensembles/{name}`: creates an ensemble, or returns its size. */
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { sizeOfDefault } from "../clients/founding.ts";
@@ -9,6 +9,7 @@ import { jsonBody } from "../http/json-body.ts";
 import type { EnsembleNameJson } from "../znodes/answers.ts";
 import { ensembleBody } from "../znodes/schema.ts";
 
+/** Routes of named ensembles. */
 export const ensemblesApp = new Hono<AppEnv>()
   .put("/:name", jsonBody(ensembleBody), async (c) => {
     const name = c.req.param("name");

@@ -1,9 +1,9 @@
-/** The id of a merged event stream: how far each node's events were read, as `1:12-7,2:3-40` (sid:boot-seq). */
+/** The id of a merged event stream: the last event of each node, as `1:12-7,2:3-40` (sid:boot-seq). */
 
 /** *map sid → id of the last event read from it* */
 export type EventVector = ReadonlyMap<number, string>;
 
-/** Reads {@link formatVector}; undefined when it is none. */
+/** Parses the text of {@link formatVector}; undefined if it is not valid. */
 export function parseVector(text: string): Map<number, string> | undefined {
   const vector = new Map<number, string>();
   if (text === "") return vector;

@@ -1,6 +1,6 @@
 /**
  * Protocol events of all nodes in one stream of server-sent events. Its id is a vector over the nodes, so each
- * node's events resume exactly; `event: gap` tells that a node's ring no longer held what lay between.
+ * node's events resume exactly; `event: gap` means that a node no longer holds some events.
  */
 import type { Context } from "hono";
 import { pause } from "../../../durable-objects/shared/bounded.ts";
@@ -23,6 +23,7 @@ import { beatsOf, hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
 import { type EventVector, formatVector, parseVector } from "./event-id.ts";
 
+/** Answers `GET /v1/events`. @throws ApiError BAD_ARGUMENTS, NOT_FOUND, NODE_DOWN */
 export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   const node = nodeOf(c);
   const vector = eventVector(resumeIdOf(c) ?? "");
@@ -38,20 +39,20 @@ export async function eventStream(c: Context<AppEnv>): Promise<Response> {
   return sseResponse(c.req.raw.signal, await eventSource(c.var.zoo, sids, vector, wanted));
 }
 
-/** Reads an id of this stream. @throws ApiError BAD_ARGUMENTS */
+/** Parses an id of this stream. @throws ApiError BAD_ARGUMENTS */
 export function eventVector(text: string): Map<number, string> {
   const vector = parseVector(text);
   if (vector === undefined) throw badArguments("Last-Event-ID is an id of this stream: sid:boot-seq,…");
   return vector;
 }
 
-/** A broker whose faults a stream tells. */
+/** A broker whose faults a stream reports. */
 export interface FaultyBroker {
   readonly id: number;
   readonly faults: () => Promise<readonly FaultView[]>;
 }
 
-/** The brokers whose faults a stream of the whole ensemble tells: none where faults cannot be made. */
+/** The brokers whose faults a stream of the whole ensemble reports: none where faults are switched off. */
 export function faultyBrokersOf(c: Context<AppEnv>): readonly FaultyBroker[] {
   if (c.env.FAULTS !== "on") return [];
   return Array.from({ length: brokerCountOf(c.env) }, (_, id) => ({
@@ -60,17 +61,17 @@ export function faultyBrokersOf(c: Context<AppEnv>): readonly FaultyBroker[] {
   }));
 }
 
-/** What a stream wants. */
+/** Options of a stream. */
 interface EventsWanted {
-  /** of one node: the stream ends when that node is down */
+  /** a stream of one node, which ends when that node is down */
   readonly only?: boolean;
-  /** the rare events that each node still holds first, for a node of which nothing was read, or not all */
+  /** begin with the rare events that a node still holds, if none or not all of its events were read */
   readonly replay?: boolean;
   readonly brokers?: readonly FaultyBroker[];
 }
 
 /**
- * Connects to the nodes before the stream begins, so that a client that sees it begin misses nothing that comes after.
+ * Connects to the nodes before the stream begins, so that a client misses no event after the beginning.
  * A node that does not answer in time joins later.
  * @returns what feeds the stream
  * @throws ApiError NODE_DOWN, for the stream of one node
@@ -93,7 +94,7 @@ export async function eventSource(
   };
 }
 
-/** Opens a node's socket behind what was read of it; null while the node is down. */
+/** Opens a node's socket after the last event that was read from it; null while the node is down. */
 async function connect(
   zoo: EnsembleClient,
   sid: number,
@@ -115,8 +116,8 @@ async function connect(
 }
 
 /**
- * Keeps a connection to one node for as long as the stream lasts. A node that is down is tried again; the stream of that
- * node `only` ends, so that its reader comes back and gets the reason.
+ * Keeps a connection to one node while the stream lasts. A node that is down is tried again, except in a stream of that
+ * node `only`: it ends, so that its reader reconnects and gets the reason.
  */
 async function follow(
   zoo: EnsembleClient,
@@ -127,14 +128,14 @@ async function follow(
   { only, replay }: { readonly only: boolean; readonly replay: boolean },
 ): Promise<void> {
   const ask = async (): Promise<readonly FaultView[]> => (await zoo.node(sid)).faults();
-  const faults = new FaultsTold({ sid }, ask, vector, sink);
+  const faults = new KnownFaults({ sid }, ask, vector, sink);
   let opened = await first;
   if (sink.ended && opened !== null) discard(opened.response);
   while (!sink.ended) {
     if (opened !== null) await passAll(opened, sid, vector, sink, faults);
     else if (only) sink.end();
-    // A node that was killed, or stands still, does not tell it itself.
-    if (!sink.ended) await faults.ask();
+    // a node that was killed or paused cannot report it itself
+    if (!sink.ended) await faults.poll();
     if (!sink.ended) await pause(opened === null ? DOWN_MS : RECONNECT_MS);
     if (sink.ended) return;
     opened = await connect(zoo, sid, vector, replay);
@@ -142,22 +143,22 @@ async function follow(
   }
 }
 
-/** Tells the faults of a broker for as long as the stream lasts. A broker has no events of its own: it is asked. */
+/** Reports the faults of a broker while the stream lasts. Brokers have no events, so their faults are polled. */
 async function followBroker({ id, faults }: FaultyBroker, vector: EventVector, sink: SseSink): Promise<void> {
-  const told = new FaultsTold({ broker: id }, faults, vector, sink);
+  const known = new KnownFaults({ broker: id }, faults, vector, sink);
   while (!sink.ended) {
-    await told.ask();
+    await known.poll();
     await pause(BROKER_FAULTS_EVERY_MS);
   }
 }
 
-/** Passes the events of one socket on until it, or the stream, ends. */
+/** Forwards the events of one socket until it or the stream ends. */
 function passAll(
   opened: Upgraded,
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
-  faults: FaultsTold,
+  faults: KnownFaults,
 ): Promise<void> {
   return hold(opened.socket, sink, beatsOf(opened.response), (data) => {
     if (typeof data === "string") pass(data, sid, vector, sink, faults);
@@ -174,13 +175,13 @@ interface NodeFrame {
   readonly faults?: readonly FaultView[];
 }
 
-/** Passes one event on and moves the vector. */
+/** Forwards one event and updates the vector. */
 function pass(
   text: string,
   sid: number,
   vector: Map<number, string>,
   sink: SseSink,
-  faults: FaultsTold,
+  faults: KnownFaults,
 ): void {
   const event = JSON.parse(text) as NodeFrame;
   if (event.type === "history") {
@@ -194,44 +195,44 @@ function pass(
   else sink.send({ id, data: text });
 }
 
-/** The faults of one node or broker as the reader knows them. */
-class FaultsTold {
+/** The faults of one node or broker that the reader knows. */
+class KnownFaults {
   readonly #whose: { readonly sid: number } | { readonly broker: number };
-  readonly #asked: () => Promise<readonly FaultView[]>;
+  readonly #read: () => Promise<readonly FaultView[]>;
   readonly #vector: EventVector;
   readonly #sink: SseSink;
-  /** what was told last, without the time left; a reader that was told nothing knows of none */
-  #told = "";
+  /** the faults that were reported last, without their remaining times; empty if none were reported */
+  #last = "";
 
   constructor(
     whose: { readonly sid: number } | { readonly broker: number },
-    asked: () => Promise<readonly FaultView[]>,
+    read: () => Promise<readonly FaultView[]>,
     vector: EventVector,
     sink: SseSink,
   ) {
     this.#whose = whose;
-    this.#asked = asked;
+    this.#read = read;
     this.#vector = vector;
     this.#sink = sink;
   }
 
-  /** The node told them itself. @returns whether they differ from what was told before */
+  /** Notes faults that the node has reported itself. @returns whether they differ from the last ones */
   note(faults: readonly FaultView[]): boolean {
     const now = faults.map(({ remainingMs: _, ...fault }) => JSON.stringify(fault)).join();
-    const differs = now !== this.#told;
-    this.#told = now;
+    const differs = now !== this.#last;
+    this.#last = now;
     return differs;
   }
 
-  /** Asks the node or broker, which answers this when it is killed or stands still too, and tells the reader what is new. */
-  async ask(): Promise<void> {
+  /** Reads the faults of the node or broker, which answers also while it is killed or paused, and reports changes. */
+  async poll(): Promise<void> {
     try {
-      const faults = await withTimeout(this.#asked(), STREAM_FAULTS_MS);
+      const faults = await withTimeout(this.#read(), STREAM_FAULTS_MS);
       if (!this.note(faults) || this.#sink.ended) return;
       const event = { type: "fault", ...this.#whose, at: Date.now(), faults };
       this.#sink.send({ id: formatVector(this.#vector), data: JSON.stringify(event) });
     } catch {
-      // it is asked again while it is down
+      // it is read again while the object is down
     }
   }
 }

@@ -4,6 +4,7 @@ import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../http/errors.ts";
 import { summarise } from "./quorum.ts";
 
+/** Routes of health checks. */
 export const healthApp = new Hono<AppEnv>()
   .get("/healthz", (c) => c.json({ status: "ok" }))
   .get("/readyz", async (c) => {

@@ -1,14 +1,14 @@
-/** What the members' own words say about the ensemble as a whole. */
+/** The state of the ensemble as a whole, from the status of its nodes. */
 import type { EnsembleJson, NodeView } from "../schema/views.ts";
 
 /** Members that make a quorum. */
 export const quorumOf = (size: number): number => Math.floor(size / 2) + 1;
 
-/** Why there is no quorum when too few members live. */
+/** Why there is no quorum if too few nodes are up. */
 export const tooFewUp = (up: number, size: number): string =>
   `${up} of ${size} nodes ${up === 1 ? "is" : "are"} up, ${quorumOf(size)} are needed`;
 
-/** Sums up the members. A leader counts only with a quorum that follows it. */
+/** Summarises the nodes. A leader counts only if a quorum follows it. */
 export function summarise(ensemble: string, nodes: readonly NodeView[]): EnsembleJson {
   const size = nodes.length;
   const quorum = quorumOf(size);
@@ -20,7 +20,7 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
   );
   const followers = up.filter((node) => node.serving && node.leader === leader?.sid).length;
   const quiet = up.length > 0 && up.every((node) => node.quiet);
-  // Asleep it takes a request whoever led it: waking is an election.
+  // a sleeping ensemble takes a request without a leader, because waking begins with an election
   const hasQuorum = quiet ? up.length >= quorum : leader !== undefined && followers >= quorum;
   const lost = hasQuorum ? undefined : lostMajority(nodes, quorum);
   return {
@@ -38,12 +38,12 @@ export function summarise(ensemble: string, nodes: readonly NodeView[]): Ensembl
         reasonOf(size, quorum, up.length, leader?.sid, followers)),
     quiet,
     quietSince: quiet ? Math.max(...up.map((node) => node.quietSince ?? 0)) : null,
-    // what repairs one node deletes what may be the last copy now
+    // repairing one node might delete the last copy
     nodes: lost === undefined ? nodes : nodes.map(withoutRepair),
   };
 }
 
-/** What is wrong when so many storages are damaged that the nodes cannot repair each other; undefined: they can. */
+/** Reason if so many storages are damaged that the nodes cannot repair each other; undefined if they can. */
 function lostMajority(nodes: readonly NodeView[], quorum: number): string | undefined {
   const damaged = nodes.filter(({ damage }) => damage !== undefined);
   const whole = nodes.length - damaged.length;
@@ -61,7 +61,7 @@ function lostMajority(nodes: readonly NodeView[], quorum: number): string | unde
   );
 }
 
-/** Enough nodes are up, but not of those that count: a damaged one only does once it has synchronised. */
+/** Reason if enough nodes are up but too few of them count: a damaged node counts once it has synchronised. */
 function tooFewCount(up: readonly NodeView[], size: number): string | undefined {
   const quorum = quorumOf(size);
   const damaged = up.filter(({ damage }) => damage !== undefined).map(({ sid }) => sid);
@@ -78,7 +78,7 @@ function withoutRepair(node: NodeView): NodeView {
   return { ...node, reason };
 }
 
-/** What an elected node waits for, in its own words. */
+/** What an elected node waits for, as it reports it. */
 function waitOf(up: readonly NodeView[]): string | undefined {
   for (const node of up) {
     if (

@@ -1,6 +1,6 @@
-/** Which node must be cut from which, so that an ensemble falls into parts. */
+/** Cuts that divide the network of an ensemble into parts. */
 
-/** What one node must not hear of, or must not say, or both. */
+/** A cut that one node holds: it receives nothing from these peers, sends nothing to them, or both. */
 export interface Cut {
   readonly sid: number;
   readonly peers: readonly number[];
@@ -8,8 +8,8 @@ export interface Cut {
 }
 
 /**
- * Groups that do not reach each other; nodes that are named in none form the last one. With `oneWay` only what an earlier
- * group says to a later one is lost.
+ * Groups that do not reach each other; nodes that are in no group form the last one. With `oneWay` only messages from an
+ * earlier group to a later one are lost.
  */
 export function cutsOfGroups(
   groups: readonly (readonly number[])[],
@@ -25,7 +25,7 @@ export function cutsOfGroups(
   });
 }
 
-/** Every node hears a majority, itself included, and no two hear the same. @source Jepsen `nemesis/majorities-ring` */
+/** Every node receives from a majority, itself included, and no two from the same one. @source Jepsen `nemesis/majorities-ring` */
 export function cutsOfRing(sids: readonly number[]): readonly Cut[] {
   const { length: size } = sids;
   const majority = Math.floor(size / 2) + 1;

@@ -1,5 +1,5 @@
 /**
- * `/v1/faults`: breaks nodes, brokers and demo clients, and mends them. These routes exist only where `FAULTS` is "on".
+ * `/v1/faults`: injects faults into nodes, brokers and demo clients, and ends them. These routes exist only where `FAULTS` is "on".
  * Only the target of a fault gets a message about it: the others have to detect it.
  */
 import { type Context, Hono } from "hono";
@@ -21,6 +21,7 @@ import type { ClientJson, FaultsJson } from "../schema/views.ts";
 import { type Cut, cutsOfGroups, cutsOfRing } from "./cuts.ts";
 import { brokerFaultBodies, LASTING, nodeFaultBodies, partitionBody } from "./schema.ts";
 
+/** Routes of the faults. */
 export const faultsApp = new Hono<AppEnv>()
   .use(async (c, next) => {
     if (c.env.FAULTS !== "on") throw new ApiError("NOT_FOUND", "faults are switched off here");
@@ -107,7 +108,7 @@ const who = (sids: readonly number[]) => ({
   nodes: sids,
 });
 
-/** Words that end faults, and which. */
+/** *map action → the fault that it ends*; undefined: all */
 const ENDS = { revive: "kill", resume: "pause", heal: undefined } as const;
 const isEnd = (name: string): name is keyof typeof ENDS => Object.hasOwn(ENDS, name);
 
@@ -118,7 +119,7 @@ function lastingOf(text: string, names: readonly FaultName[]): FaultName {
   throw new ApiError("NOT_FOUND", `the faults that can be ended are ${names.join(", ")}`);
 }
 
-/** Reads which fault is meant, and its body. @throws ApiError NOT_FOUND, BAD_ARGUMENTS */
+/** Parses a fault and its body. @throws ApiError NOT_FOUND, BAD_ARGUMENTS */
 async function faultOf<T extends { readonly fault: string }>(
   c: Context<AppEnv>,
   name: string,
@@ -148,7 +149,7 @@ async function cutsOf(
   return cutsOfGroups(body.groups, sids, body.oneWay);
 }
 
-/** What is wiped is gone, and so may be what is corrupted: a majority must stay that is whole. */
+/** A wipe deletes data, and a corruption may: a majority of whole nodes has to remain. */
 const tooFewWhole = (left: number, size: number): ApiError =>
   new ApiError(
     "WOULD_LOSE_MAJORITY",
@@ -156,8 +157,8 @@ const tooFewWhole = (left: number, size: number): ApiError =>
   );
 
 /**
- * A node that cannot be reached for its damaged database says so. An object that was loaded from such a database may be broken
- * as a whole; the next call meets a new one.
+ * Calls a node, and explains the failure if its database is damaged. An object that was loaded from such a database may be
+ * unusable; the next call reaches a new one.
  */
 async function reach<T>(
   c: Context<AppEnv>,
@@ -187,14 +188,14 @@ function inflictOnNode(c: Context<AppEnv>, sid: number, order: NodeFault): Promi
   });
 }
 
-/** How many others serve, if they are too few; for a node that cannot ask them itself. */
+/** Number of other nodes that serve, if it is too small; for a node that cannot check this itself. */
 async function tooFewOthers(c: Context<AppEnv>, sid: number): Promise<number | undefined> {
   const views = await c.var.zoo.statuses();
   const left = views.filter((view) => view.sid !== sid && view.up && view.serving).length;
   return left < quorumOf(views.length) ? left : undefined;
 }
 
-/** @returns the names of what was on, by node */
+/** @returns *map sid → faults that were ended* */
 async function healNodes(
   c: Context<AppEnv>,
   sids: readonly number[],
@@ -211,27 +212,27 @@ async function healNodes(
   return healed;
 }
 
-/** Faults that end the object, and with it the call; the first two are done whatever ends it. */
+/** Faults that end the object, and with it the call; the first two are done by any end of the object. */
 const LOSE_MEMORY: readonly string[] = ["crash", "evict"];
 const ENDING: readonly string[] = [...LOSE_MEMORY, "kill", "wipe", "corrupt"];
 
-/** Has the object ended by this fault? Its reason names the one that ended it. */
+/** Whether this fault ended the object: the error names the fault. */
 const isDone = (fault: string, { message }: Error): boolean =>
   ENDING.includes(fault) && (LOSE_MEMORY.includes(fault) || message.includes(fault));
 
-/** Calls the victim, again when another fault has ended it before this one could be done. */
+/** Calls the target, again if another fault ended it before this one was done. */
 async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
   fault: string,
   call: () => Promise<void>,
 ): Promise<void> {
-  const died = new ApiError("UNKNOWN_OUTCOME", "it died while it was asked");
+  const died = new ApiError("UNKNOWN_OUTCOME", "it died during the request");
   for (let tries = 1; ; tries++) {
     try {
       await withTimeout(call(), FAULT_MS);
       return;
     } catch (error) {
-      // what leaves too few may be that it was done after all
+      // the first attempt may have been carried out, which leaves too few whole nodes
       if (tries > 1 && error instanceof ApiError && error.code === "WOULD_LOSE_MAJORITY") throw died;
       if (error instanceof ApiError) throw error;
       if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
@@ -246,7 +247,7 @@ async function inflict(
 
 // ── brokers and clients ────────────────────────────────────────────────────
 
-/** @returns the names of what was on */
+/** @returns the faults that were ended */
 async function healBroker(c: Context<AppEnv>, id: number, fault?: FaultName): Promise<readonly FaultName[]> {
   let healed: readonly FaultName[] = [];
   await inflict("BROKER_NOT_AVAILABLE", "heal", async () => {
@@ -262,7 +263,7 @@ function brokerIdOf(c: Context<AppEnv>, text: string): number {
   return id;
 }
 
-/** Who is up, as an outsider sees it, and what is wrong with each, as the victims know. */
+/** Which objects are up, as seen from outside, and the faults that each of them holds. */
 async function listing(c: Context<AppEnv>): Promise<FaultsJson> {
   const ids = sidsOf(brokerCountOf(c.env)).map((n) => n - 1);
   const sids = sidsOf(await c.var.zoo.size());

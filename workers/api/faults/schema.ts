@@ -17,14 +17,14 @@ const random = {
   seed: v.optional(ms(0, 2 ** 31 - 1)),
 };
 
-/** Also if no majority stays whole. */
+/** Carries it out even if no majority stays whole. */
 const force = { force: v.optional(v.boolean(), false) };
 
 const none = v.strictObject({});
-/** One that stays until it is ended, unless told otherwise: a dead node is dead. */
+/** A kill has no time limit unless one is given. */
 const kill = v.strictObject({ ttlMs: v.optional(v.nullable(ms(1, FAULT_TTL_MS.max)), null) });
 
-/** *name of a fault → what its body may say*; no body is an empty one */
+/** *map fault → schema of its body*; a missing body counts as an empty one */
 export const nodeFaultBodies = {
   crash: none,
   evict: none,
@@ -45,9 +45,10 @@ export const nodeFaultBodies = {
   skew: v.strictObject({ ...ttl, skewMs: ms(-FAULT_SKEW_MS_MAX, FAULT_SKEW_MS_MAX) }),
   "slow-storage": v.strictObject({ ...ttl, delayMs: ms(1, FAULT_DELAY_MS_MAX) }),
 } as const;
+/** Name of a fault of a node. */
 export type NodeFaultName = keyof typeof nodeFaultBodies;
 
-/** The same of a broker; those of links are about all its calls. */
+/** The same for a broker; faults of links affect all of its calls. */
 export const brokerFaultBodies = {
   crash: none,
   kill,
@@ -63,15 +64,16 @@ export const brokerFaultBodies = {
   duplicate: v.strictObject({ ...ttl, ...random }),
   "lose-return": v.strictObject({ ...ttl, ...random }),
 } as const;
+/** Name of a fault of a broker. */
 export type BrokerFaultName = keyof typeof brokerFaultBodies;
 
-/** Faults that last, so that they can be ended. */
+/** Faults that last until they are ended. */
 export const LASTING = [
   ...["kill", "pause", "isolate", "drop", "delay", "duplicate", "lose-return", "skew", "slow-storage"],
   "corrupt",
 ] as const;
 
-/** `POST /v1/faults/partition`: nodes that are in no group form one more. */
+/** `POST /v1/faults/partition`: nodes that are in no group form another one. */
 export const partitionBody = v.union(
   [
     v.strictObject({
@@ -81,7 +83,7 @@ export const partitionBody = v.union(
         v.minLength(1),
         v.maxLength(9),
       ),
-      /** only what goes from an earlier group to a later one is lost */
+      /** only messages from an earlier group to a later one are lost */
       oneWay: v.optional(v.boolean(), false),
     }),
     v.strictObject({ ...ttl, ring: v.literal(true) }),

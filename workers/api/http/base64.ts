@@ -1,6 +1,7 @@
-/** Base64 of bytes. Engines have it built in; the reference tells the compiler, whose ES2024 does not know it yet. */
+/** Base64 of bytes. Engines have it built in; the reference declares it for the compiler, whose ES2024 lacks it. */
 /// <reference lib="esnext.typedarrays" />
 
+/** Standard alphabet, with padding. */
 export const toBase64 = (bytes: Uint8Array): string => bytes.toBase64();
 
 /** @throws SyntaxError when `text` is not base64 */

@@ -1,10 +1,10 @@
-/** The body of a request, as routes read it. */
+/** Reading the body of a request in a route. */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { BODY_BYTES_MAX } from "../config.ts";
 import { readBody, tooLarge } from "./read-body.ts";
 
-/** Refuses a body by the length that was told. @throws ApiError TOO_LARGE */
+/** Refuses a body by its `Content-Length`. @throws ApiError TOO_LARGE */
 export const bodyLength: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (Number(c.req.header("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
   return next();

@@ -1,4 +1,4 @@
-/** Operating errors on their way to an HTTP answer, and the two shapes that such an answer has. */
+/** Operating errors as HTTP answers, in two shapes: problem documents, and Confluent's errors. */
 import {
   type ErrorInfo,
   errorInfo,
@@ -9,12 +9,13 @@ import {
 } from "../../../core/errors.ts";
 import { DETAIL_CHARS_MAX } from "../config.ts";
 
-/** Where the codes are explained; each problem's `type` points there. */
+/** Base of the `type` of a problem document, which identifies the code. */
 const ERRORS_URL = "https://zooweeper.dev/errors/";
 
+/** A code of the error table. */
 export type ApiErrorCode = ZooErrorCode | KafkaErrorCode;
 
-/** What an answer may add to its code. */
+/** What an answer may contain besides its code. */
 export interface ApiErrorExtras {
   /** sid of the leader as far as known */
   readonly leader?: number | undefined;
@@ -22,9 +23,9 @@ export interface ApiErrorExtras {
   readonly zxid?: string | undefined;
   /** an earlier attempt of the same request may have been carried out; not part of the answer */
   readonly repeated?: boolean | undefined;
-  /** where it is another than the code's: a node that stays dead until somebody revives it */
+  /** overrides the flag of the code, for a node that stays dead until it is revived */
   readonly retryable?: boolean | undefined;
-  /** where it is another than the code's: a batch that is damaged in storage is not the reader's fault */
+  /** overrides the status of the code, for a batch that is damaged in storage, not by the client */
   readonly status?: number | undefined;
   /** Confluent's five-digit code, on the routes that have its shape */
   readonly confluent?: number | undefined;
@@ -34,7 +35,7 @@ export interface ApiErrorExtras {
   readonly members?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Ends the handling of a request with the answer that belongs to `code`. */
+/** Ends a request with the answer of `code`. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly code: ApiErrorCode;
@@ -47,10 +48,10 @@ export class ApiError extends Error {
   }
 }
 
-/** A request that does not make sense: 400 BAD_ARGUMENTS. */
+/** An invalid request: 400 BAD_ARGUMENTS. */
 export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGUMENTS", detail);
 
-/** What the table of codes says about an error's code, and the error itself. */
+/** The entry of the error table, with the overrides of the error. */
 export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
   return {
     // a code of a later version, from an object that runs it already
@@ -109,7 +110,7 @@ export function confluentError(error: ApiError): Response {
   });
 }
 
-/** A client that may try again can do so soon: an election takes less than a second. */
+/** Retries may follow soon, because an election takes less than a second. */
 function retryAfter({ retryable, status }: ErrorInfo): Record<string, string> {
   return retryable && (status === 503 || status === 429) ? { "retry-after": "1" } : {};
 }

@@ -1,4 +1,4 @@
-/** What is wrong with a body, in our words: the field, what was expected, and what came. */
+/** Describes an invalid body: the member, what was expected, and what was received. */
 import * as v from "valibot";
 
 const VALUE_LENGTH_MAX = 60;
@@ -10,7 +10,7 @@ export function issueText(issue: v.BaseIssue<unknown>): string {
 }
 
 function wordsOf(issue: v.BaseIssue<unknown>): string {
-  // a schema's own words; valibot's all begin so
+  // a message of the schema; all messages of valibot begin with "Invalid"
   if (!issue.message.startsWith("Invalid ")) return `${issue.message}, got ${shown(issue.input)}`;
   if (issue.kind === "schema") {
     const isKey = issue.path?.at(-1)?.origin === "key";
@@ -48,7 +48,7 @@ function expectation({ type, expected, requirement }: v.BaseIssue<unknown>): str
   return words.map((word) => ARTICLE[word] ?? word).join(" or ");
 }
 
-/** The value that came, short. */
+/** The received value, shortened. */
 function shown(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return value.length > 5 ? `an array of ${value.length}` : "an array";

@@ -1,4 +1,4 @@
-/** Reads a JSON body through a schema; whatever does not fit is answered 400 or 415 with a code. */
+/** Reads and validates a JSON body; an invalid one is 400 or 415 with a code. */
 
 import type { Context, MiddlewareHandler } from "hono";
 import * as v from "valibot";
@@ -9,7 +9,7 @@ import { issueText } from "./issue-text.ts";
 import { isJsonType, isUtf8, mediaTypeOf } from "./media-type.ts";
 import { JsonProblem, readJson } from "./strict-json.ts";
 
-/** A compressed body could unfold to far more than the limit of bodies. */
+/** Refuses compressed bodies, which could expand far beyond the limit of bodies. */
 export function refuseEncodedBody(c: Context): void {
   const encoding = c.req.header("content-encoding");
   if (encoding !== undefined && encoding.trim().toLowerCase() !== "identity") {
@@ -18,8 +18,8 @@ export function refuseEncodedBody(c: Context): void {
 }
 
 /**
- * The body's JSON. A body of zero bytes is none, whatever its type, and reads as `{}`: where every member may be left
- * out, so may the body.
+ * The JSON of the body. An empty body counts as `{}`, whatever its type: where all members are optional, the body is
+ * optional too.
  * @param anyType JSON under any content type
  * @throws ApiError UNSUPPORTED_MEDIA_TYPE, MARSHALLING_ERROR, BAD_ARGUMENTS
  */
@@ -42,14 +42,14 @@ async function readBody(c: Context<AppEnv>, anyType: boolean): Promise<unknown> 
   }
 }
 
-/** Reads the body through a schema. @param anyType JSON under any content type @throws ApiError */
+/** Reads and validates the body. @param anyType JSON under any content type @throws ApiError */
 export async function bodyAs<S extends v.GenericSchema>(
   c: Context<AppEnv>,
   schema: S,
   anyType = false,
 ): Promise<v.InferOutput<S>> {
   const value = await readBody(c, anyType);
-  // valibot takes an array for an object without members
+  // valibot accepts an array as an object without members
   if (Array.isArray(value)) throw badArguments("the body: an object was expected, got an array");
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;

@@ -17,11 +17,11 @@ export function mediaTypeOf(header: string | undefined): MediaType {
   return { essence: essence.trim().toLowerCase(), charset };
 }
 
-/** `application/json`, or a type that says that it is made of JSON. */
+/** Whether it is `application/json` or has the suffix `+json`. */
 export const isJsonType = ({ essence }: MediaType): boolean =>
   /^application\/([\w.-]+\+)?json$/.test(essence);
 
-/** Is the text UTF-8, which is what JSON is exchanged in? */
+/** Whether the text is UTF-8, which JSON requires. */
 export const isUtf8 = ({ charset }: MediaType): boolean =>
   charset === undefined || charset === "utf-8" || charset === "utf8" || charset === "us-ascii";
 
@@ -32,7 +32,7 @@ interface Range {
   readonly q: number;
 }
 
-/** Entries of an `Accept` header in their order. Parameters other than `q` are passed over. */
+/** Entries of an `Accept` header in their order. Parameters other than `q` are ignored. */
 export function acceptedRanges(header: string | undefined): readonly Range[] {
   if (header === undefined || header.trim() === "") return [{ essence: "*/*", q: 1 }];
   return header.split(",").map((entry) => {
@@ -52,8 +52,8 @@ function specificity(range: string, type: string): number {
 }
 
 /**
- * The offer that the client wants most: by quality, then by how exactly it is named, then by our order.
- * Undefined: none is acceptable.
+ * The offer that the client prefers: by quality, then by how exactly it is named, then by the order of the offers.
+ * Undefined if none is acceptable.
  */
 export function preferredType<T extends string>(
   header: string | undefined,
@@ -77,7 +77,7 @@ export function preferredType<T extends string>(
   return best?.offer;
 }
 
-/** Does the client name this very type, and want nothing more than it? */
+/** Whether the client names exactly this type, and prefers no other. */
 export function prefersExactly(header: string | undefined, type: string): boolean {
   if (header === undefined) return false;
   const ranges = acceptedRanges(header);

@@ -1,11 +1,11 @@
-/** Query parameters and headers of requests, read strictly: what does not fit is a 400, never a default. */
+/** Query parameters and headers, read strictly: an invalid value is a 400, never a default. */
 import type { Context } from "hono";
 import { zxidFromText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION, type SessionId, sessionFromText } from "../../../core/znode/types.ts";
 import type { AppEnv } from "../app-env.ts";
 import { badArguments } from "./errors.ts";
 
-/** A parameter that may be given once. */
+/** A parameter that may occur once. */
 export function queryOf(c: Context<AppEnv>, name: string): string | undefined {
   const values = c.req.queries(name);
   if (values === undefined) return undefined;
@@ -19,7 +19,7 @@ export function intQueryOf(c: Context<AppEnv>, name: string, min: number, max: n
   return text === undefined ? undefined : parseInteger(name, text, min, max);
 }
 
-/** One of several words. */
+/** A parameter with one of several values. */
 export function wordQueryOf<T extends string>(
   c: Context<AppEnv>,
   name: string,
@@ -32,14 +32,14 @@ export function wordQueryOf<T extends string>(
   return word;
 }
 
-/** Reads an integer in plain decimal digits. @throws ApiError BAD_ARGUMENTS */
+/** Parses an integer in decimal digits. @throws ApiError BAD_ARGUMENTS */
 export function parseInteger(name: string, text: string, min: number, max: number): number {
   const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max && Number.isSafeInteger(value) && !Object.is(value, -0)) return value;
   throw badArguments(`"${name}" is an integer from ${min} to ${max}`);
 }
 
-/** The node that the client insists on, by `?node=` or `Zoo-Node`. */
+/** The node that the client requires, by `?node=` or `Zoo-Node`. */
 export function nodeOf(c: Context<AppEnv>): number | undefined {
   const text = queryOf(c, "node") ?? c.req.header("zoo-node");
   return text === undefined ? undefined : parseInteger("node", text, 1, 9);
@@ -62,7 +62,7 @@ export function parseSession(text: string): SessionId {
 /** Highest number of a request within its session. */
 const XID_MAX = 2 ** 31 - 1;
 
-/** Session and number of a write. Either both are given or none. */
+/** Session and number of a write: both, or neither. */
 export function writerOf(c: Context<AppEnv>): { readonly session: SessionId; readonly xid: number } {
   const session = sessionOf(c);
   const xid = c.req.header("zoo-xid");
@@ -73,7 +73,7 @@ export function writerOf(c: Context<AppEnv>): { readonly session: SessionId; rea
   return { session, xid: parseInteger("Zoo-Xid", xid, 1, XID_MAX) };
 }
 
-/** What the client has seen already, by `Zoo-Last-Zxid`: it is shown nothing older. */
+/** `Zoo-Last-Zxid`: the client has seen this zxid, and gets nothing older. */
 export function lastZxidOf(c: Context<AppEnv>): string | undefined {
   const text = c.req.header("zoo-last-zxid");
   if (text !== undefined && zxidFromText(text) === undefined)
@@ -81,26 +81,26 @@ export function lastZxidOf(c: Context<AppEnv>): string | undefined {
   return text;
 }
 
-/** Where a stream resumes: `Last-Event-ID`, or `?since=` for clients that cannot set it. An empty one is none. */
+/** Where a stream resumes: `Last-Event-ID`, or `?since=` for clients that cannot set it. An empty value counts as absent. */
 export function resumeIdOf(c: Context<AppEnv>): string | undefined {
   return c.req.header("last-event-id") || queryOf(c, "since") || undefined;
 }
 
-/** How fresh a read must be. `sequential` is ZooKeeper's word for what a node has applied: `local`. */
+/** Consistency of a read. `sequential` is ZooKeeper's name for `local`: what the node has applied. */
 export function consistencyOf(c: Context<AppEnv>): "local" | "linearizable" {
   const word = wordQueryOf(c, "consistency", ["local", "sequential", "linearizable"]);
   return word === "linearizable" ? "linearizable" : "local";
 }
 
-/** May a node without a quorum answer? */
+/** Whether a node without a quorum may answer. */
 export const staleOf = (c: Context<AppEnv>): boolean => wordQueryOf(c, "stale", ["true", "false"]) === "true";
 
-/** What stands before our paths for this caller: the page's host serves us under a prefix, a named ensemble has one. */
+/** Prefix of the paths for this caller: that of the page's host, which serves the API below it, and that of a named ensemble. */
 export function prefixOf(c: Context<AppEnv>): string {
   const forwarded = c.req.header("x-forwarded-prefix") ?? "";
   const ensemble = new URL(c.req.url).pathname.startsWith("/e/") ? `/e/${c.var.ensemble}` : "";
   return `${/^(\/[\w-]+)+$/.test(forwarded) ? forwarded : ""}${ensemble}`;
 }
 
-/** The same as a URL. */
+/** The same as an absolute URL. */
 export const baseUrlOf = (c: Context<AppEnv>): string => `${new URL(c.req.url).origin}${prefixOf(c)}`;

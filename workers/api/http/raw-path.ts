@@ -1,10 +1,10 @@
 /**
- * The path of a request as it was sent. Hono's own reading decodes parts of it; here it stays as it is, so that
- * every name is decoded exactly once, and a trick with percent signs stays a name or becomes a 400.
+ * The path of a request as it was sent. Hono decodes parts of it; here it stays encoded, so that every name is decoded
+ * exactly once, and a manipulated encoding is either a name or a 400.
  */
 import { badArguments } from "./errors.ts";
 
-/** Splits `/e/{ensemble}` off. `path` is still percent-encoded. */
+/** A path without `/e/{ensemble}`; it is still percent-encoded. */
 export interface RoutedPath {
   /** name as sent, percent-decoded; undefined without the prefix */
   readonly ensemble: string | undefined;
@@ -16,7 +16,7 @@ export function rawPathOf(url: string): string {
   return /^[a-z][a-z+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] || "/";
 }
 
-/** Which ensemble a URL is about, and the path that routes see. */
+/** Splits a URL into the ensemble and the path for the routes. */
 export function routedPathOf(url: string): RoutedPath {
   const raw = rawPathOf(url);
   const match = /^\/e\/([^/]*)(\/.*)?$/.exec(raw);
@@ -25,9 +25,9 @@ export function routedPathOf(url: string): RoutedPath {
 }
 
 /**
- * Refuses paths that mean different things to different readers: broken percent-encoding, dot segments, encoded
+ * Refuses paths that different parsers interpret differently: broken percent-encoding, dot segments, encoded
  * slashes, backslashes and control characters. Plain dot segments are resolved by the runtime's HTTP server, as browsers
- * do before they send; encoded ones come through to here.
+ * do before they send; encoded ones arrive here.
  * @throws ApiError BAD_ARGUMENTS
  */
 export function checkRawPath(url: string): void {
@@ -42,7 +42,7 @@ export function checkRawPath(url: string): void {
   }
 }
 
-/** Percent-decodes once; undefined when it is no valid encoding of UTF-8. */
+/** Percent-decodes once; undefined if it is not a valid encoding of UTF-8. */
 export function decodeOnce(text: string): string | undefined {
   try {
     return decodeURIComponent(text);

@@ -1,15 +1,16 @@
 /**
- * The body of a request. It must arrive in time, since a connection that sends half of one would hold its request for good,
- * and be no longer than {@link BODY_BYTES_MAX}, whether its length was told or not.
+ * The body of a request. It has to arrive in time, because a connection that sends half a body would hold its request for
+ * ever, and to be at most {@link BODY_BYTES_MAX} long, with or without a `Content-Length`.
  */
 
 import { BODY_BYTES_MAX, BODY_MS_MAX } from "../config.ts";
 import { ApiError } from "./errors.ts";
 
+/** The error for a body that is too long. */
 export const tooLarge = (): ApiError =>
   new ApiError("TOO_LARGE", `the body is larger than ${BODY_BYTES_MAX} bytes`);
 
-/** @throws ApiError REQUEST_TIMEOUT when the body is not there within `limitMs`, TOO_LARGE */
+/** @throws ApiError REQUEST_TIMEOUT if the body does not arrive within `limitMs`, TOO_LARGE */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   limitMs: number = BODY_MS_MAX,

@@ -1,13 +1,13 @@
 /**
- * JSON bodies read without loss. `JSON.parse` replaces bytes that are not UTF-8, rounds numbers, and drops all but the last
- * member of a name; here each of these is refused, except inside values that are not ours to read: their text is kept
- * as it came.
+ * JSON bodies read without loss. `JSON.parse` replaces bytes that are not UTF-8, rounds numbers, and keeps only the last of
+ * several members with one name; here all of these are refused, except inside opaque values, whose text is kept
+ * unchanged.
  */
 
 /** Why a body is refused. */
 export class JsonProblem extends Error {
   override readonly name = "JsonProblem";
-  /** `syntax`: it is no JSON; `content`: it is, and would lose something */
+  /** `syntax`: the body is not JSON; `content`: it is JSON, but would lose information */
   readonly kind: "syntax" | "content";
 
   constructor(kind: "syntax" | "content", message: string) {
@@ -16,25 +16,25 @@ export class JsonProblem extends Error {
   }
 }
 
-/** Where a value is: names and indices, from the root on. Good for the call alone. */
+/** Path of a value: names and indices from the root on. Valid only during the call. */
 export type Path = readonly (string | number)[];
 
-/** Values that are not ours to read. */
+/** Values whose text is kept without being read. */
 export interface Opaque {
-  /** Is the value at this path one of them? */
+  /** Whether the value at this path is one of them. */
   readonly is: (path: Path) => boolean;
   /** receives its text */
   readonly keep: (path: Path, text: string) => void;
 }
 
-/** Levels of objects and arrays outside of opaque values; no body of ours has more than six. */
+/** Levels of objects and arrays outside of opaque values; no valid body has more than six. */
 const DEPTH_MAX = 64;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const NONE: Opaque = { is: () => false, keep: () => undefined };
 
-/** Reads a body. One byte order mark before it is passed over. @returns its value @throws JsonProblem */
+/** Parses a body. A byte order mark before it is ignored. @returns its value @throws JsonProblem */
 export function readJson(bytes: Uint8Array, opaque: Opaque = NONE): unknown {
   let text: string;
   try {
@@ -62,11 +62,11 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** Does this character open a level? `[` and `{` differ in one bit only, and so do `]` and `}`. */
+/** Whether this character opens a level. `[` and `{` differ in one bit only, and so do `]` and `}`. */
 const opens = (unit: number): boolean => (unit & ~0x20) === OPEN_ARRAY;
 const closes = (unit: number): boolean => (unit & ~0x20) === CLOSE_ARRAY;
 
-/** End of the string that starts with a quote at `at`: behind the next quote that no odd number of backslashes precedes. */
+/** End of the string that begins at `at`: after the next quote that an even number of backslashes precedes. */
 function endOfString(text: string, at: number): number {
   for (let quote = text.indexOf('"', at + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
     let before = quote;
@@ -76,17 +76,17 @@ function endOfString(text: string, at: number): number {
   return text.length;
 }
 
-/** What the string `[start, end)`, quotes included, says. */
+/** Value of the string `[start, end)`, quotes included. */
 function textOfString(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1);
   return inner.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : inner;
 }
 
-/** Does this character end a number, or `true`, `false` or `null`? */
+/** Whether this character ends a number, or `true`, `false` or `null`. */
 const endsToken = (unit: number): boolean =>
   unit === COMMA || isSpace(unit) || closes(unit) || Number.isNaN(unit);
 
-/** Names of one object that are kept as a list: most objects have fewer, and a set costs more than to look through these. */
+/** Names of one object that are kept as a list: most objects have fewer, and searching so few is faster than a set. */
 const LISTED_MAX = 16;
 
 /** The names of an object's members so far. */
@@ -94,7 +94,7 @@ class Names {
   readonly #list: string[] = [];
   #set: Set<string> | undefined;
 
-  /** @returns false when it is there already */
+  /** @returns false if the name is known already */
   add(name: string): boolean {
     if (this.#set === undefined) {
       if (this.#list.includes(name)) return false;
@@ -106,7 +106,7 @@ class Names {
   }
 }
 
-/** Walks text that `JSON.parse` has accepted, once from left to right. */
+/** Scans text that `JSON.parse` has accepted, once from left to right. */
 class Scanner {
   readonly #text: string;
   readonly #opaque: Opaque;
@@ -118,7 +118,7 @@ class Scanner {
     this.#opaque = opaque;
   }
 
-  /** Walks the value that comes next. */
+  /** Scans the next value. */
   value(depth: number): void {
     this.#skipSpace();
     if (this.#opaque.is(this.#path)) {
@@ -165,7 +165,7 @@ class Scanner {
     this.#at += 1;
   }
 
-  /** The character that comes next, behind space and a comma. */
+  /** The next character after space and a comma. */
   #next(): number {
     this.#skipSpace();
     if (this.#text.charCodeAt(this.#at) === COMMA) {
@@ -179,7 +179,7 @@ class Scanner {
     while (isSpace(this.#text.charCodeAt(this.#at))) this.#at += 1;
   }
 
-  /** Passes over a value of any depth. */
+  /** Skips a value of any depth. */
   #skipValue(): void {
     let depth = 0;
     do {
@@ -206,14 +206,14 @@ class Scanner {
   }
 }
 
-/** JSON's own four. */
+/** The four kinds of white space in JSON. */
 const isSpace = (unit: number): boolean => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
 
 const shorten = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 60)}…`);
 
 /**
- * Does a JavaScript number hold exactly what this JSON token says, so that printing it gives the same value?
- * True for `true`, `false` and `null`.
+ * Whether a JavaScript number represents this JSON token exactly, so that printing it gives the same value. True for
+ * `true`, `false` and `null`.
  */
 export function isExactNumber(token: string): boolean {
   if (/^-?\d{1,15}$/.test(token) || /^[a-z]/.test(token)) return true;
@@ -236,8 +236,8 @@ function decimalOf(text: string): string {
 }
 
 /**
- * The text of a record's key: strings as `JSON.stringify` writes them and no space between tokens, so that clients which
- * escape differently mean the same key; numbers as they came.
+ * The canonical text of a record's key: strings as `JSON.stringify` writes them and no space between tokens, so that
+ * clients that escape differently use the same key; numbers unchanged.
  */
 export function canonicalText(text: string): string {
   if (!/[\\\s]/.test(text)) return text;
@@ -258,10 +258,10 @@ export function canonicalText(text: string): string {
   return out + text.slice(from);
 }
 
-/** JSON that is nested deeper is a trap for readers that recurse; theirs give up at 512 levels or more. */
+/** Nesting that an answer may have: recursive parsers of clients give up at 512 levels or more. */
 const SHOWN_DEPTH_MAX = 500;
 
-/** The text of bytes that are JSON as a whole, in UTF-8; undefined when they are not, or are nested too deep to be shown. */
+/** The text of bytes that are JSON as a whole, in UTF-8; undefined if they are not, or are nested too deeply to be shown. */
 export function jsonTextOf(bytes: Uint8Array): string | undefined {
   try {
     const text = decoder.decode(bytes);

@@ -26,6 +26,7 @@ import type { SseEvent, SseSink } from "../streams/sse.ts";
 import { LiveWindow } from "./live-window.ts";
 import { type LiveFrame, liveFrame } from "./schema.ts";
 
+/** A frame that opens a channel. */
 export type Subscription = Extract<LiveFrame, { readonly subscribe: string }>;
 
 /** Opens the source of a channel. @throws ApiError */
@@ -133,10 +134,10 @@ function endFrame(as: string, error: unknown): string {
   return JSON.stringify({ as, end: { status: infoOf(known).status, code, message } });
 }
 
-/** Room for more at the client, which all channels share. */
+/** Whether the client can take more; all channels share it. */
 interface Room {
   readonly isThere: boolean;
-  /** Runs once: when there is, or when the socket is closed. */
+  /** Runs `run` once there is room, or when the socket is closed. */
   wait(run: () => void): void;
 }
 
@@ -174,7 +175,7 @@ class Channel implements SseSink {
     this.#write(data === undefined ? head : `${head.slice(0, -1)},"data":${data}}`);
   }
 
-  /** Ended by its source: the client subscribes again. */
+  /** The source has ended the channel: the client subscribes again. */
   end(): void {
     if (this.#ended) return;
     this.finish();
@@ -183,7 +184,7 @@ class Channel implements SseSink {
     );
   }
 
-  /** Ended by the client, or with the socket. */
+  /** The client has ended the channel, or the socket is closed. */
   finish(): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -12,16 +12,17 @@ import {
   LIVE_WAIT_CHARS,
 } from "../config.ts";
 
+/** Characters that were sent and read. Invariant: 0 ≤ proven ≤ sent, and 0 ≤ reported ≤ sent. */
 export class LiveWindow {
   /** characters sent in all */
   #sent = 0;
-  /** of these, characters that the client says to have read */
-  #said = 0;
-  /** of these, characters that are read for sure */
+  /** of these, characters that the client has reported as read */
+  #reported = 0;
+  /** of these, characters that a mark has proven to be read */
   #proven = 0;
   #marks: { readonly mark: string; readonly sent: number }[] = [];
   #markedAt = 0;
-  /** when the client has shown last that it reads, or began to have too much unread; ms */
+  /** time of the last progress of the client, or when it began to have too much unread, ms */
   #progressAt: number;
 
   constructor(now: number) {
@@ -29,7 +30,7 @@ export class LiveWindow {
   }
 
   get #unread(): number {
-    return this.#sent - (this.#proven > 0 ? this.#proven : this.#said);
+    return this.#sent - (this.#proven > 0 ? this.#proven : this.#reported);
   }
 
   get hasRoom(): boolean {
@@ -53,17 +54,17 @@ export class LiveWindow {
     return this.#sent - this.#markedAt >= LIVE_MARK_CHARS;
   }
 
-  /** The mark is sent behind all that was sent so far. @returns it */
+  /** Notes that `mark` is sent after everything so far. @returns the mark */
   mark(mark: string): string {
     this.#markedAt = this.#sent;
     this.#marks.push({ mark, sent: this.#sent });
     return mark;
   }
 
-  /** The client has read `chars` since it said so last. @param mark the last one that it has read; an unknown one counts for nothing */
+  /** The client has read `chars` since its last report. @param mark the last one that it has read; an unknown one is ignored */
   heard(now: number, chars: number, mark?: string): void {
     if (chars > 0 && this.#proven === 0) this.#progressAt = now;
-    this.#said = Math.min(this.#sent, this.#said + chars);
+    this.#reported = Math.min(this.#sent, this.#reported + chars);
     const at = this.#marks.findIndex((each) => each.mark === mark);
     const found = this.#marks[at];
     if (found === undefined) return;

@@ -9,6 +9,7 @@ import { positionFromText, recordSource } from "../records/record-stream.ts";
 import { brokersOf } from "../topics/routes.ts";
 import { type Subscription, serveLive } from "./live-socket.ts";
 
+/** Route of the socket. */
 export const liveApp = new Hono<AppEnv>().get("/", (c) => {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
     throw badArguments("this is a WebSocket: send Upgrade: websocket");

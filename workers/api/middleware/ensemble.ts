@@ -1,4 +1,4 @@
-/** Finds the ensemble that a request is about. An unknown one ends here, before any object is touched. */
+/** Finds the ensemble of a request. An unknown one is refused before any object is created. */
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { EnsembleClient } from "../clients/ensemble-client.ts";
@@ -7,6 +7,7 @@ import { DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import { routedPathOf } from "../http/raw-path.ts";
 
+/** @throws ApiError UNKNOWN_ENSEMBLE */
 export const ensemble: MiddlewareHandler<AppEnv> = async (c, next) => {
   const name = routedPathOf(c.req.url).ensemble ?? DEFAULT_ENSEMBLE;
   c.set("ensemble", name);

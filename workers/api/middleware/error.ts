@@ -1,4 +1,4 @@
-/** Turns whatever a handler throws into the error body that its route has. */
+/** Turns errors into answers, in the shape of the route. */
 import type { Context, ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { AppEnv } from "../app-env.ts";
@@ -16,12 +16,13 @@ const CODE_OF_STATUS: Readonly<Record<number, ApiErrorCode>> = {
   415: "UNSUPPORTED_MEDIA_TYPE",
 };
 
-/** The answer to `error` in the shape of the route that was asked. */
+/** The answer to `error` in the shape of the requested route. */
 export function errorResponse(c: Context<AppEnv>, error: ApiError): Response {
   if (CONFLUENT.test(c.req.path)) return confluentError(error);
   return problem(error, c.req.path, c.get("requestId") ?? "");
 }
 
+/** Answer to an error of a handler; one that is not an ApiError is logged, and its text is not shown. */
 export const onError: ErrorHandler<AppEnv> = (error, c) => {
   if (error instanceof ApiError) return errorResponse(c, error);
   if (error instanceof HTTPException) {
@@ -34,6 +35,7 @@ export const onError: ErrorHandler<AppEnv> = (error, c) => {
   return errorResponse(c, new ApiError("SYSTEM_ERROR", `the request failed; its id is ${requestId}`));
 };
 
+/** Answer to an unknown route. */
 export const onNotFound: NotFoundHandler<AppEnv> = (c) =>
   errorResponse(c, new ApiError("NOT_FOUND", `nothing is here: ${c.req.method} ${c.req.path}`));
 

@@ -1,6 +1,6 @@
 /**
- * Which parameters each route takes. A parameter that a route does not know is refused: a typing error in a condition
- * (`?verison=7`) would else do what the condition was to prevent.
+ * Query parameters of each route. An unknown parameter is refused: otherwise a typing error in a condition (`?verison=7`)
+ * would do what the condition should prevent.
  */
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-env.ts";
@@ -9,7 +9,7 @@ import { badArguments } from "../http/errors.ts";
 /** *method → parameters*; HEAD is GET. A method without an entry takes none. */
 type Methods = Readonly<Partial<Record<string, readonly string[]>>>;
 
-/** Routes by their pattern, as the apps define them: `:x` is one segment, `*` the rest. The first that matches counts. */
+/** Routes by their pattern, as the apps define them: `:x` is one segment, `*` the rest. The first match counts. */
 export const QUERIES: readonly (readonly [pattern: string, methods: Methods])[] = [
   [
     "/v1/znodes/*",

@@ -10,7 +10,7 @@ import { JsonProblem, type Opaque, readJson } from "../http/strict-json.ts";
 import { linesOf, type Placeable, type RecordTexts, recordOf } from "./record-formats.ts";
 import { type ProduceRecord, produceBody } from "./schema.ts";
 
-/** What a body holds: Confluent's records with JSON or base64 values, one raw value, a value a line, whole batches. */
+/** Format of a body: Confluent's records with JSON or base64 values, one raw value, one value per line, whole batches. */
 export type BodyFormat = "json" | "binary" | "raw" | "lines" | "batches";
 
 const FORMATS: Readonly<Record<string, BodyFormat>> = {
@@ -40,7 +40,7 @@ export function bodyFormatOf(c: Context<AppEnv>): BodyFormat {
   return format;
 }
 
-/** What a request asks to append: records, or whole batches as the client made them. */
+/** The content of a request: records, or whole batches of the client. */
 export type Produce =
   | {
       readonly type: "records";
@@ -74,7 +74,7 @@ export function parseProduce(c: Context<AppEnv>, format: BodyFormat, body: Uint8
   }
 }
 
-/** `X-Key` as UTF-8. What is not UTF-8 has been replaced on its way here, and no other key must be taken for it. */
+/** `X-Key` as UTF-8. Invalid bytes were replaced by the runtime, so such a key is refused instead of stored as another one. */
 function keyHeaderOf(c: Context<AppEnv>): Uint8Array | null {
   const text = c.req.header("x-key");
   if (text === undefined) return null;
@@ -107,7 +107,7 @@ function expectedOffset(c: Context<AppEnv>): number | undefined {
   return text === undefined ? undefined : parseInteger("X-Expected-Offset", text, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Keys and values of the JSON format are the client's own, whatever they are: their texts go to `texts`. */
+/** Keys and values of the JSON format are opaque: their texts are stored in `texts`. */
 const keptIn = ({ keys, values }: RecordTexts): Opaque => ({
   is: (path) => path.length === 3 && path[0] === "records" && (path[2] === "key" || path[2] === "value"),
   keep: (path, text) => {

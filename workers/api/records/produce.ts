@@ -52,7 +52,7 @@ export async function produce(c: Context<AppEnv>, only: number | undefined): Pro
   };
   const outcomes = new Map<number, Outcome>();
   if (key !== undefined && home !== undefined) {
-    // first where all requests with this key meet: another request under it ends here, before it has stored anything
+    // first at the partition that the key selects: another request under this key fails here, before it stores anything
     if (partitions.includes(home)) outcomes.set(home, await append(home));
     else await client.claim(topic.name, home, key);
   }
@@ -62,11 +62,11 @@ export async function produce(c: Context<AppEnv>, only: number | undefined): Pro
   return answer(c, report(records, places, outcomes, times), replayed(outcomes));
 }
 
-/** The partition where all requests with an idempotency key meet, wherever their records go. */
+/** The partition that an idempotency key selects, whatever the partitions of its records. */
 const homeOf = ({ key }: IdempotencyKey, partitions: number): number =>
   partitionOfKey(new TextEncoder().encode(key), partitions);
 
-/** What came of each record of a request. */
+/** Outcome of each record of a request. */
 interface Placement {
   readonly records: readonly Placeable[];
   /** the partition of each record */
@@ -74,7 +74,7 @@ interface Placement {
   readonly outcomes: ReadonlyMap<number, Outcome>;
 }
 
-/** *map partition → when its records came first*, ms, for those that a repeated request names again. */
+/** *map partition → time of the first attempt*, ms, for records of a repeated request. */
 async function firstTimes(
   client: PartitionClient,
   topic: string,
@@ -96,7 +96,7 @@ async function firstTimes(
   return times;
 }
 
-/** Where each record goes: as asked, by its key, by the request's idempotency key, or together to any partition. */
+/** Partition of each record: the requested one, by its key, by the idempotency key, or one random partition for all. */
 function placesOf(
   records: readonly Placeable[],
   only: number | undefined,
@@ -114,7 +114,7 @@ function placesOf(
   });
 }
 
-/** Appends to each partition and notes what came of it. When none took its records, the first failure is the request's. */
+/** Appends to each partition and notes the outcomes. If all fail, the first failure is the answer. */
 async function appendAll(
   partitions: readonly number[],
   append: (partition: number) => Promise<Appended>,
@@ -135,7 +135,7 @@ async function appendAll(
   if (first instanceof ApiError && all.every((outcome) => outcome instanceof ApiError)) throw first;
 }
 
-/** One record's line of the answer. Confluent's numbers: 1 = final, 2 = may be sent again. */
+/** Entry of one record in the answer. Confluent's numbers: 1 is final, 2 may be sent again. */
 function line(partition: number, outcome: Outcome | undefined, nth: number, timestamp: number) {
   if (outcome !== undefined && !(outcome instanceof ApiError))
     return { partition, offset: outcome.baseOffset + nth, timestamp, error_code: null, error: null };

@@ -5,12 +5,13 @@ import { acceptedRanges, preferredType } from "../http/media-type.ts";
 import { canonicalText, jsonTextOf } from "../http/strict-json.ts";
 import type { ProduceRecord } from "./schema.ts";
 
+/** How keys and values are shown: as JSON, or as base64. */
 export type Format = "json" | "binary";
 
-/** A record with the partition that the client wants, if it does. */
+/** A record, with the partition that the client requests, if any. */
 export interface Placeable extends BrokerRecord {
   readonly partition: number | undefined;
-  /** the timestamp is when the request came, since the client gave none */
+  /** the timestamp is the time of the request, because the client gave none */
   readonly stamped: boolean;
 }
 
@@ -29,15 +30,15 @@ function base64(value: unknown, what: string): Uint8Array {
   throw invalid(`${what} is base64 text`);
 }
 
-/** Texts of the JSON keys and values of a body, each at the index of its record. */
+/** Texts of the JSON keys and values of a body, by index of the record. */
 export interface RecordTexts {
   readonly keys: string[];
   readonly values: string[];
 }
 
 /**
- * A record of a v2 body. JSON values are kept as the text that came, so that numbers beyond 2^53, their spelling and
- * the order of members stay what they were; keys in the one form that all clients agree on.
+ * A record of a v2 body. The text of a JSON value is kept unchanged, with numbers beyond 2^53, their spelling and the order
+ * of members; keys are stored in canonical form.
  * @throws ApiError INVALID_RECORD
  */
 export function recordOf(
@@ -86,7 +87,7 @@ const OFFERS = [
 
 /**
  * The format that an Accept header names; JSON where it names none of Kafka's.
- * @throws ApiError NOT_ACCEPTABLE for formats of Kafka that are not built, such as Avro
+ * @throws ApiError NOT_ACCEPTABLE for formats of Kafka that are not implemented, such as Avro
  */
 export function acceptedFormat(accept: string | undefined): Format {
   const type = preferredType(accept, OFFERS);
@@ -99,15 +100,15 @@ export function acceptedFormat(accept: string | undefined): Format {
 }
 
 /**
- * The text of a value in an answer: as it is stored. What is not UTF-8 or not JSON comes as base64 in an object, so that
- * one odd record spoils no answer.
+ * The text of a value in an answer, as it is stored. A value that is not UTF-8 or not JSON is shown as base64 in an object,
+ * so that one such record does not make the answer invalid.
  */
 function valueText(bytes: Uint8Array | null, format: Format): string {
   if (bytes === null) return "null";
   if (format === "binary") return `"${bytes.toBase64()}"`;
   const text = jsonTextOf(bytes);
   if (text === undefined) return `{"$base64":"${bytes.toBase64()}"}`;
-  // line breaks between tokens; server-sent events have a meaning for them
+  // line breaks between tokens would end a line of a server-sent event
   return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, " ") : text;
 }
 

@@ -24,6 +24,7 @@ import { hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
 import { type Format, recordText } from "./record-formats.ts";
 
+/** A stream: the partition, the format of its records, and where it begins. */
 export interface RecordStream {
   readonly topic: string;
   readonly partition: number;
@@ -33,10 +34,10 @@ export interface RecordStream {
   readonly topicId: string | undefined;
 }
 
-/** Where a reader is. */
+/** Position of a reader. */
 export interface RecordPosition {
   readonly offset: number;
-  /** undefined in an id of an earlier version, which was an offset alone: it is believed */
+  /** undefined in an id of an earlier version, an offset alone, which is accepted for any topic */
   readonly topicId: string | undefined;
 }
 
@@ -54,6 +55,7 @@ interface Position {
   end: number;
 }
 
+/** Answers a read with a stream. @throws ApiError */
 export async function recordStream(
   c: Context<AppEnv>,
   client: PartitionClient,
@@ -66,7 +68,8 @@ export async function recordStream(
 }
 
 /**
- * Errors are answered before the stream begins, with their status; an offset that cannot be read among them.
+ * Opens the source before the stream begins, so that errors, such as an offset that cannot be read, are answered with their
+ * status.
  * @returns what feeds the stream
  * @throws ApiError
  */
@@ -87,7 +90,7 @@ export async function recordSource(
       clearInterval(ping);
       clearTimeout(lifetime);
     });
-    // the reader learns its position before the first record: a break in between loses nothing
+    // sends the position before the first record, so that a reader that is cut off in between loses nothing
     sink.send({
       id: idOf(position),
       event: "ping",
@@ -99,7 +102,7 @@ export async function recordSource(
 
 const idOf = ({ next, topicId }: Position): string => `${next}:${topicId}`;
 
-/** Holds a tail, one after the other, until the stream ends. Records are asked for while the reader has room for them. */
+/** Reads from one tail after the other until the stream ends. Records are requested while the reader has room for them. */
 async function follow(
   client: PartitionClient,
   stream: RecordStream,
@@ -125,7 +128,7 @@ async function follow(
   }
 }
 
-/** Passes on what one tail brings; resolves when it is closed. */
+/** Forwards the records of one tail; resolves when the tail is closed. */
 async function pump(
   client: PartitionClient,
   socket: WebSocket,
@@ -138,10 +141,10 @@ async function pump(
     sink.hasRoom && knownEnd(position.topicId, stream.partition) > position.next;
   const beats = { everyMs: client.tickTimeMs, onRequest: true, isBehind };
   await hold(socket, sink, beats, (data) => {
-    if (typeof data === "string") told(data, sink);
+    if (typeof data === "string") onNotice(data, sink);
     else {
       deliver(new Uint8Array(data as ArrayBuffer), stream, position, sink);
-      // asks for the next frame
+      // requests the next frame
       sink.whenRoom(() => {
         if (!sink.ended) trySend(socket, "next");
       });
@@ -167,8 +170,8 @@ function deliver(
   sink.send({ event: "records", id: idOf(position), data });
 }
 
-/** What a partition says beside records. */
-function told(text: string, sink: SseSink): void {
+/** Handles messages of a partition other than records. */
+function onNotice(text: string, sink: SseSink): void {
   const event = JSON.parse(text) as {
     readonly type: string;
     readonly leader?: number;

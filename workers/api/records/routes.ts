@@ -19,6 +19,7 @@ import { positionFromText, type RecordStream, recordStream } from "./record-stre
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
+/** Routes of records. */
 export const recordsApp = new Hono<AppEnv>()
   .post("/topics/:topic", async (c) => produce(c, undefined))
   .post("/topics/:topic/partitions/:partition", async (c) => produce(c, partitionParam(c)))
@@ -32,7 +33,7 @@ export const recordsApp = new Hono<AppEnv>()
     return readOnce(c, client, topic, partition, format);
   });
 
-/** Where a plain read begins: `offset`, `timestamp` or `tail`, else the beginning. */
+/** Start of a read: `offset`, `timestamp` or `tail`, else the beginning of the log. */
 function readFrom(c: Context<AppEnv>): ReadFrom {
   const timestampMs = intQueryOf(c, "timestamp", 0, MAX);
   const records = intQueryOf(c, "tail", 0, MAX);
@@ -46,7 +47,7 @@ function readFrom(c: Context<AppEnv>): ReadFrom {
   return { type: "offset", offset: parseInteger("offset", offset, 0, MAX) };
 }
 
-/** A stream resumes at its last event's id. */
+/** Start of a stream: the id of the last event, else the start of a read. */
 function streamFrom(c: Context<AppEnv>): Pick<RecordStream, "from" | "topicId"> {
   const last = resumeIdOf(c);
   if (last === undefined) return { from: readFrom(c), topicId: undefined };

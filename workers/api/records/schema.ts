@@ -21,16 +21,19 @@ const record = v.object({
   ),
 });
 
+/** Body of a produce request in JSON. */
 export const produceBody = v.object({
   records: v.pipe(v.array(record), v.minLength(1, "records holds at least one"), v.maxLength(10_000)),
   /** append only if the first record gets this offset; one partition only */
   match_offset: v.optional(offset),
 });
 
+/** One record of it. */
 export type ProduceRecord = v.InferOutput<typeof record>;
 
 const count = v.pipe(v.number(), v.integer());
 
+/** `POST /v3/clusters/{id}/topics` */
 export const createTopicBody = v.object({
   topic_name: v.string(),
   partitions_count: v.optional(count, 1),
@@ -39,7 +42,7 @@ export const createTopicBody = v.object({
     v.array(
       v.object({
         name: v.pipe(v.string(), v.maxLength(200)),
-        /** null: what holds by default */
+        /** null: the default */
         value: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
       }),
     ),

@@ -20,18 +20,19 @@ type Merged<Union, Common extends KeyOf<Union>> = {
 /** A node that answers. */
 export type NodeUp = { readonly up: true } & NodeStatus;
 
+/** A node that does not answer. */
 export interface NodeDown {
   readonly sid: number;
   readonly up: false;
   readonly code: "NODE_DOWN";
   readonly detail: string;
-  /** why it stays down, and how to repair it: its database is damaged; absent: nothing is known to be wrong */
+  /** why it stays down, and how to repair it, for example a damaged database; absent if no cause is known */
   readonly reason?: string;
   /** what is damaged */
   readonly damage?: string;
 }
 
-/** One node as seen from outside. */
+/** One node, as seen from outside. */
 export type NodeView = NodeUp | NodeDown;
 
 /** `GET /v1/ensemble` */
@@ -46,14 +47,14 @@ export interface EnsembleJson {
   readonly epoch: number;
   /** why there is no quorum, in words */
   readonly reason: string | null;
-  /** every node that is up sleeps: the first request elects a leader, and all else is as it was when they fell asleep */
+  /** every node that is up sleeps: the first request causes an election; the other members have their values from before the sleep */
   readonly quiet: boolean;
-  /** ms since 1970; null while somebody is awake */
+  /** ms since 1970; null while a node is awake */
   readonly quietSince: number | null;
   readonly nodes: readonly NodeView[];
 }
 
-/** A fault that is on, as its victim reports it. Which fields there are depends on `fault`. */
+/** An active fault, as its target reports it. `fault` determines the other fields. */
 export type FaultJson = Merged<FaultView, "fault" | "remainingMs">;
 
 /** `GET /v1/faults` */
@@ -72,6 +73,7 @@ export interface FaultsJson {
   readonly clients: readonly ClientJson[];
 }
 
+/** A demo client of a local run. */
 export interface ClientJson {
   readonly client: number;
   readonly port: number;
@@ -88,14 +90,14 @@ type InJson<Value> = Value extends Zxid
       : Value;
 type FieldsInJson<Event> = Event extends unknown ? { readonly [K in keyof Event]: InJson<Event[K]> } : never;
 
-/** The ring of a node no longer held what lay between the id `after` and this event. */
+/** The node no longer holds the events between the id `after` and this event. */
 interface GapEvent {
   readonly type: "gap";
   readonly after: string;
 }
 
 interface FaultEventJson extends Omit<FaultEvent, "faults"> {
-  /** the broker that it is about, of which the Worker tells: such an event has no `sid` */
+  /** the broker, in an event that the Worker sends for it: such an event has no `sid` */
   readonly broker?: number;
   readonly faults: readonly FaultJson[];
 }
@@ -105,7 +107,7 @@ type EventBody = FieldsInJson<TraceEvent> | FaultEventJson | GapEvent;
 /** Types of the events in `GET /v1/events`. */
 export type EventType = EventBody["type"];
 
-/** One thing a node did or saw (`GET /v1/events`). Which fields there are depends on `type`. */
+/** An event of a node (`GET /v1/events`). `type` determines the other fields. */
 export type EventJson = {
   /** `boot-seq` of the node: per node strictly increasing */
   readonly id: string;
@@ -114,6 +116,7 @@ export type EventJson = {
   readonly sid: number;
 } & Merged<EventBody, "type">;
 
+/** A broker; what it registered is null while it is not registered. */
 export interface BrokerJson {
   readonly id: number;
   readonly up: boolean;
@@ -122,6 +125,7 @@ export interface BrokerJson {
   readonly port: number | null;
 }
 
+/** A partition; `leader` is null while it has none, `logEndOffset` while it does not answer. */
 export interface PartitionJson {
   readonly partition: number;
   readonly leader: number | null;
@@ -144,7 +148,7 @@ export interface ClusterJson {
   }[];
 }
 
-/** A goal, in the shape and with the order of keys that the demo has always had. */
+/** A goal, with the names and the order of keys of the original demo. */
 export interface Goal {
   readonly Minute: number;
   readonly Player: string;

@@ -10,28 +10,28 @@ import {
 } from "../../../durable-objects/shared/sockets.ts";
 import type { SseSink } from "./sse.ts";
 
-/** Looks at the socket so many times in a tick. */
+/** Checks of the socket per tick. */
 const LOOKS_PER_TICK = 2;
-/** A socket is silent when so many looks in a row found no message: two ticks. */
+/** Checks in a row without a message after which a socket counts as silent: two ticks. */
 const SILENT_LOOKS = 2 * LOOKS_PER_TICK;
 
-/** How the other end beats. */
+/** Beats of the other end. */
 export interface Beats {
-  /** ms between two of its beats; undefined: it sends none, so its silence means nothing */
+  /** ms between two beats; undefined: it sends none, so its silence means nothing */
   readonly everyMs: number | undefined;
-  /** it only answers ours */
+  /** it only answers beats of this end */
   readonly onRequest: boolean;
-  /** does the stream lack what is known to be there? Then beats prove nothing */
+  /** whether the stream lacks data that are known to exist: then beats prove nothing */
   readonly isBehind?: () => boolean;
 }
 
-/** How a node beats, as the answer that opened its socket tells. */
+/** The beats of a node, from the answer that opened its socket. */
 export function beatsOf(response: Response): Beats {
   const everyMs = Number(response.headers.get(BEATS_HEADER) ?? Number.NaN);
   return { everyMs: everyMs > 0 ? everyMs : undefined, onRequest: false };
 }
 
-/** Is a message a beat, which is no part of the stream? */
+/** Whether a message is a beat, which is not part of the stream. */
 export const isBeat = (data: unknown): boolean => data === BEAT_FRAME;
 
 /**
@@ -62,13 +62,13 @@ export async function hold(
     };
     socket.addEventListener("message", ({ data }) => {
       looks = 0;
-      // a partition waits for an answer to each frame; a node sends on
+      // a partition waits for an answer to each frame; a node does not
       if (!onRequest && typeof data === "string") read += data.length;
       if (read - reported >= READ_REPORT_CHARS) {
         reported = read;
         trySend(socket, `read:${read}`);
       }
-      // The runtime delivers what comes after our close as well.
+      // the runtime also delivers messages that arrive after this end has closed the socket
       if (isBeat(data) || sink.ended || over) return;
       behind = 0;
       receive(data);

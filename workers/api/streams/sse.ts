@@ -8,7 +8,7 @@
  */
 import { SSE_HEARTBEAT_MS, SSE_RETRY_MS, SSE_WAITING_BYTES_MAX } from "../config.ts";
 
-/** The last event of a stream that is ended because of its reader. */
+/** The last event of a stream that ends because its reader is too slow. */
 const UNREAD: SseEvent = {
   event: "error",
   data: JSON.stringify({
@@ -22,22 +22,22 @@ export interface SseEvent {
   readonly id?: string | undefined;
   /** absent: `message` */
   readonly event?: string | undefined;
-  /** absent: the event only moves the reader's last id */
+  /** absent: the event only sets the reader's last id */
   readonly data?: string | undefined;
 }
 
-/** The open stream, as its producer sees it. */
+/** An open stream, as its source sees it. */
 export interface SseSink {
-  /** Without room it ends the stream instead. */
+  /** Sends an event; without room it ends the stream instead. */
   send(event: SseEvent): void;
-  /** Ends the stream; the reader comes back with its last id. */
+  /** Ends the stream; the reader reconnects with its last id. */
   end(): void;
-  /** Runs once when the stream ends, whoever ended it. */
+  /** Runs `run` once when the stream ends, for whatever reason. */
   onEnd(run: () => void): void;
   readonly ended: boolean;
-  /** Does the reader keep up? */
+  /** Whether the reader keeps up. */
   readonly hasRoom: boolean;
-  /** Runs once: now if there is room, else when there is, or when the stream has ended. */
+  /** Runs `run` once: now if there is room, else as soon as there is, or when the stream ends. */
   whenRoom(run: () => void): void;
 }
 
@@ -67,7 +67,7 @@ export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => voi
       pull: () => stream?.pull(),
       cancel: () => stream?.cancel(),
     },
-    // what waits, waits here, where it can be discarded
+    // unread events wait in this class, where they can be discarded
     { highWaterMark: 0 },
   );
   return new Response(body, {
@@ -91,7 +91,7 @@ class SseStream implements SseSink {
   #bytes = 0;
   /** the reader waits for the next one */
   #wanted = false;
-  /** it has taken something since the last look */
+  /** it has read something since the last check */
   #moved = true;
   #ended = false;
   #closed = false;
@@ -102,7 +102,7 @@ class SseStream implements SseSink {
     this.#timer = setInterval(() => this.#look(), SSE_HEARTBEAT_MS);
     signal.addEventListener("abort", this.#cancel);
     this.#write(`retry: ${SSE_RETRY_MS}\n\n`);
-    // one that left while its stream was being prepared tells us no more
+    // a reader that left during the preparation causes no further event
     if (signal.aborted) this.cancel();
   }
 
@@ -164,7 +164,7 @@ class SseStream implements SseSink {
     this.#hand();
   }
 
-  /** Hands over the event that is wanted, or the end. */
+  /** Delivers the next event if the reader waits for it, or the end. */
   #hand(): void {
     if (this.#closed) return;
     const next = this.#wanted ? this.#waiting.shift() : undefined;
@@ -191,7 +191,7 @@ class SseStream implements SseSink {
     else if (this.hasRoom) this.#write(": heartbeat\n\n");
   }
 
-  /** Discards what waits: the reader resumes behind the last event that it has taken. */
+  /** Discards what waits: the reader resumes after the last event that it has read. */
   #giveUp(): void {
     const words = this.#encoder.encode(formatEvent(UNREAD));
     this.#waiting = [words];

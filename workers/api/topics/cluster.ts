@@ -1,4 +1,4 @@
-/** The brokers' cluster as a whole: `/cluster` for the page, `/brokers` as Confluent's REST proxy has it. */
+/** The cluster: `/cluster` for the page, `/brokers` as in Confluent's REST proxy. */
 import { Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -10,6 +10,7 @@ import { ApiError } from "../http/errors.ts";
 import type { ClusterJson } from "../schema/views.ts";
 import { brokersOf } from "./routes.ts";
 
+/** Routes of the cluster. */
 export const clusterApp = new Hono<AppEnv>()
   .get("/brokers", async (c) => {
     const { brokers } = await brokersOf(c).metadata(true);
@@ -49,7 +50,7 @@ export const clusterApp = new Hono<AppEnv>()
     return c.json(body, 200, { "cache-control": "no-store" });
   });
 
-/** Undefined while no broker is up: the page shows them all the same. */
+/** Undefined while no broker is up: the page shows the brokers anyway. */
 async function metadataOf(brokers: BrokerClient) {
   try {
     return await brokers.metadata(true);

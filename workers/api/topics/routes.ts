@@ -1,4 +1,4 @@
-/** Topics as Confluent's REST proxy v2 has them, at `/topics`. */
+/** `/topics`: topics in the shape of Confluent's REST proxy v2. */
 import { type Context, Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { partitionFromText } from "../../../core/broker/topic.ts";
@@ -9,6 +9,7 @@ import { PartitionClient } from "../clients/partition-client.ts";
 import { ApiError } from "../http/errors.ts";
 import { intQueryOf } from "../http/params.ts";
 
+/** Client of the brokers of the request's ensemble. */
 export const brokersOf = (c: Context<AppEnv>): BrokerClient => new BrokerClient(c.env, c.var.zoo);
 
 /** The partition of the URL. @throws ApiError UNKNOWN_TOPIC_OR_PARTITION */
@@ -38,6 +39,7 @@ const topicJson = (topic: TopicMetadata) => ({
   partitions: topic.partitions.map(partitionJson),
 });
 
+/** Routes of topics. */
 export const topicsApp = new Hono<AppEnv>()
   .get("/topics", async (c) => c.json((await brokersOf(c).metadata(true)).topics.map((topic) => topic.name)))
   .get("/topics/:topic", async (c) => c.json(topicJson(await brokersOf(c).topic(c.req.param("topic"), true))))

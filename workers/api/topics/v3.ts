@@ -104,7 +104,7 @@ function configV3(c: Context<AppEnv>, clusterId: string, topic: string, name: st
   };
 }
 
-/** A topic's configuration out of a request. @throws ApiError INVALID_CONFIG */
+/** The configuration of a topic from a request. @throws ApiError INVALID_CONFIG */
 function configOf(configs: readonly { readonly name: string; readonly value: string | null }[]): TopicConfig {
   const names = configs.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -121,6 +121,7 @@ async function clusterIdOf(c: Context<AppEnv>): Promise<string> {
   throw new ApiError("NOT_FOUND", "there is no such cluster", { confluent: 404 });
 }
 
+/** Routes of v3. */
 export const v3App = new Hono<AppEnv>()
   .get("/v3/clusters", async (c) => {
     const { clusterId, controller } = await brokersOf(c).metadata(true);
@@ -174,7 +175,7 @@ export const v3App = new Hono<AppEnv>()
     const topic = await brokersOf(c).createTopic({
       name,
       partitions,
-      // Kafka's −1 asks for the default
+      // −1 is Kafka's value for the default
       ...(factor === undefined || factor === -1 ? {} : { replicationFactor: factor }),
       config: configOf(configs),
     });

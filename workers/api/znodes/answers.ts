@@ -1,4 +1,4 @@
-/** JSON bodies of the answers, and their making. What the page reads is in views.ts. */
+/** JSON bodies of answers about znodes and sessions. Those that the page reads are in views.ts. */
 
 import { zxidToText } from "../../../core/zab/zxid.ts";
 import { type Stat, sessionToText } from "../../../core/znode/types.ts";
@@ -23,9 +23,9 @@ export interface StatJson {
 /** `GET /v1/znodes/{path}` as JSON */
 export interface ZnodeJson {
   readonly path: string;
-  /** base64; null when the znode was created without data */
+  /** base64; null if the znode was created without data */
   readonly data: string | null;
-  /** the data as text, when it is UTF-8 */
+  /** the data as text, if they are UTF-8 */
   readonly text?: string;
   readonly stat: StatJson;
 }
@@ -34,7 +34,7 @@ export interface ZnodeJson {
 export interface ChildrenJson {
   readonly path: string;
   readonly children: readonly string[];
-  /** of a page that others follow: `after` of the next one */
+  /** `after` of the next page, if there is one */
   readonly next?: string;
   readonly stat: StatJson;
 }
@@ -76,6 +76,7 @@ export type MultiResultJson =
   | { readonly op: "delete" | "check" }
   | { readonly error: string; readonly number: number };
 
+/** A Stat as JSON. */
 export function statJson(stat: Stat): StatJson {
   return {
     czxid: zxidToText(stat.czxid),
@@ -92,9 +93,10 @@ export function statJson(stat: Stat): StatJson {
   };
 }
 
-/** The version a client sees, and czxid, which differs after a delete and a new create with the same version. */
+/** Entity tag: the version, and the czxid, which differs if the znode was deleted and created again. */
 export const etagOf = (stat: Stat): string => `"${stat.version}.${zxidToText(stat.czxid)}"`;
 
+/** A znode as JSON. */
 export function znodeJson(path: string, data: Uint8Array | null, stat: Stat): ZnodeJson {
   const text = data === null ? undefined : utf8Of(data);
   return {

@@ -13,6 +13,7 @@ import { type MultiResultJson, statJson } from "./answers.ts";
 import { isEphemeral, isSequential, modeOf } from "./routes.ts";
 import { type MultiOp, multiBody } from "./schema.ts";
 
+/** Route of multi. */
 export const multiApp = new Hono<AppEnv>().post("/", jsonBody(multiBody), async (c) => {
   const ops = c.req.valid("json").ops.map(toRequest);
   const writer = writerOf(c);

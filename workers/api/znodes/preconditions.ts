@@ -1,4 +1,4 @@
-/** Conditions of a request in HTTP's words: entity tags, and ZooKeeper's `version`. */
+/** Conditions of a request: HTTP's entity tags, and ZooKeeper's `version`. */
 import type { Context } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { badArguments } from "../http/errors.ts";
@@ -12,7 +12,7 @@ export interface Tag {
   readonly czxid: string;
 }
 
-/** What a change is conditional on. */
+/** Condition of a change. */
 export interface Precondition {
   /** −1: any */
   readonly version: number;
@@ -20,19 +20,19 @@ export interface Precondition {
   readonly tags: readonly Tag[] | undefined;
 }
 
-/** A condition that a method does not know must not be ignored: the change would be made all the same. */
+/** Refuses a condition that the method does not support: if it were ignored, the change would be made anyway. */
 export function refuseCondition(c: Context<AppEnv>, header: "if-match" | "if-none-match"): void {
   if (c.req.header(header) !== undefined) throw badArguments(`${c.req.method} takes no ${header}`);
 }
 
-/** Is the state that was read one that `If-Match` does not name? */
+/** Whether `If-Match` excludes the state that was read. */
 export function isUnwanted(c: Context<AppEnv>, etag: string): boolean {
   const value = c.req.header("if-match");
   if (value === undefined || value.trim() === "*") return false;
   return value.split(",").every((tag) => tag.trim().replace(/^W\//, "") !== etag);
 }
 
-/** Of `?version=` or `If-Match`, never both. `If-Match: *` asks only that the znode exists. */
+/** From `?version=` or `If-Match`, never both. `If-Match: *` requires only that the znode exists. */
 export function preconditionOf(c: Context<AppEnv>): Precondition {
   const version = intQueryOf(c, "version", VERSION_MIN, VERSION_MAX);
   const ifMatch = c.req.header("if-match");
@@ -46,8 +46,8 @@ export function preconditionOf(c: Context<AppEnv>): Precondition {
 }
 
 /**
- * Reads a list of entity tags of znodes; undefined when one of them is none. A weak tag means what the strong one
- * means: proxies that compress an answer weaken its tag.
+ * Parses a list of entity tags; undefined if one of them is not valid. A weak tag counts as the strong one: proxies that
+ * compress an answer weaken its tag.
  */
 export function parseEtags(text: string): readonly Tag[] | undefined {
   const tags: Tag[] = [];
@@ -55,14 +55,14 @@ export function parseEtags(text: string): readonly Tag[] | undefined {
     const match = /^\s*(?:W\/)?"(-?\d{1,10})\.(0x[0-9a-f]{1,16})"\s*$/.exec(entry);
     const version = Number(match?.[1]);
     if (match?.[2] === undefined || !(version >= VERSION_MIN && version <= VERSION_MAX)) return undefined;
-    // −1 is no version that a znode has
+    // no znode has the version −1
     if (version === ANY_VERSION) return undefined;
     tags.push({ version, czxid: match[2] });
   }
   return tags;
 }
 
-/** Is `If-None-Match: *` given: create, but do not replace? Other values are for reads only. */
+/** Whether `If-None-Match: *` is given: create, never replace. Other values are for reads only. */
 export function isCreateOnly(c: Context<AppEnv>): boolean {
   const value = c.req.header("if-none-match");
   if (value === undefined) return false;
@@ -74,7 +74,7 @@ export function isCreateOnly(c: Context<AppEnv>): boolean {
   return true;
 }
 
-/** Does the reader have this version already (304)? */
+/** Whether the reader has this version already (304). */
 export function isKnownToReader(c: Context<AppEnv>, etag: string): boolean {
   const value = c.req.header("if-none-match");
   if (value === undefined) return false;

@@ -48,7 +48,7 @@ import { watchStream } from "./watch-stream.ts";
 
 const PREFIX = "/v1/znodes";
 const VIEWS = ["data", "children", "stat"] as const;
-/** How data is given; bytes unless JSON is wanted more. */
+/** Representations of data: bytes unless the client prefers JSON. */
 const REPRESENTATIONS = ["application/octet-stream", "application/json"] as const;
 const WATCHES = ["data", "children", "exists"] as const;
 
@@ -60,11 +60,14 @@ const MODE_OF: Readonly<Record<ModeName, CreateMode>> = {
   "ephemeral-sequential": CreateMode.EPHEMERAL_SEQUENTIAL,
 };
 
-/** The create mode of its name in requests. */
+/** The create mode of a name. */
 export const modeOf = (name: ModeName): CreateMode => MODE_OF[name];
+/** Whether the mode appends a number to the path. */
 export const isSequential = (mode: CreateMode): boolean => (mode & CreateMode.PERSISTENT_SEQUENTIAL) !== 0;
+/** Whether the znode belongs to a session. */
 export const isEphemeral = (mode: CreateMode): boolean => (mode & CreateMode.EPHEMERAL) !== 0;
 
+/** Routes of znodes. */
 export const znodesApp = new Hono<AppEnv>()
   .get("/*", async (c) => {
     const watch = wordQueryOf(c, "watch", WATCHES);
@@ -163,7 +166,7 @@ function pageWanted(c: Context<AppEnv>): PageRequest | undefined {
   return { limit: limit ?? PAGE_NAMES.default, after: after ?? "" };
 }
 
-/** Says where the next page is, unless its last name makes the header too long to be read; the body says it too. */
+/** Adds a link to the next page, unless its last name makes the header too long; the body has it too. */
 function linkNext(c: Context<AppEnv>, path: string, after: string): void {
   const query = new URLSearchParams(new URL(c.req.url).search);
   query.set("after", after);
@@ -248,7 +251,7 @@ async function versionsToMatch(
   throw new ApiError("BAD_VERSION", `${path} is ${what}`);
 }
 
-/** Sends a write with one version after the other, until the number is not that of a write with another version. */
+/** Sends a write with one version after the other, until its number is not refused as used for a write with another version. */
 async function writeConditional(
   c: Context<AppEnv>,
   writer: ReturnType<typeof writerOf>,
@@ -304,6 +307,6 @@ const originOf = (answer: Answered<unknown>): { "zoo-zxid": string; "zoo-node": 
   "zoo-node": String(answer.node),
 });
 
-/** Percent-encodes what a path must not hold as it is, and no more, so that a long name stays as long as it came. */
+/** Percent-encodes only what a path must not contain, so that a long name does not become longer than necessary. */
 const encodePath = (path: string): string =>
   encodeURIComponent(path).replaceAll(/%(2F|40|3A|24|26|2B|2C|3B|3D)/g, decodeURIComponent);

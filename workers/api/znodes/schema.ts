@@ -1,9 +1,9 @@
-/** JSON bodies of the requests. Unknown members are refused, so that a typing error is not ignored in silence. */
+/** JSON bodies of requests. Unknown members are refused, so that a typing error is noticed. */
 import * as v from "valibot";
 import { MULTI_OPS_MAX } from "../config.ts";
 import { modeField, pathField, VERSION_MAX, versionField } from "./fields.ts";
 
-/** `POST /v1/sessions`; the node moves the timeout into its own limits and answers with what it granted. */
+/** `POST /v1/sessions`; the node brings the timeout into its range and returns the result. */
 export const openSessionBody = v.strictObject({
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(VERSION_MAX)), 10_000),
 });
@@ -13,7 +13,7 @@ export const ensembleBody = v.strictObject({
   size: v.picklist([1, 3, 5, 7, 9], "an ensemble has 1, 3, 5, 7 or 9 nodes"),
 });
 
-/** Data of a znode: base64, or text that is stored as UTF-8. At most one of both; none is no data. */
+/** Data of a znode: base64, or text that is stored as UTF-8. At most one of them; without either there are no data. */
 const dataFields = {
   data: v.optional(v.nullable(v.pipe(v.string(), v.base64("not base64")))),
   text: v.optional(v.string()),
@@ -35,6 +35,7 @@ const op = v.variant("op", [
   v.strictObject({ op: v.literal("delete"), path: pathField, version: v.optional(versionField, -1) }),
   v.strictObject({ op: v.literal("check"), path: pathField, version: versionField }),
 ]);
+/** One operation of a multi. */
 export type MultiOp = v.InferOutput<typeof op>;
 
 /** `POST /v1/multi` */

@@ -1,4 +1,4 @@
-/** `/v1/sessions`: a session lives as long as heartbeats, or any other request of it, arrive in time. */
+/** `/v1/sessions`: a session exists as long as its heartbeats or other requests arrive in time. */
 import { Hono } from "hono";
 import { sessionToText } from "../../../core/znode/types.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -7,6 +7,7 @@ import { nodeOf, parseSession, prefixOf } from "../http/params.ts";
 import type { SessionJson } from "./answers.ts";
 import { openSessionBody } from "./schema.ts";
 
+/** Routes of sessions. */
 export const sessionsApp = new Hono<AppEnv>()
   .post("/", jsonBody(openSessionBody), async (c) => {
     const { timeoutMs } = c.req.valid("json");

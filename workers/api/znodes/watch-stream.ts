@@ -18,9 +18,10 @@ import { beatsOf, hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
 import type { WatchEventJson } from "./answers.ts";
 
+/** What a watch reports: changes of data, changes of children, or also creation. */
 export type WatchKind = "data" | "children" | "exists";
 
-/** Answers with the stream; the first event only tells the reader the id to resume at. */
+/** Answers with the stream; its first event only contains the id at which to resume. */
 export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchKind): Promise<Response> {
   const resume = resumeIdOf(c);
   const node = nodeOf(c);
@@ -36,7 +37,7 @@ export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchK
       let left: number | undefined;
       while (!sink.ended) {
         const opened = await openWatch(source, last, left);
-        // The reader of one node comes back and gets the reason; any other waits here for a quorum.
+        // a reader of one node reconnects and gets the reason; other readers wait here for a quorum
         if (opened === undefined && node !== undefined) break;
         if (opened !== undefined && sink.ended) discard(opened.response);
         else if (opened !== undefined) {
@@ -51,7 +52,7 @@ export async function watchStream(c: Context<AppEnv>, path: string, kind: WatchK
   });
 }
 
-/** What a stream watches, and through which client. */
+/** What a stream watches, and its client of the ensemble. */
 interface Source {
   readonly zoo: EnsembleClient;
   readonly path: string;
@@ -59,8 +60,8 @@ interface Source {
 }
 
 /**
- * Opens a watch behind the state `from`; undefined if no node takes it now.
- * @param left the node that ended this stream last: it is asked after all others
+ * Opens a watch after the state `from`; undefined if no node accepts it now.
+ * @param left the node that ended this stream last: it is tried last
  */
 async function openWatch(
   { zoo, path, kind }: Source,
@@ -77,7 +78,7 @@ async function openWatch(
   }
 }
 
-/** Passes the events of one WebSocket on until it ends. @returns the id to resume at */
+/** Forwards the events of one WebSocket until it ends. @returns the id at which to resume */
 async function followOnce(opened: Upgraded, from: string, sink: SseSink): Promise<string> {
   let last = from;
   await hold(opened.socket, sink, beatsOf(opened.response), (data) => {
@@ -89,7 +90,7 @@ async function followOnce(opened: Upgraded, from: string, sink: SseSink): Promis
   return last;
 }
 
-/** Id of the state as it is now. */
+/** Id of the current state. */
 async function currentId(
   zoo: EnsembleClient,
   path: string,
@@ -108,12 +109,12 @@ async function currentId(
   }
 }
 
-/** Id of the state that an event tells of. */
+/** Id of the state that an event describes. */
 export function idAfter(event: WatchEventJson): string {
   return event.type === "NodeDeleted" ? `${event.zxid}-` : event.zxid;
 }
 
-/** An id of this stream, of a state that there was. */
+/** Validates an id of this stream: its state has existed. */
 async function checkId(zoo: EnsembleClient, id: string): Promise<string> {
   const atLeast = id.replace(/-$/, "");
   if (zxidFromText(atLeast) === undefined) throw badArguments("Last-Event-ID is an id of this stream");
