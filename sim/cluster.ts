@@ -1226,7 +1226,7 @@ export class Cluster {
       this.#mix(((this.now & 0xffff) << 8) ^ (life.sid << 4) ^ to);
       const { zab } = callee.server;
       const { inGeneration, inSeq } = must(zab.links.get(life.sid), "a peer has a link");
-      const age = origin.boot - zab.bootOf(life.sid) || origin.generation - inGeneration;
+      const age = origin.boot - zab.incarnationOf(life.sid) || origin.generation - inGeneration;
       const taken = age > 0 || (age === 0 && origin.seq >= inSeq);
       if (this.#ordered && age === 0) this.#checkOrder(life, callee, channel, inSeq, origin.seq, arrivedAt);
       for (const message of messages) this.#seen(life, callee, message, false, taken);
@@ -1329,7 +1329,7 @@ export class Cluster {
       this.#onLife(life, () => {
         const { zab } = life.server;
         const link = must(zab.links.get(callee.sid), "a peer has a link");
-        const taken = link.generation === generation && boot >= zab.bootOf(callee.sid);
+        const taken = link.generation === generation && boot >= zab.incarnationOf(callee.sid);
         for (const message of messages) this.#seen(callee, life, message, true, taken);
         this.#step(life, { type: "returned", peer: callee.sid, generation, boot, version, messages });
         if (life.alive) this.#handled(callee, life, messages);

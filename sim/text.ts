@@ -1,6 +1,6 @@
 /** Messages between members as text, for people: one line each. */
 import type { PeerMessage } from "../core/server/messages.ts";
-import { STAYS_PER_LIFE } from "../core/zab/peer.ts";
+import { JOINS_PER_INCARNATION } from "../core/zab/peer.ts";
 import { countTxns } from "../core/zab/txn-batch.ts";
 import type { Zxid } from "../core/zab/zxid.ts";
 
@@ -58,4 +58,4 @@ export function textOf(message: PeerMessage): string {
 }
 
 /** The number of a stay within its life. */
-const stayOf = (join: number): number => join % STAYS_PER_LIFE;
+const stayOf = (join: number): number => join % JOINS_PER_INCARNATION;

@@ -1,5 +1,5 @@
 /** The effects of one step of a member. */
-import type { Link } from "../zab/context.ts";
+import type { Link } from "../zab/links.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { ServerAnswer } from "./answers.ts";
 import type { ServerEffect } from "./effects.ts";

@@ -16,12 +16,12 @@ import { encodeWrite } from "../wire/jute/requests.ts";
 import { WireError } from "../wire/reader.ts";
 import { appendTxn, TxnCursor } from "../wire/txn-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
-import type { RecoveredState, SnapshotReader } from "../zab/context.ts";
 import { equalDigest } from "../zab/digests.ts";
 import type { ZabEffect } from "../zab/effects.ts";
 import { foundingMembership, type Sid } from "../zab/membership.ts";
 import type { DigestAt } from "../zab/messages.ts";
 import { ZabPeer } from "../zab/peer.ts";
+import type { RecoveredState, SnapshotReader } from "../zab/storage.ts";
 import type { TxnLogReader } from "../zab/txn-log.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { Prep } from "../znode/prep.ts";
@@ -598,7 +598,7 @@ export class EnsembleServer {
       this.#sessions.touchAll(this.#clock.now, message.sessions, from);
       return;
     }
-    leader.hurry(from);
+    leader.expectCommit(from);
     const requests = unpackRequests(message.packed, from);
     const { queueLengthMax, queueBytesMax } = this.config;
     const tooMany = this.#queue.length + requests.length > queueLengthMax;

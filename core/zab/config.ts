@@ -53,6 +53,39 @@ export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   counterMax: 0xffff_0000,
 };
 
+/** Timeouts of Zab, ms: all that count in ticks. Time serves liveness only. */
+export interface ZabTimeouts {
+  /** between two pings of one peer */
+  readonly tickMs: number;
+  /** for discovery and synchronization together, without progress */
+  readonly initMs: number;
+  /** silence after which a peer counts as gone */
+  readonly syncMs: number;
+  /** how long a leader keeps a learner waiting: less than the learner itself waits */
+  readonly answersMs: number;
+  /** the longest pause before a peer leads again: those who have elected it still wait for it */
+  readonly electionPauseMsMax: number;
+  /** an incarnation that ends sooner counts as short */
+  readonly shortIncarnationMs: number;
+}
+
+/** The only place where ticks become ms. */
+export function zabTimeouts({
+  tickTimeMs,
+  initLimit,
+  syncLimit,
+  electionPauseMsMax,
+}: ZabConfig): ZabTimeouts {
+  return {
+    tickMs: tickTimeMs,
+    initMs: initLimit * tickTimeMs,
+    syncMs: syncLimit * tickTimeMs,
+    answersMs: (initLimit - syncLimit) * tickTimeMs,
+    electionPauseMsMax: Math.min(electionPauseMsMax, (initLimit * tickTimeMs) / 2),
+    shortIncarnationMs: 2 * initLimit * tickTimeMs,
+  };
+}
+
 /** A txn that changes nothing: length and header. */
 const TXN_BYTES_MIN = 36;
 

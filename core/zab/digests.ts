@@ -199,3 +199,32 @@ export function compareWith(history: DigestHistory, digest: DigestAt): "EQUAL" |
   if (known === undefined) return undefined;
   return equalDigest(known, digest) ? "EQUAL" : "DIFFERENT";
 }
+
+/**
+ * What a peer knows of its own tree.
+ * Invariant: while `differs` is set, the tree was found different from that leader's, and a SNAP has not replaced it since.
+ */
+export class OwnTree {
+  /** the tree's digest, as reported by the server that applies; undefined: not reported yet */
+  digest: DigestAt | undefined;
+  /** the last digests of this tree */
+  readonly digests = new DigestHistory();
+  /** a quorum has confirmed the tree in memory, in this incarnation: a checkpoint that is made of it is right */
+  confirmedByQuorum = false;
+  /** the leader whose tree differs from ours, and where; forgotten once another is established, from whom it gets a better one */
+  differs: { readonly from: Sid; readonly at: Zxid } | null = null;
+
+  /** The tree stands at this zxid, with this digest. */
+  tellDigest(digest: DigestAt): void {
+    this.digest = digest;
+    this.digests.add(digest);
+  }
+
+  /** The tree is a received snapshot: nothing is known of it. */
+  replaced(): void {
+    this.differs = null;
+    this.digest = undefined;
+    this.digests.clear();
+    this.confirmedByQuorum = false;
+  }
+}

@@ -27,12 +27,12 @@ export class Election {
   #initialized: boolean;
   /** our history can be built on: we may lead */
   readonly #eligible: boolean;
-  round: number;
+  electionEpoch: number;
   vote: Vote;
   /** map sid → vote of this round, ours included */
   readonly #received = new Map<Sid, Vote>();
   /** map sid → what members outside of the election say of their leader */
-  readonly #settled = new Map<Sid, Notification>();
+  readonly #following = new Map<Sid, Notification>();
   /** members whose vote does not count: without memory */
   readonly #blank = new Set<Sid>();
   /** members that refuse our calls now */
@@ -44,7 +44,7 @@ export class Election {
     self: Sid,
     quorum: QuorumVerifier,
     own: Vote,
-    round: number,
+    electionEpoch: number,
     initialized: boolean,
     eligible = true,
   ) {
@@ -53,7 +53,7 @@ export class Election {
     this.#own = own;
     this.#initialized = initialized;
     this.#eligible = eligible;
-    this.round = round;
+    this.electionEpoch = electionEpoch;
     this.vote = own;
     this.#received.set(self, own);
   }
@@ -75,7 +75,7 @@ export class Election {
   markUnreachable(sid: Sid): void {
     this.#unreachable.add(sid);
     this.#received.delete(sid);
-    this.#settled.delete(sid);
+    this.#following.delete(sid);
   }
 
   /**
@@ -90,17 +90,17 @@ export class Election {
     if (note.acceptedEpoch !== 0 || !(note.initialized || note.founding)) this.#pristine.delete(from);
     else if (answers) this.#pristine.add(from);
     if (note.role !== "LOOKING") {
-      this.#settled.set(from, note);
+      this.#following.set(from, note);
       // A return may be older than the vote that a call has brought since.
-      if (note.round >= this.round) this.#received.delete(from);
+      if (note.round >= this.electionEpoch) this.#received.delete(from);
       return false;
     }
-    this.#settled.delete(from);
-    if (note.round < this.round) return false;
+    this.#following.delete(from);
+    if (note.round < this.electionEpoch) return false;
     const before = this.vote;
-    const joined = note.round > this.round;
+    const joined = note.round > this.electionEpoch;
     if (joined) {
-      this.round = note.round;
+      this.electionEpoch = note.round;
       this.#received.clear();
       this.vote = this.#own;
     }
@@ -113,11 +113,11 @@ export class Election {
   }
 
   /** The leader of a working ensemble: it reports that it leads, and with us a quorum would follow it. */
-  settledLeader(): Sid | undefined {
-    for (const [sid, note] of this.#settled) {
+  establishedLeader(): Sid | undefined {
+    for (const [sid, note] of this.#following) {
       if (note.role !== "LEADING" || note.vote.leader !== sid) continue;
       const followers = this.#initialized ? [this.#self] : [];
-      for (const [other, said] of this.#settled) {
+      for (const [other, said] of this.#following) {
         if (!this.#blank.has(other) && said.vote.leader === sid) followers.push(other);
       }
       if (this.#quorum.contains(followers)) return sid;
@@ -126,8 +126,8 @@ export class Election {
   }
 
   /** The round in which this leader says that it was elected. */
-  roundOf(leader: Sid): number {
-    return this.#settled.get(leader)?.round ?? this.round;
+  electionEpochOf(leader: Sid): number {
+    return this.#following.get(leader)?.round ?? this.electionEpoch;
   }
 
   /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
@@ -141,14 +141,14 @@ export class Election {
   #agrees(sid: Sid): boolean {
     const vote = this.#received.get(sid);
     if (vote !== undefined && sameVote(vote, this.vote)) return true;
-    const note = this.#settled.get(sid);
-    return note !== undefined && note.round === this.round && note.vote.leader === this.vote.leader;
+    const note = this.#following.get(sid);
+    return note !== undefined && note.round === this.electionEpoch && note.vote.leader === this.vote.leader;
   }
 
   /** Every voter has answered in this round or refuses calls: no better vote can arrive. */
   get everybodyHeard(): boolean {
     return this.#quorum.participants.every(
-      (sid) => this.#received.has(sid) || this.#settled.has(sid) || this.#unreachable.has(sid),
+      (sid) => this.#received.has(sid) || this.#following.has(sid) || this.#unreachable.has(sid),
     );
   }
 }

@@ -1,46 +1,35 @@
 /**
- * A member that follows: one stay with one leader, from FOLLOWERINFO until either side gives up.
+ * FOLLOWING: one stay with one leader, from FOLLOWERINFO until either side ends it.
  *
  *   DISCOVERY ──LEADERINFO/ACKEPOCH──▶ SYNCHRONIZATION ──NEWLEADER/ACK, UPTODATE──▶ BROADCAST
  *
- * What synchronization brings is staged and becomes this member's history in one transaction, at NEWLEADER, together with
+ * What synchronization brings is staged and becomes this peer's history in one transaction, at NEWLEADER, together with
  * currentEpoch: no crash can leave half of it.
- *
- * @source Zab, DSN 2011, phases 1–3 (follower); ZooKeeper Learner.syncWithLeader, Follower.processPacket
  */
-import type { LogEntry, RoleHost } from "./context.ts";
 import type { DurableWrite } from "./effects.ts";
-import { makeEntry } from "./log-entry.ts";
+import { type LogEntry, makeEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
 import type {
   Check,
   Commit,
   Diff,
   LeaderInfo,
+  LeaderMessage,
   LogPosition,
   NewLeader,
+  Notification,
   Phase,
+  Ping,
+  Pong,
   Proposal,
   Snap,
   SnapChunk,
   Trunc,
   UpToDate,
 } from "./messages.ts";
+import type { RoleHost } from "./role.ts";
 import { samePosition } from "./txn-log.ts";
 import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
-
-/** Messages of the leader to a learner in its stay. */
-export type LeaderMessage =
-  | LeaderInfo
-  | Diff
-  | Trunc
-  | Snap
-  | SnapChunk
-  | Proposal
-  | NewLeader
-  | UpToDate
-  | Commit
-  | Check;
 
 /** A history under construction. */
 interface Staging {
@@ -48,23 +37,32 @@ interface Staging {
   truncateTo: LogPosition | null;
   /** a whole state replaces ours first */
   snapshot: { readonly at: LogPosition; nextIndex: number; done: boolean } | null;
+  /** where the history ends so far */
   tail: LogPosition;
   readonly entries: LogEntry[];
 }
 
+/**
+ * A peer that follows one leader.
+ * Invariants: it accepts no message of another stay (`join`) or epoch; nothing of the leader's epoch is logged before the history
+ * with which that epoch began; what it acknowledges is durable before the ack leaves.
+ *
+ * @source Zab, DSN 2011, phases 1–3 (follower); ZooKeeper Learner.syncWithLeader, Follower.processPacket
+ */
 export class Follower {
-  readonly leader: Sid;
-  /** the round in which it was elected: of one that led already another than ours */
-  readonly electedIn: number;
-  join: number;
   readonly #host: RoleHost;
+  readonly leader: Sid;
+  /** the electionEpoch in which it was elected: for one that led already, another than ours */
+  readonly electedIn: number;
+  /** number of this stay */
+  join: number;
   phase: Phase = "DISCOVERY";
   /** highest zxid of this leader's digests that was found equal here, in this stay; null: none was yet */
   confirmed: Zxid | null = null;
-  /** a quorum has confirmed the tree that this member was given, as the leader says */
+  /** a quorum has confirmed the tree that this peer was given, as the leader says */
   confirmedByQuorum = false;
-  /** the leader waits for the next one */
-  asked = false;
+  /** the leader has sent a CHECK that is not answered yet */
+  checkRequested = false;
   /** the leader has not compared its tree with ours, and says that a CHECK follows */
   #awaitsCheck = false;
   /** a zxid from which on the leader's tree is known to be right; null: none is */
@@ -81,9 +79,8 @@ export class Follower {
     this.leader = leader;
     this.electedIn = electedIn;
     this.join = host.nextJoin();
-    const { now, config } = host.context;
-    this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
-    this.#heardAt = now;
+    this.#joinDeadline = host.step.now + host.self.timeouts.initMs;
+    this.#heardAt = host.step.now;
   }
 
   /** The tree here is not known to be the leader's: no client is served from it before the leader's digest was found equal. */
@@ -91,72 +88,134 @@ export class Follower {
     return this.#awaitsCheck && this.confirmed === null;
   }
 
+  /** When `tick` is to be called, at the latest; ms. */
   get deadline(): number {
-    const { config } = this.#host.context;
     return this.phase === "BROADCAST"
-      ? this.#heardAt + config.syncLimit * config.tickTimeMs + 1
+      ? this.#heardAt + this.#host.self.timeouts.syncMs + 1
       : this.#joinDeadline;
   }
 
-  /** Asks the leader to be taken in. May be repeated while nothing has come back. */
-  knock(): void {
-    const { context } = this.#host;
-    context.send(this.leader, {
-      type: "FOLLOWERINFO",
-      join: this.join,
-      acceptedEpoch: context.acceptedEpoch,
-      initialized: context.initialized,
-    });
-  }
-
-  /** This member stood still for so long: that is no silence of the leader. */
-  excuse(stoodMs: number): void {
-    this.#heardAt = Math.min(this.#heardAt + stoodMs, this.#host.context.now);
-  }
-
-  heard(): void {
-    this.#heardAt = this.#host.context.now;
-  }
-
+  /** Gives the leader up if it is silent, or if joining makes no progress. */
   tick(): void {
-    const { now } = this.#host.context;
-    if (now < this.deadline) return;
+    if (this.#host.step.now < this.deadline) return;
     this.#host.becomeLooking(this.phase === "BROADCAST" ? "the leader is silent" : "joining took too long");
   }
 
-  /** The leader waits with our synchronization until a quorum has confirmed a tree: that is no standing still of ours. */
-  wait(): void {
+  /** This peer was suspended for so long: that is no silence of the leader. */
+  excuse(suspendedMs: number): void {
+    this.#heardAt = Math.min(this.#heardAt + suspendedMs, this.#host.step.now);
+  }
+
+  // ── what peers say beside the stay ───────────────────────────────────────
+
+  /** Something came from a peer. */
+  heard(peer: Sid): void {
+    if (peer === this.leader) this.#heardAt = this.#host.step.now;
+  }
+
+  /** Messages of a peer may be lost. */
+  interrupted(peer: Sid): void {
+    if (peer === this.leader) this.#host.becomeLooking("something of the leader was lost");
+  }
+
+  /** Our link to a peer broke. */
+  linkBroken(peer: Sid): void {
+    if (peer === this.leader) this.#host.becomeLooking("the link to the leader broke");
+  }
+
+  /**
+   * Takes a vote, or what a peer says of its leader. A return may be overtaken by a later call, so it ends no stay: the role in
+   * it may be outdated.
+   */
+  notice(from: Sid, note: Notification, isCall: boolean): void {
+    const host = this.#host;
+    if (!isCall && this.phase !== "DISCOVERY") return;
+    if (from === this.leader) {
+      if (note.role === "LEADING" && this.phase === "DISCOVERY") this.sendFollowerInfo();
+      else if (note.role === "FOLLOWING") host.becomeLooking("the elected member follows another");
+      else if (note.role === "LOOKING" && (this.phase !== "DISCOVERY" || this.#isPast(note))) {
+        host.becomeLooking("the leader looks for another");
+      }
+      return;
+    }
+    // A peer has lost its leader: we ask ours at once instead of at the next tick.
+    if (note.role === "LOOKING" && this.phase === "BROADCAST") host.ping(this.leader);
+  }
+
+  /** The vote for itself that made us follow the leader is given up: for a later election, or for a better candidate. */
+  #isPast({ round, vote }: Notification): boolean {
+    return round > this.electedIn || (round === this.electedIn && vote.leader !== this.leader);
+  }
+
+  /** Takes a PING of the leader. */
+  handlePing(from: Sid, ping: Ping): void {
+    const host = this.#host;
+    if (from !== this.leader || this.phase === "DISCOVERY") return;
+    // A leader that does not count us among its learners, or leads no more, will never send us anything.
+    if (ping.role !== "LEADING" || ping.join !== this.join) {
+      host.becomeLooking("the leader does not count us any more");
+      return;
+    }
+    if (ping.disputed === true) {
+      this.#waitForProof();
+      return;
+    }
+    if (this.phase === "BROADCAST") this.confirmedByQuorum = ping.confirmed === true;
+    if (ping.digest === undefined) return;
+    // A quorum has confirmed the leader's tree: one that is found equal at this zxid or later is right.
+    if (ping.confirmed === true) this.#leaderConfirmedAt ??= ping.digest.zxid;
+    host.step.push({ type: "digest", expected: ping.digest });
+  }
+
+  /** Takes a PONG of the leader. */
+  handlePong(from: Sid, pong: Pong): void {
+    if (from !== this.leader || this.phase === "DISCOVERY" || pong.role === "LEADING") return;
+    this.#host.becomeLooking("the leader leads no more");
+  }
+
+  /** The leader waits with our synchronization until a quorum has confirmed a tree: our lack of progress is no failure. */
+  #waitForProof(): void {
     if (this.phase !== "SYNCHRONIZATION") return;
     this.reason = `the tree of some member differs from that of node ${this.leader}, and no quorum has confirmed either`;
     this.#extendJoin();
   }
 
-  /** A quorum has confirmed the leader's tree, and it stands at `zxid`: one that is found equal there or later is right. */
-  noteConfirmed(zxid: Zxid): void {
-    this.#leaderConfirmedAt ??= zxid;
-  }
+  // ── comparing trees ──────────────────────────────────────────────────────
 
   /** The leader's digest at `zxid` equals the one here. The next PONG reports it. */
   noteEqual(zxid: Zxid): void {
     if (this.confirmed === null || compareZxid(this.confirmed, zxid) < 0) this.confirmed = zxid;
     const from = this.#leaderConfirmedAt;
-    if (from !== null && compareZxid(from, zxid) <= 0) this.#host.context.treeConfirmed = true;
+    if (from !== null && compareZxid(from, zxid) <= 0) this.#host.tree.confirmedByQuorum = true;
   }
 
-  /** Says so at once, to a leader that waits for it. */
+  /** Answers a CHECK, if there is one, and the digest was found equal. */
   confirm(): void {
     const epoch = this.#epoch;
-    if (!this.asked || epoch === null || this.confirmed === null) return;
-    this.asked = false;
+    if (!this.checkRequested || epoch === null || this.confirmed === null) return;
+    this.checkRequested = false;
     const { confirmed: zxid, join } = this;
-    this.#host.context.send(this.leader, { type: "CONFIRM", join, epoch, zxid });
+    this.#host.links.send(this.leader, { type: "CONFIRM", join, epoch, zxid });
   }
 
-  /** The tree here differs from the leader's at `zxid`: tells it, and comes back for a whole state. */
+  /** The tree here differs from the leader's at `zxid`: leaves, tells the leader on return, and gets a whole state. */
   diverge(zxid: Zxid): void {
-    this.#host.context.diverged = { from: this.leader, at: zxid };
-    this.#host.context.treeConfirmed = false;
+    this.#host.tree.differs = { from: this.leader, at: zxid };
+    this.#host.tree.confirmedByQuorum = false;
     this.#host.becomeLooking("the digest differs from the leader's");
+  }
+
+  // ── the stay ─────────────────────────────────────────────────────────────
+
+  /** Asks the leader to be taken in. May be repeated while nothing has come back. */
+  sendFollowerInfo(): void {
+    const { links, epochs } = this.#host;
+    links.send(this.leader, {
+      type: "FOLLOWERINFO",
+      join: this.join,
+      acceptedEpoch: epochs.acceptedEpoch,
+      initialized: epochs.initialized,
+    });
   }
 
   /** Handles a message of this stay. @returns false when it cannot belong here: the stay is over */
@@ -186,45 +245,39 @@ export class Follower {
   }
 
   #handleLeaderInfo(message: LeaderInfo): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     if (this.phase === "BROADCAST" && message.epoch === this.#epoch) {
       // The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again: forwarded writes need a new stay.
       this.#host.becomeLooking("the leader has lost sight of us");
       return true;
     }
     if (this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch) {
-      this.#knockAnew();
+      this.#rejoin();
       return true;
     }
     if (this.phase !== "DISCOVERY") return false;
-    if (message.epoch < context.acceptedEpoch) return false;
-    const promised = message.epoch > context.acceptedEpoch;
-    if (promised) {
-      context.acceptedEpoch = message.epoch;
-      context.promisedTo = this.leader;
-      context.persist([{ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }]);
-      context.trace({ type: "epoch", epoch: message.epoch, kind: "accepted" });
-    }
+    if (message.epoch < host.epochs.acceptedEpoch) return false;
+    if (message.epoch > host.epochs.acceptedEpoch) host.epochs.promise(message.epoch, this.leader);
     this.#epoch = message.epoch;
-    this.#staging = { truncateTo: null, snapshot: null, tail: context.lastLogged, entries: [] };
+    this.#staging = { truncateTo: null, snapshot: null, tail: host.history.lastLogged, entries: [] };
     this.phase = "SYNCHRONIZATION";
     this.#host.phaseChanged("FOLLOWING", this.phase);
-    const diverged = context.diverged?.from === this.leader ? context.diverged : null;
-    const saysTree = context.initialized && !context.needSnap;
-    context.reply({
+    const differs = host.tree.differs?.from === this.leader ? host.tree.differs : null;
+    const saysTree = host.epochs.initialized && !host.history.needSnap;
+    host.step.reply({
       type: "ACKEPOCH",
       join: this.join,
       epoch: message.epoch,
-      currentEpoch: context.currentEpoch,
+      currentEpoch: host.epochs.currentEpoch,
       // A candidate never offers an epoch twice, so a promise to it that is repeated is the same promise.
-      counted: context.promisedTo === this.leader,
-      last: context.lastLogged,
-      needSnap: context.needSnap,
-      diverged: diverged !== null,
-      ...(diverged === null ? {} : { divergedAt: diverged.at }),
-      digest: saysTree ? (context.digest ?? null) : null,
+      counted: host.epochs.promisedTo === this.leader,
+      last: host.history.lastLogged,
+      needSnap: host.history.needSnap,
+      diverged: differs !== null,
+      ...(differs === null ? {} : { divergedAt: differs.at }),
+      digest: saysTree ? (host.tree.digest ?? null) : null,
       checksEarly: true,
-      boots: [...context.boots],
+      boots: host.links.packIncarnations(),
     });
     return true;
   }
@@ -233,18 +286,18 @@ export class Follower {
    * The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again. Answers that we sent in between may still
    * be in flight and must not count in the new stay, so the new stay gets its own `join`.
    */
-  #knockAnew(): void {
+  #rejoin(): void {
     this.join = this.#host.nextJoin();
     this.#epoch = null;
     this.#staging = null;
     this.confirmed = null;
     this.confirmedByQuorum = false;
-    this.asked = false;
+    this.checkRequested = false;
     this.#leaderConfirmedAt = null;
     this.reason = "";
     this.phase = "DISCOVERY";
     this.#host.phaseChanged("FOLLOWING", this.phase);
-    this.knock();
+    this.sendFollowerInfo();
   }
 
   #handleDiff(message: Diff): boolean {
@@ -252,19 +305,19 @@ export class Follower {
   }
 
   #handleTrunc(message: Trunc): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     const staging = this.#staging;
     if (staging === null || staging.entries.length > 0 || staging.snapshot !== null) return false;
-    const position = context.log.positionAt(message.to);
+    const position = host.history.log.positionAt(message.to);
     // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
-    const usable = position !== undefined && compareZxid(position.zxid, context.lastProcessedZxid) >= 0;
+    const usable = position !== undefined && compareZxid(position.zxid, host.history.lastProcessedZxid) >= 0;
     if (usable) {
       staging.truncateTo = position;
       staging.tail = position;
     } else {
-      context.spurn();
+      host.history.giveUp();
     }
-    context.reply({
+    host.step.reply({
       type: "POSITION",
       join: this.join,
       epoch: message.epoch,
@@ -280,7 +333,7 @@ export class Follower {
     staging.truncateTo = null;
     staging.snapshot = { at: message.at, nextIndex: 0, done: false };
     staging.tail = message.at;
-    this.#host.context.persist([{ type: "snapshotBegin" }]);
+    this.#host.step.persist([{ type: "snapshotBegin" }]);
     return true;
   }
 
@@ -290,7 +343,7 @@ export class Follower {
     snapshot.nextIndex += 1;
     snapshot.done = message.done;
     this.#extendJoin();
-    this.#host.context.persist([{ type: "snapshotChunk", bytes: message.bytes }]);
+    this.#host.step.persist([{ type: "snapshotChunk", bytes: message.bytes }]);
     this.#replyStaged();
     return true;
   }
@@ -309,91 +362,86 @@ export class Follower {
 
   #replyStaged(): void {
     if (this.#epoch === null) return;
-    this.#host.context.reply({ type: "STAGED", join: this.join, epoch: this.#epoch });
+    this.#host.step.reply({ type: "STAGED", join: this.join, epoch: this.#epoch });
   }
 
   /** Progress was made: the limit is on standing still, so that a large SNAP may take its time. */
   #extendJoin(): void {
-    const { now, config } = this.#host.context;
-    this.#joinDeadline = now + config.initLimit * config.tickTimeMs;
+    this.#joinDeadline = this.#host.step.now + this.#host.self.timeouts.initMs;
   }
 
   #handleNewLeader(message: NewLeader): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     const staging = this.#staging;
     if (staging === null || !equalZxid(staging.tail.zxid, message.last)) return false;
     if (staging.snapshot !== null && !staging.snapshot.done) return false;
     const writes: DurableWrite[] = [];
     if (staging.snapshot !== null) {
       writes.push({ type: "snapshotSwitch", ...staging.snapshot.at });
-      context.replaceBy(staging.snapshot.at);
-    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, context.lastLogged)) {
+      host.history.restart(staging.snapshot.at);
+      host.tree.replaced();
+    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, host.history.lastLogged)) {
       writes.push({ type: "truncate", to: staging.truncateTo.zxid });
-      context.rewind(staging.truncateTo);
+      host.history.truncate(staging.truncateTo);
     }
-    for (const entry of staging.entries) writes.push(context.extend(entry));
-    writes.push({ type: "currentEpoch", epoch: message.epoch });
-    context.currentEpoch = message.epoch;
-    if (!context.initialized) {
-      context.initialized = true;
-      context.founding = false;
-      writes.push({ type: "initialized" });
-    }
-    context.persist(writes);
-    if (staging.snapshot !== null)
-      context.effects.push({ type: "snapshotLoaded", zxid: staging.snapshot.at.zxid });
-    context.trace({ type: "epoch", epoch: message.epoch, kind: "current" });
+    for (const entry of staging.entries) writes.push(host.history.append(entry));
+    writes.push(host.epochs.enter(message.epoch));
+    if (!host.epochs.initialized) writes.push(host.epochs.initialize());
+    host.step.persist(writes);
+    if (staging.snapshot !== null) host.step.push({ type: "snapshotLoaded", zxid: staging.snapshot.at.zxid });
+    host.step.trace({ type: "epoch", epoch: message.epoch, kind: "current" });
     this.#staging = null;
     this.#replyAck();
     return true;
   }
 
   #handleProposal(message: Proposal): boolean {
-    const { context } = this.#host;
-    const entry = continueLog(context.lastLogged, message);
+    const host = this.#host;
+    const entry = continueLog(host.history.lastLogged, message);
     if (entry === undefined) return false;
     // Nothing of this leader's epoch is accepted before its history is.
-    if (context.currentEpoch !== message.epoch) return false;
-    context.persist([context.extend(entry)]);
+    if (host.epochs.currentEpoch !== message.epoch) return false;
+    host.step.persist([host.history.append(entry)]);
     this.#replyAck();
     if (this.phase === "BROADCAST") {
-      if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
-      context.commitUpTo(message.commit);
+      if (message.digest !== undefined) host.step.push({ type: "digest", expected: message.digest });
+      host.history.commitUpTo(message.commit);
     }
     return true;
   }
 
   #replyAck(): void {
-    const { context } = this.#host;
+    const host = this.#host;
     if (this.#epoch === null) return;
-    context.reply({
+    host.step.reply({
       type: "ACK",
       join: this.join,
       epoch: this.#epoch,
-      zxid: context.lastLogged.zxid,
-      patienceMs: context.patienceMs,
+      zxid: host.history.lastLogged.zxid,
+      patienceMs: host.patienceMs,
     });
   }
 
   #handleUpToDate(message: UpToDate): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
-    if (compareZxid(message.commit, context.lastLogged.zxid) > 0) return false;
+    if (compareZxid(message.commit, host.history.lastLogged.zxid) > 0) return false;
     this.phase = "BROADCAST";
     this.#awaitsCheck = message.check === true;
     this.reason = "";
-    context.diverged = null;
-    this.#heardAt = context.now;
+    host.tree.differs = null;
+    this.#heardAt = host.step.now;
     this.#host.phaseChanged("FOLLOWING", this.phase);
-    context.commitUpTo(message.commit);
+    host.history.commitUpTo(message.commit);
     return true;
   }
 
   #handleCommit(message: Commit): boolean {
-    const { context } = this.#host;
-    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.lastLogged.zxid) > 0) return false;
-    if (message.digest !== undefined) context.effects.push({ type: "digest", expected: message.digest });
-    context.commitUpTo(message.zxid);
+    const host = this.#host;
+    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, host.history.lastLogged.zxid) > 0)
+      return false;
+    if (message.digest !== undefined) host.step.push({ type: "digest", expected: message.digest });
+    host.history.commitUpTo(message.zxid);
     return true;
   }
 
@@ -402,13 +450,13 @@ export class Follower {
    * our history is the leader's, and the leader has applied it up to that zxid.
    */
   #handleCheck({ digest }: Check): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     const isEarly = this.phase === "SYNCHRONIZATION" && this.#staging === null;
     if (this.phase !== "BROADCAST" && !isEarly) return false;
-    if (isEarly && compareZxid(digest.zxid, context.lastLogged.zxid) > 0) return false;
-    this.asked = true;
-    context.effects.push({ type: "digest", expected: digest, asked: true });
-    if (isEarly) context.commitUpTo(digest.zxid);
+    if (isEarly && compareZxid(digest.zxid, host.history.lastLogged.zxid) > 0) return false;
+    this.checkRequested = true;
+    host.step.push({ type: "digest", expected: digest, asked: true });
+    if (isEarly) host.history.commitUpTo(digest.zxid);
     return true;
   }
 }

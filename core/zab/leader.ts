@@ -9,21 +9,22 @@
  * @source Zab, DSN 2011, phases 1–3 (leader); ZooKeeper Leader, LearnerHandler
  */
 import { assert, must } from "../assert.ts";
-import type { LogEntry, RoleHost } from "./context.ts";
 import { compareWith, TreeAgreement } from "./digests.ts";
-import { makeEntry } from "./log-entry.ts";
+import { type LogEntry, makeEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
 import type {
   Ack,
   AckEpoch,
-  Confirm,
   DigestAt,
   FollowerInfo,
+  LearnerMessage,
   LogPosition,
+  Notification,
   Phase,
+  Ping,
   Position,
-  Staged,
 } from "./messages.ts";
+import type { RoleHost } from "./role.ts";
 import { chooseSync } from "./synchronization.ts";
 import {
   asEpoch,
@@ -35,9 +36,6 @@ import {
   ZXID_ZERO,
   type Zxid,
 } from "./zxid.ts";
-
-/** Messages of a learner in its stay. */
-export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack | Confirm;
 
 /** Where a learner is: it only moves downwards. */
 type LearnerStage =
@@ -139,6 +137,10 @@ export class Leader {
   #establishDeadline: number;
   /** while fewer than a quorum follow, before BROADCAST: when we give up */
   #aloneDeadline: number;
+  /** before BROADCAST: when our notification is sent again */
+  #resendAt: number;
+  /** peers that follow another, as they have said since we were elected */
+  readonly #elsewhere = new Set<Sid>();
   #counter = 0;
   /** while trees are in dispute: since when a learner would win the next election */
   #outrankedFrom = 0;
@@ -151,27 +153,28 @@ export class Leader {
 
   constructor(host: RoleHost) {
     this.#host = host;
-    const { now, config, quorum } = host.context;
-    this.#agreement = new TreeAgreement(quorum, host.context.sid);
-    this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
-    this.#aloneDeadline = now + config.tickTimeMs;
+    const { self, step } = host;
+    this.#agreement = new TreeAgreement(self.quorum, self.sid);
+    this.#establishDeadline = step.now + self.timeouts.initMs;
+    this.#aloneDeadline = step.now + self.timeouts.tickMs;
+    this.#resendAt = step.now + self.config.electionRetryMs;
   }
 
   get deadline(): number {
-    const { config } = this.#host.context;
-    if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline);
+    const { timeouts } = this.#host.self;
+    if (this.#isAlone) return Math.min(this.#aloneDeadline, this.#establishDeadline, this.#resendAt);
     let copyAt = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       copyAt = Math.min(copyAt, learner.copyAt, learner.admitAt);
     }
-    if (this.phase !== "BROADCAST") return Math.min(copyAt, this.#establishDeadline);
+    if (this.phase !== "BROADCAST") return Math.min(copyAt, this.#establishDeadline, this.#resendAt);
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       earliest = Math.min(earliest, learner.heardAt);
       if (owesAck(learner)) earliest = Math.min(earliest, learner.ackedAt);
     }
-    if (!this.#host.context.quorum.contains(this.activeSet)) earliest = Math.min(earliest, this.#quorumAt);
-    return Math.min(copyAt, earliest + config.syncLimit * config.tickTimeMs + 1);
+    if (!this.#host.self.quorum.contains(this.activeSet)) earliest = Math.min(earliest, this.#quorumAt);
+    return Math.min(copyAt, earliest + timeouts.syncMs + 1);
   }
 
   /**
@@ -179,14 +182,14 @@ export class Leader {
    * Nobody joins a leader that no quorum follows.
    */
   get #isAlone(): boolean {
-    const { quorum, sid } = this.#host.context;
+    const { quorum, sid } = this.#host.self;
     return this.phase !== "BROADCAST" && !quorum.contains([sid, ...this.#learners.keys()]);
   }
 
   /** sids that have acked NEWLEADER, ours included, ascending */
   get activeSet(): readonly Sid[] {
     const active = [...this.#learners.values()].filter((l) => l.acked !== null).map((l) => l.sid);
-    return [...active, this.#host.context.sid].sort((a, b) => a - b);
+    return [...active, this.#host.self.sid].sort((a, b) => a - b);
   }
 
   /** A learner is being brought up: the checkpoint must stay as it is, and with it the log that continues it. */
@@ -213,7 +216,7 @@ export class Leader {
 
   /** May another batch be proposed? */
   get mayPropose(): boolean {
-    const { batchesInFlightMax } = this.#host.context.config;
+    const { batchesInFlightMax } = this.#host.self.config;
     if (this.phase !== "BROADCAST" || !this.#trusted || this.exhausted) return false;
     return this.#outstanding.length < batchesInFlightMax;
   }
@@ -252,7 +255,7 @@ export class Leader {
   }
 
   /** A client of this learner waits for a commit. */
-  hurry(sid: Sid): void {
+  expectCommit(sid: Sid): void {
     const learner = this.#learners.get(sid);
     if (learner !== undefined) learner.patienceMs = 0;
   }
@@ -268,7 +271,7 @@ export class Leader {
 
   /** This member stood still for so long: that is no silence of its learners. */
   excuse(stoodMs: number): void {
-    const { now } = this.#host.context;
+    const { now } = this.#host.step;
     for (const learner of this.#learners.values()) {
       learner.heardAt = Math.min(learner.heardAt + stoodMs, now);
       learner.ackedAt = Math.min(learner.ackedAt + stoodMs, now);
@@ -278,12 +281,13 @@ export class Leader {
 
   heard(sid: Sid): void {
     const learner = this.#learners.get(sid);
-    if (learner !== undefined) learner.heardAt = this.#host.context.now;
+    if (learner !== undefined) learner.heardAt = this.#host.step.now;
   }
 
   /** Nothing is under way: a quorum follows, every learner serves, and has acknowledged and been told all there is. */
   get settled(): boolean {
-    const { lastLogged, quorum } = this.#host.context;
+    const { lastLogged } = this.#host.history;
+    const { quorum } = this.#host.self;
     if (this.phase !== "BROADCAST" || this.#outstanding.length > 0) return false;
     if (!this.#trusted || !quorum.contains(this.activeSet)) return false;
     for (const { stage, upToDate, acked, commitSent, inFlight, checkFrom } of this.#learners.values()) {
@@ -294,6 +298,35 @@ export class Leader {
     return true;
   }
 
+  /**
+   * Takes a vote, or what a peer says of its leader. Two may be elected, in elections that crossed: the one from which a quorum
+   * says that it follows another returns to LOOKING at once; never both, since a quorum follows one only. A return may be
+   * overtaken by a later call, so it ends no stay.
+   */
+  notice(from: Sid, note: Notification, isCall: boolean): void {
+    const { self } = this.#host;
+    if (this.phase !== "BROADCAST") {
+      if (note.role !== "LOOKING" && note.vote.leader !== self.sid) this.#elsewhere.add(from);
+      else this.#elsewhere.delete(from);
+      if (self.quorum.contains(this.#elsewhere)) {
+        this.#host.becomeLooking("a quorum follows another");
+        return;
+      }
+    }
+    if (isCall && note.role === "LOOKING") this.drop(from);
+  }
+
+  /** Adds to a PING what a learner needs to know of its stay, and of our tree. */
+  addToPing(to: Sid, ping: Ping): Ping {
+    const join = this.joinOf(to);
+    const { digest } = this.#host.tree;
+    if (join === undefined) return ping;
+    if (this.isDisputed(to)) return { ...ping, join, disputed: true };
+    if (digest === undefined || !this.isServing(to)) return { ...ping, join };
+    const confirmed = this.confirmedByQuorum;
+    return { ...ping, join, digest, ...(confirmed && { confirmed }) };
+  }
+
   /** The learner has left, or its link broke. */
   drop(sid: Sid): void {
     const learner = this.#learners.get(sid);
@@ -301,9 +334,9 @@ export class Leader {
     const wasAlone = this.#isAlone;
     this.#noteQuorum();
     this.#learners.delete(sid);
-    const { now, config } = this.#host.context;
-    if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + config.tickTimeMs;
-    this.#host.context.effects.push({ type: "learnerLeft", sid });
+    const { now } = this.#host.step;
+    if (this.#isAlone && !wasAlone) this.#aloneDeadline = now + this.#host.self.timeouts.tickMs;
+    this.#host.step.push({ type: "learnerLeft", sid });
     if (learner.acked === null) return;
     // It may have left because its tree differs, and say so when it comes back.
     if (this.#owesAnswer(learner)) this.#postponeCopies();
@@ -314,13 +347,19 @@ export class Leader {
   }
 
   /** A later life of this member was seen: what the earlier one promised it may have forgotten. */
-  disown(sid: Sid): void {
+  forgetIncarnation(sid: Sid): void {
     if (this.phase === "DISCOVERY") this.#epochAcks.delete(sid);
     this.drop(sid);
   }
 
   tick(): void {
-    const { now, config, quorum } = this.#host.context;
+    const { now } = this.#host.step;
+    const { timeouts, quorum } = this.#host.self;
+    if (this.phase !== "BROADCAST" && now >= this.#resendAt) {
+      // Peers that follow another answer that; peers that wait for us send FOLLOWERINFO again.
+      this.#resendAt = now + this.#host.self.config.electionRetryMs;
+      this.#host.notifyAll();
+    }
     for (const learner of this.#learners.values()) {
       // The last checkpoint may have been read by another.
       if (learner.awaitsCheckpoint) this.#maybeSynchronize(learner);
@@ -337,17 +376,17 @@ export class Leader {
       // The next election would choose us again, and cost an epoch: we wait for members that can tell which tree is right.
       if (this.#awaitsProof) {
         if (!this.#isOutranked) this.#outrankedFrom = now;
-        else if (now - this.#outrankedFrom >= config.syncLimit * config.tickTimeMs) {
+        else if (now - this.#outrankedFrom >= timeouts.syncMs) {
           this.#host.becomeLooking("a member with the same history, and perhaps another tree, can lead");
           return;
         }
-        this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+        this.#establishDeadline = now + timeouts.initMs;
       }
       if (now >= this.#establishDeadline) this.#host.becomeLooking("no quorum followed in time");
       else if (this.#isAlone && now >= this.#aloneDeadline) this.#host.becomeLooking("no quorum follows");
       return;
     }
-    const silence = config.syncLimit * config.tickTimeMs;
+    const silence = timeouts.syncMs;
     this.#noteQuorum();
     for (const learner of [...this.#learners.values()]) {
       // An ack that is lost while pings go on would fill the learner's window for ever.
@@ -363,11 +402,12 @@ export class Leader {
 
   /** A quorum was heard when the last of it was: the silence of a learner that is dropped counts from its last sign of life. */
   #noteQuorum(): void {
-    const { now, quorum } = this.#host.context;
+    const { now } = this.#host.step;
+    const { quorum } = this.#host.self;
     if (this.phase !== "BROADCAST") return;
     const heard = [...this.#learners.values()].filter((learner) => learner.acked !== null);
     heard.sort((a, b) => b.heardAt - a.heardAt);
-    const sids = [this.#host.context.sid];
+    const sids = [this.#host.self.sid];
     let at = now;
     while (!quorum.contains(sids)) {
       const next = heard.shift();
@@ -403,7 +443,7 @@ export class Leader {
   }
 
   #handleFollowerInfo(from: Sid, message: FollowerInfo): void {
-    const { context } = this.#host;
+    const host = this.#host;
     const known = this.#learners.get(from);
     if (known !== undefined && known.join === message.join) return;
     this.drop(from);
@@ -431,21 +471,21 @@ export class Leader {
       copyBy: Number.POSITIVE_INFINITY,
       copyDue: false,
       awaitsCheckpoint: false,
-      sent: context.lastLogged.zxid,
+      sent: host.history.lastLogged.zxid,
       acked: null,
       inFlight: 0,
       snapshot: null,
       copied: false,
       upToDate: false,
-      commitSent: context.lastCommittedZxid,
+      commitSent: host.history.lastCommittedZxid,
       patienceMs: 0,
       commitDueAt: Number.POSITIVE_INFINITY,
-      heardAt: context.now,
-      ackedAt: context.now,
+      heardAt: host.step.now,
+      ackedAt: host.step.now,
     };
     this.#learners.set(from, learner);
     // Before anything it says counts: that an older life of it counts no more.
-    context.noteBoots();
+    host.step.persistDeferred();
     if (this.epoch === null) this.#maybeChooseEpoch();
     else this.#admit(learner);
     // Without memory it counts for nothing before it has synchronized: it has no tree left that needs protection.
@@ -458,48 +498,38 @@ export class Leader {
    * to no candidate, so the next leader of our quorum goes above it too. For a learner that counts in none we do not step down.
    */
   #hearHigherPromise({ acceptedEpoch, initialized }: FollowerInfo): void {
-    const { context } = this.#host;
-    context.epochHeard = asEpoch(Math.max(context.epochHeard, acceptedEpoch));
+    const host = this.#host;
+    host.epochs.noteRefused(acceptedEpoch);
     if (!initialized) return;
-    context.acceptedEpoch = acceptedEpoch;
-    context.promisedTo = null;
-    context.persist([{ type: "acceptedEpoch", epoch: acceptedEpoch, to: null }]);
-    context.trace({ type: "epoch", epoch: acceptedEpoch, kind: "accepted" });
+    host.epochs.promise(acceptedEpoch, null);
     this.#host.becomeLooking("a learner has promised a higher epoch");
   }
 
   /** DISCOVERY: a quorum has told what it promised, so the next epoch is above all of it. */
   #maybeChooseEpoch(): void {
-    const { context } = this.#host;
+    const host = this.#host;
     if (this.epoch !== null) return;
     const voters = [...this.#learners.values()].filter((learner) => learner.initialized);
-    if (!context.quorum.contains([context.sid, ...voters.map((l) => l.sid)])) return;
-    const highest = Math.max(
-      context.acceptedEpoch,
-      context.epochHeard,
-      ...voters.map((l) => l.acceptedEpoch),
-    );
+    if (!host.self.quorum.contains([host.self.sid, ...voters.map((l) => l.sid)])) return;
+    const highest = Math.max(host.epochs.highestKnown, ...voters.map((l) => l.acceptedEpoch));
     this.epoch = asEpoch(highest + 1);
-    context.acceptedEpoch = this.epoch;
-    context.promisedTo = context.sid;
-    context.persist([{ type: "acceptedEpoch", epoch: this.epoch, to: context.sid }]);
-    context.trace({ type: "epoch", epoch: this.epoch, kind: "accepted" });
-    this.#epochAcks.add(context.sid);
+    host.epochs.promise(this.epoch, host.self.sid);
+    this.#epochAcks.add(host.self.sid);
     for (const learner of this.#learners.values()) this.#sendLeaderInfo(learner);
     this.#maybeEndDiscovery();
   }
 
   /** While the ensemble works without it, a learner whose lives keep ending waits; see {@link PeerContext.admitAt}. */
   #admit(learner: Learner): void {
-    const { context } = this.#host;
-    const at = this.#worksWithout ? context.admitAt(learner.sid) : context.now;
-    learner.admitAt = at > context.now ? at : Number.POSITIVE_INFINITY;
-    if (at <= context.now) this.#sendLeaderInfo(learner);
+    const host = this.#host;
+    const at = this.#worksWithout ? host.links.admitAt(learner.sid) : host.step.now;
+    learner.admitAt = at > host.step.now ? at : Number.POSITIVE_INFINITY;
+    if (at <= host.step.now) this.#sendLeaderInfo(learner);
   }
 
   /** The active set is a quorum: the ensemble works without the learners that are not in it. */
   get #worksWithout(): boolean {
-    return this.phase === "BROADCAST" && this.#host.context.quorum.contains(this.activeSet);
+    return this.phase === "BROADCAST" && this.#host.self.quorum.contains(this.activeSet);
   }
 
   #sendLeaderInfo(learner: Learner): void {
@@ -507,11 +537,11 @@ export class Leader {
     if (!learner.initialized && this.phase !== "BROADCAST") return;
     learner.stage = "PROMISING";
     const epoch = must(this.epoch, "the epoch is chosen");
-    this.#host.context.send(learner.sid, { type: "LEADERINFO", join: learner.join, epoch });
+    this.#host.links.send(learner.sid, { type: "LEADERINFO", join: learner.join, epoch });
   }
 
   #handleAckEpoch(learner: Learner, message: AckEpoch): void {
-    const { context } = this.#host;
+    const host = this.#host;
     if (learner.stage !== "PROMISING") return;
     learner.stage = "PROMISED";
     learner.position = message.last;
@@ -519,8 +549,8 @@ export class Leader {
     if (!this.#noteTree(learner, message)) return;
     if (this.phase === "DISCOVERY") {
       const better =
-        message.currentEpoch - context.currentEpoch ||
-        compareZxid(message.last.zxid, context.lastLogged.zxid);
+        message.currentEpoch - host.epochs.currentEpoch ||
+        compareZxid(message.last.zxid, host.history.lastLogged.zxid);
       if (better > 0 && !message.needSnap) {
         this.#host.becomeLooking("a learner has a newer history");
         return;
@@ -537,7 +567,7 @@ export class Leader {
 
   /** What a learner says of its tree when it joins. @returns false when so many differ that it is us who is wrong */
   #noteTree(learner: Learner, message: AckEpoch): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     const { sid } = learner;
     learner.confirms = message.digest !== undefined;
     learner.checksEarly = learner.confirms && message.checksEarly === true;
@@ -549,7 +579,7 @@ export class Leader {
     if (message.diverged && !message.needSnap) {
       return this.#differs(
         learner,
-        message.divergedAt ?? minZxid(message.last.zxid, context.lastLogged.zxid),
+        message.divergedAt ?? minZxid(message.last.zxid, host.history.lastLogged.zxid),
       );
     }
     if (message.digest !== undefined && message.digest !== null) {
@@ -561,7 +591,7 @@ export class Leader {
 
   /** Compares a learner's digest with ours, once both are of one zxid. @returns false when this leadership is over */
   #compare(learner: Learner): boolean {
-    const { digests, digest: ours } = this.#host.context;
+    const { digests, digest: ours } = this.#host.tree;
     const theirs = learner.digest;
     if (theirs === null || ours === undefined) return true;
     const outcome = compareWith(digests, theirs);
@@ -605,12 +635,12 @@ export class Leader {
 
   /** @returns false when so many differ that it is us who is wrong: this leadership is over */
   #differs(learner: Learner, zxid: Zxid): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     learner.differsAt = zxid;
     learner.compared = false;
     this.#agreement.differ(learner.sid, zxid);
     if (this.#agreement.refuted) {
-      context.spurn();
+      host.history.giveUp();
       this.#host.becomeLooking("a quorum's digest differs from ours");
       return false;
     }
@@ -641,7 +671,7 @@ export class Leader {
 
   /** A learner that has our history and a tree of its own can compare that with ours, and has not said yet whether it is equal. */
   #owesAnswer({ acked, compared, copied, treeAt, upToDate, checksEarly }: Learner): boolean {
-    const { digest } = this.#host.context;
+    const { digest } = this.#host.tree;
     if (acked === null || compared || copied || treeAt === null || digest === undefined) return false;
     // Of a zxid that it had passed when it joined it may not remember its digest.
     return (upToDate || checksEarly) && compareZxid(treeAt, digest.zxid) <= 0;
@@ -654,29 +684,32 @@ export class Leader {
 
   /** Who waits for a copy waits a tick from now on, at most until its time is over. */
   #postponeCopies(): void {
-    const { now, config } = this.#host.context;
+    const { now } = this.#host.step;
     for (const learner of this.#learners.values()) {
       if (learner.copyAt === Number.POSITIVE_INFINITY) continue;
-      learner.copyAt = Math.max(learner.copyAt, Math.min(learner.copyBy, now + config.tickTimeMs));
+      learner.copyAt = Math.max(
+        learner.copyAt,
+        Math.min(learner.copyBy, now + this.#host.self.timeouts.tickMs),
+      );
     }
   }
 
   #maybeCheck(learner: Learner): void {
-    const { digest } = this.#host.context;
+    const { digest } = this.#host.tree;
     const from = learner.checkFrom;
     if (digest === undefined || from === null || compareZxid(digest.zxid, from) < 0) return;
     learner.checkFrom = null;
     const epoch = must(this.epoch, "the epoch is chosen");
-    this.#host.context.send(learner.sid, { type: "CHECK", join: learner.join, epoch, digest });
+    this.#host.links.send(learner.sid, { type: "CHECK", join: learner.join, epoch, digest });
   }
 
   /** There are new reports about our tree, or more members that report: learners that wait for them may continue. */
   #review(): void {
-    const { context } = this.#host;
-    const active = this.activeSet.filter((sid) => sid !== context.sid);
-    this.#trusted = context.digest === undefined || this.#agreement.allowsWrites(active);
-    if (this.#agreement.proves(this.#agreement.disputed)) context.treeConfirmed = true;
-    else if (this.#agreement.differing.length > 0) context.treeConfirmed = false;
+    const host = this.#host;
+    const active = this.activeSet.filter((sid) => sid !== host.self.sid);
+    this.#trusted = host.tree.digest === undefined || this.#agreement.allowsWrites(active);
+    if (this.#agreement.proves(this.#agreement.disputed)) host.tree.confirmedByQuorum = true;
+    else if (this.#agreement.differing.length > 0) host.tree.confirmedByQuorum = false;
     if (this.#trusted && this.phase === "BROADCAST") this.#served = true;
     for (const learner of [...this.#learners.values()]) {
       if (this.#isCopiedInDispute(learner)) this.drop(learner.sid);
@@ -693,20 +726,20 @@ export class Leader {
 
   /** May this learner's tree be replaced by ours? */
   #mayCopyTo(learner: Learner): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     if (learner.differsAt !== null) return this.#agreement.proves(learner.differsAt);
     // No digests are reported here, so there is nothing to compare.
-    if (context.digest === undefined) return true;
+    if (host.tree.digest === undefined) return true;
     if (this.#agreement.proves(this.#agreement.disputed)) return true;
     // It has nothing to lose but its lag, and what it is given is right.
-    if (context.snapshot.isConfirmed) return true;
+    if (host.snapshot.isConfirmed) return true;
     // While others may still say that ours is the wrong tree they are waited for.
     return learner.copyDue && this.#agreement.differing.length === 0;
   }
 
   /** Our tree replaces this learner's because a quorum has confirmed ours, and not only because no member differs. */
   #isProvenTo({ differsAt }: Learner): boolean {
-    if (this.#host.context.digest === undefined) return false;
+    if (this.#host.tree.digest === undefined) return false;
     return this.#agreement.proves(differsAt ?? this.#agreement.disputed);
   }
 
@@ -716,18 +749,18 @@ export class Leader {
    * @returns whether the learner has to wait for that
    */
   #needsCheckpoint(learner: Learner): boolean {
-    const { zxid } = this.#host.context.snapshot.position();
+    const { zxid } = this.#host.snapshot.position();
     // An empty tree is right.
     const isRight =
       !this.#isProvenTo(learner) ||
-      this.#host.context.snapshot.isConfirmed ||
+      this.#host.snapshot.isConfirmed ||
       equalZxid(zxid, ZXID_ZERO) ||
       this.#agreement.covers(zxid);
     learner.awaitsCheckpoint = !isRight;
     if (isRight) return false;
     if (!this.#checkpointing && !this.readsSnapshot) {
       this.#checkpointing = true;
-      this.#host.context.effects.push({ type: "checkpoint" });
+      this.#host.step.push({ type: "checkpoint" });
     }
     return true;
   }
@@ -743,7 +776,7 @@ export class Leader {
   /** A quorum is here, and its trees differ: no election helps before more members come. */
   get #awaitsProof(): boolean {
     if (this.phase !== "SYNCHRONIZATION") return false;
-    const { quorum, sid } = this.#host.context;
+    const { quorum, sid } = this.#host.self;
     if (!quorum.contains([sid, ...this.#learners.keys()])) return false;
     if (this.#agreement.differing.length === 0) return false;
     for (const learner of this.#learners.values()) if (this.isDisputed(learner.sid)) return true;
@@ -757,7 +790,7 @@ export class Leader {
    */
   get #isOutranked(): boolean {
     for (const { sid, acked, checksEarly } of this.#learners.values())
-      if (acked !== null && !checksEarly && sid > this.#host.context.sid) return true;
+      if (acked !== null && !checksEarly && sid > this.#host.self.sid) return true;
     return false;
   }
 
@@ -768,13 +801,12 @@ export class Leader {
   }
 
   #maybeEndDiscovery(): void {
-    const { context } = this.#host;
-    if (this.phase !== "DISCOVERY" || !context.quorum.contains(this.#epochAcks)) return;
+    const host = this.#host;
+    if (this.phase !== "DISCOVERY" || !host.self.quorum.contains(this.#epochAcks)) return;
     const epoch = must(this.epoch, "the epoch is chosen");
-    this.continues = context.currentEpoch;
-    context.currentEpoch = epoch;
-    this.#ownEpochSeq = context.persist([{ type: "currentEpoch", epoch }]);
-    context.trace({ type: "epoch", epoch, kind: "current" });
+    this.continues = host.epochs.currentEpoch;
+    this.#ownEpochSeq = host.step.persist([host.epochs.enter(epoch)]);
+    host.step.trace({ type: "epoch", epoch, kind: "current" });
     this.#setPhase("SYNCHRONIZATION");
     for (const learner of this.#learners.values()) this.#maybeSynchronize(learner);
     this.#maybeEstablish();
@@ -788,24 +820,24 @@ export class Leader {
   }
 
   #synchronize(learner: Learner): void {
-    const { context } = this.#host;
+    const host = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
     const position = must(learner.position, "the learner told its position");
     const needSnap = learner.needSnap || learner.differsAt !== null;
-    const choice = chooseSync(context.log, position, needSnap, context.config.diffBytesMax);
+    const choice = chooseSync(host.history.log, position, needSnap, host.self.config.diffBytesMax);
     const { join } = learner;
     switch (choice.mode) {
       case "DIFF":
         learner.stage = "STAGING";
         learner.sent = choice.from.zxid;
-        context.trace({ type: "sync", to: learner.sid, mode: "DIFF", zxid: learner.sent });
-        context.send(learner.sid, { type: "DIFF", join, epoch, from: learner.sent });
+        host.step.trace({ type: "sync", to: learner.sid, mode: "DIFF", zxid: learner.sent });
+        host.links.send(learner.sid, { type: "DIFF", join, epoch, from: learner.sent });
         this.#pump(learner);
         return;
       case "TRUNC":
         learner.stage = "TRUNCATING";
-        context.trace({ type: "sync", to: learner.sid, mode: "TRUNC", zxid: choice.to });
-        context.send(learner.sid, { type: "TRUNC", join, epoch, to: choice.to });
+        host.step.trace({ type: "sync", to: learner.sid, mode: "TRUNC", zxid: choice.to });
+        host.links.send(learner.sid, { type: "TRUNC", join, epoch, to: choice.to });
         return;
       case "SNAP": {
         if (!this.#mayCopyTo(learner)) {
@@ -822,14 +854,14 @@ export class Leader {
         learner.copied = true;
         this.#agreement.copy(
           learner.sid,
-          context.snapshot.isConfirmed || this.#agreement.proves(this.#agreement.disputed),
+          host.snapshot.isConfirmed || this.#agreement.proves(this.#agreement.disputed),
         );
-        const at = context.snapshot.position();
+        const at = host.snapshot.position();
         learner.stage = "SNAPSHOT";
         learner.snapshot = { cursor: "", index: 0 };
         learner.sent = at.zxid;
-        context.trace({ type: "sync", to: learner.sid, mode: "SNAP", zxid: at.zxid });
-        context.send(learner.sid, { type: "SNAP", join, epoch, at });
+        host.step.trace({ type: "sync", to: learner.sid, mode: "SNAP", zxid: at.zxid });
+        host.links.send(learner.sid, { type: "SNAP", join, epoch, at });
         this.#pumpSnapshot(learner);
         return;
       }
@@ -838,11 +870,12 @@ export class Leader {
 
   /** No quorum has confirmed our tree: those that can say that it is wrong are asked before this learner is given it. */
   #startWaiting(learner: Learner): void {
-    const { now, config } = this.#host.context;
+    const { now } = this.#host.step;
+    const { timeouts } = this.#host.self;
     if (learner.copyAt !== Number.POSITIVE_INFINITY) return;
-    learner.copyAt = now + config.tickTimeMs;
+    learner.copyAt = now + timeouts.tickMs;
     // Shorter than the learner itself waits.
-    learner.copyBy = now + (config.initLimit - config.syncLimit) * config.tickTimeMs;
+    learner.copyBy = now + timeouts.answersMs;
     for (const other of this.#learners.values()) this.#ask(other);
   }
 
@@ -855,11 +888,10 @@ export class Leader {
   }
 
   #handleStaged(learner: Learner): boolean {
-    const { now, config } = this.#host.context;
     if (learner.inFlight === 0) return false;
     learner.inFlight -= 1;
     // The limit is on standing still: a quorum that needs a large SNAP may take its time.
-    this.#establishDeadline = now + config.initLimit * config.tickTimeMs;
+    this.#establishDeadline = this.#host.step.now + this.#host.self.timeouts.initMs;
     if (learner.stage === "SNAPSHOT") this.#pumpSnapshot(learner);
     else if (learner.stage === "STAGING") this.#pump(learner);
     return true;
@@ -867,7 +899,7 @@ export class Leader {
 
   /** Chunks go one at a time: each turn of the sender is short, and the receiver sets the pace. */
   #pumpSnapshot(learner: Learner): void {
-    const { context } = this.#host;
+    const host = this.#host;
     const reading = must(learner.snapshot, "a snapshot is being read");
     if (learner.inFlight > 0) return;
     if (reading.cursor === undefined) {
@@ -876,12 +908,12 @@ export class Leader {
       this.#pump(learner);
       return;
     }
-    const { bytes, next } = context.snapshot.read(
+    const { bytes, next } = host.snapshot.read(
       reading.cursor,
-      context.config.snapChunkBytesMax,
-      Math.min(context.version, context.link(learner.sid).version),
+      host.self.config.snapChunkBytesMax,
+      Math.min(host.self.version, host.links.of(learner.sid).version),
     );
-    context.send(learner.sid, {
+    host.links.send(learner.sid, {
       type: "SNAPCHUNK",
       join: learner.join,
       epoch: must(this.epoch, "the epoch is chosen"),
@@ -896,22 +928,22 @@ export class Leader {
 
   /** Sends what the learner's log lacks, as far as its window allows, and ends a synchronization that is complete. */
   #pump(learner: Learner): void {
-    const { context } = this.#host;
+    const host = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
-    if (compareZxid(learner.sent, context.log.base.zxid) < 0) {
+    if (compareZxid(learner.sent, host.history.log.base.zxid) < 0) {
       // It lags so far that the log has been cut before it: it has to come back for a SNAP.
       this.drop(learner.sid);
       return;
     }
-    while (learner.inFlight < context.config.learnerInFlightMax) {
+    while (learner.inFlight < host.self.config.learnerInFlightMax) {
       // A learner that lags gets many rows at once: row by row, one with a high latency would never catch up with a busy leader.
-      const slice = context.log.read(learner.sent, context.config.batchBytesMax);
+      const slice = host.history.log.read(learner.sent, host.self.config.batchBytesMax);
       if (slice === undefined) break;
       this.#sendProposal(learner, { ...slice, epoch });
     }
-    if (learner.stage === "STAGING" && equalZxid(learner.sent, context.lastLogged.zxid)) {
+    if (learner.stage === "STAGING" && equalZxid(learner.sent, host.history.lastLogged.zxid)) {
       learner.stage = "CLOSING";
-      context.send(learner.sid, { type: "NEWLEADER", join: learner.join, epoch, last: learner.sent });
+      host.links.send(learner.sid, { type: "NEWLEADER", join: learner.join, epoch, last: learner.sent });
     }
   }
 
@@ -919,9 +951,9 @@ export class Leader {
     learner: Learner,
     slice: { prev: LogPosition; batch: Uint8Array; last: Zxid; epoch: Epoch },
   ): void {
-    const { context } = this.#host;
-    const { digest } = context;
-    const commit = minZxid(context.lastCommittedZxid, slice.last);
+    const host = this.#host;
+    const { digest } = host.tree;
+    const commit = minZxid(host.history.lastCommittedZxid, slice.last);
     const proposal = {
       type: "PROPOSAL" as const,
       join: learner.join,
@@ -931,24 +963,24 @@ export class Leader {
       last: slice.last,
       commit,
     };
-    context.send(learner.sid, digest === undefined ? proposal : { ...proposal, digest });
-    if (!owesAck(learner)) learner.ackedAt = context.now;
+    host.links.send(learner.sid, digest === undefined ? proposal : { ...proposal, digest });
+    if (!owesAck(learner)) learner.ackedAt = host.step.now;
     learner.sent = slice.last;
     learner.inFlight += 1;
     if (learner.upToDate) {
       learner.commitSent = commit;
-      if (equalZxid(commit, context.lastCommittedZxid)) learner.commitDueAt = Number.POSITIVE_INFINITY;
+      if (equalZxid(commit, host.history.lastCommittedZxid)) learner.commitDueAt = Number.POSITIVE_INFINITY;
     }
   }
 
   #handleAck(learner: Learner, message: Ack): boolean {
-    const { context } = this.#host;
+    const host = this.#host;
     if (compareZxid(message.zxid, learner.sent) > 0) return false;
     learner.patienceMs = message.patienceMs;
     if (learner.stage === "CLOSING" && learner.acked === null) {
       learner.stage = "ACTIVE";
       learner.acked = message.zxid;
-      learner.ackedAt = context.now;
+      learner.ackedAt = host.step.now;
       // One that was found to differ while it took DIFF still has its own tree.
       if (learner.copied) {
         this.#agreement.replaced(learner.sid);
@@ -967,11 +999,11 @@ export class Leader {
     } else if (learner.stage === "ACTIVE" && learner.acked !== null) {
       if (compareZxid(message.zxid, learner.acked) > 0) {
         learner.acked = message.zxid;
-        learner.ackedAt = context.now;
+        learner.ackedAt = host.step.now;
       }
       // A learner that has acknowledged everything owes no return, even if a return was lost.
       learner.inFlight = owesAck(learner) ? Math.max(0, learner.inFlight - 1) : 0;
-      context.trace({ type: "ack", from: learner.sid, zxid: message.zxid });
+      host.step.trace({ type: "ack", from: learner.sid, zxid: message.zxid });
       this.#maybeCommit();
     } else return false;
     this.#pump(learner);
@@ -980,13 +1012,13 @@ export class Leader {
 
   /** SYNCHRONIZATION is over once a quorum has made our history its own. */
   #maybeEstablish(): void {
-    const { context } = this.#host;
+    const host = this.#host;
     if (this.phase !== "SYNCHRONIZATION") return;
-    if (this.#ownEpochSeq === null || !context.isDurable(this.#ownEpochSeq)) return;
-    if (!context.quorum.contains(this.activeSet)) return;
+    if (this.#ownEpochSeq === null || !host.step.isDurable(this.#ownEpochSeq)) return;
+    if (!host.self.quorum.contains(this.activeSet)) return;
     this.#setPhase("BROADCAST");
-    context.diverged = null;
-    this.#quorumAt = context.now;
+    host.tree.differs = null;
+    this.#quorumAt = host.step.now;
     this.#maybeCommit();
     for (const learner of this.#learners.values()) {
       if (learner.acked !== null) this.#sendUpToDate(learner);
@@ -997,11 +1029,11 @@ export class Leader {
   }
 
   #sendUpToDate(learner: Learner): void {
-    const { context } = this.#host;
+    const host = this.#host;
     learner.upToDate = true;
-    learner.commitSent = minZxid(context.lastCommittedZxid, learner.sent);
+    learner.commitSent = minZxid(host.history.lastCommittedZxid, learner.sent);
     // Its tree was not compared yet, or is a copy that was made just now.
-    if (learner.confirms && !learner.compared) learner.checkFrom = context.lastCommittedZxid;
+    if (learner.confirms && !learner.compared) learner.checkFrom = host.history.lastCommittedZxid;
     this.#ask(learner);
     const upToDate = {
       type: "UPTODATE" as const,
@@ -1010,8 +1042,8 @@ export class Leader {
       commit: learner.commitSent,
     };
     // Without a digest of ours no CHECK follows.
-    const check = learner.checkFrom !== null && context.digest !== undefined;
-    context.send(learner.sid, check ? { ...upToDate, check } : upToDate);
+    const check = learner.checkFrom !== null && host.tree.digest !== undefined;
+    host.links.send(learner.sid, check ? { ...upToDate, check } : upToDate);
   }
 
   /** Our own writes are durable up to where the context says. */
@@ -1025,10 +1057,10 @@ export class Leader {
    * count ourselves only once that is durable.
    */
   propose(batch: Uint8Array): LogEntry {
-    const { context } = this.#host;
+    const host = this.#host;
     const epoch = must(this.epoch, "the epoch is chosen");
     assert(this.mayPropose, "only a leader in broadcast proposes, within its window");
-    const prev = context.lastLogged;
+    const prev = host.history.lastLogged;
     const entry = must(makeEntry(prev, batch), "a proposal continues the log");
     assert(entry.first.epoch === epoch, "a leader proposes in its own epoch");
     this.#counter = entry.last.counter;
@@ -1037,26 +1069,26 @@ export class Leader {
     for (const learner of this.#learners.values()) {
       const follows = learner.stage === "ACTIVE" || learner.stage === "CLOSING";
       if (!follows || !equalZxid(learner.sent, prev.zxid)) continue;
-      if (learner.inFlight >= context.config.learnerInFlightMax) continue;
+      if (learner.inFlight >= host.self.config.learnerInFlightMax) continue;
       this.#sendProposal(learner, { prev, batch, last: entry.last, epoch });
       to.push(learner.sid);
     }
-    context.persist([context.extend(entry)]);
-    context.trace({ type: "propose", zxid: entry.last, count: entry.count, to });
+    host.step.persist([host.history.append(entry)]);
+    host.step.trace({ type: "propose", zxid: entry.last, count: entry.count, to });
     return entry;
   }
 
   #maybeCommit(): void {
-    const { context } = this.#host;
-    const acked = new Map<Sid, Zxid>([[context.sid, context.lastDurableZxid]]);
+    const host = this.#host;
+    const acked = new Map<Sid, Zxid>([[host.self.sid, host.history.lastDurableZxid]]);
     for (const learner of this.#learners.values())
       if (learner.acked !== null) acked.set(learner.sid, learner.acked);
-    const zxid = context.quorum.highestAcked(acked);
-    if (compareZxid(zxid, context.lastCommittedZxid) > 0) {
-      context.trace({ type: "commit", zxid });
+    const zxid = host.self.quorum.highestAcked(acked);
+    if (compareZxid(zxid, host.history.lastCommittedZxid) > 0) {
+      host.step.trace({ type: "commit", zxid });
       this.#outstanding = this.#outstanding.filter((last) => compareZxid(last, zxid) > 0);
-      context.commitUpTo(zxid);
-    } else context.deliver();
+      host.history.commitUpTo(zxid);
+    } else host.history.deliver();
   }
 
   /**
@@ -1064,8 +1096,8 @@ export class Leader {
    * told by the next PROPOSAL, if one comes soon: a call less for each write that follows another.
    */
   flushCommits(): void {
-    const { context } = this.#host;
-    const { now } = context;
+    const host = this.#host;
+    const { now } = host.step;
     if (this.epoch === null) return;
     if (this.phase !== "BROADCAST") {
       for (const learner of this.#learners.values()) this.#maybeCheck(learner);
@@ -1074,25 +1106,25 @@ export class Leader {
     let earliest = Number.POSITIVE_INFINITY;
     for (const learner of this.#learners.values()) {
       if (learner.checkFrom !== null) this.#maybeCheck(learner);
-      if (!learner.upToDate || compareZxid(learner.commitSent, context.lastCommittedZxid) >= 0) continue;
+      if (!learner.upToDate || compareZxid(learner.commitSent, host.history.lastCommittedZxid) >= 0) continue;
       // Never more than it has been sent: it would not know the entry.
-      if (compareZxid(learner.sent, context.lastCommittedZxid) < 0) continue;
+      if (compareZxid(learner.sent, host.history.lastCommittedZxid) < 0) continue;
       learner.commitDueAt = Math.min(learner.commitDueAt, now + learner.patienceMs);
       if (now < learner.commitDueAt) {
         earliest = Math.min(earliest, learner.commitDueAt);
         continue;
       }
       learner.commitDueAt = Number.POSITIVE_INFINITY;
-      learner.commitSent = context.lastCommittedZxid;
+      learner.commitSent = host.history.lastCommittedZxid;
       const commit = {
         type: "COMMIT" as const,
         join: learner.join,
         epoch: this.epoch,
-        zxid: context.lastCommittedZxid,
+        zxid: host.history.lastCommittedZxid,
       };
-      context.send(
+      host.links.send(
         learner.sid,
-        context.digest === undefined ? commit : { ...commit, digest: context.digest },
+        host.tree.digest === undefined ? commit : { ...commit, digest: host.tree.digest },
       );
     }
     this.#holdUntil(earliest);
@@ -1100,10 +1132,10 @@ export class Leader {
 
   /** One hold for all: a clock that stands still must not make more of them each time. */
   #holdUntil(at: number): void {
-    const { context } = this.#host;
+    const host = this.#host;
     if (at >= this.#releaseAt) return;
     this.#releaseAt = at;
-    context.effects.push({ type: "hold", ms: at - context.now });
+    host.step.push({ type: "hold", ms: at - host.step.now });
   }
 
   /** The time of a hold is over: what is due goes. */
@@ -1114,7 +1146,7 @@ export class Leader {
 
   /** The counter of this epoch is used up. */
   get exhausted(): boolean {
-    return this.#counter >= this.#host.context.config.counterMax;
+    return this.#counter >= this.#host.self.config.counterMax;
   }
 
   #setPhase(phase: Phase): void {
@@ -1123,6 +1155,6 @@ export class Leader {
   }
 
   #traceActive(): void {
-    this.#host.context.trace({ type: "active", sids: this.activeSet });
+    this.#host.step.trace({ type: "active", sids: this.activeSet });
   }
 }

@@ -1,10 +1,20 @@
-/** A batch of packed txns as an entry of the log. */
-import { chainBatch } from "../hash/chain.ts";
+/** A batch of packed txns as an entry of the log: the unit of a proposal and of a log row. */
+import { type Chain, chainBatch } from "../hash/chain.ts";
 import { WireError } from "../wire/reader.ts";
-import type { LogEntry } from "./context.ts";
 import type { LogPosition } from "./messages.ts";
 import { walkZxids } from "./txn-batch.ts";
 import { type Zxid, zxid } from "./zxid.ts";
+
+/** A batch with its place in the log. `batch` is kept as it is, and must not change. */
+export interface LogEntry {
+  readonly batch: Uint8Array;
+  readonly first: Zxid;
+  readonly last: Zxid;
+  /** txns in the batch, > 0 */
+  readonly count: number;
+  /** hash of the log up to and including the last txn */
+  readonly chain: Chain;
+}
 
 /**
  * Checks that `batch` continues the log behind `tail` — each counter one more than the last, or 1 in a higher epoch — and

@@ -242,25 +242,21 @@ export interface Confirm {
   readonly zxid: Zxid;
 }
 
-/** Messages of Zab itself. */
-export type ZabMessage =
-  | Notification
-  | Outdated
-  | Ping
-  | Pong
-  | FollowerInfo
+/** Messages of a leader to a learner, within the learner's stay. */
+export type LeaderMessage =
   | LeaderInfo
-  | AckEpoch
   | Diff
   | Trunc
-  | Position
   | Snap
   | SnapChunk
-  | Staged
   | Proposal
   | NewLeader
-  | Ack
   | UpToDate
   | Commit
-  | Check
-  | Confirm;
+  | Check;
+
+/** Messages of a learner to its leader, within its stay; FOLLOWERINFO begins one. */
+export type LearnerMessage = FollowerInfo | AckEpoch | Position | Staged | Ack | Confirm;
+
+/** Messages of Zab itself. */
+export type ZabMessage = Notification | Outdated | Ping | Pong | LeaderMessage | LearnerMessage;

@@ -1,6 +1,6 @@
 /**
- * One member of the ensemble: `step(now, input)` takes what happened and returns, in order, what the shell must do.
- * This is the only place where roles change.
+ * One peer of the ensemble: `step(now, input)` takes what happened and returns, in order, what the shell must do.
+ * This is the only place where roles change; what a role does is in its own file.
  *
  *            ┌────────────── gives up ──────────────┐
  *            ▼                                      │
@@ -11,41 +11,45 @@
  */
 import { assert, assertNever, must } from "../assert.ts";
 import { type Feature, FIRST_VERSION, PROTOCOL_VERSION } from "../version.ts";
-import type { ZabConfig } from "./config.ts";
-import {
-  type Link,
-  PeerContext,
-  type RecoveredState,
-  type RoleHost,
-  type SnapshotReader,
-} from "./context.ts";
-import { type CallOrigin, type Tracing, voteEvent, type ZabEffect, type ZabInput } from "./effects.ts";
-import { Election } from "./election.ts";
-import { Follower, type LeaderMessage } from "./follower.ts";
-import { Leader, type LearnerMessage } from "./leader.ts";
+import { type ZabConfig, zabTimeouts } from "./config.ts";
+import { OwnTree } from "./digests.ts";
+import type { CallOrigin, Tracing, ZabEffect, ZabInput } from "./effects.ts";
+import { Epochs } from "./epochs.ts";
+import { Follower } from "./follower.ts";
+import { History } from "./history.ts";
+import { Leader } from "./leader.ts";
+import { type Link, Links, unpackIncarnation } from "./links.ts";
+import { Looking } from "./looking.ts";
 import type { Membership, Sid } from "./membership.ts";
 import type {
   DigestAt,
+  LeaderMessage,
+  LearnerMessage,
   LogPosition,
   Notification,
   Phase,
   Ping,
   Pong,
   Role,
-  Vote,
   ZabMessage,
 } from "./messages.ts";
+import { MajorityQuorum } from "./quorum-verifier.ts";
+import type { RoleHost } from "./role.ts";
+import type { Self } from "./self.ts";
+import { Step } from "./step.ts";
+import type { RecoveredState, SnapshotReader } from "./storage.ts";
 import type { TxnLogReader } from "./txn-log.ts";
-import { asEpoch, type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
+import { type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
-/** More than one life will see. */
-export const STAYS_PER_LIFE = 2 ** 20;
+/** Numbers of stays that belong to one incarnation: more than it will begin. */
+export const JOINS_PER_INCARNATION = 2 ** 20;
 /** A boot counter may begin at ms since 1970, and the number of a stay has to remain below 2^53. */
-const LIVES = 2 ** 32;
+const INCARNATIONS_MAX = 2 ** 32;
 
 type Returned = Extract<ZabInput, { type: "returned" }>;
 
 const NOTHING: readonly ZabEffect[] = [];
+const NEVER = Number.POSITIVE_INFINITY;
 
 type Handler<Message> = (peer: ZabPeer, from: Sid, message: Message, isCall: boolean) => void;
 /** A handler for each of these types of messages. */
@@ -53,36 +57,41 @@ type HandlersOf<Type extends ZabMessage["type"]> = {
   readonly [T in Type]: Handler<Extract<ZabMessage, { type: T }>>;
 };
 
+/**
+ * Feeds inputs to the parts and roles of a peer, and changes roles.
+ * Invariants: at most one role is set, and it is the one that `role` names; nothing is done once a later incarnation of this
+ * peer was seen.
+ *
+ * @source ZooKeeper QuorumPeer; etcd-raft RawNode
+ */
 export class ZabPeer {
-  readonly #context: PeerContext;
+  readonly #self: Self;
+  readonly #step = new Step();
+  readonly #links: Links;
+  readonly #epochs: Epochs;
+  readonly #history: History;
+  readonly #tree = new OwnTree();
+  readonly #snapshot: SnapshotReader;
   readonly #host: RoleHost;
+  readonly #looking: Looking;
   #role: Role = "LOOKING";
-  #election: Election | null = null;
   #follower: Follower | null = null;
   #leader: Leader | null = null;
-  #round = 0;
-  /** number of the last stay; those of another life are others */
+  /** number of the last stay; stays of another incarnation have other numbers */
   #joins: number;
-  /** members that follow another, as they told us since we were elected */
-  readonly #elsewhere = new Set<Sid>();
-  #elections = 0;
-  #nextPingAt = 0;
-  #resendAt = 0;
   /** when the last input came */
   #steppedAt = 0;
-  #resendPauseMs = 0;
-  /** when a quorum that agrees stops waiting for a better vote */
-  #decideAt = Number.POSITIVE_INFINITY;
-  /** leaderships in a row that cost an epoch and under which the ensemble never worked */
-  #failures = 0;
-  /** when it may lead again after one of those */
-  #leadFrom = 0;
   #accepted = false;
   #frozen = false;
+  /** why the last role was given up */
   #reason = "";
-  /** a later life of this member was seen elsewhere: persist effect after whose end this life is over */
-  #over: number | null = null;
+  #patienceMs = 0;
+  /** since when this peer has had no client; null while one is connected, or if it is not known */
+  #idleSince: number | null = null;
+  /** a later incarnation of this peer was seen: the persist effect after which this one ends */
+  #lastSeq: number | null = null;
 
+  /** @param log the peer reads it; the shell writes it, by the persist effects */
   constructor(
     sid: Sid,
     membership: Membership,
@@ -92,30 +101,64 @@ export class ZabPeer {
     recovered: RecoveredState,
     version = PROTOCOL_VERSION,
   ) {
-    this.#context = new PeerContext(sid, membership, config, log, snapshot, recovered, version);
-    this.#joins = ((recovered.boot - 1) % LIVES) * STAYS_PER_LIFE;
-    this.#host = {
-      context: this.#context,
+    const quorum = new MajorityQuorum(membership);
+    const timeouts = zabTimeouts(config);
+    assert(quorum.participants.includes(sid), "a peer is a participant of its ensemble");
+    this.#self = { sid, boot: recovered.boot, version, quorum, config, timeouts };
+    this.#links = new Links(this.#self, this.#step, recovered.peerBoots);
+    this.#epochs = new Epochs(this.#step, recovered);
+    this.#history = new History(this.#step, log, recovered);
+    this.#snapshot = snapshot;
+    this.#joins = ((recovered.boot - 1) % INCARNATIONS_MAX) * JOINS_PER_INCARNATION;
+    this.#host = this.#makeHost();
+    this.#looking = new Looking(this.#host);
+  }
+
+  #makeHost(): RoleHost {
+    const peer = this;
+    return {
+      self: this.#self,
+      step: this.#step,
+      links: this.#links,
+      epochs: this.#epochs,
+      history: this.#history,
+      tree: this.#tree,
+      snapshot: this.#snapshot,
+      get role() {
+        return peer.#role;
+      },
+      get leader() {
+        return peer.leader;
+      },
+      get patienceMs() {
+        return peer.#patienceMs;
+      },
       becomeLooking: (reason) => this.#becomeLooking(reason),
+      becomeFollowing: (leader, electedIn) => this.#becomeFollowing(leader, electedIn),
+      becomeLeading: () => this.#becomeLeading(),
       nextJoin: () => {
         this.#joins += 1;
         return this.#joins;
       },
       phaseChanged: (role, phase) => this.#phaseChanged(role, phase),
+      ping: (to) => this.#ping(to),
+      notifyAll: () => this.#looking.notifyAll(),
     };
   }
 
+  /** LOOKING before the start too. */
   get role(): Role {
     return this.#role;
   }
 
+  /** Of Zab; ELECTION while it looks for a leader. */
   get phase(): Phase {
     return this.#leader?.phase ?? this.#follower?.phase ?? "ELECTION";
   }
 
-  /** The leader that this member follows or is; null while it looks for one. */
+  /** Whom this peer follows, or itself if it leads; null while it looks for a leader. */
   get leader(): Sid | null {
-    if (this.#leader !== null) return this.#context.sid;
+    if (this.#leader !== null) return this.#self.sid;
     return this.#follower?.leader ?? null;
   }
 
@@ -124,47 +167,53 @@ export class ZabPeer {
     return this.phase === "BROADCAST";
   }
 
+  /** The highest epoch that it has promised. */
   get acceptedEpoch(): Epoch {
-    return this.#context.acceptedEpoch;
+    return this.#epochs.acceptedEpoch;
   }
 
+  /** The epoch whose history it has taken over. */
   get currentEpoch(): Epoch {
-    return this.#context.currentEpoch;
+    return this.#epochs.currentEpoch;
   }
 
+  /** The last entry of the log. */
   get lastLogged(): LogPosition {
-    return this.#context.lastLogged;
+    return this.#history.lastLogged;
   }
 
+  /** The highest zxid that is known here to be committed. */
   get lastCommittedZxid(): Zxid {
-    return this.#context.lastCommittedZxid;
+    return this.#history.lastCommittedZxid;
   }
 
+  /** End of what was handed over to be applied. */
   get lastProcessedZxid(): Zxid {
-    return this.#context.lastProcessedZxid;
+    return this.#history.lastProcessedZxid;
   }
 
   /** Elections this instance has taken part in. */
   get elections(): number {
-    return this.#elections;
+    return this.#looking.elections;
   }
 
+  /** sids that take part in broadcast, as far as this peer knows, ascending: a follower knows its leader and itself. */
   get activeSet(): readonly Sid[] {
     if (this.#leader !== null) return this.#leader.activeSet;
     return this.#follower !== null && this.serving
-      ? [this.#follower.leader, this.#context.sid].sort((a, b) => a - b)
+      ? [this.#follower.leader, this.#self.sid].sort((a, b) => a - b)
       : [];
   }
 
   /** A quorum has confirmed the tree in memory: a checkpoint that is made of it now is right. */
   get treeConfirmed(): boolean {
-    return this.#context.treeConfirmed;
+    return this.#tree.confirmedByQuorum;
   }
 
   /** Such a checkpoint is wanted: the last one is not known to be right. (An empty one is.) */
   get wantsCheckpoint(): boolean {
-    const { treeConfirmed, snapshot } = this.#context;
-    return treeConfirmed && !snapshot.isConfirmed && !equalZxid(snapshot.position().zxid, ZXID_ZERO);
+    const snapshot = this.#snapshot;
+    return this.treeConfirmed && !snapshot.isConfirmed && !equalZxid(snapshot.position().zxid, ZXID_ZERO);
   }
 
   /** A SNAP is being read from the checkpoint, which must not change now. */
@@ -172,28 +221,29 @@ export class ZabPeer {
     return this.#leader?.readsSnapshot ?? false;
   }
 
+  /** *map sid → link*, for every other participant. */
   get links(): ReadonlyMap<Sid, Readonly<Link>> {
-    return this.#context.links;
+    return this.#links.all;
   }
 
-  /** Number of this life of the member. */
+  /** Number of this incarnation. */
   get boot(): number {
-    return this.#context.boot;
+    return this.#self.boot;
   }
 
-  /** The highest life that was seen of a peer; 0: none. */
-  bootOf(peer: Sid): number {
-    return this.#context.bootOf(peer);
+  /** The highest incarnation that was seen of a peer; 0: none. */
+  incarnationOf(peer: Sid): number {
+    return this.#links.incarnationOf(peer);
   }
 
   /** Of the protocol, ours. */
   get version(): number {
-    return this.#context.version;
+    return this.#self.version;
   }
 
   /** Do all members run a version that knows this? */
   supports(feature: Feature): boolean {
-    return this.#context.supports(feature);
+    return this.#links.supports(feature);
   }
 
   /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
@@ -203,8 +253,7 @@ export class ZabPeer {
 
   /** The tree here is one that a quorum has: what it replaced is not needed any more. */
   get hasConfirmedTree(): boolean {
-    const { initialized, needSnap, diverged } = this.#context;
-    if (!initialized || needSnap || diverged !== null) return false;
+    if (!this.#epochs.initialized || this.#history.needSnap || this.#tree.differs !== null) return false;
     return this.#leader?.confirmedByQuorum ?? this.#follower?.confirmedByQuorum ?? false;
   }
 
@@ -219,8 +268,7 @@ export class ZabPeer {
    * confirmed either: it may hold what never was.
    */
   get doubtsTree(): boolean {
-    const { needSnap, diverged } = this.#context;
-    if (needSnap || diverged !== null || this.awaitsComparison) return true;
+    if (this.#history.needSnap || this.#tree.differs !== null || this.awaitsComparison) return true;
     return (this.#leader?.reason ?? this.#follower?.reason ?? "") !== "";
   }
 
@@ -231,32 +279,32 @@ export class ZabPeer {
 
   /** Which trace effects are made: all of them only while there is a listener. */
   set tracing(which: Tracing) {
-    this.#context.tracing = which;
+    this.#step.tracing = which;
   }
 
   /** How long a commit may take to be known here, ms: what clients here wait for decides. */
   set patienceMs(ms: number) {
-    this.#context.patienceMs = ms;
+    this.#patienceMs = ms;
   }
 
   /** Digest of the tree, reported by the server that applies; sent with the commits. */
   set digest(digest: DigestAt) {
-    this.#context.tellDigest(digest);
+    this.#tree.tellDigest(digest);
   }
 
   /** The digest of our tree at exactly this zxid, if it is remembered. */
   digestAt(zxid: Zxid): DigestAt | undefined {
-    return this.#context.digests.at(zxid);
+    return this.#tree.digests.at(zxid);
   }
 
-  /** zxid of the next txn, and room for it; undefined unless this member leads in broadcast. */
+  /** The leadership of this peer; undefined unless it leads in broadcast. */
   get proposing(): Leader | undefined {
     return this.#leader?.phase === "BROADCAST" ? this.#leader : undefined;
   }
 
   /** Said with every PONG; see {@link Pong.idleMs}. */
   set idleSince(at: number | null) {
-    this.#context.idleSince = at;
+    this.#idleSince = at;
   }
 
   /** Falling asleep or asleep: it sends nothing by itself and asks for no wake-ups. */
@@ -266,56 +314,50 @@ export class ZabPeer {
 
   /** Nothing of Zab is under way here, and no peer that answers is left out. */
   get settled(): boolean {
-    const { lastProcessedZxid, lastLogged, links } = this.#context;
+    const { lastProcessedZxid, lastLogged } = this.#history;
     if (!this.serving || !equalZxid(lastProcessedZxid, lastLogged.zxid)) return false;
     const leader = this.#leader;
     if (leader === null) return true;
-    return leader.settled && [...links].every(([sid, link]) => !link.up || leader.isServing(sid));
+    return leader.settled && [...this.#links.all].every(([sid, link]) => !link.up || leader.isServing(sid));
   }
 
   /** How long no learner has had a client, as they said last; ms. */
   get learnersIdleMs(): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const [sid, link] of this.#context.links) {
+    for (const [sid, link] of this.#links.all) {
       if (this.#leader?.isServing(sid) === true) least = Math.min(least, link.idleMs);
     }
     return least;
   }
 
-  /** The number of this member's stay with its leader. */
+  /** The number of this peer's stay with its leader. */
   get join(): number | undefined {
     return this.#follower?.join;
   }
 
   /** When `tick` is to be fed, at the latest; ms. */
   get deadline(): number {
-    if (this.#frozen || this.#over !== null) return Number.POSITIVE_INFINITY;
-    let at = this.#nextPingAt;
-    if (this.#leader !== null) at = Math.min(at, this.#leader.deadline);
-    if (this.#isEstablishing) at = Math.min(at, this.#resendAt);
-    if (this.#follower !== null) at = Math.min(at, this.#follower.deadline);
-    if (this.#election !== null) at = Math.min(at, this.#resendAt, this.#decideAt);
-    return at;
+    if (this.#frozen || this.#lastSeq !== null) return NEVER;
+    const at = Math.min(this.#links.nextPingAt, this.#looking.deadline);
+    return Math.min(at, this.#leader?.deadline ?? this.#follower?.deadline ?? NEVER);
   }
 
   /** Takes one input. @param now ms; time serves liveness only @returns effects, to be run in order before the next step */
   step(now: number, input: ZabInput): ZabEffect[] {
-    const context = this.#context;
-    const stoodMs = now - this.#steppedAt - context.config.tickTimeMs;
+    const suspendedMs = now - this.#steppedAt - this.#self.timeouts.tickMs;
     this.#steppedAt = now;
-    context.now = now;
-    context.effects = [];
+    this.#step.begin(now);
     this.#accepted = false;
-    if (this.#over !== null) {
-      if (input.type === "persisted" && input.seq >= this.#over) {
-        context.effects.push({ type: "abort", reason: "a later life of this member was seen" });
+    if (this.#lastSeq !== null) {
+      if (input.type === "persisted" && input.seq >= this.#lastSeq) {
+        this.#step.push({ type: "abort", reason: "a later life of this member was seen" });
       }
-      return this.#takeEffects();
+      return this.#step.end();
     }
-    if (stoodMs > context.config.tickTimeMs / 2) this.#excuse(stoodMs);
+    if (suspendedMs > this.#self.timeouts.tickMs / 2) this.#excuse(suspendedMs);
     switch (input.type) {
       case "start":
-        this.#nextPingAt = now;
+        this.#links.startPings();
         this.#becomeLooking("the member has started");
         break;
       case "call":
@@ -325,12 +367,13 @@ export class ZabPeer {
         this.#handleReturn(input);
         break;
       case "linkBroken":
-        if (context.link(input.peer).generation === input.generation) this.#breakLink(input.peer);
+        if (this.#links.of(input.peer).generation === input.generation) this.#breakLink(input.peer);
         break;
       case "persisted":
-        context.persisted(input.seq);
+        this.#step.persisted(input.seq);
+        this.#history.persisted(input.seq);
         if (this.#leader !== null) this.#leader.persisted();
-        else context.deliver();
+        else this.#history.deliver();
         break;
       case "released":
         this.#leader?.release();
@@ -341,463 +384,227 @@ export class ZabPeer {
       default:
         assertNever(input);
     }
-    return this.#takeEffects();
+    return this.#step.end();
   }
+
+  // ── what the server asks of the role ─────────────────────────────────────
 
   /** Proposes a batch; see {@link Leader.propose}. */
   propose(now: number, batch: Uint8Array): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     must(this.#leader, "only a leader proposes").propose(batch);
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
-  /** Tells the learners what is committed since they last heard. */
+  /** Sends the learners the commit index where no proposal has carried it. */
   flushCommits(now: number): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     this.#leader?.flushCommits();
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /** The tree here differs from the leader's at this zxid. */
   diverged(now: number, at: Zxid): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     this.#follower?.diverge(at);
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /** The tree here equals the leader's at this zxid. */
   confirm(now: number, at: Zxid): readonly ZabEffect[] {
     const follower = this.#follower;
     follower?.noteEqual(at);
-    if (follower?.asked !== true) return NOTHING;
-    this.#context.now = now;
-    this.#context.effects = [];
+    if (follower?.checkRequested !== true) return NOTHING;
+    this.#step.begin(now);
     follower.confirm();
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /** Our digest has changed: compares it with the digests that learners have reported; see {@link Leader.compareTrees}. */
   compareTrees(now: number): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     this.#leader?.compareTrees();
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /** The checkpoint that the leader asked for is made. */
   checkpointed(now: number): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     this.#leader?.checkpointed();
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /** The leader gives its epoch up: its counter is used up. */
   resign(now: number): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     if (this.#leader !== null) this.#becomeLooking("the counter of the epoch is used up");
-    return this.#takeEffects();
+    return this.#step.end();
   }
 
   /**
    * This epoch is over: nothing is sent until {@link wake}. The state of the roles is kept, so that it can still be read.
-   * A frozen member continues only through an election, so nothing of its epoch can happen after a promise to sleep.
+   * A frozen peer continues only through an election, so nothing of its epoch can happen after a promise to sleep.
    */
   freeze(): void {
-    assert(this.settled, "only a member at rest is frozen");
+    assert(this.settled, "only a peer at rest is frozen");
     this.#frozen = true;
   }
 
-  /** Makes a record of the frozen member durable, in the order of all other writes. */
+  /** Makes a record of the frozen peer durable, in the order of all other writes. */
   keep(record: string): ZabEffect[] {
-    this.#context.effects = [];
-    this.#context.persist([{ type: "quiet", record }]);
-    return this.#takeEffects();
+    this.#step.persist([{ type: "quiet", record }]);
+    return this.#step.end();
   }
 
   /** Looks for a leader: peers may have come and gone meanwhile. */
   wake(now: number, reason: string): ZabEffect[] {
-    this.#context.now = now;
-    this.#context.effects = [];
+    this.#step.begin(now);
     this.#becomeLooking(reason);
-    return this.#takeEffects();
-  }
-
-  #takeEffects(): ZabEffect[] {
-    const { effects } = this.#context;
-    this.#context.effects = [];
-    return effects;
+    return this.#step.end();
   }
 
   // ── roles ────────────────────────────────────────────────────────────────
 
   #becomeLooking(reason: string): void {
-    const context = this.#context;
-    if (this.#election !== null || this.#over !== null) return;
-    if (this.#frozen) this.#thaw();
-    this.#countFailure();
-    this.#role = "LOOKING";
-    this.#leader = null;
-    this.#follower = null;
-    this.#round += 1;
-    this.#elections += 1;
-    this.#election = new Election(
-      context.sid,
-      context.quorum,
-      this.#ownVote(),
-      this.#round,
-      context.initialized,
-      !context.needSnap,
-    );
-    this.#resendPauseMs = context.config.electionRetryMs;
-    this.#resendAt = context.now + this.#resendPauseMs;
-    this.#decideAt = Number.POSITIVE_INFINITY;
+    if (this.#looking.isActive || this.#lastSeq !== null) return;
+    if (this.#frozen) {
+      // The calls that were kept open were released, and whether a peer still knows our link is not known.
+      this.#frozen = false;
+      this.#links.replaceAll();
+    }
+    if (this.#leader?.served === true || this.#follower?.phase === "BROADCAST") this.#looking.noteSuccess();
+    else if (this.#leader !== null && this.#leader.epoch !== null) this.#looking.noteFailure();
+    this.#setRole("LOOKING");
+    this.#looking.begin();
     this.#phaseChanged("LOOKING", "ELECTION", reason);
-    this.#notifyAll();
-    this.#maybeFound();
-    this.#maybeDecide();
-  }
-
-  /** A role ends. One that cost an epoch, and under which the ensemble never worked, is not tried again at once. */
-  #countFailure(): void {
-    const { now, config } = this.#context;
-    if (this.#leader?.served === true || this.#follower?.phase === "BROADCAST") this.#failures = 0;
-    else if (this.#leader !== null && this.#leader.epoch !== null) {
-      const most = Math.min(config.electionPauseMsMax, (config.initLimit * config.tickTimeMs) / 2);
-      this.#leadFrom = now + Math.min(config.electionPauseMs * 2 ** this.#failures, most);
-      this.#failures += 1;
-    }
-  }
-
-  /** The calls that were kept open were let go, and whether a peer still knows our link is not known. */
-  #thaw(): void {
-    this.#frozen = false;
-    this.#nextPingAt = this.#context.now;
-    for (const link of this.#context.links.values()) {
-      link.generation += 1;
-      link.up = false;
-      link.pingSentAt = null;
-      link.rttMs = null;
-      link.role = null;
-    }
-  }
-
-  /** A member that cannot build on its own history, or does not count, stands behind every other. */
-  #ownVote(): Vote {
-    const { sid, currentEpoch, lastLogged, needSnap, initialized } = this.#context;
-    if (needSnap || !initialized) return { leader: sid, epoch: asEpoch(0), zxid: ZXID_ZERO };
-    return { leader: sid, epoch: currentEpoch, zxid: lastLogged.zxid };
+    this.#looking.open();
   }
 
   #becomeLeading(): void {
-    this.#leaveElection("LEADING");
-    this.#elsewhere.clear();
-    this.#resendAt = this.#context.now + this.#context.config.electionRetryMs;
+    this.#looking.end();
+    this.#setRole("LEADING");
     const leader = new Leader(this.#host);
     this.#leader = leader;
     this.#phaseChanged("LEADING", "DISCOVERY");
-    this.#notifyAll();
+    this.#looking.notifyAll();
     leader.start();
   }
 
-  /** @param electedIn the round of its election */
-  #becomeFollowing(sid: Sid, electedIn: number): void {
-    this.#leaveElection("FOLLOWING");
-    const follower = new Follower(this.#host, sid, electedIn);
+  #becomeFollowing(leader: Sid, electedIn: number): void {
+    this.#looking.end();
+    this.#setRole("FOLLOWING");
+    const follower = new Follower(this.#host, leader, electedIn);
     this.#follower = follower;
     this.#phaseChanged("FOLLOWING", "DISCOVERY");
-    follower.knock();
+    follower.sendFollowerInfo();
   }
 
-  #leaveElection(role: Role): void {
-    this.#round = must(this.#election, "an election ends once").round;
-    this.#election = null;
+  #setRole(role: Role): void {
     this.#role = role;
+    this.#leader = null;
+    this.#follower = null;
   }
 
   /** @param reason why a role was given up */
   #phaseChanged(role: Role, phase: Phase, reason?: string): void {
-    const context = this.#context;
     this.#reason = reason ?? "";
-    context.effects.push({ type: "role" });
-    const event = { type: "role" as const, role, phase, leader: this.leader, epoch: context.currentEpoch };
-    context.trace(reason === undefined ? event : { ...event, reason });
-  }
-
-  // ── election ─────────────────────────────────────────────────────────────
-
-  #notification(): Notification {
-    const context = this.#context;
-    const leader = this.leader;
-    const vote = this.#election?.vote ?? {
-      leader: must(leader, "outside of an election there is a leader"),
-      epoch: context.currentEpoch,
-      zxid: context.lastLogged.zxid,
-    };
-    return {
-      type: "NOTIFICATION",
-      role: this.#role,
-      round: this.#election?.round ?? this.#round,
-      vote,
-      acceptedEpoch: context.acceptedEpoch,
-      initialized: this.#election?.initialized ?? context.initialized,
-      founding: context.founding,
-    };
-  }
-
-  /** The answer to a peer's vote. */
-  #answer(note: Notification): void {
-    const context = this.#context;
-    if (note.initialized) {
-      context.reply(this.#notification());
-      return;
-    }
-    context.noteBoots();
-    context.reply({ ...this.#notification(), boots: [...context.boots] });
-  }
-
-  #notifyAll(): void {
-    const note = this.#notification();
-    this.#context.trace(voteEvent(note.round, note.vote));
-    for (const peer of this.#context.links.keys()) this.#context.send(peer, note);
-  }
-
-  #handleNotification(from: Sid, note: Notification, isCall: boolean): void {
-    const context = this.#context;
-    context.link(from).role = note.role;
-    if (!isCall && note.boots !== undefined) {
-      this.#learnBoots(note.boots);
-      if (this.#over !== null) return;
-      if (note.initialized && !context.initialized) context.witness(from, note.acceptedEpoch);
-    }
-    if (this.#election === null) {
-      // A peer that claims leadership, but is not our leader, gets our notification, which names our leader.
-      const astray = note.role === "LEADING" && this.leader !== from;
-      // Before the answer: if this message makes us leave our leader, the answer must not say that we still follow it.
-      this.#noticeRole(from, note, isCall);
-      if (this.#election === null) {
-        if (isCall && (note.role === "LOOKING" || astray)) this.#answer(note);
-        return;
-      }
-    }
-    const election = must(this.#election, "it looks for a leader");
-    if (election.receive(from, note, !isCall)) {
-      this.#decideAt = Number.POSITIVE_INFINITY;
-      this.#notifyAll();
-    }
-    if (isCall && note.role === "LOOKING") this.#answer(note);
-    this.#maybeFound();
-    this.#maybeDecide();
+    this.#step.push({ type: "role" });
+    const epoch = this.#epochs.currentEpoch;
+    const event = { type: "role" as const, role, phase, leader: this.leader, epoch };
+    this.#step.trace(reason === undefined ? event : { ...event, reason });
   }
 
   /**
-   * What the role of a peer says to a member that follows or leads. A return may be overtaken by a later call, so it ends
-   * no stay: the role in it may be that of before.
+   * A later incarnation of this peer was seen: this storage is an old copy, and what was promised since is forgotten. The next
+   * incarnation has a number above, and counts for nothing until it has synchronized.
    */
-  #noticeRole(from: Sid, note: Notification, isCall: boolean): void {
-    if (this.#isDeserted(from, note)) {
-      this.#becomeLooking("a quorum follows another");
-      return;
-    }
-    const follower = this.#follower;
-    if (!isCall && follower?.phase !== "DISCOVERY") return;
-    if (follower !== null && follower.leader === from) {
-      if (note.role === "LEADING" && follower.phase === "DISCOVERY") follower.knock();
-      else if (note.role === "FOLLOWING") this.#becomeLooking("the elected member follows another");
-      else if (note.role === "LOOKING" && (follower.phase !== "DISCOVERY" || isPast(follower, note))) {
-        this.#becomeLooking("the leader looks for another");
-      }
-      return;
-    }
-    if (note.role !== "LOOKING") return;
-    if (this.#leader !== null) this.#leader.drop(from);
-    // Somebody lost its leader: ask ours at once instead of at the next tick.
-    if (follower !== null && follower.phase === "BROADCAST") this.#ping(follower.leader);
+  #end(boot: number): void {
+    if (this.#lastSeq !== null) return;
+    this.#epochs.loseMemory();
+    this.#setRole("LOOKING");
+    this.#looking.abandon();
+    this.#phaseChanged("LOOKING", "ELECTION", "a later life of this member was seen");
+    this.#lastSeq = this.#step.persist([{ type: "amnesia", boot }]);
   }
 
-  /** Elected, and not yet the leader of a quorum. */
-  get #isEstablishing(): boolean {
-    return this.#leader !== null && this.#leader.phase !== "BROADCAST";
-  }
-
-  /**
-   * Two may be elected, in rounds that crossed. The one from which a quorum says that it follows another gives way at
-   * once; never both, since a quorum follows one only.
-   */
-  #isDeserted(from: Sid, note: Notification): boolean {
-    if (!this.#isEstablishing) return false;
-    if (note.role !== "LOOKING" && note.vote.leader !== this.#context.sid) this.#elsewhere.add(from);
-    else this.#elsewhere.delete(from);
-    return this.#context.quorum.contains(this.#elsewhere);
-  }
-
-  /** Founding: this member is new, and no member has ever promised an epoch, so no promise can have been lost. */
-  #maybeFound(): void {
-    const election = this.#election;
-    if (election === null || election.initialized) return;
-    if (!this.#context.founding || !election.othersPristine) return;
-    this.#context.initialized = true;
-    this.#context.founding = false;
-    this.#context.persist([{ type: "initialized" }]);
-    election.markInitialized();
-    this.#notifyAll();
-  }
-
-  #maybeDecide(): void {
-    const election = this.#election;
-    if (election === null) return;
-    const { initialized, quorum, witnesses } = this.#context;
-    // A member that may have lost promises follows no leader before it knows which promises these may have been.
-    if (!initialized && !quorum.contains(witnesses)) return;
-    const settled = election.settledLeader();
-    if (settled !== undefined) {
-      this.#becomeFollowing(settled, election.roundOf(settled));
-      return;
-    }
-    if (!election.hasQuorum) {
-      this.#decideAt = Number.POSITIVE_INFINITY;
-      return;
-    }
-    const { now, config } = this.#context;
-    if (this.#decideAt === Number.POSITIVE_INFINITY) this.#decideAt = now + config.finalizeWaitMs;
-    if (!election.everybodyHeard && now < this.#decideAt) return;
-    this.#decideAt = Number.POSITIVE_INFINITY;
-    const elected = election.vote.leader;
-    if (elected === this.#context.sid && now < this.#leadFrom) this.#decideAt = this.#leadFrom;
-    else if (elected === this.#context.sid) this.#becomeLeading();
-    else this.#becomeFollowing(elected, election.round);
-  }
-
-  // ── links ────────────────────────────────────────────────────────────────
+  // ── calls and returns ────────────────────────────────────────────────────
 
   #handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
-    const context = this.#context;
-    if (!context.links.has(origin.from)) return;
-    context.caller = origin.from;
+    if (!this.#links.all.has(origin.from)) return;
+    this.#step.caller = origin.from;
     this.#accepted = this.#acceptCall(origin);
     if (this.#accepted) {
-      context.link(origin.from).version = origin.version ?? FIRST_VERSION;
+      this.#links.of(origin.from).version = origin.version ?? FIRST_VERSION;
       this.#heard(origin.from);
       for (const message of messages) this.#handleMessage(origin.from, message, true);
     }
-    context.caller = null;
+    this.#step.caller = null;
   }
 
-  /** Calls of one link come in order and without a gap; a new link or a gap ends what the old one carried. */
   #acceptCall(origin: CallOrigin): boolean {
-    const context = this.#context;
-    const link = context.link(origin.from);
-    const known = context.bootOf(origin.from);
+    const known = this.#links.incarnationOf(origin.from);
     if (origin.boot < known) {
-      context.reply({ type: "OUTDATED", boot: known });
+      this.#step.reply({ type: "OUTDATED", boot: known });
       return false;
     }
-    this.#learnBoot(origin.from, origin.boot);
-    const age = origin.generation - link.inGeneration;
-    if (age < 0) return false;
-    if (age > 0) {
-      const first = link.inGeneration === 0;
-      link.inGeneration = origin.generation;
-      link.inSeq = 0;
-      if (!first) this.#inboundReset(origin.from);
-    }
-    if (origin.seq < link.inSeq) return false;
-    if (origin.seq > link.inSeq) this.#inboundReset(origin.from);
-    link.inSeq = origin.seq + 1;
-    return true;
-  }
-
-  /** A life of a peer has been seen: what an earlier one said counts no more. */
-  #learnBoot(peer: Sid, boot: number): void {
-    const context = this.#context;
-    if (!context.learnBoot(peer, boot)) return;
-    const link = context.link(peer);
-    const first = link.inGeneration === 0;
-    link.inGeneration = 0;
-    link.inSeq = 0;
-    this.#leader?.disown(peer);
-    if (!first) this.#inboundReset(peer);
-  }
-
-  /** What a peer has seen of all members' lives, ours included. */
-  #learnBoots(boots: readonly number[]): void {
-    const { sid, boot: own, quorum } = this.#context;
-    for (const voter of quorum.participants) {
-      const boot = boots[voter - 1] ?? 0;
-      if (voter !== sid) this.#learnBoot(voter, boot);
-      else if (boot > own) this.#forget(boot);
-    }
-  }
-
-  /**
-   * A later life of ours was seen: this storage is an old copy, and what was promised since is forgotten. The next life
-   * has a number above, and counts for nothing until it has synchronized.
-   */
-  #forget(boot: number): void {
-    if (this.#over !== null) return;
-    const context = this.#context;
-    context.initialized = false;
-    this.#role = "LOOKING";
-    this.#leader = null;
-    this.#follower = null;
-    this.#election = null;
-    this.#phaseChanged("LOOKING", "ELECTION", "a later life of this member was seen");
-    this.#over = context.persist([{ type: "amnesia", boot }]);
-  }
-
-  /** Messages of this peer may be lost: our stay with it, and its stay with us, end. */
-  #inboundReset(peer: Sid): void {
-    this.#leader?.drop(peer);
-    if (this.#follower?.leader === peer) this.#becomeLooking("something of the leader was lost");
+    this.#learnIncarnation(origin.from, origin.boot);
+    const order = this.#links.take(origin);
+    if (order === "INTERRUPTED") this.#interrupted(origin.from);
+    return order !== "LATE";
   }
 
   #handleReturn({ peer, generation, boot, version, messages }: Returned): void {
-    const context = this.#context;
-    const link = context.link(peer);
-    this.#accepted = link.generation === generation && boot >= context.bootOf(peer);
+    const link = this.#links.of(peer);
+    this.#accepted = link.generation === generation && boot >= this.#links.incarnationOf(peer);
     if (!this.#accepted) return;
-    this.#learnBoot(peer, boot);
+    this.#learnIncarnation(peer, boot);
     link.version = version ?? FIRST_VERSION;
-    if (!link.up) {
-      link.up = true;
-      context.trace({ type: "link", to: peer, up: true });
-      context.effects.push({ type: "park", peer, generation });
-    }
+    this.#links.answered(peer);
     this.#heard(peer);
     for (const message of messages) this.#handleMessage(peer, message, false);
   }
 
+  /** An incarnation of a peer was seen: what an earlier one said counts no more. */
+  #learnIncarnation(peer: Sid, boot: number): void {
+    if (!this.#links.learnIncarnation(peer, boot)) return;
+    const wasUsed = this.#links.restart(peer);
+    this.#leader?.forgetIncarnation(peer);
+    if (wasUsed) this.#interrupted(peer);
+  }
+
+  /** What a peer has seen of all members' incarnations, ours included. */
+  #learnIncarnations(packed: readonly number[]): void {
+    const { sid, boot: own, quorum } = this.#self;
+    for (const participant of quorum.participants) {
+      const boot = unpackIncarnation(packed, participant);
+      if (participant !== sid) this.#learnIncarnation(participant, boot);
+      else if (boot > own) this.#end(boot);
+    }
+  }
+
+  /** Messages of this peer may be lost: our stay with it, and its stay with us, end. */
+  #interrupted(peer: Sid): void {
+    this.#leader?.drop(peer);
+    this.#follower?.interrupted(peer);
+  }
+
   #heard(peer: Sid): void {
-    this.#context.link(peer).heardAt = this.#context.now;
+    this.#links.of(peer).heardAt = this.#step.now;
     this.#leader?.heard(peer);
-    if (this.#follower?.leader === peer) this.#follower.heard();
+    this.#follower?.heard(peer);
   }
 
   #breakLink(peer: Sid): void {
-    const context = this.#context;
-    const link = context.link(peer);
-    if (link.up) context.trace({ type: "link", to: peer, up: false });
-    link.generation += 1;
-    link.up = false;
-    link.pingSentAt = null;
-    link.rttMs = null;
-    link.role = null;
+    this.#links.break(peer);
     this.#leader?.drop(peer);
-    if (this.#follower?.leader === peer) this.#becomeLooking("the link to the leader broke");
-    if (this.#election !== null) {
-      this.#election.markUnreachable(peer);
-      this.#maybeDecide();
-    }
+    this.#follower?.linkBroken(peer);
+    this.#looking.linkBroken(peer);
   }
 
   // ── messages ─────────────────────────────────────────────────────────────
 
   #handleMessage(from: Sid, message: ZabMessage, isCall: boolean): void {
-    if (this.#over !== null) return;
+    if (this.#lastSeq !== null) return;
     const handlers: Readonly<Record<string, Handler<never>>> = ZabPeer.#handlers[this.#role];
     // A type that this version does not know can only be part of what our leader has to say: the stay is over.
     const handle = handlers[message.type] ?? ZabPeer.#toFollower;
@@ -819,19 +626,19 @@ export class ZabPeer {
   /** What is handled alike in every role. */
   static readonly #always: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
     OUTDATED: (peer, _, message, isCall) => {
-      if (!isCall && message.boot > peer.#context.boot) peer.#forget(message.boot);
+      if (!isCall && message.boot > peer.#self.boot) peer.#end(message.boot);
     },
     NOTIFICATION: (peer, from, message, isCall) => peer.#handleNotification(from, message, isCall),
     PING: (peer, from, message, isCall) => peer.#handlePing(from, message, isCall),
     PONG: (peer, from, message) => peer.#handlePong(from, message),
   };
 
-  /** A learner's messages, at a member that does not lead: only what says something about others counts. */
+  /** A learner's messages, at a peer that does not lead: only what says something about others counts. */
   static readonly #notLeading: HandlersOf<LearnerMessage["type"]> = {
     FOLLOWERINFO: (peer, _from, _message, isCall) => {
-      if (isCall) peer.#context.reply(peer.#notification());
+      if (isCall) peer.#step.reply(peer.#looking.notification());
     },
-    ACKEPOCH: (peer, _, message) => peer.#learnBoots(message.boots),
+    ACKEPOCH: (peer, _, message) => peer.#learnIncarnations(message.boots),
     POSITION: ZabPeer.#nothing,
     STAGED: ZabPeer.#nothing,
     ACK: ZabPeer.#nothing,
@@ -873,7 +680,7 @@ export class ZabPeer {
       ...ZabPeer.#notFollowing,
       FOLLOWERINFO: ZabPeer.#toLeader,
       ACKEPOCH: (peer, from, message) => {
-        peer.#learnBoots(message.boots);
+        peer.#learnIncarnations(message.boots);
         peer.#leader?.receive(from, message);
       },
       POSITION: ZabPeer.#toLeader,
@@ -883,104 +690,75 @@ export class ZabPeer {
     },
   };
 
-  #handlePing(from: Sid, ping: Ping, isCall: boolean): void {
-    const context = this.#context;
-    context.link(from).role = ping.role;
-    if (isCall) {
-      const idleMs = context.idleSince === null ? 0 : context.now - context.idleSince;
-      const pong: Pong = { type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs };
-      const stay = this.#follower;
-      if (stay === null || stay.leader !== from || stay.confirmed === null) context.reply(pong);
-      else context.reply({ ...pong, join: stay.join, confirmed: stay.confirmed });
+  #handleNotification(from: Sid, note: Notification, isCall: boolean): void {
+    this.#links.of(from).role = note.role;
+    if (!isCall && note.boots !== undefined) {
+      this.#learnIncarnations(note.boots);
+      if (this.#lastSeq !== null) return;
+      if (note.initialized && !this.#epochs.initialized) this.#epochs.noteRecorded(from, note.acceptedEpoch);
     }
-    const follower = this.#follower;
-    if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
-    // A leader that does not count us among its learners, or leads no more, will never send us anything.
-    if (ping.role !== "LEADING" || ping.join !== follower.join) {
-      this.#becomeLooking("the leader does not count us any more");
-    } else if (ping.disputed === true) follower.wait();
-    else {
-      if (follower.phase === "BROADCAST") follower.confirmedByQuorum = ping.confirmed === true;
-      if (ping.digest !== undefined) {
-        if (ping.confirmed === true) follower.noteConfirmed(ping.digest.zxid);
-        context.effects.push({ type: "digest", expected: ping.digest });
+    if (!this.#looking.isActive) {
+      // A peer that claims leadership, but is not our leader, gets our notification, which names our leader.
+      const astray = note.role === "LEADING" && this.leader !== from;
+      // Before the answer: if this message makes us leave our leader, the answer must not say that we still follow it.
+      if (this.#leader !== null) this.#leader.notice(from, note, isCall);
+      else this.#follower?.notice(from, note, isCall);
+      if (!this.#looking.isActive) {
+        if (isCall && (note.role === "LOOKING" || astray)) this.#looking.answer(note);
+        return;
       }
     }
+    this.#looking.receive(from, note, isCall);
+  }
+
+  // ── pings ────────────────────────────────────────────────────────────────
+
+  #handlePing(from: Sid, ping: Ping, isCall: boolean): void {
+    this.#links.of(from).role = ping.role;
+    const follower = this.#follower;
+    if (isCall) {
+      const idleMs = this.#idleSince === null ? 0 : this.#step.now - this.#idleSince;
+      const pong: Pong = { type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs };
+      if (follower === null || follower.leader !== from || follower.confirmed === null)
+        this.#step.reply(pong);
+      else this.#step.reply({ ...pong, join: follower.join, confirmed: follower.confirmed });
+    }
+    follower?.handlePing(from, ping);
   }
 
   #handlePong(from: Sid, pong: Pong): void {
-    const context = this.#context;
-    const link = context.link(from);
-    link.role = pong.role;
-    if (link.pingSentAt !== pong.sentAt) return;
-    link.rttMs = context.now - pong.sentAt;
-    link.pingSentAt = null;
-    link.idleMs = pong.idleMs ?? 0;
-    context.trace({ type: "ping", to: from, rttMs: link.rttMs });
+    if (!this.#links.takePong(from, pong)) return;
     if (pong.confirmed !== undefined && pong.join !== undefined) {
       this.#leader?.confirmed(from, pong.join, pong.confirmed);
     }
-    const follower = this.#follower;
-    if (follower === null || follower.leader !== from || follower.phase === "DISCOVERY") return;
-    if (pong.role !== "LEADING") this.#becomeLooking("the leader leads no more");
+    this.#follower?.handlePong(from, pong);
   }
 
   #ping(peer: Sid): void {
-    const context = this.#context;
-    const link = context.link(peer);
-    if (link.pingSentAt !== null) return;
-    link.pingSentAt = context.now;
-    const ping: Ping = { type: "PING", sentAt: context.now, role: this.#role };
-    const join = this.#leader?.joinOf(peer);
-    if (join === undefined) context.send(peer, ping);
-    else if (this.#leader?.isDisputed(peer) === true) context.send(peer, { ...ping, join, disputed: true });
-    else if (context.digest === undefined || this.#leader?.isServing(peer) !== true) {
-      context.send(peer, { ...ping, join });
-    } else {
-      const confirmed = this.#leader.confirmedByQuorum;
-      context.send(peer, { ...ping, join, digest: context.digest, ...(confirmed && { confirmed }) });
-    }
+    if (!this.#links.mayPing(peer)) return;
+    const ping: Ping = { type: "PING", sentAt: this.#step.now, role: this.#role };
+    this.#links.ping(peer, this.#leader?.addToPing(peer, ping) ?? ping);
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** A member that was suspended received nothing, which is no silence of its peers: it pings them before it decides. */
-  #excuse(stoodMs: number): void {
-    for (const link of this.#context.links.values()) link.pingSentAt = null;
-    this.#leader?.excuse(stoodMs);
-    this.#follower?.excuse(stoodMs);
+  /** A peer that was suspended received nothing, which is no silence of the others: it pings them before it decides. */
+  #excuse(suspendedMs: number): void {
+    this.#links.excusePings();
+    this.#leader?.excuse(suspendedMs);
+    this.#follower?.excuse(suspendedMs);
   }
 
   #tick(): void {
     if (this.#frozen) return;
-    const { now, config, links } = this.#context;
-    if (now >= this.#nextPingAt) {
-      this.#nextPingAt = now + config.tickTimeMs;
-      for (const [peer, link] of links) {
-        const silent =
-          link.pingSentAt !== null && now - link.pingSentAt >= config.syncLimit * config.tickTimeMs;
-        if (silent) this.#breakLink(peer);
+    if (this.#links.maybeStartRound()) {
+      for (const peer of this.#links.all.keys()) {
+        if (this.#links.isSilent(peer)) this.#breakLink(peer);
         this.#ping(peer);
       }
     }
-    if (this.#isEstablishing && now >= this.#resendAt) {
-      // Peers that follow another answer that; peers that wait for us send FOLLOWERINFO again.
-      this.#resendAt = now + config.electionRetryMs;
-      this.#notifyAll();
-    }
     this.#leader?.tick();
     this.#follower?.tick();
-    if (this.#election === null) return;
-    if (now >= this.#resendAt) {
-      this.#resendPauseMs = Math.min(this.#resendPauseMs * 2, config.electionRetryMsMax);
-      this.#resendAt = now + this.#resendPauseMs;
-      this.#notifyAll();
-    }
-    this.#maybeDecide();
+    this.#looking.tick();
   }
-}
-
-/** The vote for itself that made us follow this member is given up: for a later round, or for a better candidate. */
-function isPast({ leader, electedIn }: Follower, { round, vote }: Notification): boolean {
-  return round > electedIn || (round === electedIn && vote.leader !== leader);
 }

@@ -208,7 +208,7 @@ export class Promises {
     let counted = 1;
     for (const [sid, promise] of ghost.promises) {
       const { boot, isNewer } = promise;
-      if (boot < zab.bootOf(sid)) continue;
+      if (boot < zab.incarnationOf(sid)) continue;
       // (One that the leader had lost sight of before it said so is not heard, and does not count.)
       if (promise.counted && !isNewer) counted += 1;
     }

@@ -40,7 +40,7 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: LEADER,
-        find: "      context.spurn();\n      this.#host.becomeLooking(\"a quorum's digest",
+        find: "      host.history.giveUp();\n      this.#host.becomeLooking(\"a quorum's digest",
         replace: "      this.#host.becomeLooking(\"a quorum's digest",
       },
     ],

@@ -1,5 +1,5 @@
 /** Bugs of election and discovery: who leads, in which epoch, and what a promise is worth. */
-import { CONTEXT, ELECTION, FOLLOWER, LEADER } from "../sources.ts";
+import { ELECTION, EPOCHS, FOLLOWER, LEADER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const ELECTION_BUGS: readonly SeededBug[] = [
@@ -13,7 +13,7 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
         file: FOLLOWER,
         find: "    const writes: DurableWrite[] = [];\n",
         replace:
-          '    const writes: DurableWrite[] = [];\n    context.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n',
+          '    const writes: DurableWrite[] = [];\n    host.step.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n',
       },
     ],
   },
@@ -25,15 +25,21 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: '      context.persist([{ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }]);\n',
-        replace: "",
+        find: "host.epochs.promise(message.epoch, this.leader);",
+        replace: "host.epochs.promiseInMemory(message.epoch, this.leader);",
+      },
+      {
+        file: EPOCHS,
+        find: "  #accept(epoch: Epoch, to: Sid | null): void {\n",
+        replace:
+          '  promiseInMemory(epoch: Epoch, to: Sid | null): void {\n    this.#acceptedEpoch = epoch;\n    this.#promisedTo = to;\n    this.#step.trace({ type: "epoch", epoch, kind: "accepted" });\n  }\n\n  #accept(epoch: Epoch, to: Sid | null): void {\n',
       },
       // The rule that a log ends within the epochs on disk would stop it at once: that check is off too.
       {
         file: FOLLOWER,
-        find: '    writes.push({ type: "currentEpoch", epoch: message.epoch });',
+        find: "    writes.push(host.epochs.enter(message.epoch));",
         replace:
-          '    writes.push({ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }, { type: "currentEpoch", epoch: message.epoch });',
+          '    writes.push({ type: "acceptedEpoch", epoch: message.epoch, to: this.leader }, host.epochs.enter(message.epoch));',
       },
     ],
   },
@@ -45,7 +51,7 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: "counted: context.promisedTo === this.leader,",
+        find: "counted: host.epochs.promisedTo === this.leader,",
         replace: "counted: true,",
       },
     ],
@@ -59,9 +65,9 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
         file: LEADER,
         find: "    this.epoch = asEpoch(highest + 1);\n",
         replace:
-          "    const again = highest === context.currentEpoch && highest === context.lastLogged.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = context.lastLogged.zxid.counter;\n",
+          "    const again = highest === host.epochs.currentEpoch && highest === host.history.lastLogged.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = host.history.lastLogged.zxid.counter;\n",
       },
-      { file: FOLLOWER, find: "counted: context.promisedTo === this.leader,", replace: "counted: true," },
+      { file: FOLLOWER, find: "counted: host.epochs.promisedTo === this.leader,", replace: "counted: true," },
     ],
   },
   {
@@ -87,9 +93,9 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
     source: "ZOOKEEPER-261; amnesia",
     patches: [
       {
-        file: CONTEXT,
-        find: "this.initialized = recovered.initialized;",
-        replace: "this.initialized = true;",
+        file: EPOCHS,
+        find: "this.#initialized = recovered.initialized;",
+        replace: "this.#initialized = true;",
       },
     ],
   },

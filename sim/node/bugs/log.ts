@@ -1,5 +1,5 @@
 /** Bugs of the log: what is acked, written, committed and applied, and when. */
-import { CONTEXT, FOLLOWER, LEADER, LOG, QUORUM_VERIFIER, STORAGE } from "../sources.ts";
+import { FOLLOWER, HISTORY, LEADER, LOG, QUORUM_VERIFIER, STORAGE } from "../sources.ts";
 import type { Patch, SeededBug } from "./bug.ts";
 
 /** a place for writes that are put off */
@@ -17,20 +17,20 @@ export const LOG_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: "for (const entry of staging.entries) writes.push(context.extend(entry));",
-        replace: "for (const entry of staging.entries) this.#late.push(context.extend(entry));",
+        find: "for (const entry of staging.entries) writes.push(host.history.append(entry));",
+        replace: "for (const entry of staging.entries) this.#late.push(host.history.append(entry));",
       },
       LATE,
       {
         file: FOLLOWER,
-        find: "    context.persist([context.extend(entry)]);",
-        replace: "    context.persist([...this.#late.splice(0), context.extend(entry)]);",
+        find: "    host.step.persist([host.history.append(entry)]);",
+        replace: "    host.step.persist([...this.#late.splice(0), host.history.append(entry)]);",
       },
       {
         file: FOLLOWER,
         find: '    this.phase = "BROADCAST";\n',
         replace:
-          '    this.phase = "BROADCAST";\n    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n',
+          '    this.phase = "BROADCAST";\n    if (this.#late.length > 0) host.step.persist(this.#late.splice(0));\n',
       },
     ],
   },
@@ -42,14 +42,14 @@ export const LOG_BUGS: readonly SeededBug[] = [
       LATE,
       {
         file: FOLLOWER,
-        find: "    context.persist([context.extend(entry)]);\n",
-        replace: "    this.#late.push(context.extend(entry));\n",
+        find: "    host.step.persist([host.history.append(entry)]);\n",
+        replace: "    this.#late.push(host.history.append(entry));\n",
       },
       {
         file: FOLLOWER,
-        find: "    context.commitUpTo(message.zxid);\n",
+        find: "    host.history.commitUpTo(message.zxid);\n",
         replace:
-          "    if (this.#late.length > 0) context.persist(this.#late.splice(0));\n    context.commitUpTo(message.zxid);\n",
+          "    if (this.#late.length > 0) host.step.persist(this.#late.splice(0));\n    host.history.commitUpTo(message.zxid);\n",
       },
     ],
   },
@@ -59,9 +59,9 @@ export const LOG_BUGS: readonly SeededBug[] = [
     source: "ZOOKEEPER-4882",
     patches: [
       {
-        file: CONTEXT,
-        find: "const upTo = minZxid(this.lastCommittedZxid, this.lastDurableZxid);",
-        replace: "const upTo = this.lastCommittedZxid;",
+        file: HISTORY,
+        find: "const upTo = minZxid(this.#lastCommittedZxid, this.#lastDurableZxid);",
+        replace: "const upTo = this.#lastCommittedZxid;",
       },
     ],
   },
@@ -73,8 +73,8 @@ export const LOG_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: "      context.commitUpTo(message.commit);\n    }\n    return true;",
-        replace: "      context.commitUpTo(message.last);\n    }\n    return true;",
+        find: "      host.history.commitUpTo(message.commit);\n    }\n    return true;",
+        replace: "      host.history.commitUpTo(message.last);\n    }\n    return true;",
       },
     ],
   },
@@ -105,12 +105,12 @@ export const LOG_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: '    if (this.phase !== "BROADCAST" || compareZxid(message.zxid, context.lastLogged.zxid) > 0) return false;',
-        replace: '    if (this.phase !== "BROADCAST") return false;',
+        find: 'if (this.phase !== "BROADCAST" || compareZxid(message.zxid, host.history.lastLogged.zxid) > 0)',
+        replace: 'if (this.phase !== "BROADCAST")',
       },
       {
         file: LEADER,
-        find: "      if (compareZxid(learner.sent, context.lastCommittedZxid) < 0) continue;\n",
+        find: "      if (compareZxid(learner.sent, host.history.lastCommittedZxid) < 0) continue;\n",
         replace: "",
       },
     ],

@@ -1,5 +1,5 @@
 /** Mutants of promises, epochs and discovery. */
-import { CONTEXT, FOLLOWER, LEADER, PEER } from "../sources.ts";
+import { EPOCHS, FOLLOWER, HISTORY, LEADER, LOOKING } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const ELECTION_MUTANTS: readonly Mutant[] = [
@@ -8,7 +8,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "ACKEPOCH does not tell which lives of its peers the follower has seen",
     "ZAB-115",
     FOLLOWER,
-    "boots: [...context.boots],",
+    "boots: host.links.packIncarnations(),",
     "boots: [],",
   ),
   mutant(
@@ -16,7 +16,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "a leader counts a learner before it has noted the learner's life",
     "ZAB-113",
     LEADER,
-    "    context.noteBoots();\n",
+    "    host.step.persistDeferred();\n",
     "",
   ),
   mutant(
@@ -32,15 +32,15 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "the new epoch is above the leader's own promise only",
     "ZAB-50",
     LEADER,
-    "      ...voters.map((l) => l.acceptedEpoch),\n",
-    "",
+    "Math.max(host.epochs.highestKnown, ...voters.map((l) => l.acceptedEpoch))",
+    "host.epochs.highestKnown",
   ),
   mutant(
     "discovery-by-zxid",
     "discovery compares zxids only, not currentEpoch",
     "ZAB-52",
     LEADER,
-    "        message.currentEpoch - context.currentEpoch ||\n",
+    "        message.currentEpoch - host.epochs.currentEpoch ||\n",
     "",
   ),
   mutant(
@@ -55,24 +55,24 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "one-witness",
     "a member without memory follows a leader after one answer, not after those of a majority",
     "ZAB-111",
-    PEER,
-    "!quorum.contains(witnesses)",
-    "witnesses.size === 0",
+    LOOKING,
+    "!self.quorum.contains(epochs.recordedBy)",
+    "epochs.recordedBy.size === 0",
   ),
   mutant(
     "witness-raises-nothing",
     "a member without memory does not take over what its witnesses have promised",
     "ZAB-111",
-    CONTEXT,
-    "    if (acceptedEpoch <= this.acceptedEpoch) return;\n",
+    EPOCHS,
+    "    if (acceptedEpoch <= this.#acceptedEpoch) return;\n",
     "    if (acceptedEpoch >= 0) return;\n",
   ),
   mutant(
     "needsnap-not-kept",
     "that a history is of no use is forgotten in a crash",
     "ZAB-46",
-    CONTEXT,
-    '    this.persist([{ type: "needSnap" }]);\n',
+    HISTORY,
+    '    this.#step.persist([{ type: "needSnap" }]);\n',
     "",
   ),
 ];

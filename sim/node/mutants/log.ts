@@ -1,5 +1,5 @@
 /** Mutants of links, of the log and of its synchronization. */
-import { CONTEXT, LEADER, LOG, PEER, SERVER } from "../sources.ts";
+import { HISTORY, LEADER, LINKS, LOG, SERVER } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const LOG_MUTANTS: readonly Mutant[] = [
@@ -8,16 +8,16 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     "call-taken-twice",
     "a call that comes a second time is taken a second time",
     "ZAB-86",
-    PEER,
-    "    if (origin.seq < link.inSeq) return false;\n",
+    LINKS,
+    '    if (origin.seq < link.inSeq) return "LATE";\n',
     "",
   ),
   mutant(
     "gap-unnoticed",
     "a gap in the calls of a link goes unnoticed",
     "ZAB-86",
-    PEER,
-    "    if (origin.seq > link.inSeq) this.#inboundReset(origin.from);\n",
+    LINKS,
+    '    if (origin.seq > link.inSeq) order = "INTERRUPTED";\n',
     "",
   ),
   mutant(
@@ -34,8 +34,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     "commit-noted-too-far",
     "a log row notes itself as committed when it is written",
     "ZAB-17",
-    CONTEXT,
-    "committed: minZxid(this.lastCommittedZxid, entry.last),",
+    HISTORY,
+    "committed: minZxid(this.#lastCommittedZxid, entry.last),",
     "committed: entry.last,",
   ),
   mutant(

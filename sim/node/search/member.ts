@@ -12,8 +12,8 @@ import { MemberStorage } from "../../../core/server/storage.ts";
 import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeZabConfig } from "../../../core/zab/config.ts";
-import type { PeerContext } from "../../../core/zab/context.ts";
 import type { DurableWrite, ZabEffect, ZabInput } from "../../../core/zab/effects.ts";
+import type { Links } from "../../../core/zab/links.ts";
 import { asSid, foundingMembership, type Membership, type Sid } from "../../../core/zab/membership.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
 import { ZabPeer } from "../../../core/zab/peer.ts";
@@ -312,7 +312,8 @@ export class Members {
       item.boot,
       item.generation,
     ]);
-    const key = `up|${sid}|${encode(live.peer)}|${live.durableKey}|${pending.join("|")}|${encode(gate)}|${encode(live.told)}`;
+    const deferred = encode(opened(partOf(live.peer, "_step"))._deferred);
+    const key = `up|${sid}|${live.peer.boot}|${encode(live.peer)}|${deferred}|${live.durableKey}|${pending.join("|")}|${encode(gate)}|${encode(live.told)}`;
     const id = this.#state(key, { ...origin, told: { ...origin.told } }, () => this.#factsOf(sid, live));
     this.#keep(id, live);
     return id;
@@ -379,8 +380,6 @@ export class Members {
 
   #feed(sid: Sid, live: Live, input: Input): Omit<Outcome, "next"> {
     const { peer } = live;
-    const fields = opened(peer);
-    const context = contextOf(peer);
     switch (input.kind) {
       case "call": {
         const { from, boot, generation, message } = input;
@@ -389,7 +388,7 @@ export class Members {
         return this.#step(sid, live, { type: "call", origin, messages: [message] }, input);
       }
       case "returned": {
-        const { generation } = context.link(input.peer);
+        const { generation } = linksOf(peer).of(input.peer);
         return this.#step(sid, live, {
           type: "returned",
           peer: input.peer,
@@ -399,7 +398,7 @@ export class Members {
         });
       }
       case "broken": {
-        const { generation } = context.link(input.peer);
+        const { generation } = linksOf(peer).of(input.peer);
         return this.#step(sid, live, { type: "linkBroken", peer: input.peer, generation });
       }
       case "synced": {
@@ -421,7 +420,8 @@ export class Members {
       case "resend":
         return this.#step(sid, live, { type: "tick" }, undefined, RESEND_AT);
       case "giveUp":
-        fields._resendAt = Number.POSITIVE_INFINITY;
+        lookingOf(peer)._resendAt = Number.POSITIVE_INFINITY;
+        if (opened(peer)._leader !== null) leaderOf(peer)._resendAt = Number.POSITIVE_INFINITY;
         return this.#step(sid, live, { type: "tick" }, undefined, GIVE_UP_AT);
       case "silent": {
         const learner = must(learnersOf(peer).get(input.peer), "it is a learner");
@@ -477,7 +477,6 @@ export class Members {
   ): Omit<Outcome, "next"> {
     this.steps += 1;
     const { peer } = live;
-    const context = contextOf(peer);
     const out: Outgoing[] = [];
     const replies: ZabMessage[] = [];
     const delivered: number[] = [];
@@ -494,7 +493,7 @@ export class Members {
           break;
         case "send": {
           if (effect.to > this.quorum.participants.length) break;
-          const { boot } = context;
+          const { boot } = peer;
           const { generation, message } = effect;
           if (this.#replaying && live.gate.length === 0 && live.pending.length === 0) {
             this.#promise(live, message);
@@ -537,7 +536,7 @@ export class Members {
     // An empty return would show only that the peer lives.
     if (call !== undefined && replies.length > 0) {
       const { from, boot, generation } = call;
-      const input = this.input({ kind: "returned", peer: sid, boot: context.boot, messages: replies });
+      const input = this.input({ kind: "returned", peer: sid, boot: peer.boot, messages: replies });
       leads = Math.max(
         leads,
         this.#gated(live, { to: from, isCall: false, input, boot, generation }, replies, out),
@@ -559,7 +558,7 @@ export class Members {
 
   #release(live: Live, item: Outgoing, messages: readonly ZabMessage[], out: Outgoing[]): number {
     // A link that broke meanwhile carries nothing any more.
-    if (item.isCall && contextOf(live.peer).link(item.to).generation !== item.generation) return 0;
+    if (item.isCall && linksOf(live.peer).of(item.to).generation !== item.generation) return 0;
     out.push(item);
     let leads = 0;
     for (const message of messages) leads = Math.max(leads, this.#promise(live, message));
@@ -595,7 +594,7 @@ export class Members {
 
   #factsOf(sid: Sid, live: Live): Facts {
     const { peer, storage, durable } = live;
-    const fields = opened(peer);
+    const decideAt = lookingOf(peer)._decideAt;
     const establishing = peer.role === "LEADING" && peer.phase !== "BROADCAST";
     return {
       sid,
@@ -605,10 +604,10 @@ export class Members {
       phase: Phase[peer.phase],
       leader: peer.leader ?? 0,
       pending: live.pending.length,
-      mayDecide: fields._decideAt !== Number.POSITIVE_INFINITY,
+      mayDecide: decideAt !== Number.POSITIVE_INFINITY,
       mayResend:
         live.gate.length === 0 &&
-        ((peer.role === "LOOKING" && fields._decideAt === Number.POSITIVE_INFINITY) || establishing),
+        ((peer.role === "LOOKING" && decideAt === Number.POSITIVE_INFINITY) || establishing),
       mayPropose: peer.proposing?.mayPropose === true,
       mayCheckpoint:
         live.pending.length === 0 &&
@@ -663,30 +662,32 @@ export class Members {
 /** The member's own fields that hold a time, and counters that only grow, as if the clock had never moved. */
 function normalize(live: Live): void {
   const peer = opened(live.peer);
-  const context = opened(contextOf(live.peer));
-  context.now = NOW;
-  peer._nextPingAt = Number.POSITIVE_INFINITY;
+  const step = partOf(live.peer, "_step");
+  const looking = lookingOf(live.peer);
+  const done = step._durableSeq as number;
+  step.now = NOW;
+  step._durableSeq = 0;
+  step._persistSeq = (step._persistSeq as number) - done;
   peer._steppedAt = NOW;
-  peer._resendAt = RESEND_AT;
-  peer._resendPauseMs = RESEND_AT;
-  if (peer._decideAt !== Number.POSITIVE_INFINITY) peer._decideAt = DECIDE_AT;
-  peer._elections = 0;
-  peer._failures = 0;
-  peer._leadFrom = 0;
-  if (peer._over !== null) peer._over = (peer._over as number) - (context._durableSeq as number);
   peer._accepted = false;
-  for (const link of context.links.values()) {
+  if (peer._lastSeq !== null) peer._lastSeq = (peer._lastSeq as number) - done;
+  looking._resendAt = RESEND_AT;
+  looking._resendPauseMs = RESEND_AT;
+  if (looking._decideAt !== Number.POSITIVE_INFINITY) looking._decideAt = DECIDE_AT;
+  looking._elections = 0;
+  looking._failures = 0;
+  looking._leadFrom = 0;
+  partOf(live.peer, "_links")._nextPingAt = Number.POSITIVE_INFINITY;
+  for (const link of linksOf(live.peer).all.values()) {
     link.heardAt = null;
     link.rttMs = null;
     link.inSeq = 0;
   }
-  const done = context._durableSeq as number;
-  context._durableSeq = 0;
-  context._persistSeq = (context._persistSeq as number) - done;
-  for (const waiting of context._persisting as { seq: number }[]) waiting.seq -= done;
+  for (const waiting of partOf(live.peer, "_history")._persisting as { seq: number }[]) waiting.seq -= done;
   for (const group of live.pending) group.seq -= done;
-  const leader = peer._leader as Record<string, unknown> | null;
-  if (leader !== null) {
+  if (peer._leader !== null) {
+    const leader = leaderOf(live.peer);
+    leader._resendAt = RESEND_AT;
     leader._establishDeadline = GIVE_UP_AT;
     leader._aloneDeadline = GIVE_UP_AT;
     leader._quorumAt = NOW;
@@ -701,9 +702,14 @@ function normalize(live: Live): void {
   }
 }
 
-const contextOf = (peer: ZabPeer): PeerContext => opened(peer)._context as PeerContext;
+const partOf = (peer: ZabPeer, name: string): Record<string, unknown> =>
+  opened(peer)[name] as Record<string, unknown>;
+
+const linksOf = (peer: ZabPeer): Links => opened(peer)._links as Links;
+const lookingOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_looking");
+const leaderOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_leader");
 
 const learnersOf = (peer: ZabPeer): Map<Sid, { heardAt: number }> =>
-  opened(must(opened(peer)._leader as object | null, "it leads"))._learners as Map<Sid, { heardAt: number }>;
+  must(leaderOf(peer), "it leads")._learners as Map<Sid, { heardAt: number }>;
 
 export const sidOf = (index: number): Sid => asSid(index + 1);

@@ -174,7 +174,7 @@ describe("random runs with members that forget", () => {
         forgot += 1;
       } else if (kind === 7 && member.life === null && failed() <= minority && cluster.leader !== undefined) {
         const copy = copies[sid - 1];
-        const known = Math.max(...cluster.alive.map(({ zab }) => zab.bootOf(member.sid)));
+        const known = Math.max(...cluster.alive.map(({ zab }) => zab.incarnationOf(member.sid)));
         // A copy of the latest life cannot be told from what is not old.
         if (copy !== undefined && copy.readMeta().boot + 1 < known) {
           rollBack(cluster, sid, copy);

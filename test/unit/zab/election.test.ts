@@ -84,7 +84,7 @@ describe("an election", () => {
     mine.receive(asSid(4), note(4, { leader: 5 }), false);
     expect(mine.hasQuorum).toBe(true);
     expect(mine.receive(asSid(2), note(2, { round: 7 }), false)).toBe(true);
-    expect(mine.round).toBe(7);
+    expect(mine.electionEpoch).toBe(7);
     expect(mine.vote.leader).toBe(2);
     expect(mine.hasQuorum).toBe(false);
     expect(mine.everybodyHeard).toBe(false);
@@ -94,7 +94,7 @@ describe("an election", () => {
     const mine = election({ self: 1, round: 5 });
     expect(mine.receive(asSid(3), note(3, { round: 4 }), false)).toBe(false);
     expect(mine.vote.leader).toBe(1);
-    expect(mine.round).toBe(5);
+    expect(mine.electionEpoch).toBe(5);
   });
 
   it("[ZAB-33] knows when nobody is left to wait for: all have answered or refuse calls", () => {
@@ -119,23 +119,23 @@ describe("an election", () => {
     const mine = election({ self: 1, size: 5 });
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 4, round: 3, epoch: 2 }), false);
     mine.receive(asSid(3), note(3, { role: "FOLLOWING", leader: 4, round: 1, epoch: 2 }), false);
-    expect(mine.settledLeader()).toBeUndefined();
+    expect(mine.establishedLeader()).toBeUndefined();
     mine.receive(asSid(4), note(4, { role: "LEADING", round: 3, epoch: 1 }), false);
-    expect(mine.settledLeader()).toBe(4);
+    expect(mine.establishedLeader()).toBe(4);
   });
 
   it("[ZAB-34] does not follow whom nobody else follows, nor who only is said to lead", () => {
     const alone = election({ self: 1, size: 5 });
     alone.receive(asSid(4), note(4, { role: "LEADING" }), false);
-    expect(alone.settledLeader()).toBeUndefined();
+    expect(alone.establishedLeader()).toBeUndefined();
     const rumour = election({ self: 1, size: 3 });
     rumour.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
-    expect(rumour.settledLeader()).toBeUndefined();
+    expect(rumour.establishedLeader()).toBeUndefined();
     const gone = election({ self: 1, size: 3 });
     gone.receive(asSid(3), note(3, { role: "LEADING" }), false);
     gone.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
     gone.markUnreachable(asSid(3));
-    expect(gone.settledLeader()).toBeUndefined();
+    expect(gone.establishedLeader()).toBeUndefined();
   });
 
   it("[ZAB-34] takes a member that looks again out of those that have settled", () => {
@@ -143,13 +143,13 @@ describe("an election", () => {
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
     mine.receive(asSid(2), note(2), false);
     mine.receive(asSid(3), note(3, { role: "LEADING" }), false);
-    expect(mine.settledLeader()).toBe(3);
+    expect(mine.establishedLeader()).toBe(3);
     const five = election({ self: 1, size: 5 });
     five.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
     five.receive(asSid(3), note(3, { role: "LEADING" }), false);
-    expect(five.settledLeader()).toBe(3);
+    expect(five.establishedLeader()).toBe(3);
     five.receive(asSid(2), note(2), false);
-    expect(five.settledLeader()).toBeUndefined();
+    expect(five.establishedLeader()).toBeUndefined();
   });
 
   it("[ZAB-102] counts who follows already as it has voted in this round", () => {
@@ -203,9 +203,9 @@ describe("an election", () => {
   it("[ZAB-35] lets a member without memory follow only a leader that has a quorum without it", () => {
     const blank = election({ self: 1, size: 3, initialized: false });
     blank.receive(asSid(3), note(3, { role: "LEADING", epoch: 1 }), false);
-    expect(blank.settledLeader()).toBeUndefined();
+    expect(blank.establishedLeader()).toBeUndefined();
     blank.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, epoch: 1 }), false);
-    expect(blank.settledLeader()).toBe(3);
+    expect(blank.establishedLeader()).toBe(3);
   });
 
   it("[ZAB-36] is a founding only when every other member answers that it never promised anything", () => {

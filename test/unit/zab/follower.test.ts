@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
-import { STAYS_PER_LIFE } from "../../../core/zab/peer.ts";
+import { JOINS_PER_INCARNATION } from "../../../core/zab/peer.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
 import { endOf, entriesOf, note, proposal, Script, type ScriptOptions, START } from "../../sim/script.ts";
 
@@ -165,7 +165,7 @@ describe("discovery", () => {
       script.passes(100);
       expect(script.state).toBe("FOLLOWING/DISCOVERY");
       expect(script.peer.join).toBe(first + 1);
-      expect(Number.isSafeInteger(first + STAYS_PER_LIFE)).toBe(true);
+      expect(Number.isSafeInteger(first + JOINS_PER_INCARNATION)).toBe(true);
     }
   });
 

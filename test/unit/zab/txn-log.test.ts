@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogEntry } from "../../../core/zab/context.ts";
+import type { LogEntry } from "../../../core/zab/log-entry.ts";
 import { makeEntry } from "../../../core/zab/log-entry.ts";
 import { ROWS_READ_MAX, samePosition, TxnLog } from "../../../core/zab/txn-log.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
