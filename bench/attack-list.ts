@@ -1,5 +1,6 @@
-/** What the attacks of (e) and their parent both know. */
+/** Shared by the attackers of (e) and their parent process. */
 
+/** The attacks, in the order of the table. */
 export const ATTACKS = [
   "reads",
   "stopped-reader",
@@ -11,9 +12,10 @@ export const ATTACKS = [
   "unread-records",
   "unread-live",
 ] as const;
+/** Name of an attack. */
 export type Attack = (typeof ATTACKS)[number];
 
-/** What an attacker tells its parent. */
+/** Messages of an attacker to its parent. */
 export type AttackerMessage = "ready" | { readonly seen: string };
 
 /** the znode that the lone writer changes */

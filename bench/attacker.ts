@@ -1,6 +1,6 @@
 /**
- * One attack of (e), in a process of its own. Started as `attacker.ts <attack> <url> <ms>`; says "ready" when its state is
- * made, begins when its parent says so, and tells what it saw when the time is over.
+ * One attack of (e), in a process of its own. Started as `attacker.ts <attack> <url> <ms>`; sends "ready" when its
+ * state is prepared, begins when its parent says so, and reports its observations at the end.
  */
 import { Agent, request } from "node:http";
 import { connect as connectTcp } from "node:net";
@@ -66,7 +66,7 @@ async function makeList(): Promise<void> {
 }
 
 const MiB = 2 ** 20;
-/** Readers that open a stream and never read. */
+/** Readers that open a stream and never read it. */
 const UNREAD_READERS = 200;
 const TOPIC = "attack-records";
 
@@ -95,9 +95,9 @@ async function produce(bytes: number): Promise<void> {
 }
 
 /**
- * Opens streams of which nothing is ever read, while the attacker writes 100 kB at a time to the znode and the topic.
- * @param lines of the request, behind its first two
- * @param first is written behind these at once
+ * Opens streams that are never read, while the attacker writes 100 kB at a time to the znode and the topic.
+ * @param lines lines of the request after its first two
+ * @param first bytes that are sent at once after these
  */
 async function leaveUnread(
   path: string,
@@ -131,10 +131,10 @@ function frameOf(message: object): Buffer {
 }
 
 const SSE = ["Accept: text/event-stream"];
-/** Longest that connections are waited for, to open or to be closed. */
+/** Longest wait for connections to open or to be closed, ms. */
 const OPEN_MS_MAX = 60_000;
 
-/** Each makes its state, then gives the attack itself, which resolves with what was seen. */
+/** *map attack → prepares its state and returns the attack*, which resolves with its observations. */
 const RUNS: Readonly<Record<Attack, () => Promise<() => Promise<string>>>> = {
   reads: async () => {
     await makeBig();

@@ -1,6 +1,6 @@
 /**
- * (e) Attacks beside a lone writer: memory of the runtime, and how long the writer's setData of 100 bytes take, before and
- * during each. An attack that takes too much memory is ended, with the runtime.
+ * (e) Attacks beside a single writer: memory of the runtime, and latency of the writer's setData of 100 bytes, before
+ * and during each. An attack that takes too much memory is ended, with the runtime.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -12,16 +12,17 @@ import { startLocal } from "../scripts/local.ts";
 import { ATTACKS, type Attack, type AttackerMessage, WRITTEN } from "./attack-list.ts";
 import { percentile, round, table } from "./statistics.ts";
 
+/** One row of the table. */
 export interface AttackResult {
   readonly attack: Attack;
-  /** of the runtime, MiB: before the attack, and the most during it */
+  /** memory of the runtime, MiB: before the attack, and its maximum during it */
   readonly rssMiB: number;
   readonly rssMaxMiB: number;
   /** at its end, with its connections still open */
   readonly rssEndMiB: number;
   readonly before: Latency;
   readonly during: Latency;
-  /** what the attacker saw */
+  /** observations of the attacker */
   readonly seen: string;
 }
 
@@ -34,11 +35,11 @@ interface Latency {
 const BEFORE_MS = 3_000;
 const WRITE_PAUSE_MS = 5;
 const LOOK_MS = 20;
-/** The runtime is ended when it takes more. */
+/** Memory at which the runtime is ended, MiB. */
 const RSS_MIB_MAX = 3_000;
 const MIB_KIB = 1_024;
 
-/** @param ms that each attack lasts; those with many connections take longer */
+/** @param ms duration of each attack; those with many connections take longer */
 export async function benchAttacks(ms: number, stateDir: string): Promise<AttackResult[]> {
   const results: AttackResult[] = [];
   for (const attack of ATTACKS) results.push(await benchAttack(attack, ms, stateDir));
@@ -85,7 +86,7 @@ async function write(session: Session, until: () => Promise<void>): Promise<Late
   while (!over) {
     const start = performance.now();
     const done = await Promise.race([session.set(WRITTEN, data).catch(() => undefined), ended]);
-    // one that is under way at the end counts with what it has waited
+    // a write that is outstanding at the end counts with its wait so far
     latencies.push(performance.now() - start);
     if (done === undefined && session.state !== "connected") await wait(LOOK_MS);
     await wait(WRITE_PAUSE_MS);
@@ -107,7 +108,7 @@ function messageOf(attacker: ChildProcess): Promise<AttackerMessage> {
   });
 }
 
-/** Looks at the resident memory of a process, and ends what takes too much. */
+/** Samples the resident memory of a process, and ends a process that takes too much. */
 class Memory {
   readonly #pid: number;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -131,13 +132,13 @@ class Memory {
     }
   }
 
-  /** Forgets what was seen so far. @returns what there is now */
+  /** Resets the maximum. @returns the current memory */
   begin(): number {
     this.#max = this.now();
     return this.#max;
   }
 
-  /** @returns the most that was seen */
+  /** @returns the maximum since the last reset */
   end(): number {
     clearInterval(this.#timer);
     return this.#max;
@@ -156,6 +157,7 @@ const TITLES: Readonly<Record<Attack, string>> = {
   "unread-live": "200 sockets on /v1/live that nobody reads, 100 kB a record",
 };
 
+/** A Markdown table of the results. */
 export function attacksTable(results: readonly AttackResult[]): string {
   return table(
     [

@@ -1,4 +1,4 @@
-// What the platform costs by itself: objects that call each other and write one row, with no protocol at all.
+// Costs of the platform without a protocol: objects that call each other and write one row.
 import { DurableObject } from "cloudflare:workers";
 
 const DATA = new Uint8Array(150);
@@ -17,7 +17,7 @@ export class Floor extends DurableObject {
     return 0;
   }
 
-  /** The answer is held until the row is durable. */
+  /** The platform holds the answer until the row is durable. */
   append() {
     this.#insert();
     return 0;
@@ -34,7 +34,7 @@ export class Floor extends DurableObject {
     return (Date.now() - start) / count;
   }
 
-  /** A row here and on the peers, the peers' first: the least that a replicated write can cost. */
+  /** Writes a row here and on the peers, on the peers first: the minimum that a replicated write can cost. */
   async commits(count, nodes) {
     const peers = Array.from({ length: nodes - 1 }, (_, i) => this.#peer(String(i + 1)));
     const start = Date.now();

@@ -1,12 +1,14 @@
 /**
- * The floor under every figure: what the same runtime needs, on the same machine, for a call between two objects and for
- * a row written on three of them one after the other, without any protocol. A figure is to be read as a multiple of it.
+ * The floor of every figure: the time that the same runtime needs, on the same machine, for a call between two
+ * objects and for a row written on three of them one after the other, without any protocol. Read a figure as a
+ * multiple of it.
  */
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startWorkerd } from "../scripts/local/workerd.ts";
 import { median, round } from "./statistics.ts";
 
+/** Medians of the two measurements. */
 export interface Floor {
   /** a call between two objects, ms */
   readonly callMs: number;
@@ -18,6 +20,7 @@ export interface Floor {
 const COUNT = 500;
 const RUNS = 5;
 
+/** Starts workerd with the floor's Worker, and measures both. */
 export async function measureFloor(stateDir: string): Promise<Floor> {
   rmSync(stateDir, { recursive: true, force: true });
   const dir = join(stateDir, "build");
@@ -34,14 +37,14 @@ export async function measureFloor(stateDir: string): Promise<Floor> {
     },
     stateDir,
     vars: {},
-    // nothing here calls a client or the page
+    // this Worker has neither clients nor a page
     controlPort: 9,
     pagePort: 9,
   });
   const ask = async (path: string): Promise<number> => {
     const times: number[] = [];
     for (let run = 0; run < RUNS; run++) {
-      // these loops starve the runtime's own timers, so no connection is kept for the next
+      // these loops starve the runtime's own timers, so no connection is kept for the next one
       const headers = { connection: "close" };
       const response = await fetch(`http://127.0.0.1:${workerd.apiPort}${path}`, { headers });
       times.push((await response.json()) as number);

@@ -1,8 +1,9 @@
-/** (a) Goals posted one after the other through `/addScore`: the table of the student project that this began as. */
+/** (a) Goals posted one after the other through `/addScore`: the table of the original student project. */
 import { goalOf, sendGoal } from "../scripts/local/goals.ts";
 import { startLocal } from "../scripts/local.ts";
 import { median, round, table } from "./statistics.ts";
 
+/** One size of the ensemble. */
 export interface GoalsResult {
   readonly nodes: number;
   readonly requests: number;
@@ -14,9 +15,10 @@ export interface GoalsResult {
 const REQUESTS = [1, 10, 100];
 const BROKERS = 3;
 const CLIENTS = "9090,9091,9092";
-/** Goals before the first run, so that the objects are up and the code is compiled. */
+/** Goals before the first run, so that the objects are running and the code is compiled. */
 const WARM_UP = 50;
 
+/** Measures all sizes; each begins with an empty state. */
 export async function benchGoals(
   sizes: readonly number[],
   runs: number,
@@ -40,7 +42,7 @@ export async function benchGoals(
   return results;
 }
 
-/** Posts `count` goals, each after the answer to the one before; resolves with the seconds it took. */
+/** Posts `count` goals, each after the answer to the previous one; resolves with the seconds that it took. */
 async function post(broker: string, count: number): Promise<number> {
   const run = crypto.randomUUID();
   const start = performance.now();
@@ -52,6 +54,7 @@ async function post(broker: string, count: number): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
+/** A Markdown table of the medians. */
 export function goalsTable(results: readonly GoalsResult[]): string {
   const sizes = [...new Set(results.map(({ nodes }) => nodes))];
   const of = (nodes: number, requests: number): string =>

@@ -1,7 +1,7 @@
 /**
- * (d) What an ensemble costs that nobody uses, and how long the first write after it takes. Files, not promises: every file of
- * the runtime's storage keeps its bytes and its time, the counters and the starts of every object stay as they were when it
- * fell asleep, and the runtime's processor time is taken.
+ * (d) Costs of an ensemble without clients, and latency of the first write after it. Measured on files, not on
+ * promises: every file of the runtime's storage must keep its bytes and its time, the counters and starts of every
+ * object must stay the same during the sleep, and the processor time of the runtime is measured.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -10,6 +10,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { startLocal } from "../scripts/local.ts";
 import { median, round, table } from "./statistics.ts";
 
+/** What a sleep and the wakes after it cost. */
 export interface IdleResult {
   readonly nodes: number;
   readonly brokers: number;
@@ -17,14 +18,14 @@ export interface IdleResult {
   readonly quietS: number;
   /** files that were watched */
   readonly files: number;
-  /** processor time of the runtime meanwhile, ms: it looks after its own sockets */
+  /** processor time of the runtime meanwhile, ms: it maintains its own sockets */
   readonly cpuMs: number;
-  /** from the last request until everybody slept, s */
+  /** from the last request until all objects slept, s */
   readonly fallingAsleepS: number;
-  /** first writes after a sleep, each to its answer, ms: the first after the long one, objects out of memory */
+  /** latency of the first write after each sleep, ms; before the first one the objects are out of memory */
   readonly wakeMs: readonly number[];
   readonly medianWakeMs: number;
-  /** processor time of the runtime for each, ms: what a busy machine does not blur */
+  /** processor time of the runtime for each, ms, which other work on the machine hardly affects */
   readonly wakeCpuMs: readonly number[];
 }
 
@@ -46,7 +47,10 @@ const SLEEP_MS_MAX = 60_000;
 const STABLE_MS_MAX = 240_000;
 const POLL_MS = 100;
 
-/** @param wakes how often it is woken; the ensemble sleeps for `quietS` before the first @throws Error when anything costs anything */
+/**
+ * @param wakes number of wakes; the ensemble sleeps for `quietS` before the first @throws Error if the sleep costs
+ * anything
+ */
 export async function benchIdle(
   { nodes, brokers, quietS, wakes }: { nodes: number; brokers: number; quietS: number; wakes: number },
   stateDir: string,
@@ -112,7 +116,7 @@ async function write(api: string, method: "POST" | "PUT"): Promise<number> {
 const counters = async (api: string): Promise<AllCounters> =>
   (await (await fetch(`${api}/v1/counters`)).json()) as AllCounters;
 
-/** What every object has cost when all of them sleep. */
+/** Counters of every object while all of them sleep. */
 async function asleep(api: string): Promise<AllCounters> {
   const deadline = performance.now() + SLEEP_MS_MAX;
   for (;;) {
@@ -129,8 +133,8 @@ function same(before: AllCounters, after: AllCounters): void {
 }
 
 /**
- * Waits until no file has changed for so long. It begins anew with every change: when the runtime takes an object out of
- * memory, some ten seconds after its last event, SQLite folds its write-ahead log into the database.
+ * Waits until no file has changed for so long. The wait begins again with every change: when the runtime takes an
+ * object out of memory, some ten seconds after its last event, SQLite folds its write-ahead log into the database.
  */
 async function untilUnchanged(
   dir: string,
@@ -164,7 +168,7 @@ function fingerprint(dir: string): { readonly text: string; readonly files: numb
       const hash = createHash("sha256").update(readFileSync(file)).digest("hex");
       return `${file} ${statSync(file).mtimeMs} ${hash}`;
     } catch {
-      // SQLite took it away since it was listed: that is a change too.
+      // SQLite has removed it since it was listed, which is a change too
       return `${file} is gone`;
     }
   });
@@ -179,6 +183,7 @@ function cpuMsOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** A Markdown table of the result. */
 export function idleTable(results: readonly IdleResult[]): string {
   return table(
     [

@@ -1,4 +1,4 @@
-/** What a figure was measured on: without it a figure means nothing. */
+/** The machine on which figures are measured; without it a figure means nothing. */
 import { execFileSync } from "node:child_process";
 import {
   closeSync,
@@ -15,16 +15,17 @@ import { join } from "node:path";
 import { ROOT } from "../scripts/local/build.ts";
 import { median } from "./statistics.ts";
 
+/** The machine, its disk, and its load before the benchmark. */
 export interface Machine {
   readonly system: string;
   readonly processor: string;
   readonly cores: number;
   readonly memoryGiB: number;
-  /** of the folder that holds the state */
+  /** file system of the folder with the state */
   readonly fileSystem: string;
   /** writing 4 KiB and making it durable, ms, median */
   readonly fsyncMs: number;
-  /** processes that wanted to run when the benchmark began, average of a minute */
+  /** load before the benchmark: runnable processes, average of one minute */
   readonly loadAtStart: number;
   readonly node: string;
   readonly workerd: string;
@@ -34,7 +35,7 @@ export interface Machine {
 const FSYNC_RUNS = 200;
 const GIB = 2 ** 30;
 
-/** @param dir where the benchmarks keep their state */
+/** @param dir folder with the state of the benchmarks */
 export function describeMachine(dir: string): Machine {
   mkdirSync(dir, { recursive: true });
   const packages = (name: string): string =>

@@ -1,14 +1,15 @@
 /**
- * (c) How long writes stop when the leader crashes, or is cut off in silence: from the moment that is ordered to the first
- * answer to a write that was issued afterwards.
+ * (c) How long writes stop when the leader crashes or is cut off silently: from the order to the first answer to a
+ * write that was issued after it.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { startLocal } from "../scripts/local.ts";
 import { median, round, table } from "./statistics.ts";
 
+/** One size of the ensemble and one fault. */
 export interface OutageResult {
   readonly nodes: number;
-  /** what befalls the leader; a partition tells nobody, so the others first have to miss it for two ticks */
+  /** fault of the leader; after a partition the other nodes first have to miss it for two ticks */
   readonly fault: "crash" | "partition";
   /** of each round */
   readonly ms: readonly number[];
@@ -27,7 +28,7 @@ const SETTLING_MS_MAX = 20_000;
 const OUTAGE_MS_MAX = 20_000;
 const POLL_MS = 25;
 
-/** @param rounds of each fault */
+/** @param rounds number of rounds of each fault */
 export async function benchOutage(nodes: number, rounds: number, stateDir: string): Promise<OutageResult[]> {
   const local = await startLocal({ nodes, brokers: BROKERS, stateDir, fresh: true });
   try {
@@ -68,7 +69,7 @@ async function settledLeader(api: string): Promise<number> {
   }
 }
 
-/** @param other a node that stays: behind a leader that is cut off a write would wait until that notices */
+/** @param other another node: at a leader that is cut off, a write waits until the leader notices it */
 async function breakAndWrite(
   api: string,
   fault: OutageResult["fault"],
@@ -82,12 +83,13 @@ async function breakAndWrite(
     const response = await fetch(`${api}${PATH}`, { method: "PUT", headers, body: String(start) });
     const text = await response.text();
     if (response.ok) return performance.now() - start;
-    // 503 and 504 are what an outage looks like
+    // 503 and 504 are the answers during an outage
     if (response.status < 500 || performance.now() - start > OUTAGE_MS_MAX)
       throw new Error(`${response.status}: ${text}`);
   }
 }
 
+/** A Markdown table of the results. */
 export function outageTable(results: readonly OutageResult[]): string {
   return table(
     ["nodes", "leader", "median ms", "min ms", "max ms", "rounds"],

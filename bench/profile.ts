@@ -1,6 +1,6 @@
 /**
- * `node bench/profile.ts [outstanding] [nodes]`: where the runtime's time goes under setData, by Linux `perf`.
- * Prints the functions with what they and all that they call cost, the Worker's own (JS) and those below it.
+ * `node bench/profile.ts [outstanding] [nodes]`: a profile of the runtime under setData, by Linux `perf`. Prints
+ * functions with their own time and the time of all that they call, the Worker's own (JS) and those of the runtime.
  */
 import { execFileSync, fork } from "node:child_process";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const DATA = join(STATE, "perf.data");
 const RECORD_SECONDS = 5;
 const WARM_UP_MS = 3_000;
 const LINES_MAX = 60;
-/** Share of the samples below which a function is not told. */
+/** Share of the samples below which a function is not printed. */
 const PERCENT_MIN = 1;
 
 const HELP = `usage: npm run profile -- [outstanding] [nodes]
@@ -33,7 +33,7 @@ const profile = async (): Promise<void> => {
     brokers: 1,
     stateDir: STATE,
     fresh: true,
-    // names for compiled functions, and frames that perf can walk
+    // names of compiled functions, and frames that perf can follow
     v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"],
   });
   try {
@@ -81,7 +81,7 @@ function perf(args: readonly string[]): string {
   });
 }
 
-/** Functions of the Worker, of SQLite and of the kernel; the runtime's endless template names say little. */
+/** Functions of the Worker, of SQLite and of the kernel; the runtime's long template names say little. */
 function functionsOf(report: string): { all: number; self: number; name: string }[] {
   return report.split("\n").flatMap((line) => {
     const match = /^\s*([\d.]+)%\s+([\d.]+)%\s+\S.*?\[[.k]\]\s+(.*)$/.exec(line);

@@ -28,7 +28,7 @@ interface Results {
   attacks?: AttackResult[];
 }
 
-/** What runs when no part is named. */
+/** The parts that run by default. */
 const DEFAULT_PARTS = ["goals", "set-data", "outage", "idle"];
 const PARTS = [...DEFAULT_PARTS, "attacks"];
 

@@ -1,11 +1,12 @@
 /**
- * The load of (b), in a process of its own: one session keeps `outstanding` setData under way, each with its own promise,
- * and issues the next when that promise resolves. Started as `set-data-client.ts <url> <outstanding> <warm-up ms> <measured ms>`;
- * tells its parent when it begins and ends to count, and then what it saw.
+ * The load of (b), in a process of its own: one session keeps `outstanding` setData outstanding, each with its own
+ * promise, and issues the next when that promise resolves. Started as `set-data-client.ts <url> <outstanding>
+ * <warm-up ms> <measured ms>`; tells its parent when it begins and ends to count, and then sends the counts.
  */
 import { connect } from "../client/sdk/node.ts";
 import { percentile, round } from "./statistics.ts";
 
+/** What one run counted. */
 export interface SetDataReport {
   readonly opsPerSecond: number;
   readonly p50Ms: number;
@@ -14,7 +15,7 @@ export interface SetDataReport {
   readonly count: number;
 }
 
-/** What the client tells its parent. */
+/** Messages of the client to its parent. */
 export type SetDataMessage = "begin" | "end" | SetDataReport;
 
 const tell = (message: SetDataMessage): void => void process.send?.(message);

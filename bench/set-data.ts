@@ -6,6 +6,7 @@ import { startLocal } from "../scripts/local.ts";
 import type { SetDataMessage, SetDataReport } from "./set-data-client.ts";
 import { median, round, table } from "./statistics.ts";
 
+/** One size of the ensemble and one number of outstanding writes. */
 export interface SetDataResult {
   readonly nodes: number;
   readonly outstanding: number;
@@ -17,11 +18,16 @@ export interface SetDataResult {
   readonly cpuUsPerOp: number;
 }
 
+/** One run with its processor time. */
 export interface Run extends SetDataReport {
-  /** time that the runtime spent on a processor per operation, µs; says more than ops/s where the machine has other work. NaN off Linux */
+  /**
+   * processor time of the runtime per operation, µs; it says more than ops/s where the machine has other work. NaN
+   * off Linux
+   */
   readonly cpuUsPerOp: number;
 }
 
+/** Sizes, numbers of outstanding writes, and repetitions. */
 export interface SetDataOptions {
   readonly sizes: readonly number[];
   readonly outstanding: readonly number[];
@@ -33,6 +39,7 @@ export interface SetDataOptions {
 const BROKERS = 1;
 const WARM_UP_MS = 1_500;
 
+/** Measures all combinations; each size begins with an empty state. */
 export async function benchSetData(options: SetDataOptions): Promise<SetDataResult[]> {
   const results: SetDataResult[] = [];
   for (const nodes of options.sizes) {
@@ -79,10 +86,10 @@ function runClient(url: string, runtimePid: number, outstanding: number, measure
 /** Linux counts in hundredths of a second. */
 const TICK_MS = 10;
 
-/** Time that a process has spent on processors so far, from /proc. */
+/** Processor time of a process so far, from /proc, ms. */
 function cpuMsOf(pid: number): number {
   try {
-    // behind "pid (name) ": state is field 0, user and system time are 11 and 12
+    // after "pid (name) ": state is field 0, user and system time are 11 and 12
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /, "")
       .split(" ");
@@ -92,6 +99,7 @@ function cpuMsOf(pid: number): number {
   }
 }
 
+/** A Markdown table of the medians. */
 export function setDataTable(results: readonly SetDataResult[]): string {
   return table(
     ["nodes", "outstanding", "ops/s", "p50 ms", "p99 ms", "runtime CPU µs/op"],

@@ -1,6 +1,6 @@
 /** Medians and percentiles of small samples, and tables to print them in. */
 
-/** The middle of the sorted values; of an even number of them the mean of the two middle ones. */
+/** The median; of an even number of values the mean of the two middle ones. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -19,6 +19,6 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-/** Rounded to `digits` behind the point. */
+/** Rounded to `digits` decimals. */
 export const round = (value: number, digits: number): number =>
   Math.round(value * 10 ** digits) / 10 ** digits;

@@ -33,16 +33,18 @@ const OPTIONS = {
 
 const SEED_MAX = 2 ** 31 - 1;
 const WRITERS_MAX = 1_000;
-/** How long a step waits for a leader that it is to hit. */
+/** Longest wait of a step for a leader as its target, ms. */
 const LEADER_MS_MAX = 10_000;
-/** How long the ensemble may take to be whole again after everything is healed. */
+/** Time for the ensemble to recover after everything is healed, ms. */
 const SETTLE_MS_MAX = 60_000;
 const POLL_MS = 100;
-/** Longer than the Worker waits for a node. */
+/** Time limit of a request, ms: longer than the Worker waits for a node. */
 const REQUEST_MS = 15_000;
-/** Signals so close together are one: npm passes on the Ctrl-C that the terminal has sent us too. */
+/**
+ * Signals within this time count as one, ms: npm forwards the Ctrl-C that the terminal has also sent to this process.
+ */
 const SAME_SIGNAL_MS = 250;
-/** Lost writes that are named. */
+/** Lost writes that are printed. */
 const FAULTS_SHOWN = 10;
 
 interface View {
@@ -78,7 +80,7 @@ class Run {
   readonly #random: () => number;
   readonly #start = performance.now();
   readonly #stop = new AbortController();
-  /** of the signal that ended the run */
+  /** exit code of the signal that ended the run */
   #exitCode = 0;
   #healed = false;
 
@@ -112,7 +114,7 @@ class Run {
     return this.#healed ? this.#exitCode : 1;
   }
 
-  /** @returns whether all that was acknowledged is there, once */
+  /** @returns whether everything that was acknowledged exists, once */
   #check({ writes, records, unknown, longestPauseMs, faults }: LoadReport): boolean {
     for (const fault of faults.slice(0, FAULTS_SHOWN)) this.#say(`LOST: ${fault}`);
     const lost = faults.length === 0 ? "none lost, none doubled" : `${faults.length} lost or doubled`;
@@ -169,7 +171,7 @@ class Run {
     }
   }
 
-  /** @returns what to add to the line: nothing, or why it was refused */
+  /** @returns what to append to the line: nothing, or why the step was refused */
   async #inflict(
     fault: string,
     target: Step["target"],
@@ -232,7 +234,7 @@ class Run {
     return false;
   }
 
-  /** @returns false when the run is interrupted */
+  /** @returns false if the run is interrupted */
   async #until(atMs: number): Promise<boolean> {
     const leftMs = this.#start + atMs - performance.now();
     if (leftMs > 0) await this.#pause(leftMs);
@@ -244,7 +246,7 @@ class Run {
     await wait(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
-  /** An ensemble without requests falls asleep, and has no leader then. */
+  /** an ensemble without requests falls asleep, and then has no leader */
   async #wake(): Promise<void> {
     await this.#ask("GET", "/v1/znodes/?view=stat&consistency=linearizable").catch(() => undefined);
   }
@@ -264,7 +266,7 @@ class Run {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      // What breaks something is waited for, so that it is not done behind the healing.
+      // waits for steps that inject faults, so that none is done after the healing
       signal: method === "GET" ? AbortSignal.any([timeout, this.#stop.signal]) : timeout,
     });
     const text = await response.text();
@@ -277,10 +279,10 @@ class Run {
   }
 }
 
-/** The words of a problem document; else the beginning of whatever it is. */
+/** The text of a problem document; else the beginning of the answer. */
 const detailOf = (text: string): string => detailIn(text) ?? text.slice(0, 100);
 
-/** The words of a problem document; undefined for anything else. */
+/** The text of a problem document; undefined for anything else. */
 function detailIn(text: string): string | undefined {
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown };
@@ -311,7 +313,10 @@ const chaos = async (): Promise<void> => {
   process.exitCode = await run.carryOut(scenario, writers);
 };
 
-/** The API at a URL, or below it at `/api`, where the page's host serves it. @throws Error when neither is one */
+/**
+ * The API at a URL, or at `/api` below it, where the page's host serves it. @throws Error if there is no API at
+ * either
+ */
 async function findApi(url: string, prefix: string): Promise<string> {
   let why = "";
   for (const api of [`${url}${prefix}`, `${url}/api${prefix}`]) {
@@ -338,5 +343,5 @@ function sizeIn(text: string): unknown {
   }
 }
 
-// last: the class must be there
+// last: the class has to be defined
 await main("chaos", chaos, HELP.trimEnd());

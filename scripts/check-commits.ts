@@ -23,7 +23,7 @@ const NOT_KEPT = /^(?:Merge |fixup! |squash! |amend! )/;
 const git = (...args: string[]): string =>
   execFileSync("git", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
 
-/** The commit that added this file; empty before there is one. Rebasing changes its id, so no id is written down. */
+/** The commit that added this file; empty if there is none. Rebasing changes its id, so the id is not stored. */
 function firstChecked(): string {
   const added = git("log", "--diff-filter=A", "--format=%H", "--", "scripts/check-commits.ts");
   return added.split("\n").at(-1) ?? "";

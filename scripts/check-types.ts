@@ -1,4 +1,4 @@
-/** `npm run check:types`: `worker-configuration.d.ts` is what `npm run types` makes of `wrangler.toml`. */
+/** `npm run check:types`: checks that `worker-configuration.d.ts` is the output of `npm run types`. */
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const check = async (): Promise<void> => {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    // its first lines name the command
+    // its first lines contain the command
     const text = readFileSync(fresh, "utf8").replace(` ${FRESH}`, "");
     if (text !== readFileSync(join(ROOT, FILE), "utf8"))
       throw new Error(`[TIDY-9] ${FILE} is not what its generator writes: run npm run types`);

@@ -53,7 +53,7 @@ const deployment = async (): Promise<void> => {
   );
 };
 
-/** What answers where, for people. */
+/** The addresses, as a list for people. */
 function listOf({ nodes, brokers, clients }: LocalUrls): string {
   const row = (name: string, urls: readonly string[], what: string): string =>
     `  ${name.padEnd(8)} ${urls.join("  ")}\n${" ".repeat(11)}${what}\n`;

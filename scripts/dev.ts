@@ -35,7 +35,7 @@ const worker = ["node_modules/wrangler/bin/wrangler.js", "dev", ...vars.flatMap(
 const page = ["node_modules/vite/bin/vite.js", "dev", "-c", "web/vite.config.ts"];
 
 const WORKER_URL = "http://localhost:8787/healthz";
-/** Pause between two questions whether the Worker answers. */
+/** Pause between two checks whether the Worker answers, ms. */
 const POLL_MS = 200;
 
 const children: ChildProcess[] = [];
@@ -47,7 +47,9 @@ function end(code: number): void {
   for (const child of children) child.kill("SIGTERM");
 }
 
-/** Both tools take another port, or die with a stack, where theirs is busy: it is said before they start. */
+/**
+ * If their port is busy, both tools take another one or fail with a stack trace: this is reported before they start.
+ */
 async function requireFreePorts(): Promise<void> {
   for (const { port, what, file } of PORTS) {
     try {
@@ -70,7 +72,10 @@ const dev = async (): Promise<void> => {
   if (!ending) run(page);
 };
 
-/** Before that, a page that is open from an earlier run makes Vite print a stack for every request. */
+/**
+ * Waits for the Worker: otherwise a page that is open from an earlier run makes Vite print a stack trace for every
+ * request.
+ */
 async function workerAnswers(): Promise<void> {
   while (!ending) {
     const answer = await fetch(WORKER_URL).catch(() => undefined);
@@ -86,7 +91,7 @@ function run(command: readonly string[]): void {
     {
       cwd: ROOT,
       env: { ...process.env, ...WRANGLER_ENV },
-      // out of the terminal's group: wrangler ends its own children when it is asked to, once
+      // outside the terminal's process group: wrangler ends its own children when it gets a signal, once
       detached: true,
       stdio: ["ignore", "inherit", "inherit"],
     },

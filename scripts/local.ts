@@ -1,6 +1,6 @@
 /**
- * A whole ZooWeeper on this machine: the built Worker and page in workerd, the demo's ports in front of it.
- * The commands `start` and `deployment`, the benchmarks and the end-to-end tests all use this.
+ * A complete ZooWeeper on this machine: the built Worker and page in workerd, with the demo's ports in front of it.
+ * Used by the commands `start` and `deployment`, the benchmarks and the end-to-end tests.
  */
 import { join, resolve } from "node:path";
 import { build, ROOT } from "./local/build.ts";
@@ -16,11 +16,12 @@ import { startWorkerd, type Workerd } from "./local/workerd.ts";
 
 export { UsageError } from "./local/listen.ts";
 
+/** What to run, where, and on which ports. */
 export interface LocalOptions {
   /** members of the ensemble: 1, 3, 5, 7 or 9 */
   readonly nodes: number;
   readonly brokers: number;
-  /** where the state lives; survives the run */
+  /** folder of the state, which survives the run */
   readonly stateDir: string;
   /** discard the state of earlier runs */
   readonly fresh?: boolean;
@@ -31,24 +32,28 @@ export interface LocalOptions {
   /** first port of the brokers, 0: free ones; absent: none */
   readonly brokerPort?: number;
   readonly clients?: { readonly count: number /** first port, 0: free ones */; readonly port: number };
-  /** address to answer on; absent: this machine only */
+  /** address to listen on; absent: this machine only */
   readonly host?: string;
-  /** variables of the Worker beside those of wrangler.toml */
+  /** variables of the Worker in addition to those of wrangler.toml */
   readonly vars?: Readonly<Record<string, string>>;
   /** flags of V8, for profiles */
   readonly v8Flags?: readonly string[];
   /** the repository to build; tests only */
   readonly root?: string;
-  /** told what takes long */
+  /** called with messages about steps that take long */
   readonly say?: (line: string) => void;
 }
 
+/** A local run. */
 export interface Local {
   readonly urls: LocalUrls;
   readonly runtimePid: number;
-  /** who else may write, and what did not answer as it should when the run became ready, e.g. a node that was killed in an earlier run */
+  /**
+   * warnings: other machines that may write, and what did not answer as expected when the run became ready, such as a
+   * node that was killed in an earlier run
+   */
   readonly warnings: readonly string[];
-  /** resolves with a sentence when the runtime ends without being asked to */
+  /** resolves with a sentence if the runtime ends by itself */
   readonly gone: Promise<string>;
   /** Ends everything. The state stays. */
   stop(): Promise<void>;
@@ -58,13 +63,13 @@ const ENSEMBLE_SIZES = [1, 3, 5, 7, 9];
 const BROKERS_MAX = 10;
 const CLIENTS_MAX = 50;
 
-/** Where the state of a run of this size lives, so that runs of other sizes keep theirs. */
+/** Folder of the state of a run of this size: other sizes have their own. */
 export const stateDirOf = (command: string, nodes: number, brokers: number): string =>
   join(ROOT, ".zooweeper", `${command}-${nodes}-${brokers}`);
 
 /**
  * Starts everything and resolves when everything answers.
- * @throws UsageError when a port is busy, a number is out of range or the state is in use
+ * @throws UsageError if a port is busy, a number is out of range or the state is in use
  */
 export async function startLocal(options: LocalOptions): Promise<Local> {
   validate(options);
@@ -139,7 +144,7 @@ async function start(
   const api = (): number | undefined => workerd?.apiPort;
   const web = (): number | undefined => workerd?.webPort;
 
-  // the ports first: a busy one is told before anything is built or written
+  // the ports first: a busy one is reported before anything is built or written
   const nodePorts: number[] = [];
   for (const [i, port] of range(options.nodes, options.nodePort).entries()) {
     nodePorts.push((await open("node-port", port, api, nodeRewrite(i))).port);
@@ -153,7 +158,7 @@ async function start(
       ? undefined
       : (await open("console-port", options.consolePort, web)).port;
   const clientPorts = range(options.clients?.count ?? 0, options.clients?.port);
-  // until the clients run, their ports say that they are awaited
+  // until the clients run, their ports answer that the run is starting
   const waiting: Listener[] = [];
   for (const port of clientPorts) {
     if (port !== 0) waiting.push(await open("client-port", port, () => undefined));
@@ -221,7 +226,7 @@ async function start(
 
 type PortOption = "console-port" | "node-port" | "broker-port" | "client-port";
 
-/** A port that cannot be had: says which option takes another. */
+/** The error for a busy port: it names the option that selects another. */
 async function orSayOption<T>(option: PortOption, taken: Promise<T>): Promise<T> {
   try {
     return await taken;

@@ -1,7 +1,7 @@
 /**
- * Builds what the local runtime runs: the Worker, the Pages Function and the page.
- * A build lives in a folder named by the hash of its sources, so it is made once, never changes,
- * and several runtimes can start at the same time without stepping on each other.
+ * Builds the Worker, the Pages Function and the page for the local runtime. A build is in a folder named by the hash
+ * of its sources, so it is made once and never changes, and several runtimes can start at the same time without
+ * interfering.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -22,7 +22,7 @@ import { join, relative, resolve } from "node:path";
 /** The repository. */
 export const ROOT = resolve(import.meta.dirname, "../..");
 
-/** What the runtime needs to know of the two wrangler.toml files. */
+/** Content of the two wrangler.toml files that the runtime needs. */
 export interface WorkerManifest {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
@@ -50,12 +50,12 @@ export const WRANGLER_ENV = {
 /** Everything that a build depends on, relative to the repository. */
 const SOURCES = ["core", "durable-objects", "workers", "client", "web", "wrangler.toml", "package-lock.json"];
 const NOT_SOURCES = new Set(["node_modules", "dist", ".wrangler", "coverage"]);
-/** Builds kept beside the newest: others may still be served from. */
+/** Builds that are kept besides the newest: they may still be in use. */
 const BUILDS_KEPT = 4;
-/** A build that is not finished after this long never will be. */
+/** Age at which an unfinished build counts as failed, ms. */
 const BUILD_MS_MAX = 600_000;
 
-/** Returns the build of the sources as they are, making it first when there is none. */
+/** Returns the build of the current sources, and makes it first if there is none. */
 export async function build(root: string = ROOT, say: (line: string) => void = () => {}): Promise<Build> {
   const all = join(root, "dist/local");
   const dir = join(all, hashOf(root));
@@ -76,7 +76,7 @@ export async function build(root: string = ROOT, say: (line: string) => void = (
   return { dir, ...readManifest(dir) };
 }
 
-/** The three build steps, side by side. @throws Error with the output of the step that failed */
+/** The three build steps, in parallel. @throws Error with the output of the step that failed */
 async function buildInto(root: string, out: string): Promise<void> {
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   await Promise.all([
@@ -102,7 +102,7 @@ export function run(cwd: string, args: readonly string[], output: "keep" | "show
   return new Promise((done, fail) => {
     const child = spawn(process.execPath, args, {
       cwd,
-      // a test runner sets NODE_ENV, and the page would become one for developers, which is several times slower
+      // a test runner sets NODE_ENV, which would build a development page that is several times slower
       env: { ...process.env, ...WRANGLER_ENV, NODE_ENV: "production" },
       // a group of its own: wrangler has children
       detached: true,
@@ -115,12 +115,12 @@ export function run(cwd: string, args: readonly string[], output: "keep" | "show
     child.stderr?.on("data", (chunk: Buffer) => {
       text += chunk;
     });
-    // who ends us ends the build too
+    // a signal that ends this process ends the build too
     const end = (): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
       } catch {
-        // ended meanwhile
+        // it has ended meanwhile
       }
     };
     process.once("exit", end);
@@ -140,7 +140,7 @@ function compatibilityDateOf(toml: string): string {
   return found;
 }
 
-/** The few fields we use of what wrangler reads. */
+/** The fields of wrangler's configuration that are used. */
 interface WranglerConfig {
   readonly compatibility_date?: string;
   readonly compatibility_flags?: readonly string[];
@@ -188,7 +188,7 @@ function hashOf(root: string): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** The files at or under `path`, sorted; nothing when there is no such path. */
+/** The files at or under `path`, sorted; empty if there is no such path. */
 export function filesOf(path: string): string[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return [];

@@ -1,9 +1,10 @@
-/** The demo clients: each an operating system process that can be ended and started again. */
+/** The demo clients, each a process that can be ended and started again. */
 import { type ChildProcess, fork } from "node:child_process";
 import type { RequestListener } from "node:http";
 import { join } from "node:path";
 import { UsageError, waiting } from "./listen.ts";
 
+/** The processes of the demo clients. */
 export interface ClientPorts {
   /** ports in order of the clients */
   readonly ports: readonly number[];
@@ -17,7 +18,7 @@ interface Client {
   process: ChildProcess | undefined;
 }
 
-/** Starts one process per wanted port (0: any free one). @throws UsageError when a port is busy */
+/** Starts one process per port (0: any free one). @throws UsageError if a port is busy */
 export async function startClients(
   wanted: readonly number[],
   webPort: number,
@@ -37,7 +38,7 @@ export async function startClients(
     const reply = (status: number, body: object): void => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     };
-    // the runtime alone asks here, and calls us so; a browser cannot
+    // only the runtime calls this server, under this host; a browser cannot
     if (request.headers.host !== "gateway") return reply(403, { detail: "this port is the runtime's" });
     const url = request.url ?? "";
     if (request.method === "GET" && url === "/clients") {
@@ -71,7 +72,7 @@ function start(port: number, webPort: number, host?: string): Promise<Client> {
       if ("error" in message)
         return fail(message.usage ? new UsageError(message.error) : new Error(message.error));
       const client: Client = { port: message.port, process: child };
-      // it may be ended from outside too
+      // it may also be ended from outside
       child.once("exit", () => {
         if (client.process === child) client.process = undefined;
       });

@@ -8,7 +8,7 @@ import { UsageError } from "./listen.ts";
 
 const [port, target, host] = process.argv.slice(2);
 process.once("disconnect", () => process.exit(0));
-// Ctrl-C reaches the whole group; the parent ends us in its own order
+// Ctrl-C reaches the whole group; the parent ends this process in its own order
 process.on("SIGINT", () => {});
 try {
   const listener = await openGateway({ port: Number(port), host, target: () => Number(target) });

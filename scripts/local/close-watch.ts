@@ -13,14 +13,15 @@ const headerBytes = (second: number): number => {
   return 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + ((second & MASKED) !== 0 ? 4 : 0);
 };
 
+/** State of the search, for one direction of one connection. */
 export class CloseWatch {
-  /** bytes until the next header, the head of the HTTP answer included; undefined while that is not at its end */
+  /** bytes until the next header, including the head of the HTTP answer; undefined while that head is incomplete */
   #skip: number | undefined;
-  /** of the header that is not whole yet, or the last bytes of the HTTP answer's head */
+  /** bytes of an incomplete header, or the last bytes of the head of the HTTP answer */
   #head = Buffer.alloc(0);
   #found = false;
 
-  /** @returns whether a close frame has begun in what came so far */
+  /** @returns whether a close frame has begun so far */
   take(chunk: Buffer): boolean {
     let at = 0;
     if (this.#skip === undefined) {
@@ -39,7 +40,7 @@ export class CloseWatch {
     return this.#found;
   }
 
-  /** @returns where the next step begins */
+  /** @returns position of the next step */
   #step(chunk: Buffer, at: number): number {
     const skip = Math.min(this.#skip ?? 0, chunk.length - at);
     this.#skip = (this.#skip ?? 0) - skip;

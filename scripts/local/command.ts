@@ -1,4 +1,4 @@
-/** What the long-running commands share: options, one-line errors, and an end that leaves no process behind. */
+/** Shared by the long-running commands: options, errors of one line, and an end that leaves no process behind. */
 import { readFileSync } from "node:fs";
 import { type Local, UsageError } from "../local.ts";
 import { hostName, readOptions, wholeNumber } from "./options.ts";
@@ -15,6 +15,7 @@ const OPTIONS = {
 /** Ports that a local command may have. Each is the first of its range; 0 takes free ones. */
 type PortName = "console" | "node" | "broker" | "client";
 
+/** A parsed command line. */
 export interface CommandLine {
   readonly positionals: readonly string[];
   readonly fresh: boolean;
@@ -41,7 +42,7 @@ export function commandLine(ports: readonly PortName[]): CommandLine {
   };
 }
 
-/** @throws UsageError for no name at all, which would stand for the folder that the user is in */
+/** @throws UsageError for an empty name, which would mean the current folder */
 function folder(text: string): string {
   if (text.trim() === "") throw new UsageError("--state must name a folder, for example --state /tmp/zoo");
   return text;
@@ -77,7 +78,7 @@ export async function main(name: string, command: () => Promise<void>, help?: st
   }
 }
 
-/** How often we look whether the npm that started us is still there. */
+/** Interval of the check whether the npm that started this process still exists, ms. */
 const PARENT_CHECK_MS = 250;
 
 /**
@@ -97,13 +98,13 @@ export async function runUntilEnded(
     process.exit(code);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(0));
-  // npm does not pass every signal on, and none when it is killed
+  // npm does not forward every signal, and none if it is killed
   const npm = npmPid();
   if (npm !== undefined) setInterval(() => npmPid() !== npm && void end(0), PARENT_CHECK_MS).unref();
   const started = await start();
   local = started;
   if (ending) {
-    // the signal came before there was anything to stop
+    // the signal arrived before there was anything to stop
     await started.stop();
     return;
   }
@@ -115,7 +116,7 @@ export async function runUntilEnded(
   await end(1);
 }
 
-/** The npm that started us: our parent, or where /proc tells, the parent of the shell between. */
+/** The npm that started this process: its parent or, where /proc shows it, the parent of the shell between them. */
 function npmPid(): number | undefined {
   if (process.env.npm_lifecycle_event === undefined) return undefined;
   try {

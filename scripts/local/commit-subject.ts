@@ -20,7 +20,7 @@ const TYPES = [
 
 const FORM = new RegExp(`^(?:${TYPES.join("|")})\\([a-z0-9-]+(?:, ?[a-z0-9-]+)*\\): (\\S.*)$`);
 
-/** Words that begin a statement, not a command. */
+/** Words that begin a statement instead of a command. */
 const NOT_VERBS = new Set(
   (
     "a an the this that these those it its they we our he she one two three each every all any some no not none " +
@@ -30,7 +30,7 @@ const NOT_VERBS = new Set(
   ).split(" "),
 );
 
-/** Imperatives that end as another form of a verb, or a noun, does. */
+/** Imperatives that look like another form of a verb, or like a noun. */
 const VERBS = new Set(
   "need feed seed embed speed proceed exceed succeed shed bring ping string focus bias".split(" "),
 );
@@ -41,7 +41,7 @@ function isImperative(word: string): boolean {
   return VERBS.has(word) || !/(?:ed|ing|ly|[^s]s)$/.test(word);
 }
 
-/** What is wrong with the subject of a commit; undefined when nothing is. */
+/** Why the subject of a commit is invalid; undefined if it is valid. */
 export function subjectFault(subject: string): string | undefined {
   const length = [...subject].length;
   if (length > SUBJECT_MAX) return `${length} characters, at most ${SUBJECT_MAX}`;

@@ -21,14 +21,15 @@ import { ownHosts } from "./own-hosts.ts";
 import { endUnread } from "./unread.ts";
 import { sentence, waitingPage } from "./waiting-page.ts";
 
-/** What a request becomes on its way to the runtime. */
+/** How a request is changed on its way to the runtime. */
 export interface Rewrite {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** pages of every site may read the answer of a GET, as those of the original demo did */
+  /** pages of every site may read the answer to a GET, as in the original demo */
   readonly public?: boolean;
 }
 
+/** One port and what stands behind it. */
 export interface GatewayOptions {
   /** 0: any free port */
   readonly port: number;
@@ -37,18 +38,21 @@ export interface GatewayOptions {
   readonly rewrite?: (path: string) => Rewrite;
   /** port of the runtime; undefined while it starts */
   readonly target: () => number | undefined;
-  /** what the run is doing while it starts, as a sentence without its end */
+  /** the current step while the run starts, as a sentence without a full stop */
   readonly doing?: () => string;
 }
 
-/** A WebSocket that the runtime has closed is ended after so long, whether the client agrees or not; ms. */
+/** Time after which a WebSocket that the runtime has closed is ended, whether the client agrees or not, ms. */
 const TUNNEL_CLOSE_MS_MAX = 2_000;
-/** A WebSocket whose client sends nothing at all is ended after so long, behind the deadline of its handshake; ms. */
+/** Time after which a WebSocket whose client sends nothing is ended, ms: later than the deadline of its handshake. */
 const TUNNEL_FIRST_MS_MAX = 20_000;
-/** The same for one that falls silent: longer than a session lives without a ping. */
+/** The same for a client that becomes silent: longer than a session lives without a ping. */
 const TUNNEL_SILENT_MS_MAX = 180_000;
 
-/** The runtime closes an idle connection after 5 s; we let go of ours before, so that no request meets a closing one. */
+/**
+ * The runtime closes an idle connection after 5 s; this side closes it earlier, so that no request meets a closing
+ * one.
+ */
 const IDLE_MS_MAX = 3_000;
 const agent = new Agent({
   keepAlive: true,
@@ -57,7 +61,7 @@ const agent = new Agent({
   timeout: IDLE_MS_MAX,
 });
 
-/** Opens the port. @throws UsageError when it is busy */
+/** Opens the port. @throws UsageError if it is busy */
 export async function openGateway(options: GatewayOptions): Promise<Listener> {
   const rewrite = options.rewrite ?? ((path): Rewrite => ({ path }));
   const hosts = ownHosts(options.host);
@@ -95,11 +99,11 @@ export async function openGateway(options: GatewayOptions): Promise<Listener> {
 
 const isRead = (method: string | undefined): boolean => method === "GET" || method === "HEAD";
 
-/** An answer of the gateway's own; status and title are those of its code. */
+/** An answer of the gateway itself; status and title are those of its code. */
 interface Refusal {
   readonly code: ZooErrorCode;
   readonly detail: string;
-  /** of a run that starts: what it is doing */
+  /** the current step of a run that starts */
   readonly doing?: string;
 }
 
@@ -113,7 +117,7 @@ const READ_FAILED: Refusal = {
   code: "NO_QUORUM",
   detail: "the runtime closed the connection; nothing was changed, so the request can be sent again",
 };
-/** The runtime would refuse it too, but by closing a connection on which we still write. */
+/** The runtime would refuse it too, but by closing the connection while the gateway writes to it. */
 const TOO_LARGE: Refusal = { code: "TOO_LARGE", detail: `the body is larger than ${BODY_BYTES_MAX} bytes` };
 
 const starting = (doing: string): Refusal => ({
@@ -122,7 +126,7 @@ const starting = (doing: string): Refusal => ({
   doing,
 });
 
-/** Does a browser want a page? */
+/** Whether a browser requests a page. */
 const takesHtml = ({ method, headers }: IncomingMessage): boolean =>
   isRead(method) && headers.accept?.includes("text/html") === true;
 
@@ -165,7 +169,7 @@ function forward(
   port: number,
   { path, headers, public: isPublic }: Rewrite,
 ): void {
-  // how long our own connection to the runtime lives is not the client's to say; cookies are of other programs of this host
+  // the client does not decide how long the connection to the runtime lives; cookies belong to other programs of this host
   const { connection: _, cookie: __, ...passed } = request.headers;
   const method = request.method ?? "GET";
   const isAgainSafe = READS.has(method) && !hasBody(request);
@@ -185,11 +189,11 @@ function forward(
       else socket.once("connect", () => (isSent = true));
     });
     sent.once("response", (answered) => {
-      // what the client has not sent of its request by now is of no use to anybody
+      // the rest of the request is no longer needed
       if (!request.complete) response.shouldKeepAlive = false;
       const open = isPublic && isRead(method) ? ["access-control-allow-origin", "*"] : [];
       response.writeHead(answered.statusCode ?? 502, [...withoutConnection(answered.rawHeaders), ...open]);
-      // an event stream may have nothing to say for a while, and its reader waits for the headers
+      // an event stream may be empty for a while, and its reader waits for the headers
       response.flushHeaders();
       answered.pipe(response);
       endUnread(response);
@@ -200,7 +204,7 @@ function forward(
       if (response.headersSent) response.destroy();
       else if (!isSent) answer(response, NOT_UP);
       else if (!READS.has(method)) answer(response, CLOSED);
-      // a pooled connection may have been closed under it: once more, over one of its own
+      // the pooled connection may have been closed: tries once more, over a connection of its own
       else if (isAgainSafe && !again) upstream = send(true);
       else answer(response, READ_FAILED);
     });
@@ -215,7 +219,7 @@ function forward(
   let tooLarge = false;
   const first = send(false);
   let upstream = first;
-  // by hand and not by pipe(): a body too large is still read to its end, so that the client gets to read the answer
+  // not by pipe(): a body that is too large is read to its end, so that the client can read the answer
   request.on("data", (chunk: Buffer) => {
     if (first.destroyed) return;
     bytes += chunk.length;
@@ -233,16 +237,16 @@ function forward(
 /** Methods that change nothing. */
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** Does the request announce a body, which we could not send twice? */
+/** Whether the request has a body, which could not be sent twice. */
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 
-/** Names and values in turn, as Node keeps them. */
+/** Names and values alternate, as in Node. */
 function withoutConnection(raw: readonly string[]): string[] {
   return raw.filter((_, i) => !/^(connection|keep-alive)$/i.test(raw[i - (i % 2)] ?? ""));
 }
 
-/** Hands a WebSocket over as bytes: the gateway does not look into its frames. */
+/** Forwards a WebSocket as bytes: the gateway does not read its frames. */
 function tunnel(
   request: IncomingMessage,
   client: Duplex,

@@ -9,22 +9,24 @@ export interface Goal {
   readonly Score: string;
 }
 
+/** How a goal is posted. */
 export interface SendOptions {
-  /** one per goal: a goal posted again under its key is stored once */
+  /** one per goal: a goal that is posted again under its key is stored once */
   readonly key: string;
-  /** ports of the brokers, as the metadata lists them */
+  /** ports of the brokers that list the goal */
   readonly clients: string;
   /** port of the node that gets the metadata */
   readonly receiver: string;
-  /** how long to post again under the same key while the answer is no success, ms */
+  /** how long to retry under the same key while the answer is not a success, ms */
   readonly retryMs?: number;
 }
 
+/** The answer to a posted goal. */
 export interface GoalAnswer {
   /** 0: no answer came */
   readonly status: number;
   readonly text: string;
-  /** the node that took the metadata, where it is not the one that was named */
+  /** the node that took the metadata, if it is not the requested one */
   readonly receiver: string | undefined;
 }
 
@@ -38,11 +40,11 @@ const PLAYERS = [
   ["Putellas", "FCB"],
 ] as const;
 const MATCH_MINUTES = 90;
-/** A prime, so that consecutive goals lie far apart and every minute comes. */
+/** A prime, so that consecutive goals have distant minutes and every minute occurs. */
 const MINUTE_STEP = 37;
 const RETRY_PAUSE_MS = 50;
 
-/** Goal number `i`: always the same one. Minutes come out of order, as late reports do. */
+/** Goal number `i`, always the same one. Minutes are out of order, as in late reports. */
 export function goalOf(i: number): Goal {
   const [Player, Club] = PLAYERS[i % PLAYERS.length] ?? PLAYERS[0];
   return {
@@ -89,7 +91,7 @@ async function post(url: string, request: RequestInit): Promise<GoalAnswer> {
   }
 }
 
-/** What a problem+json answer says, in a line; any other answer as it is. */
+/** The text of a problem+json answer as one line; any other answer unchanged. */
 function reasonOf(text: string): string {
   try {
     const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };

@@ -1,9 +1,10 @@
-/** Ends processes when we are killed: a `kill -9` gives us no chance to do it ourselves. */
+/** Ends child processes if this process is killed: after `kill -9` it cannot do so itself. */
 import { type ChildProcess, spawn } from "node:child_process";
 
 /**
- * Starts a shell whose input ends with us, and which then sends the signal. It is out of our process group, so that what ends the
- * group does not end it first. Kill it when the process is gone, before its id can mean another one.
+ * Starts a shell whose input ends with this process, and which then sends the signal. It is outside the process
+ * group, so that a signal to the group does not end it first. Kill it when the child is gone, before its id can
+ * belong to another process.
  */
 export function guard(pid: number, signal: "KILL" | "TERM"): ChildProcess {
   const shell = spawn(
@@ -14,7 +15,7 @@ export function guard(pid: number, signal: "KILL" | "TERM"): ChildProcess {
       detached: true,
     },
   );
-  shell.once("error", () => {}); // no shell, no guard
+  shell.once("error", () => {}); // without a shell there is no guard
   shell.unref();
   return shell;
 }

@@ -1,4 +1,4 @@
-/** Ports of this machine: taking them, and saying plainly when that fails. */
+/** Listening on ports of this machine, with clear errors. */
 import {
   createServer,
   type IncomingMessage,
@@ -10,25 +10,28 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { BODY_MS_MAX } from "../../workers/api/config.ts";
 
-/** The user asked for something that cannot be. Commands print it as one line and exit with 2. */
+/** An invalid request of the user. Commands print it as one line and exit with 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** How often connections are looked at that have not sent a whole request. */
+/** Interval of the check for connections without a complete request, ms. */
 const CHECK_MS = 1_000;
 
-/** A port on which we answer. */
+/** A port on which this process listens. */
 export interface Listener {
   readonly port: number;
   readonly servers: readonly Server[];
   close(): void;
 }
 
-/** Headers of a request, and of an answer of the runtime. Browsers send all cookies of a host to each of its ports. */
+/**
+ * Bytes of the headers of a request, and of an answer of the runtime: browsers send all cookies of a host to each of
+ * its ports.
+ */
 export const HEADER_BYTES_MAX = 128 * 1024;
 
-/** Codes of a host on which this machine cannot answer. */
+/** Error codes for a host that is not an address of this machine. */
 const NOT_OURS: ReadonlySet<string> = new Set([
   "EADDRNOTAVAIL",
   "ENOTFOUND",
@@ -41,14 +44,14 @@ const NOT_OURS: ReadonlySet<string> = new Set([
 const LOOPBACK = ["127.0.0.1", "::1"];
 
 /**
- * Answers on `port` (0: any free one) of this machine only, or of `host` when one is given.
- * @throws UsageError when the port is busy or not ours to take
+ * Listens on `port` (0: any free one) of this machine only, or of `host` if one is given.
+ * @throws UsageError if the port is busy or may not be used
  */
 export async function listen(port: number, listener: RequestListener, host?: string): Promise<Listener> {
   const servers: Server[] = [];
   let taken = port;
   for (const address of host === undefined ? LOOPBACK : [host]) {
-    // for requests on their way in: what answers them, an SSE stream or a parked read, may take its time
+    // limits the arrival of requests only: answers such as SSE streams or parked reads may take their time
     const limits = {
       keepAliveTimeout: 30_000,
       headersTimeout: BODY_MS_MAX,
@@ -62,9 +65,9 @@ export async function listen(port: number, listener: RequestListener, host?: str
       await listening(server, taken, address);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (servers.length > 0 && (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT")) continue; // no IPv6 here
+      if (servers.length > 0 && (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT")) continue; // this machine has no IPv6
       for (const open of servers) open.close();
-      // a free port of IPv4 may be busy on IPv6: look for another
+      // a free IPv4 port may be busy on IPv6: tries another
       if (port === 0 && servers.length > 0 && code === "EADDRINUSE") return listen(0, listener, host);
       if (code === "EADDRINUSE") throw new UsageError(`port ${taken} is busy`);
       if (host !== undefined && NOT_OURS.has(code ?? ""))
@@ -90,8 +93,8 @@ export async function listen(port: number, listener: RequestListener, host?: str
 }
 
 /**
- * A listener that may wait. If it fails, the error is printed and the connection ends: a promise that nobody awaits
- * would end the whole process.
+ * An asynchronous listener. If it fails, the error is printed and the connection ends: an unhandled rejection would
+ * end the process.
  */
 export function waiting(
   listener: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
@@ -104,7 +107,7 @@ export function waiting(
   };
 }
 
-/** Answers what is no request; Node's own answer has no body. */
+/** Answers input that is not a request; Node's own answer has no body. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable) {
     socket.destroy();

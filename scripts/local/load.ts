@@ -1,9 +1,10 @@
 /**
- * A load for a fault run: writers that each set a znode of their own to rising numbers and append the same numbers to a
- * topic, and that note what was acknowledged. Afterwards every acknowledged write must be there, and every record once.
+ * A load for a fault run: each writer sets a znode of its own to rising numbers, appends the same numbers to a topic,
+ * and notes what was acknowledged. Afterwards every acknowledged write must exist, and every record once.
  */
 import { setTimeout as wait } from "node:timers/promises";
 
+/** What the writers did, and what the check found. */
 export interface LoadReport {
   readonly writes: number;
   readonly records: number;
@@ -11,7 +12,7 @@ export interface LoadReport {
   readonly unknown: number;
   /** the longest time without an acknowledged write, ms */
   readonly longestPauseMs: number;
-  /** what was acknowledged and is not there, or is there twice; a sentence each */
+  /** acknowledged writes that are missing or doubled; a sentence each */
   readonly faults: readonly string[];
 }
 
@@ -25,7 +26,7 @@ interface Writer {
 
 const PAUSE_MS = 20;
 const REQUEST_MS = 15_000;
-/** How long the checks may try until the ensemble answers. */
+/** Time for the checks until the ensemble answers, ms. */
 const CHECK_MS_MAX = 30_000;
 const READ_COUNT = 1_000;
 
@@ -50,7 +51,7 @@ export class Load {
     }));
   }
 
-  /** @throws Error when znodes or topic cannot be made */
+  /** @throws Error if the znodes or the topic cannot be created */
   async start(): Promise<void> {
     const { data } = await this.#json<{ data: readonly { cluster_id: string }[] }>("/v3/clusters");
     const topic = JSON.stringify({ topic_name: this.#name, partitions_count: 1 });
@@ -60,7 +61,7 @@ export class Load {
     this.#running = Promise.all(this.#writers.map((writer, i) => this.#write(writer, i)));
   }
 
-  /** Ends the writers and checks what was acknowledged. Call it when everything is healed. */
+  /** Ends the writers and checks what was acknowledged. Call it after everything is healed. */
   async stop(): Promise<LoadReport> {
     this.#stop.abort();
     await this.#running;
@@ -89,7 +90,7 @@ export class Load {
     }
   }
 
-  /** A record keeps its key until its fate is known: it is stored once, however often it is sent. */
+  /** A record keeps its key until its outcome is known: it is stored once, however often it is sent. */
   async #append(writer: Writer, value: string): Promise<void> {
     const path = `/topics/${this.#name}/partitions/0`;
     const headers = {
@@ -147,14 +148,14 @@ export class Load {
     return faults;
   }
 
-  /** What was left for somebody to look at stays only where something is wrong. */
+  /** The data are kept only if something is wrong, for inspection. */
   async #remove(): Promise<void> {
     for (const { znode } of this.#writers) await this.#send(znode, "DELETE");
     const { data } = await this.#json<{ data: readonly { cluster_id: string }[] }>("/v3/clusters");
     await this.#send(`/v3/clusters/${data[0]?.cluster_id}/topics/${this.#name}`, "DELETE");
   }
 
-  /** @returns the status of the answer; 0 when none came */
+  /** @returns the status of the answer; 0 if there was none */
   async #send(
     path: string,
     method: string,
@@ -178,7 +179,7 @@ export class Load {
       throw new Error(`the load cannot begin: ${method} ${path} answered ${response.status} ${text}`);
   }
 
-  /** Reads until it is answered. @throws Error after a while */
+  /** Reads until there is an answer. @throws Error after a while */
   async #read(path: string): Promise<string> {
     const deadline = performance.now() + CHECK_MS_MAX;
     for (;;) {

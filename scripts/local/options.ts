@@ -1,4 +1,4 @@
-/** Reads what a user typed. What is not valid is refused in one line that says what to type instead. */
+/** Parses input of the user. An invalid value is refused in one line that says what to type instead. */
 import { isIP } from "node:net";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { UsageError } from "./listen.ts";
@@ -25,7 +25,7 @@ export function refusalOf({ message, code }: Error & { readonly code?: string })
   return `${first.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())}; --help lists what there is`;
 }
 
-/** Reads a number. @throws UsageError */
+/** Parses a whole number. @throws UsageError */
 export function wholeNumber(text: string, what: string, max: number, min = 0): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max))
@@ -33,11 +33,11 @@ export function wholeNumber(text: string, what: string, max: number, min = 0): n
   return value;
 }
 
-/** Reads the port of a server that is to be asked. @throws UsageError */
+/** Parses the port of a server. @throws UsageError */
 export const portNumber = (text: string, what: string): number => wholeNumber(text, what, PORT_MAX, 1);
 
 /**
- * Reads the address of a server over http. `localhost:8788`, `:8788` and `8788` are accepted too.
+ * Parses the address of an HTTP server. `localhost:8788`, `:8788` and `8788` are accepted too.
  * @returns a URL without a slash at its end
  * @throws UsageError
  */
@@ -51,7 +51,7 @@ export function httpUrl(text: string, what: string): string {
   return `${origin}${pathname}`.replace(/\/+$/, "");
 }
 
-/** Reads the name or address of a machine, without scheme and port. @returns it as a URL has it @throws UsageError */
+/** Parses the name or address of a machine, without scheme and port. @returns it as in a URL @throws UsageError */
 export function hostName(text: string, what: string): string {
   const bare = text.replace(/^\[(.*)\]$/, "$1");
   if (isIP(bare) === 6) return `[${bare}]`;

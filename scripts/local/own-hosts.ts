@@ -1,11 +1,11 @@
-/** The names by which this machine is reached when a run answers on more than loopback. */
+/** Names of this machine, for a run that listens on more than loopback. */
 import { hostname, networkInterfaces } from "node:os";
 import { ANY_ADDRESS } from "../../workers/api/auth/local-hosts.ts";
 
-/** Addresses that stand for all of the machine's. */
+/** Addresses that mean all addresses of the machine. */
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::", "*"];
 
-/** Hosts beside loopback that a run with `--host` answers to; without it none. */
+/** Hosts besides loopback to which a run with `--host` answers; none without it. */
 export function ownHosts(host: string | undefined): readonly string[] {
   if (host === undefined) return [];
   const name = hostname().toLowerCase();
@@ -14,7 +14,7 @@ export function ownHosts(host: string | undefined): readonly string[] {
   return [host.includes(":") ? `[${host.toLowerCase()}]` : host.toLowerCase(), ...names];
 }
 
-/** The host of a URL under which a run answers: for one that answers on all addresses, one that others can use. */
+/** The host in the URL of a run: if it listens on all addresses, one that others can use. */
 export function reachableAt(host: string | undefined): string {
   if (host === undefined) return "localhost";
   if (!WILDCARDS.includes(host)) return host.includes(":") ? `[${host}]` : host;
@@ -22,10 +22,10 @@ export function reachableAt(host: string | undefined): string {
   return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "localhost";
 }
 
-/** Does only this machine reach the host? */
+/** Whether only this machine can reach the host. */
 const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i.test(host);
 
-/** The warning for a run with `--host`; undefined when only this machine is answered. */
+/** The warning for a run with `--host`; undefined if only this machine can reach it. */
 export const openToOthers = (host: string | undefined): string | undefined =>
   host === undefined || isLoopback(host)
     ? undefined

@@ -1,6 +1,6 @@
 /**
- * Serves the files of the page as Pages does: known types, the headers of `_headers`, 404.html for any other path, and
- * text compressed where the reader takes gzip.
+ * Serves the files of the page like Pages: content types, the headers of `_headers`, 404.html for any other path, and
+ * compressed text if the reader accepts gzip.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ export function pageFiles(dir: string): RequestListener {
   return waiting(async (request, response) => {
     const path = normalize(decodePath(request.url ?? "/"));
     const name = path.endsWith("/") ? `${path}index.html` : path;
-    // Pages keeps these two to itself
+    // Pages does not serve these two
     const found = /^\/_(headers|redirects)$/.test(path) ? undefined : await read(name);
     const body = found ?? (await read("/404.html"));
     if (body === undefined) {
@@ -66,7 +66,7 @@ function takesGzip(accepted: string | string[] | undefined): boolean {
   return codings.some((coding) => /^\s*(gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(coding));
 }
 
-/** The path of a request, always below `/`: `normalize` on an absolute path cannot climb out. */
+/** The path of a request, always below `/`: `normalize` cannot leave an absolute path. */
 function decodePath(url: string): string {
   try {
     return decodeURIComponent(new URL(url, "http://page").pathname).replaceAll("\0", "");
@@ -80,7 +80,7 @@ interface HeaderRule {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Reads `_headers`: a path, in which `*` stands for anything, and below it indented lines of `Name: value`. */
+/** Parses `_headers`: a path, in which `*` stands for anything, and below it indented lines of `Name: value`. */
 function headerRules(text: string): HeaderRule[] {
   const rules: { pattern: RegExp; headers: Record<string, string> }[] = [];
   for (const line of text.split("\n")) {

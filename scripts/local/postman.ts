@@ -1,10 +1,11 @@
 /**
- * Runs Postman collections (format v2.1) without Postman: requests in order, variables, and the part of the `pm` scripting
- * object that our collections use. A script that needs more fails with the name of what is missing.
+ * Runs Postman collections (format v2.1) without Postman: requests in order, variables, and the part of the `pm`
+ * scripting object that the collections use. A script that needs more fails with the name of the missing part.
  */
 import { deepStrictEqual } from "node:assert";
 import { runInNewContext } from "node:vm";
 
+/** The part of a collection that is used. */
 export interface Collection {
   readonly info: { readonly name: string };
   readonly item: readonly Item[];
@@ -33,7 +34,7 @@ interface RequestDefinition {
 export interface TestResult {
   readonly request: string;
   readonly test: string;
-  /** undefined: passed */
+  /** undefined: it passed */
   readonly failure: string | undefined;
 }
 
@@ -129,7 +130,7 @@ function expectStatus(response: ResponseView, holds: (code: number) => boolean):
   if (!holds(response.code)) throw new Error(`status ${response.code}: ${response.body.slice(0, 200)}`);
 }
 
-/** The part of Postman's `pm` that we have. */
+/** The implemented part of Postman's `pm`. */
 function pmObject(
   values: Map<string, string>,
   response: ResponseView | undefined,
@@ -155,7 +156,7 @@ function pmObject(
   };
 }
 
-/** The chai assertions that our scripts use. */
+/** The chai assertions that the scripts use. */
 function expect(actual: unknown): object {
   const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
   const check = (holds: boolean, what: string): void => {
@@ -163,7 +164,7 @@ function expect(actual: unknown): object {
   };
   const equal = (expected: unknown): void => check(Object.is(actual, expected), `to be ${show(expected)}`);
   const eql = (expected: unknown): void => {
-    // values made inside the script have prototypes of its own realm
+    // values of the script have prototypes of its own realm
     deepStrictEqual(JSON.parse(show(actual)), JSON.parse(show(expected)));
   };
   const size = (value: unknown): number => (value as { length: number }).length;

@@ -1,8 +1,8 @@
-/** Processes of this machine, told apart from later ones that got the same pid. */
+/** Processes of this machine, distinguished from later ones with the same pid. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 
-/** Does the process run? One that has ended but was not yet collected by its parent does not. */
+/** Whether the process runs; false for a process that has ended and was not collected by its parent. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -19,8 +19,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * When a process started, as text that no other process with the same pid has: the boot of the machine and the clock tick,
- * or what `ps` says. Undefined where neither is known.
+ * Start of a process, as text that no other process with the same pid has: the boot of the machine and the clock
+ * tick, or the output of `ps`. Undefined if neither is known.
  */
 export function startOf(pid: number): string | undefined {
   try {
@@ -30,7 +30,7 @@ export function startOf(pid: number): string | undefined {
       .split(" ");
     return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${fields[19]}`;
   } catch {
-    // no /proc
+    // there is no /proc
   }
   try {
     const said = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], {
@@ -43,19 +43,20 @@ export function startOf(pid: number): string | undefined {
   }
 }
 
-/** A process as a file can keep it. */
+/** A process, as it is stored in a file. */
 export interface ProcessId {
   readonly pid: number;
-  /** absent: not known */
+  /** absent if it is not known */
   readonly start?: string;
 }
 
+/** Identifies the process `pid`, which runs now. */
 export function processId(pid: number): ProcessId {
   const start = startOf(pid);
   return start === undefined ? { pid } : { pid, start };
 }
 
-/** Does that very process run? Where its start is not known, any process with its pid counts as the one. */
+/** Whether exactly that process runs. If its start is not known, any process with its pid counts. */
 export function runs({ pid, start }: ProcessId): boolean {
   if (!isAlive(pid)) return false;
   const now = start === undefined ? undefined : startOf(pid);

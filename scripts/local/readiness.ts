@@ -1,15 +1,15 @@
-/** When a local run is ready, and what an earlier run left broken. */
+/** Readiness of a local run, and faults that an earlier run has left. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { LocalUrls } from "./urls.ts";
 
 const READY_MS_MAX = 30_000;
-/** The list of faults waits for nobody; this ends only what never answers. */
+/** Time limit of the list of faults, which normally answers at once, ms. */
 const FAULTS_MS_MAX = 10_000;
 
 /**
- * Waits until there is a quorum and every port answers with success. What was killed in an earlier run stays down, so it
- * is not waited for, nor is what needs a quorum where too few nodes are left.
- * @returns what does not answer as it should, a sentence each
+ * Waits until there is a quorum and every port answers with success. Objects that were killed in an earlier run stay
+ * down, so nothing waits for them, nor for what needs a quorum if too few nodes are left.
+ * @returns what does not answer as expected, a sentence each
  */
 export async function untilReady(urls: LocalUrls): Promise<string[]> {
   const deadline = Date.now() + READY_MS_MAX;
@@ -29,12 +29,12 @@ export async function untilReady(urls: LocalUrls): Promise<string[]> {
   return quorumLost === undefined ? failed : [quorumLost, ...failed];
 }
 
-/** What `GET /v1/faults` says of the nodes. */
+/** The nodes in `GET /v1/faults`. */
 interface Faults {
   readonly nodes: readonly { readonly sid: number; readonly faults: readonly { readonly fault: string }[] }[];
 }
 
-/** Says which nodes keep the ensemble from having a quorum, and how it gets one; undefined when it can have one. */
+/** Which killed or paused nodes prevent a quorum, and how to get one; undefined if a quorum is possible. */
 async function lostQuorum(urls: LocalUrls): Promise<string | undefined> {
   const { nodes } = await faultsOf(urls.api);
   const down = nodes.filter(({ faults }) =>
@@ -54,7 +54,7 @@ async function lostQuorum(urls: LocalUrls): Promise<string | undefined> {
   );
 }
 
-/** Says which nodes have lost what they stored, where that leaves too few; undefined when it does not. */
+/** Which nodes have lost their storage, if too few are left; undefined otherwise. */
 async function lostStorage({ api }: LocalUrls): Promise<string | undefined> {
   const response = await fetch(`${api}/v1/ensemble`, { signal: AbortSignal.timeout(FAULTS_MS_MAX) }).catch(
     () => undefined,
@@ -84,10 +84,10 @@ async function faultsOf(api: string): Promise<Faults> {
   }
 }
 
-/** Codes of something that was killed by hand: it does not come up by waiting. */
+/** Codes of an object that was killed: it does not come up by itself. */
 const DEAD = /"(NODE_DOWN|BROKER_NOT_AVAILABLE)"|broker is down/;
 
-/** What a problem document says to people, as one line. */
+/** The text of a problem document, as one line. */
 function inWords(why: string): string {
   const detail = /"(?:detail|message)":"((?:[^"\\]|\\.)*)"/.exec(why)?.[1];
   const text = (detail ?? why).replaceAll(/\s+/g, " ");

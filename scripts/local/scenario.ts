@@ -11,7 +11,7 @@ import { UsageError } from "../local.ts";
 const HOUR_MS = 3_600_000;
 const STEPS_MAX = 1_000;
 const TIMES_MAX = 10_000;
-/** Longest that a fault lasts; the same as over HTTP. */
+/** Longest duration of a fault, ms, as over HTTP. */
 const FOR_MS_MAX = 600_000;
 
 /** Faults of the whole ensemble, made of cuts. */
@@ -19,7 +19,7 @@ const PARTITIONS = ["partition", "ring"];
 /** Off switches. */
 const ENDS = ["revive", "resume", "heal"];
 const BROKER_FAULTS = [...Object.keys(brokerFaultBodies), ...ENDS];
-/** Faults that are over when they are done. */
+/** Faults without a duration. */
 const INSTANT = ["crash", "evict", "wipe", ...ENDS];
 
 const ms = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
@@ -29,7 +29,7 @@ const TARGET_HELP = `a target is a sid, ${TARGETS.join(", ")} or "broker 0"`;
 const stepSchema = v.strictObject({
   /** ms since the start */
   at: v.optional(ms(HOUR_MS)),
-  /** ms since the step before was due */
+  /** ms since the start time of the previous step */
   after: v.optional(ms(HOUR_MS)),
   fault: v.picklist([...Object.keys(nodeFaultBodies), ...PARTITIONS, ...ENDS]),
   target: v.optional(
@@ -42,41 +42,43 @@ const stepSchema = v.strictObject({
       TARGET_HELP,
     ),
   ),
-  /** what the fault's body says, but `ttlMs` */
+  /** body of the fault's request, without `ttlMs` */
   params: v.optional(v.record(v.string(), v.unknown()), {}),
-  /** how long it lasts, ms */
+  /** duration, ms */
   for: v.optional(v.pipe(ms(FOR_MS_MAX), v.minValue(1))),
-  /** so often */
+  /** number of repetitions */
   times: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(TIMES_MAX)), 1),
-  /** ms from one time to the next */
+  /** ms between two repetitions */
   every: v.optional(v.pipe(ms(HOUR_MS), v.minValue(1))),
 });
 const scenarioSchema = v.strictObject({
   name: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1))),
-  /** ms that the last step is left to itself before everything is healed */
+  /** ms between the last step and the healing */
   rest: v.optional(ms(HOUR_MS), 0),
   steps: v.pipe(v.array(stepSchema), v.minLength(1), v.maxLength(STEPS_MAX)),
 });
 
+/** One use of a fault. */
 export type Step = v.InferOutput<typeof stepSchema>;
 
-/** A step at its time. */
+/** A step with its time. */
 export interface Due {
   readonly atMs: number;
   readonly step: Step;
 }
 
+/** A scenario in order of time. */
 export interface Scenario {
   readonly name: string;
   readonly seed: number | undefined;
-  /** by time */
+  /** ordered by time */
   readonly plan: readonly Due[];
   /** when everything is healed, ms since the start */
   readonly endMs: number;
 }
 
-/** Reads a scenario. @throws UsageError of one line that says where it is wrong */
+/** Parses a scenario. @throws UsageError of one line that says where it is invalid */
 export function parseScenario(text: string): Scenario {
   let json: unknown;
   try {
@@ -103,7 +105,7 @@ export function parseScenario(text: string): Scenario {
 const wrong = (where: string, what: string): UsageError =>
   new UsageError(where === "" ? what : `${where}: ${what}`);
 
-/** What the schema of a step cannot say. @throws UsageError */
+/** Checks what the schema of a step cannot express. @throws UsageError */
 function checkStep(where: string, step: Step): void {
   const { fault, target, params, times, every } = step;
   if (step.at !== undefined && step.after !== undefined) throw wrong(where, `"at" or "after", not both`);
@@ -127,7 +129,7 @@ function bodyOf(fault: string, isBroker: boolean): v.GenericSchema {
   return isBroker ? brokerFaultBodies[fault as BrokerFaultName] : nodeFaultBodies[fault as NodeFaultName];
 }
 
-/** Whom a target means. `random` is of [0, 1); undefined: there is no leader now. */
+/** The sids of a target. `random` is in [0, 1); undefined: there is no leader now. */
 export function victimsOf(
   target: Step["target"],
   size: number,
@@ -161,7 +163,7 @@ export function victimsOf(
   }
 }
 
-/** So many of them, ascending. */
+/** A random choice of so many of them, ascending. */
 function pick(sids: readonly number[], count: number, random: () => number): readonly number[] {
   const left = [...sids];
   const taken: number[] = [];

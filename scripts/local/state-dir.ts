@@ -1,4 +1,4 @@
-/** The folder that keeps the state of one local run, used by one runtime at a time. */
+/** The folder with the state of one local run, used by one runtime at a time. */
 import {
   accessSync,
   constants,
@@ -14,20 +14,21 @@ import { setTimeout as wait } from "node:timers/promises";
 import { UsageError } from "./listen.ts";
 import { type ProcessId, processId, runs } from "./process.ts";
 
+/** A folder that this process holds. */
 export interface StateDir {
   readonly path: string;
-  /** Notes the runtime's process, so that the next start can wait for its end. */
+  /** Stores the runtime's process, so that the next start can wait for its end. */
   note(runtimePid: number): void;
   release(): void;
 }
 
-/** After a `kill -9` of the launcher its guard ends the runtime within milliseconds; more than this means trouble. */
+/** Longest wait for the end of an earlier runtime, ms: after `kill -9` of the launcher its guard needs milliseconds. */
 const ENDING_MS_MAX = 5_000;
 
 /**
- * Takes the folder, creating it. `fresh` discards what it holds.
- * @param nodes members of the ensemble, which its state cannot change
- * @throws UsageError when another run uses it, or when it holds an ensemble of another size
+ * Locks the folder, and creates it if necessary. `fresh` deletes its content.
+ * @param nodes members of the ensemble, which cannot change
+ * @throws UsageError if another run uses it, or if it holds an ensemble of another size
  */
 export async function takeStateDir(path: string, nodes: number, fresh: boolean): Promise<StateDir> {
   refuseOtherFolder(path);
@@ -64,7 +65,7 @@ export async function takeStateDir(path: string, nodes: number, fresh: boolean):
   };
 }
 
-/** Whatever else a folder holds, `--fresh` would delete it. @throws UsageError */
+/** Refuses a folder with other files, which `--fresh` would delete. @throws UsageError */
 function refuseOtherFolder(path: string): void {
   let names: readonly string[];
   try {
@@ -81,7 +82,7 @@ function refuseOtherFolder(path: string): void {
     throw new UsageError(`${path} holds other files and no state; name a folder that is empty or new`);
 }
 
-/** Who uses the folder: the launcher, and once it runs, the runtime. Earlier versions noted bare pids. */
+/** The processes that use the folder: the launcher, and the runtime once it runs. Earlier versions stored pids only. */
 interface Lock extends ProcessId {
   readonly runtime?: ProcessId | number;
 }
@@ -90,7 +91,7 @@ function readLock(file: string): Lock | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as Lock;
   } catch {
-    return undefined; // killed while writing it
+    return undefined; // the process was killed while it wrote the file
   }
 }
 

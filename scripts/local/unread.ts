@@ -1,11 +1,11 @@
-/** Connections whose client does not read: the runtime keeps in memory what waits for it until the connection ends. */
+/** Connections whose client does not read: the runtime keeps unsent data in memory until the connection ends. */
 import type { Writable } from "node:stream";
 
-/** A client that takes nothing for so long of what waits for it loses its connection; ms. */
+/** Time without progress after which a client with unsent data loses its connection, ms. */
 export const UNREAD_MS_MAX = 60_000;
 const LOOK_MS = 5_000;
 
-/** Destroys a stream to a client whose reader takes nothing for too long. */
+/** Destroys a stream whose reader takes nothing for too long. */
 export function endUnread(client: Writable): void {
   let takenAt = performance.now();
   const took = (): void => {

@@ -1,8 +1,8 @@
 /** The addresses of a local run. */
 
-/** Where everything answers. */
+/** URLs of all parts of a run. */
 export interface LocalUrls {
-  /** the Worker itself, without a gateway between */
+  /** the Worker itself, without a gateway */
   readonly api: string;
   /** the page, straight from the runtime */
   readonly web: string;

@@ -1,6 +1,6 @@
-/** What a browser gets from a port whose run is still starting: a page that says so, and opens the real one by itself. */
+/** The page of a port whose run is still starting: it shows the current step, and opens the console by itself. */
 
-/** @param doing what the run is doing, as a sentence without its end */
+/** @param doing the current step, as a sentence without a full stop */
 export const waitingPage = (doing: string): string => `<!doctype html>
 <html lang="en">
 <head>
@@ -57,7 +57,7 @@ setTimeout(look, 400);
 </html>
 `;
 
-/** As the page shows it. */
+/** The step as the page shows it. */
 export const sentence = (text: string): string => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}.`;
 
 const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

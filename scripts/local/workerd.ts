@@ -1,7 +1,7 @@
 /**
- * Runs workerd, the runtime below Cloudflare Workers, on a build: the Worker with its Durable Objects, and the
- * Pages Function with the page. We start it ourselves because its HTTP is four times as fast as behind Miniflare's
- * proxy (about 20,000 against 5,700 requests a second) and it is up in 0.1 s.
+ * Runs workerd, the runtime of Cloudflare Workers, on a build: the Worker with its Durable Objects, and the Pages
+ * Function with the page. It is started directly because its HTTP is four times as fast as behind Miniflare's proxy
+ * (about 20,000 against 5,700 requests a second) and it starts in 0.1 s.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -12,11 +12,12 @@ import type { Readable } from "node:stream";
 import { type Build, filesOf, ROOT, type WorkerManifest } from "./build.ts";
 import { guard } from "./guard.ts";
 
+/** What to run, and on which ports. */
 export interface WorkerdOptions {
   readonly build: Build;
-  /** holds the objects' databases, the generated config and the log */
+  /** folder of the objects' databases, the generated config and the log */
   readonly stateDir: string;
-  /** variables beside those of wrangler.toml, which they override */
+  /** variables in addition to those of wrangler.toml, which they override */
   readonly vars: Readonly<Record<string, string>>;
   /** flags of V8, for profiles */
   readonly v8Flags?: readonly string[] | undefined;
@@ -26,22 +27,23 @@ export interface WorkerdOptions {
   readonly pagePort: number;
 }
 
+/** A running workerd. */
 export interface Workerd {
   readonly pid: number;
   /** port of the Worker */
   readonly apiPort: number;
   /** port of the page and its Function */
   readonly webPort: number;
-  /** resolves when the process is gone, with a sentence why */
+  /** resolves with the reason when the process has ended */
   readonly gone: Promise<string>;
-  /** Ends the process; its state is on disk with every answer that it gave. */
+  /** Ends the process; every answered write is on disk. */
   stop(): Promise<void>;
 }
 
 const STARTING_MS_MAX = 20_000;
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Starts workerd and resolves when both sockets listen. @throws Error with the end of its log when it does not come up */
+/** Starts workerd and resolves when both sockets listen. @throws Error with the end of its log if it does not start */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const config = join(options.stateDir, "workerd.capnp");
   const log = join(options.stateDir, "runtime.log");
@@ -58,7 +60,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   });
   const pid = child.pid;
   if (pid === undefined) throw new Error(await gone);
-  // workerd does not notice when its parent is killed
+  // workerd does not notice that its parent is killed
   const guardian = guard(pid, "KILL");
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");
@@ -98,7 +100,7 @@ function binaryOf(): string {
   return loaded.default;
 }
 
-/** Cap'n Proto text as workerd reads it. JSON strings are valid text literals. */
+/** The configuration as Cap'n Proto text. JSON strings are valid text literals. */
 function configOf({ build, stateDir, vars, v8Flags = [], controlPort, pagePort }: WorkerdOptions): string {
   const text = JSON.stringify;
   const classes = Object.entries(build.worker.durableObjects);
