@@ -25,7 +25,7 @@ import {
   encodeRegistration,
 } from "../../core/broker/znodes.ts";
 import { CreateMode, NO_SESSION } from "../../core/znode/types.ts";
-import { bounded, pause, Waiters } from "../shared/bounded.ts";
+import { pause, Waiters, withTimeout } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { BrokerStore } from "./broker-store.ts";
 import { EnsembleError, type EnsembleSession } from "./ensemble-session.ts";
@@ -254,7 +254,7 @@ export class BrokerLoop {
     const { connectPartition, config } = this.#ports;
     await inSlices(partitions, async (partition) => {
       const removing = connectPartition(topicId, partition).remove({ topicId, controllerEpoch });
-      await bounded(removing, config.attemptTimeoutMs);
+      await withTimeout(removing, config.attemptTimeoutMs);
       this.#told.delete(`${topicId}/${partition}`);
     });
   }
@@ -268,7 +268,10 @@ export class BrokerLoop {
       const { topicId, partition } = leadership;
       try {
         // a refusal is an answer too: who refuses knows a newer epoch, and so does the ensemble
-        await bounded(connectPartition(topicId, partition).leaderAndIsr(leadership), config.attemptTimeoutMs);
+        await withTimeout(
+          connectPartition(topicId, partition).leaderAndIsr(leadership),
+          config.attemptTimeoutMs,
+        );
         this.#told.set(keyOf(leadership), wordOf(leadership));
       } catch {
         reached = false;

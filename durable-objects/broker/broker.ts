@@ -25,11 +25,11 @@ import {
 } from "../../core/demo/metadata.ts";
 import { brokerPort, brokerPorts, nodePort } from "../../core/demo/ports.ts";
 import { NO_SESSION, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
-import { Waiters } from "../shared/bounded.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
+import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 import { BrokerLoop } from "./broker-loop.ts";

@@ -9,7 +9,7 @@ import type { ClusterCondition } from "../../core/broker/cluster-view.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
 import { errorInfo, type ZooErrorCode } from "../../core/errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../../core/znode/types.ts";
-import { bounded, pause, Waiters } from "../shared/bounded.ts";
+import { pause, Waiters, withTimeout } from "../shared/timeout.ts";
 import type { Answer, ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 
 /** Whether another node may answer: every write is numbered, so one whose outcome is unknown can be sent again. */
@@ -242,7 +242,7 @@ export class EnsembleSession {
     const stub = this.#stubs.get(sid) ?? this.#connect(sid);
     this.#stubs.set(sid, stub);
     try {
-      return await bounded(call(stub), timeoutMs);
+      return await withTimeout(call(stub), timeoutMs);
     } catch (error) {
       if (this.#stubs.get(sid) === stub) this.#stubs.delete(sid);
       this.#leave(sid);

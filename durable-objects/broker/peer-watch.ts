@@ -5,7 +5,7 @@
  */
 import type { LiveBroker } from "../../core/broker/znodes.ts";
 import type { SessionId } from "../../core/znode/types.ts";
-import { bounded, pause } from "../shared/bounded.ts";
+import { pause, withTimeout } from "../shared/timeout.ts";
 import type { BrokerRpc } from "./rpc.ts";
 
 export interface PeerWatchPorts {
@@ -46,7 +46,7 @@ export class PeerWatch {
     let stub = connect(id);
     while (this.#watched.get(id) === session) {
       try {
-        const word = await bounded(stub.park(this.#ports.id), parkTimeoutMs);
+        const word = await withTimeout(stub.park(this.#ports.id), parkTimeoutMs);
         // It sleeps because the ensemble does, and so shall we; if not, we watch it again in the next round.
         if (word === "ASLEEP") {
           if (this.#watched.get(id) === session) this.#watched.delete(id);
@@ -67,7 +67,7 @@ export class PeerWatch {
   /** One probe: is it up, and does it still mean the session that is registered? */
   async #isThere(stub: BrokerRpc, session: SessionId): Promise<boolean> {
     try {
-      const status = await bounded(stub.status(), this.#ports.probeTimeoutMs);
+      const status = await withTimeout(stub.status(), this.#ports.probeTimeoutMs);
       return status.session === session;
     } catch {
       return false;

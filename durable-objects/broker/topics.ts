@@ -13,7 +13,7 @@ import {
   topicPath,
 } from "../../core/broker/znodes.ts";
 import type { KafkaErrorCode } from "../../core/errors.ts";
-import { bounded, pause } from "../shared/bounded.ts";
+import { pause, withTimeout } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { BrokerLoop } from "./broker-loop.ts";
 import { EnsembleError, type EnsembleSession } from "./ensemble-session.ts";
@@ -96,7 +96,7 @@ export class Topics {
   async #isTold(topicId: string, partition: number, leaderEpoch: number): Promise<boolean> {
     try {
       const bounds = this.#ports.connectPartition(topicId, partition).bounds(-1);
-      const answer = await bounded(bounds, this.#ports.config.attemptTimeoutMs);
+      const answer = await withTimeout(bounds, this.#ports.config.attemptTimeoutMs);
       return answer.ok && answer.leaderEpoch >= leaderEpoch;
     } catch {
       return false;

@@ -23,12 +23,12 @@ import type {
   ReplicaInput,
 } from "../../core/broker/replica-messages.ts";
 import type { BrokerRpc } from "../broker/rpc.ts";
-import { bounded } from "../shared/bounded.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
+import { withTimeout } from "../shared/timeout.ts";
 import type { PartitionFault, TopicPartitionRpc } from "./rpc.ts";
 import { SqlitePartition } from "./sqlite-partition.ts";
 import { Tails } from "./tails.ts";
@@ -293,7 +293,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     let leadership: Leadership | null = null;
     try {
       const call = this.#faults.call(broker, () => stub.leadershipOf(topicId, partition));
-      const answer = await bounded(call, this.#config.findLeaderMs);
+      const answer = await withTimeout(call, this.#config.findLeaderMs);
       if (answer.ok) leadership = answer.value;
     } catch {
       // the next broker is asked

@@ -38,7 +38,7 @@ import {
   type WriteResult,
 } from "../../core/znode/types.ts";
 import { changedAt, seenFromText, type WatchStreamKind } from "../../core/znode/watch-stream.ts";
-import { bounded, pause } from "../shared/bounded.ts";
+
 import { CallOrder } from "../shared/call-order.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
@@ -74,6 +74,7 @@ import {
   trySend,
 } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
+import { pause, withTimeout } from "../shared/timeout.ts";
 import { ClientSocket } from "./client-socket.ts";
 import { EventFeed } from "./event-feed.ts";
 import {
@@ -1300,7 +1301,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       const views = await Promise.all(
         peers.map((peer) => {
           const stub = namespace.get(namespace.idFromName(`${ensemble}/${peer}`));
-          return bounded((stub as unknown as ZooWeeperNodeRpc).status(), WHOLE_MS).catch(() => undefined);
+          return withTimeout((stub as unknown as ZooWeeperNodeRpc).status(), WHOLE_MS).catch(() => undefined);
         }),
       );
       const whole = views.filter((view) => view?.serving === true).length;

@@ -96,13 +96,13 @@ describe("exports", () => {
 describe("promises", () => {
   it("[TIDY-13] are awaited, and not given to a caller that does not await", () => {
     scratch.append(
-      "durable-objects/shared/bounded.ts",
+      "durable-objects/shared/timeout.ts",
       "export const lose = (storage: DurableObjectStorage): void => {\n  storage.sync();\n};\n" +
         "export const loseAll = (all: readonly number[]): void => {\n  all.forEach(async (ms) => pause(ms));\n};\n",
     );
     const outcome = lintTypes();
     for (const rule of ["no-floating-promises", "no-misused-promises"])
-      expect(refusal(outcome, rule).join("\n")).toContain("durable-objects/shared/bounded.ts");
+      expect(refusal(outcome, rule).join("\n")).toContain("durable-objects/shared/timeout.ts");
   });
 });
 

@@ -2,6 +2,7 @@
  * Reaches the brokers of one ensemble from the Worker: starts them on first use, asks any of them for the cluster's
  * metadata and remembers it for a moment. A broker that is down is passed over.
  */
+
 import type { ClusterMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { topicNameProblem } from "../../../core/broker/topic.ts";
 import type {
@@ -10,10 +11,11 @@ import type {
   BrokerStatus,
   TopicRequest,
 } from "../../../durable-objects/broker/rpc.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
-import { brokerDown, isRefusal, withTimeout } from "./node-stub.ts";
+import { brokerDown, isRefusal } from "./node-stub.ts";
 
 /** Brokers that a cluster may have. */
 const BROKER_COUNT_MAX = 100;

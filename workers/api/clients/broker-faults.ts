@@ -1,7 +1,8 @@
 /** The broker objects as the fault endpoints see them. */
+
 import type { BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { ApiEnv } from "../env.ts";
-import { withTimeout } from "./node-stub.ts";
 
 const STATUS_MS = 1_000;
 

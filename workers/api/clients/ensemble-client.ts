@@ -14,6 +14,7 @@ import {
   type WriteRequest,
   type WriteResult,
 } from "../../../core/znode/types.ts";
+import { CallTimeout, withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type {
   Answer,
   NodeStatus,
@@ -29,15 +30,7 @@ import type { NodeView } from "../schema/views.ts";
 import { damageOf, reasonOfStop } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
-import {
-  CallTimeout,
-  isDeadForGood,
-  isRefusal,
-  type NodeStub,
-  nodeDown,
-  nodeStub,
-  withTimeout,
-} from "./node-stub.ts";
+import { isDeadForGood, isRefusal, type NodeStub, nodeDown, nodeStub } from "./node-stub.ts";
 
 /**
  * Effect of a request, which decides what follows an attempt with an unknown outcome: a `read` changes nothing, and is

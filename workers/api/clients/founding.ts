@@ -3,11 +3,12 @@
  * cannot found half an ensemble each: node 1 decides.
  */
 
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import { BOOTSTRAP_MS } from "../config.ts";
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import { forget, memoOf } from "./ensemble-memo.ts";
-import { nodeStub, withTimeout } from "./node-stub.ts";
+import { nodeStub } from "./node-stub.ts";
 
 /** Sizes of an ensemble: odd, because an even size tolerates no more failures than the odd size below it. */
 export const ENSEMBLE_SIZES: readonly number[] = [1, 3, 5, 7, 9];

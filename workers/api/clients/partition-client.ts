@@ -3,10 +3,12 @@
  * says that it is out of date, the metadata is read again. A failover takes less than the deadline, so a request
  * outlives the death of a leader.
  */
+
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import type { AppendResult, IdempotencyKey, PartitionFailure } from "../../../core/broker/partition.ts";
 import { batchBytesMaxOf } from "../../../core/broker/topic-config.ts";
 import { errorInfo, type KafkaErrorCode } from "../../../core/errors.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type {
   PartitionAnswer,
   ReadAnswer,
@@ -16,7 +18,6 @@ import type {
 import { ApiError } from "../http/errors.ts";
 import type { BrokerClient } from "./broker-client.ts";
 import { noteEnd } from "./known-ends.ts";
-import { withTimeout } from "./node-stub.ts";
 
 /** How long a request looks for the leader. */
 const DEADLINE_MS = 5_000;

@@ -1,11 +1,13 @@
 /** `/demo/brokers/{j}`: the demo's broker ports. Broker j of the demo has id j and port 9090 + j. */
+
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
 import { brokerPort, nodePort, receiverOf } from "../../../core/demo/ports.ts";
 import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-objects/broker/rpc.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
-import { brokerDown, withTimeout } from "../clients/node-stub.ts";
+import { brokerDown } from "../clients/node-stub.ts";
 import { STATUS_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 import { parseInteger } from "../http/params.ts";

@@ -1,10 +1,12 @@
 /** `/demo/nodes/{i}`: the demo's node ports. Node i of the demo has sid i + 1. */
+
 import { type Context, Hono } from "hono";
 import { brokerPorts, nodePort } from "../../../core/demo/ports.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { AppEnv } from "../app-env.ts";
 import { readDemoMetadata, writeDemoMetadata } from "../clients/demo-metadata.ts";
 import type { EnsembleClient } from "../clients/ensemble-client.ts";
-import { nodeDown, withTimeout } from "../clients/node-stub.ts";
+import { nodeDown } from "../clients/node-stub.ts";
 import { STATUS_MS } from "../config.ts";
 import { parseInteger } from "../http/params.ts";
 import { brokersOf } from "../topics/routes.ts";

@@ -3,13 +3,12 @@
  * node's events resume exactly; `event: gap` means that a node no longer holds some events.
  */
 import type { Context } from "hono";
-import { pause } from "../../../durable-objects/shared/bounded.ts";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import { REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
+import { pause, withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub } from "../clients/broker-faults.ts";
 import { discard, type EnsembleClient, sidsOf, type Upgraded } from "../clients/ensemble-client.ts";
-import { withTimeout } from "../clients/node-stub.ts";
 import {
   BROKER_FAULTS_EVERY_MS,
   DOWN_MS,

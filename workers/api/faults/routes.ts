@@ -2,16 +2,18 @@
  * `/v1/faults`: injects faults into nodes, brokers and demo clients, and ends them. These routes exist only where `FAULTS` is "on".
  * Only the target of a fault gets a message about it: the others have to detect it.
  */
+
 import { type Context, Hono } from "hono";
 import type * as v from "valibot";
 import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker/rpc.ts";
 import type { FaultName, FaultView } from "../../../durable-objects/shared/faults.ts";
+import { CallTimeout, withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import { type NodeFault, UNKNOWN_PEERS } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { brokerCountOf, brokerStub, isBrokerUp } from "../clients/broker-faults.ts";
 import { damageOf, isInternal, reasonOfStop } from "../clients/damage.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
-import { CallTimeout, isRefusal, isReset, type NodeStub, withTimeout } from "../clients/node-stub.ts";
+import { isRefusal, isReset, type NodeStub } from "../clients/node-stub.ts";
 import { DEMO_CLIENT_MAX, FAULT_MS, FAULT_TRIES_MAX, STATUS_MS } from "../config.ts";
 import { quorumOf } from "../ensemble/quorum.ts";
 import { ApiError, badArguments } from "../http/errors.ts";

@@ -1,9 +1,10 @@
 /** The cluster: `/cluster` for the page, `/brokers` as in Confluent's REST proxy. */
+
 import { Hono } from "hono";
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
+import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";
-import { withTimeout } from "../clients/node-stub.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import { CALLS_AT_ONCE, LOG_ENDS_MAX, STATUS_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";

@@ -6,8 +6,8 @@
 import type { Context } from "hono";
 import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
-import { pause } from "../../../durable-objects/shared/bounded.ts";
 import { REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
+import { pause } from "../../../durable-objects/shared/timeout.ts";
 import type { ReadInput } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { discard, type EnsembleClient, type Upgraded } from "../clients/ensemble-client.ts";

@@ -1,19 +1,32 @@
 /** Waits that end. */
 
-/** Rejects when `call` takes longer than `ms`; the call itself goes on, and its outcome is unknown. */
-export function bounded<T>(call: Promise<T>, ms: number): Promise<T> {
+/** A call did not answer within its timeout. Its outcome is unknown. */
+export class CallTimeout extends Error {
+  override readonly name = "CallTimeout";
+}
+
+/**
+ * Resolves or rejects as `call` does. The call itself continues after the timeout.
+ * @throws CallTimeout after `ms`
+ */
+export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    const timer = setTimeout(() => reject(new CallTimeout(`no answer within ${ms} ms`)), ms);
     call.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
+/** Resolves after `ms`. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Callers that wait for something to change. */
+/**
+ * Callers that wait for something to change.
+ * Invariant: a wait that has ended leaves no timer behind.
+ */
 export class Waiters {
   readonly #waiting = new Set<() => void>();
 
+  /** Ends all waits. */
   wake(): void {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
