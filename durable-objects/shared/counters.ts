@@ -23,3 +23,35 @@ export const NO_COUNTERS: Counters = {
   metaRows: 0,
   rowsRead: 0,
 };
+
+/** Counts what one object costs: from what was stored when it came into memory, and since. */
+export class CostCounter {
+  readonly #stored: Counters;
+  /** calls since the object came into memory */
+  requests = 0;
+  /** alarms since the object came into memory */
+  alarms = 0;
+
+  /** @param stored JSON of {@link Counters}; undefined: nothing was counted before */
+  constructor(stored: string | undefined) {
+    this.#stored = stored === undefined ? NO_COUNTERS : { ...NO_COUNTERS, ...JSON.parse(stored) };
+  }
+
+  /** All that was counted. @param rows rows since the object came into memory */
+  total(rows: {
+    readonly log: number;
+    readonly checkpoint: number;
+    readonly meta: number;
+    readonly read: number;
+  }): Counters {
+    const { requests, alarms, logRows, checkpointRows, metaRows, rowsRead } = this.#stored;
+    return {
+      requests: requests + this.requests,
+      alarms: alarms + this.alarms,
+      logRows: logRows + rows.log,
+      checkpointRows: checkpointRows + rows.checkpoint,
+      metaRows: metaRows + rows.meta,
+      rowsRead: rowsRead + rows.read,
+    };
+  }
+}

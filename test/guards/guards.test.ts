@@ -60,7 +60,7 @@ describe("imports", () => {
   it("[TIDY-1] an outward import of a type counts", () => {
     scratch.append(
       "core/units.ts",
-      'export type { NodeEnv } from "../durable-objects/zooweeper-node/zooweeper-node.ts";\n',
+      'export type { NodeEnv } from "../durable-objects/zooweeper-node/config.ts";\n',
     );
     expect(refusal(tidy(), "TIDY-1").join("\n")).toContain("core/units.ts → durable-objects/");
   });
@@ -119,7 +119,7 @@ describe("a new member of a union", () => {
       'export type DurableWrite =\n  | { readonly type: "unheard" }\n',
     );
     const lines = refusal(lintTypes(), "switch-exhaustiveness-check").join("\n");
-    expect(lines).toContain("durable-objects/zooweeper-node/zooweeper-node.ts");
+    expect(lines).toContain("durable-objects/zooweeper-node/run-effects.ts");
     expect(lines).toContain("core/server/storage.ts");
     expect(refusal(typecheck(), "error TS").join("\n")).toContain("core/server/storage.ts");
   });

@@ -1,0 +1,155 @@
+/** Connections of clients on `/ws`, and whose requests are served next. */
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { ServerEffect } from "../../core/server/effects.ts";
+import type { Token } from "../../core/server/ids.ts";
+import { Turns } from "../../core/server/turns.ts";
+import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
+import type { FaultGate } from "../shared/fault-gate.ts";
+import { ClientSocket } from "./client-socket.ts";
+import type { Incarnation } from "./incarnation.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Requests } from "./requests.ts";
+
+/**
+ * The open connections.
+ * Invariant: what one turn answers to a connection leaves as one message, at the end of the turn.
+ */
+export class Connections {
+  readonly #lifecycle: Lifecycle;
+  readonly #requests: Requests;
+  readonly #faults: FaultGate;
+  readonly #close: (socket: WebSocket, code: number, reason: string) => void;
+  readonly #byToken = new Map<Token, ClientSocket>();
+  readonly #bySocket = new Map<WebSocket, ClientSocket>();
+  /** connections to which this turn has written */
+  readonly #dirty = new Set<ClientSocket>();
+  /** connections whose requests wait for their share */
+  readonly #turns = new Turns<ClientSocket>();
+  #isTurnDue = false;
+  readonly #names = new EncodedNames();
+
+  /** @param close closes a socket of the node and forgets it */
+  constructor(
+    lifecycle: Lifecycle,
+    requests: Requests,
+    faults: FaultGate,
+    close: (socket: WebSocket, code: number, reason: string) => void,
+  ) {
+    this.#lifecycle = lifecycle;
+    this.#requests = requests;
+    this.#faults = faults;
+    this.#close = close;
+  }
+
+  /** Takes a socket that was accepted. */
+  open(incarnation: Incarnation, socket: WebSocket): void {
+    const token = this.#lifecycle.nextToken();
+    const connection = new ClientSocket(token, socket, {
+      server: incarnation.server,
+      now: () => this.#faults.now(),
+      names: this.#names,
+      newSessionId: () => this.#requests.newSessionId(incarnation),
+      close: (code, reason) => this.#close(socket, code, reason),
+    });
+    this.#byToken.set(token, connection);
+    this.#bySocket.set(socket, connection);
+  }
+
+  /** Undefined: the socket is of another kind. */
+  of(socket: WebSocket): ClientSocket | undefined {
+    return this.#bySocket.get(socket);
+  }
+
+  /** The sockets of all connections. */
+  get sockets(): readonly WebSocket[] {
+    return [...this.#bySocket.keys()];
+  }
+
+  /** The socket is closed. @returns the token of its connection */
+  forget(socket: WebSocket): Token | undefined {
+    const connection = this.#bySocket.get(socket);
+    if (connection === undefined) return undefined;
+    this.#bySocket.delete(socket);
+    this.#byToken.delete(connection.token);
+    this.#turns.remove(connection);
+    return connection.token;
+  }
+
+  // ── requests ─────────────────────────────────────────────────────────────
+
+  /** A message came. Its requests are served now, as far as the share of the connection allows. */
+  receive(incarnation: Incarnation, connection: ClientSocket, message: Uint8Array): void {
+    this.#dirty.add(connection);
+    this.#lifecycle.turn(incarnation, (now) => {
+      this.#turns.spend(connection.receive(message, this.#turns.isFree(Date.now())));
+      return incarnation.server.flush(now);
+    });
+  }
+
+  /** Serves the connections whose requests wait, round robin, after a turn of I/O. */
+  #schedule(): void {
+    if (this.#isTurnDue || this.#turns.waiting === 0) return;
+    this.#isTurnDue = true;
+    setTimeout(() => {
+      this.#isTurnDue = false;
+      void this.#serve();
+    }, 0);
+  }
+
+  async #serve(): Promise<void> {
+    // A node that is paused serves no requests; one that is killed has no connections.
+    const incarnation = await this.#lifecycle.load().catch(() => undefined);
+    if (incarnation === undefined) return;
+    this.#turns.begin(Date.now());
+    this.#lifecycle.turn(incarnation, (now) => {
+      for (let next = this.#turns.next(); next !== undefined; next = this.#turns.next()) {
+        this.#dirty.add(next);
+        this.#turns.spend(next.serve());
+        if (next.isReady) this.#turns.add(next);
+      }
+      return incarnation.server.flush(now);
+    });
+  }
+
+  // ── answers ──────────────────────────────────────────────────────────────
+
+  /** Writes an answer. @returns false: the token is of another part of the node */
+  respond(token: Token, xid: number, answer: ServerAnswer): boolean {
+    const connection = this.#byToken.get(token);
+    if (connection === undefined) return false;
+    connection.respond(xid, answer);
+    this.#dirty.add(connection);
+    return true;
+  }
+
+  /** A watch fired. One of another part of the node is not known here. */
+  notify({ token, event, zxid }: Extract<ServerEffect, { type: "notify" }>): void {
+    const connection = this.#byToken.get(token);
+    if (connection === undefined) return;
+    connection.notify(event, zxid);
+    this.#dirty.add(connection);
+  }
+
+  /** Closes a connection after its last answer. */
+  disconnect({ token, code }: Extract<ServerEffect, { type: "disconnect" }>): void {
+    const connection = this.#byToken.get(token);
+    if (connection === undefined) return;
+    connection.end(code);
+    this.#dirty.add(connection);
+  }
+
+  /** Ends a turn: sends what it has written. */
+  flush(): void {
+    for (const connection of this.#dirty) {
+      connection.flush();
+      if (connection.isReady) this.#turns.add(connection);
+    }
+    this.#dirty.clear();
+    this.#schedule();
+  }
+
+  /** Closes the connections whose clients have too much unread and do not read. */
+  closeStalled(): void {
+    for (const connection of this.#byToken.values()) if (connection.closeStalled()) connection.flush();
+  }
+}

@@ -1,0 +1,123 @@
+/** Calls of peers at this node. */
+import { RpcTarget } from "cloudflare:workers";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import { PROTOCOL_VERSION } from "../../core/version.ts";
+import { asSid } from "../../core/zab/membership.ts";
+import { CallOrder } from "../shared/call-order.ts";
+import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
+import type { FaultGate } from "../shared/fault-gate.ts";
+import { type Channel, type Packed, pack, unpack } from "../shared/peer-channel.ts";
+import {
+  type Envelope,
+  type LinkReturn,
+  REFUSED,
+  RELEASED,
+  type Refused,
+  type Released,
+} from "../shared/peer-link.ts";
+import { CALL_WAIT_MS } from "./config.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+
+/** The end of a peer's link at this node. */
+export class PeerChannel extends RpcTarget implements Channel {
+  readonly #deliver: (envelope: Packed) => Promise<Packed>;
+
+  /** @param deliver handles one call */
+  constructor(deliver: (envelope: Packed) => Promise<Packed>) {
+    super();
+    this.#deliver = deliver;
+  }
+
+  /** One call: messages of the peer, and those that answer them. */
+  deliver(envelope: Packed): Promise<Packed> {
+    return this.#deliver(envelope);
+  }
+}
+
+/**
+ * What peers have under way here: calls that wait for their predecessor, and the one call that each has parked.
+ * Invariant: the calls of one link reach the core in their order, or the core learns of the gap (decision 0004).
+ */
+export class PeerCalls {
+  readonly #lifecycle: Lifecycle;
+  readonly #alarm: DeadlineAlarm;
+  readonly #faults: FaultGate;
+  /** *map sid → order of the calls of that peer's link* */
+  readonly #orders = new Map<number, CallOrder>();
+  /** *map sid → ends the call that the peer has parked here* */
+  readonly #parked = new Map<number, (word: Released | undefined) => void>();
+  /** the core has refused the call that it is handling */
+  #isRefused = false;
+
+  constructor(lifecycle: Lifecycle, alarm: DeadlineAlarm, faults: FaultGate) {
+    this.#lifecycle = lifecycle;
+    this.#alarm = alarm;
+    this.#faults = faults;
+  }
+
+  /** A peer opens a channel for its calls. */
+  channel(): PeerChannel {
+    return new PeerChannel(async (packed) => {
+      const envelope = unpack<Envelope<PeerMessage>>(packed);
+      if (!this.#faults.active) return pack(await this.#deliver(envelope));
+      return pack(
+        await this.#faults.handle(envelope.from, () => this.#deliver(envelope)).catch(() => REFUSED),
+      );
+    });
+  }
+
+  /** The answer is held until what it promises is durable. */
+  async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
+    this.#alarm.check();
+    if (this.#lifecycle.refusesPeers) return REFUSED;
+    const incarnation = await this.#lifecycle.enter();
+    if (incarnation === undefined) return REFUSED;
+    const { v: version, from, boot, generation, seq, messages } = envelope;
+    const order = this.#orderOf(from);
+    if (!order.isTurn(boot, generation, seq)) await new Promise<void>((go) => order.wait(seq, go));
+    if (this.#faults.paused) await this.#faults.running();
+    const origin = { from: asSid(from), boot, generation, seq, version };
+    const replies = this.#lifecycle.feed({ type: "call", origin, messages });
+    order.done(boot, generation, seq);
+    if (this.#isRefused) {
+      this.#isRefused = false;
+      return REFUSED;
+    }
+    return { v: PROTOCOL_VERSION, boot: incarnation.server.zab.boot, messages: replies };
+  }
+
+  #orderOf(peer: number): CallOrder {
+    let order = this.#orders.get(peer);
+    if (order === undefined) {
+      order = new CallOrder(CALL_WAIT_MS);
+      this.#orders.set(peer, order);
+    }
+    return order;
+  }
+
+  /** The core does not understand the call that it is handling: the caller's link ends. */
+  refuse(): void {
+    this.#isRefused = true;
+  }
+
+  /** Stays open while this incarnation lives and is awake: peers see a crash at once by its failure (decision 0003). */
+  async park(from: number): Promise<Released | undefined> {
+    this.#alarm.check();
+    if (this.#lifecycle.refusesPeers) return undefined;
+    return this.#faults.handle(from, async () => {
+      const incarnation = await this.#lifecycle.enter();
+      if (incarnation === undefined) return undefined;
+      if (incarnation.server.asleepSince !== null) return RELEASED;
+      // The call that this peer parked on an older link is of no use any more.
+      this.#parked.get(from)?.(undefined);
+      // The resolver is kept: the runtime ends a promise whose resolver is garbage ("Promise will never complete").
+      return new Promise<Released | undefined>((resolve) => this.#parked.set(from, resolve));
+    });
+  }
+
+  /** The ensemble falls asleep: ends the parked calls, which would keep this object in memory. */
+  release(): void {
+    for (const resolve of this.#parked.values()) resolve(RELEASED);
+    this.#parked.clear();
+  }
+}

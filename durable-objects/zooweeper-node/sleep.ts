@@ -1,0 +1,107 @@
+/** A node whose ensemble sleeps (decision 0011): what it lets go, and what it knows of the sleep without its memory. */
+import type { ParkedSession } from "../../core/server/ids.ts";
+import type { QuietRecord } from "../../core/server/quiet.ts";
+import type { SessionId } from "../../core/znode/types.ts";
+import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
+import type { FaultGate } from "../shared/fault-gate.ts";
+import type { NodeEnv } from "./config.ts";
+import type { Incarnation } from "./incarnation.ts";
+import { type Lifecycle, messageOf } from "./lifecycle.ts";
+import type { PeerCalls } from "./peer-calls.ts";
+import type { Requests } from "./requests.ts";
+import type { SqliteBackend } from "./sqlite-backend.ts";
+import type { StatusReport } from "./status.ts";
+import type { Waits } from "./waits.ts";
+
+/** An object of ours whose session sleeps with the ensemble: it wakes, and answers which session it has. */
+interface OwnerStub {
+  wake(epoch: number): Promise<SessionId | null>;
+}
+
+/** Parts of the node that keep the object in memory, or report on it. */
+export interface SleepPorts {
+  readonly env: NodeEnv;
+  readonly backend: SqliteBackend;
+  readonly alarm: DeadlineAlarm;
+  readonly faults: FaultGate;
+  readonly lifecycle: Lifecycle;
+  readonly requests: Requests;
+  readonly waits: Waits;
+  readonly peers: PeerCalls;
+  readonly status: StatusReport;
+}
+
+/**
+ * The node's part in the sleep of its ensemble.
+ * Invariant: a node that sleeps has no call open and no alarm but the one for the next session expiry, so the platform
+ * may evict it.
+ */
+export class Sleep {
+  readonly #ports: SleepPorts;
+
+  constructor(ports: SleepPorts) {
+    this.#ports = ports;
+  }
+
+  /** What was stored when the ensemble fell asleep, if nothing has happened since and the memory is gone. */
+  get onDisk(): QuietRecord | undefined {
+    const { lifecycle, backend } = this.#ports;
+    if (lifecycle.current !== undefined || lifecycle.hasBegun) return undefined;
+    let damaged = false;
+    const { quiet, currentEpoch } = backend.readMeta(() => {
+      damaged = true;
+    });
+    if (damaged) return undefined;
+    const record = quiet === null ? null : (JSON.parse(quiet) as QuietRecord);
+    return record?.epoch === currentEpoch ? record : undefined;
+  }
+
+  /** The ensemble sleeps, as far as this node knows. */
+  get isAsleep(): boolean {
+    const { current } = this.#ports.lifecycle;
+    return current === undefined ? this.onDisk !== undefined : current.server.asleepSince !== null;
+  }
+
+  /** When the alarm of a node that has not started is to ring, ms since 1970; infinite: never. */
+  get idleDeadline(): number {
+    const { lifecycle, faults } = this.#ports;
+    if (lifecycle.identity === undefined) return Number.POSITIVE_INFINITY;
+    if (faults.killed) return faults.nextEnd;
+    if (lifecycle.stoppedUntil !== undefined) return lifecycle.stoppedUntil;
+    return (this.onDisk?.wakeAtMs ?? Number.POSITIVE_INFINITY) - faults.skewMs;
+  }
+
+  /** The ensemble falls asleep: lets go of everything that keeps the object in memory. */
+  begin(incarnation: Incarnation): void {
+    const { status, alarm, faults, peers, waits } = this.#ports;
+    status.store(incarnation);
+    alarm.only(incarnation.server.deadline - faults.skewMs);
+    for (const link of incarnation.links.values()) link.rest();
+    peers.release();
+    waits.endOwners();
+  }
+
+  /**
+   * Wakes the owner of a session. One that is dead, or has another session, loses this one at once; one that does not
+   * answer has its full timeout.
+   */
+  wakeOwner(incarnation: Incarnation, { session, owner }: ParkedSession): void {
+    const { BROKER } = this.#ports.env;
+    if (BROKER === undefined) return;
+    const name = `${incarnation.config.ensemble}/${owner}`;
+    const stub = BROKER.get(BROKER.idFromName(name)) as unknown as OwnerStub;
+    stub.wake(incarnation.server.zab.currentEpoch).then(
+      (held) => this.#settle(incarnation, session, held === session),
+      (error: unknown) => {
+        if (messageOf(error).includes("BROKER_DOWN")) this.#settle(incarnation, session, false);
+      },
+    );
+  }
+
+  #settle(incarnation: Incarnation, session: SessionId, isAlive: boolean): void {
+    const { lifecycle, requests } = this.#ports;
+    if (lifecycle.current !== incarnation) return;
+    if (isAlive) requests.touch(incarnation, session, true);
+    else void requests.submitClose(incarnation, session);
+  }
+}
