@@ -1,0 +1,34 @@
+/** Synchronous access to an object's SQLite. */
+
+/** A row as the cursor gives it without names. */
+export type Row = readonly SqlStorageValue[];
+
+/** Rows of a statement that are in memory at once; one row is at most about 2 MB. */
+const ROWS_AT_ONCE = 32;
+
+/** Names of all tables. */
+export const tablesIn = (sql: SqlStorage): string[] =>
+  sql
+    .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .toArray()
+    .map(({ name }) => name);
+
+/** Names of the columns of a table, in order; none: there is no such table. */
+export const columnsIn = (sql: SqlStorage, table: string): string[] =>
+  sql
+    .exec<{ name: string }>("SELECT name FROM pragma_table_info(?)", table)
+    .toArray()
+    .map(({ name }) => name);
+
+/**
+ * Rows of a statement that orders them by their first column and takes a lower bound for it. They are read in groups, so
+ * that a reader that stops early, or finds a row damaged, leaves no cursor open: SQLite drops no table while one is.
+ */
+export function* inOrder(sql: SqlStorage, statement: string, after: string | number): Generator<Row> {
+  for (let bound: unknown = after; ; ) {
+    const group = [...sql.exec(`${statement} LIMIT ${ROWS_AT_ONCE}`, bound).raw()];
+    yield* group;
+    if (group.length < ROWS_AT_ONCE) return;
+    bound = group.at(-1)?.[0];
+  }
+}

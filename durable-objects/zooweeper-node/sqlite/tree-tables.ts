@@ -1,0 +1,146 @@
+/** The two pairs of tables of znodes and sessions: the tree as of the checkpoint, and the place where a SNAP arrives. */
+import { sessionChecksum, verifyChecksum, znodeChecksum } from "../../../core/server/checksums.ts";
+import {
+  SESSION_CURSOR,
+  SESSION_ROW_BYTES,
+  type TableId,
+  type TablePage,
+} from "../../../core/server/storage.ts";
+import { znodeRowBytes } from "../../../core/wire/snapshot-codec.ts";
+import type { SessionRow } from "../../../core/znode/session.ts";
+import type { ZnodeRow } from "../../../core/znode/stat.ts";
+import type { SessionId } from "../../../core/znode/types.ts";
+import { inOrder, type Row } from "../../shared/sql.ts";
+import { blob, crcAt, i32, num, text, zxidAt } from "./columns.ts";
+import { packResult, unpackResult } from "./last-result.ts";
+import type { RowCounts } from "./row-counts.ts";
+
+/** The rows of both pairs. Invariant: every row has a checksum over all its columns, null in rows of an earlier version. */
+export class TreeTables {
+  readonly #sql: SqlStorage;
+  readonly #rows: RowCounts;
+
+  constructor(sql: SqlStorage, rows: RowCounts) {
+    this.#sql = sql;
+    this.#rows = rows;
+  }
+
+  /** Neither pair has a znode. */
+  get isEmpty(): boolean {
+    return [0, 1].every(
+      (table) => this.#sql.exec(`SELECT 1 FROM znode_${table} LIMIT 1`).toArray().length === 0,
+    );
+  }
+
+  /** Writes znodes and sessions, or replaces them. */
+  put(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
+    for (const row of znodes) {
+      this.#write(
+        `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+        row.path,
+        row.czxid.epoch,
+        row.czxid.counter,
+        row.mzxid.epoch,
+        row.mzxid.counter,
+        row.pzxid.epoch,
+        row.pzxid.counter,
+        row.ctime,
+        row.mtime,
+        row.version,
+        row.cversion,
+        row.aversion,
+        row.ephemeralOwner,
+        row.data,
+        znodeChecksum(row),
+      );
+    }
+    for (const row of sessions) {
+      this.#write(
+        `INSERT OR REPLACE INTO session_${table} VALUES (?,?,?,?,?,?,?)`,
+        row.id,
+        row.timeoutMs,
+        row.lastXid,
+        row.lastZxid.epoch,
+        row.lastZxid.counter,
+        packResult(row.lastResult, row.lastFingerprint ?? 0),
+        sessionChecksum(row),
+      );
+    }
+  }
+
+  /** Deletes znodes and sessions. */
+  delete(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void {
+    for (const path of paths) this.#write(`DELETE FROM znode_${table} WHERE path = ?`, path);
+    for (const id of sessions) this.#write(`DELETE FROM session_${table} WHERE id = ?`, id);
+  }
+
+  /** Deletes all rows of a pair. */
+  clear(table: TableId): void {
+    this.#write(`DELETE FROM znode_${table}`);
+    this.#write(`DELETE FROM session_${table}`);
+  }
+
+  /** One page of a pair. See {@link StorageBackend.readTable}. @throws DamagedError */
+  read(table: TableId, cursor: string, bytesMax: number): TablePage {
+    const znodes: ZnodeRow[] = [];
+    let bytes = 0;
+    const paths = cursor.startsWith(SESSION_CURSOR)
+      ? []
+      : inOrder(this.#sql, `SELECT * FROM znode_${table} WHERE path > ? ORDER BY path`, cursor);
+    for (const row of paths) {
+      this.#rows.read += 1;
+      const znode = znodeOf(row);
+      znodes.push(znode);
+      bytes += znodeRowBytes(znode);
+      if (bytes >= bytesMax) return { znodes, sessions: [], next: znode.path };
+    }
+    const after = cursor.startsWith(SESSION_CURSOR) ? Number(cursor.slice(SESSION_CURSOR.length)) : 0;
+    const sessions: SessionRow[] = [];
+    for (const row of inOrder(this.#sql, `SELECT * FROM session_${table} WHERE id > ? ORDER BY id`, after)) {
+      this.#rows.read += 1;
+      const session = sessionOf(row);
+      sessions.push(session);
+      bytes += SESSION_ROW_BYTES + (blob(row, 5)?.length ?? 0);
+      if (bytes >= bytesMax) return { znodes, sessions, next: `${SESSION_CURSOR}${session.id}` };
+    }
+    return { znodes, sessions, next: undefined };
+  }
+
+  #write(statement: string, ...values: unknown[]): void {
+    this.#rows.checkpoint += this.#sql.exec(statement, ...values).rowsWritten;
+  }
+}
+
+/** @throws DamagedError */
+function znodeOf(row: Row): ZnodeRow {
+  const znode: ZnodeRow = {
+    path: text(row, 0),
+    czxid: zxidAt(row, 1),
+    mzxid: zxidAt(row, 3),
+    pzxid: zxidAt(row, 5),
+    ctime: num(row, 7, Number.MIN_SAFE_INTEGER),
+    mtime: num(row, 8, Number.MIN_SAFE_INTEGER),
+    version: i32(row, 9),
+    cversion: i32(row, 10),
+    aversion: i32(row, 11),
+    ephemeralOwner: num(row, 12) as SessionId,
+    data: blob(row, 13),
+  };
+  const crc = crcAt(row, 14);
+  if (crc !== null) verifyChecksum(crc, znodeChecksum(znode), `znode ${znode.path}`);
+  return znode;
+}
+
+/** @throws DamagedError */
+function sessionOf(row: Row): SessionRow {
+  const session: SessionRow = {
+    id: num(row, 0) as SessionId,
+    timeoutMs: i32(row, 1),
+    lastXid: i32(row, 2),
+    lastZxid: zxidAt(row, 3),
+    ...unpackResult(blob(row, 5), row),
+  };
+  const crc = crcAt(row, 6);
+  if (crc !== null) verifyChecksum(crc, sessionChecksum(session), `session ${session.id}`);
+  return session;
+}
