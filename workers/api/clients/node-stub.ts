@@ -46,22 +46,3 @@ export function brokerDown(id: number, error?: unknown): ApiError {
   const detail = `broker ${id} is down: it was killed; POST /v1/faults/brokers/${id}/revive revives it`;
   return new ApiError("BROKER_NOT_AVAILABLE", detail, { retryable: false });
 }
-
-/** A call that was not answered in time. */
-export class CallTimeout extends Error {
-  override readonly name = "CallTimeout";
-}
-
-/** Limits the wait for a call. The call itself continues; its outcome is unknown. */
-export async function withTimeout<T>(call: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CallTimeout(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([call, timeout]);
-  } finally {
-    if (timer !== undefined) clearTimeout(timer);
-    call.catch(() => undefined);
-  }
-}
