@@ -113,9 +113,13 @@ export class MemoryBackend implements StorageBackend {
   }
 
   writeMeta(meta: Meta): void {
+    const before = this.#meta as Readonly<Partial<Record<string, unknown>>> | undefined;
     for (const [key, value] of Object.entries({ digest: undefined, logged: undefined, ...meta })) {
-      const text = JSON.stringify(value ?? null);
       const stored = this.#state.meta.get(key);
+      // Most values stay as they are, and with them what is stored.
+      const isSame = typeof value !== "object" && before !== undefined && before[key] === value;
+      if (isSame && stored !== undefined && stored.check !== null) continue;
+      const text = JSON.stringify(value ?? null);
       if (stored?.row !== text || stored.check === null)
         this.#state.meta.set(key, { row: text, check: valueChecksum(key, text) });
     }
