@@ -9,7 +9,7 @@ import { connectionIdOf, type Token } from "../core/server/ids.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { zxid as makeZxid, type Zxid } from "../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../core/znode/types.ts";
-import type { Asked } from "./checkers/invariants.ts";
+import type { Asked } from "./checkers/requests.ts";
 import type { Cluster, Connection, Life } from "./cluster.ts";
 import { coreRequest } from "./history/core-request.ts";
 import {
@@ -238,7 +238,7 @@ export class SimClient {
     if (ephemeral !== undefined) this.#write(ephemeral);
     if (this.#life === null) return;
     const { sid } = this.#life;
-    cluster.invariants.closing(this.#session);
+    cluster.invariants.sessions.closing(this.#session);
     this.#ready = false;
     this.#write({ type: "closeSession" });
     if (ephemeral !== undefined)
@@ -251,7 +251,7 @@ export class SimClient {
     this.#lastHeard = this.#world.cluster.now;
     if (life === null || session === NO_SESSION) return;
     this.#world.cluster.turn(life, (server, now) => {
-      this.#world.cluster.invariants.heard(life, session);
+      this.#world.cluster.invariants.sessions.heard(life, session);
       server.touch(now, session);
     });
   }
@@ -317,7 +317,7 @@ export class SimClient {
     // Part of connecting, so it is no request of the history.
     this.#note(NO_OP, xid, false);
     cluster.turn(life, (server, now) => {
-      cluster.invariants.heard(life, session);
+      cluster.invariants.sessions.heard(life, session);
       server.attach(now, token, session);
     });
   }
@@ -370,7 +370,7 @@ export class SimClient {
     const token = this.#token;
     this.#world.count("watches left again");
     cluster.turn(life, (server, now) => {
-      cluster.invariants.heard(life, session);
+      cluster.invariants.sessions.heard(life, session);
       server.submitWatches(now, token, session, xid, seen);
     });
   }
@@ -463,9 +463,9 @@ export class SimClient {
     const session = this.#session;
     const token = this.#token;
     cluster.turn(life, (server, now) => {
-      cluster.invariants.heard(life, session);
+      cluster.invariants.sessions.heard(life, session);
       const write = { session, xid, ...encodeWrite(coreRequest(request)) };
-      cluster.invariants.submitted(session, xid, server.connectionOf(token));
+      cluster.invariants.ownership.submitted(session, xid, server.connectionOf(token));
       server.submitWrite(now, token, write, server.connectionOf(token));
     });
   }
@@ -478,7 +478,7 @@ export class SimClient {
     const session = this.#session;
     const token = linearizable ? this.#tokenForOne(life, xid) : this.#token;
     cluster.turn(life, (server, now) => {
-      cluster.invariants.heard(life, session);
+      cluster.invariants.sessions.heard(life, session);
       const read = { session, xid, request, linearizable, stale: false, waits: true };
       server.submitRead(now, token, read);
     });
@@ -503,7 +503,7 @@ export class SimClient {
     const { cluster } = this.#world;
     this.#world.orders += 1;
     const life = must(this.#life, "it is connected");
-    const asked = cluster.invariants.asked(life, this.#session, this.#world.orders, linearizable);
+    const asked = cluster.invariants.requests.asked(life, this.#session, this.#world.orders, linearizable);
     this.#underWay.push({ op, xid, asked, since: cluster.now });
   }
 
@@ -521,7 +521,7 @@ export class SimClient {
     const [found] = at < 0 ? [] : this.#underWay.splice(at, 1);
     if (life === null || found === undefined) return;
     const { op, asked } = found;
-    cluster.invariants.responded(life, asked, answer);
+    cluster.invariants.requests.responded(life, asked, answer);
     const outcome = outcomeOf(answer);
     if (op !== NO_OP) recorder.returned(op, outcome);
     this.#count(answer);

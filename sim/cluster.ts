@@ -31,7 +31,8 @@ import {
 import { CallOrder } from "../durable-objects/shared/call-order.ts";
 import { DeadlineAlarm } from "../durable-objects/shared/deadline-alarm.ts";
 import { guarded } from "../durable-objects/shared/guarded.ts";
-import { type Asked, Invariants } from "./checkers/invariants.ts";
+import { Invariants } from "./checkers/invariants.ts";
+import type { Asked } from "./checkers/requests.ts";
 import { SimClock } from "./clock.ts";
 import { type DamageKind, DiskFullError, FencedError, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -76,6 +77,8 @@ export interface Life {
   readonly sid: Sid;
   /** 1 for the first life of this member, and so on */
   readonly number: number;
+  /** 0 for the first life of all members of the run, and so on */
+  readonly index: number;
   readonly server: EnsembleServer;
   readonly storage: MemberStorage;
   readonly disk: SimDisk;
@@ -270,6 +273,8 @@ export class Cluster {
   /** events in a row that took no time */
   #stuck = 0;
   #tokens = 0;
+  /** lives of all members so far */
+  #lives = 0;
   /** steps under way, one within the other */
   #running = 0;
   /** what clients are told once the effects at hand are run */
@@ -359,6 +364,7 @@ export class Cluster {
     const life: Life = {
       sid: member.sid,
       number: member.lives,
+      index: this.#lives,
       server,
       storage,
       disk,
@@ -388,6 +394,7 @@ export class Cluster {
       alive: true,
       refused: false,
     };
+    this.#lives += 1;
     member.life = life;
     this.#mix(0x51a7 + sid);
     this.onLine?.(`${sid} starts, life ${life.number}`);
@@ -670,8 +677,8 @@ export class Cluster {
     const tokens = requests.map(({ session = NO_SESSION }) => this.#ask(life, session, false));
     this.turn(life, (server, now) => {
       for (const [i, { request, session = NO_SESSION, xid = 0 }] of requests.entries()) {
-        if (request.type === "closeSession") this.invariants.closing(session);
-        else if (session !== NO_SESSION) this.invariants.heard(life, session);
+        if (request.type === "closeSession") this.invariants.sessions.closing(session);
+        else if (session !== NO_SESSION) this.invariants.sessions.heard(life, session);
         server.submitWrite(now, tokens[i] as Token, { session, xid, ...encodeWrite(request) });
       }
     });
@@ -688,7 +695,7 @@ export class Cluster {
     const life = must(this.member(sid).life, `member ${sid} is down`);
     const token = this.#ask(life, session, linearizable);
     this.turn(life, (server, now) => {
-      if (session !== NO_SESSION) this.invariants.heard(life, session);
+      if (session !== NO_SESSION) this.invariants.sessions.heard(life, session);
       server.submitRead(now, token, { session, xid: 0, request, linearizable, stale });
     });
     return token;
@@ -696,14 +703,14 @@ export class Cluster {
 
   #ask(life: Life, session: SessionId, linearizable: boolean): Token {
     const token = this.#token();
-    this.#asked.set(token, this.invariants.asked(life, session, token, linearizable));
+    this.#asked.set(token, this.invariants.requests.asked(life, session, token, linearizable));
     return token;
   }
 
   touch(sid: number, session: SessionId): void {
     const life = must(this.member(sid).life, `member ${sid} is down`);
     this.turn(life, (server, now) => {
-      this.invariants.heard(life, session);
+      this.invariants.sessions.heard(life, session);
       server.touch(now, session);
     });
   }
@@ -1084,7 +1091,7 @@ export class Cluster {
     const request = life.requests.get(token);
     if (request !== undefined) {
       const { answered, isFresh } = request;
-      if (isFresh && (answer.ok || answer.code === "NO_NODE")) this.invariants.reads(life);
+      if (isFresh && (answer.ok || answer.code === "NO_NODE")) this.invariants.readiness.reads(life);
       this.#gated(life, () =>
         this.#tell(() => {
           if (life.requests.delete(token)) answered(answer);
@@ -1097,7 +1104,7 @@ export class Cluster {
     this.#asked.delete(token);
     this.#gated(life, () => {
       this.answers.set(token, answer);
-      this.invariants.responded(life, asked, answer);
+      this.invariants.requests.responded(life, asked, answer);
     });
   }
 

@@ -157,7 +157,7 @@ export class HttpClient {
     recorder.returned(op, outcome);
     workload.learned(op.request, outcome);
     this.#world.count(answer.ok ? (answer.result.type === "error" ? answer.result.code : "OK") : answer.code);
-    if (answer.ok) cluster.invariants.tells(answer.zxid);
+    if (answer.ok) cluster.invariants.requests.tells(answer.zxid);
     if (outcome.type === "done" && compareZxid(answer.zxid, this.#seen) > 0) this.#seen = answer.zxid;
     return outcome;
   }
@@ -204,8 +204,8 @@ export class HttpClient {
     cluster.request(
       sid,
       (server, now, token, life) => {
-        cluster.invariants.submitted(session, xid, 0);
-        if (session !== NO_SESSION) cluster.invariants.heard(life, session);
+        cluster.invariants.ownership.submitted(session, xid, 0);
+        if (session !== NO_SESSION) cluster.invariants.sessions.heard(life, session);
         server.submitWrite(now, token, body);
       },
       (answer) => {
@@ -252,14 +252,14 @@ export class HttpClient {
     const asked = bytesMax === undefined ? read : { ...read, bytesMax };
     // Without what it has seen it may be shown an older state: then no session vouches for the order.
     const op = this.#invoke(sid, read, atLeast === undefined ? NO_SESSION : asks, 0, linearizable);
-    const mustSee = linearizable ? cluster.invariants.told : ZXID_ZERO;
+    const mustSee = linearizable ? cluster.invariants.requests.told : ZXID_ZERO;
     // Before a member's tree is compared nobody can know that it is wrong: a stale read asks for no more than what is there.
     let isWrong = false;
     cluster.request(
       sid,
       (server, now, token, life) => {
-        isWrong = stale && !server.ready && cluster.invariants.damagedTrees.has(sid);
-        if (asks !== NO_SESSION) cluster.invariants.heard(life, asks);
+        isWrong = stale && !server.ready && cluster.invariants.digests.damagedTrees.has(sid);
+        if (asks !== NO_SESSION) cluster.invariants.sessions.heard(life, asks);
         server.submitRead(now, token, {
           session: asks,
           xid: 0,

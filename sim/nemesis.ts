@@ -99,7 +99,8 @@ export class Nemesis {
   /** Faults begin, and go on for as long as the options say. */
   begin(): void {
     const { kinds } = this.#options;
-    if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind))) this.#cluster.invariants.expectDamage();
+    if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind)))
+      this.#cluster.invariants.digests.expectDamage();
     this.#next();
   }
 
@@ -571,7 +572,7 @@ export class Nemesis {
     const cluster = this.#cluster;
     const { size } = this.#options;
     // Who forgot and whose tree is wrong are a minority together: both are of no use to the others.
-    const failed = new Set<number>(cluster.invariants.damagedTrees);
+    const failed = new Set<number>(cluster.invariants.digests.damagedTrees);
     if (this.#forgetting > 0) for (const each of this.#forgetful) failed.add(each);
     // A member that was left out of the founding has no more than one that forgot it. Its epoch tells, not what it believes.
     for (const { sid: each, disk } of cluster.members) {
@@ -580,7 +581,7 @@ export class Nemesis {
     const room = failed.add(sid).size;
     // A leader whose tree is wrong waits for members that lag, which cannot tell before they have caught up: beside others
     // that have forgotten everything too few may be left. See docs/testing.md, Open.
-    if (room > 1 && (!forgets || cluster.invariants.damagedTrees.size > 0)) return false;
+    if (room > 1 && (!forgets || cluster.invariants.digests.damagedTrees.size > 0)) return false;
     // Before anything was committed there is nothing to forget, and a founding must not begin twice.
     if (room > (size - 1) / 2 || cluster.invariants.history.length === 0) return false;
     const member = cluster.member(sid);
@@ -597,7 +598,7 @@ export class Nemesis {
     const copy = this.#copies.get(sid);
     if (copy === undefined) {
       // Damage that comes back later would not be that of a minority.
-      if (cluster.invariants.damagedTrees.has(sid)) return false;
+      if (cluster.invariants.digests.damagedTrees.has(sid)) return false;
       this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
       // Lives that the others see, and then it goes back behind them.
       for (const ms of [1_000, 3_000]) this.#after(ms, () => this.#restart(sid));
@@ -628,7 +629,7 @@ export class Nemesis {
   /** The rest of the damage that a member may have heals by itself, from the others. */
   #damageTree(sid: number, kind: TreeDamageKind): boolean {
     const cluster = this.#cluster;
-    if (cluster.invariants.damagedTrees.has(sid)) return false;
+    if (cluster.invariants.digests.damagedTrees.has(sid)) return false;
     let damaged = false;
     const struck = this.#lose(
       sid,

@@ -33,7 +33,7 @@ export class SimOwner {
 
   #close(life: Life | null, session: SessionId): void {
     const { cluster } = this.#world;
-    cluster.invariants.closing(session);
+    cluster.invariants.sessions.closing(session);
     if (life === null) return;
     const close = { session, xid: 0, ...encodeWrite({ type: "closeSession" }) };
     cluster.request(
@@ -79,7 +79,7 @@ export class SimOwner {
       }
       server.parked.set(session, this.number);
       if (server.standsStill(session)) return;
-      cluster.invariants.heard(life, session);
+      cluster.invariants.sessions.heard(life, session);
       server.touch(now, session, true);
     });
     // It reads its cluster's state too; that keeps nobody awake.
@@ -138,7 +138,7 @@ export class SimOwner {
     if (this.#life !== life || this.#session === NO_SESSION || this.#stopped) return;
     this.#asleep = true;
     this.#world.count("owner asleep");
-    this.#world.cluster.invariants.stands(this.#session, true);
+    this.#world.cluster.invariants.sessions.stands(this.#session, true);
     this.#leave();
   }
 
@@ -150,9 +150,9 @@ export class SimOwner {
     if (session === this.#session) {
       if (this.#asleep) this.#world.count("owner woken");
       this.#asleep = false;
-      cluster.invariants.stands(session, false);
+      cluster.invariants.sessions.stands(session, false);
       cluster.turn(life, (server, now) => {
-        cluster.invariants.heard(life, session);
+        cluster.invariants.sessions.heard(life, session);
         server.touch(now, session, true);
       });
       return;

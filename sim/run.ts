@@ -14,8 +14,9 @@ import {
   NO_SESSION,
   type SessionId,
 } from "../core/znode/types.ts";
+import { Violation } from "./checkers/checks.ts";
+import { Indistinguishable } from "./checkers/digests.ts";
 import { checkHistory } from "./checkers/history/check.ts";
-import { Indistinguishable, Violation } from "./checkers/invariants.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
 import { Cluster, type Member } from "./cluster.ts";
 import { coreRequest } from "./history/core-request.ts";
@@ -603,7 +604,7 @@ class Run {
       (server, now, token) => server.submitWrite(now, token, write),
       (answer) => {
         if (answer === undefined) return;
-        if (answer.ok) cluster.invariants.tells(answer.zxid);
+        if (answer.ok) cluster.invariants.requests.tells(answer.zxid);
         this.#recorder.returned(op, outcomeOf(answer));
         done = answer.ok && answer.result.type !== "error";
       },
@@ -630,7 +631,7 @@ class Run {
     const { cluster } = this;
     const { invariants } = cluster;
     this.#count("commits", invariants.history.length);
-    this.#count("leader changes", invariants.leaderChanges);
+    this.#count("leader changes", invariants.election.leaderChanges);
     this.#count("return ahead of a call", cluster.crossed.ahead);
     this.#count("call ahead of a return", cluster.crossed.behind);
     this.#count("simulated ms", cluster.now - this.#startedAt);

@@ -217,7 +217,7 @@ export class StreamReader {
 
   #hear(told: readonly Told[]): void {
     for (const { type, zxid } of told) {
-      this.#world.cluster.invariants.tells(zxid);
+      this.#world.cluster.invariants.requests.tells(zxid);
       this.#world.count("stream told");
       this.#known = { zxid, gone: type === WatchEventType.DELETED };
       this.#record?.entries.push({ event: type, zxid: zxidToNumber(zxid) });

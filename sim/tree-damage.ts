@@ -96,7 +96,7 @@ export function damageTree(cluster: Cluster, sid: number, kind: TreeDamageKind, 
     copy.putRows(table, bad.znodes, bad.sessions);
     member.disk.restore(copy);
   }
-  cluster.invariants.treeDamaged(member);
+  cluster.invariants.digests.treeDamaged(member);
   return true;
 }
 
@@ -106,7 +106,7 @@ export function damageTree(cluster: Cluster, sid: number, kind: TreeDamageKind, 
  * log cannot confirm, see docs/testing.md, Open.) Then serving nobody is the right outcome. @see ZAB-123
  */
 export function isUndecidable(cluster: Cluster): boolean {
-  const { damagedTrees } = cluster.invariants;
+  const { damagedTrees } = cluster.invariants.digests;
   const waiting = cluster.members
     .flatMap(({ life }) => life ?? [])
     .find(({ server }) => server.zab.role === "LEADING" && server.zab.reason !== "");
@@ -114,7 +114,7 @@ export function isUndecidable(cluster: Cluster): boolean {
   const telling = cluster.members.filter(({ sid, life }) => {
     if (life === null || damagedTrees.has(sid)) return false;
     // Its tree is the leader's word once more.
-    if (sid !== waiting.sid && cluster.invariants.isUnprovenCopy(waiting, sid)) return false;
+    if (sid !== waiting.sid && cluster.invariants.digests.isUnprovenCopy(waiting, sid)) return false;
     const { meta } = life.storage;
     if (!meta.initialized || meta.needSnap) return false;
     if (compareZxid(life.server.tree.lastApplied, waiting.server.tree.lastApplied) >= 0) return true;

@@ -1,21 +1,15 @@
 /**
- * The rules of discovery and of members that forget, checked message by message: each holds by itself, long before a run shows
- * what its breach leads to. What a member should know follows here from the messages that it took, not from its own state.
- *
- * | rule | in one line | spec |
- * |---|---|---|
- * | PromiseOnce | an epoch is promised to one candidate | ZAB-53 |
- * | NewEpoch | a new epoch is above everything that its quorum has promised | ZAB-50 |
- * | Discovery | a leader has the best history of a quorum whose promises still count | ZAB-52, 54, 115 |
- * | LivesSeen | lives of peers are noted before they count, and are told with every promise | ZAB-113, 115 |
- * | Witnesses | a member without memory has the answers of a majority, and promises no less than they have promised | ZAB-111 |
+ * Discovery, and members that forget, checked message by message: each rule holds by itself, long before a run shows what its
+ * breach leads to. What a member should know follows here from the messages that it took, not from its own state.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 import type { AckEpoch, FollowerInfo, Notification } from "../../core/zab/messages.ts";
 import { compareZxid } from "../../core/zab/zxid.ts";
-import type { Life } from "../cluster.ts";
-import type { Rule } from "./invariants.ts";
+import type { Checker } from "./checker.ts";
+import type { Checks } from "./checks.ts";
+import { PerLife } from "./per-life.ts";
+import type { EnsembleView, LifeView } from "./view.ts";
 
 /** What a learner said to a leader in DISCOVERY. */
 interface Promise {
@@ -44,46 +38,44 @@ interface Ghost {
   readonly seen: Map<Sid, number>;
 }
 
-type Must = (rule: Rule, holds: boolean, what: () => string) => void;
-
-export class Promises {
-  readonly #must: Must;
+/** PromiseOnce, NewEpoch, Discovery, LivesSeen, Witnesses. Invariant: a member has promised an epoch to one candidate. */
+export class DiscoveryChecker implements Checker {
+  readonly #ensemble: EnsembleView;
+  readonly #checks: Checks;
   readonly #majority: number;
-  readonly #ghosts = new WeakMap<Life, Ghost>();
+  readonly #ghosts = new PerLife<Ghost>();
   /** *map sid → epoch → the candidate to whom it is promised* */
   readonly #promisedTo = new Map<Sid, Map<number, Sid>>();
 
-  constructor(size: number, must: Must) {
-    this.#majority = Math.floor(size / 2) + 1;
-    this.#must = must;
+  constructor(ensemble: EnsembleView, checks: Checks) {
+    this.#ensemble = ensemble;
+    this.#checks = checks;
+    this.#majority = Math.floor(ensemble.members.length / 2) + 1;
   }
 
-  #ghost(life: Life): Ghost {
-    let ghost = this.#ghosts.get(life);
-    if (ghost === undefined) {
-      ghost = {
-        role: "",
-        phase: "",
-        infos: new Map(),
-        promises: new Map(),
-        chosen: 0,
-        chosenIn: 0,
-        witnesses: new Set(),
-        witnessed: 0,
-        seen: new Map(),
-      };
-      this.#ghosts.set(life, ghost);
-    }
-    return ghost;
+  #ghost(life: LifeView): Ghost {
+    return this.#ghosts.of(life);
   }
 
-  /** The storage is gone, or old: the member may promise again. */
+  started(life: LifeView): void {
+    this.#ghosts.set(life, {
+      role: "",
+      phase: "",
+      infos: new Map(),
+      promises: new Map(),
+      chosen: 0,
+      chosenIn: 0,
+      witnesses: new Set(),
+      witnessed: 0,
+      seen: new Map(),
+    });
+  }
+
   wiped(sid: Sid): void {
     this.#promisedTo.delete(sid);
   }
 
-  /** A message comes that the core of `to` will take. */
-  arriving(from: Life, to: Life, message: PeerMessage, isReturn: boolean): void {
+  arriving(from: LifeView, to: LifeView, message: PeerMessage, isReturn: boolean): void {
     const ghost = this.#ghost(to);
     const { boot } = from.server.zab;
     if (boot > (ghost.seen.get(from.sid) ?? 0)) ghost.seen.set(from.sid, boot);
@@ -96,14 +88,14 @@ export class Promises {
   }
 
   /** A voter answers a member without memory. */
-  #answered(from: Life, to: Life, note: Notification): void {
+  #answered(from: LifeView, to: LifeView, note: Notification): void {
     if (to.storage.meta.initialized || !note.initialized || note.boots === undefined) return;
     const ghost = this.#ghost(to);
     ghost.witnesses.add(from.sid);
     ghost.witnessed = Math.max(ghost.witnessed, note.acceptedEpoch);
   }
 
-  #promised(from: Life, to: Life, message: AckEpoch): void {
+  #promised(from: LifeView, to: LifeView, message: AckEpoch): void {
     const { zab } = to.server;
     const ghost = this.#ghost(to);
     const known = ghost.infos.get(from.sid);
@@ -119,9 +111,9 @@ export class Promises {
     });
   }
 
-  /** A member makes a message. @param event number of the event in which it does @param to null: the caller */
-  saying(life: Life, to: Sid | null, message: PeerMessage, event: number): void {
+  saying(life: LifeView, to: Sid | null, message: PeerMessage): void {
     const ghost = this.#ghost(life);
+    const event = this.#ensemble.events;
     if (message.type === "LEADERINFO" && to !== null) {
       if (ghost.chosen !== message.epoch) {
         ghost.chosen = message.epoch;
@@ -132,14 +124,14 @@ export class Promises {
       const { acceptedEpoch } = known.info;
       // Whoever comes later may have promised this very epoch, to another or to us.
       const least = ghost.chosenIn === event ? acceptedEpoch + 1 : acceptedEpoch;
-      this.#must(
+      this.#checks.must(
         "NewEpoch",
         message.epoch >= least,
         () => `${life.sid} offers epoch ${message.epoch} to ${to}, which has promised ${acceptedEpoch}`,
       );
     } else if (message.type === "ACKEPOCH") {
       for (const [peer, boot] of ghost.seen) {
-        this.#must(
+        this.#checks.must(
           "LivesSeen",
           (message.boots[peer - 1] ?? 0) >= boot,
           () => `${life.sid} does not tell that it has heard of life ${boot} of ${peer}`,
@@ -148,8 +140,7 @@ export class Promises {
     }
   }
 
-  /** A message leaves, and with it what it promises. */
-  leaving(life: Life, to: Sid, message: PeerMessage): void {
+  leaving(life: LifeView, to: Sid, message: PeerMessage): void {
     if (message.type === "ACKEPOCH") {
       if (message.counted) this.#promises(life.sid, message.epoch, to);
     } else if (message.type === "LEADERINFO") {
@@ -163,8 +154,8 @@ export class Promises {
     }
   }
 
-  #noted(life: Life, peer: Sid, boot: number): void {
-    this.#must(
+  #noted(life: LifeView, peer: Sid, boot: number): void {
+    this.#checks.must(
       "LivesSeen",
       (life.storage.meta.peerBoots[peer - 1] ?? 0) >= boot,
       () => `${life.sid} relies on life ${boot} of ${peer}, and has not noted it`,
@@ -178,7 +169,7 @@ export class Promises {
       this.#promisedTo.set(sid, byEpoch);
     }
     const known = byEpoch.get(epoch);
-    this.#must(
+    this.#checks.must(
       "PromiseOnce",
       known === undefined || known === candidate,
       () => `${sid} promises epoch ${epoch} to ${candidate}, and has promised it to ${known}`,
@@ -186,8 +177,7 @@ export class Promises {
     byEpoch.set(epoch, candidate);
   }
 
-  /** A step of a member is over. */
-  stepped(life: Life): void {
+  stepped(life: LifeView): void {
     const { zab } = life.server;
     const ghost = this.#ghost(life);
     const { role, phase } = zab;
@@ -203,7 +193,7 @@ export class Promises {
     ghost.phase = phase;
   }
 
-  #chosen(life: Life, ghost: Ghost): void {
+  #chosen(life: LifeView, ghost: Ghost): void {
     const { zab } = life.server;
     let counted = 1;
     for (const [sid, promise] of ghost.promises) {
@@ -212,22 +202,22 @@ export class Promises {
       // (One that the leader had lost sight of before it said so is not heard, and does not count.)
       if (promise.counted && !isNewer) counted += 1;
     }
-    this.#must(
+    this.#checks.must(
       "Discovery",
       counted >= this.#majority,
       () => `${life.sid} leads epoch ${zab.currentEpoch} by ${counted} promises`,
     );
   }
 
-  #follows(life: Life, ghost: Ghost): void {
+  #follows(life: LifeView, ghost: Ghost): void {
     const { initialized, founding } = life.storage.meta;
     if (initialized || founding) return;
-    this.#must(
+    this.#checks.must(
       "Witnesses",
       ghost.witnesses.size >= this.#majority,
       () => `${life.sid} follows by the answers of ${ghost.witnesses.size}`,
     );
-    this.#must(
+    this.#checks.must(
       "Witnesses",
       life.server.zab.acceptedEpoch >= ghost.witnessed,
       () =>

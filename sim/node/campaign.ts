@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
-import { RULES } from "../checkers/invariants.ts";
+import { RULES } from "../checkers/rules.ts";
 import { type RunResult, runSeed, type Tally } from "../run.ts";
 import { drawOptions, FAULT_KINDS, OFF, type Overrides } from "../swarm.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RULES, type Rule } from "../../../sim/checkers/invariants.ts";
+import { RULES, type Rule } from "../../../sim/checkers/rules.ts";
 import { runCrashPoints } from "../../../sim/crash-points.ts";
 import { runSeeds } from "../../../sim/node/campaign.ts";
 import { replayLine } from "../../../sim/node/report.ts";

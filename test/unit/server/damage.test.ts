@@ -33,13 +33,13 @@ function damageRow(cluster: Cluster, sid: number, path: string): void {
   copy.putRows(table, [{ ...row, data: new Uint8Array([WRONG]) }], []);
   copy.writeMeta({ ...copy.readMeta(), digest: undefined });
   disk.restore(copy);
-  cluster.invariants.treeDamaged(cluster.member(sid));
+  cluster.invariants.digests.treeDamaged(cluster.member(sid));
 }
 
 /** Six znodes, all in the checkpoints, and everybody down. */
 function stopped(size: number, seed: number): Cluster {
   const cluster = ensemble({ size, seed, config: { checkpointChangesMax: 3, logRetainTxns: 1_000 } });
-  cluster.invariants.expectDamage();
+  cluster.invariants.digests.expectDamage();
   for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 4));
   cluster.settle();
   cluster.crashAll(1_000);
@@ -162,7 +162,7 @@ describe("a member that comes back with a damaged row", () => {
       batchBytesMax: 200,
     };
     const cluster = ensemble({ size: 3, seed, config });
-    cluster.invariants.expectDamage();
+    cluster.invariants.digests.expectDamage();
     for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 4));
     cluster.settle();
     cluster.crash(2, 1_000);
@@ -230,7 +230,7 @@ describe("a member that comes back with a damaged row", () => {
         seed,
         config: { checkpointChangesMax: 1_000, logRetainTxns: 0, checkpointLogBytesMax: 400 },
       });
-      cluster.invariants.expectDamage();
+      cluster.invariants.digests.expectDamage();
       for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 100));
       cluster.settle();
       // Behind the last checkpoint; the next one notes that it is committed.
@@ -261,7 +261,7 @@ describe("a checkpoint that a quorum had confirmed", () => {
   function cutLogs(seed: number): Cluster {
     const config = { checkpointChangesMax: 1_000, logRetainTxns: 0, checkpointLogBytesMax: 300 };
     const cluster = ensemble({ size: 3, seed, config });
-    cluster.invariants.expectDamage();
+    cluster.invariants.digests.expectDamage();
     for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 100));
     cluster.settle();
     cluster.runFor(3_000);
@@ -312,7 +312,7 @@ describe("a tree that is put back by a SNAP", () => {
       };
       // Its memory differs from here on: it takes the leader's checkpoint, which is empty, and the whole log behind it.
       const { tree } = cluster.server(sid);
-      cluster.invariants.tolerate(cluster.member(sid).sid);
+      cluster.invariants.digests.tolerate(cluster.member(sid).sid);
       const header = { session: 0 as never, xid: 0, zxid: tree.lastApplied, timeMs: 1 };
       tree.apply(header, { type: "setData", path: "/n1", data: new Uint8Array([9]), version: 7 });
       let shown = tree.lastApplied;

@@ -1,0 +1,237 @@
+/** Equal histories make equal trees; a damaged one serves nobody, and spreads to nobody. */
+import { equalChain } from "../../core/hash/chain.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import { TxnCursor } from "../../core/wire/txn-codec.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../core/znode/tree.ts";
+import type { Checker } from "./checker.ts";
+import type { Checks } from "./checks.ts";
+import { type Committed, type CommittedHistory, keyOf, text } from "./committed-history.ts";
+import { PerLife } from "./per-life.ts";
+import type { Stay, SynchronizationChecker } from "./synchronization.ts";
+import type { EnsembleView, LifeView, MemberView } from "./view.ts";
+
+/**
+ * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. Nobody else had told that leader
+ * of a tree, so nobody could know: what is right or wrong from here on is not decided. See `docs/divergence.md`.
+ */
+export class Indistinguishable extends Error {}
+
+/** What is known of the trees of one life, and of those that it gave to learners as leader. */
+interface TreeState {
+  /** where its tree was compared last */
+  checkedAt: Zxid;
+  /** *map learner → the epoch in which it told this leader of a tree, and the zxid of that* */
+  readonly witnesses: Map<Sid, { readonly epoch: number; readonly zxid: Zxid }>;
+  /** *map learner → the epoch in which this leader gave it a tree that no quorum had compared, and that it could not compare* */
+  readonly copies: Map<Sid, number>;
+  /** those of them that were given though another learner could be asked */
+  readonly hasty: Set<Sid>;
+}
+
+/**
+ * DigestEquality. Without damage the first digest of a zxid is the right one; once trees are damaged, the one of the tree that
+ * the committed history makes.
+ */
+export class DigestChecker implements Checker {
+  readonly #ensemble: EnsembleView;
+  readonly #checks: Checks;
+  readonly #history: CommittedHistory;
+  readonly #synchronization: SynchronizationChecker;
+  readonly #states = new PerLife<TreeState>();
+  /** *map zxid → its digest* */
+  readonly #digests = new Map<number, { readonly high: number; readonly low: number }>();
+  readonly #tampered = new Set<Sid>();
+  /** the tree that the committed history makes; null while no tree is damaged */
+  #model: ZnodeTree | null = null;
+  /** members whose tree was damaged, until it is right again */
+  readonly damagedTrees = new Set<number>();
+
+  constructor(
+    ensemble: EnsembleView,
+    checks: Checks,
+    history: CommittedHistory,
+    synchronization: SynchronizationChecker,
+  ) {
+    this.#ensemble = ensemble;
+    this.#checks = checks;
+    this.#history = history;
+    this.#synchronization = synchronization;
+  }
+
+  #state(life: LifeView): TreeState {
+    return this.#states.of(life);
+  }
+
+  // ── damage ───────────────────────────────────────────────────────────────
+
+  /** The tree of this member was changed behind its back: its digest proves nothing until it crashes. */
+  tolerate(sid: Sid): void {
+    this.#tampered.add(sid);
+  }
+
+  /** Trees are going to be damaged in this run: which of them is right is known from the history alone. */
+  expectDamage(): void {
+    if (this.#model !== null) return;
+    this.#model = new ZnodeTree();
+    for (const { batch, start } of this.#history.entries) {
+      const cursor = new TxnCursor(batch, start);
+      cursor.next();
+      this.#applyToModel(cursor);
+    }
+  }
+
+  /** The tree of this member was damaged: it may be wrong while the member does not serve, and no other may become wrong. */
+  treeDamaged({ sid }: MemberView): void {
+    this.expectDamage();
+    this.damagedTrees.add(sid);
+  }
+
+  #applyToModel(cursor: TxnCursor): void {
+    const model = this.#model;
+    if (model === null) return;
+    const header = cursor.header();
+    model.apply(header, cursor.txn());
+    model.events.length = 0;
+    this.#digests.set(keyOf(header.zxid), { high: model.digestHigh, low: model.digestLow });
+  }
+
+  // ── what happens ─────────────────────────────────────────────────────────
+
+  started(life: LifeView): void {
+    this.#states.set(life, {
+      checkedAt: life.server.tree.lastApplied,
+      witnesses: new Map(),
+      copies: new Map(),
+      hasty: new Set(),
+    });
+    this.#check(life);
+  }
+
+  crashed({ sid }: MemberView): void {
+    this.#tampered.delete(sid);
+  }
+
+  committed(_entry: Committed, cursor: TxnCursor): void {
+    this.#applyToModel(cursor);
+  }
+
+  stepped(life: LifeView): void {
+    const state = this.#state(life);
+    const { lastApplied } = life.server.tree;
+    const isSame = compareZxid(lastApplied, state.checkedAt) === 0;
+    if (isSame && !this.damagedTrees.has(life.sid)) return;
+    state.checkedAt = lastApplied;
+    this.#check(life);
+  }
+
+  checkpointed(life: LifeView): void {
+    if (!life.storage.isConfirmed) return;
+    const { meta } = life.storage;
+    const known = this.#digests.get(keyOf(meta.checkpoint.zxid));
+    this.#checks.must(
+      "DigestEquality",
+      known === undefined || (meta.digest !== undefined && equalChain(known, meta.digest)),
+      () => `${life.sid} marks a wrong checkpoint as confirmed, at ${text(meta.checkpoint.zxid)}`,
+    );
+  }
+
+  leaving(life: LifeView, to: Sid, message: PeerMessage): void {
+    if (message.type !== "SNAP") return;
+    const stay = this.#synchronization.staysOf(life).get(to);
+    if (stay !== undefined) this.#copies(life, to, stay);
+  }
+
+  arriving(from: LifeView, to: LifeView, message: PeerMessage): void {
+    if (message.type !== "ACKEPOCH" || message.needSnap) return;
+    const stay = this.#synchronization.staysOf(to).get(from.sid);
+    if (stay === undefined || stay.join !== message.join || stay.epoch !== message.epoch) return;
+    if (stay.tree === null) return;
+    this.#state(to).witnesses.set(from.sid, { epoch: stay.epoch, zxid: stay.tree.zxid });
+  }
+
+  #check(life: LifeView): void {
+    if (this.#tampered.has(life.sid)) return;
+    const { lastApplied, digestHigh, digestLow } = life.server.tree;
+    const key = keyOf(lastApplied);
+    const known = this.#digests.get(key);
+    if (this.damagedTrees.has(life.sid)) {
+      const right = known === undefined || (known.high === digestHigh && known.low === digestLow);
+      if (!right && life.server.ready) this.#mayBeWrong(life);
+      this.#checks.must(
+        "DigestEquality",
+        right || !life.server.ready,
+        () => `${life.sid} serves with a damaged tree at ${text(lastApplied)}`,
+      );
+      if (right && this.#isDiskRight(life)) this.damagedTrees.delete(life.sid);
+      return;
+    }
+    if (known === undefined) this.#digests.set(key, { high: digestHigh, low: digestLow });
+    else {
+      const isEqual = known.high === digestHigh && known.low === digestLow;
+      if (!isEqual) this.#mayBeWrong(life);
+      this.#checks.must("DigestEquality", isEqual, () => `${life.sid} differs at ${text(lastApplied)}`);
+    }
+  }
+
+  /** Does the checkpoint that a crash would leave hold the tree of the history? What is right in memory may come back wrong. */
+  #isDiskRight({ disk }: LifeView): boolean {
+    if (disk.pending > 0) return false;
+    const { table, checkpoint } = disk.readMeta();
+    const { znodes, sessions } = disk.readTable(table, "", Number.MAX_SAFE_INTEGER);
+    const { digestHigh, digestLow } = ZnodeTree.load(znodes, sessions, checkpoint.zxid);
+    const known = this.#digests.get(keyOf(checkpoint.zxid));
+    return known === undefined || (known.high === digestHigh && known.low === digestLow);
+  }
+
+  // ── trees that a leader gives away ───────────────────────────────────────
+
+  /** A learner is given the leader's tree. */
+  #copies(life: LifeView, to: Sid, { tree, epoch }: Stay): void {
+    const { witnesses, copies, hasty } = this.#state(life);
+    const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
+    const told = [...witnesses].filter(([sid, at]) => sid !== to && at.epoch === epoch).length;
+    const isProven = told + 1 > this.#ensemble.members.length / 2;
+    if (!couldCompare && !isProven && !life.storage.isConfirmed) copies.set(to, epoch);
+    else copies.delete(to);
+    if (this.#couldAsk(life, to, epoch)) hasty.add(to);
+    else hasty.delete(to);
+  }
+
+  /** Had another learner the leader's history, and a tree that was not ahead of the leader's? It answers CHECK then. */
+  #couldAsk(life: LifeView, to: Sid, epoch: number): boolean {
+    const { server, storage } = life;
+    const { copies } = this.#state(life);
+    const stays = this.#synchronization.staysOf(life);
+    return server.zab.activeSet.some((other) => {
+      const stay = stays.get(other);
+      if (other === to || stay === undefined || stay.tree === null) return false;
+      if (copies.get(other) === epoch || storage.isConfirmed) return false;
+      if (!stay.checksEarly && !stay.upToDate) return false;
+      return compareZxid(stay.tree.zxid, server.tree.lastApplied) <= 0;
+    });
+  }
+
+  /** Has this member a tree of that leader which proves nothing about it? */
+  isUnprovenCopy(leader: LifeView, sid: Sid): boolean {
+    return this.#state(leader).copies.get(sid) === leader.server.zab.currentEpoch;
+  }
+
+  /** @throws Indistinguishable when this member has a wrong tree, and nobody could have prevented that */
+  #mayBeWrong({ sid, server }: LifeView): void {
+    const leader = this.#ensemble.members.find((member) => member.sid === server.zab.leader)?.life;
+    if (!leader || leader.sid === sid || !this.damagedTrees.has(leader.sid)) return;
+    const epoch = leader.server.zab.currentEpoch;
+    const { copies, hasty, witnesses } = this.#state(leader);
+    if (copies.get(sid) !== epoch) return;
+    // What the leader remembers of the zxid of a witness it has compared; any other it has to ask.
+    const couldKnow = [...witnesses].some(
+      ([other, at]) =>
+        at.epoch === epoch &&
+        copies.get(other) !== epoch &&
+        leader.server.zab.digestAt(at.zxid) !== undefined,
+    );
+    if (!couldKnow && !hasty.has(sid)) throw new Indistinguishable(`${sid} has the tree of ${leader.sid}`);
+  }
+}

@@ -1,0 +1,229 @@
+/** No session ends before its time, and signs of life count wherever they were seen. */
+import type { PeerMessage } from "../../core/server/messages.ts";
+import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
+import type { DurableWrite } from "../../core/zab/effects.ts";
+import type { Zxid } from "../../core/zab/zxid.ts";
+import type { SessionId } from "../../core/znode/types.ts";
+import type { Checker } from "./checker.ts";
+import type { Checks } from "./checks.ts";
+import { type Committed, keyOf } from "./committed-history.ts";
+import type { ElectionChecker } from "./election.ts";
+import { PerLife } from "./per-life.ts";
+import type { ReadinessChecker } from "./readiness.ts";
+import type { EnsembleView, LifeView } from "./view.ts";
+
+/** When a session was last heard of, and the longest silence before that; ms. */
+interface Heard {
+  readonly at: number;
+  readonly longestMs: number;
+  /** the member that heard of it, and how far every member's clock had run ahead then */
+  readonly by: LifeView | null;
+  readonly gains: readonly number[];
+}
+
+/** What one life has heard of sessions. */
+interface LifeState {
+  /** LEADING in BROADCAST as of its last step */
+  leads: boolean;
+  /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
+  heard: Map<SessionId, Heard>;
+  /** *map session → when clients showed that it lives, here*: the last times, ascending */
+  readonly signs: Map<SessionId, number[]>;
+}
+
+/** Signs of life that are kept for a session. */
+const SIGNS_MAX = 16;
+
+/** Ticks that a sign of life may take to the leader: half a tick until it is sent, and what alarms take. */
+const SIGN_TICKS = 2;
+
+/**
+ * SessionExpiry, Grace, SignOfLife. Invariant: a session's silence is measured by the clock of the member that counts it; what a
+ * clock gains by itself is no fault of the core.
+ */
+export class SessionChecker implements Checker {
+  readonly #ensemble: EnsembleView;
+  readonly #checks: Checks;
+  readonly #election: ElectionChecker;
+  readonly #readiness: ReadinessChecker;
+  readonly #states = new PerLife<LifeState>();
+  /** *map session → when a leader last heard of it* */
+  readonly #heard = new Map<SessionId, Heard>();
+  /** *map session → when it was opened*: its leader watches over it from then on */
+  readonly #opened = new Map<SessionId, Heard>();
+  /** *map zxid → the expiry that it carries out* */
+  readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
+  /** sessions whose owner sleeps with the ensemble */
+  readonly #standing = new Set<SessionId>();
+  /** sessions that their client closes */
+  readonly #closing = new Set<SessionId>();
+
+  constructor(
+    ensemble: EnsembleView,
+    checks: Checks,
+    election: ElectionChecker,
+    readiness: ReadinessChecker,
+  ) {
+    this.#ensemble = ensemble;
+    this.#checks = checks;
+    this.#election = election;
+    this.#readiness = readiness;
+  }
+
+  #state(life: LifeView): LifeState {
+    return this.#states.of(life);
+  }
+
+  started(life: LifeView): void {
+    this.#states.set(life, { leads: false, heard: new Map(), signs: new Map() });
+  }
+
+  stepped(life: LifeView): void {
+    const state = this.#state(life);
+    const { role, phase } = life.server.zab;
+    const leads = role === "LEADING" && phase === "BROADCAST";
+    if (leads === state.leads) return;
+    state.leads = leads;
+    if (!leads) return;
+    state.heard = new Map(this.#heard);
+    for (const session of this.#standing) state.heard.set(session, this.#hear(life, undefined));
+  }
+
+  // ── what clients do ──────────────────────────────────────────────────────
+
+  /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
+  heard(life: LifeView, session: SessionId): void {
+    const { zab, tree } = life.server;
+    if (!tree.sessions.has(session)) return;
+    if (zab.proposing === undefined) this.#sign(life, session);
+    else if (!zab.frozen) {
+      const { heard } = this.#state(life);
+      const now = this.#hear(life, heard.get(session) ?? this.#opened.get(session));
+      heard.set(session, now);
+      if (zab.currentEpoch === this.#election.lastEpoch) this.#heard.set(session, { ...now, longestMs: 0 });
+    }
+  }
+
+  #sign(life: LifeView, session: SessionId): void {
+    const { now } = this.#ensemble;
+    const { signs } = this.#state(life);
+    const times = signs.get(session);
+    if (times === undefined) signs.set(session, [now]);
+    else {
+      times.push(now);
+      if (times.length > SIGNS_MAX) times.shift();
+    }
+  }
+
+  /** The owner of a session stops with the ensemble (`still`), or runs again: meanwhile its clock stands still. */
+  stands(session: SessionId, still: boolean): void {
+    if (still) this.#standing.add(session);
+    else this.#standing.delete(session);
+  }
+
+  /** A client closes its session. */
+  closing(session: SessionId): void {
+    this.#closing.add(session);
+  }
+
+  // ── what members do ──────────────────────────────────────────────────────
+
+  handled(from: LifeView, to: LifeView, message: PeerMessage): void {
+    if (message.type !== "TOUCH") return;
+    // What an ended stay left behind is not heard, nor what came behind a gap.
+    if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
+    for (const session of message.sessions) this.heard(to, session);
+  }
+
+  persisting(life: LifeView, writes: readonly DurableWrite[]): void {
+    for (const write of writes) {
+      if (write.type !== "append" || !this.#election.leads(life, write.first.epoch)) continue;
+      const cursor = new TxnCursor(write.batch);
+      while (cursor.next()) {
+        if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0)
+          this.#expires(life, cursor.session, cursor.zxid());
+      }
+    }
+  }
+
+  committed({ zxid, session }: Committed, { type }: TxnCursor): void {
+    const expiring = this.#expiring.get(keyOf(zxid));
+    if (expiring !== undefined) {
+      const { silentMs, timeoutMs } = expiring;
+      this.#checks.must(
+        "SessionExpiry",
+        silentMs >= timeoutMs,
+        () => `session ${session} is closed ${silentMs} ms after it was heard of, not ${timeoutMs}`,
+      );
+    }
+    if (type === TxnType.CREATE_SESSION) {
+      this.#opened.set(session, { at: this.#ensemble.now, longestMs: 0, by: null, gains: this.#gains() });
+    }
+  }
+
+  /** A leader closes a session for its silence; whether that comes true is seen later. */
+  #expires(life: LifeView, session: SessionId, zxid: Zxid): void {
+    const known = life.server.tree.sessions.get(session);
+    const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
+    if (known === undefined || heard === undefined || this.#closing.has(session)) return;
+    // It may have been heard of again while its end waited to be proposed: that comes too late.
+    const { now, config, skewMs } = this.#ensemble;
+    const silentMs = Math.max(heard.longestMs, this.#silence(heard, life));
+    this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
+    const serving = this.#readiness.servingOf(life);
+    // (It may give its epoch up in the very step.)
+    if (serving !== null) {
+      const since = now - serving.since;
+      this.#checks.must(
+        "Grace",
+        since >= config.tickTimeMs - skewMs,
+        () => `${life.sid} closes session ${session} ${since} ms after it became ready`,
+      );
+    }
+    this.#looksForSigns(life, session, known.timeoutMs);
+  }
+
+  /** A follower that has served undisturbed for a while has passed on what it heard before. */
+  #looksForSigns(leader: LifeView, session: SessionId, timeoutMs: number): void {
+    const ensemble = this.#ensemble;
+    const { now, config } = ensemble;
+    const at = now - SIGN_TICKS * config.tickTimeMs - ensemble.slowestMs;
+    if (ensemble.undisturbedSince > at) return;
+    for (const { life } of ensemble.members) {
+      if (life === null || life === leader) continue;
+      const serving = this.#readiness.servingOf(life);
+      if (serving === null || serving.leader !== leader.sid || serving.since > at) continue;
+      const last = this.#state(life)
+        .signs.get(session)
+        ?.findLast((time) => time <= at);
+      if (last === undefined) continue;
+      this.#checks.must(
+        "SignOfLife",
+        now - last >= timeoutMs - ensemble.skewMs,
+        () => `session ${session} is closed ${now - last} ms after ${life.sid} heard of it, not ${timeoutMs}`,
+      );
+    }
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────
+
+  /** Time since then as this member may have counted it: a clock that ran ahead is no fault of the core. */
+  #silence({ at, by, gains }: Heard, life: LifeView): number {
+    const { now, members } = this.#ensemble;
+    const gained = this.#gains().map((gain, i) => gain - (gains[i] ?? 0));
+    const own = gained[members.findIndex(({ sid }) => sid === life.sid)] ?? 0;
+    // What another leader knew comes by that one's clock, or by what it noted for the sleep.
+    return now - at + (by === life ? own : gained.reduce((sum, gain) => sum + gain, 0));
+  }
+
+  /** How far each member's clock has run ahead, by what the member may count; ms. */
+  #gains(): number[] {
+    const { now, members } = this.#ensemble;
+    return members.map(({ clock }) => clock.countedAt(now) - now);
+  }
+
+  #hear(by: LifeView, before: Heard | undefined): Heard {
+    const longestMs = before === undefined ? 0 : Math.max(before.longestMs, this.#silence(before, by));
+    return { at: this.#ensemble.now, longestMs, by, gains: this.#gains() };
+  }
+}

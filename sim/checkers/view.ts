@@ -1,0 +1,56 @@
+/** What checkers may read of an ensemble: they change nothing, and know nothing of how it is simulated. */
+import type { ServerConfig } from "../../core/server/config.ts";
+import type { EnsembleServer } from "../../core/server/server.ts";
+import type { MemberStorage, StorageBackend } from "../../core/server/storage.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+
+/** The disk of a member. Groups of writes are numbered from 1. */
+export interface DiskView extends Pick<StorageBackend, "readMeta" | "readTable"> {
+  /** number of the last group that was written */
+  readonly written: number;
+  /** groups that are not durable yet */
+  readonly pending: number;
+}
+
+/** One life of a member: from a start to the crash that ends it. */
+export interface LifeView {
+  readonly sid: Sid;
+  /** 1 for the first life of this member, and so on */
+  readonly number: number;
+  /** 0 for the first life of all members of the run, and so on */
+  readonly index: number;
+  readonly server: EnsembleServer;
+  readonly storage: MemberStorage;
+  readonly disk: DiskView;
+  /** group of writes up to which all is durable */
+  readonly durable: number;
+}
+
+/** A member: up (with a life) or down. */
+export interface MemberView {
+  readonly sid: Sid;
+  readonly life: LifeView | null;
+  readonly clock: {
+    /** Time that a member that sees every input may have counted by `now`, ms: only differences mean anything. */
+    countedAt(now: number): number;
+  };
+}
+
+/** A whole ensemble in virtual time. */
+export interface EnsembleView {
+  readonly seed: number;
+  /** virtual time, ms */
+  readonly now: number;
+  /** events run so far */
+  readonly events: number;
+  readonly config: ServerConfig;
+  readonly members: readonly MemberView[];
+  /** by how much some member may have counted more time than passed, at most; ms */
+  readonly skewMs: number;
+  /** the longest that a message to the leader takes when nothing is wrong; ms */
+  readonly slowestMs: number;
+  /** since when nothing was wrong with links, alarms, clocks and members; ms of virtual time */
+  readonly undisturbedSince: number;
+  /** One line per member, for failures. */
+  describe(): string;
+}
