@@ -61,6 +61,9 @@ export const requestTimeouts = (tickTimeMs: number): RequestTimeouts => {
   };
 };
 
+/** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
+export const TXN_OVERHEAD_BYTES = 128;
+
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;
 

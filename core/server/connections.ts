@@ -1,35 +1,76 @@
-/**
- * Which of this member's connections speaks for which session. A session has one connection in the whole ensemble: the
- * one that attached to it last.
- */
+/** The connections of this member's clients. */
+import type { Sid } from "../zab/membership.ts";
 import type { SessionId } from "../znode/types.ts";
-import type { Token } from "./ids.ts";
+import type { WatchTable } from "../znode/watch.ts";
+import type { EffectList } from "./effect-list.ts";
+import type { DisconnectCode } from "./effects.ts";
+import { type ConnectionId, connectionIdOf, type Token } from "./ids.ts";
+import type { PendingRequests } from "./pending.ts";
 
-/** *map session ↔ token of its connection here*. Invariant: both maps hold the same pairs. */
+/**
+ * *map session ↔ token of its connection here*. A session has one connection in the whole ensemble: the one that attached to
+ * it last.
+ *
+ * Invariant: both maps contain the same pairs; a connection that has lost its session is disconnected, and nothing is kept
+ * for it.
+ *
+ * @source ZooKeeper `ServerCnxnFactory.sessionMap`
+ */
 export class Connections {
+  readonly #sid: Sid;
+  readonly #effects: EffectList;
+  readonly #watches: WatchTable;
+  readonly #pending: PendingRequests;
   readonly #tokens = new Map<SessionId, Token>();
   readonly #sessions = new Map<Token, SessionId>();
+
+  constructor(sid: Sid, effects: EffectList, watches: WatchTable, pending: PendingRequests) {
+    this.#sid = sid;
+    this.#effects = effects;
+    this.#watches = watches;
+    this.#pending = pending;
+  }
 
   get size(): number {
     return this.#tokens.size;
   }
 
-  /** The connection speaks for the session from now on. */
+  /** The connection's name within the ensemble. */
+  nameOf(token: Token): ConnectionId {
+    return connectionIdOf(this.#sid, token);
+  }
+
+  /** The session uses this connection from now on. */
   attach(session: SessionId, token: Token): void {
     this.#tokens.set(session, token);
     this.#sessions.set(token, session);
   }
 
-  /** undefined: the session has no connection here. */
-  of(session: SessionId): Token | undefined {
-    return this.#tokens.get(session);
+  /** A connection, here or elsewhere, has attached to the session: the one that it had here is void. */
+  sessionMoved(session: SessionId, to: number): void {
+    const token = this.#tokens.get(session);
+    if (token !== undefined && this.nameOf(token) !== to) this.#disconnect(token, "SESSION_MOVED");
   }
 
-  /** The connection is gone. */
-  drop(token: Token): void {
+  sessionClosed(session: SessionId): void {
+    const token = this.#tokens.get(session);
+    if (token !== undefined) this.#disconnect(token, "SESSION_EXPIRED");
+  }
+
+  /** The client is gone: drops its watches and the requests that wait. Writes that were sent may still be committed. */
+  forget(token: Token): void {
+    this.#watches.removeWatcher(token);
     const session = this.#sessions.get(token);
-    if (session === undefined) return;
-    this.#sessions.delete(token);
-    if (this.#tokens.get(session) === token) this.#tokens.delete(session);
+    if (session !== undefined) {
+      this.#sessions.delete(token);
+      if (this.#tokens.get(session) === token) this.#tokens.delete(session);
+    }
+    this.#pending.removeToken(token);
+  }
+
+  /** Requests that were not answered on the connection will not be: the client repeats them where it is now. */
+  #disconnect(token: Token, code: DisconnectCode): void {
+    this.forget(token);
+    this.#effects.push({ type: "disconnect", token, code });
   }
 }

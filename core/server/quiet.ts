@@ -18,7 +18,7 @@ import type { ZabPeer } from "../zab/peer.ts";
 import { equalZxid } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
-import type { ServerEffect } from "./effects.ts";
+import type { EffectList } from "./effect-list.ts";
 import type { ParkedSession } from "./ids.ts";
 import type {
   PeerMessage,
@@ -53,17 +53,21 @@ export interface QuietHost {
   readonly config: ServerConfig;
   readonly zab: ZabPeer;
   readonly tracker: SessionTracker;
-  /** *map session → its owner, which waits at this member* */
-  readonly parked: ReadonlyMap<SessionId, number>;
+  readonly effects: EffectList;
   /** Has it had no client for long enough, and nothing under way? */
   isIdle(now: number): boolean;
-  send(to: Sid, message: ServerMessage): void;
-  emit(effect: ServerEffect): void;
+  /** Takes what the peer answers. */
   absorb(effects: readonly ZabEffect[]): void;
-  wake(reason: string): void;
 }
 
+/**
+ * Falling asleep and waking of one member, with the record that its sleep leaves.
+ *
+ * Invariant: a frozen member sends nothing by itself in this epoch; ASLEEP only after its record is written.
+ */
 export class Quiet {
+  /** *map session → its owner, an object of ours that waits at this member* */
+  readonly parked = new Map<SessionId, number>();
   readonly #host: QuietHost;
   #state: QuietState = "AWAKE";
   /** what was noted last, in this life or before it */
@@ -75,8 +79,10 @@ export class Quiet {
   readonly #awaited = new Set<Sid>();
   /** *map session → owner*, of the whole ensemble */
   readonly #parked = new Map<SessionId, number>();
-  /** those who fell asleep with this member, until it serves again */
+  /** owners that fell asleep with this member, until it serves again */
   #waited: readonly ParkedSession[];
+  /** why a sleep that has begun cannot continue */
+  #disturbed: string | null = null;
 
   /** @param record see `Meta.quiet` */
   constructor(host: QuietHost, record: string | null) {
@@ -100,7 +106,7 @@ export class Quiet {
 
   /** The session stops with the ensemble, so no sign of life is needed for it. */
   isParked(session: SessionId): boolean {
-    if (this.#state === "FREEZING") return this.#host.parked.has(session);
+    if (this.#state === "FREEZING") return this.parked.has(session);
     return this.#record?.parked.some((parked) => parked.session === session) ?? false;
   }
 
@@ -117,12 +123,29 @@ export class Quiet {
   tick(now: number): void {
     if (this.#state === "AWAKE") this.#maybeBegin(now);
     else if (now < this.deadline) return;
-    else if (this.#state === "FREEZING") this.#host.wake("not everybody fell asleep in time");
-    else this.#host.wake("a session expires soon");
+    else if (this.#state === "FREEZING") this.#wake(now, "not every member fell asleep in time");
+    else this.#wake(now, "a session expires soon");
+  }
+
+  /** A sleep that has begun cannot continue: the member wakes at the end of the step. */
+  disturb(reason: string): void {
+    if (this.#state === "FREEZING") this.#disturbed = reason;
+  }
+
+  /** Ends a step. */
+  finish(now: number): void {
+    const reason = this.#disturbed;
+    this.#disturbed = null;
+    if (reason !== null && this.#state === "FREEZING") this.#wake(now, reason);
+  }
+
+  #wake(now: number, reason: string): void {
+    const { absorb, zab } = this.#host;
+    absorb(zab.wake(now, reason));
   }
 
   /** The member looks for a leader. */
-  awoken(): void {
+  becomeAwake(): void {
     this.#state = "AWAKE";
     this.#giveUpAt = Number.POSITIVE_INFINITY;
     this.#awaited.clear();
@@ -140,7 +163,7 @@ export class Quiet {
     )
       return;
     this.#freeze(now);
-    for (const [session, owner] of this.#host.parked) this.#parked.set(session, owner);
+    for (const [session, owner] of this.parked) this.#parked.set(session, owner);
     this.#ask(now, "QUIETED", (join) => ({ type: "QUIET", join, zxid: zab.lastLogged.zxid }));
   }
 
@@ -157,19 +180,19 @@ export class Quiet {
     for (const sid of leader.activeSet) {
       if (sid === this.#host.sid) continue;
       this.#awaited.add(sid);
-      this.#host.send(sid, message(must(leader.joinOf(sid), "a learner of the active set is known")));
+      this.#host.effects.send(sid, message(must(leader.joinOf(sid), "a learner of the active set is known")));
     }
-    this.#maybeGoOn(now);
+    this.#maybeAdvance(now);
   }
 
-  #maybeGoOn(now: number): void {
+  #maybeAdvance(now: number): void {
     if (this.#awaited.size > 0) return;
-    if (this.#asked === "QUIETED") this.#tellToSleep(now);
+    if (this.#asked === "QUIETED") this.#sendSleep(now);
     else this.#fallAsleep();
   }
 
   /** Everybody is frozen, so the deadlines are final. */
-  #tellToSleep(now: number): void {
+  #sendSleep(now: number): void {
     const { sessions, expiry } = this.#host.tracker;
     const remaining: (readonly [SessionId, number])[] = [];
     const parked: ParkedSession[] = [];
@@ -200,7 +223,7 @@ export class Quiet {
       deadlines: remaining.map(([session, ms]) => [session, now + ms]),
       excused,
       parked,
-      waited: [...this.#host.parked].map(([session, owner]) => ({ session, owner })),
+      waited: [...this.parked].map(([session, owner]) => ({ session, owner })),
     };
     this.#waited = this.#record.waited;
     this.#host.absorb(zab.keep(JSON.stringify(this.#record)));
@@ -208,19 +231,18 @@ export class Quiet {
 
   #fallAsleep(): void {
     this.#state = "ASLEEP";
-    this.#host.emit({ type: "asleep" });
+    this.#host.effects.push({ type: "asleep" });
   }
 
   // ── messages ─────────────────────────────────────────────────────────────
 
-  /** FOLLOWING: a word of the leader. */
-  told(now: number, from: Sid, message: QuietMessage | SleepMessage): void {
-    const { zab, sid } = this.#host;
-    if (zab.leader !== from || zab.join !== message.join) return;
+  /** FOLLOWING: handles a message of the leader, of the present stay. */
+  handleFromLeader(now: number, message: QuietMessage | SleepMessage): void {
+    const { sid } = this.#host;
     if (message.type === "QUIET") this.#answerQuiet(now, message);
     else if (this.#state === "FREEZING") {
       this.#note(now, message, sid);
-      this.#host.emit({ type: "reply", message: { type: "SLEPT", join: message.join } });
+      this.#host.effects.push({ type: "reply", message: { type: "SLEPT", join: message.join } });
       this.#fallAsleep();
     }
   }
@@ -229,23 +251,23 @@ export class Quiet {
     const { zab } = this.#host;
     const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.lastLogged.zxid, zxid);
     if (ok) this.#freeze(now);
-    const parked = [...this.#host.parked].map(([session, owner]) => ({ session, owner }));
+    const parked = [...this.parked].map(([session, owner]) => ({ session, owner }));
     const touched = ok ? this.#host.tracker.takeTouched() : [];
-    this.#host.emit({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
+    this.#host.effects.push({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
   }
 
-  /** LEADING: a learner of ours answers. */
-  answered(now: number, from: Sid, message: QuietedMessage | SleptMessage): void {
+  /** LEADING: handles a learner's answer, of its present stay. */
+  handleFromLearner(now: number, from: Sid, message: QuietedMessage | SleptMessage): void {
     if (this.#state !== "FREEZING" || message.type !== this.#asked || !this.#awaited.delete(from)) return;
     if (message.type === "QUIETED") {
       if (!message.ok) {
-        this.#host.wake("a learner has something to do");
+        this.#wake(now, "a learner has something to do");
         return;
       }
       this.#host.tracker.touchAll(now, message.touched, from);
       for (const { session, owner } of message.parked) this.#parked.set(session, owner);
     }
-    this.#maybeGoOn(now);
+    this.#maybeAdvance(now);
   }
 
   // ── waking ───────────────────────────────────────────────────────────────
@@ -296,8 +318,9 @@ export class Quiet {
   }
 
   #wakeOwners(owners: readonly ParkedSession[]): void {
+    const { effects, tracker } = this.#host;
     for (const parked of owners) {
-      if (this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });
+      if (tracker.sessions.has(parked.session)) effects.push({ type: "wakeOwner", parked });
     }
   }
 }

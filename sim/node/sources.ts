@@ -1,12 +1,19 @@
 /** The sources that patches change. A file that moves is renamed here, and nowhere else. */
 
+export const CONNECTIONS = "core/server/connections.ts";
+export const DIGEST_CHECK = "core/server/digest-check.ts";
 export const CLOCK = "core/server/member-clock.ts";
+export const PROPOSALS = "core/server/proposal-queue.ts";
 export const QUIET = "core/server/quiet.ts";
+export const READ_PATH = "core/server/read-path.ts";
+export const READINESS = "core/server/readiness.ts";
 export const RESULTS = "core/server/recent-results.ts";
 export const REPLIES = "core/server/reply-cache.ts";
+export const RESPONDER = "core/server/responder.ts";
 export const SERVER = "core/server/server.ts";
 export const SESSIONS = "core/server/session-tracker.ts";
 export const STORAGE = "core/server/storage.ts";
+export const WRITE_PATH = "core/server/write-path.ts";
 export const DIGESTS = "core/zab/digests.ts";
 export const ELECTION = "core/zab/election.ts";
 export const EPOCHS = "core/zab/epochs.ts";

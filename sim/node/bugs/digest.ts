@@ -1,5 +1,5 @@
 /** Bugs of the digests by which members find out that their trees differ. */
-import { DIGESTS, LEADER, SERVER } from "../sources.ts";
+import { DIGEST_CHECK, DIGESTS, LEADER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const DIGEST_BUGS: readonly SeededBug[] = [
@@ -14,7 +14,7 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
         replace: "  return equalDigest(known, known) ?",
       },
       {
-        file: SERVER,
+        file: DIGEST_CHECK,
         find: "    if (equalDigest(leaders, ours))",
         replace: "    if (equalDigest(ours, ours))",
       },

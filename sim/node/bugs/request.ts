@@ -1,5 +1,5 @@
 /** Bugs of requests: writes that happen twice or under another number, reads that show too old a state. */
-import { REPLIES, SERVER } from "../sources.ts";
+import { PROPOSALS, READ_PATH, READINESS, REPLIES, RESPONDER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const REQUEST_BUGS: readonly SeededBug[] = [
@@ -9,7 +9,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
     source: "reliability, T20",
     patches: [
       {
-        file: SERVER,
+        file: PROPOSALS,
         find: "return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);",
         replace: "return false;",
       },
@@ -39,9 +39,9 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
     source: "the same, while the first one is under way",
     patches: [
       {
-        file: SERVER,
-        find: "          if (isAnother) {",
-        replace: "          if (xid < 0 && isAnother) {",
+        file: RESPONDER,
+        find: "      if (this.#replies.isOfAnother(write",
+        replace: "      if (xid < 0 && this.#replies.isOfAnother(write",
       },
     ],
   },
@@ -62,7 +62,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
     name: "deposed-leader-reads",
     what: "a linearizable read is answered from the tree at hand, without a quorum",
     source: "ZooKeeper's sync; etcd #20418",
-    patches: [{ file: SERVER, find: "if (input.linearizable || compareZxid", replace: "if (compareZxid" }],
+    patches: [{ file: READ_PATH, find: "if (input.linearizable || compareZxid", replace: "if (compareZxid" }],
   },
   {
     name: "ready-at-committed",
@@ -70,9 +70,9 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
     source: "SERVER-4; ZooKeeper's Learner after UPTODATE",
     patches: [
       {
-        file: SERVER,
-        find: "this.#barrier ??= this.#zab.lastLogged.zxid;",
-        replace: "this.#barrier ??= this.#zab.lastCommittedZxid;",
+        file: READINESS,
+        find: "this.#barrier ??= zab.lastLogged.zxid;",
+        replace: "this.#barrier ??= zab.lastCommittedZxid;",
       },
     ],
   },
@@ -82,7 +82,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
     source: "SERVER-31; ZooKeeper's lastZxidSeen",
     patches: [
       {
-        file: SERVER,
+        file: READ_PATH,
         find: "if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {",
         replace: "if (input.linearizable) {",
       },

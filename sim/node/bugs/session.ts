@@ -34,8 +34,8 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: SERVER,
-        find: "this.#sessions.expiry.expire(this.#clock.now)",
-        replace: "this.#sessions.expiry.expire(this.#clock.now + 20 * this.config.tickTimeMs)",
+        find: "this.#sessions.expiry.expire(now)",
+        replace: "this.#sessions.expiry.expire(now + 20 * this.config.tickTimeMs)",
       },
     ],
   },

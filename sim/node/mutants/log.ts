@@ -1,5 +1,5 @@
 /** Mutants of links, of the log and of its synchronization. */
-import { HISTORY, LEADER, LINKS, LOG, SERVER } from "../sources.ts";
+import { DIGEST_CHECK, HISTORY, LEADER, LINKS, LOG, SERVER } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const LOG_MUTANTS: readonly Mutant[] = [
@@ -58,8 +58,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     "digests-never-compared",
     "a learner does not compare the leader's digest with its own",
     "ZAB-90",
-    SERVER,
-    "    else this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
-    "    else if (this.#clock.now < 0) this.#absorb(this.#zab.diverged(this.#clock.now, zxid));\n",
+    DIGEST_CHECK,
+    "    else this.#absorb(this.#zab.diverged(now, zxid));\n",
+    "    else if (now < 0) this.#absorb(this.#zab.diverged(now, zxid));\n",
   ),
 ];

@@ -1,5 +1,5 @@
 /** Mutants of requests and their answers. */
-import { RESULTS, SERVER, SESSIONS } from "../sources.ts";
+import { CONNECTIONS, PROPOSALS, RESPONDER, RESULTS, SESSIONS, WRITE_PATH } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const REQUEST_MUTANTS: readonly Mutant[] = [
@@ -7,7 +7,7 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "snap-forgets-writes",
     "writes that wait are not settled when a SNAP replaces the tree",
     "SERVER-3",
-    SERVER,
+    WRITE_PATH,
     "      if (!write.sent && known === undefined) continue;\n",
     "      if (write.xid !== Number.MAX_VALUE) continue;\n",
   ),
@@ -15,25 +15,25 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "dropped-learner-writes",
     "a leader keeps the queued writes of a learner that has left, which sends them again",
     "SERVER-4",
-    SERVER,
-    "          this.#queue = this.#queue.filter((write) => write.origin !== effect.sid);\n",
+    PROPOSALS,
+    "    this.#queue.keep((write) => write.origin !== learner);\n",
     "",
   ),
   mutant(
     "outbox-over-roles",
     "writes gathered for one leader are sent to the next one as well",
     "SERVER-3",
-    SERVER,
-    "    this.#outbox = [];\n    this.#recent = 0;\n",
-    "    this.#recent = 0;\n",
+    WRITE_PATH,
+    "    this.#outbox = [];\n    this.#parts.gather.reset();\n",
+    "    this.#parts.gather.reset();\n",
   ),
   mutant(
     "prep-over-epochs",
     "a leader prepares on top of what an earlier epoch left outstanding",
     "ZNODE: outstanding changes",
-    SERVER,
-    "    this.#recent = 0;\n    this.#prep.reset();\n",
-    "    this.#recent = 0;\n",
+    PROPOSALS,
+    "    this.#bytes = 0;\n    this.#prep.reset();\n",
+    "    this.#bytes = 0;\n",
   ),
   mutant(
     "late-write-of-moved-session",
@@ -47,9 +47,9 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "moved-session-stays-connected",
     "a connection that its session has left stays open",
     "SERVER-33",
-    SERVER,
-    'if (token !== undefined && this.connectionOf(token) !== xid) this.#disconnect(token, "SESSION_MOVED");',
-    'if (token === NO_TOKEN) this.#disconnect(token, "SESSION_MOVED");',
+    CONNECTIONS,
+    'if (token !== undefined && this.nameOf(token) !== to) this.#disconnect(token, "SESSION_MOVED");',
+    'if (token !== undefined && to === 0) this.#disconnect(token, "SESSION_MOVED");',
   ),
   mutant(
     "results-of-any-session",
@@ -63,15 +63,15 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
     "early-read-of-former-life",
     "a member that restarts answers a session's read while it catches up",
     "SERVER-34",
-    SERVER,
-    '      if (head.type !== "answered" && !this.#wasReady) return;\n',
+    RESPONDER,
+    '      if (head.type !== "answered" && !this.#readiness.hasServed) return;\n',
     "",
   ),
   mutant(
     "former-life-answers",
     "a write that has not left its member is answered by a txn of an earlier life under the same name",
     "SERVER-35",
-    SERVER,
+    RESPONDER,
     "head.xid === xid && (head.sent || xid > 0)",
     "head.xid === xid",
   ),

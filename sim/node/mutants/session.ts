@@ -96,7 +96,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     "an owner that fell asleep with the ensemble is not woken with it",
     "QUIET-6",
     QUIET,
-    '      if (this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
-    '      if (!this.#host.tracker.sessions.has(parked.session)) this.#host.emit({ type: "wakeOwner", parked });\n',
+    '      if (tracker.sessions.has(parked.session)) effects.push({ type: "wakeOwner", parked });\n',
+    '      if (!tracker.sessions.has(parked.session)) effects.push({ type: "wakeOwner", parked });\n',
   ),
 ];

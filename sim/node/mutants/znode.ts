@@ -1,5 +1,5 @@
 /** Mutants of znodes and watches. */
-import { OVERLAY, PAGES, PREP, SERVER, TREE, WATCH } from "../sources.ts";
+import { OVERLAY, PAGES, PREP, READ_PATH, TREE, WATCH } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const ZNODE_MUTANTS: readonly Mutant[] = [
@@ -82,9 +82,9 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
     "set-watches-overtakes",
     "setWatches is answered before what its session asked earlier",
     "SERVER-8",
-    SERVER,
-    '    const request = { type: "setWatches", seen } as const;\n    if (this.#pending.has(session)) {',
-    '    const request = { type: "setWatches", seen } as const;\n    if (this.#pending.has(session) && xid === 0.5) {',
+    READ_PATH,
+    "    if (pending.has(session)) this.#wait(",
+    "    if (pending.has(session) && xid === 0.5) this.#wait(",
   ),
   mutant(
     "missed-creation",

@@ -1,0 +1,43 @@
+/** How busy the clients of this member are. */
+
+/**
+ * When a client last asked something, and how many are connected: how soon a commit must be known here, and when the ensemble
+ * may fall asleep, depend on it. All times are the member's, ms.
+ */
+export class Activity {
+  /** when a client asked last; what asks in the background does not count */
+  #askedAt = 0;
+  /** when a client read last */
+  #readAt = Number.NEGATIVE_INFINITY;
+  /** clients that are connected */
+  #clients = 0;
+
+  /** @returns whether the number has changed */
+  connected(count: number): boolean {
+    const isChanged = count !== this.#clients;
+    this.#clients = count;
+    return isChanged;
+  }
+
+  asked(now: number): void {
+    this.#askedAt = now;
+  }
+
+  read(now: number): void {
+    this.#readAt = now;
+  }
+
+  /** Since when there is no client, if this is the last sign of one; null while one is connected. */
+  idleSince(now: number): number | null {
+    return this.#clients > 0 ? null : now;
+  }
+
+  /** No client is connected, and none has asked for `ms`. */
+  isIdle(now: number, ms: number): boolean {
+    return this.#clients === 0 && now - this.#askedAt >= ms;
+  }
+
+  hasRead(now: number, withinMs: number): boolean {
+    return now - this.#readAt < withinMs;
+  }
+}

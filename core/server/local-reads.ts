@@ -1,0 +1,71 @@
+/** Reads that this member answers from its own tree, and the watches that they leave. */
+import { compareZxid, type Zxid } from "../zab/zxid.ts";
+import type { ZnodeTree } from "../znode/tree.ts";
+import { type SeenWatches, WatchTable } from "../znode/watch.ts";
+import { failed, type ServerAnswer } from "./answers.ts";
+import type { EffectList } from "./effect-list.ts";
+import { NO_TOKEN, type Token } from "./ids.ts";
+import type { LocalRequest, SyncedRead } from "./pending.ts";
+
+/**
+ * Answers reads from the tree as it stands now. When a read may be answered is for its callers to decide.
+ *
+ * Invariant: a watch is in the table from the moment its read is answered until it fires or its client goes; the event
+ * leaves before any answer that shows the change.
+ *
+ * @source ZooKeeper `FinalRequestProcessor` (reads), `WatchManager`
+ */
+export class LocalReads {
+  readonly watches = new WatchTable();
+  readonly #effects: EffectList;
+  #tree: ZnodeTree;
+
+  constructor(effects: EffectList, tree: ZnodeTree) {
+    this.#effects = effects;
+    this.#tree = tree;
+  }
+
+  /** A received snapshot has become the tree. */
+  loadTree(tree: ZnodeTree): void {
+    this.#tree = tree;
+  }
+
+  read(token: Token, request: LocalRequest): ServerAnswer {
+    if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
+    const outcome = this.#tree.read(request);
+    if (request.watch && token !== NO_TOKEN) {
+      if (outcome.type !== "error") {
+        this.watches.register(request.type === "getChildren" ? "child" : "data", request.path, token);
+      } else if (request.type === "exists") this.watches.register("exists", request.path, token);
+    }
+    if (outcome.type === "error") return failed(this.#tree.lastApplied, outcome.code);
+    return { ok: true, zxid: this.#tree.lastApplied, result: outcome };
+  }
+
+  /** The `sync` of this read was applied. A zxid that a client has seen was committed, so it is lower than that of any later sync. */
+  readSynced(token: Token, { request, atLeast }: SyncedRead): ServerAnswer {
+    if (compareZxid(atLeast, this.#tree.lastApplied) > 0) {
+      return failed(this.#tree.lastApplied, "BAD_ARGUMENTS");
+    }
+    return this.read(token, request);
+  }
+
+  /** Fires the watches on what the txn at `zxid` has changed. */
+  fireWatches(zxid: Zxid): void {
+    const { events } = this.#tree;
+    for (const { watcher, event } of this.watches.fire(events)) {
+      this.#effects.push({ type: "notify", token: watcher as Token, event, zxid });
+    }
+    // There are one or two events. Setting the length would leave compiled code.
+    while (events.length > 0) events.pop();
+  }
+
+  /** The events that the client has missed come before the answer. */
+  #resumeWatches(token: Token, seen: SeenWatches): ServerAnswer {
+    const zxid = this.#tree.lastApplied;
+    for (const event of this.watches.resume(this.#tree, seen, token)) {
+      this.#effects.push({ type: "notify", token, event, zxid });
+    }
+    return { ok: true, zxid, result: { type: "setWatches" } };
+  }
+}

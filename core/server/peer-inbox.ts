@@ -1,0 +1,133 @@
+/** Calls of peers and returns of calls to them: the messages that are not Zab's. */
+import { assertNever } from "../assert.ts";
+import { FIRST_VERSION } from "../version.ts";
+import { WireError } from "../wire/reader.ts";
+import type { ZabEffect } from "../zab/effects.ts";
+import type { Sid } from "../zab/membership.ts";
+import type { ZabPeer } from "../zab/peer.ts";
+import type { EffectList } from "./effect-list.ts";
+import type { ServerInput } from "./effects.ts";
+import { isServerMessage, isZabMessage, type ServerMessage, unknownIn } from "./messages.ts";
+import type { Quiet } from "./quiet.ts";
+import type { SessionTracker } from "./session-tracker.ts";
+import type { WritePath } from "./write-path.ts";
+
+/** A call of a peer, or the return of a call to it. */
+type PeerInput = Extract<ServerInput, { type: "call" | "returned" }>;
+
+/** Characters of an unknown message type that a refusal shows. */
+const TYPE_LENGTH_MAX = 40;
+
+/** What a {@link PeerInbox} works with. */
+export interface InboxParts {
+  readonly zab: ZabPeer;
+  readonly effects: EffectList;
+  readonly sessions: SessionTracker;
+  readonly writes: WritePath;
+  readonly quiet: Quiet;
+  /** Takes the effects of the peer. */
+  absorb(effects: readonly ZabEffect[]): void;
+}
+
+/**
+ * Passes each message of a peer to the part that handles it: first those of Zab, then the others.
+ *
+ * Invariant: a message is handled only if all messages of its call are known here, the call belongs to a link that lasts, and
+ * the message to the present stay. Otherwise nothing of it happens.
+ *
+ * @source ZooKeeper `Learner.processPacket`, `LearnerHandler.run`
+ */
+export class PeerInbox {
+  /** *map peer → why its last message that was not understood was refused* */
+  readonly refused = new Map<Sid, string>();
+  readonly #parts: InboxParts;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns whether messages were handled by which writes may have to leave */
+  receive(now: number, input: PeerInput): boolean {
+    const { absorb, quiet, zab } = this.#parts;
+    if (quiet.state !== "AWAKE") {
+      // A return that comes now was sent before the sleep.
+      if (input.type === "returned" && quiet.state === "ASLEEP") return false;
+      if (input.type === "call" && quiet.wakesUp(now, input.messages)) {
+        absorb(zab.wake(now, "a peer is awake"));
+      }
+    }
+    const unknown = unknownIn(input.messages);
+    if (unknown !== undefined) {
+      const type = unknown.slice(0, TYPE_LENGTH_MAX);
+      this.#refuse(now, input, `it sent a message of type ${type}, which is not known here`);
+      return false;
+    }
+    const ours = input.messages.filter(isServerMessage);
+    // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
+    absorb(zab.step(now, { ...input, messages: input.messages.filter(isZabMessage) }));
+    if (!zab.accepted) return false;
+    try {
+      for (const message of ours) this.#handle(now, peerOf(input), message);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#refuse(now, input, `it sent ${error.message}`);
+    }
+    return ours.length > 0;
+  }
+
+  /** A peer of another version has sent what is not understood: its call is refused, or the link to it is given up. */
+  #refuse(now: number, input: PeerInput, why: string): void {
+    const { absorb, effects, zab } = this.#parts;
+    const from = peerOf(input);
+    const version = (input.type === "call" ? input.origin : input).version ?? FIRST_VERSION;
+    const reason = `${why} (its version is ${version}, ours ${zab.version})`;
+    this.refused.set(from, reason);
+    if (input.type === "call") effects.push({ type: "refuse", to: from, reason });
+    else {
+      const { peer, generation } = input;
+      absorb(zab.step(now, { type: "linkBroken", peer, generation }));
+    }
+    effects.push({ type: "trace", event: { type: "link", to: from, up: false, reason } });
+  }
+
+  #handle(now: number, from: Sid, message: ServerMessage): void {
+    const { quiet, sessions, writes, zab } = this.#parts;
+    switch (message.type) {
+      case "REJECT":
+        if (this.#isOfLeader(from, message)) writes.rejected(message);
+        break;
+      case "QUIET":
+      case "SLEEP":
+        if (this.#isOfLeader(from, message)) quiet.handleFromLeader(now, message);
+        break;
+      case "QUIETED":
+      case "SLEPT":
+        if (this.#isOfLearner(from, message)) quiet.handleFromLearner(now, from, message);
+        break;
+      case "TOUCH":
+        if (this.#isOfLearner(from, message)) sessions.touchAll(now, message.sessions, from);
+        break;
+      case "REQUEST":
+        if (!this.#isOfLearner(from, message)) break;
+        zab.proposing?.expectCommit(from);
+        writes.takeForwarded(from, message.packed);
+        break;
+      default:
+        assertNever(message);
+    }
+  }
+
+  /** FOLLOWING: is it a message of the leader, of the present stay? */
+  #isOfLeader(from: Sid, { join }: { readonly join: number }): boolean {
+    const { zab } = this.#parts;
+    return zab.leader === from && zab.join === join;
+  }
+
+  /** LEADING: is it a message of a learner, of its present stay? */
+  #isOfLearner(from: Sid, { join }: { readonly join: number }): boolean {
+    return this.#parts.zab.proposing?.joinOf(from) === join;
+  }
+}
+
+/** The peer that called, or whose return this is. */
+const peerOf = (input: PeerInput): Sid => (input.type === "call" ? input.origin.from : input.peer);

@@ -1,0 +1,277 @@
+/**
+ * The way of a write to its proposal.
+ *
+ *   client ▶ submit ▶ pending ▶ (follower: outbox ▶ REQUEST ▶) leader: queue ▶ prep ▶ batch ▶ proposal
+ *
+ * The way back is the `Applier`'s. A write that has not come back when this member changes its leader is neither lost nor done
+ * twice: the history that a new leader establishes contains every write of earlier epochs that can still be committed. A write
+ * that is part of it is answered from it; one that is not was never committed, and is forwarded again.
+ */
+import { encodeWrite } from "../wire/jute/requests.ts";
+import type { Sid } from "../zab/membership.ts";
+import type { Zxid } from "../zab/zxid.ts";
+import type { ZnodeTree } from "../znode/tree.ts";
+import { NO_SESSION, type SessionId, type WriteRequest } from "../znode/types.ts";
+import { failed, type ServerAnswer } from "./answers.ts";
+import { TXN_OVERHEAD_BYTES } from "./config.ts";
+import { type Fingerprint, fingerprintOf, NOT_KNOWN } from "./fingerprint.ts";
+import type { Gather } from "./gather.ts";
+import { type ConnectionId, NO_CONNECTION, type Token } from "./ids.ts";
+import { packRequests, type RawRequest, type RejectMessage } from "./messages.ts";
+import type { PendingWrite, SyncedRead } from "./pending.ts";
+import { type Batch, type ProposalParts, ProposalQueue } from "./proposal-queue.ts";
+import type { Readiness } from "./readiness.ts";
+import { unanswered } from "./responder.ts";
+import { isSameRequest } from "./reuse.ts";
+
+/** What a {@link WritePath} works with. */
+export interface WriteParts extends ProposalParts {
+  /** session of the writes without a session; see `anonymousSession` */
+  readonly anonymous: SessionId;
+  readonly gather: Gather;
+  readonly readiness: Readiness;
+}
+
+/**
+ * The writes of this member's clients, and as the leader those of all members, until they are proposed.
+ *
+ * Invariant: a write whose `sent` is false has never left this member in a way by which it could be committed.
+ *
+ * @source ZooKeeper `FollowerRequestProcessor`, `LeaderRequestProcessor`
+ */
+export class WritePath {
+  readonly #parts: WriteParts;
+  readonly #queue: ProposalQueue;
+  /** FOLLOWING: writes that await their way to the leader */
+  #outbox: PendingWrite[] = [];
+  #anonymousXid = 0;
+  #tree: ZnodeTree;
+
+  constructor(parts: WriteParts, tree: ZnodeTree) {
+    this.#parts = parts;
+    this.#queue = new ProposalQueue(parts, tree);
+    this.#tree = tree;
+  }
+
+  // ── taking ───────────────────────────────────────────────────────────────
+
+  /** Takes a write of a client; see `EnsembleServer.submitWrite`. */
+  submit(
+    now: number,
+    token: Token,
+    request: RawRequest,
+    connection: ConnectionId,
+    known: Fingerprint | undefined,
+  ): void {
+    if (request.session === NO_SESSION) {
+      const { anonymous } = this.#parts;
+      this.#take(now, token, anonymous, this.#nextAnonymousXid(), request, connection, NOT_KNOWN, null);
+      return;
+    }
+    const { session, xid } = request;
+    let fingerprint = NOT_KNOWN;
+    if (xid > 0) {
+      fingerprint = known ?? fingerprintOf(request.opcode, request.body);
+      const answer = this.#answerTo(request, fingerprint);
+      if (answer !== undefined) {
+        this.#parts.responder.respondInTurn(now, token, session, xid, answer);
+        return;
+      }
+    }
+    this.#take(now, token, session, xid, request, connection, fingerprint, null);
+  }
+
+  /** Takes a read that a quorum confirms: it is answered when a `sync` has been committed. @param xid the read's */
+  submitSynced(now: number, token: Token, xid: number, read: SyncedRead): void {
+    const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
+    const { anonymous } = this.#parts;
+    this.#take(now, token, anonymous, this.#nextAnonymousXid(), sync, NO_CONNECTION, NOT_KNOWN, read);
+  }
+
+  /** LEADING: takes a write of the member's own, for a session. */
+  submitOwn(session: SessionId, request: WriteRequest): void {
+    const { sid } = this.#parts;
+    const raw = { session, xid: 0, ...encodeWrite(request) };
+    this.#queue.add({ ...raw, connection: NO_CONNECTION, fingerprint: NOT_KNOWN, origin: sid });
+  }
+
+  /** LEADING: takes the writes that a learner forwards. @throws WireError */
+  takeForwarded(from: Sid, packed: Uint8Array): void {
+    this.#queue.addForwarded(from, packed);
+  }
+
+  #nextAnonymousXid(): number {
+    this.#anonymousXid = (this.#anonymousXid % 0x7fff_ffff) + 1;
+    return this.#anonymousXid;
+  }
+
+  /** The answer to a write that was done before, or whose number belongs to another write that waits here. */
+  #answerTo(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
+    const waiting = this.#parts.pending.writeOf(write.session, write.xid);
+    if (waiting !== undefined && !isSameRequest(waiting, write)) return this.#failed("XID_REUSED");
+    return this.#parts.replies.answerTo(write, fingerprint);
+  }
+
+  /** @param read what the answer shows instead of the write's outcome */
+  #take(
+    now: number,
+    token: Token,
+    session: SessionId,
+    xid: number,
+    request: RawRequest,
+    connection: ConnectionId,
+    fingerprint: Fingerprint,
+    read: SyncedRead | null,
+  ): void {
+    const { config, pending, readiness, responder, sid } = this.#parts;
+    if (
+      pending.length >= config.queueLengthMax ||
+      pending.bytes + request.body.length > config.queueBytesMax
+    ) {
+      responder.respondInTurn(now, token, session, request.xid, this.#failed("THROTTLED"));
+      return;
+    }
+    const write: PendingWrite = {
+      type: "write",
+      token,
+      session,
+      connection,
+      xid,
+      opcode: request.opcode,
+      body: request.body,
+      fingerprint,
+      origin: sid,
+      read,
+      deadline: now + config.requestTimeoutMs,
+      sent: false,
+    };
+    pending.add(write);
+    if (readiness.isReady) this.#route(write);
+  }
+
+  #failed(code: "XID_REUSED" | "THROTTLED"): ServerAnswer {
+    return failed(this.#tree.lastApplied, code);
+  }
+
+  /** From here on the write may be committed: it leaves without another check. */
+  #route(write: PendingWrite): void {
+    write.sent = true;
+    if (this.#parts.zab.proposing !== undefined) this.#queue.add(write);
+    else this.#outbox.push(write);
+  }
+
+  // ── leaving ──────────────────────────────────────────────────────────────
+
+  /** Nothing waits to leave, and nothing that was proposed waits to be applied. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#outbox.length === 0 && !this.hasOutstanding && !this.#isYielding;
+  }
+
+  get #isYielding(): boolean {
+    return this.#parts.gather.isYielding;
+  }
+
+  /** Changes are proposed and not applied. */
+  get hasOutstanding(): boolean {
+    return this.#queue.outstanding > 0;
+  }
+
+  /** LEADING: writes await a batch. */
+  get hasQueued(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** May what waits leave now? If it has to wait for a turn of I/O, that is asked for. */
+  mayLeave(): boolean {
+    const { gather, readiness, zab } = this.#parts;
+    const leader = zab.proposing;
+    const waiting = leader !== undefined ? this.#queue.length : this.#outbox.length;
+    if (waiting === 0 || !readiness.isReady || gather.isYielding) return false;
+    if (leader !== undefined && !leader.mayPropose) return false;
+    return gather.mayLeave(waiting);
+  }
+
+  /** LEADING: the next batch to propose; undefined: there is none now. */
+  nextBatch(now: number): Batch | undefined {
+    const batch = this.#queue.nextBatch(now);
+    if (batch !== undefined) this.#parts.gather.sent(batch.count);
+    return batch;
+  }
+
+  /** FOLLOWING: sends what waits to the leader, in messages of the size of a batch. */
+  forward(): void {
+    const { config, effects, gather, zab } = this.#parts;
+    const { leader, join } = zab;
+    const writes = this.#outbox;
+    if (leader === null || join === undefined || writes.length === 0) return;
+    this.#outbox = [];
+    gather.sent(writes.length);
+    for (let start = 0; start < writes.length; ) {
+      let bytes = 0;
+      let end = start;
+      for (; end < writes.length; end++) {
+        bytes += (writes[end]?.body.length ?? 0) + TXN_OVERHEAD_BYTES;
+        if (bytes > config.batchBytesMax && end > start) break;
+      }
+      effects.send(leader, { type: "REQUEST", join, packed: packRequests(writes.slice(start, end)) });
+      start = end;
+    }
+  }
+
+  /** FOLLOWING: the leader has not taken these writes, and nothing of them happens. */
+  rejected({ code, exactly, requests }: RejectMessage): void {
+    const { pending, replies, responder } = this.#parts;
+    const reason = exactly ?? code;
+    for (const name of requests) {
+      const isAnswered = pending.answer(name, failed(this.#tree.lastApplied, reason));
+      // It was taken for the write that has the number, and answered as such: the fingerprint noted of that write may be wrong.
+      if (!isAnswered && reason === "XID_REUSED") replies.noteFingerprint(name.session, name.xid, NOT_KNOWN);
+    }
+    responder.answerWaiting(false);
+  }
+
+  // ── changes of the leader ────────────────────────────────────────────────
+
+  /** The stay or epoch is over. Writes that were neither proposed nor forwarded cannot be committed. */
+  reset(): void {
+    this.#queue.reset();
+    for (const write of this.#outbox) write.sent = false;
+    this.#outbox = [];
+    this.#parts.gather.reset();
+  }
+
+  /** This member is ready: the history of the epoch is applied. Answers the writes that are part of it; the others go again. */
+  begin(): void {
+    const { pending, replies, responder } = this.#parts;
+    replies.forgetPrepared();
+    for (const write of pending.writes()) {
+      const known = replies.answerTo(write, write.fingerprint);
+      if (known === undefined) this.#route(write);
+      else pending.answer(write, known);
+    }
+    responder.answerWaiting(true);
+  }
+
+  /** A received snapshot has become the tree. Of the txns that it stands for, the outcome is known only in part. */
+  loadTree(tree: ZnodeTree): void {
+    const { pending, replies, responder } = this.#parts;
+    this.#tree = tree;
+    this.#queue.loadTree(tree);
+    for (const write of pending.writes()) {
+      const known = replies.answerTo(write, write.fingerprint);
+      if (!write.sent && known === undefined) continue;
+      pending.answer(write, known ?? unanswered(write, tree.lastApplied));
+    }
+    responder.answerWaiting(false);
+  }
+
+  /** LEADING: a learner's stay is over: it forwards again what is not proposed. */
+  learnerLeft(learner: Sid): void {
+    this.#queue.dropOf(learner);
+  }
+
+  /** LEADING: the tree has applied everything up to `zxid`. */
+  applied(zxid: Zxid): void {
+    this.#queue.applied(zxid);
+  }
+}
