@@ -1,4 +1,4 @@
-/** Which sources and exports are used by what ships, and not by tests alone. */
+/** Finds source files and exports that shipped code does not use. */
 import { dirname, relative, resolve } from "node:path";
 import { codeOf, importGraph, ROOT } from "./import-graph.ts";
 

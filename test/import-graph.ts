@@ -1,4 +1,4 @@
-/** Which file imports which, types included, and the circles among them. */
+/** The imports between files, types included, and circles among them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 

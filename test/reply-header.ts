@@ -1,4 +1,4 @@
-/** The header of a reply, as a client on the raw wire reads it. */
+/** The header of a reply in ZooKeeper's protocol. */
 import { readZxid } from "../core/wire/jute/header.ts";
 import type { ByteReader } from "../core/wire/reader.ts";
 import type { Zxid } from "../core/zab/zxid.ts";

@@ -1,4 +1,4 @@
-/** What a reader sees of a source file: which exports are documented, and how long its classes are. */
+/** Measures of a source file: documented exports, and lengths of classes. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./import-graph.ts";

@@ -1,4 +1,7 @@
-/** What a reader relies on: the rings point inward only, the core is pure, and every rule of the specification has a test. */
+/**
+ * Rules of the source: imports point inward only, the core is pure, every rule of the specification has a test, and
+ * so on (`docs/spec/tidy.md`).
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -1,6 +1,7 @@
 /**
- * What every {@link PartitionBackend} must do, and what a partition makes of its rows. One suite for all: memory in the
- * simulator, SQLite in an object. It needs nothing but `describe`, `it` and `expect`, so that it runs in Node and in workerd.
+ * The contract of {@link PartitionBackend}, and how a partition interprets its rows. One suite for memory (in the
+ * simulator) and SQLite (in an object). It needs only `describe`, `it` and `expect`, so it runs in Node and in
+ * workerd.
  */
 import { describe, expect, it } from "vitest";
 import { must } from "../../core/assert.ts";

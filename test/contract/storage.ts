@@ -1,6 +1,6 @@
 /**
- * What every {@link StorageBackend} must do. One suite for all: memory in the simulator, SQLite in an object. It needs
- * nothing but `describe`, `it` and `expect`, so that it runs in Node and in workerd.
+ * The contract of {@link StorageBackend}. One suite for memory (in the simulator) and SQLite (in an object). It needs
+ * only `describe`, `it` and `expect`, so it runs in Node and in workerd.
  */
 import { describe, expect, it } from "vitest";
 import { DamagedError } from "../../core/server/checksums.ts";

@@ -1,4 +1,7 @@
-/** `npm run chaos` against a running deployment: it does what the file says, heals, and tells whether all is well. */
+/**
+ * `npm run chaos` against a running deployment: it runs the scenario of the file, heals, and reports whether the
+ * ensemble is whole.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";

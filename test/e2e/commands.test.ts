@@ -1,4 +1,4 @@
-/** How the commands refuse what cannot be, and that nothing outlives them. */
+/** The commands: they refuse invalid input, and leave no process behind. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";

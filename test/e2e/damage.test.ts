@@ -1,4 +1,4 @@
-/** Nodes whose database file is damaged: the API says which node is down and why, and a wipe brings it back. */
+/** Nodes with a damaged database file: the API reports which node is down and why, and a wipe restores it. */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** `deployment 5 4 3` on the ports that its users know. */
+/** `deployment 5 4 3` on its usual ports. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

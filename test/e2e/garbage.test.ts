@@ -1,4 +1,4 @@
-/** The collection of garbage is no fault: nothing that waits for ever may be ended by it. */
+/** Garbage collection must not end calls and sockets that wait for ever. */
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, it } from "vitest";
 import { type Local, startLocal } from "../../scripts/local.ts";

@@ -1,4 +1,4 @@
-/** Five nodes and four brokers that nobody uses, on the built runtime: a minute of nothing, and then a write. */
+/** Five nodes and four brokers without clients, on the built runtime: a minute asleep, and then a write. */
 import { afterAll, expect, it } from "vitest";
 import { benchIdle } from "../../bench/idle.ts";
 import { temporaryDir } from "./processes.ts";

@@ -1,4 +1,4 @@
-/** The page in a browser, as `npm start` serves it: what a visitor sees while goals come in and nodes die. */
+/** The page in a browser, as served by `npm start`: what a visitor sees while goals arrive and nodes fail. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The whole runtime ended by `kill -9` under load: what was acknowledged is there afterwards, and nothing else is asked. */
+/** The whole runtime is ended by `kill -9` under load: every acknowledged write survives, without any manual repair. */
 import { afterAll, describe, expect, it } from "vitest";
 import { connect, ZooError } from "../../client/sdk/node.ts";
 import { type Goal, goalOf, sendGoal } from "../../scripts/local/goals.ts";

@@ -1,4 +1,4 @@
-/** Runs the commands of scripts/ as a user does: as processes of their own, in a process group of their own. */
+/** Runs the commands of scripts/ like a user: as processes in a process group of their own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** The SDK against a real ensemble: each session on a node of its own, through that node's port. */
+/** The SDK against a real ensemble: each session connects to another node, through that node's port. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Session, ZooError } from "../../client/sdk/node.ts";
 import { ensembleOf, isSettled, post } from "./http.ts";

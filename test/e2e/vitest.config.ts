@@ -1,4 +1,7 @@
-/** End to end: the commands that a user types, on the built Worker and page. One file after the other: they share two cores. */
+/**
+ * End-to-end tests: the commands of a user, on the built Worker and page. One file after the other, because they
+ * share two cores.
+ */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

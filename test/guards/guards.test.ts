@@ -1,4 +1,7 @@
-/** Each guard bites: broken in a copy of the repository, it makes the command of CI fail with a line that names the rule. */
+/**
+ * Each guard works: if it is violated in a copy of the repository, CI's command fails with a line that names the
+ * rule.
+ */
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { type Outcome, Scratch } from "./scratch.ts";
 

@@ -1,4 +1,4 @@
-/** A copy of the repository in which a guard is broken on purpose. */
+/** A copy of the repository in which a test violates a guard. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

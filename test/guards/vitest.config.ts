@@ -1,4 +1,4 @@
-/** `npm run guards`: each guard of the source, broken in a copy of the repository, must make CI's command fail. */
+/** `npm run guards`: each guard of the source, violated in a copy of the repository, makes CI's command fail. */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -1,6 +1,6 @@
 /**
- * The real core behind a history's requests, without an ensemble around it: prep, tree and watches in one place. What it
- * answers is right by definition, so the checkers have to take it.
+ * The real core as the server of a history, without an ensemble: prep, tree and watches in one place. Its answers are
+ * correct by definition, so the checkers have to accept them.
  */
 import { type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { Prep } from "../../core/znode/prep.ts";

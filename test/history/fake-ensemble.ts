@@ -1,7 +1,8 @@
 /**
- * An ensemble that cannot fail, around the real tree, prep and watches: one leader, members that lag behind it, connections
- * that deliver late, break and move, sessions that expire, answers that are lost. Random clients work on it, all from one
- * seed. What it records is right, so that the checkers have to accept it, and one thing wrong in it is all that is wrong.
+ * A correct ensemble around the real tree, prep and watches: one leader, members that lag behind, connections that
+ * are late, break and move, sessions that expire, answers that are lost. Random clients use it, all from one seed.
+ * Its histories are correct, so the checkers have to accept them; a test then makes one change, which is the only
+ * fault.
  */
 import { zxid } from "../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";

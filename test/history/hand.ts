@@ -1,4 +1,4 @@
-/** Histories made by hand: every answer is the core's, until a test changes it. */
+/** Histories written by hand: every answer is the core's, until a test changes it. */
 
 import { type CheckOptions, checkHistory } from "../../sim/checkers/history/check.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * The workload on the simulated ensemble of the real core, recorded: clients with sessions that lose their connections and go
- * on at other members, members that crash, stand still and are cut off.
+ * The workload on the simulated ensemble of the real core, recorded: clients whose sessions lose their connections
+ * and continue at other members, and members that crash, pause and are cut off.
  */
 import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";

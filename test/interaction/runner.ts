@@ -1,12 +1,12 @@
 /**
- * Golden traces: a scenario is a text of commands, each followed by what came of it. The runner executes the commands on a
- * deterministic {@link Cluster} and writes what it saw in the place of what is there.
+ * Golden traces: a scenario is a text of commands, each followed by its output. The runner executes the commands on a
+ * deterministic {@link Cluster} and replaces the output.
  *
  *   command name=value …
  *   ----
- *   what came of it
+ *   output
  *
- * A line that begins with # is a remark.
+ * A line that begins with # is a comment.
  * @source etcd-io/raft rafttest, testdata
  */
 import { must } from "../../core/assert.ts";

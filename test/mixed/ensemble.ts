@@ -1,4 +1,4 @@
-/** Three members of different versions in one runtime, clients that write, and what they are answered. */
+/** Three members of different versions in one runtime, their clients, and the answers. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** Members of two versions in one ensemble, on the real runtime: a rolling upgrade, a rollback, and what a later version brings. */
+/**
+ * Members of two versions in one ensemble, on the real runtime: a rolling upgrade, a rollback, and formats of a later
+ * version.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Build } from "../../scripts/local/build.ts";
 import { all, type Cost, MixedEnsemble, SIDS } from "./ensemble.ts";

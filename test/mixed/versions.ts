@@ -1,4 +1,7 @@
-/** One Worker made of several versions of this repository: each member runs one of them, and may change it at its restart. */
+/**
+ * One Worker that contains several versions of this repository: each member runs one of them, and may change it when
+ * it restarts.
+ */
 import { execFileSync } from "node:child_process";
 import {
   cpSync,

@@ -1,4 +1,4 @@
-/** All members lose their memory at once, and the process that they live in is killed, over and over, under load. */
+/** All members lose their memory at once, and their process is killed, repeatedly and under load. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Attack } from "./nemeses.ts";
 import type { Progress } from "./progress.ts";

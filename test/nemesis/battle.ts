@@ -1,4 +1,4 @@
-/** One run: an ensemble of its own, clients, a nemesis, and the verdict of the checkers over what the clients saw. */
+/** One run: an ensemble, clients, a nemesis, and the verdict of the checkers on the clients' histories. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";

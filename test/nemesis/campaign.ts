@@ -1,4 +1,4 @@
-/** Which runs there are, several at a time, what is said of them, and the nemeses' part of the soak. */
+/** The runs: several at a time, their reports, and the nemeses' part of the soak. */
 import { join } from "node:path";
 import { percentile } from "../../bench/statistics.ts";
 import { build, ROOT } from "../../scripts/local/build.ts";

@@ -1,7 +1,7 @@
 /**
- * A client of real members that records everything it asks and is told: a session on the raw wire of `/v1/ws`, which goes on
- * at another member when its connection ends or an answer does not come, asks again for its unanswered writes under their
- * numbers, and leaves its watches again. It shares nothing with the SDK but the codecs: what the SDK hides is what is recorded.
+ * A client of real members that records every request and answer: a session over the raw protocol of `/v1/ws`. When
+ * its connection ends or an answer is late, it continues at another member, repeats its unanswered writes under their
+ * numbers, and sets its watches again. It shares only the codecs with the SDK: what the SDK hides is recorded here.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { WebSocket } from "ws";

@@ -1,7 +1,8 @@
 /**
- * Damage in the databases of real objects: three members and a partition in one workerd are killed, rows of one member's
- * database and of the partition's are deleted, changed, cut or exchanged, and all start again. Everything that was
- * acknowledged has to be there, or to be said to be damaged; everybody has to serve again; elections have to end.
+ * Damage in the databases of real objects. Three members and a partition in one workerd are killed; rows of one
+ * member's database and of the partition's are deleted, changed, cut or exchanged; all start again. Every
+ * acknowledged value has to exist or be reported as damaged, every member has to serve again, and elections have to
+ * end.
  */
 import { join } from "node:path";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";

@@ -1,4 +1,4 @@
-/** Real members in one workerd, their faults, and how they are. */
+/** Real members in one workerd, their faults and their state. */
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type Local, startLocal } from "../../scripts/local.ts";

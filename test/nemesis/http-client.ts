@@ -1,6 +1,6 @@
 /**
- * A client that writes over HTTP, through whichever member the Worker takes. With a session it numbers its writes and asks
- * again, under the same number, until it is told what became of each. Without one each write is asked once, as by `curl`.
+ * A client that writes over HTTP, through any member. With a session it numbers its writes and repeats each under its
+ * number until the outcome is known. Without a session each write is sent once, as by `curl`.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import type { ZooErrorCode } from "../../core/errors.ts";

@@ -1,4 +1,4 @@
-/** Linearizable reads: over HTTP, since ZooKeeper's wire has none. */
+/** Linearizable reads, over HTTP, because ZooKeeper's protocol has none. */
 import type { ZooErrorCode } from "../../core/errors.ts";
 import { sessionFromText } from "../../core/znode/types.ts";
 import {

@@ -1,4 +1,4 @@
-/** The members' logs, read from their databases when the runtime is gone, and what they have in common. */
+/** The logs of the members, read from their databases after the end of the runtime, and their common prefix. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";

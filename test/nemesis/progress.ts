@@ -1,4 +1,4 @@
-/** How the clients of one run get on. */
+/** Progress of the clients of one run. */
 export class Progress {
   /** acknowledged writes */
   writes = 0;

@@ -1,6 +1,7 @@
 /**
- * `npm run nemesis`: five real members under every nemesis, then under all of them at once, then killed all at once. What
- * the clients saw goes through the checkers of `sim/checkers/history`; a run with a fault leaves its history in a file.
+ * `npm run nemesis`: five real members under every nemesis, then under all of them at once, then all killed at once.
+ * The histories of the clients go through the checkers of `sim/checkers/history`; a failed run leaves its history in
+ * a file.
  */
 import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
 import { UsageError } from "../../scripts/local.ts";

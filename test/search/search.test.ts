@@ -1,4 +1,4 @@
-/** A search that is small enough for every day. The whole scope is for the lanes that take minutes. */
+/** A small search for the fast lane. The whole scope is for the lanes that take minutes. */
 import { describe, expect, it } from "vitest";
 import { search } from "../../sim/node/search/index.ts";
 

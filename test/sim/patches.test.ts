@@ -1,4 +1,4 @@
-/** Every seeded bug and every mutant still fits into the sources. Fast: nothing is run. */
+/** The patch of every seeded bug and every mutant still applies to the sources. Fast: nothing is run. */
 import { stripTypeScriptTypes } from "node:module";
 import { describe, expect, it } from "vitest";
 import { BUGS } from "../../sim/node/bugs.ts";

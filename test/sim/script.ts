@@ -1,6 +1,6 @@
 /**
- * One member's Zab peer and a script that plays all others: what arrives is written out message by message, and what leaves
- * is kept to be looked at. Storage is the real one, in memory. Writes become durable when the script says so.
+ * One Zab peer and a script that plays all other members: the test writes every incoming message, and inspects the
+ * outgoing ones. The storage is the real one, in memory. Writes become durable when the script says so.
  */
 import { must } from "../../core/assert.ts";
 import { found, MemberStorage } from "../../core/server/storage.ts";

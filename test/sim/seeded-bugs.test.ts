@@ -1,4 +1,4 @@
-/** How a seeded bug is looked for; that each of them is found is for `npm run seeded-bugs`. */
+/** The search for seeded bugs; `npm run seeded-bugs` shows that each of them is found. */
 import { expect, it } from "vitest";
 import { bugOf } from "../../sim/node/patch-core.ts";
 import { huntBug, readSeeds } from "../../sim/node/seeded-bugs.ts";

@@ -1,6 +1,6 @@
 /**
- * A client as the SDK is one, for the deterministic ensemble: one session, any number of connections one after the other,
- * what was not answered is sent again with its number, watches are left again with the last zxid that was seen.
+ * A client like the SDK, for the deterministic ensemble: one session over successive connections; unanswered requests
+ * are sent again with their numbers, and watches are set again with the last zxid seen.
  */
 import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";

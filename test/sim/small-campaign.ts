@@ -1,6 +1,6 @@
 /**
- * One random run of an ensemble, all of it from a seed: which faults are on, what clients ask, who dies when. The invariants
- * are checked after every event; at the end everything is healed, and the ensemble has to make progress and agree.
+ * One random run of an ensemble, determined by a seed: faults, requests of clients, crashes. The invariants are
+ * checked after every event; at the end everything is healed, and the ensemble has to make progress and agree.
  */
 import { assert, must } from "../../core/assert.ts";
 import type { Token } from "../../core/server/ids.ts";

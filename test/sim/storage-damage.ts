@@ -1,7 +1,7 @@
 /**
- * Random damage anywhere in the storage of one member of an ensemble that is otherwise well: rows of the tables, of the log
- * and of the meta values are deleted, changed, cut, swapped or emptied while the member is down, or while it runs. Nothing
- * that was acknowledged may be another afterwards, on any member, everybody has to serve again, and elections have to end.
+ * Random damage in the storage of one member, while the others are whole: rows of the tables, of the log and of the
+ * meta values are deleted, changed, cut, swapped or emptied while the member is down or running. No acknowledged
+ * value may change on any member, every member has to serve again, and elections have to end.
  */
 import { must } from "../../core/assert.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";

@@ -1,4 +1,4 @@
-/** Words that the tests of a whole ensemble share. */
+/** Helpers for tests of a whole ensemble. */
 import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Token } from "../../core/server/ids.ts";

@@ -1,4 +1,4 @@
-/** A part of the soak, as its parts and the whole see it. */
+/** The interface of a part of the soak. */
 
 /** What a part has to say: its figures, and what failed, readable. */
 export interface PartSummary {

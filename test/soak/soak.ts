@@ -1,8 +1,7 @@
 /**
- * `npm run soak -- --minutes M`: fresh seeds, the search in ten times CI's size, every seeded bug by fresh seeds, and the nemeses on
- * the real runtime. Ends when the time is up, or when somebody ends it (Ctrl-C, SIGTERM), and leaves a dated summary in
- * `test/soak/` of what was done till then. What did not fit in the time says so. A part is a function from its deadline
- * to its summary.
+ * `npm run soak -- --minutes M`: fresh seeds, the search at ten times CI's size, every seeded bug with fresh seeds,
+ * and the nemeses on the real runtime. Ends on time, or on Ctrl-C or SIGTERM, and writes a dated summary to
+ * `test/soak/`, which names the parts that were not reached. A part is a function from its deadline to its summary.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";

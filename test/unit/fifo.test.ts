@@ -1,4 +1,4 @@
-/** The queue beside an array that does the same. */
+/** The queue, compared with an array. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Fifo } from "../../core/fifo.ts";

@@ -1,4 +1,4 @@
-/** A broker whose rows are damaged: it is never another broker, and it comes back by itself. */
+/** A broker whose rows are damaged: it keeps its id, and recovers by itself. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Brokers and nodes that die: who leads, who is fenced, and how long goals stop. */
+/** Failures of brokers and nodes: new leaders, fencing, and how long goals stop. */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";

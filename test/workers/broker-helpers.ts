@@ -1,4 +1,4 @@
-/** What the tests of the brokers share: requests to the Worker, and a reader of server-sent events. */
+/** Helpers for tests of the brokers: requests to the Worker, and a reader of server-sent events. */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { app } from "../../workers/api/app.ts";

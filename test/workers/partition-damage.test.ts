@@ -1,4 +1,7 @@
-/** A partition whose rows are damaged: never a value that was not written, and everything else stays readable. */
+/**
+ * A partition whose rows are damaged: it never returns a value that was not written, and everything else stays
+ * readable.
+ */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Faults of a partition's object: what its callers see of them, and that each ends. */
+/** Faults of a partition's object: what its callers observe, and that each fault ends. */
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { encodeText } from "../../core/broker/json-text.ts";

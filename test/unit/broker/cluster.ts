@@ -1,4 +1,4 @@
-/** A cluster on the real tree: sessions, registrations, elections and the controller's writes, without any object. */
+/** A cluster on the real tree, without objects: sessions, registrations, elections, and writes of the controller. */
 
 import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
 import { type ClusterView, controllerViewOf, readCluster } from "../../../core/broker/cluster-view.ts";

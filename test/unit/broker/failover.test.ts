@@ -1,4 +1,4 @@
-/** Controllers that come and go, and what they tell the partitions, in any order and with any of it lost. */
+/** Changes of controllers: their calls to the partitions arrive in any order, and some are lost. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { controllerViewOf, metadataOf } from "../../../core/broker/cluster-view.ts";

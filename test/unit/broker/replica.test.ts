@@ -1,4 +1,4 @@
-/** A partition's steps: what each input leads to, in which order, and what a failed write leaves. */
+/** The steps of a partition: effects of each input, their order, and the state after a failed write. */
 import { describe, expect, test } from "vitest";
 import { PARTITION_CONFIG, type PartitionConfig } from "../../../core/broker/config.ts";
 import { encodeText } from "../../../core/broker/json-text.ts";

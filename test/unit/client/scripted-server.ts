@@ -1,4 +1,7 @@
-/** A peer for the SDK: a real WebSocket server of this machine that keeps what it gets and answers what a test says. */
+/**
+ * A server for the SDK: a real WebSocket server on this machine that records its input and sends the answers of a
+ * test.
+ */
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";

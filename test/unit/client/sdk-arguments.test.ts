@@ -1,4 +1,4 @@
-/** Wrong arguments of the SDK: one call fails, and not a byte of it leaves. */
+/** Invalid arguments of the SDK: only that call fails, and no byte of it is sent. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect, type Session, ZooError } from "../../../client/sdk/node.ts";
 import { reply, type ScriptedServer, startServer, writeStat } from "./scripted-server.ts";

@@ -1,4 +1,4 @@
-/** What the SDK needs of the platform that it runs on. */
+/** What the SDK requires from its platform. */
 import { describe, expect, it } from "vitest";
 import { connect, type SocketLike } from "../../../client/sdk/index.ts";
 import { importsOf } from "../../import-graph.ts";

@@ -1,4 +1,4 @@
-/** The SDK against a scripted peer on a real socket: order, packing, watches, and what a lost connection means. */
+/** The SDK against a scripted server on a real socket: order, packing, watches, and lost connections. */
 
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

@@ -1,4 +1,4 @@
-/** The ring of protocol events of one node: what is kept, and what a listener that comes back gets. */
+/** The ring buffer of protocol events of one node: which events are kept, and what a listener gets that reconnects. */
 import { describe, expect, it } from "vitest";
 import { asSid } from "../../../core/zab/membership.ts";
 import { zxid } from "../../../core/zab/zxid.ts";

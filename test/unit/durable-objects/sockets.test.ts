@@ -1,4 +1,4 @@
-/** Work that is cut into slices, so that many sockets hold up nobody. */
+/** Work in slices, so that many sockets do not delay other work. */
 import { describe, expect, it } from "vitest";
 import { inSlices, STREAM_UNREAD_MAX, StreamWindow } from "../../../durable-objects/shared/sockets.ts";
 

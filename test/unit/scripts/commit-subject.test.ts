@@ -1,4 +1,4 @@
-/** Which subjects of commits are in form. */
+/** Valid and invalid subjects of commits. */
 import { describe, expect, it } from "vitest";
 import { subjectFault } from "../../../scripts/local/commit-subject.ts";
 

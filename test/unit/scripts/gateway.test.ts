@@ -1,4 +1,4 @@
-/** The port gateway against a server of this machine: it must not change, hold back or outlive what passes through. */
+/** The port gateway against a server on this machine: it must not change, delay or outlive what it forwards. */
 import { createServer, request as httpRequest, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

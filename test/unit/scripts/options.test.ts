@@ -1,4 +1,4 @@
-/** What users type, and what they are told when it is not valid. */
+/** Command line options, and the errors for invalid ones. */
 import { describe, expect, it } from "vitest";
 import { hostName, httpUrl, portNumber, readOptions, wholeNumber } from "../../../scripts/local/options.ts";
 

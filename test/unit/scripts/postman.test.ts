@@ -1,4 +1,4 @@
-/** The Postman runner: above all, that it fails what does not hold. */
+/** The Postman runner: above all, assertions that do not hold fail. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

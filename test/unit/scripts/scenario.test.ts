@@ -1,4 +1,4 @@
-/** The scenario file of `npm run chaos`: what it may say, and whom its steps hit. */
+/** The scenario file of `npm run chaos`: its format, and the targets of its steps. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

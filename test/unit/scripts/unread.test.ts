@@ -1,4 +1,4 @@
-/** A port of a local run and a client that does not read. */
+/** A port of a local run, and a client that does not read. */
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { endUnread, UNREAD_MS_MAX } from "../../../scripts/local/unread.ts";

@@ -1,4 +1,4 @@
-/** Members that forget: wiped, or on an old copy of their storage. */
+/** Members without memory: wiped, or on an old copy of their storage. */
 import { describe, expect, it } from "vitest";
 import { Cluster, type ClusterOptions } from "../../../sim/cluster.ts";
 import { random } from "../../../sim/random.ts";

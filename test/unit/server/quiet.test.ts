@@ -1,4 +1,4 @@
-/** An ensemble that nobody asks anything falls asleep, and wakes with all it knew. */
+/** An ensemble without requests falls asleep, and wakes with its whole state. */
 import { describe, expect, it } from "vitest";
 import { makeServerConfig } from "../../../core/server/config.ts";
 import type { QuietRecord } from "../../../core/server/quiet.ts";

@@ -1,4 +1,4 @@
-/** What counts as the silence of a session: clocks that jump, members that stand still, signs of life that are lost. */
+/** Silence of sessions: clocks that jump, members that pause, signs of life that are lost. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import type { SessionId } from "../../../core/znode/types.ts";

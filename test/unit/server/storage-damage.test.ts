@@ -1,4 +1,4 @@
-/** What a member does with a storage that is damaged outside of the batches of its log. */
+/** A member whose storage is damaged outside the batches of its log. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import { DamagedError } from "../../../core/server/checksums.ts";

@@ -1,4 +1,4 @@
-/** The gate on a real clock, without an object behind it: what passes, what waits, what is lost. */
+/** The fault gate on a real clock, without an object: what passes, waits and is lost. */
 import { describe, expect, it } from "vitest";
 import { FaultGate } from "../../../durable-objects/shared/fault-gate.ts";
 import type { FaultName } from "../../../durable-objects/shared/faults.ts";

@@ -1,4 +1,4 @@
-/** What becomes of a message under faults: decided without a clock, and the same for the same seed. */
+/** Outcomes of messages under faults: decided without a clock, the same for the same seed. */
 import { describe, expect, it } from "vitest";
 import { type ActiveFault, type Fault, FaultSet, random } from "../../../durable-objects/shared/faults.ts";
 import { cutsOfGroups, cutsOfRing } from "../../../workers/api/faults/cuts.ts";

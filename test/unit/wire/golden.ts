@@ -1,4 +1,4 @@
-/** A member without a network: it answers requests as bytes, from the tree, prep, watches and codecs of the core. */
+/** A member without a network: it answers requests in bytes, with the tree, prep, watches and codecs of the core. */
 
 import { readRequestHeader } from "../../../core/wire/jute/header.ts";
 import { writeBareReply, writeReply, writeSyncReply } from "../../../core/wire/jute/replies.ts";

@@ -1,4 +1,4 @@
-/** What a client of `/v1/live` may leave unread. */
+/** Limits of what a client of `/v1/live` may leave unread. */
 import { describe, expect, it } from "vitest";
 import {
   LIVE_MARK_CHARS,

@@ -1,4 +1,4 @@
-/** A stream of server-sent events whose reader is slow, or does not read at all. */
+/** A stream of server-sent events with a reader that is slow or does not read. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SSE_WAITING_BYTES_MAX } from "../../../workers/api/config.ts";
 import { type SseSink, sseResponse } from "../../../workers/api/streams/sse.ts";

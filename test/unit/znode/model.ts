@@ -1,4 +1,4 @@
-/** The plainest tree that could be right: one map, no overlay, no txns. Requests take effect when they are made. */
+/** The simplest correct tree: one map, no overlay, no txns. Requests take effect at once. */
 import type { ZooErrorCode } from "../../../core/errors.ts";
 import {
   CreateMode,

@@ -1,4 +1,7 @@
-/** What a watch stream tells: any batches, any breaks of the connection, and the reader knows the znode's state at the end. */
+/**
+ * Watch streams: for any batches and any breaks of the connection, the reader knows the state of the znode at the
+ * end.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareZxid, ZXID_ZERO, type Zxid, zxid, zxidToText } from "../../../core/zab/zxid.ts";

@@ -1,6 +1,6 @@
 /**
- * A leader and a follower without a network: prep and tree of the one, tree of the other, and the codec between
- * them. Every txn crosses as bytes, and both digests are compared after each.
+ * A leader and a follower without a network: prep and tree of the leader, the tree of the follower, and the codec
+ * between them. Every txn is encoded and decoded, and both digests are compared after each.
  */
 import { expect } from "vitest";
 import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";

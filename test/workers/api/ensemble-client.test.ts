@@ -1,6 +1,6 @@
 /**
- * The rules of going to another node, on nodes whose answers are given: which ones fail, and how, cannot be ordered
- * from real nodes at the moment that matters.
+ * The rules for trying another node, with nodes whose answers are given: real nodes cannot be made to fail in a
+ * certain way at a certain moment.
  */
 import { describe, expect, it } from "vitest";
 import { NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";

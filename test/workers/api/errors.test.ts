@@ -1,4 +1,4 @@
-/** Errors as people and programs read them: the table in the docs, the right name, and whether to try again. */
+/** Errors: the table in the docs, the code, and whether to retry. */
 import { beforeAll, describe, expect, it } from "vitest";
 import document from "../../../docs/errors.md?raw";
 import { app } from "../../../workers/api/app.ts";

@@ -1,4 +1,4 @@
-/** Clients without a connection that go from node to node: they never see time go back. */
+/** Clients without a connection that use several nodes: they never see older state. */
 import { env } from "cloudflare:workers";
 import { afterAll, describe, expect, it } from "vitest";
 import { nodeStub } from "../../../workers/api/clients/node-stub.ts";

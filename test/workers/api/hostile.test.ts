@@ -1,4 +1,4 @@
-/** Every route with every hostile value: an answer of the client's fault, with a code, and nothing created for it. */
+/** Every route with every hostile value: the answer is 4xx with a code, and nothing is created. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { call, make, objects, send } from "./helpers.ts";
 

@@ -1,4 +1,4 @@
-/** `Idempotency-Key`: what is the same request, and what is another one under the same key. */
+/** `Idempotency-Key`: repeats of a request, and other requests under the same key. */
 import { describe, expect, it } from "vitest";
 import { call, send } from "./helpers.ts";
 

@@ -1,4 +1,4 @@
-/** What JSON's usual readers round, replace or drop: kept as it came, or refused. */
+/** JSON that common parsers round, replace or drop: it is kept unchanged or refused. */
 import { describe, expect, it } from "vitest";
 import { SseReader } from "../broker-helpers.ts";
 import { call, make, problemOf, send } from "./helpers.ts";

@@ -1,4 +1,4 @@
-/** Numbered writes over HTTP: another one under a used number. */
+/** Numbered writes over HTTP: another write under a used number. */
 import { expect, it } from "vitest";
 import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, problemOf, send } from "./helpers.ts";

@@ -1,4 +1,4 @@
-/** Parameters that a route does not know: refused on every route, before anything is done. */
+/** Unknown query parameters: refused on every route, before anything is done. */
 import { describe, expect, it } from "vitest";
 import { app } from "../../../workers/api/app.ts";
 import { QUERIES } from "../../../workers/api/middleware/query.ts";

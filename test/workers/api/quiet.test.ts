@@ -1,4 +1,4 @@
-/** Who asks how a sleeping ensemble is wakes nobody; who asks for anything else does. */
+/** Reading the status of a sleeping ensemble does not wake it; any other request does. */
 import { describe, expect, it } from "vitest";
 import type { EnsembleJson } from "../../../workers/api/schema/views.ts";
 import { call, problemOf } from "./helpers.ts";

@@ -1,4 +1,4 @@
-/** Faults of brokers that are not dead: they stand still, are cut off, or have bad links. Goals are not lost, nor doubled. */
+/** Faults of brokers that are up: paused, cut off, or with faulty links. No goal is lost or doubled. */
 import { describe, expect, it } from "vitest";
 import { call, problemOf, send, until } from "../api/helpers.ts";
 

@@ -1,4 +1,4 @@
-/** Faults as events, and the rare events that are kept while nobody listens. */
+/** Faults as events, and the rare events that are kept without a listener. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, EventReader } from "../api/helpers.ts";
 import { Victims } from "./helpers.ts";

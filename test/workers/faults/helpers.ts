@@ -1,4 +1,4 @@
-/** Ensembles to break, over HTTP as a user does it. */
+/** Helpers that break an ensemble over HTTP, like a user. */
 import { expect } from "vitest";
 import type { FaultView } from "../../../durable-objects/shared/faults.ts";
 import type { NodeStatus } from "../../../durable-objects/zooweeper-node/rpc.ts";

@@ -1,4 +1,4 @@
-/** Every fault of a node, on real objects: what it does, that the others notice by themselves, and that it ends. */
+/** Every fault of a node, on real objects: its effect, that the others detect it by themselves, and that it ends. */
 import { env, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { call, problemOf, send, until } from "../api/helpers.ts";

@@ -1,4 +1,4 @@
-/** The fault endpoints: what they take, what they refuse, what they list, and that they can be ended. */
+/** The fault endpoints: accepted and refused requests, the list, and the end of faults. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { call, problemOf, send, until } from "../api/helpers.ts";
 import { type FaultsJson, Victims } from "./helpers.ts";

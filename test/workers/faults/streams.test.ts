@@ -1,4 +1,4 @@
-/** Streams of every kind while nodes and partitions break: none stays open and silent, and none misses anything. */
+/** Streams of every kind while nodes and partitions fail: none stays open and silent, and none misses an event. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Alarms that the runtime loses: nodes, brokers and partitions find that out at their next entry. */
+/** Alarms that the runtime loses: nodes, brokers and partitions detect it at their next entry. */
 import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { encodeText } from "../../../core/broker/json-text.ts";

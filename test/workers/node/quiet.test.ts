@@ -1,4 +1,4 @@
-/** Sleep of real objects: five nodes and four brokers that cost nothing, lose their memory, die, and wake. */
+/** Sleep of real objects: five nodes and four brokers that cost nothing, lose their memory, fail, and wake. */
 import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";

@@ -1,4 +1,4 @@
-/** What a client may do to a node over `/ws`, and what it must not be able to do. */
+/** What a client can and cannot do to a node over `/ws`. */
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS, zooErrorOf } from "../../../core/errors.ts";
