@@ -29,6 +29,13 @@ export interface BrokerConfig {
   /** partitions changed by one multi */
   readonly partitionsPerMultiMax: number;
   readonly replicationFactorDefault: number;
+  /** reads of znodes sent together; they are answered from memory */
+  readonly readsAtOnce: number;
+  /** calls of partitions under way at a time; an object may have six. After so many calls, timers and sockets get a turn */
+  readonly callsAtOnce: number;
+  readonly callsPerTurn: number;
+  /** pause between two looks whether a partition knows its leader */
+  readonly tellPollMs: number;
 }
 
 export const BROKER_CONFIG: BrokerConfig = {
@@ -46,6 +53,10 @@ export const BROKER_CONFIG: BrokerConfig = {
   partitionsMax: 1000,
   partitionsPerMultiMax: 30,
   replicationFactorDefault: 3,
+  readsAtOnce: 50,
+  callsAtOnce: 4,
+  callsPerTurn: 64,
+  tellPollMs: 5,
 };
 
 export interface PartitionConfig {

@@ -66,10 +66,14 @@ export const decodeClusterId = (data: Uint8Array | null): string | undefined => 
   return typeof id === "string" ? id : undefined;
 };
 
-/** What a broker says of itself in its ephemeral znode. */
-export interface BrokerRegistration {
+/** Where clients reach a broker. */
+export interface BrokerEndpoint {
   readonly host: string;
   readonly port: number;
+}
+
+/** What a broker says of itself in its ephemeral znode. */
+export interface BrokerRegistration extends BrokerEndpoint {
   /** ms since 1970 */
   readonly timestampMs: number;
 }

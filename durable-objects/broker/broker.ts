@@ -6,6 +6,7 @@
  * after it lost its memory. When the ensemble sleeps it sleeps too: no alarm, no open call, and its session stands still.
  */
 import { DurableObject } from "cloudflare:workers";
+import { BrokerLoop } from "../../core/broker/broker-loop.ts";
 import {
   type ClusterMetadata,
   controllerViewOf,
@@ -14,17 +15,14 @@ import {
 } from "../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG, type BrokerConfig, validateBrokerConfig } from "../../core/broker/config.ts";
 import { announcements } from "../../core/broker/controller.ts";
+import { EnsembleSession } from "../../core/broker/ensemble-session.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
-import {
-  DEMO_PARENTS,
-  type DemoRefusal,
-  type DemoRows,
-  isDemoRefusal,
-  readDemoRows,
-  recordClients,
-} from "../../core/demo/metadata.ts";
-import { brokerPort, brokerPorts, nodePort } from "../../core/demo/ports.ts";
-import { NO_SESSION, type SessionId, type WriteRequest } from "../../core/znode/types.ts";
+import type { Parked } from "../../core/broker/program.ts";
+import { NOT_READY, type TopicRequest, Topics } from "../../core/broker/topics.ts";
+import { DemoGoals, type DemoMetadataAnswer, type DemoMetadataRequest } from "../../core/demo/goals.ts";
+import { DEMO_PARENTS } from "../../core/demo/metadata.ts";
+import { brokerPort } from "../../core/demo/ports.ts";
+import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
@@ -32,21 +30,9 @@ import type { FaultName, FaultView } from "../shared/faults.ts";
 import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
-import { BrokerLoop } from "./broker-loop.ts";
 import { BrokerStore, type Sleeping } from "./broker-store.ts";
-import { EnsembleError, EnsembleSession } from "./ensemble-session.ts";
-import type {
-  BrokerAnswer,
-  BrokerFault,
-  BrokerIdentity,
-  BrokerRpc,
-  BrokerStatus,
-  DemoMetadataAnswer,
-  DemoMetadataRequest,
-  Parked,
-  TopicRequest,
-} from "./rpc.ts";
-import { Topics } from "./topics.ts";
+import { Programs } from "./programs.ts";
+import type { BrokerAnswer, BrokerFault, BrokerIdentity, BrokerRpc, BrokerStatus } from "./rpc.ts";
 
 /** The parts of a running broker. */
 interface Running {
@@ -54,6 +40,8 @@ interface Running {
   readonly session: EnsembleSession;
   readonly loop: BrokerLoop;
   readonly topics: Topics;
+  readonly demo: DemoGoals;
+  readonly programs: Programs;
   readonly boot: number;
 }
 
@@ -68,8 +56,6 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   /** parked calls of other brokers */
   readonly #parked = new Waiters();
   #counters: Counters;
-  /** the demo's rows as this broker knew them last; a check in each write proves them */
-  #demoRows: DemoRows | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -117,15 +103,15 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   async metadata(): Promise<BrokerAnswer<ClusterMetadata>> {
-    return this.#ask<ClusterMetadata>(async ({ loop }) => {
-      const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+    return this.#ask<ClusterMetadata>(async ({ loop, programs }) => {
+      const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
       return view === undefined ? NOT_READY : { ok: true, value: metadataOf(view) };
     });
   }
 
   async leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>> {
-    return this.#ask<Leadership | null>(async ({ loop }) => {
-      const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
+    return this.#ask<Leadership | null>(async ({ loop, programs }) => {
+      const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
       if (view === undefined) return NOT_READY;
       const found = announcements(controllerViewOf(view)).find(
         (each) => each.topicId === topicId && each.partition === partition,
@@ -135,25 +121,15 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   async createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>> {
-    return this.#ask(({ topics }) => topics.create(request));
+    return this.#ask(({ topics, programs }) => programs.run(topics.create(request)));
   }
 
   async deleteTopic(name: string): Promise<BrokerAnswer<null>> {
-    return this.#ask(({ topics }) => topics.delete(name));
+    return this.#ask(({ topics, programs }) => programs.run(topics.delete(name)));
   }
 
   async demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>> {
-    return this.#ask(async (running) => {
-      const topic = await this.#demoTopic(running, request.topic);
-      if (!topic.ok) return topic;
-      try {
-        const { sid, clients } = await this.#recordClients(running, request);
-        return { ok: true, value: { receiver: sid, clients, topic: topic.value } };
-      } catch (error) {
-        if (!(error instanceof EnsembleError)) throw error;
-        return { ok: false, code: error.code, message: error.message };
-      }
-    });
+    return this.#ask(({ demo, programs }) => programs.run(demo.metadata(request)));
   }
 
   async park(from: number): Promise<Parked> {
@@ -172,7 +148,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   async wake(epoch: number): Promise<SessionId | null> {
     await this.#faults.running();
     const running = this.#awake();
-    running?.loop.wake(epoch);
+    running?.loop.woken(epoch);
     return running === undefined || running.session.id === NO_SESSION ? null : running.session.id;
   }
 
@@ -193,7 +169,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   /** What it noted when it fell asleep; undefined while it is awake. */
   get #sleeping(): Sleeping | undefined {
-    const asleep = this.#running === undefined || this.#running.loop.isAsleep;
+    const asleep = this.#running === undefined || this.#running.programs.isAsleep;
     return asleep ? this.#store.sleeping : undefined;
   }
 
@@ -212,7 +188,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #awake(): Running | undefined {
     this.#count("requests");
     const running = this.#enter();
-    running?.loop.wake();
+    running?.programs.wake();
     return running;
   }
 
@@ -271,7 +247,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     }
     this.#setAlarm();
     // not awaited: a slow ensemble must not keep the next alarm from ringing
-    void this.#enter()?.session.touch();
+    const running = this.#enter();
+    running?.programs.start(running.session.touch());
   }
 
   /** Every entry passes here: it refuses while killed, and brings the broker to life when its memory was lost. */
@@ -312,35 +289,45 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
         ) as unknown as TopicPartitionRpc,
       );
     const config = this.#config;
-    const session = new EnsembleSession(ensembleSize, (id % ensembleSize) + 1, connectNode, config);
-    const { sleeping } = this.#store;
+    const session = new EnsembleSession(ensembleSize, (id % ensembleSize) + 1, config);
+    const { sleeping, session: former } = this.#store;
     if (sleeping !== undefined) {
       session.resume(sleeping.session, sleeping.xid);
       // from here on it writes again, and a crash ends the session
       this.#store.sleeping = undefined;
     }
     const loop = new BrokerLoop({
-      identity,
+      id,
       config,
       // the demo is all that listens for clients of a broker
       endpoint: { host: "localhost", port: brokerPort(id) },
       applicationPaths: DEMO_PARENTS,
-      store: this.#store,
       session,
+      isIdle: () => this.#asked === 0 && !this.#killed,
+    });
+    const programs = new Programs({
+      id,
+      config,
+      session,
+      connectNode,
       connectBroker,
       connectPartition,
-      isIdle: () => this.#asked === 0 && !this.#killed,
+      storeSession: (opened) => {
+        this.#store.session = opened;
+      },
       onSleep: (isController) => this.#fallAsleep(running, isController),
       onWake: () => {
         this.#store.sleeping = undefined;
         this.#setAlarm();
       },
-      onRound: () => this.#alarm.check(),
+      onStep: () => this.#alarm.check(),
+      onFailure: (error) => this.ctx.abort(error instanceof Error ? error.message : String(error)),
     });
-    const topics = new Topics({ loop, brokerCount, session, config, connectPartition });
+    const topics = new Topics({ loop, brokerCount, session, config });
+    const demo = new DemoGoals({ id, brokerCount, config, session, loop, topics });
     const boot = this.#store.nextBoot();
-    const running: Running = { identity, session, loop, topics, boot };
-    void loop.run(sleeping !== undefined);
+    const running: Running = { identity, session, loop, topics, demo, programs, boot };
+    programs.start(loop.run(sleeping === undefined ? former : undefined));
     this.#setAlarm();
     return running;
   }
@@ -348,60 +335,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #setAlarm(): void {
     this.#alarm.ensure(Date.now() + this.#config.heartbeatMs);
   }
-
-  async #demoTopic({ loop, topics }: Running, name: string): Promise<BrokerAnswer<TopicMetadata>> {
-    const view = await loop.waitFor((each) => each, this.#config.readyDeadlineMs);
-    if (view === undefined) return NOT_READY;
-    const known = metadataOf(view).topics.find((topic) => topic.name === name);
-    if (known?.partitions.every((partition) => partition.leader >= 0)) return { ok: true, value: known };
-    if (known === undefined) {
-      const created = await topics.create({ name, partitions: 1 });
-      if (created.ok || created.code !== "TOPIC_ALREADY_EXISTS") return created;
-    }
-    return topics.ready(name);
-  }
-
-  /** Records the clients that a goal names; once more under a new session when the old one expired meanwhile. */
-  async #recordClients(
-    { identity, session, loop }: Running,
-    request: DemoMetadataRequest,
-  ): Promise<{ readonly sid: number; readonly clients: string }> {
-    let sid = request.receiver;
-    const steps = recordClients(this.#demoRows, {
-      sender: `${brokerPort(identity.id)}`,
-      receiver: `${nodePort(request.receiver)}`,
-      clients: request.clients,
-      otherwise: brokerPorts(identity.brokerCount),
-      nowMs: Date.now(),
-    });
-    const write = async (request: WriteRequest): Promise<"OK" | DemoRefusal> => {
-      for (let tries = 0; ; tries++) {
-        try {
-          sid = (await session.write(request, sid)).sid;
-          return "OK";
-        } catch (error) {
-          if (!(error instanceof EnsembleError)) throw error;
-          if (isDemoRefusal(error.code)) return error.code;
-          if (error.code !== "SESSION_EXPIRED" || tries === SESSION_TRIES_MAX) throw error;
-          await loop.waitFor((view) => view, this.#config.readyDeadlineMs);
-        }
-      }
-    };
-    let step = steps.next();
-    while (!step.done) {
-      const { value } = step;
-      step = steps.next(
-        value.type === "read" ? await session.readAll(readDemoRows) : await write(value.request),
-      );
-    }
-    if (step.value === undefined) throw new EnsembleError("BAD_VERSION", "the metadata changes too fast");
-    this.#demoRows = step.value.rows;
-    return { sid, clients: step.value.clients };
-  }
 }
-
-/** How often a write is made again under a new session. */
-const SESSION_TRIES_MAX = 3;
 
 const NEVER_STARTED: BrokerStatus = {
   id: -1,
@@ -418,10 +352,4 @@ const NOT_STARTED: BrokerAnswer<never> = {
   ok: false,
   code: "BROKER_NOT_AVAILABLE",
   message: "the broker was not started, or what it stored of its identity is damaged",
-};
-
-const NOT_READY: BrokerAnswer<never> = {
-  ok: false,
-  code: "BROKER_NOT_AVAILABLE",
-  message: "the broker has no session; it opens one when a quorum answers",
 };

@@ -1,14 +1,15 @@
 /** What a broker answers over RPC. Only plain data crosses; operating errors are values. */
 import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
-import type { KafkaErrorCode, ZooErrorCode } from "../../core/errors.ts";
+import type { Parked } from "../../core/broker/program.ts";
+import type { BrokerOutcome, TopicRequest } from "../../core/broker/topics.ts";
+import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../core/demo/goals.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { Counters } from "../shared/counters.ts";
 import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
-export type BrokerAnswer<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: KafkaErrorCode | ZooErrorCode; readonly message: string };
+/** The answer of a broker: operating errors are values. */
+export type BrokerAnswer<T> = BrokerOutcome<T>;
 
 /** Who a broker is; stored when it is first started. */
 export interface BrokerIdentity {
@@ -37,14 +38,6 @@ export interface BrokerStatus {
   readonly counters: Counters;
 }
 
-export interface TopicRequest {
-  readonly name: string;
-  readonly partitions: number;
-  /** undefined: the default */
-  readonly replicationFactor?: number;
-  readonly config?: Readonly<Record<string, string>>;
-}
-
 /** Faults of a broker that last. Those of links are about all its calls: to nodes, brokers and partitions. */
 export const BROKER_FAULTS = [
   "kill",
@@ -63,26 +56,6 @@ export type BrokerFault =
       readonly ttlMs: number | null;
       readonly seed?: number;
     });
-
-/** A goal's metadata on its way into the ensemble. */
-export interface DemoMetadataRequest {
-  /** the node that gets the write; another is taken while that one is down */
-  readonly receiver: number;
-  /** ports of the brokers that list the goal, separated by commas; empty: those of this broker's goals so far */
-  readonly clients: string;
-  /** the topic that must exist, made with one partition when it does not */
-  readonly topic: string;
-}
-
-export interface DemoMetadataAnswer {
-  /** the node that took the write */
-  readonly receiver: number;
-  /** ports of the brokers that list the goal; absent from a broker of an earlier version: those of the request */
-  readonly clients?: string;
-  readonly topic: TopicMetadata;
-}
-
-export type Parked = "AWAKE" | "ASLEEP";
 
 /**
  * The methods that the Worker and other brokers may call on a broker. A killed one rejects all of them but

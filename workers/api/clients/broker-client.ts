@@ -5,12 +5,8 @@
 
 import type { ClusterMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { topicNameProblem } from "../../../core/broker/topic.ts";
-import type {
-  BrokerAnswer,
-  BrokerRpc,
-  BrokerStatus,
-  TopicRequest,
-} from "../../../durable-objects/broker/rpc.ts";
+import type { TopicRequest } from "../../../core/broker/topics.ts";
+import type { BrokerAnswer, BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
 import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../http/errors.ts";

@@ -2,8 +2,8 @@
 
 import { type Context, Hono } from "hono";
 import { html } from "hono/html";
+import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../core/demo/goals.ts";
 import { brokerPort, nodePort, receiverOf } from "../../../core/demo/ports.ts";
-import type { DemoMetadataAnswer, DemoMetadataRequest } from "../../../durable-objects/broker/rpc.ts";
 import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
 import type { AppEnv } from "../app-env.ts";
 import type { BrokerClient } from "../clients/broker-client.ts";

@@ -1,0 +1,289 @@
+/**
+ * Runs the programs of a broker: makes their calls, waits and stores for them. Each program runs by itself; all decisions
+ * are in `core/broker`.
+ */
+import { assertNever } from "../../core/assert.ts";
+import type { BrokerConfig } from "../../core/broker/config.ts";
+import type { EnsembleSession } from "../../core/broker/ensemble-session.ts";
+import type {
+  BrokerStep,
+  NodeAnswer,
+  NodeCall,
+  NodeCallName,
+  PartitionCall,
+  Program,
+  Resumed,
+  StepResults,
+} from "../../core/broker/program.ts";
+import type { SessionId } from "../../core/znode/types.ts";
+import { pause, Waiters, withTimeout } from "../shared/timeout.ts";
+import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
+import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
+import { randomId } from "./random-id.ts";
+import type { BrokerRpc } from "./rpc.ts";
+
+export interface ProgramsPorts {
+  readonly id: number;
+  readonly config: BrokerConfig;
+  readonly session: EnsembleSession;
+  /** fresh stubs */
+  readonly connectNode: (sid: number) => ZooWeeperNodeRpc;
+  readonly connectBroker: (id: number) => BrokerRpc;
+  readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
+  /** @throws Error when the storage does */
+  readonly storeSession: (session: SessionId) => void;
+  /** the loop has stopped, as the ensemble has */
+  readonly onSleep: (isController: boolean) => void;
+  /** it continues */
+  readonly onWake: () => void;
+  /** a step is made: the broker runs without its heartbeat too */
+  readonly onStep: () => void;
+  /** a program has failed: a rule that must hold is broken */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Fresh stubs by the number of their object; one whose call broke is replaced. */
+class Stubs<Stub> {
+  readonly #connect: (number: number) => Stub;
+  readonly #stubs = new Map<number, Stub>();
+
+  constructor(connect: (number: number) => Stub) {
+    this.#connect = connect;
+  }
+
+  /** Undefined: the call broke, or took too long. */
+  async call<T>(number: number, timeoutMs: number, call: (stub: Stub) => Promise<T>): Promise<T | undefined> {
+    const stub = this.#stubs.get(number) ?? this.#connect(number);
+    this.#stubs.set(number, stub);
+    try {
+      return await withTimeout(call(stub), timeoutMs);
+    } catch {
+      if (this.#stubs.get(number) === stub) this.#stubs.delete(number);
+      return undefined;
+    }
+  }
+}
+
+/** Invariant: one writer has its turn at a time, and at most one program sleeps. */
+export class Programs {
+  readonly #ports: ProgramsPorts;
+  readonly #nodes: Stubs<ZooWeeperNodeRpc>;
+  readonly #brokers: Stubs<BrokerRpc>;
+  /** woken when the session moves to another node, or is gone */
+  readonly #moved = new Waiters();
+  #moves = 0;
+  readonly #shown = new Waiters();
+  /** writers that wait for their turn; the first has it */
+  readonly #turns: (() => void)[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(ports: ProgramsPorts) {
+    this.#ports = ports;
+    this.#nodes = new Stubs(ports.connectNode);
+    this.#brokers = new Stubs(ports.connectBroker);
+  }
+
+  /** Does a program sleep? */
+  get isAsleep(): boolean {
+    return this.#wake !== undefined;
+  }
+
+  /** Continues the program that sleeps, if one does. */
+  wake(): void {
+    const wake = this.#wake;
+    if (wake === undefined) return;
+    this.#wake = undefined;
+    this.#ports.onWake();
+    wake();
+  }
+
+  /** Runs a program to its end. @throws what the program throws: a rule that must hold is broken */
+  async run<T>(program: Program<T>): Promise<T> {
+    let step = program.next(undefined as unknown as Resumed);
+    while (!step.done) {
+      const performed = this.#perform(step.value);
+      const result = performed instanceof Promise ? await performed : performed;
+      step = program.next({ nowMs: Date.now(), result });
+      this.#noteMoves();
+    }
+    return step.value;
+  }
+
+  /** Runs a program that nobody waits for. */
+  start(program: Program<unknown>): void {
+    this.run(program).catch((error: unknown) => this.#ports.onFailure(error));
+  }
+
+  #noteMoves(): void {
+    const { moves } = this.#ports.session;
+    if (moves === this.#moves) return;
+    this.#moves = moves;
+    this.#moved.wake();
+  }
+
+  /** A step that takes no time has its result at once. */
+  #perform(step: BrokerStep): StepResults[BrokerStep["type"]] | Promise<StepResults[BrokerStep["type"]]> {
+    switch (step.type) {
+      case "now":
+        return null;
+      case "pause":
+        this.#ports.onStep();
+        return pause(step.ms).then(() => null);
+      case "node":
+        return this.#callNode(step.sid, step.call, step.timeoutMs);
+      case "reads":
+        return Promise.all(step.calls.map((call) => this.#callNode(step.sid, call, step.timeoutMs)));
+      case "wait":
+        return this.#wait(step.sid, step.call, step.timeoutMs);
+      case "turn":
+        return this.#takeTurn();
+      case "endTurn":
+        this.#turns.shift();
+        this.#turns[0]?.();
+        return null;
+      case "partitions":
+        return this.#callPartitions(step.calls, step.timeoutMs);
+      case "park":
+        return this.#brokers.call(step.broker, step.timeoutMs, (stub) => stub.park(this.#ports.id));
+      case "probe":
+        return this.#probe(step.broker, step.timeoutMs);
+      case "newId":
+        return randomId();
+      case "storeSession":
+        return this.#storeSession(step.session);
+      case "start":
+        this.start(step.program);
+        return null;
+      case "show":
+        this.#ports.onStep();
+        this.#shown.wake();
+        return null;
+      case "shown":
+        return this.#shown.wait(step.timeoutMs).then(() => null);
+      case "sleep":
+        return new Promise((resolve) => {
+          this.#wake = () => resolve(null);
+          this.#ports.onSleep(step.isController);
+        });
+      default:
+        return assertNever(step);
+    }
+  }
+
+  // ── nodes ────────────────────────────────────────────────────────────────
+
+  #callNode<Name extends NodeCallName>(
+    sid: number,
+    call: NodeCall<Name>,
+    timeoutMs: number,
+  ): Promise<NodeAnswer<Name>> {
+    const answer = this.#nodes.call(sid, timeoutMs, (node) => callOf(node, call as NodeCall));
+    return answer as Promise<NodeAnswer<Name>>;
+  }
+
+  /** Ends early when the node turns out to be dead elsewhere, e.g. at a heartbeat: the wait is made again at another one. */
+  async #wait(
+    sid: number,
+    call: NodeCall<"waitForChange">,
+    timeoutMs: number,
+  ): Promise<NodeAnswer<"waitForChange"> | null> {
+    const waiting = this.#callNode(sid, call, timeoutMs + this.#ports.config.attemptTimeoutMs).then(
+      (answer) => ({ answer }),
+    );
+    const ended = await this.#moved.or(waiting, timeoutMs);
+    return ended === undefined ? null : ended.answer;
+  }
+
+  // ── writes ───────────────────────────────────────────────────────────────
+
+  #takeTurn(): null | Promise<null> {
+    return new Promise((resolve) => {
+      const begin = (): void => resolve(null);
+      this.#turns.push(begin);
+      if (this.#turns[0] === begin) begin();
+    });
+  }
+
+  #storeSession(session: SessionId): boolean {
+    try {
+      this.#ports.storeSession(session);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  // ── partitions and brokers ───────────────────────────────────────────────
+
+  async #callPartitions(
+    calls: readonly PartitionCall[],
+    timeoutMs: number,
+  ): Promise<StepResults["partitions"]> {
+    const { callsAtOnce, callsPerTurn } = this.#ports.config;
+    const answers: StepResults["partitions"][number][] = [];
+    for (let at = 0; at < calls.length; at += callsAtOnce) {
+      const slice = calls.slice(at, at + callsAtOnce);
+      answers.push(...(await Promise.all(slice.map((call) => this.#callPartition(call, timeoutMs)))));
+      // a chain of calls within one process never lets timers and sockets in
+      if (at % callsPerTurn === 0 && at > 0) await pause(0);
+    }
+    return answers;
+  }
+
+  async #callPartition(call: PartitionCall, timeoutMs: number): Promise<StepResults["partitions"][number]> {
+    const { topicId, partition } = call;
+    try {
+      const stub = this.#ports.connectPartition(topicId, partition);
+      switch (call.name) {
+        case "leaderAndIsr":
+          return await withTimeout(stub.leaderAndIsr(call.leadership), timeoutMs);
+        case "remove":
+          return await withTimeout(
+            stub.remove({ topicId, controllerEpoch: call.controllerEpoch }),
+            timeoutMs,
+          );
+        case "bounds":
+          return await withTimeout(stub.bounds(-1), timeoutMs);
+        default:
+          return assertNever(call);
+      }
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #probe(broker: number, timeoutMs: number): Promise<SessionId | null | undefined> {
+    const status = await this.#brokers.call(broker, timeoutMs, (stub) => stub.status());
+    return status?.session;
+  }
+}
+
+/** The method of a node that a call names. */
+function callOf(node: ZooWeeperNodeRpc, call: NodeCall): Promise<Exclude<NodeAnswer, undefined>> {
+  switch (call.name) {
+    case "openSession":
+      return node.openSession(call.timeoutMs);
+    case "touchSession":
+      return node.touchSession(call.session, true);
+    case "closeSession":
+      return node.closeSession(call.session);
+    case "write":
+      return node.write({ session: call.session, xid: call.xid, request: call.request });
+    case "read":
+      return node.read({
+        session: call.session,
+        request: call.request,
+        consistency: call.fresh ? "linearizable" : "local",
+        stale: false,
+        background: true,
+      });
+    case "waitForChange":
+      return node.waitForChange({
+        conditions: call.conditions,
+        timeoutMs: call.timeoutMs,
+        owner: { session: call.session, owner: call.owner },
+      });
+    default:
+      return assertNever(call);
+  }
+}
