@@ -260,7 +260,7 @@ export class ZabPeer {
   /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
   get reason(): string {
     if (this.#reason !== "") return this.#reason;
-    return this.#leader?.reason ?? this.#follower?.reason ?? "";
+    return this.#leader?.trees.reason ?? this.#follower?.reason ?? "";
   }
 
   /**
@@ -269,7 +269,7 @@ export class ZabPeer {
    */
   get doubtsTree(): boolean {
     if (this.#history.needSnap || this.#tree.differs !== null || this.awaitsComparison) return true;
-    return (this.#leader?.reason ?? this.#follower?.reason ?? "") !== "";
+    return (this.#leader?.trees.reason ?? this.#follower?.reason ?? "") !== "";
   }
 
   /** We follow, and our tree has not been compared with the leader's yet. */
@@ -472,7 +472,8 @@ export class ZabPeer {
       this.#frozen = false;
       this.#links.replaceAll();
     }
-    if (this.#leader?.served === true || this.#follower?.phase === "BROADCAST") this.#looking.noteSuccess();
+    if (this.#leader?.trees.served === true || this.#follower?.phase === "BROADCAST")
+      this.#looking.noteSuccess();
     else if (this.#leader !== null && this.#leader.epoch !== null) this.#looking.noteFailure();
     this.#setRole("LOOKING");
     this.#looking.begin();

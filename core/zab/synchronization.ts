@@ -1,14 +1,19 @@
 /**
- * How the leader brings one learner up to date. The learner's whole history changes in one transaction, at NEWLEADER,
+ * Phase 2 at the leader: how it brings one learner up to date. The learner's whole history changes in one transaction, at NEWLEADER,
  * so that an interrupted synchronization leaves the old one as it was.
  *
  * @source Zab, DSN 2011, phase 2; ZooKeeper LearnerHandler.syncFollower, with ZOOKEEPER-1154, 2832, 4352, 4925 in mind:
  * logs are matched by entry and hash, never by a range of zxids
  */
-import type { LogPosition } from "./messages.ts";
+import type { Learner } from "./learner.ts";
+import type { LogPosition, Position } from "./messages.ts";
+import type { RoleHost } from "./role.ts";
+import type { SnapshotGate } from "./snapshot-gate.ts";
+import type { Leadership } from "./tree-verifier.ts";
 import { samePosition, type TxnLogReader } from "./txn-log.ts";
 import type { Zxid } from "./zxid.ts";
 
+/** How one learner is brought up to date. */
 export type SyncChoice =
   /** the learner's history is a prefix of ours: send what follows */
   | { readonly mode: "DIFF"; readonly from: LogPosition }
@@ -37,4 +42,65 @@ export function chooseSync(
   if (ours.zxid.epoch === learner.zxid.epoch && ours.zxid.counter === learner.zxid.counter)
     return { mode: "SNAP" };
   return { mode: "TRUNC", to: ours.zxid };
+}
+
+/**
+ * Begins and continues the synchronization of learners; {@link Learner} sends it.
+ * Invariant: a learner is synchronized only after it has promised the epoch, and discovery is over.
+ *
+ * @source Zab, DSN 2011, phase 2 (leader); ZooKeeper LearnerHandler.syncFollower
+ */
+export class Synchronization {
+  readonly #host: RoleHost;
+  readonly #leadership: Leadership;
+  readonly #snapshots: SnapshotGate;
+
+  constructor(host: RoleHost, leadership: Leadership, snapshots: SnapshotGate) {
+    this.#host = host;
+    this.#leadership = leadership;
+    this.#snapshots = snapshots;
+  }
+
+  /** Begins with a learner, if nothing stands against it. */
+  maybeBegin(learner: Learner): void {
+    if (this.#leadership.phase === "DISCOVERY" || learner.stage !== "PROMISED") return;
+    // Nobody gives its tree up for a leader whose digest no quorum shares.
+    if (learner.tree.differsAt !== null && !this.#snapshots.mayReplace(learner)) return;
+    this.#begin(learner);
+  }
+
+  #begin(learner: Learner): void {
+    const { history, self } = this.#host;
+    const choice = chooseSync(history.log, learner.position, learner.needSnap, self.config.diffBytesMax);
+    switch (choice.mode) {
+      case "DIFF":
+        this.#dropUnless(learner.startDiff(choice.from), learner);
+        return;
+      case "TRUNC":
+        learner.startTrunc(choice.to);
+        return;
+      case "SNAP":
+        this.#snapshots.open(learner);
+        return;
+    }
+  }
+
+  /** Takes the answer to TRUNC. @returns false when it does not belong to the stay */
+  truncated(learner: Learner, message: Position): boolean {
+    if (!learner.truncated(message)) return false;
+    this.#begin(learner);
+    return true;
+  }
+
+  /** Takes the answer to a chunk or a proposal. @returns false when it does not belong to the stay */
+  staged(learner: Learner): boolean {
+    if (!learner.staged()) return false;
+    this.#dropUnless(learner.continueSync(), learner);
+    return true;
+  }
+
+  /** A learner that our log does not reach any more has to come back for a SNAP. */
+  #dropUnless(isReached: boolean, learner: Learner): void {
+    if (!isReached) this.#leadership.drop(learner.sid);
+  }
 }

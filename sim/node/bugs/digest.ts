@@ -1,5 +1,5 @@
 /** Bugs of the digests by which members find out that their trees differ. */
-import { DIGEST_CHECK, DIGESTS, LEADER } from "../sources.ts";
+import { DIGEST_CHECK, DIGESTS, SNAPSHOT_GATE, TREE_VERIFIER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const DIGEST_BUGS: readonly SeededBug[] = [
@@ -26,8 +26,8 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
     source: "a fault of ours: a damaged row of one member replaced the right value everywhere",
     patches: [
       {
-        file: LEADER,
-        find: "return this.#agreement.proves(learner.differsAt);",
+        file: SNAPSHOT_GATE,
+        find: "return this.#verifier.provesAt(tree.differsAt);",
         replace: "return true;",
       },
     ],
@@ -39,8 +39,8 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
     rare: true,
     patches: [
       {
-        file: LEADER,
-        find: "      host.history.giveUp();\n      this.#host.becomeLooking(\"a quorum's digest",
+        file: TREE_VERIFIER,
+        find: "      history.giveUp();\n      this.#host.becomeLooking(\"a quorum's digest",
         replace: "      this.#host.becomeLooking(\"a quorum's digest",
       },
     ],

@@ -1,5 +1,5 @@
 /** Bugs of election and discovery: who leads, in which epoch, and what a promise is worth. */
-import { ELECTION, EPOCHS, FOLLOWER, LEADER } from "../sources.ts";
+import { BROADCAST, DISCOVERY, ELECTION, EPOCHS, FOLLOWER, LEADER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const ELECTION_BUGS: readonly SeededBug[] = [
@@ -62,10 +62,16 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
     source: "reliability, rule 5",
     patches: [
       {
-        file: LEADER,
-        find: "    this.epoch = asEpoch(highest + 1);\n",
+        file: DISCOVERY,
+        find: "    this.#epoch = asEpoch(highest + 1);\n",
         replace:
-          "    const again = highest === host.epochs.currentEpoch && highest === host.history.lastLogged.zxid.epoch;\n    this.epoch = asEpoch(again ? highest : highest + 1);\n    if (again) this.#counter = host.history.lastLogged.zxid.counter;\n",
+          "    const last = this.#host.history.lastLogged.zxid;\n    const again = highest === epochs.currentEpoch && highest === last.epoch;\n    this.#epoch = asEpoch(again ? highest : highest + 1);\n",
+      },
+      {
+        file: BROADCAST,
+        find: "    this.#epoch = epoch;\n",
+        replace:
+          "    this.#epoch = epoch;\n    const last = this.#host.history.lastLogged.zxid;\n    if (last.epoch === epoch) this.#counter = last.counter;\n",
       },
       { file: FOLLOWER, find: "counted: host.epochs.promisedTo === this.leader,", replace: "counted: true," },
     ],
@@ -82,8 +88,8 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
       },
       {
         file: LEADER,
-        find: '    if (this.phase === "DISCOVERY") {\n      const better',
-        replace: "    if (false as boolean) {\n      const better",
+        find: 'if (this.phase === "DISCOVERY" && this.#discovery.hasNewerHistory(message)) {',
+        replace: "if (false as boolean) {",
       },
     ],
   },

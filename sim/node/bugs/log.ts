@@ -1,5 +1,5 @@
 /** Bugs of the log: what is acked, written, committed and applied, and when. */
-import { FOLLOWER, HISTORY, LEADER, LOG, QUORUM_VERIFIER, STORAGE } from "../sources.ts";
+import { FOLLOWER, HISTORY, LEARNER, LOG, QUORUM_VERIFIER, STORAGE } from "../sources.ts";
 import type { Patch, SeededBug } from "./bug.ts";
 
 /** a place for writes that are put off */
@@ -109,8 +109,8 @@ export const LOG_BUGS: readonly SeededBug[] = [
         replace: 'if (this.phase !== "BROADCAST")',
       },
       {
-        file: LEADER,
-        find: "      if (compareZxid(learner.sent, host.history.lastCommittedZxid) < 0) continue;\n",
+        file: LEARNER,
+        find: "    if (compareZxid(this.#sent, zxid) < 0) return NEVER;\n",
         replace: "",
       },
     ],

@@ -1,5 +1,5 @@
 /** Mutants of promises, epochs and discovery. */
-import { EPOCHS, FOLLOWER, HISTORY, LEADER, LOOKING } from "../sources.ts";
+import { DISCOVERY, EPOCHS, FOLLOWER, HISTORY, LEADER, LOOKING } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
 export const ELECTION_MUTANTS: readonly Mutant[] = [
@@ -16,7 +16,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "a leader counts a learner before it has noted the learner's life",
     "ZAB-113",
     LEADER,
-    "    host.step.persistDeferred();\n",
+    "    step.persistDeferred();\n",
     "",
   ),
   mutant(
@@ -24,23 +24,23 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "a promise of an earlier life counts after a later life was seen",
     "ZAB-115",
     LEADER,
-    '    if (this.phase === "DISCOVERY") this.#epochAcks.delete(sid);\n',
+    '    if (this.phase === "DISCOVERY") this.#discovery.withdraw(sid);\n',
     "",
   ),
   mutant(
     "epoch-of-leader-alone",
     "the new epoch is above the leader's own promise only",
     "ZAB-50",
-    LEADER,
-    "Math.max(host.epochs.highestKnown, ...voters.map((l) => l.acceptedEpoch))",
-    "host.epochs.highestKnown",
+    DISCOVERY,
+    "Math.max(epochs.highestKnown, ...voters.map((l) => l.acceptedEpoch))",
+    "epochs.highestKnown",
   ),
   mutant(
     "discovery-by-zxid",
     "discovery compares zxids only, not currentEpoch",
     "ZAB-52",
-    LEADER,
-    "        message.currentEpoch - host.epochs.currentEpoch ||\n",
+    DISCOVERY,
+    "message.currentEpoch - epochs.currentEpoch || ",
     "",
   ),
   mutant(
@@ -48,8 +48,8 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "a member that cannot build on its history vouches for a leader that has less",
     "ZAB-54",
     LEADER,
-    "      if (better > 0) return;\n",
-    "",
+    `      if (!message.needSnap) this.#host.becomeLooking("a learner has a newer history");\n`,
+    `      if (!message.needSnap) {\n        this.#host.becomeLooking("a learner has a newer history");\n        return;\n      }\n      if (message.needSnap === false)\n`,
   ),
   mutant(
     "one-witness",

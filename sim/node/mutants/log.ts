@@ -25,8 +25,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     "a leader that has lost its quorum leads on",
     "ZAB-79",
     LEADER,
-    "if (!quorum.contains(this.activeSet) && now - this.#quorumAt > silence) {",
-    "if (!quorum.contains(this.activeSet) && now < 0) {",
+    "if (now - this.#quorumCheck.lostSince > silence) {",
+    "if (now < 0) {",
   ),
 
   // ── the log and its synchronization ──

@@ -32,15 +32,19 @@ const MAP = 0x89;
 const SET = 0x8a;
 const OBJECT = 0x8b;
 const END = 0x8c;
+const AGAIN = 0x8d;
 
 let buffer = Buffer.alloc(1 << 16);
 let end = 0;
 /** *map text → number*: the same few words come again and again */
 const words = new Map<string, number>();
+/** *object of a class → number*, of the value being written: one that is reached again is not written again */
+const written = new Map<object, number>();
 const byteWords = new WeakMap<Uint8Array, number>();
 
 export function encode(value: unknown): string {
   end = 0;
+  written.clear();
   write(value);
   return buffer.toString("latin1", 0, end);
 }
@@ -119,10 +123,19 @@ function writeObject(value: object | null): void {
     for (const item of value.size > 1 ? [...value].sort() : value) write(item);
     tag(END);
   } else {
+    const isPlain = Object.getPrototypeOf(value) === Object.prototype;
+    const number = isPlain ? undefined : written.get(value);
+    if (number !== undefined) {
+      tag(AGAIN);
+      writeNumber(number);
+      return;
+    }
     tag(OBJECT);
-    if (Object.getPrototypeOf(value) === Object.prototype)
-      for (const item of Object.values(value)) write(item);
-    else for (const [key, item] of Object.entries(value)) if (!CONSTANT.has(key)) write(item);
+    if (isPlain) for (const item of Object.values(value)) write(item);
+    else {
+      written.set(value, written.size);
+      for (const [key, item] of Object.entries(value)) if (!CONSTANT.has(key)) write(item);
+    }
     tag(END);
   }
 }

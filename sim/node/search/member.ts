@@ -13,6 +13,7 @@ import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeZabConfig } from "../../../core/zab/config.ts";
 import type { DurableWrite, ZabEffect, ZabInput } from "../../../core/zab/effects.ts";
+import type { Learners } from "../../../core/zab/learners.ts";
 import type { Links } from "../../../core/zab/links.ts";
 import { asSid, foundingMembership, type Membership, type Sid } from "../../../core/zab/membership.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
@@ -614,7 +615,11 @@ export class Members {
         !peer.readsSnapshot &&
         compareZxid(peer.lastProcessedZxid, storage.meta.checkpoint.zxid) > 0,
       learners:
-        peer.role === "LEADING" && peer.phase === "BROADCAST" ? [...learnersOf(peer).keys()].sort() : [],
+        peer.role === "LEADING" && peer.phase === "BROADCAST"
+          ? learnersOf(peer)
+              .sids.filter((each) => each !== sid)
+              .sort()
+          : [],
       acceptedEpoch: peer.acceptedEpoch,
       currentEpoch: peer.currentEpoch,
       durableAcceptedEpoch: durable.meta.acceptedEpoch,
@@ -688,12 +693,13 @@ function normalize(live: Live): void {
   if (peer._leader !== null) {
     const leader = leaderOf(live.peer);
     leader._resendAt = RESEND_AT;
-    leader._establishDeadline = GIVE_UP_AT;
-    leader._aloneDeadline = GIVE_UP_AT;
-    leader._quorumAt = NOW;
+    const quorumCheck = leader._quorumCheck as Record<string, unknown>;
+    quorumCheck._establishDeadline = GIVE_UP_AT;
+    quorumCheck._aloneDeadline = GIVE_UP_AT;
+    quorumCheck._quorumAt = NOW;
     const own = leader._ownEpochSeq as number | null;
     if (own !== null) leader._ownEpochSeq = Math.max(0, own - done);
-    for (const learner of learnersOf(live.peer).values()) learner.heardAt = NOW;
+    for (const learner of learnersOf(live.peer).all()) learner.heardAt = NOW;
   }
   const follower = peer._follower as Record<string, unknown> | null;
   if (follower !== null) {
@@ -709,7 +715,6 @@ const linksOf = (peer: ZabPeer): Links => opened(peer)._links as Links;
 const lookingOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_looking");
 const leaderOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_leader");
 
-const learnersOf = (peer: ZabPeer): Map<Sid, { heardAt: number }> =>
-  must(leaderOf(peer), "it leads")._learners as Map<Sid, { heardAt: number }>;
+const learnersOf = (peer: ZabPeer): Learners => must(leaderOf(peer), "it leads")._learners as Learners;
 
 export const sidOf = (index: number): Sid => asSid(index + 1);
