@@ -13,7 +13,8 @@ import type { DisconnectCode, ServerEffect, ServerInput } from "../core/server/e
 import type { ParkedSession, Token } from "../core/server/ids.ts";
 import type { PeerMessage } from "../core/server/messages.ts";
 import { EnsembleServer } from "../core/server/server.ts";
-import { found, MemberStorage } from "../core/server/storage.ts";
+import { MemberStorage } from "../core/server/storage.ts";
+import { found } from "../core/server/storage-backend.ts";
 import { PROTOCOL_VERSION } from "../core/version.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { TxnCursor } from "../core/wire/txn-codec.ts";

@@ -3,7 +3,7 @@
  * past them, in order. A crash keeps a prefix of what is not durable, as SQLite under the platform's output gate does.
  */
 import { assert, must } from "../core/assert.ts";
-import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../core/server/storage.ts";
+import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../core/server/storage-backend.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
 import type { SessionRow } from "../core/znode/session.ts";
 import type { ZnodeRow } from "../core/znode/stat.ts";

@@ -18,7 +18,7 @@ import {
   type StorageBackend,
   type TableId,
   type TablePage,
-} from "../core/server/storage.ts";
+} from "../core/server/storage-backend.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
 import type { SessionRow } from "../core/znode/session.ts";
 import type { ZnodeRow } from "../core/znode/stat.ts";

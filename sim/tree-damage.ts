@@ -5,7 +5,7 @@
  * damaged one as soon as it serves. Two members are damaged in different ways: trees that are wrong in the same way agree.
  */
 import { must } from "../core/assert.ts";
-import type { TablePage } from "../core/server/storage.ts";
+import type { TablePage } from "../core/server/storage-backend.ts";
 import { chooseSync } from "../core/zab/synchronization.ts";
 import { compareZxid } from "../core/zab/zxid.ts";
 import type { SessionRow } from "../core/znode/session.ts";

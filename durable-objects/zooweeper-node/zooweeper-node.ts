@@ -7,7 +7,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../core/assert.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
-import { found } from "../../core/server/storage.ts";
+import { found } from "../../core/server/storage-backend.ts";
 import { asSid, isFoundingSize, type Sid } from "../../core/zab/membership.ts";
 import type { SessionId, WriteResult } from "../../core/znode/types.ts";
 import { CostCounter } from "../shared/counters.ts";

@@ -1,7 +1,8 @@
 /** What checkers may read of an ensemble: they change nothing, and know nothing of how it is simulated. */
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
-import type { MemberStorage, StorageBackend } from "../../core/server/storage.ts";
+import type { MemberStorage } from "../../core/server/storage.ts";
+import type { StorageBackend } from "../../core/server/storage-backend.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 
 /** The disk of a member. Groups of writes are numbered from 1. */

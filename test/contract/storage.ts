@@ -12,7 +12,7 @@ import {
   type StorageBackend,
   type TableId,
   type TablePage,
-} from "../../core/server/storage.ts";
+} from "../../core/server/storage-backend.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";

@@ -3,7 +3,8 @@
  * outgoing ones. The storage is the real one, in memory. Writes become durable when the script says so.
  */
 import { must } from "../../core/assert.ts";
-import { found, MemberStorage } from "../../core/server/storage.ts";
+import { MemberStorage } from "../../core/server/storage.ts";
+import { found } from "../../core/server/storage-backend.ts";
 import { appendTxn } from "../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import { makeZabConfig, type ZabConfig } from "../../core/zab/config.ts";

@@ -5,7 +5,7 @@ import {
   SESSION_ROW_BYTES,
   type TableId,
   type TablePage,
-} from "../../../core/server/storage.ts";
+} from "../../../core/server/storage-backend.ts";
 import { znodeRowBytes } from "../../../core/wire/snapshot-codec.ts";
 import type { SessionRow } from "../../../core/znode/session.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import { DamagedError } from "../../../core/server/checksums.ts";
-import { META_KEYS, MemberStorage } from "../../../core/server/storage.ts";
+import { MemberStorage } from "../../../core/server/storage.ts";
+import { META_KEYS } from "../../../core/server/storage-backend.ts";
 import type { Cluster } from "../../../sim/cluster.ts";
 import type { MemoryBackend, StoredState } from "../../../sim/memory-backend.ts";
 import { type DamageRun, damageRun } from "../../sim/storage-damage.ts";
