@@ -6,7 +6,8 @@ import { knows } from "../version.ts";
 import { encodeRows } from "../wire/snapshot-codec.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
-import { addToDigest, emptyTreeDigest, ZnodeTree } from "../znode/tree.ts";
+import { ZnodeTree } from "../znode/tree.ts";
+import { addToDigest, emptyTreeDigest } from "../znode/tree-state.ts";
 import { DamagedError } from "./checksums.ts";
 import type { Meta, StorageBackend, TablePage } from "./storage-backend.ts";
 

@@ -12,7 +12,7 @@ import type { ZooErrorCode } from "../errors.ts";
 import { OpCode } from "../wire/jute/opcodes.ts";
 import type { DecodedWrite } from "../wire/jute/requests.ts";
 import { compareZxid, equalZxid, type Zxid } from "../zab/zxid.ts";
-import { parentForCreate } from "../znode/prep.ts";
+import { parentForCreate } from "../znode/path.ts";
 import { nextVersion } from "../znode/stat.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
 import {

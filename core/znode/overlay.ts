@@ -4,8 +4,8 @@
  */
 import { assert } from "../assert.ts";
 import type { Zxid } from "../zab/zxid.ts";
-import type { ZnodeTree } from "./tree.ts";
-import type { SessionId } from "./types.ts";
+import type { SessionTable } from "./session.ts";
+import { NO_SESSION, type SessionId } from "./types.ts";
 
 /** What a check needs to know of a znode; a `Znode` of the tree is one too. */
 export interface NodeView {
@@ -15,6 +15,13 @@ export interface NodeView {
   readonly cversion: number;
   readonly numChildren: number;
   readonly ephemeralOwner: SessionId;
+}
+
+/** What is applied, as prep looks at it. */
+export interface TreeView {
+  readonly sessions: SessionTable;
+  readonly lastApplied: Zxid;
+  get(path: string): NodeView | undefined;
 }
 
 /** How one txn leaves one znode. */
@@ -57,16 +64,19 @@ export class Change implements NodeView {
 const COMPACT_FROM = 1024;
 
 /**
+ * The tree under a layer of outstanding changes.
+ *
  * Invariant: `#latest` holds, for every path with outstanding changes, the last of them, and `#queue` from
  * `#head` on holds all of them in zxid order.
+ * @source ZooKeeper `ZooKeeperServer.outstandingChanges`, `outstandingChangesForPath`
  */
 export class Overlay {
-  readonly #tree: ZnodeTree;
+  readonly #tree: TreeView;
   readonly #latest = new Map<string, Change>();
   readonly #queue: Change[] = [];
   #head = 0;
 
-  constructor(tree: ZnodeTree) {
+  constructor(tree: TreeView) {
     this.#tree = tree;
   }
 
@@ -80,6 +90,20 @@ export class Overlay {
     const change = this.#latest.get(path);
     if (change === undefined) return this.#tree.get(path);
     return change.exists ? change : undefined;
+  }
+
+  /** A child of `parent` comes (+1) or goes (−1). @param cversion stored cversion of the parent after it */
+  putChildren(zxid: Zxid, parent: NodeView, cversion: number, added: 1 | -1): void {
+    const numChildren = parent.numChildren + added;
+    this.put(
+      new Change(zxid, parent.path, parent.version, cversion, numChildren, parent.ephemeralOwner, true),
+    );
+  }
+
+  /** The znode goes, a child of `parent`. */
+  putDeleted(zxid: Zxid, parent: NodeView, path: string): void {
+    this.putChildren(zxid, parent, parent.cversion, -1);
+    this.put(new Change(zxid, path, 0, 0, 0, NO_SESSION, false));
   }
 
   /** Adds a change; zxids must not descend. */

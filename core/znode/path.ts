@@ -66,6 +66,12 @@ export function parentOf(path: string): string {
   return slash > 0 ? path.slice(0, slash) : slash === 0 && path.length > 1 ? "/" : "";
 }
 
+/** Path below which a create puts its znode: what precedes the last slash. Of a sequential `/a/` that is `/a`. */
+export function parentForCreate(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === 0 ? "/" : path.slice(0, slash);
+}
+
 /** The last component; the root's is "". */
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 

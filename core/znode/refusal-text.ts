@@ -1,17 +1,12 @@
 /** Why a request was refused, for people: names the znode that the code is about. */
 import { ZOO_ERRORS, type ZooErrorCode } from "../errors.ts";
-import { isBuiltIn } from "./path.ts";
+import { isBuiltIn, parentForCreate } from "./path.ts";
 
 /** As much of a request as an error names. */
 export interface Refused {
   readonly type: string;
   readonly path?: string;
   readonly version?: number;
-}
-
-/** Path of the znode below which a create would put its own; of a sequential `/a/` that is `/a`. */
-function parentOfCreated(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }
 
 /** A sentence without its full stop. Requests that name no znode get the code's own. */
@@ -24,7 +19,7 @@ export function refusalText(code: ZooErrorCode, request: Refused): string {
   switch (code) {
     case "NO_NODE":
       return isCreate
-        ? `the parent ${parentOfCreated(path)} of ${path} does not exist`
+        ? `the parent ${parentForCreate(path)} of ${path} does not exist`
         : `${path} does not exist`;
     case "NODE_EXISTS":
       return `${path} exists already`;
@@ -35,7 +30,7 @@ export function refusalText(code: ZooErrorCode, request: Refused): string {
         ? `the version of ${path} does not match`
         : `${path} is not at version ${version}`;
     case "NO_CHILDREN_FOR_EPHEMERALS":
-      return `the parent ${parentOfCreated(path)} is ephemeral, so it cannot have children`;
+      return `the parent ${parentForCreate(path)} is ephemeral, so it cannot have children`;
     case "BAD_ARGUMENTS":
       return type === "delete" && isBuiltIn(path) ? `${path} cannot be deleted` : `${title}: ${path}`;
     case "NO_AUTH":

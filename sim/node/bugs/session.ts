@@ -1,5 +1,5 @@
 /** Bugs of sessions and of the time by which they expire: deadlines, alarms, clocks. */
-import { ALARM, CLOCK, SERVER, SESSION, SESSIONS, TREE } from "../sources.ts";
+import { ALARM, CLOCK, CLOSE_SESSION, SERVER, SESSION, SESSIONS } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const SESSION_BUGS: readonly SeededBug[] = [
@@ -21,8 +21,8 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     source: "ZOOKEEPER-2355, 4837",
     patches: [
       {
-        file: TREE,
-        find: "    for (const path of [...session.ephemerals].sort()) this.#delete(header, path);\n",
+        file: CLOSE_SESSION,
+        find: "    for (const path of [...session.ephemerals].sort()) deleteZnode(state, header, path);\n",
         replace: "",
       },
     ],

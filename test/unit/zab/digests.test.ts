@@ -4,7 +4,7 @@ import { asSid, foundingMembership } from "../../../core/zab/membership.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import { asEpoch, ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
-import { emptyTreeDigest } from "../../../core/znode/tree.ts";
+import { emptyTreeDigest } from "../../../core/znode/tree-state.ts";
 import {
   ack,
   ackEpoch,

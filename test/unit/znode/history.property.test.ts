@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeRows, encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
-import { rowOf, sessionRowOf, ZnodeTree } from "../../../core/znode/tree.ts";
+import { rowOf, sessionRowOf } from "../../../core/znode/rows.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   CreateMode,
   type MultiRequestOp,

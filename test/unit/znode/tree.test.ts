@@ -3,8 +3,9 @@ import { copyData } from "../../../core/wire/data-pool.ts";
 import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
+import { rowOf, sessionRowOf } from "../../../core/znode/rows.ts";
 import { isCounterAhead, nextVersion } from "../../../core/znode/stat.ts";
-import { rowOf, sessionRowOf, ZnodeTree } from "../../../core/znode/tree.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   CreateMode,
   NO_SESSION,

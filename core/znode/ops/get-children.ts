@@ -1,0 +1,34 @@
+/** getChildren, getChildren2: the names of the children of a znode, all of them or a page, and its Stat. */
+import { isTooLarge, pageOf } from "../children-page.ts";
+import { statOf } from "../stat.ts";
+import type { TreeState } from "../tree-state.ts";
+import type { ReadOutcome, ReadRequest } from "../types.ts";
+import { findNode, noNode } from "./find-node.ts";
+import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
+
+type GetChildrenRequest = Extract<ReadRequest, { type: "getChildren" }>;
+
+/** What leads each name of a list. */
+const NAME_LENGTH_BYTES = 4;
+
+/** @source ZooKeeper `FinalRequestProcessor`: getChildren, getChildren2 */
+export const getChildren: ReadOp<GetChildrenRequest> = {
+  /** Within the bytes that the reader can take. */
+  read(state: TreeState, request: GetChildrenRequest): ReadOutcome {
+    const node = findNode(state, request.path);
+    if (node === undefined) return noNode();
+    const { page, bytesMax = Number.POSITIVE_INFINITY } = request;
+    const names = node.children;
+    const stat = statOf(node);
+    const children = names?.sorted() ?? [];
+    if (page !== undefined) return { type: "getChildren", stat, ...pageOf(children, page, bytesMax) };
+    if (isTooLarge(children, names?.length ?? 0, bytesMax))
+      return { type: "error", code: "ANSWER_TOO_LARGE" };
+    return { type: "getChildren", children, stat };
+  },
+
+  answerBytes(state: TreeState, { path }: GetChildrenRequest): number {
+    const names = findNode(state, path)?.children;
+    return names ? STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size : STAT_ANSWER_BYTES;
+  },
+};

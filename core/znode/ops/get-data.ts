@@ -1,0 +1,22 @@
+/** getData: the data of a znode, and its Stat. */
+import { statOf } from "../stat.ts";
+import type { TreeState } from "../tree-state.ts";
+import type { ReadOutcome, ReadRequest } from "../types.ts";
+import { findNode, noNode } from "./find-node.ts";
+import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
+
+type GetDataRequest = Extract<ReadRequest, { type: "getData" }>;
+
+/** @source ZooKeeper `FinalRequestProcessor`: getData */
+export const getData: ReadOp<GetDataRequest> = {
+  read(state: TreeState, { path }: GetDataRequest): ReadOutcome {
+    const node = findNode(state, path);
+    if (node === undefined) return noNode();
+    if (node.staleData) state.settleData(node);
+    return { type: "getData", data: node.data, stat: statOf(node) };
+  },
+
+  answerBytes(state: TreeState, { path }: GetDataRequest): number {
+    return STAT_ANSWER_BYTES + (findNode(state, path)?.data?.length ?? 0);
+  },
+};
