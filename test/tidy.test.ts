@@ -125,7 +125,6 @@ const PROGRAMS = ["test/nemesis", "test/soak"];
 const TESTS_ONLY: Readonly<Record<string, string>> = {
   "sim/broker/memory-partition.ts":
     "the storage of simulated partitions: ends when the simulator runs brokers",
-  "core/wire/jute/replies.ts: writeSyncReply": "a sync is answered with /, not yet with its path",
 };
 
 describe("what ships", () => {

@@ -1,5 +1,5 @@
 /** Results as callers get them, taken from the replies of the server. */
-import type { Reply } from "../../core/wire/jute/replies.ts";
+import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import type { Refused } from "../../core/znode/refusal-text.ts";
 import type { Stat } from "../../core/znode/types.ts";
 import { ZooError } from "./errors.ts";

@@ -10,7 +10,8 @@
  */
 import { ZOO_ERRORS } from "../../core/errors.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
-import { type Reply, readReply } from "../../core/wire/jute/replies.ts";
+import type { Reply } from "../../core/wire/jute/ops/op.ts";
+import { readReply } from "../../core/wire/jute/replies.ts";
 import { readWatcherEvent } from "../../core/wire/jute/watcher-event.ts";
 import type { ByteReader } from "../../core/wire/reader.ts";
 import { ZXID_ZERO, type Zxid, zxid } from "../../core/zab/zxid.ts";

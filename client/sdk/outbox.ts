@@ -1,7 +1,7 @@
 /** The requests of a session that are not answered yet, as the bytes that are sent and sent again. */
 import { Fifo } from "../../core/fifo.ts";
 import type { OpCode } from "../../core/wire/jute/opcodes.ts";
-import type { Reply } from "../../core/wire/jute/replies.ts";
+import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import { opcodeOf, writeRequest } from "../../core/wire/jute/requests.ts";
 import { ByteWriter } from "../../core/wire/writer.ts";
 import type { ReadRequest, WriteRequest } from "../../core/znode/types.ts";

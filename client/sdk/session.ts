@@ -2,7 +2,7 @@
  * A session with an ensemble: the operations of a client. Requests leave in the order in which they were issued and are
  * answered in that order; what one tick issued travels as one message.
  */
-import type { Reply } from "../../core/wire/jute/replies.ts";
+import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { Refused } from "../../core/znode/refusal-text.ts";
 import { type ReadRequest, type Stat, sessionToText, type WriteRequest } from "../../core/znode/types.ts";

@@ -1,5 +1,6 @@
 /** Messages between members besides Zab's: forwarded requests, signs of life of sessions, and agreement to sleep. */
-import { type DecodedWrite, decodeWrite } from "../wire/jute/requests.ts";
+import type { DecodedWrite } from "../wire/jute/ops/op.ts";
+import { decodeWrite } from "../wire/jute/requests.ts";
 import { ByteReader, WireError } from "../wire/reader.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { Sid } from "../zab/membership.ts";

@@ -10,7 +10,7 @@
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
 import { OpCode } from "../wire/jute/opcodes.ts";
-import type { DecodedWrite } from "../wire/jute/requests.ts";
+import type { DecodedWrite } from "../wire/jute/ops/op.ts";
 import { compareZxid, equalZxid, type Zxid } from "../zab/zxid.ts";
 import { parentForCreate } from "../znode/path.ts";
 import { nextVersion } from "../znode/stat.ts";

@@ -28,6 +28,7 @@ import { FrameCursor } from "../../core/wire/jute/frame.ts";
 import { readRequestHeader } from "../../core/wire/jute/header.ts";
 import { readMark, writeMark } from "../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../core/wire/jute/opcodes.ts";
+import { readSyncPath, SYNC_PATH } from "../../core/wire/jute/ops/sync.ts";
 import { writeBareReply, writeReply } from "../../core/wire/jute/replies.ts";
 import { isWriteOpCode, readRequest } from "../../core/wire/jute/requests.ts";
 import { writeNotification } from "../../core/wire/jute/watcher-event.ts";
@@ -103,6 +104,8 @@ export class ClientSocket {
   #greeting: { readonly session: SessionId; readonly request: ConnectRequest } | null = null;
   /** *map xid → the read under way* */
   readonly #reads = new Map<number, Read>();
+  /** *map xid → path of the sync under way*, which its answer echoes: its txn does not carry it */
+  readonly #syncs = new Map<number, string>();
   /** bytes of the answers under way, about */
   #reserved = 0;
   #out = new ByteWriter(1024);
@@ -323,10 +326,11 @@ export class ClientSocket {
       server.submitRefused(now, this.token, this.#session, xid, "XID_TOO_OLD");
       return;
     }
-    if (isWriteOpCode(opcode) || opcode === OpCode.SYNC) {
+    if (isWriteOpCode(opcode)) {
       const body = message.subarray(reader.at, reader.end);
       const write = { session: this.#session, xid, opcode, body };
       const fingerprint = fingerprintIn(opcode, reader.view, reader.at, reader.end);
+      if (opcode === OpCode.SYNC) this.#syncs.set(xid, readSyncPath(reader) ?? SYNC_PATH);
       server.submitWrite(now, this.token, write, this.#connection, fingerprint);
       return;
     }
@@ -355,9 +359,8 @@ export class ClientSocket {
         server.submitRefused(now, this.token, this.#session, xid, request.code);
         return;
       case "write":
-      case "sync":
       case "unknown":
-        // writes and syncs were passed on undecoded
+        // writes were passed on undecoded
         this.#refusing = { xid, reason: `there is no operation ${opcode}` };
         server.submitRefused(now, this.token, this.#session, xid, "UNIMPLEMENTED");
         return;
@@ -424,13 +427,23 @@ export class ClientSocket {
       const isRefused = !answer.ok || answer.result.type === "error";
       if (read.bytes > OUT_BYTES_MAX && !isRefused) this.#out.ensure(read.bytes + SLACK_BYTES);
     }
+    const path = this.#syncs.size > 0 ? this.#takeSyncPath(xid) : SYNC_PATH;
     if (!answer.ok) {
       writeBareReply(this.#out, asked, answer.zxid, answer.code);
       if (xid === this.#refusing?.xid) this.#close(CLOSE_PROTOCOL_ERROR, this.#refusing.reason);
     } else {
-      writeReply(this.#out, asked, answer.zxid, read?.opcode ?? 0, answer.result, this.#host.names);
+      const body = answer.result.type === "sync" ? { type: "sync" as const, path } : answer.result;
+      writeReply(this.#out, asked, answer.zxid, read?.opcode ?? 0, body, this.#host.names);
       if (answer.result.type === "closeSession") this.#close(CLOSE_NORMAL, "the session is closed");
     }
+  }
+
+  /** A repeat of a sync on another connection names its path again. */
+  #takeSyncPath(xid: number): string {
+    const path = this.#syncs.get(xid);
+    if (path === undefined) return SYNC_PATH;
+    this.#syncs.delete(xid);
+    return path;
   }
 
   /** The session goes on elsewhere, or is over. */

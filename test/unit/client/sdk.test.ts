@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoffMs } from "../../../client/sdk/backoff.ts";
 import { connect, type Session, ZooError } from "../../../client/sdk/node.ts";
 import { readMark } from "../../../core/wire/jute/marks.ts";
-import { readSetWatches } from "../../../core/wire/jute/set-watches.ts";
+import { readSetWatches } from "../../../core/wire/jute/ops/set-watches.ts";
 import type { ByteWriter } from "../../../core/wire/writer.ts";
 import {
   notification,

@@ -1,8 +1,11 @@
 /** A member without a network: it answers requests in bytes, with the tree, prep, watches and codecs of the core. */
 
 import { readRequestHeader } from "../../../core/wire/jute/header.ts";
-import { writeBareReply, writeReply, writeSyncReply } from "../../../core/wire/jute/replies.ts";
-import { type ClientRequest, readRequest } from "../../../core/wire/jute/requests.ts";
+import { OpCode } from "../../../core/wire/jute/opcodes.ts";
+import type { ClientRequest, ReplyBody } from "../../../core/wire/jute/ops/op.ts";
+import { readSyncPath } from "../../../core/wire/jute/ops/sync.ts";
+import { writeBareReply, writeReply } from "../../../core/wire/jute/replies.ts";
+import { readRequest } from "../../../core/wire/jute/requests.ts";
 import { writeNotification } from "../../../core/wire/jute/watcher-event.ts";
 import { ByteReader, WireError } from "../../../core/wire/reader.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
@@ -42,10 +45,12 @@ export class GoldenMember {
   exchange(conn: string, request: string): string[] {
     const connection = this.#connect(conn);
     connection.out.length = 0;
-    const reader = new ByteReader(Buffer.from(request, "hex"));
+    const bytes = Buffer.from(request, "hex");
+    const reader = new ByteReader(bytes);
     const { xid, opcode } = readRequestHeader(reader);
     const writer = new ByteWriter();
-    this.#answer(writer, xid, opcode, this.#decode(reader, opcode), connection);
+    const syncPath = opcode === OpCode.SYNC ? readSyncPath(new ByteReader(bytes, reader.at)) : undefined;
+    this.#answer(writer, xid, opcode, this.#decode(reader, opcode), connection, syncPath);
     connection.out.push(payloadOf(writer));
     return connection.out;
   }
@@ -74,6 +79,7 @@ export class GoldenMember {
     opcode: number,
     request: ClientRequest | "undecodable",
     { watcher, session }: { watcher: number; session: SessionId },
+    syncPath = "",
   ): void {
     const { tree } = this.world;
     if (request === "undecodable") {
@@ -84,7 +90,8 @@ export class GoldenMember {
     switch (request.kind) {
       case "write": {
         const result = this.#write(request.request, session);
-        writeReply(writer, xid, tree.lastApplied, opcode, result);
+        const body: ReplyBody = result.type === "sync" ? { type: "sync", path: syncPath } : result;
+        writeReply(writer, xid, tree.lastApplied, opcode, body);
         return;
       }
       case "read": {
@@ -96,9 +103,6 @@ export class GoldenMember {
         writeReply(writer, xid, tree.lastApplied, opcode, outcome);
         return;
       }
-      case "sync":
-        writeSyncReply(writer, xid, tree.lastApplied, request.path);
-        return;
       case "setWatches":
         for (const event of this.#watches.resume(tree, request.watches, watcher)) this.#push(watcher, event);
         writeBareReply(writer, xid, tree.lastApplied, "OK");

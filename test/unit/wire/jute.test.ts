@@ -309,7 +309,7 @@ describe("replies", () => {
       })),
       fc.constant({ opcode: OpCode.DELETE, result: { type: "delete" as const } }),
       fc.constant({ opcode: OpCode.CLOSE_SESSION, result: { type: "closeSession" as const } }),
-      fc.constant({ opcode: OpCode.SYNC, result: { type: "sync" as const } }),
+      path.map((each) => ({ opcode: OpCode.SYNC, result: { type: "sync" as const, path: each } })),
       fc
         .constantFrom("NO_NODE" as const, "BAD_VERSION" as const, "NO_QUORUM" as const)
         .map((code) => ({ opcode: OpCode.SET_DATA, result: { type: "error" as const, code } })),
@@ -333,7 +333,7 @@ describe("replies", () => {
           opcode,
         );
         expect(header).toMatchObject({ xid, zxid });
-        expect(reply).toEqual(result);
+        expect(reply).toEqual(result.type === "sync" ? { type: "sync" } : result);
       }),
       { numRuns: 400 },
     );
@@ -389,8 +389,10 @@ describe("replies", () => {
       header: { xid: -2, zxid: zxid(1, 1), err: 0 },
       reply: { type: "empty" },
     });
-    const sync = written((writer) => writeReply(writer, 5, ZXID_ZERO, OpCode.SYNC, { type: "sync" }));
-    expect(new ByteReader(sync, 20).string()).toBe("/");
+    const sync = written((writer) =>
+      writeReply(writer, 5, ZXID_ZERO, OpCode.SYNC, { type: "sync", path: "/foo" }),
+    );
+    expect(new ByteReader(sync, 20).string()).toBe("/foo");
     expect(decode(sync, OpCode.SYNC).reply).toEqual({ type: "sync" });
   });
 

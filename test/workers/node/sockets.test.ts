@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS, zooErrorOf } from "../../../core/errors.ts";
 import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
-import { FrameCursor } from "../../../core/wire/jute/frame.ts";
+import { beginFrame, endFrame, FrameCursor } from "../../../core/wire/jute/frame.ts";
 import { writeRequestHeader } from "../../../core/wire/jute/header.ts";
 import { type Mark, readMark, writeMarkEcho } from "../../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
@@ -183,6 +183,36 @@ describe("a client's socket", () => {
     await client.untilClosed();
     expect(await read(stub, "/n20")).toBe(true);
     expect(await bootsOf("bad-frame")).toEqual(boots);
+  });
+
+  it("[WIRE-6] syncs echo their paths, also those that name no znode, and one that cannot be read is an error", async () => {
+    await founded("sync-paths");
+    const client = await RawClient.open(node("sync-paths", 1));
+    const writer = new ByteWriter();
+    const paths = ["/foo", "", "no/slash", "/zookeeper", "/foo"];
+    for (const [i, path] of paths.entries()) {
+      const at = beginFrame(writer);
+      writeRequestHeader(writer, i + 1, OpCode.SYNC);
+      writer.string(path);
+      endFrame(writer, at);
+    }
+    const at = beginFrame(writer);
+    writeRequestHeader(writer, paths.length + 1, OpCode.SYNC);
+    writer.i32(-1);
+    endFrame(writer, at);
+    client.send(writer.finish());
+    const answers: (readonly [xid: number, path: string | number])[] = [];
+    while (answers.length <= paths.length) {
+      const frames = new FrameCursor(await client.next());
+      while (frames.next()) {
+        const { xid, err } = readReplyHeader(frames.reader);
+        answers.push([xid, err === 0 ? frames.reader.string() : err]);
+      }
+    }
+    expect(answers).toEqual([
+      ...paths.map((path, i) => [i + 1, path]),
+      [paths.length + 1, ZOO_ERRORS.MARSHALLING_ERROR.number],
+    ]);
   });
 
   it("[NODE-13] writes pipelined behind the closing of their session end nothing else", async () => {

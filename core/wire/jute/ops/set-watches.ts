@@ -1,13 +1,24 @@
 /**
- * SetWatches: what a client that has reconnected was watching: i64 relativeZxid, vectors of ustring data, exist,
- * child. The server answers each with the event that was missed, or registers it again.
+ * setWatches 101: SetWatches → nothing. What a client that has reconnected was watching: i64 relativeZxid, vectors of ustring
+ * data, exist, child. The server answers each with the event that was missed, or registers it again.
  * @source ZooKeeper `zookeeper.jute`: SetWatches; `DataTree.setWatches`
  */
-import type { SeenWatches } from "../../znode/watch.ts";
-import { type ByteReader, WireError } from "../reader.ts";
-import type { ByteWriter } from "../writer.ts";
-import { readZxid, writeZxid } from "./header.ts";
+import type { SeenWatches } from "../../../znode/watch.ts";
+import { type ByteReader, WireError } from "../../reader.ts";
+import type { ByteWriter } from "../../writer.ts";
+import { readZxid, writeZxid } from "../header.ts";
+import { type OpCodec, type Reply, type ReplyBody, type ReplyWriter, writeNothing } from "./op.ts";
 
+/** setWatches */
+export const setWatches: Extract<OpCodec, { kind: "setWatches" }> &
+  ReplyWriter<Extract<ReplyBody, { type: "setWatches" }>> = {
+  kind: "setWatches",
+  readRequest: readSetWatches,
+  writeReply: writeNothing,
+  readReply: (): Reply => ({ type: "empty" }),
+};
+
+/** Writes the record. */
 export function writeSetWatches(writer: ByteWriter, watches: SeenWatches): void {
   writeZxid(writer, watches.relativeZxid);
   writePaths(writer, watches.data);
