@@ -12,6 +12,8 @@ import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 
+export { valueChecksum } from "../wire/value-checksum.ts";
+
 /** A stored row cannot be believed: it was changed, or something that belongs to it is missing. */
 export class DamagedError extends Error {
   override readonly name = "DamagedError";
@@ -48,13 +50,6 @@ export function logRowChecksum(row: LogRow): number {
   scratch.u32pair(row.before.high, row.before.low);
   scratch.u32pair(row.after.high, row.after.low);
   scratch.u32pair(row.committed.epoch, row.committed.counter);
-  return take();
-}
-
-/** Of a value of the meta table, under its key. @returns an unsigned 32-bit number */
-export function valueChecksum(key: string, value: string): number {
-  scratch.string(key);
-  scratch.string(value);
   return take();
 }
 

@@ -8,6 +8,12 @@
 import { DurableObject } from "cloudflare:workers";
 import { BrokerLoop } from "../../core/broker/broker-loop.ts";
 import {
+  type BrokerIdentity,
+  BrokerRecords,
+  objectOf,
+  type Sleeping,
+} from "../../core/broker/broker-records.ts";
+import {
   type ClusterMetadata,
   controllerViewOf,
   metadataOf,
@@ -30,9 +36,9 @@ import type { FaultName, FaultView } from "../shared/faults.ts";
 import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
-import { BrokerStore, type Sleeping } from "./broker-store.ts";
 import { Programs } from "./programs.ts";
-import type { BrokerAnswer, BrokerFault, BrokerIdentity, BrokerRpc, BrokerStatus } from "./rpc.ts";
+import type { BrokerAnswer, BrokerFault, BrokerRpc, BrokerStatus } from "./rpc.ts";
+import { SqliteBroker } from "./sqlite-broker.ts";
 
 /** The parts of a running broker. */
 interface Running {
@@ -47,7 +53,10 @@ interface Running {
 
 export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
-  readonly #store: BrokerStore;
+  readonly #backend: SqliteBroker;
+  readonly #store: BrokerRecords<BrokerStatus>;
+  /** why this version must not use what is stored; undefined: it may */
+  readonly #refusal: string | undefined;
   readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
   #running: Running | undefined;
@@ -59,22 +68,23 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#store = new BrokerStore(ctx.storage, ctx.id.name);
+    this.#backend = new SqliteBroker(ctx.storage);
+    this.#store = new BrokerRecords(this.#backend, ctx.id.name);
     this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.heartbeatMs);
-    this.#counters = this.#store.counters;
+    const counters = objectOf(this.#store.text("counters")) as Partial<Counters> | undefined;
+    this.#counters = { ...NO_COUNTERS, ...counters };
+    this.#refusal = this.#store.refusal;
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
-      read: () => this.#store.faults,
-      write: (text) => {
-        this.#store.faults = text;
-      },
+      read: () => this.#store.text("faults"),
+      write: (text) => this.#store.setText("faults", text),
     });
     // A broker that is killed does nothing on its start: its alarm may be all that starts it later.
     if (this.#killed) void this.#alarm.restore(this.#faults.nextEnd);
   }
 
   async start(identity: BrokerIdentity): Promise<void> {
-    this.#refuseIfKilled();
+    this.#refuseIfDown();
     this.#store.identify(identity);
     this.#awake();
   }
@@ -82,7 +92,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   async status(): Promise<BrokerStatus> {
     await this.#faults.running();
     this.#alarm.check();
-    this.#refuseIfKilled();
+    this.#refuseIfDown();
     const sleeping = this.#sleeping;
     if (sleeping !== undefined) return sleeping.status;
     const running = this.#enter();
@@ -136,7 +146,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     await this.#faults.running();
     return this.#faults.handle(from, async () => {
       this.#alarm.check();
-      this.#refuseIfKilled();
+      this.#refuseIfDown();
       this.#count("requests");
       if (this.#sleeping !== undefined) return "ASLEEP";
       this.#enter();
@@ -168,7 +178,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   // ── sleep ────────────────────────────────────────────────────────────────
 
   /** What it noted when it fell asleep; undefined while it is awake. */
-  get #sleeping(): Sleeping | undefined {
+  get #sleeping(): Sleeping<BrokerStatus> | undefined {
     const asleep = this.#running === undefined || this.#running.programs.isAsleep;
     return asleep ? this.#store.sleeping : undefined;
   }
@@ -177,7 +187,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const { session } = running;
     const status = { ...this.#statusOf(running), registered: true, isController };
     const counters = this.#countersNow();
-    this.#store.counters = counters;
+    this.#store.setText("counters", JSON.stringify(counters));
     const since = { quiet: true, quietSince: Date.now(), counters };
     this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
     this.#alarm.only(Number.POSITIVE_INFINITY);
@@ -198,7 +208,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   #countersNow(): Counters {
     const { metaRows, rowsRead } = this.#counters;
-    const { meta, read } = this.#store.rows;
+    const { meta, read } = this.#backend.rows;
     return { ...this.#counters, metaRows: metaRows + meta, rowsRead: rowsRead + read };
   }
 
@@ -217,7 +227,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       this.#faults.inflict(lasting, ttlMs, seed);
       if (fault.fault !== "kill") return;
       await this.ctx.storage.sync();
-    } else this.#refuseIfKilled();
+    } else this.#refuseIfDown();
     this.ctx.abort(fault.fault === "kill" ? "BROKER_DOWN: the broker was killed" : "the broker crashed");
   }
 
@@ -240,7 +250,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     this.#count("alarms");
-    if (this.#killed || this.#store.identity === undefined || this.#sleeping !== undefined) {
+    const isStarted = this.#refusal === undefined && this.#store.identity !== undefined;
+    if (this.#killed || !isStarted || this.#sleeping !== undefined) {
       // a kill that ends by itself: then somebody must wake the broker
       if (this.#killed) this.#alarm.ensure(this.#faults.nextEnd);
       return;
@@ -254,12 +265,14 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   /** Every entry passes here: it refuses while killed, and brings the broker to life when its memory was lost. */
   #enter(): Running | undefined {
     this.#alarm.check();
-    this.#refuseIfKilled();
+    this.#refuseIfDown();
     this.#running ??= this.#run();
     return this.#running;
   }
 
-  #refuseIfKilled(): void {
+  /** @throws Error while it is killed, or when a later version has written its rows */
+  #refuseIfDown(): void {
+    if (this.#refusal !== undefined) throw new Error(`BROKER_DOWN: ${this.#refusal}`);
     if (this.#killed) throw new Error(`BROKER_DOWN: the broker is killed ${this.#faults.killedFor}`);
   }
 

@@ -1,4 +1,6 @@
 /** What a broker answers over RPC. Only plain data crosses; operating errors are values. */
+
+import type { BrokerIdentity } from "../../core/broker/broker-records.ts";
 import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
 import type { Parked } from "../../core/broker/program.ts";
@@ -10,17 +12,6 @@ import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 
 /** The answer of a broker: operating errors are values. */
 export type BrokerAnswer<T> = BrokerOutcome<T>;
-
-/** Who a broker is; stored when it is first started. */
-export interface BrokerIdentity {
-  readonly ensemble: string;
-  /** from 0 */
-  readonly id: number;
-  /** members of the ensemble */
-  readonly ensembleSize: number;
-  /** brokers 0 to brokerCount − 1 belong to this cluster */
-  readonly brokerCount: number;
-}
 
 export interface BrokerStatus {
   /** −1 while it was never started */

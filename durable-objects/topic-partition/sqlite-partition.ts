@@ -15,6 +15,8 @@ import type {
   RawMeta,
 } from "../../core/broker/partition-backend.ts";
 
+import { columnsIn, tablesIn } from "../shared/sql.ts";
+
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epoch (
@@ -75,13 +77,9 @@ export class SqlitePartition implements PartitionBackend {
     return this.#sql.exec<Row>(query, ...bindings).toArray();
   }
 
-  #hasTable(table: string): boolean {
-    return this.#rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table).length > 0;
-  }
-
   exists(): boolean {
-    const names = this.#rows("SELECT name FROM sqlite_master WHERE type = 'table'");
-    return names.some(({ name }) => TABLES.some((table) => table === name));
+    const names = tablesIn(this.#sql);
+    return TABLES.some((table) => names.includes(table));
   }
 
   migrate(): void {
@@ -91,13 +89,12 @@ export class SqlitePartition implements PartitionBackend {
   }
 
   #addColumn(table: string, column: string, type: string): void {
-    const names = this.#rows("SELECT name FROM pragma_table_info(?)", table);
-    if (!names.some(({ name }) => name === column))
+    if (!columnsIn(this.#sql, table).includes(column))
       this.#sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
   }
 
   meta(name: string): RawMeta | undefined {
-    if (!this.#hasTable("meta")) return undefined;
+    if (!tablesIn(this.#sql).includes("meta")) return undefined;
     const row = this.#rows("SELECT * FROM meta WHERE key = ?", name)[0];
     return row && { value: row.value, crc: row.crc };
   }
