@@ -6,8 +6,6 @@
  * What synchronization brings is staged and becomes this peer's history in one transaction, at NEWLEADER, together with
  * currentEpoch: no crash can leave half of it.
  */
-import type { DurableWrite } from "./effects.ts";
-import { type LogEntry, makeEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
 import type {
   Check,
@@ -15,7 +13,6 @@ import type {
   Diff,
   LeaderInfo,
   LeaderMessage,
-  LogPosition,
   NewLeader,
   Notification,
   Phase,
@@ -28,19 +25,8 @@ import type {
   UpToDate,
 } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
-import { samePosition } from "./txn-log.ts";
+import { continueLog, Staging } from "./staging.ts";
 import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
-
-/** A history under construction. */
-interface Staging {
-  /** our log is cut back to here first */
-  truncateTo: LogPosition | null;
-  /** a whole state replaces ours first */
-  snapshot: { readonly at: LogPosition; nextIndex: number; done: boolean } | null;
-  /** where the history ends so far */
-  tail: LogPosition;
-  readonly entries: LogEntry[];
-}
 
 /**
  * A peer that follows one leader.
@@ -259,7 +245,7 @@ export class Follower {
     if (message.epoch < host.epochs.acceptedEpoch) return false;
     if (message.epoch > host.epochs.acceptedEpoch) host.epochs.promise(message.epoch, this.leader);
     this.#epoch = message.epoch;
-    this.#staging = { truncateTo: null, snapshot: null, tail: host.history.lastLogged, entries: [] };
+    this.#staging = new Staging(host.history.lastLogged);
     this.phase = "SYNCHRONIZATION";
     this.#host.phaseChanged("FOLLOWING", this.phase);
     const differs = host.tree.differs?.from === this.leader ? host.tree.differs : null;
@@ -307,16 +293,12 @@ export class Follower {
   #handleTrunc(message: Trunc): boolean {
     const host = this.#host;
     const staging = this.#staging;
-    if (staging === null || staging.entries.length > 0 || staging.snapshot !== null) return false;
+    if (staging === null || !staging.mayTruncate) return false;
     const position = host.history.log.positionAt(message.to);
     // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
     const usable = position !== undefined && compareZxid(position.zxid, host.history.lastProcessedZxid) >= 0;
-    if (usable) {
-      staging.truncateTo = position;
-      staging.tail = position;
-    } else {
-      host.history.giveUp();
-    }
+    if (usable) staging.truncate(position);
+    else host.history.giveUp();
     host.step.reply({
       type: "POSITION",
       join: this.join,
@@ -328,20 +310,13 @@ export class Follower {
   }
 
   #handleSnap(message: Snap): boolean {
-    const staging = this.#staging;
-    if (staging === null || staging.entries.length > 0) return false;
-    staging.truncateTo = null;
-    staging.snapshot = { at: message.at, nextIndex: 0, done: false };
-    staging.tail = message.at;
+    if (this.#staging?.startSnapshot(message.at) !== true) return false;
     this.#host.step.persist([{ type: "snapshotBegin" }]);
     return true;
   }
 
   #handleSnapChunk(message: SnapChunk): boolean {
-    const snapshot = this.#staging?.snapshot;
-    if (snapshot == null || snapshot.done || message.index !== snapshot.nextIndex) return false;
-    snapshot.nextIndex += 1;
-    snapshot.done = message.done;
+    if (this.#staging?.addChunk(message) !== true) return false;
     this.#extendJoin();
     this.#host.step.persist([{ type: "snapshotChunk", bytes: message.bytes }]);
     this.#replyStaged();
@@ -349,12 +324,7 @@ export class Follower {
   }
 
   #stageProposal(message: Proposal): boolean {
-    const staging = this.#staging;
-    if (staging === null || (staging.snapshot !== null && !staging.snapshot.done)) return false;
-    const entry = continueLog(staging.tail, message);
-    if (entry === undefined) return false;
-    staging.entries.push(entry);
-    staging.tail = { zxid: entry.last, chain: entry.chain };
+    if (this.#staging?.addProposal(message) !== true) return false;
     this.#extendJoin();
     this.#replyStaged();
     return true;
@@ -373,22 +343,13 @@ export class Follower {
   #handleNewLeader(message: NewLeader): boolean {
     const host = this.#host;
     const staging = this.#staging;
-    if (staging === null || !equalZxid(staging.tail.zxid, message.last)) return false;
-    if (staging.snapshot !== null && !staging.snapshot.done) return false;
-    const writes: DurableWrite[] = [];
-    if (staging.snapshot !== null) {
-      writes.push({ type: "snapshotSwitch", ...staging.snapshot.at });
-      host.history.restart(staging.snapshot.at);
-      host.tree.replaced();
-    } else if (staging.truncateTo !== null && !samePosition(staging.truncateTo, host.history.lastLogged)) {
-      writes.push({ type: "truncate", to: staging.truncateTo.zxid });
-      host.history.truncate(staging.truncateTo);
-    }
-    for (const entry of staging.entries) writes.push(host.history.append(entry));
+    if (staging === null || !staging.isComplete(message.last)) return false;
+    const writes = staging.adopt(host.history, host.tree);
     writes.push(host.epochs.enter(message.epoch));
     if (!host.epochs.initialized) writes.push(host.epochs.initialize());
     host.step.persist(writes);
-    if (staging.snapshot !== null) host.step.push({ type: "snapshotLoaded", zxid: staging.snapshot.at.zxid });
+    const { snapshotZxid } = staging;
+    if (snapshotZxid !== undefined) host.step.push({ type: "snapshotLoaded", zxid: snapshotZxid });
     host.step.trace({ type: "epoch", epoch: message.epoch, kind: "current" });
     this.#staging = null;
     this.#replyAck();
@@ -459,11 +420,4 @@ export class Follower {
     if (isEarly) host.history.commitUpTo(digest.zxid);
     return true;
   }
-}
-
-/** The proposal as an entry behind `tail`; undefined when it does not continue it. */
-function continueLog(tail: LogPosition, message: Proposal): LogEntry | undefined {
-  if (!samePosition(tail, message.prev)) return undefined;
-  const entry = makeEntry(tail, message.batch);
-  return entry !== undefined && equalZxid(entry.last, message.last) ? entry : undefined;
 }

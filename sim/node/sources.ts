@@ -27,6 +27,7 @@ export const LINKS = "core/zab/links.ts";
 export const LOOKING = "core/zab/looking.ts";
 export const QUORUM_VERIFIER = "core/zab/quorum-verifier.ts";
 export const SNAPSHOT_GATE = "core/zab/snapshot-gate.ts";
+export const STAGING = "core/zab/staging.ts";
 export const SYNCHRONIZATION = "core/zab/synchronization.ts";
 export const TREE_VERIFIER = "core/zab/tree-verifier.ts";
 export const LOG = "core/zab/txn-log.ts";

@@ -11,9 +11,9 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: "    const writes: DurableWrite[] = [];\n",
+        find: "    const writes = staging.adopt(host.history, host.tree);\n",
         replace:
-          '    const writes: DurableWrite[] = [];\n    host.step.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n',
+          '    host.step.persist([{ type: "currentEpoch", epoch: message.epoch }]);\n    const writes = staging.adopt(host.history, host.tree);\n',
       },
     ],
   },

@@ -17,8 +17,9 @@ export const LOG_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: FOLLOWER,
-        find: "for (const entry of staging.entries) writes.push(host.history.append(entry));",
-        replace: "for (const entry of staging.entries) this.#late.push(host.history.append(entry));",
+        find: "    const writes = staging.adopt(host.history, host.tree);\n",
+        replace:
+          '    const adopted = staging.adopt(host.history, host.tree);\n    const writes = adopted.filter(({ type }) => type !== "append");\n    this.#late.push(...adopted.filter(({ type }) => type === "append"));\n',
       },
       LATE,
       {

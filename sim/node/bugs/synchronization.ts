@@ -1,5 +1,5 @@
 /** Bugs of synchronization: what a learner cuts, takes over and stores. */
-import { FOLLOWER, STORAGE, SYNCHRONIZATION } from "../sources.ts";
+import { FOLLOWER, STAGING, STORAGE, SYNCHRONIZATION } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
 export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
@@ -10,8 +10,8 @@ export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
     rare: true,
     patches: [
       {
-        file: FOLLOWER,
-        find: '      writes.push({ type: "truncate", to: staging.truncateTo.zxid });\n',
+        file: STAGING,
+        find: '      writes.push({ type: "truncate", to: this.#truncateTo.zxid });\n',
         replace: "",
       },
     ],
@@ -31,11 +31,11 @@ export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
         find: "return this.#staging !== null && equalZxid(this.#staging.tail.zxid, message.from);",
         replace: "return this.#staging !== null;",
       },
-      { file: FOLLOWER, find: "if (!samePosition(tail, message.prev)) return undefined;\n", replace: "" },
+      { file: STAGING, find: "if (!samePosition(tail, message.prev)) return undefined;\n", replace: "" },
       {
-        file: FOLLOWER,
-        find: "|| !equalZxid(staging.tail.zxid, message.last)) return false;",
-        replace: ") return false;",
+        file: STAGING,
+        find: "    if (!equalZxid(this.#tail.zxid, last)) return false;\n",
+        replace: "",
       },
     ],
   },
