@@ -1,6 +1,6 @@
 /** Messages between members as text, for people: one line each. */
 import type { PeerMessage } from "../core/server/messages.ts";
-import { JOINS_PER_INCARNATION } from "../core/zab/peer.ts";
+import { JOINS_PER_INCARNATION } from "../core/zab/roles.ts";
 import { countTxns } from "../core/zab/txn-batch.ts";
 import type { Zxid } from "../core/zab/zxid.ts";
 

@@ -14,11 +14,11 @@ import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeZabConfig } from "../../../core/zab/config.ts";
 import type { DurableWrite, ZabEffect, ZabInput } from "../../../core/zab/effects.ts";
 import type { Learners } from "../../../core/zab/learners.ts";
-import type { Links } from "../../../core/zab/links.ts";
 import { asSid, foundingMembership, type Membership, type Sid } from "../../../core/zab/membership.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
 import { ZabPeer } from "../../../core/zab/peer.ts";
 import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
+import type { Roles } from "../../../core/zab/roles.ts";
 import type { TxnLog } from "../../../core/zab/txn-log.ts";
 import { compareZxid, equalZxid } from "../../../core/zab/zxid.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
@@ -313,7 +313,7 @@ export class Members {
       item.boot,
       item.generation,
     ]);
-    const deferred = encode(opened(partOf(live.peer, "_step"))._deferred);
+    const deferred = encode(opened(rolesOf(live.peer).step)._deferred);
     const key = `up|${sid}|${live.peer.boot}|${encode(live.peer)}|${deferred}|${live.durableKey}|${pending.join("|")}|${encode(gate)}|${encode(live.told)}`;
     const id = this.#state(key, { ...origin, told: { ...origin.told } }, () => this.#factsOf(sid, live));
     this.#keep(id, live);
@@ -389,7 +389,7 @@ export class Members {
         return this.#step(sid, live, { type: "call", origin, messages: [message] }, input);
       }
       case "returned": {
-        const { generation } = linksOf(peer).of(input.peer);
+        const { generation } = rolesOf(peer).links.of(input.peer);
         return this.#step(sid, live, {
           type: "returned",
           peer: input.peer,
@@ -399,7 +399,7 @@ export class Members {
         });
       }
       case "broken": {
-        const { generation } = linksOf(peer).of(input.peer);
+        const { generation } = rolesOf(peer).links.of(input.peer);
         return this.#step(sid, live, { type: "linkBroken", peer: input.peer, generation });
       }
       case "synced": {
@@ -421,8 +421,9 @@ export class Members {
       case "resend":
         return this.#step(sid, live, { type: "tick" }, undefined, RESEND_AT);
       case "giveUp":
-        lookingOf(peer)._resendAt = Number.POSITIVE_INFINITY;
-        if (opened(peer)._leader !== null) leaderOf(peer)._resendAt = Number.POSITIVE_INFINITY;
+        for (const part of [rolesOf(peer).looking, rolesOf(peer).leading]) {
+          if (part !== null) opened(part)._resendAt = Number.POSITIVE_INFINITY;
+        }
         return this.#step(sid, live, { type: "tick" }, undefined, GIVE_UP_AT);
       case "silent": {
         const learner = must(learnersOf(peer).get(input.peer), "it is a learner");
@@ -559,7 +560,7 @@ export class Members {
 
   #release(live: Live, item: Outgoing, messages: readonly ZabMessage[], out: Outgoing[]): number {
     // A link that broke meanwhile carries nothing any more.
-    if (item.isCall && linksOf(live.peer).of(item.to).generation !== item.generation) return 0;
+    if (item.isCall && rolesOf(live.peer).links.of(item.to).generation !== item.generation) return 0;
     out.push(item);
     let leads = 0;
     for (const message of messages) leads = Math.max(leads, this.#promise(live, message));
@@ -595,7 +596,7 @@ export class Members {
 
   #factsOf(sid: Sid, live: Live): Facts {
     const { peer, storage, durable } = live;
-    const decideAt = lookingOf(peer)._decideAt;
+    const decideAt = opened(rolesOf(peer).looking)._decideAt;
     const establishing = peer.role === "LEADING" && peer.phase !== "BROADCAST";
     return {
       sid,
@@ -667,33 +668,34 @@ export class Members {
 /** The member's own fields that hold a time, and counters that only grow, as if the clock had never moved. */
 function normalize(live: Live): void {
   const peer = opened(live.peer);
-  const step = partOf(live.peer, "_step");
-  const looking = lookingOf(live.peer);
+  const roles = rolesOf(live.peer);
+  const step = opened(roles.step);
+  const looking = opened(roles.looking);
   const done = step._durableSeq as number;
   step.now = NOW;
   step._durableSeq = 0;
   step._persistSeq = (step._persistSeq as number) - done;
   peer._steppedAt = NOW;
-  peer._accepted = false;
-  if (peer._lastSeq !== null) peer._lastSeq = (peer._lastSeq as number) - done;
+  opened(peer._dispatch as object)._accepted = false;
+  if (roles.lastSeq !== null) opened(roles)._lastSeq = roles.lastSeq - done;
   looking._resendAt = RESEND_AT;
   looking._resendPauseMs = RESEND_AT;
   if (looking._decideAt !== Number.POSITIVE_INFINITY) looking._decideAt = DECIDE_AT;
   looking._elections = 0;
   looking._failures = 0;
   looking._leadFrom = 0;
-  partOf(live.peer, "_links")._nextPingAt = Number.POSITIVE_INFINITY;
-  for (const link of linksOf(live.peer).all.values()) {
+  opened(roles.links)._nextPingAt = Number.POSITIVE_INFINITY;
+  for (const link of roles.links.all.values()) {
     link.heardAt = null;
     link.rttMs = null;
     link.inSeq = 0;
   }
-  for (const waiting of partOf(live.peer, "_history")._persisting as { seq: number }[]) waiting.seq -= done;
+  for (const waiting of opened(roles.history)._persisting as { seq: number }[]) waiting.seq -= done;
   for (const group of live.pending) group.seq -= done;
-  if (peer._leader !== null) {
-    const leader = leaderOf(live.peer);
+  if (roles.leading !== null) {
+    const leader = opened(roles.leading);
     leader._resendAt = RESEND_AT;
-    const quorumCheck = leader._quorumCheck as Record<string, unknown>;
+    const quorumCheck = opened(leader._quorumCheck as object);
     quorumCheck._establishDeadline = GIVE_UP_AT;
     quorumCheck._aloneDeadline = GIVE_UP_AT;
     quorumCheck._quorumAt = NOW;
@@ -701,20 +703,16 @@ function normalize(live: Live): void {
     if (own !== null) leader._ownEpochSeq = Math.max(0, own - done);
     for (const learner of learnersOf(live.peer).all()) learner.heardAt = NOW;
   }
-  const follower = peer._follower as Record<string, unknown> | null;
-  if (follower !== null) {
+  if (roles.following !== null) {
+    const follower = opened(roles.following);
     follower._joinDeadline = GIVE_UP_AT;
     follower._heardAt = NOW;
   }
 }
 
-const partOf = (peer: ZabPeer, name: string): Record<string, unknown> =>
-  opened(peer)[name] as Record<string, unknown>;
+const rolesOf = (peer: ZabPeer): Roles => opened(peer)._roles as Roles;
 
-const linksOf = (peer: ZabPeer): Links => opened(peer)._links as Links;
-const lookingOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_looking");
-const leaderOf = (peer: ZabPeer): Record<string, unknown> => partOf(peer, "_leader");
-
-const learnersOf = (peer: ZabPeer): Learners => must(leaderOf(peer), "it leads")._learners as Learners;
+const learnersOf = (peer: ZabPeer): Learners =>
+  opened(must(rolesOf(peer).leading, "it leads"))._learners as Learners;
 
 export const sidOf = (index: number): Sid => asSid(index + 1);

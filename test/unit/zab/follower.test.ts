@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encodeRows } from "../../../core/wire/snapshot-codec.ts";
 import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
-import { JOINS_PER_INCARNATION } from "../../../core/zab/peer.ts";
+import { JOINS_PER_INCARNATION } from "../../../core/zab/roles.ts";
 import { asEpoch, zxid } from "../../../core/zab/zxid.ts";
 import { endOf, entriesOf, note, proposal, Script, type ScriptOptions, START } from "../../sim/script.ts";
 

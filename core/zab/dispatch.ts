@@ -1,0 +1,191 @@
+/** Calls of other peers, and the returns of ours: what of them counts, and which role handles what they carry. */
+import { FIRST_VERSION } from "../version.ts";
+import type { CallOrigin, ZabInput } from "./effects.ts";
+import { unpackIncarnation } from "./links.ts";
+import type { Sid } from "./membership.ts";
+import type { LeaderMessage, LearnerMessage, Role, ZabMessage } from "./messages.ts";
+import type { Roles } from "./roles.ts";
+
+type Returned = Extract<ZabInput, { type: "returned" }>;
+
+type Handler<Message> = (dispatch: Dispatch, from: Sid, message: Message, isCall: boolean) => void;
+/** A handler for each of these types of messages. */
+type HandlersOf<Type extends ZabMessage["type"]> = {
+  readonly [T in Type]: Handler<Extract<ZabMessage, { type: T }>>;
+};
+
+const nothing = (): void => {};
+
+const toLeader: Handler<LearnerMessage> = ({ roles }, from, message) => roles.toLeader(from, message);
+
+const toFollower: Handler<LeaderMessage> = ({ roles }, from, message, isCall) =>
+  roles.toFollower(from, message, isCall);
+
+/** What is handled alike in every role. */
+const ALWAYS: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
+  OUTDATED: ({ roles }, _, message, isCall) => {
+    if (!isCall && message.boot > roles.self.boot) roles.end(message.boot);
+  },
+  NOTIFICATION: (dispatch, from, message, isCall) => {
+    const { roles } = dispatch;
+    roles.links.of(from).role = message.role;
+    if (!isCall && message.boots !== undefined) {
+      dispatch.learnIncarnations(message.boots);
+      if (roles.lastSeq !== null) return;
+      const { epochs } = roles;
+      if (message.initialized && !epochs.initialized) epochs.noteRecorded(from, message.acceptedEpoch);
+    }
+    roles.handleNotification(from, message, isCall);
+  },
+  PING: ({ roles }, from, message, isCall) => roles.handlePing(from, message, isCall),
+  PONG: ({ roles }, from, message) => roles.handlePong(from, message),
+};
+
+/** A learner's messages, at a peer that does not lead: only what says something about others counts. */
+const NOT_LEADING: HandlersOf<LearnerMessage["type"]> = {
+  FOLLOWERINFO: ({ roles }, _from, _message, isCall) => {
+    if (isCall) roles.step.reply(roles.looking.notification());
+  },
+  ACKEPOCH: (dispatch, _, message) => dispatch.learnIncarnations(message.boots),
+  POSITION: nothing,
+  STAGED: nothing,
+  ACK: nothing,
+  CONFIRM: nothing,
+};
+
+const NOT_FOLLOWING: HandlersOf<LeaderMessage["type"]> = {
+  LEADERINFO: nothing,
+  DIFF: nothing,
+  TRUNC: nothing,
+  SNAP: nothing,
+  SNAPCHUNK: nothing,
+  PROPOSAL: nothing,
+  NEWLEADER: nothing,
+  UPTODATE: nothing,
+  COMMIT: nothing,
+  CHECK: nothing,
+};
+
+/** What becomes of each message in each role. A new role or type of message does not compile until it is here. */
+const HANDLERS: Readonly<Record<Role, HandlersOf<ZabMessage["type"]>>> = {
+  LOOKING: { ...ALWAYS, ...NOT_LEADING, ...NOT_FOLLOWING },
+  FOLLOWING: {
+    ...ALWAYS,
+    ...NOT_LEADING,
+    LEADERINFO: toFollower,
+    DIFF: toFollower,
+    TRUNC: toFollower,
+    SNAP: toFollower,
+    SNAPCHUNK: toFollower,
+    PROPOSAL: toFollower,
+    NEWLEADER: toFollower,
+    UPTODATE: toFollower,
+    COMMIT: toFollower,
+    CHECK: toFollower,
+  },
+  LEADING: {
+    ...ALWAYS,
+    ...NOT_FOLLOWING,
+    FOLLOWERINFO: toLeader,
+    ACKEPOCH: (dispatch, from, message, isCall) => {
+      dispatch.learnIncarnations(message.boots);
+      toLeader(dispatch, from, message, isCall);
+    },
+    POSITION: toLeader,
+    STAGED: toLeader,
+    ACK: toLeader,
+    CONFIRM: toLeader,
+  },
+};
+
+/**
+ * Takes what comes from other peers.
+ * Invariant: nothing of an earlier incarnation or generation is handed to a role, and nothing of a link twice or out of order.
+ *
+ * @source ZooKeeper QuorumCnxManager, FastLeaderElection.WorkerReceiver
+ */
+export class Dispatch {
+  readonly roles: Roles;
+  #accepted = false;
+
+  constructor(roles: Roles) {
+    this.roles = roles;
+  }
+
+  /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
+  /** The input under way is another one. */
+  reset(): void {
+    this.#accepted = false;
+  }
+
+  /** A call of a peer. Calls of unknown senders are ignored. */
+  handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
+    const { links, step } = this.roles;
+    if (!links.all.has(origin.from)) return;
+    step.caller = origin.from;
+    this.#accepted = this.#acceptCall(origin);
+    if (this.#accepted) {
+      links.of(origin.from).version = origin.version ?? FIRST_VERSION;
+      this.roles.heard(origin.from);
+      for (const message of messages) this.#handle(origin.from, message, true);
+    }
+    step.caller = null;
+  }
+
+  #acceptCall(origin: CallOrigin): boolean {
+    const { links, step } = this.roles;
+    const known = links.incarnationOf(origin.from);
+    if (origin.boot < known) {
+      step.reply({ type: "OUTDATED", boot: known });
+      return false;
+    }
+    this.#learnIncarnation(origin.from, origin.boot);
+    const order = links.take(origin);
+    if (order === "INTERRUPTED") this.roles.interrupted(origin.from);
+    return order !== "LATE";
+  }
+
+  /** The return of one of our calls. */
+  handleReturn({ peer, generation, boot, version, messages }: Returned): void {
+    const { links } = this.roles;
+    const link = links.of(peer);
+    this.#accepted = link.generation === generation && boot >= links.incarnationOf(peer);
+    if (!this.#accepted) return;
+    this.#learnIncarnation(peer, boot);
+    link.version = version ?? FIRST_VERSION;
+    links.answered(peer);
+    this.roles.heard(peer);
+    for (const message of messages) this.#handle(peer, message, false);
+  }
+
+  #handle(from: Sid, message: ZabMessage, isCall: boolean): void {
+    if (this.roles.lastSeq !== null) return;
+    const handlers: Readonly<Record<string, Handler<never>>> = HANDLERS[this.roles.role];
+    // A type that this version does not know can only be part of what our leader has to say: the stay is over.
+    const handle = handlers[message.type] ?? toFollower;
+    handle(this, from, message as never, isCall);
+  }
+
+  /** What a peer has seen of all members' incarnations, ours included. @param packed see {@link unpackIncarnation} */
+  learnIncarnations(packed: readonly number[]): void {
+    const { sid, boot: own, quorum } = this.roles.self;
+    for (const participant of quorum.participants) {
+      const boot = unpackIncarnation(packed, participant);
+      if (participant !== sid) this.#learnIncarnation(participant, boot);
+      else if (boot > own) this.roles.end(boot);
+    }
+  }
+
+  /** An incarnation of a peer was seen: what an earlier one said counts no more. */
+  #learnIncarnation(peer: Sid, boot: number): void {
+    const { links } = this.roles;
+    if (!links.learnIncarnation(peer, boot)) return;
+    const wasUsed = links.restart(peer);
+    this.roles.leading?.forgetIncarnation(peer);
+    if (wasUsed) this.roles.interrupted(peer);
+  }
+}
