@@ -10,7 +10,8 @@ import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { zxid as makeZxid, type Zxid } from "../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../core/znode/types.ts";
 import type { Asked } from "./checkers/requests.ts";
-import type { Cluster, Connection, Life } from "./cluster.ts";
+import type { Connection } from "./client-table.ts";
+import type { Cluster } from "./cluster.ts";
 import { coreRequest } from "./history/core-request.ts";
 import {
   isRead,
@@ -24,6 +25,7 @@ import {
   zxidToNumber,
 } from "./history/history.ts";
 import { ClientMemory, type Workload } from "./history/workload.ts";
+import type { Life } from "./life.ts";
 import type { Chance } from "./random.ts";
 
 /** What the clients of one run share. */
@@ -127,7 +129,7 @@ export class SimClient {
     const session = this.#session;
     return this.#abandoned.filter(
       ({ moved, life, session: of, token }) =>
-        moved && life.alive && of === session && life.connections.has(token),
+        moved && life.alive && of === session && life.clients.connections.has(token),
     ).length;
   }
 
@@ -250,7 +252,7 @@ export class SimClient {
     const session = this.#session;
     this.#lastHeard = this.#world.cluster.now;
     if (life === null || session === NO_SESSION) return;
-    this.#world.cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       this.#world.cluster.invariants.sessions.heard(life, session);
       server.touch(now, session);
     });
@@ -295,7 +297,7 @@ export class SimClient {
   }
 
   #open(life: Life): void {
-    const { cluster, recorder, options } = this.#world;
+    const { recorder, options } = this.#world;
     this.#world.sessions += 1;
     const session = makeSessionId(life.sid, this.#world.sessions);
     this.#session = session;
@@ -303,7 +305,7 @@ export class SimClient {
     const timeoutMs = options.sessionTimeoutMs;
     this.#note(this.#invoke({ type: "createSession", timeoutMs }, 0, false), 0, false);
     const token = this.#token;
-    cluster.turn(life, (server, now) => server.openSession(now, token, session, timeoutMs));
+    life.turn((server, now) => server.openSession(now, token, session, timeoutMs));
   }
 
   /** Goes on with its session over this connection. */
@@ -316,7 +318,7 @@ export class SimClient {
     this.#attaching = true;
     // Part of connecting, so it is no request of the history.
     this.#note(NO_OP, xid, false);
-    cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       cluster.invariants.sessions.heard(life, session);
       server.attach(now, token, session);
     });
@@ -369,7 +371,7 @@ export class SimClient {
     const session = this.#session;
     const token = this.#token;
     this.#world.count("watches left again");
-    cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       cluster.invariants.sessions.heard(life, session);
       server.submitWatches(now, token, session, xid, seen);
     });
@@ -378,7 +380,7 @@ export class SimClient {
   #hangUp(): void {
     const life = this.#life;
     if (life === null) return;
-    this.#world.cluster.disconnect(life, this.#token);
+    life.disconnected(this.#token);
     this.#gone(life);
   }
 
@@ -462,7 +464,7 @@ export class SimClient {
     this.#note(this.#invoke(request, xid, false), xid, false);
     const session = this.#session;
     const token = this.#token;
-    cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       cluster.invariants.sessions.heard(life, session);
       const write = { session, xid, ...encodeWrite(coreRequest(request)) };
       cluster.invariants.ownership.submitted(session, xid, server.connectionOf(token));
@@ -477,7 +479,7 @@ export class SimClient {
     this.#note(this.#invoke(request, 0, linearizable), xid, linearizable);
     const session = this.#session;
     const token = linearizable ? this.#tokenForOne(life, xid) : this.#token;
-    cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       cluster.invariants.sessions.heard(life, session);
       const read = { session, xid, request, linearizable, stale: false, waits: true };
       server.submitRead(now, token, read);
@@ -490,7 +492,7 @@ export class SimClient {
     const conn = this.#conn;
     const found = cluster.connect(life.sid, {
       respond: (_number, answer) => {
-        if (found !== undefined) cluster.disconnect(life, found.token);
+        if (found !== undefined) life.disconnected(found.token);
         if (this.#conn === conn) this.#respond(xid, answer);
       },
       notify: () => {},

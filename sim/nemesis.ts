@@ -4,8 +4,10 @@
  */
 
 import type { PeerMessage } from "../core/server/messages.ts";
-import { type Cluster, type CrashOrder, type Faults, NO_FAULTS } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { DamageKind } from "./disk.ts";
+import { type Faults, NO_FAULTS } from "./faults.ts";
+import type { CrashOrder } from "./life.ts";
 import type { MemoryBackend } from "./memory-backend.ts";
 import { Chance } from "./random.ts";
 import type { FaultKind, SwarmOptions } from "./swarm.ts";
@@ -93,7 +95,7 @@ export class Nemesis {
     this.#options = options;
     this.#chance = chance;
     this.#count = count;
-    cluster.onAbort = (sid) => this.#restartLater(sid);
+    cluster.onStop = (sid) => this.#restartLater(sid);
   }
 
   /** Faults begin, and go on for as long as the options say. */
@@ -114,11 +116,11 @@ export class Nemesis {
     cluster.setLatency(this.#options.latencyMs);
     cluster.heal();
     for (const { sid, clock, life, twin } of cluster.members) {
-      cluster.freeDisk(sid);
+      cluster.disks.free(sid);
       clock.thaw(cluster.now);
       clock.setRate(1, cluster.now);
       if (twin !== null) cluster.endTwin(sid);
-      if (life !== null && life.backlog !== null) cluster.resume(sid);
+      if (life?.isPaused) cluster.resume(sid);
       cluster.clockChanged(sid);
     }
     if (this.#options.kinds.includes("clock-jump")) this.#putBackClocks();
@@ -239,8 +241,8 @@ export class Nemesis {
       case "disk-full":
         // All members may share one disk.
         for (const each of chance.oneIn(4) ? cluster.members.map((one) => one.sid) : [sid]) {
-          cluster.fillDisk(each, chance.below(12));
-          this.#after(duration, () => cluster.freeDisk(each));
+          cluster.disks.fill(each, chance.below(12));
+          this.#after(duration, () => cluster.disks.free(each));
         }
         return true;
       case "cut-behind-request":
@@ -290,14 +292,14 @@ export class Nemesis {
         }
         return true;
       case "pause":
-        if (member.life === null || member.life.backlog !== null) return false;
+        if (member.life === null || member.life.isPaused) return false;
         cluster.pause(sid);
         this.#after(chance.oneOf([300, 2_000, 10_000, 60_000]), () => {
-          if (member.life?.backlog != null) cluster.resume(sid);
+          if (member.life?.isPaused === true) cluster.resume(sid);
         });
         return true;
       case "wipe":
-        return this.#lose(sid, () => cluster.wipe(sid));
+        return this.#lose(sid, () => cluster.disks.wipe(sid));
       case "rollback":
         return this.#rollBack(sid);
       case "bit-flip":
@@ -333,7 +335,7 @@ export class Nemesis {
         return true;
       }
       case "twin":
-        if (member.life === null || member.life.backlog !== null) return false;
+        if (member.life === null || member.life.isPaused) return false;
         cluster.replaceByTwin(sid, chance.below(3));
         this.#after(duration, () => cluster.endTwin(sid));
         return true;
@@ -487,17 +489,17 @@ export class Nemesis {
         this.#after(chance.between(20, 2 * cluster.config.tickTimeMs), () => cluster.healCuts());
         return false;
       case "wipe":
-        this.#lose(sid, () => cluster.wipe(sid));
+        this.#lose(sid, () => cluster.disks.wipe(sid));
         return false;
       default:
         break;
     }
     if (life === null || twin !== null) return false;
     if (what === "pause") {
-      if (life.backlog !== null) return false;
+      if (life.isPaused) return false;
       cluster.pause(sid);
       this.#after(chance.oneOf([100, 1_000, 5_000]), () => {
-        if (life.alive && life.backlog !== null) cluster.resume(sid);
+        if (life.alive && life.isPaused) cluster.resume(sid);
       });
       return false;
     }
@@ -613,7 +615,7 @@ export class Nemesis {
       this.#copies.delete(sid);
       const { acceptedEpoch } = cluster.member(sid).disk.readMeta();
       this.#behind.set(sid, Math.max(acceptedEpoch, this.#behind.get(sid) ?? 0));
-      cluster.rollBack(sid, copy);
+      cluster.disks.rollBack(sid, copy);
     });
   }
 
@@ -621,7 +623,7 @@ export class Nemesis {
     const cluster = this.#cluster;
     let damaged = false;
     const struck = this.#lose(sid, () => {
-      damaged = cluster.damage(sid, kind, (n) => this.#chance.below(n));
+      damaged = cluster.disks.damage(sid, kind, (n) => this.#chance.below(n));
     });
     return struck && damaged;
   }

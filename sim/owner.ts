@@ -6,7 +6,7 @@ import type { ParkedSession } from "../core/server/ids.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
 import type { ClientWorld } from "./client.ts";
-import type { Life } from "./cluster.ts";
+import type { Life } from "./life.ts";
 
 export class SimOwner {
   readonly number: number;
@@ -69,7 +69,7 @@ export class SimOwner {
     }
     this.#life = life;
     const session = this.#session;
-    cluster.turn(life, (server, now) => {
+    life.turn((server, now) => {
       if (this.#stopped || this.#asleep || this.#session !== session || this.#life !== life) return;
       if (!server.tree.sessions.has(session)) {
         // Over, or not known here yet: it looks again elsewhere.
@@ -151,7 +151,7 @@ export class SimOwner {
       if (this.#asleep) this.#world.count("owner woken");
       this.#asleep = false;
       cluster.invariants.sessions.stands(session, false);
-      cluster.turn(life, (server, now) => {
+      life.turn((server, now) => {
         cluster.invariants.sessions.heard(life, session);
         server.touch(now, session, true);
       });

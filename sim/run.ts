@@ -18,11 +18,12 @@ import { Violation } from "./checkers/checks.ts";
 import { Indistinguishable } from "./checkers/digests.ts";
 import { checkHistory } from "./checkers/history/check.ts";
 import { type ClientWorld, SimClient } from "./client.ts";
-import { Cluster, type Member } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { coreRequest } from "./history/core-request.ts";
 import { type LogEntry, outcomeOf, plain, Recorder, type WriteRequest } from "./history/history.ts";
 import { Workload } from "./history/workload.ts";
 import { HttpClient } from "./http-client.ts";
+import type { Member } from "./member.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimOwner } from "./owner.ts";
 import { Chance } from "./random.ts";
@@ -66,7 +67,7 @@ export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) 
     failure = error instanceof Violation ? error.message : String((error as Error)?.stack ?? error);
     onLine?.(`FAILED: ${failure}`);
   }
-  return { seed: options.seed, failure, hash: run.cluster.hash, tally: run.result() };
+  return { seed: options.seed, failure, hash: run.cluster.engine.hash, tally: run.result() };
 }
 
 const DATA = new Uint8Array(1);
@@ -196,7 +197,7 @@ class Run {
       this.#httpClients.push(new HttpClient(clients + i, this.#world));
     }
     for (let i = 1; i <= this.#options.owners; i++) this.#owners.push(new SimOwner(i, this.#world));
-    cluster.onAsleep = (life) => {
+    cluster.onSleep = (life) => {
       for (const owner of this.#owners) owner.fellAsleep(life);
     };
     cluster.onWake = (life, parked) => {
@@ -351,13 +352,13 @@ class Run {
         if (code !== undefined) this.#count(`client ${code}`);
         else if (!answer.ok) this.#count(`client ${answer.code}`);
         else throw new Error(`${name} was carried out`);
-        if (found !== undefined) cluster.disconnect(life, found.token);
+        if (found !== undefined) life.disconnected(found.token);
       },
       notify: () => {},
       closed: () => {},
     });
     if (found === undefined) return;
-    cluster.turn(life, (server, now) =>
+    life.turn((server, now) =>
       server.submitWrite(now, found.token, { session: NO_SESSION, xid: 0, ...request }),
     );
   }
@@ -632,8 +633,8 @@ class Run {
     const { invariants } = cluster;
     this.#count("commits", invariants.history.length);
     this.#count("leader changes", invariants.election.leaderChanges);
-    this.#count("return ahead of a call", cluster.crossed.ahead);
-    this.#count("call ahead of a return", cluster.crossed.behind);
+    this.#count("return ahead of a call", cluster.calls.crossed.ahead);
+    this.#count("call ahead of a return", cluster.calls.crossed.behind);
     this.#count("simulated ms", cluster.now - this.#startedAt);
     this.#count("events", cluster.events);
     for (const [rule, count] of invariants.checks) this.#count(`rule ${rule}`, count);

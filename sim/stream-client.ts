@@ -9,9 +9,9 @@ import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
 import { NO_SESSION, WatchEventType } from "../core/znode/types.ts";
 import { type Seen, type Told, WatchStream, type WatchStreamKind } from "../core/znode/watch-stream.ts";
 import type { ClientWorld } from "./client.ts";
-import type { Life } from "./cluster.ts";
 import { zxidToNumber } from "./history/history.ts";
 import type { StreamRecord } from "./history/stream-record.ts";
+import type { Life } from "./life.ts";
 import { Chance } from "./random.ts";
 
 const KINDS: readonly WatchStreamKind[] = ["data", "exists", "children"];
@@ -156,7 +156,7 @@ export class StreamReader {
   /** The member shows what the reader knows: it opens the stream. */
   #follow(life: Life, known: Seen, asked: number): void {
     const { cluster } = this.#world;
-    cluster.turn(life, (server) => {
+    life.turn((server) => {
       if (this.#asked !== asked || this.#open !== null) return;
       let open: Open | null = null;
       const connection = cluster.connect(life.sid, {
@@ -192,7 +192,7 @@ export class StreamReader {
     const told = stream.take();
     this.#hear(told.slice(0, this.#chance.between(0, told.length)));
     this.#open = null;
-    this.#world.cluster.disconnect(life, token);
+    life.disconnected(token);
   }
 
   // ── telling ──────────────────────────────────────────────────────────────
@@ -209,10 +209,10 @@ export class StreamReader {
   #tell(open: Open): void {
     const { life, stream } = open;
     // A member that stands still tells nothing; it is asked again with the next turn.
-    if (life.backlog !== null) return;
+    if (life.isPaused) return;
     this.#hear(stream.take());
     // What waits for a write to be durable was not noted yet.
-    if (life.gate.length === 0) this.#knowsAll(life.server.tree.lastApplied);
+    if (life.gate.isOpen) this.#knowsAll(life.server.tree.lastApplied);
   }
 
   #hear(told: readonly Told[]): void {

@@ -9,7 +9,7 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type ReadRequest, type SessionId } from "../../core/znode/types.ts";
-import { Cluster, type Life } from "../../sim/cluster.ts";
+import { Cluster } from "../../sim/cluster.ts";
 import { coreRequest } from "../../sim/history/core-request.ts";
 import {
   type History,
@@ -23,6 +23,7 @@ import {
   type Request,
 } from "../../sim/history/history.ts";
 import { type Ask, ClientMemory, Workload } from "../../sim/history/workload.ts";
+import type { Life } from "../../sim/life.ts";
 import { random } from "../../sim/random.ts";
 
 /** A connection, with the requests on it that have no answer yet. */
@@ -198,11 +199,11 @@ export class RecordedCluster {
     Object.assign(line, made);
     client.line = line;
     this.#recorder.session({ type: "connect", session: client.session, conn, member: sid });
-    this.cluster.turn(line.life, (server, now) => server.attach(now, line.token, client.session));
+    line.life.turn((server, now) => server.attach(now, line.token, client.session));
   }
 
   #drop(client: Client, line: Line): void {
-    this.cluster.disconnect(line.life, line.token);
+    line.life.disconnected(line.token);
     this.#lose(client, line);
   }
 
@@ -279,7 +280,7 @@ export class RecordedCluster {
     const op = this.#invoke(client, line, request, xid);
     line.waiting.set(xid, op);
     const { session } = client;
-    this.cluster.turn(line.life, (server, now) => {
+    line.life.turn((server, now) => {
       if (isRead(request)) {
         const read = {
           session,
@@ -311,7 +312,7 @@ export class RecordedCluster {
     const { life } = cluster.member(sid);
     const kind = this.#below(7);
     if (life === null) cluster.start(sid);
-    else if (kind === 0 && life.backlog === null) {
+    else if (kind === 0 && life.isPaused === false) {
       faults.crashes += 1;
       cluster.crash(sid, this.#below(3));
     } else if (kind === 1) {
@@ -328,7 +329,7 @@ export class RecordedCluster {
     cluster.heal();
     for (const { sid, life } of cluster.members) {
       if (life === null) cluster.start(sid);
-      else if (life.backlog !== null) cluster.resume(sid);
+      else if (life.isPaused) cluster.resume(sid);
     }
   }
 }

@@ -131,7 +131,7 @@ class World {
         cluster.crash(number("sid"), number("keep", 0));
         return;
       case "wipe":
-        cluster.wipe(number("sid"));
+        cluster.disks.wipe(number("sid"));
         return;
       case "isolate":
         cluster.isolate(number("sid"));

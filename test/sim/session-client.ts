@@ -9,7 +9,8 @@ import type { EnsembleServer } from "../../core/server/server.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import type { ReadRequest, SessionId, WatchEvent, WriteRequest } from "../../core/znode/types.ts";
-import type { Cluster, Life } from "../../sim/cluster.ts";
+import type { Cluster } from "../../sim/cluster.ts";
+import type { Life } from "../../sim/life.ts";
 
 type WireEvent =
   | { readonly type: "answer"; readonly xid: number; readonly answer: ServerAnswer }
@@ -20,13 +21,11 @@ type WireEvent =
 export class Wire {
   readonly inbox: WireEvent[] = [];
   open = true;
-  readonly #cluster: Cluster;
   readonly #life: Life;
   readonly #token: Token;
 
   /** To a member that lives. */
   constructor(cluster: Cluster, sid: number) {
-    this.#cluster = cluster;
     const { life, token } = must(
       cluster.connect(sid, {
         respond: (xid, answer) => this.inbox.push({ type: "answer", xid, answer }),
@@ -46,13 +45,13 @@ export class Wire {
 
   /** One turn of the member, unless the connection is over. */
   ask(submit: (server: EnsembleServer, now: number, token: Token) => void): void {
-    if (this.open) this.#cluster.turn(this.#life, (server, now) => submit(server, now, this.#token));
+    if (this.open) this.#life.turn((server, now) => submit(server, now, this.#token));
   }
 
   drop(): void {
     this.open = false;
     this.inbox.length = 0;
-    this.#cluster.disconnect(this.#life, this.#token);
+    this.#life.disconnected(this.#token);
   }
 }
 

@@ -170,7 +170,7 @@ export function runCampaign(seed: number, steps = 40, quietAfterMs = 0): Campaig
     } else if (mayWipe && kind === 7 && size > 1 && down.size === 0 && cluster.settled && !paused.size) {
       // Only where nothing hangs on it: a voter that forgets a promise is more than a quorum system can bear.
       crash(sid);
-      cluster.wipe(sid);
+      cluster.disks.wipe(sid);
       cluster.start(sid);
     }
   };

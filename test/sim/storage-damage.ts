@@ -166,7 +166,7 @@ export function damageRun(seed: number): DamageRun {
   };
   const all = chance.oneIn(2);
   for (const sid of all ? sids : victims) cluster.crash(sid, Number.POSITIVE_INFINITY);
-  for (const sid of victims) cluster.tamper(sid, (state) => spoil(sid, state));
+  for (const sid of victims) cluster.disks.tamper(sid, (state) => spoil(sid, state));
   if (!all) writeSome(chance.below(10));
   for (const sid of chance.shuffled(all ? sids : victims)) cluster.start(sid);
   const faults: string[] = [];

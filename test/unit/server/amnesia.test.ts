@@ -26,7 +26,7 @@ describe("wiped members", () => {
       const cluster = ensemble({ size });
       expect(load(cluster, "x", 5).every(ok)).toBe(true);
       cluster.crashAll();
-      for (let sid = 1; sid <= size; sid++) cluster.wipe(sid);
+      for (let sid = 1; sid <= size; sid++) cluster.disks.wipe(sid);
       cluster.startAll();
       cluster.runFor(60_000);
       expect(cluster.leader).toBeUndefined();
@@ -39,7 +39,7 @@ describe("wiped members", () => {
     const [a = 1, b = 2, c = 3, d = 4] = cluster.followers;
     for (const sid of [a, b, c, d]) cluster.crash(sid);
     cluster.crash(cluster.members.find(({ life }) => life !== null)?.sid ?? 5);
-    for (const sid of [a, b]) cluster.wipe(sid);
+    for (const sid of [a, b]) cluster.disks.wipe(sid);
     for (const sid of [a, b, c]) cluster.start(sid);
     cluster.runFor(30_000);
     expect(cluster.leader).toBeUndefined();
@@ -169,7 +169,7 @@ describe("random runs with members that forget", () => {
       } else if (kind === 5 && member.life !== null && failed() < minority) {
         cluster.crash(sid, below(3));
       } else if (kind === 6 && member.life === null && failed() <= minority) {
-        cluster.wipe(sid);
+        cluster.disks.wipe(sid);
         cluster.start(sid);
         forgot += 1;
       } else if (kind === 7 && member.life === null && failed() <= minority && cluster.leader !== undefined) {

@@ -239,7 +239,7 @@ describe("a member that comes back with a damaged row", () => {
       cluster.settle();
       cluster.crashAll(1_000);
       damageRow(cluster, 3, "/n0");
-      cluster.wipe(1);
+      cluster.disks.wipe(1);
       cluster.start(2);
       cluster.start(3);
       cluster.settle();

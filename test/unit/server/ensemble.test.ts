@@ -163,9 +163,9 @@ describe("the order of writes", () => {
               ? [cluster.leaderSid]
               : [1, 2, 3];
         const tokens = Array.from({ length: 100 }, (_, i) => {
-          const target = targets[Math.floor(cluster.chance() * targets.length)] ?? 1;
+          const target = targets[Math.floor(cluster.engine.chance() * targets.length)] ?? 1;
           const token = cluster.write(target, create(`/w${i}`));
-          cluster.runFor(Math.floor(cluster.chance() * 3));
+          cluster.runFor(Math.floor(cluster.engine.chance() * 3));
           return token;
         });
         expect(cluster.answered(tokens).every(ok)).toBe(true);
@@ -406,7 +406,7 @@ describe("a follower that comes back", () => {
     cluster.answered(load(cluster, "x", 20));
     const sid = cluster.followers[0] ?? 1;
     cluster.crash(sid);
-    cluster.wipe(sid);
+    cluster.disks.wipe(sid);
     cluster.start(sid);
     cluster.settle();
     everybodyHas(cluster, ["/x0", "/x19"]);
@@ -419,7 +419,7 @@ describe("a follower that comes back", () => {
     cluster.answered(load(cluster, "x", 20));
     cluster.crash(cluster.leaderSid);
     cluster.crash(witness ?? 2);
-    cluster.wipe(witness ?? 2);
+    cluster.disks.wipe(witness ?? 2);
     cluster.start(witness ?? 2);
     cluster.start(behind ?? 1);
     cluster.runFor(30_000);
@@ -588,7 +588,7 @@ describe("links", () => {
         const cluster = new Cluster({ size, seed, latencyMs: [1, 60], fsyncMs: [0, 5], tracing: false });
         cluster.startAll();
         cluster.settle();
-        cluster.runFor(Math.floor(cluster.chance() * 1_000));
+        cluster.runFor(Math.floor(cluster.engine.chance() * 1_000));
         const leader = cluster.leaderSid;
         const other = (leader % size) + 1;
         cluster.isolate(leader);

@@ -201,7 +201,7 @@ describe("another write under a used number", () => {
     cluster.settle();
     const down = must(cluster.followers[0], "a follower");
     cluster.crash(down);
-    cluster.wipe(down);
+    cluster.disks.wipe(down);
     cluster.start(down);
     cluster.settle();
     for (const sid of [1, 2, 3]) {

@@ -242,7 +242,9 @@ describe("a session that moves", () => {
       expect(versionOf(client.answers.get(xid))).toBe(i + 1);
     }
     cluster.settle();
-    expect(cluster.members.flatMap(({ life }) => [...(life?.connections.keys() ?? [])]).length).toBe(1);
+    expect(cluster.members.flatMap(({ life }) => [...(life?.clients.connections.keys() ?? [])]).length).toBe(
+      1,
+    );
   });
 
   it("[SERVER-33] refuses the write of the old connection, not the same one that came by the new", () => {
@@ -296,8 +298,12 @@ describe("a session that moves", () => {
     const attach = (cluster: Cluster, sid: number): void => {
       const { life } = cluster.member(sid);
       if (life === null) return;
-      life.connections.set(token, { respond: (_, answer) => answers.push(answer), notify() {}, closed() {} });
-      cluster.turn(life, (server, now) => server.attach(now, token, session));
+      life.clients.connections.set(token, {
+        respond: (_, answer) => answers.push(answer),
+        notify() {},
+        closed() {},
+      });
+      life.turn((server, now) => server.attach(now, token, session));
     };
     const { cluster, sid } = forgetful((each, at) => {
       open(each, 1, TIMEOUT_MS);
@@ -489,7 +495,7 @@ describe("whatever happens to its connections and members, a session", () => {
                 cluster.startAll();
               }
             } else if (each.type === "cut") {
-              if (cluster.chance() < 0.5) cluster.isolate(each.sid);
+              if (cluster.engine.chance() < 0.5) cluster.isolate(each.sid);
               else cluster.heal();
             }
           }

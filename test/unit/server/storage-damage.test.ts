@@ -88,7 +88,7 @@ describe("a damaged storage", () => {
     it(`[ZAB-140] costs the member what it had, and not its life, when ${what}`, () => {
       const cluster = world();
       const { boot, acceptedEpoch, peerBoots } = backendOf(cluster).readMeta();
-      cluster.tamper(1, damage);
+      cluster.disks.tamper(1, damage);
       const member = new MemberStorage(backendOf(cluster));
       const { recovered, tree } = member.recover(boot + 100);
       expect(member.damage).toBeDefined();
@@ -102,7 +102,7 @@ describe("a damaged storage", () => {
 
     it(`[ZAB-140] comes back from the others when ${what}`, () => {
       const cluster = world();
-      cluster.tamper(1, damage);
+      cluster.disks.tamper(1, damage);
       cluster.start(1);
       cluster.settle();
       expect(ok(write(cluster, 2, create("/after")))).toBe(true);
@@ -144,7 +144,7 @@ describe("a damaged storage", () => {
     it(`[ZAB-141] is made again from a log that reaches back to the beginning when ${what}`, () => {
       const cluster = world(10_000);
       const whole = new MemberStorage(backendOf(cluster)).recover().tree;
-      cluster.tamper(1, damage);
+      cluster.disks.tamper(1, damage);
       const member = new MemberStorage(backendOf(cluster));
       const { recovered, tree } = member.recover();
       expect(member.damage).toBeDefined();
@@ -158,7 +158,7 @@ describe("a damaged storage", () => {
   it("[ZAB-140] is no quorum's: a majority of damaged members serves nobody and takes nothing back", () => {
     const cluster = world();
     cluster.crashAll(Number.POSITIVE_INFINITY);
-    for (const sid of [1, 2]) cluster.tamper(sid, must(TREE["a leaf has no row"], "it is one of them"));
+    for (const sid of [1, 2]) cluster.disks.tamper(sid, must(TREE["a leaf has no row"], "it is one of them"));
     cluster.startAll();
     cluster.runFor(60_000);
     expect(cluster.members.map(({ life }) => life?.server.ready)).toEqual([false, false, false]);
@@ -174,7 +174,7 @@ describe("a damaged storage", () => {
         const cluster = world();
         cluster.crashAll(Number.POSITIVE_INFINITY);
         const before = new Map(victims.map((sid) => [sid, rowsOf(backendOfMember(cluster, sid))]));
-        for (const sid of victims) cluster.tamper(sid, damage);
+        for (const sid of victims) cluster.disks.tamper(sid, damage);
         const epochs = cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch);
         for (let starts = 0; starts < 3; starts++) {
           cluster.startAll();
@@ -200,7 +200,7 @@ describe("a damaged storage", () => {
 
   it("[ZAB-150] keeps its rows until a quorum has confirmed the tree that replaces them", () => {
     const cluster = world();
-    cluster.tamper(1, must(TREE["a leaf has no row"], "it is one of them"));
+    cluster.disks.tamper(1, must(TREE["a leaf has no row"], "it is one of them"));
     cluster.start(1);
     cluster.runUntil(() => cluster.member(1).life?.storage.meta.initialized === true);
     cluster.runUntil(() => cluster.member(1).disk.isQuarantined === false, 10_000);
@@ -234,7 +234,7 @@ describe("a damaged storage", () => {
       const leader = must(cluster.leader?.sid, "two of three have a leader");
       const { disk } = cluster.member(leader);
       const aborted: number[] = [];
-      cluster.onAbort = (sid) => aborted.push(sid);
+      cluster.onStop = (sid) => aborted.push(sid);
       // So many that the log does not reach back to where member 1 is.
       for (let i = 0; i < 30; i++) write(cluster, 2, create(`/more${i}`));
       disk.tamperLive(damage);
@@ -278,7 +278,7 @@ describe("a disk that is full", () => {
       const writer = (sid % 3) + 1;
       const session = open(cluster, writer, 40_000);
       let ends = 0;
-      cluster.onAbort = () => {
+      cluster.onStop = () => {
         ends += 1;
       };
       cluster.member(sid).disk.writesLeft = writesLeft;

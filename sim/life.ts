@@ -1,0 +1,387 @@
+/**
+ * One life of a member: its real core, in a shell that does with the core's effects what `ZooWeeperNode` does with them, in
+ * virtual time. It begins from a disk and ends with a crash; everything in memory is gone then.
+ */
+
+import { assertNever } from "../core/assert.ts";
+import type { ServerAnswer } from "../core/server/answers.ts";
+import { DamagedError } from "../core/server/checksums.ts";
+import type { ServerConfig } from "../core/server/config.ts";
+import type { ServerEffect, ServerInput } from "../core/server/effects.ts";
+import type { ParkedSession, Token } from "../core/server/ids.ts";
+import type { PeerMessage } from "../core/server/messages.ts";
+import type { EnsembleServer } from "../core/server/server.ts";
+import type { MemberStorage } from "../core/server/storage.ts";
+import type { TraceEvent } from "../core/zab/effects.ts";
+import type { Sid } from "../core/zab/membership.ts";
+import type { WatchEvent } from "../core/znode/types.ts";
+import { guarded } from "../durable-objects/shared/guarded.ts";
+import { type AlarmOwner, MemberAlarm } from "./alarm.ts";
+import type { Invariants } from "./checkers/invariants.ts";
+import type { Asked } from "./checkers/requests.ts";
+import type { LifeView } from "./checkers/view.ts";
+import { ClientTable } from "./client-table.ts";
+import type { SimClock } from "./clock.ts";
+import { DiskFullError, FencedError, type SimDisk } from "./disk.ts";
+import type { Engine, Range } from "./engine.ts";
+import type { Faults } from "./faults.ts";
+import { Links } from "./links.ts";
+import type { Network } from "./network.ts";
+import { type GateOwner, OutputGate } from "./output-gate.ts";
+import type { Turns } from "./turns.ts";
+
+/** When and how an effect makes its member crash. `keep`: groups of writes that survive though nobody waited for them. */
+export interface CrashOrder {
+  readonly when: "before" | "after";
+  readonly keep: number;
+}
+
+/** What goes to one peer in one call. */
+export interface Outgoing {
+  readonly to: Sid;
+  readonly generation: number;
+  readonly messages: PeerMessage[];
+}
+
+/** Who watches what lives do, and may make them crash. */
+export interface LifeObserver {
+  /** Asked before an effect is run: whether the member is to crash there. */
+  crashOrder(life: Life, effect: ServerEffect): CrashOrder | undefined;
+  onAsleep(life: Life): void;
+  onWakeOwner(life: Life, parked: ParkedSession): void;
+  onTrace(life: Life, event: TraceEvent): void;
+  /** An event for a client that has no connection. */
+  onNotify(token: Token, event: WatchEvent): void;
+  /** An answer to something that was asked by {@link ClientTable.expect}. */
+  onAnswer(life: Life, token: Token, asked: Asked, answer: ServerAnswer): void;
+}
+
+/** What a life runs on: the simulated platform. */
+export interface Platform {
+  readonly engine: Engine;
+  readonly network: Network;
+  readonly turns: Turns;
+  readonly faults: Faults;
+  readonly config: ServerConfig;
+  readonly invariants: Invariants;
+  readonly observer: LifeObserver;
+  readonly fsyncMs: Range;
+  /** how long a turn of I/O takes in which requests gather; ms */
+  readonly yieldMs: Range;
+  /** The life of a member that is up; null: it is down. */
+  lifeOf(sid: number): Life | null;
+  /** Sends each call once what the life wrote before it is durable. */
+  post(life: Life, outgoing: readonly Outgoing[]): void;
+  /** Ends the life of a member. @param keep groups of writes that survive beyond what is durable */
+  crash(sid: number, keep: number): void;
+  /** Its storage has refused something, or is damaged: this life is to end. */
+  onStorageError(life: Life, error: Error): void;
+  /** The core has ended this life: the next one begins from storage. */
+  onAbort(life: Life): void;
+}
+
+/** What a life begins with. */
+export interface LifeStart {
+  readonly sid: Sid;
+  readonly number: number;
+  readonly index: number;
+  readonly server: EnsembleServer;
+  readonly storage: MemberStorage;
+  readonly disk: SimDisk;
+  readonly clock: SimClock;
+}
+
+/** What storage refuses, or what it holds is wrong: no fault of the core. */
+const isStorageError = (error: unknown): error is Error =>
+  error instanceof DamagedError || error instanceof DiskFullError || error instanceof FencedError;
+
+/** Invariant: once it is not `alive`, it does nothing more, and nothing leaves it. */
+export class Life implements LifeView, GateOwner, AlarmOwner {
+  readonly sid: Sid;
+  readonly number: number;
+  readonly index: number;
+  readonly server: EnsembleServer;
+  readonly storage: MemberStorage;
+  readonly disk: SimDisk;
+  readonly gate: OutputGate;
+  readonly alarm: MemberAlarm;
+  readonly clients: ClientTable;
+  readonly links = new Links();
+  readonly #clock: SimClock;
+  readonly #platform: Platform;
+  /** callers whose parked call ends with this life */
+  #parked: { readonly caller: Life; readonly generation: number }[] = [];
+  /** what happened to it while it stood still; null: it runs */
+  #backlog: (() => void)[] | null = null;
+  alive = true;
+  /** the call that is being handled was not understood */
+  refused = false;
+
+  constructor(platform: Platform, { sid, number, index, server, storage, disk, clock }: LifeStart) {
+    const { engine, turns, faults, config, invariants } = platform;
+    this.#platform = platform;
+    this.sid = sid;
+    this.number = number;
+    this.index = index;
+    this.server = server;
+    this.storage = storage;
+    this.disk = disk;
+    this.#clock = clock;
+    this.gate = new OutputGate(engine, disk, platform.fsyncMs, this);
+    this.alarm = new MemberAlarm(engine, clock, faults, config.tickTimeMs, this);
+    this.clients = new ClientTable(this.gate, turns, {
+      onRead: () => invariants.readiness.reads(this),
+      onAnswer: (token, asked, answer) => platform.observer.onAnswer(this, token, asked, answer),
+    });
+  }
+
+  get durable(): number {
+    return this.gate.durable;
+  }
+
+  /** What its clock shows; ms. */
+  get #now(): number {
+    return this.#clock.at(this.#platform.engine.now);
+  }
+
+  // ── what happens to it ───────────────────────────────────────────────────
+
+  /** Feeds an input to the core. @returns the replies of the effects */
+  step(input: ServerInput): PeerMessage[] {
+    let replies: PeerMessage[] = [];
+    this.#guard(() => {
+      replies = this.#run(this.server.step(this.#now, input));
+    });
+    return replies;
+  }
+
+  /** One turn in which clients ask for something; a member that stands still takes it when it goes on. */
+  turn(ask: (server: EnsembleServer, now: number) => void): void {
+    this.whenRunning(() => {
+      this.#guard(() => {
+        const now = this.#now;
+        ask(this.server, now);
+        this.#run(this.server.flush(now));
+      });
+    });
+  }
+
+  /** Runs something that happens to it: later, while it stands still; never, once it is over. */
+  whenRunning(run: () => void): void {
+    if (!this.alive) return;
+    if (this.#backlog !== null) this.#backlog.push(run);
+    else run();
+  }
+
+  /** One of its links is broken. */
+  linkBroken(peer: Sid, generation: number): void {
+    this.whenRunning(() => this.step({ type: "linkBroken", peer, generation }));
+  }
+
+  /** A client has closed its connection. */
+  disconnected(token: Token): void {
+    if (!this.clients.connections.delete(token)) return;
+    this.whenRunning(() => this.server.forget(token));
+  }
+
+  onAlarm(): void {
+    this.whenRunning(() => {
+      this.alarm.shell.rang();
+      this.step({ type: "tick" });
+    });
+  }
+
+  onNeedlessAlarm(): void {
+    this.whenRunning(() => this.step({ type: "tick" }));
+  }
+
+  onSynced(): void {
+    this.#platform.invariants.synced(this);
+  }
+
+  onDurable(): void {
+    this.whenRunning(() => {
+      const seq = this.gate.open();
+      if (seq !== undefined && this.alive) this.step({ type: "persisted", seq });
+    });
+  }
+
+  // ── standing still, and the end ──────────────────────────────────────────
+
+  get isPaused(): boolean {
+    return this.#backlog !== null;
+  }
+
+  /** Stands still with its memory; what happens to it happens when it resumes. */
+  pause(): void {
+    this.#backlog ??= [];
+  }
+
+  resume(): void {
+    const backlog = this.#backlog ?? [];
+    this.#backlog = null;
+    for (const run of backlog) this.whenRunning(run);
+  }
+
+  /** The life is over: what others see of its end. */
+  end(): void {
+    const { engine, network } = this.#platform;
+    this.alive = false;
+    this.gate.close();
+    for (const fail of this.links.answering) fail();
+    for (const { caller, generation } of this.#parked)
+      engine.after(network.delay(), () => caller.linkBroken(this.sid, generation));
+    this.clients.end();
+  }
+
+  // ── effects ──────────────────────────────────────────────────────────────
+
+  /** What a shell does with a throw: the instance ends. Whatever is not a fault of storage is a fault of the core. */
+  #guard(run: () => void): void {
+    const { turns } = this.#platform;
+    turns.begin();
+    try {
+      guarded(run, (error) => {
+        if (isStorageError(error)) this.#platform.onStorageError(this, error);
+      });
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+    } finally {
+      turns.end();
+    }
+    if (this.alive) this.alarm.shell.ensure(this.server.deadline);
+    turns.settle();
+  }
+
+  /** Runs the effects in order; what goes to one peer between two writes goes in one call. @returns the replies */
+  #run(effects: readonly ServerEffect[]): PeerMessage[] {
+    const platform = this.#platform;
+    const replies: PeerMessage[] = [];
+    const outgoing: Outgoing[] = [];
+    platform.invariants.stepped(this);
+    for (const effect of effects) {
+      const order = platform.observer.crashOrder(this, effect);
+      if (order?.when === "before") {
+        this.#post(outgoing);
+        platform.crash(this.sid, order.keep);
+      }
+      if (!this.alive) return [];
+      this.#runOne(effect, replies, outgoing);
+      if (order?.when === "after" && this.alive) {
+        this.#post(outgoing);
+        platform.crash(this.sid, order.keep);
+      }
+      if (!this.alive) return [];
+    }
+    this.#post(outgoing);
+    if (this.storage.isQuarantined && this.server.zab.hasConfirmedTree) {
+      this.storage.dropQuarantine();
+      this.gate.syncSoon();
+    }
+    if (this.server.checkpointDue(this.storage.logBytes)) this.#checkpoint();
+    return replies;
+  }
+
+  #post(outgoing: Outgoing[]): void {
+    if (outgoing.length === 0) return;
+    this.#platform.post(this, outgoing);
+    outgoing.length = 0;
+  }
+
+  #runOne(effect: ServerEffect, replies: PeerMessage[], outgoing: Outgoing[]): void {
+    const platform = this.#platform;
+    const { engine, invariants } = platform;
+    switch (effect.type) {
+      case "persist":
+        this.#post(outgoing);
+        invariants.persisting(this, effect.writes);
+        this.storage.persist(effect.writes);
+        this.gate.persisted(effect.seq);
+        invariants.persisted(this);
+        this.gate.syncSoon();
+        return;
+      case "send": {
+        const { to, generation, message } = effect;
+        invariants.saying(this, to, message);
+        const waiting = outgoing.find((each) => each.to === to && each.generation === generation);
+        if (waiting !== undefined) waiting.messages.push(message);
+        else outgoing.push({ to, generation, messages: [message] });
+        return;
+      }
+      case "reply":
+        invariants.saying(this, null, effect.message);
+        replies.push(effect.message);
+        return;
+      case "refuse":
+        this.refused = true;
+        return;
+      case "park":
+        this.#park(effect.peer, effect.generation);
+        return;
+      case "respond":
+        this.clients.respond(effect.token, effect.xid, effect.answer);
+        return;
+      case "notify": {
+        const { token, event, zxid } = effect;
+        if (!this.clients.notify(token, event, zxid)) platform.observer.onNotify(token, event);
+        return;
+      }
+      case "hold":
+        engine.after(effect.ms, () => this.whenRunning(() => this.step({ type: "released" })));
+        return;
+      case "yield":
+        engine.after(this.#yieldMs(), () => this.whenRunning(() => this.step({ type: "yielded" })));
+        return;
+      case "checkpoint":
+        this.#checkpoint();
+        replies.push(...this.#run(this.server.checkpointed(this.#now)));
+        return;
+      case "reloadTree":
+        replies.push(...this.#run(this.server.loadTree(this.#now, this.storage.loadTree())));
+        return;
+      case "trace":
+        platform.observer.onTrace(this, effect.event);
+        return;
+      case "dropClients":
+        this.clients.drop((token) => this.server.forget(token));
+        return;
+      case "disconnect":
+        this.clients.disconnect(effect.token, effect.code);
+        return;
+      case "asleep":
+        this.alarm.shell.only(this.server.deadline);
+        this.#parked = []; // what is let go is no break
+        platform.observer.onAsleep(this);
+        return;
+      case "wakeOwner":
+        platform.observer.onWakeOwner(this, effect.parked);
+        return;
+      case "abort":
+        platform.onAbort(this);
+        return;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #yieldMs(): number {
+    const { engine, yieldMs } = this.#platform;
+    return yieldMs[1] === 0 ? 0 : engine.between(yieldMs);
+  }
+
+  /** A call that its peer answers only by its end. */
+  #park(peer: Sid, generation: number): void {
+    const { engine, network } = this.#platform;
+    const life = this.#platform.lifeOf(peer);
+    if (life !== null) life.#parked.push({ caller: this, generation });
+    else engine.after(network.delay(), () => this.linkBroken(peer, generation));
+  }
+
+  #checkpoint(): void {
+    const { tree, logRetention, zab } = this.server;
+    const base = this.storage.log.base.zxid;
+    this.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
+    this.#platform.invariants.checkpointed(this, base);
+    this.gate.syncSoon();
+  }
+}
