@@ -10,7 +10,7 @@ import { BUGS } from "../sim/node/bugs.ts";
 import { FAULT_KINDS } from "../sim/swarm.ts";
 import { unreachedFiles, unusedExports } from "./exports.ts";
 import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
-import { exportsIn } from "./source.ts";
+import { classesIn, exportsIn, linesOf } from "./source.ts";
 
 const SOURCE = /\.tsx?$/;
 
@@ -151,7 +151,42 @@ const DOCUMENTED: Readonly<Record<string, number>> = {
   bench: 0.9,
 };
 
+const CLASS_LINES_MAX = 450;
+const FILE_LINES_MAX = 600;
+/** *map file, or file and class → the lines that it may have until it is cut*: they only fall. */
+const LONG: Readonly<Record<string, number>> = {
+  "core/server/server.ts: EnsembleServer": 500,
+  "sim/client.ts": 650,
+  "sim/client.ts: SimClient": 550,
+  "sim/cluster.ts": 1450,
+  "sim/cluster.ts: Cluster": 1200,
+  "sim/nemesis.ts": 650,
+  "sim/nemesis.ts: Nemesis": 600,
+  "sim/run.ts": 650,
+  "sim/run.ts: Run": 550,
+  "sim/checkers/history/linearizability.ts": 700,
+  "sim/node/search/member.ts": 720,
+  "sim/node/search/member.ts: Members": 500,
+  "sim/node/search/search.ts": 650,
+  "sim/node/search/search.ts: Search": 550,
+};
+
 describe("a reader", () => {
+  it("[TIDY-18] finds no class of more than 450 lines and no file of more than 600", () => {
+    const sizes = Object.keys(DOCUMENTED)
+      .flatMap((ring) => filesUnder(ring, SOURCE))
+      .flatMap((file) => [
+        { name: file, lines: linesOf(file).length, most: FILE_LINES_MAX },
+        ...[...classesIn(file)].map(([name, lines]) => ({
+          name: `${file}: ${name}`,
+          lines,
+          most: CLASS_LINES_MAX,
+        })),
+      ]);
+    const long = sizes.filter(({ name, lines, most }) => lines > (LONG[name] ?? most));
+    expect(long.map(({ name, lines }) => `[TIDY-18] ${name} has ${lines} lines`)).toEqual([]);
+  });
+
   for (const [ring, least] of Object.entries(DOCUMENTED)) {
     it(`[TIDY-17] finds doc comments at ${Math.round(100 * least)} % of the exports of ${ring}`, () => {
       const exports = filesUnder(ring, SOURCE).flatMap((file) =>

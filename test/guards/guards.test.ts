@@ -96,6 +96,26 @@ describe("exports", () => {
   });
 });
 
+describe("a reader", () => {
+  it("[TIDY-16] finds a rule in the file of its namespace", () => {
+    scratch.append("docs/spec/hash.md", "| WIRE-99 | Strings are short. |\n");
+    expect(refusal(tidy(), "TIDY-16").join("\n")).toContain("docs/spec/hash.md: WIRE-99");
+  });
+
+  it("[TIDY-17] finds a comment at most exports", () => {
+    const names = Array.from({ length: 60 }, (_, i) => `export const GUESS_${i} = ${i};\n`);
+    scratch.append("bench/statistics.ts", names.join(""));
+    expect(refusal(tidy(), "TIDY-17").join("\n")).toContain("bench/statistics.ts: GUESS_59");
+  });
+
+  it("[TIDY-18] finds no long class and no long file", () => {
+    scratch.append("core/units.ts", `/** Long. */\nexport class Long {\n${"  // …\n".repeat(600)}}\n`);
+    const lines = refusal(tidy(), "TIDY-18").join("\n");
+    expect(lines).toContain("core/units.ts: Long has 602 lines");
+    expect(lines).toMatch(/core\/units\.ts has \d+ lines/);
+  });
+});
+
 describe("promises", () => {
   it("[TIDY-13] are awaited, and not given to a caller that does not await", () => {
     scratch.append(
