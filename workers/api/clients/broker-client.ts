@@ -46,6 +46,10 @@ function memoOf(ensemble: string): Memo {
   return memo;
 }
 
+/**
+ * Client of the brokers of one ensemble. Invariant: metadata of an isolate are at most METADATA_MS old unless `fresh`
+ * is requested.
+ */
 export class BrokerClient {
   readonly ensemble: string;
   readonly #env: ApiEnv;

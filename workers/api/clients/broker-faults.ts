@@ -34,5 +34,6 @@ export async function statusOfBroker(
   }
 }
 
+/** Whether a broker answers. */
 export const isBrokerUp = async (env: ApiEnv, ensemble: string, id: number): Promise<boolean> =>
   (await statusOfBroker(env, ensemble, id)) !== undefined;

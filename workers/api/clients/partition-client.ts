@@ -16,8 +16,8 @@ import type {
   TopicPartitionRpc,
 } from "../../../durable-objects/topic-partition/rpc.ts";
 import { ApiError } from "../http/errors.ts";
+import { noteEnd } from "../records/known-ends.ts";
 import type { BrokerClient } from "./broker-client.ts";
-import { noteEnd } from "./known-ends.ts";
 
 /** How long a request looks for the leader. */
 const DEADLINE_MS = 5_000;
@@ -66,6 +66,7 @@ export interface Placed {
   readonly partition: PartitionMetadata;
 }
 
+/** What is appended; the client adds the leader epoch. */
 export type Append = Omit<Parameters<TopicPartitionRpc["append"]>[0], "leaderEpoch">;
 
 /** One call of a partition's object, under the leader epoch that the metadata says. */
@@ -75,6 +76,10 @@ type Call<A> = (
   placed: Placed,
 ) => Promise<A>;
 
+/**
+ * Client of the partitions of one ensemble. Invariant: an append without an idempotency key is sent at most once to a
+ * partition that may have carried it out.
+ */
 export class PartitionClient {
   readonly #brokers: BrokerClient;
 

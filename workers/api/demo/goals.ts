@@ -11,11 +11,11 @@ import {
   type OffsetRecord,
 } from "../../../core/wire/record-batch-codec.ts";
 import type { AppEnv } from "../app-env.ts";
-import { keyOf } from "../clients/idempotency.ts";
 import { PartitionClient, type Placed } from "../clients/partition-client.ts";
 import { GOALS_MAX, GOALS_READ_BYTES } from "../config.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { readJson } from "../http/strict-json.ts";
+import { keyOf } from "../records/idempotency.ts";
 import type { Goal } from "../schema/views.ts";
 import { brokersOf } from "../topics/routes.ts";
 

@@ -7,7 +7,7 @@ import { DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError, badArguments } from "../http/errors.ts";
 import { jsonBody } from "../http/json-body.ts";
 import type { EnsembleNameJson } from "../znodes/answers.ts";
-import { ensembleBody } from "../znodes/schema.ts";
+import { ensembleBody } from "./schema.ts";
 
 /** Routes of named ensembles. */
 export const ensemblesApp = new Hono<AppEnv>()

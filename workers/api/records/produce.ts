@@ -5,13 +5,13 @@ import type { Appended } from "../../../core/broker/partition.ts";
 import { partitionOfKey } from "../../../core/broker/topic.ts";
 import { decodeBatches, encodeRecordBatch } from "../../../core/wire/record-batch-codec.ts";
 import type { AppEnv } from "../app-env.ts";
-import { type IdempotencyKey, keyOf } from "../clients/idempotency.ts";
 import { type Append, PartitionClient } from "../clients/partition-client.ts";
 import { CALLS_AT_ONCE } from "../config.ts";
 import { bodyBytes } from "../http/body.ts";
 import { ApiError, badArguments, infoOf } from "../http/errors.ts";
 import { refuseEncodedBody } from "../http/json-body.ts";
 import { brokersOf } from "../topics/routes.ts";
+import { type IdempotencyKey, keyOf } from "./idempotency.ts";
 import { bodyFormatOf, parseProduce } from "./produce-request.ts";
 import type { Placeable } from "./record-formats.ts";
 

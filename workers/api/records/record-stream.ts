@@ -16,12 +16,12 @@ import { decodeBatches } from "../../../core/wire/record-batch-codec.ts";
 import { decodeTailFrame } from "../../../core/wire/tail-frame-codec.ts";
 import { trySend } from "../../../durable-objects/shared/sockets.ts";
 import type { AppEnv } from "../app-env.ts";
-import { knownEnd } from "../clients/known-ends.ts";
 import type { PartitionClient } from "../clients/partition-client.ts";
 import { RECONNECT_MS, RECORD_PING_MS, RECORD_STREAM_MS } from "../config.ts";
 import { ApiError } from "../http/errors.ts";
 import { hold } from "../streams/node-socket.ts";
 import { type SseSink, sseResponse } from "../streams/sse.ts";
+import { knownEnd } from "./known-ends.ts";
 import { type Format, recordText } from "./record-formats.ts";
 
 /** A stream: the partition, the format of its records, and where it begins. */

@@ -8,11 +8,6 @@ export const openSessionBody = v.strictObject({
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(VERSION_MAX)), 10_000),
 });
 
-/** `PUT /v1/ensembles/{name}` */
-export const ensembleBody = v.strictObject({
-  size: v.picklist([1, 3, 5, 7, 9], "an ensemble has 1, 3, 5, 7 or 9 nodes"),
-});
-
 /** Data of a znode: base64, or text that is stored as UTF-8. At most one of them; without either there are no data. */
 const dataFields = {
   data: v.optional(v.nullable(v.pipe(v.string(), v.base64("not base64")))),
