@@ -1,8 +1,9 @@
-/** Limits and timeouts of the ensemble, with units and reasons; validated once, when a peer is made. */
+/** Limits and timeouts of the ensemble, with units and reasons; validated once, when a configuration is made. */
 import { assert } from "../assert.ts";
 import { KiB, MiB } from "../units.ts";
 import { COUNTER_MAX } from "./zxid.ts";
 
+/** Limits and timeouts, as configured. Invariant: see {@link makeZabConfig}. @source ZooKeeper zoo.cfg (tickTime, initLimit, syncLimit) */
 export interface ZabConfig {
   /** basic unit: one ping per peer per tick */
   readonly tickTimeMs: number;
@@ -16,17 +17,17 @@ export interface ZabConfig {
   readonly electionRetryMs: number;
   readonly electionRetryMsMax: number;
   /**
-   * how long a member whose leadership ended before the ensemble worked under it waits before it leads again; doubles with each
-   * such leadership in a row, up to {@link electionPauseMsMax}. Each costs an epoch, and may end for a reason that lasts
+   * pause before a peer leads again whose leadership ended before the ensemble worked under it; doubles with each such
+   * leadership in a row, up to {@link electionPauseMsMax}. Each costs an epoch, and may end for a reason that lasts
    */
   readonly electionPauseMs: number;
-  /** at most half of initLimit, so that those who have elected it still wait for it */
+  /** the longest such pause; at most half of initLimit, see {@link ZabTimeouts} */
   readonly electionPauseMsMax: number;
   /** bytes of one PROPOSAL, and so of one log row; a single larger txn travels alone */
   readonly batchBytesMax: number;
-  /** batches that may await their commit; more waits in the gather queue */
+  /** batches that may await their commit; more writes wait in the gather queue */
   readonly batchesInFlightMax: number;
-  /** batches on their way to one learner that has not answered them */
+  /** batches sent to one learner that it has not answered */
   readonly learnerInFlightMax: number;
   /** a learner further behind than this takes SNAP rather than DIFF, so that DIFF fits in memory */
   readonly diffBytesMax: number;
@@ -36,6 +37,7 @@ export interface ZabConfig {
   readonly counterMax: number;
 }
 
+/** The defaults. */
 export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   tickTimeMs: 1000,
   initLimit: 10,

@@ -1,7 +1,7 @@
 /**
- * Digests of the tree: which of them a member remembers, and what a leader knows of the trees of the others.
+ * Digests of the tree: which of them a peer remembers, and what a leader knows of the trees of the others.
  *
- * A digest is a statement about one tree at one zxid. Two members that applied the same log up to the same zxid have equal
+ * A digest is a statement about one tree at one zxid. Two peers that applied the same log up to the same zxid have equal
  * digests unless one of the trees is damaged. Which one that is, only a majority can tell: see docs/decisions/0012-digests-are-confirmed.md.
  *
  * @source ZooKeeper AdHash digest (reported there, not acted upon)
@@ -12,17 +12,23 @@ import type { DigestAt } from "./messages.ts";
 import type { QuorumVerifier } from "./quorum-verifier.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
-/** Digests that a member remembers, one per batch applied: more than two members that serve are apart. */
+/** Digests that a peer remembers, one for each batch applied: more than the batches by which two peers that serve may differ. */
 export const DIGESTS_KEPT = 64;
 
+/** Are these digests of equal trees? Their zxids are not compared. */
 export const equalDigest = (a: DigestAt, b: DigestAt): boolean => a.high === b.high && a.low === b.low;
 
-/** The digests of one tree at the last zxids at which it stood. */
+/**
+ * The digests of one tree at the last zxids at which it stood. Invariant: ascending zxids of one tree, at most {@link DIGESTS_KEPT}.
+ *
+ * @source ZooKeeper DataTree.digestLog
+ */
 export class DigestHistory {
   /** ascending from `#next` on, around the end */
   readonly #ring: DigestAt[] = [];
   #next = 0;
 
+  /** The tree stands at this zxid now, which is above all before. */
   add(digest: DigestAt): void {
     this.#ring[this.#next] = digest;
     this.#next = (this.#next + 1) % DIGESTS_KEPT;
@@ -49,9 +55,12 @@ export class DigestHistory {
 }
 
 /**
- * What the members have said of the tree of one leader, in one leadership. A statement outlives the stay in which it was made,
- * and the crash of its member: that two trees were equal, or not, at a zxid stays true. So a member that differed has to be
+ * What the learners have said of the tree of one leader, in one leadership. A statement outlives the stay in which it was made,
+ * and the crash of its learner: that two trees were equal, or not, at a zxid stays true. So a learner that differed has to be
  * found equal there or later: that the trees were equal before says nothing about what came between.
+ * Invariant: no learner both differs and has given up a tree that differed.
+ *
+ * @source decision 0012
  */
 export class TreeAgreement {
   readonly #quorum: QuorumVerifier;
@@ -62,18 +71,20 @@ export class TreeAgreement {
   readonly #firstConfirmed = new Map<Sid, Zxid>();
   /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal there or later */
   readonly #differing = new Map<Sid, Zxid>();
-  /** members that differed and have given that tree up since: their word counts against the leader's, and protects no tree */
+  /** learners that differed and have given that tree up since: their statement counts against the leader's, and protects no tree */
   readonly #abandoned = new Set<Sid>();
-  /** members whose tree is a copy of the leader's, made before a quorum had confirmed that: their word adds nothing */
+  /** learners whose tree is a copy of the leader's, made before a quorum had confirmed that: their statement adds nothing */
   readonly #copies = new Set<Sid>();
-  /** members of a version that says nothing of digests */
+  /** learners of a version that says nothing of digests */
   readonly #silent = new Set<Sid>();
 
+  /** @param leader its own tree is always its own */
   constructor(quorum: QuorumVerifier, leader: Sid) {
     this.#quorum = quorum;
     this.#leader = leader;
   }
 
+  /** Its digest equals the leader's at this zxid. */
   confirm(sid: Sid, zxid: Zxid): void {
     const known = this.#confirmed.get(sid);
     if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
@@ -85,6 +96,7 @@ export class TreeAgreement {
     this.#silent.delete(sid);
   }
 
+  /** Its digest differs from the leader's at this zxid. */
   differ(sid: Sid, zxid: Zxid): void {
     this.#abandoned.delete(sid);
     this.#differing.set(sid, zxid);
@@ -105,7 +117,7 @@ export class TreeAgreement {
   copy(sid: Sid, proven: boolean): void {
     if (!proven) this.#copies.add(sid);
     else if (this.#copies.delete(sid)) {
-      // What it has said as a copy says nothing.
+      // Its statements as a copy say nothing.
       this.#confirmed.delete(sid);
       this.#firstConfirmed.delete(sid);
     }
@@ -124,7 +136,7 @@ export class TreeAgreement {
     this.#abandoned.delete(sid);
   }
 
-  /** The highest zxid at which this member is known to have the leader's tree. */
+  /** The highest zxid at which this learner is known to have the leader's tree. */
   confirmedBy(sid: Sid): Zxid {
     return this.#confirmed.get(sid) ?? ZXID_ZERO;
   }
@@ -134,14 +146,14 @@ export class TreeAgreement {
     return [...this.#differing.keys()].sort((a, b) => a - b);
   }
 
-  /** The highest zxid at which a member differs; {@link ZXID_ZERO}: none does. */
+  /** The highest zxid at which a learner differs; {@link ZXID_ZERO}: none does. */
   get disputed(): Zxid {
     let highest = ZXID_ZERO;
     for (const zxid of this.#differing.values()) highest = maxZxid(highest, zxid);
     return highest;
   }
 
-  /** A majority of the members differs from the leader: its tree is the wrong one. */
+  /** A quorum differs from the leader: its tree is the wrong one. */
   get refuted(): boolean {
     return this.#quorum.contains([...this.#differing.keys(), ...this.#abandoned]);
   }
@@ -172,7 +184,7 @@ export class TreeAgreement {
 
   /**
    * May the leader take writes? A quorum, the leader included, has its tree at or above everything in dispute. A copy that was
-   * found equal counts while nobody differs: it shows that the tree in the leader's memory is the one on its disk. A member of
+   * found equal counts while nobody differs: it shows that the tree in the leader's memory is the one on its disk. A learner of
    * an older version, which cannot say whether its tree is ours, counts as long as it does not differ.
    * @param active the learners of the active set
    */
@@ -187,7 +199,7 @@ export class TreeAgreement {
     return this.#quorum.contains(allowing);
   }
 
-  /** Is this member's tree a copy of the leader's that was made before a quorum had confirmed that? */
+  /** Is this learner's tree a copy of the leader's that was made before a quorum had confirmed that? */
   isUnprovenCopy(sid: Sid): boolean {
     return this.#copies.has(sid);
   }
@@ -201,8 +213,10 @@ export function compareWith(history: DigestHistory, digest: DigestAt): "EQUAL" |
 }
 
 /**
- * What a peer knows of its own tree.
+ * What a peer knows of its own tree. The server that applies owns the tree, and reports its digests.
  * Invariant: while `differs` is set, the tree was found different from that leader's, and a SNAP has not replaced it since.
+ *
+ * @source decision 0012
  */
 export class OwnTree {
   /** the tree's digest, as reported by the server that applies; undefined: not reported yet */

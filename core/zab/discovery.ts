@@ -34,7 +34,7 @@ export class Discovery {
     return this.#host.self.quorum.contains(this.#acks);
   }
 
-  /** Chooses the epoch once a quorum has told what it promised. @returns whether it did now */
+  /** Chooses the epoch once a quorum has said what it promised. @returns whether it did now */
   maybeChoose(learners: Learners): boolean {
     const { self, epochs } = this.#host;
     if (this.#epoch !== null) return false;

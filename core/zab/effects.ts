@@ -1,6 +1,6 @@
 /**
- * What a step of the core asks the shell to do, in this order, and what the shell tells the core.
- * The shell decides nothing: it runs the list, and feeds the outcomes back as inputs.
+ * What a step of the core asks the shell to do, in this order, and what the shell feeds back.
+ * The shell decides nothing: it runs the list, and its outcomes are inputs again.
  */
 import type { Chain } from "../hash/chain.ts";
 import type { Sid } from "./membership.ts";
@@ -15,9 +15,9 @@ export type DurableWrite =
   | { readonly type: "initialized" }
   /** what is to be known when the ensemble wakes, as JSON */
   | { readonly type: "quiet"; readonly record: string }
-  /** lives of the peers, see RecoveredState */
+  /** incarnations of the peers, see RecoveredState */
   | { readonly type: "peerBoots"; readonly boots: readonly number[] }
-  /** this member is a voter no more; its next life has a number above `boot` */
+  /** this peer is a voter no more; its next incarnation has a number above `boot` */
   | { readonly type: "amnesia"; readonly boot: number }
   | {
       readonly type: "append";
@@ -27,7 +27,7 @@ export type DurableWrite =
       readonly count: number;
       /** chain after the batch's last txn */
       readonly chain: Chain;
-      /** what this member knows to be committed when it writes the row */
+      /** what this peer knows to be committed when it writes the row */
       readonly committed: Zxid;
     }
   /** drop everything after `to`, which is in the log */
@@ -40,10 +40,11 @@ export type DurableWrite =
   /** the received SNAP becomes the tree; the log restarts at its zxid */
   | { readonly type: "snapshotSwitch"; readonly zxid: Zxid; readonly chain: Chain };
 
-/** A protocol event, for people who watch. Shapes are part of the HTTP API (`GET /v1/events`). */
+/** A protocol event, for observers. Shapes and names are part of the HTTP API (`GET /v1/events`). */
 export type TraceEvent =
   | {
       readonly type: "vote";
+      /** the electionEpoch */
       readonly round: number;
       readonly leader: Sid;
       readonly epoch: Epoch;
@@ -68,7 +69,7 @@ export type TraceEvent =
   | { readonly type: "link"; readonly to: Sid; readonly up: boolean; readonly reason?: string }
   | { readonly type: "active"; readonly sids: readonly Sid[] };
 
-/** Which trace effects a member makes: all, none, or all but those of writes and pings. */
+/** Which trace effects a peer makes: all, none, or all but those of writes and pings. */
 export type Tracing = boolean | "rare";
 
 /** Rare events: a node records them even without a listener. The others occur with every write or ping. */
@@ -85,8 +86,10 @@ const RARE: Readonly<Record<TraceEvent["type"], boolean>> = {
   ping: false,
 };
 
+/** Is this event recorded without a listener? */
 export const isRare = (event: TraceEvent): boolean => RARE[event.type];
 
+/** What a step asks the shell to do. */
 export type ZabEffect =
   /** write all in one transaction, then feed {@link ZabInput} `persisted` once it is durable */
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
@@ -106,14 +109,14 @@ export type ZabEffect =
   | { readonly type: "hold"; readonly ms: number }
   /**
    * the leader's digest, to be compared once this zxid is applied here; one that waits for that is replaced by one that the
-   * leader asks about, and by no other, or a member that lags would never reach any
+   * leader asks about, and by no other, or a peer that lags would never reach any
    */
   | { readonly type: "digest"; readonly expected: DigestAt; readonly asked?: boolean }
-  /** the stay of a learner with us is over: what it forwarded and is not proposed it will send again */
+  /** the stay of a learner with us is over: it will send again what it forwarded and we have not proposed */
   | { readonly type: "learnerLeft"; readonly sid: Sid }
-  /** role or phase changed: requests under way must be looked at again */
+  /** role or phase changed: requests under way must be checked again */
   | { readonly type: "role" }
-  /** this life is over: the next one begins from storage */
+  /** this incarnation is over: the next one begins from storage */
   | { readonly type: "abort"; readonly reason: string }
   | { readonly type: "trace"; readonly event: TraceEvent };
 
@@ -130,6 +133,7 @@ export interface CallOrigin {
   readonly version?: number | undefined;
 }
 
+/** What happened, as the shell tells a peer. */
 export type ZabInput =
   | { readonly type: "start" }
   /** a call of a peer; its replies go back in the return */
@@ -154,9 +158,9 @@ export type ZabInput =
   | { readonly type: "tick" };
 
 /** The candidate as text for a trace. */
-export const voteEvent = (round: number, vote: Vote): TraceEvent => ({
+export const voteEvent = (electionEpoch: number, vote: Vote): TraceEvent => ({
   type: "vote",
-  round,
+  round: electionEpoch,
   leader: vote.leader,
   epoch: vote.epoch,
   zxid: vote.zxid,

@@ -1,5 +1,5 @@
 /**
- * Fast leader election: every member votes for the best candidate that it knows until a quorum agrees.
+ * Fast leader election: every peer votes for the best candidate that it knows until a quorum agrees.
  * Liveness only: that a leader is fit is checked again in discovery, so a wrong outcome costs time, never data.
  *
  * @source ZooKeeper FastLeaderElection
@@ -17,27 +17,35 @@ export function compareVotes(a: Vote, b: Vote): number {
 
 const sameVote = (a: Vote, b: Vote): boolean => compareVotes(a, b) === 0;
 
-/** The election of one LOOKING member: from losing its leader until it follows or leads. */
+/**
+ * One election, as a peer in it sees it: from losing its leader until it follows or leads.
+ * Invariants: votes that are counted are of this electionEpoch; the vote only gets better within one electionEpoch; a peer without
+ * memory counts in no quorum.
+ *
+ * @source ZooKeeper FastLeaderElection.lookForLeader
+ */
 export class Election {
   readonly #self: Sid;
   readonly #quorum: QuorumVerifier;
-  /** what we stand for: our own log */
+  /** our vote for ourselves: our own log */
   readonly #own: Vote;
   /** does our own vote count? */
   #initialized: boolean;
   /** our history can be built on: we may lead */
   readonly #eligible: boolean;
+  /** logical clock; `round` in messages */
   electionEpoch: number;
+  /** the best candidate that is known */
   vote: Vote;
-  /** map sid → vote of this round, ours included */
+  /** *map sid → vote in this electionEpoch*, ours included */
   readonly #received = new Map<Sid, Vote>();
-  /** map sid → what members outside of the election say of their leader */
+  /** *map sid → what peers outside of the election say of their leader* */
   readonly #following = new Map<Sid, Notification>();
-  /** members whose vote does not count: without memory */
+  /** peers whose vote does not count: without memory */
   readonly #blank = new Set<Sid>();
-  /** members that refuse our calls now */
+  /** peers that refuse our calls now */
   readonly #unreachable = new Set<Sid>();
-  /** members known to be new: they never promised anything */
+  /** peers known to be new: they never promised anything */
   readonly #pristine = new Set<Sid>();
 
   constructor(
@@ -58,6 +66,7 @@ export class Election {
     this.#received.set(self, own);
   }
 
+  /** Does our own vote count? */
   get initialized(): boolean {
     return this.#initialized;
   }
@@ -67,11 +76,12 @@ export class Election {
     this.#initialized = true;
   }
 
-  /** Every other member has never promised an epoch: nothing can have been committed, so founding is safe. */
+  /** No other participant has ever promised an epoch: nothing can have been committed, so founding is safe. */
   get othersPristine(): boolean {
     return this.#pristine.size === this.#quorum.participants.length - 1;
   }
 
+  /** Its calls fail: no vote of it is waited for. */
   markUnreachable(sid: Sid): void {
     this.#unreachable.add(sid);
     this.#received.delete(sid);
@@ -80,8 +90,8 @@ export class Election {
 
   /**
    * Takes a notification of another voter into account.
-   * @param answers it answers a call of this life of ours, so it was not written before we lost our memory
-   * @returns whether our vote or round changed: then it is sent to all members
+   * @param answers it answers a call of this incarnation of ours, so it was not written before we lost our memory
+   * @returns whether our vote or electionEpoch changed: then it is sent to all peers
    */
   receive(from: Sid, note: Notification, answers: boolean): boolean {
     this.#unreachable.delete(from);
@@ -104,7 +114,7 @@ export class Election {
       this.#received.clear();
       this.vote = this.#own;
     }
-    // A member that cannot vote is no candidate, and its vote for another is not needed: candidates send their own votes.
+    // A peer that cannot vote is no candidate, and its vote for another is not needed: candidates send their own votes.
     const stands = note.initialized || note.founding;
     if (stands && compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
     this.#received.set(from, note.vote);
@@ -125,19 +135,19 @@ export class Election {
     return undefined;
   }
 
-  /** The round in which this leader says that it was elected. */
+  /** The electionEpoch in which this leader says that it was elected. */
   electionEpochOf(leader: Sid): number {
     return this.#following.get(leader)?.round ?? this.electionEpoch;
   }
 
-  /** A quorum of members that count votes as we do, or did before they left the election, for somebody who may lead. */
+  /** A quorum votes as we do, or did before it left the election, for a peer that may lead. */
   get hasQuorum(): boolean {
     if (this.vote.leader === this.#self && !(this.#initialized && this.#eligible)) return false;
     const counts = (sid: Sid): boolean => (sid === this.#self ? this.#initialized : !this.#blank.has(sid));
     return this.#quorum.contains(this.#quorum.participants.filter((sid) => counts(sid) && this.#agrees(sid)));
   }
 
-  /** It votes as we do, or has done so in this round and acts on it already. */
+  /** It votes as we do, or has done so in this electionEpoch and follows its leader already. */
   #agrees(sid: Sid): boolean {
     const vote = this.#received.get(sid);
     if (vote !== undefined && sameVote(vote, this.vote)) return true;
@@ -145,7 +155,7 @@ export class Election {
     return note !== undefined && note.round === this.electionEpoch && note.vote.leader === this.vote.leader;
   }
 
-  /** Every voter has answered in this round or refuses calls: no better vote can arrive. */
+  /** Every participant has answered in this electionEpoch or refuses calls: no better vote can arrive. */
   get everybodyHeard(): boolean {
     return this.#quorum.participants.every(
       (sid) => this.#received.has(sid) || this.#following.has(sid) || this.#unreachable.has(sid),

@@ -118,7 +118,7 @@ export class Leader implements Leadership {
     return this.#learners.get(sid)?.join;
   }
 
-  /** This learner was told to serve. */
+  /** This learner serves. */
   isServing(sid: Sid): boolean {
     return this.#learners.get(sid)?.upToDate === true;
   }
@@ -128,7 +128,7 @@ export class Leader implements Leadership {
     this.#learners.get(sid)?.expectCommit();
   }
 
-  /** Nothing is under way: a quorum follows, every learner serves, and has acknowledged and been told all there is. */
+  /** Nothing is under way: a quorum follows, every learner serves, has acknowledged everything, and knows that it is committed. */
   get settled(): boolean {
     if (this.phase !== "BROADCAST" || !this.#broadcast.isIdle) return false;
     if (!this.trusted || !this.#quorumCheck.hasActiveQuorum) return false;
@@ -182,7 +182,7 @@ export class Leader implements Leadership {
   }
 
   #tickEstablishing(): void {
-    // The next election would choose us again, and cost an epoch: we wait for members that can tell which tree is right.
+    // The next election would choose us again, and cost an epoch: we wait for peers that can tell which tree is right.
     if (this.#awaitsProof) {
       if (this.trees.mustYield()) {
         this.#host.becomeLooking("a member with the same history, and perhaps another tree, can lead");
@@ -208,7 +208,7 @@ export class Leader implements Leadership {
     for (const learner of this.#learners.all()) if (now >= learner.admitAt) this.#admit(learner);
   }
 
-  /** A quorum is here, and its trees differ: no election helps before more members come. */
+  /** A quorum is here, and its trees differ: no election helps before more peers come. */
   get #awaitsProof(): boolean {
     return this.phase === "SYNCHRONIZATION" && !this.#quorumCheck.isAlone && this.trees.hasDispute;
   }

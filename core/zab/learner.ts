@@ -105,7 +105,7 @@ export class Learner {
     return this.#acked !== null;
   }
 
-  /** It was told to serve. */
+  /** It was sent UPTODATE. */
   get upToDate(): boolean {
     return this.#upToDate;
   }
@@ -131,7 +131,7 @@ export class Learner {
     return this.#owesAck ? Math.min(this.heardAt, this.#ackedAt) : this.heardAt;
   }
 
-  /** It serves, has acknowledged and been told all there is, and has no CHECK to come. */
+  /** It serves, has acknowledged everything, knows that it is committed, and has no CHECK to come. */
   get isSettled(): boolean {
     const { zxid } = this.#host.history.lastLogged;
     if (this.#stage !== "ACTIVE" || !this.#upToDate || this.#acked === null) return false;
@@ -167,7 +167,7 @@ export class Learner {
 
   /** The last entry of its log, as it said last. */
   get position(): LogPosition {
-    return must(this.#position, "the learner told its position");
+    return must(this.#position, "a learner that is synchronized has said its position");
   }
 
   /** Its history cannot be built on, or its tree is not ours: only a SNAP helps. */
@@ -335,15 +335,15 @@ export class Learner {
     return "ADVANCED";
   }
 
-  /** It is about to be told to serve, with what is committed and was sent. */
+  /** UPTODATE is about to be sent, with what is committed and was sent. */
   markUpToDate(): void {
     this.#upToDate = true;
     this.#commitSent = minZxid(this.#host.history.lastCommittedZxid, this.#sent);
   }
 
-  /** Tells it to serve. @param check a CHECK follows */
+  /** Sends UPTODATE: the learner may serve. @param check once it has answered the CHECK that follows */
   sendUpToDate(check: boolean): void {
-    assert(this.#upToDate, "a learner is marked before it is told");
+    assert(this.#upToDate, "a learner is marked before UPTODATE is sent");
     const upToDate = {
       type: "UPTODATE" as const,
       join: this.join,

@@ -1,6 +1,7 @@
 /** All learners of one leadership. */
 import type { Learner } from "./learner.ts";
 import type { Sid } from "./membership.ts";
+import type { QuorumVerifier } from "./quorum-verifier.ts";
 import { minZxid, type Zxid } from "./zxid.ts";
 
 /**
@@ -48,9 +49,18 @@ export class Learners {
 
   /** sids of the active set, ascending. */
   get activeSet(): readonly Sid[] {
+    return this.#active.sort((a, b) => a - b);
+  }
+
+  get #active(): Sid[] {
     const active = [this.#leader];
     for (const learner of this.#bySid.values()) if (learner.isActive) active.push(learner.sid);
-    return active.sort((a, b) => a - b);
+    return active;
+  }
+
+  /** Is the active set a quorum? */
+  hasActiveQuorum(quorum: QuorumVerifier): boolean {
+    return quorum.contains(this.#active);
   }
 
   /** What the slowest learner has that is in the active set, or about to be; undefined without one. */

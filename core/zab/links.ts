@@ -261,7 +261,7 @@ function replace(link: Link): void {
  * incarnation seen; 0: none*. It can carry every sid, with a place for each lower one: a membership of few high sids will want
  * pairs instead, which is a change of these two functions and of PROTOCOL_VERSION.
  */
-function packIncarnations(seen: ReadonlyMap<Sid, number>): number[] {
+export function packIncarnations(seen: ReadonlyMap<Sid, number>): number[] {
   const packed = new Array<number>(Math.max(0, ...seen.keys())).fill(0);
   for (const [sid, boot] of seen) packed[sid - 1] = boot;
   return packed;

@@ -52,7 +52,7 @@ export class Looking {
     return this.#election === null ? NEVER : Math.min(this.#resendAt, this.#decideAt);
   }
 
-  /** Looks for a leader, in the next electionEpoch. {@link open} tells the others. */
+  /** Looks for a leader, in the next electionEpoch. {@link open} sends the vote. */
   begin(): void {
     const { self, step, epochs, history } = this.#host;
     this.#electionEpoch += 1;
@@ -70,7 +70,7 @@ export class Looking {
     this.#decideAt = NEVER;
   }
 
-  /** Tells our vote to all, and decides at once if no other is needed. */
+  /** Sends our vote to all, and decides at once if no other is needed. */
   open(): void {
     this.notifyAll();
     this.#maybeFound();

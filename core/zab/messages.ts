@@ -1,5 +1,5 @@
 /**
- * What peers say to each other. Every message of a learner's stay with a leader carries `join`, the number the
+ * Messages between peers. Every message of a learner's stay with a leader carries `join`, the number the
  * learner gave that stay: what an earlier stay left in flight is recognised and dropped.
  *
  * @source ZooKeeper `Leader` packet types and `FastLeaderElection.Notification`
@@ -8,8 +8,11 @@ import type { Chain } from "../hash/chain.ts";
 import type { Sid } from "./membership.ts";
 import type { Epoch, Zxid } from "./zxid.ts";
 
+/** State of a peer. @source ZooKeeper QuorumPeer.ServerState */
 export type Role = "LOOKING" | "FOLLOWING" | "LEADING";
+/** Phase of Zab; ELECTION while a peer looks for a leader. @source ZooKeeper QuorumPeer.ZabState */
 export type Phase = "ELECTION" | "DISCOVERY" | "SYNCHRONIZATION" | "BROADCAST";
+/** How a learner is brought up to date. */
 export type SyncMode = "DIFF" | "TRUNC" | "SNAP";
 
 /** A place in the log: the txn and the chained hash of the log up to and including it. */
@@ -31,7 +34,7 @@ export interface Vote {
 export interface Notification {
   readonly type: "NOTIFICATION";
   readonly role: Role;
-  /** number of the election, the logical clock */
+  /** electionEpoch, the logical clock: the field keeps its name, which earlier versions read */
   readonly round: number;
   readonly vote: Vote;
   readonly acceptedEpoch: Epoch;
@@ -39,14 +42,14 @@ export interface Notification {
   readonly initialized: boolean;
   /** without memory because it is new: it has none to lose */
   readonly founding: boolean;
-  /** in the answer to a member without memory: its life is noted here, durably, and these are all that were seen */
+  /** in the answer to a member without memory: its incarnation is recorded here, durably, and these are all that were seen; see {@link packIncarnations} */
   readonly boots?: readonly number[];
 }
 
-/** In the return of any call: a later life of the caller was seen here, so its storage is an old copy. */
+/** In the return of any call: a later incarnation of the caller was seen here, so its storage is an old copy. */
 export interface Outdated {
   readonly type: "OUTDATED";
-  /** the latest life seen */
+  /** the latest incarnation seen */
   readonly boot: number;
 }
 
@@ -65,11 +68,12 @@ export interface Ping {
   readonly confirmed?: boolean;
 }
 
+/** Any → any, the answer to PING. */
 export interface Pong {
   readonly type: "PONG";
   readonly sentAt: number;
   readonly role: Role;
-  /** ms since the last client of the answering member asked something; 0 while one is connected */
+  /** ms since the last client of the answering peer asked something; 0 while one is connected */
   readonly idleMs?: number;
   /** the stay that `confirmed` is of */
   readonly join?: number;
@@ -118,7 +122,7 @@ export interface AckEpoch {
   readonly digest?: DigestAt | null;
   /** it takes a CHECK before UPTODATE; absent: its version does not */
   readonly checksEarly?: boolean;
-  /** *map sid − 1 → highest boot counter seen*: promises of older lives do not count beside this one */
+  /** incarnations seen, see {@link packIncarnations}: promises of older ones do not count beside this one */
   readonly boots: readonly number[];
 }
 
@@ -155,6 +159,7 @@ export interface Snap {
   readonly at: LogPosition;
 }
 
+/** SYNCHRONIZATION, leader → learner: the next rows of the SNAP. */
 export interface SnapChunk {
   readonly type: "SNAPCHUNK";
   readonly join: number;

@@ -22,6 +22,7 @@ import type { TxnLogReader } from "./txn-log.ts";
 import { type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 const NOTHING: readonly ZabEffect[] = [];
+
 /**
  * Feeds inputs to the parts of a peer, and shows others its state.
  * Invariant: between two inputs no effect is left; nothing is done once a later incarnation of this peer was seen.
@@ -71,7 +72,7 @@ export class ZabPeer {
     return this.#roles.phase;
   }
 
-  /** Whom this peer follows, or itself if it leads; null while it looks for a leader. */
+  /** The leader that this peer follows, or itself if it leads; null while it looks for one. */
   get leader(): Sid | null {
     return this.#roles.leader;
   }
@@ -223,7 +224,7 @@ export class ZabPeer {
     return leading?.phase === "BROADCAST" ? leading : undefined;
   }
 
-  /** Said with every PONG; see {@link Pong.idleMs}. */
+  /** Since when this peer has had no client, ms; null while one is connected. Every PONG reports it as `idleMs`. */
   set idleSince(at: number | null) {
     this.#roles.idleSince = at;
   }

@@ -40,7 +40,7 @@ export class QuorumCheck {
 
   /** Is the active set a quorum? */
   get hasActiveQuorum(): boolean {
-    return this.#host.self.quorum.contains(this.#learners.activeSet);
+    return this.#learners.hasActiveQuorum(this.#host.self.quorum);
   }
 
   // ── before it is established ─────────────────────────────────────────────

@@ -34,9 +34,12 @@ export class MajorityQuorum implements QuorumVerifier {
   }
 
   contains(sids: Iterable<Sid>): boolean {
-    const counted = new Set<Sid>();
-    for (const sid of sids) if (this.#participants.has(sid)) counted.add(sid);
-    return counted.size >= this.majority;
+    // Few sids, asked for with every step of a leader: an array is cheaper than a set.
+    const counted: Sid[] = [];
+    for (const sid of sids) {
+      if (this.#participants.has(sid) && !counted.includes(sid)) counted.push(sid);
+    }
+    return counted.length >= this.majority;
   }
 
   /** The commit rule: an entry is committed once a quorum has it durably, and everything before it. */

@@ -23,7 +23,7 @@ export interface PeerParts {
 /** The peer, as its roles see it. Only the peer changes roles. */
 export interface RoleHost extends PeerParts {
   readonly role: Role;
-  /** whom the peer follows, or itself if it leads; null while it looks for a leader */
+  /** the leader that the peer follows, or itself if it leads; null while it looks for one */
   readonly leader: Sid | null;
   /** how long a commit may take to be known here, ms: the clients here can wait that long */
   readonly patienceMs: number;
@@ -39,6 +39,6 @@ export interface RoleHost extends PeerParts {
   phaseChanged(role: Role, phase: Phase): void;
   /** Sends a PING, unless one is under way. */
   ping(peer: Sid): void;
-  /** Sends our vote, or whom we follow, to all peers. */
+  /** Sends our vote, or our leader, to all peers. */
   notifyAll(): void;
 }

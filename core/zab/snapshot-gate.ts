@@ -7,7 +7,7 @@ import { equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 /**
  * Holds a SNAP back until it cannot replace a right tree by a wrong one.
- * Invariants: no member gives a tree that differs up for one that no quorum has confirmed; what relies on a quorum's confirmation is
+ * Invariants: no learner gives a tree that differs up for one that no quorum has confirmed; what relies on a quorum's confirmation is
  * read from a checkpoint of the tree that the quorum has.
  *
  * @source rules ZAB-92, 122, 130, 132; decision 0012
@@ -109,7 +109,7 @@ export class SnapshotGate {
     return true;
   }
 
-  /** Our tree replaces a learner's because a quorum has confirmed ours, and not only because no member differs. */
+  /** Our tree replaces a learner's because a quorum has confirmed ours, and not only because no learner differs. */
   #isProvenTo(differsAt: Zxid | null): boolean {
     if (this.#host.tree.digest === undefined) return false;
     return differsAt === null ? this.#verifier.isProven : this.#verifier.provesAt(differsAt);

@@ -42,6 +42,6 @@ export interface RecoveredState {
   readonly peerBoots: readonly number[];
   /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
   readonly applied: Zxid;
-  /** what the member noted when it fell asleep last */
+  /** the record of the last time it fell asleep, as JSON; null: it is awake */
   readonly quiet?: string | null;
 }

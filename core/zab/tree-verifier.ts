@@ -184,7 +184,7 @@ export class TreeVerifier {
     tree.differsAt = null;
   }
 
-  /** It is being sent our tree without any confirmation, and now a member differs. Before NEWLEADER it still has its own tree. */
+  /** It is being sent our tree without any confirmation, and now another learner differs. Before NEWLEADER it still has its own tree. */
   #isCopiedInDispute({ sid, isStaging }: Learner): boolean {
     return isStaging && this.differing.length > 0 && this.#agreement.isUnprovenCopy(sid) && !this.isProven;
   }
@@ -244,7 +244,7 @@ export class TreeVerifier {
 
   // ── what follows ─────────────────────────────────────────────────────────
 
-  /** There are new reports about our tree, or more members that report: learners that wait for them may continue. */
+  /** There are new reports about our tree, or more learners that report: learners that wait for them may continue. */
   review(): void {
     const { self, tree } = this.#host;
     const active = this.#learners.activeSet.filter((sid) => sid !== self.sid);

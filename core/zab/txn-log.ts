@@ -1,7 +1,7 @@
 /**
  * The transaction log: rows of packed txns, one row per group commit, each chained to the one before by the hash of
  * every txn. The index of the rows is in memory, the batches are in a {@link LogStorage}: SQLite in the object, a map in
- * the simulator. Row borders are this member's own affair; entries and chain are the same on every member.
+ * the simulator. Row borders differ from peer to peer; entries and chain are the same on every peer.
  *
  *   base ──▶ row ──▶ row ──▶ row = last
  *   (the entry before the first retained one)
@@ -16,7 +16,7 @@ import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
 
 /** What is known of a row without its batch. */
 export interface LogRow {
-  /** number of the row in this member's storage, ascending */
+  /** number of the row in this peer's storage, ascending */
   readonly seq: number;
   readonly first: Zxid;
   readonly last: Zxid;
@@ -26,11 +26,11 @@ export interface LogRow {
   /** chain before the first and after the last txn */
   readonly before: Chain;
   readonly after: Chain;
-  /** what the member knew to be committed when it wrote the row */
+  /** what the peer knew to be committed when it wrote the row */
   readonly committed: Zxid;
 }
 
-/** Where the rows live. All calls are synchronous; a throw stops the member. */
+/** Where the rows are stored. All calls are synchronous; a throw ends the incarnation. */
 export interface LogStorage {
   insert(row: LogRow, batch: Uint8Array): void;
   replace(row: LogRow, batch: Uint8Array): void;
@@ -74,6 +74,13 @@ export const ROWS_READ_MAX = 500;
 /** Bytes of batches kept in memory behind the end of the log, for learners that follow closely. */
 const CACHE_BYTES_MAX = 2 * 1024 * 1024;
 
+/**
+ * The log of one peer: an index in memory over rows in storage.
+ * Invariants: rows are ascending and each continues the chain of the one before; base ≤ committed ≤ last; nothing known to be
+ * committed is cut off.
+ *
+ * @source ZooKeeper FileTxnLog, TxnLogProposalIterator
+ */
 export class TxnLog implements TxnLogReader {
   readonly #storage: LogStorage;
   #rows: LogRow[];
