@@ -22,6 +22,10 @@ export const NO_CONNECTION = 0 as ConnectionId;
 /** After this token the numbering restarts: a connection that old has ended. The product fits into an i32. */
 const TOKENS_MAX = 2 ** 26;
 
+/**
+ * The name of a connection: 26 bits of its token, 4 bits of the sid. It is the xid of a txn, so it is stored: a sid above 15 needs
+ * another layout, here and nowhere else.
+ */
 export const connectionIdOf = (sid: Sid, token: Token): ConnectionId =>
   -((token % TOKENS_MAX) * 16 + sid) as ConnectionId;
 
