@@ -23,6 +23,7 @@ export const FEATURES = {
   recordFingerprints: 3,
 } as const satisfies Readonly<Record<string, number>>;
 
+/** A feature that depends on the version of members. */
 export type Feature = keyof typeof FEATURES;
 
 /** May a member of this version be given what the feature adds? @param version 0: not known */

@@ -34,18 +34,22 @@ export interface WatchEvent {
   readonly path: string;
 }
 
+/** Listener of a watch. */
 export type WatchListener = (event: WatchEvent) => void;
 
+/** Options of a read. */
 export interface ReadOptions {
   /** called once, at the next change of what was read; not called when the session ends */
   readonly watch?: WatchListener | undefined;
 }
 
+/** Data and Stat of a znode. */
 export interface ZnodeValue {
   readonly data: Uint8Array | null;
   readonly stat: Stat;
 }
 
+/** Names of the children of a znode, and its Stat. */
 export interface ZnodeChildren {
   readonly children: readonly string[];
   readonly stat: Stat;
@@ -54,6 +58,7 @@ export interface ZnodeChildren {
 /** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
 export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 
+/** Options of `connect`. */
 export interface ConnectOptions {
   /** how long the session outlives its connection; the server may grant less or more. Default 10 s */
   readonly timeoutMs?: number;

@@ -67,12 +67,14 @@ export type DemoStep = { readonly type: "read" } | { readonly type: "write"; rea
 
 /** Refusals of a write that {@link recordClients} resolves itself; every other one ends it. */
 export type DemoRefusal = "NO_NODE" | "NODE_EXISTS" | "BAD_VERSION";
+/** Whether a result is a refusal. */
 export const isDemoRefusal = (code: string): code is DemoRefusal =>
   code === "NO_NODE" || code === "NODE_EXISTS" || code === "BAD_VERSION";
 
 /** The answer to a {@link DemoStep}: the rows of a read; OK or the refusal of a write. */
 export type DemoAnswer = DemoRows | "OK" | DemoRefusal;
 
+/** The clients of a sender after a change. */
 export interface RecordedClients {
   readonly rows: DemoRows;
   /** the clients of the sender from now on */

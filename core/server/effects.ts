@@ -10,6 +10,7 @@ import type { PeerMessage } from "./messages.ts";
 /** Why a member closes a connection. */
 export type DisconnectCode = "SESSION_MOVED" | "SESSION_EXPIRED";
 
+/** One action that the shell carries out. The effects of a step are carried out in their order. */
 export type ServerEffect =
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: PeerMessage }
@@ -40,6 +41,7 @@ export type ServerEffect =
   | { readonly type: "disconnect"; readonly token: Token; readonly code: DisconnectCode }
   | { readonly type: "abort"; readonly reason: string };
 
+/** One input of a step. */
 export type ServerInput =
   | { readonly type: "start" }
   | { readonly type: "call"; readonly origin: CallOrigin; readonly messages: readonly PeerMessage[] }

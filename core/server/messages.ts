@@ -74,6 +74,7 @@ export interface SleptMessage {
   readonly join: number;
 }
 
+/** A message between members that Zab does not read. */
 export type ServerMessage =
   | RequestMessage
   | RejectMessage
@@ -82,6 +83,7 @@ export type ServerMessage =
   | QuietedMessage
   | SleepMessage
   | SleptMessage;
+/** Any message between members. */
 export type PeerMessage = ZabMessage | ServerMessage;
 
 /** Who takes a message. Every message that this version knows is here. */
@@ -115,9 +117,11 @@ const TAKERS: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   SLEPT: "server",
 };
 
+/** Whether the server handles the message. */
 export const isServerMessage = (message: PeerMessage): message is ServerMessage =>
   TAKERS[message.type] === "server";
 
+/** Whether the Zab peer handles the message. */
 export const isZabMessage = (message: PeerMessage): message is ZabMessage => TAKERS[message.type] === "zab";
 
 /** The type of a message that this version does not know; undefined: it knows all of them. */

@@ -20,6 +20,7 @@ export interface SyncedRead {
 /** What this member answers alone. */
 export type LocalRequest = ReadRequest | { readonly type: "setWatches"; readonly seen: SeenWatches };
 
+/** A request that was taken and not answered yet. */
 export type PendingRequest =
   | (TakenRequest & {
       readonly type: "write";
@@ -49,7 +50,9 @@ export type PendingRequest =
       readonly deadline: number;
     };
 
+/** A request that this member answers itself. */
 export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
+/** A write, which the leader has to order. */
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
 /** *map session → its requests, oldest first*. Invariant: no queue is empty. */

@@ -45,6 +45,7 @@ export interface QuietRecord {
   readonly waited: readonly ParkedSession[];
 }
 
+/** AWAKE: serves; FREEZING: has agreed or asked to sleep; ASLEEP: continues only through an election. */
 export type QuietState = "AWAKE" | "FREEZING" | "ASLEEP";
 
 /** What sleep needs of the member that holds it. */

@@ -36,6 +36,7 @@ const CRC_FROM = 21;
 const MAGIC = 2;
 const HIGH = 2 ** 32;
 
+/** A header of a record; its value is bytes or null. */
 export interface RecordHeader {
   readonly key: string;
   readonly value: Uint8Array | null;

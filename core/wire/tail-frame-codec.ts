@@ -16,6 +16,7 @@ import { ByteWriter } from "./writer.ts";
 const VERSION = 1;
 const HEADER_BYTES = 29;
 
+/** One message of a tail: whole batches, and where the log stands. */
 export interface TailFrame {
   readonly nextOffset: number;
   readonly highWatermark: number;
@@ -24,6 +25,7 @@ export interface TailFrame {
   readonly batches: Uint8Array;
 }
 
+/** Encodes a frame, in the layout above. */
 export function encodeTailFrame(frame: TailFrame): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(HEADER_BYTES + frame.batches.length);
   writer.u8(VERSION);

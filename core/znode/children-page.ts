@@ -8,6 +8,7 @@ export interface PageRequest {
   readonly after: string;
 }
 
+/** One page of a list of children. */
 export interface Page {
   readonly children: readonly string[];
   /** names follow behind the last one */

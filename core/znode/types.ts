@@ -14,6 +14,7 @@ declare const sessionBrand: unique symbol;
  */
 export type SessionId = number & { readonly [sessionBrand]: true };
 
+/** Stands for "no session": never the id of a session. */
 export const NO_SESSION = 0 as SessionId;
 const TOP = 2 ** 49;
 const ANONYMOUS_BASE = 15 * TOP;
@@ -29,6 +30,7 @@ export const makeSessionId = (sid: number, random: number): SessionId => (sid * 
 export const anonymousSession = (sid: number, boot: number, nonce: number): SessionId =>
   (ANONYMOUS_BASE + sid * 2 ** 45 + (boot % 2 ** 13) * 2 ** 32 + nonce) as SessionId;
 
+/** Whether the id names a request without a session. */
 export const isAnonymous = (id: SessionId): boolean => id >= ANONYMOUS_BASE;
 
 /** Sixteen hex digits behind `0x`, as ZooKeeper prints session ids. */
@@ -197,6 +199,7 @@ export type WriteResult =
 export const WatchEventType = { CREATED: 1, DELETED: 2, DATA_CHANGED: 3, CHILDREN_CHANGED: 4 } as const;
 export type WatchEventType = (typeof WatchEventType)[keyof typeof WatchEventType];
 
+/** A change that a watch reports. */
 export interface WatchEvent {
   readonly type: WatchEventType;
   readonly path: string;

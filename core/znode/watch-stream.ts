@@ -15,6 +15,7 @@ import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText } from "../zab/zxid.ts"
 import type { ZnodeTree } from "./tree.ts";
 import { WatchEventType } from "./types.ts";
 
+/** What a stream watches: data, existence or children. */
 export type WatchStreamKind = "data" | "children" | "exists";
 
 /** The state that a reader knows: as of `zxid`; `gone` if there was no znode. */

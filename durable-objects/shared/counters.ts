@@ -15,6 +15,7 @@ export interface Counters {
   readonly rowsRead: number;
 }
 
+/** Counters of an object that has done nothing. */
 export const NO_COUNTERS: Counters = {
   requests: 0,
   alarms: 0,

@@ -40,6 +40,7 @@ export type Fault =
   /** one byte of a stored row is inverted; `check` knows the row again */
   | { readonly fault: "corrupt"; readonly seq: number; readonly at: number; readonly check: number };
 
+/** Name of a fault. */
 export type FaultName = Fault["fault"];
 
 /** Faults that are over when the memory is lost: a process that stands still and is restarted runs. */

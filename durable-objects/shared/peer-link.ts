@@ -26,10 +26,12 @@ export interface LinkReturn<Message> {
 
 /** The peer takes no calls. A value, so that a dead peer does not fill the logs with exceptions. */
 export const REFUSED = "REFUSED";
+/** The return of a callee that accepts no calls, or does not know a message. */
 export type Refused = typeof REFUSED;
 
 /** A parked call is let go: the callee lives, and sleeps. */
 export const RELEASED = "RELEASED";
+/** The return of a parked call that its callee lets go. */
 export type Released = typeof RELEASED;
 
 /** The methods of a peer that a link calls. */
@@ -41,6 +43,7 @@ export interface PeerStub<Message> {
   close(): void;
 }
 
+/** Gets the returns of a link, in the order of the calls, and its break. */
 export interface LinkListener<Message> {
   returned(peer: number, generation: number, result: LinkReturn<Message>): void;
   broken(peer: number, generation: number): void;

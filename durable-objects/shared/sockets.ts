@@ -10,6 +10,7 @@ import { KiB, MiB } from "../../core/units.ts";
 
 /** What the Worker sends on a stream's socket, at least every {@link BEAT_MS}, to say that there is still a reader. */
 export const BEAT = "beat";
+/** Interval of beats on the socket of a stream, ms. */
 export const BEAT_MS = 10_000;
 
 /** What an object sends on a stream's socket to say that it is there. */
@@ -77,6 +78,7 @@ export function inSlices<T>(items: readonly T[], each: (item: T) => void, done: 
   else slice();
 }
 
+/** Sends unless the socket is closed. */
 export function trySend(socket: WebSocket, message: string | Uint8Array<ArrayBuffer>): void {
   try {
     socket.send(message);
@@ -85,6 +87,7 @@ export function trySend(socket: WebSocket, message: string | Uint8Array<ArrayBuf
   }
 }
 
+/** Closes the socket unless it is closed. */
 export function tryClose(socket: WebSocket, code: number, reason: string): void {
   try {
     socket.close(code, reason);

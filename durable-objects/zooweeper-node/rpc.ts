@@ -39,6 +39,7 @@ export interface NodeConfig {
   readonly size: number;
 }
 
+/** A write, with the number that identifies it in its session. */
 export interface WriteInput {
   /** 0 together with xid 0: a write without a session; its outcome may stay unknown */
   readonly session: SessionId;
@@ -46,6 +47,7 @@ export interface WriteInput {
   readonly request: WriteRequest;
 }
 
+/** A read, with the consistency that it needs. */
 export interface ReadInput {
   readonly session: SessionId;
   readonly request: ReadRequest;
@@ -94,6 +96,7 @@ export interface PingStatus {
   readonly role: string | null;
 }
 
+/** Status of a node, as it reports it. */
 export interface NodeStatus extends NodeConfig {
   readonly role: "LOOKING" | "FOLLOWING" | "LEADING";
   readonly phase: "ELECTION" | "DISCOVERY" | "SYNCHRONIZATION" | "BROADCAST";
