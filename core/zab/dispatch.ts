@@ -1,5 +1,4 @@
 /** Calls of other peers, and the returns of ours: what of them counts, and which role handles what they carry. */
-import { FIRST_VERSION } from "../version.ts";
 import type { CallOrigin, ZabInput } from "./effects.ts";
 import { unpackIncarnation } from "./links.ts";
 import type { Sid } from "./membership.ts";
@@ -28,7 +27,7 @@ const ALWAYS: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
   },
   NOTIFICATION: (dispatch, from, message, isCall) => {
     const { roles } = dispatch;
-    roles.links.of(from).role = message.role;
+    roles.links.noteRole(from, message.role);
     if (!isCall && message.boots !== undefined) {
       dispatch.learnIncarnations(message.boots);
       if (roles.lastSeq !== null) return;
@@ -129,7 +128,7 @@ export class Dispatch {
     step.caller = origin.from;
     this.#accepted = this.#acceptCall(origin);
     if (this.#accepted) {
-      links.of(origin.from).version = origin.version ?? FIRST_VERSION;
+      links.heard(origin.from, origin.version);
       this.roles.heard(origin.from);
       for (const message of messages) this.#handle(origin.from, message, true);
     }
@@ -152,11 +151,10 @@ export class Dispatch {
   /** The return of one of our calls. */
   handleReturn({ peer, generation, boot, version, messages }: Returned): void {
     const { links } = this.roles;
-    const link = links.of(peer);
-    this.#accepted = link.generation === generation && boot >= links.incarnationOf(peer);
+    this.#accepted = links.of(peer).generation === generation && boot >= links.incarnationOf(peer);
     if (!this.#accepted) return;
     this.#learnIncarnation(peer, boot);
-    link.version = version ?? FIRST_VERSION;
+    links.heard(peer, version);
     links.answered(peer);
     this.roles.heard(peer);
     for (const message of messages) this.#handle(peer, message, false);

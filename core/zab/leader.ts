@@ -164,8 +164,7 @@ export class Leader implements Leadership {
 
   /** Something came from a peer. */
   heard(sid: Sid): void {
-    const learner = this.#learners.get(sid);
-    if (learner !== undefined) learner.heardAt = this.#host.step.now;
+    this.#learners.get(sid)?.heard();
   }
 
   /** Ends what takes too long: the wait for a copy, the stay of a silent learner, the leadership. */
@@ -251,7 +250,7 @@ export class Leader implements Leadership {
     if (this.trees.owesAnswer(learner)) this.#snapshots.postpone();
     this.#traceActive();
     if (this.#worksWithout) return;
-    for (const other of this.#learners.all()) if (other.admitAt !== NEVER) other.admitAt = step.now;
+    for (const other of this.#learners.all()) other.endWait();
   }
 
   /** A later incarnation of this peer was seen: what the earlier one promised it may have forgotten. */
@@ -307,7 +306,7 @@ export class Leader implements Leadership {
   #admit(learner: Learner): void {
     const { step, links } = this.#host;
     const at = this.#worksWithout ? links.admitAt(learner.sid) : step.now;
-    learner.admitAt = at > step.now ? at : NEVER;
+    learner.waitUntil(at);
     if (at <= step.now) this.#offerEpoch(learner);
   }
 

@@ -68,9 +68,9 @@ export class Learner {
   /** when a COMMIT that is held back is sent; ms */
   #commitDueAt = NEVER;
   /** when it is taken in, ms; infinity: it is, or waits for something else */
-  admitAt = NEVER;
+  #admitAt = NEVER;
   /** when something came from it last; ms */
-  heardAt: number;
+  #heardAt: number;
   /** when it last acked something new, or was sent something while it had acked everything; ms */
   #ackedAt: number;
 
@@ -82,10 +82,11 @@ export class Learner {
     this.initialized = info.initialized;
     this.#sent = host.history.lastLogged.zxid;
     this.#commitSent = host.history.lastCommittedZxid;
-    this.heardAt = host.step.now;
+    this.#heardAt = host.step.now;
     this.#ackedAt = host.step.now;
   }
 
+  /** Where it is. */
   get stage(): LearnerStage {
     return this.#stage;
   }
@@ -128,7 +129,7 @@ export class Learner {
 
   /** Since when it is silent, or acknowledges nothing although it owes an ack; ms. An ack that is lost while pings are answered fills its window. */
   get silentSince(): number {
-    return this.#owesAck ? Math.min(this.heardAt, this.#ackedAt) : this.heardAt;
+    return this.#owesAck ? Math.min(this.#heardAt, this.#ackedAt) : this.#heardAt;
   }
 
   /** It serves, has acknowledged everything, knows that it is committed, and has no CHECK to come. */
@@ -142,11 +143,36 @@ export class Learner {
   /** This peer was suspended for so long: that is no silence of the learner. */
   excuse(suspendedMs: number): void {
     const { now } = this.#host.step;
-    this.heardAt = Math.min(this.heardAt + suspendedMs, now);
+    this.#heardAt = Math.min(this.#heardAt + suspendedMs, now);
     this.#ackedAt = Math.min(this.#ackedAt + suspendedMs, now);
   }
 
+  /** Something came from it. */
+  heard(): void {
+    this.#heardAt = this.#host.step.now;
+  }
+
+  /** When something came from it last; ms. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   // ── discovery ────────────────────────────────────────────────────────────
+
+  /** When it is to be taken in, ms; infinity: it is, or waits for something else. */
+  get admitAt(): number {
+    return this.#admitAt;
+  }
+
+  /** It is taken in at `at`, ms; at once if that is over. */
+  waitUntil(at: number): void {
+    this.#admitAt = at > this.#host.step.now ? at : NEVER;
+  }
+
+  /** If it waits to be taken in, it need not any more. */
+  endWait(): void {
+    if (this.#admitAt !== NEVER) this.#admitAt = this.#host.step.now;
+  }
 
   /** Offers it our epoch. */
   offerEpoch(epoch: Epoch): void {

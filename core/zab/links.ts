@@ -5,7 +5,7 @@
  * counts no more. The peer's link to us has a generation too, and numbers its calls.
  */
 import { must } from "../assert.ts";
-import { type Feature, knows } from "../version.ts";
+import { type Feature, FIRST_VERSION, knows } from "../version.ts";
 import type { CallOrigin } from "./effects.ts";
 import type { Sid } from "./membership.ts";
 import type { Ping, Pong, Role, ZabMessage } from "./messages.ts";
@@ -69,13 +69,29 @@ export class Links {
   }
 
   /** *map sid → link*, for every other participant. */
-  get all(): ReadonlyMap<Sid, Link> {
+  get all(): ReadonlyMap<Sid, Readonly<Link>> {
     return this.#links;
   }
 
   /** The link of a peer that is a member. */
-  of(peer: Sid): Link {
+  of(peer: Sid): Readonly<Link> {
+    return this.#link(peer);
+  }
+
+  #link(peer: Sid): Link {
     return must(this.#links.get(peer), "a peer is a member of the ensemble");
+  }
+
+  /** Something came from a peer, which names its version. @param version absent: {@link FIRST_VERSION} */
+  heard(peer: Sid, version: number | undefined): void {
+    const link = this.#link(peer);
+    link.version = version ?? FIRST_VERSION;
+    link.heardAt = this.#step.now;
+  }
+
+  /** The peer says what it is. */
+  noteRole(peer: Sid, role: Role): void {
+    this.#link(peer).role = role;
   }
 
   /** Sends a message on the present generation of the link. */
@@ -100,7 +116,7 @@ export class Links {
     if (boot <= this.incarnationOf(peer)) return false;
     this.#incarnations.set(peer, boot);
     this.#step.defer({ type: "peerBoots", boots: this.packIncarnations() });
-    const link = this.of(peer);
+    const link = this.#link(peer);
     const { now } = this.#step;
     link.version = 0;
     const wasShort = now - link.bornAt < this.#self.timeouts.shortIncarnationMs;
@@ -132,7 +148,7 @@ export class Links {
 
   /** Where a call stands among those of its link: they come in order and without a gap; a new link, or a gap, ends the old ones. */
   take(origin: CallOrigin): CallOrder {
-    const link = this.of(origin.from);
+    const link = this.#link(origin.from);
     const age = origin.generation - link.inGeneration;
     if (age < 0) return "LATE";
     let order: CallOrder = "NEXT";
@@ -149,7 +165,7 @@ export class Links {
 
   /** What an earlier incarnation sent counts no more. @returns whether anything had come from it */
   restart(peer: Sid): boolean {
-    const link = this.of(peer);
+    const link = this.#link(peer);
     const wasUsed = link.inGeneration > 0;
     link.inGeneration = 0;
     link.inSeq = 0;
@@ -158,7 +174,7 @@ export class Links {
 
   /** A call on the present generation has returned: the peer is there. */
   answered(peer: Sid): void {
-    const link = this.of(peer);
+    const link = this.#link(peer);
     if (link.up) return;
     link.up = true;
     this.#step.trace({ type: "link", to: peer, up: true });
@@ -167,7 +183,7 @@ export class Links {
 
   /** A call has failed, or the peer is silent: the next generation begins. */
   break(peer: Sid): void {
-    const link = this.of(peer);
+    const link = this.#link(peer);
     if (link.up) this.#step.trace({ type: "link", to: peer, up: false });
     replace(link);
   }
@@ -211,13 +227,13 @@ export class Links {
 
   /** Sends a PING, whose answer is waited for. */
   ping(peer: Sid, ping: Ping): void {
-    this.of(peer).pingSentAt = ping.sentAt;
+    this.#link(peer).pingSentAt = ping.sentAt;
     this.send(peer, ping);
   }
 
   /** Takes the answer to a PING. @returns whether it answers the one under way */
   takePong(peer: Sid, pong: Pong): boolean {
-    const link = this.of(peer);
+    const link = this.#link(peer);
     link.role = pong.role;
     if (link.pingSentAt !== pong.sentAt) return false;
     link.rttMs = this.#step.now - pong.sentAt;

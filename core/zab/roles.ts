@@ -192,7 +192,6 @@ export class Roles implements RoleHost {
 
   /** Something came from a peer. */
   heard(peer: Sid): void {
-    this.links.of(peer).heardAt = this.step.now;
     this.#leader?.heard(peer);
     this.#follower?.heard(peer);
   }
@@ -242,7 +241,7 @@ export class Roles implements RoleHost {
   }
 
   handlePing(from: Sid, ping: Ping, isCall: boolean): void {
-    this.links.of(from).role = ping.role;
+    this.links.noteRole(from, ping.role);
     const follower = this.#follower;
     if (isCall) {
       const idleMs = this.idleSince === null ? 0 : this.step.now - this.idleSince;

@@ -427,7 +427,7 @@ export class Members {
         return this.#step(sid, live, { type: "tick" }, undefined, GIVE_UP_AT);
       case "silent": {
         const learner = must(learnersOf(peer).get(input.peer), "it is a learner");
-        learner.heardAt = LONG_AGO;
+        opened(learner)._heardAt = LONG_AGO;
         return this.#step(sid, live, { type: "tick" });
       }
       case "propose": {
@@ -685,11 +685,7 @@ function normalize(live: Live): void {
   looking._failures = 0;
   looking._leadFrom = 0;
   opened(roles.links)._nextPingAt = Number.POSITIVE_INFINITY;
-  for (const link of roles.links.all.values()) {
-    link.heardAt = null;
-    link.rttMs = null;
-    link.inSeq = 0;
-  }
+  for (const link of roles.links.all.values()) Object.assign(link, { heardAt: null, rttMs: null, inSeq: 0 });
   for (const waiting of opened(roles.history)._persisting as { seq: number }[]) waiting.seq -= done;
   for (const group of live.pending) group.seq -= done;
   if (roles.leading !== null) {
@@ -701,7 +697,7 @@ function normalize(live: Live): void {
     quorumCheck._quorumAt = NOW;
     const own = leader._ownEpochSeq as number | null;
     if (own !== null) leader._ownEpochSeq = Math.max(0, own - done);
-    for (const learner of learnersOf(live.peer).all()) learner.heardAt = NOW;
+    for (const learner of learnersOf(live.peer).all()) opened(learner)._heardAt = NOW;
   }
   if (roles.following !== null) {
     const follower = opened(roles.following);
