@@ -25,6 +25,17 @@ export const STATUS_MS = 1_000;
 export const BOOTSTRAP_MS = 5_000;
 /** Pause between two rounds over all nodes, ms: doubles from `first` to `max`, with jitter. */
 export const ROUND_PAUSE_MS = { first: 20, max: 200 } as const;
+/** Brokers of a cluster. */
+export const BROKER_COUNT_MAX = 100;
+/** Wait for the start of a broker, ms; pause before the next attempt after a failed start, ms. */
+export const BROKER_START_MS = 2_000;
+export const BROKER_RESTART_MS = 500;
+/** Age of cached metadata, ms: the partition itself refuses an older leader epoch. */
+export const METADATA_MS = 2_000;
+/** Wait for one answer of a partition, in addition to what a long poll asks for, ms. */
+export const PARTITION_CALL_MS = 5_000;
+/** Pause between two attempts to find the leader of a partition, ms: doubles from `first` to `max`. */
+export const LEADER_PAUSE_MS = { first: 10, max: 100 } as const;
 /** Calls of partitions that one request makes at the same time: a Worker has six connections. */
 export const CALLS_AT_ONCE = 4;
 /** Ensembles that an isolate remembers: named ones are few, and a forgotten one costs one read. */

@@ -1,4 +1,6 @@
 /** Bindings of the Worker, and the name of the default ensemble. */
+import { type RequestTimeouts, requestTimeouts } from "../../core/server/config.ts";
+import { DEFAULT_ZAB_CONFIG } from "../../core/zab/config.ts";
 
 /** Bindings. Those in wrangler.toml are generated; these are optional and set elsewhere. */
 export interface ApiEnv extends Env {
@@ -11,6 +13,10 @@ export interface ApiEnv extends Env {
   /** local runs only: the port gateway, which can end and start demo clients */
   readonly GATEWAY?: Fetcher;
 }
+
+/** Timeouts of requests to the ensemble, which depend on its tick. */
+export const timeoutsOf = (env: Env): RequestTimeouts =>
+  requestTimeouts(Number(env.TICK_TIME_MS ?? DEFAULT_ZAB_CONFIG.tickTimeMs));
 
 /** The ensemble of requests without `/e/{ensemble}`. */
 export const DEFAULT_ENSEMBLE = "default";

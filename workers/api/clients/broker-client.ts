@@ -1,6 +1,6 @@
 /**
- * Reaches the brokers of one ensemble from the Worker: starts them on first use, asks any of them for the cluster's
- * metadata and remembers it for a moment. A broker that is down is passed over.
+ * Client of the brokers of one ensemble: starts them on first use, reads the cluster's metadata from any of them, and
+ * caches it for a moment. Brokers that are down are skipped.
  */
 
 import type { ClusterMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
@@ -8,23 +8,20 @@ import { topicNameProblem } from "../../../core/broker/topic.ts";
 import type { TopicRequest } from "../../../core/broker/topics.ts";
 import type { BrokerAnswer, BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
 import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
-import type { ApiEnv } from "../env.ts";
+import {
+  BROKER_COUNT_MAX,
+  BROKER_RESTART_MS,
+  BROKER_START_MS,
+  MEMOS_MAX,
+  METADATA_MS,
+  STATUS_MS,
+} from "../config.ts";
+import { type ApiEnv, timeoutsOf } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 import { brokerDown, isRefusal } from "./node-stub.ts";
 
-/** Brokers that a cluster may have. */
-const BROKER_COUNT_MAX = 100;
-/** How long metadata is believed; an older leader epoch is noticed by the partition itself. */
-const METADATA_MS = 2_000;
-/** Wait for one broker, which may be waiting for an election of the ensemble. */
-const CALL_MS = 10_000;
-const START_MS = 2_000;
-const STATUS_MS = 1_000;
-/** A broker that would not start is left alone for so long. */
-const RESTART_MS = 500;
-
-/** What this isolate remembers of an ensemble's brokers. */
+/** What this isolate caches about the brokers of an ensemble. */
 interface Memo {
   readonly started: Set<number>;
   readonly refusedAt: Map<number, number>;
@@ -34,8 +31,6 @@ interface Memo {
 }
 
 const memos = new Map<string, Memo>();
-/** ensembles remembered */
-const MEMOS_MAX = 1_000;
 
 function memoOf(ensemble: string): Memo {
   const known = memos.get(ensemble);
@@ -55,12 +50,15 @@ export class BrokerClient {
   readonly #env: ApiEnv;
   readonly #zoo: EnsembleClient;
   readonly #memo: Memo;
+  /** wait for one broker, which may wait for an election and then for a write */
+  readonly #callMs: number;
 
   constructor(env: ApiEnv, zoo: EnsembleClient) {
     this.#env = env;
     this.#zoo = zoo;
     this.ensemble = zoo.name;
     this.#memo = memoOf(zoo.name);
+    this.#callMs = 2 * timeoutsOf(env).retryMs;
   }
 
   /** Number of brokers, from the variable BROKER_COUNT. */
@@ -77,12 +75,12 @@ export class BrokerClient {
     return this.#env;
   }
 
-  /** A fresh stub. @throws ApiError NOT_FOUND when there is no such broker, so that no object comes to be */
+  /** A new stub. @throws ApiError NOT_FOUND if there is no such broker, so that no object is created */
   broker(id: number): BrokerRpc {
     if (!Number.isSafeInteger(id) || id < 0 || id >= this.count) {
       throw new ApiError("NOT_FOUND", `the cluster has the brokers 0 to ${this.count - 1}`);
     }
-    // the runtime's own stub type loses unions on the way; what crosses is plain data
+    // the runtime's own stub type loses unions; only plain data are sent
     return this.#env.BROKER.get(
       this.#env.BROKER.idFromName(`${this.ensemble}/${id}`),
     ) as unknown as BrokerRpc;
@@ -92,7 +90,7 @@ export class BrokerClient {
   async wake(): Promise<void> {
     const { started, refusedAt } = this.#memo;
     const { count } = this;
-    const since = Date.now() - RESTART_MS;
+    const since = Date.now() - BROKER_RESTART_MS;
     const asleep = Array.from({ length: count }, (_, id) => id).filter(
       (id) => !started.has(id) && (refusedAt.get(id) ?? 0) <= since,
     );
@@ -102,7 +100,7 @@ export class BrokerClient {
       try {
         await withTimeout(
           this.broker(id).start({ ensemble: this.ensemble, id, ensembleSize, brokerCount: count }),
-          START_MS,
+          BROKER_START_MS,
         );
         started.add(id);
       } catch {
@@ -113,8 +111,9 @@ export class BrokerClient {
   }
 
   /**
-   * Calls one certain broker. @throws ApiError BROKER_NOT_AVAILABLE when it is down; UNKNOWN_OUTCOME when the call broke
-   * and may have been carried out
+   * Calls one broker.
+   * @throws ApiError BROKER_NOT_AVAILABLE if it is down; UNKNOWN_OUTCOME if the call failed and may have been carried
+   * out
    */
   async at<T>(id: number, call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>): Promise<T> {
     this.broker(id);
@@ -126,7 +125,7 @@ export class BrokerClient {
     return answer.value;
   }
 
-  /** Calls any broker that can answer, the one that answered last first. */
+  /** Calls any broker that answers, beginning with the one that answered last. */
   async any<T>(call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>): Promise<T> {
     await this.wake();
     const { count } = this;
@@ -150,23 +149,23 @@ export class BrokerClient {
     call: (broker: BrokerRpc) => Promise<BrokerAnswer<T>>,
   ): Promise<BrokerAnswer<T> | ApiError | "broken"> {
     try {
-      const answer = await withTimeout(call(this.broker(id)), CALL_MS);
-      // one that has lost its identity gets it again with the next request
+      const answer = await withTimeout(call(this.broker(id)), this.#callMs);
+      // the next request starts a broker again that has lost its identity
       if (!answer.ok && answer.code === "BROKER_NOT_AVAILABLE") this.#memo.started.delete(id);
       return answer;
     } catch (error) {
-      // a killed broker refuses before it does anything; a reset in the middle of a call may come after
+      // a killed broker refuses before it does anything; a reset during a call may come after the work
       return isRefusal(error) ? brokerDown(id, error) : "broken";
     }
   }
 
-  /** The cluster as brokers see it, at most {@link METADATA_MS} old; `fresh` asks again. */
+  /** The metadata of the cluster, at most {@link METADATA_MS} old; `fresh` reads it again. */
   async metadata(fresh = false): Promise<ClusterMetadata> {
     const known = this.#memo.metadata;
     if (!fresh && known !== undefined && Date.now() - known.atMs < METADATA_MS) return known.value;
     const value = await this.any((broker) => broker.metadata());
     this.#memo.metadata = { value, atMs: Date.now() };
-    // one that is not registered may have lost its identity: the next request starts it again
+    // a broker that is not registered may have lost its identity: the next request starts it again
     for (const id of this.#memo.started)
       if (value.brokers.every((broker) => broker.id !== id)) this.#memo.started.delete(id);
     return value;
@@ -177,7 +176,7 @@ export class BrokerClient {
     const problem = topicNameProblem(name);
     if (problem !== undefined) throw new ApiError("INVALID_TOPIC_EXCEPTION", problem, { confluent: 40002 });
     const find = (metadata: ClusterMetadata) => metadata.topics.find((topic) => topic.name === name);
-    // a topic that is unknown may be new: ask once more
+    // an unknown topic may be new: reads the metadata once more
     const topic = find(await this.metadata(fresh)) ?? (fresh ? undefined : find(await this.metadata(true)));
     if (topic !== undefined) return topic;
     throw new ApiError("UNKNOWN_TOPIC_OR_PARTITION", `there is no topic ${name}`, { confluent: 40401 });
@@ -194,7 +193,7 @@ export class BrokerClient {
     this.#memo.metadata = undefined;
   }
 
-  /** Every broker's own word, at the same time; undefined: it is down. */
+  /** The status of every broker, read in parallel; undefined for a broker that is down. */
   async statuses(): Promise<readonly (BrokerStatus | undefined)[]> {
     await this.wake();
     return Promise.all(

@@ -1,18 +1,17 @@
-/** The broker objects as the fault endpoints see them. */
+/** Stubs of broker objects for the fault endpoints, which neither start nor wake them. */
 
 import type { BrokerRpc, BrokerStatus } from "../../../durable-objects/broker/rpc.ts";
 import { withTimeout } from "../../../durable-objects/shared/timeout.ts";
+import { STATUS_MS } from "../config.ts";
 import type { ApiEnv } from "../env.ts";
 
-const STATUS_MS = 1_000;
-
-/** Brokers of the cluster; 0 where the variable BROKER_COUNT says nothing sensible. */
+/** Number of brokers; 0 if the variable BROKER_COUNT is invalid. */
 export function brokerCountOf(env: ApiEnv): number {
   const count = Number(env.BROKER_COUNT);
   return Number.isInteger(count) && count > 0 ? count : 0;
 }
 
-/** A fresh stub of broker `id`; the caller has checked that there is such a broker. */
+/** A new stub of broker `id`; the caller has checked that this broker exists. */
 export function brokerStub(
   env: ApiEnv,
   ensemble: string,
@@ -21,7 +20,7 @@ export function brokerStub(
   return env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${id}`)) as unknown as BrokerRpc;
 }
 
-/** A broker's own word; undefined: it is down. Wakes and starts nobody. */
+/** Status of a broker; undefined if it is down. Wakes and starts no broker. */
 export async function statusOfBroker(
   env: ApiEnv,
   ensemble: string,

@@ -1,4 +1,4 @@
-/** The demo's `/metadata`, read and written through one node. */
+/** Reads and writes the demo's `/metadata` through one node. */
 import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
 import {
   type ClientsChange,
@@ -15,10 +15,10 @@ import { summarise } from "../ensemble/quorum.ts";
 import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
 
-/** Codes that the operations beside the failed one of a multi have. */
+/** Codes of the other operations of a failed multi. */
 const BESIDE_FAILED: ReadonlySet<string> = new Set(["OK", "RUNTIME_INCONSISTENCY"]);
 
-/** Records the clients of a sender. @returns its clients from now on */
+/** Records the clients of a sender. @returns its current clients */
 export async function writeDemoMetadata(zoo: EnsembleClient, change: ClientsChange): Promise<string> {
   const steps = recordClients(undefined, change);
   let step = steps.next();
@@ -32,12 +32,12 @@ export async function writeDemoMetadata(zoo: EnsembleClient, change: ClientsChan
 }
 
 /**
- * The metadata as node `through` has it once it is in sync: every node gives the same bytes. Writes nothing, since it
- * needs no token: who leads is what the nodes say.
+ * The metadata at node `through` after a sync: every node gives the same bytes. Writes nothing, since it needs no
+ * token: the leader is taken from the status of the nodes.
  */
 export async function readDemoMetadata(through: EnsembleClient): Promise<string> {
   const rows = await readRows(through);
-  // after the reads: they wait out an election
+  // after the reads, which wait for the end of an election
   const { leader } = summarise(through.name, await through.statuses());
   if (leader === null) throw new ApiError("NO_QUORUM", "the ensemble has no leader now");
   return renderDemoMetadata(leader, await through.size(), rows);
@@ -58,7 +58,7 @@ async function readRows(zoo: EnsembleClient): Promise<DemoRows> {
   return step.value;
 }
 
-/** Writes; a refusal that the tree's state explains is returned. */
+/** Writes; returns a refusal that follows from the state of the tree. */
 async function write(zoo: EnsembleClient, request: WriteRequest): Promise<"OK" | DemoRefusal> {
   try {
     const { value } = await zoo.write({ session: NO_SESSION, xid: 0, request });

@@ -4,8 +4,7 @@
  */
 
 import { errorInfo, ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
-import { type RequestTimeouts, requestTimeouts } from "../../../core/server/config.ts";
-import { DEFAULT_ZAB_CONFIG } from "../../../core/zab/config.ts";
+import type { RequestTimeouts } from "../../../core/server/config.ts";
 import { refusalText } from "../../../core/znode/refusal-text.ts";
 import {
   NO_SESSION,
@@ -24,7 +23,7 @@ import type {
 } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import { ROUND_PAUSE_MS, STATUS_MS } from "../config.ts";
 import { quorumOf, tooFewUp } from "../ensemble/quorum.ts";
-import type { ApiEnv } from "../env.ts";
+import { type ApiEnv, timeoutsOf } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import type { NodeView } from "../schema/views.ts";
 import { damageOf, reasonOfStop } from "./damage.ts";
@@ -67,7 +66,7 @@ export class EnsembleClient {
     this.#env = env;
     this.#size = size;
     this.#pin = pin;
-    this.#timeouts = requestTimeouts(Number(env.TICK_TIME_MS ?? DEFAULT_ZAB_CONFIG.tickTimeMs));
+    this.#timeouts = timeoutsOf(env);
   }
 
   /** The same client, bound to one node; undefined leaves the choice open. */

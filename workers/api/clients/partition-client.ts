@@ -1,7 +1,7 @@
 /**
- * Takes records straight to the partition that holds them. The leader epoch comes from the metadata; when the partition
- * says that it is out of date, the metadata is read again. A failover takes less than the deadline, so a request
- * outlives the death of a leader.
+ * Client of partitions: sends records directly to the object that stores them. The leader epoch comes from the
+ * metadata; if the partition reports that it is outdated, the metadata is read again. A failover takes less time than
+ * the deadline, so a request survives the failure of a leader.
  */
 
 import type { PartitionMetadata, TopicMetadata } from "../../../core/broker/cluster-view.ts";
@@ -15,18 +15,13 @@ import type {
   ReadRequest,
   TopicPartitionRpc,
 } from "../../../durable-objects/topic-partition/rpc.ts";
+import { LEADER_PAUSE_MS, PARTITION_CALL_MS } from "../config.ts";
+import { timeoutsOf } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import { noteEnd } from "../records/known-ends.ts";
 import type { BrokerClient } from "./broker-client.ts";
 
-/** How long a request looks for the leader. */
-const DEADLINE_MS = 5_000;
-/** Wait between two tries: doubles from the first to the second. */
-const BACKOFF_MS = { first: 10, max: 100 } as const;
-/** Wait for one answer, beyond what a long poll asks for. */
-const CALL_MS = 5_000;
-
-/** Confluent's numbers for what a partition answers. */
+/** Confluent's numbers of a partition's errors. */
 const CONFLUENT: Partial<Record<KafkaErrorCode, number>> = {
   UNKNOWN_TOPIC_OR_PARTITION: 40402,
   OFFSET_OUT_OF_RANGE: 41601,
@@ -69,7 +64,7 @@ export interface Placed {
 /** What is appended; the client adds the leader epoch. */
 export type Append = Omit<Parameters<TopicPartitionRpc["append"]>[0], "leaderEpoch">;
 
-/** One call of a partition's object, under the leader epoch that the metadata says. */
+/** One call of a partition's object, under the leader epoch of the metadata. */
 type Call<A> = (
   stub: TopicPartitionRpc & Pick<Fetcher, "fetch">,
   leaderEpoch: number,
@@ -82,9 +77,12 @@ type Call<A> = (
  */
 export class PartitionClient {
   readonly #brokers: BrokerClient;
+  /** how long a request looks for the leader: a failover takes less */
+  readonly #leaderMs: number;
 
   constructor(brokers: BrokerClient) {
     this.#brokers = brokers;
+    this.#leaderMs = timeoutsOf(brokers.env).retryMs;
   }
 
   /** ms within which a partition answers a beat on a tail */
@@ -102,7 +100,7 @@ export class PartitionClient {
     });
   }
 
-  /** A fresh stub of the object that holds a partition; only for partitions that were found. */
+  /** A new stub of the object of a partition; only for partitions that exist. */
   stub({ topic, partition }: Placed): TopicPartitionRpc & Pick<Fetcher, "fetch"> {
     const { env, ensemble } = this.#brokers;
     const id = env.TOPIC_PARTITION.idFromName(`${ensemble}/${topic.topicId}/${partition.partition}`);
@@ -110,8 +108,8 @@ export class PartitionClient {
   }
 
   /**
-   * Appends. With an idempotency key a broken call is made again; without one its outcome is unknown.
-   * @param first what the caller knows already of the partition
+   * Appends. With an idempotency key a failed call is repeated; without one its outcome is unknown.
+   * @param first the partition, if the caller has found it already
    */
   append(
     name: string,
@@ -124,7 +122,7 @@ export class PartitionClient {
       name,
       partition,
       again,
-      CALL_MS,
+      PARTITION_CALL_MS,
       async (stub, leaderEpoch, { topic: { config, topicId } }) => {
         const answer = await stub.append({
           ...append,
@@ -138,13 +136,13 @@ export class PartitionClient {
     );
   }
 
-  /** Notes a key at the partition where all requests with it meet; the records go to other partitions. */
+  /** Stores a key at the partition that the key selects; the records go to other partitions. */
   claim(name: string, partition: number, key: IdempotencyKey): Promise<{ readonly ok: true }> {
-    return this.#call(name, partition, true, CALL_MS, async (stub, leaderEpoch) => {
+    return this.#call(name, partition, true, PARTITION_CALL_MS, async (stub, leaderEpoch) => {
       try {
         return await stub.claim({ key, leaderEpoch });
       } catch (error) {
-        // an object that still runs the version before knows no claims
+        // an object of the previous version has no claims
         if (/does not implement/.test(String(error))) return { ok: true } as const;
         throw error;
       }
@@ -165,7 +163,7 @@ export class PartitionClient {
       name,
       partition,
       true,
-      CALL_MS + read.waitMs,
+      PARTITION_CALL_MS + read.waitMs,
       async (stub, leaderEpoch, { topic }) => {
         const answer = await stub.read({ ...read, leaderEpoch });
         if (!answer.ok) return answer;
@@ -178,11 +176,13 @@ export class PartitionClient {
   }
 
   bounds(name: string, partition: number) {
-    return this.#call(name, partition, true, CALL_MS, (stub, leaderEpoch) => stub.bounds(leaderEpoch));
+    return this.#call(name, partition, true, PARTITION_CALL_MS, (stub, leaderEpoch) =>
+      stub.bounds(leaderEpoch),
+    );
   }
 
   offsetOfTime(name: string, partition: number, timestampMs: number) {
-    return this.#call(name, partition, true, CALL_MS, (stub, leaderEpoch) =>
+    return this.#call(name, partition, true, PARTITION_CALL_MS, (stub, leaderEpoch) =>
       stub.offsetOfTime({ timestampMs, leaderEpoch }),
     );
   }
@@ -195,7 +195,7 @@ export class PartitionClient {
       if (response.webSocket === null) return response.json<PartitionFailure>();
       return { ok: true, socket: response.webSocket } as const;
     };
-    return (await this.#call(name, partition, true, CALL_MS, open, undefined, topicId)).socket;
+    return (await this.#call(name, partition, true, PARTITION_CALL_MS, open, undefined, topicId)).socket;
   }
 
   async #call<A extends { readonly ok: true } | PartitionFailure>(
@@ -207,10 +207,10 @@ export class PartitionClient {
     first?: Placed,
     topicId?: string,
   ): Promise<Extract<A, { readonly ok: true }>> {
-    let deadline = Date.now() + DEADLINE_MS;
+    let deadline = Date.now() + this.#leaderMs;
     let placed = first ?? (await this.find(name, partition));
-    let wait: number = BACKOFF_MS.first;
-    // what is remembered of a topic that was created again may be old
+    let wait: number = LEADER_PAUSE_MS.first;
+    // cached metadata of a topic that was created again may be old
     if (topicId !== undefined && placed.topic.topicId !== topicId)
       placed = await this.find(name, partition, true);
     for (;;) {
@@ -218,12 +218,12 @@ export class PartitionClient {
       const calledMs = Date.now();
       const answer = await this.#attempt(placed, again, timeoutMs, call);
       if (answer.ok) return answer as Extract<A, { readonly ok: true }>;
-      // a long poll may break long after it began
-      if (calledMs + DEADLINE_MS < Date.now()) deadline = Date.now() + DEADLINE_MS;
-      // another broker leads, or will: the metadata tell
+      // a long poll may fail long after it began
+      if (calledMs + this.#leaderMs < Date.now()) deadline = Date.now() + this.#leaderMs;
+      // another broker leads or will lead: reads the metadata again
       if (!errorInfo(answer.code)?.retryElsewhere || Date.now() >= deadline) throw failureOf(answer);
       await new Promise((resolve) => setTimeout(resolve, wait));
-      wait = Math.min(wait * 2, BACKOFF_MS.max);
+      wait = Math.min(wait * 2, LEADER_PAUSE_MS.max);
       placed = await this.find(name, partition, true);
     }
   }
