@@ -143,7 +143,7 @@ export class Dispatch {
       return false;
     }
     this.#learnIncarnation(origin.from, origin.boot);
-    const order = links.take(origin);
+    const order = links.classify(origin);
     if (order === "INTERRUPTED") this.roles.interrupted(origin.from);
     return order !== "LATE";
   }
@@ -182,7 +182,7 @@ export class Dispatch {
   #learnIncarnation(peer: Sid, boot: number): void {
     const { links } = this.roles;
     if (!links.learnIncarnation(peer, boot)) return;
-    const wasUsed = links.restart(peer);
+    const wasUsed = links.resetInbound(peer);
     this.roles.leading?.forgetIncarnation(peer);
     if (wasUsed) this.roles.interrupted(peer);
   }

@@ -6,6 +6,7 @@
  * What synchronization brings is staged and becomes this peer's history in one transaction, at NEWLEADER, together with
  * currentEpoch: no crash can leave half of it.
  */
+import { FollowerTree } from "./follower-tree.ts";
 import type { Sid } from "./membership.ts";
 import type {
   Check,
@@ -43,16 +44,8 @@ export class Follower {
   /** number of this stay */
   join: number;
   phase: Phase = "DISCOVERY";
-  /** highest zxid of this leader's digests that was found equal here, in this stay; null: none was yet */
-  confirmed: Zxid | null = null;
-  /** a quorum has confirmed the tree that this peer was given, as the leader says */
-  confirmedByQuorum = false;
-  /** the leader has sent a CHECK that is not answered yet */
-  checkRequested = false;
-  /** the leader has not compared its tree with ours, and says that a CHECK follows */
-  #awaitsCheck = false;
-  /** a zxid from which on the leader's tree is known to be right; null: none is */
-  #leaderConfirmedAt: Zxid | null = null;
+  /** how our tree compares with the leader's */
+  tree: FollowerTree;
   /** why the synchronization waits, as the leader says; empty: it does not */
   reason = "";
   #epoch: Epoch | null = null;
@@ -65,13 +58,9 @@ export class Follower {
     this.leader = leader;
     this.electedIn = electedIn;
     this.join = host.nextJoin();
+    this.tree = new FollowerTree(host);
     this.#joinDeadline = host.step.now + host.self.timeouts.initMs;
     this.#heardAt = host.step.now;
-  }
-
-  /** The tree here is not known to be the leader's: no client is served from it before the leader's digest was found equal. */
-  get awaitsComparison(): boolean {
-    return this.#awaitsCheck && this.confirmed === null;
   }
 
   /** When `tick` is to be called, at the latest; ms. */
@@ -146,10 +135,9 @@ export class Follower {
       this.#waitForProof();
       return;
     }
-    if (this.phase === "BROADCAST") this.confirmedByQuorum = ping.confirmed === true;
+    if (this.phase === "BROADCAST") this.tree.confirmedByQuorum = ping.confirmed === true;
     if (ping.digest === undefined) return;
-    // A quorum has confirmed the leader's tree: one that is found equal at this zxid or later is right.
-    if (ping.confirmed === true) this.#leaderConfirmedAt ??= ping.digest.zxid;
+    if (ping.confirmed === true) this.tree.noteLeaderConfirmed(ping.digest.zxid);
     host.step.push({ type: "digest", expected: ping.digest });
   }
 
@@ -168,26 +156,17 @@ export class Follower {
 
   // ── comparing trees ──────────────────────────────────────────────────────
 
-  /** The leader's digest at `zxid` equals the one here. The next PONG reports it. */
-  noteEqual(zxid: Zxid): void {
-    if (this.confirmed === null || compareZxid(this.confirmed, zxid) < 0) this.confirmed = zxid;
-    const from = this.#leaderConfirmedAt;
-    if (from !== null && compareZxid(from, zxid) <= 0) this.#host.tree.confirmedByQuorum = true;
-  }
-
   /** Answers a CHECK, if there is one, and the digest was found equal. */
   confirm(): void {
     const epoch = this.#epoch;
-    if (!this.checkRequested || epoch === null || this.confirmed === null) return;
-    this.checkRequested = false;
-    const { confirmed: zxid, join } = this;
-    this.#host.links.send(this.leader, { type: "CONFIRM", join, epoch, zxid });
+    const zxid = epoch === null ? null : this.tree.takeAnswer();
+    if (epoch === null || zxid === null) return;
+    this.#host.links.send(this.leader, { type: "CONFIRM", join: this.join, epoch, zxid });
   }
 
-  /** The tree here differs from the leader's at `zxid`: leaves, tells the leader on return, and gets a whole state. */
+  /** The tree here differs from the leader's at `zxid`: leaves, reports that when it joins again, and gets a whole state. */
   diverge(zxid: Zxid): void {
-    this.#host.tree.differs = { from: this.leader, at: zxid };
-    this.#host.tree.confirmedByQuorum = false;
+    this.tree.noteDifferent(this.leader, zxid);
     this.#host.becomeLooking("the digest differs from the leader's");
   }
 
@@ -276,10 +255,7 @@ export class Follower {
     this.join = this.#host.nextJoin();
     this.#epoch = null;
     this.#staging = null;
-    this.confirmed = null;
-    this.confirmedByQuorum = false;
-    this.checkRequested = false;
-    this.#leaderConfirmedAt = null;
+    this.tree = new FollowerTree(this.#host);
     this.reason = "";
     this.phase = "DISCOVERY";
     this.#host.phaseChanged("FOLLOWING", this.phase);
@@ -298,7 +274,7 @@ export class Follower {
     // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
     const usable = position !== undefined && compareZxid(position.zxid, host.history.lastProcessedZxid) >= 0;
     if (usable) staging.truncate(position);
-    else host.history.giveUp();
+    else host.history.requireSnap();
     host.step.reply({
       type: "POSITION",
       join: this.join,
@@ -388,9 +364,8 @@ export class Follower {
     if (this.#staging !== null || this.phase !== "SYNCHRONIZATION") return false;
     if (compareZxid(message.commit, host.history.lastLogged.zxid) > 0) return false;
     this.phase = "BROADCAST";
-    this.#awaitsCheck = message.check === true;
+    this.tree.begin(message.check === true);
     this.reason = "";
-    host.tree.differs = null;
     this.#heardAt = host.step.now;
     this.#host.phaseChanged("FOLLOWING", this.phase);
     host.history.commitUpTo(message.commit);
@@ -415,7 +390,7 @@ export class Follower {
     const isEarly = this.phase === "SYNCHRONIZATION" && this.#staging === null;
     if (this.phase !== "BROADCAST" && !isEarly) return false;
     if (isEarly && compareZxid(digest.zxid, host.history.lastLogged.zxid) > 0) return false;
-    this.checkRequested = true;
+    this.tree.requestCheck();
     host.step.push({ type: "digest", expected: digest, asked: true });
     if (isEarly) host.history.commitUpTo(digest.zxid);
     return true;

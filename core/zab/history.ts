@@ -106,7 +106,7 @@ export class History {
   }
 
   /** This history cannot be built on. That survives a crash, and ends when a SNAP replaces the history. */
-  giveUp(): void {
+  requireSnap(): void {
     if (this.#needSnap) return;
     this.#needSnap = true;
     this.#step.persist([{ type: "needSnap" }]);

@@ -147,7 +147,7 @@ export class Links {
   // ── order and generations ────────────────────────────────────────────────
 
   /** Where a call stands among those of its link: they come in order and without a gap; a new link, or a gap, ends the old ones. */
-  take(origin: CallOrigin): CallOrder {
+  classify(origin: CallOrigin): CallOrder {
     const link = this.#link(origin.from);
     const age = origin.generation - link.inGeneration;
     if (age < 0) return "LATE";
@@ -164,7 +164,7 @@ export class Links {
   }
 
   /** What an earlier incarnation sent counts no more. @returns whether anything had come from it */
-  restart(peer: Sid): boolean {
+  resetInbound(peer: Sid): boolean {
     const link = this.#link(peer);
     const wasUsed = link.inGeneration > 0;
     link.inGeneration = 0;

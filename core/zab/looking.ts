@@ -52,7 +52,7 @@ export class Looking {
     return this.#election === null ? NEVER : Math.min(this.#resendAt, this.#decideAt);
   }
 
-  /** Looks for a leader, in the next electionEpoch. {@link open} sends the vote. */
+  /** Looks for a leader, in the next electionEpoch. {@link announce} sends the vote. */
   begin(): void {
     const { self, step, epochs, history } = this.#host;
     this.#electionEpoch += 1;
@@ -71,7 +71,7 @@ export class Looking {
   }
 
   /** Sends our vote to all, and decides at once if no other is needed. */
-  open(): void {
+  announce(): void {
     this.notifyAll();
     this.#maybeFound();
     this.#maybeDecide();

@@ -169,7 +169,7 @@ export class ZabPeer {
   get hasConfirmedTree(): boolean {
     const { epochs, history, tree, leading, following } = this.#roles;
     if (!epochs.initialized || history.needSnap || tree.differs !== null) return false;
-    return leading?.confirmedByQuorum ?? following?.confirmedByQuorum ?? false;
+    return leading?.confirmedByQuorum ?? following?.tree.confirmedByQuorum ?? false;
   }
 
   /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
@@ -195,7 +195,7 @@ export class ZabPeer {
 
   /** We follow, and our tree has not been compared with the leader's yet. */
   get awaitsComparison(): boolean {
-    return this.#roles.following?.awaitsComparison === true;
+    return this.#roles.following?.tree.awaitsComparison === true;
   }
 
   /** Which trace effects are made: all of them only while there is a listener. */
@@ -336,8 +336,8 @@ export class ZabPeer {
   /** The tree here equals the leader's at this zxid. */
   confirm(now: number, at: Zxid): readonly ZabEffect[] {
     const follower = this.#roles.following;
-    follower?.noteEqual(at);
-    if (follower?.checkRequested !== true) return NOTHING;
+    follower?.tree.noteEqual(at);
+    if (follower?.tree.checkRequested !== true) return NOTHING;
     this.#step.begin(now);
     follower.confirm();
     return this.#step.end();

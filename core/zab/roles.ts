@@ -127,7 +127,7 @@ export class Roles implements RoleHost {
     this.#setRole("LOOKING");
     this.looking.begin();
     this.phaseChanged("LOOKING", "ELECTION", reason);
-    this.looking.open();
+    this.looking.announce();
   }
 
   becomeLeading(): void {
@@ -246,8 +246,9 @@ export class Roles implements RoleHost {
     if (isCall) {
       const idleMs = this.idleSince === null ? 0 : this.step.now - this.idleSince;
       const pong: Pong = { type: "PONG", sentAt: ping.sentAt, role: this.#role, idleMs };
-      if (follower === null || follower.leader !== from || follower.confirmed === null) this.step.reply(pong);
-      else this.step.reply({ ...pong, join: follower.join, confirmed: follower.confirmed });
+      if (follower === null || follower.leader !== from || follower.tree.confirmed === null)
+        this.step.reply(pong);
+      else this.step.reply({ ...pong, join: follower.join, confirmed: follower.tree.confirmed });
     }
     follower?.handlePing(from, ping);
   }

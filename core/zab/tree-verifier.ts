@@ -159,7 +159,7 @@ export class TreeVerifier {
     learner.tree.differ(zxid);
     this.#agreement.differ(learner.sid, zxid);
     if (this.#agreement.refuted) {
-      history.giveUp();
+      history.requireSnap();
       this.#host.becomeLooking("a quorum's digest differs from ours");
       return false;
     }

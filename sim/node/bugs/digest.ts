@@ -40,7 +40,7 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: TREE_VERIFIER,
-        find: "      history.giveUp();\n      this.#host.becomeLooking(\"a quorum's digest",
+        find: "      history.requireSnap();\n      this.#host.becomeLooking(\"a quorum's digest",
         replace: "      this.#host.becomeLooking(\"a quorum's digest",
       },
     ],
