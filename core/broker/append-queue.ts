@@ -21,6 +21,7 @@ const FADE = 0.7;
 /** What is to be done about the appends that wait: flush them now, or after a turn of I/O; undefined: they wait. */
 export type Dispatch = "flush" | "gather" | undefined;
 
+/** The appends of one partition that wait for a flush, oldest first. @see the invariant above */
 export class AppendQueue {
   readonly #config: PartitionConfig;
   #waiting: WaitingAppend[] = [];

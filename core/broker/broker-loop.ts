@@ -28,6 +28,7 @@ import {
   encodeRegistration,
 } from "./znodes.ts";
 
+/** What the loop needs from outside. */
 export interface BrokerLoopPorts {
   /** id of this broker, from 0 */
   readonly id: number;

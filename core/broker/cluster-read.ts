@@ -1,6 +1,7 @@
 /** Reads that a coroutine yields, and their results: the caller reads a tree in memory, or an ensemble over RPC. */
 import type { Stat } from "../znode/types.ts";
 
+/** A read of the brokers' znodes. */
 export interface ClusterRead {
   readonly type: "getData" | "getChildren";
   readonly path: string;

@@ -38,6 +38,7 @@ export interface ConfiguredTopic extends TopicView {
   readonly config: TopicConfig;
 }
 
+/** The brokers' znodes as one broker has read them. */
 export interface ClusterView {
   readonly clusterId: string | undefined;
   readonly controllerEpoch: number;
@@ -219,6 +220,7 @@ export interface PartitionMetadata {
   readonly replicas: readonly number[];
 }
 
+/** A topic, as clients see it. */
 export interface TopicMetadata {
   readonly name: string;
   readonly topicId: string;
@@ -227,6 +229,7 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionMetadata[];
 }
 
+/** The cluster, as clients see it. */
 export interface ClusterMetadata {
   readonly clusterId: string | null;
   readonly controller: number | null;
@@ -240,6 +243,7 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicMetadata[];
 }
 
+/** The metadata of a topic; a partition without a state has no leader. */
 export function topicMetadataOf(topic: ConfiguredTopic): TopicMetadata {
   const partitions = [...topic.partitions].map(([partition, replicas]) => {
     const { leader, leaderEpoch, isr } = topic.states.get(partition) ?? NO_STATE;

@@ -2,6 +2,7 @@
 import { assert } from "../assert.ts";
 import { KiB, MINUTE_MS, MiB, SECOND_MS } from "../units.ts";
 
+/** Times and limits of a broker. */
 export interface BrokerConfig {
   /** a broker that falls silent without breaking its calls is gone after this; a crash is noticed at once */
   readonly sessionTimeoutMs: number;
@@ -38,6 +39,7 @@ export interface BrokerConfig {
   readonly tellPollMs: number;
 }
 
+/** The defaults. */
 export const BROKER_CONFIG: BrokerConfig = {
   sessionTimeoutMs: 5 * SECOND_MS,
   heartbeatMs: 1 * SECOND_MS,
@@ -59,6 +61,7 @@ export const BROKER_CONFIG: BrokerConfig = {
   tellPollMs: 5,
 };
 
+/** Times and limits of a partition. */
 export interface PartitionConfig {
   /** Kafka's `max.message.bytes`: one batch */
   readonly batchBytesMax: number;
@@ -98,6 +101,7 @@ export interface PartitionConfig {
   readonly alarmSlackMs: number;
 }
 
+/** The defaults. */
 export const PARTITION_CONFIG: PartitionConfig = {
   batchBytesMax: 1 * MiB + 12,
   appendBytesMax: 1 * MiB + 64 * KiB,

@@ -31,6 +31,7 @@ export interface VersionedState extends PartitionStateData {
   readonly version: number;
 }
 
+/** A topic, as the controller sees it. */
 export interface TopicView extends TopicAssignment {
   readonly name: string;
   /** map partition → its state; absent when it has none yet */
@@ -42,6 +43,7 @@ export interface TopicView extends TopicAssignment {
   readonly hasConfig: boolean;
 }
 
+/** The cluster, as the controller sees it. */
 export interface ControllerView {
   readonly controllerEpoch: number;
   /** version of `/controller_epoch` under which this controller was elected */

@@ -4,6 +4,7 @@
  */
 import type { PartitionConfig } from "./config.ts";
 
+/** When to store the end of the log. Invariant: at most one row for the end is due. */
 export class EndNote {
   readonly #config: PartitionConfig;
   #isDue = false;

@@ -48,6 +48,7 @@ export interface Written {
 /** How a wait ended: paths whose conditions are outdated, or the epoch in which the ensemble fell asleep. */
 export type Change = { readonly paths: readonly string[] } | { readonly asleep: number };
 
+/** The session of one broker. @see the invariant above @source ZooKeeper `ClientCnxn` */
 export class EnsembleSession {
   readonly #size: number;
   readonly #config: BrokerConfig;

@@ -32,6 +32,7 @@ export interface RefusedAppend {
   readonly failure: PartitionFailure;
 }
 
+/** What one group commit starts from. */
 export interface GroupCommitInput {
   readonly waiting: readonly WaitingAppend[];
   readonly keys: IdempotencyKeys;

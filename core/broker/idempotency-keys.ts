@@ -9,6 +9,10 @@ import type { PartitionWrite } from "./partition-backend.ts";
 import type { PartitionLog } from "./partition-log.ts";
 import { damageAsFailure, keysWrite } from "./partition-rows.ts";
 
+/**
+ * The stored keys of one partition. Invariant: a key is found at least as long as its window, unless more than
+ * `idempotencyKeysMax` newer ones exist.
+ */
 export class IdempotencyKeys {
   readonly #log: PartitionLog;
   readonly #config: PartitionConfig;

@@ -14,6 +14,7 @@ export function encodeText(text: string): Uint8Array<ArrayBuffer> {
 export const decodeText = (bytes: Uint8Array | null): string | undefined =>
   bytes === null ? undefined : readUtf8(bytes, 0, bytes.length);
 
+/** JSON in UTF-8. */
 export const encodeJson = (value: unknown): Uint8Array<ArrayBuffer> => encodeText(JSON.stringify(value));
 
 /** Fields of a JSON object; empty for anything else, so that a foreign payload reads as one without fields. */

@@ -13,6 +13,7 @@ export interface HeldCall {
   readonly call: ReplicaCall;
 }
 
+/** The search of one partition. @see the invariant above */
 export class LeaderSearch {
   readonly #brokerCount: number;
   /** the broker that is asked; undefined: none is */

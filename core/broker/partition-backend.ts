@@ -72,6 +72,7 @@ export type PartitionWrite =
   /** of the oldest `slice` keys those that were used before `beforeMs` are removed */
   | { readonly type: "expireKeys"; readonly beforeMs: number; readonly slice: number };
 
+/** The rows of one partition. Invariant: the writes of one call are stored completely or not at all. */
 export interface PartitionBackend {
   /** Is there any table of a partition? */
   exists(): boolean;

@@ -43,6 +43,7 @@ const NO_BYTES = new Uint8Array();
 /** The batches of a chunk; none where something else is stored. */
 export const bytesOf = (value: unknown): Uint8Array => (value instanceof Uint8Array ? value : NO_BYTES);
 
+/** Whether a stored value can be an offset. */
 export const isOffset = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
@@ -158,10 +159,12 @@ export function leadershipWrites(
 /** Notes where the log ends, so that its newest rows are missed should they be missing. */
 export const endWrite = (end: number): PartitionWrite => metaWrite("end", `${end}`);
 
+/** The write of a chunk, with its checksum. */
 export function chunkWrite(columns: ChunkPlan, data: Uint8Array): PartitionWrite {
   return { type: "chunk", columns, data, crc: chunkChecksum(columns) };
 }
 
+/** The write of idempotency keys, each with its checksum. */
 export function keysWrite(
   keys: readonly (KeyEntry & { readonly key: string })[],
   keysMax: number,

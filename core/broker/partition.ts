@@ -31,6 +31,7 @@ export interface Leadership {
   readonly isr: readonly number[];
 }
 
+/** State of a partition. Invariant: 0 ≤ logStartOffset ≤ logEndOffset. */
 export interface PartitionState {
   /** undefined until a controller has spoken: then the partition does not exist */
   readonly leadership: Leadership | undefined;
@@ -38,8 +39,10 @@ export interface PartitionState {
   readonly logEndOffset: number;
 }
 
+/** The state of a partition that does not exist yet. */
 export const EMPTY_PARTITION: PartitionState = { leadership: undefined, logStartOffset: 0, logEndOffset: 0 };
 
+/** The offset below which records are committed: the end of the log, because a partition is one object. */
 export const highWatermark = (state: PartitionState): number => state.logEndOffset;
 
 /** An operating error as a value. */
@@ -61,6 +64,7 @@ export const fail = (code: KafkaErrorCode, message: string): PartitionFailure =>
 /** The storage failed, or what it holds is damaged. */
 export const storageFailure = (message: string): PartitionFailure => fail("KAFKA_STORAGE_ERROR", message);
 
+/** Answer to a new leadership. */
 export type LeadershipDecision =
   | {
       readonly ok: true;
@@ -141,6 +145,7 @@ export interface KeyEntry extends Omit<IdempotencyKey, "key"> {
   readonly timestampMs: number;
 }
 
+/** An append that was carried out, now or, if `replayed`, before. */
 export interface Appended {
   readonly ok: true;
   readonly baseOffset: number;
@@ -151,6 +156,7 @@ export interface Appended {
   readonly replayed: boolean;
 }
 
+/** Answer to an append. */
 export type AppendResult = Appended | (PartitionFailure & { readonly expectedOffset?: number });
 
 /** A row of the log: whole batches, contiguous offsets. */
@@ -166,6 +172,7 @@ export interface ChunkPlan {
   readonly bytes: number;
 }
 
+/** What a flush writes, and its answers in the order of the requests. */
 export interface FlushPlan {
   readonly results: readonly AppendResult[];
   readonly chunks: readonly ChunkPlan[];
@@ -185,6 +192,7 @@ interface OpenChunk {
   bytes: number;
 }
 
+/** What a flush starts from. */
 export interface FlushInput {
   readonly state: PartitionState;
   readonly requests: readonly AppendRequest[];

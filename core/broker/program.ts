@@ -16,6 +16,7 @@ export type Outcome<T, Code extends string = ZooErrorCode> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: Code; readonly message: string };
 
+/** An operating error as a value. */
 export const failure = <Code extends string>(code: Code, message: string) =>
   ({ ok: false, code, message }) as const;
 
@@ -60,6 +61,7 @@ export interface NodeCalls {
   };
 }
 
+/** Name of a call of a node. */
 export type NodeCallName = keyof NodeCalls;
 
 /** One call of a node of the ensemble. */
@@ -67,6 +69,7 @@ export type NodeCall<Name extends NodeCallName = NodeCallName> = {
   readonly [Each in Name]: { readonly name: Each } & NodeCalls[Each]["input"];
 }[Name];
 
+/** Result of a call of a node. */
 export type NodeValue<Name extends NodeCallName> = NodeCalls[Name]["value"];
 
 /** The answer of a node; undefined: the call broke, or took too long, and its outcome is unknown. */
@@ -156,6 +159,7 @@ export interface Resumed {
   readonly result: StepResults[keyof StepResults];
 }
 
+/** A coroutine: yields a step, and is resumed with its result. */
 export type Program<T> = Generator<BrokerStep, T, Resumed>;
 
 /** Yields a step; its result has the type of that step. */

@@ -23,6 +23,7 @@ export interface LogBounds {
   readonly leader: number;
 }
 
+/** A read of records. */
 export interface ReadRequest {
   readonly from: ReadFrom;
   /** whole batches up to so many bytes, at least one */
@@ -33,6 +34,7 @@ export interface ReadRequest {
   readonly leaderEpoch: number;
 }
 
+/** Answer to a read. */
 export interface ReadAnswer extends LogBounds {
   /** where the read began; the first batch may begin before it */
   readonly offset: number;
@@ -44,6 +46,7 @@ export interface TailFrameAnswer extends ReadAnswer {
   readonly nextOffset: number;
 }
 
+/** Status of a partition. */
 export interface PartitionStatus extends LogBounds {
   readonly topic: string;
   readonly topicId: string;
@@ -82,6 +85,7 @@ export type ReplicaCall =
   /** deletes the log and everything else */
   | { readonly type: "remove"; readonly topicId: string; readonly controllerEpoch: number };
 
+/** One input of a step. */
 export type ReplicaInput =
   | { readonly type: "call"; readonly id: number; readonly call: ReplicaCall }
   /** a turn of I/O has passed since the effect `gather` */

@@ -56,6 +56,7 @@ export interface ReplicaIdentity {
   readonly partition: number;
 }
 
+/** What a replica needs from outside. */
 export interface ReplicaPorts {
   readonly backend: PartitionBackend;
   readonly config: PartitionConfig;
@@ -86,6 +87,10 @@ type Pending =
   | { readonly type: "end" }
   | { readonly type: "expireKeys" };
 
+/**
+ * One replica. Invariant: its state is what is persisted; at most one write is outstanding. @source Kafka
+ * `Partition`, `ReplicaManager`
+ */
 export class Replica {
   readonly #config: PartitionConfig;
   readonly #identity: ReplicaIdentity | undefined;

@@ -29,6 +29,7 @@ export interface TopicRequest {
   readonly config?: Readonly<Record<string, string>>;
 }
 
+/** What requests about topics need from outside. */
 export interface TopicsPorts {
   readonly loop: BrokerLoop;
   /** brokers of the cluster, dead ones included */

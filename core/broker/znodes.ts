@@ -8,6 +8,7 @@ import { CreateMode, type MultiRequestOp, type SessionId, type Stat } from "../z
 import { decodeFields, decodeText, encodeJson, encodeText } from "./json-text.ts";
 import { partitionFromText } from "./topic.ts";
 
+/** Paths of Kafka's znodes. */
 export const PATHS = {
   clusterId: "/cluster/id",
   controller: "/controller",
@@ -18,13 +19,20 @@ export const PATHS = {
   deleteTopics: "/admin/delete_topics",
 } as const;
 
+/** Ephemeral registration of a broker. */
 export const brokerIdPath = (id: number): string => `${PATHS.brokerIds}/${id}`;
+/** Partitions and replicas of a topic. */
 export const topicPath = (topic: string): string => `${PATHS.topics}/${topic}`;
+/** Configuration of a topic. */
 export const topicConfigPath = (topic: string): string => `${PATHS.topicConfigs}/${topic}`;
+/** Mark of a topic that is being deleted. */
 export const deleteTopicPath = (topic: string): string => `${PATHS.deleteTopics}/${topic}`;
+/** Parent of a topic's partitions. */
 export const partitionsPath = (topic: string): string => `${topicPath(topic)}/partitions`;
+/** Parent of a partition's state. */
 export const partitionPath = (topic: string, partition: number): string =>
   `${partitionsPath(topic)}/${partition}`;
+/** Leader, ISR and epochs of a partition. */
 export const statePath = (topic: string, partition: number): string =>
   `${partitionPath(topic, partition)}/state`;
 
@@ -48,6 +56,7 @@ export function baseZnodes(
   ];
 }
 
+/** Request that creates a persistent znode. */
 export const createRequest = (path: string, data: Uint8Array | null) =>
   ({ type: "create", path, data, mode: CreateMode.PERSISTENT, withStat: false }) as const;
 
@@ -78,6 +87,7 @@ export interface BrokerRegistration extends BrokerEndpoint {
   readonly timestampMs: number;
 }
 
+/** Payload of a broker's registration. */
 export function encodeRegistration({ host, port, timestampMs }: BrokerRegistration): Uint8Array {
   return encodeJson({
     listener_security_protocol_map: { PLAINTEXT: "PLAINTEXT" },
@@ -91,6 +101,7 @@ export function encodeRegistration({ host, port, timestampMs }: BrokerRegistrati
   });
 }
 
+/** Undefined if it is not valid, as for all payloads below. */
 export function decodeRegistration(data: Uint8Array | null): BrokerRegistration | undefined {
   const { host, port, timestamp } = decodeFields(data);
   const number = numberOf(port);
@@ -98,6 +109,7 @@ export function decodeRegistration(data: Uint8Array | null): BrokerRegistration 
   return { host, port: number, timestampMs: Number(timestamp) || 0 };
 }
 
+/** Payload of `/controller`. */
 export const encodeController = (brokerId: number, timestampMs: number): Uint8Array =>
   encodeJson({ version: 2, brokerid: brokerId, timestamp: `${timestampMs}`, kraftControllerEpoch: -1 });
 
@@ -105,9 +117,11 @@ export const encodeController = (brokerId: number, timestampMs: number): Uint8Ar
 export const decodeController = (data: Uint8Array | null): number | undefined =>
   numberOf(decodeFields(data).brokerid);
 
+/** Payload of `/controller_epoch`: decimal digits. */
 export const encodeControllerEpoch = (controllerEpoch: number): Uint8Array =>
   encodeText(`${controllerEpoch}`);
 
+/** The controller epoch. */
 export function decodeControllerEpoch(data: Uint8Array | null): number | undefined {
   const text = decodeText(data) ?? "";
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
@@ -119,6 +133,7 @@ export interface TopicAssignment {
   readonly partitions: ReadonlyMap<number, readonly number[]>;
 }
 
+/** Payload of a topic. */
 export function encodeTopic({ topicId, partitions }: TopicAssignment): Uint8Array {
   return encodeJson({
     partitions: Object.fromEntries(
@@ -131,6 +146,7 @@ export function encodeTopic({ topicId, partitions }: TopicAssignment): Uint8Arra
   });
 }
 
+/** The assignment of a topic. */
 export function decodeTopic(data: Uint8Array | null): TopicAssignment | undefined {
   const fields = decodeFields(data);
   const { topic_id: topicId, partitions } = fields;
@@ -154,6 +170,7 @@ export interface PartitionStateData {
   readonly isr: readonly number[];
 }
 
+/** Payload of a partition's state. */
 export const encodeState = (state: PartitionStateData): Uint8Array =>
   encodeJson({
     controller_epoch: state.controllerEpoch,
@@ -163,6 +180,7 @@ export const encodeState = (state: PartitionStateData): Uint8Array =>
     isr: state.isr,
   });
 
+/** The state of a partition. */
 export function decodeState(data: Uint8Array | null): PartitionStateData | undefined {
   const fields = decodeFields(data);
   const leader = numberOf(fields.leader);
@@ -174,6 +192,7 @@ export function decodeState(data: Uint8Array | null): PartitionStateData | undef
   return { leader, leaderEpoch, controllerEpoch, isr };
 }
 
+/** Payload of a topic's configuration. */
 export const encodeTopicConfig = (config: Readonly<Record<string, string>>): Uint8Array =>
   encodeJson({ version: 1, config });
 

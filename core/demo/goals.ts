@@ -27,6 +27,7 @@ export interface DemoMetadataRequest {
   readonly topic: string;
 }
 
+/** Answer to a goal's metadata. */
 export interface DemoMetadataAnswer {
   /** the node that took the write */
   readonly receiver: number;
@@ -35,6 +36,7 @@ export interface DemoMetadataAnswer {
   readonly topic: TopicMetadata;
 }
 
+/** What the demo needs from its broker. */
 export interface DemoGoalsPorts {
   /** id of this broker, from 0 */
   readonly id: number;

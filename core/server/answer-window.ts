@@ -23,6 +23,7 @@ const SMALL_BYTES_MAX = 4 * KiB;
 /** How fast a client without marks, that keeps asking, is taken to read small answers; bytes/ms. */
 const SMALL_BYTES_PER_MS = (4 * MiB) / SECOND_MS;
 
+/** The unread answers of one connection. Invariant: 0 ≤ read ≤ sent, in bytes. */
 export class AnswerWindow {
   /** the client sends marks back: it said so in its handshake, or did it */
   #echoes = false;

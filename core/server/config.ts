@@ -3,6 +3,7 @@ import { assert } from "../assert.ts";
 import { MiB } from "../units.ts";
 import { makeZabConfig, type ZabConfig } from "../zab/config.ts";
 
+/** Times and limits of a member. */
 export interface ServerConfig extends ZabConfig {
   /** a client's wish for a session timeout is brought into this range */
   readonly sessionTimeoutMsMin: number;

@@ -14,6 +14,7 @@ export const REQUEST_COST = 64;
 /** A budget that was not spent in this time begins again; ms. */
 const TURN_MS = 5;
 
+/** Round robin among the connections that wait. Invariant: a connection waits at most once. */
 export class Turns<T> {
   /** in the order in which they are served */
   readonly #waiting = new Set<T>();

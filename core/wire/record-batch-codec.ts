@@ -82,6 +82,7 @@ export interface BatchLimits {
   readonly totalBytesMax: number;
 }
 
+/** Result of checking the batches of a request. */
 export type BatchCheck =
   | { readonly ok: true; readonly batches: readonly BatchHeader[]; readonly records: number }
   | { readonly ok: false; readonly code: KafkaErrorCode; readonly message: string };

@@ -10,6 +10,7 @@ export function putI64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value >>> 0);
 }
 
+/** Appends values. Invariant: the bytes before `length` do not change, except by {@link patchI32}. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;

@@ -64,6 +64,10 @@ export function missedSince(tree: ZnodeTree, path: string, kind: WatchStreamKind
 const changeOf = (kind: WatchStreamKind): WatchEventType =>
   kind === "children" ? WatchEventType.CHILDREN_CHANGED : WatchEventType.DATA_CHANGED;
 
+/**
+ * The stream of one reader. Invariant: the last event that was sent describes the last state that was noted. @see
+ * WATCH-7
+ */
 export class WatchStream {
   /** whether the znode is missing in the last state that was sent */
   #gone: boolean;

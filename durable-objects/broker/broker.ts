@@ -51,6 +51,10 @@ interface Running {
   readonly boot: number;
 }
 
+/**
+ * The object of one broker. Invariant: all of its decisions are made by programs of `core/broker`; it only carries
+ * them out.
+ */
 export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
   readonly #backend: SqliteBroker;

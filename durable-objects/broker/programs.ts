@@ -22,6 +22,7 @@ import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 import { randomId } from "./random-id.ts";
 import type { BrokerRpc } from "./rpc.ts";
 
+/** What the programs need from their object. */
 export interface ProgramsPorts {
   readonly id: number;
   readonly config: BrokerConfig;

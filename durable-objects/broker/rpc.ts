@@ -13,6 +13,7 @@ import type { Fault, FaultName, FaultView } from "../shared/faults.ts";
 /** The answer of a broker: operating errors are values. */
 export type BrokerAnswer<T> = BrokerOutcome<T>;
 
+/** Status of a broker. */
 export interface BrokerStatus {
   /** −1 while it was never started */
   readonly id: number;

@@ -12,6 +12,10 @@ const later: Later = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
+/**
+ * The calls of one link that wait for a predecessor. Invariant: calls are handled in the order of their numbers,
+ * except after a gap of a second.
+ */
 export class CallOrder {
   readonly #waitMs: number;
   readonly #later: Later;

@@ -22,6 +22,7 @@ export interface FaultGatePorts {
 /** Why a call ends that was lost in a cut, once that is over. */
 const LOST = "the call was lost by a fault";
 
+/** The faults of one object. Invariant: while no fault is active, it changes nothing. */
 export class FaultGate {
   readonly #ports: FaultGatePorts;
   readonly #faults: FaultSet;

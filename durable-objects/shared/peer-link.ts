@@ -49,6 +49,10 @@ export interface LinkListener<Message> {
   broken(peer: number, generation: number): void;
 }
 
+/**
+ * The link of one member to one peer. Invariant: at most one stub is in use, and returns of earlier ones are not
+ * passed on.
+ */
 export class PeerLink<Message> {
   readonly #self: { readonly sid: number; readonly boot: number };
   readonly #peer: number;

@@ -18,6 +18,7 @@ import {
 import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
 import { BEAT, BEAT_FRAME, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
 
+/** What the tails need from their object. */
 export interface TailsPorts {
   readonly ctx: DurableObjectState;
   /** tails that are served in one turn */

@@ -41,6 +41,9 @@ interface Caller {
   timer?: ReturnType<typeof setTimeout>;
 }
 
+/**
+ * The object of one partition. Invariant: the effects of a step are carried out in their order, before the next step.
+ */
 export class TopicPartition extends DurableObject<Env> implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
   readonly #backend: SqlitePartition;

@@ -94,6 +94,7 @@ interface Read {
 const bounded = (request: ReadRequest): ReadRequest =>
   request.type === "getChildren" ? { ...request, bytesMax: ANSWER_BYTES_MAX } : request;
 
+/** The socket of one client. Invariant: requests are served in the order in which they arrived; pings excepted. */
 export class ClientSocket {
   readonly token: Token;
   readonly #host: ClientSocketHost;

@@ -19,6 +19,7 @@ interface Recorded {
 /** How much is kept, and for how long. */
 type Limits = Pick<ServerConfig, "eventsMax" | "rareEventsMax" | "eventsLingerMs">;
 
+/** The event log of one node. Invariant: ids ascend, also over incarnations. */
 export class EventFeed {
   readonly #sid: number;
   readonly #boot: number;

@@ -23,6 +23,7 @@ export function watchFor(server: EnsembleServer, path: string, kind: WatchStream
   } else server.watches.register(kind, path, token);
 }
 
+/** The watch stream of one socket. */
 export class WatchFeed {
   readonly socket: WebSocket;
   readonly #path: string;

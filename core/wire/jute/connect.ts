@@ -17,6 +17,7 @@ import { readZxid, writeZxid } from "./header.ts";
 
 const HIGH = 2 ** 32;
 const SAFE_HIGH_MAX = 0x1f_ffff;
+/** Bytes of the password, all zeros here. */
 export const PASSWORD_BYTES = 16;
 /** protocolVersion of our own clients; ZooKeeper's say 0. */
 export const OWN_PROTOCOL = 1;
@@ -24,6 +25,7 @@ export const OWN_PROTOCOL = 1;
 /** Stands for an id that a client sent and that none of our sessions can have. */
 export const FOREIGN_SESSION = -1 as SessionId;
 
+/** The handshake of a client. */
 export interface ConnectRequest {
   readonly lastZxidSeen: Zxid;
   /** ms, as asked for: any i32 */
@@ -39,6 +41,7 @@ export interface ConnectRequest {
   readonly echoesMarks?: boolean;
 }
 
+/** The answer to a handshake. */
 export interface ConnectResponse {
   /** ms; 0: the session has expired, or was never ours */
   readonly timeoutMs: number;

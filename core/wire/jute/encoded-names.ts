@@ -10,6 +10,7 @@ const NAMES_MIN = 256;
 /** Of all lists that are kept. */
 const BYTES_MAX = 8 * MiB;
 
+/** Encoded lists of children, as a cache. Invariant: at most BYTES_MAX bytes are kept. */
 export class EncodedNames {
   /** least recently used first */
   readonly #kept = new Map<readonly string[], Uint8Array>();
