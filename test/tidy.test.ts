@@ -141,10 +141,10 @@ describe("what ships", () => {
 
 /** Least part of the exports of each ring that has a doc comment. Those below 0.9 rise with the next cuts. */
 const DOCUMENTED: Readonly<Record<string, number>> = {
-  core: 0.78,
-  "durable-objects": 0.58,
+  core: 0.9,
+  "durable-objects": 0.9,
   workers: 0.9,
-  client: 0.85,
+  client: 0.9,
   web: 0.9,
   sim: 0.45,
   scripts: 0.9,

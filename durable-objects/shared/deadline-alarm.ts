@@ -14,7 +14,10 @@ export interface AlarmStorage {
   deleteAlarm(): Promise<void>;
 }
 
-/** The alarm of one object. Invariant: while a deadline exists, an alarm is set that rings no later, unless the runtime has lost it. */
+/**
+ * The alarm of one object. Invariant: while a deadline exists, an alarm is set that rings no later, unless the runtime has
+ * lost it.
+ */
 export class DeadlineAlarm {
   readonly #storage: AlarmStorage;
   readonly #tickMs: number;
