@@ -1,5 +1,6 @@
 /** The requests of a session that are not answered yet, as the bytes that are sent and sent again. */
 import { Fifo } from "../../core/fifo.ts";
+import { LENGTH_BYTES } from "../../core/wire/jute/frame.ts";
 import type { OpCode } from "../../core/wire/jute/opcodes.ts";
 import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import { opcodeOf, writeRequest } from "../../core/wire/jute/requests.ts";
@@ -42,9 +43,6 @@ export interface PendingRequest extends Completion {
   start: number;
   end: number;
 }
-
-/** of the length that leads every packet */
-const LENGTH_BYTES = 4;
 
 /**
  * Numbers, encodes and keeps requests until they are answered. What one tick issues is one message.

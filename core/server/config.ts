@@ -1,6 +1,6 @@
 /** Limits of a member beyond Zab's own, with units and reasons; validated once. */
 import { assert } from "../assert.ts";
-import { MiB } from "../units.ts";
+import { KiB, MiB } from "../units.ts";
 import { makeZabConfig, type ZabConfig } from "../zab/config.ts";
 
 /** Times and limits of a member. */
@@ -67,6 +67,15 @@ export const TXN_OVERHEAD_BYTES = 128;
 
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;
+
+/** Requests of one connection that wait unserved; more than any client has that waits for answers. Bytes. */
+export const INBOX_BYTES_MAX = 16 * MiB;
+/** Watch events of one connection that wait for its client to read. */
+export const WAITING_EVENTS_MAX = 65_536;
+/** A longer message leaves in a buffer of its own, so that a connection keeps no more than this; bytes. */
+export const KEPT_BUFFER_BYTES_MAX = 64 * KiB;
+/** Room behind a long answer: for a mark, and short answers; bytes. */
+export const ANSWER_SLACK_BYTES = 4 * KiB;
 
 /** Fills in the defaults. @throws AssertionError for a value out of range */
 export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerConfig {

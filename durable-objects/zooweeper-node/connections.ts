@@ -1,11 +1,12 @@
 /** Connections of clients on `/ws`, and whose requests are served next. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Connection } from "../../core/server/connection.ts";
 import type { ServerEffect } from "../../core/server/effects.ts";
 import type { Token } from "../../core/server/ids.ts";
 import { Turns } from "../../core/server/turns.ts";
 import { EncodedNames } from "../../core/wire/jute/encoded-names.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
-import { ClientSocket } from "./client-socket.ts";
+import { connectionOver } from "./client-socket.ts";
 import type { Incarnation } from "./incarnation.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Requests } from "./requests.ts";
@@ -19,12 +20,12 @@ export class Connections {
   readonly #requests: Requests;
   readonly #faults: FaultGate;
   readonly #close: (socket: WebSocket, code: number, reason: string) => void;
-  readonly #byToken = new Map<Token, ClientSocket>();
-  readonly #bySocket = new Map<WebSocket, ClientSocket>();
+  readonly #byToken = new Map<Token, Connection>();
+  readonly #bySocket = new Map<WebSocket, Connection>();
   /** connections to which this turn has written */
-  readonly #dirty = new Set<ClientSocket>();
+  readonly #dirty = new Set<Connection>();
   /** connections whose requests wait for their share */
-  readonly #turns = new Turns<ClientSocket>();
+  readonly #turns = new Turns<Connection>();
   #isTurnDue = false;
   readonly #names = new EncodedNames();
 
@@ -44,7 +45,7 @@ export class Connections {
   /** Takes a socket that was accepted. */
   open(incarnation: Incarnation, socket: WebSocket): void {
     const token = this.#lifecycle.nextToken();
-    const connection = new ClientSocket(token, socket, {
+    const connection = connectionOver(socket, token, {
       server: incarnation.server,
       now: () => this.#faults.now(),
       names: this.#names,
@@ -56,7 +57,7 @@ export class Connections {
   }
 
   /** Undefined: the socket is of another kind. */
-  of(socket: WebSocket): ClientSocket | undefined {
+  of(socket: WebSocket): Connection | undefined {
     return this.#bySocket.get(socket);
   }
 
@@ -78,7 +79,7 @@ export class Connections {
   // ── requests ─────────────────────────────────────────────────────────────
 
   /** A message came. Its requests are served now, as far as the share of the connection allows. */
-  receive(incarnation: Incarnation, connection: ClientSocket, message: Uint8Array): void {
+  receive(incarnation: Incarnation, connection: Connection, message: Uint8Array): void {
     this.#dirty.add(connection);
     this.#lifecycle.turn(incarnation, (now) => {
       this.#turns.spend(connection.receive(message, this.#turns.isFree(Date.now())));

@@ -8,6 +8,9 @@ import type { ByteWriter } from "../writer.ts";
 /** The longest payload that a server takes: `jute.maxbuffer`'s default. Replies may be longer. */
 export const FRAME_BYTES_MAX = 0xfffff;
 
+/** Bytes of the length that leads a payload. */
+export const LENGTH_BYTES = 4;
+
 /** Begins a frame. @returns what {@link endFrame} needs */
 export function beginFrame(writer: ByteWriter): number {
   const at = writer.length;
@@ -17,10 +20,13 @@ export function beginFrame(writer: ByteWriter): number {
 
 /** Ends the frame begun at `at`: its length is known now. */
 export function endFrame(writer: ByteWriter, at: number): void {
-  writer.patchI32(at, writer.length - at - 4);
+  writer.patchI32(at, writer.length - at - LENGTH_BYTES);
 }
 
-/** Walks the frames of a message; `reader` stands at the payload of the current one and ends with it. */
+/**
+ * Walks the frames of a message that holds whole ones; a stream is cut into such messages by `Framer`. `reader` stands at the
+ * payload of the current one and ends with it.
+ */
 export class FrameCursor {
   readonly reader: ByteReader;
   readonly #message: Uint8Array;
