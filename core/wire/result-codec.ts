@@ -14,7 +14,7 @@ import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
 import type { ChangeResult, WriteResult } from "../znode/types.ts";
 import { readStat, writeStat } from "./jute/stat.ts";
 import { type ByteReader, WireError } from "./reader.ts";
-import { MULTI_OPS_MAX } from "./txn-codec.ts";
+import { MULTI_OPS_MAX } from "./txn-body.ts";
 import type { ByteWriter } from "./writer.ts";
 
 const Tag = {

@@ -13,45 +13,17 @@
  * | 8 | timeMs | i64 |
  * | 4 | type | i32, ZooKeeper's opcode |
  * | 8 | fingerprint | i64, of the request (see fingerprint.ts); in format 1 only |
- * | … | body | below |
- *
- * Body by type (jute):
- * | type | body |
- * |---|---|
- * | create 1, create2 15 (answers with the Stat) | path, data, vector of ACL, bool ephemeral, i32 parentCversion |
- * | delete 2 | path |
- * | setData 5 | path, data, i32 version |
- * | check 13 | path, i32 version |
- * | sync 9 (ours) | – |
- * | multi 14 | vector of (i32 type, buffer body) |
- * | createSession −10 | i32 timeoutMs |
- * | closeSession −11 | – (the tree knows what the session owns) |
- * | error −1 | i32 code, i32 ops, i32 at (the last two are ours) |
+ * | … | body | see txn-body.ts |
  *
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.txn`
  */
-import { assert, assertNever } from "../assert.ts";
-import { ZOO_ERRORS, zooErrorOf } from "../errors.ts";
+import { assert } from "../assert.ts";
 import { HEADER_BYTES, LENGTH_BYTES, LENGTH_MASK, ZXID_AT } from "../zab/txn-batch.ts";
 import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, Txn, TxnHeader } from "../znode/types.ts";
-import { readOpenAcl, writeOpenAcl } from "./jute/acl.ts";
 import { ByteReader, i64At, WireError } from "./reader.ts";
+import { readBody, typeOf, writeBody } from "./txn-body.ts";
 import { type ByteWriter, putI64 } from "./writer.ts";
-
-/** Type numbers of txns. */
-export const TxnType = {
-  CREATE: 1,
-  DELETE: 2,
-  SET_DATA: 5,
-  SYNC: 9,
-  CHECK: 13,
-  MULTI: 14,
-  CREATE2: 15,
-  CREATE_SESSION: -10,
-  CLOSE_SESSION: -11,
-  ERROR: -1,
-} as const;
 
 /** The highest format that this version reads. */
 const RECORD_FORMAT_MAX = 1;
@@ -63,8 +35,6 @@ const XID_AT = LENGTH_BYTES + 8;
 const TIME_AT = LENGTH_BYTES + 20;
 const TYPE_AT = LENGTH_BYTES + 28;
 const FINGERPRINT_BYTES = 8;
-/** Operations of one multi: its result is kept in one row, and 4,096 Stats beside 1 MiB of paths are below 2 MB. */
-export const MULTI_OPS_MAX = 4_096;
 
 /** Appends one record. @param fingerprint of the request; 0: none, and the record is of format 0, else of format 1 */
 export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn, fingerprint = 0): void {
@@ -82,151 +52,6 @@ export function appendTxn(writer: ByteWriter, header: TxnHeader, txn: Txn, finge
   const length = writer.length - at - LENGTH_BYTES;
   assert(length <= LENGTH_MASK, "a txn is shorter than 16 MiB");
   writer.patchI32(at, (format << 24) | length);
-}
-
-function typeOf(txn: Txn): number {
-  switch (txn.type) {
-    case "setData":
-      return TxnType.SET_DATA;
-    case "create":
-      return txn.withStat ? TxnType.CREATE2 : TxnType.CREATE;
-    case "delete":
-      return TxnType.DELETE;
-    case "check":
-      return TxnType.CHECK;
-    case "sync":
-      return TxnType.SYNC;
-    case "multi":
-      return TxnType.MULTI;
-    case "createSession":
-      return TxnType.CREATE_SESSION;
-    case "closeSession":
-      return TxnType.CLOSE_SESSION;
-    case "error":
-      return TxnType.ERROR;
-  }
-}
-
-function writeBody(writer: ByteWriter, txn: Txn): void {
-  switch (txn.type) {
-    case "setData":
-      writer.string(txn.path);
-      writer.buffer(txn.data);
-      writer.i32(txn.version);
-      return;
-    case "create":
-      writer.string(txn.path);
-      writer.buffer(txn.data);
-      writeOpenAcl(writer);
-      writer.bool(txn.ephemeral);
-      writer.i32(txn.parentCversion);
-      return;
-    case "delete":
-      writer.string(txn.path);
-      return;
-    case "check":
-      writer.string(txn.path);
-      writer.i32(txn.version);
-      return;
-    case "sync":
-      return;
-    case "multi":
-      writeMulti(writer, txn.txns);
-      return;
-    case "createSession":
-      writer.i32(txn.timeoutMs);
-      return;
-    case "closeSession":
-      return;
-    case "error":
-      writer.i32(ZOO_ERRORS[txn.code].number);
-      writer.i32(txn.ops);
-      writer.i32(txn.at);
-      return;
-    default:
-      assertNever(txn);
-  }
-}
-
-function writeMulti(writer: ByteWriter, txns: readonly Txn[]): void {
-  writer.i32(txns.length);
-  for (const each of txns) {
-    writer.i32(typeOf(each));
-    const at = writer.length;
-    writer.i32(0);
-    writeBody(writer, each);
-    writer.patchI32(at, writer.length - at - 4);
-  }
-}
-
-/** Reads a body. `nested`: an element of a multi, which can be no session, sync or multi. */
-function readBody(reader: ByteReader, type: number, nested: boolean): Txn {
-  switch (type) {
-    case TxnType.SET_DATA:
-      return { type: "setData", path: reader.string(), data: reader.buffer(), version: reader.i32() };
-    case TxnType.CREATE:
-    case TxnType.CREATE2:
-      return readCreate(reader, type === TxnType.CREATE2);
-    case TxnType.DELETE:
-      return { type: "delete", path: reader.string() };
-    case TxnType.CHECK:
-      return { type: "check", path: reader.string(), version: reader.i32() };
-    case TxnType.ERROR:
-      return readError(reader);
-    default:
-      if (nested) throw new WireError(`a txn of type ${type} is not part of a multi`);
-      return readWholeBody(reader, type);
-  }
-}
-
-/** A body that is no element of a multi. */
-function readWholeBody(reader: ByteReader, type: number): Txn {
-  switch (type) {
-    case TxnType.SYNC:
-      return { type: "sync" };
-    case TxnType.MULTI:
-      return readMulti(reader);
-    case TxnType.CREATE_SESSION:
-      return { type: "createSession", timeoutMs: reader.i32() };
-    case TxnType.CLOSE_SESSION:
-      return { type: "closeSession" };
-    default:
-      throw new WireError(`there is no txn of type ${type}`);
-  }
-}
-
-function readCreate(reader: ByteReader, withStat: boolean): Txn {
-  const path = reader.string();
-  const data = reader.buffer();
-  readOpenAcl(reader);
-  return { type: "create", path, data, ephemeral: reader.bool(), parentCversion: reader.i32(), withStat };
-}
-
-function readError(reader: ByteReader): Txn {
-  const code = zooErrorOf(reader.i32());
-  const ops = reader.i32();
-  const at = reader.i32();
-  if (ops < 0 || ops > MULTI_OPS_MAX || at < 0 || (ops > 0 && at >= ops)) {
-    throw new WireError(`an error at ${at} of ${ops} operations`);
-  }
-  return { type: "error", code, ops, at };
-}
-
-function readMulti(reader: ByteReader): Txn {
-  const count = reader.count(8);
-  if (count > MULTI_OPS_MAX) throw new WireError(`a multi of ${count} operations`);
-  const outerEnd = reader.end;
-  const txns: Txn[] = [];
-  for (let i = 0; i < count; i++) {
-    const type = reader.i32();
-    const size = reader.i32();
-    if (size < 0 || size > reader.left) throw new WireError("an element of a multi does not fit");
-    reader.end = reader.at + size;
-    txns.push(readBody(reader, type, true));
-    if (reader.left !== 0) throw new WireError("an element of a multi is longer than its txn");
-    reader.end = outerEnd;
-  }
-  return { type: "multi", txns };
 }
 
 /**
@@ -318,7 +143,7 @@ export class TxnCursor {
     const reader = this.#reader;
     reader.at = this.#bodyAt;
     reader.end = this.end;
-    const txn = readBody(reader, this.type, false);
+    const txn = readBody(reader, this.type);
     if (reader.left !== 0) throw new WireError("a record is longer than its txn");
     return txn;
   }

@@ -1,5 +1,6 @@
 /** A session belongs to the connection that attached to it last. */
-import { type TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
+import { TxnType } from "../../core/wire/txn-body.ts";
+import type { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { Checker } from "./checker.ts";
 import type { Checks } from "./checks.ts";

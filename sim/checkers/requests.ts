@@ -1,6 +1,7 @@
 /** What clients are told. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
-import { type TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
+import { TxnType } from "../../core/wire/txn-body.ts";
+import type { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import { isAnonymous, NO_SESSION, type SessionId } from "../../core/znode/types.ts";

@@ -1,6 +1,7 @@
 /** No session ends before its time, and signs of life count wherever they were seen. */
 import type { PeerMessage } from "../../core/server/messages.ts";
-import { TxnCursor, TxnType } from "../../core/wire/txn-codec.ts";
+import { TxnType } from "../../core/wire/txn-body.ts";
+import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type { SessionId } from "../../core/znode/types.ts";

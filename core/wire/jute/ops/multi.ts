@@ -14,7 +14,7 @@
 import { ZOO_ERRORS } from "../../../errors.ts";
 import type { ChangeResult, MultiRequestOp, WriteRequest, WriteResult } from "../../../znode/types.ts";
 import { type ByteReader, WireError } from "../../reader.ts";
-import { MULTI_OPS_MAX } from "../../txn-codec.ts";
+import { MULTI_OPS_MAX } from "../../txn-body.ts";
 import type { ByteWriter } from "../../writer.ts";
 import { OpCode } from "../opcodes.ts";
 import type { ReplyWriter, RequestWriter, ResultWriter, WriteCodec } from "./op.ts";
