@@ -7,7 +7,12 @@ import type { ServerAnswer } from "../core/server/answers.ts";
 import type { Token } from "../core/server/ids.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
 import { NO_SESSION, WatchEventType } from "../core/znode/types.ts";
-import { type Seen, type Told, WatchStream, type WatchStreamKind } from "../core/znode/watch-stream.ts";
+import {
+  type Seen,
+  type StreamEvent,
+  WatchStream,
+  type WatchStreamKind,
+} from "../core/znode/watch-stream.ts";
 import type { ClientWorld } from "./client.ts";
 import { zxidToNumber } from "./history/history.ts";
 import type { StreamRecord } from "./history/stream-record.ts";
@@ -215,7 +220,7 @@ export class StreamReader {
     if (life.gate.isOpen) this.#knowsAll(life.server.tree.lastApplied);
   }
 
-  #hear(told: readonly Told[]): void {
+  #hear(told: readonly StreamEvent[]): void {
     for (const { type, zxid } of told) {
       this.#world.cluster.invariants.requests.tells(zxid);
       this.#world.count("stream told");

@@ -65,6 +65,7 @@ export function checkData(data: unknown, what = "data"): number {
   return data.length;
 }
 
+/** Data as bytes; null stays null. */
 export const bytesOf = (data: Data): Uint8Array | null =>
   typeof data === "string" ? utf8.encode(data) : data;
 
@@ -81,6 +82,7 @@ export function checkVersion(version: unknown, what = "a version"): number {
   return version | 0;
 }
 
+/** The create mode of a name. @throws TypeError, RangeError */
 export function modeOf(mode: unknown, what = "a mode"): CreateMode {
   if (typeof mode !== "string") throw wrongType(what, "a string", mode);
   if (!Object.hasOwn(MODES, mode)) {
@@ -97,6 +99,7 @@ export function watchOf(options: unknown): WatchListener | undefined {
   return watch === undefined ? undefined : (checkListener(watch, "watch") as WatchListener);
 }
 
+/** @returns the listener. @throws TypeError when it is no function */
 export function checkListener<T>(listener: T, what = "a listener"): T {
   if (typeof listener !== "function") throw wrongType(what, "a function", listener);
   return listener;

@@ -34,7 +34,7 @@ export interface WatchEvent {
   readonly path: string;
 }
 
-/** Listener of a watch. */
+/** Called with the event that fired a watch. */
 export type WatchListener = (event: WatchEvent) => void;
 
 /** Options of a read. */
@@ -43,13 +43,13 @@ export interface ReadOptions {
   readonly watch?: WatchListener | undefined;
 }
 
-/** Data and Stat of a znode. */
+/** What `get` gives. `data` is null where the znode has no data at all. */
 export interface ZnodeValue {
   readonly data: Uint8Array | null;
   readonly stat: Stat;
 }
 
-/** Names of the children of a znode, and its Stat. */
+/** What `children` gives: names without the path of their parent, and its Stat. */
 export interface ZnodeChildren {
   readonly children: readonly string[];
   readonly stat: Stat;
@@ -58,7 +58,7 @@ export interface ZnodeChildren {
 /** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
 export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 
-/** Options of `connect`. */
+/** Options of `connect`. Times are ms. */
 export interface ConnectOptions {
   /** how long the session outlives its connection; the server may grant less or more. Default 10 s */
   readonly timeoutMs?: number;

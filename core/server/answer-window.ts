@@ -1,5 +1,5 @@
 /**
- * How many bytes of answers one connection may have unread. A Durable Object is not told what its WebSocket still holds, so
+ * How many bytes of answers one connection may have unread. A Durable Object does not know what its WebSocket still holds, so
  * the client has to show what it has read: behind every 256 KiB of answers the node sends a mark, an unpredictable number,
  * and the client sends it back. What was sent before the mark is read then.
  *
@@ -23,7 +23,11 @@ const SMALL_BYTES_MAX = 4 * KiB;
 /** How fast a client without marks, that keeps asking, is taken to read small answers; bytes/ms. */
 const SMALL_BYTES_PER_MS = (4 * MiB) / SECOND_MS;
 
-/** The unread answers of one connection. Invariant: 0 ≤ read ≤ sent, in bytes. */
+/**
+ * The bytes of one connection that were sent and are not read.
+ * Invariant: 0 ≤ read ≤ sent; a client that sends marks back has read exactly what it has shown.
+ * @source decision 0013
+ */
 export class AnswerWindow {
   /** the client sends marks back: it said so in its handshake, or did it */
   #echoes = false;

@@ -220,7 +220,7 @@ export class Connection {
     else this.#pong();
   }
 
-  /** Without a leader this node cannot report the session's signs of life: the client should find another node in time. */
+  /** Without a leader this member cannot report the session's signs of life: the client should find another node in time. */
   #pong(): void {
     const { server } = this.#host;
     if (!server.ready && !server.waking) return;
@@ -365,7 +365,7 @@ export class Connection {
     if (result.type === "closeSession") this.#close("NORMAL", "the session is closed");
   }
 
-  /** The session goes on elsewhere, or is over. */
+  /** The session has moved to another connection, or is over. */
   end(code: DisconnectCode): void {
     if (this.#end === null) this.#close(code, code);
   }

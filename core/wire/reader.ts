@@ -16,7 +16,10 @@ export function i64At(view: DataView, at: number): number {
   return value;
 }
 
-/** Reads values one after the other. Invariant: the cursor never passes the end; a read beyond it is a WireError. */
+/**
+ * Reads big-endian numbers and jute values in order.
+ * Invariant: `at ≤ end`; a read that would go beyond `end` throws WireError.
+ */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   /** all bytes; {@link at} and {@link end} are offsets in it */

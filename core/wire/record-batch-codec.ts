@@ -36,7 +36,7 @@ const CRC_FROM = 21;
 const MAGIC = 2;
 const HIGH = 2 ** 32;
 
-/** A header of a record; its value is bytes or null. */
+/** A header of a record. */
 export interface RecordHeader {
   readonly key: string;
   readonly value: Uint8Array | null;
@@ -82,7 +82,7 @@ export interface BatchLimits {
   readonly totalBytesMax: number;
 }
 
-/** Result of checking the batches of a request. */
+/** Outcome of a check of bytes: the headers of their batches and the number of records, or why they are refused. */
 export type BatchCheck =
   | { readonly ok: true; readonly batches: readonly BatchHeader[]; readonly records: number }
   | { readonly ok: false; readonly code: KafkaErrorCode; readonly message: string };

@@ -16,7 +16,7 @@ import { ByteWriter } from "./writer.ts";
 const VERSION = 1;
 const HEADER_BYTES = 29;
 
-/** One message of a tail: whole batches, and where the log stands. */
+/** What a tail delivers at once. */
 export interface TailFrame {
   readonly nextOffset: number;
   readonly highWatermark: number;
@@ -25,7 +25,7 @@ export interface TailFrame {
   readonly batches: Uint8Array;
 }
 
-/** Encodes a frame, in the layout above. */
+/** A frame as bytes. */
 export function encodeTailFrame(frame: TailFrame): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(HEADER_BYTES + frame.batches.length);
   writer.u8(VERSION);

@@ -88,7 +88,7 @@ export class TxnCursor {
 
   /**
    * Steps to the next record. @returns false at the end of the batch
-   * @throws WireError when the batch does not go on with a whole record
+   * @throws WireError when what follows in the batch is not a whole record
    */
   next(): boolean {
     const at = this.#next;

@@ -10,7 +10,10 @@ export function putI64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value >>> 0);
 }
 
-/** Appends values. Invariant: the bytes before `length` do not change, except by {@link patchI32}. */
+/**
+ * Writes big-endian numbers and jute values in order.
+ * Invariant: the first `length` bytes of the buffer are what was written; it doubles when it is full.
+ */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;

@@ -8,7 +8,10 @@ const MERGED_SHARE = 1 / 4;
 /** Up to so many changes are put in one by one. */
 const SPLICED_MAX = 16;
 
-/** Names of the children of one znode. Invariant: `sorted` is in code unit order and does not change afterwards. */
+/**
+ * A set of names with a sorted list of them.
+ * Invariant: `sorted()` gives the same array until a name comes or goes.
+ */
 export class ChildNames {
   readonly #names = new Set<string>();
   #sorted: readonly string[] | null = null;

@@ -8,7 +8,7 @@ export interface PageRequest {
   readonly after: string;
 }
 
-/** One page of a list of children. */
+/** A part of a list of names. */
 export interface Page {
   readonly children: readonly string[];
   /** names follow behind the last one */

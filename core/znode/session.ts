@@ -87,7 +87,7 @@ interface Deadline {
   atMs: number;
   /** sid of the learner that reported the last sign of life; 0: none did since the deadline was set */
   via: number;
-  /** was given its full timeout for a time in which nobody could be heard, and has given no sign of life since */
+  /** got its full timeout for a time in which no sign of life could arrive, and has given none since */
   excused: boolean;
 }
 

@@ -26,7 +26,7 @@ export interface ZnodeRow {
 
 /**
  * A znode of the tree. Only the tree writes to it. `data` is never written in place: a change puts another
- * array there, so whoever was handed the old one keeps what it read.
+ * array there, so a reader that holds the old one keeps what it read.
  */
 export class Znode implements ZnodeRow {
   readonly path: string;

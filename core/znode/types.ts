@@ -14,7 +14,7 @@ declare const sessionBrand: unique symbol;
  */
 export type SessionId = number & { readonly [sessionBrand]: true };
 
-/** Stands for "no session": never the id of a session. */
+/** What requests without a session carry. */
 export const NO_SESSION = 0 as SessionId;
 const TOP = 2 ** 49;
 const ANONYMOUS_BASE = 15 * TOP;
@@ -30,7 +30,7 @@ export const makeSessionId = (sid: number, random: number): SessionId => (sid * 
 export const anonymousSession = (sid: number, boot: number, nonce: number): SessionId =>
   (ANONYMOUS_BASE + sid * 2 ** 45 + (boot % 2 ** 13) * 2 ** 32 + nonce) as SessionId;
 
-/** Whether the id names a request without a session. */
+/** Is it the stand-in of requests without a session ({@link anonymousSession})? */
 export const isAnonymous = (id: SessionId): boolean => id >= ANONYMOUS_BASE;
 
 /** Sixteen hex digits behind `0x`, as ZooKeeper prints session ids. */
@@ -163,7 +163,7 @@ export type Txn =
   | { readonly type: "check"; readonly path: string; readonly version: number }
   | { readonly type: "multi"; readonly txns: readonly Txn[] }
   | { readonly type: "createSession"; readonly timeoutMs: number }
-  /** `paths`: the ephemerals that go with it */
+  /** the ephemerals that go with it follow from the tree */
   | { readonly type: "closeSession" }
   | { readonly type: "sync" }
   /** a refused write; `ops` > 0: it was a multi of so many operations and number `at` failed */
@@ -199,7 +199,7 @@ export type WriteResult =
 export const WatchEventType = { CREATED: 1, DELETED: 2, DATA_CHANGED: 3, CHILDREN_CHANGED: 4 } as const;
 export type WatchEventType = (typeof WatchEventType)[keyof typeof WatchEventType];
 
-/** A change that a watch reports. */
+/** What a watch fires with. */
 export interface WatchEvent {
   readonly type: WatchEventType;
   readonly path: string;

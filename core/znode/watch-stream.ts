@@ -15,7 +15,7 @@ import { compareZxid, ZXID_ZERO, type Zxid, zxidFromText } from "../zab/zxid.ts"
 import type { ZnodeTree } from "./tree.ts";
 import { WatchEventType } from "./types.ts";
 
-/** What a stream watches: data, existence or children. */
+/** What a stream shows of a znode. */
 export type WatchStreamKind = "data" | "children" | "exists";
 
 /** The state that a reader knows: as of `zxid`; `gone` if there was no znode. */
@@ -25,7 +25,7 @@ export interface Seen {
 }
 
 /** One event of a stream. `zxid` is that of the state it describes. */
-export interface Told {
+export interface StreamEvent {
   readonly type: WatchEventType;
   readonly zxid: Zxid;
 }
@@ -37,7 +37,7 @@ export function seenFromText(text: string): Seen | undefined {
   return zxid === undefined ? undefined : { zxid, gone };
 }
 
-/** The zxid of the last change that this kind of stream tells; zero if there is no znode. */
+/** The zxid of the last change that this kind of stream shows; zero if there is no znode. */
 export function changedAt(tree: ZnodeTree, path: string, kind: WatchStreamKind): Zxid {
   const node = tree.get(path);
   if (node === undefined) return ZXID_ZERO;
@@ -45,11 +45,11 @@ export function changedAt(tree: ZnodeTree, path: string, kind: WatchStreamKind):
 }
 
 /**
- * What a reader must be told whose last known state is `seen`. The tree has applied `seen.zxid`.
- * A znode that was deleted and created again since is told as CREATED. One multi may delete and create, so the zxid
- * alone does not tell a state without the znode from the state with it: `gone` does.
+ * The events that a reader has missed whose last known state is `seen`. The tree has applied `seen.zxid`.
+ * A znode that was deleted and created again since gives CREATED. One multi may delete and create, so the zxid alone does not
+ * distinguish the state without the znode from the state with it: `gone` does.
  */
-export function missedSince(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen): Told[] {
+export function missedSince(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen): StreamEvent[] {
   const node = tree.get(path);
   if (node === undefined) {
     return seen.gone ? [] : [{ type: WatchEventType.DELETED, zxid: tree.lastApplied }];
@@ -65,14 +65,14 @@ const changeOf = (kind: WatchStreamKind): WatchEventType =>
   kind === "children" ? WatchEventType.CHILDREN_CHANGED : WatchEventType.DATA_CHANGED;
 
 /**
- * The stream of one reader. Invariant: the last event that was sent describes the last state that was noted. @see
- * WATCH-7
+ * The events that the reader of a stream has not received yet.
+ * Invariant: after the pending events the reader knows the state of the znode; there is at most one event of each type.
  */
 export class WatchStream {
   /** whether the znode is missing in the last state that was sent */
   #gone: boolean;
-  /** not told yet, in order of their zxids; at most one event of each type */
-  #pending: Told[];
+  /** not sent yet, in order of their zxids; at most one event of each type */
+  #pending: StreamEvent[];
 
   /** @param seen what the reader knows; undefined: the state that the tree holds now */
   constructor(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen | undefined) {
@@ -86,11 +86,11 @@ export class WatchStream {
     switch (type) {
       case WatchEventType.CREATED:
         // What came before is overtaken, but for the deletion of a znode that the reader knows.
-        this.#pending = pending.filter((told) => !this.#gone && told.type === WatchEventType.DELETED);
+        this.#pending = pending.filter((event) => !this.#gone && event.type === WatchEventType.DELETED);
         break;
       case WatchEventType.DELETED:
-        // The reader of a state without the znode is told that it was created, or the deletion would make no sense.
-        this.#pending = pending.filter((told) => this.#gone && told.type === WatchEventType.CREATED);
+        // A reader that knows a state without the znode gets its creation first, or the deletion would make no sense.
+        this.#pending = pending.filter((event) => this.#gone && event.type === WatchEventType.CREATED);
         break;
       case WatchEventType.DATA_CHANGED:
       case WatchEventType.CHILDREN_CHANGED:
@@ -102,13 +102,13 @@ export class WatchStream {
     this.#pending.push({ type, zxid });
   }
 
-  /** What the reader is to be told now, in order. */
-  take(): readonly Told[] {
-    const told = this.#pending;
-    const last = told.at(-1);
-    if (last === undefined) return told;
+  /** Takes the events that are sent to the reader now, in order. */
+  take(): readonly StreamEvent[] {
+    const events = this.#pending;
+    const last = events.at(-1);
+    if (last === undefined) return events;
     this.#pending = [];
     this.#gone = last.type === WatchEventType.DELETED;
-    return told;
+    return events;
   }
 }

@@ -6,7 +6,7 @@
  * |---|---|---|
  * | CREATED p | of p | |
  * | DATA_CHANGED p | of p | |
- * | DELETED p | of p | of p, but nobody twice |
+ * | DELETED p | of p | of p, but no watcher twice |
  * | CHILDREN_CHANGED p | | of p |
  *
  * @source ZooKeeper `WatchManager`, `DataTree.createNode`, `deleteNode`, `setWatches`
@@ -54,12 +54,12 @@ class WatchPairs {
     this.count += 1;
   }
 
-  /** Everybody who watches `path`, in the order in which they came. */
+  /** The watchers of `path`, in the order in which they came. */
   of(path: string): ReadonlySet<number> {
     return this.#byPath.get(path) ?? NOBODY;
   }
 
-  /** Takes out everybody who watches `path`, in the order in which they came. */
+  /** Takes out the watchers of `path`, in the order in which they came. */
   take(path: string): ReadonlySet<number> {
     const watchers = this.#byPath.get(path);
     if (watchers === undefined) return NOBODY;
@@ -136,11 +136,11 @@ export class WatchTable {
     if (event.type !== WatchEventType.DATA_CHANGED) {
       for (const watcher of this.#childStreams.of(event.path)) fired.push({ watcher, event });
     }
-    const told = this.#data.take(event.path);
-    for (const watcher of told) fired.push({ watcher, event });
+    const taken = this.#data.take(event.path);
+    for (const watcher of taken) fired.push({ watcher, event });
     if (event.type !== WatchEventType.DELETED) return;
     for (const watcher of this.#child.take(event.path)) {
-      if (!told.has(watcher)) fired.push({ watcher, event });
+      if (!taken.has(watcher)) fired.push({ watcher, event });
     }
   }
 

@@ -28,7 +28,7 @@ function encodeOpenAcl(): Uint8Array {
   return writer.finish();
 }
 
-/** Writes the one vector there is: everybody may do everything. */
+/** Writes the open vector: every client may do everything. */
 export function writeOpenAcl(writer: ByteWriter): void {
   writer.bytes(OPEN_ACL);
 }

@@ -4,8 +4,8 @@
  * ConnectRequest: i32 protocolVersion, i64 lastZxidSeen, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
  * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
  * The trailing bool is optional: clients before 3.4 do not send it, and then must not get it.
- * A client that asks for {@link OWN_PROTOCOL} gets an i32 lastXid behind it, so that whoever goes on with a session knows
- * how to number its writes. A client that sends marks back says so by a second bool (see `marks.ts`).
+ * A client that asks for {@link OWN_PROTOCOL} gets an i32 lastXid behind it, so that a client that
+ * continues a session knows how to number its writes. A client that sends marks back says so by a second bool (see `marks.ts`).
  * @source ZooKeeper `ZooKeeperServer.processConnectRequest`
  */
 import type { Zxid } from "../../zab/zxid.ts";
@@ -17,7 +17,7 @@ import { readZxid, writeZxid } from "./header.ts";
 
 const HIGH = 2 ** 32;
 const SAFE_HIGH_MAX = 0x1f_ffff;
-/** Bytes of the password, all zeros here. */
+/** Length of a session's password. */
 export const PASSWORD_BYTES = 16;
 /** protocolVersion of our own clients; ZooKeeper's say 0. */
 export const OWN_PROTOCOL = 1;
@@ -25,7 +25,7 @@ export const OWN_PROTOCOL = 1;
 /** Stands for an id that a client sent and that none of our sessions can have. */
 export const FOREIGN_SESSION = -1 as SessionId;
 
-/** The handshake of a client. */
+/** What a client sends first. */
 export interface ConnectRequest {
   readonly lastZxidSeen: Zxid;
   /** ms, as asked for: any i32 */
@@ -41,7 +41,7 @@ export interface ConnectRequest {
   readonly echoesMarks?: boolean;
 }
 
-/** The answer to a handshake. */
+/** What the server answers to it. */
 export interface ConnectResponse {
   /** ms; 0: the session has expired, or was never ours */
   readonly timeoutMs: number;

@@ -10,7 +10,11 @@ const NAMES_MIN = 256;
 /** Of all lists that are kept. */
 const BYTES_MAX = 8 * MiB;
 
-/** Encoded lists of children, as a cache. Invariant: at most BYTES_MAX bytes are kept. */
+/**
+ * *map list → its vector of ustring*.
+ * Invariant: the bytes kept are at most {@link BYTES_MAX}; a list's bytes are those that `writeNames` would write.
+ * @source ZooKeeper `ResponseCache`
+ */
 export class EncodedNames {
   /** least recently used first */
   readonly #kept = new Map<readonly string[], Uint8Array>();

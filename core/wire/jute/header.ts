@@ -8,14 +8,14 @@ import { asEpoch, type Zxid } from "../../zab/zxid.ts";
 import type { ByteReader } from "../reader.ts";
 import type { ByteWriter } from "../writer.ts";
 
-/** Header of a request. */
+/** What leads every request but the handshake. */
 export interface RequestHeader {
   readonly xid: number;
   /** not checked: any i32 */
   readonly opcode: number;
 }
 
-/** Writes the header of a request. */
+/** Writes a RequestHeader. */
 export function writeRequestHeader(writer: ByteWriter, xid: number, opcode: number): void {
   writer.i32(xid);
   writer.i32(opcode);
@@ -26,7 +26,7 @@ export function readRequestHeader(reader: ByteReader): RequestHeader {
   return { xid: reader.i32(), opcode: reader.i32() };
 }
 
-/** Writes the header of a reply. */
+/** Writes a ReplyHeader. @param err number of ZooKeeper's error code; 0: none */
 export function writeReplyHeader(writer: ByteWriter, xid: number, zxid: Zxid, err: number): void {
   writer.i32(xid);
   writeZxid(writer, zxid);

@@ -23,7 +23,7 @@ const UNKNOWN: ClientRequest = { kind: "unknown" };
 
 /**
  * Reads the record that follows a request's header. Bytes after the record are ignored; data are views of the message.
- * @throws WireError when it is not what the opcode says: the caller answers MARSHALLING_ERROR and goes on
+ * @throws WireError when it is not what the opcode says: the caller refuses the request
  */
 export function readRequest(reader: ByteReader, opcode: number): ClientRequest {
   const op = opOf(opcode);

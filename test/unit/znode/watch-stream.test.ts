@@ -10,8 +10,8 @@ import { WatchTable } from "../../../core/znode/watch.ts";
 import {
   changedAt,
   type Seen,
+  type StreamEvent,
   seenFromText,
-  type Told,
   WatchStream,
   type WatchStreamKind,
 } from "../../../core/znode/watch-stream.ts";
@@ -26,7 +26,7 @@ const multi = (...ops: WriteRequest[]): WriteRequest => ({ type: "multi", ops })
 class Streamed {
   readonly world = new World();
   readonly kind: WatchStreamKind;
-  readonly told: Told[] = [];
+  readonly told: StreamEvent[] = [];
   #table = new WatchTable();
   #stream: WatchStream | undefined;
   seen: Seen;
