@@ -157,4 +157,18 @@ describe("a new member of a union", () => {
     expect(lines).toContain("core/zab/peer.ts");
     expect(lines).toContain("core/server/quiet.ts");
   });
+
+  it("[TIDY-14] has a place in each table: an opcode, a txn, a read", () => {
+    scratch.replace("core/wire/jute/opcodes.ts", "  WHO_AM_I: 107,\n", "  WHO_AM_I: 107,\n  UNHEARD: 108,\n");
+    for (const union of ["Txn", "ReadRequest"]) {
+      scratch.replace(
+        "core/znode/types.ts",
+        `export type ${union} =\n`,
+        `export type ${union} =\n  | { readonly type: "unheard${union}" }\n`,
+      );
+    }
+    const lines = refusal(typecheck(), "error TS");
+    const tables = ["core/wire/jute/ops/table.ts", "core/wire/txn-body.ts", "core/znode/ops/table.ts"];
+    for (const table of tables) expect(lines.some((line) => line.startsWith(table))).toBe(true);
+  });
 });
