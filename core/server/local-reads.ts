@@ -33,10 +33,9 @@ export class LocalReads {
   read(token: Token, request: LocalRequest): ServerAnswer {
     if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
     const outcome = this.#tree.read(request);
-    if (request.watch && token !== NO_TOKEN) {
-      if (outcome.type !== "error") {
-        this.watches.register(request.type === "getChildren" ? "child" : "data", request.path, token);
-      } else if (request.type === "exists") this.watches.register("exists", request.path, token);
+    if (token !== NO_TOKEN) {
+      const watch = this.#tree.watchOf(request, outcome.type !== "error");
+      if (watch !== undefined) this.watches.register(watch.kind, watch.path, token);
     }
     if (outcome.type === "error") return failed(this.#tree.lastApplied, outcome.code);
     return { ok: true, zxid: this.#tree.lastApplied, result: outcome };

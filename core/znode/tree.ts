@@ -18,6 +18,7 @@ import type {
   Txn,
   TxnHeader,
   WatchEvent,
+  WatchOfRead,
   WriteResult,
 } from "./types.ts";
 
@@ -86,6 +87,12 @@ export class ZnodeTree {
   read(request: ReadRequest): ReadOutcome {
     const op: ReadOp = READ_OPS[request.type];
     return op.read(this.#state, request);
+  }
+
+  /** The watch that a read leaves. @param isFound whether its outcome was no error */
+  watchOf(request: ReadRequest, isFound: boolean): WatchOfRead | undefined {
+    const op: ReadOp = READ_OPS[request.type];
+    return op.watchOf(request, isFound);
   }
 
   /** Bytes that the answer to a read would have now, about: names count one byte for each code unit. */

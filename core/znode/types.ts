@@ -199,6 +199,15 @@ export type WriteResult =
 export const WatchEventType = { CREATED: 1, DELETED: 2, DATA_CHANGED: 3, CHILDREN_CHANGED: 4 } as const;
 export type WatchEventType = (typeof WatchEventType)[keyof typeof WatchEventType];
 
+/** Watches by the read that leaves them: getData, an exists that found nothing, getChildren. */
+export type WatchKind = "data" | "exists" | "child";
+
+/** A watch that a read leaves. */
+export interface WatchOfRead {
+  readonly kind: WatchKind;
+  readonly path: string;
+}
+
 /** What a watch fires with. */
 export interface WatchEvent {
   readonly type: WatchEventType;

@@ -13,10 +13,7 @@
  */
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "./tree.ts";
-import { type WatchEvent, WatchEventType } from "./types.ts";
-
-/** The read that leaves the watch. */
-export type WatchKind = "data" | "exists" | "child";
+import { type WatchEvent, WatchEventType, type WatchKind } from "./types.ts";
 
 /** An event for one watcher. */
 export interface Fired {

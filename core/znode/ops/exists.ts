@@ -1,7 +1,7 @@
 /** exists: the Stat of a znode. */
 import { statOf } from "../stat.ts";
 import type { TreeState } from "../tree-state.ts";
-import type { ReadOutcome, ReadRequest } from "../types.ts";
+import type { ReadOutcome, ReadRequest, WatchOfRead } from "../types.ts";
 import { findNode, noNode } from "./find-node.ts";
 import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
 
@@ -14,6 +14,11 @@ export const exists: ReadOp<ExistsRequest> = {
     const node = findNode(state, path);
     if (node === undefined) return path.includes("\0") ? { type: "error", code: "BAD_ARGUMENTS" } : noNode();
     return { type: "exists", stat: statOf(node) };
+  },
+
+  /** Also where no znode is, so that its creation fires it. */
+  watchOf({ path, watch }: ExistsRequest, isFound: boolean): WatchOfRead | undefined {
+    return watch ? { kind: isFound ? "data" : "exists", path } : undefined;
   },
 
   answerBytes(): number {

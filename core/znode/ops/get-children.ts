@@ -2,7 +2,7 @@
 import { isTooLarge, pageOf } from "../children-page.ts";
 import { statOf } from "../stat.ts";
 import type { TreeState } from "../tree-state.ts";
-import type { ReadOutcome, ReadRequest } from "../types.ts";
+import type { ReadOutcome, ReadRequest, WatchOfRead } from "../types.ts";
 import { findNode, noNode } from "./find-node.ts";
 import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
 
@@ -25,6 +25,10 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
     if (isTooLarge(children, names?.length ?? 0, bytesMax))
       return { type: "error", code: "ANSWER_TOO_LARGE" };
     return { type: "getChildren", children, stat };
+  },
+
+  watchOf({ path, watch }: GetChildrenRequest, isFound: boolean): WatchOfRead | undefined {
+    return watch && isFound ? { kind: "child", path } : undefined;
   },
 
   answerBytes(state: TreeState, { path }: GetChildrenRequest): number {

@@ -1,7 +1,7 @@
 /** getData: the data of a znode, and its Stat. */
 import { statOf } from "../stat.ts";
 import type { TreeState } from "../tree-state.ts";
-import type { ReadOutcome, ReadRequest } from "../types.ts";
+import type { ReadOutcome, ReadRequest, WatchOfRead } from "../types.ts";
 import { findNode, noNode } from "./find-node.ts";
 import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
 
@@ -14,6 +14,10 @@ export const getData: ReadOp<GetDataRequest> = {
     if (node === undefined) return noNode();
     if (node.staleData) state.settleData(node);
     return { type: "getData", data: node.data, stat: statOf(node) };
+  },
+
+  watchOf({ path, watch }: GetDataRequest, isFound: boolean): WatchOfRead | undefined {
+    return watch && isFound ? { kind: "data", path } : undefined;
   },
 
   answerBytes(state: TreeState, { path }: GetDataRequest): number {

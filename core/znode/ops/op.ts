@@ -15,6 +15,7 @@ import type {
   ReadRequest,
   Txn,
   TxnHeader,
+  WatchOfRead,
   WriteRequest,
   WriteResult,
 } from "../types.ts";
@@ -54,6 +55,8 @@ export interface WriteOp<
 /** An op that reads the tree. */
 export interface ReadOp<Request extends ReadRequest = ReadRequest> {
   read(state: TreeState, request: Request): ReadOutcome;
+  /** The watch that the read leaves, whether or not it found a znode; undefined when it leaves none. */
+  watchOf(request: Request, isFound: boolean): WatchOfRead | undefined;
   /** Bytes that the answer would have now, about: names count one byte for each code unit. */
   answerBytes(state: TreeState, request: Request): number;
 }

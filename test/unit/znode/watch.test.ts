@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
-import { CreateMode, type WatchEvent, WatchEventType } from "../../../core/znode/types.ts";
-import { type Fired, type WatchKind, WatchTable } from "../../../core/znode/watch.ts";
+import { CreateMode, type WatchEvent, WatchEventType, type WatchKind } from "../../../core/znode/types.ts";
+import { type Fired, WatchTable } from "../../../core/znode/watch.ts";
 import { create, remove, setData, World } from "./world.ts";
 
 const { CREATED, DELETED, DATA_CHANGED, CHILDREN_CHANGED } = WatchEventType;
