@@ -2,8 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS } from "../../../core/errors.ts";
+import { UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
+import { KiB } from "../../../core/units.ts";
 import { beginFrame, endFrame } from "../../../core/wire/jute/frame.ts";
 import { writeRequestHeader } from "../../../core/wire/jute/header.ts";
+import { readMark, writeMarkEcho } from "../../../core/wire/jute/marks.ts";
 import { OpCode, ReservedXid } from "../../../core/wire/jute/opcodes.ts";
 import { writeBareRequest, writeRequest, writeSetWatchesRequest } from "../../../core/wire/jute/requests.ts";
 import { ByteReader } from "../../../core/wire/reader.ts";
@@ -177,6 +180,61 @@ describe("a connection", () => {
       ),
       { numRuns: 250 },
     );
+  });
+
+  it("[NODE-40] serves a client while it reads: its requests wait, its pings do not, and all are answered in order", () => {
+    const cluster = ensemble({ size: 1, seed: 6 });
+    const client = new PacketClient(cluster, 1, true);
+    client.shakeHands([], { echoesMarks: true });
+    const bytes = 200 * KiB;
+    const create = { type: "create", path: "/long", mode: CreateMode.PERSISTENT, withStat: false } as const;
+    client.send(packet({ ...create, data: new Uint8Array(bytes) }, 1));
+    client.settle();
+    const reads = Array.from({ length: 30 }, (_, i) =>
+      packet({ type: "getData", path: "/long", watch: false }, i + 2),
+    );
+    client.send(joined(reads));
+    client.settle();
+    const first = client.received().length;
+    client.send(packet("ping", 0));
+    client.settle();
+    const pongs = client.received().filter(({ xid, body }) => xid === ReservedXid.PING && body.length === 0);
+    expect([first * bytes < 2 * UNREAD_BYTES_MAX, pongs.length]).toEqual([true, 1]);
+    for (let echoed = 0; ; echoed += 1) {
+      const marks = client.received().flatMap(({ xid, body }) => {
+        const mark = xid === ReservedXid.PING ? readMark(new ByteReader(body)) : undefined;
+        return mark === undefined ? [] : [mark];
+      });
+      const mark = marks[echoed];
+      if (mark === undefined) break;
+      const writer = new ByteWriter();
+      writeMarkEcho(writer, mark);
+      client.send(writer.finish());
+      client.settle();
+    }
+    const answered = client
+      .received()
+      .filter(({ xid }) => xid > 0)
+      .map(({ xid }) => xid);
+    expect(answered).toEqual(Array.from({ length: 31 }, (_, i) => i + 1));
+    expect(client.end).toBeUndefined();
+  });
+
+  it("[NODE-40] ends the connection of a client that does not read for 20 s", () => {
+    const cluster = ensemble({ size: 1, seed: 7 });
+    const client = new PacketClient(cluster, 1, false);
+    client.shakeHands([], { echoesMarks: true });
+    const create = { type: "create", path: "/long", mode: CreateMode.PERSISTENT, withStat: false } as const;
+    client.send(packet({ ...create, data: new Uint8Array(900 * KiB) }, 1));
+    for (let xid = 2; xid < 6; xid++)
+      client.send(packet({ type: "getData", path: "/long", watch: false }, xid));
+    client.settle();
+    cluster.runFor(19_000);
+    expect(client.connection.closeStalled()).toBe(false);
+    cluster.runFor(3_000);
+    expect(client.connection.closeStalled()).toBe(true);
+    client.connection.flush();
+    expect(client.end?.end).toBe("UNREAD");
   });
 
   it("[SERVER-61] a length out of bounds ends a stream behind the packets before it", () => {
