@@ -33,6 +33,7 @@ export class Broadcast {
 
   /** The epoch is established. */
   begin(epoch: Epoch): void {
+    assert(this.#epoch === null, "an epoch is established once");
     this.#epoch = epoch;
   }
 

@@ -103,6 +103,7 @@ export class Epochs {
 
   /** A voter has stored our incarnation and says what it has promised: we promise no less, for we may have done so before. */
   noteRecorded(voter: Sid, acceptedEpoch: Epoch): void {
+    assert(!this.#initialized, "only a peer without memory depends on what others have recorded");
     this.recordedBy.add(voter);
     if (acceptedEpoch <= this.#acceptedEpoch) return;
     this.#accept(acceptedEpoch, null);

@@ -115,6 +115,7 @@ export class History {
   /** Cuts off everything after `to`, an entry of the log. */
   truncate(to: LogPosition): void {
     assert(compareZxid(to.zxid, this.#lastProcessedZxid) >= 0, "what is delivered is never taken back");
+    assert(compareZxid(to.zxid, this.#lastLogged.zxid) <= 0, "a history is cut back, not extended");
     this.#lastLogged = to;
     // What was durable of the history that is given up says nothing about the one that follows.
     this.#lastDurableZxid = minZxid(this.#lastDurableZxid, to.zxid);

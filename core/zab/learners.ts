@@ -1,4 +1,5 @@
 /** All learners of one leadership. */
+import { assert } from "../assert.ts";
 import type { Learner } from "./learner.ts";
 import type { Sid } from "./membership.ts";
 import type { QuorumVerifier } from "./quorum-verifier.ts";
@@ -24,10 +25,13 @@ export class Learners {
     return this.#bySid.get(sid);
   }
 
+  /** A learner joins. */
   add(learner: Learner): void {
+    assert(!this.#bySid.has(learner.sid), "a learner has one stay at a time");
     this.#bySid.set(learner.sid, learner);
   }
 
+  /** A learner leaves. */
   remove(learner: Learner): void {
     this.#bySid.delete(learner.sid);
   }

@@ -4,7 +4,7 @@
  * Our link to a peer has a generation; a link that broke is replaced by the next generation, and what the old one carried
  * counts no more. The peer's link to us has a generation too, and numbers its calls.
  */
-import { must } from "../assert.ts";
+import { assert, must } from "../assert.ts";
 import { type Feature, FIRST_VERSION, knows } from "../version.ts";
 import type { CallOrigin } from "./effects.ts";
 import type { Sid } from "./membership.ts";
@@ -227,6 +227,7 @@ export class Links {
 
   /** Sends a PING, whose answer is waited for. */
   ping(peer: Sid, ping: Ping): void {
+    assert(this.mayPing(peer), "one PING is under way at a time");
     this.#link(peer).pingSentAt = ping.sentAt;
     this.send(peer, ping);
   }

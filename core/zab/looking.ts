@@ -1,5 +1,5 @@
 /** LOOKING: this peer has no leader, and takes part in an election until it follows or leads. */
-import { must } from "../assert.ts";
+import { assert, must } from "../assert.ts";
 import { voteEvent } from "./effects.ts";
 import { Election } from "./election.ts";
 import type { Sid } from "./membership.ts";
@@ -54,6 +54,7 @@ export class Looking {
 
   /** Looks for a leader, in the next electionEpoch. {@link announce} sends the vote. */
   begin(): void {
+    assert(this.#election === null, "one election ends before the next begins");
     const { self, step, epochs, history } = this.#host;
     this.#electionEpoch += 1;
     this.#elections += 1;

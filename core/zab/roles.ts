@@ -141,6 +141,7 @@ export class Roles implements RoleHost {
   }
 
   becomeFollowing(leader: Sid, electedIn: number): void {
+    assert(leader !== this.self.sid, "a peer does not follow itself");
     this.looking.end();
     this.#setRole("FOLLOWING");
     const follower = new Follower(this, leader, electedIn);

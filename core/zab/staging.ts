@@ -85,6 +85,7 @@ export class Staging {
 
   /** Makes it our history. @returns the writes, which must be durable together */
   adopt(history: History, tree: OwnTree): DurableWrite[] {
+    assert(this.#snapshot?.done !== false, "a snapshot is complete before it replaces a tree");
     const writes: DurableWrite[] = [];
     if (this.#snapshot !== null) {
       writes.push({ type: "snapshotSwitch", ...this.#snapshot.at });
