@@ -21,7 +21,7 @@ export interface Chain {
 /** Chain value of the empty log. */
 export const CHAIN_START: Chain = { high: 0, low: 0 };
 
-/** Where a hash leaves its two lanes. A typed array, since V8 boxes many an int32 that it keeps in an object. */
+/** Result of a hash: its two lanes. A typed array, because V8 boxes many an int32 that is kept in an object. */
 export const newLanes = (): Int32Array => new Int32Array(2);
 
 /** One round of the first lane; `h1`, `h2`, `word` are any int32. */
@@ -62,13 +62,13 @@ export function finishHash(h1: number, h2: number, size: number, out: Int32Array
   out[1] = second + first;
 }
 
-/** The bytes as {@link chainHash} reads them: four in one load, where an array would take four. */
+/** The bytes as {@link chainHash} reads them: one load of four bytes instead of four loads. */
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /**
- * Extends the chain (`high`, `low`) by one record, the bytes of `[start, end)`, and leaves the new value in `out`.
- * Neither the bytes of a record nor its place in the chain can change unnoticed.
+ * Extends the chain (`high`, `low`) by one record, the bytes of `[start, end)`, and writes the new value to `out`.
+ * Any change of a record's bytes, or of its place in the chain, changes the value.
  */
 export function chainHash(
   high: number,
@@ -100,9 +100,9 @@ export function chainHash(
 }
 
 /**
- * Extends the chain by every record of `[start, end)`, each led by a byte and its length as a u24 (see the txn batch). Where one
- * batch ends and the next begins makes no difference: only records count.
- * @throws AssertionError when the range does not hold whole records
+ * Extends the chain by every record of `[start, end)`, each preceded by a byte and its length as a u24 (see the txn
+ * batch). The borders between batches have no effect: only records count.
+ * @throws AssertionError if the range does not hold whole records
  */
 export function chainBatch(before: Chain, batch: Uint8Array, start = 0, end = batch.length): Chain {
   const lanes = newLanes();
@@ -120,10 +120,10 @@ export function chainBatch(before: Chain, batch: Uint8Array, start = 0, end = ba
   return { high: (lanes[0] as number) >>> 0, low: (lanes[1] as number) >>> 0 };
 }
 
-/** Do both name the same history? */
+/** Whether both values stand for the same history. */
 export const equalChain = (a: Chain, b: Chain): boolean => a.high === b.high && a.low === b.low;
 
-/** Sixteen hex digits, for people and for comparing across members. */
+/** Sixteen hex digits, for logs and for comparing members. */
 export function hashToText(hash: Chain): string {
   return hash.high.toString(16).padStart(8, "0") + hash.low.toString(16).padStart(8, "0");
 }

@@ -8,7 +8,7 @@
 const POLYNOMIAL = 0x82f63b78;
 const SLICES = 8;
 
-/** Eight tables of 256: table k gives the effect of a byte that k more bytes follow. */
+/** Eight tables of 256: table k is the effect of a byte that k more bytes follow. */
 const TABLES = makeTables();
 
 function makeTables(): Int32Array {
@@ -34,7 +34,7 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
   const t = TABLES;
   let crc = ~seed;
   let i = start;
-  // The casts are for speed: every index is in range by construction.
+  // the casts are for speed: every index is in range by construction
   for (; i + 8 <= end; i += 8) {
     const a =
       crc ^

@@ -21,14 +21,14 @@ import type { Znode } from "./stat.ts";
 import type { WriteResult } from "./types.ts";
 
 const TWO_32 = 2 ** 32;
-/** Keep a znode's hash and a session's apart, should their words agree. */
+/** Distinguish the hash of a znode from that of a session with the same words. */
 const SEED_ZNODE = 0x5a4e4f44;
 const SEED_SESSION = 0x53455353;
 const SEED_DATA_NULL = 0x6e756c6c;
 
 const scratch = newLanes();
 
-/** Hashes what never changes in a znode's life: path, creation, owner. */
+/** Hashes what never changes while a znode exists: path, creation, owner. */
 export function hashIdentity(node: Znode): void {
   const { path, czxid, ctime, ephemeralOwner } = node;
   let h1 = SEED_ZNODE;
@@ -90,7 +90,7 @@ export function hashSession(session: Session): void {
   session.hashLow = scratch[1] as number;
 }
 
-/** A number that tells results of different outcome apart. */
+/** A number that differs for results with different outcomes. */
 function kindOfResult(result: WriteResult | null): number {
   if (result === null) return 0;
   switch (result.type) {

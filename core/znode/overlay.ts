@@ -1,5 +1,5 @@
 /**
- * The znodes as they will be once everything prepared is applied: the tree under a layer of outstanding changes.
+ * The znodes as they will be once all prepared txns are applied: the tree under a layer of outstanding changes.
  * @source ZooKeeper `ZooKeeperServer.outstandingChanges`
  */
 import { assert } from "../assert.ts";
@@ -7,7 +7,7 @@ import type { Zxid } from "../zab/zxid.ts";
 import type { SessionTable } from "./session.ts";
 import { NO_SESSION, type SessionId } from "./types.ts";
 
-/** What a check needs to know of a znode; a `Znode` of the tree is one too. */
+/** The fields of a znode that a check needs; a `Znode` of the tree has them too. */
 export interface NodeView {
   readonly path: string;
   readonly version: number;
@@ -17,14 +17,14 @@ export interface NodeView {
   readonly ephemeralOwner: SessionId;
 }
 
-/** What is applied, as prep looks at it. */
+/** The applied state, as prep reads it. */
 export interface TreeView {
   readonly sessions: SessionTable;
   readonly lastApplied: Zxid;
   get(path: string): NodeView | undefined;
 }
 
-/** How one txn leaves one znode. */
+/** State of one znode after one txn. */
 export class Change implements NodeView {
   readonly path: string;
   readonly epoch: number;
@@ -60,7 +60,7 @@ export class Change implements NodeView {
   }
 }
 
-/** A consumed prefix of the queue this long is cut off when it is also half of it. */
+/** Length of a consumed prefix of the queue that is cut off, if it is also half of the queue. */
 const COMPACT_FROM = 1024;
 
 /**
@@ -80,19 +80,19 @@ export class Overlay {
     this.#tree = tree;
   }
 
-  /** Outstanding changes. */
+  /** Number of outstanding changes. */
   get size(): number {
     return this.#queue.length - this.#head;
   }
 
-  /** The znode as the next txn will find it; undefined when it will not be there. */
+  /** The znode before the next txn; undefined if it will not exist. */
   get(path: string): NodeView | undefined {
     const change = this.#latest.get(path);
     if (change === undefined) return this.#tree.get(path);
     return change.exists ? change : undefined;
   }
 
-  /** A child of `parent` comes (+1) or goes (−1). @param cversion stored cversion of the parent after it */
+  /** A child of `parent` is created (+1) or deleted (−1). @param cversion stored cversion of the parent after it */
   putChildren(zxid: Zxid, parent: NodeView, cversion: number, added: 1 | -1): void {
     const numChildren = parent.numChildren + added;
     this.put(
@@ -100,7 +100,7 @@ export class Overlay {
     );
   }
 
-  /** The znode goes, a child of `parent`. */
+  /** The znode, a child of `parent`, is deleted. */
   putDeleted(zxid: Zxid, parent: NodeView, path: string): void {
     this.putChildren(zxid, parent, parent.cversion, -1);
     this.put(new Change(zxid, path, 0, 0, 0, NO_SESSION, false));
@@ -111,7 +111,7 @@ export class Overlay {
     const before = this.#latest.get(change.path);
     if (before !== undefined) {
       before.superseded = true;
-      // Only a rollback of this txn goes back beyond it, so older links would but keep memory.
+      // only a rollback of this txn reaches earlier changes, so older links would only keep memory
       if (before.epoch !== change.epoch || before.counter !== change.counter) before.before = undefined;
       change.before = before;
     }
@@ -128,12 +128,12 @@ export class Overlay {
     return paths;
   }
 
-  /** A place to {@link rollback} to; good until the next {@link dropUpTo}. */
+  /** A mark for {@link rollback}; valid until the next {@link dropUpTo}. */
   mark(): number {
     return this.#queue.length;
   }
 
-  /** Takes back every change put since the mark, latest first. */
+  /** Removes every change that was added since the mark, latest first. */
   rollback(mark: number): void {
     assert(mark >= this.#head, "a rollback goes back to outstanding changes only");
     while (this.#queue.length > mark) {

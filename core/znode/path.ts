@@ -1,17 +1,14 @@
-/**
- * Paths of znodes: what is a legal one, and its parts.
- * @source ZooKeeper `PathUtils.validatePath`
- */
+/** Paths of znodes: rules and parts. @source ZooKeeper `PathUtils.validatePath` */
 
-/** Nodes that every tree has from the beginning; they cannot be deleted. */
+/** Znodes that every tree has from the beginning; they cannot be deleted. */
 export const BUILT_IN_PATHS = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"] as const;
 
-/** Shown by every ensemble, changed by none of its clients. */
+/** Exists in every ensemble; clients cannot change it. */
 export const CONFIG_PATH = "/zookeeper/config";
 
 const BUILT_IN: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 
-/** Is it one of the nodes that cannot be deleted? */
+/** Whether it is one of the znodes that cannot be deleted. */
 export const isBuiltIn = (path: string): boolean => BUILT_IN.has(path);
 
 const SLASH = 0x2f;
@@ -51,13 +48,13 @@ function isForbidden(unit: number): boolean {
   );
 }
 
-/** Is the component `[start, end)` `.` or `..`? */
+/** Whether the component `[start, end)` is `.` or `..`. */
 function isRelative(text: string, start: number, end: number): boolean {
   if (end - start > 2 || text.charCodeAt(start) !== DOT) return false;
   return end - start === 1 || text.charCodeAt(start + 1) === DOT;
 }
 
-/** The least that a path must be before anything else is looked at. */
+/** The minimum that a path must satisfy before anything else is checked. */
 export const hasPathShape = (path: string): boolean => path.includes("/") && !path.includes("\0");
 
 /** Path of the parent; the root's is "". Of a path that is not legal, whatever precedes the last slash. */

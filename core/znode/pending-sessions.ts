@@ -1,17 +1,17 @@
-/** The sessions as they will be once everything prepared is applied. */
+/** The sessions as they will be once all prepared txns are applied. */
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { TreeView } from "./overlay.ts";
 import { NO_SESSION, type SessionId, type TxnHeader } from "./types.ts";
 
-/** What the leader knows of a session beyond the tree. */
+/** Outstanding changes of a session. */
 interface PendingSession {
   lastXid: number;
   closing: boolean;
-  /** the last txn of the session that was prepared */
+  /** the last prepared txn of the session */
   zxid: Zxid;
 }
 
-/** Pending sessions are swept when there are this many more than when last swept. */
+/** Pending sessions are swept once there are so many more than at the last sweep. */
 const SWEEP_EVERY = 1024;
 
 /**
@@ -33,28 +33,28 @@ export class PendingSessions {
     return this.#get(session)?.lastXid ?? this.#tree.sessions.get(session)?.lastXid ?? 0;
   }
 
-  /** Does the session exist, and is no closing of it outstanding? Openings that are outstanding count. */
+  /** Whether the session exists, outstanding openings included, and no closing of it is outstanding. */
   isOpen(session: SessionId): boolean {
     const pending = this.#get(session);
     return pending === undefined ? this.#tree.sessions.has(session) : !pending.closing;
   }
 
-  /** Is a closing of the session outstanding? */
+  /** Whether a closing of the session is outstanding. */
   isClosing(session: SessionId): boolean {
     return this.#get(session)?.closing === true;
   }
 
-  /** A txn opens the session, or gives it another timeout. */
+  /** Notes a txn that opens the session or changes its timeout. */
   open({ session, zxid }: TxnHeader): void {
     this.#pending.set(session, { lastXid: this.lastXidOf(session), closing: false, zxid });
   }
 
-  /** A txn closes the session: from here on its writes are refused. */
+  /** Notes a txn that closes the session: later writes of the session are refused. */
   close({ session, zxid }: TxnHeader): void {
     this.#pending.set(session, { lastXid: this.lastXidOf(session), closing: true, zxid });
   }
 
-  /** Remembers a write's number. Nothing is remembered of sessions that do not exist, and of writes without a number. */
+  /** Notes the number of a write. Sessions that do not exist, and writes without a number, are ignored. */
   noteXid({ session, xid, zxid }: TxnHeader): void {
     if (xid <= 0 || session === NO_SESSION) return;
     const pending = this.#get(session);
@@ -66,7 +66,7 @@ export class PendingSessions {
     }
   }
 
-  /** The tree has applied everything up to `zxid`. */
+  /** Drops what the tree has applied, up to `zxid`. */
   committed(zxid: Zxid): void {
     if (this.#pending.size < this.#sweepAt) return;
     for (const [id, pending] of this.#pending) {
@@ -80,7 +80,7 @@ export class PendingSessions {
     this.#sweepAt = SWEEP_EVERY;
   }
 
-  /** A closing that has been applied is nothing any more. */
+  /** A closing that has been applied is no longer pending. */
   #get(id: SessionId): PendingSession | undefined {
     const pending = this.#pending.get(id);
     const isOver = pending?.closing === true && compareZxid(pending.zxid, this.#tree.lastApplied) <= 0;

@@ -1,5 +1,5 @@
 /**
- * The leader's first stage: turns a request into a txn whose outcome is fixed, or into an `error` txn.
+ * The leader's first stage: turns a request into a txn with a fixed outcome, or into an `error` txn.
  * @source ZooKeeper `PrepRequestProcessor`
  */
 import { assert } from "../assert.ts";
@@ -42,8 +42,8 @@ export class Prep {
   }
 
   /**
-   * Makes the txn of one request. `header.zxid` must be greater than that of the call before.
-   * The txn shares the request's data.
+   * Makes the txn of one request. `header.zxid` must be greater than in the previous call. The txn shares the
+   * request's data.
    */
   prepare(header: TxnHeader, request: WriteRequest): Txn {
     const op: WriteOp = WRITE_OPS[request.type];
@@ -59,25 +59,25 @@ export class Prep {
     return this.#sessions.lastXidOf(session);
   }
 
-  /** Does the session exist, and is no closing of it outstanding? Openings that are outstanding count. */
+  /** Whether the session exists, outstanding openings included, and no closing of it is outstanding. */
   isOpen(session: SessionId): boolean {
     return this.#sessions.isOpen(session);
   }
 
-  /** The tree has applied everything up to `zxid`: from there on it speaks for itself. */
+  /** The tree has applied everything up to `zxid`: drops these changes from the overlay. */
   committed(zxid: Zxid): void {
     assert(compareZxid(zxid, this.#tree.lastApplied) <= 0, "the overlay outlives what is not applied");
     this.#overlay.dropUpTo(zxid.epoch, zxid.counter);
     this.#sessions.committed(zxid);
   }
 
-  /** Forgets everything outstanding: its txns will not be committed by this leader. */
+  /** Drops all outstanding changes: this leader will not commit their txns. */
   reset(): void {
     this.#overlay.clear();
     this.#sessions.clear();
   }
 
-  /** Changes that wait for their txn to be applied. */
+  /** Number of changes whose txns are not applied yet. */
   get outstanding(): number {
     return this.#overlay.size;
   }

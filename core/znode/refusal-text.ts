@@ -1,15 +1,15 @@
-/** Why a request was refused, for people: names the znode that the code is about. */
+/** Texts of refusals, which name the znode of the error. */
 import { ZOO_ERRORS, type ZooErrorCode } from "../errors.ts";
 import { isBuiltIn, parentForCreate } from "./path.ts";
 
-/** As much of a request as an error names. */
+/** The part of a request that an error names. */
 export interface Refused {
   readonly type: string;
   readonly path?: string;
   readonly version?: number;
 }
 
-/** A sentence without its full stop. Requests that name no znode get the code's own. */
+/** A sentence without a full stop. Requests without a znode get the title of the code. */
 export function refusalText(code: ZooErrorCode, request: Refused): string {
   const { title } = ZOO_ERRORS[code];
   const { path, type, version } = request;

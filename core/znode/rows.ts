@@ -1,14 +1,14 @@
-/** What a checkpoint keeps of a znode and of a session, and back. */
+/** Znodes and sessions as rows of a checkpoint, and back. */
 import { Session, type SessionRow } from "./session.ts";
 import { Znode, type ZnodeRow } from "./stat.ts";
 
-/** What a checkpoint keeps of a znode now. */
+/** The row of a znode in its current state. */
 export function rowOf(node: Znode): ZnodeRow {
   const { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } = node;
   return { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner };
 }
 
-/** What a checkpoint keeps of a session now. */
+/** The row of a session in its current state. */
 export function sessionRowOf(session: Session): SessionRow {
   const { id, timeoutMs, lastXid, lastZxid, lastResult, lastFingerprint } = session;
   return { id, timeoutMs, lastXid, lastZxid, lastResult, lastFingerprint };

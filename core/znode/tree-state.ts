@@ -1,4 +1,4 @@
-/** What the tree holds: znodes and sessions, their digest, and what changed since the last checkpoint. */
+/** The content of the tree: znodes and sessions, their digest, and the changes since the last checkpoint. */
 import { must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
 import { copyData } from "../wire/data-pool.ts";
@@ -11,18 +11,20 @@ import { type Session, type SessionRow, SessionTable } from "./session.ts";
 import { isCounterAhead, Znode, type ZnodeRow } from "./stat.ts";
 import { NO_SESSION, type SessionId, type WatchEvent, type WatchEventType } from "./types.ts";
 
-/** What changed between two checkpoints, as it is at `lastApplied`. The rows are copies: the tree may change meanwhile. */
+/**
+ * Changes between two checkpoints, in the state of `lastApplied`. The rows are copies: the tree may change meanwhile.
+ */
 export interface TreeChanges {
   readonly lastApplied: Zxid;
   readonly znodes: readonly ZnodeRow[];
-  /** paths of znodes that are gone */
+  /** paths of deleted znodes */
   readonly deleted: readonly string[];
   readonly sessions: readonly SessionRow[];
-  /** sessions that are gone */
+  /** closed sessions */
   readonly closed: readonly SessionId[];
 }
 
-/** A znode that is there from the beginning. */
+/** A znode that exists from the beginning. */
 function builtIn(path: string): Znode {
   const node = new Znode(path);
   node.data = new Uint8Array(0);
@@ -41,16 +43,19 @@ export class TreeState {
   readonly sessions = new SessionTable();
   /** Watch events of the txns applied, in order. The owner drains the array. */
   readonly events: WatchEvent[] = [];
-  /** the last txn applied; only moves up */
+  /** the last applied txn; never decreases */
   lastApplied: Zxid = ZXID_ZERO;
   /** *map path → znode* */
   readonly #nodes = new Map<string, Znode>();
   readonly #digest = new Digest();
-  /** *map path → its znode, or null when it is gone*: changed since the last checkpoint. */
+  /** *map path → its znode, or null if it was deleted*: changed since the last checkpoint. */
   #changed = new Map<string, Znode | null>();
-  /** *map session id → session, or null when it is gone*: changed since the last checkpoint. */
+  /** *map session id → session, or null if it was closed*: changed since the last checkpoint. */
   #changedSessions = new Map<SessionId, Session | null>();
-  /** Their hashes are out of the digest until somebody asks for it: what changes many times in a batch is hashed once. */
+  /**
+   * Znodes and sessions whose hashes are not part of the digest until it is read: what changes often in a batch is
+   * hashed once.
+   */
   readonly #stale: Znode[] = [];
   readonly #staleSessions: Session[] = [];
 
@@ -77,7 +82,7 @@ export class TreeState {
     return state;
   }
 
-  /** znodes, the built-in ones among them */
+  /** number of znodes, the built-in ones included */
   get size(): number {
     return this.#nodes.size;
   }
@@ -86,7 +91,7 @@ export class TreeState {
     return this.#nodes.get(path);
   }
 
-  /** Every znode, in no order that means anything. */
+  /** Every znode, in no particular order. */
   znodes(): IterableIterator<Znode> {
     return this.#nodes.values();
   }
@@ -119,7 +124,7 @@ export class TreeState {
     this.#link(node.path);
   }
 
-  /** Takes a znode without children out of its parent, and of its owner's list. @returns the parent */
+  /** Removes a znode without children from its parent, and from the list of its owner. @returns the parent */
   remove(node: Znode, zxid: Zxid): Znode {
     const { path } = node;
     const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
@@ -133,7 +138,7 @@ export class TreeState {
     return parent;
   }
 
-  /** Records that a znode has changed: neither its hash in the digest nor its row in the checkpoint is right any more. */
+  /** Notes that a znode has changed: its hash in the digest and its row in the checkpoint are outdated. */
   touched(node: Znode): void {
     if (!node.stale) {
       node.stale = true;
@@ -143,7 +148,7 @@ export class TreeState {
     if (!node.dirty) this.#markChanged(node);
   }
 
-  /** Makes the data the tree's own, which may be a view of the batch that they came in, and hashes them. */
+  /** Copies the data, which may be a view of their batch, and hashes them. */
   settleData(node: Znode): void {
     if (node.data !== null) node.data = copyData(node.data);
     hashData(node);
@@ -161,7 +166,7 @@ export class TreeState {
     this.sessionTouched(session);
   }
 
-  /** Takes out a session that owns nothing any more. */
+  /** Removes a session that owns nothing. */
   removeSession(session: Session): void {
     this.sessions.remove(session.id);
     if (session.stale) session.stale = false;
@@ -169,7 +174,7 @@ export class TreeState {
     this.#changedSessions.set(session.id, null);
   }
 
-  /** Records that a session has changed, as {@link touched} does for a znode. */
+  /** Notes that a session has changed, as {@link touched} does for a znode. */
   sessionTouched(session: Session): void {
     if (!session.stale) {
       session.stale = true;
@@ -181,7 +186,7 @@ export class TreeState {
     this.#changedSessions.set(session.id, session);
   }
 
-  /** znodes and sessions that {@link takeChanges} would hand out */
+  /** number of znodes and sessions that {@link takeChanges} would return */
   get changedCount(): number {
     return this.#changed.size + this.#changedSessions.size;
   }
@@ -212,7 +217,7 @@ export class TreeState {
     return { lastApplied: this.lastApplied, znodes, deleted, sessions, closed };
   }
 
-  /** Puts a node into the map and the digest. */
+  /** Adds a znode to the map and the digest. */
   #insert(node: Znode): void {
     hashIdentity(node);
     hashData(node);
@@ -221,7 +226,7 @@ export class TreeState {
     this.#nodes.set(node.path, node);
   }
 
-  /** Enters a node with its parent. */
+  /** Adds a znode to its parent. */
   #link(path: string): void {
     if (path === "/") return;
     const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
@@ -229,7 +234,7 @@ export class TreeState {
     parent.children.add(nameOf(path));
   }
 
-  /** A child came or went. Both numbers only move up, so an older txn applied again changes nothing. */
+  /** A child was created or deleted. Both numbers only increase, so applying an older txn again changes nothing. */
   #childrenChanged(parent: Znode, zxid: Zxid, cversion: number): void {
     if (isCounterAhead(cversion, parent.cversion)) parent.cversion = cversion;
     if (compareZxid(zxid, parent.pzxid) > 0) parent.pzxid = zxid;
@@ -239,7 +244,7 @@ export class TreeState {
   /** Brings the digest up to date. */
   #settle(): void {
     for (const node of this.#stale) {
-      // one that was deleted meanwhile
+      // it was deleted meanwhile
       if (!node.stale) continue;
       node.stale = false;
       if (node.staleData) this.settleData(node);
@@ -294,7 +299,7 @@ export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: r
     hashZnode(node);
     digest.add(node.hashHigh, node.hashLow);
     if (!isBuiltIn(row.path)) continue;
-    // The empty tree has it already, as it is at first.
+    // the empty tree has it already
     const first = builtIn(row.path);
     hashIdentity(first);
     hashData(first);

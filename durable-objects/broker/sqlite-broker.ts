@@ -8,16 +8,16 @@ const SCHEMA =
 /** A {@link BrokerBackend} on an object's SQLite. It counts the rows that it writes and reads. */
 export class SqliteBroker implements BrokerBackend {
   readonly #sql: SqlStorage;
-  /** there is a table, with all columns */
+  /** the table exists, with all columns */
   #isOpen = false;
-  /** rows since this object is in memory */
+  /** rows since this object was loaded */
   readonly rows = { meta: 0, read: 0 };
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
   }
 
-  /** Is there a table? One of an earlier version gets the column that it lacks. */
+  /** Whether there is a table. A table of an earlier version gets the missing column. */
   #exists(): boolean {
     if (this.#isOpen) return true;
     const columns = columnsIn(this.#sql, "meta");

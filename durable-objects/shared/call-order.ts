@@ -1,10 +1,11 @@
 /**
- * Puts the calls of one link back in order. workerd promises order on one stub, but a call made while a write is pending
- * waits at the output gate, and one made just as the gate opens may overtake it (seen on the built runtime: 53 before 52).
- * A call whose predecessor is missing waits for it, for a moment; then the core is told of the gap and ends the stay.
+ * Restores the order of the calls of one link. workerd promises order on one stub, but a call that is made while a
+ * write is pending waits at the output gate, and one that is made just as the gate opens may overtake it (observed on
+ * the built runtime: 53 before 52). A call whose predecessor is missing waits for it for a limited time; then the
+ * core detects the gap and ends the stay.
  */
 
-/** Runs something later. @returns what cancels it */
+/** Runs a function later. @returns a function that cancels it */
 export type Later = (ms: number, run: () => void) => () => void;
 
 const later: Later = (ms, run) => {
@@ -21,9 +22,9 @@ export class CallOrder {
   readonly #later: Later;
   #boot = 0;
   #generation = 0;
-  /** number of the next call of the link that speaks now */
+  /** number of the next call of the current link */
   #next = 0;
-  /** *map number → lets the call go on* */
+  /** *map number → continues the call* */
   readonly #waiting = new Map<number, () => void>();
 
   /** @param waitMs longest that a call waits for its predecessor, ms */
@@ -32,7 +33,7 @@ export class CallOrder {
     this.#later = after;
   }
 
-  /** Is it this call's turn? If not, it has to {@link wait}. */
+  /** Whether it is this call's turn. If not, it has to {@link wait}. */
   isTurn(boot: number, generation: number, seq: number): boolean {
     if (boot > this.#boot || (boot === this.#boot && generation > this.#generation)) {
       this.#boot = boot;
@@ -43,7 +44,7 @@ export class CallOrder {
     return boot !== this.#boot || generation !== this.#generation || seq <= this.#next;
   }
 
-  /** Calls `go` once, when it is the turn of a call that came too early, or when its predecessor does not come. */
+  /** Calls `go` once: when it is the turn of a call that arrived too early, or when its predecessor does not arrive. */
   wait(seq: number, go: () => void): void {
     const cancel = this.#later(this.#waitMs, () => {
       this.#waiting.delete(seq);
@@ -55,7 +56,7 @@ export class CallOrder {
     });
   }
 
-  /** The call was handled: the one that follows it may go on. */
+  /** The call was handled: its successor may continue. */
   done(boot: number, generation: number, seq: number): void {
     if (boot !== this.#boot || generation !== this.#generation || seq < this.#next) return;
     this.#next = seq + 1;

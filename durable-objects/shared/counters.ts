@@ -1,9 +1,9 @@
 /**
- * What an object has cost since it was made. Counted in memory and written when it goes quiet, in the same commit as what it
- * notes then; what came after the last sleep is lost with the memory.
+ * Costs of an object since its creation. Counted in memory, and written when the object falls asleep, in the same
+ * commit as its other notes; counts after the last sleep are lost with the memory.
  */
 export interface Counters {
-  /** calls of peers, clients and other objects; asking for the status is not one */
+  /** calls of peers, clients and other objects; reads of the status do not count */
   readonly requests: number;
   readonly alarms: number;
   /** rows of the log that were written or deleted */
@@ -25,7 +25,7 @@ export const NO_COUNTERS: Counters = {
   rowsRead: 0,
 };
 
-/** Counts what one object costs: from what was stored when it came into memory, and since. */
+/** Counts the costs of one object: the stored ones, and those since it was loaded. */
 export class CostCounter {
   readonly #stored: Counters;
   /** calls since the object came into memory */
@@ -33,12 +33,12 @@ export class CostCounter {
   /** alarms since the object came into memory */
   alarms = 0;
 
-  /** @param stored JSON of {@link Counters}; undefined: nothing was counted before */
+  /** @param stored JSON of {@link Counters}; undefined: nothing is stored */
   constructor(stored: string | undefined) {
     this.#stored = stored === undefined ? NO_COUNTERS : { ...NO_COUNTERS, ...JSON.parse(stored) };
   }
 
-  /** All that was counted. @param rows rows since the object came into memory */
+  /** All counts. @param rows rows since the object was loaded */
   total(rows: {
     readonly log: number;
     readonly checkpoint: number;

@@ -22,14 +22,14 @@ export class DeadlineAlarm {
   readonly #storage: AlarmStorage;
   readonly #tickMs: number;
   readonly #now: () => number;
-  /** when the alarm is to ring, ms since 1970; infinite: never, or its handler has not said yet */
+  /** requested time of the alarm, ms since 1970; infinite: none, or the handler has not decided yet */
   #deadline = Number.POSITIVE_INFINITY;
-  /** when the alarm rings, ms since 1970; undefined: none is set, as far as this object knows */
+  /** time of the alarm that is set, ms since 1970; undefined: none, as far as this object knows */
   #armedAt: number | undefined;
-  /** this life has set, deleted or received the alarm: what an earlier life left is of no interest */
+  /** this incarnation has set, deleted or received the alarm: earlier incarnations no longer matter */
   #isKnown = false;
 
-  /** @param tickMs an alarm that is later than this counts as lost; > 0 */
+  /** @param tickMs delay after which an alarm counts as lost; > 0 */
   constructor(storage: AlarmStorage, tickMs: number, now: () => number = Date.now) {
     this.#storage = storage;
     this.#tickMs = tickMs;
@@ -37,8 +37,8 @@ export class DeadlineAlarm {
   }
 
   /**
-   * For an object that does nothing on its start but wait for its alarm: makes sure that the alarm of its last life rings at
-   * `deadline` at the latest. Never throws.
+   * For an object that only waits for its alarm after its start: makes sure that the alarm of its previous
+   * incarnation rings at `deadline` at the latest. Never throws.
    */
   async restore(deadline: number): Promise<void> {
     if (!Number.isFinite(deadline)) return;
@@ -48,7 +48,7 @@ export class DeadlineAlarm {
     this.ensure(deadline);
   }
 
-  /** The alarm rang: none is set now, and its handler says when the next one is due. */
+  /** The alarm rang: none is set now, and its handler decides when the next one is due. */
   rang(): void {
     this.#isKnown = true;
     this.#armedAt = undefined;

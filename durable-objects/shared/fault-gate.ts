@@ -7,37 +7,37 @@
 import { type ActiveFault, type Fault, type FaultName, FaultSet, type FaultView } from "./faults.ts";
 import type { PeerStub } from "./peer-link.ts";
 
-/** What the gate needs of its object. */
+/** What the gate needs from its object. */
 export interface FaultGatePorts {
-  /** `FAULTS` is "on"; else no fault is ever on, whatever is stored */
+  /** whether `FAULTS` is "on"; otherwise no fault is active, whatever is stored */
   readonly enabled: boolean;
   readonly read: () => string | undefined;
   readonly write: (text: string) => void;
-  /** a fault is over, by hand or by the clock */
+  /** a fault has ended, by a request or by its time limit */
   readonly healed?: (fault: ActiveFault) => void;
-  /** a fault began, or some ended, by hand or by the clock */
+  /** a fault has begun, or some have ended, by a request or by their time limits */
   readonly changed?: (began: FaultName | undefined, ended: readonly FaultName[]) => void;
 }
 
-/** Why a call ends that was lost in a cut, once that is over. */
+/** Error of a call that was lost in a cut, after the cut has ended. */
 const LOST = "the call was lost by a fault";
 
 /** The faults of one object. Invariant: while no fault is active, it changes nothing. */
 export class FaultGate {
   readonly #ports: FaultGatePorts;
   readonly #faults: FaultSet;
-  /** what storage holds of them */
+  /** the faults as they are stored */
   #stored: string;
   #active = false;
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** messages and completions on their way */
+  /** messages and completions that are delayed */
   #late = 0;
-  /** *map direction, peer and kind → resolves when the last message before this one is through* */
+  /** *map direction, peer and kind → resolves when the previous message has passed* */
   readonly #tails = new Map<string, Promise<void>>();
-  /** ends the calls that were lost: they hear of nothing while the fault is on, and of a failure then */
+  /** ends the lost calls: they get no result while the fault is active, and fail afterwards */
   readonly #lost = new Set<() => void>();
-  /** what waits for the end of a pause, in the order it came */
+  /** what waits for the end of a pause, in order of arrival */
   readonly #held: (() => void)[] = [];
 
   constructor(ports: FaultGatePorts) {
@@ -50,7 +50,7 @@ export class FaultGate {
 
   // ── what is on ───────────────────────────────────────────────────────────
 
-  /** Is any fault on, or a message still late? */
+  /** Whether any fault is active, or a message is still delayed. */
   get active(): boolean {
     return this.#active;
   }
@@ -59,7 +59,7 @@ export class FaultGate {
     return this.#active && this.#get("kill") !== undefined;
   }
 
-  /** How long it is killed, for the message of its refusals. */
+  /** Until when it is killed, as text for its refusals. */
   get killedFor(): "until it is revived" | "for a time" {
     return this.#get("kill")?.until === null ? "until it is revived" : "for a time";
   }
@@ -100,7 +100,7 @@ export class FaultGate {
     this.#changed([], fault.fault);
   }
 
-  /** Ends one fault, or all. @returns the names of those that were on */
+  /** Ends one fault, or all. @returns the names of those that were active */
   heal(name?: FaultName): readonly FaultName[] {
     const ended = [...this.#faults.expire(Date.now()), ...this.#faults.remove(name)];
     this.#changed(ended);
@@ -133,7 +133,7 @@ export class FaultGate {
   #refresh(): void {
     this.#active = this.#faults.size > 0 || this.#late > 0;
     this.#nextEnd = this.#faults.nextEnd;
-    // For what waits here; everything else looks at the clock itself.
+    // for what waits here; everything else checks the clock itself
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = Number.isFinite(this.#nextEnd)
       ? setTimeout(() => this.#sweep(), Math.max(0, this.#nextEnd - Date.now()))
@@ -142,12 +142,12 @@ export class FaultGate {
 
   // ── pause ────────────────────────────────────────────────────────────────
 
-  /** Resolves when the object is not paused, and at once when it is not. */
+  /** Resolves when the object is not paused; at once if it is not. */
   async running(): Promise<void> {
     while (this.paused) await new Promise<void>((resolve) => this.#held.push(resolve));
   }
 
-  /** True: the object is paused, and `run` is called when it goes on. */
+  /** Whether the object is paused; then `run` is called when it continues. */
   holds(run: () => void): boolean {
     if (!this.paused) return false;
     this.#held.push(run);
@@ -156,7 +156,7 @@ export class FaultGate {
 
   // ── storage ──────────────────────────────────────────────────────────────
 
-  /** Calls `run` once what was written counts as durable; in the order of these calls. */
+  /** Calls `run` once the writes before it count as durable; in the order of these calls. */
   stored(run: () => void): void {
     const delayMs = this.#storageMs;
     if (delayMs === 0 && !this.#tails.has(STORAGE)) run();
@@ -180,7 +180,10 @@ export class FaultGate {
     };
   }
 
-  /** Any stub, behind the gate: each of its methods is a call to `peer`. While we are paused none is made or returns. */
+  /**
+   * Any stub, behind the gate: each of its methods is a call to `peer`. While the object is paused, none is made and
+   * none returns.
+   */
   stub<Stub extends object>(peer: number, stub: Stub): Stub {
     const methods = stub as Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>>;
     return new Proxy(stub, {
@@ -188,7 +191,7 @@ export class FaultGate {
         (_, name: string) =>
         async (...args: unknown[]) => {
           if (this.paused) {
-            // Its timers continued to run, so its caller may have given up: the call is not made.
+            // its timers continued to run, so its caller may have given up: the call is not made
             await this.running();
             throw new Error(LOST);
           }
@@ -201,7 +204,7 @@ export class FaultGate {
     });
   }
 
-  /** A call to a peer. @throws Error also when its outcome is unknown by a fault */
+  /** A call to a peer. @throws Error also if a fault makes its outcome unknown */
   async call<T>(peer: number, run: () => Promise<T>): Promise<T> {
     const twice = await this.#travel("out", peer, "call");
     try {
@@ -213,7 +216,7 @@ export class FaultGate {
     }
   }
 
-  /** A call of a peer. @throws Error when the peer is not to get its answer */
+  /** A call of a peer. @throws Error if the peer must not get its answer */
   async handle<T>(peer: number, run: () => Promise<T>): Promise<T> {
     const twice = await this.#travel("in", peer, "call");
     try {
@@ -225,7 +228,7 @@ export class FaultGate {
     }
   }
 
-  /** One message on its way. @returns whether it arrives twice @throws Error when it does not arrive */
+  /** Passes one message. @returns whether it arrives twice @throws Error if it does not arrive */
   async #travel(direction: "in" | "out", peer: number, kind: "call" | "return"): Promise<boolean> {
     if (!this.#active) return false;
     this.#sweep();
@@ -239,7 +242,7 @@ export class FaultGate {
     return fate.twice;
   }
 
-  /** Waits, and for everything before it on the same way. */
+  /** Waits, also for earlier messages in the same direction. */
   async #wait(way: string, delayMs: number): Promise<void> {
     const before = this.#tails.get(way);
     this.#late += 1;

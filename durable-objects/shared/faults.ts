@@ -7,10 +7,10 @@
  */
 import { assertNever } from "../../core/assert.ts";
 
-/** Which way the messages go that a fault is about, seen from the object that holds it. */
+/** Direction of the messages that a fault affects, seen from the object that holds it. */
 export type Direction = "in" | "out" | "both";
 
-/** The messages that a fault is about. */
+/** The messages that a fault affects. */
 interface Scope {
   /** ids of the objects at the other end; undefined: all */
   readonly peers?: readonly number[] | undefined;
@@ -22,42 +22,42 @@ interface Scope {
 export type Fault =
   /** refuses every call, its alarm does nothing */
   | { readonly fault: "kill" }
-  /** stands still with its memory: what arrives, rings or completes waits */
+  /** does nothing and keeps its memory: calls, alarms and completions wait */
   | { readonly fault: "pause" }
   /** messages are lost silently */
   | ({ readonly fault: "isolate" } & Scope)
   | ({ readonly fault: "drop"; readonly probability: number } & Scope)
-  /** messages are late by `delayMs` to `delayMs + jitterMs`, those of one link in their order */
+  /** messages are delayed by `delayMs` to `delayMs + jitterMs`, those of one link in their order */
   | ({ readonly fault: "delay"; readonly delayMs: number; readonly jitterMs: number } & Scope)
   /** calls are delivered twice */
   | ({ readonly fault: "duplicate"; readonly probability: number } & Scope)
   /** calls are carried out, but the caller sees a failure */
   | ({ readonly fault: "lose-return"; readonly probability: number } & Scope)
-  /** the clock is ahead by so much */
+  /** the clock is ahead by this much */
   | { readonly fault: "skew"; readonly skewMs: number }
-  /** what is written counts as durable only so much later */
+  /** writes count as durable only after this delay */
   | { readonly fault: "slow-storage"; readonly delayMs: number }
-  /** one byte of a stored row is inverted; `check` knows the row again */
+  /** one byte of a stored row is inverted; `check` identifies the row */
   | { readonly fault: "corrupt"; readonly seq: number; readonly at: number; readonly check: number };
 
 /** Name of a fault. */
 export type FaultName = Fault["fault"];
 
-/** Faults that are over when the memory is lost: a process that stands still and is restarted runs. */
+/** Faults that end when the memory is lost: a paused process that is restarted runs. */
 const VOLATILE: readonly FaultName[] = ["pause"];
 
-/** A fault that is on. */
+/** An active fault. */
 export type ActiveFault = Fault & {
-  /** ms since 1970 at which it is over; null: when it is healed */
+  /** ms since 1970 at which it ends; null: when it is healed */
   readonly until: number | null;
-  /** begins the row of random numbers */
+  /** seed of its random numbers */
   readonly seed: number;
 };
 
 /** A fault as it is listed. */
 export type FaultView = Fault & { readonly remainingMs: number | null };
 
-/** Faults of an object began or ended. `faults` are those that are on afterwards. */
+/** Faults of an object began or ended. `faults` are all that are active afterwards. */
 export interface FaultEvent {
   readonly type: "fault";
   /** absent in the state with which a stream begins */
@@ -66,7 +66,7 @@ export interface FaultEvent {
   readonly faults: readonly FaultView[];
 }
 
-/** What becomes of one message. */
+/** Outcome of one message. */
 export interface Fate {
   /** it does not arrive, silently */
   readonly lost: boolean;
@@ -77,7 +77,7 @@ export interface Fate {
   readonly delayMs: number;
 }
 
-/** A random number generator that can be seeded, of [0, 1). @source splitmix32 */
+/** A random number generator with a seed, of [0, 1). @source splitmix32 */
 export function random(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -107,17 +107,17 @@ export class FaultSet {
     return this.#faults.get(name)?.fault as (ActiveFault & { readonly fault: N }) | undefined;
   }
 
-  /** Takes the place of one of the same name. */
+  /** Adds a fault, or replaces the one of the same name. */
   add(fault: ActiveFault): void {
     this.#faults.set(fault.fault, { fault, random: random(fault.seed) });
   }
 
-  /** Ends one, or all. @returns those that were on */
+  /** Ends one, or all. @returns those that were active */
   remove(name?: FaultName): ActiveFault[] {
     return this.#take(({ fault }) => name === undefined || fault === name);
   }
 
-  /** Ends those whose time is up. @returns them */
+  /** Ends those whose time limit has passed. @returns them */
   expire(now: number): ActiveFault[] {
     return this.#take(({ until }) => until !== null && until <= now);
   }
@@ -142,14 +142,17 @@ export class FaultSet {
     }));
   }
 
-  /** Those that outlive the memory, as text. */
+  /** Those that survive a loss of memory, as text. */
   serialize(): string {
     return JSON.stringify(
       [...this.#faults.values()].map(({ fault }) => fault).filter(({ fault }) => !VOLATILE.includes(fault)),
     );
   }
 
-  /** Decides about one message. Each fault that is about it draws one number, whether another has decided or not. */
+  /**
+   * Decides about one message. Each fault that affects it draws one number, even if another fault has decided
+   * already.
+   */
   fate(direction: "in" | "out", peer: number, kind: "call" | "return"): Fate {
     let lost = false;
     let fails = false;
@@ -178,7 +181,7 @@ export class FaultSet {
         case "skew":
         case "slow-storage":
         case "corrupt":
-          // not about single messages
+          // does not affect single messages
           break;
         default:
           assertNever(fault);
@@ -188,7 +191,7 @@ export class FaultSet {
   }
 }
 
-/** Has the fault no scope, or does the message fall into it? */
+/** Whether the message is in the scope of the fault; a fault without a scope affects all. */
 function isAbout(fault: Fault, direction: "in" | "out", peer: number): boolean {
   const scope: Scope & { readonly fault: FaultName } = fault;
   const oneWay = scope.direction !== undefined && scope.direction !== "both";

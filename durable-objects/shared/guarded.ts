@@ -1,4 +1,4 @@
-/** What an object does with an error that leaves its core or its storage: a rule that must hold is broken. */
+/** Handling of errors that leave the core or the storage: a rule that must hold is broken. */
 
 /**
  * Runs a turn of an incarnation. An error ends the incarnation before the caller gets the error, so that wrong state in memory

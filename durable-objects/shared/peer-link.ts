@@ -1,11 +1,11 @@
 /**
- * Our side of the channel to one peer. One stub is one FIFO channel with a generation: a call that fails has an unknown
- * outcome and ends the generation, and the next one begins with a fresh stub. Calls carry a number, so that the receiver
- * notices what it did not get.
+ * The caller's side of the channel to one peer. One stub is one FIFO channel with a generation: a call that fails has
+ * an unknown outcome and ends the generation, and the next one begins with a new stub. Calls are numbered, so that
+ * the receiver detects a gap.
  */
 import { PROTOCOL_VERSION } from "../../core/version.ts";
 
-/** Where a batch of messages comes from; see `CallOrigin` in core. */
+/** Origin of a batch of messages; see `CallOrigin` in core. */
 export interface Envelope<Message> {
   /** version of the caller's protocol; absent: 1 */
   readonly v?: number;
@@ -16,7 +16,7 @@ export interface Envelope<Message> {
   readonly messages: readonly Message[];
 }
 
-/** What the call returned. */
+/** Return of a call. */
 export interface LinkReturn<Message> {
   /** version of the callee's protocol; absent: 1 */
   readonly v?: number;
@@ -24,22 +24,24 @@ export interface LinkReturn<Message> {
   readonly messages: readonly Message[];
 }
 
-/** The peer takes no calls. A value, so that a dead peer does not fill the logs with exceptions. */
+/** The peer accepts no calls. A value instead of an exception, so that a dead peer does not fill the logs. */
 export const REFUSED = "REFUSED";
 /** The return of a callee that accepts no calls, or does not know a message. */
 export type Refused = typeof REFUSED;
 
-/** A parked call is let go: the callee lives, and sleeps. */
+/** A parked call is released: the callee lives, and sleeps. */
 export const RELEASED = "RELEASED";
-/** The return of a parked call that its callee lets go. */
+/** The return of a parked call that its callee releases. */
 export type Released = typeof RELEASED;
 
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
-  /** stays open while the callee lives: that it ends means that the callee is gone, unless it says {@link RELEASED} */
+  /**
+   * stays open while the callee lives: its end means that the callee has crashed, unless it returns {@link RELEASED}
+   */
   park(from: number): Promise<Released | undefined>;
-  /** Lets go of what keeps the callee in memory, but for what is under way. */
+  /** Releases what keeps the callee in memory, except for outstanding calls. */
   close(): void;
 }
 
@@ -61,7 +63,7 @@ export class PeerLink<Message> {
   #generation = 0;
   #stub: PeerStub<Message> | undefined;
   #seq = 0;
-  /** the peer slept, and let our parked call of this generation go */
+  /** the peer has slept, and has released the parked call of this generation */
   #isLetGo = false;
 
   constructor(
@@ -91,7 +93,7 @@ export class PeerLink<Message> {
     );
   }
 
-  /** Keeps one call open on the peer: that it breaks is how a crash is seen at once. */
+  /** Keeps one call open on the peer: its failure shows a crash at once. */
   park(generation: number): void {
     const stub = this.#stubOf(generation);
     const broken = (): void => this.#listener.broken(this.#peer, generation);
@@ -101,14 +103,17 @@ export class PeerLink<Message> {
     }, broken);
   }
 
-  /** The peer has answered on this link, so it is awake: what it let go when it fell asleep is parked again. */
+  /**
+   * The peer has answered on this link, so it is awake: the call that it released when it fell asleep is parked
+   * again.
+   */
   parkAgain(generation: number): void {
     if (!this.#isLetGo || generation !== this.#generation) return;
     this.#isLetGo = false;
     this.park(generation);
   }
 
-  /** Nothing is under way for long: whatever keeps the peer in memory is let go. */
+  /** No call is expected for a while: releases what keeps the peer in memory. */
   rest(): void {
     this.#stub?.close();
   }

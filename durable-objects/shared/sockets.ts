@@ -8,42 +8,42 @@
 
 import { KiB, MiB } from "../../core/units.ts";
 
-/** What the Worker sends on a stream's socket, at least every {@link BEAT_MS}, to say that there is still a reader. */
+/** Beat of the Worker on a stream's socket, at least every {@link BEAT_MS}: there is still a reader. */
 export const BEAT = "beat";
 /** Interval of beats on the socket of a stream, ms. */
 export const BEAT_MS = 10_000;
 
-/** What an object sends on a stream's socket to say that it is there. */
+/** Beat of an object on a stream's socket. */
 export const BEAT_FRAME = '{"type":"beat"}';
 
-/** Header of a 101 answer: ms between two beats of this object. Without it the object is of a version that sends none. */
+/** Header of a 101 answer: ms between two beats of this object. Without it the object has a version that sends none. */
 export const BEATS_HEADER = "zoo-beat-ms";
 
 /**
- * A stream's reader may leave so many characters unread; then its socket is closed, and the Worker resumes by the last id.
- * The events that a node holds fit into it several times.
+ * Characters that a stream's reader may leave unread; beyond them its socket is closed, and the Worker resumes by the
+ * last id. The events that a node holds fit into it several times.
  */
 export const STREAM_UNREAD_MAX = 8 * MiB;
 
-/** A Worker says so often how much it has read of a node's stream: `read:N`, characters in all. */
+/** Characters after which a Worker reports how much it has read of a node's stream: `read:N`, the total. */
 export const READ_REPORT_CHARS = 256 * KiB;
 
-/** Query of a stream's socket: the Worker will say how much it has read. One of an earlier version does not. */
+/** Query of a stream's socket: the Worker will report how much it has read. An earlier version does not. */
 export const REPORTS_QUERY = "reports";
 
 /**
- * A stream's socket from which nothing came for so long is closed by the object, ms: the runtime keeps one open whose
- * reader was gone before the Worker had it. Such a socket only costs memory, so this is slower than the other end.
+ * Silence after which the object closes a stream's socket, ms: the runtime keeps a socket open whose reader left
+ * before the Worker had it. Such a socket only costs memory, so this limit is longer than that of the other end.
  */
 export const SILENT_MS_MAX = 2 * BEAT_MS;
 
-/** What the other end of a stream's socket has not read yet. */
+/** The unread data of one stream's socket. */
 export class StreamWindow {
   #sent = 0;
   #read = 0;
   #isOver = false;
 
-  /** @returns "overrun" once, when too much would be unread; then "over": what was left out would be missed */
+  /** @returns "overrun" once, if too much would be unread; then "over": data that were left out would be missing */
   sent(chars: number): "open" | "overrun" | "over" {
     if (this.#isOver) return "over";
     this.#sent += chars;
@@ -92,6 +92,6 @@ export function tryClose(socket: WebSocket, code: number, reason: string): void 
   try {
     socket.close(code, reason);
   } catch {
-    // closed already
+    // it is closed already
   }
 }

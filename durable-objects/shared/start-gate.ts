@@ -13,12 +13,12 @@ export class StartGate {
     this.#load = load;
   }
 
-  /** True once everything is loaded: an entry may then go on without giving up its turn. */
+  /** True once everything is loaded: an entry may then continue without giving up its turn. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** Something is being loaded, or is. */
+  /** Whether loading has begun. */
   get entered(): boolean {
     return this.#loading !== undefined;
   }

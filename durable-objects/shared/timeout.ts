@@ -1,4 +1,4 @@
-/** Waits that end. */
+/** Waits with an end. */
 
 /** A call did not answer within its timeout. Its outcome is unknown. */
 export class CallTimeout extends Error {

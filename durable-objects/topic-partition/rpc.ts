@@ -1,4 +1,4 @@
-/** What a partition's object answers over RPC. Only plain data crosses; operating errors are values. */
+/** The RPC interface of a partition's object. Only plain data are sent; operating errors are values. */
 import type { AppendRequest, AppendResult, IdempotencyKey, Leadership } from "../../core/broker/partition.ts";
 import type {
   LogBounds,
@@ -18,10 +18,10 @@ export type {
   ReadRequest,
 } from "../../core/broker/replica-messages.ts";
 
-/** Faults of a partition that last. Those of links are about its calls to brokers. */
+/** Lasting faults of a partition. Faults of links affect its calls to brokers. */
 const PARTITION_FAULTS = ["kill", "pause", "skew", "slow-storage"] as const satisfies readonly FaultName[];
 
-/** What can be done to a partition. `ttlMs` null: until it is healed. */
+/** Faults of a partition. `ttlMs` null: until it is healed. */
 export type PartitionFault =
   | { readonly fault: "crash" }
   | (Fault & { readonly fault: (typeof PARTITION_FAULTS)[number] } & { readonly ttlMs: number | null });
@@ -31,10 +31,10 @@ export type PartitionFault =
  * faults with an Error whose message begins with `PARTITION_DOWN`.
  */
 export interface TopicPartitionRpc {
-  /** The controller's word on who leads; creates the partition. */
+  /** Sets the leadership, as the controller decided; creates the partition. */
   leaderAndIsr(leadership: Leadership): Promise<PartitionAnswer<LogBounds>>;
   append(request: AppendRequest): Promise<AppendResult>;
-  /** Notes a key for a request whose records go to other partitions. Code: IDEMPOTENCY_KEY_REUSED. */
+  /** Stores a key for a request whose records go to other partitions. Code: IDEMPOTENCY_KEY_REUSED. */
   claim(input: {
     readonly key: IdempotencyKey;
     readonly leaderEpoch: number;
@@ -54,8 +54,8 @@ export interface TopicPartitionRpc {
   }): Promise<PartitionAnswer<object>>;
   /** Kill and crash end the object, so the call itself rejects. */
   fault(fault: PartitionFault): Promise<void>;
-  /** Ends one fault, or all. @returns those that were on */
+  /** Ends one fault, or all. @returns those that were active */
   heal(fault?: FaultName): Promise<readonly FaultName[]>;
-  /** What is on; also from a partition that is killed or paused. */
+  /** The active faults, also of a partition that is killed or paused. */
   faults(): Promise<readonly FaultView[]>;
 }

@@ -62,7 +62,7 @@ const key = (row: Row): RawKey => ({
   crc: row.crc,
 });
 
-/** A {@link PartitionBackend} on an object's SQLite. It has no state but what is stored. */
+/** A {@link PartitionBackend} on an object's SQLite. Its only state is what is stored. */
 export class SqlitePartition implements PartitionBackend {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;

@@ -21,7 +21,7 @@ import { BEAT, BEAT_FRAME, SILENT_MS_MAX, tryClose, trySend } from "../shared/so
 /** What the tails need from their object. */
 export interface TailsPorts {
   readonly ctx: DurableObjectState;
-  /** tails that are served in one turn */
+  /** number of tails that are served in one turn */
   readonly perTurn: number;
   readonly now: () => number;
   /** reads without waiting; must not fail for an offset that a tail has reached */
@@ -47,12 +47,12 @@ export class Tails {
     return this.#open().length;
   }
 
-  /** One that was closed is listed until its other end has closed it too. */
+  /** a closed socket is listed until its other end has closed it too */
   #open(): WebSocket[] {
     return this.#ports.ctx.getWebSockets().filter(({ readyState }) => readyState === WebSocket.OPEN);
   }
 
-  /** Closes the tails whose readers are gone. */
+  /** Closes the tails whose readers have left. */
   closeSilent(): void {
     for (const socket of this.#open()) this.#closeIfSilent(socket);
   }
@@ -73,7 +73,7 @@ export class Tails {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** The log has grown. Many tails are served in slices, so that appends and alarms get their turn. */
+  /** The log has grown. Many tails are served in slices, so that appends and alarms are handled in between. */
   wake(): void {
     this.#dirty = true;
     if (!this.#waking) this.#slice(this.#open(), 0);
@@ -89,13 +89,13 @@ export class Tails {
     else if (this.#dirty) setTimeout(() => this.#slice(this.#open(), 0), 0);
   }
 
-  /** The reader has taken its frame. */
+  /** The reader has read its frame. */
   acknowledge(socket: WebSocket): void {
     setState(socket, acknowledgeTail(stateOf(socket), this.#ports.now()));
     this.#advance(socket);
   }
 
-  /** Sends every tail an event that is no record. */
+  /** Sends every tail an event other than records. */
   tell(event: TailEvent): void {
     const text = JSON.stringify(event);
     for (const socket of this.#open()) trySend(socket, text);

@@ -299,7 +299,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       const answer = await withTimeout(call, this.#config.findLeaderMs);
       if (answer.ok) leadership = answer.value;
     } catch {
-      // the next broker is asked
+      // continues with the next broker
     }
     this.#step({ type: "leaderFound", leadership });
   }
