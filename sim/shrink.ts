@@ -2,21 +2,23 @@
 import { runSeed } from "./run.ts";
 import { drawOptions, type Overrides, type SwarmOptions } from "./swarm.ts";
 
-/** Runs tried at most, and how long that may take; ms. */
+/** Runs tried at most. */
 const RUNS_MAX = 60;
-const MS_MAX = 60_000;
 
-/** @returns what has to be said beside the seed so that a smaller run fails */
+/**
+ * @param isOver asked before every run: whether there is no time for another
+ * @returns what has to be said beside the seed so that a smaller run fails
+ */
 export function shrink(
   seed: number,
   overrides: Overrides,
   isFailure = (options: SwarmOptions): boolean => runSeed(options).failure !== null,
+  isOver = (): boolean => false,
 ): Overrides {
   let runs = 0;
-  const end = Date.now() + MS_MAX;
   let best = overrides;
   const fails = (candidate: Overrides): boolean => {
-    if (runs >= RUNS_MAX || Date.now() > end) return false;
+    if (runs >= RUNS_MAX || isOver()) return false;
     runs += 1;
     return isFailure(drawOptions(seed, candidate));
   };

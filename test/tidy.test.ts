@@ -9,7 +9,7 @@ import { RULES } from "../sim/checkers/rules.ts";
 import { BUGS } from "../sim/node/bugs.ts";
 import { FAULT_KINDS } from "../sim/swarm.ts";
 import { unreachedFiles, unusedExports } from "./exports.ts";
-import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
+import { circlesOf, codeOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
 import { classesIn, exportsIn, linesOf } from "./source.ts";
 
 const SOURCE = /\.tsx?$/;
@@ -86,6 +86,21 @@ describe("the rings", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("[TIDY-19] the simulator uses a platform in sim/node only", () => {
+    const wrong: string[] = [];
+    const impure =
+      /\b(Date\.now|new Date|Math\.random|performance\.|set(Timeout|Interval)|console\.|process\.|Buffer\b|async |await |crypto\.|globalThis)/;
+    for (const file of filesUnder("sim", SOURCE)) {
+      if (file.startsWith("sim/node/")) continue;
+      for (const { target, isPackage } of importsOf(file))
+        if (isPackage || target.startsWith("sim/node/") || target.startsWith("scripts/"))
+          wrong.push(`[TIDY-19] ${file} → ${target}`);
+      const match = impure.exec(codeOf(file));
+      if (match !== null) wrong.push(`[TIDY-19] ${file}: ${match[0]}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
   it("[TIDY-3] the page takes types from the API's schema and nothing else of the Worker", () => {
     const wrong = filesUnder("web", SOURCE).flatMap((file) =>
       importsOf(file)
@@ -116,7 +131,7 @@ describe("the rings", () => {
 
 /** What is started by a platform, a bundler, a command or a user of the SDK. */
 const ENTRY =
-  /^(workers\/index|client\/sdk\/(index|node)|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker)|sim\/node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof)))\.tsx?$/;
+  /^(workers\/index|client\/sdk\/(index|node)|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker)|sim\/(index|node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof))))\.tsx?$/;
 
 /** Lanes that are programs, not tests: they use the simulator. */
 const PROGRAMS = ["test/nemesis", "test/soak"];

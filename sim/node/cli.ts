@@ -178,8 +178,12 @@ function runThis(seed: number, overrides: Overrides, trace: boolean, small: bool
 const wholeText = (seed: number): string =>
   `seed ${seed}: no rule was broken, and the ensemble was whole again at the end`;
 
+/** How long shrinking may take; ms. */
+const SHRINK_MS_MAX = 60_000;
+
 function tellSmaller(seed: number, overrides: Overrides): void {
-  const smaller = shrink(seed, overrides);
+  const end = Date.now() + SHRINK_MS_MAX;
+  const smaller = shrink(seed, overrides, undefined, () => Date.now() > end);
   if (JSON.stringify(smaller) === JSON.stringify(overrides)) console.log("no smaller run fails");
   else console.log(`a smaller run that fails:\n  ${replayLine(seed, smaller)}`);
 }

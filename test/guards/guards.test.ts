@@ -60,6 +60,12 @@ describe("generated types", () => {
 });
 
 describe("imports", () => {
+  it("[TIDY-19] the simulator's engine takes nothing of Node", () => {
+    scratch.append("sim/engine.ts", 'export const started = process.hrtime();\nimport "node:fs";\n');
+    expect(refusal(typecheck(), "sim/engine.ts").join("\n")).toContain("process");
+    expect(refusal(tidy(), "TIDY-19").join("\n")).toContain("sim/engine.ts → node:fs");
+  });
+
   it("[TIDY-1] an outward import of a type counts", () => {
     scratch.append(
       "core/units.ts",

@@ -1,0 +1,8 @@
+/**
+ * The simulator for whoever runs it: a page, a command, a test. Nothing behind this file uses a platform, so it runs in a browser
+ * and in a worker; what needs Node is in `sim/node/`.
+ */
+export { RULE_TABLE, RULES, type Rule } from "./checkers/rules.ts";
+export { Cluster, type ClusterOptions } from "./cluster.ts";
+export { type RunResult, runSeed, type Tally } from "./run.ts";
+export { drawOptions, FAULT_KINDS, type FaultKind, type Overrides, type SwarmOptions } from "./swarm.ts";
