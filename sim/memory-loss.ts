@@ -1,0 +1,172 @@
+/** Members that lose their memory, or find it damaged or old, and when they may start again. */
+import type { Cluster } from "./cluster.ts";
+import type { DamageKind } from "./disk.ts";
+import type { FaultWindow } from "./fault-window.ts";
+import type { MemoryBackend } from "./memory-backend.ts";
+import type { Chance } from "./random.ts";
+import type { FaultKind, SwarmOptions } from "./swarm.ts";
+import { damageTree, type TreeDamageKind } from "./tree-damage.ts";
+
+/** How long a member on an older disk waits before it looks again whether it may start. */
+const ROLLED_BACK_WAIT_MS = 100;
+
+/**
+ * Starts members, and harms their disks. A member that lost its storage, or found it damaged, counts as failed until it has
+ * synchronised. Invariant: no more than a minority has failed.
+ */
+export class MemoryLoss {
+  readonly #cluster: Cluster;
+  readonly #options: SwarmOptions;
+  readonly #chance: Chance;
+  readonly #window: FaultWindow;
+  readonly #count: (kind: FaultKind) => void;
+  /** members without their memory of before, until they have synchronised */
+  readonly #forgetful = new Set<number>();
+  /** members on an older copy of their disk: *map sid → the last epoch that they promised before, and may have forgotten* */
+  readonly #behind = new Map<number, number>();
+  /** *map sid → an older copy of its disk* */
+  readonly #copies = new Map<number, MemoryBackend>();
+
+  /** @param count is told of a fault that a later moment carries out */
+  constructor(
+    cluster: Cluster,
+    options: SwarmOptions,
+    chance: Chance,
+    window: FaultWindow,
+    count: (kind: FaultKind) => void,
+  ) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#chance = chance;
+    this.#window = window;
+    this.#count = count;
+  }
+
+  // ── starts ───────────────────────────────────────────────────────────────
+
+  #restart(sid: number): void {
+    const { life, twin } = this.#cluster.member(sid);
+    if (life === null || twin !== null) return;
+    this.#cluster.crash(sid, 1_000);
+    this.start(sid);
+  }
+
+  restartLater(sid: number): void {
+    this.#window.after(this.#chance.oneOf([0, 50, 1_000, 5_000, 15_000]), () => {
+      if (this.#cluster.member(sid).life === null) this.start(sid);
+    });
+  }
+
+  /** A member on an older copy of its disk waits for what docs/divergence.md demands of whoever starts one. */
+  start(sid: number): void {
+    const cluster = this.#cluster;
+    if (this.#mayStart(sid)) {
+      cluster.start(sid);
+      return;
+    }
+    cluster.after(ROLLED_BACK_WAIT_MS, () => {
+      if (cluster.member(sid).life === null) this.start(sid);
+    });
+  }
+
+  /** A leader of the latest epoch runs, with a quorum of others: those know what this member has forgotten. */
+  #mayStart(sid: number): boolean {
+    if (this.#forgetting === 0) return true;
+    const promised = this.#behind.get(sid);
+    if (promised === undefined) return true;
+    const cluster = this.#cluster;
+    const leading = cluster.leader?.zab;
+    const active = leading?.proposing?.activeSet.filter((each) => each !== sid) ?? [];
+    if (leading === undefined || active.length <= this.#options.size / 2) return false;
+    const epochs = cluster.members.map(({ disk }) => disk.readMeta().acceptedEpoch);
+    return leading.currentEpoch >= Math.max(promised, ...epochs);
+  }
+
+  // ── losses ───────────────────────────────────────────────────────────────
+
+  /** How many members do not have what they once promised. */
+  get #forgetting(): number {
+    for (const sid of this.#forgetful) {
+      const { life } = this.#cluster.member(sid);
+      if (life?.server.ready === true && life.storage.meta.initialized && life.disk.pending === 0) {
+        this.#forgetful.delete(sid);
+        this.#behind.delete(sid);
+      }
+    }
+    return this.#forgetful.size;
+  }
+
+  /** Something is done to the disk of a member that makes it forget. */
+  lose(sid: number, how: () => void, forgets = true): boolean {
+    const cluster = this.#cluster;
+    const { size } = this.#options;
+    // Who forgot and whose tree is wrong are a minority together: both are of no use to the others.
+    const failed = new Set<number>(cluster.invariants.digests.damagedTrees);
+    if (this.#forgetting > 0) for (const each of this.#forgetful) failed.add(each);
+    // A member that was left out of the founding has no more than one that forgot it. Its epoch tells, not what it believes.
+    for (const { sid: each, disk } of cluster.members) {
+      if (disk.readMeta().currentEpoch === 0) failed.add(each);
+    }
+    const room = failed.add(sid).size;
+    // A leader whose tree is wrong waits for members that lag, which cannot tell before they have caught up: beside others
+    // that have forgotten everything too few may be left. See docs/testing.md, Open.
+    if (room > 1 && (!forgets || cluster.invariants.digests.damagedTrees.size > 0)) return false;
+    // Before anything was committed there is nothing to forget, and a founding must not begin twice.
+    if (room > (size - 1) / 2 || cluster.invariants.history.length === 0) return false;
+    const member = cluster.member(sid);
+    if (member.twin !== null) return false;
+    if (member.life !== null) cluster.crash(sid, this.#chance.below(3));
+    if (forgets) this.#forgetful.add(sid);
+    how();
+    this.restartLater(sid);
+    return true;
+  }
+
+  rollBack(sid: number): boolean {
+    const cluster = this.#cluster;
+    const copy = this.#copies.get(sid);
+    if (copy === undefined) {
+      // Damage that comes back later would not be that of a minority.
+      if (cluster.invariants.digests.damagedTrees.has(sid)) return false;
+      this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
+      // Lives that the others see, and then it goes back behind them.
+      for (const ms of [1_000, 3_000]) this.#window.after(ms, () => this.#restart(sid));
+      this.#window.after(this.#chance.between(5_000, 20_000), () => {
+        if (this.rollBack(sid)) this.#count("rollback");
+      });
+    }
+    // Whoever goes back to its last life alone shows the same number as before, and cannot be told from itself.
+    const isSeen = copy !== undefined && copy.readMeta().boot + 1 < cluster.member(sid).disk.readMeta().boot;
+    if (copy === undefined || !isSeen || cluster.leader === undefined) return false;
+    return this.lose(sid, () => {
+      this.#copies.delete(sid);
+      const { acceptedEpoch } = cluster.member(sid).disk.readMeta();
+      this.#behind.set(sid, Math.max(acceptedEpoch, this.#behind.get(sid) ?? 0));
+      cluster.disks.rollBack(sid, copy);
+    });
+  }
+
+  damage(sid: number, kind: DamageKind): boolean {
+    const cluster = this.#cluster;
+    let damaged = false;
+    const struck = this.lose(sid, () => {
+      damaged = cluster.disks.damage(sid, kind, (n) => this.#chance.below(n));
+    });
+    return struck && damaged;
+  }
+
+  /** The rest of the damage that a member may have heals by itself, from the others. */
+  damageTree(sid: number, kind: TreeDamageKind): boolean {
+    const cluster = this.#cluster;
+    if (cluster.invariants.digests.damagedTrees.has(sid)) return false;
+    let damaged = false;
+    const struck = this.lose(
+      sid,
+      () => {
+        damaged = damageTree(cluster, sid, kind, (n) => this.#chance.below(n));
+      },
+      false,
+    );
+    return struck && damaged;
+  }
+}

@@ -1,0 +1,184 @@
+/** Faults at a chosen moment: at one of the next messages of some type, or at an effect of some kind. */
+import type { PeerMessage } from "../core/server/messages.ts";
+import type { Cluster } from "./cluster.ts";
+import type { FaultWindow } from "./fault-window.ts";
+import type { CrashOrder } from "./life.ts";
+import type { MemoryLoss } from "./memory-loss.ts";
+import type { Chance } from "./random.ts";
+
+/** Messages at which something may happen to who sends them or takes them: a run has few of most of them. */
+const MOMENTS: readonly PeerMessage["type"][] = [
+  "NOTIFICATION",
+  "FOLLOWERINFO",
+  "LEADERINFO",
+  "LEADERINFO",
+  "ACKEPOCH",
+  "ACKEPOCH",
+  "DIFF",
+  "TRUNC",
+  "POSITION",
+  "SNAP",
+  "SNAPCHUNK",
+  "SNAPCHUNK",
+  "STAGED",
+  "NEWLEADER",
+  "ACK",
+  "UPTODATE",
+  "PROPOSAL",
+  "COMMIT",
+  "REQUEST",
+  "REQUEST",
+  "REJECT",
+  "TOUCH",
+  "QUIET",
+  "QUIETED",
+  "SLEEP",
+  "SLEPT",
+];
+
+/** What happens there. */
+const BLOWS = [
+  "lose",
+  "lose",
+  "lose",
+  "crash-from",
+  "crash-to",
+  "evict-from",
+  "evict-to",
+  "pause-from",
+  "pause-to",
+  "clog",
+  "isolate-from",
+  "isolate-to",
+  "wipe-from",
+  "wipe-to",
+] as const;
+
+/** An appointment with a message. */
+interface Moment {
+  readonly type: PeerMessage["type"];
+  readonly blow: (typeof BLOWS)[number] | "part-from";
+  left: number;
+}
+
+/** Appointments at once, at most. */
+const MOMENTS_MAX = 4;
+
+/** Invariant: at most one crash at an effect, and {@link MOMENTS_MAX} moments and one, are waited for at once. */
+export class Moments {
+  readonly #cluster: Cluster;
+  readonly #chance: Chance;
+  readonly #window: FaultWindow;
+  readonly #memory: MemoryLoss;
+  readonly #moments: Moment[] = [];
+
+  constructor(cluster: Cluster, chance: Chance, window: FaultWindow, memory: MemoryLoss) {
+    this.#cluster = cluster;
+    this.#chance = chance;
+    this.#window = window;
+    this.#memory = memory;
+  }
+
+  /** Some member crashes at one of its next effects of this kind. */
+  crashAt(
+    fits: (effect: { type: string; writes?: readonly { type: string }[] }, leads: boolean) => boolean,
+    order: () => CrashOrder,
+  ): boolean {
+    const cluster = this.#cluster;
+    if (cluster.onEffect !== null) return false;
+    let left = this.#chance.between(1, 40);
+    cluster.onEffect = (sid, effect) => {
+      const leads = cluster.member(sid).life?.server.zab.proposing !== undefined;
+      if (!fits(effect, leads)) return undefined;
+      left -= 1;
+      // A twin is ended by its writes, not by crashes.
+      if (left > 0 || cluster.member(sid).twin !== null) return undefined;
+      cluster.onEffect = null;
+      this.#memory.restartLater(sid);
+      return order();
+    };
+    return true;
+  }
+
+  /** Something happens to a member at one of its next messages of some type; and then, perhaps, once more. */
+  atMessage(): boolean {
+    const chance = this.#chance;
+    if (this.#moments.length >= MOMENTS_MAX) return false;
+    const type = chance.oneOf(MOMENTS);
+    return this.#await({ type, blow: chance.oneOf(BLOWS), left: chance.between(1, 4) });
+  }
+
+  /** Again and again a member is cut off just when a write of its has arrived: it comes back to a log that was cut behind it. */
+  cutBehindRequests(times: number): boolean {
+    const done = this.#await({ type: "REQUEST", blow: "part-from", left: this.#chance.between(1, 4) });
+    if (times > 1) {
+      const { tickTimeMs } = this.#cluster.config;
+      this.#window.after(this.#chance.between(2, 5) * tickTimeMs, () => this.cutBehindRequests(times - 1));
+    }
+    return done;
+  }
+
+  #await(moment: Moment): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    if (this.#moments.length > MOMENTS_MAX) return false;
+    this.#moments.push(moment);
+    cluster.onDelivery ??= (from, to, messages) => {
+      let lost = false;
+      for (const moment of [...this.#moments]) {
+        if (!messages.some((message) => message.type === moment.type)) continue;
+        moment.left -= 1;
+        if (moment.left > 0) continue;
+        this.#moments.splice(this.#moments.indexOf(moment), 1);
+        cluster.onLine?.(`at ${moment.type} of ${from} to ${to}: ${moment.blow}`);
+        if (this.#blow(moment.blow, from, to)) lost = true;
+        if (chance.oneIn(2)) this.atMessage();
+      }
+      return lost;
+    };
+    return true;
+  }
+
+  /** @returns whether the message is lost */
+  #blow(blow: Moment["blow"], from: number, to: number): boolean {
+    const cluster = this.#cluster;
+    const chance = this.#chance;
+    const [what, who] = blow.split("-");
+    const sid = who === "from" ? from : to;
+    const { life, twin } = cluster.member(sid);
+    switch (what) {
+      case "lose":
+        return true;
+      case "clog":
+        cluster.clog(from, to, chance.between(50, 3_000));
+        return false;
+      case "isolate":
+        cluster.isolate(sid);
+        this.#window.after(chance.between(100, 6_000), () => cluster.healCuts());
+        return true;
+      case "part":
+        cluster.isolate(sid);
+        this.#window.after(chance.between(20, 2 * cluster.config.tickTimeMs), () => cluster.healCuts());
+        return false;
+      case "wipe":
+        this.#memory.lose(sid, () => cluster.disks.wipe(sid));
+        return false;
+      default:
+        break;
+    }
+    if (life === null || twin !== null) return false;
+    if (what === "pause") {
+      if (life.isPaused) return false;
+      cluster.pause(sid);
+      this.#window.after(chance.oneOf([100, 1_000, 5_000]), () => {
+        if (life.alive && life.isPaused) cluster.resume(sid);
+      });
+      return false;
+    }
+    const evicted = what === "evict";
+    cluster.crash(sid, evicted ? 1_000 : chance.oneOf([0, 0, 1, 100]));
+    if (evicted) this.#memory.start(sid);
+    else this.#memory.restartLater(sid);
+    return false;
+  }
+}
