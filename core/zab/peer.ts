@@ -271,7 +271,7 @@ export class ZabPeer {
     const { lastSeq } = this.#roles;
     if (lastSeq !== null) {
       if (input.type === "persisted" && input.seq >= lastSeq) {
-        this.#step.push({ type: "abort", reason: "a later life of this member was seen" });
+        this.#step.push({ type: "abort", reason: "a later incarnation of this member was seen" });
       }
       return this.#step.end();
     }

@@ -185,7 +185,7 @@ export class Roles implements RoleHost {
     this.epochs.loseMemory();
     this.#setRole("LOOKING");
     this.looking.abandon();
-    this.phaseChanged("LOOKING", "ELECTION", "a later life of this member was seen");
+    this.phaseChanged("LOOKING", "ELECTION", "a later incarnation of this member was seen");
     this.#lastSeq = this.step.persist([{ type: "amnesia", boot }]);
   }
 

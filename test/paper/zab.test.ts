@@ -229,7 +229,7 @@ describe("phase 3, broadcast (section 4.3)", () => {
 describe("what the TLA+ specification of ZooKeeper found missing in the paper", () => {
   const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
 
-  it("[PAPER-17] proposals go to whoever is being synchronised, not only to those that have acked NEWLEADER: a joiner misses none", () => {
+  it("[PAPER-17] proposals are also sent to learners that are being synchronised, so that a joining member misses none", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1, last: endOf(HISTORY.slice(0, 1)) }));
@@ -261,7 +261,7 @@ describe("what the TLA+ specification of ZooKeeper found missing in the paper", 
     expect(follower.storage.log.count).toBe(5);
   });
 
-  it("[PAPER-19] UPTODATE tells of all that is committed and was sent, not only of what the joiner has acked", () => {
+  it("[PAPER-19] UPTODATE covers all that is committed and was sent, not only what the joining member has acked", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1 }));

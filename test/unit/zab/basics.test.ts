@@ -70,7 +70,7 @@ describe("a quorum", () => {
     }
   });
 
-  it("[ZAB-21] counts nobody twice", () => {
+  it("[ZAB-21] counts each participant once", () => {
     expect(quorumOf(3).contains([asSid(1), asSid(1), asSid(1)])).toBe(false);
   });
 
@@ -100,7 +100,7 @@ describe("a quorum", () => {
 describe("the commit rule", () => {
   const acked = (...zxids: Zxid[]): Map<Sid, Zxid> => new Map(zxids.map((each, i) => [asSid(i + 1), each]));
 
-  it("[ZAB-22] commits what a quorum has, whoever they are", () => {
+  it("[ZAB-22] commits what any quorum has", () => {
     const quorum = quorumOf(3);
     expect(quorum.highestAcked(acked(zxid(1, 5), zxid(1, 3), zxid(1, 1)))).toEqual(zxid(1, 3));
     expect(quorum.highestAcked(acked(zxid(1, 1), zxid(1, 5), zxid(1, 5)))).toEqual(zxid(1, 5));

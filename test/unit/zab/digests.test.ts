@@ -27,9 +27,9 @@ const DIFF = ["DIFF", "NEWLEADER"];
 const SNAP = ["SNAP", "SNAPCHUNK"];
 
 /** Member 3 has won the election, has this digest, and has chosen epoch 2 with these voters. */
-function leads({ size = 3, voters = [2] as readonly number[], told = true } = {}): Script {
+function leads({ size = 3, voters = [2] as readonly number[], hasDigest = true } = {}): Script {
   const script = new Script({ sid: 3, size, history: HISTORY, committed: END });
-  if (told) script.peer.digest = digestAt(END);
+  if (hasDigest) script.peer.digest = digestAt(END);
   script.start();
   for (const voter of voters) elect(script, voter);
   expect(script.state).toBe("LEADING/DISCOVERY");
@@ -215,7 +215,7 @@ describe("a tree that differs", () => {
     expect(script.takeTypes(1)).toEqual(DIFF);
   });
 
-  it("[ZAB-123] keeps the leader waiting without another election while nobody can tell which one is right", () => {
+  it("[ZAB-123] keeps the leader waiting, without another election, while it is not known which tree is right", () => {
     const script = leads();
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
     script.alive("FOLLOWING", 2);
@@ -366,7 +366,7 @@ describe("a leader whose tree was not compared", () => {
     expect(script.take(2)).toEqual([]);
   });
 
-  it("[ZAB-121] asks nobody whose digest it has compared, and serves at once", () => {
+  it("[ZAB-121] sends no CHECK to a learner whose digest it has compared, and serves at once", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     expect(script.peer.proposing?.mayPropose).toBe(true);
     script.flush();
@@ -379,7 +379,7 @@ describe("a leader whose tree was not compared", () => {
     expect(script.peer.proposing?.trusted).toBe(false);
   });
 
-  it("[ZAB-127] serves with learners of a version that confirms nothing, and takes nobody's tree with them", () => {
+  it("[ZAB-127] serves with learners of a version that confirms nothing, and replaces no tree because of them", () => {
     const script = broadcasts(3, new Map([[2, undefined]]));
     expect(script.peer.proposing?.mayPropose).toBe(true);
     script.flush();
@@ -405,7 +405,7 @@ describe("a learner that is up to date", () => {
     return { sent: script.take(2), script };
   }
 
-  it("[ZAB-129] is told that a CHECK follows where the leader could not compare its tree, and only there", () => {
+  it("[ZAB-129] UPTODATE says that a CHECK follows where the leader could not compare the learner's tree, and only there", () => {
     expect(joined(digestAt(zxid(1, 2))).sent).toEqual([{ ...upToDate, check: true }]);
     expect(joined(digestAt(END)).sent).toEqual([upToDate]);
     // A version that answers no CHECK is sent none.
@@ -425,7 +425,7 @@ describe("a learner that is up to date", () => {
     expect(script.takeTypes(2)).toContain("CHECK");
   });
 
-  it("[ZAB-129] is told so when it comes back with an older tree than the one that differed", () => {
+  it("[ZAB-129] UPTODATE says so to a learner that rejoins with an older tree than the one that differed", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     script.tellDigest(digestAt(zxid(2, 1)));
     script.reboot(2);
@@ -477,7 +477,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).toEqual(SNAP);
   });
 
-  it("[ZAB-122] waits a tick for that, and is served without it when nobody differs", () => {
+  it("[ZAB-122] waits a tick for that, and is served without it if no member differs", () => {
     const script = leads({ voters: [2] });
     script.returned(2, ackEpoch(script, lagging));
     expect(script.take(2)).toEqual([]);
@@ -575,7 +575,7 @@ describe("a learner that lacks log", () => {
     for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
     script.passes(5_000);
     expect(script.takeTypes(1)).not.toContain("SNAP");
-    // It cannot say what it has: before the leader broadcasts, members without memory are told no epoch.
+    // It cannot say what it has: before the leader broadcasts, members without memory are offered no epoch.
     script.reboot(2);
     script.call(2, followerInfo(2, 1, false));
     expect(script.takeTypes(2)).not.toContain("LEADERINFO");
@@ -630,7 +630,7 @@ describe("a learner that lacks log", () => {
     );
   });
 
-  /** Leads member 2, which lacks log, with a checkpoint that a quorum had confirmed in an earlier life. */
+  /** Leads member 2, which lacks log, with a checkpoint that a quorum had confirmed in an earlier incarnation. */
   function leadsWithConfirmed(voters: readonly number[], size = 3): Script {
     const script = new Script({ sid: 3, size, history: HISTORY, committed: END });
     const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
@@ -669,7 +669,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).not.toContain("SNAP");
   });
 
-  it("[ZAB-132] is told by PING once a quorum has confirmed the leader's tree, and not before", () => {
+  it("[ZAB-132] learns from PING that a quorum has confirmed the leader's tree, and not before", () => {
     const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
     const ping = (): ZabMessage | undefined => {
       script.take();
@@ -697,7 +697,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).not.toContain("NEWLEADER");
   });
 
-  it("[ZAB-122] gets no SNAP while somebody differs from the leader and no quorum has confirmed it", () => {
+  it("[ZAB-122] gets no SNAP while another learner differs from the leader and no quorum has confirmed it", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     script.returned(1, ackEpoch(script, lagging));
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
@@ -747,7 +747,7 @@ describe("a learner", () => {
     expect(script.take()).toEqual([]);
     const [after] = script.call(3, ping(2));
     expect(after).toMatchObject({ type: "PONG", join: 1, confirmed: END });
-    // Nobody else is told: it is no statement about their trees.
+    // No other learner is asked: it is no statement about their trees.
     const [other] = script.call(2, { type: "PING", sentAt: 3, role: "FOLLOWING" });
     expect(other).not.toHaveProperty("confirmed");
   });
@@ -823,7 +823,7 @@ describe("a learner", () => {
     }
   });
 
-  it("[ZAB-90] tells the leader where its tree differs when it comes back, and keeps its data until the SNAP", () => {
+  it("[ZAB-90] reports where its tree differs when it rejoins, and keeps its data until the SNAP", () => {
     const script = serves();
     script.diverge(END);
     expect(script.state).toBe("LOOKING/ELECTION");

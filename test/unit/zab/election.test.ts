@@ -77,7 +77,7 @@ describe("an election", () => {
     expect(other.hasQuorum).toBe(false);
   });
 
-  it("[ZAB-32] joins a higher round with its own vote again, and forgets the votes of the lower", () => {
+  it("[ZAB-32] enters a higher electionEpoch with its own vote, and discards the votes of the lower one", () => {
     const mine = election({ self: 1, size: 5 });
     mine.receive(asSid(4), note(4), false);
     mine.receive(asSid(5), note(5), false);
@@ -90,14 +90,14 @@ describe("an election", () => {
     expect(mine.everybodyHeard).toBe(false);
   });
 
-  it("[ZAB-32] ignores votes of a lower round", () => {
+  it("[ZAB-32] ignores votes of a lower electionEpoch", () => {
     const mine = election({ self: 1, round: 5 });
     expect(mine.receive(asSid(3), note(3, { round: 4 }), false)).toBe(false);
     expect(mine.vote.leader).toBe(1);
     expect(mine.electionEpoch).toBe(5);
   });
 
-  it("[ZAB-33] knows when nobody is left to wait for: all have answered or refuse calls", () => {
+  it("[ZAB-33] waits for no vote once every peer has answered or refuses calls", () => {
     const mine = election({ self: 3 });
     mine.receive(asSid(1), note(1, { leader: 3 }), false);
     expect(mine.hasQuorum).toBe(true);
@@ -124,7 +124,7 @@ describe("an election", () => {
     expect(mine.establishedLeader()).toBe(4);
   });
 
-  it("[ZAB-34] does not follow whom nobody else follows, nor who only is said to lead", () => {
+  it("[ZAB-34] does not follow a peer that no other peer follows, nor one that does not claim to lead", () => {
     const alone = election({ self: 1, size: 5 });
     alone.receive(asSid(4), note(4, { role: "LEADING" }), false);
     expect(alone.establishedLeader()).toBeUndefined();
@@ -152,7 +152,7 @@ describe("an election", () => {
     expect(five.establishedLeader()).toBeUndefined();
   });
 
-  it("[ZAB-102] counts who follows already as it has voted in this round", () => {
+  it("[ZAB-102] counts a peer that follows already as a vote of this electionEpoch", () => {
     const mine = election({ self: 3, size: 5, round: 2 });
     mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 3, round: 2, epoch: 7 }), true);
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, round: 1 }), true);

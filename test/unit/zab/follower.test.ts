@@ -46,7 +46,7 @@ function serving(options: ScriptOptions = {}): Script {
 const types = (messages: readonly ZabMessage[]): string[] => messages.map(({ type }) => type);
 
 describe("discovery", () => {
-  it("[ZAB-103] ends when the elected member votes for another, or goes on without us", () => {
+  it("[ZAB-103] ends when the elected peer votes for another, or in a later electionEpoch", () => {
     for (const said of [
       { leader: 2, round: 1 },
       { leader: 3, round: 2 },
@@ -62,7 +62,7 @@ describe("discovery", () => {
     expect(old.state).toBe("FOLLOWING/DISCOVERY");
   });
 
-  it("[ZAB-103] ends when the one that led gives up, though our rounds are far ahead of its (seed 1795401241994)", () => {
+  it("[ZAB-103] ends when the leader gives up, though our electionEpoch is far ahead of its (seed 1795401241994)", () => {
     const script = new Script({ history: HISTORY }).start();
     script.call(2, note(2, { round: 10 }));
     script.returned(3, note(3, { role: "LEADING", leader: 3, round: 8 }));
@@ -120,7 +120,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-53] remembers over a crash to whom it promised, so that the same candidate may count it again", () => {
+  it("[ZAB-53] stores to which candidate it promised, so that the same candidate may count it after a crash", () => {
     for (const [leader, counted] of [
       [3, true],
       [2, false],
@@ -144,7 +144,7 @@ describe("discovery", () => {
     expect(script.storage.meta.acceptedEpoch).toBe(1);
   });
 
-  it("[ZAB-56] ignores what was said to an earlier life of it: every life has other numbers for its stays", () => {
+  it("[ZAB-56] ignores messages to its earlier incarnation: every incarnation numbers its stays differently", () => {
     const script = following();
     expect(script.peer.join).toBe(1);
     script.restart();
@@ -156,7 +156,7 @@ describe("discovery", () => {
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
   });
 
-  it("[ZAB-56] tells its stays apart in a life that is numbered by the time of day", () => {
+  it("[ZAB-56] numbers its stays differently in an incarnation that is numbered by the time of day", () => {
     for (const boot of [1, 1_763_855_000_000, 2 ** 32, 2 ** 52]) {
       const script = following({ boot });
       const first = script.peer.join ?? 0;
@@ -178,7 +178,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-58] knocks again when its leader says that it leads now", () => {
+  it("[ZAB-58] sends FOLLOWERINFO again when its leader says that it leads now", () => {
     const script = following();
     script.call(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5) }));
     expect(script.take(3)).toMatchObject([{ type: "FOLLOWERINFO", join: 1 }]);
@@ -344,7 +344,7 @@ describe("synchronization", () => {
     expect(script.storage.meta).toMatchObject({ table: 1, checkpoint: AT, currentEpoch: 2 });
   });
 
-  it("[ZAB-63] keeps the old tree when a SNAP is interrupted, and begins the next one anew (ZOOKEEPER-2872)", () => {
+  it("[ZAB-63] keeps the old tree when a SNAP is interrupted, and begins the next one from its start (ZOOKEEPER-2872)", () => {
     const script = synchronizing();
     script.call(3, snap);
     script.call(3, chunk(0, false));
@@ -401,7 +401,7 @@ describe("synchronization", () => {
     }
   });
 
-  it("[ZAB-64] begins anew, in a stay of its own, when the leader takes it in again, having lost sight of it", () => {
+  it("[ZAB-64] begins another stay when a leader that has dropped it accepts it again", () => {
     const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
     if (next === undefined) throw new Error("there is one");
     const script = synchronizing();
@@ -466,7 +466,7 @@ describe("synchronization", () => {
     expect(script.delivered).toEqual(["1.3", "1.5", "2.2"]);
   });
 
-  it("[ZAB-65] is not told to serve what it does not have", () => {
+  it("[ZAB-65] refuses an UPTODATE of what it does not have", () => {
     const script = synchronizing();
     script.call(3, diff());
     script.call(3, newLeader());
@@ -546,7 +546,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-83] looks for a leader when it hears nothing for syncLimit ticks", () => {
+  it("[ZAB-83] looks for a leader after syncLimit ticks of silence", () => {
     const script = serving({ config: { syncLimit: 3 } });
     script.passes(2_900);
     expect(script.state).toBe("FOLLOWING/BROADCAST");
@@ -563,7 +563,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-83] hears its leader in calls and in returns", () => {
+  it("[ZAB-83] takes calls and returns of its leader as signs of life", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.passes(6_000);
@@ -597,7 +597,7 @@ describe("broadcast", () => {
     expect(script.takeTypes(3)).toEqual(["PING"]);
   });
 
-  it("[ZAB-90] tells the leader that it differs when it comes back, and keeps its data until the SNAP", () => {
+  it("[ZAB-90] reports that it differs when it rejoins, and keeps its data until the SNAP", () => {
     const script = serving();
     script.diverge();
     expect(script.state).toBe("LOOKING/ELECTION");

@@ -60,7 +60,7 @@ describe("discovery", () => {
     expect(script.storage.meta.currentEpoch).toBe(1);
   });
 
-  it("[ZAB-51] writes its own promise down before anybody hears of the epoch", () => {
+  it("[ZAB-51] persists its own promise before it sends the epoch", () => {
     const script = elected({ history: HISTORY, durable: false });
     const effects = [
       ...script.peer.step(script.now, {
@@ -74,7 +74,7 @@ describe("discovery", () => {
     expect(kinds.indexOf("persist")).toBeLessThan(kinds.indexOf("send"));
   });
 
-  it("[ZAB-50] tells a late joiner the epoch that is chosen already", () => {
+  it("[ZAB-50] sends a late learner the epoch that is chosen already", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(1, 1));
     script.call(2, followerInfo(1, 1));
@@ -83,13 +83,13 @@ describe("discovery", () => {
     expect(only(script.take(4), "LEADERINFO").epoch).toBe(2);
   });
 
-  it("[ZAB-126] gives up for a joiner that has promised more than it can offer, once: whoever leads next goes above it", () => {
+  it("[ZAB-126] gives up for a learner that has promised a higher epoch, once: the next leader chooses a higher one", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(1, 1));
     script.call(2, followerInfo(1, 1));
     script.call(4, followerInfo(1, 7));
     expect(script.state).toBe("LOOKING/ELECTION");
-    // To nobody, and durably: also a leader that is elected without hearing of that joiner hears of it from us.
+    // To no candidate, and durably: a leader that is elected without that learner gets its promise from us.
     expect(script.storage.meta).toMatchObject({ acceptedEpoch: 7, promisedTo: 0, currentEpoch: 1 });
     script.passes(1_000);
     for (const voter of [1, 2]) elect(script, voter);
@@ -101,7 +101,7 @@ describe("discovery", () => {
     expect(script.takeTypes(4)).toContain("LEADERINFO");
   });
 
-  it("[ZAB-126] goes on in broadcast when a member that does not count has promised more, and goes above it next time", () => {
+  it("[ZAB-126] stays in broadcast when a member that does not count has promised more, and chooses a higher epoch next time", () => {
     const script = leading({ history: HISTORY });
     for (let join = 1; join <= 5; join++) script.call(1, followerInfo(join, 9, false));
     expect(script.state).toBe("LEADING/BROADCAST");
@@ -177,7 +177,7 @@ describe("discovery", () => {
     expect(script.storage.meta.currentEpoch).toBe(2);
   });
 
-  it("[ZAB-54] lets nobody vouch who cannot lead but holds what it lacks", () => {
+  it("[ZAB-54] does not count a learner that cannot lead but holds entries that it lacks", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     const newer = endOf(entriesOf(START, [1, 1, 3], [1, 4, 2], [1, 6, 1]));
@@ -205,7 +205,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-98] gives up within a tick when no quorum even knocks", () => {
+  it("[ZAB-98] gives up within a tick when no quorum sends FOLLOWERINFO", () => {
     const script = elected({ history: HISTORY });
     script.passes(800);
     expect(script.state).toBe("LEADING/DISCOVERY");
@@ -226,7 +226,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-56] takes a knock that is repeated for one", () => {
+  it("[ZAB-56] ignores a repeated FOLLOWERINFO", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(4, 1));
     script.call(1, followerInfo(4, 1));
@@ -247,7 +247,7 @@ describe("discovery", () => {
     expect(script.left).toEqual([2]);
   });
 
-  it("[ZAB-57] is not taken from a learner by a return that its own knock overtook (seed 263 of the first simulator)", () => {
+  it("[ZAB-57] a stay is not ended by a return that the learner's FOLLOWERINFO overtook (seed 263 of the first simulator)", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     expect(script.takeTypes(2)).toEqual(["LEADERINFO"]);
@@ -333,7 +333,7 @@ describe("synchronization", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-62] keeps to the learner's window, and goes on as it answers", () => {
+  it("[ZAB-62] keeps to the learner's window, and sends more as the learner answers", () => {
     const long = entriesOf(START, ...Array.from({ length: 6 }, (_, i) => [1, i + 1, 1]));
     const script = elected({ history: long, config: { batchBytesMax: 1, learnerInFlightMax: 2 } });
     script.call(2, followerInfo(1, 1));
@@ -452,7 +452,7 @@ describe("broadcast", () => {
     expect(script.take(2)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 4) }]);
   });
 
-  it("[ZAB-74] tells of a commit by itself where no proposal does, once, and never of what it has not sent", () => {
+  it("[ZAB-74] sends a COMMIT where no proposal carries the commit index, once, and never beyond what it has sent", () => {
     const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } });
     script.propose(2, 1);
     script.flush();
@@ -464,7 +464,7 @@ describe("broadcast", () => {
     expect(script.take(2)).toEqual([]);
   });
 
-  it("[ZAB-74] tells a learner with a full window only of what it was sent", () => {
+  it("[ZAB-74] sends a learner with a full window no commit index beyond what it was sent", () => {
     const script = leading(
       { size: 5, history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } },
       [1, 2],
@@ -487,7 +487,7 @@ describe("broadcast", () => {
     expect(script.take(4)).toEqual([]);
   });
 
-  it("[ZAB-99] holds a COMMIT back for the next proposal where nobody waits for it, and no longer than that", () => {
+  it("[ZAB-99] holds a COMMIT back for the next proposal where no client waits for it, and no longer than that", () => {
     const script = leading({ size: 5, history: HISTORY }, [1, 2]);
     const commitOne = (counter: number): void => {
       script.propose(2, counter);
@@ -570,7 +570,7 @@ describe("broadcast", () => {
     expect(script.peer.proposing?.mayPropose).toBe(true);
   });
 
-  it("[ZAB-24] proposes no more when its counter is used up, and gives the epoch up when it is told to", () => {
+  it("[ZAB-24] proposes no more when its counter is used up, and resigns when it is asked to", () => {
     const script = leading({ history: HISTORY, config: { counterMax: 2 } });
     script.propose(2, 1, 2);
     expect(script.peer.proposing?.exhausted).toBe(true);
@@ -608,7 +608,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-79] waits two ticks for a learner whose link broke, from when it was heard last", () => {
+  it("[ZAB-79] waits two ticks for a learner whose link broke, from its last sign of life", () => {
     const script = leading({ history: HISTORY });
     script.passes(500);
     script.broken(2);
@@ -689,7 +689,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-82] never leads an epoch again that a former life led", () => {
+  it("[ZAB-82] never leads an epoch again that an earlier incarnation led", () => {
     const script = new Script({ sid: 1, size: 1, history: HISTORY }).start();
     script.propose(2, 1);
     script.restart();

@@ -16,7 +16,7 @@ import {
 const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
 
 describe("a member that starts", () => {
-  it("[ZAB-31] votes for itself with the end of its log and tells everybody", () => {
+  it("[ZAB-31] votes for itself with the end of its log and sends the vote to all", () => {
     const script = new Script({ sid: 2, size: 5, history: HISTORY }).start();
     expect(script.state).toBe("LOOKING/ELECTION");
     expect(script.sent.map(({ to }) => to)).toEqual([1, 3, 4, 5]);
@@ -46,7 +46,7 @@ describe("a member that starts", () => {
     expect(script.delivered).toEqual([]);
   });
 
-  it("[ZAB-82] counts its lives", () => {
+  it("[ZAB-82] counts its incarnations", () => {
     const script = new Script({ history: HISTORY }).start();
     expect(script.storage.meta.boot).toBe(1);
     script.restart();
@@ -56,7 +56,7 @@ describe("a member that starts", () => {
 });
 
 describe("an election", () => {
-  it("[ZAB-37] answers every vote with its own, so that one round of calls tells all", () => {
+  it("[ZAB-37] answers every vote with its own, so that one call to each peer is enough", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     const better = { epoch: 1, zxid: zxid(1, 5) };
     expect(script.call(2, note(2, better))).toMatchObject([{ type: "NOTIFICATION", vote: { leader: 2 } }]);
@@ -89,7 +89,7 @@ describe("an election", () => {
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
   });
 
-  it("[ZAB-38] says its vote again, less and less often, until somebody answers", () => {
+  it("[ZAB-38] repeats its vote, less and less often, until a peer answers", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     const sendings: number[] = [];
     script.take();
@@ -109,7 +109,7 @@ describe("an election", () => {
     expect(script.takeTypes(3).at(-1)).toBe("FOLLOWERINFO");
   });
 
-  it("[ZAB-37] tells a member that looks whom it follows", () => {
+  it("[ZAB-37] answers a LOOKING peer with its leader", () => {
     const script = leading({ history: HISTORY });
     expect(script.call(1, note(1))).toMatchObject([
       { type: "NOTIFICATION", role: "LEADING", vote: { leader: 3, epoch: 2 } },
@@ -117,13 +117,13 @@ describe("an election", () => {
     expect(script.call(1, note(1, { role: "FOLLOWING", leader: 2 }))).toEqual([]);
   });
 
-  it("[ZAB-58] tells a member that knocks at the wrong door what it is", () => {
+  it("[ZAB-58] answers FOLLOWERINFO with its own state if it does not lead", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     expect(script.call(2, followerInfo(1, 1))).toMatchObject([{ type: "NOTIFICATION", role: "LOOKING" }]);
   });
 });
 
-describe("two leaders elected in rounds that crossed", () => {
+describe("two leaders elected in elections that crossed", () => {
   const elected = (): Script => {
     const script = new Script({ sid: 3, size: 5, history: HISTORY }).start();
     for (const sid of [1, 2]) elect(script, sid);
@@ -133,7 +133,7 @@ describe("two leaders elected in rounds that crossed", () => {
     return script;
   };
 
-  it("[ZAB-97] the one that a quorum does not follow gives way as soon as it is told", () => {
+  it("[ZAB-97] the one that a quorum does not follow gives way as soon as it learns that", () => {
     const script = elected();
     script.returned(5, note(5, { role: "LEADING", leader: 5 }));
     script.returned(1, note(1, { role: "FOLLOWING", leader: 5 }));
@@ -142,7 +142,7 @@ describe("two leaders elected in rounds that crossed", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-97] the one that only the other denies goes on, so that they do not chase each other", () => {
+  it("[ZAB-97] the one that only the other denies continues, so that they do not alternate", () => {
     const script = elected();
     script.call(5, note(5, { role: "LEADING", leader: 5 }));
     script.call(1, note(1, { role: "FOLLOWING", leader: 5 }));
@@ -151,7 +151,7 @@ describe("two leaders elected in rounds that crossed", () => {
     expect(script.state).toBe("LEADING/DISCOVERY");
   });
 
-  it("[ZAB-97] the one that has an ensemble goes on, and tells the other", () => {
+  it("[ZAB-97] the one that has an ensemble continues, and answers the other", () => {
     const script = leading({ history: HISTORY });
     expect(script.call(1, note(1, { role: "LEADING", leader: 1 }))).toMatchObject([
       { type: "NOTIFICATION", role: "LEADING", vote: { leader: 3 } },
@@ -233,7 +233,7 @@ describe("a member that lost its memory", () => {
     expect(script.storage.meta.initialized).toBe(false);
   });
 
-  it("[ZAB-111] follows nobody before a majority has noted its new life, and promises no less than they", () => {
+  it("[ZAB-111] follows no leader before a majority has recorded its new incarnation, and promises no less than they", () => {
     const script = wiped();
     script.call(2, note(2, { role: "FOLLOWING", leader: 3, ...settled }));
     script.call(3, note(3, { role: "LEADING", ...settled }));
@@ -259,7 +259,7 @@ describe("a member that lost its memory", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-111] is answered once its life is noted durably, with all lives that were seen", () => {
+  it("[ZAB-111] is answered once its incarnation is recorded durably, with all incarnations that were seen", () => {
     const script = new Script({ sid: 2, history: HISTORY }).start();
     script.callAs(3, { boot: 7 }, note(3));
     expect(script.storage.meta.peerBoots).toEqual([]);
@@ -270,7 +270,7 @@ describe("a member that lost its memory", () => {
 });
 
 describe("an old copy of a member's storage", () => {
-  it("[ZAB-113] is refused by all that have seen a later life, over their own restart too", () => {
+  it("[ZAB-113] is refused by all that have seen a later incarnation, after their own restart too", () => {
     const script = new Script({ sid: 2, history: HISTORY }).start();
     script.callAs(3, { boot: 5 }, note(3, { initialized: false }));
     expect(script.callAs(3, { boot: 4 }, note(3))).toEqual([{ type: "OUTDATED", boot: 5 }]);
@@ -282,12 +282,12 @@ describe("an old copy of a member's storage", () => {
     expect(script.peer.accepted).toBe(false);
   });
 
-  it("[ZAB-114] is no voter's once it hears of its later life, and its next one has a number above", () => {
+  it("[ZAB-114] is no voter's once it learns of its later incarnation, and its next one has a higher number", () => {
     const script = new Script({ sid: 1, history: HISTORY, durable: false }).start();
     script.returned(2, { type: "OUTDATED", boot: 8 });
     expect(script.storage.meta).toMatchObject({ initialized: false, boot: 8 });
     expect(script.ended).toBe(false);
-    // Nothing is said in a life that is over.
+    // Nothing is sent by an incarnation that is over.
     script.take();
     expect(script.call(3, note(3))).toEqual([]);
     script.after(10_000);
@@ -301,7 +301,7 @@ describe("an old copy of a member's storage", () => {
     expect(script.tail).toBe("1.5");
   });
 
-  it("[ZAB-114] is not what a word of a former life of its own says", () => {
+  it("[ZAB-114] is not ended by what an earlier incarnation of its own says", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     script.restart();
     script.returned(2, { type: "OUTDATED", boot: 2 });
@@ -309,7 +309,7 @@ describe("an old copy of a member's storage", () => {
     expect(script.storage.meta.initialized).toBe(true);
   });
 
-  it("[ZAB-115] made promises that count no more beside that of a member that has seen a later life", () => {
+  it("[ZAB-115] made promises that do not count beside that of a member that has seen a later incarnation", () => {
     const script = new Script({ sid: 5, size: 5, history: HISTORY }).start();
     for (const from of [1, 2]) elect(script, from);
     script.passes(100);
@@ -377,7 +377,7 @@ describe("a link", () => {
     expect(script.peer.proposing?.joinOf(2 as never)).toBeUndefined();
   });
 
-  it("[ZAB-87] of a new life ends what the former one left, and the former one is dead", () => {
+  it("[ZAB-87] of a new incarnation ends what the earlier one left, and nothing of the earlier one counts", () => {
     const script = leading({ history: HISTORY });
     script.reboot(2);
     script.call(2, followerInfo(1, 2));
@@ -388,7 +388,7 @@ describe("a link", () => {
     expect(script.peer.proposing?.joinOf(2 as never)).toBe(1);
   });
 
-  it("[ZAB-87] takes no return of a former life for one of this (same stay number, other promise)", () => {
+  it("[ZAB-87] ignores the return of an earlier incarnation (same stay number, other promise)", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     script.reboot(2);
@@ -436,7 +436,7 @@ describe("a link", () => {
     expect(script.parked).toEqual([2]);
   });
 
-  it("[ZAB-89] shows how long a PING takes, and when the peer was last heard", () => {
+  it("[ZAB-89] shows how long a PING takes, and the last sign of life of a peer", () => {
     const script = leading({ history: HISTORY });
     script.alive("LOOKING", 1);
     script.take();
@@ -476,7 +476,7 @@ describe("a link", () => {
 });
 
 describe("traces", () => {
-  it("[ZAB-89] are made only while somebody watches", () => {
+  it("[ZAB-89] are made only while there is a listener", () => {
     const script = new Script({ sid: 1, size: 1, history: HISTORY });
     script.peer.tracing = false;
     script.start();

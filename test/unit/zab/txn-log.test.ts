@@ -20,7 +20,7 @@ function made(runs: readonly (readonly number[])[], committed: Zxid = zxid(0, 0)
   return { log, storage, entries };
 }
 
-/** The log as whoever starts finds it. */
+/** The log as a peer that starts finds it. */
 function reopened({ storage }: Made): TxnLog {
   const rows = [...storage.rows.values()].map(({ row }) => row).sort((a, b) => a.seq - b.seq);
   return new TxnLog(storage, rows, storage.base ?? START);
@@ -77,7 +77,7 @@ describe("the transaction log", () => {
     }
   });
 
-  it("[ZAB-10] tells other histories apart though their zxids are the same", () => {
+  it("[ZAB-10] distinguishes histories whose zxids are equal", () => {
     const ours = made([
       [1, 1, 2, 0],
       [1, 3, 1, 0],
@@ -243,7 +243,7 @@ describe("the transaction log", () => {
     expect(log.last.zxid).toEqual(zxid(1, 3));
   });
 
-  it("[ZAB-14] drops whole rows below a checkpoint, and keeps as many txns as it is told", () => {
+  it("[ZAB-14] drops whole rows below a checkpoint, and keeps the configured number of txns", () => {
     const world = made([
       [1, 1, 4],
       [1, 5, 4],
@@ -290,17 +290,17 @@ describe("the transaction log", () => {
     expect(log.last).toEqual(log.base);
   });
 
-  it("[ZAB-14] goes on after a cut that left nothing", () => {
+  it("[ZAB-14] continues after a cut that left nothing", () => {
     const world = made([[1, 1, 4]]);
     world.log.cut(zxid(1, 4), 0);
     const next = makeEntry(world.log.last, batchOf(1, 5, 2));
-    if (next === undefined) throw new Error("the counter goes on");
+    if (next === undefined) throw new Error("the counter continues");
     world.log.append(next.batch, { ...next, committed: zxid(1, 4) }, next.chain);
     expect(reopened(world).last).toEqual({ zxid: zxid(1, 6), chain: next.chain });
     expect(world.log.committed).toEqual(zxid(1, 4));
   });
 
-  it("[ZAB-15] begins anew behind a snapshot", () => {
+  it("[ZAB-15] begins again behind a snapshot", () => {
     const world = made([
       [1, 1, 4],
       [1, 5, 4],
@@ -311,7 +311,7 @@ describe("the transaction log", () => {
     expect(world.log.committed).toEqual(base.zxid);
     expect(world.storage.rows.size).toBe(0);
     const next = makeEntry(base, batchOf(3, 8, 2));
-    if (next === undefined) throw new Error("the counter goes on");
+    if (next === undefined) throw new Error("the counter continues");
     world.log.append(next.batch, { ...next, committed: zxid(3, 7) }, next.chain);
     expect(reopened(world).last).toEqual({ zxid: zxid(3, 9), chain: next.chain });
   });
