@@ -1,8 +1,10 @@
 /** How busy the clients of this member are. */
 
 /**
- * When a client last asked something, and how many are connected: how soon a commit must be known here, and when the ensemble
- * may fall asleep, depend on it. All times are the member's, ms.
+ * When a client last asked something, and how many are connected. It decides how soon a commit must be known here, and when the
+ * ensemble may fall asleep. All times are the member's, ms.
+ *
+ * Invariant: requests in the background never make it look less idle.
  */
 export class Activity {
   /** when a client asked last; what asks in the background does not count */
@@ -19,10 +21,12 @@ export class Activity {
     return isChanged;
   }
 
+  /** A client asks something, in the foreground. */
   asked(now: number): void {
     this.#askedAt = now;
   }
 
+  /** A client reads. */
   read(now: number): void {
     this.#readAt = now;
   }
@@ -37,6 +41,7 @@ export class Activity {
     return this.#clients === 0 && now - this.#askedAt >= ms;
   }
 
+  /** Has a client read in the last `withinMs`? */
   hasRead(now: number, withinMs: number): boolean {
     return now - this.#readAt < withinMs;
   }

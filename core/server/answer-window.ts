@@ -56,6 +56,7 @@ export class AnswerWindow {
     return this.#sent - this.#read;
   }
 
+  /** Does the client send marks back? */
   get echoes(): boolean {
     return this.#echoes;
   }

@@ -48,6 +48,7 @@ export class Applier {
     this.#responder = responder;
   }
 
+  /** Only the applier changes it. */
   get tree(): ZnodeTree {
     return this.#tree;
   }

@@ -1,7 +1,6 @@
 /** The rows of the last checkpoint: as the tree of a start, and as the chunks of a SNAP. */
 import { must } from "../assert.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
-import { MiB } from "../units.ts";
 import { knows } from "../version.ts";
 import { encodeRows } from "../wire/snapshot-codec.ts";
 import type { SessionRow } from "../znode/session.ts";
@@ -9,10 +8,8 @@ import type { ZnodeRow } from "../znode/stat.ts";
 import { ZnodeTree } from "../znode/tree.ts";
 import { addToDigest, emptyTreeDigest } from "../znode/tree-state.ts";
 import { DamagedError } from "./checksums.ts";
+import { LOAD_PAGE_BYTES } from "./config.ts";
 import type { Meta, StorageBackend, TablePage } from "./storage-backend.ts";
-
-/** Bytes of rows read at once while a tree is loaded. */
-const LOAD_PAGE_BYTES = 1 * MiB;
 
 /**
  * Reads the checkpoint, and compares all of it with the digest that was stored with it: a row that is missing has no checksum

@@ -2,8 +2,8 @@
  * Checksums of the rows of a member's storage: CRC-32C over every column of a row, its key included, so that a row that was
  * changed, or holds another row's columns, is recognised. The batch of a log row is not in its checksum: the chain covers it.
  *
- * A backend stores the checksum beside the row and verifies it at every read. `null` is the checksum of a row that an
- * earlier version wrote: it is not known, and the row is believed. A row gets one when it is written again.
+ * A backend stores the checksum beside the row and verifies it at every read. An earlier version wrote rows without one; their
+ * checksum is `null` and they are accepted. Such a row gets a checksum when it is written again.
  */
 import { crc32c } from "../hash/crc32c.ts";
 import { writeSessionRow, writeZnodeRow } from "../wire/snapshot-codec.ts";
@@ -14,33 +14,33 @@ import type { ZnodeRow } from "../znode/stat.ts";
 
 export { valueChecksum } from "../wire/value-checksum.ts";
 
-/** A stored row cannot be believed: it was changed, or something that belongs to it is missing. */
+/** A stored row is not what was written, or something that belongs to it is missing. */
 export class DamagedError extends Error {
   override readonly name = "DamagedError";
 }
 
 const scratch = new ByteWriter(512);
 
-/** CRC-32C of what is in the scratch buffer, which is empty afterwards. */
+/** CRC-32C of the scratch buffer, which is emptied. */
 function take(): number {
   const check = crc32c(scratch.view());
   scratch.reset();
   return check;
 }
 
-/** @returns an unsigned 32-bit number */
+/** Checksum of a znode row. @returns an unsigned 32-bit number */
 export function znodeChecksum(row: ZnodeRow): number {
   writeZnodeRow(scratch, row);
   return take();
 }
 
-/** @returns an unsigned 32-bit number */
+/** Checksum of a session row. @returns an unsigned 32-bit number */
 export function sessionChecksum(row: SessionRow): number {
   writeSessionRow(scratch, row);
   return take();
 }
 
-/** Of the columns beside the batch. @returns an unsigned 32-bit number */
+/** Checksum of the columns of a log row beside the batch. @returns an unsigned 32-bit number */
 export function logRowChecksum(row: LogRow): number {
   scratch.i64(row.seq);
   scratch.u32pair(row.first.epoch, row.first.counter);
@@ -53,7 +53,7 @@ export function logRowChecksum(row: LogRow): number {
   return take();
 }
 
-/** @param stored null: not known @throws DamagedError when it is another one */
+/** @param stored null: not known @param what the row, for people @throws DamagedError when the checksums differ */
 export function verifyChecksum(stored: number | null, actual: number, what: string): void {
   if (stored !== null && stored !== actual) throw new DamagedError(`${what} has a wrong checksum`);
 }

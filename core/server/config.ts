@@ -1,9 +1,9 @@
-/** Limits of a member beyond Zab's own, with units and reasons; validated once. */
+/** Limits of a member beyond Zab's own, with units and reasons. Those that a deployment may set are validated once. */
 import { assert } from "../assert.ts";
-import { KiB, MiB } from "../units.ts";
+import { KiB, MiB, SECOND_MS } from "../units.ts";
 import { makeZabConfig, type ZabConfig } from "../zab/config.ts";
 
-/** Times and limits of a member. */
+/** Limits and timeouts that a deployment may set; defaults by {@link makeServerConfig}. */
 export interface ServerConfig extends ZabConfig {
   /** a client's wish for a session timeout is brought into this range */
   readonly sessionTimeoutMsMin: number;
@@ -64,6 +64,28 @@ export const requestTimeouts = (tickTimeMs: number): RequestTimeouts => {
 
 /** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
 export const TXN_OVERHEAD_BYTES = 128;
+
+/** Writes that leave at once, and the size of recent batches that counts as thin traffic; see `Gather`. */
+export const GATHER_THIN_MAX = 2;
+
+/** Results of recent writes in one half of `RecentResults`: more than a client has under way. */
+export const RECENT_RESULTS_MAX = 8_192;
+/** Bytes of such a half, not counting the result that fills it. */
+export const RECENT_RESULTS_BYTES_MAX = 1 * MiB;
+
+/** Ticks before the next session expiry at which a sleeping ensemble wakes: time for an election and a sign of life. */
+export const WAKE_EARLY_TICKS = 2;
+
+/** Failures to apply one txn, in a row, after which a member stops. */
+export const APPLY_FAILURES_MAX = 2;
+/** Pause after which a stopped member retries, ms: a later build of the same version may work. */
+export const APPLY_RETRY_MS = 60 * SECOND_MS;
+
+/** Bytes of rows read at once while a tree is loaded. */
+export const LOAD_PAGE_BYTES = 1 * MiB;
+
+/** Characters of an unknown message type that a refusal repeats. */
+export const MESSAGE_TYPE_LENGTH_MAX = 40;
 
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;

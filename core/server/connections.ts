@@ -31,6 +31,7 @@ export class Connections {
     this.#pending = pending;
   }
 
+  /** Connections that have a session. */
   get size(): number {
     return this.#tokens.size;
   }
@@ -52,6 +53,7 @@ export class Connections {
     if (token !== undefined && this.nameOf(token) !== to) this.#disconnect(token, "SESSION_MOVED");
   }
 
+  /** The session has ended: its connection here, if any, is closed. */
   sessionClosed(session: SessionId): void {
     const token = this.#tokens.get(session);
     if (token !== undefined) this.#disconnect(token, "SESSION_EXPIRED");

@@ -21,10 +21,12 @@ export class EffectList {
     this.#links = links;
   }
 
+  /** Adds an effect behind those that are there. */
   push(effect: ServerEffect): void {
     this.#effects.push(effect);
   }
 
+  /** Sends a message to a peer, on the current generation of the link to it. */
   send(to: Sid, message: PeerMessage): void {
     const generation = this.#links.get(to)?.generation ?? 0;
     this.#effects.push({ type: "send", to, generation, message });

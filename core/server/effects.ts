@@ -1,4 +1,4 @@
-/** What a step of the whole member asks the shell to do, and what the shell tells it. */
+/** What a step of the whole member asks the shell to do, and what the shell feeds it. */
 import type { CallOrigin, DurableWrite, TraceEvent } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { Zxid } from "../zab/zxid.ts";
@@ -15,7 +15,7 @@ export type ServerEffect =
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: PeerMessage }
   | { readonly type: "reply"; readonly message: PeerMessage }
-  /** the call that is being handled is not understood: its link is over */
+  /** the call that is being handled is not understood: the caller has to replace its link */
   | { readonly type: "refuse"; readonly to: Sid; readonly reason: string }
   | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
   | { readonly type: "trace"; readonly event: TraceEvent }
@@ -27,15 +27,15 @@ export type ServerEffect =
   | { readonly type: "yield" }
   /** feed `released` after this time */
   | { readonly type: "hold"; readonly ms: number }
-  /** make a checkpoint of the tree, and say so by `checkpointed` */
+  /** make a checkpoint of the tree, then call `checkpointed` */
   | { readonly type: "checkpoint" }
-  /** read the tree from storage and hand it over by `loadTree` */
+  /** read the tree from storage and pass it to `loadTree` */
   | { readonly type: "reloadTree" }
-  /** the tree was replaced, or we left the quorum: clients must reconnect, here or at another member */
+  /** the tree was replaced, or this member has left the quorum: clients must reconnect, here or at another member */
   | { readonly type: "dropClients" }
-  /** the member sleeps: let every open call go, and wake it at its deadline or when somebody asks something */
+  /** the member sleeps: release every open call, and wake it at its deadline or at the next request */
   | { readonly type: "asleep" }
-  /** a session whose owner stopped with the ensemble: wake the owner, and say whether it lives */
+  /** a session whose owner slept with the ensemble: wake the owner, which then gives a sign of life */
   | { readonly type: "wakeOwner"; readonly parked: ParkedSession }
   /** the session of this connection has moved to another one, or is over: close it after its last answer */
   | { readonly type: "disconnect"; readonly token: Token; readonly code: DisconnectCode }

@@ -1,35 +1,31 @@
 /**
- * What a member notes when it cannot apply a committed txn. It would fail at the same place in its next life, and each life
- * costs its peers a synchronization: after the second time it stops, and tries again once in a while or as another version.
+ * What a member notes when it cannot apply a committed txn. Its next incarnation would fail at the same txn, and each incarnation
+ * costs its peers a synchronization. So it stops after the second failure, and retries after a pause or as another version.
  */
 import { PROTOCOL_VERSION } from "../version.ts";
 import { compareZxid, type Zxid, zxidFromText, zxidToText } from "../zab/zxid.ts";
+import { APPLY_FAILURES_MAX, APPLY_RETRY_MS } from "./config.ts";
 
-/** A committed txn, or a snapshot, is of no use to this version. The life of the member ends; its storage is whole. */
+/** This version cannot apply a committed txn or a snapshot. The incarnation of the member ends; its storage is not damaged. */
 export class ApplyError extends Error {
   override readonly name = "ApplyError";
 }
 
-/** What is noted, as JSON. */
+/** What is stored, as JSON. */
 export interface Failure {
-  /** the tree stood here, as text: the txn behind it failed */
+  /** zxid of the tree, as text; the txn after it failed */
   readonly after: string;
   /** the version that failed */
   readonly version: number;
   readonly reason: string;
-  /** how often, in a row */
+  /** failures in a row at this zxid, with this version */
   readonly count: number;
   /** ms since 1970, the first and the last time */
   readonly sinceMs: number;
   readonly lastMs: number;
 }
 
-/** Times in a row after which a member stops. */
-const FAILURES_MAX = 2;
-/** A member that has stopped tries again after this long, ms: a later build of the same version may have mended it. */
-export const RETRY_MS = 60_000;
-
-/** @param known what was noted before */
+/** The failure to store. @param known the one stored before */
 export function noteFailure(known: Failure | undefined, after: Zxid, reason: string, now: number): Failure {
   const at = zxidToText(after);
   const isAgain = known !== undefined && known.after === at && known.version === PROTOCOL_VERSION;
@@ -43,21 +39,21 @@ export function noteFailure(known: Failure | undefined, after: Zxid, reason: str
   };
 }
 
-/** When the member may start again, ms since 1970; undefined: it may. */
+/** Until when the member must not start, ms since 1970; undefined: it may start. */
 export function stoppedUntil(known: Failure | undefined, now: number): number | undefined {
-  if (known === undefined || known.version !== PROTOCOL_VERSION || known.count < FAILURES_MAX)
+  if (known === undefined || known.version !== PROTOCOL_VERSION || known.count < APPLY_FAILURES_MAX)
     return undefined;
-  const until = known.lastMs + RETRY_MS;
-  // A clock that was put back must not keep it from starting.
+  const until = known.lastMs + APPLY_RETRY_MS;
+  // A clock that was set back must not keep it from starting.
   return now >= known.lastMs && now < until ? until : undefined;
 }
 
-/** Has the tree passed the place? Then whatever failed there does no more. */
+/** Has the tree passed the zxid of the failure? Then the failure is over. */
 export function isPassed(known: Failure, applied: Zxid): boolean {
   const after = zxidFromText(known.after);
   return after === undefined || compareZxid(applied, after) > 0;
 }
 
-/** Why the member has stopped, in words. @param since `sinceMs` as text */
+/** Why the member has stopped, for people. @param since `sinceMs` as text */
 export const wordsOf = ({ after, version, reason, count }: Failure, since: string): string =>
   `it cannot apply what was committed after ${after}: ${reason} (version ${version} of the protocol, ${count} times since ${since})`;

@@ -1,7 +1,7 @@
 /**
- * Fingerprints of requests: is a write that comes under a used number the one that had it? Kept in memory beside the
- * result, by the members that saw the request's bytes. A checkpoint, a SNAP and a txn of format 1 carry it to the others and over a
- * restart, so another way to compute it needs another format of all three.
+ * Fingerprints of requests. They tell a repeat of a write from another write under its number. A member that saw the request's
+ * bytes keeps its fingerprint in memory beside the result. A checkpoint, a SNAP and a txn of format 1 contain it for other members
+ * and for later incarnations, so another way to compute it needs another format of all three.
  */
 import { chainHash, newLanes, viewOf } from "../hash/chain.ts";
 import type { SessionId, TxnHeader } from "../znode/types.ts";
@@ -9,16 +9,16 @@ import type { SessionId, TxnHeader } from "../znode/types.ts";
 /** Of a request: 53 bits of a hash of its opcode and body, never {@link NOT_KNOWN}. */
 export type Fingerprint = number;
 
-/** What no request has. */
+/** The fingerprint of no request. */
 export const NOT_KNOWN: Fingerprint = 0;
 
 const lanes = newLanes();
 
-/** @param opcode ZooKeeper's */
+/** The fingerprint of a request. @param opcode ZooKeeper's @param body jute record of the opcode */
 export const fingerprintOf = (opcode: number, body: Uint8Array): Fingerprint =>
   fingerprintIn(opcode, viewOf(body), 0, body.length);
 
-/** The same of a body that is `[start, end)` of a message: one view serves all requests of the message. */
+/** The same for a body at `[start, end)` of a message: one view is enough for all requests of the message. */
 export function fingerprintIn(opcode: number, message: DataView, start: number, end: number): Fingerprint {
   chainHash(opcode, 0, message, start, end, lanes);
   const first = lanes[0] as number;
@@ -31,14 +31,17 @@ const WIDTH = 5;
 
 /**
  * The fingerprints of writes that this member has prepared as the leader and not applied yet, in the order of their zxids.
- * A zxid belongs to one txn, so a fingerprint that is found by it is certainly that of the txn's request, also when another
- * member leads by then.
+ * A zxid belongs to one txn, so a fingerprint that is found by its zxid is that of the txn's request, even if another member
+ * leads by then.
+ *
+ * Invariant: the entries are in `[#start, #end)`, {@link WIDTH} numbers each, with rising zxids.
  */
 export class PreparedFingerprints {
   #fields = new Float64Array(64 * WIDTH);
   #start = 0;
   #end = 0;
 
+  /** A write was prepared; zxids rise. */
   add({ session, xid, zxid }: TxnHeader, fingerprint: Fingerprint): void {
     if (this.#end === this.#fields.length) this.#makeRoom();
     const fields = this.#fields;
@@ -49,7 +52,7 @@ export class PreparedFingerprints {
     fields[this.#end++] = fingerprint;
   }
 
-  /** Takes out what is there up to this zxid. @returns the fingerprint of its txn, or {@link NOT_KNOWN} */
+  /** Removes the entries up to this zxid. @returns the fingerprint of its txn, or {@link NOT_KNOWN} */
   take({ epoch, counter }: { readonly epoch: number; readonly counter: number }): Fingerprint {
     const fields = this.#fields;
     let found = NOT_KNOWN;
@@ -65,6 +68,7 @@ export class PreparedFingerprints {
     return found;
   }
 
+  /** The newest fingerprint of this number of the session, or {@link NOT_KNOWN}. */
   find(session: SessionId, xid: number): Fingerprint {
     for (let at = this.#end - WIDTH; at >= this.#start; at -= WIDTH) {
       if (this.#fields[at] === session && this.#fields[at + 1] === xid)

@@ -1,9 +1,9 @@
 /** Group commit: when the writes that wait leave. */
+import { assert } from "../assert.ts";
+import { GATHER_THIN_MAX } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
 
-/** Writes that leave at once, and batches that count as thin traffic. */
-const THIN = 2;
-/** Weight of the batches before, when one is sent. */
+/** Weight of earlier batches, when one is sent. */
 const FADE = 0.7;
 
 /**
@@ -31,8 +31,9 @@ export class Gather {
 
   /** @param waiting number of writes, > 0. @returns whether they leave now; otherwise a turn of I/O comes first */
   mayLeave(waiting: number): boolean {
+    assert(waiting > 0, "an empty batch does not leave");
     if (this.#isYielding) return false;
-    if (waiting <= THIN && this.#recent <= THIN) return true;
+    if (waiting <= GATHER_THIN_MAX && this.#recent <= GATHER_THIN_MAX) return true;
     this.#isYielding = true;
     this.#effects.push({ type: "yield" });
     return false;

@@ -1,9 +1,9 @@
-/** Names in the requests of a member: connection, session, and owner. */
+/** Identifiers in the requests of a member: token, connection, and owner. */
 import type { Sid } from "../zab/membership.ts";
 import type { SessionId } from "../znode/types.ts";
 
 declare const tokenBrand: unique symbol;
-/** Who asked; the shell knows what it stands for. A connection may have many requests under way. */
+/** Identifies the sender of a request to the shell: a connection, or one call. A connection may have many requests under way. */
 export type Token = number & { readonly [tokenBrand]: true };
 
 /** The request is the member's own: its answer goes to no client. */
@@ -29,7 +29,7 @@ const TOKENS_MAX = 2 ** 26;
 export const connectionIdOf = (sid: Sid, token: Token): ConnectionId =>
   -((token % TOKENS_MAX) * 16 + sid) as ConnectionId;
 
-/** A session whose owner, an object of ours, stops with the ensemble: its clock stands still meanwhile. */
+/** A session whose owner, an object of this system, sleeps with the ensemble. Its deadline does not advance meanwhile. */
 export interface ParkedSession {
   readonly session: SessionId;
   /** number of the owner; the shell knows what it stands for */

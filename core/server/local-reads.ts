@@ -30,6 +30,7 @@ export class LocalReads {
     this.#tree = tree;
   }
 
+  /** Answers a read from the tree as it stands, and registers the watch that it asks for. */
   read(token: Token, request: LocalRequest): ServerAnswer {
     if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
     const outcome = this.#tree.read(request);

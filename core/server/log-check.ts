@@ -1,4 +1,4 @@
-/** How much of a stored log can be believed. */
+/** Which rows of a stored log are as they were written. */
 import { AssertionError } from "../assert.ts";
 import { chainBatch, equalChain } from "../hash/chain.ts";
 import { makeEntry } from "../zab/log-entry.ts";
@@ -10,7 +10,7 @@ import type { Meta, StorageBackend } from "./storage-backend.ts";
 
 /** What {@link checkLog} has found. */
 export type LogCheck =
-  /** `kept` continues `base`; undefined: the stored base. Rows that are not kept are of no use */
+  /** `kept` continues `base`; undefined: the stored base. The other rows may be deleted */
   | { readonly ok: true; readonly kept: readonly LogRow[]; readonly base?: Base | undefined }
   /** rows that this member has acknowledged are missing or damaged */
   | { readonly ok: false; readonly damage: string };
@@ -32,7 +32,7 @@ interface Base {
 export function checkLog(backend: StorageBackend, { checkpoint, logBase, logged }: Meta): LogCheck {
   const damaged: number[] = [];
   const rows = backend.logRows((seq) => damaged.push(seq));
-  /** the end of what is whole so far; undefined behind a damaged row */
+  /** the end of the undamaged rows so far; undefined behind a damaged row */
   let end: LogPosition | undefined = logBase;
   let base: LogPosition | null = null;
   let kept: LogRow[] = [];
@@ -66,7 +66,7 @@ export function checkLog(backend: StorageBackend, { checkpoint, logBase, logged 
   return { ok: true, kept, base: base === null ? undefined : { position: base, firstSeq } };
 }
 
-/** Is it an error that says that what is stored is not what was written? */
+/** Does this error mean that stored data are not what was written? */
 export const isDamage = (error: unknown): error is Error =>
   error instanceof DamagedError || error instanceof AssertionError;
 

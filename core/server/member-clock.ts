@@ -1,4 +1,5 @@
 /** The time of a member, which serves liveness only: timeouts, session expiry, and the time that a txn carries. */
+import { assert } from "../assert.ts";
 
 /**
  * A member's own time, ms since 1970: what its clock shows, except that it never goes back.
@@ -11,6 +12,7 @@ export class MemberClock {
   /** how far the member's time is ahead of its clock; ms, ≥ 0 */
   #aheadMs = 0;
 
+  /** At the last reading; ms since 1970. */
   get now(): number {
     return this.#now;
   }
@@ -19,6 +21,7 @@ export class MemberClock {
   read(clockMs: number): number {
     if (clockMs + this.#aheadMs < this.#now) this.#aheadMs = this.#now - clockMs;
     const passedMs = clockMs + this.#aheadMs - this.#now;
+    assert(passedMs >= 0, "time does not go back");
     this.#now += passedMs;
     return passedMs;
   }

@@ -18,15 +18,15 @@ export interface RequestMessage {
   readonly packed: Uint8Array;
 }
 
-/** Too many writes wait, or the session has gone on over another connection. */
+/** THROTTLED: too many writes wait; SESSION_MOVED: the session uses another connection. */
 export type RejectCode = "THROTTLED" | "SESSION_MOVED";
 
-/** BROADCAST, leader → learner: these writes were not taken, and nothing of them will happen. */
+/** BROADCAST, leader → learner: these writes were refused, and will not be committed. */
 export interface RejectMessage {
   readonly type: "REJECT";
   readonly join: number;
   readonly code: RejectCode;
-  /** the code in place of `code`, which is one that members before 2026-11-27 know; absent: `code` says it all */
+  /** the exact code; `code` is the nearest one that members before 2026-11-27 know. Absent: `code` is exact */
   readonly exactly?: "XID_REUSED";
   readonly requests: readonly RequestName[];
 }
@@ -38,7 +38,7 @@ export interface TouchMessage {
   readonly sessions: readonly SessionId[];
 }
 
-/** BROADCAST, leader → learner: the ensemble may fall asleep. May you? */
+/** BROADCAST, leader → learner: asks whether the learner agrees that the ensemble falls asleep. */
 export interface QuietMessage {
   readonly type: "QUIET";
   readonly join: number;
@@ -46,14 +46,14 @@ export interface QuietMessage {
   readonly zxid: Zxid;
 }
 
-/** Learner → leader, in the return. `ok`: nothing leaves this member in this epoch any more. */
+/** Learner → leader, in the return. `ok`: it agrees, and sends nothing more in this epoch. */
 export interface QuietedMessage {
   readonly type: "QUIETED";
   readonly join: number;
   readonly ok: boolean;
-  /** sessions with a sign of life that was not reported yet */
+  /** sessions with a sign of life that was not reported before */
   readonly touched: readonly SessionId[];
-  /** sessions whose owners wait here and stop with us */
+  /** sessions whose owners wait at this learner and sleep with it */
   readonly parked: readonly ParkedSession[];
 }
 
@@ -61,20 +61,20 @@ export interface QuietedMessage {
 export interface SleepMessage {
   readonly type: "SLEEP";
   readonly join: number;
-  /** what is left of each session's time; ms */
+  /** time to each session's deadline; ms */
   readonly remaining: readonly (readonly [session: SessionId, ms: number])[];
-  /** sessions that got their full timeout without a sign of life; members before 2026-11-27 do not say */
+  /** sessions that got their full timeout without a sign of life; absent from members before 2026-11-27 */
   readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
 }
 
-/** Learner → leader, in the return: it is noted, durably. */
+/** Learner → leader, in the return: the record of the sleep is durable. */
 export interface SleptMessage {
   readonly type: "SLEPT";
   readonly join: number;
 }
 
-/** A message between members that Zab does not read. */
+/** Messages that members exchange besides Zab's. */
 export type ServerMessage =
   | RequestMessage
   | RejectMessage
@@ -83,11 +83,11 @@ export type ServerMessage =
   | QuietedMessage
   | SleepMessage
   | SleptMessage;
-/** Any message between members. */
+/** All messages between members. */
 export type PeerMessage = ZabMessage | ServerMessage;
 
-/** Who takes a message. Every message that this version knows is here. */
-const TAKERS: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
+/** The part that handles a message. Every type that this version knows is here. */
+const HANDLED_BY: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   NOTIFICATION: "zab",
   OUTDATED: "zab",
   PING: "zab",
@@ -117,21 +117,22 @@ const TAKERS: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   SLEPT: "server",
 };
 
-/** Whether the server handles the message. */
+/** Is it handled by the server? */
 export const isServerMessage = (message: PeerMessage): message is ServerMessage =>
-  TAKERS[message.type] === "server";
+  HANDLED_BY[message.type] === "server";
 
-/** Whether the Zab peer handles the message. */
-export const isZabMessage = (message: PeerMessage): message is ZabMessage => TAKERS[message.type] === "zab";
+/** Is it handled by Zab? */
+export const isZabMessage = (message: PeerMessage): message is ZabMessage =>
+  HANDLED_BY[message.type] === "zab";
 
 /** The type of a message that this version does not know; undefined: it knows all of them. */
 export const unknownIn = (messages: readonly PeerMessage[]): string | undefined =>
-  messages.find(({ type }) => TAKERS[type] === undefined)?.type;
+  messages.find(({ type }) => HANDLED_BY[type] === undefined)?.type;
 
-/** What tells a write from every other that waits: over a new connection its session may send the same number again. */
+/** Identifies a write among those that wait: over a new connection its session may send the same number again. */
 export type RequestName = Pick<RoutedRequest, "session" | "xid" | "connection">;
 
-/** A write as it came: undecoded. */
+/** A write as it was received: not decoded. */
 export interface RawRequest {
   readonly session: SessionId;
   readonly xid: number;
@@ -148,13 +149,13 @@ export interface RoutedRequest extends RawRequest {
 
 /** A write that a member has taken, from its clients or from a learner. */
 export interface TakenRequest extends RoutedRequest {
-  /** the learner that sent it; our own sid for our clients and for ourselves */
+  /** the learner that forwarded it; this member's sid for its clients and for itself */
   readonly origin: Sid;
   /** NOT_KNOWN: it has no number of its session */
   readonly fingerprint: Fingerprint;
 }
 
-/** Has the client numbered this write, so that a repeat of it can be told? */
+/** Has the client numbered this write, so that a repeat of it can be recognised? */
 export const isNumbered = (session: SessionId, xid: number): boolean => xid > 0 && !isAnonymous(session);
 
 /**
@@ -174,7 +175,7 @@ export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   return writer.view();
 }
 
-/** Reads {@link packRequests}, as they came from `origin`; bodies are views. @throws WireError for a pack of another format too */
+/** Unpacks {@link packRequests}, as received from `origin`; bodies are views. @throws WireError for a pack of another format too */
 export function unpackRequests(packed: Uint8Array, origin: Sid): TakenRequest[] {
   const format = packed[0] ?? 0;
   if (format !== 0) throw new WireError(`a pack of requests of format ${format}: this member reads format 0`);

@@ -5,6 +5,7 @@ import { WireError } from "../wire/reader.ts";
 import type { ZabEffect } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { ZabPeer } from "../zab/peer.ts";
+import { MESSAGE_TYPE_LENGTH_MAX } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
 import type { ServerInput } from "./effects.ts";
 import { isServerMessage, isZabMessage, type ServerMessage, unknownIn } from "./messages.ts";
@@ -14,9 +15,6 @@ import type { WritePath } from "./write-path.ts";
 
 /** A call of a peer, or the return of a call to it. */
 type PeerInput = Extract<ServerInput, { type: "call" | "returned" }>;
-
-/** Characters of an unknown message type that a refusal shows. */
-const TYPE_LENGTH_MAX = 40;
 
 /** What a {@link PeerInbox} works with. */
 export interface InboxParts {
@@ -58,7 +56,7 @@ export class PeerInbox {
     }
     const unknown = unknownIn(input.messages);
     if (unknown !== undefined) {
-      const type = unknown.slice(0, TYPE_LENGTH_MAX);
+      const type = unknown.slice(0, MESSAGE_TYPE_LENGTH_MAX);
       this.#refuse(now, input, `it sent a message of type ${type}, which is not known here`);
       return false;
     }
@@ -75,7 +73,7 @@ export class PeerInbox {
     return ours.length > 0;
   }
 
-  /** A peer of another version has sent what is not understood: its call is refused, or the link to it is given up. */
+  /** A peer of another version has sent something that this version does not understand: its call is refused, or the link to it is given up. */
   #refuse(now: number, input: PeerInput, why: string): void {
     const { absorb, effects, zab } = this.#parts;
     const from = peerOf(input);

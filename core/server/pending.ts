@@ -13,11 +13,11 @@ import type { RequestName, TakenRequest } from "./messages.ts";
 /** A read that waits for a `sync` which a quorum commits. */
 export interface SyncedRead {
   readonly request: ReadRequest;
-  /** what the client has seen already; a state before it is no answer */
+  /** what the client has seen already; the answer must not be of an earlier state */
   readonly atLeast: Zxid;
 }
 
-/** What this member answers alone. */
+/** A request that this member answers without a quorum. */
 export type LocalRequest = ReadRequest | { readonly type: "setWatches"; readonly seen: SeenWatches };
 
 /** A request that was taken and not answered yet. */
@@ -27,9 +27,9 @@ export type PendingRequest =
       readonly token: Token;
       /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
       readonly read: SyncedRead | null;
-      /** ms; when it is answered at the latest */
+      /** when it is answered at the latest; ms */
       readonly deadline: number;
-      /** has it left this member, in this stay with a leader or an earlier one? */
+      /** it has left this member, in this stay with a leader or an earlier one */
       sent: boolean;
     })
   | {
@@ -40,7 +40,7 @@ export type PendingRequest =
       readonly request: LocalRequest;
       readonly deadline: number;
     }
-  /** its answer is known, and waits for its turn */
+  /** its answer is known, and waits for the requests before it */
   | {
       readonly type: "answered";
       readonly token: Token;
@@ -55,13 +55,18 @@ export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
 /** A write, which the leader has to order. */
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
-/** *map session → its requests, oldest first*. Invariant: no queue is empty. */
+/**
+ * *map session → its requests, oldest first*. Invariant: no queue is empty; count and bytes are those of all queues.
+ *
+ * @source ZooKeeper `CommitProcessor.pendingRequests`
+ */
 export class PendingRequests {
   readonly #queues = new Map<SessionId, Fifo<PendingRequest>>();
   #count = 0;
   #bytes = 0;
   #earliest = Number.POSITIVE_INFINITY;
 
+  /** Requests that wait. */
   get length(): number {
     return this.#count;
   }
@@ -71,15 +76,17 @@ export class PendingRequests {
     return this.#bytes;
   }
 
-  /** The earliest deadline, or earlier: it is a hint that {@link expired} puts right. */
+  /** The earliest deadline, or a time before it; {@link expired} corrects it. */
   get deadline(): number {
     return this.#earliest;
   }
 
+  /** Does the session wait for an answer? */
   has(session: SessionId): boolean {
     return this.#queues.has(session);
   }
 
+  /** Takes a request behind those of its session. */
   add(request: PendingRequest): void {
     let queue = this.#queues.get(request.session);
     if (queue === undefined) {
@@ -98,7 +105,7 @@ export class PendingRequests {
     return this.#queues.get(session)?.first;
   }
 
-  /** Takes the oldest request of the session out. */
+  /** Removes the oldest request of the session. */
   shift(session: SessionId): PendingRequest | undefined {
     const queue = this.#queues.get(session);
     const request = queue?.shift();
@@ -109,7 +116,7 @@ export class PendingRequests {
     return request;
   }
 
-  /** The answer of one write is known: it takes the write's place. @returns whether the write is there */
+  /** The answer of one write is known: it replaces the write. @returns whether the write is there */
   answer({ session, xid, connection }: RequestName, answer: ServerAnswer): boolean {
     const queue = this.#queues.get(session);
     const write = queue?.items().find((request) => {
@@ -122,7 +129,7 @@ export class PendingRequests {
     return true;
   }
 
-  /** The write that waits under this number of its session. Numbers rise, so that of a new write costs one look. */
+  /** The write that waits under this number of its session. Numbers rise, so one comparison is enough for a new write. */
   writeOf(session: SessionId, xid: number): PendingWrite | undefined {
     const queue = this.#queues.get(session);
     const newest = queue?.last?.xid ?? 0;
@@ -130,14 +137,14 @@ export class PendingRequests {
     return queue.items().find((each): each is PendingWrite => each.type === "write" && each.xid === xid);
   }
 
-  /** Takes out what nobody waits for any more. */
+  /** Removes the requests of a client that is gone. */
   removeToken(token: Token): void {
     for (const session of [...this.#queues.keys()]) {
       this.#filter(session, (request) => request.token !== token);
     }
   }
 
-  /** Takes out the requests whose time is up, oldest first within a session. */
+  /** Removes the requests whose deadline has passed, oldest first within a session. */
   expired(now: number): PendingRequest[] {
     if (now < this.#earliest) return [];
     const out: PendingRequest[] = [];
@@ -156,7 +163,7 @@ export class PendingRequests {
     return out;
   }
 
-  /** Takes out what waits behind no write, session by session in their order. @param reads reads too, or answers only */
+  /** Removes the requests that wait behind no write, session by session in their order. @param reads reads too, or answers only */
   takeLocal(reads: boolean): PendingLocal[] {
     const taken: PendingLocal[] = [];
     for (const session of [...this.#queues.keys()]) {

@@ -1,4 +1,5 @@
 /** The leader's stage of a write: from a request that was taken to a batch of txns that is proposed. */
+import { assert } from "../assert.ts";
 import { Fifo } from "../fifo.ts";
 import { appendTxn } from "../wire/txn-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
@@ -66,6 +67,7 @@ export class ProposalQueue {
     this.#prep = new Prep(tree);
   }
 
+  /** Writes that await a batch. */
   get length(): number {
     return this.#queue.length;
   }
@@ -83,6 +85,7 @@ export class ProposalQueue {
 
   // ── in ───────────────────────────────────────────────────────────────────
 
+  /** Takes a write behind those that wait. */
   add(write: TakenRequest | PendingWrite): void {
     this.#queue.push(write);
     this.#bytes += write.body.length;
@@ -126,6 +129,7 @@ export class ProposalQueue {
       if (counter > first && bytes > config.batchBytesMax) break;
       this.#queue.shift();
       this.#bytes -= write.body.length;
+      assert(this.#bytes >= 0, "the bytes of the queue are those of its writes");
       const numbered = isNumbered(write.session, write.xid);
       if (!this.#isDue(write, numbered)) continue;
       const { session, xid, fingerprint } = write;

@@ -1,23 +1,24 @@
 /**
- * How an ensemble without clients falls asleep, and what it must know when it wakes. Asleep it makes no call, sets no alarm
- * but for the next session that expires, and writes nothing.
+ * How an ensemble without clients falls asleep, and what it must know when it wakes. While it sleeps, it makes no calls, writes
+ * nothing, and has one alarm, for the next session that expires.
  *
- *   leader:   AWAKE ──QUIET▶ FREEZING ──all QUIETED▶ (noted) ──SLEEP▶ ──all SLEPT▶ ASLEEP
- *   learner:  AWAKE ──QUIET▶ FREEZING ──SLEEP▶ (noted, SLEPT) ASLEEP
+ *   leader:   AWAKE ──QUIET▶ FREEZING ──all QUIETED▶ (record stored) ──SLEEP▶ ──all SLEPT▶ ASLEEP
+ *   learner:  AWAKE ──QUIET▶ FREEZING ──SLEEP▶ (record stored, SLEPT) ASLEEP
  *
- * A frozen member does nothing more in this epoch: it continues only through an election, whether it slept or not, and whether
+ * A frozen member sends nothing more in this epoch: it continues only through an election, whether it slept or not, and whether
  * it kept its memory or not. So no action of a new leader depends on which members slept. The stored record is final for the
  * epoch: only the leader that continues exactly this epoch uses it, and no later one.
  *
  * @see docs/decisions/0011-quiet-when-idle.md
  */
-import { must } from "../assert.ts";
+import { assert, must } from "../assert.ts";
 import type { ZabEffect } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { ZabPeer } from "../zab/peer.ts";
 import { equalZxid } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
+import { WAKE_EARLY_TICKS } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
 import type { ParkedSession } from "./ids.ts";
 import type {
@@ -30,7 +31,7 @@ import type {
 } from "./messages.ts";
 import type { SessionTracker } from "./session-tracker.ts";
 
-/** What a member notes when it falls asleep. Times are of its own clock, ms since 1970. */
+/** What a member stores when it falls asleep. Times are of its own clock, ms since 1970. */
 export interface QuietRecord {
   /** the epoch that ended in this sleep */
   readonly epoch: number;
@@ -38,17 +39,17 @@ export interface QuietRecord {
   /** when this member wakes by itself, for the session that expires next; null: never */
   readonly wakeAtMs: number | null;
   readonly deadlines: readonly (readonly [session: SessionId, ms: number])[];
-  /** those of them that got their full timeout without a sign of life; missing in records before 2026-11-27 */
+  /** sessions of `deadlines` that got their full timeout without a sign of life; absent in records before 2026-11-27 */
   readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
-  /** those of them that waited at this member */
+  /** parked sessions whose owners waited at this member */
   readonly waited: readonly ParkedSession[];
 }
 
 /** AWAKE: serves; FREEZING: has agreed or asked to sleep; ASLEEP: continues only through an election. */
 export type QuietState = "AWAKE" | "FREEZING" | "ASLEEP";
 
-/** What sleep needs of the member that holds it. */
+/** What a {@link Quiet} works with. */
 export interface QuietHost {
   readonly sid: Sid;
   readonly config: ServerConfig;
@@ -67,16 +68,17 @@ export interface QuietHost {
  * Invariant: a frozen member sends nothing by itself in this epoch; ASLEEP only after its record is written.
  */
 export class Quiet {
-  /** *map session → its owner, an object of ours that waits at this member* */
+  /** *map session → its owner*, an object of this system that waits at this member */
   readonly parked = new Map<SessionId, number>();
   readonly #host: QuietHost;
   #state: QuietState = "AWAKE";
-  /** what was noted last, in this life or before it */
+  /** of the last sleep, in this incarnation or an earlier one */
   #record: QuietRecord | null;
-  /** by when everybody must have agreed and slept */
+  /** deadline for all members to agree and to fall asleep; ms */
   #giveUpAt = Number.POSITIVE_INFINITY;
-  /** what the leader waits for, and of whom */
+  /** LEADING: the answer that it waits for */
   #asked: "QUIETED" | "SLEPT" = "QUIETED";
+  /** LEADING: learners that have not given it */
   readonly #awaited = new Set<Sid>();
   /** *map session → owner*, of the whole ensemble */
   readonly #parked = new Map<SessionId, number>();
@@ -92,10 +94,12 @@ export class Quiet {
     this.#waited = this.#record?.waited ?? [];
   }
 
+  /** Where this member is on its way to sleep. */
   get state(): QuietState {
     return this.#state;
   }
 
+  /** Of the last sleep; null: there was none. */
   get record(): QuietRecord | null {
     return this.#record;
   }
@@ -105,7 +109,7 @@ export class Quiet {
     return this.#state === "ASLEEP" ? (this.#record?.wakeAtMs ?? Number.POSITIVE_INFINITY) : this.#giveUpAt;
   }
 
-  /** The session stops with the ensemble, so no sign of life is needed for it. */
+  /** Does the session stop with the ensemble, so that it needs no sign of life? */
   isParked(session: SessionId): boolean {
     if (this.#state === "FREEZING") return this.parked.has(session);
     return this.#record?.parked.some((parked) => parked.session === session) ?? false;
@@ -117,10 +121,11 @@ export class Quiet {
     // Messages sent before all members were frozen may arrive a little later; any later message is from a member that is awake.
     const late = now - (this.#record?.sinceMs ?? now) <= syncLimit * tickTimeMs;
     const moment = this.#state === "FREEZING" ? "freezing" : late ? "late" : "asleep";
-    // A type that this version does not know wakes, too.
+    // A type that this version does not know ends it, too.
     return messages.some(({ type }) => HARMLESS[type]?.includes(moment) !== true);
   }
 
+  /** Begins a sleep that is due, gives up one that takes too long, and wakes when a session expires soon. */
   tick(now: number): void {
     if (this.#state === "AWAKE") this.#maybeBegin(now);
     else if (now < this.deadline) return;
@@ -192,7 +197,7 @@ export class Quiet {
     else this.#fallAsleep();
   }
 
-  /** Everybody is frozen, so the deadlines are final. */
+  /** Every member is frozen, so the deadlines are final. */
   #sendSleep(now: number): void {
     const { sessions, expiry } = this.#host.tracker;
     const remaining: (readonly [SessionId, number])[] = [];
@@ -203,19 +208,18 @@ export class Quiet {
       else remaining.push([id, Math.max(0, (expiry.deadlineOf(id) ?? now) - now)]);
     }
     const excused = remaining.flatMap(([id]) => (expiry.isExcused(id) ? [id] : []));
-    this.#note(now, { remaining, parked, excused }, 0);
+    this.#store(now, { remaining, parked, excused }, 0);
     this.#ask(now, "SLEPT", (join) => ({ type: "SLEEP", join, remaining, parked, excused }));
   }
 
-  /** @param rank members wake one after the other: the next one only when those before it did not */
-  #note(
+  /** Stores the record. @param rank members wake one after the other: the next one only if those before it did not */
+  #store(
     now: number,
     { remaining, parked, excused = [] }: Pick<SleepMessage, "remaining" | "parked" | "excused">,
     rank: number,
   ): void {
     const { zab, config } = this.#host;
     const next = remaining.reduce((least, [, ms]) => Math.min(least, ms), Number.POSITIVE_INFINITY);
-    // Early enough for an election, and for a sign of life that comes in the last moment.
     const wakeAtMs = now + next + (rank - WAKE_EARLY_TICKS) * config.tickTimeMs;
     this.#record = {
       epoch: zab.currentEpoch,
@@ -231,6 +235,8 @@ export class Quiet {
   }
 
   #fallAsleep(): void {
+    assert(this.#state === "FREEZING" && this.#host.zab.frozen, "only a frozen member falls asleep");
+    assert(this.#record?.epoch === this.#host.zab.currentEpoch, "the record is of this sleep");
     this.#state = "ASLEEP";
     this.#host.effects.push({ type: "asleep" });
   }
@@ -242,7 +248,7 @@ export class Quiet {
     const { sid } = this.#host;
     if (message.type === "QUIET") this.#answerQuiet(now, message);
     else if (this.#state === "FREEZING") {
-      this.#note(now, message, sid);
+      this.#store(now, message, sid);
       this.#host.effects.push({ type: "reply", message: { type: "SLEPT", join: message.join } });
       this.#fallAsleep();
     }
@@ -274,8 +280,8 @@ export class Quiet {
   // ── waking ───────────────────────────────────────────────────────────────
 
   /**
-   * LEADING, as soon as it may take requests: the deadlines of the sessions advance again. After a failure in between the last
-   * signs of life are not known, so every session gets its full timeout.
+   * LEADING, as soon as it serves: the deadlines of the sessions advance again. If the leader is not the one that continues the
+   * epoch of the sleep, the last signs of life are not known, and every session gets its full timeout.
    * @param inTime a quorum was reachable before the request that woke this member timed out
    */
   restore(now: number, continues: number | null, inTime: boolean): void {
@@ -285,7 +291,7 @@ export class Quiet {
     const record = this.#record;
     this.#waited = [];
     if (record === null) return;
-    // A member that started since does not know how long the others were without a quorum. Its alarm says so too.
+    // A member that has started since does not know how long the others had no quorum. Its own alarm, if late, shows it too.
     const isMissed = record.wakeAtMs !== null && now > record.wakeAtMs + config.requestTimeoutMs;
     if (record.epoch === continues && inTime) this.#restoreDeadlines(now, record, isMissed);
     this.#wakeOwners(record.parked);
@@ -293,12 +299,12 @@ export class Quiet {
 
   /**
    * @param isMissed the alarms of all members were late, or no member was up for them: then a session gets its full timeout,
-   * but only once without a sign of life. Alarms that are always late keep no dead session.
+   * but only once without a sign of life: alarms that are always late must not keep a dead session.
    */
   #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
     const { config, tracker } = this.#host;
     const { expiry, sessions } = tracker;
-    // A sign of life may be what woke us, and still be on its way here.
+    // What woke the ensemble may be a sign of life that has not arrived yet.
     const earliest = now + config.tickTimeMs;
     const known = new Set(excused);
     for (const [id, deadline] of deadlines) {
@@ -310,8 +316,8 @@ export class Quiet {
   }
 
   /**
-   * FOLLOWING, as soon as it may take requests: wakes who fell asleep here. The leader does so too, but one to which the
-   * last SLEEP never came knows of nobody.
+   * FOLLOWING, as soon as it serves: wakes the owners that fell asleep here. The leader wakes them too, but a leader that did not
+   * receive the last SLEEP does not know them.
    */
   rejoin(): void {
     this.#wakeOwners(this.#waited);
@@ -326,13 +332,10 @@ export class Quiet {
   }
 }
 
-/** How long before a session expires the ensemble wakes for it. */
-const WAKE_EARLY_TICKS = 2;
-
-/** freezing: not all members sleep yet; late: possibly sent before all members were frozen */
+/** When a message arrives. freezing: not all members sleep; late: it may have been sent before all members were frozen */
 type Moment = "freezing" | "late" | "asleep";
 
-/** When a message of a peer does not end the sleep. */
+/** The moments at which a message of a peer does not end the sleep. */
 const HARMLESS: Readonly<Record<PeerMessage["type"], readonly Moment[]>> = {
   PING: ["freezing", "late"],
   TOUCH: ["freezing"],

@@ -65,6 +65,7 @@ export class ReadPath {
     this.#tree = tree;
   }
 
+  /** Takes a read of a client; see `EnsembleServer.submitRead`. */
   submit(now: number, token: Token, input: ClientRead): void {
     const { effects, pending, readiness, reads, writes, zab } = this.#parts;
     const { session, xid, request, atLeast = ZXID_ZERO } = input;

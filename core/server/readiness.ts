@@ -1,4 +1,5 @@
 /** May this member take requests? */
+import { assert } from "../assert.ts";
 import type { ZabPeer } from "../zab/peer.ts";
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 
@@ -20,11 +21,12 @@ export class Readiness {
   /** until when requests wait for the ensemble to wake; ms, 0: it does not wake from a sleep */
   #wakingUntil = 0;
 
+  /** May it take requests? */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** It was ready at some time in this life, and the tree has grown since: the tree is not behind what was shown here. */
+  /** It was ready before, with this tree: the tree is not behind any state that clients have seen here. */
   get hasServed(): boolean {
     return this.#hasServed;
   }
@@ -34,15 +36,17 @@ export class Readiness {
     return !this.#isReady && now < this.#wakingUntil;
   }
 
-  /** It was asleep when its life ended: it wakes when it starts. */
+  /** Its last incarnation ended asleep: it wakes when it starts. */
   startsAsleep(): void {
     this.#wakingUntil = Number.POSITIVE_INFINITY;
   }
 
+  /** The first step. @param timeoutMs of a request */
   started(now: number, timeoutMs: number): void {
     if (this.#wakingUntil > 0) this.#wakingUntil = now + timeoutMs;
   }
 
+  /** A sleep has ended. @param timeoutMs of a request */
   woken(now: number, timeoutMs: number): void {
     this.#wakingUntil = now + timeoutMs;
   }
@@ -68,6 +72,7 @@ export class Readiness {
    * @returns undefined while it does not. WOKEN, LATE: it was asleep, and requests that woke it have not or have timed out
    */
   maybeBegin(now: number, zab: ZabPeer): "BEGUN" | "WOKEN" | "LATE" | undefined {
+    assert(!this.#isReady && zab.serving, "a member becomes ready once in a stay");
     this.#barrier ??= zab.lastLogged.zxid;
     if (compareZxid(zab.lastProcessedZxid, this.#barrier) < 0) return undefined;
     // A txn prepared against a wrong tree has a wrong result: a quorum's trees are compared first.

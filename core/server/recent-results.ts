@@ -1,24 +1,20 @@
 /**
  * The results of the last writes that this member applied. The tree keeps the last result of each session; a client whose
- * connection broke with several writes under way asks for the ones before it too. Not replicated: what is forgotten here
- * is answered as XID_TOO_OLD.
+ * connection broke with several writes under way asks for the earlier ones too. They are not replicated: a write whose result is
+ * not here any more is answered XID_TOO_OLD.
  *
- * With each result goes the fingerprint of its request where this member knows it: see {@link fingerprintOf}.
+ * Each result has the fingerprint of its request, if this member knows it; see {@link fingerprintOf}.
  *
- * Kept as bytes in two halves of which the older is thrown away when the younger is full, so that nothing is allocated
- * for a write and nothing of it stays in memory for the garbage collector to look at.
+ * The results are bytes in two halves. When the younger half is full, the older one is emptied and takes its place. So a write
+ * allocates nothing, and leaves nothing for the garbage collector.
  */
 import { ByteReader } from "../wire/reader.ts";
 import { readResult, writeResult } from "../wire/result-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import { asEpoch, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, TxnHeader, WriteResult } from "../znode/types.ts";
+import { RECENT_RESULTS_BYTES_MAX, RECENT_RESULTS_MAX } from "./config.ts";
 import { type Fingerprint, NOT_KNOWN } from "./fingerprint.ts";
-
-/** Results in a half: more than a client has under way, and a fraction of a second of a busy ensemble. */
-const RESULTS_MAX = 8_192;
-/** Bytes of a half, not counting the result that fills it. */
-const BYTES_MAX = 1024 * 1024;
 
 /** A result with the zxid of its txn. */
 export interface KnownResult {
@@ -26,16 +22,17 @@ export interface KnownResult {
   readonly result: WriteResult;
 }
 
+/** Results in the order in which they were added, searched from the newest. Invariant: the arrays are parallel. */
 class Half {
-  readonly #sessions = new Float64Array(RESULTS_MAX);
-  readonly #xids = new Int32Array(RESULTS_MAX);
-  readonly #starts = new Int32Array(RESULTS_MAX);
-  readonly #fingerprints = new Float64Array(RESULTS_MAX);
+  readonly #sessions = new Float64Array(RECENT_RESULTS_MAX);
+  readonly #xids = new Int32Array(RECENT_RESULTS_MAX);
+  readonly #starts = new Int32Array(RECENT_RESULTS_MAX);
+  readonly #fingerprints = new Float64Array(RECENT_RESULTS_MAX);
   readonly #writer = new ByteWriter(4096);
   #count = 0;
 
   get full(): boolean {
-    return this.#count === RESULTS_MAX || this.#writer.length >= BYTES_MAX;
+    return this.#count === RECENT_RESULTS_MAX || this.#writer.length >= RECENT_RESULTS_BYTES_MAX;
   }
 
   add(header: TxnHeader, result: WriteResult, fingerprint: Fingerprint): void {
@@ -48,6 +45,7 @@ class Half {
     writeResult(this.#writer, result);
   }
 
+  /** undefined: it is not in this half. */
   find(session: SessionId, xid: number): KnownResult | undefined {
     const at = this.#indexOf(session, xid);
     if (at < 0) return undefined;
@@ -84,7 +82,7 @@ class Half {
 /**
  * The results of the last writes that were applied, found by session and number.
  *
- * Invariant: it holds at least the last {@link RESULTS_MAX} results, or {@link BYTES_MAX} of them, and at most twice as many.
+ * Invariant: it holds at least the last {@link RECENT_RESULTS_MAX} results, or {@link RECENT_RESULTS_BYTES_MAX} of them, and at most twice as many.
  */
 export class RecentResults {
   #younger: Half | undefined;

@@ -64,13 +64,13 @@ export class Responder {
     for (;;) {
       const head = this.#pending.first(session);
       if (head === undefined) return;
-      // Before the first stay of this life the tree passes old states, which no client may see.
+      // Before it serves for the first time, the tree passes old states, which no client may see.
       if (head.type !== "answered" && !this.#readiness.hasServed) return;
       if (head.type !== "write") {
         this.#pending.shift(session);
         this.#answerLocal(head);
       } else if (head.xid === xid && (head.sent || xid > 0)) {
-        // (A write that was not sent, and has no number of its session, has another name than every txn of an earlier life.)
+        // A write that was not sent and is not numbered cannot have become a txn: this one is of an earlier incarnation.
         this.#pending.shift(session);
         this.#answerWrite(head, header, txn, result, fingerprint);
       } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
@@ -127,7 +127,7 @@ export class Responder {
   }
 }
 
-/** What a client is told whose request gets no answer. A read has no outcome that could be unknown. */
+/** The answer to a request that timed out. A read has no outcome that could be unknown. */
 export function unanswered(request: PendingRequest, lastApplied: Zxid): ServerAnswer {
   if (request.type === "answered") return request.answer;
   const isUnknown = request.type === "write" && request.sent && request.read === null;

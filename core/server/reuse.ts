@@ -1,11 +1,11 @@
 /**
  * Was a number of a session used for another write before? A member that saw the first request knows its fingerprint
- * (`fingerprint.ts`); this is for the others, and for after a restart. The log has the txn that the write became, with its paths
- * and data: a request that cannot have become it is another. Where the log does not reach back so far, and for refusals, which
- * do not say what was refused, the result and the tree show some other writes; the rest counts as repeats.
+ * (`fingerprint.ts`). The functions here are for a member that does not. The log contains the txn that the write became, with its
+ * paths and data: a request that cannot have become this txn is another one. If the log does not reach back to the txn, or the
+ * write was refused (a refusal does not contain the request), the result and the tree show some other writes; the rest counts as
+ * repeats.
  *
- * Numbers count within the session here. For clients that number from 1 in every connection, the holder of the connection adds
- * the offset that makes it a number of the session.
+ * Numbers are of the session. For clients that number from 1 in every connection, the owner of the connection adds an offset.
  */
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
@@ -108,11 +108,11 @@ function canFail(request: MultiRequestOp | WriteRequest, code: ZooErrorCode): bo
   return code !== "BAD_VERSION" || ("version" in request && request.version !== ANY_VERSION);
 }
 
-/** A refusal does not say what was refused; that this request could not be refused so at `zxid`, the tree may still tell. */
+/** A refusal does not contain the request. The tree may still show that this request could not be refused so at `zxid`. */
 function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid, tree: ZnodeTree): boolean {
   if ("code" in request) return false;
   if (!canFail(request, code)) return true;
-  // What was there before the refusal, and is there still, was there.
+  // A znode that was created before the refusal, and still exists, existed at the refusal.
   const before = (path: string) => {
     const node = tree.get(path);
     return node !== undefined && compareZxid(node.czxid, zxid) < 0 ? node : undefined;
@@ -142,7 +142,7 @@ function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid,
   }
 }
 
-/** The same where the log does not reach back to the txn. */
+/** Like {@link canBecome}, if the log does not reach back to the txn. */
 function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: ZnodeTree): boolean {
   if (request.type === "multi") {
     // A multi that was refused has as many results as operations too.
@@ -172,7 +172,7 @@ function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: Zn
   }
 }
 
-/** Its data are those that the txn at `zxid` gave it. */
+/** Are its data those that the txn at `zxid` gave it? */
 const isUntouched = (node: { readonly mzxid: Zxid } | undefined, zxid: Zxid): boolean =>
   node !== undefined && equalZxid(node.mzxid, zxid);
 
@@ -187,7 +187,7 @@ const isPathOf = (asked: string, made: string, mode: CreateMode): boolean =>
     ? isSequenceLength(made.length - asked.length) && made.startsWith(asked)
     : made === asked;
 
-/** True: the write with this opcode and body cannot have become this txn. For every write that is answered, so it is cheap. */
+/** True: the write with this opcode and body cannot have become this txn. It runs for every write that is answered, so it is cheap. */
 export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): boolean {
   switch (txn.type) {
     case "setData":
@@ -209,13 +209,13 @@ export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): bo
   }
 }
 
-/** Does the body begin with this path? @param orPrefix or with what it begins with: it was numbered */
+/** Does the body begin with this path? @param orPrefix or with the path without its sequence number */
 function beginsWith(body: Uint8Array, path: string, orPrefix: boolean): boolean {
   if (body.length < 4) return false;
   const bytes = i32At(body, 0);
   for (let i = 0; i < bytes; i++) {
     const unit = path.charCodeAt(i);
-    // Beyond ASCII bytes and code units differ: what cannot be compared cheaply is believed.
+    // Beyond ASCII, bytes and code units differ: such a path counts as equal, because a comparison would be slow.
     if (unit > 127) return true;
     if (unit !== body[i + 4]) return false;
   }

@@ -2,6 +2,7 @@
  * Which sessions are alive, and which connection each of them uses. Which sessions exist is replicated state
  * (`SessionTable` of the tree); what is here is known to one member and lost with its memory.
  */
+import { assert } from "../assert.ts";
 import type { ZabPeer } from "../zab/peer.ts";
 import { ExpiryQueue, type SessionTable } from "../znode/session.ts";
 import type { SessionId } from "../znode/types.ts";
@@ -129,6 +130,7 @@ export class SessionTracker {
 
   /** LEADING, as soon as it serves: the signs of life received here before count now. */
   becomeLeading(now: number): void {
+    assert(this.#zab.proposing !== undefined, "only a leader extends deadlines");
     for (const session of this.#touched) this.expiry.touch(session, now);
     this.#touched.clear();
   }
@@ -138,6 +140,7 @@ export class SessionTracker {
    * @param all every session counts as touched: the leader may not know that no sign of life could be received meanwhile
    */
   becomeFollowing(now: number, all: boolean): void {
+    assert(this.#zab.proposing === undefined, "only a learner reports");
     if (all) for (const { id } of this.#sessions.values()) this.#touched.add(id);
     this.#reportAt = now;
   }

@@ -27,15 +27,15 @@ export interface Meta {
   readonly peerBoots: readonly number[];
   /** the table that holds the tree */
   readonly table: TableId;
-  /** where the tree in the table stands */
+  /** zxid and chain of the tree in the table */
   readonly checkpoint: LogPosition;
   /** the entry before the first one of the log */
   readonly logBase: LogPosition;
-  /** what it noted when it fell asleep last; see `quiet.ts` */
+  /** record of its last sleep, as JSON; see `quiet.ts` */
   readonly quiet: string | null;
   /**
-   * of the tree in the table, at the checkpoint, and whether a quorum had confirmed that tree before the checkpoint was made;
-   * undefined: not known, for an earlier version made the checkpoint
+   * digest of the tree at the checkpoint, and whether a quorum had confirmed that tree before the checkpoint was made;
+   * undefined: an earlier version made the checkpoint
    */
   readonly digest?: (Chain & { readonly confirmed?: boolean }) | undefined;
   /** the log reached so far at least; undefined: not known */
@@ -77,7 +77,7 @@ export const META_KEYS = [
   "quiet",
 ] as const satisfies readonly (keyof Meta)[];
 
-/** Receives what was found damaged while something was read. @param what in words, for people */
+/** Receives what a read has found damaged. @param what for people */
 export type OnDamage = (what: string) => void;
 
 /** Rows of a table, in the order of their keys: znodes by path, then sessions by id. */
@@ -120,7 +120,7 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   /**
    * @param cursor "" to begin
    * @param bytesMax a page ends when it has reached this much; at least one row
-   * @throws DamagedError for a row that cannot be believed
+   * @throws DamagedError for a row that is not as it was written
    */
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
 }

@@ -91,7 +91,7 @@ export class MemberStorage implements SnapshotReader {
     return kept;
   }
 
-  /** The rows before number `seq` are of no use; `base` is the entry before that row. */
+  /** Deletes the rows before number `seq`; `base` is the entry before that row. */
   #cutTo(base: LogPosition, seq: number): void {
     this.#backend.transaction(() => {
       this.#backend.deleteUpTo(seq - 1);
@@ -100,14 +100,14 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * Begins as a member without memory that keeps its promise and the lives it knows of, its own too. What it had is set aside:
-   * if a majority is damaged, those rows may be the only copy of what was acknowledged.
+   * Continues as a member without memory that keeps its promise, its boot counter and those that it knows of its peers. The
+   * damaged state is set aside: if a majority is damaged, its rows may be the only copy of what was acknowledged.
    */
   #forget(damage: string): [] {
     this.#damage ??= damage;
     const { boot, acceptedEpoch, peerBoots, initialized } = this.#meta;
     this.#backend.transaction(() => {
-      // A state that counted is worth more than an earlier one; a copy that was not complete is worth less.
+      // The state of a voter replaces one set aside before; the state of a member that had not synchronised does not.
       this.#backend.quarantine(initialized);
       this.#update({ ...EMPTY_META, digest: undefined, logged: undefined, boot, acceptedEpoch, peerBoots });
     });
@@ -129,15 +129,16 @@ export class MemberStorage implements SnapshotReader {
     return this.#logBytes;
   }
 
+  /** The values that are stored. */
   get meta(): Meta {
     return this.#meta;
   }
 
   /**
-   * Begins a life of the member: counts it, durably, and rebuilds the tree. The tail of the log that is not known to be
-   * committed stays in the log alone.
-   * @param firstBoot number of the first life of a member without memory. Its peers take no calls of a lower number than
-   * they know, so it must be above every life that a member which lost its storage may have had: ms since 1970 will do
+   * Begins an incarnation of the member: increments its boot counter, durably, and rebuilds the tree. Entries at the end of the
+   * log that are not known to be committed stay in the log and are not applied.
+   * @param firstBoot boot counter of the first incarnation of a member without memory. Its peers refuse calls of a lower number
+   * than they know, so it must be above every number that a member which lost its storage may have had: ms since 1970 will do
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
@@ -163,8 +164,8 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * The tree as far as it is known to be committed. One that cannot be believed is made again from the log, where that
-   * still reaches back to the beginning; else the member forgets what it had.
+   * The tree as far as it is known to be committed. If the checkpoint is damaged, the tree is rebuilt from the log, provided that
+   * the log reaches back to the first txn; otherwise the member forgets its state.
    */
   #recoverTree(): ZnodeTree {
     const { checkpoint } = this.#meta;
@@ -187,7 +188,7 @@ export class MemberStorage implements SnapshotReader {
     return this.#replay(this.loadTree(), this.log.rows.length === 0 ? ZXID_ZERO : committed);
   }
 
-  /** The log has all that ever happened. */
+  /** The log contains every txn, so the checkpoint is not needed. */
   #forgetTree(damage: string): void {
     this.#damage ??= damage;
     this.#backend.transaction(() => {
@@ -333,6 +334,7 @@ export class MemberStorage implements SnapshotReader {
 
   // ── SnapshotReader ───────────────────────────────────────────────────────
 
+  /** Of the checkpoint. */
   position(): LogPosition {
     return this.#meta.checkpoint;
   }
@@ -355,7 +357,7 @@ export class MemberStorage implements SnapshotReader {
   }
 }
 
-/** What is whole and cannot be read is of a later version. @throws ApplyError for a WireError */
+/** Reads stored bytes. Undamaged bytes that cannot be decoded are of a later version. @throws ApplyError for a WireError */
 function readable<T>(read: () => T): T {
   try {
     return read();

@@ -1,7 +1,8 @@
 /**
- * Whose requests a node serves next. Requests are cheap or dear: a message may hold 4,000 reads of 1 MB. So a turn serves
- * the connections in a circle, each for its share, until the turn's budget is spent; then I/O has a turn, where peers,
- * heartbeats and other clients come in. Costs are counted in bytes, because an object's clock stands still while it runs.
+ * Which connection's requests a node serves next. The cost of a message varies: it may contain 4,000 reads of 1 MB. So a turn
+ * serves the connections round robin, a share each, until the turn's budget is spent; then I/O has a turn, so that calls of
+ * peers, heartbeats and other clients are received. Costs are counted in bytes, because the clock of an object does not advance
+ * while it runs.
  */
 import { KiB, MiB } from "../units.ts";
 

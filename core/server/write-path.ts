@@ -7,6 +7,7 @@
  * twice: the history that a new leader establishes contains every write of earlier epochs that can still be committed. A write
  * that is part of it is answered from it; one that is not was never committed, and is forwarded again.
  */
+import { assert } from "../assert.ts";
 import { encodeWrite } from "../wire/jute/requests.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { Zxid } from "../zab/zxid.ts";
@@ -201,6 +202,7 @@ export class WritePath {
   /** FOLLOWING: sends what waits to the leader, in messages of the size of a batch. */
   forward(): void {
     const { config, effects, gather, zab } = this.#parts;
+    assert(zab.proposing === undefined, "a leader proposes its writes");
     const { leader, join } = zab;
     const writes = this.#outbox;
     if (leader === null || join === undefined || writes.length === 0) return;

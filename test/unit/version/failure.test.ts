@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isPassed, noteFailure, RETRY_MS, stoppedUntil, wordsOf } from "../../../core/server/failure.ts";
+import { APPLY_RETRY_MS } from "../../../core/server/config.ts";
+import { isPassed, noteFailure, stoppedUntil, wordsOf } from "../../../core/server/failure.ts";
 import { PROTOCOL_VERSION } from "../../../core/version.ts";
 import { zxid } from "../../../core/zab/zxid.ts";
 
@@ -12,8 +13,8 @@ describe("what a member notes of a txn that it cannot apply", () => {
     expect(stoppedUntil(once, NOW)).toBeUndefined();
     const twice = noteFailure(once, AT, "there is no txn of type 99", NOW + 20);
     expect(twice).toMatchObject({ count: 2, sinceMs: NOW, lastMs: NOW + 20 });
-    expect(stoppedUntil(twice, NOW + 21)).toBe(NOW + 20 + RETRY_MS);
-    expect(stoppedUntil(twice, NOW + 20 + RETRY_MS)).toBeUndefined();
+    expect(stoppedUntil(twice, NOW + 21)).toBe(NOW + 20 + APPLY_RETRY_MS);
+    expect(stoppedUntil(twice, NOW + 20 + APPLY_RETRY_MS)).toBeUndefined();
     expect(wordsOf(twice, "a time")).toBe(
       `it cannot apply what was committed after 0x200000007: there is no txn of type 99 (version ${PROTOCOL_VERSION} of the protocol, 2 times since a time)`,
     );
