@@ -10,8 +10,8 @@ import type { Label } from "./versions.ts";
 
 export const SIDS = [1, 2, 3] as const;
 
-/** *map sid → version* */
-export type Versions = Readonly<Record<number, Label>>;
+/** *map sid, `broker N` or `partitions` → version* */
+export type Versions = Readonly<Record<string, Label>>;
 
 export const all = (label: Label): Versions => Object.fromEntries(SIDS.map((sid) => [sid, label]));
 
@@ -35,8 +35,11 @@ export class MixedEnsemble {
   #clients: Promise<void>[] = [];
   #paths = 0;
 
-  constructor(build: Build) {
+  readonly #brokers: number;
+
+  constructor(build: Build, brokers = 0) {
     this.#build = build;
+    this.#brokers = brokers;
   }
 
   /** Starts the runtime. */
@@ -47,7 +50,7 @@ export class MixedEnsemble {
       stateDir: this.#stateDir,
       vars: {
         ENSEMBLE_SIZE: "3",
-        BROKER_COUNT: "0",
+        BROKER_COUNT: `${this.#brokers}`,
         FAULTS: "on",
         LOCAL: "on",
         // a member that comes back late gets a SNAP
@@ -78,6 +81,56 @@ export class MixedEnsemble {
     await this.#ask("POST", "/mixed", JSON.stringify({ [sid]: label }));
     await this.fault(sid, how);
     await this.whole();
+  }
+
+  /** Restarts a broker as another version. */
+  async changeBroker(id: number, label: Label): Promise<void> {
+    await this.#ask("POST", "/mixed", JSON.stringify({ [`broker ${id}`]: label }));
+    await this.#ask("POST", `/v1/faults/brokers/${id}/crash`, "{}");
+    await this.brokersWhole();
+  }
+
+  /** Waits until every broker is registered. */
+  async brokersWhole(): Promise<void> {
+    const count = (): Promise<number> =>
+      this.#ask("GET", "/brokers")
+        .then(async (response) => ((await response.json()) as { brokers: unknown[] }).brokers.length)
+        .catch(() => 0);
+    const deadline = performance.now() + PATIENCE_MS;
+    while ((await count()) < this.#brokers) {
+      if (performance.now() > deadline) throw new Error("the brokers never registered");
+      await wait(POLL_MS);
+    }
+  }
+
+  /** Creates a topic with one partition. */
+  async createTopic(name: string): Promise<void> {
+    const body = JSON.stringify({ topic_name: name, partitions_count: 1 });
+    const clusters = (await (await this.#ask("GET", "/v3/clusters")).json()) as {
+      data: { cluster_id: string }[];
+    };
+    await this.#ask("POST", `/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, body);
+  }
+
+  /** Produces a record under its own value as key, again until it is acknowledged. */
+  async produce(topic: string, value: string): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const body = JSON.stringify({ records: [{ value }] });
+      const response = await this.#send("POST", `/topics/${topic}`, body, { "idempotency-key": value }).catch(
+        () => undefined,
+      );
+      await response?.arrayBuffer().catch(() => undefined);
+      if (response?.ok === true) return;
+      if (performance.now() > deadline) throw new Error(`${value} was never taken: ${response?.status}`);
+      await wait(POLL_MS);
+    }
+  }
+
+  /** The values of a topic's records, in order. */
+  async values(topic: string): Promise<unknown[]> {
+    const response = await this.#ask("GET", `/topics/${topic}/partitions/0/records?offset=0`);
+    return ((await response.json()) as { value: unknown }[]).map(({ value }) => value);
   }
 
   async fault(sid: number, name: string): Promise<void> {
@@ -166,10 +219,18 @@ export class MixedEnsemble {
     return faults;
   }
 
-  #send(method: string, path: string, body?: string): Promise<Response> {
+  #send(
+    method: string,
+    path: string,
+    body?: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
     return fetch(`http://127.0.0.1:${this.#runtime?.apiPort}${path}`, {
       method,
-      headers: body === undefined || !path.includes("/faults/") ? {} : { "content-type": "application/json" },
+      headers: {
+        ...headers,
+        ...(body !== undefined && !path.startsWith("/v1/znodes") && { "content-type": "application/json" }),
+      },
       ...(body !== undefined && { body }),
       signal: AbortSignal.timeout(REQUEST_MS),
     });

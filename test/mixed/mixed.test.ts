@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Build } from "../../scripts/local/build.ts";
 import { all, type Cost, MixedEnsemble, SIDS } from "./ensemble.ts";
-import { baseCommit, buildMixed, type Edit, removeBuild } from "./versions.ts";
+import { baseCommit, buildMixed, type Edit, type Label, removeBuild } from "./versions.ts";
 
 /** The version after this one, as far as these tests need one: it has a txn type of its own, for paths that begin with /next. */
 const NEXT: readonly Edit[] = [
@@ -116,6 +116,57 @@ describe("two versions in one ensemble", () => {
       await ensemble.change(i + 1, i === 0 ? "new" : "old");
     }
     expect(await ensemble.faults()).toEqual([]);
+  });
+});
+
+describe("brokers and partitions of two versions", () => {
+  const BROKERS = [0, 1, 2] as const;
+  /** Records that were acknowledged, in order. */
+  let sent: string[] = [];
+  const produce = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      const value = `record ${sent.length}`;
+      await ensemble.produce("t", value);
+      sent.push(value);
+    }
+  };
+  const whole = (label: Label) => ({
+    ...all("new"),
+    ...Object.fromEntries(BROKERS.map((id) => [`broker ${id}`, label])),
+    partitions: label,
+  });
+
+  it("[VER-11] form one cluster: an upgrade and a rollback of the brokers lose and double no record", async () => {
+    sent = [];
+    ensemble = new MixedEnsemble(build, BROKERS.length);
+    await ensemble.start(whole("old"));
+    await ensemble.brokersWhole();
+    await ensemble.createTopic("t");
+    await produce(5);
+    for (const label of ["new", "before", "new"] as const)
+      for (const id of BROKERS) {
+        await ensemble.changeBroker(id, label);
+        await produce(3);
+      }
+    expect(await ensemble.values("t")).toEqual(sent);
+  });
+
+  it("[VER-11] read what each other has stored: records, keys, leadership, identities", async () => {
+    sent = [];
+    ensemble = new MixedEnsemble(build, BROKERS.length);
+    await ensemble.start(whole("first"));
+    await ensemble.brokersWhole();
+    await ensemble.createTopic("t");
+    await produce(5);
+    for (const label of ["new", "before", "new"] as const) {
+      await ensemble.stop();
+      await ensemble.start(whole(label));
+      await ensemble.brokersWhole();
+      // a retry of what an earlier version has taken is the same record
+      await ensemble.produce("t", sent.at(-1) ?? "");
+      await produce(5);
+      expect(await ensemble.values("t")).toEqual(sent);
+    }
   });
 });
 

@@ -21,9 +21,9 @@ import { type Build, build, ROOT, run } from "../../scripts/local/build.ts";
 const SOURCES = ["core", "durable-objects", "workers", "wrangler.toml", "package.json", "tsconfig.json"];
 
 /** A version: the name of its folder in the Worker. */
-export type Label = "first" | "old" | "new" | "next";
+export type Label = "first" | "old" | "before" | "new" | "next";
 
-const LABELS: readonly Label[] = ["first", "old", "new", "next"];
+const LABELS: readonly Label[] = ["first", "old", "before", "new", "next"];
 
 /** A change of a source text, as a later version may make it. `from` must be in the file once. */
 export interface Edit {
@@ -45,9 +45,9 @@ const holds = (commit: string): boolean => {
 /**
  * The commit of an earlier version as the file `base` records it, else the commit before this one; undefined: the clone holds
  * neither. `first` wrote the oldest state that is still read; `old` is the last commit of the version before this one, to which
- * a deploy can be taken back.
+ * a deploy can be taken back. Brokers can be taken back to `before`: `old` cannot write to rows that have a checksum.
  */
-export function baseCommit(label: "first" | "old"): string | undefined {
+export function baseCommit(label: "first" | "old" | "before"): string | undefined {
   const lines = readFileSync(join(import.meta.dirname, "base"), "utf8").split("\n");
   const recorded = lines.find((line) => line.startsWith(`${label} `))?.slice(label.length + 1);
   return [recorded ?? "", "HEAD~1"].find(holds);
@@ -89,8 +89,8 @@ async function bundle(root: string, out: string): Promise<void> {
 }
 
 /**
- * The Worker's entry. A member is of the version that `POST /mixed` has set for it when it starts, else of `START`. The API
- * is that of this version.
+ * The Worker's entry. A member, a broker (`broker 0`) and all partitions (`partitions`) are of the version that `POST /mixed`
+ * has set for them when they start, else of `START`. The API is that of this version.
  */
 const entry = (labels: readonly Label[]): string => `
 import { DurableObject } from "cloudflare:workers";
@@ -103,7 +103,7 @@ const add = (sid, what) => {
   counts[what] += 1;
   count.set(sid, counts);
 };
-const labelOf = (env, sid) => chosen.get(sid) ?? JSON.parse(env.START)[sid] ?? "new";
+const labelOf = (env, part) => chosen.get(String(part)) ?? JSON.parse(env.START)[part] ?? "new";
 const sidOf = (env, id) => {
   for (let sid = 1; sid <= 9; sid++)
     if (env.ZOOWEEPER_NODE.idFromName("default/" + sid).toString() === id.toString()) return sid;
@@ -121,13 +121,24 @@ export class ZooWeeperNode extends DurableObject {
     return new (counted(versions[labelOf(env, sid)].ZooWeeperNode, sid))(ctx, env);
   }
 }
-export const { Broker, TopicPartition } = versions.new;
+export class Broker extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    return new versions[labelOf(env, "broker " + ctx.id.name.split("/")[1])].Broker(ctx, env);
+  }
+}
+export class TopicPartition extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    return new versions[labelOf(env, "partitions")].TopicPartition(ctx, env);
+  }
+}
 export default {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
     if (url.pathname !== "/mixed") return versions.new.default.fetch(request, env, ctx);
     if (request.method === "POST")
-      for (const [sid, label] of Object.entries(await request.json())) chosen.set(Number(sid), label);
+      for (const [part, label] of Object.entries(await request.json())) chosen.set(part, label);
     return Response.json(Object.fromEntries(count));
   },
 };
@@ -150,7 +161,7 @@ export async function buildMixed(next: readonly Edit[]): Promise<Build> {
   };
   for (const label of LABELS) {
     const root = source(label);
-    const commit = label === "first" || label === "old" ? baseCommit(label) : undefined;
+    const commit = label === "new" || label === "next" ? undefined : baseCommit(label);
     if (commit === undefined) copy(root, label === "next" ? next : []);
     else checkOut(commit, root);
     await bundle(root, join(dir, "worker", label));
