@@ -1,5 +1,5 @@
 /** The rows of a partition in memory: the same contract as SQLite's, for the simulator and the tests. */
-import { assertNever } from "../../core/assert.ts";
+import { assertNever, must } from "../../core/assert.ts";
 import type {
   PartitionBackend,
   PartitionWrite,
@@ -80,24 +80,25 @@ export class MemoryPartition implements PartitionBackend {
   }
 
   key(key: string): RawKey | undefined {
-    return this.#keys.find((row) => row.key === key);
+    for (const row of this.#keys) if (row.key === key) return row;
+    return undefined;
   }
 
   keyOfGreatestOffset(): RawKey | undefined {
-    return this.#keys.reduce<RawKey | undefined>(
-      (greatest, row) =>
-        greatest === undefined || Number(row.last) > Number(greatest.last) ? row : greatest,
-      undefined,
-    );
+    let greatest: RawKey | undefined;
+    for (const row of this.#keys)
+      if (greatest === undefined || Number(row.last) > Number(greatest.last)) greatest = row;
+    return greatest;
   }
 
   oldestKeyMs(): number | undefined {
-    const atMs = this.#keys[0]?.atMs;
-    return typeof atMs === "number" ? atMs : undefined;
+    const [first] = this.#keys;
+    return typeof first?.atMs === "number" ? first.atMs : undefined;
   }
 
-  get #keys(): readonly RawKey[] {
-    return [...(this.#tables?.keys ?? [])].sort(([a], [b]) => a - b).map(([, row]) => row);
+  /** Oldest first: the order in which the map got them. */
+  get #keys(): Iterable<RawKey> {
+    return this.#tables?.keys.values() ?? [];
   }
 
   chunkAtOrBelow(offset: number): RawChunk | undefined {
@@ -124,14 +125,22 @@ export class MemoryPartition implements PartitionBackend {
   }
 
   write(writes: readonly PartitionWrite[]): void {
-    const before = this.#tables && copyOf(this.#tables);
-    const seq = this.#seq;
-    try {
-      for (const write of writes) this.#write(write);
-    } catch (error) {
-      this.#tables = before;
-      this.#seq = seq;
-      throw error;
+    this.#check(writes);
+    for (const write of writes) this.#write(write);
+  }
+
+  /** @throws Error when one of the writes would fail, as SQLite does: then none is made */
+  #check(writes: readonly PartitionWrite[]): void {
+    let exists = this.#tables !== undefined;
+    const bases = new Set<number>();
+    for (const write of writes) {
+      exists ||= write.type === "create";
+      if (!exists) throw new Error("no such table");
+      if (write.type !== "chunk") continue;
+      const { base } = write.columns;
+      if (bases.has(base) || this.#tables?.chunks.has(base) === true)
+        throw new Error(`a chunk begins at offset ${base} already`);
+      bases.add(base);
     }
   }
 
@@ -140,8 +149,7 @@ export class MemoryPartition implements PartitionBackend {
       this.#tables ??= noTables();
       return;
     }
-    const tables = this.#tables;
-    if (tables === undefined) throw new Error("no such table");
+    const tables = must(this.#tables, "the tables exist");
     switch (write.type) {
       case "meta":
         tables.meta.set(write.name, { value: write.value, crc: write.crc });
@@ -153,7 +161,6 @@ export class MemoryPartition implements PartitionBackend {
       }
       case "chunk": {
         const { base, last, timestampMax, leaderEpoch, records, bytes } = write.columns;
-        if (tables.chunks.has(base)) throw new Error(`a chunk begins at offset ${base} already`);
         const columns = { base, last, timestampMax, leaderEpoch, records, bytes, crc: write.crc };
         tables.chunks.set(base, { ...columns, data: write.data });
         return;
@@ -169,14 +176,14 @@ export class MemoryPartition implements PartitionBackend {
           crc,
         } of write.keys) {
           for (const [seq, row] of tables.keys) if (row.key === key) tables.keys.delete(seq);
-          this.#seq = Math.max(0, ...tables.keys.keys()) + 1;
+          this.#seq += 1;
           const row = { key, hash, fingerprint: fingerprint ?? null, base, last, atMs: timestampMs, crc };
           tables.keys.set(this.#seq, row);
         }
         for (const seq of tables.keys.keys()) if (seq <= this.#seq - write.keysMax) tables.keys.delete(seq);
         return;
       case "expireKeys":
-        for (const [seq, { atMs }] of [...tables.keys].sort(([a], [b]) => a - b).slice(0, write.slice))
+        for (const [seq, { atMs }] of [...tables.keys].slice(0, write.slice))
           if (Number(atMs) < write.beforeMs) tables.keys.delete(seq);
         return;
       default:

@@ -3,6 +3,8 @@
  * Most were bugs of ZooKeeper. `npm run seeded-bugs` looks whether each is found again by the seed that is written down in
  * `bug-seeds.json`, and `npm run seeded-bugs -- --record` finds new seeds when the simulator has changed.
  */
+
+import { BROKER_BUGS } from "./bugs/broker.ts";
 import type { SeededBug } from "./bugs/bug.ts";
 import { DIGEST_BUGS } from "./bugs/digest.ts";
 import { ELECTION_BUGS } from "./bugs/election.ts";
@@ -21,4 +23,5 @@ export const BUGS: readonly SeededBug[] = [
   ...REQUEST_BUGS,
   ...SESSION_BUGS,
   ...WATCH_BUGS,
+  ...BROKER_BUGS,
 ];

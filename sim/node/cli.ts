@@ -4,6 +4,13 @@ import { refusalOf } from "../../scripts/local/options.ts";
 import { runSeed } from "../run.ts";
 import { shrink } from "../shrink.ts";
 import { drawOptions, FAULT_KINDS, type FaultKind, type Overrides } from "../swarm.ts";
+import {
+  brokerFigures,
+  missedBrokerProbes,
+  replayBrokerLine,
+  runBrokerSeeds,
+  traceBrokerSeed,
+} from "./broker-campaign.ts";
 import { missedProbes, runOne, runSeeds } from "./campaign.ts";
 import { rerunWithBug } from "./patch-core.ts";
 import { commitOf, failureText, figuresOf, replayLine, tallyLines } from "./report.ts";
@@ -16,6 +23,7 @@ const HELP = `usage: npm run sim -- [options]
   --first N         the first seed (default 1; with --minutes drawn from the clock)
   --threads N       cores to use (default all)
   --no-shrink       do not look for a smaller run that fails
+  --profile broker  brokers, partitions, producers and readers; with --seed, --seeds, --first and --trace
   --bug NAME        with this seeded bug in the core; their names: npm run seeded-bugs -- --list
   --help            this text
 
@@ -41,6 +49,7 @@ const OPTIONS = {
   threads: { type: "string" },
   trace: { type: "boolean" },
   "no-shrink": { type: "boolean" },
+  profile: { type: "string" },
   bug: { type: "string" },
   help: { type: "boolean" },
   size: { type: "string" },
@@ -113,6 +122,7 @@ async function main(args: readonly string[]): Promise<number> {
     const code = withBug(String(values.bug));
     if (code !== undefined) return code;
   }
+  if (values.profile !== undefined) return runProfile(values);
   const overrides = overridesOf(values);
   const seed = number(values, "seed", 0, 2 ** 48);
   const count = number(values, "seeds", 1, 1e9);
@@ -152,6 +162,24 @@ async function main(args: readonly string[]): Promise<number> {
       ? `${which}: no rule was broken, and every run was whole again at its end`
       : `${which}: ${result.failures.length} failed: ${result.failures.map(({ seed }) => seed).join(", ")}`,
   );
+  return result.failures.length === 0 ? 0 : 1;
+}
+
+/** Seeds of the broker's profile. */
+function runProfile(values: Values): number {
+  if (values.profile !== "broker")
+    throw new UsageError(`there is no profile "${values.profile}"; see --help`);
+  const seed = number(values, "seed", 0, 2 ** 48);
+  if (seed !== undefined && values.trace === true) return traceBrokerSeed(seed) ? 1 : 0;
+  const first = seed ?? number(values, "first", 0, 2 ** 48) ?? 1;
+  const count = seed === undefined ? number(values, "seeds", 1, 1e9) : 1;
+  if (count === undefined) throw new UsageError("one of --seed and --seeds is needed; see --help");
+  const result = runBrokerSeeds(first, count);
+  const missed = missedBrokerProbes(result.tally);
+  if (missed.length > 0) console.log(`not exercised by these seeds: ${missed.join(", ")}`);
+  console.log(JSON.stringify({ commit: commitOf(), first, ...brokerFigures(result) }));
+  for (const { seed: failed, what } of result.failures)
+    console.log(`seed ${failed}: ${what}\n  ${replayBrokerLine(failed)}`);
   return result.failures.length === 0 ? 0 : 1;
 }
 

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCrashPoints } from "../crash-points.ts";
+import { brokerFigures, missedBrokerProbes, replayBrokerLine, runBrokerSeeds } from "./broker-campaign.ts";
 import { type CampaignResult, missedProbes, runSeeds } from "./campaign.ts";
 import { commitOf, type Figures, failureText, figuresOf, tallyLines } from "./report.ts";
 
@@ -23,6 +24,9 @@ const TARGETS: Partial<Record<keyof Figures, number>> = {
   runTwice: SEEDS / 100,
 };
 const CRASH_POINTS = 500;
+/** Seeds of the broker's profile, and the records that they have to end with at least. */
+const BROKER_SEEDS = 300;
+const BROKER_RECORDS = 100_000;
 
 /** Seeds that are known to fail, and why nobody has mended it yet. They are told of every time, and fail nothing. */
 const OPEN: Readonly<Record<string, string>> = JSON.parse(
@@ -33,6 +37,31 @@ interface Test {
   readonly name: string;
   /** null: passed */
   readonly failure: string | null;
+}
+
+/** The broker's profile. @param share as below */
+function brokerTests(share: number): Test[] {
+  const result = runBrokerSeeds(FIRST, Math.max(50, Math.floor(BROKER_SEEDS * share)));
+  for (const { seed, what } of result.failures)
+    console.log(`FAILED broker seed ${seed}: ${what}\n  ${replayBrokerLine(seed)}`);
+  const figures = brokerFigures(result);
+  console.log(JSON.stringify(figures));
+  const missed = missedBrokerProbes(result.tally);
+  const least = Math.floor((BROKER_RECORDS * result.seeds) / BROKER_SEEDS);
+  return [
+    {
+      name: `no seed of ${result.seeds} of the broker's profile fails`,
+      failure: result.failures.length === 0 ? null : `${result.failures.length} failed`,
+    },
+    {
+      name: `records of brokers ≥ ${least}`,
+      failure: figures.records >= least ? null : `${figures.records}`,
+    },
+    {
+      name: "everything that can happen to brokers has happened",
+      failure: missed.length === 0 ? null : `never: ${missed.join(", ")}`,
+    },
+  ];
 }
 
 /** @param share of the whole: 1 in CI; less for a quick look, with the targets scaled */
@@ -89,6 +118,7 @@ async function main(): Promise<number> {
 
   const tests: Test[] = [
     ...testsOf(result, share),
+    ...brokerTests(share),
     {
       name: `crash points ≥ ${CRASH_POINTS}, all recover`,
       failure:

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { promisify } from "node:util";
 import { readOptions } from "../../scripts/local/options.ts";
-import type { SeededBug } from "./bugs/bug.ts";
+import type { Profile, SeededBug } from "./bugs/bug.ts";
 import { BUGS } from "./bugs.ts";
 import { bugOf, commandWithBug } from "./patch-core.ts";
 import { search } from "./search/index.ts";
@@ -57,9 +57,14 @@ interface Found {
 const SEEDS_AT_ONCE = 20;
 const goesOnForEver = (): boolean => true;
 
-async function run(first: number, count: number, bug?: SeededBug): Promise<Found> {
+async function run(
+  first: number,
+  count: number,
+  profile: Profile = "members",
+  bug?: SeededBug,
+): Promise<Found> {
   const { args, env } = bug === undefined ? { args: [], env: process.env } : commandWithBug(bug.name);
-  const command = [...args, HUNT, String(first), String(count)];
+  const command = [...args, HUNT, String(first), String(count), profile];
   const { stdout } = await promisify(execFile)(process.execPath, command, { env, maxBuffer: 2 ** 26 });
   return JSON.parse(stdout) as Found;
 }
@@ -69,10 +74,10 @@ async function hunt(bug: SeededBug, first: number, count: number, goesOn = goesO
   let tried = 0;
   while (tried < count && goesOn()) {
     const atOnce = goesOn === goesOnForEver ? count : SEEDS_AT_ONCE;
-    const some = await run(first + tried, Math.min(atOnce, count - tried), bug);
+    const some = await run(first + tried, Math.min(atOnce, count - tried), bug.profile, bug);
     tried += some.tried;
     if (some.found === null) continue;
-    if ((await run(some.found.seed, 1)).found === null) return { tried, found: some.found };
+    if ((await run(some.found.seed, 1, bug.profile)).found === null) return { tried, found: some.found };
   }
   return { tried, found: null };
 }

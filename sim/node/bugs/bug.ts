@@ -8,6 +8,9 @@ export interface Patch {
   readonly replace: string;
 }
 
+/** What a run of the simulator simulates. */
+export type Profile = "members" | "broker";
+
 export interface SeededBug {
   readonly name: string;
   /** what is wrong, in one line */
@@ -15,6 +18,8 @@ export interface SeededBug {
   /** where it was once, or what thought of it */
   readonly source: string;
   readonly patches: readonly Patch[];
+  /** what runs the seeds: members alone, or brokers and partitions on them; absent: members */
+  readonly profile?: Profile;
   /** what it needs is too rare in the simulator: the search finds it, within this scope */
   readonly search?: Partial<SearchOptions>;
   /** found by its seed and within {@link SEEDS_MAX} others, but not within 30 */

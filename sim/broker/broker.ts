@@ -1,0 +1,348 @@
+/**
+ * A simulated broker: the programs of the core, run on the simulation's time. It calls nodes, partitions and other brokers
+ * over the simulated network, and keeps its session in rows that survive its crashes.
+ */
+import { assertNever } from "../../core/assert.ts";
+import { BrokerLoop } from "../../core/broker/broker-loop.ts";
+import { BrokerRecords } from "../../core/broker/broker-records.ts";
+import type { BrokerConfig } from "../../core/broker/config.ts";
+import { EnsembleSession } from "../../core/broker/ensemble-session.ts";
+import type {
+  BrokerStep,
+  NodeAnswer,
+  NodeCall,
+  Parked,
+  PartitionCall,
+  Program,
+  StepResults,
+} from "../../core/broker/program.ts";
+import { Topics } from "../../core/broker/topics.ts";
+import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import { MemoryBroker } from "./memory-broker.ts";
+
+type Result = StepResults[keyof StepResults];
+
+/** What the world does for a broker. A call that is lost is never answered. */
+export interface BrokerWorld {
+  readonly config: BrokerConfig;
+  /** members of the ensemble */
+  readonly size: number;
+  readonly brokerCount: number;
+  readonly now: () => number;
+  readonly after: (ms: number, run: () => void) => void;
+  readonly newId: () => string;
+  readonly count: (what: string) => void;
+  readonly callNode: (
+    from: number,
+    sid: number,
+    call: NodeCall,
+    answered: (answer: NodeAnswer) => void,
+  ) => void;
+  /** Is a condition outdated at a member? Undefined: the member is down. */
+  readonly changedAt: (sid: number, call: NodeCall<"waitForChange">) => readonly number[] | undefined;
+  readonly callPartition: (
+    from: number,
+    call: PartitionCall,
+    answered: (answer: StepResults["partitions"][number]) => void,
+  ) => void;
+  readonly park: (from: number, to: number, returned: (parked: Parked | undefined) => void) => void;
+  readonly probe: (
+    from: number,
+    to: number,
+    returned: (session: SessionId | null | undefined) => void,
+  ) => void;
+}
+
+/** From a start to a crash. */
+interface Life {
+  readonly session: EnsembleSession;
+  readonly loop: BrokerLoop;
+  readonly topics: Topics;
+  /** ends waits when the session moves */
+  readonly moved: Set<() => void>;
+  moves: number;
+  /** programs that wait for the next `show` */
+  readonly shown: Set<() => void>;
+  /** writers in order; the first has its turn */
+  readonly turns: (() => void)[];
+  /** parked calls of others, which break when this life ends */
+  readonly parked: Set<(parked: Parked | undefined) => void>;
+  isAlive: boolean;
+}
+
+/** Level-triggered waits look so often, ms. */
+const LOOK_MS = 20;
+
+export class SimBroker {
+  readonly id: number;
+  readonly #world: BrokerWorld;
+  readonly #rows: BrokerRecords<object>;
+  /** null: it is down */
+  #life: Life | null = null;
+
+  constructor(id: number, world: BrokerWorld) {
+    this.id = id;
+    this.#world = world;
+    this.#rows = new BrokerRecords(new MemoryBroker(), `sim/${id}`);
+    this.start();
+  }
+
+  get isUp(): boolean {
+    return this.#life !== null;
+  }
+
+  /** What it has read of the cluster; undefined: it is down, or not registered. */
+  get view(): BrokerLoop["view"] {
+    return this.#life?.loop.view;
+  }
+
+  get isController(): boolean {
+    return this.#life?.loop.isController === true;
+  }
+
+  /** Its session; null: it has none. Undefined: it is down. */
+  get session(): SessionId | null | undefined {
+    const id = this.#life?.session.id;
+    return id === NO_SESSION ? null : id;
+  }
+
+  start(): void {
+    if (this.#life !== null) return;
+    const { config, size, brokerCount } = this.#world;
+    const session = new EnsembleSession(size, (this.id % size) + 1, config);
+    const endpoint = { host: "localhost", port: 9090 + this.id };
+    const loop = new BrokerLoop({
+      id: this.id,
+      config,
+      endpoint,
+      applicationPaths: [],
+      session,
+      isIdle: () => true,
+    });
+    const topics = new Topics({ loop, brokerCount, session, config });
+    const life: Life = {
+      session,
+      loop,
+      topics,
+      moved: new Set(),
+      moves: 0,
+      shown: new Set(),
+      turns: [],
+      parked: new Set(),
+      isAlive: true,
+    };
+    this.#life = life;
+    const former = this.#rows.session;
+    this.#run(life, loop.run(former));
+    this.#beat(life);
+  }
+
+  /** Its memory is lost. It is down until it is started again. */
+  crash(): void {
+    const life = this.#life;
+    if (life === null) return;
+    this.#life = null;
+    life.isAlive = false;
+    this.#world.count("broker crash");
+    for (const returned of life.parked) returned(undefined);
+  }
+
+  /** Runs a program on behalf of a client. @param ended is not called when the broker crashes meanwhile */
+  ask<T>(program: (topics: Topics) => Program<T>, ended: (value: T) => void): void {
+    const life = this.#life;
+    if (life !== null) this.#run(life, program(life.topics), ended as (value: unknown) => void);
+  }
+
+  /** Another broker parks a call here. */
+  park(returned: (parked: Parked | undefined) => void): void {
+    const life = this.#life;
+    if (life === null) {
+      returned(undefined);
+      return;
+    }
+    life.parked.add(returned);
+    this.#world.after(this.#world.config.parkMs, () => {
+      if (life.isAlive && life.parked.delete(returned)) returned("AWAKE");
+    });
+  }
+
+  #beat(life: Life): void {
+    this.#world.after(this.#world.config.heartbeatMs, () => {
+      if (!life.isAlive) return;
+      this.#run(life, life.session.touch());
+      this.#beat(life);
+    });
+  }
+
+  // ── programs ─────────────────────────────────────────────────────────────
+
+  #run(life: Life, program: Program<unknown>, ended: (value: unknown) => void = () => {}): void {
+    this.#resume(life, program, null, ended);
+  }
+
+  /** Runs a program up to the next step that takes time. */
+  #resume(life: Life, program: Program<unknown>, first: Result, ended: (value: unknown) => void): void {
+    let result: Result = first;
+    for (;;) {
+      if (!life.isAlive) return;
+      const step = program.next({ nowMs: this.#world.now(), result });
+      this.#noteMoves(life);
+      if (step.done) {
+        ended(step.value);
+        return;
+      }
+      let isAtOnce = true;
+      let found: { readonly result: Result } | undefined;
+      let isOver = false;
+      this.#perform(life, step.value, (value) => {
+        if (isOver) return;
+        isOver = true;
+        if (isAtOnce) found = { result: value };
+        else this.#resume(life, program, value, ended);
+      });
+      isAtOnce = false;
+      if (found === undefined) return;
+      result = (found as { readonly result: Result }).result;
+    }
+  }
+
+  #noteMoves(life: Life): void {
+    if (life.moves === life.session.moves) return;
+    life.moves = life.session.moves;
+    for (const end of [...life.moved]) end();
+  }
+
+  #perform(life: Life, step: BrokerStep, done: (result: Result) => void): void {
+    const world = this.#world;
+    const within = (ms: number): void => world.after(ms, () => done(undefined));
+    switch (step.type) {
+      case "now":
+        done(null);
+        return;
+      case "pause":
+        world.after(step.ms, () => done(null));
+        return;
+      case "node":
+        world.callNode(this.id, step.sid, step.call, done);
+        within(step.timeoutMs);
+        return;
+      case "reads":
+        this.#all(
+          step.calls.map((call) => (one: (answer: NodeAnswer) => void) => {
+            world.callNode(this.id, step.sid, call, one);
+            world.after(step.timeoutMs, () => one(undefined));
+          }),
+          done as (results: readonly NodeAnswer[]) => void,
+        );
+        return;
+      case "wait":
+        this.#wait(life, step.sid, step.call, step.timeoutMs, done);
+        return;
+      case "turn": {
+        const begin = (): void => done(null);
+        life.turns.push(begin);
+        if (life.turns[0] === begin) begin();
+        return;
+      }
+      case "endTurn":
+        life.turns.shift();
+        // the next writer begins when this one has returned
+        world.after(0, () => life.turns[0]?.());
+        done(null);
+        return;
+      case "partitions":
+        this.#all(
+          step.calls.map((call) => (one: (answer: StepResults["partitions"][number]) => void) => {
+            world.callPartition(this.id, call, one);
+            world.after(step.timeoutMs, () => one(undefined));
+          }),
+          done as (results: StepResults["partitions"]) => void,
+        );
+        return;
+      case "park":
+        world.park(this.id, step.broker, done);
+        within(step.timeoutMs);
+        return;
+      case "probe":
+        world.probe(this.id, step.broker, done);
+        within(step.timeoutMs);
+        return;
+      case "newId":
+        done(world.newId());
+        return;
+      case "storeSession":
+        this.#rows.session = step.session;
+        done(true);
+        return;
+      case "start":
+        this.#run(life, step.program);
+        done(null);
+        return;
+      case "show": {
+        const waiting = [...life.shown];
+        life.shown.clear();
+        for (const look of waiting) look();
+        done(null);
+        return;
+      }
+      case "shown": {
+        const look = (): void => done(null);
+        life.shown.add(look);
+        world.after(step.timeoutMs, () => {
+          life.shown.delete(look);
+          look();
+        });
+        return;
+      }
+      case "sleep":
+        // the ensemble of this profile does not sleep
+        done(null);
+        return;
+      default:
+        assertNever(step);
+    }
+  }
+
+  /** Calls made together; each answers once, and the results come in their order. */
+  #all<T>(
+    calls: readonly ((answered: (answer: T) => void) => void)[],
+    done: (results: readonly T[]) => void,
+  ): void {
+    const results = new Map<number, T>();
+    if (calls.length === 0) done([]);
+    for (const [i, call] of calls.entries())
+      call((answer) => {
+        if (results.has(i)) return;
+        results.set(i, answer);
+        if (results.size === calls.length) done(calls.map((_, at) => results.get(at) as T));
+      });
+  }
+
+  #wait(
+    life: Life,
+    sid: number,
+    call: NodeCall<"waitForChange">,
+    timeoutMs: number,
+    done: (result: Result) => void,
+  ): void {
+    const end = this.#world.now() + timeoutMs;
+    let isOver = false;
+    const finish = (result: Result): void => {
+      if (isOver) return;
+      isOver = true;
+      life.moved.delete(move);
+      done(result);
+    };
+    const move = (): void => finish(null);
+    life.moved.add(move);
+    const look = (): void => {
+      if (isOver || !life.isAlive) return;
+      const changed = this.#world.changedAt(sid, call);
+      if (changed === undefined) finish(undefined);
+      else if (changed.length > 0) finish({ ok: true, value: { changed } });
+      else if (this.#world.now() >= end) finish(null);
+      else this.#world.after(LOOK_MS, look);
+    };
+    this.#world.after(1, look);
+  }
+}
