@@ -33,6 +33,7 @@ import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
+import { ALARM_DEPTH, CLIENT_DEPTH, RootEvents } from "../shared/root-events.ts";
 import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
@@ -63,6 +64,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #refusal: string | undefined;
   readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
+  readonly #roots = new RootEvents(() => this.#alarm.ensure(Date.now()));
   #running: Running | undefined;
   /** requests of clients under way */
   #asked = 0;
@@ -87,13 +89,16 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     if (this.#killed) void this.#alarm.restore(this.#faults.nextEnd);
   }
 
-  async start(identity: BrokerIdentity): Promise<void> {
-    this.#refuseIfDown();
-    this.#store.identify(identity);
-    this.#awake();
+  start(identity: BrokerIdentity): Promise<void> {
+    return this.#roots.run(CLIENT_DEPTH, () => {
+      this.#refuseIfDown();
+      this.#store.identify(identity);
+      this.#awake();
+    });
   }
 
   async status(): Promise<BrokerStatus> {
+    this.#roots.called(undefined);
     await this.#faults.running();
     this.#alarm.check();
     this.#refuseIfDown();
@@ -113,6 +118,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       quiet: false,
       quietSince: null,
       counters: this.#countersNow(),
+      callDepth: this.#roots.depthMax,
     };
   }
 
@@ -146,7 +152,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#ask(({ demo, programs }) => programs.run(demo.metadata(request)));
   }
 
-  async park(from: number): Promise<Parked> {
+  async park(from: number, depth?: number): Promise<Parked> {
+    this.#roots.called(depth);
     await this.#faults.running();
     return this.#faults.handle(from, async () => {
       this.#alarm.check();
@@ -159,7 +166,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async wake(epoch: number): Promise<SessionId | null> {
+  async wake(epoch: number, depth?: number): Promise<SessionId | null> {
+    this.#roots.called(depth);
     await this.#faults.running();
     const running = this.#awake();
     running?.loop.woken(epoch);
@@ -167,7 +175,11 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   /** A request of a client: the broker is awake meanwhile. */
-  async #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
+  #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
+    return this.#roots.run(CLIENT_DEPTH, () => this.#answer(answer));
+  }
+
+  async #answer<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     await this.#faults.running();
     const running = this.#awake();
     if (running === undefined) return NOT_STARTED;
@@ -251,9 +263,13 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   }
 
   /** The heartbeat. It never throws, and is set again first of all. */
-  override async alarm(): Promise<void> {
+  override alarm(): Promise<void> {
     this.#alarm.rang();
     this.#count("alarms");
+    return this.#roots.run(ALARM_DEPTH, () => this.#heartbeat());
+  }
+
+  #heartbeat(): void {
     const isStarted = this.#refusal === undefined && this.#store.identity !== undefined;
     if (this.#killed || !isStarted || this.#sleeping !== undefined) {
       // a kill that ends by itself: then somebody must wake the broker
@@ -326,6 +342,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       id,
       config,
       session,
+      opener: this.#roots,
       connectNode,
       connectBroker,
       connectPartition,

@@ -16,6 +16,7 @@ import type {
   StepResults,
 } from "../../core/broker/program.ts";
 import type { SessionId } from "../../core/znode/types.ts";
+import type { StubOpener } from "../shared/root-events.ts";
 import { pause, Waiters, withTimeout } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
@@ -27,7 +28,9 @@ export interface ProgramsPorts {
   readonly id: number;
   readonly config: BrokerConfig;
   readonly session: EnsembleSession;
-  /** fresh stubs */
+  /** in which events stubs may be opened */
+  readonly opener: StubOpener;
+  /** fresh stubs, which are called at once */
   readonly connectNode: (sid: number) => ZooWeeperNodeRpc;
   readonly connectBroker: (id: number) => BrokerRpc;
   readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
@@ -43,23 +46,39 @@ export interface ProgramsPorts {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Fresh stubs by the number of their object; one whose call broke is replaced. */
+/** A stub, and the depth of the event in which it was called first. */
+interface Opened<Stub> {
+  readonly stub: Stub;
+  readonly depth: number;
+}
+
+/** Stubs by the number of their object. Invariant: each is opened in a root event; one whose call broke is replaced. */
 class Stubs<Stub> {
   readonly #connect: (number: number) => Stub;
-  readonly #stubs = new Map<number, Stub>();
+  readonly #opener: StubOpener;
+  readonly #stubs = new Map<number, Opened<Stub>>();
 
-  constructor(connect: (number: number) => Stub) {
+  constructor(connect: (number: number) => Stub, opener: StubOpener) {
     this.#connect = connect;
+    this.#opener = opener;
   }
 
   /** Undefined: the call broke, or took too long. */
-  async call<T>(number: number, timeoutMs: number, call: (stub: Stub) => Promise<T>): Promise<T | undefined> {
-    const stub = this.#stubs.get(number) ?? this.#connect(number);
-    this.#stubs.set(number, stub);
+  async call<T>(
+    number: number,
+    timeoutMs: number,
+    call: (stub: Stub, depth: number) => Promise<T>,
+  ): Promise<T | undefined> {
+    let opened = this.#stubs.get(number);
     try {
-      return await withTimeout(call(stub), timeoutMs);
+      if (opened === undefined) {
+        const depth = await withTimeout(this.#opener.next(), timeoutMs);
+        opened = this.#stubs.get(number) ?? { stub: this.#connect(number), depth };
+        this.#stubs.set(number, opened);
+      }
+      return await withTimeout(call(opened.stub, opened.depth), timeoutMs);
     } catch {
-      if (this.#stubs.get(number) === stub) this.#stubs.delete(number);
+      if (this.#stubs.get(number) === opened) this.#stubs.delete(number);
       return undefined;
     }
   }
@@ -80,8 +99,8 @@ export class Programs {
 
   constructor(ports: ProgramsPorts) {
     this.#ports = ports;
-    this.#nodes = new Stubs(ports.connectNode);
-    this.#brokers = new Stubs(ports.connectBroker);
+    this.#nodes = new Stubs(ports.connectNode, ports.opener);
+    this.#brokers = new Stubs(ports.connectBroker, ports.opener);
   }
 
   /** Does a program sleep? */
@@ -145,7 +164,9 @@ export class Programs {
       case "partitions":
         return this.#callPartitions(step.calls, step.timeoutMs);
       case "park":
-        return this.#brokers.call(step.broker, step.timeoutMs, (stub) => stub.park(this.#ports.id));
+        return this.#brokers.call(step.broker, step.timeoutMs, (stub, depth) =>
+          stub.park(this.#ports.id, depth),
+        );
       case "probe":
         return this.#probe(step.broker, step.timeoutMs);
       case "newId":

@@ -28,6 +28,8 @@ export interface BrokerStatus {
   /** ms since 1970; null while awake */
   readonly quietSince: number | null;
   readonly counters: Counters;
+  /** calls that led to the deepest event so far; the platform allows 16. Absent: an earlier version */
+  readonly callDepth?: number;
 }
 
 /** Faults of a broker that last. Those of links are about all its calls: to nodes, brokers and partitions. */
@@ -68,9 +70,9 @@ export interface BrokerRpc {
    * A call that is held open: that it breaks is how others notice a crash. Returns after `parkMs`, or when the broker
    * sleeps, which it says.
    */
-  park(from: number): Promise<Parked>;
+  park(from: number, depth?: number): Promise<Parked>;
   /** The ensemble is awake again, in this epoch. Returns the session that the broker has; null: none. */
-  wake(epoch: number): Promise<SessionId | null>;
+  wake(epoch: number, depth?: number): Promise<SessionId | null>;
   /** As with a node: kill and crash end the object, so the call itself rejects. */
   fault(fault: "kill" | "revive" | "crash" | BrokerFault): Promise<void>;
   /** Ends one fault, or all. @returns those that were on */

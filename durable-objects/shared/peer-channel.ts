@@ -3,7 +3,9 @@
  * that: the runtime makes a session of its own of every call on a stub, which costs it as much again as the call. For the
  * same reason what is said is JSON with the bytes beside it: a structured clone of the objects costs twice as much.
  */
+import { must } from "../../core/assert.ts";
 import type { Envelope, LinkReturn, PeerStub, Refused, Released } from "./peer-link.ts";
+import type { StubOpener } from "./root-events.ts";
 
 /** A value as JSON; each array of bytes in it is `{"$": n}`, the n-th of those that follow, if any do. */
 export type Packed = string | readonly [text: string, ...bytes: Uint8Array[]];
@@ -41,8 +43,10 @@ export interface Channel {
 
 /** What a peer offers. */
 export interface ChannelHost {
-  channel(): Promise<Channel>;
-  park(from: number): Promise<Released | undefined>;
+  /** @param depth of the event that calls; see {@link RootEvents} */
+  channel(depth: number): Promise<Channel>;
+  /** See {@link PeerStub.park}. */
+  park(from: number, depth: number): Promise<Released | undefined>;
 }
 
 /** A channel of the runtime; its promise takes calls too. */
@@ -52,18 +56,31 @@ type Opening = OpenChannel & PromiseLike<OpenChannel>;
 /** For the platform a channel is one request, and the CPU time of a request is limited: so channels are replaced at times. */
 const CALLS_MAX = 4_096;
 
-/** A peer behind channels. */
+/**
+ * A peer behind channels.
+ * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls leave in the order
+ * in which they were made.
+ */
 export class ChannelStub<Message> implements PeerStub<Message> {
-  readonly #host: ChannelHost;
+  readonly #connect: () => ChannelHost;
+  readonly #opener: StubOpener;
+  #host: ChannelHost | undefined;
+  /** depth of the event in which the stub was called first */
+  #depth = 0;
+  /** a root event is waited for */
+  #connecting: Promise<number> | undefined;
   #channel: OpenChannel | undefined;
   #calls = 0;
   #isClosed = false;
 
-  constructor(host: ChannelHost) {
-    this.#host = host;
+  /** @param connect opens a stub, which is called at once */
+  constructor(connect: () => ChannelHost, opener: StubOpener) {
+    this.#connect = connect;
+    this.#opener = opener;
   }
 
   async deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused> {
+    if (!this.#maybeConnect()) await this.#connectLater();
     if (this.#calls >= CALLS_MAX) this.#letGo();
     this.#calls += 1;
     this.#channel ??= this.#open();
@@ -75,8 +92,26 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     }
   }
 
+  /** Opens the stub now if that is possible. @returns whether it is open */
+  #maybeConnect(): boolean {
+    if (this.#host !== undefined) return true;
+    const { depth } = this.#opener;
+    if (depth === undefined || this.#connecting !== undefined) return false;
+    this.#depth = depth;
+    this.#host = this.#connect();
+    return true;
+  }
+
+  /** Waits for a root event, and opens the stub in it; calls that come meanwhile wait behind this one. */
+  async #connectLater(): Promise<void> {
+    this.#connecting ??= this.#opener.next();
+    this.#depth = await this.#connecting;
+    this.#host ??= this.#connect();
+  }
+
   #open(): OpenChannel {
-    const opening = this.#host.channel() as unknown as Opening;
+    const host = must(this.#host, "a channel is opened on an open stub");
+    const opening = host.channel(this.#depth) as unknown as Opening;
     opening.then(
       (channel) => {
         if (this.#channel === opening) this.#channel = channel;
@@ -88,8 +123,9 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     return opening;
   }
 
-  park(from: number): Promise<Released | undefined> {
-    return this.#host.park(from);
+  async park(from: number): Promise<Released | undefined> {
+    if (!this.#maybeConnect()) await this.#connectLater();
+    return must(this.#host, "a call is parked on an open stub").park(from, this.#depth);
   }
 
   /** Lets the callee go; a call that comes after this opens a channel for itself. */

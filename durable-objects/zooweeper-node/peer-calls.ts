@@ -15,6 +15,7 @@ import {
   type Refused,
   type Released,
 } from "../shared/peer-link.ts";
+import type { RootEvents } from "../shared/root-events.ts";
 import { CALL_WAIT_MS } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
@@ -42,6 +43,7 @@ export class PeerCalls {
   readonly #lifecycle: Lifecycle;
   readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
+  readonly #roots: RootEvents;
   /** *map sid → order of the calls of that peer's link* */
   readonly #orders = new Map<number, CallOrder>();
   /** *map sid → ends the call that the peer has parked here* */
@@ -49,14 +51,16 @@ export class PeerCalls {
   /** the core has refused the call that it is handling */
   #isRefused = false;
 
-  constructor(lifecycle: Lifecycle, alarm: DeadlineAlarm, faults: FaultGate) {
+  constructor(lifecycle: Lifecycle, alarm: DeadlineAlarm, faults: FaultGate, roots: RootEvents) {
     this.#lifecycle = lifecycle;
     this.#alarm = alarm;
     this.#faults = faults;
+    this.#roots = roots;
   }
 
-  /** A peer opens a channel for its calls. */
-  channel(): PeerChannel {
+  /** A peer opens a channel for its calls. @param depth of its event */
+  channel(depth: number | undefined): PeerChannel {
+    this.#roots.called(depth);
     return new PeerChannel(async (packed) => {
       const envelope = unpack<Envelope<PeerMessage>>(packed);
       if (!this.#faults.active) return pack(await this.#deliver(envelope));
@@ -101,7 +105,8 @@ export class PeerCalls {
   }
 
   /** Stays open while this incarnation lives and is awake: peers see a crash at once by its failure (decision 0003). */
-  async park(from: number): Promise<Released | undefined> {
+  async park(from: number, depth: number | undefined): Promise<Released | undefined> {
+    this.#roots.called(depth);
     this.#alarm.check();
     if (this.#lifecycle.refusesPeers) return undefined;
     return this.#faults.handle(from, async () => {

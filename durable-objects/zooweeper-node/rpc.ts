@@ -135,6 +135,8 @@ export interface NodeStatus extends NodeConfig {
   readonly quietSince: number | null;
   /** what it has cost so far; asleep: as written then */
   readonly counters: Counters;
+  /** calls that led to the deepest event so far; the platform allows 16. Absent: an earlier version */
+  readonly callDepth?: number;
   readonly pings: readonly PingStatus[];
 }
 

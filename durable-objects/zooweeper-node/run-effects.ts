@@ -108,7 +108,7 @@ export class EffectRunner {
           sleep.begin(incarnation);
           break;
         case "wakeOwner":
-          sleep.wakeOwner(incarnation, effect.parked);
+          void sleep.wakeOwner(incarnation, effect.parked);
           break;
         case "disconnect":
           sockets.connections.disconnect(effect);

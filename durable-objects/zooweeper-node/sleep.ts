@@ -4,6 +4,7 @@ import type { QuietRecord } from "../../core/server/quiet.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
+import type { RootEvents } from "../shared/root-events.ts";
 import type { NodeEnv } from "./config.ts";
 import type { Incarnation } from "./incarnation.ts";
 import { type Lifecycle, messageOf } from "./lifecycle.ts";
@@ -15,7 +16,7 @@ import type { Waits } from "./waits.ts";
 
 /** An object of ours whose session sleeps with the ensemble: it wakes, and answers which session it has. */
 interface OwnerStub {
-  wake(epoch: number): Promise<SessionId | null>;
+  wake(epoch: number, depth: number): Promise<SessionId | null>;
 }
 
 /** Parts of the node that keep the object in memory, or report on it. */
@@ -24,6 +25,7 @@ export interface SleepPorts {
   readonly backend: SqliteBackend;
   readonly alarm: DeadlineAlarm;
   readonly faults: FaultGate;
+  readonly roots: RootEvents;
   readonly lifecycle: Lifecycle;
   readonly requests: Requests;
   readonly waits: Waits;
@@ -85,17 +87,18 @@ export class Sleep {
    * Wakes the owner of a session. One that is dead, or has another session, loses this one at once; one that does not
    * answer has its full timeout.
    */
-  wakeOwner(incarnation: Incarnation, { session, owner }: ParkedSession): void {
+  async wakeOwner(incarnation: Incarnation, { session, owner }: ParkedSession): Promise<void> {
     const { BROKER } = this.#ports.env;
     if (BROKER === undefined) return;
     const name = `${incarnation.config.ensemble}/${owner}`;
+    const depth = await this.#ports.roots.next();
     const stub = BROKER.get(BROKER.idFromName(name)) as unknown as OwnerStub;
-    stub.wake(incarnation.server.zab.currentEpoch).then(
-      (held) => this.#settle(incarnation, session, held === session),
-      (error: unknown) => {
-        if (messageOf(error).includes("BROKER_DOWN")) this.#settle(incarnation, session, false);
-      },
-    );
+    try {
+      const held = await stub.wake(incarnation.server.zab.currentEpoch, depth);
+      this.#settle(incarnation, session, held === session);
+    } catch (error) {
+      if (messageOf(error).includes("BROKER_DOWN")) this.#settle(incarnation, session, false);
+    }
   }
 
   #settle(incarnation: Incarnation, session: SessionId, isAlive: boolean): void {

@@ -3,6 +3,7 @@ import { hashToText } from "../../core/hash/chain.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { CostCounter, Counters } from "../shared/counters.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
+import type { RootEvents } from "../shared/root-events.ts";
 import type { Incarnation } from "./incarnation.ts";
 import type { NodeStatus } from "./rpc.ts";
 import type { SqliteBackend } from "./sqlite-backend.ts";
@@ -15,11 +16,13 @@ export class StatusReport {
   readonly #backend: SqliteBackend;
   readonly #faults: FaultGate;
   readonly #cost: CostCounter;
+  readonly #roots: RootEvents;
 
-  constructor(backend: SqliteBackend, faults: FaultGate, cost: CostCounter) {
+  constructor(backend: SqliteBackend, faults: FaultGate, cost: CostCounter, roots: RootEvents) {
     this.#backend = backend;
     this.#faults = faults;
     this.#cost = cost;
+    this.#roots = roots;
   }
 
   /** The status now. */
@@ -74,6 +77,7 @@ export class StatusReport {
       quiet: server.asleepSince !== null,
       quietSince: server.asleepSince,
       counters: this.#counters,
+      callDepth: this.#roots.depthMax,
       pings: [...zab.links].map(([sid, link]) => ({
         sid,
         version: link.version === 0 ? null : link.version,

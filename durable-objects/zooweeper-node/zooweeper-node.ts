@@ -16,6 +16,7 @@ import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { type ChannelHost, ChannelStub } from "../shared/peer-channel.ts";
 import type { LinkListener, LinkReturn, PeerStub, Released } from "../shared/peer-link.ts";
+import { ALARM_DEPTH, REQUEST_DEPTH, RootEvents } from "../shared/root-events.ts";
 import { failure, success } from "./answers.ts";
 import { ClientCount } from "./client-count.ts";
 import { type NodeEnv, serverConfigOf } from "./config.ts";
@@ -53,6 +54,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   readonly #alarm: DeadlineAlarm;
   readonly #cost: CostCounter;
   readonly #faults: FaultGate;
+  readonly #roots: RootEvents;
   readonly #lifecycle: Lifecycle;
   readonly #requests: Requests;
   readonly #waits: Waits;
@@ -89,13 +91,15 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const clients = new ClientCount(lifecycle, faults);
     const waits = new Waits(lifecycle, requests, clients);
     const sockets = new Sockets(state, lifecycle, requests, clients, faults);
-    const peers = new PeerCalls(lifecycle, alarm, faults);
-    const status = new StatusReport(backend, faults, cost);
+    const roots = new RootEvents(() => alarm.ensure(Date.now()));
+    const peers = new PeerCalls(lifecycle, alarm, faults, roots);
+    const status = new StatusReport(backend, faults, cost, roots);
     const sleep = new Sleep({
       env,
       backend,
       alarm,
       faults,
+      roots,
       lifecycle,
       requests,
       waits,
@@ -116,6 +120,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#alarm = alarm;
     this.#cost = cost;
     this.#faults = faults;
+    this.#roots = roots;
     this.#lifecycle = lifecycle;
     this.#requests = requests;
     this.#waits = waits;
@@ -148,8 +153,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   #connect({ ensemble }: NodeConfig, peer: Sid): PeerStub<PeerMessage> {
     const namespace = this.env.ZOOWEEPER_NODE;
-    const stub = namespace.get(namespace.idFromName(`${ensemble}/${peer}`));
-    return this.#faults.wrap(peer, new ChannelStub<PeerMessage>(stub as unknown as ChannelHost));
+    const connect = (): ChannelHost =>
+      namespace.get(namespace.idFromName(`${ensemble}/${peer}`)) as unknown as ChannelHost;
+    return this.#faults.wrap(peer, new ChannelStub<PeerMessage>(connect, this.#roots));
   }
 
   #returned(peer: Sid, generation: number, { boot, v: version, messages }: LinkReturn<PeerMessage>): void {
@@ -158,19 +164,23 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (current !== undefined && !current.server.zab.frozen) current.links.get(peer)?.parkAgain(generation);
   }
 
-  /** A peer is about to call. */
-  channel(): PeerChannel {
-    return this.#peers.channel();
+  /** A peer is about to call. @param depth of its event; undefined: it is of an earlier version */
+  channel(depth?: number): PeerChannel {
+    return this.#peers.channel(depth);
   }
 
   /** A call of a peer that stays open while this incarnation lives and is awake. */
-  park(from: number): Promise<Released | undefined> {
-    return this.#peers.park(from);
+  park(from: number, depth?: number): Promise<Released | undefined> {
+    return this.#peers.park(from, depth);
   }
 
   // ── requests ─────────────────────────────────────────────────────────────
 
-  async bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
+  bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
+    return this.#roots.run(REQUEST_DEPTH, () => this.#bootstrap(config));
+  }
+
+  async #bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>> {
     this.#alarm.check();
     const lifecycle = this.#lifecycle;
     lifecycle.refuseIfKilled();
@@ -199,33 +209,34 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   }
 
   write(input: WriteInput): Promise<Answer<WriteResult>> {
-    return this.#requests.write(input);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#requests.write(input));
   }
 
   read(input: ReadInput): Promise<Answer<ReadResult>> {
-    return this.#requests.read(input);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#requests.read(input));
   }
 
   openSession(
     timeoutMs: number,
   ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>> {
-    return this.#requests.openSession(timeoutMs);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#requests.openSession(timeoutMs));
   }
 
   touchSession(session: SessionId, background = false): Promise<Answer<{ readonly timeoutMs: number }>> {
-    return this.#requests.touchSession(session, background);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#requests.touchSession(session, background));
   }
 
   closeSession(session: SessionId): Promise<Answer<null>> {
-    return this.#requests.closeSession(session);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#requests.closeSession(session));
   }
 
   waitForChange(input: WaitInput): Promise<Answer<Waited>> {
-    return this.#waits.waitForChange(input);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#waits.waitForChange(input));
   }
 
   async status(): Promise<NodeStatus> {
     this.#alarm.check();
+    this.#roots.called(undefined);
     const status = this.#statusInSleep() ?? (await this.#statusNow());
     return this.#faultOrders.isLosing ? { ...status, serving: false } : status;
   }
@@ -244,12 +255,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── sockets ──────────────────────────────────────────────────────────────
 
   override fetch(request: Request): Promise<Response> {
-    return this.#sockets.fetch(request);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#sockets.fetch(request));
   }
 
   override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
     this.#alarm.check();
-    return this.#sockets.receive(socket, message);
+    return this.#roots.run(ALARM_DEPTH, () => this.#sockets.receive(socket, message));
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -264,8 +275,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── time ─────────────────────────────────────────────────────────────────
 
   /** Never throws: a handler that does is called again, with ever longer pauses. */
-  override async alarm(): Promise<void> {
+  override alarm(): Promise<void> {
     this.#alarm.rang();
+    return this.#roots.run(ALARM_DEPTH, () => this.#onAlarm());
+  }
+
+  async #onAlarm(): Promise<void> {
     const lifecycle = this.#lifecycle;
     if (this.#faults.killed) {
       // A kill that ends by itself: only the alarm may wake the member then.
@@ -297,11 +312,11 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   // ── faults ───────────────────────────────────────────────────────────────
 
   fault(order: "kill" | "revive" | "crash" | NodeFault): Promise<number | undefined> {
-    return this.#faultOrders.fault(order);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#faultOrders.fault(order));
   }
 
   heal(fault?: FaultName): Promise<readonly FaultName[]> {
-    return this.#faultOrders.heal(fault);
+    return this.#roots.run(REQUEST_DEPTH, () => this.#faultOrders.heal(fault));
   }
 
   async faults(): Promise<readonly FaultView[]> {

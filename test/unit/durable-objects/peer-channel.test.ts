@@ -16,6 +16,9 @@ const envelope = (seq: number): Envelope<unknown> => ({
   messages: [{ seq }],
 });
 
+/** Every event is a root event. */
+const ROOT = { depth: 0, next: () => Promise.resolve(0) };
+
 /** A peer that answers with what it got, and counts the channels that are opened and let go. */
 class Echo {
   opened = 0;
@@ -59,7 +62,7 @@ describe("the channel to a peer", () => {
 
   it("is opened once for many calls, and anew after it was let go", async () => {
     const echo = new Echo();
-    const stub = new ChannelStub(echo.host);
+    const stub = new ChannelStub(() => echo.host, ROOT);
     for (const seq of [0, 1, 2]) expect(await stub.deliver(envelope(seq))).toEqual(envelope(seq));
     expect(echo.opened).toBe(1);
     stub.close();
@@ -70,7 +73,7 @@ describe("the channel to a peer", () => {
 
   it("[NODE-21] lets go of the channel of a call that comes after the end", async () => {
     const echo = new Echo();
-    const stub = new ChannelStub(echo.host);
+    const stub = new ChannelStub(() => echo.host, ROOT);
     await stub.deliver(envelope(0));
     stub.close();
     await Promise.all([stub.deliver(envelope(1)), stub.deliver(envelope(2))]);
@@ -80,7 +83,7 @@ describe("the channel to a peer", () => {
 
   it("lets a channel go that is opened too late", async () => {
     const echo = new Echo();
-    const stub = new ChannelStub(echo.host);
+    const stub = new ChannelStub(() => echo.host, ROOT);
     const call = stub.deliver(envelope(0));
     stub.close();
     await call;
@@ -91,6 +94,6 @@ describe("the channel to a peer", () => {
   it("fails the call where the peer cannot be reached", async () => {
     const echo = new Echo();
     echo.failing = true;
-    await expect(new ChannelStub(echo.host).deliver(envelope(0))).rejects.toThrow("gone");
+    await expect(new ChannelStub(() => echo.host, ROOT).deliver(envelope(0))).rejects.toThrow("gone");
   });
 });

@@ -13,6 +13,9 @@ type Stub = DurableObjectStub<ZooWeeperNode> & ZooWeeperNodeRpc;
 const node = (ensemble: string, sid: number): Stub =>
   env.ZOOWEEPER_NODE.get(env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`)) as Stub;
 
+/** Every event of a test is a root event. */
+const ROOT = { depth: 0, next: () => Promise.resolve(0) };
+
 /** What a call is refused with. */
 const refusal = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -138,7 +141,7 @@ describe("a node object", () => {
     const stub = node("nobody", 1);
     const answer = await stub.write({ session: NO_SESSION, xid: 0, request: create("/a") });
     expect(answer).toMatchObject({ ok: false, code: "UNKNOWN_ENSEMBLE" });
-    const peer = new ChannelStub<never>(stub as unknown as ChannelHost);
+    const peer = new ChannelStub<never>(() => stub as unknown as ChannelHost, ROOT);
     expect(await peer.deliver({ from: 2, boot: 1, generation: 1, seq: 0, messages: [] })).toBe("REFUSED");
     peer.close();
     await runInDurableObject(stub, (_object, state) => {

@@ -1,0 +1,89 @@
+/**
+ * In which events an object may open stubs of other objects.
+ *
+ * The platform counts the calls that lead to an event, and refuses one that is 16 deep ("Subrequest depth limit
+ * exceeded"). A stub takes its depth at its first call, from the newest event that is under way in the object; a timer or a
+ * returning call has none of its own. So two objects that reconnect in each other's calls get one deeper each time.
+ * Stubs are therefore opened in root events: alarms, messages of sockets, and requests of clients. What needs one in
+ * another event waits for a root event, and makes the alarm ring.
+ */
+
+/** Depth of an alarm, and of a message of a socket: nothing has called the object. */
+export const ALARM_DEPTH = 0;
+/** Depth of a client's request at an object that only the Worker calls with one. */
+export const CLIENT_DEPTH = 1;
+/** Depth of a request at an object that brokers call too, in root events of their own. */
+export const REQUEST_DEPTH = CLIENT_DEPTH + 1;
+/** Greatest depth of an event: a call that is made in a request. A deeper one is a bug, and is logged. */
+export const CALL_DEPTH_MAX = REQUEST_DEPTH + 1;
+
+/** What opens stubs: the depth that one has, when it is called first now or in a root event. */
+export interface StubOpener {
+  /** depth of the root event that is under way; undefined: none is */
+  readonly depth: number | undefined;
+  /** Resolves with its depth in the next root event, which comes soon. Until then no turn of I/O passes. */
+  next(): Promise<number>;
+}
+
+/**
+ * The root event that is under way in an object, and what waits for one.
+ * Invariant: `depth` is that of the newest event of the object, and that event is a root event.
+ * @source KJ's `IoContext::getCurrentIncomingRequest`: an object's context takes the newest request under way
+ */
+export class RootEvents implements StubOpener {
+  readonly #ringSoon: () => void;
+  /** number of the newest event */
+  #newest = 0;
+  #depth: number | undefined;
+  #depthMax = 0;
+  #waiting: ((depth: number) => void)[] = [];
+
+  /** @param ringSoon makes the object's alarm ring as soon as possible */
+  constructor(ringSoon: () => void) {
+    this.#ringSoon = ringSoon;
+  }
+
+  get depth(): number | undefined {
+    return this.#depth;
+  }
+
+  /** Depth of the deepest event so far, as far as its caller said. */
+  get depthMax(): number {
+    return this.#depthMax;
+  }
+
+  /** Runs a root event. What waits for one opens its stubs before `body` begins. */
+  async run<T>(depth: number, body: () => T | Promise<T>): Promise<T> {
+    const event = this.#begin(depth);
+    this.#depth = depth;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const open of waiting) open(depth);
+    try {
+      return await body();
+    } finally {
+      if (event === this.#newest) this.#depth = undefined;
+    }
+  }
+
+  /** Another event begins. @param depth of the event that has called; undefined: the caller did not say */
+  called(depth: number | undefined): void {
+    this.#begin(depth === undefined ? 0 : depth + 1);
+    this.#depth = undefined;
+  }
+
+  #begin(depth: number): number {
+    this.#newest += 1;
+    if (depth > this.#depthMax) {
+      this.#depthMax = depth;
+      if (depth > CALL_DEPTH_MAX) console.error(JSON.stringify({ event: "deep call", depth }));
+    }
+    return this.#newest;
+  }
+
+  next(): Promise<number> {
+    if (this.#depth !== undefined) return Promise.resolve(this.#depth);
+    if (this.#waiting.length === 0) this.#ringSoon();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
