@@ -29,11 +29,12 @@ import { DemoGoals, type DemoMetadataAnswer, type DemoMetadataRequest } from "..
 import { DEMO_PARENTS } from "../../core/demo/metadata.ts";
 import { brokerPort } from "../../core/demo/ports.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import { ALARM_DEPTH, CLIENT_DEPTH, NO_RETRIES } from "../shared/config.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
-import { ALARM_DEPTH, CLIENT_DEPTH, RootEvents } from "../shared/root-events.ts";
+import { RootEvents } from "../shared/root-events.ts";
 import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
@@ -310,10 +311,14 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
         sid,
         env.ZOOWEEPER_NODE.get(
           env.ZOOWEEPER_NODE.idFromName(`${ensemble}/${sid}`),
+          NO_RETRIES,
         ) as unknown as ZooWeeperNodeRpc,
       );
     const connectBroker = (other: number) =>
-      gate.stub(other, env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${other}`)) as unknown as BrokerRpc);
+      gate.stub(
+        other,
+        env.BROKER.get(env.BROKER.idFromName(`${ensemble}/${other}`), NO_RETRIES) as unknown as BrokerRpc,
+      );
     const connectPartition = (topicId: string, partition: number) =>
       gate.stub(
         partition,

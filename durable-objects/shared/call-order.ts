@@ -14,8 +14,9 @@ const later: Later = (ms, run) => {
 };
 
 /**
- * The calls of one link that wait for a predecessor. Invariant: calls are handled in the order of their numbers,
- * except after a gap of a second.
+ * The order of one link's calls, at the callee.
+ * Invariant: calls of a generation are handled by number; a later generation, or incarnation, ends all waits of earlier ones.
+ * @source decision 0004
  */
 export class CallOrder {
   readonly #waitMs: number;

@@ -15,8 +15,10 @@ export interface AlarmStorage {
 }
 
 /**
- * The alarm of one object. Invariant: while a deadline exists, an alarm is set that rings no later, unless the runtime has
- * lost it.
+ * The alarm of one object.
+ * Invariant: while the object has a deadline, an alarm rings at it or before it, unless the runtime loses that alarm; then
+ * the next entry of the object sets it again.
+ * @source `setAlarm` of the platform: at least once, possibly late
  */
 export class DeadlineAlarm {
   readonly #storage: AlarmStorage;

@@ -1,6 +1,6 @@
 /**
  * The one place where an object's calls, alarms, storage and clock are tampered with. Nothing here does anything while no
- * fault is on: whoever passes asks {@link FaultGate.active} first, which is one look at a boolean.
+ * fault is on: callers check {@link FaultGate.active} first, which is one boolean.
  *
  * Faults are kept in the object's storage, so they outlive its memory; each has an end, which is looked for at every use.
  */
@@ -22,7 +22,11 @@ export interface FaultGatePorts {
 /** Error of a call that was lost in a cut, after the cut has ended. */
 const LOST = "the call was lost by a fault";
 
-/** The faults of one object. Invariant: while no fault is active, it changes nothing. */
+/**
+ * The faults of one object, and what they hold back.
+ * Invariant: without faults nothing waits here; messages that are late keep the order of their link.
+ * @source the nemeses of Jepsen, inside the process
+ */
 export class FaultGate {
   readonly #ports: FaultGatePorts;
   readonly #faults: FaultSet;
@@ -55,6 +59,7 @@ export class FaultGate {
     return this.#active;
   }
 
+  /** It refuses every call. */
   get killed(): boolean {
     return this.#active && this.#get("kill") !== undefined;
   }
@@ -64,6 +69,7 @@ export class FaultGate {
     return this.#get("kill")?.until === null ? "until it is revived" : "for a time";
   }
 
+  /** It stands still. */
   get paused(): boolean {
     return this.#active && this.#get("pause") !== undefined;
   }
@@ -83,6 +89,7 @@ export class FaultGate {
     return this.#nextEnd;
   }
 
+  /** The faults that are on. */
   list(): readonly FaultView[] {
     this.#sweep();
     return this.#faults.list(Date.now());
@@ -93,7 +100,7 @@ export class FaultGate {
     return this.#faults.get(name);
   }
 
-  /** @param ttlMs null: until it is healed */
+  /** A fault begins. @param ttlMs null: until it is healed @throws Error where faults are off */
   inflict(fault: Fault, ttlMs: number | null, seed: number): void {
     if (!this.#ports.enabled) throw new Error("faults are off");
     this.#faults.add({ ...fault, until: ttlMs === null ? null : Date.now() + ttlMs, seed });

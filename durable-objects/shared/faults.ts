@@ -90,7 +90,7 @@ export function random(seed: number): () => number {
   };
 }
 
-/** The faults of one object: at most one of each name. */
+/** The faults of one object. Invariant: at most one of each name; each decides from its own row of random numbers. */
 export class FaultSet {
   readonly #faults = new Map<FaultName, { readonly fault: ActiveFault; readonly random: () => number }>();
 

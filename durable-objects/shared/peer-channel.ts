@@ -4,6 +4,7 @@
  * same reason what is said is JSON with the bytes beside it: a structured clone of the objects costs twice as much.
  */
 import { must } from "../../core/assert.ts";
+import { CHANNEL_CALLS_MAX } from "./config.ts";
 import type { Envelope, LinkReturn, PeerStub, Refused, Released } from "./peer-link.ts";
 import type { StubOpener } from "./root-events.ts";
 
@@ -53,9 +54,6 @@ export interface ChannelHost {
 type OpenChannel = Channel & Partial<Disposable>;
 type Opening = OpenChannel & PromiseLike<OpenChannel>;
 
-/** For the platform a channel is one request, and the CPU time of a request is limited: so channels are replaced at times. */
-const CALLS_MAX = 4_096;
-
 /**
  * A peer behind channels.
  * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls leave in the order
@@ -81,7 +79,7 @@ export class ChannelStub<Message> implements PeerStub<Message> {
 
   async deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused> {
     if (!this.#maybeConnect()) await this.#connectLater();
-    if (this.#calls >= CALLS_MAX) this.#letGo();
+    if (this.#calls >= CHANNEL_CALLS_MAX) this.#letGo();
     this.#calls += 1;
     this.#channel ??= this.#open();
     try {

@@ -36,6 +36,7 @@ export type Released = typeof RELEASED;
 
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
+  /** One call. @throws when its outcome is unknown: the stub is of no further use */
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
   /**
    * stays open while the callee lives: its end means that the callee has crashed, unless it returns {@link RELEASED}
@@ -46,14 +47,18 @@ export interface PeerStub<Message> {
 }
 
 /** Gets the returns of a link, in the order of the calls, and its break. */
+/** Receives the outcomes of a link's calls. */
 export interface LinkListener<Message> {
+  /** A call of this generation has returned. */
   returned(peer: number, generation: number, result: LinkReturn<Message>): void;
+  /** A call of this generation has failed, or the peer is gone: the generation is over. */
   broken(peer: number, generation: number): void;
 }
 
 /**
- * The link of one member to one peer. Invariant: at most one stub is in use, and returns of earlier ones are not
- * passed on.
+ * The link to one peer.
+ * Invariant: of two generations only the later one sends; within one, calls are numbered from 0 without a gap.
+ * @source Zab, DSN 2011, §II: FIFO channels; ZooKeeper's `Learner` and `LearnerHandler` connections
  */
 export class PeerLink<Message> {
   readonly #self: { readonly sid: number; readonly boot: number };
@@ -114,7 +119,7 @@ export class PeerLink<Message> {
   }
 
   /** No call is expected for a while: releases what keeps the peer in memory. */
-  rest(): void {
+  release(): void {
     this.#stub?.close();
   }
 

@@ -7,15 +7,7 @@
  * Stubs are therefore opened in root events: alarms, messages of sockets, and requests of clients. What needs one in
  * another event waits for a root event, and makes the alarm ring.
  */
-
-/** Depth of an alarm, and of a message of a socket: nothing has called the object. */
-export const ALARM_DEPTH = 0;
-/** Depth of a client's request at an object that only the Worker calls with one. */
-export const CLIENT_DEPTH = 1;
-/** Depth of a request at an object that brokers call too, in root events of their own. */
-export const REQUEST_DEPTH = CLIENT_DEPTH + 1;
-/** Greatest depth of an event: a call that is made in a request. A deeper one is a bug, and is logged. */
-export const CALL_DEPTH_MAX = REQUEST_DEPTH + 1;
+import { CALL_DEPTH_MAX } from "./config.ts";
 
 /** What opens stubs: the depth that one has, when it is called first now or in a root event. */
 export interface StubOpener {

@@ -5,13 +5,10 @@
  * A node writes {@link BEAT_FRAME} once a tick on every stream; the platform answers the Worker's {@link BEAT} for a
  * partition, which may hibernate. The Worker ends a stream's socket that was silent for two ticks.
  */
-
-import { KiB, MiB } from "../../core/units.ts";
+import { SOCKETS_PER_SLICE, STREAM_UNREAD_MAX } from "./config.ts";
 
 /** Beat of the Worker on a stream's socket, at least every {@link BEAT_MS}: there is still a reader. */
 export const BEAT = "beat";
-/** Interval of beats on the socket of a stream, ms. */
-export const BEAT_MS = 10_000;
 
 /** Beat of an object on a stream's socket. */
 export const BEAT_FRAME = '{"type":"beat"}';
@@ -19,23 +16,8 @@ export const BEAT_FRAME = '{"type":"beat"}';
 /** Header of a 101 answer: ms between two beats of this object. Without it the object has a version that sends none. */
 export const BEATS_HEADER = "zoo-beat-ms";
 
-/**
- * Characters that a stream's reader may leave unread; beyond them its socket is closed, and the Worker resumes by the
- * last id. The events that a node holds fit into it several times.
- */
-export const STREAM_UNREAD_MAX = 8 * MiB;
-
-/** Characters after which a Worker reports how much it has read of a node's stream: `read:N`, the total. */
-export const READ_REPORT_CHARS = 256 * KiB;
-
 /** Query of a stream's socket: the Worker will report how much it has read. An earlier version does not. */
 export const REPORTS_QUERY = "reports";
-
-/**
- * Silence after which the object closes a stream's socket, ms: the runtime keeps a socket open whose reader left
- * before the Worker had it. Such a socket only costs memory, so this limit is longer than that of the other end.
- */
-export const SILENT_MS_MAX = 2 * BEAT_MS;
 
 /** The unread data of one stream's socket. */
 export class StreamWindow {
@@ -58,23 +40,20 @@ export class StreamWindow {
   }
 }
 
-/** Sockets that are written in one turn: about 2 ms. */
-const SLICE = 64;
-
 /**
- * Runs `each` for all items, 64 in a turn, and gives I/O its turn between two slices. The first slice runs now if
- * it is the only one, else after the events that are waiting already.
+ * Runs `each` for all items, {@link SOCKETS_PER_SLICE} in a turn, and gives I/O its turn between two slices. The first
+ * slice runs now if it is the only one, else after the events that are waiting already.
  */
 export function inSlices<T>(items: readonly T[], each: (item: T) => void, done: () => void = () => {}): void {
   let at = 0;
   const slice = (): void => {
-    const end = Math.min(at + SLICE, items.length);
+    const end = Math.min(at + SOCKETS_PER_SLICE, items.length);
     for (const item of items.slice(at, end)) each(item);
     at = end;
     if (at < items.length) setTimeout(slice, 0);
     else done();
   };
-  if (items.length > SLICE) setTimeout(slice, 0);
+  if (items.length > SOCKETS_PER_SLICE) setTimeout(slice, 0);
   else slice();
 }
 

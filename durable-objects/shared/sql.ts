@@ -1,10 +1,8 @@
 /** Synchronous access to an object's SQLite. */
+import { ROWS_AT_ONCE } from "./config.ts";
 
 /** A row as the cursor gives it without names. */
 export type Row = readonly SqlStorageValue[];
-
-/** Rows of a statement that are in memory at once; one row is at most about 2 MB. */
-const ROWS_AT_ONCE = 32;
 
 /** Names of all tables. */
 export const tablesIn = (sql: SqlStorage): string[] =>

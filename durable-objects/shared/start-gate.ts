@@ -3,7 +3,11 @@
  * have lost its memory since the last of them.
  */
 
-/** Runs `load` once; later entries wait for it or find it done. */
+/**
+ * Runs `load` once; later entries wait for it or find it done.
+ * Invariant: no entry passes before loading has succeeded, and loading never runs twice at once.
+ * @source cloudflare/partyserver, whose entries had to repeat this
+ */
 export class StartGate {
   #loading: Promise<void> | undefined;
   #open = false;

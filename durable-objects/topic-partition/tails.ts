@@ -16,7 +16,8 @@ import {
   type TailState,
 } from "../../core/broker/tail.ts";
 import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
-import { BEAT, BEAT_FRAME, SILENT_MS_MAX, tryClose, trySend } from "../shared/sockets.ts";
+import { SILENT_MS_MAX } from "../shared/config.ts";
+import { BEAT, BEAT_FRAME, tryClose, trySend } from "../shared/sockets.ts";
 
 /** What the tails need from their object. */
 export interface TailsPorts {

@@ -19,7 +19,10 @@ interface Recorded {
 /** How much is kept, and for how long. */
 type Limits = Pick<ServerConfig, "eventsMax" | "rareEventsMax" | "eventsLingerMs">;
 
-/** The event log of one node. Invariant: ids ascend, also over incarnations. */
+/**
+ * The events of one incarnation, and who listens.
+ * Invariant: ids rise by one with each event; a listener gets events without a gap, or the message that there was one.
+ */
 export class EventFeed {
   readonly #sid: number;
   readonly #boot: number;
@@ -79,37 +82,39 @@ export class EventFeed {
     this.active(now);
     this.listeners.add(socket);
     this.#idleSince = null;
-    const tellHistory = (): void => {
+    const sendHistory = (): void => {
       if (replay) this.#send(socket, `{"type":"history","events":[${this.#rare.join(",")}]}`);
     };
     if (after === null) {
-      tellHistory();
-      if (this.#faults().length > 0) this.#tellFaults(socket, now);
+      sendHistory();
+      if (this.#faults().length > 0) this.#sendFaults(socket, now);
       return;
     }
     const [boot, seq] = after.split("-").map(Number);
     const known = boot === this.#boot && seq !== undefined && seq >= this.#from - 1 && seq <= this.#seq;
     const first = this.#ring[0]?.seq ?? this.#seq + 1;
     if (!known || seq === undefined || seq + 1 < first) {
-      tellHistory();
+      sendHistory();
       this.#send(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
       // what began or ended in the gap
-      this.#tellFaults(socket, now);
+      this.#sendFaults(socket, now);
       return;
     }
     for (const event of this.#ring) if (event.seq > seq) this.#send(socket, event.json);
   }
 
-  /** Tells the faults that are on as of the last event. */
-  #tellFaults(socket: WebSocket, now: number): void {
+  /** Sends the faults that are on as of the last event. */
+  #sendFaults(socket: WebSocket, now: number): void {
     const event: FaultEvent = { type: "fault", faults: this.#faults() };
     this.#send(socket, JSON.stringify({ id: this.lastId, at: now, sid: this.#sid, ...event }));
   }
 
+  /** A socket is closed. */
   unlisten(socket: WebSocket, now: number): void {
     if (this.listeners.delete(socket) && this.listeners.size === 0) this.#idleSince = now;
   }
 
+  /** Adds an event, and sends it to all listeners. @param at ms since 1970 */
   record(at: number, event: TraceEvent | FaultEvent): void {
     const wanted = this.active(at);
     const { eventsMax, rareEventsMax } = this.#limits;

@@ -2,6 +2,7 @@
 import type { ParkedSession } from "../../core/server/ids.ts";
 import type { QuietRecord } from "../../core/server/quiet.ts";
 import type { SessionId } from "../../core/znode/types.ts";
+import { NO_RETRIES } from "../shared/config.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
 import type { RootEvents } from "../shared/root-events.ts";
@@ -78,7 +79,7 @@ export class Sleep {
     const { status, alarm, faults, peers, waits } = this.#ports;
     status.store(incarnation);
     alarm.only(incarnation.server.deadline - faults.skewMs);
-    for (const link of incarnation.links.values()) link.rest();
+    for (const link of incarnation.links.values()) link.release();
     peers.release();
     waits.endOwners();
   }
@@ -92,7 +93,7 @@ export class Sleep {
     if (BROKER === undefined) return;
     const name = `${incarnation.config.ensemble}/${owner}`;
     const depth = await this.#ports.roots.next();
-    const stub = BROKER.get(BROKER.idFromName(name)) as unknown as OwnerStub;
+    const stub = BROKER.get(BROKER.idFromName(name), NO_RETRIES) as unknown as OwnerStub;
     try {
       const held = await stub.wake(incarnation.server.zab.currentEpoch, depth);
       this.#settle(incarnation, session, held === session);

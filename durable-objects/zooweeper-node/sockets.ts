@@ -1,8 +1,9 @@
 /** The sockets of a node, of any kind: how they are accepted, when they count as dead, and how they are closed. */
 import { ZXID_ZERO } from "../../core/zab/zxid.ts";
 import { seenFromText } from "../../core/znode/watch-stream.ts";
+import { SILENT_MS_MAX } from "../shared/config.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
-import { SILENT_MS_MAX, tryClose } from "../shared/sockets.ts";
+import { tryClose } from "../shared/sockets.ts";
 import type { ClientCount } from "./client-count.ts";
 import { HANDSHAKE_MS_MAX } from "./config.ts";
 import { Connections } from "./connections.ts";

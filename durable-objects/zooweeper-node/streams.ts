@@ -64,7 +64,7 @@ export class Streams {
     const feed = new WatchFeed(token, socket, incarnation.server, path, kind, seen, send);
     this.#tokens.set(socket, token);
     this.#watches.set(token, feed);
-    feed.tell();
+    feed.send();
     return this.#opened(incarnation, client);
   }
 

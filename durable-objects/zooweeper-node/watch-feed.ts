@@ -1,5 +1,5 @@
 /**
- * A socket on `/watch`: the changes of one znode as JSON. What is told, {@link WatchStream} decides; here it is written.
+ * A socket on `/watch`: the changes of one znode as JSON. {@link WatchStream} decides what is sent.
  */
 import type { Token } from "../../core/server/ids.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
@@ -23,15 +23,19 @@ export function watchFor(server: EnsembleServer, path: string, kind: WatchStream
   } else server.watches.register(kind, path, token);
 }
 
-/** The watch stream of one socket. */
+/**
+ * One watch of a reader.
+ * Invariant: what is sent is in the order of zxids, and ends with the last state.
+ * @source ZooKeeper's persistent watches (ZOOKEEPER-1416)
+ */
 export class WatchFeed {
   readonly socket: WebSocket;
   readonly #path: string;
   readonly #stream: WatchStream;
-  readonly #send: (socket: WebSocket, text: string) => void;
+  readonly #sendText: (socket: WebSocket, text: string) => void;
 
   /**
-   * Registers the watch. What the reader has missed is told with the next {@link tell}.
+   * Registers the watch. What the reader has missed is sent with the next {@link send}.
    * @param seen what the reader knows, not later than what is applied here; undefined: the state as it is now
    */
   constructor(
@@ -45,7 +49,7 @@ export class WatchFeed {
   ) {
     this.socket = socket;
     this.#path = path;
-    this.#send = send;
+    this.#sendText = send;
     this.#stream = new WatchStream(server.tree, path, kind, seen);
     server.watches.follow(kind === "children" ? "child" : "data", path, token);
   }
@@ -56,9 +60,9 @@ export class WatchFeed {
   }
 
   /** Writes what the reader does not know yet. */
-  tell(): void {
+  send(): void {
     for (const { type, zxid } of this.#stream.take()) {
-      this.#send(
+      this.#sendText(
         this.socket,
         JSON.stringify({ type: NAMES[type], path: this.#path, zxid: zxidToText(zxid) }),
       );
@@ -66,11 +70,15 @@ export class WatchFeed {
   }
 }
 
-/** The feeds that have something to tell. They are served after the turn's answers, many of them in slices. */
+/**
+ * The feeds that have something to send. They are served after the turn's answers.
+ * Invariant: a turn of I/O passes after each slice, so that answers, peers and heartbeats do not wait.
+ */
 export class WatchFanOut {
   #waiting = new Set<WatchFeed>();
   #serving = false;
 
+  /** A feed has something to send at the end of the turn. */
   add(feed: WatchFeed): void {
     this.#waiting.add(feed);
   }
@@ -83,7 +91,7 @@ export class WatchFanOut {
     this.#serving = true;
     inSlices(
       feeds,
-      (feed) => feed.tell(),
+      (feed) => feed.send(),
       () => {
         this.#serving = false;
         this.flush();

@@ -10,13 +10,14 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import { found } from "../../core/server/storage-backend.ts";
 import { asSid, isFoundingSize, type Sid } from "../../core/zab/membership.ts";
 import type { SessionId, WriteResult } from "../../core/znode/types.ts";
+import { ALARM_DEPTH, NO_RETRIES, REQUEST_DEPTH } from "../shared/config.ts";
 import { CostCounter } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { type ChannelHost, ChannelStub } from "../shared/peer-channel.ts";
 import type { LinkListener, LinkReturn, PeerStub, Released } from "../shared/peer-link.ts";
-import { ALARM_DEPTH, REQUEST_DEPTH, RootEvents } from "../shared/root-events.ts";
+import { RootEvents } from "../shared/root-events.ts";
 import { failure, success } from "./answers.ts";
 import { ClientCount } from "./client-count.ts";
 import { type NodeEnv, serverConfigOf } from "./config.ts";
@@ -154,7 +155,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #connect({ ensemble }: NodeConfig, peer: Sid): PeerStub<PeerMessage> {
     const namespace = this.env.ZOOWEEPER_NODE;
     const connect = (): ChannelHost =>
-      namespace.get(namespace.idFromName(`${ensemble}/${peer}`)) as unknown as ChannelHost;
+      namespace.get(namespace.idFromName(`${ensemble}/${peer}`), NO_RETRIES) as unknown as ChannelHost;
     return this.#faults.wrap(peer, new ChannelStub<PeerMessage>(connect, this.#roots));
   }
 

@@ -1,6 +1,7 @@
 /** Work in slices, so that many sockets do not delay other work. */
 import { describe, expect, it } from "vitest";
-import { inSlices, STREAM_UNREAD_MAX, StreamWindow } from "../../../durable-objects/shared/sockets.ts";
+import { STREAM_UNREAD_MAX } from "../../../durable-objects/shared/config.ts";
+import { inSlices, StreamWindow } from "../../../durable-objects/shared/sockets.ts";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 

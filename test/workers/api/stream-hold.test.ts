@@ -1,6 +1,6 @@
 /** The Worker's end of a stream's socket. */
 import { expect, it } from "vitest";
-import { READ_REPORT_CHARS } from "../../../durable-objects/shared/sockets.ts";
+import { READ_REPORT_CHARS } from "../../../durable-objects/shared/config.ts";
 import { hold } from "../../../workers/api/streams/node-socket.ts";
 import type { SseSink } from "../../../workers/api/streams/sse.ts";
 

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { BrokerRpc } from "../../../durable-objects/broker/rpc.ts";
-import { CALL_DEPTH_MAX } from "../../../durable-objects/shared/root-events.ts";
+import { CALL_DEPTH_MAX } from "../../../durable-objects/shared/config.ts";
 import type { ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 
 const SIDS = [1, 2, 3] as const;

@@ -12,7 +12,8 @@ import { writeBareRequest, writeRequest } from "../../../core/wire/jute/requests
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION, type SessionId, type WriteRequest } from "../../../core/znode/types.ts";
-import { BEAT_FRAME, REPORTS_QUERY, STREAM_UNREAD_MAX } from "../../../durable-objects/shared/sockets.ts";
+import { STREAM_UNREAD_MAX } from "../../../durable-objects/shared/config.ts";
+import { BEAT_FRAME, REPORTS_QUERY } from "../../../durable-objects/shared/sockets.ts";
 import type { NodeStatus, ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
 import type { ZooWeeperNode } from "../../../durable-objects/zooweeper-node/zooweeper-node.ts";
 import { readReplyHeader } from "../../reply-header.ts";

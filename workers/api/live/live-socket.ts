@@ -19,7 +19,8 @@
  * | `{"beat":true,"mark"?}` | the server is there; the mark is to be sent back with the next beat, at once |
  */
 import * as v from "valibot";
-import { BEAT_MS, SILENT_MS_MAX, tryClose, trySend } from "../../../durable-objects/shared/sockets.ts";
+import { BEAT_MS, SILENT_MS_MAX } from "../../../durable-objects/shared/config.ts";
+import { tryClose, trySend } from "../../../durable-objects/shared/sockets.ts";
 import { LIVE_CHANNELS_MAX, LIVE_FRAME_CHARS_MAX } from "../config.ts";
 import { ApiError, infoOf } from "../http/errors.ts";
 import type { SseEvent, SseSink } from "../streams/sse.ts";

@@ -1,10 +1,9 @@
 /** A stream's socket at a node or a partition. */
+import { BEAT_MS, READ_REPORT_CHARS } from "../../../durable-objects/shared/config.ts";
 import {
   BEAT,
   BEAT_FRAME,
-  BEAT_MS,
   BEATS_HEADER,
-  READ_REPORT_CHARS,
   tryClose,
   trySend,
 } from "../../../durable-objects/shared/sockets.ts";
