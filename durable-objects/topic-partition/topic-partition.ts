@@ -73,6 +73,8 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       now: () => this.#faults.now(),
       read: (offset) => this.#loaded.readAt(offset, this.#config.tailFrameBytesMax),
     });
+    // An alarm that was lost is set again as soon as the object is in memory. The next entry says why loading failed.
+    if (!this.#faults.killed) this.#gate.pass().catch(() => undefined);
   }
 
   #load(): void {
