@@ -29,12 +29,13 @@ import { DemoGoals, type DemoMetadataAnswer, type DemoMetadataRequest } from "..
 import { DEMO_PARENTS } from "../../core/demo/metadata.ts";
 import { brokerPort } from "../../core/demo/ports.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
-import { ALARM_DEPTH, CLIENT_DEPTH, NO_RETRIES } from "../shared/config.ts";
+import { ALARM_DEPTH, CLIENT_DEPTH } from "../shared/config.ts";
 import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { RootEvents } from "../shared/root-events.ts";
+import { NO_RETRIES } from "../shared/stub-options.ts";
 import { Waiters } from "../shared/timeout.ts";
 import type { TopicPartitionRpc } from "../topic-partition/rpc.ts";
 import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";

@@ -36,12 +36,3 @@ export const CLIENT_DEPTH = 1;
 export const REQUEST_DEPTH = CLIENT_DEPTH + 1;
 /** Greatest depth of an event: a call that is made in a request. A deeper one is a bug, and is logged. */
 export const CALL_DEPTH_MAX = REQUEST_DEPTH + 1;
-
-/**
- * Options of a stub of a node or broker: the platform must not repeat a call by itself. It may do so for 10 s after a
- * failure, while a failed call has to end its link at once. The pinned types and runtime have no such option yet; a runtime
- * that does not know it ignores it.
- */
-export const NO_RETRIES: DurableObjectNamespaceGetDurableObjectOptions & {
-  readonly retry: { readonly maxRetries: number };
-} = { retry: { maxRetries: 0 } };

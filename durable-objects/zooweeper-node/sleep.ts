@@ -2,10 +2,10 @@
 import type { ParkedSession } from "../../core/server/ids.ts";
 import type { QuietRecord } from "../../core/server/quiet.ts";
 import type { SessionId } from "../../core/znode/types.ts";
-import { NO_RETRIES } from "../shared/config.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
 import type { RootEvents } from "../shared/root-events.ts";
+import { NO_RETRIES } from "../shared/stub-options.ts";
 import type { NodeEnv } from "./config.ts";
 import type { Incarnation } from "./incarnation.ts";
 import { type Lifecycle, messageOf } from "./lifecycle.ts";
