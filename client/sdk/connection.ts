@@ -135,12 +135,7 @@ export class Connection implements ChannelOwner {
       if (this.#outbox.isFull)
         throw new ZooError("THROTTLED", `${this.outstanding} requests wait for their answers`);
       if (this.#outbox.isLong) this.#flush();
-      this.#outbox.add(request, isWrite, {
-        watch: watch?.(),
-        pick,
-        succeed: resolve as (result: unknown) => void,
-        fail: reject,
-      });
+      this.#outbox.add(request, isWrite, watch?.(), pick, resolve as (result: unknown) => void, reject);
       if (this.#flushIsDue) return;
       this.#flushIsDue = true;
       atEndOfTick(() => this.#flush());

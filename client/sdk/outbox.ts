@@ -17,18 +17,8 @@ export interface WatchOfRead {
   readonly listener: WatchListener;
 }
 
-/** What becomes of a request. */
-export interface Completion {
-  /** registered when the answer comes */
-  readonly watch: WatchOfRead | undefined;
-  /** takes the result from the answer */
-  readonly pick: (reply: Reply) => unknown;
-  readonly succeed: (result: unknown) => void;
-  readonly fail: (error: unknown) => void;
-}
-
 /** A request that waits for its answer. */
-export interface PendingRequest extends Completion {
+export interface PendingRequest {
   readonly xid: number;
   readonly opcode: OpCode;
   /** "" when it names no znode */
@@ -42,6 +32,12 @@ export interface PendingRequest extends Completion {
   message: Uint8Array | undefined;
   start: number;
   end: number;
+  /** registered when the answer comes */
+  readonly watch: WatchOfRead | undefined;
+  /** takes the result from the answer */
+  readonly pick: (reply: Reply) => unknown;
+  readonly succeed: (result: unknown) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 /**
@@ -83,7 +79,14 @@ export class Outbox {
   }
 
   /** Encodes a request under the next number. @throws ZooError TOO_LARGE; nothing is written then, and no number taken */
-  add(request: WriteRequest | ReadRequest, isWrite: boolean, completion: Completion): void {
+  add(
+    request: WriteRequest | ReadRequest,
+    isWrite: boolean,
+    watch: WatchOfRead | undefined,
+    pick: (reply: Reply) => unknown,
+    succeed: (result: unknown) => void,
+    fail: (error: unknown) => void,
+  ): void {
     const { writer } = this;
     const start = writer.length;
     const xid = this.#lastXid + 1;
@@ -106,10 +109,10 @@ export class Outbox {
       message: undefined,
       start,
       end: writer.length,
-      watch: completion.watch,
-      pick: completion.pick,
-      succeed: completion.succeed,
-      fail: completion.fail,
+      watch,
+      pick,
+      succeed,
+      fail,
     };
     this.#pending.push(pending);
     this.#open.push(pending);
