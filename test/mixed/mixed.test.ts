@@ -14,17 +14,22 @@ const NEXT: readonly Edit[] = [
     from: "export const PROTOCOL_VERSION = 2;",
     to: "export const PROTOCOL_VERSION = 3;",
   },
+  { file: "core/wire/txn-body.ts", from: "  CREATE2: 15,\n", to: "  CREATE2: 15,\n  NEXT: 99,\n" },
   {
-    file: "core/wire/txn-codec.ts",
-    from: "      return txn.withStat ? TxnType.CREATE2 : TxnType.CREATE;",
-    to: `      if (txn.path.startsWith("/next")) return 99;
-      return txn.withStat ? TxnType.CREATE2 : TxnType.CREATE;`,
+    file: "core/wire/txn-body.ts",
+    from: "  typeOf: ({ withStat }) => (withStat ? TxnType.CREATE2 : TxnType.CREATE),",
+    to: `  typeOf: ({ path, withStat }) =>
+    path.startsWith("/next") ? TxnType.NEXT : withStat ? TxnType.CREATE2 : TxnType.CREATE,`,
   },
   {
-    file: "core/wire/txn-codec.ts",
-    from: "      return readCreate(reader, type === TxnType.CREATE2);",
-    to: `    case 99:
-      return readCreate(reader, type !== TxnType.CREATE);`,
+    file: "core/wire/txn-body.ts",
+    from: "    const withStat = type === TxnType.CREATE2;",
+    to: "    const withStat = type !== TxnType.CREATE;",
+  },
+  {
+    file: "core/wire/txn-body.ts",
+    from: "  [TxnType.CREATE2]: create,\n",
+    to: "  [TxnType.CREATE2]: create,\n  [TxnType.NEXT]: create,\n",
   },
 ];
 
