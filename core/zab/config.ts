@@ -3,7 +3,11 @@ import { assert } from "../assert.ts";
 import { KiB, MiB } from "../units.ts";
 import { COUNTER_MAX } from "./zxid.ts";
 
-/** Limits and timeouts, as configured. Invariant: see {@link makeZabConfig}. @source ZooKeeper zoo.cfg (tickTime, initLimit, syncLimit) */
+/**
+ * Limits and timeouts, as configured. Invariant: what {@link makeZabConfig} asserts.
+ *
+ * @source ZooKeeper zoo.cfg (tickTime, initLimit, syncLimit)
+ */
 export interface ZabConfig {
   /** basic unit: one ping per peer per tick */
   readonly tickTimeMs: number;

@@ -127,7 +127,10 @@ export class Learner {
     return this.#acked !== null && compareZxid(this.#acked, this.#sent) < 0;
   }
 
-  /** Since when it is silent, or acknowledges nothing although it owes an ack; ms. An ack that is lost while pings are answered fills its window. */
+  /**
+   * Since when it is silent, or acknowledges nothing although it owes an ack; ms. (Acks that are lost while pings are answered fill
+   * its window.)
+   */
   get silentSince(): number {
     return this.#owesAck ? Math.min(this.#heardAt, this.#ackedAt) : this.#heardAt;
   }
@@ -308,7 +311,7 @@ export class Learner {
 
   // ── broadcast ────────────────────────────────────────────────────────────
 
-  /** Sends a new proposal if it is the next entry for this learner, and there is room in its window; else the pump will. @returns whether it is sent */
+  /** Sends a new proposal if it is the next entry for this learner, and its window has room; else the pump will. @returns whether it did */
   propose(prev: LogPosition, { batch, last }: LogEntry): boolean {
     const follows = this.#stage === "ACTIVE" || this.#stage === "CLOSING";
     if (!follows || !equalZxid(this.#sent, prev.zxid)) return false;

@@ -42,7 +42,10 @@ export interface Notification {
   readonly initialized: boolean;
   /** without memory because it is new: it has none to lose */
   readonly founding: boolean;
-  /** in the answer to a member without memory: its incarnation is recorded here, durably, and these are all that were seen; see {@link packIncarnations} */
+  /**
+   * in the answer to a member without memory: its incarnation is recorded here, durably, and these are all that were seen; see
+   * {@link packIncarnations}
+   */
   readonly boots?: readonly number[];
 }
 

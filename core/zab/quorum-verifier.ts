@@ -15,7 +15,8 @@ export interface QuorumVerifier {
   contains(sids: Iterable<Sid>): boolean;
   /**
    * The highest zxid that a quorum has acknowledged; {@link ZXID_ZERO} when fewer have acknowledged anything.
-   * @param acked map participant → highest zxid that is durable there; cumulative, so an entry's ack covers all before it
+   * @param acked map sid → highest zxid that is durable there; cumulative, so an entry's ack covers all before it. Only
+   * participants count
    */
   highestAcked(acked: ReadonlyMap<Sid, Zxid>): Zxid;
 }
@@ -44,8 +45,12 @@ export class MajorityQuorum implements QuorumVerifier {
 
   /** The commit rule: an entry is committed once a quorum has it durably, and everything before it. */
   highestAcked(acked: ReadonlyMap<Sid, Zxid>): Zxid {
-    if (acked.size < this.majority) return ZXID_ZERO;
-    const sorted = [...acked.values()].sort((a, b) => compareZxid(b, a));
+    const sorted: Zxid[] = [];
+    for (const sid of this.participants) {
+      const zxid = acked.get(sid);
+      if (zxid !== undefined) sorted.push(zxid);
+    }
+    sorted.sort((a, b) => compareZxid(b, a));
     return sorted[this.majority - 1] ?? ZXID_ZERO;
   }
 }

@@ -112,6 +112,13 @@ describe("the commit rule", () => {
     expect(quorumOf(5).highestAcked(acked(zxid(1, 5), zxid(1, 5)))).toEqual(zxid(0, 0));
   });
 
+  it("[ZAB-22] counts no observer", () => {
+    const quorum = new MajorityQuorum(makeMembership(0, [1, 2, 3].map(asSid), [asSid(4), asSid(5)]));
+    const acks = acked(zxid(1, 1), zxid(1, 2), zxid(1, 2), zxid(1, 9), zxid(1, 9));
+    expect(quorum.highestAcked(acks)).toEqual(zxid(1, 2));
+    expect(quorum.highestAcked(new Map([...acks].slice(2)))).toEqual(zxid(0, 0));
+  });
+
   it("[ZAB-22] of one member is its own disk", () => {
     expect(quorumOf(1).highestAcked(acked(zxid(4, 2)))).toEqual(zxid(4, 2));
   });
