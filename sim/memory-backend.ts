@@ -4,7 +4,6 @@ import {
   DamagedError,
   logRowChecksum,
   sessionChecksum,
-  valueChecksum,
   verifyChecksum,
   znodeChecksum,
 } from "../core/server/checksums.ts";
@@ -19,6 +18,7 @@ import {
   type TableId,
   type TablePage,
 } from "../core/server/storage-backend.ts";
+import { valueChecksum } from "../core/wire/value-checksum.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
 import type { SessionRow } from "../core/znode/session.ts";
 import type { ZnodeRow } from "../core/znode/stat.ts";

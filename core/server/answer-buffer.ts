@@ -4,8 +4,7 @@ import { writeMark } from "../wire/jute/marks.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import { AnswerWindow } from "./answer-window.ts";
-import { ANSWER_SLACK_BYTES, KEPT_BUFFER_BYTES_MAX } from "./config.ts";
-import { SHARE_COST } from "./turns.ts";
+import { ANSWER_SLACK_BYTES, KEPT_BUFFER_BYTES_MAX, SHARE_COST } from "./config.ts";
 
 /** Bytes that a new buffer has room for. */
 const CAPACITY = 1024;

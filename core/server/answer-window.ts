@@ -6,22 +6,15 @@
  * A client that does not know of marks is served up to a bound of its own. Its small answers count as read after a while:
  * it would otherwise have to connect again every few minutes.
  */
-import { KiB, MiB, SECOND_MS } from "../units.ts";
 import type { Mark } from "../wire/jute/marks.ts";
-
-/** A client with so many unread bytes is not served: its requests wait. One answer may exceed it. */
-export const UNREAD_BYTES_MAX = 1 * MiB;
-/** Unread bytes at which the connection is closed at once: only watch events, and clients without marks, get there. */
-export const UNREAD_BYTES_END = 8 * MiB;
-/** A client that does not read for so long is closed while it has more than {@link UNREAD_BYTES_MAX} unread; ms. */
-export const STALL_MS_MAX = 20 * SECOND_MS;
-/** Bytes of answers between two marks. */
-export const MARK_BYTES = 256 * KiB;
-
-/** An answer up to this length is small; bytes. */
-const SMALL_BYTES_MAX = 4 * KiB;
-/** How fast a client without marks, that keeps asking, is taken to read small answers; bytes/ms. */
-const SMALL_BYTES_PER_MS = (4 * MiB) / SECOND_MS;
+import {
+  MARK_BYTES,
+  SMALL_BYTES_MAX,
+  SMALL_BYTES_PER_MS,
+  STALL_MS_MAX,
+  UNREAD_BYTES_END,
+  UNREAD_BYTES_MAX,
+} from "./config.ts";
 
 /**
  * The bytes of one connection that were sent and are not read.

@@ -12,8 +12,6 @@ import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 
-export { valueChecksum } from "../wire/value-checksum.ts";
-
 /** A stored row is not what was written, or something that belongs to it is missing. */
 export class DamagedError extends Error {
   override readonly name = "DamagedError";

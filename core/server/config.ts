@@ -90,6 +90,28 @@ export const MESSAGE_TYPE_LENGTH_MAX = 40;
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;
 
+/** A client with so many unread bytes is not served: its requests wait. One answer may exceed it. */
+export const UNREAD_BYTES_MAX = 1 * MiB;
+/** Unread bytes at which the connection is closed at once: only watch events, and clients without marks, get there. */
+export const UNREAD_BYTES_END = 8 * MiB;
+/** A client that does not read for so long is closed while it has more than {@link UNREAD_BYTES_MAX} unread; ms. */
+export const STALL_MS_MAX = 20 * SECOND_MS;
+/** Bytes of answers between two marks. */
+export const MARK_BYTES = 256 * KiB;
+/** An answer up to this length is small; bytes. */
+export const SMALL_BYTES_MAX = 4 * KiB;
+/** How fast a client without marks, that keeps asking, is taken to read small answers; bytes/ms. */
+export const SMALL_BYTES_PER_MS = (4 * MiB) / SECOND_MS;
+
+/** What one connection may cost before the next one is served; bytes. Some 2,500 small writes, about 2 ms. */
+export const SHARE_COST = 512 * KiB;
+/** What all connections together may cost between two turns of I/O; bytes. About 4 ms. */
+export const TURN_COST = 1 * MiB;
+/** A request's cost beyond its bytes and those of its answer. */
+export const REQUEST_COST = 64;
+/** A budget that was not spent in this time begins again; ms. */
+export const TURN_MS = 5;
+
 /** Requests of one connection that wait unserved; more than any client has that waits for answers. Bytes. */
 export const INBOX_BYTES_MAX = 16 * MiB;
 /** Watch events of one connection that wait for its client to read. */

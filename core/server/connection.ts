@@ -23,7 +23,7 @@ import type { Zxid } from "../zab/zxid.ts";
 import { NO_SESSION, type ReadRequest, type SessionId, type WatchEvent } from "../znode/types.ts";
 import { AnswerBuffer } from "./answer-buffer.ts";
 import type { ServerAnswer } from "./answers.ts";
-import { ANSWER_BYTES_MAX, INBOX_BYTES_MAX, WAITING_EVENTS_MAX } from "./config.ts";
+import { ANSWER_BYTES_MAX, INBOX_BYTES_MAX, REQUEST_COST, SHARE_COST, WAITING_EVENTS_MAX } from "./config.ts";
 import type { DisconnectCode } from "./effects.ts";
 import { fingerprintIn } from "./fingerprint.ts";
 import { Framer } from "./framer.ts";
@@ -32,7 +32,6 @@ import type { ConnectionId, Token } from "./ids.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { PacketInbox } from "./packet-inbox.ts";
 import type { EnsembleServer } from "./server.ts";
-import { REQUEST_COST, SHARE_COST } from "./turns.ts";
 
 /** What a connection needs of the member that holds it. */
 export interface ConnectionHost {

@@ -4,16 +4,7 @@
  * peers, heartbeats and other clients are received. Costs are counted in bytes, because the clock of an object does not advance
  * while it runs.
  */
-import { KiB, MiB } from "../units.ts";
-
-/** What one connection may cost before the next one is served; bytes. Some 2,500 small writes, about 2 ms. */
-export const SHARE_COST = 512 * KiB;
-/** What all connections together may cost between two turns of I/O; bytes. About 4 ms. */
-export const TURN_COST = 1 * MiB;
-/** A request's cost beyond its bytes and those of its answer. */
-export const REQUEST_COST = 64;
-/** A budget that was not spent in this time begins again; ms. */
-const TURN_MS = 5;
+import { TURN_COST, TURN_MS } from "./config.ts";
 
 /** Round robin among the connections that wait. Invariant: a connection waits at most once. */
 export class Turns<T> {

@@ -1,6 +1,7 @@
 /** The table of single values: promises, checkpoint, identity, faults. */
-import { DamagedError, valueChecksum, verifyChecksum } from "../../../core/server/checksums.ts";
+import { DamagedError, verifyChecksum } from "../../../core/server/checksums.ts";
 import { EMPTY_META, META_KEYS, type Meta, type OnDamage } from "../../../core/server/storage-backend.ts";
+import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { crcAt, text } from "./columns.ts";
 import type { RowCounts } from "./row-counts.ts";
 import { SCHEMA_VERSION } from "./schema.ts";

@@ -1,5 +1,5 @@
 /** The tables of a member's storage, and how those of earlier versions become them. */
-import { valueChecksum } from "../../../core/server/checksums.ts";
+import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { columnsIn } from "../../shared/sql.ts";
 
 /** What a table is made of: its columns, the last one `crc`, and what stands behind them. */

@@ -1,11 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  AnswerWindow,
-  MARK_BYTES,
-  STALL_MS_MAX,
-  UNREAD_BYTES_END,
-  UNREAD_BYTES_MAX,
-} from "../../../core/server/answer-window.ts";
+import { AnswerWindow } from "../../../core/server/answer-window.ts";
+import { MARK_BYTES, STALL_MS_MAX, UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/config.ts";
 
 const mark = (low: number): { high: number; low: number } => ({ high: 7, low });
 

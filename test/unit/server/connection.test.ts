@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS } from "../../../core/errors.ts";
-import { UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
+import { UNREAD_BYTES_MAX } from "../../../core/server/config.ts";
 import { KiB } from "../../../core/units.ts";
 import { beginFrame, endFrame } from "../../../core/wire/jute/frame.ts";
 import { writeRequestHeader } from "../../../core/wire/jute/header.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { TURN_COST, Turns } from "../../../core/server/turns.ts";
+import { TURN_COST } from "../../../core/server/config.ts";
+import { Turns } from "../../../core/server/turns.ts";
 
 /** Serves until the turn is over; each connection has `shares` left. @returns who was served, in order */
 function turn(turns: Turns<string>, left: Map<string, number>, cost = TURN_COST / 4): string[] {

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS, zooErrorOf } from "../../../core/errors.ts";
-import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/answer-window.ts";
+import { UNREAD_BYTES_END, UNREAD_BYTES_MAX } from "../../../core/server/config.ts";
 import { readConnectResponse, writeConnectRequest } from "../../../core/wire/jute/connect.ts";
 import { beginFrame, endFrame, FrameCursor } from "../../../core/wire/jute/frame.ts";
 import { writeRequestHeader } from "../../../core/wire/jute/header.ts";

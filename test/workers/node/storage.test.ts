@@ -1,10 +1,10 @@
 /** The storage contract on the object's own SQLite. */
 import { env, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { valueChecksum } from "../../../core/server/checksums.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
 import { ByteReader } from "../../../core/wire/reader.ts";
 import { readResult, writeResult } from "../../../core/wire/result-codec.ts";
+import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
