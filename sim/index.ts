@@ -2,6 +2,9 @@
  * The simulator for whoever runs it: a page, a command, a test. Nothing behind this file uses a platform, so it runs in a browser
  * and in a worker; what needs Node is in `sim/node/`.
  */
+export { type BrokerOptions, drawBrokerOptions } from "./broker/options.ts";
+export { type BrokerRunResult, runBrokerSeed } from "./broker/run.ts";
+export { RECORD_RULES } from "./checkers/records.ts";
 export { RULE_TABLE, RULES, type Rule } from "./checkers/rules.ts";
 export { Cluster, type ClusterOptions } from "./cluster.ts";
 export { type RunResult, runSeed, type Tally } from "./run.ts";

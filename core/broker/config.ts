@@ -92,6 +92,8 @@ export interface PartitionConfig {
   readonly idempotencySlice: number;
   /** bytes of the newest chunks kept in memory for tails and long polls */
   readonly cacheBytesMax: number;
+  /** leader epochs that are read at a start and shown in a status: the newest */
+  readonly epochsMax: number;
   /** the end of the log is stored so long after a commit, and no sooner than so long after the last time */
   readonly noteEndDelayMs: number;
   readonly noteEndPauseMs: number;
@@ -120,6 +122,7 @@ export const PARTITION_CONFIG: PartitionConfig = {
   idempotencyKeysMax: 1_000_000,
   idempotencySlice: 1000,
   cacheBytesMax: 1 * MiB,
+  epochsMax: 100,
   noteEndDelayMs: 1 * SECOND_MS,
   noteEndPauseMs: 5 * SECOND_MS,
   findLeaderMs: 2 * SECOND_MS,

@@ -4,6 +4,7 @@
  */
 import { batchesOf, decodeRecords } from "../wire/record-batch-codec.ts";
 import { concatBytes } from "./bytes.ts";
+import type { PartitionConfig } from "./config.ts";
 import type { ChunkPlan, KeyEntry, Leadership, PartitionState } from "./partition.ts";
 import { EMPTY_PARTITION } from "./partition.ts";
 import {
@@ -25,9 +26,6 @@ import {
   metaValueOf,
 } from "./partition-rows.ts";
 import { type Damage, endOfDamaged, type Piece, piecesOf } from "./stored-chunk.ts";
-
-/** Leader epochs that are read at a start and shown in a status: the newest. */
-const EPOCHS_SHOWN = 100;
 
 const NOTHING = new Uint8Array();
 
@@ -58,13 +56,13 @@ export type LogRead = { readonly batches: Uint8Array; readonly nextOffset: numbe
  */
 export class PartitionLog {
   readonly #backend: PartitionBackend;
-  readonly #cacheBytesMax: number;
+  readonly #config: PartitionConfig;
   #cache: Chunk[] = [];
   #cacheBytes = 0;
 
-  constructor(backend: PartitionBackend, cacheBytesMax: number) {
+  constructor(backend: PartitionBackend, config: PartitionConfig) {
     this.#backend = backend;
-    this.#cacheBytesMax = cacheBytesMax;
+    this.#config = config;
   }
 
   /**
@@ -140,7 +138,7 @@ export class PartitionLog {
 
   /** The newest leader epochs, oldest first. */
   epochs(): readonly EpochStart[] {
-    return epochsOf(this.#backend, EPOCHS_SHOWN);
+    return epochsOf(this.#backend, this.#config.epochsMax);
   }
 
   size(): { readonly chunks: number; readonly bytes: number } {
@@ -183,7 +181,7 @@ export class PartitionLog {
   remember({ base, last }: ChunkPlan, data: Uint8Array): void {
     this.#cache.push({ base, last, data, isFresh: true });
     this.#cacheBytes += data.length;
-    while (this.#cacheBytes > this.#cacheBytesMax && this.#cache.length > 1)
+    while (this.#cacheBytes > this.#config.cacheBytesMax && this.#cache.length > 1)
       this.#cacheBytes -= this.#cache.shift()?.data.length ?? 0;
   }
 

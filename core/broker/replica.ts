@@ -15,13 +15,12 @@
  *
  * @source Kafka `Partition`, `ReplicaManager`; `appendRecords`, `makeLeader`, `fetchRecords`
  */
-import { assert, assertNever, must } from "../assert.ts";
+import { assert, assertNever } from "../assert.ts";
 import { SECOND_MS } from "../units.ts";
-import { AppendQueue, type Dispatch } from "./append-queue.ts";
+import { AppendPath } from "./append-path.ts";
+import type { Dispatch } from "./append-queue.ts";
 import type { PartitionConfig } from "./config.ts";
-import { EndNote } from "./end-note.ts";
-import { type GroupCommit, planGroupCommit } from "./group-commit.ts";
-import { IdempotencyKeys } from "./idempotency-keys.ts";
+import type { GroupCommit } from "./group-commit.ts";
 import { LeaderSearch } from "./leader-search.ts";
 import {
   type AppendRequest,
@@ -95,15 +94,11 @@ export class Replica {
   readonly #config: PartitionConfig;
   readonly #identity: ReplicaIdentity | undefined;
   readonly #log: PartitionLog;
-  readonly #queue: AppendQueue;
+  readonly #appends: AppendPath;
   #state: PartitionState;
-  /** greatest timestamp of the log, ms */
-  #timestampMax: number;
   /** why nothing can be appended or read before it is known again who leads; undefined: it can */
   #damage: string | undefined;
   readonly #isReadable: boolean;
-  readonly #keys: IdempotencyKeys;
-  readonly #endNote: EndNote;
   readonly #search: LeaderSearch;
   /** *map id of the call → what it reads*, in order of arrival */
   readonly #polls = new Map<number, Poll>();
@@ -115,20 +110,17 @@ export class Replica {
     this.#config = config;
     this.#identity = identity;
     this.#search = new LeaderSearch(brokerCount);
-    this.#log = new PartitionLog(backend, config.cacheBytesMax);
-    this.#queue = new AppendQueue(config);
-    this.#keys = new IdempotencyKeys(this.#log, config);
-    this.#endNote = new EndNote(config);
+    this.#log = new PartitionLog(backend, config);
     const { state, timestampMax, damage, isReadable } = loadOf(this.#log);
     this.#state = state;
-    this.#timestampMax = timestampMax;
+    this.#appends = new AppendPath(this.#log, config, timestampMax);
     this.#damage = damage;
     this.#isReadable = isReadable;
   }
 
   /** When the alarm should ring after a start, ms since 1970; undefined: there is nothing to wait for. */
   deadline(nowMs: number): number | undefined {
-    return this.#state.leadership === undefined ? undefined : this.#keys.deadline(nowMs);
+    return this.#state.leadership === undefined ? undefined : this.#appends.keyDeadline(nowMs);
   }
 
   /**
@@ -168,7 +160,7 @@ export class Replica {
         this.#release();
         return;
       case "synced":
-        this.#dispatch(this.#queue.synced());
+        this.#dispatch(this.#appends.synced());
         return;
       case "pollExpired":
         this.#answerPoll(input.id);
@@ -254,7 +246,7 @@ export class Replica {
         return;
       case "claim":
         this.#respond(pending.id, { ok: true });
-        this.#deadline(this.#keys.expiryOf(this.#nowMs, this.#nowMs));
+        this.#deadline(this.#appends.keyExpiry(this.#nowMs));
         return;
       case "leadership":
         this.#ledBy(pending.id, pending.leadership, pending.state, pending.epochBegins);
@@ -262,7 +254,7 @@ export class Replica {
       case "end":
         return;
       case "expireKeys":
-        this.#deadline(this.#keys.deadline(this.#nowMs));
+        this.#deadline(this.#appends.keyDeadline(this.#nowMs));
         return;
       default:
         assertNever(pending);
@@ -301,11 +293,12 @@ export class Replica {
 
   #append(id: number, request: AppendRequest): ReplicaAnswer | undefined {
     // checked again at the flush; here it keeps requests that cannot succeed out of the queue
-    const refused =
-      this.#refusal(request.leaderEpoch) ??
-      (this.#queue.isFull(request.batches.length) ? QUEUE_FULL : undefined);
-    if (refused === undefined) this.#dispatch(this.#queue.push({ id, request }));
-    return refused;
+    const refused = this.#refusal(request.leaderEpoch);
+    if (refused !== undefined) return refused;
+    const dispatch = this.#appends.push({ id, request });
+    if (typeof dispatch === "object") return dispatch;
+    this.#dispatch(dispatch);
+    return undefined;
   }
 
   #dispatch(dispatch: Dispatch): void {
@@ -324,32 +317,19 @@ export class Replica {
   }
 
   #flush(): void {
-    const { refused, commit } = planGroupCommit({
-      waiting: this.#queue.take(),
-      keys: this.#keys,
-      state: this.#state,
-      timestampMax: this.#timestampMax,
-      nowMs: this.#nowMs,
-      config: this.#config,
-    });
+    const { refused, commit } = this.#appends.plan(this.#state, this.#nowMs);
     for (const { id, failure } of refused) this.#respond(id, failure);
     if (commit === undefined) this.#effects.push({ type: "sync" });
     else if (commit.writes.length === 0) this.#flushed(commit);
     else this.#persist({ type: "flush", commit }, commit.writes);
   }
 
-  #flushed({ batch, plan, data }: GroupCommit): void {
-    assert(plan.logEndOffset >= this.#state.logEndOffset, "the log does not shrink");
-    this.#state = { ...this.#state, logEndOffset: plan.logEndOffset };
-    this.#timestampMax = plan.timestampMax;
-    for (const [i, chunk] of plan.chunks.entries())
-      this.#log.remember(chunk, must(data[i], "each chunk has its batches"));
-    for (const [i, { id }] of batch.entries())
-      this.#respond(id, must(plan.results[i], "each append has a result"));
-    if (plan.keys.length > 0) this.#deadline(this.#keys.expiryOf(this.#nowMs, this.#nowMs));
-    if (plan.chunks.length > 0) {
-      const ms = this.#endNote.schedule(this.#nowMs);
-      if (ms !== undefined) this.#effects.push({ type: "endTimer", ms });
+  #flushed(commit: GroupCommit): void {
+    const { logEndOffset, chunks } = commit.plan;
+    assert(logEndOffset >= this.#state.logEndOffset, "the log does not shrink");
+    this.#state = { ...this.#state, logEndOffset };
+    for (const effect of this.#appends.written(commit, this.#nowMs)) this.#effects.push(effect);
+    if (chunks.length > 0) {
       this.#answerPolls();
       this.#effects.push({ type: "wakeTails" });
     }
@@ -357,7 +337,7 @@ export class Replica {
   }
 
   #claim(id: number, key: IdempotencyKey): ReplicaAnswer | undefined {
-    const write = this.#keys.claim(key, this.#nowMs);
+    const write = this.#appends.claim(key, this.#nowMs);
     if (write === undefined) return { ok: true };
     if ("code" in write) return write;
     this.#persist({ type: "claim", id }, [write]);
@@ -366,7 +346,7 @@ export class Replica {
 
   #expireKeys(): void {
     if (this.#state.leadership === undefined) return;
-    this.#persist({ type: "expireKeys" }, [this.#keys.expire(this.#nowMs)]);
+    this.#persist({ type: "expireKeys" }, [this.#appends.expireKeys(this.#nowMs)]);
   }
 
   #deadline(atMs: number | undefined): void {
@@ -374,7 +354,7 @@ export class Replica {
   }
 
   #noteEnd(): void {
-    this.#endNote.noted(this.#nowMs);
+    this.#appends.endNoted(this.#nowMs);
     if (this.#state.leadership === undefined) return;
     this.#persist({ type: "end" }, [endWrite(this.#state.logEndOffset)]);
   }
@@ -528,9 +508,8 @@ export class Replica {
     if (leadership !== undefined && controllerEpoch < leadership.controllerEpoch)
       return fail("STALE_CONTROLLER_EPOCH", `controller epoch ${leadership.controllerEpoch} has spoken`);
     this.#state = EMPTY_PARTITION;
-    this.#timestampMax = -1;
     if (this.#isReadable) this.#damage = undefined;
-    this.#log.forget();
+    this.#appends.forget();
     this.#effects.push(
       { type: "tellTails", event: { type: "deleted" } },
       { type: "closeTails", code: 4004, reason: "deleted" },
@@ -542,7 +521,6 @@ export class Replica {
 }
 
 const UNKNOWN_PARTITION = fail("UNKNOWN_TOPIC_OR_PARTITION", "no controller has made this partition");
-const QUEUE_FULL = fail("THROTTLING_QUOTA_EXCEEDED", "too many appends are waiting for this partition");
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "the storage failed");
 

@@ -73,6 +73,7 @@ interface Life {
 /** Level-triggered waits look so often, ms. */
 const LOOK_MS = 20;
 
+/** Invariant: a program runs only in the life that started it; a crash ends all of them. */
 export class SimBroker {
   readonly id: number;
   readonly #world: BrokerWorld;

@@ -6,6 +6,7 @@ import type { SimBroker } from "./broker.ts";
 import type { BrokerFaultKind, BrokerOptions } from "./options.ts";
 import type { SimPartition } from "./partition.ts";
 
+/** What the faults act on. */
 export interface BrokerNemesisPorts {
   readonly options: BrokerOptions;
   readonly chance: Chance;

@@ -14,8 +14,10 @@ export const BROKER_FAULTS = [
   "node-crash",
   "node-cut",
 ] as const;
+/** One of {@link BROKER_FAULTS}. */
 export type BrokerFaultKind = (typeof BROKER_FAULTS)[number];
 
+/** A run: its size, its clients, its network and its faults. */
 export interface BrokerOptions {
   readonly seed: number;
   /** members of the ensemble */

@@ -62,6 +62,7 @@ interface Life {
 /** Crashes while effects are run: the rest of the list is lost. */
 class Crashed extends Error {}
 
+/** Invariant: nothing leaves before the writes before it are durable, and a crash loses everything but these. */
 export class SimPartition {
   readonly topicId: string;
   readonly partition: number;

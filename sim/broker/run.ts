@@ -18,6 +18,7 @@ import { SimPartition } from "./partition.ts";
 /** What happened in a run: *map name → how often*. */
 export type BrokerTally = Record<string, number>;
 
+/** What became of a seed. */
 export interface BrokerRunResult {
   readonly seed: number;
   /** null: all was as it must be */

@@ -75,8 +75,7 @@ const key = (name: string, timestampMs: number, lastOffset = 0) => ({
 const created = (logEndOffset = 0): readonly PartitionWrite[] =>
   leadershipWrites({ ...EMPTY_PARTITION, logEndOffset }, LEADERSHIP, true, false);
 
-const logOf = (backend: PartitionBackend): PartitionLog =>
-  new PartitionLog(backend, PARTITION_CONFIG.cacheBytesMax);
+const logOf = (backend: PartitionBackend): PartitionLog => new PartitionLog(backend, PARTITION_CONFIG);
 
 /** Values of the records from `offset`. */
 function valuesFrom(backend: PartitionBackend, offset: number, end: number): string[] {

@@ -1,6 +1,7 @@
 /** Seeded bugs of partitions, brokers and the controller: the broker's profile finds them. */
 import type { SeededBug } from "./bug.ts";
 
+const APPENDS = "core/broker/append-path.ts";
 const COMMIT = "core/broker/group-commit.ts";
 const CONTROLLER = "core/broker/controller.ts";
 const LOG = "core/broker/partition-log.ts";
@@ -23,12 +24,12 @@ export const BROKER_BUGS: readonly SeededBug[] = [
         file: REPLICA,
         find: '    else this.#persist({ type: "flush", commit }, commit.writes);\n',
         replace:
-          '    else {\n      for (const [i, { id }] of commit.batch.entries())\n        this.#respond(id, must(commit.plan.results[i], "each append has a result"));\n      this.#persist({ type: "flush", commit }, commit.writes);\n    }\n',
+          '    else {\n      for (const [i, { id }] of commit.batch.entries()) {\n        const answer = commit.plan.results[i];\n        if (answer !== undefined) this.#respond(id, answer);\n      }\n      this.#persist({ type: "flush", commit }, commit.writes);\n    }\n',
       },
       {
-        file: REPLICA,
-        find: '    for (const [i, { id }] of batch.entries())\n      this.#respond(id, must(plan.results[i], "each append has a result"));\n',
-        replace: "    void batch;\n",
+        file: APPENDS,
+        find: '    const effects = batch.map(({ id }, i): ReplicaEffect => {\n      const answer = must(plan.results[i], "each append has a result");\n      return { type: "respond", id, answer };\n    });\n',
+        replace: "    const effects: ReplicaEffect[] = [];\n",
       },
     ],
   },
@@ -123,9 +124,9 @@ export const BROKER_BUGS: readonly SeededBug[] = [
     profile,
     patches: [
       {
-        file: REPLICA,
-        find: 'this.#respond(id, must(plan.results[i], "each append has a result"));',
-        replace: 'this.#respond(id, must(plan.results.at(-1 - i), "each append has a result"));',
+        file: APPENDS,
+        find: 'must(plan.results[i], "each append has a result")',
+        replace: 'must(plan.results.at(-1 - i), "each append has a result")',
       },
     ],
   },
