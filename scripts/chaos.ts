@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
-import { random } from "../durable-objects/shared/faults.ts";
+import { random } from "../core/prng.ts";
 import { main } from "./local/command.ts";
 import { Load, type LoadReport } from "./local/load.ts";
 import { httpUrl, readOptions, wholeNumber } from "./local/options.ts";

@@ -5,6 +5,7 @@
  * own successor. {@link Invariants} are checked after every event.
  */
 import { must } from "../core/assert.ts";
+import { random } from "../core/prng.ts";
 import type { ServerAnswer } from "../core/server/answers.ts";
 import { makeServerConfig, type ServerConfig } from "../core/server/config.ts";
 import type { ServerEffect } from "../core/server/effects.ts";
@@ -34,7 +35,6 @@ import { delays, type Faults, NO_FAULTS } from "./faults.ts";
 import type { CrashOrder, Life, LifeObserver } from "./life.ts";
 import { type Member, newMembers } from "./member.ts";
 import { Network } from "./network.ts";
-import { random } from "./random.ts";
 import { Supervisor, type SupervisorHooks } from "./supervisor.ts";
 
 /** When a run begins unless it says otherwise; ms. */

@@ -1,7 +1,7 @@
 /** Virtual time and chance: one event at a time, and the same seed gives the same run. */
 import { must } from "../core/assert.ts";
+import { random } from "../core/prng.ts";
 import { EventQueue } from "./event-queue.ts";
-import { random } from "./random.ts";
 
 /** From least to most, both included. */
 export type Range = readonly [least: number, most: number];

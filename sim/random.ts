@@ -1,18 +1,7 @@
 /** Chance that can be seeded: the same seed, the same numbers. */
-import { must } from "../core/assert.ts";
 
-/** A random number generator of [0, 1). @source splitmix32 */
-export function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state ^ (state >>> 16);
-    z = Math.imul(z, 0x21f0aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
+import { must } from "../core/assert.ts";
+import { random } from "../core/prng.ts";
 
 /** The choices that a run makes. */
 export class Chance {

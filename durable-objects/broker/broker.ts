@@ -30,7 +30,7 @@ import { DEMO_PARENTS } from "../../core/demo/metadata.ts";
 import { brokerPort } from "../../core/demo/ports.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { ALARM_DEPTH, CLIENT_DEPTH } from "../shared/config.ts";
-import { type Counters, NO_COUNTERS } from "../shared/counters.ts";
+import { CostCounter, type Counters, NO_COUNTERS } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
@@ -72,15 +72,14 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #asked = 0;
   /** parked calls of other brokers */
   readonly #parked = new Waiters();
-  #counters: Counters;
+  readonly #cost: CostCounter;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#backend = new SqliteBroker(ctx.storage);
     this.#store = new BrokerRecords(this.#backend, ctx.id.name);
     this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.heartbeatMs);
-    const counters = objectOf(this.#store.text("counters")) as Partial<Counters> | undefined;
-    this.#counters = { ...NO_COUNTERS, ...counters };
+    this.#cost = new CostCounter(objectOf(this.#store.text("counters")) as Partial<Counters> | undefined);
     this.#refusal = this.#store.refusal;
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
@@ -119,7 +118,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       boot,
       quiet: false,
       quietSince: null,
-      counters: this.#countersNow(),
+      counters: this.#cost.total(this.#backend.rows),
       callDepth: this.#roots.depthMax,
     };
   }
@@ -160,7 +159,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#faults.handle(from, async () => {
       this.#alarm.check();
       this.#refuseIfDown();
-      this.#count("requests");
+      this.#cost.requests += 1;
       if (this.#sleeping !== undefined) return "ASLEEP";
       this.#enter();
       await this.#parked.wait(this.#config.parkMs);
@@ -204,7 +203,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #fallAsleep(running: Running, isController: boolean): void {
     const { session } = running;
     const status = { ...this.#statusOf(running), registered: true, isController };
-    const counters = this.#countersNow();
+    const counters = this.#cost.total(this.#backend.rows);
     this.#store.setText("counters", JSON.stringify(counters));
     const since = { quiet: true, quietSince: Date.now(), counters };
     this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
@@ -214,20 +213,10 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   /** Enters, and goes on if it slept. */
   #awake(): Running | undefined {
-    this.#count("requests");
+    this.#cost.requests += 1;
     const running = this.#enter();
     running?.programs.wake();
     return running;
-  }
-
-  #count(what: "requests" | "alarms"): void {
-    this.#counters = { ...this.#counters, [what]: this.#counters[what] + 1 };
-  }
-
-  #countersNow(): Counters {
-    const { metaRows, rowsRead } = this.#counters;
-    const { meta, read } = this.#backend.rows;
-    return { ...this.#counters, metaRows: metaRows + meta, rowsRead: rowsRead + read };
   }
 
   // ── faults ───────────────────────────────────────────────────────────────
@@ -267,7 +256,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   /** The heartbeat. It never throws, and is set again first of all. */
   override alarm(): Promise<void> {
     this.#alarm.rang();
-    this.#count("alarms");
+    this.#cost.alarms += 1;
     return this.#roots.run(ALARM_DEPTH, () => this.#heartbeat());
   }
 

@@ -25,7 +25,10 @@ export const NO_COUNTERS: Counters = {
   rowsRead: 0,
 };
 
-/** Counts the costs of one object: the stored ones, and those since it was loaded. */
+/**
+ * Counts the costs of one object: the stored ones, and those since it was loaded.
+ * Invariant: counts only rise; those since the last store are lost with the memory.
+ */
 export class CostCounter {
   readonly #stored: Counters;
   /** calls since the object came into memory */
@@ -33,15 +36,15 @@ export class CostCounter {
   /** alarms since the object came into memory */
   alarms = 0;
 
-  /** @param stored JSON of {@link Counters}; undefined: nothing is stored */
-  constructor(stored: string | undefined) {
-    this.#stored = stored === undefined ? NO_COUNTERS : { ...NO_COUNTERS, ...JSON.parse(stored) };
+  /** @param stored the stored counts; a missing one is 0 */
+  constructor(stored: Partial<Counters> | undefined) {
+    this.#stored = { ...NO_COUNTERS, ...stored };
   }
 
   /** All counts. @param rows rows since the object was loaded */
   total(rows: {
-    readonly log: number;
-    readonly checkpoint: number;
+    readonly log?: number;
+    readonly checkpoint?: number;
     readonly meta: number;
     readonly read: number;
   }): Counters {
@@ -49,8 +52,8 @@ export class CostCounter {
     return {
       requests: requests + this.requests,
       alarms: alarms + this.alarms,
-      logRows: logRows + rows.log,
-      checkpointRows: checkpointRows + rows.checkpoint,
+      logRows: logRows + (rows.log ?? 0),
+      checkpointRows: checkpointRows + (rows.checkpoint ?? 0),
       metaRows: metaRows + rows.meta,
       rowsRead: rowsRead + rows.read,
     };

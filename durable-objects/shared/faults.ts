@@ -5,7 +5,9 @@
  * A fault is held by one object, the one it is inflicted on, and is about what reaches it or leaves it. So a cut from A
  * to B is held by A (`out`) or by B (`in`), and the other one knows nothing of it.
  */
+
 import { assertNever } from "../../core/assert.ts";
+import { random } from "../../core/prng.ts";
 
 /** Direction of the messages that a fault affects, seen from the object that holds it. */
 export type Direction = "in" | "out" | "both";
@@ -75,19 +77,6 @@ export interface Fate {
   /** a call only: it is delivered twice */
   readonly twice: boolean;
   readonly delayMs: number;
-}
-
-/** A random number generator with a seed, of [0, 1). @source splitmix32 */
-export function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let x = state ^ (state >>> 16);
-    x = Math.imul(x, 0x21f0aaad);
-    x ^= x >>> 15;
-    x = Math.imul(x, 0x735a2d97);
-    return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** The faults of one object. Invariant: at most one of each name; each decides from its own row of random numbers. */

@@ -70,7 +70,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     super(state, env);
     const backend = new SqliteBackend(state.storage);
     const alarm = new DeadlineAlarm(state.storage, serverConfigOf(env).tickTimeMs);
-    const cost = new CostCounter(backend.value("counters"));
+    const cost = new CostCounter(JSON.parse(backend.value("counters") ?? "{}"));
     const faults = new FaultGate({
       enabled: env.FAULTS === "on",
       read: () => backend.value("faults"),

@@ -4,6 +4,8 @@
  * Its histories are correct, so the checkers have to accept them; a test then makes one change, which is the only
  * fault.
  */
+
+import { random } from "../../core/prng.ts";
 import { zxid } from "../../core/zab/zxid.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import type * as znode from "../../core/znode/types.ts";
@@ -23,7 +25,6 @@ import {
   type WriteRequest,
 } from "../../sim/history/history.ts";
 import { ClientMemory, Workload, type WorkloadOptions } from "../../sim/history/workload.ts";
-import { random } from "../../sim/random.ts";
 import { CoreServer } from "./core-server.ts";
 
 export interface FakeOptions {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { random } from "../../core/prng.ts";
 import { checkHistory } from "../../sim/checkers/history/check.ts";
 import { checkLinearizability } from "../../sim/checkers/history/linearizability.ts";
 import {
@@ -9,7 +10,6 @@ import {
   type Stat,
   type WatchArrival,
 } from "../../sim/history/history.ts";
-import { random } from "../../sim/random.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 import { withoutZxids } from "./hand.ts";
 

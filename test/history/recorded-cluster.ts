@@ -3,6 +3,7 @@
  * and continue at other members, and members that crash, pause and are cut off.
  */
 import { must } from "../../core/assert.ts";
+import { random } from "../../core/prng.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
@@ -24,7 +25,6 @@ import {
 } from "../../sim/history/history.ts";
 import { type Ask, ClientMemory, Workload } from "../../sim/history/workload.ts";
 import type { Life } from "../../sim/life.ts";
-import { random } from "../../sim/random.ts";
 
 /** A connection, with the requests on it that have no answer yet. */
 interface Line {

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { random } from "../../core/prng.ts";
 import { formatHistory, type History } from "../../sim/history/history.ts";
 import { ClientMemory, Workload } from "../../sim/history/workload.ts";
-import { random } from "../../sim/random.ts";
 import { FakeEnsemble } from "./fake-ensemble.ts";
 
 describe("the workload", () => {

@@ -3,6 +3,7 @@
  * checked after every event; at the end everything is healed, and the ensemble has to make progress and agree.
  */
 import { assert, must } from "../../core/assert.ts";
+import { random } from "../../core/prng.ts";
 import type { Token } from "../../core/server/ids.ts";
 import {
   CreateMode,
@@ -12,7 +13,6 @@ import {
   type WriteRequest,
 } from "../../core/znode/types.ts";
 import { Cluster } from "../../sim/cluster.ts";
-import { random } from "../../sim/random.ts";
 import { create, ok } from "./world.ts";
 
 /** What a run did: an idle run proves nothing. */

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { random } from "../../../durable-objects/shared/faults.ts";
+import { random } from "../../../core/prng.ts";
 import { parseScenario, victimsOf } from "../../../scripts/local/scenario.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../../scripts/scenarios");

@@ -1,7 +1,7 @@
 /** Members without memory: wiped, or on an old copy of their storage. */
 import { describe, expect, it } from "vitest";
+import { random } from "../../../core/prng.ts";
 import { Cluster, type ClusterOptions } from "../../../sim/cluster.ts";
-import { random } from "../../../sim/random.ts";
 import { allEqual, create, digests, ensemble, ok, write } from "../../sim/world.ts";
 
 const load = (cluster: Cluster, prefix: string, count: number) =>

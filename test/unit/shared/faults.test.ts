@@ -1,6 +1,7 @@
 /** Outcomes of messages under faults: decided without a clock, the same for the same seed. */
 import { describe, expect, it } from "vitest";
-import { type ActiveFault, type Fault, FaultSet, random } from "../../../durable-objects/shared/faults.ts";
+import { random } from "../../../core/prng.ts";
+import { type ActiveFault, type Fault, FaultSet } from "../../../durable-objects/shared/faults.ts";
 import { cutsOfGroups, cutsOfRing } from "../../../workers/api/faults/cuts.ts";
 
 const on = (fault: Fault, until: number | null = null, seed = 1): ActiveFault => ({ ...fault, until, seed });
