@@ -68,7 +68,8 @@ export class Producer {
 
   #think(): void {
     if (this.#left === 0) return;
-    this.#world.after(this.#world.chance.between(1, 300), () => this.#send(true));
+    const { after, chance } = this.#world;
+    after(chance.between(1, chance.oneOf([20, 300])), () => this.#send(true));
   }
 
   #send(isFirst: boolean): void {

@@ -345,6 +345,10 @@ class BrokerRun {
     const topicId = find()?.topicId;
     for (let partition = 0; partition < partitions; partition++) {
       const name = `${topicId}/${partition}`;
+      // what counts is what is stored
+      this.#partition(name).crash(0);
+      const bounds = this.#ask(name, { type: "bounds", leaderEpoch: -1 });
+      this.#checker.knows(name, bounds?.ok === true && "leaderEpoch" in bounds ? bounds.leaderEpoch : -1);
       const log = this.#read(name);
       this.#checker.ends(name, log);
       this.#count("records at the end", log.length);

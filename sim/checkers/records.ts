@@ -13,6 +13,7 @@ export const RECORD_RULES = {
   OffsetTwice: "no offset is acknowledged to two records",
   OneLeader: "a leader epoch of a partition has one leader, whichever controller names it",
   Fenced: "no record is acknowledged under a leader epoch after the partition has acknowledged a later one",
+  Forgotten: "no partition forgets a leader epoch that it has acknowledged",
   Liveness: "once all is healed, every producer is answered, and readers reach the end of the log",
 } as const;
 export type RecordRule = keyof typeof RECORD_RULES;
@@ -163,6 +164,16 @@ export class RecordChecker {
   led(partition: PartitionName, leaderEpoch: number): void {
     const state = this.#of(partition);
     state.leaderEpoch = Math.max(state.leaderEpoch, leaderEpoch);
+  }
+
+  /** A partition has lost its memory, and says which leader epoch it knows. */
+  knows(partition: PartitionName, leaderEpoch: number): void {
+    const acknowledged = this.leaderEpochOf(partition);
+    this.must(
+      "Forgotten",
+      leaderEpoch >= acknowledged,
+      () => `${partition} knows leader epoch ${leaderEpoch}, and has acknowledged ${acknowledged}`,
+    );
   }
 
   /** The whole log at the end: values from offset 0. */

@@ -75,6 +75,13 @@ describe("the checker of records", () => {
           each.names("p/0", 3, 2);
         },
       ],
+      "a leader epoch is forgotten": [
+        "Forgotten",
+        (each) => {
+          each.led("p/0", 4);
+          each.knows("p/0", 3);
+        },
+      ],
       "an older leader epoch is accepted": [
         "Fenced",
         (each) => {
