@@ -28,6 +28,7 @@ export const NO_COUNTERS: Counters = {
 /**
  * Counts the costs of one object: the stored ones, and those since it was loaded.
  * Invariant: counts only rise; those since the last store are lost with the memory.
+ * @source decision 0011
  */
 export class CostCounter {
   readonly #stored: Counters;

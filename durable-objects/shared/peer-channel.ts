@@ -58,6 +58,7 @@ type Opening = OpenChannel & PromiseLike<OpenChannel>;
  * A peer behind channels.
  * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls leave in the order
  * in which they were made.
+ * @source sessions of Cap'n Proto RPC; decision 0017
  */
 export class ChannelStub<Message> implements PeerStub<Message> {
   readonly #connect: () => ChannelHost;

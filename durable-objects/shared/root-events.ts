@@ -20,7 +20,7 @@ export interface StubOpener {
 /**
  * The root event that is under way in an object, and what waits for one.
  * Invariant: `depth` is that of the newest event of the object, and that event is a root event.
- * @source KJ's `IoContext::getCurrentIncomingRequest`: an object's context takes the newest request under way
+ * @source KJ's `IoContext::getCurrentIncomingRequest`: an object's context takes the newest request under way; decision 0017
  */
 export class RootEvents implements StubOpener {
   readonly #ringSoon: () => void;

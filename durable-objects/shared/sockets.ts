@@ -19,7 +19,7 @@ export const BEATS_HEADER = "zoo-beat-ms";
 /** Query of a stream's socket: the Worker will report how much it has read. An earlier version does not. */
 export const REPORTS_QUERY = "reports";
 
-/** The unread data of one stream's socket. */
+/** The unread data of one stream's socket. Invariant: *read ≤ sent*, and once it is over nothing more is sent. */
 export class StreamWindow {
   #sent = 0;
   #read = 0;

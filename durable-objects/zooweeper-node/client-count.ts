@@ -5,6 +5,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 /**
  * Counts sockets of clients and long polls, and reports every change to the core, which falls asleep without clients.
  * Invariant: the core knows *count*; *count ≥ 0*.
+ * @source decision 0011
  */
 export class ClientCount {
   readonly #lifecycle: Lifecycle;

@@ -14,6 +14,7 @@ import type { Requests } from "./requests.ts";
 /**
  * The open connections.
  * Invariant: what one turn answers to a connection leaves as one message, at the end of the turn.
+ * @source ZooKeeper's `NIOServerCnxn`; decision 0013
  */
 export class Connections {
   readonly #lifecycle: Lifecycle;

@@ -22,6 +22,7 @@ type Limits = Pick<ServerConfig, "eventsMax" | "rareEventsMax" | "eventsLingerMs
 /**
  * The events of one incarnation, and who listens.
  * Invariant: ids rise by one with each event; a listener gets events without a gap, or the message that there was one.
+ * @source `Last-Event-ID` of server-sent events (HTML standard)
  */
 export class EventFeed {
   readonly #sid: number;

@@ -22,6 +22,7 @@ export interface FaultOrderPorts {
 /**
  * Carries out orders of faults.
  * Invariant: without `force` no order makes a majority of the members lose their storage.
+ * @source docs/fault-injection.md
  */
 export class FaultOrders {
   readonly #ports: FaultOrderPorts;

@@ -40,6 +40,7 @@ export interface LifecyclePorts {
 /**
  * Which incarnation of the member is in memory.
  * Invariant: steps are taken of the current incarnation only, one after the other; a step that throws is its last one.
+ * @source Candea and Fox, Crash-Only Software (HotOS 2003); a member that stops: decision 0016
  */
 export class Lifecycle {
   readonly #ports: LifecyclePorts;

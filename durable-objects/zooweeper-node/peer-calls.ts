@@ -19,7 +19,7 @@ import type { RootEvents } from "../shared/root-events.ts";
 import { CALL_WAIT_MS } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
-/** The end of a peer's link at this node. */
+/** The end of a peer's link at this node. Invariant: it serves one peer, for as long as that peer holds it. */
 export class PeerChannel extends RpcTarget implements Channel {
   readonly #deliver: (envelope: Packed) => Promise<Packed>;
 
@@ -38,6 +38,7 @@ export class PeerChannel extends RpcTarget implements Channel {
 /**
  * What peers have under way here: calls that wait for their predecessor, and the one call that each has parked.
  * Invariant: the calls of one link reach the core in their order, or the core learns of the gap (decision 0004).
+ * @source decisions 0003 and 0004
  */
 export class PeerCalls {
   readonly #lifecycle: Lifecycle;

@@ -25,6 +25,7 @@ const EXISTS_ROOT = { type: "exists", path: "/", watch: false } as const;
 /**
  * Submits requests to the core and resolves them with its answers.
  * Invariant: each token that waits is answered at most once; a request that an incarnation leaves unanswered ends with it.
+ * @source ZooKeeper's `ZooKeeperServer.submitRequest`
  */
 export class Requests {
   readonly #lifecycle: Lifecycle;

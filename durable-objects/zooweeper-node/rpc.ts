@@ -177,7 +177,7 @@ export interface ZooWeeperNodeRpc {
   /** Wakes nothing: a sleeping node answers from memory or from its stored state. */
   status(): Promise<NodeStatus>;
   /**
-   * Breaks the node; only where `FAULTS` is "on". Nobody else is told. kill, crash, evict, wipe and corrupt end the
+   * Breaks the node; only where `FAULTS` is "on". No other object is informed. kill, crash, evict, wipe and corrupt end the
    * object, so the call itself rejects; corrupt resolves when there is nothing to damage. A node that is not forced to
    * lose its storage keeps it unless a majority of others is whole.
    * @returns how many others are whole, if they are too few; {@link UNKNOWN_PEERS}

@@ -33,6 +33,7 @@ interface Outgoing {
 /**
  * Runs effects in the order in which the core lists them.
  * Invariant: what is sent after a write leaves after it; what goes to one peer between two writes leaves in one call.
+ * @source etcd-raft's `Ready`, as one ordered list
  */
 export class EffectRunner {
   readonly #ports: EffectPorts;

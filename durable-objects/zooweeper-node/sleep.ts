@@ -38,6 +38,7 @@ export interface SleepPorts {
  * The node's part in the sleep of its ensemble.
  * Invariant: a node that sleeps has no call open and no alarm but the one for the next session expiry, so the platform
  * may evict it.
+ * @source decision 0011
  */
 export class Sleep {
   readonly #ports: SleepPorts;

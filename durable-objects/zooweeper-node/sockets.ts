@@ -15,6 +15,7 @@ import { Streams } from "./streams.ts";
 /**
  * All open sockets: {@link connections} of clients and {@link streams}.
  * Invariant: each open socket counts as one client, and belongs to one of the two.
+ * @source ZooKeeper's `ServerCnxnFactory`
  */
 export class Sockets {
   readonly #state: DurableObjectState;

@@ -11,6 +11,7 @@ import type { SqliteBackend } from "./sqlite-backend.ts";
 /**
  * The status of the incarnation in memory, and the last one before the ensemble fell asleep.
  * Invariant: asking for either neither starts the member nor wakes the ensemble.
+ * @source the command `monitor` of ZooKeeper's AdminServer
  */
 export class StatusReport {
   readonly #backend: SqliteBackend;

@@ -20,6 +20,7 @@ import { WatchFanOut, WatchFeed } from "./watch-feed.ts";
  * The open streams.
  * Invariant: while one is open, each gets a beat per tick, as long as this node runs; a stream whose reader has too much
  * unread is closed, never cut short.
+ * @source server-sent events (HTML standard): resumption by the last id
  */
 export class Streams {
   readonly #lifecycle: Lifecycle;

@@ -22,6 +22,7 @@ export interface WaitInput {
 /**
  * The waits under way.
  * Invariant: each has one token, under which its watches are registered; an owner has at most one wait that counts, its last.
+ * @source ZooKeeper's watches, level-triggered; owners of sessions: decision 0011
  */
 export class Waits {
   readonly #lifecycle: Lifecycle;

@@ -14,7 +14,10 @@ export interface DamagedRow {
   readonly check: number;
 }
 
-/** The rows of the log. Invariant: a row is written once, and its checksum covers every column but the batch. */
+/**
+ * The rows of the log. Invariant: a row is written once, and its checksum covers every column but the batch.
+ * @source ZooKeeper's `FileTxnLog`
+ */
 export class LogTable {
   readonly #sql: SqlStorage;
   readonly #rows: RowCounts;

@@ -9,6 +9,7 @@ import { SCHEMA_VERSION } from "./schema.ts";
 /**
  * The values, with a copy in memory.
  * Invariant: the copy is what the table holds, so a value that has not changed is not written again.
+ * @source ZooKeeper's files `acceptedEpoch` and `currentEpoch`; checksums: decision 0014
  */
 export class MetaTable {
   readonly #sql: SqlStorage;

@@ -30,6 +30,7 @@ function dropAside(sql: SqlStorage, name: string): boolean {
 /**
  * The state that is set aside.
  * Invariant: it is one state at most, and never part of what the member recovers from.
+ * @source decision 0014
  */
 export class Quarantine {
   readonly #sql: SqlStorage;

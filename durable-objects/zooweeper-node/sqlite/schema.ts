@@ -106,7 +106,7 @@ export const makeTable = (sql: SqlStorage, { name, columns, options = "" }: Tabl
   sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
 };
 
-/** The schema that the storage says it is of; 0: it says none, or nothing that can be believed, and its tables tell. */
+/** The stored number of the schema; 0: none is stored, or the value is damaged, so the tables have to show it. */
 function schemaOf(sql: SqlStorage): number {
   if (!columnsIn(sql, "meta").includes("crc")) return 0;
   try {
@@ -115,7 +115,7 @@ function schemaOf(sql: SqlStorage): number {
     const schema = Number(value);
     return row?.crc === valueChecksum("schema", value) && Number.isSafeInteger(schema) ? schema : 0;
   } catch {
-    // Who loads the table next finds its pages damaged.
+    // The next reader of the table finds its pages damaged.
     return 0;
   }
 }

@@ -15,7 +15,10 @@ import { blob, crcAt, i32, num, text, zxidAt } from "./columns.ts";
 import { packResult, unpackResult } from "./last-result.ts";
 import type { RowCounts } from "./row-counts.ts";
 
-/** The rows of both pairs. Invariant: every row has a checksum over all its columns, null in rows of an earlier version. */
+/**
+ * The rows of both pairs. Invariant: every row has a checksum over all its columns, null in rows of an earlier version.
+ * @source ZooKeeper's `FileSnap`; the second pair: decision 0001
+ */
 export class TreeTables {
   readonly #sql: SqlStorage;
   readonly #rows: RowCounts;
