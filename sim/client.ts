@@ -43,8 +43,11 @@ export interface ClientWorld {
   conns: number;
   orders: number;
   sessions: number;
-  /** Somebody without a session writes at this member, if it is up. */
-  writeAnonymously(sid: number, request: WriteRequest): void;
+  /**
+   * Somebody without a session writes at this member, if it is up.
+   * @returns whether it was answered well, once there was time for it
+   */
+  writeAnonymously(sid: number, request: WriteRequest): () => boolean;
   /** answers by code, and what else clients met */
   count(what: string): void;
 }

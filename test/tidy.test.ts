@@ -169,8 +169,6 @@ const LONG: Readonly<Record<string, number>> = {
   "core/server/server.ts: EnsembleServer": 500,
   "sim/client.ts": 650,
   "sim/client.ts: SimClient": 550,
-  "sim/run.ts": 650,
-  "sim/run.ts: Run": 550,
   "sim/checkers/history/linearizability.ts": 700,
   "sim/node/search/member.ts": 720,
   "sim/node/search/member.ts: Members": 500,
