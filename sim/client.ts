@@ -1,17 +1,18 @@
 /**
- * A client of the simulated ensemble: it opens a session, asks what its {@link Workload} says, watches, loses its connection,
- * goes on at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
+ * A client of the simulated ensemble: it opens a session, asks what its workload says, watches, loses its connection,
+ * continues at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
  */
-import { must } from "../core/assert.ts";
+import { assert, must } from "../core/assert.ts";
 import type { ServerAnswer } from "../core/server/answers.ts";
 import type { DisconnectCode } from "../core/server/effects.ts";
 import { connectionIdOf, type Token } from "../core/server/ids.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { zxid as makeZxid, type Zxid } from "../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../core/znode/types.ts";
-import type { Asked } from "./checkers/requests.ts";
+import { ClientLog, type Place } from "./client-log.ts";
 import type { Connection } from "./client-table.ts";
-import type { Cluster } from "./cluster.ts";
+import { type ClientWorld, countAnswer } from "./client-world.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { coreRequest } from "./history/core-request.ts";
 import {
   isRead,
@@ -19,68 +20,15 @@ import {
   type Op,
   outcomeOf,
   type ReadRequest,
-  type Recorder,
   type Request,
   type WriteRequest,
-  zxidToNumber,
 } from "./history/history.ts";
-import { ClientMemory, type Workload } from "./history/workload.ts";
+import { ClientMemory } from "./history/workload.ts";
 import type { Life } from "./life.ts";
-import type { Chance } from "./random.ts";
+import { NextTurn } from "./next-turn.ts";
+import { Outstanding } from "./outstanding.ts";
 
-/** What the clients of one run share. */
-export interface ClientWorld {
-  readonly cluster: Cluster;
-  readonly recorder: Recorder;
-  readonly workload: Workload;
-  readonly chance: Chance;
-  readonly options: ClientOptions;
-  /** requests that may still be asked in this run */
-  opsLeft: number;
-  /** nobody asks anything now, nor shows that it lives */
-  calm: boolean;
-  /** numbers given so far */
-  conns: number;
-  orders: number;
-  sessions: number;
-  /**
-   * Somebody without a session writes at this member, if it is up.
-   * @returns whether it was answered well, once there was time for it
-   */
-  writeAnonymously(sid: number, request: WriteRequest): () => boolean;
-  /** answers by code, and what else clients met */
-  count(what: string): void;
-}
-
-export interface ClientOptions {
-  /** pause between an answer and the next request, ms: [least, most] */
-  readonly thinkMs: readonly [number, number];
-  /** requests that a client has under way at once, at most */
-  readonly pipeline: number;
-  readonly sessionTimeoutMs: number;
-  /** probability that a client goes elsewhere before its next request */
-  readonly move: number;
-  /** probability that a client vanishes and leaves its session to expire */
-  readonly vanish: number;
-  /** probability that a client closes its session */
-  readonly close: number;
-  /** lists of children are read without a connection with a bound on the answer, and in pages */
-  readonly bounded: boolean;
-}
-
-interface UnderWay {
-  readonly op: Op;
-  readonly xid: number;
-  readonly asked: Asked;
-  readonly since: number;
-}
-
-/** A write whose outcome is not known: asked again under its number. */
-interface Again {
-  readonly request: WriteRequest;
-  readonly xid: number;
-}
-
+/** One client over connections. Invariant: its session is spoken for by at most one connection of its own. */
 export class SimClient {
   readonly id: number;
   readonly #world: ClientWorld;
@@ -95,45 +43,36 @@ export class SimClient {
   /** its session was opened, on this connection or an earlier one */
   #opened = false;
   #attaching = false;
-  #underWay: UnderWay[] = [];
-  #again: Again[] = [];
-  #lastHeard = 0;
-  /** share of its timeout after which a silent client shows that it lives */
-  readonly #patience: number;
-  /** share of its timeout after which it shows that it lives while nobody asks anything; 0: it does not */
-  #vigil: number;
+  readonly #outstanding = new Outstanding();
+  readonly #heartbeat: Heartbeat;
   /** connections that it left without a word: their members have to find out */
-  #abandoned: {
-    readonly life: Life;
-    readonly token: Token;
-    readonly session: SessionId;
-    /** the session has gone on over another connection since */
-    moved: boolean;
-  }[] = [];
-  #wakeAt = Number.POSITIVE_INFINITY;
+  readonly #left: LeftConnection[] = [];
+  readonly #nextTurn: NextTurn;
+  readonly #log: ClientLog;
   /** it asks nothing more */
   stopped = false;
 
   constructor(id: number, world: ClientWorld) {
     this.id = id;
     this.#world = world;
-    this.#patience = world.chance.oneOf([0.33, 0.6, 0.9]);
-    this.#vigil = world.chance.oneOf(VIGILS);
-    this.#later(world.chance.between(0, 500));
+    this.#heartbeat = new Heartbeat(world.chance, world.options.sessionTimeoutMs);
+    this.#log = new ClientLog(world.recorder);
+    this.#nextTurn = new NextTurn(world.cluster.engine, () => this.#wake());
+    this.#nextTurn.in(world.chance.between(0, 500));
   }
 
   /** Requests that wait for an answer. */
   get waiting(): number {
-    return this.#underWay.length;
+    return this.#outstanding.waiting;
   }
 
   /** Connections that its member still keeps though the session has gone on over another one. */
   get leftOpen(): number {
-    const session = this.#session;
-    return this.#abandoned.filter(
-      ({ moved, life, session: of, token }) =>
-        moved && life.alive && of === session && life.clients.connections.has(token),
-    ).length;
+    return this.#left.filter((each) => isLeftOpen(each, this.#session)).length;
+  }
+
+  get #place(): Place {
+    return { session: this.#session, conn: this.#conn, member: this.#life?.sid ?? 0 };
   }
 
   /** It speaks for its session. */
@@ -148,22 +87,9 @@ export class SimClient {
 
   // ── what a turn of the client does ───────────────────────────────────────
 
-  /** Its next turn comes in so much time, or earlier if that was said already. */
-  #later(ms: number): void {
-    const { cluster } = this.#world;
-    const at = cluster.now + ms;
-    if (at >= this.#wakeAt) return;
-    this.#wakeAt = at;
-    cluster.after(ms, () => {
-      if (this.#wakeAt !== at) return;
-      this.#wakeAt = Number.POSITIVE_INFINITY;
-      this.#wake();
-    });
-  }
-
   #wake(): void {
     const { cluster, chance, options } = this.#world;
-    if (this.stopped && this.#underWay.length === 0) {
+    if (this.stopped && this.#outstanding.waiting === 0) {
       if (this.#life !== null) this.#hangUp();
       return;
     }
@@ -173,39 +99,38 @@ export class SimClient {
     }
     if (this.#life === null) {
       this.#connect();
-      this.#later(chance.between(10, 200));
+      this.#nextTurn.in(chance.between(10, 200));
       return;
     }
-    const oldest = this.#underWay[0];
+    const { oldest } = this.#outstanding;
     if (oldest !== undefined && cluster.now - oldest.since > 1.5 * cluster.config.requestTimeoutMs) {
       this.#world.count("gave up waiting");
       this.#hangUp();
-      this.#later(1);
+      this.#nextTurn.in(1);
       return;
     }
     if (this.#ready && !this.stopped && this.#world.opsLeft > 0) {
-      if (this.#underWay.length === 0 && this.#leaves()) return;
+      if (this.#outstanding.waiting === 0 && this.#leaves()) return;
       this.#askSome();
       this.#maybeClose();
     }
-    const pingMs = options.sessionTimeoutMs * this.#patience;
-    if (cluster.now - this.#lastHeard >= pingMs) this.#ping();
-    const idle = this.#world.opsLeft <= 0 || this.#underWay.length >= options.pipeline;
-    const nextMs = Math.max(1, Math.ceil(this.#lastHeard + pingMs - cluster.now));
-    this.#later(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
+    if (this.#heartbeat.isDue(cluster.now)) this.#ping();
+    const idle = this.#world.opsLeft <= 0 || this.#outstanding.waiting >= options.pipeline;
+    const nextMs = this.#heartbeat.nextMs(cluster.now);
+    this.#nextTurn.in(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
   }
 
   /** Nobody asks anything. Some keep their session all the same: by a sign of life shortly before its end. */
   #keepVigil(): void {
-    const { cluster, chance, options } = this.#world;
-    const dueMs = this.#lastHeard + this.#vigil * options.sessionTimeoutMs - cluster.now;
-    if (!this.#ready || this.#vigil === 0 || dueMs > 0) {
-      this.#later(this.#vigil === 0 || dueMs <= 0 ? 1_000 : Math.ceil(Math.min(dueMs, 1_000)));
+    const { cluster, chance } = this.#world;
+    const dueMs = this.#heartbeat.vigilMs(cluster.now);
+    if (!this.#ready || dueMs === undefined || dueMs > 0) {
+      this.#nextTurn.in(dueMs === undefined || dueMs <= 0 ? 1_000 : Math.ceil(Math.min(dueMs, 1_000)));
       return;
     }
     this.#ping();
-    this.#vigil = chance.oneOf(VIGILS);
-    this.#later(chance.between(1, 500));
+    this.#heartbeat.redraw();
+    this.#nextTurn.in(chance.between(1, 500));
   }
 
   /** Now and then it goes elsewhere, for good or not. */
@@ -216,10 +141,10 @@ export class SimClient {
       // Now and then without a word: then its member holds the old connection for alive.
       if (chance.oneIn(2)) this.#hangUp();
       else if (this.#life !== null) {
-        this.#abandoned.push({ life: this.#life, token: this.#token, session: this.#session, moved: false });
-        this.#gone(this.#life);
+        this.#left.push({ life: this.#life, token: this.#token, session: this.#session, moved: false });
+        this.#gone();
       }
-      this.#later(chance.between(1, 100));
+      this.#nextTurn.in(chance.between(1, 100));
       return true;
     }
     if (this.#session === NO_SESSION) return false;
@@ -227,7 +152,7 @@ export class SimClient {
       this.#world.count("vanishes");
       this.#hangUp();
       this.#forget();
-      this.#later(chance.between(1, 2_000));
+      this.#nextTurn.in(chance.between(1, 2_000));
       return true;
     }
     return false;
@@ -253,7 +178,7 @@ export class SimClient {
   #ping(): void {
     const life = this.#life;
     const session = this.#session;
-    this.#lastHeard = this.#world.cluster.now;
+    this.#heartbeat.shown(this.#world.cluster.now);
     if (life === null || session === NO_SESSION) return;
     life.turn((server, now) => {
       this.#world.cluster.invariants.sessions.heard(life, session);
@@ -278,7 +203,7 @@ export class SimClient {
     this.#token = token;
     this.#ready = false;
     this.#conn = conn;
-    this.#lastHeard = cluster.now;
+    this.#heartbeat.shown(cluster.now);
     if (this.#session === NO_SESSION) this.#open(life);
     else this.#attach(life);
   }
@@ -300,22 +225,22 @@ export class SimClient {
   }
 
   #open(life: Life): void {
-    const { recorder, options } = this.#world;
+    const { options } = this.#world;
     this.#world.sessions += 1;
     const session = makeSessionId(life.sid, this.#world.sessions);
     this.#session = session;
-    recorder.session({ type: "connect", session, conn: this.#conn, member: life.sid });
+    this.#log.connected(this.#place);
     const timeoutMs = options.sessionTimeoutMs;
     this.#note(this.#invoke({ type: "createSession", timeoutMs }, 0, false), 0, false);
     const token = this.#token;
     life.turn((server, now) => server.openSession(now, token, session, timeoutMs));
   }
 
-  /** Goes on with its session over this connection. */
+  /** Continues its session over this connection. */
   #attach(life: Life): void {
-    const { cluster, recorder } = this.#world;
+    const { cluster } = this.#world;
     const session = this.#session;
-    recorder.session({ type: "connect", session, conn: this.#conn, member: life.sid });
+    this.#log.connected(this.#place);
     const token = this.#token;
     const xid = connectionIdOf(life.sid, token);
     this.#attaching = true;
@@ -334,31 +259,25 @@ export class SimClient {
       return;
     }
     if (!answer.ok || answer.result.type !== "sync") {
-      this.#hangUp();
-      this.#later(this.#world.chance.between(1, 300));
+      this.#retreat();
       return;
     }
     this.#world.count("attached");
-    for (const each of this.#abandoned) each.moved = true;
+    for (const each of this.#left) each.moved = true;
     this.#ready = true;
     // Mostly its watches first, as ZooKeeper's clients do it.
     const watchesFirst = this.#world.chance.oneIn(2);
     if (watchesFirst) this.#resumeWatches();
     const session = this.#session;
-    const again = this.#again;
-    this.#again = [];
-    for (const { request, xid } of again) {
+    for (const { request, xid } of this.#outstanding.takeAgain()) {
       // The answer to one may be that the session is over: the rest is not the next session's.
       if (this.#session !== session) break;
-      if (this.#life === null) this.#again.push({ request, xid });
+      if (this.#life === null) this.#outstanding.askAgain({ request, xid });
       else this.#write(request, xid);
     }
-    if (!watchesFirst && this.#session === session && this.#life !== null) {
-      this.#askSome();
-      this.#resumeWatches();
-      return;
-    }
+    const watchesLast = !watchesFirst && this.#session === session && this.#life !== null;
     this.#askSome();
+    if (watchesLast) this.#resumeWatches();
   }
 
   /** Leaves its watches again where it is now. */
@@ -381,51 +300,49 @@ export class SimClient {
   }
 
   #hangUp(): void {
-    const life = this.#life;
-    if (life === null) return;
-    life.disconnected(this.#token);
-    this.#gone(life);
+    if (this.#life === null) return;
+    this.#life.disconnected(this.#token);
+    this.#gone();
+  }
+
+  /** Tries again over another connection, a while later. */
+  #retreat(): void {
+    this.#hangUp();
+    this.#nextTurn.in(this.#world.chance.between(1, 300));
   }
 
   #closed(code?: DisconnectCode): void {
-    const life = this.#life;
-    if (life === null) return;
+    if (this.#life === null) return;
     if (code === undefined) this.#world.count("connection lost");
     if (code === "SESSION_EXPIRED") {
       this.#over();
       return;
     }
-    this.#gone(life);
-    this.#later(this.#world.chance.between(1, 200));
+    this.#gone();
+    this.#nextTurn.in(this.#world.chance.between(1, 200));
   }
 
-  #gone(life: Life): void {
-    const { recorder } = this.#world;
-    recorder.session({ type: "disconnect", session: this.#session, conn: this.#conn, member: life.sid });
-    const lost = this.#underWay;
-    this.#underWay = [];
+  #gone(): void {
+    this.#log.disconnected(this.#place);
     this.#life = null;
     this.#conn = 0;
     this.#attaching = false;
     if (!this.#ready && !this.#opened) {
       // The session was being opened: whatever became of it, another is opened.
+      this.#outstanding.drop();
       this.#forget();
       return;
     }
     this.#ready = false;
-    const again = lost.flatMap(({ op, xid }) =>
-      isWrite(op.request) && op.xid > 0 ? [{ request: op.request, xid }] : [],
-    );
-    this.#again = [...again, ...this.#again.filter(({ xid }) => !again.some((each) => each.xid === xid))];
-    this.#again.sort((a, b) => a.xid - b.xid);
+    this.#outstanding.lose();
   }
 
-  /** Its session is over: everything begins anew. */
+  /** Its session is over: everything begins again. */
   #forget(): void {
     this.#session = NO_SESSION;
     this.#xid = 0;
     this.#memory = new ClientMemory();
-    this.#again = [];
+    this.#outstanding.forget();
     this.#ready = false;
     this.#opened = false;
   }
@@ -434,31 +351,25 @@ export class SimClient {
 
   #askSome(): void {
     const { chance, options, workload } = this.#world;
-    const room = options.pipeline - this.#underWay.length;
+    const room = options.pipeline - this.#outstanding.waiting;
     const count = options.pipeline === 1 ? room : Math.min(room, 1 + chance.below(options.pipeline));
     for (let i = 0; i < count && this.#world.opsLeft > 0; i++) {
       // The member may have died of what was asked last.
       if (this.#life === null) return;
       // A read that goes through the quorum keeps no order with the others of its connection.
-      if (this.#underWay.some(({ op }) => op.linearizable)) return;
+      if (this.#outstanding.hasLinearizable) return;
       this.#world.opsLeft -= 1;
       const { request, linearizable } = workload.next(this.id);
-      if (linearizable && this.#underWay.length > 0) this.#read(request as ReadRequest, false);
+      if (linearizable && this.#outstanding.waiting > 0) this.#read(request as ReadRequest, false);
       else if (isRead(request)) this.#read(request, linearizable);
       else if (isWrite(request)) this.#write(request);
     }
   }
 
   #invoke(request: Request, xid: number, linearizable: boolean): Op {
-    return this.#world.recorder.invoke({
-      client: this.id,
-      session: this.#session,
-      xid,
-      conn: this.#conn,
-      member: must(this.#life, "it is connected").sid,
-      linearizable,
-      request,
-    });
+    assert(this.#life !== null, "it is connected");
+    const about = { client: this.id, ...this.#place, xid, linearizable };
+    return this.#world.recorder.invoke({ ...about, request });
   }
 
   #write(request: WriteRequest, xid = this.#nextXid()): void {
@@ -509,7 +420,7 @@ export class SimClient {
     this.#world.orders += 1;
     const life = must(this.#life, "it is connected");
     const asked = cluster.invariants.requests.asked(life, this.#session, this.#world.orders, linearizable);
-    this.#underWay.push({ op, xid, asked, since: cluster.now });
+    this.#outstanding.add({ op, xid, asked, since: cluster.now });
   }
 
   #nextXid(): number {
@@ -522,79 +433,64 @@ export class SimClient {
   #respond(xid: number, answer: ServerAnswer): void {
     const { cluster, recorder, workload } = this.#world;
     const life = this.#life;
-    const at = this.#underWay.findIndex((each) => each.xid === xid);
-    const [found] = at < 0 ? [] : this.#underWay.splice(at, 1);
+    const found = this.#outstanding.answered(xid);
     if (life === null || found === undefined) return;
     const { op, asked } = found;
     cluster.invariants.requests.responded(life, asked, answer);
     const outcome = outcomeOf(answer);
     if (op !== NO_OP) recorder.returned(op, outcome);
-    this.#count(answer);
+    countAnswer(this.#world, answer);
     this.#memory.answered(op.request, outcome);
     workload.learned(op.request, outcome);
-    if (outcome.type === "unknown" && isWrite(op.request) && op.xid > 0 && outcome.code !== "XID_TOO_OLD") {
-      this.#again.push({ request: op.request, xid });
-    }
+    this.#outstanding.returned(found, outcome);
     if (op.request.type === "createSession") this.#openAnswered(outcome.type === "done");
     else if (this.#attaching) this.#attached(answer);
     else if (op.request.type === "closeSession" || isExpired(answer)) this.#over(op.request.type);
-    else if (this.#again.length > 0 && this.#underWay.length === 0) {
-      // What is not known is settled before anything new is asked, here or elsewhere.
-      this.#hangUp();
-      this.#later(this.#world.chance.between(1, 300));
-    } else if (this.#ready) this.#later(this.#world.chance.between(...this.#world.options.thinkMs));
+    // What is not known is settled before anything new is asked, here or elsewhere.
+    else if (this.#outstanding.isUnsettled) this.#retreat();
+    else if (this.#ready) this.#nextTurn.in(this.#world.chance.between(...this.#world.options.thinkMs));
   }
 
   #openAnswered(done: boolean): void {
-    if (done) {
-      this.#ready = true;
-      this.#opened = true;
-      this.#later(0);
+    if (!done) {
+      this.#retreat();
       return;
     }
-    this.#hangUp();
-    this.#later(this.#world.chance.between(1, 300));
+    this.#ready = true;
+    this.#opened = true;
+    this.#nextTurn.in(0);
   }
 
   /** @param how closed by its client, or for its silence */
   #over(how = "expired"): void {
-    const { recorder } = this.#world;
     if (how !== "closeSession") {
-      recorder.session({
-        type: "expired",
-        session: this.#session,
-        conn: this.#conn,
-        member: this.#life?.sid ?? 0,
-      });
+      this.#log.expired(this.#place);
       this.#world.count("session expired");
     }
     this.#hangUp();
     this.#forget();
-    this.#later(this.#world.chance.between(1, 300));
-  }
-
-  #count(answer: ServerAnswer): void {
-    if (!answer.ok) this.#world.count(answer.code);
-    else if (answer.result.type === "error") this.#world.count(answer.result.code);
-    else if (answer.result.type === "multi") {
-      for (const each of answer.result.results) this.#world.count(each.type === "error" ? each.code : "OK");
-    } else this.#world.count("OK");
+    this.#nextTurn.in(this.#world.chance.between(1, 300));
   }
 
   #notify(event: WatchEvent, zxid: Zxid): void {
     this.#memory.fired(event);
     this.#world.count("watch event");
-    this.#world.recorder.watch({
-      session: this.#session,
-      conn: this.#conn,
-      ...event,
-      zxid: zxidToNumber(zxid),
-    });
+    this.#log.watchFired(this.#place, event, zxid);
   }
 }
 
-/** See {@link SimClient.#vigil}. */
-const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;
+/** A connection that a client left without a word. */
+interface LeftConnection {
+  readonly life: Life;
+  readonly token: Token;
+  readonly session: SessionId;
+  /** the session has continued over another connection since */
+  moved: boolean;
+}
+
+/** Whether its member keeps it though the session has continued over another one. */
+const isLeftOpen = ({ moved, life, session, token }: LeftConnection, of: SessionId): boolean =>
+  moved && life.alive && session === of && life.clients.connections.has(token);
 
 /** Stands for what is no request of the client's. */
 const NO_OP: Op = {

@@ -1,5 +1,5 @@
 /** A founding that takes its time: members start one after the other, and one may be gone while it happens. */
-import type { ClientWorld } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 import type { Member } from "./member.ts";
 import { Chance } from "./random.ts";
 

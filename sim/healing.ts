@@ -7,7 +7,8 @@ import {
   type SessionId,
 } from "../core/znode/types.ts";
 import { Violation } from "./checkers/checks.ts";
-import type { ClientWorld, SimClient } from "./client.ts";
+import type { SimClient } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 import type { Range } from "./engine.ts";
 import type { WriteRequest } from "./history/history.ts";
 import type { HttpClient } from "./http-client.ts";

@@ -7,7 +7,7 @@ import type { ServerAnswer } from "../core/server/answers.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
-import type { ClientWorld } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 import { coreRequest } from "./history/core-request.ts";
 import {
   isRead,

@@ -5,7 +5,7 @@
 import type { ParkedSession } from "../core/server/ids.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
-import type { ClientWorld } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 import type { Life } from "./life.ts";
 
 export class SimOwner {

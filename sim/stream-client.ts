@@ -13,7 +13,7 @@ import {
   WatchStream,
   type WatchStreamKind,
 } from "../core/znode/watch-stream.ts";
-import type { ClientWorld } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 import { zxidToNumber } from "./history/history.ts";
 import type { StreamRecord } from "./history/stream-record.ts";
 import type { Life } from "./life.ts";

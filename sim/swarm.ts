@@ -4,7 +4,7 @@
  */
 import type { ServerConfig } from "../core/server/config.ts";
 import { FIRST_VERSION, PROTOCOL_VERSION } from "../core/version.ts";
-import type { ClientOptions } from "./client.ts";
+import type { ClientOptions } from "./client-world.ts";
 import { Chance } from "./random.ts";
 import { isTreeDamage, TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 import { RACE_SESSION_TICKS } from "./wake-race.ts";

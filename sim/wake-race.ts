@@ -7,7 +7,7 @@ import type { PeerMessage } from "../core/server/messages.ts";
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import type { Sid } from "../core/zab/membership.ts";
 import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
-import type { ClientWorld } from "./client.ts";
+import type { ClientWorld } from "./client-world.ts";
 
 /** Timeout of the sessions of a run with such races; ticks. */
 export const RACE_SESSION_TICKS = 12;

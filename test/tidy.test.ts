@@ -167,8 +167,6 @@ const FILE_LINES_MAX = 600;
 /** *map file, or file and class → the lines that it may have until it is cut*: they only fall. */
 const LONG: Readonly<Record<string, number>> = {
   "core/server/server.ts: EnsembleServer": 500,
-  "sim/client.ts": 650,
-  "sim/client.ts: SimClient": 550,
   "sim/checkers/history/linearizability.ts": 700,
   "sim/node/search/member.ts": 720,
   "sim/node/search/member.ts: Members": 500,
