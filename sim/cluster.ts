@@ -43,6 +43,7 @@ const START_AT = 1_000_000;
 /** Tokens of requests without a connection begin above this: more connections than a life has. */
 const REQUEST_TOKENS = 2 ** 32;
 
+/** Size, configuration and seed of an ensemble. */
 export interface ClusterOptions {
   readonly size: number;
   readonly seed?: number;

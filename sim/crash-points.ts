@@ -164,6 +164,7 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** What a sweep over all crash points found. */
 export interface CrashPoints {
   /** crashes that were carried out */
   readonly points: number;

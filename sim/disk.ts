@@ -18,6 +18,7 @@ export class DiskFullError extends Error {}
 /** What a write meets that the platform no longer lets through. */
 export class FencedError extends Error {}
 
+/** The disk of one member. Invariant: durable writes are a prefix of all writes. */
 export class SimDisk implements StorageBackend {
   /** what a reader sees */
   #live = new MemoryBackend();

@@ -7,6 +7,7 @@ interface Event {
 
 const isBefore = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
+/** Events by time, then by order of insertion. Invariant: no event in the heap is before its parent. */
 export class EventQueue {
   readonly #heap: Event[] = [];
   #order = 0;

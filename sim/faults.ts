@@ -18,6 +18,7 @@ export interface Faults {
   spuriousTick: number;
 }
 
+/** No fault at all. */
 export const NO_FAULTS: Faults = {
   loseReturn: 0,
   failCall: 0,

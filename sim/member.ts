@@ -10,6 +10,7 @@ import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import type { Life } from "./life.ts";
 
+/** One member over all of its incarnations. */
 export interface Member {
   readonly sid: Sid;
   readonly clock: SimClock;

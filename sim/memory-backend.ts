@@ -50,6 +50,10 @@ export type StoredState = State;
 
 const emptyTable = (): Table => ({ znodes: new Map(), sessions: new Map() });
 
+/**
+ * A {@link StorageBackend} in memory. Invariant: every row has the checksum of its columns, unless damage was
+ * injected.
+ */
 export class MemoryBackend implements StorageBackend {
   #state: State = { meta: new Map(), log: new Map(), tables: [emptyTable(), emptyTable()] };
   /** the state that is set aside */

@@ -4,6 +4,7 @@ import { JOINS_PER_INCARNATION } from "../core/zab/roles.ts";
 import { countTxns } from "../core/zab/txn-batch.ts";
 import type { Zxid } from "../core/zab/zxid.ts";
 
+/** `epoch.counter` */
 export const zxidAt = (zxid: Zxid): string => `${zxid.epoch}.${zxid.counter}`;
 
 /** A message in one line. */

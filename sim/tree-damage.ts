@@ -14,14 +14,17 @@ import { NO_SESSION } from "../core/znode/types.ts";
 import type { Cluster } from "./cluster.ts";
 import type { MemoryBackend } from "./memory-backend.ts";
 
+/** Kinds of damage to a tree. */
 export const TREE_DAMAGE_KINDS = [
   "row-changed",
   "rows-swapped",
   "session-changed",
   "memory-differs",
 ] as const;
+/** A kind of damage to a tree. */
 export type TreeDamageKind = (typeof TREE_DAMAGE_KINDS)[number];
 
+/** Whether a kind of fault is damage to a tree. */
 export const isTreeDamage = (kind: string): kind is TreeDamageKind =>
   (TREE_DAMAGE_KINDS as readonly string[]).includes(kind);
 

@@ -13,21 +13,28 @@ const DIRECTIVE = /^\s*\/\/ (?:biome|oxlint|@ts)/;
 export const linesOf = (file: string): readonly string[] =>
   readFileSync(join(ROOT, file), "utf8").replace(/\n$/, "").split("\n");
 
+/** a constant on one line: those that follow each other directly share one comment */
+const CONSTANT = /^export const \w+(?:: \w+)? = .*;$/;
+
 /** An exported declaration. */
 export interface Export {
   readonly name: string;
-  /** whether a doc comment ends directly above it */
+  /** whether a doc comment ends directly above it, or above the block of constants that it is in */
   readonly isDocumented: boolean;
 }
 
 /** The exported declarations of a file; names that it only passes on are left out. */
 export function exportsIn(file: string): readonly Export[] {
   const lines = linesOf(file);
+  const documented = new Set<number>();
   return lines.flatMap((line, at) => {
     const name = EXPORT.exec(line)?.[1];
     if (name === undefined) return [];
-    const above = lines.slice(0, at).findLast((each) => !DIRECTIVE.test(each));
-    return [{ name, isDocumented: above?.endsWith("*/") ?? false }];
+    const above = lines.slice(0, at).findLastIndex((each) => !DIRECTIVE.test(each));
+    const isDocumented =
+      (lines[above]?.endsWith("*/") ?? false) || (CONSTANT.test(line) && documented.has(above));
+    if (isDocumented && CONSTANT.test(line)) documented.add(at);
+    return [{ name, isDocumented }];
   });
 }
 

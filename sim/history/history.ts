@@ -39,13 +39,21 @@ export type Plain<T> = T extends Uint8Array
           ? { readonly [Key in keyof T]: Plain<T[Key]> }
           : T;
 
+/** A Stat, with plain numbers. */
 export type Stat = Plain<znode.Stat>;
+/** A change, with plain numbers. */
 export type ChangeRequest = Plain<znode.MultiRequestOp>;
+/** A write, with plain numbers. */
 export type WriteRequest = Plain<znode.WriteRequest>;
+/** A read, with plain numbers. */
 export type ReadRequest = Plain<znode.ReadRequest>;
+/** Result of a change, with plain numbers. */
 export type ChangeResult = Plain<znode.ChangeResult>;
+/** Result of a write, with plain numbers. */
 export type WriteResult = Plain<znode.WriteResult>;
+/** Result of a read, with plain numbers. */
 export type ReadResult = Plain<znode.ReadOutcome>;
+/** A txn, with plain numbers. */
 export type Txn = Plain<znode.Txn>;
 
 /** Leaves the watches of an earlier connection again. @source ZooKeeper `SetWatches` */
@@ -58,7 +66,9 @@ export interface SetWatchesRequest {
   readonly child: readonly string[];
 }
 
+/** Any request of a client. */
 export type Request = WriteRequest | ReadRequest | SetWatchesRequest;
+/** Result of any request. */
 export type Result = WriteResult | ReadResult | { readonly type: "setWatches" };
 
 /** What a client knows of a request. */
@@ -125,6 +135,7 @@ export interface LogEntry {
   readonly txn: Txn;
 }
 
+/** One recorded run. */
 export interface History {
   /** where it comes from: a seed, a nemesis */
   readonly about: string;
@@ -163,6 +174,7 @@ function convert(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, convert(each)]));
 }
 
+/** A zxid as one number: it must be a safe integer. */
 export const zxidToNumber = (zxid: Zxid): number => zxid.epoch * 2 ** 32 + zxid.counter;
 
 /** epoch.counter, for people. */
@@ -192,9 +204,11 @@ export function outcomeOf(
   return { type: "done", zxid: at, result: { type: "error", code } };
 }
 
+/** Whether a request changes nothing. */
 export const isRead = (request: Request): request is ReadRequest =>
   request.type === "getData" || request.type === "exists" || request.type === "getChildren";
 
+/** Whether a request is a write. */
 export const isWrite = (request: Request): request is WriteRequest =>
   request.type !== "setWatches" && !isRead(request);
 
@@ -346,6 +360,7 @@ export function describeOp(op: Op): string {
   return `[${when}] ${who}${at}: ${describeRequest(op.request)}${op.linearizable ? " linearizable" : ""} → ${describeOutcome(op.outcome)}`;
 }
 
+/** One line of text for a request. */
 export function describeRequest(request: Request | ChangeRequest): string {
   if (request.type === "multi") return `multi(${request.ops.map(describeRequest).join(", ")})`;
   const { type, ...fields } = request;
@@ -361,6 +376,7 @@ function describeOutcome(outcome: Outcome): string {
   return `${describeResult(outcome.result)}${at}`;
 }
 
+/** One line of text for a result. */
 export function describeResult(result: Result | ChangeResult): string {
   if (result.type === "error") return result.code;
   if (result.type === "multi") return `multi[${result.results.map(describeResult).join(", ")}]`;

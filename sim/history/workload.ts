@@ -16,6 +16,7 @@ import type {
   WriteRequest,
 } from "./history.ts";
 
+/** Seed, size and shares of a workload. */
 export interface WorkloadOptions {
   /** of [0, 1) */
   readonly random: () => number;
@@ -27,6 +28,7 @@ export interface WorkloadOptions {
   readonly weights?: Partial<Record<Kind, number>>;
 }
 
+/** The next request of a client. */
 export interface Ask {
   readonly request: Request;
   readonly linearizable: boolean;
@@ -64,6 +66,7 @@ interface Key {
   readonly children: string[];
 }
 
+/** The requests of random clients. Invariant: no two writes have the same data. */
 export class Workload {
   readonly root: string;
   readonly #random: () => number;

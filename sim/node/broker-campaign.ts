@@ -10,6 +10,7 @@ const TWICE_EVERY = 50;
 /** More failures say nothing new. */
 const FAILURES_MAX = 5;
 
+/** Outcome of runs of brokers. */
 export interface BrokerCampaignResult {
   readonly seeds: number;
   readonly failures: readonly Failure[];

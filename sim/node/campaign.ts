@@ -15,6 +15,7 @@ export interface Failure {
   readonly what: string;
 }
 
+/** Outcome of many runs. */
 export interface CampaignResult {
   readonly seeds: number;
   readonly failures: readonly Failure[];
@@ -24,6 +25,7 @@ export interface CampaignResult {
   readonly seconds: number;
 }
 
+/** Outcome of one run. */
 export interface SeedResult extends RunResult {
   readonly cpuMs: number;
 }

@@ -10,6 +10,7 @@ import { BUGS } from "./bugs.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { MUTANTS } from "./mutants.ts";
 
+/** Environment variable that names the bug of a process. */
 export const BUG_VARIABLE = "SEEDED_BUG";
 
 const urlOf = (file: string): string => new URL(`../../${file}`, import.meta.url).href;
@@ -57,6 +58,7 @@ export function sourcesWith(bug: CoreFault): Map<string, string> {
   return sources;
 }
 
+/** Puts the bug into every module that is imported later. */
 export function seedBug(name: string): void {
   const sources = sourcesWith(faultOf(name));
   registerHooks({

@@ -22,6 +22,7 @@ export interface Figures {
   readonly runTwice: number;
 }
 
+/** The figures of a campaign. */
 export function figuresOf({ seeds, failures, tally, cpuMs }: CampaignResult): Figures {
   const of = (name: string): number => tally[name] ?? 0;
   const simulatedMs = of("simulated ms");
@@ -66,6 +67,7 @@ export function replayLine(seed: number, overrides: Overrides): string {
   return `npm run sim -- --seed ${seed}${words.join("")} --trace`;
 }
 
+/** The current commit, abbreviated; "unknown" outside a checkout. */
 export function commitOf(): string {
   try {
     return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8", stdio: "pipe" }).trim();

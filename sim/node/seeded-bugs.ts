@@ -157,6 +157,7 @@ export async function huntAll(
   return hunts;
 }
 
+/** Reads the recorded seeds. */
 export const readSeeds = (): Record<string, number> =>
   JSON.parse(readFileSync(SEEDS, "utf8")) as Record<string, number>;
 

@@ -1,5 +1,6 @@
-/** The sources that patches change. A file that moves is renamed here, and nowhere else. */
+/** The source files that patches change. A file that moves is renamed here, and nowhere else. */
 
+/** Paths of the server. */
 export const CONNECTIONS = "core/server/connections.ts";
 export const DIGEST_CHECK = "core/server/digest-check.ts";
 export const CLOCK = "core/server/member-clock.ts";

@@ -7,6 +7,7 @@ import { checkSessions, type SessionCounts } from "./session.ts";
 import { checkStreams, type StreamCounts } from "./streams.ts";
 import { checkWatches, type WatchCounts } from "./watches.ts";
 
+/** What the checkers assume about a history. */
 export interface CheckOptions {
   /** others wrote too, whose requests are not in the history (brokers, a page): txns that nobody asked for are no fault */
   readonly strangers?: boolean;
@@ -14,6 +15,7 @@ export interface CheckOptions {
   readonly stepsMax?: number;
 }
 
+/** What each checker has checked. */
 export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamCounts, LinearizabilityCounts {
   /** attempts of requests */
   readonly ops: number;
@@ -23,6 +25,7 @@ export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamC
   readonly committed: number;
 }
 
+/** The faults that were found, and the counts. */
 export interface Report {
   /** readable; none: the history is as it should be */
   readonly faults: readonly string[];
@@ -34,6 +37,7 @@ export interface Report {
 const FAULTS_MAX = 20;
 const STEPS_MAX = 1_000_000;
 
+/** Runs all checkers of histories. */
 export function checkHistory(history: History, options: CheckOptions = {}): Report {
   const faults: string[] = [];
   const run = <T>(name: string, check: (faults: string[]) => T): T => {

@@ -41,6 +41,7 @@ import {
 } from "./model.ts";
 import { errorOf, place, type Write, writesOf } from "./replay.ts";
 
+/** What the search has checked. */
 export interface LinearizabilityCounts {
   readonly linearizableOps: number;
   readonly partitions: number;
@@ -219,6 +220,7 @@ function endsOf(history: History, entries: readonly Entry[], closings: ReadonlyM
 
 // ── what falls apart ─────────────────────────────────────────────────────────
 
+/** Znodes that operations connect; partitions are checked separately. */
 export interface Partition {
   readonly paths: ReadonlySet<string>;
   /** paths whose children are in it too, or that have none */
@@ -510,6 +512,7 @@ function sameStat(partition: Partition, path: string, node: ModelNode, actual: S
 
 // ── the search ───────────────────────────────────────────────────────────────
 
+/** Result of the search in one partition. */
 export interface Verdict {
   readonly type: "ok" | "illegal" | "undecided";
   readonly steps: number;

@@ -53,6 +53,7 @@ const CHILDREN_CHANGED = 4;
 
 const BUILT_IN = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
 
+/** Path of the parent; the root's is "". */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /** What a znode looks at its birth. */

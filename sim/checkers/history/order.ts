@@ -17,6 +17,7 @@ import {
 } from "../../history/history.ts";
 import { type Commit, Comparison, errorOf, type Placed, replay } from "./replay.ts";
 
+/** What the checker has checked. */
 export interface OrderCounts {
   /** writes whose result was compared with the model's */
   readonly replayed: number;
@@ -24,6 +25,7 @@ export interface OrderCounts {
   readonly recovered: number;
 }
 
+/** Checks the order of writes. Adds what it finds to `faults`. @returns the counts */
 export function checkOrder(history: History, placed: Placed, faults: string[]): OrderCounts {
   faults.push(...placed.faults);
   checkRealTime(history, placed, faults);

@@ -48,6 +48,7 @@ export interface Commit {
   readonly entry: LogEntry | null;
 }
 
+/** The writes of a history, with their places in the log. */
 export interface Placed {
   readonly writes: readonly Write[];
   /** by zxid; null when there is no log and the writes do not tell everything that happened */
@@ -64,6 +65,7 @@ const TURNED_AWAY = new Set(["SESSION_EXPIRED", "SESSION_MOVED"]);
 /** Refusals that only a txn can decide. */
 const DECIDED = new Set(["NO_NODE", "NODE_EXISTS", "BAD_VERSION", "NOT_EMPTY", "NO_CHILDREN_FOR_EPHEMERALS"]);
 
+/** Code of a result; null if it is not an error. */
 export const errorOf = (result: Result | null): string | null =>
   result !== null && result.type === "error" ? result.code : null;
 

@@ -15,12 +15,14 @@ import {
 import type { TreeModel } from "./model.ts";
 import { Comparison, type Placed, replay, type Write } from "./replay.ts";
 
+/** What the checker has checked. */
 export interface SessionCounts {
   /** reads that were compared with the model */
   readonly reads: number;
   readonly sessions: number;
 }
 
+/** Checks what each session saw. Adds what it finds to `faults`. @returns the counts */
 export function checkSessions(history: History, placed: Placed, faults: string[]): SessionCounts {
   const writeOf = new Map<Op, Write>();
   for (const write of placed.writes) for (const op of write.ops) writeOf.set(op, write);

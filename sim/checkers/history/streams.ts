@@ -15,6 +15,7 @@ import { type History, zxidText } from "../../history/history.ts";
 import type { KnownState, StreamEntry, StreamRecord } from "../../history/stream-record.ts";
 import { type Placed, replay } from "./replay.ts";
 
+/** What the checker has checked. */
 export interface StreamCounts {
   readonly streams: number;
   /** events told */
@@ -36,6 +37,7 @@ const CREATED = 1;
 const CHILDREN_CHANGED = 4;
 const NAMES = ["", "NodeCreated", "NodeDeleted", "NodeDataChanged", "NodeChildrenChanged"];
 
+/** Checks watch streams. Adds what it finds to `faults`. @returns the counts */
 export function checkStreams(history: History, placed: Placed, faults: string[]): StreamCounts {
   const { streams } = history;
   if (placed.commits === null || streams.length === 0) {

@@ -25,6 +25,7 @@ import {
 import type { ModelEvent, TreeModel } from "./model.ts";
 import { type Placed, replay } from "./replay.ts";
 
+/** What the checker has checked. */
 export interface WatchCounts {
   readonly watchEvents: number;
   /** events that some connection had to be told of and was */
@@ -81,6 +82,7 @@ const NAMES = ["", "NodeCreated", "NodeDeleted", "NodeDataChanged", "NodeChildre
 const describeEvent = (event: { type: number; path: string; zxid: number | null }): string =>
   `${NAMES[event.type]} ${event.path}${event.zxid === null ? "" : ` at ${zxidText(event.zxid)}`}`;
 
+/** Checks watches. Adds what it finds to `faults`. @returns the counts */
 export function checkWatches(history: History, placed: Placed, faults: string[]): WatchCounts {
   const none = { watchEvents: history.watches.length, matchedEvents: 0, maybeEvents: 0, resumed: 0 };
   if (placed.commits === null) return none;

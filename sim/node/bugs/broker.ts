@@ -13,6 +13,7 @@ const TAIL = "core/broker/tail.ts";
 /** The profile that finds these. */
 const profile = "broker";
 
+/** Bugs of partitions, the controller and brokers. */
 export const BROKER_BUGS: readonly SeededBug[] = [
   {
     name: "append-answered-early",

@@ -11,6 +11,7 @@ export interface Patch {
 /** What a run of the simulator simulates. */
 export type Profile = "members" | "broker";
 
+/** A bug: a patch of the source, and what is expected to find it. */
 export interface SeededBug {
   readonly name: string;
   /** what is wrong, in one line */

@@ -2,6 +2,7 @@
 import { DIGEST_CHECK, DIGESTS, SNAPSHOT_GATE, TREE_VERIFIER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of digests. */
 export const DIGEST_BUGS: readonly SeededBug[] = [
   {
     name: "digests-count-as-equal",

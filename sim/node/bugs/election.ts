@@ -2,6 +2,7 @@
 import { BROADCAST, DISCOVERY, ELECTION, EPOCHS, FOLLOWER, LEADER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of elections and discovery. */
 export const ELECTION_BUGS: readonly SeededBug[] = [
   {
     name: "epoch-before-history",

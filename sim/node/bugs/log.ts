@@ -9,6 +9,7 @@ const LATE: Patch = {
   replace: "  #staging: Staging | null = null;\n  readonly #late: DurableWrite[] = [];\n",
 };
 
+/** Bugs of the log and the storage. */
 export const LOG_BUGS: readonly SeededBug[] = [
   {
     name: "newleader-acked-before-log",

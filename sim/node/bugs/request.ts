@@ -2,6 +2,7 @@
 import { PROPOSALS, READ_PATH, READINESS, REPLIES, RESPONDER } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of requests. */
 export const REQUEST_BUGS: readonly SeededBug[] = [
   {
     name: "dedupe-off",

@@ -2,6 +2,7 @@
 import { ALARM, CLOCK, CLOSE_SESSION, SERVER, SESSION, SESSIONS } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of sessions. */
 export const SESSION_BUGS: readonly SeededBug[] = [
   {
     name: "session-expires-early",

@@ -2,6 +2,7 @@
 import { FOLLOWER, STAGING, STORAGE, SYNCHRONIZATION } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of synchronization and broadcast. */
 export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
   {
     name: "trunc-not-written",

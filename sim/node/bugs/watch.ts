@@ -2,6 +2,7 @@
 import { STREAM, WATCH } from "../sources.ts";
 import type { SeededBug } from "./bug.ts";
 
+/** Bugs of watches. */
 export const WATCH_BUGS: readonly SeededBug[] = [
   {
     name: "watch-lost-on-reconnect",

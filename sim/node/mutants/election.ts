@@ -2,6 +2,7 @@
 import { DISCOVERY, EPOCHS, FOLLOWER, HISTORY, LEADER, LOOKING } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of elections and discovery. */
 export const ELECTION_MUTANTS: readonly Mutant[] = [
   mutant(
     "ackepoch-without-boots",

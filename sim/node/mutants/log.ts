@@ -2,6 +2,7 @@
 import { DIGEST_CHECK, HISTORY, LEADER, LINKS, LOG, SERVER } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of the log and the storage. */
 export const LOG_MUTANTS: readonly Mutant[] = [
   // ── links ──
   mutant(

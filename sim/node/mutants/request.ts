@@ -2,6 +2,7 @@
 import { CONNECTIONS, PROPOSALS, RESPONDER, RESULTS, SESSIONS, WRITE_PATH } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of requests. */
 export const REQUEST_MUTANTS: readonly Mutant[] = [
   mutant(
     "snap-forgets-writes",

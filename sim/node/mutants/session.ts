@@ -2,6 +2,7 @@
 import { QUIET, SERVER, SESSION, SESSIONS } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of sessions. */
 export const SESSION_MUTANTS: readonly Mutant[] = [
   mutant(
     "touch-lost-with-stay",

@@ -2,6 +2,7 @@
 import { CALLS, GUARD } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of the shell's parts that simulated members run. */
 export const SHELL_MUTANTS: readonly Mutant[] = [
   mutant(
     "calls-not-in-order",

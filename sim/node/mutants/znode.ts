@@ -12,6 +12,7 @@ import {
 } from "../sources.ts";
 import { type Mutant, mutant } from "./mutant.ts";
 
+/** Mutants of the tree. */
 export const ZNODE_MUTANTS: readonly Mutant[] = [
   // ── znodes ──
   mutant(

@@ -43,6 +43,7 @@ const words = new Map<string, number>();
 const written = new Map<object, number>();
 const byteWords = new WeakMap<Uint8Array, number>();
 
+/** A value as text that is equal for equal values. */
 export function encode(value: unknown): string {
   end = 0;
   written.clear();

@@ -21,6 +21,7 @@
 import { type Entry, type Facts, type Outcome, Phase, Role } from "./member.ts";
 import type { Interner } from "./tables.ts";
 
+/** State of a run that no member knows. */
 export interface Ghost {
   /** *map epoch → who led it*: "sid/boot" */
   readonly leaders: Readonly<Record<number, string>>;
@@ -30,6 +31,7 @@ export interface Ghost {
   readonly committed: readonly number[];
 }
 
+/** Text that is equal for equal states. */
 export const ghostKey = ({ leaders, begun, committed }: Ghost): string =>
   `${Object.entries(leaders).join(" ")}|${Object.values(begun).join(" ")}|${committed.join(" ")}`;
 

@@ -87,7 +87,9 @@ export interface Outcome {
   readonly failure: string | undefined;
 }
 
+/** Role of a member. */
 export const Role = { DOWN: 0, LOOKING: 1, FOLLOWING: 2, LEADING: 3 } as const;
+/** Phase of a member. */
 export const Phase = { ELECTION: 0, DISCOVERY: 1, SYNCHRONIZATION: 2, BROADCAST: 3 } as const;
 
 /** What the search has to know of a state of a member. */
@@ -711,4 +713,5 @@ const rolesOf = (peer: ZabPeer): Roles => opened(peer)._roles as Roles;
 const learnersOf = (peer: ZabPeer): Learners =>
   opened(must(rolesOf(peer).leading, "it leads"))._learners as Learners;
 
+/** Sid of the member with this index. */
 export const sidOf = (index: number): Sid => asSid(index + 1);

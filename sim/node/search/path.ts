@@ -7,6 +7,7 @@ const PHASES = ["ELECTION", "DISCOVERY", "SYNCHRONIZATION", "BROADCAST"];
 
 const zxid = ({ epoch, counter }: { epoch: number; counter: number }): string => `${epoch}.${counter}`;
 
+/** One line of text for a message. */
 export function describeMessage(message: ZabMessage): string {
   switch (message.type) {
     case "NOTIFICATION":
@@ -38,6 +39,7 @@ export function describeMessage(message: ZabMessage): string {
   }
 }
 
+/** One line of text for an input. */
 export function describeInput(sid: number, input: Input): string {
   switch (input.kind) {
     case "call":
@@ -67,6 +69,7 @@ export function describeInput(sid: number, input: Input): string {
   }
 }
 
+/** One line of text for a member's state. */
 export function describeMember(members: Members, state: number): string {
   const facts = members.facts[state];
   if (facts === undefined) return "?";

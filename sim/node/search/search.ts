@@ -33,6 +33,7 @@ export interface Scope {
   readonly checkpoints: number;
 }
 
+/** Scope and limits of a search. */
 export interface SearchOptions extends Scope {
   readonly states: number;
   readonly minutes: number;
@@ -42,6 +43,7 @@ export interface SearchOptions extends Scope {
   readonly votes: "free" | "at once";
 }
 
+/** Outcome of a search. */
 export interface SearchResult {
   readonly scope: SearchOptions;
   /** distinct states found */
@@ -91,6 +93,7 @@ const used = (counters: number, shift: number): number => (counters >> shift) & 
 const ZERO_COST = 0;
 const PROGRESS_MS = 5_000;
 
+/** A search. Invariant: every visited state is visited once, and its rules were checked. */
 export class Search {
   readonly #options: SearchOptions;
   readonly #n: number;
