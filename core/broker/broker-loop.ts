@@ -42,7 +42,7 @@ export interface BrokerLoopPorts {
   readonly isIdle: () => boolean;
 }
 
-/** Nothing was refused, or only what somebody else did first. */
+/** Nothing was refused, or another broker did the same first. */
 const DONE: Outcome<null> = { ok: true, value: null };
 
 /**
@@ -54,8 +54,8 @@ export class BrokerLoop {
   readonly #peers: PeerWatch;
   readonly #known = new ReadCache();
   #view: ClusterView | undefined;
-  /** *map partition → what its object was told last* */
-  readonly #told = new Map<string, string>();
+  /** *map partition → leadership that its object acknowledged last* */
+  readonly #announced = new Map<string, string>();
   /** epoch of the ensemble in which it slept last; an answer that names an earlier one is late */
   #sleptIn = 0;
 
@@ -159,7 +159,7 @@ export class BrokerLoop {
       : others.filter((broker) => broker.session === view.controller?.session);
     for (const program of this.#peers.watch(watched)) yield* perform({ type: "start", program });
     if (isController) return yield* this.#control(view);
-    this.#told.clear();
+    this.#announced.clear();
     return parked;
   }
 
@@ -234,13 +234,13 @@ export class BrokerLoop {
     const { attemptTimeoutMs: timeoutMs } = this.#ports.config;
     const answers = yield* perform({ type: "partitions", calls, timeoutMs });
     for (const [i, answer] of answers.entries())
-      if (answer !== undefined) this.#told.delete(`${topicId}/${partitions[i]}`);
+      if (answer !== undefined) this.#announced.delete(`${topicId}/${partitions[i]}`);
     return answers.includes(undefined) ? failure("SYSTEM_ERROR", "a partition was not emptied") : DONE;
   }
 
   /** Tells the partitions' objects who leads them, unless they know. @returns false: one could not be reached */
   *#announce(leaderships: readonly Leadership[]): Program<boolean> {
-    const news = leaderships.filter((each) => this.#told.get(keyOf(each)) !== contentOf(each));
+    const news = leaderships.filter((each) => this.#announced.get(keyOf(each)) !== contentOf(each));
     if (news.length === 0) return true;
     const calls = news.map((leadership) => {
       const { topicId, partition } = leadership;
@@ -250,7 +250,7 @@ export class BrokerLoop {
     const answers = yield* perform({ type: "partitions", calls, timeoutMs });
     // a refusal is an answer too: the partition knows a newer epoch, and so does the ensemble
     for (const [i, leadership] of news.entries())
-      if (answers[i] !== undefined) this.#told.set(keyOf(leadership), contentOf(leadership));
+      if (answers[i] !== undefined) this.#announced.set(keyOf(leadership), contentOf(leadership));
     return !answers.includes(undefined);
   }
 }
@@ -259,7 +259,7 @@ const keyOf = ({ topicId, partition }: Leadership): string => `${topicId}/${part
 const contentOf = ({ controllerEpoch, leaderEpoch, isr }: Leadership): string =>
   `${controllerEpoch} ${leaderEpoch} ${isr.join()}`;
 
-/** Takes refusals with these codes for success: somebody else was faster. */
+/** Counts refusals with these codes as success: another broker did the same first. */
 const unless = (codes: readonly string[], outcome: Outcome<unknown>): Outcome<null> =>
   outcome.ok || codes.includes(outcome.code) ? DONE : outcome;
 

@@ -1,7 +1,7 @@
 /**
  * What the znodes say of the cluster, read by a coroutine: it yields reads and takes their results, so the same code
  * reads a tree in memory and an ensemble over RPC. Everything is read from one node; the order of the steps matters:
- * `/controller_epoch` comes before `/controller`, so whoever sees itself there knows that the epoch is its own.
+ * `/controller_epoch` comes before `/controller`, so a broker that finds itself there knows that the epoch is its own.
  * Beside the view come the conditions under which it is out of date.
  */
 import { zxidToText } from "../zab/zxid.ts";
@@ -123,7 +123,7 @@ export function* readCluster(): Steps {
       const result = states[at++];
       conditions.push(condition(dataOf(statePath(name, partition)), result));
       const state = decodeState(result?.data ?? null);
-      // a state that cannot be read is written anew: its version is known all the same
+      // a state that cannot be read is overwritten; its version is known
       if (result !== undefined)
         known.set(partition, { ...(state ?? NO_STATE), version: result.stat.version });
     }
@@ -154,7 +154,7 @@ export function* readCluster(): Steps {
   };
 }
 
-/** What is known of znodes that have not changed. A change shows in the view's conditions and is told here. */
+/** What is known of znodes that have not changed. A change outdates a condition of the view and is reported to {@link forget}. */
 export class ReadCache {
   #results = new Map<string, ClusterReadResult>();
 

@@ -1,24 +1,24 @@
-/** Limits and times of the broker, with units. One validated table; nothing else spells a number. */
+/** Limits and timeouts of brokers and partitions, with units: two validated tables. */
 import { assert } from "../assert.ts";
 import { KiB, MINUTE_MS, MiB, SECOND_MS } from "../units.ts";
 
 /** Times and limits of a broker. */
 export interface BrokerConfig {
-  /** a broker that falls silent without breaking its calls is gone after this; a crash is noticed at once */
+  /** silence after which a broker counts as gone when its calls do not break; a crash is noticed at once */
   readonly sessionTimeoutMs: number;
   /** the alarm's period: one touch of the session each */
   readonly heartbeatMs: number;
-  /** one parked call; then it is made again */
+  /** duration of one parked call; then the next one begins */
   readonly parkMs: number;
-  /** how long a broker may take to answer the probe that follows a broken parked call */
+  /** timeout of the probe that follows a broken parked call */
   readonly probeTimeoutMs: number;
-  /** one attempt at one node of the ensemble */
+  /** timeout of one attempt at one node of the ensemble */
   readonly attemptTimeoutMs: number;
-  /** all attempts of one write; an election of the ensemble fits in */
+  /** timeout of all attempts of one write; longer than an election of the ensemble */
   readonly writeDeadlineMs: number;
   /** wait of a caller for a broker that is starting, or for a new topic to get leaders */
   readonly readyDeadlineMs: number;
-  /** how long a new topic waits for brokers that are starting, so that its replicas are spread over all */
+  /** how long a new topic waits for brokers that are starting, so that its replicas are distributed over all */
   readonly formationMs: number;
   /** pause after a failed round of the main loop */
   readonly retryMs: number;

@@ -73,7 +73,7 @@ export function electLeader(replicas: readonly number[], live: readonly number[]
   return replicas.find((id) => live.includes(id)) ?? live[0];
 }
 
-/** In sync are the assigned replicas that live, and the leader: they all speak for the same log. */
+/** In sync are the assigned replicas that live, and the leader: they all share one log. */
 function isrOf(replicas: readonly number[], live: readonly number[], leader: number): readonly number[] {
   const isr = replicas.filter((id) => live.includes(id));
   return isr.includes(leader) ? isr : [leader, ...isr];

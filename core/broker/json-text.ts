@@ -17,7 +17,7 @@ export const decodeText = (bytes: Uint8Array | null): string | undefined =>
 /** JSON in UTF-8. */
 export const encodeJson = (value: unknown): Uint8Array<ArrayBuffer> => encodeText(JSON.stringify(value));
 
-/** Fields of a JSON object; empty for anything else, so that a foreign payload reads as one without fields. */
+/** Fields of a JSON object; empty for anything else, so that a payload that no broker wrote reads as one without fields. */
 export function decodeFields(bytes: Uint8Array | null): Readonly<Record<string, unknown>> {
   const text = decodeText(bytes);
   if (text === undefined) return {};

@@ -13,7 +13,7 @@ import { damageAsFailure } from "./partition-rows.ts";
 import type { LogBounds, OffsetOfTime, PartitionAnswer, TailFrameAnswer } from "./replica-messages.ts";
 import { corrupt } from "./stored-chunk.ts";
 
-/** Where the log begins and ends, and who leads; −1: nobody does. */
+/** Where the log begins and ends, and who leads; −1: no broker does. */
 export function boundsOf(state: PartitionState): LogBounds {
   const { leadership, logStartOffset, logEndOffset } = state;
   return {

@@ -33,7 +33,7 @@ export interface Leadership {
 
 /** State of a partition. Invariant: 0 ≤ logStartOffset ≤ logEndOffset. */
 export interface PartitionState {
-  /** undefined until a controller has spoken: then the partition does not exist */
+  /** undefined until a controller has named a leader: the partition does not exist before */
   readonly leadership: Leadership | undefined;
   readonly logStartOffset: number;
   readonly logEndOffset: number;
@@ -88,7 +88,7 @@ export function decideLeadership(state: PartitionState, next: Leadership): Leade
   if (next.topicId !== now.topicId || next.partition !== now.partition)
     return fail("INVALID_REQUEST", "this object belongs to another partition");
   if (next.controllerEpoch < now.controllerEpoch)
-    return fail("STALE_CONTROLLER_EPOCH", `controller epoch ${now.controllerEpoch} has spoken`);
+    return fail("STALE_CONTROLLER_EPOCH", `the controller epoch is ${now.controllerEpoch}`);
   if (next.leaderEpoch < now.leaderEpoch)
     return fail("FENCED_LEADER_EPOCH", `the leader epoch is ${now.leaderEpoch}`);
   const epochBegins = next.leaderEpoch > now.leaderEpoch;

@@ -1,6 +1,6 @@
 /**
  * What a broker does over time, as coroutines: a {@link Program} yields one step and receives its result. The core decides
- * what comes next; whoever runs the program (the object `Broker`, or the simulator) makes calls, waits and keeps time.
+ * what comes next; the object `Broker`, or the simulator, makes the calls, waits and keeps time.
  *
  * A crash ends all programs between two steps. Nothing is lost by that but what is in memory: a program reads from the
  * ensemble where things stand.
@@ -120,7 +120,7 @@ export type BrokerStep =
   | { readonly type: "storeSession"; readonly session: SessionId }
   /** runs another program beside this one */
   | { readonly type: "start"; readonly program: Program<void> }
-  /** the view may have changed: whoever waits for it looks again */
+  /** the view may have changed: programs that wait for a change look again */
   | { readonly type: "show" }
   /** waits for the next `show` */
   | { readonly type: "shown"; readonly timeoutMs: number }

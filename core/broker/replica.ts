@@ -506,7 +506,7 @@ export class Replica {
     if (leadership !== undefined && leadership.topicId !== topicId)
       return fail("INVALID_REQUEST", "this object belongs to another topic");
     if (leadership !== undefined && controllerEpoch < leadership.controllerEpoch)
-      return fail("STALE_CONTROLLER_EPOCH", `controller epoch ${leadership.controllerEpoch} has spoken`);
+      return fail("STALE_CONTROLLER_EPOCH", `the controller epoch is ${leadership.controllerEpoch}`);
     this.#state = EMPTY_PARTITION;
     if (this.#isReadable) this.#damage = undefined;
     this.#appends.forget();

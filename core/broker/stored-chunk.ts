@@ -1,7 +1,7 @@
 /**
  * What a partition believes of a row of its log. Each batch carries a CRC-32C of everything but its place (base offset,
  * leader epoch, length), and that is known from the row and from the batches around it. So damage costs the batches that
- * it hit, and a reader goes on behind them.
+ * it hit, and a reader continues behind them.
  */
 import { crc32c } from "../hash/crc32c.ts";
 import { type BatchHeader, batchAt, isIntact } from "../wire/record-batch-codec.ts";

@@ -1,5 +1,5 @@
 /**
- * Kafka's znodes: the only place that spells their paths and payloads. Names and JSON are those of Kafka 3.9, so that
+ * Kafka's znodes: the only place that contains their paths and payloads. Names and JSON are those of Kafka 3.9, so that
  * tools which read Kafka's ZooKeeper recognise them. Whatever cannot be read is undefined: anybody may write znodes.
  *
  * @source Kafka 3.9 `ZkData.scala`
@@ -205,7 +205,7 @@ export function decodeTopicConfig(data: Uint8Array | null): Readonly<Record<stri
   );
 }
 
-/** The multi that makes this broker the controller, or fails when somebody else was faster. */
+/** The multi that makes this broker the controller, or fails when another broker was faster. */
 export function electionOps(
   brokerId: number,
   epoch: { readonly controllerEpoch: number; readonly version: number },

@@ -13,7 +13,7 @@ export const nodePort = (sid: number): number => NODE_PORT_BASE + sid;
 /** Port of broker `id`, from 0. */
 export const brokerPort = (id: number): number => BROKER_PORT_BASE + id;
 
-/** The ports of brokers 0 to `count` − 1, as the metadata spells them: `9090,9091,9092`. */
+/** The ports of brokers 0 to `count` − 1, as the metadata lists them: `9090,9091,9092`. */
 export const brokerPorts = (count: number): string =>
   Array.from({ length: count }, (_, id) => brokerPort(id)).join(",");
 
@@ -30,7 +30,7 @@ export function receiverOf(text: string, size: number): number {
 export const isListedBy = (clients: string | null, port: number): boolean =>
   clients === null || clients.split(",").some((client) => client.trim() === `${port}`);
 
-/** Does a list of clients name a broker of a cluster of `count`? An empty one names nobody, and changes nothing. */
+/** Does a list of clients name a broker of a cluster of `count`? An empty one names none, and changes nothing. */
 export const namesABroker = (clients: string, count: number): boolean =>
   clients === "" ||
   Array.from({ length: count }, (_, id) => id).some((id) => isListedBy(clients, brokerPort(id)));

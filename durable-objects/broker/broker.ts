@@ -211,7 +211,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     this.#parked.wake();
   }
 
-  /** Enters, and goes on if it slept. */
+  /** Enters, and continues if it slept. */
   #awake(): Running | undefined {
     this.#cost.requests += 1;
     const running = this.#enter();
@@ -263,7 +263,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #heartbeat(): void {
     const isStarted = this.#refusal === undefined && this.#store.identity !== undefined;
     if (this.#killed || !isStarted || this.#sleeping !== undefined) {
-      // a kill that ends by itself: then somebody must wake the broker
+      // a kill that ends by itself: this alarm starts the broker then
       if (this.#killed) this.#alarm.ensure(this.#faults.nextEnd);
       return;
     }

@@ -129,7 +129,7 @@ export class Programs {
     return step.value;
   }
 
-  /** Runs a program that nobody waits for. */
+  /** Runs a program whose result is not needed. */
   start(program: Program<unknown>): void {
     this.run(program).catch((error: unknown) => this.#ports.onFailure(error));
   }

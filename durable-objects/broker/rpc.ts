@@ -58,10 +58,10 @@ export type BrokerFault =
 export interface BrokerRpc {
   /** Starts the broker unless it runs; resolves at once. */
   start(identity: BrokerIdentity): Promise<void>;
-  /** Wakes nobody. */
+  /** Does not wake the broker. */
   status(): Promise<BrokerStatus>;
   metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
-  /** Who leads a partition, as the ensemble says; null: nobody, or there is no such partition. */
+  /** Who leads a partition, as the ensemble says; null: no broker, or there is no such partition. */
   leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>>;
   createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
   deleteTopic(name: string): Promise<BrokerAnswer<null>>;

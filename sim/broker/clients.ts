@@ -1,4 +1,4 @@
-/** Producers and readers of a simulated topic. What they send, are told and read goes to the {@link RecordChecker}. */
+/** Producers and readers of a simulated topic. What they send, are answered and read goes to the {@link RecordChecker}. */
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { ReplicaAnswer, ReplicaCall } from "../../core/broker/replica-messages.ts";
 import { decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
@@ -13,7 +13,7 @@ export interface ClientWorld {
   readonly now: () => number;
   readonly after: (ms: number, run: () => void) => void;
   readonly count: (what: string) => void;
-  /** topic id and leader epoch of a partition as some broker sees them, perhaps late; undefined: nobody knows */
+  /** topic id and leader epoch of a partition as some broker sees them, perhaps outdated; undefined: none knows it */
   readonly lookUp: (
     partition: number,
   ) => { readonly name: PartitionName; readonly leaderEpoch: number } | undefined;
@@ -201,7 +201,7 @@ export class Reader {
         checker.must(
           "Gap",
           frame.nextOffset === this.next,
-          () => `a tail of ${name} goes on at ${frame.nextOffset} behind ${this.next - 1}`,
+          () => `a tail of ${name} continues at ${frame.nextOffset} behind ${this.next - 1}`,
         );
         this.#world.count("tail frames");
       },

@@ -20,7 +20,7 @@ import { SimRows } from "./rows.ts";
 export interface EffectCrash {
   readonly effect: ReplicaEffect["type"];
   readonly when: "before" | "after";
-  /** transactions that survive though nobody waited for them */
+  /** transactions that survive although they were not known to be durable */
   readonly keep: number;
 }
 
@@ -127,7 +127,7 @@ export class SimPartition {
     });
   }
 
-  /** The memory is lost. @param keep transactions that survive though nobody waited for them */
+  /** The memory is lost. @param keep transactions that survive although they were not known to be durable */
   crash(keep: number): void {
     const life = this.#life;
     this.crashOrder = undefined;

@@ -137,7 +137,7 @@ class BrokerRun {
     this.#cluster.after(3_000, () => this.#createTopic());
   }
 
-  /** Topics of which nobody reads are created and deleted all the time. */
+  /** Creates and deletes topics that no client uses, all the time. */
   #churnTopics(): void {
     const name = this.#chance.oneOf(["gone", "gone too"].map((each) => each.replace(" ", "-")));
     const broker = this.#chance.oneOf(this.#brokers);

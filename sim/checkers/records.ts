@@ -9,7 +9,7 @@ export const RECORD_RULES = {
   Doubled: "a record that was sent under an idempotency key is in the log once",
   Reordered: "records of a producer that waits for each answer are in the order in which they were sent",
   Gap: "offsets are dense: the log and each reader go from one offset to the next",
-  Changed: "an offset has one value, whoever reads it and whenever",
+  Changed: "an offset has one value, at every read",
   OffsetTwice: "no offset is acknowledged to two records",
   OneLeader: "a leader epoch of a partition has one leader, whichever controller names it",
   Fenced: "no record is acknowledged under a leader epoch after the partition has acknowledged a later one",
@@ -94,7 +94,7 @@ export class RecordChecker {
    */
   acknowledged(value: string, offset: number, leaderEpoch: number, acknowledgedBefore: number): void {
     const sent = this.#sent.get(value);
-    if (sent === undefined) throw new Error(`nobody has sent ${value}`);
+    if (sent === undefined) throw new Error(`no producer has sent ${value}`);
     const { partition, producer } = sent;
     const state = this.#of(partition);
     this.must(
@@ -191,14 +191,18 @@ export class RecordChecker {
       );
       places.set(value, offset);
       const sent = this.#sent.get(value);
-      this.must("Changed", sent?.partition === partition, () => `nobody has sent ${value} to ${partition}`);
+      this.must(
+        "Changed",
+        sent?.partition === partition,
+        () => `no producer has sent ${value} to ${partition}`,
+      );
     }
     for (const [offset, value] of state.values)
       this.must("Lost", places.get(value) === offset, () => `${partition} has lost ${value} at ${offset}`);
     this.#endsInOrder(partition, places);
   }
 
-  /** Also records that nobody was told of are in the order in which they were sent. */
+  /** Records that were never acknowledged are in the order in which they were sent too. */
   #endsInOrder(partition: PartitionName, places: ReadonlyMap<string, number>): void {
     const ofProducer = new Map<number, { number: number; offset: number }[]>();
     for (const [value, offset] of places) {

@@ -219,7 +219,7 @@ export function partitionContract(name: string, makeBackend: MakePartitionBacken
       });
     });
 
-    it("[PARTITION-33] a damaged key is told apart from an unknown one", async () => {
+    it("[PARTITION-33] a damaged key is distinguished from an unknown one", async () => {
       await makeBackend((open, damage) => {
         open().write([...created(), keysWrite([key("k", 5)], 10)]);
         damage.key("k", { hash: "other" });

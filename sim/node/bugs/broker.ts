@@ -153,9 +153,9 @@ export const BROKER_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: LOOP,
-        find: "      if (answers[i] !== undefined) this.#told.set(keyOf(leadership), contentOf(leadership));\n    return !answers.includes(undefined);\n",
+        find: "      if (answers[i] !== undefined) this.#announced.set(keyOf(leadership), contentOf(leadership));\n    return !answers.includes(undefined);\n",
         replace:
-          "      this.#told.set(keyOf(leadership), contentOf(leadership));\n    return answers.length >= 0;\n",
+          "      this.#announced.set(keyOf(leadership), contentOf(leadership));\n    return answers.length >= 0;\n",
       },
     ],
   },

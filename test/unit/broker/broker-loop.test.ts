@@ -120,7 +120,7 @@ describe("a broker's life", () => {
     expect(world.brokers.map(({ session }) => session.id)).toEqual(sessions);
   });
 
-  test("[BROKER-62] no node answers: requests end at their deadline, and all goes on afterwards", () => {
+  test("[BROKER-62] no node answers: requests end at their deadline, and the next ones succeed", () => {
     const world = whole();
     for (const sid of [1, 2, 3]) world.down.add(sid);
     expect(create(world, 0, "t")).toMatchObject({ ok: false, code: "NO_QUORUM" });
@@ -173,14 +173,14 @@ describe("a broker's writes", () => {
 });
 
 describe("the controller's work", () => {
-  test("[BROKER-64] a new topic's partitions are told who leads them before its creation is answered", () => {
+  test("[BROKER-64] a new topic's partitions acknowledge their leaders before its creation is answered", () => {
     const world = whole();
     expect(create(world, 0, "t")).toMatchObject({ ok: true, value: { name: "t" } });
     const told = world.told.filter(({ name }) => name === "leaderAndIsr");
     expect(told.map(({ partition }) => partition).sort()).toEqual([0, 1, 2]);
   });
 
-  test("[BROKER-64] a partition that was not reached is told again, soon; one that answered is not", () => {
+  test("[BROKER-64] a leadership is sent again, soon, to a partition that was not reached, and only to it", () => {
     const world = whole();
     let lost = 0;
     world.unreachable = ({ name, partition }) => {
@@ -196,7 +196,7 @@ describe("the controller's work", () => {
     expect(told).toHaveLength(1);
   });
 
-  test("[BROKER-64] partitions of a dead leader get another one under the next leader epoch, and are told", () => {
+  test("[BROKER-64] partitions of a dead leader get another one under the next leader epoch, and acknowledge it", () => {
     const world = whole();
     create(world, 0, "t");
     const before = partitionsOf(world, 0, "t");

@@ -30,7 +30,7 @@ class Follower {
 }
 
 describe("the view of the cluster", () => {
-  test("[CONTROLLER-13] what is read by changes alone equals what is read anew", () => {
+  test("[CONTROLLER-13] what is read by changes alone equals a full read", () => {
     const step = fc.record({
       type: fc.constantFrom("join", "leave", "create", "delete", "settle", "bounce"),
       id: fc.nat(3),

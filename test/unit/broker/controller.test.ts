@@ -52,7 +52,7 @@ describe("leaders of partitions", () => {
     expect(cluster.settle(a)).toBe(1);
     expect(leaderOf(cluster, "t", 0)).toEqual([0, 0]);
     expect(leaderOf(cluster, "t", 1)).toEqual([2, 0]);
-    // no replica lives: the log belongs to no broker, so any live one speaks for it
+    // no replica lives: the log belongs to no broker, so any live one may lead it
     expect(leaderOf(cluster, "t", 2)).toEqual([0, 0]);
     expect(announcements(controllerViewOf(cluster.view()))).toMatchObject([
       {
@@ -155,7 +155,7 @@ describe("leaders of partitions", () => {
     expect(leaderOf(cluster, "stays")).toEqual([0, 0]);
   });
 
-  test("[CONTROLLER-9] znodes that no broker wrote are passed over or written anew", () => {
+  test("[CONTROLLER-9] znodes that no broker wrote are ignored or overwritten", () => {
     const cluster = new Cluster();
     const a = cluster.join(0);
     cluster.elect(a, 0);

@@ -37,21 +37,21 @@ class World {
     if (!this.sessions.has(id)) this.sessions.set(id, this.cluster.join(id));
   }
 
-  /** The session ends; the broker itself may not know and go on acting on its plans. */
+  /** The session ends; the broker may not know it, and may continue with its plans. */
   expire(id: number): void {
     const session = this.sessions.get(id);
     if (session !== undefined) this.cluster.leave(session);
     this.sessions.delete(id);
   }
 
-  /** The first live broker from `id` on wants to be the controller. */
+  /** The first live broker from `id` on stands for election as controller. */
   elect(id: number): void {
     const live = BROKERS.map((_, i) => (id + i) % BROKERS.length).find((each) => this.sessions.has(each));
     const session = live === undefined ? undefined : this.sessions.get(live);
     if (live !== undefined && session !== undefined) this.cluster.elect(session, live);
   }
 
-  /** The controller reads the cluster, plans and speaks. */
+  /** The controller reads the cluster, plans and announces leaders. */
   read(): void {
     const view = this.cluster.view();
     const id = view.controller?.id;

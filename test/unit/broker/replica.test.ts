@@ -190,7 +190,7 @@ describe("a produce", () => {
     expect(world.replica.deadline(world.nowMs)).toBeUndefined();
   });
 
-  test("[PARTITION-7] a claim is stored before it is answered, and its caller is told to repeat it where that fails", () => {
+  test("[PARTITION-7] a claim is stored before it is answered, and fails where it is not stored", () => {
     const world = led();
     const claim = (hash: string) => world.call({ type: "claim", key: { key: "k", hash }, leaderEpoch: 0 });
     world.isFull = true;
@@ -310,7 +310,7 @@ describe("the leadership", () => {
     expect(world.answers.get(second)).toMatchObject({ ok: true, baseOffset: 2 });
   });
 
-  test("[PARTITION-32] that nobody knows is an error of each call, and the next call asks again", () => {
+  test("[PARTITION-32] that no broker knows is an error of each call, and the next call asks again", () => {
     const world = damaged();
     const read = world.read(0);
     for (let i = 0; i < 2; i++) world.feed({ type: "leaderFound", leadership: null });
