@@ -1,11 +1,11 @@
-/** Results as callers get them, taken from the replies of the server. */
+/** Results for callers, from the replies of the server. */
 import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import type { Refused } from "../../core/znode/refusal-text.ts";
 import type { Stat } from "../../core/znode/types.ts";
 import { ZooError } from "./errors.ts";
 import type { MultiResult, ZnodeChildren, ZnodeValue } from "./types.ts";
 
-/** The reply, if it is of the type that the request asks for. @throws ZooError MARSHALLING_ERROR */
+/** The reply, if it has the type of the request. @throws ZooError MARSHALLING_ERROR */
 function wanted<T extends Reply["type"]>(reply: Reply, type: T): Extract<Reply, { type: T }> {
   if (reply.type !== type) throw unexpected(reply);
   return reply as Extract<Reply, { type: T }>;
@@ -14,7 +14,7 @@ function wanted<T extends Reply["type"]>(reply: Reply, type: T): Extract<Reply, 
 const unexpected = (reply: Reply): ZooError =>
   new ZooError("MARSHALLING_ERROR", `the server answered with "${reply.type}"`);
 
-/** The answer says no more than that it was done. */
+/** An answer without a result. */
 export const nothing = (): void => {};
 
 /** Path of a created znode. */
@@ -23,7 +23,7 @@ export const pathOfCreate = (reply: Reply): string => wanted(reply, "create").pa
 /** Stat after a setData. */
 export const statOfSet = (reply: Reply): Stat => wanted(reply, "setData").stat;
 
-/** Stat that an exists found. */
+/** Stat of an exists. */
 export const statOfExists = (reply: Reply): Stat => wanted(reply, "exists").stat;
 
 /** Data and Stat of a znode. */
@@ -43,7 +43,7 @@ export function childrenOfGet(reply: Reply): ZnodeChildren {
 /** Results of a multi. @param operations that it was made of. @throws ZooError of the operation that failed */
 export function resultsOfMulti(reply: Reply, operations: readonly Refused[]): MultiResult[] {
   const { results } = wanted(reply, "multi");
-  // before the operation that failed the others say OK, behind it RUNTIME_INCONSISTENCY
+  // operations before the failed one have OK, those after it RUNTIME_INCONSISTENCY
   const failed = results.findIndex((result) => result.type === "error" && result.code !== "OK");
   const failure = results[failed];
   if (failure?.type === "error")

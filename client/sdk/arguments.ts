@@ -1,6 +1,6 @@
 /**
- * What callers pass, checked before a byte is written: a TypeError for a value of the wrong type, a RangeError for one of
- * the right type that cannot be carried out. Only the call that it was passed to fails.
+ * Checks of arguments before any byte is written: a TypeError for a value of the wrong type, a RangeError for a value
+ * that cannot be carried out. Only that call fails.
  */
 import { must } from "../../core/assert.ts";
 import { FRAME_BYTES_MAX } from "../../core/wire/jute/frame.ts";
@@ -29,12 +29,12 @@ function named(value: unknown): string {
 const wrongType = (what: string, wanted: string, value: unknown): TypeError =>
   new TypeError(`${what} is ${wanted}, not ${named(value)}`);
 
-/** Text that has no UTF-8 would arrive as other text. */
+/** Refuses text with lone surrogates, which would arrive as other text. */
 function checkText(what: string, text: string): void {
   if (!text.isWellFormed()) throw new RangeError(`${what} has a lone surrogate`);
 }
 
-/** Whether it names a znode is for the server to say. */
+/** The server decides whether the path is legal. */
 export function checkPath(path: unknown, what = "a path"): string {
   if (typeof path !== "string") throw wrongType(what, "a string", path);
   checkText(what, path);
@@ -47,10 +47,10 @@ const classOf: (this: unknown) => string | undefined = must(
   "typed arrays say what they are",
 );
 
-/** Buffers are Uint8Arrays; other views are not, since their bytes depend on the machine. */
+/** Buffers are Uint8Arrays; other views are refused, because their bytes depend on the machine. */
 const isBytes = (value: unknown): value is Uint8Array => classOf.call(value) === "Uint8Array";
 
-/** @returns the length of data in bytes, at least */
+/** @returns a lower bound of the length of the data, bytes */
 export function checkData(data: unknown, what = "data"): number {
   if (data === null) return 0;
   if (typeof data === "string") {
@@ -69,7 +69,7 @@ export function checkData(data: unknown, what = "data"): number {
 export const bytesOf = (data: Data): Uint8Array | null =>
   typeof data === "string" ? utf8.encode(data) : data;
 
-/** @throws ZooError TOO_LARGE for a request that no server takes */
+/** @throws ZooError TOO_LARGE for a request that no server accepts */
 export function checkLength(bytes: number): void {
   if (bytes > FRAME_BYTES_MAX)
     throw new ZooError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`);
@@ -105,7 +105,7 @@ export function checkListener<T>(listener: T, what = "a listener"): T {
   return listener;
 }
 
-/** The operations of a multi, copied: what the caller changes later is not in them. */
+/** The operations of a multi, copied: later changes by the caller have no effect. */
 export function multiRequests(ops: unknown): { readonly requests: MultiRequestOp[]; readonly bytes: number } {
   if (!Array.isArray(ops)) throw wrongType("the operations of a multi", "an array", ops);
   let bytes = 0;
@@ -147,7 +147,7 @@ export function multiRequests(ops: unknown): { readonly requests: MultiRequestOp
 /** The fields of all operations. */
 type OpField = "op" | "path" | "data" | "mode" | "version";
 
-/** Checks what connect() is called with. @returns the URLs */
+/** Checks the arguments of connect(). @returns the URLs */
 export function checkConnect(urls: unknown, options: unknown): readonly string[] {
   const all: readonly unknown[] = Array.isArray(urls) ? urls : [urls];
   if (all.length === 0) throw new RangeError("there is no URL to connect to");
@@ -194,5 +194,5 @@ function checkTicket(ticket: unknown): void {
   if (password.length > PASSWORD_BYTES_MAX) throw new RangeError("the password of the ticket is too long");
 }
 
-/** ZooKeeper's have 16. */
+/** Bytes of a password in ZooKeeper: 16. */
 const PASSWORD_BYTES_MAX = 64;

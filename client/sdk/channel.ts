@@ -9,13 +9,13 @@ import { CHECK_MS_MAX, CHECKS_PER_TIMEOUT, SILENCE_MS_MAX, SILENCE_OF_TIMEOUT } 
 import { ZooError } from "./errors.ts";
 import type { SocketLike } from "./socket.ts";
 
-/** What a channel tells its owner. Nothing comes after {@link Channel.close}. */
+/** Listener of a channel. It is not called after {@link Channel.close}. */
 export interface ChannelOwner {
   /** requests that wait for their answers */
   readonly outstanding: number;
-  /** A packet came; the reader stands behind the header. What it throws is {@link onGarbage}. */
+  /** A packet has arrived; the reader is after its header. An error that this throws is {@link onGarbage}. */
   onPacket(xid: number, epoch: number, counter: number, err: number, reader: ByteReader): void;
-  /** The server sent what cannot be read. */
+  /** The server has sent bytes that cannot be decoded. */
   onGarbage(error: Error): void;
   /** The server has been silent for too long; ms. */
   onSilence(ms: number): void;
@@ -101,7 +101,10 @@ export class Channel {
     this.#owner.onPacket(xid, epoch, counter, err, reader);
   }
 
-  /** The answer of a ping, or a mark, which goes back at once: the server then knows that everything before it is read. */
+  /**
+   * The answer to a ping, or a mark, which is returned at once: the server then knows that everything before it has
+   * been read.
+   */
   #pong(reader: ByteReader): void {
     this.#ponged = true;
     const mark = readMark(reader);
@@ -111,12 +114,12 @@ export class Channel {
     this.send(writer.finish());
   }
 
-  /** Pings a server to which nothing was sent for a while, and reports one that is silent. */
+  /** Pings a server to which nothing was sent for a while, and reports a silent server. */
   #check(): void {
     const now = performance.now();
     const patience = this.#timeoutMs * SILENCE_OF_TIMEOUT;
     const owesPingOnly = this.#ponged && this.#owner.outstanding === 0;
-    // a process that was stopped or busy has not read what the server sent meanwhile
+    // a process that was suspended or busy has not read what the server sent meanwhile
     const wasLate = now - this.#checkedAt > this.#checkMs * 1.5;
     this.#checkedAt = now;
     const silence = now - this.#receivedAt;

@@ -1,4 +1,4 @@
-/** Opens sessions over `/v1/ws`. Uses only what every platform has: `node.ts` adds what Node needs. */
+/** Opens sessions over `/v1/ws`. Uses only features of every platform; `node.ts` adds those of Node. */
 import { ZXID_ZERO } from "../../core/zab/zxid.ts";
 import { checkConnect } from "./arguments.ts";
 import { RECONNECT_MS_MIN, SESSION_TIMEOUT_MS } from "./config.ts";

@@ -34,16 +34,16 @@ const EVENTS: Readonly<Record<WatchEventType, WatchEvent["type"]>> = {
 };
 
 const CLOSE_NORMAL = 1000;
-/** Close codes of our own: see docs/spec/node.md, NODE-16. */
+/** Close codes of the server: see docs/spec/node.md, NODE-16. */
 const CLOSE_EXPIRED = 4112;
 const CLOSE_MOVED = 4118;
-/** The server could not make sense of what we sent, and would not the next time. @source RFC 6455 §7.4.1 */
+/** The server could not decode a message, and would not decode it the next time. @source RFC 6455 §7.4.1 */
 const CLOSES_FOR_GOOD: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009]);
 const MOVED_NUMBER = ZOO_ERRORS.SESSION_MOVED.number;
-/** From here on the header's zxid stands for none (−1). */
+/** From this value on, the header's zxid means none (−1). */
 const NO_ZXID_EPOCH = 2 ** 31;
 
-/** How the use of a session ended: with an error, or by close(). */
+/** How a session ended: with an error, or by close(). */
 export interface End {
   readonly reason: ZooError | undefined;
 }
@@ -73,12 +73,12 @@ export class Connection implements ChannelOwner {
   #end: End | undefined;
   #resolveEnded: (reason: ZooError | undefined) => void = () => {};
   #isClosing = false;
-  /** when an attempt to connect was given up last; ms of performance.now() */
+  /** time of the last abandoned attempt to connect; ms of performance.now() */
   #attemptFailedAt = Number.NEGATIVE_INFINITY;
   #flushIsDue = false;
   #lastZxid: Zxid = ZXID_ZERO;
 
-  /** Takes over a socket on which the handshake is done, and how to make further ones. */
+  /** Takes over a socket after its handshake, and how to open further ones. */
   constructor({ socket, response }: Dialed, dial: Dial, reconnectMs: number) {
     this.#ticket = { id: response.session, password: response.password };
     this.#timeoutMs = response.timeoutMs;
@@ -116,8 +116,8 @@ export class Connection implements ChannelOwner {
   }
 
   /**
-   * Encodes a request at once and has it sent at the end of the tick. `pick` takes the result from the answer.
-   * @param check gives the request, or throws for wrong arguments before anything is written
+   * Encodes a request at once, and sends it at the end of the tick. `pick` takes the result from the answer.
+   * @param check returns the request, or throws for invalid arguments before anything is written
    */
   issue<T>(
     check: () => WriteRequest | ReadRequest,
@@ -126,7 +126,7 @@ export class Connection implements ChannelOwner {
     pick: (reply: Reply) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      // what it throws rejects the promise of this call alone
+      // an error of `check` rejects only this call
       const request = check();
       if (this.#outbox.isExhausted)
         this.finish(new ZooError("SESSION_EXPIRED", "the numbers of its requests are used up"));
@@ -142,17 +142,17 @@ export class Connection implements ChannelOwner {
     });
   }
 
-  /** The listener is not called any more, whatever it listens to at this path. */
+  /** Removes the listener from every watch of this path. */
   removeWatch(path: string, listener: WatchListener): void {
     this.#watches.remove(path, listener);
   }
 
-  /** The session is about to be closed by a request: from now on it does not matter how it ends. */
+  /** The session is being closed by a request: it no longer matters how it ends. */
   beginClose(): void {
     this.#isClosing = true;
   }
 
-  /** Ends the use of this session, and fails every request that waits. */
+  /** Ends this session, and fails all pending requests. */
   finish(reason: ZooError | undefined): void {
     if (this.#end !== undefined) return;
     this.#end = { reason };
@@ -202,7 +202,7 @@ export class Connection implements ChannelOwner {
     this.finish(this.#isClosing ? undefined : error);
   }
 
-  /** Another connection has attached to the session: a late attempt of our own, or another client. */
+  /** Another connection has attached to the session: a late attempt of this client, or another client. */
   #moved(): void {
     if (performance.now() - this.#attemptFailedAt < LATE_ATTEMPT_MS) this.#lose("the session moved");
     else this.finish(new ZooError("SESSION_MOVED", "another client has taken over this session"));
@@ -239,13 +239,13 @@ export class Connection implements ChannelOwner {
     }
   }
 
-  /** Attached again: registers the watches, then sends again what was not answered, in its order. */
+  /** Attached again: sets the watches, then sends unanswered requests again, in their order. */
   #resume(socket: SocketLike): void {
     if (this.#end !== undefined) {
       socket.close(CLOSE_NORMAL);
       return;
     }
-    // what was issued while there was no connection becomes a message, to be sent again as the others are
+    // requests that were issued without a connection become a message, which is sent like the others
     this.#flush();
     this.#channel = new Channel(socket, this.#timeoutMs, this);
     this.#watches.writeRequests(this.#outbox.writer, this.#lastZxid);
@@ -259,11 +259,11 @@ export class Connection implements ChannelOwner {
       this.#notify(reader);
       return;
     }
-    // Until all watches are registered again, what they missed since the zxid seen before may still come.
+    // until all watches are set again, missed events since the last zxid may still arrive
     if (xid === ReservedXid.SET_WATCHES) return;
     this.#saw(epoch, counter);
     if (xid === ReservedXid.PING) return;
-    // not carried out, and still ours to send
+    // not carried out, so it can be sent again
     if (err === MOVED_NUMBER) this.#moved();
     else this.#answer(this.#outbox.take(xid), err, reader);
   }
@@ -271,7 +271,7 @@ export class Connection implements ChannelOwner {
   #answer(pending: PendingRequest, err: number, reader: ByteReader): void {
     const { watch, opcode, path } = pending;
     const reply = readReply(reader, opcode, err);
-    // exists registers its watch also where there is no znode
+    // exists also sets its watch if there is no znode
     const isArmed = reply.type !== "error" || (reply.code === "NO_NODE" && opcode === OpCode.EXISTS);
     if (watch !== undefined && isArmed) {
       this.#watches.add(reply.type === "error" ? "exist" : watch.kind, path, watch.listener);
@@ -284,7 +284,7 @@ export class Connection implements ChannelOwner {
     }
   }
 
-  /** A repeat is answered with the zxid of its first time. */
+  /** A repeat is answered with the zxid of the first attempt. */
   #saw(epoch: number, counter: number): void {
     if (epoch >= NO_ZXID_EPOCH) return;
     const { epoch: seenEpoch, counter: seenCounter } = this.#lastZxid;
@@ -301,7 +301,7 @@ export class Connection implements ChannelOwner {
   }
 }
 
-/** What a listener throws is uncaught, as with any event, and ends nothing here. */
+/** An error of a listener is reported as uncaught, as with any event, and has no other effect. */
 function call<T>(listener: (value: T) => void, value: T): void {
   try {
     listener(value);

@@ -1,4 +1,4 @@
-/** One attempt to connect: opens a WebSocket at the next address and shakes hands. */
+/** One attempt to connect: opens a WebSocket to the next address and performs the handshake. */
 import {
   type ConnectResponse,
   PASSWORD_BYTES,
@@ -14,7 +14,7 @@ import { ZooError } from "./errors.ts";
 import { openPlatformSocket, type SocketLike } from "./socket.ts";
 import type { ConnectOptions, SessionTicket } from "./types.ts";
 
-/** A socket on which the handshake is done. */
+/** A socket after its handshake. */
 export interface Dialed {
   readonly socket: SocketLike;
   readonly response: ConnectResponse;
@@ -74,7 +74,7 @@ function shakeHands(
 ): Promise<ConnectResponse> {
   return new Promise((resolve, reject) => {
     let cause = "";
-    // not when the socket is closed: that waits for an answer too
+    // not when the socket is closed, because closing waits for an answer too
     limit.addEventListener("abort", () =>
       reject(new ZooError("CONNECTION_LOSS", `cannot connect: no answer within ${ATTEMPT_MS} ms`)),
     );

@@ -2,21 +2,24 @@
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { type Refused, refusalText } from "../../core/znode/refusal-text.ts";
 
-/** Codes of the server, and one of the SDK: the connection ended before the request left, or before a read was answered. */
+/**
+ * Codes of the server, and one of the SDK: the connection ended before the request was sent, or before a read was
+ * answered.
+ */
 export type ZooClientCode = ZooErrorCode | "CONNECTION_LOSS";
 
 /** ZooKeeper's number for a lost connection. */
 const CONNECTION_LOSS_NUMBER = -4;
 
-/** An operation that was not carried out, or whose outcome is not known. The message begins with the code. */
+/** An operation that was not carried out, or whose outcome is unknown. The message begins with the code. */
 export class ZooError extends Error {
   override readonly name = "ZooError";
   readonly code: ZooClientCode;
   /** ZooKeeper's number of the code */
   readonly number: number;
-  /** May the same request be sent again unchanged? */
+  /** Whether the same request may be sent again unchanged. */
   readonly retryable: boolean;
-  /** of a failed multi: which of its operations failed */
+  /** index of the operation of a multi that failed */
   readonly index: number | undefined;
 
   constructor(code: ZooClientCode, detail: string, index?: number) {
@@ -32,7 +35,7 @@ export class ZooError extends Error {
     return new ZooError(code, refusalText(code, request), index);
   }
 
-  /** Is it a ZooError, of this code if one is given? */
+  /** Whether it is a ZooError, with this code if one is given. */
   static is(error: unknown, code?: ZooClientCode): error is ZooError {
     return error instanceof ZooError && (code === undefined || error.code === code);
   }

@@ -1,4 +1,4 @@
-/** What a read gives now and after each change, as an async generator. */
+/** The result of a read, now and after each change, as an async generator. */
 import type { Connection } from "./connection.ts";
 import type { WatchListener } from "./types.ts";
 

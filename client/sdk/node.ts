@@ -10,10 +10,10 @@ import {
 
 export * from "./index.ts";
 
-/** A server that does not answer may keep a socket that we closed, and so the process, for this long; ms. */
+/** Time for which a silent server may keep a closed socket, and so the process, ms. */
 const CLOSE_MS = 2_000;
 
-/** What a header may hold. */
+/** Characters of a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /** Options of {@link connect} on Node. */

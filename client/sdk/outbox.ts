@@ -1,4 +1,4 @@
-/** The requests of a session that are not answered yet, as the bytes that are sent and sent again. */
+/** The unanswered requests of a session, as the bytes that are sent, and sent again after a reconnect. */
 import { Fifo } from "../../core/fifo.ts";
 import { LENGTH_BYTES } from "../../core/wire/jute/frame.ts";
 import type { OpCode } from "../../core/wire/jute/opcodes.ts";
@@ -11,7 +11,7 @@ import { MESSAGE_BYTES_MAX, OUTSTANDING_MAX, XID_MAX } from "./config.ts";
 import { ZooError } from "./errors.ts";
 import type { WatchListener } from "./types.ts";
 
-/** A watch that a read asks for. */
+/** The watch of a read. */
 export interface WatchOfRead {
   readonly kind: "data" | "child";
   readonly listener: WatchListener;
@@ -21,14 +21,14 @@ export interface WatchOfRead {
 export interface PendingRequest {
   readonly xid: number;
   readonly opcode: OpCode;
-  /** "" when it names no znode */
+  /** "" if it names no znode */
   readonly path: string;
   readonly isWrite: boolean;
-  /** over any connection */
+  /** sent over any connection */
   sent: boolean;
-  /** and again over a later one */
+  /** sent again over a later connection */
   sentAgain: boolean;
-  /** the message that holds it, once that is complete, and its place there: kept to be sent again */
+  /** the message that contains it, once that is complete, and its place there: kept for sending it again */
   message: Uint8Array | undefined;
   start: number;
   end: number;
@@ -48,13 +48,13 @@ export interface PendingRequest {
  * @source ZooKeeper `ClientCnxn`: outgoingQueue and pendingQueue
  */
 export class Outbox {
-  /** the message that is being written; other packets of the connection may be put into it */
+  /** the message that is being written; other packets of the connection may be added to it */
   readonly writer = new ByteWriter(4096);
   readonly #pending = new Fifo<PendingRequest>();
   #open: PendingRequest[] = [];
   #lastXid: number;
 
-  /** @param lastXid number of the session's last request; a client that continues a session continues its numbers */
+  /** @param lastXid number of the session's last request, from which a continued session continues */
   constructor(lastXid: number) {
     this.#lastXid = lastXid;
   }
@@ -64,7 +64,7 @@ export class Outbox {
     return this.#pending.length;
   }
 
-  /** Every number is used. From 1 again requests would be repeats, and get the results of long ago. */
+  /** Whether every number is used. If numbers began at 1 again, requests would be repeats and get old results. */
   get isExhausted(): boolean {
     return this.#lastXid >= XID_MAX;
   }
@@ -73,7 +73,7 @@ export class Outbox {
     return this.#pending.length >= OUTSTANDING_MAX;
   }
 
-  /** The message that is being written is long enough to leave before the tick ends. */
+  /** Whether the message that is being written is long enough to be sent before the end of the tick. */
   get isLong(): boolean {
     return this.writer.length >= MESSAGE_BYTES_MAX;
   }
@@ -94,7 +94,7 @@ export class Outbox {
       writeRequest(writer, xid, request);
       checkLength(writer.length - start - LENGTH_BYTES);
     } catch (error) {
-      // half a packet would spoil all that follow
+      // half a packet would corrupt all that follow
       writer.length = start;
       throw error;
     }
@@ -125,7 +125,7 @@ export class Outbox {
    */
   seal(leaves: boolean): Uint8Array<ArrayBuffer> | undefined {
     if (this.writer.length === 0) return undefined;
-    // the socket, and what must be sent again, keep the bytes, so the buffer is not used again
+    // the socket and unanswered requests keep the bytes, so the buffer is not reused
     const message = this.writer.finish();
     this.writer.reset();
     for (const pending of this.#open) {
@@ -150,7 +150,7 @@ export class Outbox {
     }
   }
 
-  /** Takes the request that an answer is for. @throws ZooError MARSHALLING_ERROR when it is not the oldest: that one fails */
+  /** Takes the request of an answer. @throws ZooError MARSHALLING_ERROR if it is not the oldest: that one fails */
   take(xid: number): PendingRequest {
     const pending = this.#pending.shift();
     if (pending?.xid === xid) return pending;
@@ -161,7 +161,7 @@ export class Outbox {
     );
   }
 
-  /** Fails everything. @param cause why requests that were not carried out were not; undefined: the connection */
+  /** Fails all requests. @param cause why requests were not carried out; undefined: the connection was lost */
   fail(cause: ZooError | undefined): void {
     for (const pending of this.#pending.drain()) pending.fail(lossOf(pending, cause));
   }
@@ -174,7 +174,7 @@ export const forgotten = (pending: PendingRequest): ZooError =>
     `the connection was lost before the answer came, and the result is remembered no more (${pending.path})`,
   );
 
-/** What a caller without an answer knows: a write that was sent may have been carried out. */
+/** The error of a request without an answer: a write that was sent may have been carried out. */
 function lossOf(pending: PendingRequest, cause?: ZooError): ZooError {
   return pending.isWrite && pending.sent
     ? new ZooError("UNKNOWN_OUTCOME", `the connection was lost before the answer came (${pending.path})`)

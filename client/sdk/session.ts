@@ -1,6 +1,6 @@
 /**
- * A session with an ensemble: the operations of a client. Requests leave in the order in which they were issued and are
- * answered in that order; what one tick issued travels as one message.
+ * A session with an ensemble: the operations of a client. Requests are sent in the order in which they were issued,
+ * and are answered in that order; the requests of one tick are one message.
  */
 import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
@@ -56,11 +56,11 @@ export class Session {
   readonly id: string;
   /** as negotiated */
   readonly timeoutMs: number;
-  /** continues this session on another connection, while it has not expired */
+  /** continues this session over another connection, while it has not expired */
   readonly ticket: SessionTicket;
   readonly #connection: Connection;
 
-  /** For connect(): takes over a socket on which the handshake is done, and how to make further ones. */
+  /** For connect(): takes over a socket after its handshake, and how to open further ones. */
   constructor(dialed: Dialed, dial: Dial, reconnectMs: number) {
     const { session, password, timeoutMs } = dialed.response;
     this.id = sessionToText(session);
@@ -74,7 +74,7 @@ export class Session {
     return this.#connection.ended;
   }
 
-  /** zxid of the newest answer, `0x…`: this session never sees anything older */
+  /** zxid of the newest answer, `0x…`: this session never gets anything older */
   get lastZxid(): string {
     return zxidToText(this.#connection.lastZxid);
   }
@@ -133,7 +133,7 @@ export class Session {
     return this.#read("getData", path, options, valueOfGet);
   }
 
-  /** The Stat of a znode, or undefined where there is none; its watch then fires when one is created. */
+  /** The Stat of a znode, or undefined if there is none; then its watch fires when one is created. */
   exists(path: string, options?: ReadOptions): Promise<Stat | undefined> {
     return this.#read("exists", path, options, statOfExists).catch((error) => {
       if (ZooError.is(error, "NO_NODE")) return undefined;
@@ -146,7 +146,7 @@ export class Session {
     return this.#read("getChildren", path, options, childrenOfGet);
   }
 
-  /** Does all of it or nothing. @throws ZooError with the code of the operation that failed, and its index */
+  /** Carries out all operations or none. @throws ZooError with the code and the index of the failed operation */
   multi(ops: readonly MultiOp[]): Promise<MultiResult[]> {
     let operations: readonly Refused[] = [];
     const encode = (): WriteRequest => {
@@ -204,7 +204,7 @@ export class Session {
     connection.finish(undefined);
   }
 
-  /** Drops the connection only: the session lives on until it expires, and {@link ticket} continues it. */
+  /** Closes only the connection: the session exists until it expires, and {@link ticket} continues it. */
   disconnect(): void {
     this.#connection.finish(new ZooError("CONNECTION_LOSS", "the connection was lost: by disconnect()"));
   }

@@ -1,4 +1,4 @@
-/** What the SDK needs of a WebSocket; the browser's and the one of the `ws` package both fit. */
+/** The part of a WebSocket that the SDK uses; browsers and the `ws` package have it. */
 export interface SocketLike {
   binaryType: string;
   onopen: ((event: never) => void) | null;

@@ -1,4 +1,4 @@
-/** What callers of the SDK pass and get. */
+/** Arguments and results of the SDK. */
 import type { SessionId, Stat } from "../../core/znode/types.ts";
 import type { OpenSocket } from "./socket.ts";
 
@@ -8,10 +8,10 @@ export interface SessionTicket {
   readonly password: Uint8Array;
 }
 
-/** How a znode is created. */
+/** Mode of a new znode. */
 export type Mode = "persistent" | "ephemeral" | "persistent-sequential" | "ephemeral-sequential";
 
-/** Data of a znode as a caller gives it: text is stored as UTF-8, null is no data at all. */
+/** Data of a znode, as an argument: text is stored as UTF-8, null means no data. */
 export type Data = Uint8Array | string | null;
 
 /** One operation of a multi. `version` absent: any. */
@@ -21,14 +21,14 @@ export type MultiOp =
   | { readonly op: "delete"; readonly path: string; readonly version?: number }
   | { readonly op: "check"; readonly path: string; readonly version: number };
 
-/** What an operation of a successful multi gave. */
+/** Result of one operation of a successful multi. */
 export type MultiResult =
   | { readonly op: "create"; readonly path: string }
   | { readonly op: "set"; readonly stat: Stat }
   | { readonly op: "delete" }
   | { readonly op: "check" };
 
-/** What a watch saw. A watch is left by a read and fires once. */
+/** The event of a watch. A read sets a watch, which fires once. */
 export interface WatchEvent {
   readonly type: "created" | "deleted" | "changed" | "children";
   readonly path: string;
@@ -55,22 +55,22 @@ export interface ZnodeChildren {
   readonly stat: Stat;
 }
 
-/** disconnected: requests wait, and others may see the session expire meanwhile. expired and closed are for good. */
+/** disconnected: requests wait, and the session may expire meanwhile. expired and closed are final. */
 export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 
 /** Options of `connect`. Times are ms. */
 export interface ConnectOptions {
-  /** how long the session outlives its connection; the server may grant less or more. Default 10 s */
+  /** time for which the session exists without a connection; the server may grant less or more. Default 10 s */
   readonly timeoutMs?: number;
   /** a session to continue, from `Session.ticket` */
   readonly ticket?: SessionTicket;
   /**
-   * how long the SDK tries to replace a lost connection before it gives the session up, ms. Default: twice the session's
-   * timeout, at least 30 s; 0: it does not try
+   * time for which the SDK tries to replace a lost connection before the session ends, ms. Default: twice the
+   * session's timeout, at least 30 s; 0: it does not try
    */
   readonly reconnectMs?: number;
   /** how to open a WebSocket; default: the platform's */
   readonly openSocket?: OpenSocket;
-  /** gives up connecting */
+  /** cancels connecting */
   readonly signal?: AbortSignal;
 }

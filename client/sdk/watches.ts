@@ -1,4 +1,4 @@
-/** The watches that a session has registered: the server forgets them with the connection, so they are sent again. */
+/** The watches of a session. The server loses them with the connection, so they are set again. */
 import { ReservedXid } from "../../core/wire/jute/opcodes.ts";
 import { writeSetWatchesRequest } from "../../core/wire/jute/requests.ts";
 import type { ByteWriter } from "../../core/wire/writer.ts";
@@ -6,12 +6,12 @@ import type { Zxid } from "../../core/zab/zxid.ts";
 import { WATCHES_BYTES_MAX } from "./config.ts";
 import type { WatchEvent, WatchListener } from "./types.ts";
 
-/** Registered on data, on the absence of a znode, or on children. */
+/** Kind of a watch: on data, on the absence of a znode, or on children. */
 export type WatchKind = "data" | "exist" | "child";
 
 const KINDS: readonly WatchKind[] = ["data", "exist", "child"];
 
-/** Which watches an event fires: a deletion those of every kind. */
+/** *map event → kinds of watches that it fires*: a deletion fires all. */
 const FIRED_BY: Readonly<Record<WatchEvent["type"], readonly WatchKind[]>> = {
   created: ["data", "exist"],
   changed: ["data", "exist"],
@@ -30,14 +30,14 @@ export class Watches {
     child: new Map(),
   };
 
-  /** A read has registered a watch. */
+  /** Adds the watch of a read. */
   add(kind: WatchKind, path: string, listener: WatchListener): void {
     const listeners = this.#byKind[kind].get(path);
     if (listeners === undefined) this.#byKind[kind].set(path, new Set([listener]));
     else listeners.add(listener);
   }
 
-  /** The listener is not called any more, whatever it listens to there. */
+  /** Removes the listener from all watches of the path. */
   remove(path: string, listener: WatchListener): void {
     for (const kind of KINDS) {
       const listeners = this.#byKind[kind].get(path);
@@ -45,7 +45,7 @@ export class Watches {
     }
   }
 
-  /** Takes out the watches that the event fires. */
+  /** Removes and returns the watches that the event fires. */
   take({ type, path }: WatchEvent): ReadonlySet<WatchListener> {
     const fired = new Set<WatchListener>();
     for (const kind of FIRED_BY[type]) {
@@ -55,7 +55,7 @@ export class Watches {
     return fired;
   }
 
-  /** Writes the requests that register them again. The server fires those that changed after `relativeZxid`. */
+  /** Writes the requests that set them again. The server fires those that changed after `relativeZxid`. */
   writeRequests(writer: ByteWriter, relativeZxid: Zxid): void {
     let batch: Record<WatchKind, string[]> = { data: [], exist: [], child: [] };
     let bytes = 0;

@@ -1,11 +1,11 @@
 /**
- * The names of a znode's children. The sorted list is made when it is asked for and stays the same array until the names
- * change; after a few changes it is merged with them rather than sorted again.
+ * The names of a znode's children. The sorted list is made when it is read, and stays the same array until the names
+ * change; after a few changes it is merged with them instead of being sorted again.
  */
 
-/** More changes than this share of the list, and it is sorted again. */
+/** Share of the list from which on the changes make sorting cheaper than merging. */
 const MERGED_SHARE = 1 / 4;
-/** Up to so many changes are put in one by one. */
+/** Number of changes up to which each is inserted separately. */
 const SPLICED_MAX = 16;
 
 /**
@@ -15,7 +15,7 @@ const SPLICED_MAX = 16;
 export class ChildNames {
   readonly #names = new Set<string>();
   #sorted: readonly string[] | null = null;
-  /** names that came or went since `#sorted` was made; empty while there is none */
+  /** names that were added or removed since `#sorted` was made; empty while there is no `#sorted` */
   #changed: string[] = [];
   #length = 0;
 
@@ -81,7 +81,7 @@ export class ChildNames {
     const merged: string[] = [];
     let next = 0;
     for (const name of before) {
-      // a name that came back is among those added
+      // a name that was created again is among the added ones
       if (changed.has(name)) continue;
       for (; next < added.length && (added[next] as string) < name; next++)
         merged.push(added[next] as string);
@@ -92,7 +92,7 @@ export class ChildNames {
   }
 }
 
-/** Where `name` is in a sorted list, or would be. */
+/** Index of `name` in a sorted list, or of its place. */
 function lowerBound(list: readonly string[], name: string): number {
   let low = 0;
   let high = list.length;

@@ -1,21 +1,21 @@
-/** Pages of a sorted list of names, and how large a list is on its way to another object. */
+/** Pages of a sorted list of names, and the size of a list in a message. */
 
-/** Which part of the list is wanted. */
+/** The requested part of the list. */
 export interface PageRequest {
-  /** names at most */
+  /** maximum number of names */
   readonly limit: number;
-  /** only names behind this one; "": from the start */
+  /** only names after this one; "": from the start */
   readonly after: string;
 }
 
 /** A part of a list of names. */
 export interface Page {
   readonly children: readonly string[];
-  /** names follow behind the last one */
+  /** whether more names follow */
   readonly more: boolean;
 }
 
-/** What a string costs beside its characters when a message is serialised. */
+/** Bytes of a string in a message, in addition to its characters. */
 const NAME_OVERHEAD = 8;
 /** Bytes of a Stat and of the answer around the list. */
 const ANSWER_OVERHEAD = 1_024;
@@ -35,10 +35,10 @@ function bytesOf(name: string): number {
   return Math.max(utf8, widest > 0xff ? 2 * name.length : name.length) + NAME_OVERHEAD;
 }
 
-/** Code units take so many bytes at most. */
+/** Maximum bytes of a code unit. */
 const UNIT_BYTES_MAX = 3;
 
-/** Is a list of names too large for a message of `bytesMax`? @param length code units of all names */
+/** Whether a list of names is too large for a message of `bytesMax`. @param length code units of all names */
 export function isTooLarge(names: readonly string[], length: number, bytesMax: number): boolean {
   if (UNIT_BYTES_MAX * length + NAME_OVERHEAD * names.length + ANSWER_OVERHEAD <= bytesMax) return false;
   let bytes = ANSWER_OVERHEAD;
@@ -50,9 +50,9 @@ export function isTooLarge(names: readonly string[], length: number, bytesMax: n
 }
 
 /**
- * The names that follow `after`: as many as are wanted and fit, at least one.
+ * The names that follow `after`: as many as requested and fit, at least one.
  * @param names in code unit order
- * @param bytesMax of the message that holds them
+ * @param bytesMax bytes of the message that contains them
  */
 export function pageOf(names: readonly string[], { limit, after }: PageRequest, bytesMax: number): Page {
   const start = indexBehind(names, after);
@@ -64,7 +64,7 @@ export function pageOf(names: readonly string[], { limit, after }: PageRequest, 
   return { children: names.slice(start, end), more: end < names.length };
 }
 
-/** Index of the first name behind `after`. */
+/** Index of the first name after `after`. */
 function indexBehind(names: readonly string[], after: string): number {
   let low = 0;
   let high = names.length;

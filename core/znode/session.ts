@@ -1,12 +1,12 @@
 /**
- * Sessions. Which sessions exist, and what was answered last in each, is replicated state ({@link SessionTable});
- * when they expire is the leader's knowledge alone ({@link ExpiryQueue}).
+ * Sessions. Which sessions exist, and the last answer of each, is replicated state ({@link SessionTable}); only the
+ * leader knows when they expire ({@link ExpiryQueue}).
  */
 import { assert, must } from "../assert.ts";
 import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionId, WriteResult } from "./types.ts";
 
-/** What a checkpoint keeps of a session; its ephemerals follow from the znodes. */
+/** The row of a session in a checkpoint; its ephemerals follow from the znodes. */
 export interface SessionRow {
   readonly id: SessionId;
   readonly timeoutMs: number;
@@ -14,9 +14,9 @@ export interface SessionRow {
   readonly lastXid: number;
   /** the txn that carried it out */
   readonly lastZxid: Zxid;
-  /** its outcome: a repeat of that write gets this again */
+  /** its outcome, which a repeat of that write gets again */
   readonly lastResult: WriteResult | null;
-  /** of its request, see `fingerprint.ts`; 0 or absent: not known. Members may differ in this alone */
+  /** fingerprint of its request, see `fingerprint.ts`; 0 or absent: not known. Members may differ in this alone */
   readonly lastFingerprint?: number;
 }
 
@@ -32,9 +32,9 @@ export class Session implements SessionRow {
   readonly ephemerals = new Set<string>();
   /** changed since the last checkpoint */
   dirty = false;
-  /** changed since its share was taken out of the digest */
+  /** changed since its hash was removed from the digest */
   stale = false;
-  /** this session's share of the tree's digest */
+  /** this session's part of the tree's digest */
   hashHigh = 0;
   hashLow = 0;
 
@@ -44,10 +44,10 @@ export class Session implements SessionRow {
   }
 }
 
-/** *map session id → session*. Opened and closed by txns only, so it is equal on all members at one zxid. */
+/** *map session id → session*. Only txns open and close sessions, so the table is equal on all members at one zxid. */
 export class SessionTable {
   readonly #sessions = new Map<SessionId, Session>();
-  /** The one looked up last: writes of one session come in runs. */
+  /** The session that was looked up last: writes of one session often follow each other. */
   #recent: Session | undefined;
 
   get size(): number {
@@ -70,7 +70,7 @@ export class SessionTable {
     this.#sessions.set(session.id, session);
   }
 
-  /** Was it there? */
+  /** Whether the session existed. */
   remove(id: SessionId): boolean {
     if (this.#recent?.id === id) this.#recent = undefined;
     return this.#sessions.delete(id);
@@ -85,7 +85,7 @@ interface Deadline {
   readonly timeoutMs: number;
   /** ms since 1970, a multiple of the tick */
   atMs: number;
-  /** sid of the learner that reported the last sign of life; 0: none did since the deadline was set */
+  /** sid of the learner that reported the last sign of life; 0: there was none since the deadline was set */
   via: number;
   /** got its full timeout for a time in which no sign of life could arrive, and has given none since */
   excused: boolean;
@@ -115,14 +115,14 @@ export class ExpiryQueue {
     return this.#deadlines.size;
   }
 
-  /** Begins to watch over a session, which gets its full timeout from `nowMs` on. */
+  /** Adds a session, which gets its full timeout from `nowMs` on. */
   add(id: SessionId, timeoutMs: number, nowMs: number): void {
     this.remove(id);
     const atMs = this.#deadlineAfter(nowMs + timeoutMs);
     this.#schedule(id, { timeoutMs, atMs, via: 0, excused: false });
   }
 
-  /** Brings back a deadline that was stored. A deadline that has passed expires at the next {@link expire}. */
+  /** Restores a stored deadline. A deadline that has passed expires at the next {@link expire}. */
   restore(id: SessionId, timeoutMs: number, deadlineMs: number, excused = false): void {
     this.remove(id);
     const atMs = Math.ceil(deadlineMs / this.#tickTimeMs) * this.#tickTimeMs;
@@ -130,9 +130,9 @@ export class ExpiryQueue {
   }
 
   /**
-   * The client gave a sign of life. A deadline never moves back.
+   * Notes a sign of life of the client. A deadline never moves back.
    * @param via sid of the learner that reports it; 0: it was received here
-   * @returns false when the session is not watched over
+   * @returns false if the session is not in the queue
    */
   touch(id: SessionId, nowMs: number, via = 0): boolean {
     const deadline = this.#deadlines.get(id);
@@ -144,10 +144,10 @@ export class ExpiryQueue {
   }
 
   /**
-   * The time that passed since the last look was no silence of the sessions: the clock was set forward, or this member
-   * stood still. A session gets its full timeout, but only once without a sign of life: after that it is charged one to two
-   * ticks each time, so that a dead session expires although every look comes late.
-   * @param passedMs time since the last look, more than two ticks
+   * The time since the last check does not count as silence of the sessions: the clock was set forward, or this
+   * member was paused. A session gets its full timeout, but only once without a sign of life; after that each check
+   * counts as one to two ticks, so that a dead session expires even if every check is late.
+   * @param passedMs time since the last check, more than two ticks
    */
   excuseAll(nowMs: number, passedMs: number): void {
     const ticks = Math.floor(passedMs / this.#tickTimeMs) - 1;
@@ -162,20 +162,20 @@ export class ExpiryQueue {
     }
   }
 
-  /** Gives the session its full timeout for a time in which it could not be heard. */
+  /** Gives the session its full timeout for a time in which no sign of life could be received. */
   excuse(id: SessionId, nowMs: number): void {
     if (this.touch(id, nowMs)) must(this.#deadlines.get(id), "it was touched").excused = true;
   }
 
   /**
-   * A learner is gone, and with it the signs of life that it had not reported: the sessions that it reported last get their
-   * full timeout, once.
+   * A learner has left, and the signs of life that it had not reported are lost: the sessions that it reported last
+   * get their full timeout, once.
    */
   learnerLeft(sid: number, nowMs: number): void {
     for (const [id, deadline] of this.#deadlines) if (deadline.via === sid) this.touch(id, nowMs);
   }
 
-  /** Sessions with a sign of life since then, to within a tick. A new deadline counts as one. */
+  /** Sessions with a sign of life since then, with a precision of one tick. A new deadline counts as a sign of life. */
   heardSince(ms: number): SessionId[] {
     const heard: SessionId[] = [];
     for (const [id, { atMs, timeoutMs, excused }] of this.#deadlines) {
@@ -184,12 +184,12 @@ export class ExpiryQueue {
     return heard;
   }
 
-  /** The session was given its full timeout without a sign of life, and has given none since. */
+  /** Whether the session got its full timeout without a sign of life, and has had none since. */
   isExcused(id: SessionId): boolean {
     return this.#deadlines.get(id)?.excused === true;
   }
 
-  /** Stops watching over a session: it is closing. */
+  /** Removes a session that is closing. */
   remove(id: SessionId): void {
     const deadline = this.#deadlines.get(id);
     if (deadline === undefined) return;
@@ -197,7 +197,7 @@ export class ExpiryQueue {
     this.#deadlines.delete(id);
   }
 
-  /** Takes out every session whose deadline has come, earliest first and by id within a tick. */
+  /** Removes and returns every session whose deadline has passed, earliest first, and by id within a tick. */
   expire(nowMs: number): SessionId[] {
     const due = [...this.#buckets.keys()].filter((atMs) => atMs <= nowMs).sort((a, b) => a - b);
     const expired: SessionId[] = [];
@@ -210,21 +210,21 @@ export class ExpiryQueue {
     return expired;
   }
 
-  /** Forgets everything and gives every session of the table a full timeout: what a new leader does. */
+  /** Replaces all deadlines by full timeouts, as a new leader does. */
   restart(sessions: Iterable<SessionRow>, nowMs: number): void {
     this.#deadlines.clear();
     this.#buckets.clear();
     for (const session of sessions) this.add(session.id, session.timeoutMs, nowMs);
   }
 
-  /** When {@link expire} will next have something to do; undefined when never. */
+  /** When {@link expire} will next return a session; undefined: never. */
   nextDeadline(): number | undefined {
     let earliest: number | undefined;
     for (const atMs of this.#buckets.keys()) if (earliest === undefined || atMs < earliest) earliest = atMs;
     return earliest;
   }
 
-  /** ms since 1970; undefined when the session is not watched over. */
+  /** ms since 1970; undefined if the session is not in the queue. */
   deadlineOf(id: SessionId): number | undefined {
     return this.#deadlines.get(id)?.atMs;
   }

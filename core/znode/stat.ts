@@ -7,7 +7,7 @@ import type { ChildNames } from "./child-names.ts";
 import type { SessionId, Stat } from "./types.ts";
 import { NO_SESSION } from "./types.ts";
 
-/** What a znode holds, without what follows from other znodes (its children). */
+/** Stored fields of a znode, without what follows from other znodes (its children). */
 export interface ZnodeRow {
   readonly path: string;
   /** null and empty are different data; both have length 0 */
@@ -25,8 +25,8 @@ export interface ZnodeRow {
 }
 
 /**
- * A znode of the tree. Only the tree writes to it. `data` is never written in place: a change puts another
- * array there, so a reader that holds the old one keeps what it read.
+ * A znode of the tree. Only the tree writes to it. `data` is never changed in place: a change stores another array,
+ * so earlier readers keep the array that they got.
  */
 export class Znode implements ZnodeRow {
   readonly path: string;
@@ -40,20 +40,20 @@ export class Znode implements ZnodeRow {
   cversion = 0;
   aversion = 0;
   ephemeralOwner: SessionId = NO_SESSION;
-  /** names of the children; null while there has been none */
+  /** names of the children; null if it never had any */
   children: ChildNames | null = null;
   /** changed since the last checkpoint */
   dirty = false;
-  /** changed since its share was taken out of the digest */
+  /** changed since its hash was removed from the digest */
   stale = false;
-  /** `data` too; they may be a view of the batch that they came in */
+  /** `data` changed too; they may be a view of the batch that contained them */
   staleData = false;
-  // The digest's parts, as int32: the identity's hash never changes, the data's only with the data.
+  // parts of the digest, as int32: the hash of the identity never changes, that of the data only with the data
   identityFirst = 0;
   identitySecond = 0;
   dataFirst = 0;
   dataSecond = 0;
-  /** this znode's share of the tree's digest */
+  /** this znode's part of the tree's digest */
   hashHigh = 0;
   hashLow = 0;
 
@@ -66,7 +66,7 @@ export class Znode implements ZnodeRow {
   }
 }
 
-/** The Stat of a znode now; a copy, later changes of the znode do not show in it. */
+/** The current Stat of a znode: a copy, which later changes of the znode do not change. */
 export function statOf(node: Znode): Stat {
   const numChildren = node.numChildren;
   return {
@@ -85,11 +85,10 @@ export function statOf(node: Znode): Stat {
 }
 
 /**
- * The version that follows `version`: int32 with wrap-around, but never −1, which in a request means
- * "any version" and could then not be asked for.
+ * The version that follows `version`: int32 with wrap-around, but never −1, which means "any version" in a request.
  * @source ZOOKEEPER-4743
  */
 export const nextVersion = (version: number): number => (version === -2 ? 0 : (version + 1) | 0);
 
-/** Is int32 counter `a` ahead of `b`? Right across the wrap-around, as long as they are within 2^31. */
+/** Whether int32 counter `a` is ahead of `b`; correct across the wrap-around, if they differ by less than 2^31. */
 export const isCounterAhead = (a: number, b: number): boolean => ((a - b) | 0) > 0;

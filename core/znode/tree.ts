@@ -45,7 +45,7 @@ export class ZnodeTree {
     return new ZnodeTree(TreeState.load(rows, sessions, lastApplied));
   }
 
-  /** znodes, the built-in ones among them */
+  /** number of znodes, the built-in ones included */
   get size(): number {
     return this.#state.size;
   }
@@ -59,7 +59,7 @@ export class ZnodeTree {
     return this.#state.events;
   }
 
-  /** the last txn applied; only moves up */
+  /** the last applied txn; never decreases */
   get lastApplied(): Zxid {
     return this.#state.lastApplied;
   }
@@ -72,7 +72,7 @@ export class ZnodeTree {
     return statOf(node);
   }
 
-  /** Every znode, in no order that means anything. */
+  /** Every znode, in no particular order. */
   znodes(): IterableIterator<Znode> {
     return this.#state.znodes();
   }
@@ -95,7 +95,7 @@ export class ZnodeTree {
     return op.watchOf(request, isFound);
   }
 
-  /** Bytes that the answer to a read would have now, about: names count one byte for each code unit. */
+  /** Approximate bytes of the current answer to a read: names count one byte per code unit. */
   answerBytes(request: ReadRequest): number {
     const op: ReadOp = READ_OPS[request.type];
     return op.answerBytes(this.#state, request);
@@ -116,8 +116,8 @@ export class ZnodeTree {
   }
 
   /**
-   * Carries out one committed txn. Its data may be views of a whole batch that does not change.
-   * The outcome is what the client gets, and is kept as the last one of its session.
+   * Carries out one committed txn. Its data may be views of a whole batch, which does not change. The outcome is the
+   * answer to the client, and is stored as the last one of its session.
    */
   apply(header: TxnHeader, txn: Txn, fingerprint = 0): WriteResult {
     const op: WriteOp = WRITE_OPS[txn.type];
@@ -127,14 +127,14 @@ export class ZnodeTree {
     return result;
   }
 
-  /** Sessions, syncs and multis do not nest; prep and the codec know that, but apply is total. */
+  /** Sessions, syncs and multis do not nest; prep and the codec ensure it, but apply is total. */
   #applyPart(header: TxnHeader, part: Txn): ChangeResult {
     const ops: Partial<Record<Txn["type"], WriteOp<never, never, ChangeResult>>> = PART_OPS;
     const op = ops[part.type] as WriteOp<never, Txn, ChangeResult> | undefined;
     return op === undefined ? failure("MARSHALLING_ERROR") : op.apply(this.#context, header, part);
   }
 
-  /** Keeps the outcome, so that a repeat of this request gets it again instead of a second application. */
+  /** Stores the outcome, so that a repeat of this request gets it again instead of a second application. */
   #remember(header: TxnHeader, result: WriteResult, fingerprint: number): void {
     const session = this.#state.sessions.get(header.session);
     if (session === undefined || compareZxid(header.zxid, session.lastZxid) < 0) return;
@@ -145,13 +145,16 @@ export class ZnodeTree {
     this.#state.sessionTouched(session);
   }
 
-  /** Of the request that had this number, if it is the session's last one; 0: not known. It is no part of the digest. */
+  /**
+   * Fingerprint of the request with this number, if it is the session's last one; 0: not known. It is not part of the
+   * digest.
+   */
   fingerprintOf(id: SessionId, xid: number): number {
     const session = this.#state.sessions.get(id);
     return session?.lastXid === xid ? session.lastFingerprint : 0;
   }
 
-  /** The fingerprint of the request that had this number has become known, or turned out wrong. @param fingerprint 0: not known */
+  /** Sets the fingerprint of the request with this number. @param fingerprint 0: not known */
   noteFingerprint(id: SessionId, xid: number, fingerprint: number): void {
     const session = this.#state.sessions.get(id);
     if (session === undefined || session.lastXid !== xid || session.lastFingerprint === fingerprint) return;
@@ -159,7 +162,7 @@ export class ZnodeTree {
     this.#state.sessionTouched(session);
   }
 
-  /** znodes and sessions that {@link takeChanges} would hand out */
+  /** number of znodes and sessions that {@link takeChanges} would return */
   get changedCount(): number {
     return this.#state.changedCount;
   }

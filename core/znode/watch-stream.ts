@@ -30,7 +30,7 @@ export interface StreamEvent {
   readonly zxid: Zxid;
 }
 
-/** Reads an id of a watch stream: `0x…`, or `0x…-` of a state without a znode; undefined if it is not one. */
+/** Parses an id of a watch stream: `0x…`, or `0x…-` of a state without a znode; undefined if it is not valid. */
 export function seenFromText(text: string): Seen | undefined {
   const gone = text.endsWith("-");
   const zxid = zxidFromText(gone ? text.slice(0, -1) : text);
@@ -74,18 +74,18 @@ export class WatchStream {
   /** not sent yet, in order of their zxids; at most one event of each type */
   #pending: StreamEvent[];
 
-  /** @param seen what the reader knows; undefined: the state that the tree holds now */
+  /** @param seen the state that the reader knows; undefined: the current one */
   constructor(tree: ZnodeTree, path: string, kind: WatchStreamKind, seen: Seen | undefined) {
     this.#gone = seen === undefined ? tree.get(path) === undefined : seen.gone;
     this.#pending = seen === undefined ? [] : missedSince(tree, path, kind, seen);
   }
 
-  /** Notes an event of the znode. Events come in the order of their txns. */
+  /** Notes an event of the znode. Events arrive in the order of their txns. */
   note(type: WatchEventType, zxid: Zxid): void {
     const pending = this.#pending;
     switch (type) {
       case WatchEventType.CREATED:
-        // What came before is overtaken, but for the deletion of a znode that the reader knows.
+        // earlier events are obsolete, except the deletion of a znode that the reader knows
         this.#pending = pending.filter((event) => !this.#gone && event.type === WatchEventType.DELETED);
         break;
       case WatchEventType.DELETED:

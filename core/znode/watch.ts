@@ -21,13 +21,13 @@ export interface Fired {
   readonly event: WatchEvent;
 }
 
-/** What a client that has reconnected was watching. */
+/** The watches of a client that has reconnected. */
 export interface SeenWatches {
   /** last zxid that the client has seen */
   readonly relativeZxid: Zxid;
-  /** paths of znodes that were there */
+  /** paths of znodes that existed */
   readonly data: readonly string[];
-  /** paths of znodes that were not there */
+  /** paths of znodes that did not exist */
   readonly exist: readonly string[];
   readonly child: readonly string[];
 }
@@ -86,8 +86,8 @@ class WatchPairs {
 }
 
 /**
- * Standard watches, each of which fires once and is gone, and those of streams, which stay. A watcher is whatever number
- * its owner chose.
+ * Standard watches, each of which fires once, and watches of streams, which stay. A watcher is a number that its
+ * owner chose.
  */
 export class WatchTable {
   readonly #data = new WatchPairs();
@@ -109,7 +109,7 @@ export class WatchTable {
     (kind === "child" ? this.#childStreams : this.#dataStreams).add(path === "" ? "/" : path, watcher);
   }
 
-  /** Registering twice is registering once; data and exists watches are of one table. */
+  /** Registers a watch; registering it again has no effect. Data and exists watches are in one table. */
   register(kind: WatchKind, path: string, watcher: number): void {
     const pairs = kind === "child" ? this.#child : this.#data;
     pairs.add(path === "" ? "/" : path, watcher);
@@ -141,7 +141,7 @@ export class WatchTable {
     }
   }
 
-  /** Forgets a watcher: its connection is gone. */
+  /** Removes a watcher: its connection is closed. */
   removeWatcher(watcher: number): void {
     this.#data.removeWatcher(watcher);
     this.#child.removeWatcher(watcher);
@@ -150,9 +150,9 @@ export class WatchTable {
   }
 
   /**
-   * Takes over the watches of a client that has reconnected: answers those whose event it missed, registers the
-   * others. A znode that was created and deleted in between goes unnoticed, as in ZooKeeper.
-   * @returns the missed events, to be sent before the reply
+   * Sets the watches of a client again that has reconnected: returns the events that it missed, and registers the
+   * other watches. A znode that was created and deleted in between is not noticed, as in ZooKeeper. @returns the
+   * missed events, which are sent before the reply
    */
   resume(tree: ZnodeTree, seen: SeenWatches, watcher: number): WatchEvent[] {
     const missed: WatchEvent[] = [];
@@ -174,7 +174,7 @@ export class WatchTable {
   }
 }
 
-/** The event that a client missed of a znode whose number it last saw at `since`; undefined when none. */
+/** The event of a znode that a client missed after `since`; undefined if there is none. */
 function missedOf(changed: Zxid | undefined, since: Zxid, type: WatchEventType): WatchEventType | undefined {
   if (changed === undefined) return WatchEventType.DELETED;
   return compareZxid(changed, since) > 0 ? type : undefined;
