@@ -25,8 +25,8 @@ const TARGETS: Partial<Record<keyof Figures, number>> = {
 };
 const CRASH_POINTS = 500;
 /** Seeds of the broker's profile, and the records that they have to end with at least. */
-const BROKER_SEEDS = 300;
-const BROKER_RECORDS = 100_000;
+const BROKER_SEEDS = 500;
+const BROKER_RECORDS = 200_000;
 
 /** Seeds that are known to fail, and why nobody has mended it yet. They are told of every time, and fail nothing. */
 const OPEN: Readonly<Record<string, string>> = JSON.parse(
