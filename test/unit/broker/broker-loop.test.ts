@@ -3,7 +3,13 @@ import { describe, expect, test } from "vitest";
 import { metadataOf, type TopicMetadata } from "../../../core/broker/cluster-view.ts";
 import { BROKER_CONFIG } from "../../../core/broker/config.ts";
 import type { Outcome, PartitionCall } from "../../../core/broker/program.ts";
-import { brokerIdPath, PATHS } from "../../../core/broker/znodes.ts";
+import {
+  brokerIdPath,
+  decodeState,
+  encodeControllerEpoch,
+  PATHS,
+  statePath,
+} from "../../../core/broker/znodes.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
 import { World } from "./runner.ts";
 
@@ -107,6 +113,37 @@ describe("a broker's life", () => {
     world.revive(old);
     world.until(() => world.isWhole);
     expect(world.broker(old).loop.isController).toBe(false);
+  });
+
+  test("[BROKER-61] a controller that is deposed between its read and its write changes nothing, and stops acting", () => {
+    const world = whole();
+    const old = world.controller ?? raise("there is none");
+    const { session } = world.broker(old);
+    let deposed = 0;
+    world.beforeWrite = (writer, request) => {
+      const isPlan = request.type === "multi" && request.ops[0]?.type === "check";
+      if (deposed > 0 || writer !== session.id || !isPlan) return;
+      deposed += 1;
+      // its session lives on, and another broker is the controller in the eyes of the ensemble
+      world.ensemble.write(NO_SESSION, 0, { type: "delete", path: PATHS.controller, version: -1 });
+      const data = encodeControllerEpoch(9);
+      world.ensemble.write(NO_SESSION, 0, {
+        type: "setData",
+        path: PATHS.controllerEpoch,
+        data,
+        version: -1,
+      });
+    };
+    const other = [0, 1, 2].find((id) => id !== old) ?? raise("all are controllers");
+    expect(create(world, other, "t")).toMatchObject({ ok: true });
+    expect(deposed).toBe(1);
+    world.until(() => world.isWhole);
+    const state = decodeState(world.ensemble.tree.get(statePath("t", 0))?.data ?? null);
+    expect(state?.controllerEpoch).toBeGreaterThanOrEqual(10);
+    const epochs = world.told.flatMap((call) =>
+      call.name === "leaderAndIsr" ? [call.leadership.controllerEpoch] : [],
+    );
+    expect(Math.min(...epochs)).toBeGreaterThanOrEqual(10);
   });
 
   test("[BROKER-62] a node that is down is left for another, and the session goes with the broker", () => {

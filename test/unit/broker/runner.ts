@@ -247,6 +247,8 @@ export class World {
   readonly down = new Set<number>();
   /** nodes that carry a write out, and whose answers are lost */
   readonly mute = new Set<number>();
+  /** what happens just before a write is carried out */
+  beforeWrite = (_session: SessionId, _request: WriteRequest): void => {};
   /** epoch in which the ensemble fell asleep; undefined: it is awake */
   asleepIn: number | undefined;
   /** calls that partitions got, in order */
@@ -346,6 +348,7 @@ export class World {
         ensemble.close(call.session);
         return { ok: true, value: null };
       case "write": {
+        this.beforeWrite(call.session, call.request);
         if (!ensemble.has(call.session)) return refused("SESSION_EXPIRED");
         const value = ensemble.write(call.session, call.xid, call.request);
         return value.type === "error" ? refused(value.code) : { ok: true, value };
