@@ -157,10 +157,6 @@ const FILE_LINES_MAX = 600;
 /** *map file, or file and class → the lines that it may have until it is cut*: they only fall. */
 const LONG: Readonly<Record<string, number>> = {
   "core/server/server.ts: EnsembleServer": 500,
-  "sim/node/search/member.ts": 720,
-  "sim/node/search/member.ts: Members": 500,
-  "sim/node/search/search.ts": 650,
-  "sim/node/search/search.ts: Search": 550,
 };
 
 describe("a reader", () => {

@@ -18,7 +18,7 @@
  * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to a knock from before |
  * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
  */
-import { type Entry, type Facts, type Outcome, Phase, Role } from "./member.ts";
+import { type Entry, type Facts, type Outcome, Phase, Role } from "./step.ts";
 import type { Interner } from "./tables.ts";
 
 /** State of a run that no member knows. */

@@ -12,138 +12,30 @@ import { MemberStorage } from "../../../core/server/storage.ts";
 import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { makeZabConfig } from "../../../core/zab/config.ts";
-import type { DurableWrite, ZabEffect, ZabInput } from "../../../core/zab/effects.ts";
-import type { Learners } from "../../../core/zab/learners.ts";
-import { asSid, foundingMembership, type Membership, type Sid } from "../../../core/zab/membership.ts";
-import type { LogPosition, ZabMessage } from "../../../core/zab/messages.ts";
+import type { ZabEffect, ZabInput } from "../../../core/zab/effects.ts";
+import { foundingMembership, type Membership, type Sid } from "../../../core/zab/membership.ts";
+import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { ZabPeer } from "../../../core/zab/peer.ts";
 import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
-import type { Roles } from "../../../core/zab/roles.ts";
-import type { TxnLog } from "../../../core/zab/txn-log.ts";
-import { compareZxid, equalZxid } from "../../../core/zab/zxid.ts";
+import { compareZxid } from "../../../core/zab/zxid.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
 import { MemoryBackend } from "../../memory-backend.ts";
 import { encode } from "./encode.ts";
+import { FactsReader } from "./facts.ts";
+import type { Live, Told } from "./live.ts";
+import {
+  DECIDE_AT,
+  GIVE_UP_AT,
+  LONG_AGO,
+  learnersOf,
+  NOW,
+  normalize,
+  opened,
+  RESEND_AT,
+  rolesOf,
+} from "./opened.ts";
+import { type Entry, type Facts, type Input, type Outcome, type Outgoing, Phase, Role } from "./step.ts";
 import { Interner, PairTable } from "./tables.ts";
-
-/** What may happen to a member. */
-export type Input =
-  | {
-      readonly kind: "call";
-      readonly from: Sid;
-      readonly boot: number;
-      readonly generation: number;
-      readonly message: ZabMessage;
-    }
-  | {
-      readonly kind: "returned";
-      readonly peer: Sid;
-      readonly boot: number;
-      readonly messages: readonly ZabMessage[];
-    }
-  | { readonly kind: "broken"; readonly peer: Sid }
-  /** the oldest group of writes became durable */
-  | { readonly kind: "synced" }
-  /** nobody with a better vote came in time */
-  | { readonly kind: "decide" }
-  /** votes are said again */
-  | { readonly kind: "resend" }
-  /** the deadline of the role has passed */
-  | { readonly kind: "giveUp" }
-  /** the leader has not heard this learner for too long */
-  | { readonly kind: "silent"; readonly peer: Sid }
-  /** a client's write, the n-th of the run */
-  | { readonly kind: "propose"; readonly n: number }
-  | { readonly kind: "checkpoint" }
-  /** memory is lost, and of what was not durable so many groups are kept */
-  | { readonly kind: "crash"; readonly keep: number }
-  | { readonly kind: "start" };
-
-/** What left a member: a call, or the return of a call that came with this boot and generation. */
-export interface Outgoing {
-  readonly to: Sid;
-  readonly isCall: boolean;
-  /** number of the input that it is to its receiver */
-  readonly input: number;
-  readonly boot: number;
-  readonly generation: number;
-}
-
-/** What an input did. */
-export interface Outcome {
-  readonly next: number;
-  readonly out: readonly Outgoing[];
-  /** numbers of the entries that were delivered, in order */
-  readonly delivered: readonly number[];
-  /** the history was replaced by a snapshot that ends in this entry, or −1 */
-  readonly loaded: number;
-  /** the epoch in which it acted as leader, or 0 */
-  readonly leads: number;
-  /** elections begun */
-  readonly looks: number;
-  /** reasons for which a role was given up */
-  readonly reasons: readonly string[];
-  /** what the core asserted in vain */
-  readonly failure: string | undefined;
-}
-
-/** Role of a member. */
-export const Role = { DOWN: 0, LOOKING: 1, FOLLOWING: 2, LEADING: 3 } as const;
-/** Phase of a member. */
-export const Phase = { ELECTION: 0, DISCOVERY: 1, SYNCHRONIZATION: 2, BROADCAST: 3 } as const;
-
-/** What the search has to know of a state of a member. */
-export interface Facts {
-  readonly sid: Sid;
-  readonly up: boolean;
-  readonly boot: number;
-  readonly role: number;
-  readonly phase: number;
-  readonly leader: number;
-  readonly pending: number;
-  readonly mayDecide: boolean;
-  readonly mayResend: boolean;
-  readonly mayPropose: boolean;
-  readonly mayCheckpoint: boolean;
-  readonly learners: readonly Sid[];
-  readonly acceptedEpoch: number;
-  readonly currentEpoch: number;
-  readonly durableAcceptedEpoch: number;
-  readonly durableCurrentEpoch: number;
-  /** what left it promised these */
-  readonly toldAcceptedEpoch: number;
-  readonly toldCurrentEpoch: number;
-  /** entries: base, then one after the other */
-  readonly log: readonly number[];
-  readonly durableLog: readonly number[];
-  /** the last one that is delivered */
-  readonly delivered: number;
-}
-
-interface Group {
-  seq: number;
-  readonly writes: readonly DurableWrite[];
-  /** the text of the writes; undefined: not made yet */
-  key: string | undefined;
-}
-
-interface Live {
-  readonly peer: ZabPeer;
-  readonly storage: MemberStorage;
-  readonly durableBackend: MemoryBackend;
-  readonly durable: MemberStorage;
-  /** the text of what is durable; undefined: not made yet */
-  durableKey: string | undefined;
-  pending: Group[];
-  /** what waits until so many groups of `pending` are durable */
-  gate: { after: number; readonly item: Outgoing; readonly messages: readonly ZabMessage[] }[];
-  told: Told;
-}
-
-interface Told {
-  acceptedEpoch: number;
-  currentEpoch: number;
-}
 
 /** How a state of a member came about: on a disk, or from another state. */
 interface Origin {
@@ -157,13 +49,6 @@ interface Disk {
   readonly backend: MemoryBackend;
 }
 
-/** One entry of a history; the chain stands for all before it. */
-export interface Entry {
-  readonly epoch: number;
-  readonly counter: number;
-  readonly sid: number;
-}
-
 const NOTHING: Omit<Outcome, "next"> = {
   out: [],
   delivered: [],
@@ -173,17 +58,6 @@ const NOTHING: Omit<Outcome, "next"> = {
   reasons: [],
   failure: undefined,
 };
-
-/** Private names as `open-core.ts` leaves them. */
-type Opened<T> = T & Record<string, unknown>;
-const opened = <T extends object>(object: T): Opened<T> => object as Opened<T>;
-
-/** A clock that never moves by itself. */
-const NOW = 0;
-const DECIDE_AT = 1;
-const RESEND_AT = 10;
-const GIVE_UP_AT = 100;
-const LONG_AGO = -1_000;
 
 const CONFIG = makeZabConfig({
   tickTimeMs: 10,
@@ -200,7 +74,7 @@ export class Members {
   readonly quorum: MajorityQuorum;
   readonly #membership: Membership;
   readonly inputs = new Interner<Input>();
-  readonly entries = new Interner<Entry>();
+  readonly #reader = new FactsReader();
   readonly #keys = new Interner<Origin>();
   readonly facts: Facts[] = [];
   readonly #disks = new Interner<Disk>();
@@ -217,6 +91,11 @@ export class Members {
   constructor(size: number) {
     this.#membership = foundingMembership(size);
     this.quorum = new MajorityQuorum(this.#membership);
+  }
+
+  /** All entries by number. */
+  get entries(): Interner<Entry> {
+    return this.#reader.entries;
   }
 
   get states(): number {
@@ -277,7 +156,7 @@ export class Members {
     const key = `down|${sid}|${disk}|${encode(told)}`;
     return this.#state(key, { disk, told: { ...told }, before: -1, input: -1 }, () => {
       const storage = new MemberStorage(backend.clone());
-      const log = this.#entriesOf(storage.log);
+      const log = this.#reader.entriesOf(storage.log);
       return {
         sid,
         up: false,
@@ -299,7 +178,7 @@ export class Members {
         toldCurrentEpoch: told.currentEpoch,
         log,
         durableLog: log,
-        delivered: this.#entry(storage.log, storage.meta.checkpoint),
+        delivered: this.#reader.entry(storage.log, storage.meta.checkpoint),
       };
     });
   }
@@ -317,7 +196,7 @@ export class Members {
     ]);
     const deferred = encode(opened(rolesOf(live.peer).step)._deferred);
     const key = `up|${sid}|${live.peer.boot}|${encode(live.peer)}|${deferred}|${live.durableKey}|${pending.join("|")}|${encode(gate)}|${encode(live.told)}`;
-    const id = this.#state(key, { ...origin, told: { ...origin.told } }, () => this.#factsOf(sid, live));
+    const id = this.#state(key, { ...origin, told: { ...origin.told } }, () => this.#reader.of(sid, live));
     this.#keep(id, live);
     return id;
   }
@@ -517,12 +396,12 @@ export class Members {
           const cursor = new TxnCursor(effect.batch, effect.offset);
           while (cursor.next() && compareZxid(cursor.zxid(), effect.upTo) <= 0) {
             const at = must(live.storage.log.positionAt(cursor.zxid()), "what is delivered is logged");
-            delivered.push(this.#entry(live.storage.log, at));
+            delivered.push(this.#reader.entry(live.storage.log, at));
           }
           break;
         }
         case "snapshotLoaded":
-          loaded = this.#entry(live.storage.log, live.storage.meta.checkpoint);
+          loaded = this.#reader.entry(live.storage.log, live.storage.meta.checkpoint);
           break;
         case "trace":
           if (effect.event.type === "role") {
@@ -593,125 +472,4 @@ export class Members {
         return 0;
     }
   }
-
-  // ── what is in it ────────────────────────────────────────────────────────
-
-  #factsOf(sid: Sid, live: Live): Facts {
-    const { peer, storage, durable } = live;
-    const decideAt = opened(rolesOf(peer).looking)._decideAt;
-    const establishing = peer.role === "LEADING" && peer.phase !== "BROADCAST";
-    return {
-      sid,
-      up: true,
-      boot: storage.meta.boot,
-      role: Role[peer.role],
-      phase: Phase[peer.phase],
-      leader: peer.leader ?? 0,
-      pending: live.pending.length,
-      mayDecide: decideAt !== Number.POSITIVE_INFINITY,
-      mayResend:
-        live.gate.length === 0 &&
-        ((peer.role === "LOOKING" && decideAt === Number.POSITIVE_INFINITY) || establishing),
-      mayPropose: peer.proposing?.mayPropose === true,
-      mayCheckpoint:
-        live.pending.length === 0 &&
-        !peer.readsSnapshot &&
-        compareZxid(peer.lastProcessedZxid, storage.meta.checkpoint.zxid) > 0,
-      learners:
-        peer.role === "LEADING" && peer.phase === "BROADCAST"
-          ? learnersOf(peer)
-              .sids.filter((each) => each !== sid)
-              .sort()
-          : [],
-      acceptedEpoch: peer.acceptedEpoch,
-      currentEpoch: peer.currentEpoch,
-      durableAcceptedEpoch: durable.meta.acceptedEpoch,
-      durableCurrentEpoch: durable.meta.currentEpoch,
-      toldAcceptedEpoch: live.told.acceptedEpoch,
-      toldCurrentEpoch: live.told.currentEpoch,
-      log: this.#entriesOf(storage.log),
-      durableLog: this.#entriesOf(durable.log),
-      delivered: this.#entry(
-        storage.log,
-        must(storage.log.positionAt(peer.lastProcessedZxid), "what is delivered is logged"),
-      ),
-    };
-  }
-
-  /** The entries of a log, its base first. */
-  #entriesOf(log: TxnLog): number[] {
-    const found = [this.#entry(log, log.base)];
-    let after = log.base.zxid;
-    for (let slice = log.read(after); slice !== undefined; slice = log.read(after)) {
-      const cursor = new TxnCursor(slice.batch);
-      while (cursor.next())
-        found.push(this.#entry(log, must(log.positionAt(cursor.zxid()), "it is in the log")));
-      after = slice.last;
-    }
-    return found;
-  }
-
-  #entry(log: TxnLog, { zxid, chain }: LogPosition): number {
-    return this.entries.id(`${zxid.epoch}.${zxid.counter}/${chain.high}:${chain.low}`, () => {
-      let after = log.base.zxid;
-      for (let slice = log.read(after); slice !== undefined; slice = log.read(after)) {
-        const cursor = new TxnCursor(slice.batch);
-        while (cursor.next()) {
-          if (equalZxid(cursor.zxid(), zxid))
-            return { epoch: zxid.epoch, counter: zxid.counter, sid: cursor.session };
-        }
-        after = slice.last;
-      }
-      return { epoch: zxid.epoch, counter: zxid.counter, sid: 0 };
-    });
-  }
 }
-
-/** The member's own fields that hold a time, and counters that only grow, as if the clock had never moved. */
-function normalize(live: Live): void {
-  const peer = opened(live.peer);
-  const roles = rolesOf(live.peer);
-  const step = opened(roles.step);
-  const looking = opened(roles.looking);
-  const done = step._durableSeq as number;
-  step.now = NOW;
-  step._durableSeq = 0;
-  step._persistSeq = (step._persistSeq as number) - done;
-  peer._steppedAt = NOW;
-  opened(peer._dispatch as object)._accepted = false;
-  if (roles.lastSeq !== null) opened(roles)._lastSeq = roles.lastSeq - done;
-  looking._resendAt = RESEND_AT;
-  looking._resendPauseMs = RESEND_AT;
-  if (looking._decideAt !== Number.POSITIVE_INFINITY) looking._decideAt = DECIDE_AT;
-  looking._elections = 0;
-  looking._failures = 0;
-  looking._leadFrom = 0;
-  opened(roles.links)._nextPingAt = Number.POSITIVE_INFINITY;
-  for (const link of roles.links.all.values()) Object.assign(link, { heardAt: null, rttMs: null, inSeq: 0 });
-  for (const waiting of opened(roles.history)._persisting as { seq: number }[]) waiting.seq -= done;
-  for (const group of live.pending) group.seq -= done;
-  if (roles.leading !== null) {
-    const leader = opened(roles.leading);
-    leader._resendAt = RESEND_AT;
-    const quorumCheck = opened(leader._quorumCheck as object);
-    quorumCheck._establishDeadline = GIVE_UP_AT;
-    quorumCheck._aloneDeadline = GIVE_UP_AT;
-    quorumCheck._quorumAt = NOW;
-    const own = leader._ownEpochSeq as number | null;
-    if (own !== null) leader._ownEpochSeq = Math.max(0, own - done);
-    for (const learner of learnersOf(live.peer).all()) opened(learner)._heardAt = NOW;
-  }
-  if (roles.following !== null) {
-    const follower = opened(roles.following);
-    follower._joinDeadline = GIVE_UP_AT;
-    follower._heardAt = NOW;
-  }
-}
-
-const rolesOf = (peer: ZabPeer): Roles => opened(peer)._roles as Roles;
-
-const learnersOf = (peer: ZabPeer): Learners =>
-  opened(must(rolesOf(peer).leading, "it leads"))._learners as Learners;
-
-/** Sid of the member with this index. */
-export const sidOf = (index: number): Sid => asSid(index + 1);

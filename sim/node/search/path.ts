@@ -1,6 +1,7 @@
 /** States and steps of the search for people to read. */
 import type { ZabMessage } from "../../../core/zab/messages.ts";
-import type { Input, Members } from "./member.ts";
+import type { Members } from "./member.ts";
+import type { Input } from "./step.ts";
 
 const ROLES = ["down", "LOOKING", "FOLLOWING", "LEADING"];
 const PHASES = ["ELECTION", "DISCOVERY", "SYNCHRONIZATION", "BROADCAST"];

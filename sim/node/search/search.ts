@@ -16,10 +16,14 @@
  *
  * @source Holzmann, "State compression in SPIN" (1997): collapse compression
  */
+
+import { type Channel, Channels, nextGeneration } from "./channels.ts";
+import { Frontier } from "./frontier.ts";
 import { advance, check, type Ghost, ghostKey } from "./ghost.ts";
-import { type Facts, type Input, Members, type Outcome, Role, sidOf } from "./member.ts";
+import { Members } from "./member.ts";
 import { describeInput, describeMember } from "./path.ts";
-import { Interner, PairTable, StateSet } from "./tables.ts";
+import { type Facts, type Input, isVote, type Outcome, Role, sidOf } from "./step.ts";
+import { Interner } from "./tables.ts";
 
 /** What is explored. */
 export interface Scope {
@@ -69,19 +73,6 @@ export interface SearchResult {
   readonly path: readonly string[];
 }
 
-/** Calls from one member to another, and their returns. */
-interface Channel {
-  /** life of the caller, 0 while it is down; its calls bear boot and generation */
-  readonly boot: number;
-  readonly generation: number;
-  /** a call failed, and the caller has not noticed yet */
-  readonly broken: boolean;
-  /** it has noticed, and the callee is still down: further calls are lost without a word, or links would be counted for ever */
-  readonly refused: boolean;
-  readonly calls: readonly number[];
-  readonly returns: readonly number[];
-}
-
 /** Counters of what was used of the scope, in one number. */
 const CRASHES = 0;
 const BREAKS = 3;
@@ -98,21 +89,18 @@ export class Search {
   readonly #options: SearchOptions;
   readonly #n: number;
   readonly #members: Members;
-  readonly #channels = new Interner<Channel>();
+  readonly #channels: Channels;
   readonly #ghosts = new Interner<Ghost>();
-  readonly #channelAt: number;
   readonly #ghostAt: number;
   readonly #countersAt: number;
-  /** numbers that make a state; behind them: where it came from, its cost, its depth */
+  /** numbers that make a state */
   readonly #length: number;
-  readonly #set: StateSet;
-  readonly #buckets: number[][] = [];
+  readonly #frontier: Frontier;
   readonly #current: Int32Array;
   readonly #next: Int32Array;
   readonly #facts: Facts[] = [];
   readonly #ids = new Map<string, number>();
   readonly #kinds = new Map<string, number>();
-  readonly #pushed = new PairTable();
   #index = 0;
   #expanded = 0;
   #steps = 0;
@@ -132,13 +120,13 @@ export class Search {
     const n = options.servers;
     this.#n = n;
     this.#members = new Members(n % 2 === 0 ? n + 1 : n);
-    this.#channelAt = n;
+    this.#channels = new Channels(n, n);
     this.#ghostAt = n + n * (n - 1);
     this.#countersAt = this.#ghostAt + 1;
     this.#length = this.#countersAt + 1;
-    this.#set = new StateSet(this.#length, 3);
-    this.#current = new Int32Array(this.#length + 3);
-    this.#next = new Int32Array(this.#length + 3);
+    this.#frontier = new Frontier(this.#length);
+    this.#current = this.#frontier.newState();
+    this.#next = this.#frontier.newState();
   }
 
   /** @param onProgress is told every few seconds how many states there are, and to which cost all was looked at */
@@ -150,27 +138,27 @@ export class Search {
     this.#begin();
     let cost = 0;
     let terminated = true;
-    search: for (; cost < this.#buckets.length; cost++) {
-      const bucket = this.#buckets[cost] ?? [];
+    search: for (; cost < this.#frontier.costs; cost++) {
+      const bucket = this.#frontier.bucket(cost);
       for (let i = 0; i < bucket.length; i++) {
         const index = bucket[i] as number;
-        if (this.#set.list.field(index, this.#length + 1) !== cost) continue; // found cheaper, and looked at
+        if (this.#frontier.costOf(index) !== cost) continue; // found cheaper, and looked at
         this.#expand(index);
         const now = (i & 1023) === 0 ? performance.now() : started;
         if (now - toldAt > PROGRESS_MS) {
           toldAt = now;
-          onProgress?.(this.#set.size, cost - 1);
+          onProgress?.(this.#frontier.size, cost - 1);
         }
-        if (this.#violation !== undefined || this.#set.size >= states || now > end) {
+        if (this.#violation !== undefined || this.#frontier.size >= states || now > end) {
           terminated = false;
           break search;
         }
       }
-      this.#buckets[cost] = [];
+      this.#frontier.done(cost);
     }
     return {
       scope: this.#options,
-      states: this.#set.size,
+      states: this.#frontier.size,
       expanded: this.#expanded,
       steps: this.#steps,
       depth: this.#depth,
@@ -191,7 +179,7 @@ export class Search {
     const n = this.#n;
     for (let i = 0; i < n; i++) this.#next[i] = this.#members.fresh(sidOf(i));
     const down: Channel = { boot: 0, generation: 1, broken: false, refused: false, calls: [], returns: [] };
-    for (let i = 0; i < n * (n - 1); i++) this.#next[this.#channelAt + i] = this.#channel(down);
+    for (let i = 0; i < n * (n - 1); i++) this.#next[n + i] = this.#channels.id(down);
     const root = (this.#members.facts[this.#next[0] as number] as Facts).delivered;
     this.#next[this.#ghostAt] = this.#ghost({ leaders: {}, begun: {}, committed: [root] });
     this.#next[this.#countersAt] = 0;
@@ -203,7 +191,7 @@ export class Search {
 
   #expand(index: number): void {
     this.#index = index;
-    this.#set.list.read(index, this.#current);
+    this.#frontier.read(index, this.#current);
     if (this.#onStep === null) this.#expanded += 1;
     this.#ordinary = true;
     const n = this.#n;
@@ -219,12 +207,12 @@ export class Search {
     if (!(this.#facts[i] as Facts).up) return;
     for (let j = 0; j < this.#n; j++) {
       if (j === i) continue;
-      const answers = this.#channelOf(i, j);
+      const answers = this.#channels.of(this.#current, i, j);
       if (answers.returns.length > 0) {
         const rest = { ...answers, returns: answers.returns.slice(1) };
         this.#take(i, answers.returns[0] as number, true, i, j, rest);
       }
-      const calls = this.#channelOf(j, i);
+      const calls = this.#channels.of(this.#current, j, i);
       if (calls.calls.length > 0) {
         const rest = { ...calls, calls: calls.calls.slice(1) };
         this.#take(i, calls.calls[0] as number, true, j, i, rest);
@@ -236,7 +224,7 @@ export class Search {
     if (!(this.#facts[i] as Facts).up) return;
     for (let j = 0; j < this.#n; j++) {
       if (j === i) continue;
-      const channel = this.#channelOf(i, j);
+      const channel = this.#channels.of(this.#current, i, j);
       if (channel.broken) {
         this.#take(i, this.#input({ kind: "broken", peer: sidOf(j) }), true, i, j, {
           ...nextGeneration(channel, 0),
@@ -282,12 +270,12 @@ export class Search {
       }
       for (let j = 0; j < this.#n; j++) {
         if (j === i || !(this.#facts[j] as Facts).up) continue;
-        const channel = this.#channelOf(i, j);
+        const channel = this.#channels.of(this.#current, i, j);
         if (channel.broken) continue;
         for (const keep of channel.calls.length === 0 ? [0] : [0, channel.calls.length]) {
           this.#apply(i, this.#input({ kind: "broken", peer: sidOf(j) }), false, (next) => {
             next[this.#countersAt] = counters + (1 << BREAKS);
-            this.#setChannel(next, i, j, nextGeneration(channel, keep));
+            this.#channels.set(next, i, j, nextGeneration(channel, keep));
           });
         }
       }
@@ -302,7 +290,7 @@ export class Search {
   /** @param arriving the peers, as bits, at which the calls on their way still arrive */
   #crash(i: number, keep: number, arriving: number): void {
     for (let j = 0; j < this.#n; j++) {
-      const matters = j !== i && this.#channelOf(i, j).calls.length > 0;
+      const matters = j !== i && this.#channels.of(this.#current, i, j).calls.length > 0;
       if (!matters && (arriving & (1 << j)) !== 0) return;
     }
     const counters = this.#current[this.#countersAt] as number;
@@ -310,11 +298,11 @@ export class Search {
       next[this.#countersAt] = counters + (1 << CRASHES);
       for (let j = 0; j < this.#n; j++) {
         if (j === i) continue;
-        const out = this.#channelOf(i, j);
+        const out = this.#channels.of(this.#current, i, j);
         const calls = (arriving & (1 << j)) !== 0 ? out.calls : [];
-        this.#setChannel(next, i, j, { ...out, boot: 0, broken: false, calls, returns: [] });
-        const back = this.#channelOf(j, i);
-        this.#setChannel(next, j, i, {
+        this.#channels.set(next, i, j, { ...out, boot: 0, broken: false, calls, returns: [] });
+        const back = this.#channels.of(this.#current, j, i);
+        this.#channels.set(next, j, i, {
           ...back,
           broken: (this.#facts[j] as Facts).up,
           calls: [],
@@ -329,8 +317,8 @@ export class Search {
     let heard = false;
     for (let j = 0; j < this.#n; j++) {
       if (j === i) continue;
-      const channel = this.#channelOf(i, j);
-      const back = this.#channelOf(j, i);
+      const channel = this.#channels.of(this.#current, i, j);
+      const back = this.#channels.of(this.#current, j, i);
       const { up, pending } = this.#facts[j] as Facts;
       const waiting = channel.calls.length + channel.returns.length + back.calls.length + back.returns.length;
       if (waiting > 0 || pending > 0) return false;
@@ -340,14 +328,7 @@ export class Search {
   }
 
   #input(input: Input): number {
-    const key =
-      input.kind === "broken" || input.kind === "silent"
-        ? input.kind + input.peer
-        : input.kind === "crash"
-          ? `crash${input.keep}`
-          : input.kind === "propose"
-            ? `propose${input.n}`
-            : input.kind;
+    const key = nameOf(input);
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
     const id = this.#members.input(input);
@@ -361,7 +342,7 @@ export class Search {
 
   /** The member takes something from a channel, of which this is left. */
   #take(i: number, input: number, ordinary: boolean, from: number, to: number, rest: Channel): void {
-    this.#apply(i, input, ordinary, (next) => this.#setChannel(next, from, to, rest));
+    this.#apply(i, input, ordinary, (next) => this.#channels.set(next, from, to, rest));
   }
 
   #apply(i: number, what: Input | number, ordinary: boolean, change: (next: Int32Array) => void): void {
@@ -384,7 +365,7 @@ export class Search {
     if (this.#onStep !== null) this.#onStep(next, told);
     else if (this.#broken !== undefined)
       this.#violation ??= { text: this.#broken, index: this.#index, last: told() };
-    else this.#found(this.#costOf() + cost, this.#set.list.field(this.#index, this.#length + 2) + 1);
+    else this.#found(this.#frontier.costOf(this.#index) + cost, this.#frontier.depthOf(this.#index) + 1);
   }
 
   /** A member takes an input, and what it says goes on its way. @returns false when that leaves the scope */
@@ -404,16 +385,12 @@ export class Search {
     return true;
   }
 
-  #costOf(): number {
-    return this.#set.list.field(this.#index, this.#length + 1);
-  }
-
   #restarted(next: Int32Array, i: number, outcome: Outcome): void {
     const { boot } = this.#members.facts[outcome.next] as Facts;
     for (let j = 0; j < this.#n; j++) {
       if (j === i) continue;
-      const old = this.#channels.at(this.#channelNumber(next, i, j));
-      this.#setChannel(next, i, j, {
+      const old = this.#channels.of(next, i, j);
+      this.#channels.set(next, i, j, {
         ...old,
         boot,
         generation: 1,
@@ -421,8 +398,8 @@ export class Search {
         refused: false,
         returns: [],
       });
-      const back = this.#channels.at(this.#channelNumber(next, j, i));
-      this.#setChannel(next, j, i, { ...back, refused: false });
+      const back = this.#channels.of(next, j, i);
+      this.#channels.set(next, j, i, { ...back, refused: false });
     }
   }
 
@@ -431,16 +408,16 @@ export class Search {
     for (const { to, isCall, input, boot, generation } of outcome.out) {
       const j = to - 1;
       if (j >= this.#n) continue;
-      const at = isCall ? this.#slot(i, j) : this.#slot(j, i);
+      const at = isCall ? this.#channels.slot(i, j) : this.#channels.slot(j, i);
       const number = next[at] as number;
       const channel = this.#channels.at(number);
       if (channel.broken) continue;
       const isUp = (this.#members.facts[next[j] as number] as Facts).up;
       if (isCall ? !isUp : channel.boot !== boot || channel.generation !== generation) {
-        if (isCall && !channel.refused) next[at] = this.#channel({ ...channel, broken: true });
+        if (isCall && !channel.refused) next[at] = this.#channels.id({ ...channel, broken: true });
         continue;
       }
-      next[at] = this.#push(number, input, isCall);
+      next[at] = this.#channels.push(number, input, isCall);
     }
   }
 
@@ -451,19 +428,19 @@ export class Search {
       for (let i = 0; i < this.#n; i++) {
         for (let j = 0; j < this.#n; j++) {
           if (j === i) continue;
-          const at = this.#slot(i, j);
+          const at = this.#channels.slot(i, j);
           let channel = this.#channels.at(next[at] as number);
           const [answer] = channel.returns;
-          if (answer !== undefined && this.#isVote(answer)) {
-            next[at] = this.#channel({ ...channel, returns: channel.returns.slice(1) });
+          if (answer !== undefined && isVote(this.#members.inputs.at(answer))) {
+            next[at] = this.#channels.id({ ...channel, returns: channel.returns.slice(1) });
             if (!this.#land(next, i, answer)) return false;
             again = true;
             channel = this.#channels.at(next[at] as number);
           }
           const [call] = channel.calls;
           const isUp = (this.#members.facts[next[j] as number] as Facts).up;
-          if (call !== undefined && isUp && this.#isVote(call)) {
-            next[at] = this.#channel({ ...channel, calls: channel.calls.slice(1) });
+          if (call !== undefined && isUp && isVote(this.#members.inputs.at(call))) {
+            next[at] = this.#channels.id({ ...channel, calls: channel.calls.slice(1) });
             if (!this.#land(next, j, call)) return false;
             again = true;
           }
@@ -471,24 +448,6 @@ export class Search {
       }
     }
     return true;
-  }
-
-  #isVote(input: number): boolean {
-    const what = this.#members.inputs.at(input);
-    if (what.kind === "call") return what.message.type === "NOTIFICATION";
-    return what.kind === "returned" && what.messages.every(({ type }) => type === "NOTIFICATION");
-  }
-
-  #push(channel: number, input: number, isCall: boolean): number {
-    const key = input * 2 + (isCall ? 1 : 0);
-    const known = this.#pushed.get(channel, key);
-    if (known >= 0) return known;
-    const old = this.#channels.at(channel);
-    const made = this.#channel(
-      isCall ? { ...old, calls: [...old.calls, input] } : { ...old, returns: [...old.returns, input] },
-    );
-    this.#pushed.set(channel, key, made);
-    return made;
   }
 
   /** @returns the rule that is broken, if any */
@@ -522,54 +481,14 @@ export class Search {
 
   #found(cost: number, depth: number): void {
     const next = this.#next;
-    next[this.#length] = this.#index;
-    next[this.#length + 1] = cost;
-    next[this.#length + 2] = depth;
-    const number = this.#set.add(next);
-    if (number < 0) {
-      const index = ~number;
-      this.#depth = Math.max(this.#depth, depth);
-      this.#enqueue(cost, index);
-      const members: Facts[] = [];
-      for (let i = 0; i < this.#n; i++) members.push(this.#members.facts[next[i] as number] as Facts);
-      const ghost = this.#ghosts.at(next[this.#ghostAt] as number);
-      const broken = check(members, ghost, this.#members.quorum.majority, this.#members.entries);
-      if (broken !== undefined) this.#violation ??= { text: broken, index, last: "" };
-    } else if (this.#set.list.field(number, this.#length + 1) > cost) {
-      this.#set.list.setField(number, this.#length, this.#index);
-      this.#set.list.setField(number, this.#length + 1, cost);
-      this.#set.list.setField(number, this.#length + 2, depth);
-      this.#enqueue(cost, number);
-    }
-  }
-
-  #enqueue(cost: number, index: number): void {
-    while (this.#buckets.length <= cost) this.#buckets.push([]);
-    (this.#buckets[cost] as number[]).push(index);
-  }
-
-  // ── channels ─────────────────────────────────────────────────────────────
-
-  #slot(from: number, to: number): number {
-    return this.#channelAt + from * (this.#n - 1) + (to > from ? to - 1 : to);
-  }
-
-  #channelNumber(state: Int32Array, from: number, to: number): number {
-    return state[this.#slot(from, to)] as number;
-  }
-
-  #channelOf(from: number, to: number): Channel {
-    return this.#channels.at(this.#current[this.#slot(from, to)] as number);
-  }
-
-  #setChannel(state: Int32Array, from: number, to: number, channel: Channel): void {
-    state[this.#slot(from, to)] = this.#channel(channel);
-  }
-
-  #channel(channel: Channel): number {
-    const { boot, generation, broken, refused, calls, returns } = channel;
-    const key = `${boot}.${generation}${broken ? "!" : "."}${refused ? "x" : ""}${calls.join(",")};${returns.join(",")}`;
-    return this.#channels.id(key, () => channel);
+    const index = this.#frontier.add(next, this.#index, cost, depth);
+    if (index === undefined) return;
+    this.#depth = Math.max(this.#depth, depth);
+    const members: Facts[] = [];
+    for (let i = 0; i < this.#n; i++) members.push(this.#members.facts[next[i] as number] as Facts);
+    const ghost = this.#ghosts.at(next[this.#ghostAt] as number);
+    const broken = check(members, ghost, this.#members.quorum.majority, this.#members.entries);
+    if (broken !== undefined) this.#violation ??= { text: broken, index, last: "" };
   }
 
   #ghost(ghost: Ghost): number {
@@ -586,13 +505,11 @@ export class Search {
 
   /** The way to a state, step by step, each with the members behind it. */
   #path(index: number, last: string): string[] {
-    const way: number[] = [];
-    for (let at = index; at >= 0; at = this.#set.list.field(at, this.#length)) way.push(at);
-    way.reverse();
+    const way = this.#frontier.wayTo(index);
     const lines: string[] = [];
-    const target = new Int32Array(this.#length + 3);
+    const target = this.#frontier.newState();
     for (let step = 0; step + 1 < way.length; step++) {
-      this.#set.list.read(way[step + 1] as number, target);
+      this.#frontier.read(way[step + 1] as number, target);
       let told: string | undefined;
       this.#onStep = (next, what) => {
         if (told !== undefined) return;
@@ -621,11 +538,12 @@ const RESEND: Input = { kind: "resend" };
 const GIVE_UP: Input = { kind: "giveUp" };
 const CHECKPOINT: Input = { kind: "checkpoint" };
 
-/** The caller has noticed that its link is dead: the next one begins, and so many calls of the old one still arrive. */
-const nextGeneration = (channel: Channel, keep: number): Channel => ({
-  ...channel,
-  generation: channel.generation + 1,
-  broken: false,
-  calls: channel.calls.slice(0, keep),
-  returns: [],
-});
+/** A short text that no two inputs of a member itself have in common. */
+const nameOf = (input: Input): string =>
+  input.kind === "broken" || input.kind === "silent"
+    ? input.kind + input.peer
+    : input.kind === "crash"
+      ? `crash${input.keep}`
+      : input.kind === "propose"
+        ? `propose${input.n}`
+        : input.kind;

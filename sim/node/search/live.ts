@@ -1,0 +1,35 @@
+/** A member in the making: the core of one state of it, over its disk. */
+import type { MemberStorage } from "../../../core/server/storage.ts";
+import type { DurableWrite } from "../../../core/zab/effects.ts";
+import type { ZabMessage } from "../../../core/zab/messages.ts";
+import type { ZabPeer } from "../../../core/zab/peer.ts";
+import type { MemoryBackend } from "../../memory-backend.ts";
+import type { Outgoing } from "./step.ts";
+
+/** Writes that become durable together. */
+export interface Group {
+  seq: number;
+  readonly writes: readonly DurableWrite[];
+  /** the text of the writes; undefined: not made yet */
+  key: string | undefined;
+}
+
+/** One instance of a member. */
+export interface Live {
+  readonly peer: ZabPeer;
+  readonly storage: MemberStorage;
+  readonly durableBackend: MemoryBackend;
+  readonly durable: MemberStorage;
+  /** the text of what is durable; undefined: not made yet */
+  durableKey: string | undefined;
+  pending: Group[];
+  /** what waits until so many groups of `pending` are durable */
+  gate: { after: number; readonly item: Outgoing; readonly messages: readonly ZabMessage[] }[];
+  told: Told;
+}
+
+/** The epochs of which it has told others. */
+export interface Told {
+  acceptedEpoch: number;
+  currentEpoch: number;
+}
