@@ -156,11 +156,11 @@ describe("a new member of a union", () => {
   it("[TIDY-14] has a place in each table: a message of Zab", () => {
     scratch.replace(
       "core/zab/messages.ts",
-      "export type ZabMessage =\n",
-      'export type ZabMessage =\n  | { readonly type: "UNHEARD" }\n',
+      "export type ZabMessage = ",
+      'export type ZabMessage = { readonly type: "UNHEARD" } | ',
     );
     const lines = refusal(typecheck(), "error TS").join("\n");
-    expect(lines).toContain("core/zab/peer.ts");
+    expect(lines).toContain("core/zab/dispatch.ts");
     expect(lines).toContain("core/server/quiet.ts");
   });
 
