@@ -139,7 +139,7 @@ const PROGRAMS = ["test/nemesis", "test/soak"];
 /** What only tests use, with what ends it; their number only falls. */
 const TESTS_ONLY: Readonly<Record<string, string>> = {};
 
-describe("what ships", () => {
+describe("code that ships", () => {
   const isEntry = (file: string): boolean => ENTRY.test(file);
 
   it("[TIDY-12] uses every file and export, not tests alone", () => {
@@ -156,7 +156,8 @@ const CLASS_LINES_MAX = 450;
 const FILE_LINES_MAX = 600;
 /** *map file, or file and class → the lines that it may have until it is cut*: they only fall. */
 const LONG: Readonly<Record<string, number>> = {
-  "core/server/server.ts: EnsembleServer": 500,
+  // the wiring of all parts of a member, and its entries
+  "core/server/server.ts: EnsembleServer": 463,
 };
 
 describe("a reader", () => {
@@ -171,8 +172,10 @@ describe("a reader", () => {
           most: CLASS_LINES_MAX,
         })),
       ]);
-    const long = sizes.filter(({ name, lines, most }) => lines > (LONG[name] ?? most));
-    expect(long.map(({ name, lines }) => `[TIDY-18] ${name} has ${lines} lines`)).toEqual([]);
+    const long = sizes.filter(({ lines, most }) => lines > most);
+    const unknown = long.filter(({ name, lines }) => lines > (LONG[name] ?? 0));
+    expect(unknown.map(({ name, lines }) => `[TIDY-18] ${name} has ${lines} lines`)).toEqual([]);
+    expect(Object.keys(LONG).filter((known) => !long.some(({ name }) => name === known))).toEqual([]);
   });
 
   for (const ring of Object.keys(RINGS)) {

@@ -37,7 +37,7 @@ export function brokerContract(name: string, makeBackend: MakeBrokerBackend): vo
       });
     });
 
-    it("[BROKER-51] what is written is there at the next start", async () => {
+    it("[BROKER-51] rows are there at the next start", async () => {
       await makeBackend((open) => {
         const first = records(open());
         first.identify(IDENTITY);

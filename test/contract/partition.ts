@@ -99,7 +99,7 @@ export function partitionContract(name: string, makeBackend: MakePartitionBacken
       });
     });
 
-    it("[PARTITION-3] who leads, and where each epoch begins, is there at the next start", async () => {
+    it("[PARTITION-3] the leader and the begin of each epoch are there at the next start", async () => {
       await makeBackend((open) => {
         open().write(created());
         open().write([chunkOf(0, 5, "a", "b")]);

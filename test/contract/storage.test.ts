@@ -4,7 +4,7 @@ import type { MemoryBackend, Stored } from "../../sim/memory-backend.ts";
 import { MemoryBackend as Memory } from "../../sim/memory-backend.ts";
 import { type Damage, storageContract } from "./storage.ts";
 
-/** @param all whoever opens one later gets a copy of the first */
+/** @param all each that is opened later is a copy of the first */
 function damageOf(all: () => readonly MemoryBackend[]): Damage {
   const change = <K, R, S extends Stored<R>>(rows: Map<K, S>, key: K, columns: Partial<R>): void => {
     const stored = must(rows.get(key), "a row that is damaged exists");
@@ -51,7 +51,7 @@ storageContract("memory", (body) => {
   );
 });
 
-/** A copy for whoever opens it, so that nothing can hide in an instance. */
+/** A copy for each open, so that no state can hide in an instance. */
 storageContract("memory, copied at every start", (body) => {
   let current = new Memory();
   const handles: MemoryBackend[] = [];

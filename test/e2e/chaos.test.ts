@@ -183,7 +183,7 @@ describe("npm run chaos", () => {
     expect(response.status).toBe(200);
   });
 
-  it("says what a step is refused for, and goes on", async () => {
+  it("reports why a step is refused, and continues", async () => {
     const scenario = file("refused.json", {
       name: "refused",
       steps: [

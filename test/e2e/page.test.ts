@@ -190,7 +190,7 @@ describe("npm start", () => {
 
     await expectGoals(page, producer.acknowledged);
 
-    // a node that stands still, by keyboard: the others take it for dead, and it goes on
+    // a node that stands still, by keyboard: the others take it for dead, and it continues
     const idle = ([1, 2, 3].find((sid) => sid !== second && sid !== first) ?? 0) as number;
     expect(await attribute(page, `pause-node-${idle}`, "title")).toMatch(/stops and keeps its memory/);
     await testId(page, `pause-node-${idle}`).focus();

@@ -54,7 +54,7 @@ class FakeMember {
   readonly watches = new WatchTable();
   #applied = 0;
 
-  /** @param notify is told of every event that fires */
+  /** @param notify takes every event that fires */
   apply(
     log: readonly LogEntry[],
     count: number,

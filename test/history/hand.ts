@@ -109,7 +109,7 @@ export type Done = Extract<Outcome, { type: "done" }>;
 
 export const unknown = (): Outcome => ({ type: "unknown" });
 
-/** The same history to somebody who is told no zxid and cannot read the log. */
+/** The same history without its zxids and its log. */
 export function withoutZxids(history: History): History {
   const ops = history.ops.map((op) =>
     op.outcome.type === "done" ? { ...op, outcome: { ...op.outcome, zxid: null } } : op,

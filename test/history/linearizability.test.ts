@@ -211,7 +211,7 @@ describe("linearizability", () => {
     expect(faultsOf(hand.history)).toHaveLength(1);
   });
 
-  it("lets a session end by itself, once, but not before its last ephemeral, and at the latest when it is told", () => {
+  it("lets a session end by itself, once, but not before its last ephemeral, and at the latest when its client learns of it", () => {
     const hand = new Hand();
     hand.ask(create("/e", "0", 1));
     const before = hand.server.read(getData("/e")) as Done;

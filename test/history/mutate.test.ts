@@ -147,7 +147,7 @@ describe("one thing wrong in a history that was right", () => {
     });
   }
 
-  it("most of it is found by the search for an order too, which is told no zxid and has no log", {
+  it("most of it is found by the search for an order too, which gets no zxid and has no log", {
     timeout: 120_000,
   }, () => {
     let tried = 0;

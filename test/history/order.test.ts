@@ -39,7 +39,7 @@ describe("the order of the writes", () => {
     only(hand.of("order"), "lost: acknowledged");
   });
 
-  it("finds one that is told another's zxid", () => {
+  it("finds one that gets another's zxid", () => {
     const hand = new Hand();
     hand.ask(create("/a"));
     hand.ask(create("/b"), { session: 2 }, (outcome) => ({ ...outcome, zxid: hand.zxid - 1 }));

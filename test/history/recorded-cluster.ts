@@ -35,7 +35,7 @@ interface Line {
   /** the session is attached to it */
   attached: boolean;
   over: boolean;
-  /** what is on its way to the client: no member hears of anything in the middle of its own step */
+  /** what is on its way to the client: no member receives anything in the middle of its own step */
   readonly inbox: (() => void)[];
   /** *map xid → request* */
   readonly waiting: Map<number, Op>;

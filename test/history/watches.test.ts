@@ -81,7 +81,7 @@ describe("watches", () => {
     expect(faults(hand)).toContain("no watch was there for it");
   });
 
-  it("finds one deletion that is told twice", () => {
+  it("finds one deletion that is reported twice", () => {
     const hand = begin();
     hand.ask(getData("/a", true));
     hand.ask(getChildren("/a", true));

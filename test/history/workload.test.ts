@@ -51,8 +51,8 @@ describe("the workload", () => {
   });
 });
 
-describe("what a client keeps", () => {
-  it("is what it watches and has not been told of", () => {
+describe("memory of a client", () => {
+  it("holds its watches that have not fired", () => {
     const memory = new ClientMemory();
     expect(memory.setWatches).toBeNull();
     const stat = {} as never;

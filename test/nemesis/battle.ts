@@ -98,7 +98,7 @@ export async function battle(
     file = join(dir, `${name}-${seed}.ndjson`);
     writeFileSync(file, formatHistory(history));
   }
-  // The databases of a run with a fault stay, for whoever looks for its reason.
+  // The databases of a run with a fault stay, for a search for its reason.
   if (faults.length === 0) rmSync(join(dir, `state-${name}-${seed}`), { recursive: true, force: true });
   const epochs = new Set(committed.map(({ zxid }) => Math.floor(zxid / 2 ** 32))).size;
   const snapshots = logs.filter(({ snapshot }) => snapshot).length;

@@ -228,7 +228,7 @@ export class RecordingClient {
     const { id, faults } = this.#options;
     if (this.#session === 0) return;
     const who = `client ${id} session 0x${session.toString(16)}`;
-    if (session !== this.#session) faults.push(`[session] ${who} goes on with another one`);
+    if (session !== this.#session) faults.push(`[session] ${who} continues with another one`);
     if (lastXid < this.#acked || lastXid > this.#xid) {
       faults.push(`[session] ${who}: the last xid is ${lastXid}, acknowledged was ${this.#acked}`);
     }

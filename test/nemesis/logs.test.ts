@@ -21,7 +21,7 @@ function committed(
   return { counters, faults };
 }
 
-describe("what members have in common", () => {
+describe("common part of members' logs", () => {
   it("is what a quorum holds", () => {
     const logs = [member(1, [1, 2, 3]), member(2, [1, 2]), member(3, [1])];
     expect(committed(logs)).toEqual({ counters: [1, 2], faults: [] });

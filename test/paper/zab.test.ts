@@ -171,7 +171,7 @@ describe("phase 2, synchronization (section 4.2)", () => {
     expect(script.delivered).toEqual([]);
   });
 
-  it("[PAPER-12] what a follower has and the leader lacks goes (it was never committed)", () => {
+  it("[PAPER-12] a follower discards txns that its leader lacks: they were never committed", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
     script.take();
@@ -226,7 +226,7 @@ describe("phase 3, broadcast (section 4.3)", () => {
   });
 });
 
-describe("what the TLA+ specification of ZooKeeper found missing in the paper", () => {
+describe("gaps of the paper that the TLA+ specification of ZooKeeper shows", () => {
   const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
 
   it("[PAPER-17] proposals are also sent to learners that are being synchronised, so that a joining member misses none", () => {
@@ -273,7 +273,7 @@ describe("what the TLA+ specification of ZooKeeper found missing in the paper", 
   });
 });
 
-describe("what ZooKeeper guarantees", () => {
+describe("guarantees of ZooKeeper", () => {
   it("[PAPER-20] sequential consistency: a client's writes are applied in the order in which it sent them", () => {
     const cluster = ensemble({ size: 3, latencyMs: [1, 20] });
     const tokens = Array.from({ length: 30 }, () =>

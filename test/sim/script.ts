@@ -265,7 +265,7 @@ export class Script {
     this.run(this.peer.diverged(this.now, at));
   }
 
-  /** Whoever applies tells of its tree, and then a step ends. */
+  /** A member that applies reports its tree, and then a step ends. */
   tellDigest(digest: DigestAt): void {
     this.peer.digest = digest;
     if (this.peer.proposing?.comparing === true) this.run(this.peer.compareTrees(this.now));

@@ -369,7 +369,7 @@ describe("live records", () => {
 });
 
 describe("damaged records", () => {
-  test("[PARTITION-36] a partition that has lost who leads it asks the brokers, and goes on in the same epoch", async () => {
+  test("[PARTITION-36] a partition that has lost its leadership asks the brokers, and continues in the same epoch", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0`;
     await post(`/topics/${name}`, records("r0"));

@@ -65,7 +65,7 @@ function flip(sql: SqlStorage, base: number, at: number): void {
 const readAt = (stub: Stub, offset: number) =>
   stub().read({ from: { type: "offset", offset }, bytesMax: 1 << 20, waitMs: 0, leaderEpoch: -1 });
 
-/** What a reader gets that passes damage as it is told to: values, and the offsets that it had to leave out. */
+/** What a reader gets that passes damage as its resume offset says: values, and the offsets that it had to leave out. */
 async function readAll(stub: Stub): Promise<{ values: string[]; damaged: number[] }> {
   const values: string[] = [];
   const damaged: number[] = [];
@@ -165,7 +165,7 @@ describe("a damaged chunk", () => {
     });
   }
 
-  test("[PARTITION-30] a key that was stored with the last rows tells of their offsets", async () => {
+  test("[PARTITION-30] a key that was stored with the last rows shows their offsets", async () => {
     const stub = await partition();
     await damage(stub, (sql) => sql.exec("DELETE FROM chunk WHERE base >= 6"));
     expect(await readAll(stub)).toEqual(without(6, 7, 8));
@@ -186,7 +186,7 @@ describe("a damaged chunk", () => {
     expect(await stub().append({ leaderEpoch: 0, batches: batch("more") })).toMatchObject({ baseOffset: 10 });
   });
 
-  test("[PARTITION-31] ends a tail with the place of the damage, and a tail behind it goes on", async () => {
+  test("[PARTITION-31] ends a tail with the place of the damage, and a tail behind it continues", async () => {
     const stub = await partition();
     await damage(stub, (sql) => flip(sql, 2, -1));
     const tail = (offset: number) =>
@@ -234,7 +234,7 @@ describe("a damaged chunk", () => {
   });
 });
 
-describe("what a partition knows beside its records", () => {
+describe("rows of a partition beside its records", () => {
   test("[PARTITION-32] is kept twice where the controller does not say it again", async () => {
     for (const key of ["leadership", "leadership_copy"]) {
       for (const change of ["UPDATE meta SET value = '{}' WHERE key = ?", "DELETE FROM meta WHERE key = ?"]) {

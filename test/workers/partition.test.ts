@@ -174,7 +174,7 @@ describe("a partition's object", () => {
     expect(await send("x", "f")).toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
   });
 
-  test("[PARTITION-3] the same log goes on under a new leader epoch and the old one is fenced", async () => {
+  test("[PARTITION-3] the same log continues under a new leader epoch and the old one is fenced", async () => {
     const stub = await partition();
     await append(stub, "a");
     expect(await stub.leaderAndIsr({ ...LEADERSHIP, leader: 2, leaderEpoch: 1 })).toMatchObject({
@@ -359,7 +359,7 @@ describe("a partition's tail", () => {
     reader.socket.close();
   });
 
-  test("[PARTITION-19] a tail hears of new leaders and of the end", async () => {
+  test("[PARTITION-19] a tail gets new leaders and the end", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     await stub.leaderAndIsr({ ...LEADERSHIP, leader: 2, leaderEpoch: 1 });

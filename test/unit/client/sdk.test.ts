@@ -76,7 +76,7 @@ describe("marks", () => {
 });
 
 describe("packing", () => {
-  it("what one tick issues is one message, in order", async () => {
+  it("sends the requests of one tick as one message, in order", async () => {
     const all = [session.set("/a", "1"), session.set("/a", "2"), session.get("/a"), session.delete("/a")];
     await server.untilMessages(1);
     expect(server.messages[0]?.map(({ xid, opcode }) => [xid, opcode])).toEqual([
@@ -101,7 +101,7 @@ describe("packing", () => {
     expect(session.lastZxid).toBe("0x100000003");
   });
 
-  it("what the answers of one message set going is one message again", async () => {
+  it("sends the requests that the answers of one message cause as one message", async () => {
     const twice = async (): Promise<void> => {
       await session.set("/a", "1");
       await session.set("/a", "2");
@@ -173,7 +173,7 @@ describe("answers", () => {
 });
 
 describe("a lost connection", () => {
-  it("that is not made anew leaves a sent write unknown, and says that a read was not carried out", async () => {
+  it("that is not made again leaves a sent write unknown, and says that a read was not carried out", async () => {
     session.disconnect();
     session = await connect(server.url, { reconnectMs: 0 });
     const write = codeOf(session.set("/a", "1"));
@@ -185,7 +185,7 @@ describe("a lost connection", () => {
   });
 });
 
-describe("a connection made anew", () => {
+describe("a new connection", () => {
   const stat = (version: number) => (writer: ByteWriter) => writeStat(writer, version);
   const untilState = (wanted: string): Promise<void> =>
     new Promise((resolve) => {
@@ -338,7 +338,7 @@ describe("a connection made anew", () => {
     mute.stop();
   });
 
-  it("[SDK-5] is not fought over: when somebody else goes on with the session, this client stops", async () => {
+  it("[SDK-5] is not contended: when another client continues the session, this client stops", async () => {
     const read = codeOf(session.get("/a"));
     await server.untilMessages(1);
     server.close(4118, "SESSION_MOVED");

@@ -43,7 +43,7 @@ describe("the order of a link's calls", () => {
     expect(await handled([0, 2, 3], 1)).toEqual([0, 2, 3]);
   });
 
-  it("[NODE-12] begins anew with the next link, and lets what waited on the old one go", async () => {
+  it("[NODE-12] begins again with the next link, and releases the calls that waited on the old one", async () => {
     const order = new CallOrder(10_000);
     const waiting = turnOf(order, 1, 1, 5);
     expect(turnOf(order, 1, 2, 0)).toBeUndefined();

@@ -144,7 +144,7 @@ describe("the alarm of an object", () => {
     expect(storage.stored).toBe(20_000);
   });
 
-  it("[NODE-22] rings at one time only when it is told so, later than before or never", () => {
+  it("[NODE-22] rings at the time set last, later than before or never", () => {
     const { storage, alarm } = make();
     alarm.ensure(11_000);
     alarm.only(30_000);

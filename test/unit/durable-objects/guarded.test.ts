@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { guarded } from "../../../durable-objects/shared/guarded.ts";
 
-describe("what an object does with an error of its core or its storage", () => {
-  it("[NODE-26] ends the life before the caller has the error", () => {
+describe("object after an error of its core or its storage", () => {
+  it("[NODE-26] ends the incarnation before the caller has the error", () => {
     const happened: string[] = [];
     const error = new Error("an invariant is broken");
     const turn = (): never => {

@@ -60,7 +60,7 @@ describe("the channel to a peer", () => {
     expect(unpack(pack("REFUSED"))).toBe("REFUSED");
   });
 
-  it("is opened once for many calls, and anew after it was let go", async () => {
+  it("is opened once for many calls, and again after it was released", async () => {
     const echo = new Echo();
     const stub = new ChannelStub(() => echo.host, ROOT);
     for (const seq of [0, 1, 2]) expect(await stub.deliver(envelope(seq))).toEqual(envelope(seq));

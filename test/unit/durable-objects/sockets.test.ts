@@ -46,7 +46,7 @@ describe("the window of a stream's socket", () => {
       expect(window.sent(part)).toBe("open");
       window.heard(`read:${i * part}`);
     }
-    // what is no report, or tells of more than was sent, or of less than before, gives no room
+    // a message that is no report, or reports more than was sent, or less than before, gives no room
     for (const message of ["beat", "read:-1", "read:1e9", `read:${1_000 * part}`, "read:7", "read:"])
       window.heard(message);
     const outcomes = Array.from({ length: 6 }, () => window.sent(part));

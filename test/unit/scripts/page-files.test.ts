@@ -38,7 +38,7 @@ describe("the files of the page", () => {
     expect((await fetch(`${url}/theme.js`)).headers.get("content-type")).toContain("text/javascript");
   });
 
-  it("come compressed to whoever takes gzip", async () => {
+  it("come compressed to a client that takes gzip", async () => {
     const encodingFor = async (accepted: string): Promise<string | null> => {
       const answer = await fetch(`${url}/theme.js`, { headers: { "accept-encoding": accepted } });
       expect(await answer.text()).toBe("code");

@@ -73,7 +73,7 @@ describe("a chaos scenario", () => {
       expect(parseScenario(readFileSync(join(SAMPLES, name), "utf8")).plan).not.toEqual([]);
   });
 
-  it("hits whom it names, and the same with the same seed", () => {
+  it("hits the nodes that it names, and the same ones with the same seed", () => {
     const hit = (target: Parameters<typeof victimsOf>[0], leader: number | null = 2, size = 5) =>
       victimsOf(target, size, leader, random(5));
     expect(hit(4)).toEqual([4]);

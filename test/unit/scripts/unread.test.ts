@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A connection that takes one write at a time, when it is told to. */
+/** A connection that takes one write at a time, when the test says so. */
 function connection() {
   let done: (() => void) | undefined;
   const client = new Writable({

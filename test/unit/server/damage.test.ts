@@ -55,7 +55,7 @@ const epochOf = (cluster: Cluster): number =>
 describe("one damaged row of a minority", () => {
   for (const size of [3, 5]) {
     for (const slowMs of [0, 5, 10, 50, 200]) {
-      it(`[ZAB-92] [ZAB-123] is put right whoever leads: ${size} members, links that are ${slowMs} ms slower`, () => {
+      it(`[ZAB-92] [ZAB-123] is put right under any leader: ${size} members, links that are ${slowMs} ms slower`, () => {
         for (let seed = 1; seed <= 10; seed++) {
           const cluster = stopped(size, seed);
           // Of equals the one with the highest sid is elected.

@@ -517,7 +517,7 @@ describe("links", () => {
     }
   });
 
-  it("[ZAB-79] leave the paused leader no one: it follows whom the others elected while it stood still", () => {
+  it("[ZAB-79] leave the paused leader no followers: it follows the leader that the others elected meanwhile", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = ensemble({ size: 3, seed });
       const paused = cluster.leaderSid;

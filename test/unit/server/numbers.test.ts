@@ -110,7 +110,7 @@ describe("another write under a used number", () => {
     });
   }
 
-  it("[SERVER-42] is told from the txn, whatever was written to the znode since", () => {
+  it("[SERVER-42] comes from the txn, whatever was written to the znode since", () => {
     const { cluster, session } = world();
     write(cluster, 1, setData("/a", 1), session, 1);
     write(cluster, 1, multi(setData("/a", 2), setData("/b", 2)), session, 2);
@@ -127,7 +127,7 @@ describe("another write under a used number", () => {
     expect(dataOf(cluster, "/b")).toBe("2");
   });
 
-  it("[SERVER-42] is told at a member that applies the first one only while the other waits", () => {
+  it("[SERVER-42] is given by a member that applies the first one only while the other waits", () => {
     for (const sid of [1, 2, 3]) {
       const { cluster, session } = world();
       const first = multi(setData("/a", 1));
@@ -184,7 +184,7 @@ describe("another write under a used number", () => {
       cluster.runFor(delay);
       const other = cluster.write(two, setData("/b", 2), session, 1);
       const codes = cluster.answered([first, other]).map(codeOf);
-      // One of them has the number; nobody is told of the other's result.
+      // One of them has the number; the other's result goes to nobody.
       const values = [dataOf(cluster, "/a") === "1", dataOf(cluster, "/b") === "2"];
       expect(codes.filter((code) => code === "OK")).toHaveLength(1);
       expect(codes.filter((code) => code === "XID_REUSED")).toHaveLength(1);
@@ -390,7 +390,7 @@ describe("another write that only its bytes tell from the first", () => {
     }
   });
 
-  it("[SERVER-48] is told by a leader that has stepped down, whose own txns a quorum has committed", () => {
+  it("[SERVER-48] is given by a leader that has stepped down, whose own txns a quorum has committed", () => {
     const { cluster, session } = world();
     const leader = must(cluster.leader, "a leader").sid;
     const done = write(cluster, leader, multi(setData("/a", 1)), session, 1);

@@ -98,7 +98,7 @@ describe("an ensemble without clients", () => {
     expect(allEqual(digests(cluster))).toBe(true);
   });
 
-  it("[QUIET-1] never sleeps when it is told not to", () => {
+  it("[QUIET-1] never sleeps when its configuration says so", () => {
     const cluster = ensemble({ size: 3 });
     cluster.runFor(120 * TICK);
     expect(cluster.alive.some(({ asleepSince }) => asleepSince !== null)).toBe(false);
@@ -122,7 +122,7 @@ describe("an ensemble without clients", () => {
     fallAsleep(cluster);
   });
 
-  it("[QUIET-2] what its own objects ask in the background keeps it awake no longer than it takes", () => {
+  it("[QUIET-2] requests of its own objects in the background keep it awake no longer than they take", () => {
     const cluster = sleeper(3);
     const session = open(cluster, 1);
     const before = cluster.now;
@@ -401,7 +401,7 @@ describe("a majority that dies asleep", () => {
     });
   }
 
-  it("[QUIET-7] is one also to those that have started since and lead: whoever was left and asked in vain says so", () => {
+  it("[QUIET-7] is one also to those that have started since and lead: a member that was left and asked in vain says so", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = sleeper(5, seed);
       const { session, dueMs } = abandon(cluster, 20 * TICK);

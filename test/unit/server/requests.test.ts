@@ -156,7 +156,7 @@ describe("a write of a session that is repeated", () => {
     expect(ok(write(cluster, 3, setData("/x", 1), session, 2))).toBe(true);
   });
 
-  it("[SERVER-6] though the session has gone on gets the first result while it is remembered, then is too old", () => {
+  it("[SERVER-6] though the session has sent more since gets the first result while it is remembered, then is too old", () => {
     const { cluster, session } = world();
     const first = [1, 2, 3].map((xid) => {
       const answer = write(cluster, 1, setData("/", xid), session, xid);
@@ -303,7 +303,7 @@ describe("a write of a session that is repeated", () => {
 });
 
 describe("a session", () => {
-  it("[SERVER-9] that nobody hears of is closed by the leader within timeout and tick, with its ephemerals", () => {
+  it("[SERVER-9] without a sign of life is closed by the leader within timeout and tick, with its ephemerals", () => {
     const cluster = ensemble({ size: 3 });
     const session = open(cluster, 2, 4 * TICK);
     expect(ok(write(cluster, 2, create("/e", CreateMode.EPHEMERAL), session, 1))).toBe(true);
@@ -320,7 +320,7 @@ describe("a session", () => {
   });
 
   for (const at of ["the leader", "a follower"] as const) {
-    it(`[SERVER-9] that is heard of at ${at} lives`, () => {
+    it(`[SERVER-9] with signs of life at ${at} lives`, () => {
       const cluster = ensemble({ size: 3 });
       const sid = at === "the leader" ? cluster.leaderSid : (cluster.followers[0] ?? 1);
       const session = open(cluster, sid, 3 * TICK);
@@ -421,7 +421,7 @@ describe("a session", () => {
     }
   });
 
-  it("[SERVER-12] heard of by a member that looks for a leader wakes it no more than the election does", () => {
+  it("[SERVER-12] with signs of life at a member that looks for a leader wakes it no more than the election does", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const session = open(cluster, sid);
@@ -502,8 +502,8 @@ describe("a linearizable read", () => {
   });
 });
 
-describe("what is too much", () => {
-  it("[SERVER-14] is refused at once, and nothing of it happens", () => {
+describe("limits of requests", () => {
+  it("[SERVER-14] refuse more at once, and nothing of it happens", () => {
     const cluster = ensemble({ size: 3, config: { queueLengthMax: 5 } });
     const sid = cluster.followers[0] ?? 1;
     const tokens = cluster.writes(
@@ -518,7 +518,7 @@ describe("what is too much", () => {
     }
   });
 
-  it("[SERVER-15] for one batch is split, in order", () => {
+  it("[SERVER-15] split what exceeds one batch, in order", () => {
     const cluster = ensemble({ size: 3, config: { batchBytesMax: 500 } });
     for (const sid of [1, 2, 3]) {
       const tokens = cluster.writes(
@@ -541,14 +541,14 @@ describe("what is too much", () => {
     ).toBe(Array.from({ length: 30 }, (_, i) => `s1-${String(i).padStart(2, "0")}`).join());
   });
 
-  it("[SERVER-15] for a batch travels alone", () => {
+  it("[SERVER-15] send a request that is too large for a batch alone", () => {
     const cluster = ensemble({ size: 3, config: { batchBytesMax: 500 } });
     expect(ok(write(cluster, 1, create("/big", 0, 5000)))).toBe(true);
     cluster.settle();
     for (const { tree } of cluster.alive) expect(tree.get("/big")?.data?.length).toBe(5000);
   });
 
-  it("[SERVER-16] gathers what comes together into few rows", () => {
+  it("[SERVER-16] gather what comes together into few rows", () => {
     const cluster = ensemble({ size: 3 });
     const before = cluster.leader?.zab.lastLogged.zxid.counter ?? 0;
     const rows = cluster.member(cluster.leaderSid).life?.storage.log.rows.length ?? 0;
@@ -563,7 +563,7 @@ describe("what is too much", () => {
     );
   });
 
-  it("[SERVER-17] cannot be decoded: it is refused, and the next is taken", () => {
+  it("[SERVER-17] refuse a request that cannot be decoded, and take the next", () => {
     const cluster = ensemble({ size: 3 });
     const life = cluster.member(cluster.leaderSid).life;
     life?.server.submitWrite(cluster.now, 999_999 as never, {
@@ -602,7 +602,7 @@ describe("watches", () => {
     expect(cluster.notified).toEqual([{ token: watcher, path: "/w", type: 1 }]);
   });
 
-  it("[SERVER-39] a sign of life that is lost with a follower's stay is told again", () => {
+  it("[SERVER-39] a sign of life that is lost with a follower's stay is reported again", () => {
     const cluster = ensemble({ size: 3 });
     const [follower = 0] = cluster.followers;
     const leader = cluster.leaderSid;

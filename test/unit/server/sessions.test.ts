@@ -64,7 +64,7 @@ function world(size = 3, seed = 1): { cluster: Cluster; client: SessionClient } 
 }
 
 describe("a session whose connection is lost", () => {
-  it("[SERVER-30] gets the first results of all its writes under way at whichever member it goes on", () => {
+  it("[SERVER-30] gets the first results of all its writes under way at any member where it continues", () => {
     for (const target of [1, 2, 3]) {
       for (let delay = 0; delay < 12; delay++) {
         const { cluster, client } = world(3, delay + 1);
@@ -291,7 +291,7 @@ describe("a session that moves", () => {
     return { cluster, sid };
   };
 
-  it("[SERVER-35] attaches anew though a connection of an earlier life had the same name", () => {
+  it("[SERVER-35] attaches again though a connection of an earlier incarnation had the same name", () => {
     const session = sessionOf(1);
     const token = 7 as Token;
     const answers: ServerAnswer[] = [];
@@ -514,7 +514,7 @@ describe("whatever happens to its connections and members, a session", () => {
           });
           expect(versions).toEqual(versions.map((version, i) => (version === null ? null : i + 1)));
           expect(cluster.leader?.tree.get("/c")?.version).toBe(xids.length);
-          // whoever reads, waits for the event, and reads again ends with the last state
+          // a client that reads, waits for the event, and reads again ends with the last state
           cluster.runFor(10 * TICK);
           cluster.settle();
           finish(cluster, client);

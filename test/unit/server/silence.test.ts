@@ -122,7 +122,7 @@ describe("a sign of life", () => {
     expect(rounds).toBeLessThanOrEqual(4);
   });
 
-  it("[SERVER-39] that came to a leader which was deposed is told to the next one, however late", () => {
+  it("[SERVER-39] that came to a leader which was deposed is reported to the next one, however late", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     const session = open(cluster, old, 20 * TICK);
@@ -140,7 +140,7 @@ describe("a sign of life", () => {
     expect(took).toBeLessThanOrEqual(23 * TICK);
   });
 
-  it("[SERVER-39] that was sent when a cut began is told again after it, however long it took", () => {
+  it("[SERVER-39] that was sent when a cut began is reported again after it, however long it took", () => {
     const cluster = ensemble({ size: 3 });
     const cut = must(cluster.followers[0], "a follower");
     const session = open(cluster, cut, 12 * TICK);

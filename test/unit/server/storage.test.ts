@@ -83,7 +83,7 @@ describe("the storage of a member", () => {
     expect(storage.log.last.zxid).toEqual(zxid(1, 5));
   });
 
-  it("[ZAB-82] counts its lives on, from where it is told when it remembers none", () => {
+  it("[ZAB-82] continues the count of its incarnations, from the given number when it remembers none", () => {
     const backend = new MemoryBackend();
     expect(new MemberStorage(backend).recover(700).recovered.boot).toBe(700);
     expect(new MemberStorage(backend).recover(5).recovered.boot).toBe(701);
@@ -145,7 +145,7 @@ describe("the storage of a member", () => {
     expect(new MemberStorage(backend).meta.initialized).toBe(false);
   });
 
-  it("[ZAB-14] goes on from a checkpoint when the log below it is cut", () => {
+  it("[ZAB-14] continues from a checkpoint when the log below it is cut", () => {
     const { backend } = filled();
     const storage = new MemberStorage(backend);
     const { tree } = storage.recover();
@@ -186,7 +186,7 @@ describe("the storage of a member", () => {
     expect(backend.readTable(0, "", 1e6).znodes).toEqual([]);
   });
 
-  it("[ZAB-63] begins a snapshot anew over the rest of one that was interrupted", () => {
+  it("[ZAB-63] begins a snapshot again over the rest of one that was interrupted", () => {
     const { backend, storage } = filled();
     const junk = filled();
     const rows = new MemberStorage(junk.backend).recover().tree.takeChanges();

@@ -56,7 +56,7 @@ describe("the fault gate", () => {
     expect([gate.active, healed, stored.text]).toEqual([false, ["kill", "skew"], "[]"]);
   });
 
-  it("[FAULT-1] a lost call is not made, and its caller hears of nothing until the cut is over", async () => {
+  it("[FAULT-1] a lost call is not made, and its caller gets no answer until the cut is over", async () => {
     const gate = gateOn();
     gate.inflict({ fault: "isolate", direction: "out" }, 60_000, 0);
     let made = 0;
@@ -114,7 +114,7 @@ describe("the fault gate", () => {
     expect([gate.holds(() => order.push("never")), gate.active]).toEqual([false, false]);
   });
 
-  it("[FAULT-22] what is written on slow storage counts later, in its order", async () => {
+  it("[FAULT-22] writes on slow storage become durable later, in their order", async () => {
     const gate = gateOn();
     gate.inflict({ fault: "slow-storage", delayMs: 20 }, 60_000, 0);
     const order: number[] = [];

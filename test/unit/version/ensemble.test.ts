@@ -107,7 +107,7 @@ describe("a message that is not known", () => {
     return server.step(cluster.timeAt(leaderSid), { type: "call", origin, messages });
   };
 
-  it("[VER-4] is refused with words, and the member goes on", () => {
+  it("[VER-4] is refused with words, and the member continues", () => {
     const cluster = ensemble({ size: 3, seed: 3 });
     const effects = call(cluster, { type: "FUTURE" });
     const reason = "it sent a message of type FUTURE, which is not known here (its version is 7, ours 2)";

@@ -7,7 +7,7 @@ import { zxid } from "../../../core/zab/zxid.ts";
 const AT = zxid(2, 7);
 const NOW = 1_764_000_000_000;
 
-describe("what a member notes of a txn that it cannot apply", () => {
+describe("failure record of a member that cannot apply a txn", () => {
   it("[VER-5] stops it after the second time at one zxid, for a minute, and names place, reason and count", () => {
     const once = noteFailure(undefined, AT, "there is no txn of type 99", NOW);
     expect(stoppedUntil(once, NOW)).toBeUndefined();

@@ -24,7 +24,7 @@ test.each<[FaultView, string]>([
   [view("slow-storage", { delayMs: 200 }), "slow disk, 200 ms, 5 s left"],
   [view("corrupt"), "damaged log, 5 s left"],
   [view("brand-new" as FaultView["fault"]), "brand-new, 5 s left"],
-])("[PAGE-8] %o is told in words", (fault, text) => {
+])("[PAGE-8] %o is described in words", (fault, text) => {
   expect(signOf(fault).text).toBe(text);
 });
 

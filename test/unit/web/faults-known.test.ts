@@ -16,7 +16,7 @@ const list = (faults: readonly FaultView[]): FaultsState => ({
 });
 const told = (faults: readonly FaultView[]) => eventOf({ sid: 2, type: "fault", faults });
 
-test("[PAGE-8] an event tells of a fault at once, and of its end", () => {
+test("[PAGE-8] an event shows a fault at once, and its end", () => {
   const known = takeFault(takeList(FAULTS_UNKNOWN, list([]), 1_000), told([pause]), 1_200);
   expect([...known.ofNode]).toEqual([[2, [pause]]]);
   expect([...takeFault(known, told([]), 1_300).ofNode]).toEqual([]);
@@ -35,14 +35,14 @@ test("[PAGE-8] nothing is drawn again for a list that says the same, and none wh
   expect([off.state, takeFault(off, told([pause]), 4_000)]).toEqual(["off", off]);
 });
 
-test("[PAGE-8] a fault is told in the log, and is no sign of life of its node", () => {
+test("[PAGE-8] a fault is shown in the log, and is no sign of life of its node", () => {
   expect(describeEvent({ ...told([pause]), began: "pause" })).toBe("pause begins: paused, 5 s left");
   expect(describeEvent({ ...told([]), ended: ["pause"] })).toBe("pause ended");
   const asleep = ensembleOf({ quiet: true });
   expect(foldEvent(asleep, told([pause]))).toBe(asleep);
 });
 
-test("[PAGE-8] a fault of a broker is told by event too, apart from the node with its number", () => {
+test("[PAGE-8] a fault of a broker comes by event too, apart from the node with its number", () => {
   const known = takeList(FAULTS_UNKNOWN, list([]), 1_000);
   const kill: FaultView = { fault: "kill", remainingMs: null };
   const event = eventOf({ sid: 0, broker: 2, type: "fault", faults: [kill] });

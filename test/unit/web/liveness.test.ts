@@ -20,7 +20,7 @@ test("clocks may differ by any amount", () => {
   }
 });
 
-test("a new connection measures anew", () => {
+test("a new connection starts its measurement again", () => {
   const liveness = new Liveness();
   liveness.live([event(0)], 0);
   expect(liveness.live([event(0)], 50_000)).toHaveLength(0);

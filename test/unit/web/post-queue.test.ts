@@ -76,7 +76,7 @@ test("[PAGE-5] a goal keeps its key until it is stored, and the others wait behi
   expect(seen.stored).toEqual([1, 2]);
 });
 
-test("[PAGE-5] a goal that is refused is told and leaves the queue; a full queue takes none", async () => {
+test("[PAGE-5] a goal that is refused is reported and leaves the queue; a full queue takes none", async () => {
   const { queue, seen, idle } = queueOf(async () => new ApiProblem(400, "BAD_ARGUMENTS", "bad minute"));
   for (let i = 0; i < QUEUE_MAX; i++) queue.post(goal(i), "auto");
   expect(queue.post(goal(99), "auto")).toBe(false);
@@ -85,7 +85,7 @@ test("[PAGE-5] a goal that is refused is told and leaves the queue; a full queue
   expect(seen.stored).toEqual([]);
 });
 
-test("[PAGE-7] a failure that is no answer is told too", async () => {
+test("[PAGE-7] a failure that is no answer is reported too", async () => {
   const { queue, seen, idle } = queueOf(() =>
     Promise.reject(new TypeError("crypto.randomUUID is not a function")),
   );

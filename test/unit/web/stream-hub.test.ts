@@ -124,7 +124,7 @@ test("[PAGE-4] six tabs read by one channel as soon as they have read the same, 
   }
 });
 
-test("[PAGE-4] when the connection breaks each tab goes on at its own place, and they come together again", async () => {
+test("[PAGE-4] when the connection breaks each tab continues at its own place, and they come together again", async () => {
   const server = new Server();
   const hub = new StreamHub(server);
   const tabs = [tabOf(hub), tabOf(hub), tabOf(hub)];

@@ -114,7 +114,7 @@ describe("the handshake", () => {
     );
   });
 
-  test("[WIRE-4] readOnly comes back only to whom sent it", () => {
+  test("[WIRE-4] readOnly is answered only to a client that sent it", () => {
     for (const readOnly of [undefined, false, true]) {
       const sent = written((writer) => writeConnectRequest(writer, { ...request, readOnly }));
       expect(readConnectRequest(reader(sent.slice(8)))).toEqual({ ...request, readOnly });

@@ -13,7 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A stream with its sink, and a reader that reads when it is told to. */
+/** A stream with its sink, and a reader that reads when the test says so. */
 function open() {
   const abort = new AbortController();
   let sink: SseSink | undefined;
@@ -90,7 +90,7 @@ describe("a stream that is not read", () => {
     expect(await readAll()).toMatch(WORDS);
   });
 
-  it("[HTTP-83] goes on when its reader is slow, and its source with it", async () => {
+  it("[HTTP-83] continues when its reader is slow, and its source with it", async () => {
     const { sink, read } = open();
     let sent = 0;
     const source = (): void => {

@@ -75,7 +75,7 @@ describe("the digests that a member remembers", () => {
   });
 });
 
-describe("what a leader knows of the trees", () => {
+describe("digests that a leader knows", () => {
   /** The last member leads. */
   const of = (size: number): TreeAgreement =>
     new TreeAgreement(new MajorityQuorum(foundingMembership(size)), asSid(size));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
 import { refusalText } from "../../../core/znode/refusal-text.ts";
 
-describe("what a refusal says", () => {
+describe("text of a refusal", () => {
   it("[HTTP-45] names the znode that the code is about: of a create, the parent", () => {
     const create = { type: "create", path: "/a/b/c" };
     const set = { type: "setData", path: "/a", version: 7 };

@@ -330,7 +330,7 @@ describe("apply", () => {
     expect(tree.lastApplied).toEqual(zxid(1, 3));
   });
 
-  test("[ZNODE-10] what does not nest is refused in its place, and the rest of the multi goes on", () => {
+  test("[ZNODE-10] an op that does not nest is refused in its place, and the rest of the multi is carried out", () => {
     const tree = new ZnodeTree();
     const txns: Txn[] = [
       { type: "multi", txns: [] },

@@ -43,7 +43,7 @@ describe("standard watches", () => {
     expect(table.fire([event(DELETED, "/a")]).length).toBe(1);
   });
 
-  test("[WATCH-3] data and exists watches of one watcher on one path are one; a deletion is told once", () => {
+  test("[WATCH-3] data and exists watches of one watcher on one path are one; a deletion is reported once", () => {
     const table = new WatchTable();
     for (const kind of ["data", "exists", "child"] as const) table.register(kind, "/a", 1);
     table.register("child", "/a", 2);
@@ -67,7 +67,7 @@ describe("standard watches", () => {
     ]);
   });
 
-  test("[WATCH-4] a connection that is gone is told nothing, and leaves nothing behind", () => {
+  test("[WATCH-4] a connection that is gone gets no event, and leaves nothing behind", () => {
     const table = new WatchTable();
     table.register("data", "/a", 1);
     table.register("child", "/a", 1);
@@ -190,7 +190,7 @@ describe("watches and txns", () => {
 });
 
 describe("watches of a client that comes back", () => {
-  test("[WATCH-6] what it missed is told, the rest is watched again", () => {
+  test("[WATCH-6] the events that it missed are sent, the rest is watched again", () => {
     const world = new World();
     for (const path of ["/same", "/set", "/gone", "/grown"]) world.write(create(path));
     const seen = world.last;

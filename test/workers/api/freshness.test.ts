@@ -83,7 +83,7 @@ describe("freshness", () => {
     await problemOf(await call("/v1/znodes/any", { headers }), 400, "BAD_ARGUMENTS");
   });
 
-  it("[HTTP-32] a stream that goes on at a node that is behind tells nothing twice and nothing old", async () => {
+  it("[HTTP-32] a stream that continues at a node that is behind sends nothing twice and nothing old", async () => {
     const slow = await followerOf();
     await make("/stream", "0");
     await send("POST", `/v1/faults/nodes/${slow}/delay`, { delayMs: 150, direction: "in" });

@@ -25,7 +25,7 @@ interface CountersJson {
 }
 
 describe("a sleeping ensemble", () => {
-  it("[QUIET-16] tells of itself without waking, and wakes for the first request", async () => {
+  it("[QUIET-16] reports its state without waking, and wakes for the first request", async () => {
     expect((await call("/v1/znodes/quiet", { method: "POST" })).status).toBe(201);
     const before = await asleep();
     expect(before).toMatchObject({ hasQuorum: true, reason: null });

@@ -3,7 +3,7 @@ import { call, problemOf, type Vars } from "./helpers.ts";
 
 const DEPLOYED: Vars = { LOCAL: "off", FAULTS: "off", ZOOWEEPER_TOKEN: "s3cret-token" };
 
-describe("who may write", () => {
+describe("authorization and origins", () => {
   const write = (authorization: string | undefined, vars: Vars = DEPLOYED): Promise<Response> => {
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
     return call("/v1/znodes/guarded", { method: "POST", headers }, vars);

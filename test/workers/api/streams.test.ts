@@ -166,7 +166,7 @@ describe("the stream of protocol events", () => {
     await second.cancel();
   });
 
-  it("[HTTP-20] tells of one node alone", async () => {
+  it("[HTTP-20] shows one node alone", async () => {
     const reader = await open("?node=3");
     for (let count = 0; count < 2; count++) {
       const { data } = await reader.next();

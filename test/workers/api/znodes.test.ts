@@ -182,7 +182,7 @@ describe("changing znodes", () => {
     await problemOf(await put("/not-there", "1"), 404, "NO_NODE");
   });
 
-  it("[HTTP-3] takes the ETag in If-Match, and knows a znode that was made anew", async () => {
+  it("[HTTP-3] takes the ETag in If-Match, and knows a znode that was created again", async () => {
     const etag = (await make("/tag", "0")).headers.get("etag") ?? "";
     const set = await put("/tag", "1", { "if-match": etag });
     expect(set.status).toBe(200);

@@ -5,7 +5,7 @@ import { call, problemOf, send, until } from "../api/helpers.ts";
 import { Victims } from "./helpers.ts";
 
 describe.concurrent("a node that stands still", () => {
-  it("[FAULT-8] is missed by the others, goes on with its old memory, and has everything", async () => {
+  it("[FAULT-8] is missed by the others, continues with its old memory, and has everything", async () => {
     const ensemble = await Victims.found("pause");
     const old = await ensemble.leader();
     const before = await ensemble.status(old);
@@ -21,7 +21,7 @@ describe.concurrent("a node that stands still", () => {
     expect(await ensemble.faults(old)).toEqual([]);
   });
 
-  it("[FAULT-9] goes on by itself when its time is up, and at once when its memory is lost", async () => {
+  it("[FAULT-9] continues by itself when its time is up, and at once when its memory is lost", async () => {
     const ensemble = await Victims.found("pause-ends");
     const victim = await ensemble.follower();
     const before = await ensemble.status(victim);
@@ -86,7 +86,7 @@ describe.concurrent("bad links", () => {
   it("[FAULT-13] that are slow: a round trip takes so long, until it does not", async () => {
     const ensemble = await Victims.found("delay");
     const victim = await ensemble.follower();
-    /** Waits for such a round trip between the leader, whoever it is by then, and the victim. */
+    /** Waits for such a round trip between the leader at that time and the victim. */
     const untilRtt = (holds: (ms: number) => boolean) =>
       ensemble.until(({ leader, nodes }) => {
         const node = nodes.find(({ sid }) => sid === leader);
@@ -297,7 +297,7 @@ describe.concurrent("bad storage", () => {
 
 describe.concurrent("a wrong clock", () => {
   it.each([600_000, -600_000])(
-    "[FAULT-23] by %i ms at every node in turn: the ensemble goes on, also when it is right again",
+    "[FAULT-23] by %i ms at every node in turn: the ensemble continues, also when it is right again",
     async (skewMs) => {
       const ensemble = await Victims.found(`skew${skewMs}`);
       for (const sid of [1, 2, 3]) {

@@ -153,7 +153,7 @@ describe("the fault endpoints", () => {
     }
   });
 
-  it("[FAULT-30] what is not there is 404, what is no JSON is refused", async () => {
+  it("[FAULT-30] an unknown route is 404, and a body that is no JSON is refused", async () => {
     const missing: readonly (readonly [string, string])[] = [
       ["POST", "/nodes/4/pause"],
       ["POST", "/nodes/1/explode"],

@@ -80,7 +80,7 @@ class ZxidFollower extends Follower {
   }
 }
 
-/** Of one node, which tells of no write unless it leads: any later event will do. */
+/** Of one node, which reports no write unless it leads: any later event will do. */
 class NodeEventsFollower extends Follower {
   #at = 0;
 

@@ -47,7 +47,7 @@ async function exists(stub: NodeStub, path: string): Promise<boolean | undefined
 }
 
 describe.concurrent("a node whose alarm is lost", () => {
-  it("[NODE-22] while it runs is set again by whoever asks for its status, and goes on", async () => {
+  it("[NODE-22] while it runs is set again by a request for its status, and rings on", async () => {
     await found("lost-one", 1);
     const stub = node("lost-one", 1);
     await lose(stub);

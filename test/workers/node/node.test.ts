@@ -205,7 +205,7 @@ describe("a node object", () => {
     }
   });
 
-  it("[NODE-5] the crash of the leader costs no acknowledged write, and the ensemble goes on", async () => {
+  it("[NODE-5] the crash of the leader costs no acknowledged write, and the ensemble continues", async () => {
     await found("crash", 3);
     const written: string[] = [];
     for (let round = 0; round < 4; round++) {
@@ -323,7 +323,7 @@ describe("a node object", () => {
     expect(none).toMatchObject({ ok: true, value: { changed: [] } });
   });
 
-  it("[NODE-10] a session that nobody hears of expires and takes its ephemerals along; a touched one lives", async () => {
+  it("[NODE-10] a session without a sign of life expires and takes its ephemerals along; a touched one lives", async () => {
     await found("expire", 3);
     await leaderOf("expire", 3);
     const shortest = await answered(() => node("expire", 1).openSession(1));

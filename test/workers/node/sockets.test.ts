@@ -294,7 +294,7 @@ describe("a client's socket", () => {
     expect(await bootsOf("multi")).toEqual(boots);
   });
 
-  it("[NODE-15] a session goes on at another node, and only the quorum may call it expired", async () => {
+  it("[NODE-15] a session continues at another node, and only the quorum may call it expired", async () => {
     await founded("moving");
     const first = await RawClient.open(node("moving", 1));
     for (const sid of [2, 3]) {
@@ -309,7 +309,7 @@ describe("a client's socket", () => {
     });
   });
 
-  it("[NODE-16] moves its session: the old socket is closed as SESSION_MOVED, the new one goes on with the numbers", async () => {
+  it("[NODE-16] moves its session: the old socket is closed as SESSION_MOVED, the new one continues the numbers", async () => {
     await founded("moved");
     const first = await RawClient.open(node("moved", 1));
     expect(first.lastXid).toBe(0);
@@ -536,7 +536,7 @@ describe("answers that are not read", () => {
     expect(got.xids.length).toBeGreaterThan(10);
     expect(got.bytes).toBeLessThan(UNREAD_BYTES_END + 2 * DATA_BYTES);
     expect(await other.ask(1, create("/after"))).toBe(0);
-    // its session goes on over another connection, and what was not answered is asked again
+    // its session continues over another connection, and unanswered requests are sent again
     const next = await RawClient.open(stub, client.session);
     expect([next.session, await next.ask(10, create("/w10"))]).toEqual([client.session, 0]);
     expect(await bootsOf("no-marks")).toEqual(boots);
@@ -636,7 +636,7 @@ describe.concurrent("a socket behind which there is nobody", () => {
 });
 
 describe("a stream's socket", () => {
-  it("[NODE-45] of a Worker that does not read is closed alone; one that reads, or tells nothing, goes on", async () => {
+  it("[NODE-45] of a Worker that does not read is closed alone; one that reads, or sends no report, continues", async () => {
     const { sid } = await founded("unread-stream");
     const stub = node("unread-stream", sid);
     const path = `/${"x".repeat(30_000)}`;
