@@ -11,9 +11,9 @@ import { CallOrder } from "../durable-objects/shared/call-order.ts";
 import type { Invariants } from "./checkers/invariants.ts";
 import type { Engine } from "./engine.ts";
 import type { Faults } from "./faults.ts";
-import type { Life, Outgoing } from "./life.ts";
-import type { Channel } from "./links.ts";
-import type { Member } from "./member.ts";
+import type { Life, Outgoing } from "./member/life.ts";
+import type { Channel } from "./member/links.ts";
+import type { Member } from "./member/member.ts";
 import type { Network } from "./network.ts";
 
 /** Longest that a call waits for the one before it, as in `ZooWeeperNode`; ms. */

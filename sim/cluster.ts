@@ -28,14 +28,14 @@ import { type CallHooks, Calls } from "./calls.ts";
 import { Invariants } from "./checkers/invariants.ts";
 import type { Asked } from "./checkers/requests.ts";
 import type { EnsembleView } from "./checkers/view.ts";
-import type { Connection } from "./client-table.ts";
 import { DiskFaults } from "./disk-faults.ts";
 import { Engine, type Range } from "./engine.ts";
 import { delays, type Faults, NO_FAULTS } from "./faults.ts";
-import type { CrashOrder, Life, LifeObserver } from "./life.ts";
-import { type Member, newMembers } from "./member.ts";
+import type { Connection } from "./member/client-table.ts";
+import type { CrashOrder, Life, LifeObserver } from "./member/life.ts";
+import { type Member, newMembers } from "./member/member.ts";
+import { Supervisor, type SupervisorHooks } from "./member/supervisor.ts";
 import { Network } from "./network.ts";
-import { Supervisor, type SupervisorHooks } from "./supervisor.ts";
 
 /** When a run begins unless it says otherwise; ms. */
 const START_AT = 1_000_000;

@@ -5,7 +5,7 @@
 import type { ServerEffect } from "../core/server/effects.ts";
 import type { Token } from "../core/server/ids.ts";
 import { Cluster } from "./cluster.ts";
-import type { CrashOrder } from "./life.ts";
+import type { CrashOrder } from "./member/life.ts";
 import { allEqual, create, digests, ok } from "./world.ts";
 
 const TICK_MS = 200;

@@ -2,7 +2,7 @@
 import { assert, must } from "../core/assert.ts";
 import type { Invariants } from "./checkers/invariants.ts";
 import { type DamageKind, SimDisk } from "./disk.ts";
-import type { Member } from "./member.ts";
+import type { Member } from "./member/member.ts";
 import type { MemoryBackend, StoredState } from "./memory-backend.ts";
 
 /** Invariant: only the disk of a member that is down is changed; one that is up may run out of space. */

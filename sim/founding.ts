@@ -1,6 +1,6 @@
 /** A founding that takes its time: members start one after the other, and one may be gone while it happens. */
-import type { ClientWorld } from "./client-world.ts";
-import type { Member } from "./member.ts";
+import type { ClientWorld } from "./clients/client-world.ts";
+import type { Member } from "./member/member.ts";
 import { Chance } from "./random.ts";
 
 /** Starts the members of a run that founds its ensemble one by one. Invariant: a member is started here at most once. */

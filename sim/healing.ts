@@ -7,14 +7,14 @@ import {
   type SessionId,
 } from "../core/znode/types.ts";
 import { Violation } from "./checkers/checks.ts";
-import type { SimClient } from "./client.ts";
-import type { ClientWorld } from "./client-world.ts";
+import type { SimClient } from "./clients/client.ts";
+import type { ClientWorld } from "./clients/client-world.ts";
+import type { HttpClient } from "./clients/http-client.ts";
+import type { SimOwner } from "./clients/owner.ts";
+import type { StreamReader } from "./clients/stream-client.ts";
 import type { Range } from "./engine.ts";
 import type { WriteRequest } from "./history/history.ts";
-import type { HttpClient } from "./http-client.ts";
-import type { SimOwner } from "./owner.ts";
-import type { StreamReader } from "./stream-client.ts";
-import { isUndecidable } from "./tree-damage.ts";
+import { isUndecidable } from "./nemesis/tree-damage.ts";
 
 /** How long the ensemble has after healing, in election timeouts; and what catching up takes as well. */
 const LEADER_WITHIN = 2;

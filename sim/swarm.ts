@@ -4,10 +4,10 @@
  */
 import type { ServerConfig } from "../core/server/config.ts";
 import { FIRST_VERSION, PROTOCOL_VERSION } from "../core/version.ts";
-import type { ClientOptions } from "./client-world.ts";
+import type { ClientOptions } from "./clients/client-world.ts";
+import { RACE_SESSION_TICKS } from "./clients/wake-race.ts";
+import { isTreeDamage, TREE_DAMAGE_KINDS } from "./nemesis/tree-damage.ts";
 import { Chance } from "./random.ts";
-import { isTreeDamage, TREE_DAMAGE_KINDS } from "./tree-damage.ts";
-import { RACE_SESSION_TICKS } from "./wake-race.ts";
 
 /** Everything that can go wrong. */
 export const FAULT_KINDS = [

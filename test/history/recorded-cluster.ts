@@ -24,7 +24,7 @@ import {
   type Request,
 } from "../../sim/history/history.ts";
 import { type Ask, ClientMemory, Workload } from "../../sim/history/workload.ts";
-import type { Life } from "../../sim/life.ts";
+import type { Life } from "../../sim/member/life.ts";
 
 /** A connection, with the requests on it that have no answer yet. */
 interface Line {

@@ -10,7 +10,7 @@ import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
 import type { ReadRequest, SessionId, WatchEvent, WriteRequest } from "../../core/znode/types.ts";
 import type { Cluster } from "../../sim/cluster.ts";
-import type { Life } from "../../sim/life.ts";
+import type { Life } from "../../sim/member/life.ts";
 
 type WireEvent =
   | { readonly type: "answer"; readonly xid: number; readonly answer: ServerAnswer }

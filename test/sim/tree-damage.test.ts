@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
+import { isTreeDamage, TREE_DAMAGE_KINDS } from "../../sim/nemesis/tree-damage.ts";
 import { runSeed } from "../../sim/run.ts";
 import { drawOptions } from "../../sim/swarm.ts";
-import { isTreeDamage, TREE_DAMAGE_KINDS } from "../../sim/tree-damage.ts";
 
 /** Seeds whose runs damage trees, from this one on. */
 function seedsWithDamage(first: number, count: number): number[] {

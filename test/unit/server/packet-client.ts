@@ -12,7 +12,7 @@ import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../../sim/cluster.ts";
-import type { Life } from "../../../sim/life.ts";
+import type { Life } from "../../../sim/member/life.ts";
 import { readReplyHeader } from "../../reply-header.ts";
 
 /** Cuts bytes at these places, taken modulo their length; two cuts at one place give an empty part. */

@@ -1,6 +1,6 @@
 /** What one life of a member knows of its calls: the shell's side of a link. */
-import type { Sid } from "../core/zab/membership.ts";
-import type { CallOrder } from "../durable-objects/shared/call-order.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+import type { CallOrder } from "../../durable-objects/shared/call-order.ts";
 
 /** One of a member's outgoing links in one life: calls on it arrive in order until it breaks. */
 export interface Channel {

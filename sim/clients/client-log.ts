@@ -1,7 +1,7 @@
 /** What a client notes of its connections and events in the history. */
-import type { Zxid } from "../core/zab/zxid.ts";
-import type { SessionId, WatchEvent } from "../core/znode/types.ts";
-import { type Recorder, zxidToNumber } from "./history/history.ts";
+import type { Zxid } from "../../core/zab/zxid.ts";
+import type { SessionId, WatchEvent } from "../../core/znode/types.ts";
+import { type Recorder, zxidToNumber } from "../history/history.ts";
 
 /** Where a client is: its session and connection, and the member at the other end; 0: none. */
 export interface Place {

@@ -3,10 +3,10 @@
  * between. Chance alone seldom brings all of that about within a session's timeout: what was noted for the sleep is then of an
  * epoch before the last, and the deadlines in it are too early for a session that showed a sign of life meanwhile.
  */
-import type { PeerMessage } from "../core/server/messages.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
-import type { Sid } from "../core/zab/membership.ts";
-import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import type { ClientWorld } from "./client-world.ts";
 
 /** Timeout of the sessions of a run with such races; ticks. */

@@ -1,7 +1,7 @@
 /** What a client has asked and does not know the outcome of. */
 
-import type { Asked } from "./checkers/requests.ts";
-import { isWrite, type Op, type Outcome, type WriteRequest } from "./history/history.ts";
+import type { Asked } from "../checkers/requests.ts";
+import { isWrite, type Op, type Outcome, type WriteRequest } from "../history/history.ts";
 
 /** A request that waits for its answer. */
 export interface UnderWay {

@@ -3,12 +3,11 @@
  * it has seen, repeats a write under its number at another member while the first attempt is under way, and takes stale reads.
  */
 
-import type { ServerAnswer } from "../core/server/answers.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
-import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
-import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
-import type { ClientWorld } from "./client-world.ts";
-import { coreRequest } from "./history/core-request.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
+import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import { coreRequest } from "../history/core-request.ts";
 import {
   isRead,
   isWrite,
@@ -16,8 +15,9 @@ import {
   outcomeOf,
   type ReadRequest,
   type WriteRequest,
-} from "./history/history.ts";
-import { Chance } from "./random.ts";
+} from "../history/history.ts";
+import { Chance } from "../random.ts";
+import type { ClientWorld } from "./client-world.ts";
 
 /** Attempts of one write that are under way at once, at most. */
 const ATTEMPTS_MAX = 3;

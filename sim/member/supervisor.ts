@@ -1,16 +1,16 @@
 /** Starts members, ends them, and restarts those that stop by themselves: what the platform does with durable objects. */
-import { assert, must } from "../core/assert.ts";
-import { DamagedError } from "../core/server/checksums.ts";
-import type { ServerConfig } from "../core/server/config.ts";
-import type { Sid } from "../core/zab/membership.ts";
-import type { Calls } from "./calls.ts";
-import type { Invariants } from "./checkers/invariants.ts";
-import { DiskFullError, FencedError } from "./disk.ts";
-import type { Engine, Range } from "./engine.ts";
-import type { Faults } from "./faults.ts";
+import { assert, must } from "../../core/assert.ts";
+import { DamagedError } from "../../core/server/checksums.ts";
+import type { ServerConfig } from "../../core/server/config.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+import type { Calls } from "../calls.ts";
+import type { Invariants } from "../checkers/invariants.ts";
+import { DiskFullError, FencedError } from "../disk.ts";
+import type { Engine, Range } from "../engine.ts";
+import type { Faults } from "../faults.ts";
+import type { Network } from "../network.ts";
 import { Life, type LifeObserver, type Outgoing, type Platform } from "./life.ts";
 import { type CoreStart, type Member, startCore } from "./member.ts";
-import type { Network } from "./network.ts";
 import { Turns } from "./turns.ts";
 
 /** How long a member that cannot start for want of disk space waits before it tries again; ms. */

@@ -1,10 +1,10 @@
 /** What the clients of one run share, whatever they speak. */
-import type { ServerAnswer } from "../core/server/answers.ts";
-import type { Cluster } from "./cluster.ts";
-import type { Range } from "./engine.ts";
-import type { Recorder, WriteRequest } from "./history/history.ts";
-import type { Workload } from "./history/workload.ts";
-import type { Chance } from "./random.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Cluster } from "../cluster.ts";
+import type { Range } from "../engine.ts";
+import type { Recorder, WriteRequest } from "../history/history.ts";
+import type { Workload } from "../history/workload.ts";
+import type { Chance } from "../random.ts";
 
 /** What the clients of one run share. */
 export interface ClientWorld {

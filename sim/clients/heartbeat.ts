@@ -1,5 +1,5 @@
 /** When a client shows that its session lives. */
-import type { Chance } from "./random.ts";
+import type { Chance } from "../random.ts";
 
 /** Shares of the timeout after which a client that asks nothing shows that it lives; 0: it does not. */
 const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;

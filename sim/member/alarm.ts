@@ -1,8 +1,8 @@
 /** The one alarm of a member: the shell's own, over the simulation's time. */
-import { DeadlineAlarm } from "../durable-objects/shared/deadline-alarm.ts";
-import type { SimClock } from "./clock.ts";
-import type { Engine } from "./engine.ts";
-import type { Faults } from "./faults.ts";
+import { DeadlineAlarm } from "../../durable-objects/shared/deadline-alarm.ts";
+import type { SimClock } from "../clock.ts";
+import type { Engine } from "../engine.ts";
+import type { Faults } from "../faults.ts";
 
 /** Whose alarm it is. */
 export interface AlarmOwner {

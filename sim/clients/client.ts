@@ -2,18 +2,14 @@
  * A client of the simulated ensemble: it opens a session, asks what its workload says, watches, loses its connection,
  * continues at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
  */
-import { assert, must } from "../core/assert.ts";
-import type { ServerAnswer } from "../core/server/answers.ts";
-import type { DisconnectCode } from "../core/server/effects.ts";
-import { connectionIdOf, type Token } from "../core/server/ids.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
-import { zxid as makeZxid, type Zxid } from "../core/zab/zxid.ts";
-import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../core/znode/types.ts";
-import { ClientLog, type Place } from "./client-log.ts";
-import type { Connection } from "./client-table.ts";
-import { type ClientWorld, countAnswer } from "./client-world.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { coreRequest } from "./history/core-request.ts";
+import { assert, must } from "../../core/assert.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { DisconnectCode } from "../../core/server/effects.ts";
+import { connectionIdOf, type Token } from "../../core/server/ids.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { zxid as makeZxid, type Zxid } from "../../core/zab/zxid.ts";
+import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
+import { coreRequest } from "../history/core-request.ts";
 import {
   isRead,
   isWrite,
@@ -22,9 +18,13 @@ import {
   type ReadRequest,
   type Request,
   type WriteRequest,
-} from "./history/history.ts";
-import { ClientMemory } from "./history/workload.ts";
-import type { Life } from "./life.ts";
+} from "../history/history.ts";
+import { ClientMemory } from "../history/workload.ts";
+import type { Connection } from "../member/client-table.ts";
+import type { Life } from "../member/life.ts";
+import { ClientLog, type Place } from "./client-log.ts";
+import { type ClientWorld, countAnswer } from "./client-world.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { NextTurn } from "./next-turn.ts";
 import { Outstanding } from "./outstanding.ts";
 

@@ -1,8 +1,8 @@
 /** Cuts and stalls of links that hit several members at once. */
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../cluster.ts";
+import type { Chance } from "../random.ts";
+import type { FaultKind, SwarmOptions } from "../swarm.ts";
 import type { FaultWindow } from "./fault-window.ts";
-import type { Chance } from "./random.ts";
-import type { FaultKind, SwarmOptions } from "./swarm.ts";
 
 /** Invariant: every cut is healed when its time is over. */
 export class Partitions {

@@ -1,8 +1,8 @@
 /** Requests that every tree refuses. */
-import type { ZooErrorCode } from "../core/errors.ts";
-import type { RequestResult } from "../core/server/answers.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
-import { NO_SESSION } from "../core/znode/types.ts";
+import type { ZooErrorCode } from "../../core/errors.ts";
+import type { RequestResult } from "../../core/server/answers.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { NO_SESSION } from "../../core/znode/types.ts";
 import type { ClientWorld } from "./client-world.ts";
 
 const DATA = new Uint8Array(1);

@@ -1,10 +1,10 @@
 /** The clients of one life of a member: its connections, and the requests that came without one. */
-import type { ServerAnswer } from "../core/server/answers.ts";
-import type { DisconnectCode } from "../core/server/effects.ts";
-import type { Token } from "../core/server/ids.ts";
-import type { Zxid } from "../core/zab/zxid.ts";
-import type { WatchEvent } from "../core/znode/types.ts";
-import type { Asked } from "./checkers/requests.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { DisconnectCode } from "../../core/server/effects.ts";
+import type { Token } from "../../core/server/ids.ts";
+import type { Zxid } from "../../core/zab/zxid.ts";
+import type { WatchEvent } from "../../core/znode/types.ts";
+import type { Asked } from "../checkers/requests.ts";
 import type { OutputGate } from "./output-gate.ts";
 import type { Turns } from "./turns.ts";
 

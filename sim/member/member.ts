@@ -1,13 +1,13 @@
 /** A member: what of it survives a crash, and its life while it is up. */
 
-import type { ServerConfig } from "../core/server/config.ts";
-import { EnsembleServer } from "../core/server/server.ts";
-import { MemberStorage } from "../core/server/storage.ts";
-import { found } from "../core/server/storage-backend.ts";
-import { asSid, type Sid } from "../core/zab/membership.ts";
-import type { ZnodeTree } from "../core/znode/tree.ts";
-import { SimClock } from "./clock.ts";
-import { SimDisk } from "./disk.ts";
+import type { ServerConfig } from "../../core/server/config.ts";
+import { EnsembleServer } from "../../core/server/server.ts";
+import { MemberStorage } from "../../core/server/storage.ts";
+import { found } from "../../core/server/storage-backend.ts";
+import { asSid, type Sid } from "../../core/zab/membership.ts";
+import type { ZnodeTree } from "../../core/znode/tree.ts";
+import { SimClock } from "../clock.ts";
+import { SimDisk } from "../disk.ts";
 import type { Life } from "./life.ts";
 
 /** One member over all of its incarnations. */

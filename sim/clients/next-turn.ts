@@ -1,5 +1,5 @@
 /** When somebody acts next. */
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine.ts";
 
 /** Runs a turn at the earliest moment that was asked for since the last one. Invariant: one turn is planned at most. */
 export class NextTurn {

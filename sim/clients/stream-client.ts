@@ -3,21 +3,21 @@
  * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it is told goes
  * into the history. The member's part is what the node's shell does with `WatchStream`.
  */
-import type { ServerAnswer } from "../core/server/answers.ts";
-import type { Token } from "../core/server/ids.ts";
-import { compareZxid, ZXID_ZERO, type Zxid } from "../core/zab/zxid.ts";
-import { NO_SESSION, WatchEventType } from "../core/znode/types.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import type { Token } from "../../core/server/ids.ts";
+import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
+import { NO_SESSION, WatchEventType } from "../../core/znode/types.ts";
 import {
   type Seen,
   type StreamEvent,
   WatchStream,
   type WatchStreamKind,
-} from "../core/znode/watch-stream.ts";
+} from "../../core/znode/watch-stream.ts";
+import { zxidToNumber } from "../history/history.ts";
+import type { StreamRecord } from "../history/stream-record.ts";
+import type { Life } from "../member/life.ts";
+import { Chance } from "../random.ts";
 import type { ClientWorld } from "./client-world.ts";
-import { zxidToNumber } from "./history/history.ts";
-import type { StreamRecord } from "./history/stream-record.ts";
-import type { Life } from "./life.ts";
-import { Chance } from "./random.ts";
 
 const KINDS: readonly WatchStreamKind[] = ["data", "exists", "children"];
 /** How long a member takes to tell what was noted, ms: at once, after other streams, to a reader that does not keep up. */

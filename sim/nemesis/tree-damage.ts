@@ -4,15 +4,15 @@
  * what follows: from then on every other member is held against the tree that the committed history makes, and so is the
  * damaged one as soon as it serves. Two members are damaged in different ways: trees that are wrong in the same way agree.
  */
-import { must } from "../core/assert.ts";
-import type { TablePage } from "../core/server/storage-backend.ts";
-import { chooseSync } from "../core/zab/synchronization.ts";
-import { compareZxid } from "../core/zab/zxid.ts";
-import type { SessionRow } from "../core/znode/session.ts";
-import type { ZnodeRow } from "../core/znode/stat.ts";
-import { NO_SESSION } from "../core/znode/types.ts";
-import type { Cluster } from "./cluster.ts";
-import type { MemoryBackend } from "./memory-backend.ts";
+import { must } from "../../core/assert.ts";
+import type { TablePage } from "../../core/server/storage-backend.ts";
+import { chooseSync } from "../../core/zab/synchronization.ts";
+import { compareZxid } from "../../core/zab/zxid.ts";
+import type { SessionRow } from "../../core/znode/session.ts";
+import type { ZnodeRow } from "../../core/znode/stat.ts";
+import { NO_SESSION } from "../../core/znode/types.ts";
+import type { Cluster } from "../cluster.ts";
+import type { MemoryBackend } from "../memory-backend.ts";
 
 /** Kinds of damage to a tree. */
 export const TREE_DAMAGE_KINDS = [

@@ -3,30 +3,30 @@
  * virtual time. It begins from a disk and ends with a crash; everything in memory is gone then.
  */
 
-import { assertNever } from "../core/assert.ts";
-import type { ServerAnswer } from "../core/server/answers.ts";
-import { DamagedError } from "../core/server/checksums.ts";
-import type { ServerConfig } from "../core/server/config.ts";
-import type { ServerEffect, ServerInput } from "../core/server/effects.ts";
-import type { ParkedSession, Token } from "../core/server/ids.ts";
-import type { PeerMessage } from "../core/server/messages.ts";
-import type { EnsembleServer } from "../core/server/server.ts";
-import type { MemberStorage } from "../core/server/storage.ts";
-import type { TraceEvent } from "../core/zab/effects.ts";
-import type { Sid } from "../core/zab/membership.ts";
-import type { WatchEvent } from "../core/znode/types.ts";
-import { guarded } from "../durable-objects/shared/guarded.ts";
+import { assertNever } from "../../core/assert.ts";
+import type { ServerAnswer } from "../../core/server/answers.ts";
+import { DamagedError } from "../../core/server/checksums.ts";
+import type { ServerConfig } from "../../core/server/config.ts";
+import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
+import type { ParkedSession, Token } from "../../core/server/ids.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import type { EnsembleServer } from "../../core/server/server.ts";
+import type { MemberStorage } from "../../core/server/storage.ts";
+import type { TraceEvent } from "../../core/zab/effects.ts";
+import type { Sid } from "../../core/zab/membership.ts";
+import type { WatchEvent } from "../../core/znode/types.ts";
+import { guarded } from "../../durable-objects/shared/guarded.ts";
+import type { Invariants } from "../checkers/invariants.ts";
+import type { Asked } from "../checkers/requests.ts";
+import type { LifeView } from "../checkers/view.ts";
+import type { SimClock } from "../clock.ts";
+import { DiskFullError, FencedError, type SimDisk } from "../disk.ts";
+import type { Engine, Range } from "../engine.ts";
+import type { Faults } from "../faults.ts";
+import type { Network } from "../network.ts";
 import { type AlarmOwner, MemberAlarm } from "./alarm.ts";
-import type { Invariants } from "./checkers/invariants.ts";
-import type { Asked } from "./checkers/requests.ts";
-import type { LifeView } from "./checkers/view.ts";
 import { ClientTable } from "./client-table.ts";
-import type { SimClock } from "./clock.ts";
-import { DiskFullError, FencedError, type SimDisk } from "./disk.ts";
-import type { Engine, Range } from "./engine.ts";
-import type { Faults } from "./faults.ts";
 import { Links } from "./links.ts";
-import type { Network } from "./network.ts";
 import { type GateOwner, OutputGate } from "./output-gate.ts";
 import type { Turns } from "./turns.ts";
 

@@ -1,6 +1,6 @@
 /** The platform's output gate, and the syncs that open it. */
-import type { SimDisk } from "./disk.ts";
-import type { Engine, Range } from "./engine.ts";
+import type { SimDisk } from "../disk.ts";
+import type { Engine, Range } from "../engine.ts";
 
 /** Whose gate it is. */
 export interface GateOwner {

@@ -1,5 +1,5 @@
 /** The time in which faults happen. */
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine.ts";
 
 /** Invariant: once closed, nothing that it was to run is run. */
 export class FaultWindow {

@@ -1,10 +1,10 @@
 /** Members that lose their memory, or find it damaged or old, and when they may start again. */
-import type { Cluster } from "./cluster.ts";
-import type { DamageKind } from "./disk.ts";
+import type { Cluster } from "../cluster.ts";
+import type { DamageKind } from "../disk.ts";
+import type { MemoryBackend } from "../memory-backend.ts";
+import type { Chance } from "../random.ts";
+import type { FaultKind, SwarmOptions } from "../swarm.ts";
 import type { FaultWindow } from "./fault-window.ts";
-import type { MemoryBackend } from "./memory-backend.ts";
-import type { Chance } from "./random.ts";
-import type { FaultKind, SwarmOptions } from "./swarm.ts";
 import { damageTree, type TreeDamageKind } from "./tree-damage.ts";
 
 /** How long a member on an older disk waits before it looks again whether it may start. */

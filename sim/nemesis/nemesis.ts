@@ -3,14 +3,14 @@
  * its storage, or found it damaged, counts as failed until it has synchronised; there is never more than a minority of those.
  */
 
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../cluster.ts";
+import { type Faults, NO_FAULTS } from "../faults.ts";
+import { Chance } from "../random.ts";
+import type { FaultKind, SwarmOptions } from "../swarm.ts";
 import { FaultWindow } from "./fault-window.ts";
-import { type Faults, NO_FAULTS } from "./faults.ts";
 import { MemoryLoss } from "./memory-loss.ts";
 import { Moments } from "./moments.ts";
 import { Partitions } from "./partitions.ts";
-import { Chance } from "./random.ts";
-import type { FaultKind, SwarmOptions } from "./swarm.ts";
 import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 
 /** Chooses what goes wrong, and when it heals. Invariant: after {@link heal} nothing goes wrong any more. */

@@ -1,10 +1,10 @@
 /** Faults at a chosen moment: at one of the next messages of some type, or at an effect of some kind. */
-import type { PeerMessage } from "../core/server/messages.ts";
-import type { Cluster } from "./cluster.ts";
+import type { PeerMessage } from "../../core/server/messages.ts";
+import type { Cluster } from "../cluster.ts";
+import type { CrashOrder } from "../member/life.ts";
+import type { Chance } from "../random.ts";
 import type { FaultWindow } from "./fault-window.ts";
-import type { CrashOrder } from "./life.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
-import type { Chance } from "./random.ts";
 
 /** Messages at which something may happen to who sends them or takes them: a run has few of most of them. */
 const MOMENTS: readonly PeerMessage["type"][] = [

@@ -2,11 +2,11 @@
  * An owner of a session that stops with the ensemble, as a broker is one: it waits at a member, shows in the background that it
  * lives, falls asleep with the ensemble, and does nothing until a member wakes it.
  */
-import type { ParkedSession } from "../core/server/ids.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
-import { makeSessionId, NO_SESSION, type SessionId } from "../core/znode/types.ts";
+import type { ParkedSession } from "../../core/server/ids.ts";
+import { encodeWrite } from "../../core/wire/jute/requests.ts";
+import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
+import type { Life } from "../member/life.ts";
 import type { ClientWorld } from "./client-world.ts";
-import type { Life } from "./life.ts";
 
 export class SimOwner {
   readonly number: number;
