@@ -30,6 +30,7 @@ import { textOf } from "./text.ts";
 /** What happened in a run, or in many: *map name → how often*. Names begin with their kind: `fault crash`, `message PING`. */
 export type Tally = Record<string, number>;
 
+/** What a run of one seed has found. */
 export interface RunResult {
   readonly seed: number;
   /** null: all was as it must be */

@@ -51,6 +51,7 @@ export const FAULT_KINDS = [
   "cut-behind-request",
   ...TREE_DAMAGE_KINDS,
 ] as const;
+/** Name of a kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Kinds that most runs meet: each is many faults in one. */
@@ -62,6 +63,7 @@ const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request"];
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
 
+/** What a run is made of; times in ms, parts between 0 and 1. */
 export interface SwarmOptions {
   readonly seed: number;
   readonly size: number;

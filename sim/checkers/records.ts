@@ -16,6 +16,7 @@ export const RECORD_RULES = {
   Forgotten: "no partition forgets a leader epoch that it has acknowledged",
   Liveness: "once all is healed, every producer is answered, and readers reach the end of the log",
 } as const;
+/** Name of a rule about records. */
 export type RecordRule = keyof typeof RECORD_RULES;
 
 /** A rule is broken. */

@@ -52,6 +52,7 @@ interface Unsettled {
   over: boolean;
 }
 
+/** One such client. Invariant: it never sends two different writes under one number of its session. */
 export class HttpClient {
   readonly id: number;
   readonly #world: ClientWorld;

@@ -8,6 +8,7 @@ import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/type
 import type { Life } from "../member/life.ts";
 import type { ClientWorld } from "./client-world.ts";
 
+/** One such owner. Invariant: while it sleeps it sends nothing, and its session does not expire. */
 export class SimOwner {
   readonly number: number;
   readonly #world: ClientWorld;

@@ -37,6 +37,7 @@ interface Open {
   telling: boolean;
 }
 
+/** One such reader. It follows one znode at a time. */
 export class StreamReader {
   readonly #number: number;
   readonly #world: ClientWorld;

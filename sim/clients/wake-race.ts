@@ -16,6 +16,7 @@ const CALM_TICKS = 40;
 /** For so long the next leader hears nothing of the one before; ticks. */
 const CLOG_TICKS = 4;
 
+/** Brings that race about, again and again, in a run whose ensemble may fall asleep. */
 export class WakeRace {
   readonly #world: ClientWorld;
   #phase: "over" | "asleep" | "awake" = "over";

@@ -4,6 +4,7 @@ import { useLiveStore } from "../../store/live-context.ts";
 import { announce } from "./narrate.ts";
 import { viewOf } from "./slice.ts";
 
+/** Puts what changed in the view into the live region of the page. */
 export function useAnnouncements(): void {
   const store = useLiveStore();
   useEffect(
