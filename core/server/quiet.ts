@@ -160,14 +160,10 @@ export class Quiet {
 
   /** LEADING: sends QUIET to the learners once no member has had a client for long enough. */
   #maybeBegin(now: number): void {
-    const { zab, config } = this.#host;
-    const leader = zab.proposing;
-    if (leader === undefined || !this.#host.isIdle(now)) return;
-    if (
-      zab.learnersIdleMs < config.quietAfterMs ||
-      this.#host.tracker.sessions.size > config.quietSessionsMax
-    )
-      return;
+    const { config, isIdle, tracker, zab } = this.#host;
+    if (zab.proposing === undefined || !isIdle(now)) return;
+    const areLearnersIdle = zab.learnersIdleMs >= config.quietAfterMs;
+    if (!areLearnersIdle || tracker.sessions.size > config.quietSessionsMax) return;
     this.#freeze(now);
     for (const [session, owner] of this.parked) this.#parked.set(session, owner);
     this.#ask(now, "QUIETED", (join) => ({ type: "QUIET", join, zxid: zab.lastLogged.zxid }));
