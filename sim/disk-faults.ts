@@ -11,7 +11,7 @@ export class DiskFaults {
   readonly #invariants: Invariants;
   readonly #onLine: (line: string) => void;
 
-  /** @param onLine is told what happens, for people */
+  /** @param onLine takes a line for each event, for people */
   constructor(members: readonly Member[], invariants: Invariants, onLine: (line: string) => void) {
     this.#members = members;
     this.#invariants = invariants;

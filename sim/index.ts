@@ -1,5 +1,5 @@
 /**
- * The simulator for whoever runs it: a page, a command, a test. Nothing behind this file uses a platform, so it runs in a browser
+ * The simulator, as a page, a command or a test runs it. Nothing behind this file uses a platform, so it runs in a browser
  * and in a worker; what needs Node is in `sim/node/`.
  */
 export { type BrokerOptions, drawBrokerOptions } from "./broker/options.ts";

@@ -42,7 +42,7 @@ export interface RunResult {
 /** Steps that the search for an order may take in one partition of a history. */
 const SEARCH_STEPS_MAX = 4_000_000;
 
-/** @param onLine is told everything that happens, in readable lines */
+/** @param onLine takes a readable line for each event */
 export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) | null = null): RunResult {
   const run = new Run(options, onLine);
   let failure: string | null = null;

@@ -5,7 +5,7 @@ import type { Stat } from "../znode/types.ts";
 export interface ClusterRead {
   readonly type: "getData" | "getChildren";
   readonly path: string;
-  /** no condition tells of a change: to be read every time */
+  /** no condition shows a change: to be read every time */
   readonly fresh?: boolean;
 }
 

@@ -68,7 +68,7 @@ export interface ControllerWrite {
   readonly removal?: Removal;
 }
 
-/** Whom a partition gets as leader: undefined while no broker lives. */
+/** The leader that a partition gets: undefined while no broker lives. */
 export function electLeader(replicas: readonly number[], live: readonly number[]): number | undefined {
   return replicas.find((id) => live.includes(id)) ?? live[0];
 }

@@ -15,7 +15,7 @@ export interface Meta {
   /** number of the current or last incarnation; 0 before the first */
   readonly boot: number;
   readonly acceptedEpoch: number;
-  /** sid of the candidate to whom acceptedEpoch was promised; 0: not known */
+  /** sid of the candidate that acceptedEpoch was promised to; 0: not known */
   readonly promisedTo: number;
   readonly currentEpoch: number;
   readonly initialized: boolean;

@@ -100,7 +100,7 @@ export class Roles implements RoleHost {
     return this.#reason;
   }
 
-  /** The persist effect after which this incarnation ends; null: it goes on. */
+  /** The persist effect after which this incarnation ends; null: it continues. */
   get lastSeq(): number | null {
     return this.#lastSeq;
   }

@@ -1,4 +1,4 @@
-/** What a checker is told of. */
+/** Events that checkers take. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";

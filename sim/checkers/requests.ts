@@ -82,7 +82,7 @@ export class RequestChecker implements Checker {
     bySession.set(asked.session, asked.order);
   }
 
-  /** A client is told of a zxid. */
+  /** A client gets a zxid. */
   tells(zxid: Zxid): void {
     this.#checks.must(
       "ToldIsCommitted",

@@ -217,7 +217,7 @@ export class SynchronizationChecker implements Checker {
   handled(from: LifeView, to: LifeView, message: PeerMessage): void {
     switch (message.type) {
       case "LEADERINFO":
-        // A member without memory promises what it is told that others have promised, also after it has asked to join.
+        // A member without memory promises what others say that they have promised, also after it has asked to join.
         if (!to.storage.meta.initialized && message.epoch < to.server.zab.acceptedEpoch) return;
         this.#fits("stateInconsistent", from, to, message);
         return;

@@ -112,7 +112,7 @@ export interface WatchArrival {
   readonly conn: number;
   readonly type: znode.WatchEventType;
   readonly path: string;
-  /** of the change; null when the event did not say, or tells of what was missed */
+  /** of the change; null when the event did not say, or is about a change that was missed */
   readonly zxid: number | null;
   readonly at: number;
 }
@@ -269,7 +269,7 @@ export class Recorder {
     this.#sessions.push({ ...event, at: this.#tick() });
   }
 
-  /** A reader begins to follow a znode, and adds to the entries what it is told. */
+  /** A reader begins to follow a znode, and adds the events that it gets to the entries. */
   stream(fields: Omit<StreamRecord, "entries">): StreamRecord {
     const record = { ...fields, entries: [] };
     this.#streams.push(record);

@@ -155,7 +155,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     return replies;
   }
 
-  /** One turn in which clients ask for something; a member that stands still takes it when it goes on. */
+  /** One turn in which clients ask for something; a member that stands still takes it when it continues. */
   turn(ask: (server: EnsembleServer, now: number) => void): void {
     this.whenRunning(() => {
       this.#guard(() => {

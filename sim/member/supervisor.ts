@@ -20,7 +20,7 @@ const START_AGAIN_MS = 200;
 export interface SupervisorHooks {
   /** Sees everything that a member does, in one line: for people. */
   readonly onLine: ((line: string) => void) | null;
-  /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
+  /** Takes note of a member that stopped by itself: damage was found, or another instance has taken its place. */
   readonly onStop: ((sid: Sid, reason: string) => void) | null;
   /** Which version of the protocol a life of a member speaks. */
   readonly versionOf: (sid: Sid, life: number) => number;

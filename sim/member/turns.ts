@@ -2,7 +2,7 @@
 
 /**
  * What a member tells a client waits until the effects at hand are run, of all members: what the client does of it is a turn of
- * its own. Invariant: nothing is told while a turn is under way.
+ * its own. Invariant: no event is reported while a turn is under way.
  */
 export class Turns {
   /** turns under way, one within the other */

@@ -54,7 +54,7 @@ export async function runSeeds(options: {
   /** Date.now() of the end; infinity: none */
   readonly deadline?: number;
   readonly threads?: number;
-  /** in a thread of its own even when it is one: whoever asks has other things to do */
+  /** in a thread of its own even when it is one: the caller has other things to do */
   readonly apart?: boolean;
   readonly overrides?: Overrides;
   /** asked after every seed; true: no more of them */

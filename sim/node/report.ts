@@ -76,7 +76,7 @@ export function commitOf(): string {
   }
 }
 
-/** Lines of the trace that a failure is told with. */
+/** Lines of the trace that are printed with a failure. */
 const TRACE_LINES = 100;
 
 /** Everything that is needed to understand a failure, and to see it again. */

@@ -1,7 +1,7 @@
 /**
- * Everything below `/api` belongs to the Worker: the prefix is cut off and the request goes on through
+ * Everything below `/api` belongs to the Worker: the prefix is cut off and the request is passed on through
  * the service binding. The answer is returned as it is, so that event streams stay unbuffered and a WebSocket
- * upgrade keeps its socket; the Worker is told the prefix, for the links that it writes.
+ * upgrade keeps its socket; a header gives the Worker the prefix, for the links that it writes.
  *
  * A middleware and not a route `api/[[path]]`: a route does not match a path with an empty segment, and the
  * page would answer 200 where the API says 400.

@@ -141,7 +141,7 @@ function freshReads(history: History): Map<Op, number> {
   return fresh;
 }
 
-/** A session may end by itself at any time; it has ended when its client is told so. */
+/** A session may end by itself at any time; it has ended when its client learns so. */
 function endsOf(history: History, entries: readonly Entry[], closings: ReadonlyMap<number, number>): Entry[] {
   const told = new Map<number, number>();
   for (const { type, session, at } of history.sessions) {

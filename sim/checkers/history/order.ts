@@ -125,7 +125,7 @@ function checkRealTime(history: History, placed: Placed, faults: string[]): void
   }
 }
 
-/** Who is told that a session is over is told the truth. */
+/** A client learns that a session is over only if it is. */
 function checkExpired(history: History, { writes, commits }: Placed, faults: string[]): void {
   if (history.log === null) return;
   const opened = new Set<number>();

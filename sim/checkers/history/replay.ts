@@ -349,7 +349,7 @@ export function replay(commits: readonly Commit[], visit: (standing: Standing) =
   visit({ model, since: 0, until: until(0), commit: null, decision: null });
   for (const [i, commit] of commits.entries()) {
     const { zxid, session, request, entry } = commit;
-    // Without a log nobody tells of the openings in handshakes.
+    // Without a log nothing shows the openings in handshakes.
     const implied = entry === null && session > 0 && !model.isOpen(session) && !closed.has(session);
     if (implied) model.apply(0, session, { type: "createSession", timeoutMs: 0 });
     const decision = request === undefined ? null : model.apply(zxid, session, request);
@@ -358,7 +358,7 @@ export function replay(commits: readonly Commit[], visit: (standing: Standing) =
   }
 }
 
-/** Compares results. Times are learned: each zxid has one, whoever shows it. */
+/** Compares results. Times are learned: each zxid has one, at every member. */
 export class Comparison {
   /** *map zxid → ms* */
   readonly #times = new Map<number, number>([[0, 0]]);

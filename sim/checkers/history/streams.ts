@@ -2,10 +2,10 @@
  * What readers of watch streams are told. The committed order gives every state that a znode had, those within a multi
  * too; each stream is compared with them:
  *
- * - the state that a reader begins with, and each that it is told of, existed: the one at the event's zxid;
+ * - the state that a reader begins with, and each that it gets, existed: the one at the event's zxid;
  * - ids never go back, on whichever members the stream was resumed;
  * - events follow from one another: only a znode that the reader knows is changed or deleted, and one is created that the
- *   reader does not know or that was deleted since; nothing is told twice;
+ *   reader does not know or that was deleted since; no event comes twice;
  * - once a member has told everything up to a zxid, the reader knows the state at that zxid. States between may be skipped.
  *
  * The simulator says of which zxid the last holds; at the end of a run that is the end of the history.

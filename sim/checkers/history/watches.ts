@@ -1,12 +1,12 @@
 /**
- * What a connection is told of its watches (T10). From the committed order and the zxids of the answers that left watches
+ * Events that a connection gets from its watches (T10). From the committed order and the zxids of the answers that left watches
  * follows, event by event, what each connection has to be told; it is compared with what arrived:
  *
  * - a watch fires once, for the first matching change after the answer that left it, never for an earlier one;
  * - events come in the order of the changes;
  * - an event comes before any answer that shows its change or a later one, and after the answer that left its watch;
  * - nothing is missing: what is below the zxid of a later answer of the connection has arrived;
- * - after `setWatches` what was missed is told at once, before its answer, and the others are watched again;
+ * - after `setWatches` missed events are sent at once, before its answer, and the others are watched again;
  * - nothing comes after the end of the session or the connection.
  *
  * A connection that gets no answer after a change cannot be held to its event: it may still be on its way.
@@ -39,7 +39,7 @@ export interface WatchCounts {
 /** An event that a connection is to be told of. */
 interface Expected extends ModelEvent {
   readonly zxid: number;
-  /** what was missed is told with whatever zxid */
+  /** missed events come with any zxid */
   readonly missed: boolean;
   /** the request that left the watch */
   readonly by: Op;
@@ -223,7 +223,7 @@ class Expectation {
     const told = this.#data.take(event.path);
     for (const [conn, by] of told) tell(conn, by);
     if (event.type !== WatchEventType.DELETED) return;
-    // Nobody is told of one deletion twice.
+    // No client gets the event of one deletion twice.
     for (const [conn, by] of this.#child.take(event.path)) if (!told.has(conn)) tell(conn, by);
   }
 

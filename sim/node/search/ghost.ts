@@ -15,7 +15,7 @@
 | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
  * | SEARCH-9 | – | nobody delivers what is not durable at its own |
  * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
- * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to a knock from before |
+ * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to an earlier FOLLOWERINFO |
  * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
  */
 import { type Entry, type Facts, type Outcome, Phase, Role } from "./step.ts";

@@ -1,4 +1,4 @@
-/** The search for whoever runs it beside other things: in a process of its own, since it loads the core in its own way. */
+/** The search for a caller that runs it beside other things: in a process of its own, since it loads the core in its own way. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { commandWithBug } from "../patch-core.ts";
@@ -22,7 +22,7 @@ export interface Progress {
 
 /**
  * @param bug a seeded bug that the core is to have, see `sim/node/bugs.ts`
- * @param watch hears of it every few seconds, and may end it: then it fails
+ * @param watch gets its progress every few seconds, and may end it: then it fails
  */
 export async function search(
   options: Partial<SearchOptions>,

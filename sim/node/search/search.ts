@@ -108,7 +108,7 @@ export class Search {
   #maxCommitted = 0;
   #maxEpoch = 0;
   #violation: { text: string; index: number; last: string } | undefined;
-  /** sees every step of the state that is looked at, while a path is told */
+  /** sees every step of the state that is looked at, while a path is printed */
   #onStep: ((next: Int32Array, what: () => string) => void) | null = null;
   /** the rule that the step under way breaks */
   #broken: string | undefined;
@@ -129,7 +129,7 @@ export class Search {
     this.#next = this.#frontier.newState();
   }
 
-  /** @param onProgress is told every few seconds how many states there are, and to which cost all was looked at */
+  /** @param onProgress gets, every few seconds, the number of states and the cost up to which all were looked at */
   run(onProgress?: (states: number, completeTo: number) => void): SearchResult {
     const { states, minutes } = this.#options;
     const started = performance.now();
@@ -368,7 +368,7 @@ export class Search {
     else this.#found(this.#frontier.costOf(this.#index) + cost, this.#frontier.depthOf(this.#index) + 1);
   }
 
-  /** A member takes an input, and what it says goes on its way. @returns false when that leaves the scope */
+  /** A member takes an input, and its messages are sent. @returns false when that leaves the scope */
   #land(next: Int32Array, i: number, input: number): boolean {
     const before = next[i] as number;
     const outcome = this.#members.outcome(before, input);
@@ -403,7 +403,7 @@ export class Search {
     }
   }
 
-  /** What left the member goes on its way. */
+  /** Sends what left the member. */
   #deliver(next: Int32Array, i: number, outcome: Outcome): void {
     for (const { to, isCall, input, boot, generation } of outcome.out) {
       const j = to - 1;

@@ -1,5 +1,5 @@
 /**
- * A watch as a stream of server-sent events. An event's id is the zxid of the state it tells of, so that a reader
+ * A watch as a stream of server-sent events. An event's id is the zxid of the state that it shows, so that a reader
  * that comes back with `Last-Event-ID` gets exactly what changed since. A deletion's id ends in `-`: the state seen
  * last is that there is no znode.
  */
