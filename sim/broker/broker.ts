@@ -15,6 +15,7 @@ import type {
   PartitionCall,
   Program,
   StepResults,
+  Waited,
 } from "../../core/broker/program.ts";
 import { Topics } from "../../core/broker/topics.ts";
 import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
@@ -38,8 +39,12 @@ export interface BrokerWorld {
     call: NodeCall,
     answered: (answer: NodeAnswer) => void,
   ) => void;
-  /** Is a condition outdated at a member? Undefined: the member is down. */
-  readonly changedAt: (sid: number, call: NodeCall<"waitForChange">) => readonly number[] | undefined;
+  /** What a wait at a member would be answered now; undefined: the member is down. */
+  readonly changedAt: (sid: number, call: NodeCall<"waitForChange">) => Waited | undefined;
+  /** A wait begins at a member; the ensemble may sleep while all that need it wait. @returns what ends it */
+  readonly waitAt: (sid: number, call: NodeCall<"waitForChange">) => () => void;
+  /** A broker sleeps with the ensemble, and with it its session. */
+  readonly sleeps: (session: SessionId) => void;
   readonly callPartition: (
     from: number,
     call: PartitionCall,
@@ -67,6 +72,8 @@ interface Life {
   readonly turns: (() => void)[];
   /** parked calls of others, which break when this life ends */
   readonly parked: Set<(parked: Parked | undefined) => void>;
+  /** continues the loop, which sleeps; undefined: it does not */
+  wake: (() => void) | undefined;
   isAlive: boolean;
 }
 
@@ -130,11 +137,16 @@ export class SimBroker {
       shown: new Set(),
       turns: [],
       parked: new Set(),
+      wake: undefined,
       isAlive: true,
     };
     this.#life = life;
-    const former = this.#rows.session;
-    this.#run(life, loop.run(former));
+    const { sleeping, session: former } = this.#rows;
+    if (sleeping !== undefined) {
+      session.resume(sleeping.session, sleeping.xid);
+      this.#rows.sleeping = undefined;
+    }
+    this.#run(life, loop.run(sleeping === undefined ? former : undefined));
     this.#beat(life);
   }
 
@@ -150,15 +162,41 @@ export class SimBroker {
 
   /** Runs a program on behalf of a client. @param ended is not called when the broker crashes meanwhile */
   ask<T>(program: (topics: Topics) => Program<T>, ended: (value: T) => void): void {
+    this.wake(0);
     const life = this.#life;
     if (life !== null) this.#run(life, program(life.topics), ended as (value: unknown) => void);
+  }
+
+  // ── sleep ────────────────────────────────────────────────────────────────
+
+  #fallAsleep(life: Life, wake: () => void): void {
+    const { id: session, xid } = life.session;
+    this.#world.count("broker asleep");
+    this.#rows.sleeping = { session, xid, status: {} };
+    this.#world.sleeps(session);
+    life.wake = wake;
+    for (const returned of life.parked) returned("ASLEEP");
+    life.parked.clear();
+  }
+
+  /** A client, or the ensemble in this epoch, needs the broker. */
+  wake(epoch: number): void {
+    const life = this.#life;
+    life?.loop.woken(epoch);
+    const wake = life?.wake;
+    if (life === null || wake === undefined) return;
+    life.wake = undefined;
+    this.#world.count("broker woken");
+    this.#rows.sleeping = undefined;
+    wake();
+    this.#beat(life);
   }
 
   /** Another broker parks a call here. */
   park(returned: (parked: Parked | undefined) => void): void {
     const life = this.#life;
-    if (life === null) {
-      returned(undefined);
+    if (life === null || life.wake !== undefined) {
+      returned(life === null ? undefined : "ASLEEP");
       return;
     }
     life.parked.add(returned);
@@ -169,7 +207,8 @@ export class SimBroker {
 
   #beat(life: Life): void {
     this.#world.after(this.#world.config.heartbeatMs, () => {
-      if (!life.isAlive) return;
+      // the alarm of a broker that sleeps is off
+      if (!life.isAlive || life.wake !== undefined) return;
       this.#run(life, life.session.touch());
       this.#beat(life);
     });
@@ -296,8 +335,7 @@ export class SimBroker {
         return;
       }
       case "sleep":
-        // the ensemble of this profile does not sleep
-        done(null);
+        this.#fallAsleep(life, () => done(null));
         return;
       default:
         assertNever(step);
@@ -328,19 +366,25 @@ export class SimBroker {
   ): void {
     const end = this.#world.now() + timeoutMs;
     let isOver = false;
+    const leave = this.#world.waitAt(sid, call);
     const finish = (result: Result): void => {
       if (isOver) return;
       isOver = true;
+      leave();
       life.moved.delete(move);
       done(result);
     };
     const move = (): void => finish(null);
     life.moved.add(move);
     const look = (): void => {
-      if (isOver || !life.isAlive) return;
-      const changed = this.#world.changedAt(sid, call);
-      if (changed === undefined) finish(undefined);
-      else if (changed.length > 0) finish({ ok: true, value: { changed } });
+      if (isOver) return;
+      if (!life.isAlive) {
+        leave();
+        return;
+      }
+      const waited = this.#world.changedAt(sid, call);
+      if (waited === undefined) finish(undefined);
+      else if (waited.asleep !== undefined || waited.changed.length > 0) finish({ ok: true, value: waited });
       else if (this.#world.now() >= end) finish(null);
       else this.#world.after(LOOK_MS, look);
     };

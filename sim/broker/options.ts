@@ -40,6 +40,8 @@ export interface BrokerOptions {
   /** bytes of a chunk of a partition's log: small ones make many */
   readonly chunkBytesMax: number;
   readonly cacheBytesMax: number;
+  /** the ensemble falls asleep when no client needs it, and its brokers with it */
+  readonly quiet: boolean;
   readonly config: Partial<ServerConfig>;
 }
 
@@ -48,6 +50,8 @@ export function drawBrokerOptions(seed: number): BrokerOptions {
   const chance = new Chance(seed * 5_923 + 29);
   const share = chance.oneOf([0.3, 0.6, 1]);
   const kinds = BROKER_FAULTS.filter(() => chance.chance(share));
+  const tickTimeMs = new Chance(seed * 2_713 + 3).oneOf([200, 500]);
+  const quiet = new Chance(seed * 3_331 + 13).oneIn(3);
   return {
     seed,
     size: chance.oneOf([1, 3, 3, 3, 5]),
@@ -67,6 +71,7 @@ export function drawBrokerOptions(seed: number): BrokerOptions {
     fsyncMs: chance.oneOf([[0, 2] as const, [1, 20] as const]),
     chunkBytesMax: chance.oneOf([400, 1_500, 1_900_000]),
     cacheBytesMax: chance.oneOf([1, 2_000, 1_048_576]),
-    config: { tickTimeMs: chance.oneOf([200, 500]), quietAfterMs: 0 },
+    quiet,
+    config: { tickTimeMs, quietAfterMs: quiet ? 4 * tickTimeMs : 0 },
   };
 }

@@ -5,8 +5,10 @@
 import { BROKER_CONFIG, type BrokerConfig, PARTITION_CONFIG } from "../../core/broker/config.ts";
 import type { PartitionCall, StepResults } from "../../core/broker/program.ts";
 import type { ReplicaAnswer, ReplicaCall } from "../../core/broker/replica-messages.ts";
+import type { ParkedSession } from "../../core/server/ids.ts";
 import { type PartitionName, RecordChecker, type RecordRule } from "../checkers/records.ts";
 import { Cluster } from "../cluster.ts";
+import type { Life } from "../member/life.ts";
 import { Chance } from "../random.ts";
 import { type BrokerWorld, SimBroker } from "./broker.ts";
 import { type ClientWorld, Producer, Reader, recordsOf } from "./clients.ts";
@@ -110,6 +112,7 @@ class BrokerRun {
     cluster.runFor(this.#chance.oneOf([0, 500, 2_000]));
     const world = this.#brokerWorld();
     for (let id = 0; id < brokers; id++) this.#brokers.push(new SimBroker(id, world));
+    cluster.onWake = (life, parked) => this.#wakeOwner(life, parked);
     this.#createTopic();
     this.#churnTopics();
     const clients = this.#clientWorld();
@@ -151,7 +154,24 @@ class BrokerRun {
         (topics) => topics.delete(name),
         (value) => this.#count(`churn delete ${value.ok ? "ok" : value.code}`),
       );
-    this.#cluster.after(this.#chance.between(500, 5_000), () => this.#churnTopics());
+    const [least, most] = this.#options.quiet ? [1_000, 12_000] : [500, 5_000];
+    this.#cluster.after(this.#chance.between(least, most), () => this.#churnTopics());
+  }
+
+  /** A member wakes a broker that slept with the ensemble. A session that the broker no longer has is closed. */
+  #wakeOwner(life: Life, { session, owner }: ParkedSession): void {
+    const broker = this.#brokers[owner];
+    if (broker === undefined || this.#nemesis.isCut(owner) || !broker.isUp) return;
+    broker.wake(life.server.zab.currentEpoch);
+    if (broker.session === session)
+      life.turn((server, now) => {
+        this.#cluster.invariants.sessions.heard(life, session);
+        server.touch(now, session, true);
+      });
+    else
+      this.#nodes.serve(life.sid, { name: "closeSession", session }, (answer) =>
+        this.#count(`close of a former session ${answer?.ok ?? "broke"}`),
+      );
   }
 
   // ── the network ──────────────────────────────────────────────────────────
@@ -207,9 +227,22 @@ class BrokerRun {
       changedAt: (sid, call) => {
         const { life } = cluster.member(sid);
         if (life === null) return undefined;
-        const { tree } = life.server;
-        return call.conditions.flatMap((each, i) => (isOutdated(tree, each) ? [i] : []));
+        // the answer of a wait is lost as any other
+        if (nemesis.isCut(call.owner)) return { changed: [] };
+        const { tree, asleepSince, zab } = life.server;
+        if (asleepSince !== null) return { changed: [], asleep: zab.currentEpoch };
+        return { changed: call.conditions.flatMap((each, i) => (isOutdated(tree, each) ? [i] : [])) };
       },
+      waitAt: (sid, { session, owner }) => {
+        const { life } = cluster.member(sid);
+        if (life === null) return () => {};
+        life.server.parked.set(session, owner);
+        return () => {
+          if (life.alive) life.server.parked.delete(session);
+        };
+      },
+      // The clocks of sessions that sleep are checked by the members' own profile: there every owner answers when it is woken.
+      sleeps: (session) => cluster.invariants.sessions.closing(session),
       callPartition: (from, call, answered) => {
         const name = `${call.topicId}/${call.partition}`;
         if (call.name === "leaderAndIsr")
@@ -267,7 +300,9 @@ class BrokerRun {
       after,
       count: (what) => this.#count(what),
       lookUp: (partition) => {
-        const view = chance.oneOf(this.#brokers).view;
+        const broker = chance.oneOf(this.#brokers);
+        broker.wake(0);
+        const { view } = broker;
         const topic = view?.topics.find(({ name }) => name === TOPIC);
         const state = topic?.states.get(partition);
         if (topic === undefined || state === undefined) return undefined;
@@ -293,7 +328,10 @@ class BrokerRun {
   #within(rule: RecordRule, holds: () => boolean, what: string): void {
     const cluster = this.#cluster;
     const end = cluster.now + HEALED_WITHIN_MS;
-    while (!holds() && cluster.now < end) cluster.runFor(50);
+    while (!holds() && cluster.now < end) {
+      for (const broker of this.#brokers) broker.wake(0);
+      cluster.runFor(50);
+    }
     this.#checker.must(rule, holds(), () => `${what} ${HEALED_WITHIN_MS} ms after healing`);
   }
 

@@ -46,6 +46,7 @@ const PROBES: readonly string[] = [
   ...Object.keys(RECORD_RULES).map((rule) => `rule ${rule}`),
   ...["records acknowledged", "records replayed", "tail frames", "partition crash", "broker crash"],
   ...["append FENCED_LEADER_EPOCH", "append KAFKA_STORAGE_ERROR", "churn create ok", "churn delete ok"],
+  ...["broker asleep", "broker woken"],
   ...["partition crash before persist", "partition crash after persist", "partition crash before respond"],
 ];
 
