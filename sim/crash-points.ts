@@ -19,6 +19,7 @@ interface Scenario {
   play(stage: Stage): void;
 }
 
+/** The ensemble of one run, and what was asked of it. */
 class Stage {
   readonly cluster: Cluster;
   readonly #asked: { readonly token: Token; readonly path: string }[] = [];

@@ -9,7 +9,7 @@ export class Founding {
   readonly #chance: Chance;
   readonly #onWithout: () => void;
 
-  /** @param onWithout is told when a member has no part in what is written first */
+  /** @param onWithout is called when a member has no part in what is written first */
   constructor(world: ClientWorld, seed: number, onWithout: () => void) {
     this.#world = world;
     this.#chance = new Chance(seed * 1_693 + 41);

@@ -209,7 +209,7 @@ export class Healing {
   }
 
   /**
-   * Nobody is heard of any more: every session ends, whatever the clocks and alarms did before, and also when it was opened
+   * No client shows that it lives any more: every session ends, whatever the clocks and alarms did before, and also when it was opened
    * in a sleep that was to last until a session with a longer timeout ends.
    */
   #expireAll(): void {

@@ -55,6 +55,7 @@ export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) 
   return { seed: options.seed, failure, hash: run.cluster.engine.hash, tally: run.result() };
 }
 
+/** One seed. Invariant: whatever chance decides comes from the options' seed. */
 class Run {
   readonly cluster: Cluster;
   readonly #options: SwarmOptions;

@@ -68,7 +68,7 @@ export interface SwarmOptions {
   readonly seed: number;
   readonly size: number;
   readonly kinds: readonly FaultKind[];
-  /** how long faults go on, ms */
+  /** how long faults happen; ms */
   readonly chaosMs: number;
   /** pause between faults, ms: [least, most] */
   readonly everyMs: readonly [number, number];
@@ -208,7 +208,7 @@ function draw(seed: number): SwarmOptions {
       requestTimeoutMs: chance.oneOf([2, 5]) * tickTimeMs,
       queueLengthMax: chance.oneOf([4, 65_536, 65_536, 65_536]),
       quietAfterMs: chance.oneOf([0, 4 * tickTimeMs]),
-      // So that whoever was away for a moment needs a SNAP, while what its clients asked still waits.
+      // A member that was away for a moment needs a SNAP, while requests of its clients still wait.
       ...(kinds.includes("cut-behind-request") && {
         logRetainTxns: 0,
         checkpointChangesMax: 1,

@@ -34,7 +34,7 @@ interface Ghost {
   readonly witnesses: Set<Sid>;
   /** the highest epoch that they have promised */
   witnessed: number;
-  /** *map peer → the highest life that it has heard of* */
+  /** *map peer → the highest life that it has seen* */
   readonly seen: Map<Sid, number>;
 }
 

@@ -1,4 +1,4 @@
-/** What clients are told. */
+/** The answers that clients receive. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import { TxnType } from "../../core/wire/txn-body.ts";
 import type { TxnCursor } from "../../core/wire/txn-codec.ts";
@@ -31,7 +31,7 @@ export class RequestChecker implements Checker {
   /** *map session → xid → its txn* */
   readonly #done = new Map<SessionId, Map<number, Zxid>>();
   readonly #lastXid = new Map<SessionId, number>();
-  /** highest zxid that any client was told of */
+  /** highest zxid that any client has received */
   told: Zxid = ZXID_ZERO;
 
   constructor(checks: Checks, history: CommittedHistory) {

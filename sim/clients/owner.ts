@@ -134,7 +134,7 @@ export class SimOwner {
 
   // ── sleep ────────────────────────────────────────────────────────────────
 
-  /** A member has fallen asleep: whoever waited there is told so. */
+  /** A member has fallen asleep, and its owners with it. */
   fellAsleep(life: Life): void {
     if (this.#life !== life || this.#session === NO_SESSION || this.#stopped) return;
     this.#asleep = true;

@@ -1,6 +1,6 @@
 /**
  * A reader of watch streams, as behind `GET /v1/znodes/…?watch=`: it reads the state of a znode, follows the znode at a member
- * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it is told goes
+ * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it receives goes
  * into the history. The member's part is what the node's shell does with `WatchStream`.
  */
 import type { ServerAnswer } from "../../core/server/answers.ts";

@@ -54,7 +54,7 @@ export class WakeRace {
     return ms;
   }
 
-  /** No race goes on: everything heals. */
+  /** No race is run any more: everything heals. */
   stop(): void {
     this.#phase = "over";
     this.#isStopped = true;

@@ -8,7 +8,7 @@
  * | `op` | one attempt of a request: when it left its client, when its answer came, what the answer was |
  * | `watch` | a watch event that arrived |
  * | `session` | a connection that began or ended, a session that its client knows to be over |
- * | `stream` | all that a reader of a watch stream was told of one znode |
+ * | `stream` | all that a reader of a watch stream received about one znode |
  * | `txn` | one committed txn, read from the ensemble's log when all was over |
  *
  * **Time** is no clock. It is one counter, kept by the one recorder of a history and raised by every thing that a client
@@ -106,7 +106,7 @@ export interface Op {
   outcome: Outcome;
 }
 
-/** A watch event that a client was told of. */
+/** A watch event that a client received. */
 export interface WatchArrival {
   readonly session: number;
   readonly conn: number;

@@ -8,13 +8,13 @@ export interface KnownState {
   readonly gone: boolean;
 }
 
-/** An event that a reader was told of (`event`, with ZooKeeper's number), or the zxid up to which it was told everything. */
+/** An event that a reader received (`event`, with ZooKeeper's number), or the zxid up to which it has received all events. */
 export interface StreamEntry {
   readonly event: WatchEventType | null;
   readonly zxid: number;
 }
 
-/** What one reader was told of one znode, over any number of connections. */
+/** What one reader received about one znode, over any number of connections. */
 export interface StreamRecord {
   readonly reader: number;
   readonly path: string;

@@ -62,7 +62,7 @@ interface Key {
   left: number;
   /** somebody was told that the directory is there */
   ready: boolean;
-  /** children that somebody was told of */
+  /** children whose names some client knows */
   readonly children: string[];
 }
 
@@ -194,7 +194,7 @@ export class Workload {
     return { type: "delete", path: this.#orChild(key, `${directory}/none`, 1), version: -1 };
   }
 
-  /** Now and then a child that somebody was told of. */
+  /** Now and then a child whose name some client knows. */
   #orChild(key: Key, path: string, probability = 0.2): string {
     return key.children.length > 0 && this.#chance(probability) ? this.#oneOf(key.children) : path;
   }
@@ -292,7 +292,7 @@ function read(type: ReadRequest["type"], path: string, watch: boolean): ReadRequ
 }
 
 /**
- * What a client keeps to go on at another member: the last zxid it has seen, and what it watches.
+ * What a client keeps to continue at another member: the last zxid it has seen, and what it watches.
  * @source ZooKeeper `ClientCnxn`, `ZKWatchManager`
  */
 export class ClientMemory {

@@ -27,7 +27,7 @@ export class MemoryLoss {
   /** *map sid → an older copy of its disk* */
   readonly #copies = new Map<number, MemoryBackend>();
 
-  /** @param count is told of a fault that a later moment carries out */
+  /** @param count receives a fault that is carried out later */
   constructor(
     cluster: Cluster,
     options: SwarmOptions,
@@ -57,7 +57,7 @@ export class MemoryLoss {
     });
   }
 
-  /** A member on an older copy of its disk waits for what docs/divergence.md demands of whoever starts one. */
+  /** A member on an older copy of its disk starts under the condition of docs/divergence.md. */
   start(sid: number): void {
     const cluster = this.#cluster;
     if (this.#mayStart(sid)) {

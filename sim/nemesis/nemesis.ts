@@ -39,7 +39,7 @@ export class Nemesis {
     cluster.onStop = (sid) => this.#memory.restartLater(sid);
   }
 
-  /** Faults begin, and go on for as long as the options say. */
+  /** Faults begin. */
   begin(): void {
     const { kinds } = this.#options;
     if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind)))
@@ -81,7 +81,7 @@ export class Nemesis {
     this.#restsUntil = this.#cluster.now + ms;
   }
 
-  /** Somebody asks again after a calm: now and then whoever leads then dies of it. */
+  /** Requests come again after a calm: now and then the leader crashes then. */
   strikeOnWaking(): void {
     if (this.#window.isOver || !this.#options.kinds.includes("crash") || !this.#chance.oneIn(2)) return;
     const { tickTimeMs } = this.#cluster.config;

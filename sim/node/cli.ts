@@ -30,7 +30,7 @@ const HELP = `usage: npm run sim -- [options]
 In the place of what the seed draws:
   --size N          members: 1, 3, 5, 7 or 9
   --kinds A,B       kinds of faults; "none" for none
-  --chaos-ms N      how long faults go on
+  --chaos-ms N      how long faults happen
   --clients N       clients
   --ops N           requests of all clients
 

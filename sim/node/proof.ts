@@ -28,7 +28,7 @@ const CRASH_POINTS = 500;
 const BROKER_SEEDS = 500;
 const BROKER_RECORDS = 200_000;
 
-/** Seeds that are known to fail, and why nobody has mended it yet. They are told of every time, and fail nothing. */
+/** Seeds that are known to fail, with the reason why that is not fixed yet. Each run prints them; they do not make it fail. */
 const OPEN: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(new URL("./open-seeds.json", import.meta.url), "utf8"),
 );

@@ -17,7 +17,7 @@ const HELP = `usage: npm run seeded-bugs -- [options]
   --fresh N     fresh seeds that each bug may take (default 30; 0: only the recorded one)
   --first N     the first fresh seed (default drawn from the clock)
   --bug NAME    this one only
-  --record      find the recorded seeds anew, from 1 on (at most --fresh of them, default 500), and write them down
+  --record      find new seeds for the record, from 1 on (at most --fresh of them, default 500), and write them down
   --threads N   processes at a time (default one a core)
   --list        what there is
   --help        print this
@@ -109,22 +109,22 @@ export async function huntBug(
     return { name, seed: null, recorded: by, fresh: null, freshBy: null, missed: by === null };
   }
   const again = recorded === undefined ? null : (await hunt(bug, recorded, 1)).found;
-  const anew = fresh === 0 ? null : await hunt(bug, first, fresh, goesOn);
-  const cut = anew !== null && anew.found === null && anew.tried < fresh;
-  const freshBy = anew?.found == null ? null : finderOf(anew.found.failure);
+  const found = fresh === 0 ? null : await hunt(bug, first, fresh, goesOn);
+  const cut = found !== null && found.found === null && found.tried < fresh;
+  const freshBy = found?.found == null ? null : finderOf(found.found.failure);
   return {
     name,
     seed: recorded ?? null,
     recorded: again === null ? null : finderOf(again.failure),
-    fresh: freshBy === null ? null : (anew?.tried ?? null),
+    fresh: freshBy === null ? null : (found?.tried ?? null),
     freshBy,
-    // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until it is recorded anew.
+    // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until its seed is recorded again.
     missed: cut
       ? false
       : again === null
         ? freshBy === null
         : fresh > 0 && freshBy === null && bug.rare !== true,
-    ...(cut && { unfinished: anew.tried }),
+    ...(cut && { unfinished: found.tried }),
   };
 }
 

@@ -69,6 +69,7 @@ const resultOf = (result: Result | null, i: number): Result | null =>
 /** The codes of a create that speak of its parent. */
 const OF_PARENT: ReadonlySet<string> = new Set(["NO_NODE", "NO_CHILDREN_FOR_EPHEMERALS"]);
 
+/** Sets of paths that are joined pair by pair. @source Tarjan, union–find with path compression (1975) */
 class Union {
   readonly #above = new Map<string, string>();
 

@@ -14,7 +14,7 @@ const MAIN = new URL("./main.ts", import.meta.url).pathname;
 /** What the states of single members take beside the tables; MiB. */
 const HEAP_MAX = 8_000;
 
-/** Where a search was when it was last heard of. */
+/** Last reported progress of a search. */
 export interface Progress {
   readonly states: number;
   readonly completeTo: number;

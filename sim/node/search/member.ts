@@ -367,7 +367,7 @@ export class Members {
     let loaded = -1;
     let leads = 0;
     let looks = 0;
-    // As the server does: the learners hear of commits at the end of the turn.
+    // As the server does: learners receive commits at the end of the turn.
     for (const effect of [...effects, ...peer.flushCommits(NOW)]) {
       switch (effect.type) {
         case "persist":
