@@ -68,11 +68,11 @@ export class DeliveryChecker implements Checker {
     this.#checkPosition(sid, must(storage.log.positionAt(zxid), "what is applied is in the log"));
   }
 
-  /** Extends the history by what a member is the first to have applied. */
+  /** Extends the history by the txns that a member is the first to apply. */
   #walk(life: LifeView, from: Zxid): void {
     const { log } = life.storage;
     const end = life.server.tree.lastApplied;
-    // A snapshot brings what nobody was seen to apply: there is no such thing.
+    // A snapshot holds only txns that some member has applied before.
     const start = log.positionAt(from);
     this.#checks.must(
       "Agreement",
@@ -114,7 +114,7 @@ export class DeliveryChecker implements Checker {
     this.#onCommitted(entry, cursor);
   }
 
-  /** A place that is known to be committed is the history's. */
+  /** A zxid that is known to be committed has to be one of the history. */
   #checkPosition(sid: Sid, position: LogPosition): void {
     if (compareZxid(position.zxid, ZXID_ZERO) === 0) return;
     const known = this.#history.at(position.zxid);
@@ -123,7 +123,7 @@ export class DeliveryChecker implements Checker {
     const same = compareZxid(known.zxid, position.zxid) === 0 && equalChain(known.chain, position.chain);
     const what = (): string =>
       `${sid} applied ${text(position.zxid)} where others applied ${text(known.zxid)}`;
-    // The chain stands for the whole history up to here: one comparison is all three.
+    // The chain depends on the whole history up to here, so one comparison checks all three.
     this.#checks.must("PrefixConsistency", same, what);
     this.#checks.must("Agreement", same, what);
     this.#checks.must("TotalOrder", same, what);

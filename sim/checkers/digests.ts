@@ -1,4 +1,4 @@
-/** Equal histories make equal trees; a damaged one serves nobody, and spreads to nobody. */
+/** Equal histories make equal trees. A damaged tree is not served and not given to other members. */
 import { equalChain } from "../../core/hash/chain.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
@@ -13,16 +13,17 @@ import type { Stay, SynchronizationChecker } from "./synchronization.ts";
 import type { EnsembleView, LifeView, MemberView } from "./view.ts";
 
 /**
- * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. Nobody else had told that leader
- * of a tree, so nobody could know: what is right or wrong from here on is not decided. See `docs/divergence.md`.
+ * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. No other member had
+ * reported its tree to that leader, so the damage could not be found: from here on the run decides nothing about
+ * trees. See `docs/divergence.md`.
  */
 export class Indistinguishable extends Error {}
 
-/** What is known of the trees of one life, and of those that it gave to learners as leader. */
+/** State of one incarnation: its own tree, and the trees that it gave to learners as the leader. */
 interface TreeState {
   /** where its tree was compared last */
   checkedAt: Zxid;
-  /** *map learner → the epoch in which it told this leader of a tree, and the zxid of that* */
+  /** *map learner → the epoch in which it reported a tree to this leader, and the zxid of that tree* */
   readonly witnesses: Map<Sid, { readonly epoch: number; readonly zxid: Zxid }>;
   /** *map learner → the epoch in which this leader gave it a tree that no quorum had compared, and that it could not compare* */
   readonly copies: Map<Sid, number>;
@@ -66,7 +67,7 @@ export class DigestChecker implements Checker {
 
   // ── damage ───────────────────────────────────────────────────────────────
 
-  /** The tree of this member was changed behind its back: its digest proves nothing until it crashes. */
+  /** The tree of this member was changed in memory: its digest proves nothing until it crashes. */
   tolerate(sid: Sid): void {
     this.#tampered.add(sid);
   }
@@ -175,7 +176,10 @@ export class DigestChecker implements Checker {
     }
   }
 
-  /** Does the checkpoint that a crash would leave hold the tree of the history? What is right in memory may come back wrong. */
+  /**
+   * Is the checkpoint that a crash would leave the tree of the history? A tree that is right in memory may be wrong
+   * after a restart.
+   */
   #isDiskRight({ disk }: LifeView): boolean {
     if (disk.pending > 0) return false;
     const { table, checkpoint } = disk.readMeta();
@@ -199,7 +203,10 @@ export class DigestChecker implements Checker {
     else hasty.delete(to);
   }
 
-  /** Had another learner the leader's history, and a tree that was not ahead of the leader's? It answers CHECK then. */
+  /**
+   * Did another learner have the leader's history, and a tree that was not ahead of the leader's? It can answer CHECK
+   * then.
+   */
   #couldAsk(life: LifeView, to: Sid, epoch: number): boolean {
     const { server, storage } = life;
     const { copies } = this.#state(life);
@@ -213,7 +220,7 @@ export class DigestChecker implements Checker {
     });
   }
 
-  /** Has this member a tree of that leader which proves nothing about it? */
+  /** Does this member have a copy of that leader's tree? It proves nothing about that tree. */
   isUnprovenCopy(leader: LifeView, sid: Sid): boolean {
     return this.#state(leader).copies.get(sid) === leader.server.zab.currentEpoch;
   }
@@ -225,7 +232,7 @@ export class DigestChecker implements Checker {
     const epoch = leader.server.zab.currentEpoch;
     const { copies, hasty, witnesses } = this.#state(leader);
     if (copies.get(sid) !== epoch) return;
-    // What the leader remembers of the zxid of a witness it has compared; any other it has to ask.
+    // The leader has compared the digests that it remembers; for others it has to ask the learner.
     const couldKnow = [...witnesses].some(
       ([other, at]) =>
         at.epoch === epoch &&

@@ -1,6 +1,6 @@
 /**
- * Discovery, and members that forget, checked message by message: each rule holds by itself, long before a run shows what its
- * breach leads to. What a member should know follows here from the messages that it took, not from its own state.
+ * Discovery, and members that forget, checked message by message, so that a broken rule is found before it has
+ * visible consequences. What a member should know is derived from the messages that it took, not from its own state.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Sid } from "../../core/zab/membership.ts";
@@ -19,7 +19,7 @@ interface Promise {
   readonly isNewer: boolean;
 }
 
-/** What follows for one life from the messages that it took. */
+/** State of one incarnation, derived from the messages that it took. */
 interface Ghost {
   role: string;
   phase: string;
@@ -122,7 +122,7 @@ export class DiscoveryChecker implements Checker {
       const known = ghost.infos.get(to);
       if (known === undefined || !known.info.initialized) return;
       const { acceptedEpoch } = known.info;
-      // Whoever comes later may have promised this very epoch, to another or to us.
+      // A learner that comes later may have promised this very epoch, to another candidate or to this one.
       const least = ghost.chosenIn === event ? acceptedEpoch + 1 : acceptedEpoch;
       this.#checks.must(
         "NewEpoch",
@@ -199,7 +199,7 @@ export class DiscoveryChecker implements Checker {
     for (const [sid, promise] of ghost.promises) {
       const { boot, isNewer } = promise;
       if (boot < zab.incarnationOf(sid)) continue;
-      // (One that the leader had lost sight of before it said so is not heard, and does not count.)
+      // A learner that the leader had lost before its answer does not count.
       if (promise.counted && !isNewer) counted += 1;
     }
     this.#checks.must(

@@ -91,7 +91,7 @@ export class ElectionChecker implements Checker {
     const { currentEpoch } = zab;
     this.#isLeader(life, currentEpoch);
     this.#establishes(life, currentEpoch);
-    // Acks of a quorum may come late: to a leader that stood still while others led after it, whose txns it need not have.
+    // Acks of a quorum may come late to a leader that stood still while others led. It does not need to have their txns.
     const { entries } = this.#history;
     const earlier = entries.findLastIndex(({ zxid }) => zxid.epoch < currentEpoch) + 1;
     const held = this.#history.heldBy(life);
@@ -102,7 +102,7 @@ export class ElectionChecker implements Checker {
     );
   }
 
-  /** What is committed of an epoch, a leader of a later one had from the beginning, or it has broadcast nothing. */
+  /** Each leader of a later epoch had this committed txn when its epoch began, unless it has broadcast nothing. */
   committed({ zxid }: Committed): void {
     for (let i = this.#established.length - 1; i >= 0; i--) {
       const { epoch, end } = must(this.#established[i], "inside");

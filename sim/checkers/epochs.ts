@@ -7,7 +7,7 @@ import { text } from "./committed-history.ts";
 import { PerLife } from "./per-life.ts";
 import type { LifeView } from "./view.ts";
 
-/** The epochs of which a member has told others. */
+/** The epochs that a member has reported to others. */
 interface Promised {
   acceptedEpoch: number;
   currentEpoch: number;

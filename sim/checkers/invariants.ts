@@ -1,6 +1,6 @@
 /**
- * What must hold in every run, whatever fails: the checkers of one simulated ensemble. The ensemble calls {@link Invariants} for
- * everything that happens, which passes it to the checkers in their order. The rules are in `rules.ts`.
+ * Invariants of every run: the checkers of one simulated ensemble. The ensemble reports all events to {@link
+ * Invariants}, which passes them to the checkers in their order. The rules are in `rules.ts`.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { TxnCursor } from "../../core/wire/txn-codec.ts";

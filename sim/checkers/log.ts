@@ -1,4 +1,4 @@
-/** What a member's log holds, keeps, and loses. */
+/** Rules about the content of a member's log. */
 import { must } from "../../core/assert.ts";
 import { type Chain, equalChain } from "../../core/hash/chain.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
@@ -11,7 +11,7 @@ import { PerLife } from "./per-life.ts";
 import type { SynchronizationChecker } from "./synchronization.ts";
 import type { EnsembleView, LifeView } from "./view.ts";
 
-/** What becomes durable in one life. */
+/** Durable state of one incarnation. */
 interface LogState {
   /** groups of writes that are not durable yet, with the end of the log that each makes durable */
   readonly writing: { readonly number: number; readonly last: Zxid }[];

@@ -18,7 +18,7 @@ export class OwnershipChecker implements Checker {
     this.#checks = checks;
   }
 
-  /** A write of a session is asked for over a connection. */
+  /** A write of a session is sent over a connection. */
   submitted(session: SessionId, xid: number, connection: number): void {
     let byXid = this.#connections.get(session);
     if (byXid === undefined) {
@@ -36,7 +36,7 @@ export class OwnershipChecker implements Checker {
     const owner = this.#owners.get(session);
     const connections = this.#connections.get(session)?.get(xid);
     if (owner === undefined || connections === undefined) return;
-    // A write may be asked for over several connections, one after the other: one of them has to be the owner's.
+    // A write may be sent over several connections, one after the other: one of them has to be the owner's.
     this.#checks.must(
       "SessionMoved",
       connections.has(owner) || connections.has(0),

@@ -1,4 +1,4 @@
-/** What a checker keeps for each life of a run. */
+/** State that a checker keeps for each incarnation of a run. */
 import { must } from "../../core/assert.ts";
 import type { LifeView } from "./view.ts";
 

@@ -14,9 +14,9 @@ export interface Serving {
   readonly since: number;
 }
 
-/** What is known of one life. */
+/** State of one incarnation. */
 interface Readiness {
-  /** FOLLOWING in broadcast: where its log ended when it came to it */
+  /** FOLLOWING in broadcast: the end of its log when it began to serve */
   broadcastFrom: Zxid | null;
   wasReady: boolean;
   /** null: it does not serve */

@@ -1,9 +1,9 @@
 /**
- * What must hold of the records of a partition, whatever crashes: checked as producers are answered and readers read, and at
- * the end against the log itself. Values are unique in a run, so a record is known by its value.
+ * Rules about the records of a partition, whatever crashes. They are checked as producers are answered and readers
+ * read, and at the end against the log itself. Values are unique in a run, so a record is known by its value.
  */
 
-/** *map name → what must hold* */
+/** *map name → rule* */
 export const RECORD_RULES = {
   Lost: "a record that was acknowledged is in the log at the end, and is never missing from a read that passes its offset",
   Doubled: "a record that was sent under an idempotency key is in the log once",

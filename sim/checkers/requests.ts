@@ -43,7 +43,7 @@ export class RequestChecker implements Checker {
     this.#answered.set(life, new Map());
   }
 
-  /** Something is asked of a member. @param order rises with every request of the run */
+  /** A member gets a request. @param order rises with every request of the run */
   asked(life: LifeView, session: SessionId, order: number, linearizable: boolean): Asked {
     return { sid: life.sid, life: life.number, session, order, mustSee: linearizable ? this.told : null };
   }
@@ -55,7 +55,7 @@ export class RequestChecker implements Checker {
       asked.sid === life.sid && asked.life === life.number,
       () => `the answer to ${asked.order} goes astray`,
     );
-    // What is refused at once, and what goes through the quorum for itself, does not wait for the session's others.
+    // Answers that are refused at once, or that go through the quorum by themselves, need not wait for others of the session.
     if (
       asked.session !== NO_SESSION &&
       asked.mustSee === null &&

@@ -1,4 +1,4 @@
-/** No session ends before its time, and signs of life count wherever they were seen. */
+/** No session expires too early, and signs of life count at whichever member they arrive. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnType } from "../../core/wire/txn-body.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
@@ -13,22 +13,24 @@ import { PerLife } from "./per-life.ts";
 import type { ReadinessChecker } from "./readiness.ts";
 import type { EnsembleView, LifeView } from "./view.ts";
 
-/** When a session was last heard of, and the longest silence before that; ms. */
+/** The last sign of life of a session, and the longest silence before it; ms. */
 interface Heard {
   readonly at: number;
   readonly longestMs: number;
-  /** the member that heard of it, and how far every member's clock had run ahead then */
+  /** the member that it came to, and how far every member's clock had run ahead then */
   readonly by: LifeView | null;
   readonly gains: readonly number[];
 }
 
-/** What one life has heard of sessions. */
+/** Signs of life of sessions that one incarnation has received. */
 interface LifeState {
   /** LEADING in BROADCAST as of its last step */
   leads: boolean;
-  /** *map session → when it was last heard of*: by this leader, or by one before it; what a deposed one hears is lost */
+  /**
+   * *map session → its last sign of life*, at this leader or one before it; those that a deposed leader gets are lost
+   */
   heard: Map<SessionId, Heard>;
-  /** *map session → when clients showed that it lives, here*: the last times, ascending */
+  /** *map session → its signs of life from clients of this member*: the last ones, ascending */
   readonly signs: Map<SessionId, number[]>;
 }
 
@@ -48,9 +50,9 @@ export class SessionChecker implements Checker {
   readonly #election: ElectionChecker;
   readonly #readiness: ReadinessChecker;
   readonly #states = new PerLife<LifeState>();
-  /** *map session → when a leader last heard of it* */
+  /** *map session → its last sign of life at a leader* */
   readonly #heard = new Map<SessionId, Heard>();
-  /** *map session → when it was opened*: its leader watches over it from then on */
+  /** *map session → when it was opened*: its leader tracks its deadline from then on */
   readonly #opened = new Map<SessionId, Heard>();
   /** *map zxid → the expiry that it carries out* */
   readonly #expiring = new Map<number, { readonly silentMs: number; readonly timeoutMs: number }>();
@@ -92,7 +94,7 @@ export class SessionChecker implements Checker {
 
   // ── what clients do ──────────────────────────────────────────────────────
 
-  /** A client of the session is heard of at a member: it counts if that is the leader, which it is not in its sleep. */
+  /** A sign of life of a session comes to a member. It counts if that is the leader and does not sleep. */
   heard(life: LifeView, session: SessionId): void {
     const { zab, tree } = life.server;
     if (!tree.sessions.has(session)) return;
@@ -116,7 +118,10 @@ export class SessionChecker implements Checker {
     }
   }
 
-  /** The owner of a session stops with the ensemble (`still`), or runs again: meanwhile its clock stands still. */
+  /**
+   * The owner of a session falls asleep with the ensemble (`still`), or wakes: meanwhile the deadline does not
+   * advance.
+   */
   stands(session: SessionId, still: boolean): void {
     if (still) this.#standing.add(session);
     else this.#standing.delete(session);
@@ -131,7 +136,7 @@ export class SessionChecker implements Checker {
 
   handled(from: LifeView, to: LifeView, message: PeerMessage): void {
     if (message.type !== "TOUCH") return;
-    // What an ended stay left behind is not heard, nor what came behind a gap.
+    // Messages of an ended stay do not count, nor those behind a gap.
     if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
     for (const session of message.sessions) this.heard(to, session);
   }
@@ -162,17 +167,17 @@ export class SessionChecker implements Checker {
     }
   }
 
-  /** A leader closes a session for its silence; whether that comes true is seen later. */
+  /** A leader closes a session for its silence. Whether the txn is committed is seen later. */
   #expires(life: LifeView, session: SessionId, zxid: Zxid): void {
     const known = life.server.tree.sessions.get(session);
     const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
-    // It may have been heard of again while its end waited to be proposed: that comes too late.
+    // A sign of life that comes while the closing waits to be proposed is too late.
     const { now, config, skewMs } = this.#ensemble;
     const silentMs = Math.max(heard.longestMs, this.#silence(heard, life));
     this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
     const serving = this.#readiness.servingOf(life);
-    // (It may give its epoch up in the very step.)
+    // It may step down in the same step.
     if (serving !== null) {
       const since = now - serving.since;
       this.#checks.must(
@@ -184,7 +189,7 @@ export class SessionChecker implements Checker {
     this.#looksForSigns(life, session, known.timeoutMs);
   }
 
-  /** A follower that has served undisturbed for a while has passed on what it heard before. */
+  /** A follower that has served undisturbed for a while has forwarded the signs of life that it got before. */
   #looksForSigns(leader: LifeView, session: SessionId, timeoutMs: number): void {
     const ensemble = this.#ensemble;
     const { now, config } = ensemble;
@@ -213,7 +218,7 @@ export class SessionChecker implements Checker {
     const { now, members } = this.#ensemble;
     const gained = this.#gains().map((gain, i) => gain - (gains[i] ?? 0));
     const own = gained[members.findIndex(({ sid }) => sid === life.sid)] ?? 0;
-    // What another leader knew comes by that one's clock, or by what it noted for the sleep.
+    // The deadlines of another leader come by that leader's clock, or by its record of the sleep.
     return now - at + (by === life ? own : gained.reduce((sum, gain) => sum + gain, 0));
   }
 

@@ -1,4 +1,4 @@
-/** What a leader and a learner say to each other from LEADERINFO on, each message in its place. */
+/** Order of the messages of a leader and a learner from LEADERINFO on. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 import type { DigestAt } from "../../core/zab/messages.ts";
@@ -10,22 +10,22 @@ import { PerLife } from "./per-life.ts";
 import type { Rule } from "./rules.ts";
 import type { LifeView } from "./view.ts";
 
-/** A learner's stay with a leader, by what both say: ours to compare with what the core makes of it. */
+/** A learner's stay with a leader, derived from the messages of both, and compared with the state of the core. */
 export interface Stay {
   readonly join: number;
   readonly epoch: number;
-  /** the leader had lost sight of the learner, and takes it in under the same number */
+  /** the leader had lost the learner, and accepted it again under the same number */
   readonly again: boolean;
   promised: boolean;
   synchronizing: boolean;
-  /** end of what the learner was sent */
+  /** end of the log that was sent to the learner */
   sent: Zxid | null;
   /** NEWLEADER was sent */
   closing: boolean;
   upToDate: boolean;
   acked: Zxid | null;
   commit: Zxid;
-  /** what its ACKEPOCH said of its tree; null: nothing */
+  /** the report about its tree in its ACKEPOCH; null: none */
   tree: DigestAt | null;
   /** it answers CHECK before UPTODATE too */
   checksEarly: boolean;
@@ -37,7 +37,7 @@ type LeaderMessage = Extract<
 >;
 type LearnerMessage = Extract<PeerMessage, { type: "ACKEPOCH" | "POSITION" | "STAGED" | "ACK" }>;
 
-/** What the core gives as its reason when the leader's messages do not fit into a stay. */
+/** The core's reasons when the leader's messages do not fit into a stay. */
 const MISFIT = "the leader's messages do not fit together";
 
 /**
@@ -183,7 +183,7 @@ export class SynchronizationChecker implements Checker {
     const at = (): string => `${from.sid} says ${message.type} to ${to.sid}`;
     switch (message.type) {
       case "ACKEPOCH":
-        // It may come twice: the leader had lost sight of the learner, and took it in again.
+        // It may come twice: the leader had lost the learner, and accepted it again.
         checks.must("stateInconsistent", stay.acked === null, at);
         stay.promised = true;
         if (message.needSnap) return;
@@ -192,13 +192,13 @@ export class SynchronizationChecker implements Checker {
         return;
       case "POSITION":
       case "STAGED":
-        // What the learner said before it heard that it is taken in again; its next stay has another number.
+        // The learner sent this before it knew that it was accepted again; its next stay has another number.
         if (stay.again && !stay.synchronizing) return;
         checks.must("stateInconsistent", stay.synchronizing && stay.acked === null, at);
         return;
       case "ACK": {
         const { sent, acked } = stay;
-        // The leader has taken the learner in again, and this is still of before.
+        // The leader has accepted the learner again, and this message is of the stay before.
         if (stay.again && !stay.synchronizing) return;
         checks.must(
           "ackInconsistent",
@@ -241,7 +241,7 @@ export class SynchronizationChecker implements Checker {
     }
   }
 
-  /** The core gives a stay up when a message does not fit into it: on a link that keeps its order none does. */
+  /** The core ends a stay when a message does not fit into it. On a link that keeps its order every message fits. */
   #fits(rule: Rule, from: LifeView, to: LifeView, message: PeerMessage): void {
     this.#checks.must(
       rule,

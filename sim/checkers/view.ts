@@ -1,4 +1,4 @@
-/** What checkers may read of an ensemble: they change nothing, and know nothing of how it is simulated. */
+/** The part of an ensemble that checkers may read. They change nothing, and do not know how it is simulated. */
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { EnsembleServer } from "../../core/server/server.ts";
 import type { MemberStorage } from "../../core/server/storage.ts";

@@ -9,7 +9,7 @@ import { checkWatches, type WatchCounts } from "./watches.ts";
 
 /** What the checkers assume about a history. */
 export interface CheckOptions {
-  /** others wrote too, whose requests are not in the history (brokers, a page): txns that nobody asked for are no fault */
+  /** other clients wrote whose requests are not in the history (brokers, a page): unknown txns are no fault */
   readonly strangers?: boolean;
   /** steps that the search for an order may take in one partition; more is a fault */
   readonly stepsMax?: number;
@@ -27,13 +27,15 @@ export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamC
 
 /** The faults that were found, and the counts. */
 export interface Report {
-  /** readable; none: the history is as it should be */
+  /** in words; empty: the history is correct */
   readonly faults: readonly string[];
-  /** what was looked at: a check of nothing proves nothing */
+  /** how much was checked: a check of nothing proves nothing */
   readonly counts: Counts;
 }
 
-/** A broken history breaks in many places: so many of one checker are enough to understand it. */
+/**
+ * Faults that are reported for each checker at most: a broken history has many, and few are enough to understand it.
+ */
 const FAULTS_MAX = 20;
 const STEPS_MAX = 1_000_000;
 

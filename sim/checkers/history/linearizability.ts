@@ -1,14 +1,14 @@
 /**
- * Linearizability (T7): is there an order of the operations, in agreement with real time, in which every one gets the result
- * that its client got? It takes no zxid for an order. A zxid that a client was told is only a name here: what one write was
- * told to be, a read may show, and nothing else.
+ * Linearizability (T7): is there an order of the operations that agrees with real time and gives every operation the
+ * result that its client got? The order is not taken from zxids. A zxid in an answer is only a name: a read may show
+ * the name that a write got, and no other.
  *
- * In it are the writes, and the reads that promise it: linearizable ones, and a plain read whose session's last answer was
- * that of a `sync` on the same connection (from the moment the sync was first asked for). The end of a session is in it as a write
- * that takes its ephemerals with it.
+ * The operations are the writes, linearizable reads, and plain reads whose session got the answer of a `sync` on the
+ * same connection just before (from the moment at which the sync was first sent). The end of a session is an
+ * operation that deletes its ephemerals.
  *
- * Where the log tells the place of an operation, that is where the search looks first: right histories are found right at
- * once, and wrong ones are searched to the end all the same.
+ * The search tries the log's order first, so correct histories are confirmed at once. Wrong histories are searched to
+ * the end all the same.
  *
  * A search that runs out of steps (`order-search.ts`) is a fault.
  */
@@ -28,7 +28,7 @@ export interface LinearizabilityCounts {
   readonly undecided: number;
 }
 
-/** Codes that tell of a session, or of the member that was asked, and not of a znode. */
+/** Codes that are about a session, or about the member that was asked, and not about a znode. */
 const ASIDE: ReadonlySet<string> = new Set([
   "SESSION_EXPIRED",
   "SESSION_MOVED",
@@ -36,7 +36,7 @@ const ASIDE: ReadonlySet<string> = new Set([
   "UNIMPLEMENTED",
 ]);
 
-/** @param placed the writes with their places in the log: where the search looks first */
+/** @param placed the writes with their places in the log, where the search begins */
 export function checkLinearizability(
   history: History,
   stepsMax: number,
@@ -71,7 +71,7 @@ function entriesOf(history: History, placed: readonly Write[]): Entry[] {
     if (txn.type === "closeSession") closings.set(session, zxid);
     if (txn.type === "error") refusals.add(zxid);
   }
-  /** What nobody knows the outcome of and the log refused has no place, as if it were not there: anywhere later it might fit. */
+  /** A write of unknown outcome that the log refused has no place: it has no effect, anywhere in the order. */
   const hintOf = (write: Write): number => {
     const zxid = places.get(write.ops[0]) ?? write.zxid ?? Number.POSITIVE_INFINITY;
     return write.result === null && refusals.has(zxid) ? Number.POSITIVE_INFINITY : zxid;
@@ -101,7 +101,7 @@ function entriesOf(history: History, placed: readonly Write[]): Entry[] {
   for (const [op, invoke] of freshReads(history)) {
     const { session, request, outcome } = op;
     if (outcome.type !== "done" || ASIDE.has(errorOf(outcome.result) ?? "")) continue;
-    // A read comes behind the write that it shows.
+    // A read follows the write that it shows.
     const hint = (outcome.zxid ?? Number.POSITIVE_INFINITY) + 0.5;
     const text = () => describeOp(op);
     entries.push({
@@ -119,12 +119,12 @@ function entriesOf(history: History, placed: readonly Write[]): Entry[] {
   return entries.sort((a, b) => a.invoke - b.invoke);
 }
 
-/** The reads that promise to be fresh, each with the moment from which on it is. */
+/** Reads that must be fresh, each with the moment from which on it must be. */
 function freshReads(history: History): Map<Op, number> {
   const fresh = new Map<Op, number>();
   /** *map connection → the sync that is its last request* */
   const synced = new Map<number, Op>();
-  /** *map session and number → when that sync was asked for first*: asked again, it has its first result */
+  /** *map session and number → when that sync was first sent*: a repeat gets the first result */
   const asked = new Map<string, number>();
   for (const op of history.ops) {
     const name = `${op.session} ${op.xid}`;

@@ -1,7 +1,6 @@
 /**
- * The znode tree as a client understands it, written to be read: a map of paths and one function of rules. It shares
- * nothing with the core, so that where both agree it is not by construction.
- *
+ * The znode tree as a client understands it: a map of paths and one function of rules. It shares no code with the
+ * core, so an agreement of the two means something.
  * @source ZooKeeper programmer's guide; `docs/spec/znode.md`
  */
 import type { ZooErrorCode } from "../../../core/errors.ts";
@@ -20,7 +19,7 @@ import type {
 export interface ModelNode {
   readonly data: string | null;
   readonly version: number;
-  /** children ever created: what numbers the sequential ones */
+  /** number of children ever created: the counter of sequential names */
   readonly created: number;
   /** children now */
   readonly children: number;
@@ -32,7 +31,7 @@ export interface ModelNode {
   readonly aversion: number;
 }
 
-/** What a change makes of the tree. */
+/** Effect of a change on the tree. */
 export interface Decision<R> {
   readonly result: R;
   /** *map path → the znode, or null when it is gone*; empty when it was refused */
@@ -56,7 +55,7 @@ const BUILT_IN = ["/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"];
 /** Path of the parent; the root's is "". */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
-/** What a znode looks at its birth. */
+/** A znode as it is created. */
 export const newNode = (zxid: number, data: string | null, owner: number): ModelNode => ({
   data,
   version: 0,
@@ -94,7 +93,7 @@ function isLegal(path: string): boolean {
     );
 }
 
-/** What one change does to the tree that `view` shows. */
+/** Effect of one change on the tree that `view` shows. */
 export function decideChange(
   view: View,
   zxid: number,
@@ -207,7 +206,7 @@ export function decideMulti(
   return { result: { type: "multi", results }, writes, events };
 }
 
-/** What is said of a multi whose operation number `at` failed. */
+/** Results of a multi whose operation number `at` failed. */
 export function failedMulti(count: number, at: number, code: ZooErrorCode): WriteResult {
   const results = Array.from(
     { length: count },
@@ -219,7 +218,7 @@ export function failedMulti(count: number, at: number, code: ZooErrorCode): Writ
   return { type: "multi", results };
 }
 
-/** What a client is shown of a znode. Times are not the model's: they are 0. */
+/** A znode as an answer shows it. The model has no times: they are 0. */
 export const statOf = (node: ModelNode): Stat => ({
   czxid: node.czxid,
   mzxid: node.mzxid,
@@ -245,7 +244,7 @@ export class TreeModel {
   constructor() {
     for (const path of BUILT_IN)
       this.#put(path, { ...newNode(0, "", 0), aversion: path.endsWith("/config") ? -1 : 0 });
-    // Nobody created the built-in nodes: they count as children, but not as creations.
+    // The built-in nodes count as children, but not as creations.
     this.#put("/", { ...newNode(0, "", 0), children: 1 });
     this.#put("/zookeeper", { ...newNode(0, "", 0), children: 2 });
   }
@@ -258,7 +257,7 @@ export class TreeModel {
     return this.#sessions.has(session);
   }
 
-  /** Carries out a write. @returns what its client is to be told, and the events of its changes, in order */
+  /** Carries out a write. @returns the result for its client, and the events of its changes, in order */
   apply(zxid: number, session: number, request: WriteRequest): Decision<WriteResult> {
     const decision = this.#decide(zxid, session, request);
     for (const [path, node] of decision.writes) this.#put(path, node);
@@ -328,7 +327,7 @@ export class TreeModel {
   }
 }
 
-/** What a request must have asked for, that this txn carries it out; undefined for a refused one. */
+/** The request that this txn carries out; undefined for a refused one. */
 export function requestOf(txn: Txn): WriteRequest | undefined {
   switch (txn.type) {
     case "error":

@@ -14,14 +14,14 @@ export interface Verdict {
   readonly steps: number;
   /** the longest order that was found, as indices of entries */
   readonly longest: readonly number[];
-  /** the entry that could not be put behind it; −1: none */
+  /** the entry that does not fit behind it; −1: none */
   readonly stuck: number;
 }
 
-/** A place of the search: some operations are taken, and one more is to be chosen. */
+/** A state of the search: some operations are taken, and the next one is to be chosen. */
 interface Place {
   readonly state: State;
-  /** what may be next, the likeliest first */
+  /** operations that may be next, the likeliest first */
   readonly choices: readonly number[];
   tried: number;
   /** the one that is taken now; −1: none */
@@ -72,7 +72,7 @@ export function search(partition: Partition, stepsMax: number): Verdict {
     const entry = entries[index] as Entry;
     const after = step(partition, here.state, entry);
     if (after === null) continue;
-    // A read or a refusal that fits here loses nothing by being taken here: there is no other choice to try.
+    // Taking a read or a refusal that fits here excludes no order: there is no other choice to try.
     const free = after === here.state;
     if (free) here.tried = here.choices.length;
     else if (!isNew(seen, taken, index, after)) continue;
@@ -85,7 +85,7 @@ export function search(partition: Partition, stepsMax: number): Verdict {
   return { type: "ok", steps, longest: [], stuck: -1 };
 }
 
-/** Has this place of the search not been seen yet? */
+/** Is this state of the search new? */
 function isNew(seen: Set<string>, taken: Uint16Array, index: number, after: State): boolean {
   const word = taken[index >> 4] as number;
   taken[index >> 4] = word | (1 << (index & 15));

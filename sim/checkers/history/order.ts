@@ -1,8 +1,9 @@
 /**
- * The order of the writes, by their zxids (T8): unique; in agreement with real time; and carried out in it, every write has
- * exactly the result that its client got. What was refused never happened; what has no known outcome happened once or never.
+ * The order of the writes, by their zxids (T8): zxids are unique and agree with real time, and in their order every
+ * write has exactly the result that its client got. A refused write has no txn; a write of unknown outcome has one at
+ * most.
  *
- * Takes the zxids at their word, and the log for what was committed. Linear in the length of the history.
+ * The checker trusts the zxids, and the log for what was committed. Its cost is linear in the length of the history.
  */
 
 import type { History } from "../../history/history.ts";
@@ -54,7 +55,7 @@ export function checkOrder(history: History, placed: Placed, faults: string[]): 
   return { replayed, recovered };
 }
 
-/** Is this txn what the model makes of its request? */
+/** Is this txn the one that the model makes of its request? */
 function sameTxn(txn: Txn, result: Result): boolean {
   if (txn.type === "error") {
     if (txn.ops === 0) return errorOf(result) === txn.code;
@@ -73,7 +74,7 @@ function sameTxn(txn: Txn, result: Result): boolean {
   return true;
 }
 
-/** Something that was at a zxid: a write that happened there, or a read that showed it. */
+/** An operation with a zxid: a write that happened there, or a read that showed it. */
 interface Item {
   readonly zxid: number;
   readonly invoke: number;
@@ -100,9 +101,9 @@ function itemsOf(history: History, { writes }: Placed): Item[] {
 const RANK = { linearizable: 0, read: 1, write: 2 } as const;
 
 /**
- * What returned before a write was asked for has a lower zxid than it; before a linearizable read, not a higher one. So no
- * read shows what nobody had asked for yet, and no linearizable read is stale. From the highest zxid down, the earliest
- * return so far is all that has to be known.
+ * An operation that returned before a write was sent has a lower zxid than the write; before a linearizable read, not
+ * a higher one. So no read shows a write that was not sent yet, and no linearizable read is stale. Going down from
+ * the highest zxid, only the earliest return so far has to be remembered.
  */
 function checkRealTime(history: History, placed: Placed, faults: string[]): void {
   const items = itemsOf(history, placed).sort((a, b) => b.zxid - a.zxid || RANK[a.kind] - RANK[b.kind]);

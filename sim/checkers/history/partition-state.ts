@@ -49,7 +49,7 @@ export class State {
     let changed = false;
     for (const [path, node] of writes) {
       if (node === null) changed = nodes.delete(path) || changed;
-      // A parent that is only taken to be there has no state.
+      // A parent that is only assumed to exist has no state.
       else if (isWithin(partition, path)) {
         nodes.set(path, node);
         changed = true;
@@ -62,7 +62,7 @@ export class State {
 /** A parent outside of the partition. */
 const ASSUMED = newNode(UNNAMED, "", 0);
 
-/** What an operation does to a state: the state after it, or null when its result shows that it cannot happen there. */
+/** The state after an operation, or null when its result shows that it cannot happen in that state. */
 export function step(partition: Partition, state: State, entry: Entry): State | null {
   const { request, result, session, name } = entry;
   const view = (path: string): ModelNode | undefined =>
@@ -78,7 +78,7 @@ export function step(partition: Partition, state: State, entry: Entry): State | 
     if (!agrees(partition, decision.result, result, request as WriteRequest)) return null;
     return state.with(decision.writes, partition);
   }
-  // What has no known outcome and would change nothing might as well never happen.
+  // An operation of unknown outcome that would change nothing need not happen.
   const after = state.with(decision.writes, partition);
   return after === state ? null : after;
 }
@@ -129,7 +129,7 @@ function shows(
   );
 }
 
-/** What a client was told, against what the model makes of it. */
+/** Compares the result that a client got with that of the model. */
 function agrees(
   partition: Partition,
   expected: Result,

@@ -1,6 +1,7 @@
 /**
- * Operations fall apart by path: znodes that no operation ties together are checked apart. A multi ties its paths; a parent is
- * tied to its children when it may go away, numbers them, or is listed. Otherwise it is taken to be there.
+ * Partitions of the operations by path: znodes that no operation relates are checked separately. A multi relates its
+ * paths. A parent is related to its children when it may be deleted, numbers them, or is listed; otherwise it is
+ * assumed to exist.
  */
 import {
   type ChangeRequest,
@@ -23,7 +24,7 @@ export interface Entry {
   readonly result: Result | null;
   /** the name of its change, if its client knows it */
   readonly name: number;
-  /** what has the lower one is tried first; it decides nothing */
+  /** the operation with the lower hint is tried first; hints decide nothing else */
   readonly hint: number;
   readonly text: () => string;
 }
@@ -31,13 +32,13 @@ export interface Entry {
 /** Its zxid is not known: it may be any. */
 export const UNNAMED = -1;
 
-/** Whether the request creates a znode that goes with its session. */
+/** Whether the request creates an ephemeral. */
 export const isEphemeral = (request: Request | ChangeRequest): boolean =>
   request.type === "multi"
     ? request.ops.some(isEphemeral)
     : request.type === "create" && (request.mode === 1 || request.mode === 3);
 
-/** Operations that are checked together, with the znodes that tie them. */
+/** Operations that are checked together, with the znodes that relate them. */
 export interface Partition {
   readonly paths: ReadonlySet<string>;
   /** paths whose children are in it too, or that have none */
@@ -55,14 +56,16 @@ const changesOf = (request: Request): readonly (ChangeRequest | ReadRequest)[] =
 
 const isSequential = (op: ChangeRequest | ReadRequest): boolean => op.type === "create" && op.mode >= 2;
 
-/** The znode that an operation is about; of a sequential create its parent, which alone knows the name. */
+/**
+ * The znode that an operation is about. Of a sequential create it is the parent, since the name is not known before.
+ */
 const subjectOf = (op: ChangeRequest | ReadRequest): string | null => {
   if (op.type === "refused") return null;
   if (isSequential(op)) return parentOf(op.path);
   return op.path === "" ? "/" : op.path;
 };
 
-/** What became of one operation of a request. */
+/** Result of one operation of a request. */
 const resultOf = (result: Result | null, i: number): Result | null =>
   result?.type === "multi" ? (result.results[i] ?? null) : result;
 
@@ -90,7 +93,7 @@ class Union {
   }
 }
 
-/** Parents that are tied to their children. */
+/** Parents that are related to their children. */
 function tiedParents(entries: readonly Entry[]): Set<string> {
   const tied = new Set<string>();
   for (const { request, result } of entries) {
@@ -106,7 +109,7 @@ function tiedParents(entries: readonly Entry[]): Set<string> {
   return tied;
 }
 
-/** Splits the operations by the znodes that they tie together. */
+/** Splits the operations by the znodes that relate them. */
 export function partition(entries: readonly Entry[]): Partition[] {
   const union = new Union();
   const tied = tiedParents(entries);
@@ -119,7 +122,7 @@ export function partition(entries: readonly Entry[]): Partition[] {
       const path = subjectOf(op);
       if (path === null) continue;
       const each = resultOf(result, i);
-      // The name that a sequential create was given.
+      // The name that a sequential create got.
       const named = isSequential(op) && each?.type === "create" ? each.path : path;
       for (const member of [path, named]) {
         paths.add(member);
@@ -156,6 +159,9 @@ export function partition(entries: readonly Entry[]): Partition[] {
   return [...found.values()];
 }
 
-/** Has it a state here? A child that nobody named (a sequential one without an answer) has it with its parent. */
+/**
+ * Does the path have a state here? A child of unknown name (of a sequential create without an answer) has its
+ * parent's.
+ */
 export const isWithin = ({ paths, whole }: Partition, path: string): boolean =>
   paths.has(path) || (path !== "/" && paths.has(parentOf(path)) && whole.has(parentOf(path)));

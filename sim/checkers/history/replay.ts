@@ -1,6 +1,6 @@
 /**
- * From a history to the order in which its writes happened: attempts of one write are put together, each write gets its
- * place among the committed txns, and {@link replay} carries them out in the model.
+ * Finds the order in which the writes of a history happened: joins the attempts of each write, gives each write its
+ * place among the committed txns, and carries them out in the model ({@link replay}).
  */
 import { isAnonymous, type SessionId } from "../../../core/znode/types.ts";
 import {
@@ -19,7 +19,7 @@ import {
 } from "../../history/history.ts";
 import { type Decision, requestOf, TreeModel } from "./model.ts";
 
-/** A write, whatever number of times it was asked for. */
+/** A write with all of its attempts. */
 export interface Write {
   /** its attempts, by invoke */
   readonly ops: readonly Op[];
@@ -28,21 +28,21 @@ export interface Write {
   readonly request: WriteRequest;
   /** of the first attempt */
   readonly invoke: number;
-  /** of the first answer that tells its outcome; Infinity when none does */
+  /** of the first answer with its outcome; Infinity: none has it */
   readonly return: number;
-  /** null: no answer tells */
+  /** null: no answer has it */
   readonly result: Result | null;
-  /** every attempt was refused: it must not have happened */
+  /** every attempt was refused: it must have no txn */
   readonly refused: boolean;
-  /** where it happened, as far as that is known */
+  /** its zxid, as far as that is known */
   zxid: number | null;
 }
 
-/** A place in the order: a committed txn, and the write it carries out when a client of this history asked for it. */
+/** A place in the order: a committed txn, and the write of this history that it carries out, if it is one. */
 export interface Commit {
   readonly zxid: number;
   readonly session: number;
-  /** undefined: a refused write of somebody else */
+  /** undefined: a refused write of another client */
   readonly request: WriteRequest | undefined;
   readonly write: Write | null;
   readonly entry: LogEntry | null;
@@ -51,7 +51,7 @@ export interface Commit {
 /** The writes of a history, with their places in the log. */
 export interface Placed {
   readonly writes: readonly Write[];
-  /** by zxid; null when there is no log and the writes do not tell everything that happened */
+  /** by zxid; null when there is no log, and the writes do not show all txns */
   readonly commits: readonly Commit[] | null;
   readonly faults: readonly string[];
 }
@@ -59,7 +59,7 @@ export interface Placed {
 /** The stand-ins for "no session". */
 const isNobody = (session: number): boolean => session === 0 || isAnonymous(session as SessionId);
 
-/** Answers that tell of the session, not of the write. */
+/** Answers that are about the session, not about the write. */
 const TURNED_AWAY = new Set(["SESSION_EXPIRED", "SESSION_MOVED"]);
 
 /** Refusals that only a txn can decide. */
@@ -71,7 +71,7 @@ export const errorOf = (result: Result | null): string | null =>
 
 const describeWrite = (write: Write): string => write.ops.map(describeOp).join(" and ");
 
-/** Puts the attempts of each write together. */
+/** Joins the attempts of each write. */
 export function writesOf(history: History, faults: string[] = []): Write[] {
   const groups = new Map<string, Op[]>();
   for (const [i, op] of history.ops.entries()) {
@@ -118,7 +118,10 @@ function writeOf(ops: readonly Op[], faults: string[]): Write {
   };
 }
 
-/** Does this txn carry out this request, or refuse it? Data are expected to be unique where only they can tell. */
+/**
+ * Does this txn carry out this request, or refuse it? Data must be unique where nothing else distinguishes two
+ * requests.
+ */
 function fits(txn: Txn, request: WriteRequest | ChangeRequest): boolean {
   if (txn.type !== request.type) return false;
   switch (request.type) {
@@ -146,7 +149,7 @@ function fits(txn: Txn, request: WriteRequest | ChangeRequest): boolean {
   }
 }
 
-/** Finds the place of every write. @param strangers others wrote too, whose requests are not in the history */
+/** Finds the place of every write. @param strangers other clients wrote whose requests are not in the history */
 export function place(history: History, strangers: boolean): Placed {
   const faults: string[] = [];
   const writes = writesOf(history, faults);
@@ -157,7 +160,7 @@ export function place(history: History, strangers: boolean): Placed {
   return { writes, commits, faults };
 }
 
-/** Without a log the writes themselves are the order, if all of them tell where they happened. */
+/** Without a log the writes are their own order, if each has its zxid. */
 function placeWithoutLog(history: History, writes: readonly Write[], faults: string[]): Commit[] | null {
   const open = writes.filter((write) => write.zxid === null && !write.refused);
   const owned = writes.some(({ request }) => JSON.stringify(request).match(/"mode":[13]/));
@@ -186,7 +189,7 @@ function placeWithoutLog(history: History, writes: readonly Write[], faults: str
   }));
 }
 
-/** The committed txns, and what is not claimed of them yet. */
+/** The committed txns, and those of them that no write has claimed yet. */
 class LogIndex {
   readonly byZxid = new Map<number, LogEntry>();
   readonly #byNumber = new Map<string, LogEntry[]>();
@@ -244,7 +247,7 @@ function placeInLog(
   const index = new LogIndex(log, faults);
   const claim = (write: Write, entry: LogEntry): void => {
     const other = index.owner.get(entry);
-    // One refusal turns away every attempt of the write that it names.
+    // One refusal refuses every attempt of the write that it names.
     if (other !== undefined && isAttemptOf(other, write)) return;
     if (other !== undefined) {
       faults.push(`two writes at ${zxidText(entry.zxid)}: ${describeWrite(other)}; ${describeWrite(write)}`);
@@ -252,7 +255,7 @@ function placeInLog(
     index.owner.set(entry, write);
     write.zxid = entry.zxid;
   };
-  // What tells its zxid goes first: the others are looked for among what is left.
+  // Writes with a zxid go first; the others are looked for among the remaining txns.
   for (const write of writes) {
     if (write.result !== null) placeAnswered(write, index, claim, faults);
   }
@@ -276,7 +279,7 @@ function placeInLog(
   });
 }
 
-/** Both stand for attempts under one number, and the first was told of its session, not of its write. */
+/** Both are attempts under one number, and the answer of the first was about its session, not about its write. */
 const isAttemptOf = (turnedAway: Write, write: Write): boolean =>
   write.session > 0 &&
   write.xid > 0 &&
@@ -313,7 +316,7 @@ function placeAnswered(
     else faults.push(`lost: acknowledged, but not in the log: ${describeWrite(write)}`);
     return;
   }
-  // Another error may come from the member that was asked: then it took no zxid, and the one told is where the member was.
+  // Another error may come from the member that was asked. Then the write has no zxid, and the answer's is that of the member.
   const tells = write.zxid !== null;
   write.zxid = null;
   const numbered = write.session > 0 && write.xid > 0;
@@ -330,14 +333,14 @@ function placeAnswered(
   claim(write, entry);
 }
 
-/** A tree that stands, from `since` on and before `until`. */
+/** A tree, valid from `since` on and before `until`. */
 export interface Standing {
   readonly model: TreeModel;
   readonly since: number;
   readonly until: number;
-  /** what made it so; null: it is the one that every ensemble begins with */
+  /** the txn that made it; null: it is the first tree of every ensemble */
   readonly commit: Commit | null;
-  /** what the model makes of that; null also when it is a refused write of somebody else */
+  /** the model's result of that txn; null also when it is a refused write of another client */
   readonly decision: Decision<Result> | null;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What a session is promised (T9): it never goes back, also at another member; it reads its own writes; answers of one
- * connection come in the order of its requests. And every read, with or without a session, shows the tree exactly as it was
- * at the zxid of its answer; a read that does not tell its zxid, as it was at some zxid not before the session's last.
+ * Guarantees of a session (T9): it never goes back, at any member; it reads its own writes; answers of one connection
+ * come in the order of its requests. Every read, with or without a session, shows the tree exactly as it was at the
+ * zxid of its answer; a read without a zxid shows it as it was at some zxid not before the session's last.
  */
 import {
   describeOp,
@@ -33,8 +33,8 @@ export function checkSessions(history: History, placed: Placed, faults: string[]
 }
 
 /**
- * No answer shows less than the session had seen when it asked. A write that is asked for again may be answered with where
- * it happened long ago: what counts is when it was asked for first.
+ * No answer is older than the state that the session had seen when it sent the request. The answer to a repeated
+ * write may have the old zxid of that write: the state at its first attempt counts.
  * @returns *map op → the last zxid that its session had seen*
  */
 function checkForward(history: History, writeOf: ReadonlyMap<Op, Write>, faults: string[]): Map<Op, number> {
@@ -89,11 +89,11 @@ function checkConnections(history: History, writeOf: ReadonlyMap<Op, Write>, fau
   }
 }
 
-/** A read that does not tell where it was: any state that stood after `floor` will do. */
+/** A read without a zxid: it has to fit one of the trees after `floor`. */
 interface Floating {
   readonly op: Op;
   readonly floor: number;
-  /** the state that stands is what it shows */
+  /** the current tree is the one that it shows */
   fits: boolean;
   found: boolean;
 }

@@ -18,7 +18,7 @@ import { type Placed, replay } from "./replay.ts";
 /** What the checker has checked. */
 export interface StreamCounts {
   readonly streams: number;
-  /** events told */
+  /** events of streams */
   readonly streamEvents: number;
   /** comparisons of what a reader knows with the state at a zxid */
   readonly streamStates: number;
@@ -27,7 +27,7 @@ export interface StreamCounts {
 /** A state that a znode had, from `since` on. */
 interface State {
   readonly since: number;
-  /** zxid of the last change that the stream tells; 0 if there is no znode */
+  /** zxid of the last change that the stream shows; 0 if there is no znode */
   readonly changed: number;
   readonly gone: boolean;
 }
@@ -115,7 +115,7 @@ class Reader {
     this.#last = { event, zxid };
   }
 
-  /** Everything up to this zxid was told. */
+  /** The reader has all events up to this zxid. */
   knowsAll(zxid: number): void {
     const { changed, gone } = this.#at(zxid);
     const { zxid: known, gone: knownGone } = this.#known;

@@ -28,15 +28,15 @@ import { type Placed, replay } from "./replay.ts";
 /** What the checker has checked. */
 export interface WatchCounts {
   readonly watchEvents: number;
-  /** events that some connection had to be told of and was */
+  /** expected events that arrived */
   readonly matchedEvents: number;
   /** events of watches whose request got no answer: allowed, and not expected */
   readonly maybeEvents: number;
-  /** watches that were left again by a connection that took over */
+  /** watches that were set again by a connection that took over */
   readonly resumed: number;
 }
 
-/** An event that a connection is to be told of. */
+/** An event that a connection has to get. */
 interface Expected extends ModelEvent {
   readonly zxid: number;
   /** missed events come with any zxid */
@@ -44,7 +44,7 @@ interface Expected extends ModelEvent {
   /** the request that left the watch */
   readonly by: Op;
   arrival: WatchArrival | null;
-  /** an answer came first, and this has been said */
+  /** an answer came first, and this fault has been reported */
   late: boolean;
 }
 
@@ -114,7 +114,7 @@ export function checkWatches(history: History, placed: Placed, faults: string[])
   return { ...none, matchedEvents, maybeEvents, resumed: expectation.resumed };
 }
 
-/** What every connection is to be told. */
+/** The events that each connection has to get. */
 class Expectation {
   readonly #data = new Watches();
   readonly #child = new Watches();
@@ -126,7 +126,7 @@ class Expectation {
   readonly closed = new Map<number, number>();
   /** "type path" of every change */
   readonly changes = new Map<string, number[]>();
-  /** *map "conn kind path" of a watch of which nobody knows whether it was left → relativeZxid of its setWatches* */
+  /** *map "conn kind path" of a watch that may have been left → relativeZxid of its setWatches* */
   readonly unanswered = new Map<string, number | undefined>();
   resumed = 0;
 
@@ -247,7 +247,7 @@ function leavesWatch({ request, outcome }: Op): boolean {
   return request.type === "exists" && outcome.result.code === "NO_NODE";
 }
 
-/** What one connection was told, against what it was to be told. */
+/** Compares the events that one connection got with those that it had to get. */
 class Comparison {
   readonly #conn: number;
   readonly #expectation: Expectation;
@@ -365,7 +365,7 @@ class Comparison {
     const zxid = op.outcome.type === "done" ? (op.outcome.zxid ?? 0) : 0;
     for (let i = this.#first; i < this.#expected.length; i++) {
       const event = this.#expected[i] as Expected;
-      // What a new connection missed comes with the answer to its setWatches, and not before.
+      // The events that a new connection missed come with the answer to its setWatches, and not before.
       const due = event.missed ? event.by === op || event.by.return < op.return : event.zxid <= zxid;
       if (event.zxid > zxid) break;
       if (event.arrival !== null || event.late || !due || event.by.return > op.return) continue;
