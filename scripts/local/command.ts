@@ -64,6 +64,8 @@ export const COMMON_HELP = `  --fresh          forget what earlier runs of this 
  * @param help what `--help` prints; absent: the command reads that option itself
  */
 export async function main(name: string, command: () => Promise<void>, help?: string): Promise<void> {
+  // The reader of a pipe may end first, as `head` does.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   if (help !== undefined && process.argv.slice(2).some((word) => word === "--help" || word === "-h")) {
     process.stdout.write(`${help}\n`);
     return;
