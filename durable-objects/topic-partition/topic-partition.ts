@@ -28,6 +28,7 @@ import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
+import { NO_RETRIES } from "../shared/stub-options.ts";
 import { withTimeout } from "../shared/timeout.ts";
 import type { PartitionFault, TopicPartitionRpc } from "./rpc.ts";
 import { SqlitePartition } from "./sqlite-partition.ts";
@@ -294,7 +295,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     const [ensemble] = this.ctx.id.name?.split("/") ?? [];
     const { BROKER } = this.env;
     // the runtime's own stub type loses brands and unions on the way; what crosses is plain data
-    const stub = BROKER.get(BROKER.idFromName(`${ensemble}/${broker}`)) as unknown as BrokerRpc;
+    const stub = BROKER.get(BROKER.idFromName(`${ensemble}/${broker}`), NO_RETRIES) as unknown as BrokerRpc;
     let leadership: Leadership | null = null;
     try {
       const call = this.#faults.call(broker, () => stub.leadershipOf(topicId, partition));
