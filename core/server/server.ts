@@ -96,15 +96,7 @@ export class EnsembleServer {
 
   constructor(options: ServerOptions) {
     const { sid, config, log, recovered, tree } = options;
-    const zab = new ZabPeer(
-      sid,
-      foundingMembership(options.size),
-      config,
-      log,
-      options.snapshot,
-      recovered,
-      options.version,
-    );
+    const zab = newPeer(options);
     const absorb = (effects: readonly ZabEffect[]) => this.#absorb(effects);
     const effects = new EffectList(zab.links);
     const pending = new PendingRequests();
@@ -384,7 +376,7 @@ export class EnsembleServer {
       this.#activity.asked(now);
       this.#zab.idleSince = this.#activity.idleSince(now);
     }
-    if (this.#zab.frozen) this.#wake(now, "a client asks");
+    if (this.#zab.frozen) this.#absorb(this.#zab.wake(now, "a client asks"));
   }
 
   // ── what Zab decided ─────────────────────────────────────────────────────
@@ -483,13 +475,10 @@ export class EnsembleServer {
 
   #leave(now: number): void {
     if (!this.#readiness.isReady) return;
-    if (this.#zab.proposing === undefined) this.#writePath.forward();
+    const writes = this.#writePath;
+    if (this.#zab.proposing === undefined) writes.forward();
     else {
-      for (
-        let next = this.#writePath.nextBatch(now);
-        next !== undefined;
-        next = this.#writePath.nextBatch(now)
-      ) {
+      for (let next = writes.nextBatch(now); next !== undefined; next = writes.nextBatch(now)) {
         this.#absorb(this.#zab.propose(now, next.bytes));
       }
     }
@@ -530,8 +519,7 @@ export class EnsembleServer {
     if (!this.#readiness.isReady || this.#pending.length > 0) return false;
     return this.#writePath.isIdle && this.#zab.settled;
   }
-
-  #wake(now: number, reason: string): void {
-    this.#absorb(this.#zab.wake(now, reason));
-  }
 }
+
+const newPeer = ({ sid, size, config, log, snapshot, recovered, version }: ServerOptions): ZabPeer =>
+  new ZabPeer(sid, foundingMembership(size), config, log, snapshot, recovered, version);
