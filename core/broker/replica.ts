@@ -15,7 +15,7 @@
  *
  * @source Kafka `Partition`, `ReplicaManager`; `appendRecords`, `makeLeader`, `fetchRecords`
  */
-import { assert, assertNever } from "../assert.ts";
+import { AssertionError, assert, assertNever } from "../assert.ts";
 import { SECOND_MS } from "../units.ts";
 import { AppendPath } from "./append-path.ts";
 import type { Dispatch } from "./append-queue.ts";
@@ -127,7 +127,7 @@ export class Replica {
    * Takes one input. After a list that ends in `persist`, the next input is its outcome.
    * @param nowMs ms since 1970
    * @returns the effects, to be run in order
-   * @throws Error when the storage cannot be read; the call of this input has failed then, and nothing has changed
+   * @throws Error when a rule that must hold is broken, or the storage fails outside of a call: the replica has ended then
    */
   step(nowMs: number, input: ReplicaInput): readonly ReplicaEffect[] {
     const isOutcome = input.type === "persisted" || input.type === "persistFailed";
@@ -193,9 +193,17 @@ export class Replica {
     }
   }
 
+  /** Answers a call. Where the storage cannot be read the call fails alone, if it has changed nothing yet. */
   #serve(id: number, call: ReplicaCall): void {
-    const answer = this.#answer(id, call);
-    if (answer !== undefined) this.#respond(id, answer);
+    try {
+      const answer = this.#answer(id, call);
+      if (answer !== undefined) this.#respond(id, answer);
+    } catch (error) {
+      // an append that throws has left the queue, and a removal has begun
+      const hasChanged = call.type === "append" || call.type === "remove" || this.#pending !== undefined;
+      if (hasChanged || error instanceof AssertionError) throw error;
+      this.#effects.push({ type: "reject", id, message: messageOf(error) });
+    }
   }
 
   /** The answer to a call; undefined: it is answered later, or in the effects already. */
@@ -490,11 +498,7 @@ export class Replica {
     while (this.#pending === undefined) {
       const held = this.#search.release();
       if (held === undefined) return;
-      try {
-        this.#serve(held.id, held.call);
-      } catch (error) {
-        this.#effects.push({ type: "reject", id: held.id, message: messageOf(error) });
-      }
+      this.#serve(held.id, held.call);
     }
   }
 

@@ -6,7 +6,7 @@
  * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next.
  */
 
-import { assertNever } from "../../core/assert.ts";
+import { AssertionError, assertNever } from "../../core/assert.ts";
 import type { PartitionAnswer, TailEvent, TailFrameAnswer } from "../../core/broker/replica-messages.ts";
 import {
   acknowledgeTail,
@@ -24,6 +24,8 @@ export interface TailsPorts {
   readonly ctx: DurableObjectState;
   /** number of tails that are served in one turn */
   readonly perTurn: number;
+  /** runs a slice in a later turn; an error in it ends the object */
+  readonly later: (run: () => void) => void;
   readonly now: () => number;
   /** reads without waiting; must not fail for an offset that a tail has reached */
   readonly read: (offset: number) => PartitionAnswer<TailFrameAnswer>;
@@ -32,7 +34,10 @@ export interface TailsPorts {
 const stateOf = (socket: WebSocket): TailState => socket.deserializeAttachment() as TailState;
 const setState = (socket: WebSocket, state: TailState): void => socket.serializeAttachment(state);
 
-/** The tails of one partition. At most one round of slices is scheduled at a time. */
+/**
+ * The tails of one partition. Invariant: at most one round of slices is scheduled at a time, and an error of one tail ends that
+ * tail alone.
+ */
 export class Tails {
   readonly #ports: TailsPorts;
   /** a slice is scheduled; the log has grown since the round began */
@@ -70,7 +75,7 @@ export class Tails {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#ports.ctx.acceptWebSocket(server);
     setState(server, openTail(offset, this.#ports.now()));
-    this.#advance(server);
+    this.#serve(server);
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -83,17 +88,27 @@ export class Tails {
   #slice(sockets: readonly WebSocket[], from: number): void {
     if (from === 0) this.#dirty = false;
     const end = Math.min(from + this.#ports.perTurn, sockets.length);
-    for (const socket of sockets.slice(from, end)) if (!this.#closeIfSilent(socket)) this.#advance(socket);
+    for (const socket of sockets.slice(from, end)) this.#serve(socket);
     const more = end < sockets.length;
     this.#waking = more || this.#dirty;
-    if (more) setTimeout(() => this.#slice(sockets, end), 0);
-    else if (this.#dirty) setTimeout(() => this.#slice(this.#open(), 0), 0);
+    if (more) this.#ports.later(() => this.#slice(sockets, end));
+    else if (this.#dirty) this.#ports.later(() => this.#slice(this.#open(), 0));
+  }
+
+  /** Sends the next frame, or closes the tail; so does an error of it, as of a row that cannot be read. */
+  #serve(socket: WebSocket): void {
+    try {
+      if (!this.#closeIfSilent(socket)) this.#advance(socket);
+    } catch (error) {
+      if (error instanceof AssertionError) throw error;
+      tryClose(socket, 4000, "KAFKA_STORAGE_ERROR");
+    }
   }
 
   /** The reader has read its frame. */
   acknowledge(socket: WebSocket): void {
     setState(socket, acknowledgeTail(stateOf(socket), this.#ports.now()));
-    this.#advance(socket);
+    this.#serve(socket);
   }
 
   /** Sends every tail an event other than records. */

@@ -26,6 +26,7 @@ import type { BrokerRpc } from "../broker/rpc.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
+import { guarded } from "../shared/guarded.ts";
 import { tryClose } from "../shared/sockets.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import { NO_RETRIES } from "../shared/stub-options.ts";
@@ -43,7 +44,8 @@ interface Caller {
 }
 
 /**
- * The object of one partition. Invariant: the effects of a step are carried out in their order, before the next step.
+ * The object of one partition. Invariant: the effects of a step are carried out in their order, before the next step; after an
+ * error in a step or in its effects there is no next step, and the object starts again from storage.
  */
 export class TopicPartition extends DurableObject<Env> implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
@@ -71,6 +73,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     this.#tails = new Tails({
       ctx,
       perTurn: this.#config.tailsPerTurn,
+      later: (run) => setTimeout(() => this.#guarded(run), 0),
       now: () => this.#faults.now(),
       read: (offset) => this.#loaded.readAt(offset, this.#config.tailFrameBytesMax),
     });
@@ -168,12 +171,13 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     if (this.#tails.count >= this.#config.tailsMax) this.#tails.closeSilent();
     const tails = this.#tails.count;
     const answer = await this.#call<PartitionAnswer<object>>({ type: "tail", offset, leaderEpoch, tails });
-    return answer.ok ? this.#tails.accept(offset) : Response.json(answer, { status: 409 });
+    if (!answer.ok) return Response.json(answer, { status: 409 });
+    return this.#guarded(() => this.#tails.accept(offset));
   }
 
   override async webSocketMessage(socket: WebSocket): Promise<void> {
     await this.#enter();
-    this.#tails.acknowledge(socket);
+    this.#guarded(() => this.#tails.acknowledge(socket));
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -192,9 +196,22 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
 
   // ── the step ─────────────────────────────────────────────────────────────
 
+  /** Takes an input, and the outcomes of its writes. @throws what a step or an effect threw; the object has ended then */
   #step(input: ReplicaInput): void {
-    for (let next: ReplicaInput | undefined = input; next !== undefined; )
-      next = this.#run(this.#loaded.step(this.#faults.now(), next));
+    this.#guarded(() => {
+      for (let next: ReplicaInput | undefined = input; next !== undefined; )
+        next = this.#run(this.#loaded.step(this.#faults.now(), next));
+    });
+  }
+
+  /** Runs a part of a step. An error ends the object: its callers get an error, and the next call starts it from storage. */
+  #guarded<T>(run: () => T): T {
+    return guarded(run, (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      console.error(JSON.stringify({ event: "abort", partition: this.ctx.id.name, reason }));
+      this.#replica = undefined;
+      this.ctx.abort(reason);
+    });
   }
 
   /** Runs effects in order. @returns the outcome of the write that ends the list; undefined: none does */

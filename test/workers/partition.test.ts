@@ -406,6 +406,46 @@ describe("a partition's tail", () => {
     reading.socket.close();
   });
 
+  test("[PARTITION-62] an error of one tail closes that tail alone, and appends continue", async () => {
+    const stub = await partition();
+    await append(stub, "a");
+    // the first one has not taken its frame
+    const [broken, whole] = [await tail(stub, 0), await tail(stub, 1)];
+    const closed = new Promise<string>((resolve) =>
+      broken.socket.addEventListener("close", ({ code, reason }) => resolve(`${code} ${reason}`)),
+    );
+    await runInDurableObject(stub, (_, state) => {
+      const sockets = state.getWebSockets();
+      state.getWebSockets = () => sockets;
+      for (const socket of sockets.filter((each) => each.deserializeAttachment().waiting))
+        socket.deserializeAttachment = () => {
+          throw new Error("the attachment cannot be read");
+        };
+    });
+    await append(stub, "b");
+    expect(await whole.values()).toEqual(["b"]);
+    expect(await closed).toBe("4000 KAFKA_STORAGE_ERROR");
+    await append(stub, "c");
+    expect(await whole.values()).toEqual(["c"]);
+    whole.socket.close();
+  });
+
+  test("[PARTITION-61] an append whose tails cannot be served ends the object, and the next one is answered", async () => {
+    const stub = await partition();
+    const id = stub.id;
+    await runInDurableObject(stub, (_, state) => {
+      state.getWebSockets = () => {
+        throw new Error("the sockets cannot be listed");
+      };
+    });
+    await expect(append(stub, "a")).rejects.toThrow("the sockets cannot be listed");
+    // a stub whose object ended is not used again
+    const next = env.TOPIC_PARTITION.get(id);
+    expect(await append(next, "b")).toMatchObject({ ok: true });
+    expect((await valuesFrom(next, 0)).at(-1)).toBe("b");
+    expect(await append(next, "c")).toMatchObject({ ok: true });
+  });
+
   test("[PARTITION-10] a tail cannot begin outside of the log, nor anywhere else in the object", async () => {
     const stub = await partition();
     const ask = (path: string, upgrade = "websocket") =>

@@ -215,6 +215,22 @@ describe("a produce", () => {
     expect(world.ran.filter((each) => each === "endTimer")).toHaveLength(2);
   });
 
+  test("[PARTITION-61] fails alone where the storage cannot be read, and the next one is answered", () => {
+    const world = led();
+    const { backend } = world;
+    const chunkAtOrBelow = backend.chunkAtOrBelow.bind(backend);
+    world.append("a");
+    world.restart();
+    backend.chunkAtOrBelow = () => {
+      throw new Error("disk I/O error");
+    };
+    const failed = world.read(0);
+    expect([world.answers.has(failed), world.rejected.get(failed)]).toEqual([false, "disk I/O error"]);
+    backend.chunkAtOrBelow = chunkAtOrBelow;
+    expect(world.values(world.read(0))).toEqual(["a"]);
+    expect(world.answers.get(world.append("b"))).toMatchObject({ ok: true, baseOffset: 1 });
+  });
+
   test("[PARTITION-10] is refused when too many wait", () => {
     const world = led({ queueLengthMax: 1 });
     world.append("first");
