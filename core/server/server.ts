@@ -109,7 +109,7 @@ export class EnsembleServer {
     const gather = new Gather(effects);
     const anonymous = anonymousSession(sid, recovered.boot, options.nonce);
     const base = { sid, config, zab, effects, pending, readiness };
-    const writes = new WritePath({ ...base, sessions, replies, responder, anonymous, gather }, tree);
+    const writes = new WritePath({ ...base, sessions, replies, responder, anonymous, gather, absorb }, tree);
     const isIdle = (now: number) => this.#isIdle(now);
     const quiet = new Quiet({ ...base, tracker: sessions, isIdle, absorb }, recovered.quiet ?? null);
     if (quiet.record?.epoch === recovered.currentEpoch) readiness.startsAsleep();
@@ -224,11 +224,11 @@ export class EnsembleServer {
     switch (input.type) {
       case "call":
       case "returned":
-        if (this.#inbox.receive(now, input)) this.#maybeLeave(now);
+        if (this.#inbox.receive(now, input)) this.#writePath.maybeLeave(now);
         break;
       case "yielded":
         this.#gather.yielded();
-        this.#leave(now);
+        this.#writePath.leave(now);
         break;
       case "tick":
         this.#absorb(this.#zab.step(now, input));
@@ -257,7 +257,7 @@ export class EnsembleServer {
   /** Ends a turn of submits: sends what may leave at once. */
   flush(clockMs: number): ServerEffect[] {
     const now = this.#readClock(clockMs);
-    this.#maybeLeave(now);
+    this.#writePath.maybeLeave(now);
     return this.#finish(now);
   }
 
@@ -450,7 +450,7 @@ export class EnsembleServer {
       this.#sessions.becomeFollowing(now, outcome === "LATE");
     }
     this.#writePath.begin();
-    this.#maybeLeave(now);
+    this.#writePath.maybeLeave(now);
   }
 
   /** Ends a step: what has become possible is done now. */
@@ -459,29 +459,12 @@ export class EnsembleServer {
     if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(now));
     if (this.#zab.serving && !this.#readiness.isReady) this.#maybeBecomeReady(now);
     if (this.#readiness.isReady) this.#sessions.maybeReport(now);
-    if (this.#zab.proposing !== undefined && this.#writePath.hasQueued) this.#maybeLeave(now);
+    if (this.#zab.proposing !== undefined && this.#writePath.hasQueued) this.#writePath.maybeLeave(now);
     this.#absorb(this.#zab.flushCommits(now));
     if (this.#zab.proposing?.exhausted === true && !this.#writePath.hasOutstanding) {
       this.#absorb(this.#zab.resign(now));
     }
     return this.#effects.take();
-  }
-
-  // ── writes leave ─────────────────────────────────────────────────────────
-
-  #maybeLeave(now: number): void {
-    if (this.#writePath.mayLeave()) this.#leave(now);
-  }
-
-  #leave(now: number): void {
-    if (!this.#readiness.isReady) return;
-    const writes = this.#writePath;
-    if (this.#zab.proposing === undefined) writes.forward();
-    else {
-      for (let next = writes.nextBatch(now); next !== undefined; next = writes.nextBatch(now)) {
-        this.#absorb(this.#zab.propose(now, next.bytes));
-      }
-    }
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
@@ -502,7 +485,7 @@ export class EnsembleServer {
   #expireSessions(now: number): void {
     const expired = this.#sessions.expiry.expire(now);
     for (const session of expired) this.#writePath.submitOwn(session, { type: "closeSession" });
-    if (expired.length > 0) this.#maybeLeave(now);
+    if (expired.length > 0) this.#writePath.maybeLeave(now);
   }
 
   /** How long a commit may take to be known here: what clients here wait for decides; ms. */

@@ -9,6 +9,7 @@
  */
 import { assert } from "../assert.ts";
 import { encodeWrite } from "../wire/jute/requests.ts";
+import type { ZabEffect } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
@@ -20,7 +21,7 @@ import type { Gather } from "./gather.ts";
 import { type ConnectionId, NO_CONNECTION, type Token } from "./ids.ts";
 import { packRequests, type RawRequest, type RejectMessage } from "./messages.ts";
 import type { PendingWrite, SyncedRead } from "./pending.ts";
-import { type Batch, type ProposalParts, ProposalQueue } from "./proposal-queue.ts";
+import { type ProposalParts, ProposalQueue } from "./proposal-queue.ts";
 import type { Readiness } from "./readiness.ts";
 import { unanswered } from "./responder.ts";
 import { isSameRequest } from "./reuse.ts";
@@ -31,6 +32,8 @@ export interface WriteParts extends ProposalParts {
   readonly anonymous: SessionId;
   readonly gather: Gather;
   readonly readiness: Readiness;
+  /** Takes the effects of the peer. */
+  absorb(effects: readonly ZabEffect[]): void;
 }
 
 /**
@@ -182,8 +185,26 @@ export class WritePath {
     return this.#queue.length > 0;
   }
 
-  /** May what waits leave now? If it has to wait for a turn of I/O, that is asked for. */
-  mayLeave(): boolean {
+  /** What waits leaves now, if it may. If it has to wait for a turn of I/O, that is asked for. */
+  maybeLeave(now: number): void {
+    if (this.#mayLeave()) this.leave(now);
+  }
+
+  /** What waits leaves now: a leader proposes it, in batches; a follower forwards it. A member that is not ready keeps it. */
+  leave(now: number): void {
+    const { absorb, gather, readiness, zab } = this.#parts;
+    if (!readiness.isReady) return;
+    if (zab.proposing === undefined) {
+      this.#forward();
+      return;
+    }
+    for (let next = this.#queue.nextBatch(now); next !== undefined; next = this.#queue.nextBatch(now)) {
+      gather.sent(next.count);
+      absorb(zab.propose(now, next.bytes));
+    }
+  }
+
+  #mayLeave(): boolean {
     const { gather, readiness, zab } = this.#parts;
     const leader = zab.proposing;
     const waiting = leader !== undefined ? this.#queue.length : this.#outbox.length;
@@ -192,15 +213,8 @@ export class WritePath {
     return gather.mayLeave(waiting);
   }
 
-  /** LEADING: the next batch to propose; undefined: there is none now. */
-  nextBatch(now: number): Batch | undefined {
-    const batch = this.#queue.nextBatch(now);
-    if (batch !== undefined) this.#parts.gather.sent(batch.count);
-    return batch;
-  }
-
   /** FOLLOWING: sends what waits to the leader, in messages of the size of a batch. */
-  forward(): void {
+  #forward(): void {
     const { config, effects, gather, zab } = this.#parts;
     assert(zab.proposing === undefined, "a leader proposes its writes");
     const { leader, join } = zab;
