@@ -8,7 +8,7 @@ describe("the subject of a commit", () => {
     "test(sim): feed each member its own clock",
     "docs(http-api): address each route by name",
     "refactor(api, web): bring the types together",
-    `fix(zab): ${"x".repeat(50)}`,
+    `fix(zab): keep ${"x".repeat(45)}`,
   ])("[TIDY-8] %s is in form", (subject) => {
     expect(subjectFault(subject)).toBeUndefined();
   });
@@ -21,9 +21,15 @@ describe("the subject of a commit", () => {
     ["fix(zab): numbers of joins are numbers", /"numbers" is not an imperative/],
     ["fix(zab): fixed the join ids", /"fixed" is not an imperative/],
     ["fix(zab): fixing the join ids", /"fixing" is not an imperative/],
+    ["fix(zab): bug in the election", /"bug" is not an imperative that is known.*added to VERBS/],
+    ["fix(zab): proper election", /"proper" is not an imperative/],
+    ["fix(zab): nice", /"nice" is not an imperative/],
+    ["fix(zab): process dies", /"process" is not an imperative/],
+    ["fix(zab): wip", /"wip" is not an imperative/],
+    ["fix(zab): foo bar", /"foo" is not an imperative/],
     ["fix(zab): Keep join ids", /"Keep" is not an imperative/],
     ["fix(zab): keep join ids.", /full stop/],
-    [`fix(zab): ${"x".repeat(51)}`, /61 characters, at most 60/],
+    [`fix(zab): keep ${"x".repeat(46)}`, /61 characters, at most 60/],
   ])("[TIDY-8] %s is refused", (subject, fault) => {
     expect(subjectFault(subject)).toMatch(fault);
   });
