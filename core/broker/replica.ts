@@ -118,9 +118,10 @@ export class Replica {
     this.#isReadable = isReadable;
   }
 
-  /** When the alarm should ring after a start, ms since 1970; undefined: there is nothing to wait for. */
+  /** When the alarm should ring after a start, ms since 1970; undefined: no keys are to be forgotten, or none can be read. */
   deadline(nowMs: number): number | undefined {
-    return this.#state.leadership === undefined ? undefined : this.#appends.keyDeadline(nowMs);
+    if (this.#state.leadership === undefined) return undefined;
+    return orUndefined(() => this.#appends.keyDeadline(nowMs));
   }
 
   /**

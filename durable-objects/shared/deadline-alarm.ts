@@ -40,13 +40,16 @@ export class DeadlineAlarm {
 
   /**
    * For an object that only waits for its alarm after its start: makes sure that the alarm of its previous
-   * incarnation rings at `deadline` at the latest. Never throws.
+   * incarnation, or the one that this incarnation has set already, rings at `deadline` at the latest. Never throws.
    */
   async restore(deadline: number): Promise<void> {
     if (!Number.isFinite(deadline)) return;
-    const at = await this.#storage.getAlarm().catch(() => null);
-    if (this.#isKnown) return;
-    this.#armedAt = at ?? undefined;
+    if (!this.#isKnown) {
+      const at = await this.#storage.getAlarm().catch(() => null);
+      // what has been decided meanwhile is newer than this deadline
+      if (this.#isKnown) return;
+      this.#armedAt = at ?? undefined;
+    }
     this.ensure(deadline);
   }
 

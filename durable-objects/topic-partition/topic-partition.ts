@@ -69,6 +69,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       enabled: env.FAULTS === "on",
       read: () => metaTextOf(this.#backend, "faults") ?? undefined,
       write: (text) => this.#backend.write([{ type: "create" }, metaWrite("faults", text)]),
+      changed: () => this.#resetAlarm(),
     });
     this.#tails = new Tails({
       ctx,
@@ -94,7 +95,24 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     });
     this.#replica = replica;
     const deadline = replica.deadline(this.#faults.now());
-    if (deadline !== undefined) void this.#alarm.restore(deadline);
+    if (deadline !== undefined) void this.#alarm.restore(this.#alarmTimeOf(deadline));
+  }
+
+  /** The runtime's time of an alarm, which a fault of the clock does not change. @param deadline by this object's clock */
+  #alarmTimeOf(deadline: number): number {
+    return deadline - this.#faults.skewMs;
+  }
+
+  /** Faults have changed: the clock may be another, or the alarm rang while the partition was killed. */
+  #resetAlarm(): void {
+    if (this.#faults.killed) return;
+    if (this.#replica === undefined) {
+      // loading sets the alarm; the next entry says why it failed
+      this.#gate.pass().catch(() => undefined);
+      return;
+    }
+    const deadline = this.#replica.deadline(this.#faults.now());
+    if (deadline !== undefined) this.#alarm.ensure(this.#alarmTimeOf(deadline));
   }
 
   get #loaded(): Replica {
@@ -241,7 +259,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
           setTimeout(() => this.#step({ type: "endTimer" }), effect.ms);
           break;
         case "deadline":
-          this.#alarm.ensure(effect.atMs);
+          this.#alarm.ensure(this.#alarmTimeOf(effect.atMs));
           break;
         case "noDeadline":
           this.#alarm.only(Number.POSITIVE_INFINITY);

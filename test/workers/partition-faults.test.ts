@@ -1,6 +1,8 @@
 /** Faults of a partition's object: what its callers observe, and that each fault ends. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { PARTITION_CONFIG } from "../../core/broker/config.ts";
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
 import { encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
@@ -17,9 +19,10 @@ const LEADERSHIP: Leadership = {
   isr: [1],
 };
 
-const append = (partition: TopicPartitionRpc, value: string) =>
+const append = (partition: TopicPartitionRpc, value: string, key?: string) =>
   partition.append({
     leaderEpoch: 0,
+    ...(key !== undefined && { key: { key, hash: "h" } }),
     batches: encodeRecordBatch([{ key: null, value: encodeText(value), headers: [], timestampMs: 1 }]),
   });
 
@@ -34,6 +37,12 @@ const errorOf = async (call: Promise<unknown>): Promise<string | undefined> => {
 };
 
 let number = 0;
+
+const objectOf = (stub: TopicPartitionRpc) => stub as unknown as DurableObjectStub;
+
+/** When the alarm is set to ring, ms since 1970; null: it is not set. */
+const alarmOf = (stub: TopicPartitionRpc): Promise<number | null> =>
+  runInDurableObject(objectOf(stub), (_object, { storage }) => storage.getAlarm());
 
 /** A partition of its own for each test; a stub that failed is not used again. */
 async function partition(): Promise<() => TopicPartitionRpc> {
@@ -80,5 +89,37 @@ describe("a partition", () => {
     expect(await append(stub(), "c")).toMatchObject({ baseOffset: 2 });
     expect(Date.now() - before).toBeGreaterThanOrEqual(150);
     await stub().heal();
+  });
+
+  test("[FAULT-91] whose clock is set back waits for its deadline by its own clock, and by the right one once healed", async () => {
+    const stub = await partition();
+    const skewMs = -600_000;
+    const windowMs = PARTITION_CONFIG.idempotencyWindowMs;
+    await stub().fault({ fault: "skew", skewMs, ttlMs: null });
+    const before = Date.now();
+    expect(await append(stub(), "a", "k")).toMatchObject({ ok: true });
+    const setAt = await alarmOf(stub());
+    expect(setAt).toBeGreaterThanOrEqual(before + windowMs);
+    expect(setAt).toBeLessThanOrEqual(Date.now() + windowMs);
+    // the key is due in a minute by the right clock, and in eleven by the partition's
+    const usedAtMs = Date.now() - windowMs + 60_000;
+    await runInDurableObject(objectOf(stub()), (_object, { storage }) => {
+      storage.sql.exec("UPDATE idempotency_key SET at_ms = ?", usedAtMs);
+    });
+    expect(await runDurableObjectAlarm(objectOf(stub()))).toBe(true);
+    expect(await alarmOf(stub())).toBe(usedAtMs + windowMs - skewMs);
+    expect(await stub().heal()).toEqual(["skew"]);
+    expect(await alarmOf(stub())).toBe(usedAtMs + windowMs);
+  });
+
+  test("[FAULT-92] whose alarm rings while it is killed has it again once it is revived", async () => {
+    const stub = await partition();
+    expect(await append(stub(), "a", "k")).toMatchObject({ ok: true });
+    const setAt = await alarmOf(stub());
+    expect(await errorOf(stub().fault({ fault: "kill", ttlMs: null }))).toContain("PARTITION_DOWN");
+    expect(await runDurableObjectAlarm(objectOf(stub()))).toBe(true);
+    expect(await alarmOf(stub())).toBeNull();
+    expect(await stub().heal()).toEqual(["kill"]);
+    expect(await alarmOf(stub())).toBe(setAt);
   });
 });

@@ -112,6 +112,14 @@ describe("the alarm of an object", () => {
     expect(other.storage.sets).toEqual([15_000]);
   });
 
+  it("[NODE-22] that rang before the object was loaded, as while it was killed, is set again when it is loaded", async () => {
+    const { storage, alarm } = make();
+    alarm.rang();
+    alarm.ensure(Number.POSITIVE_INFINITY);
+    await alarm.restore(20_000);
+    expect([storage.sets, storage.reads]).toEqual([[20_000], 0]);
+  });
+
   it("[NODE-22] is set by the first deadline of a life, whatever an earlier one left: its scheduler may have lost it", () => {
     const { storage, alarm } = make();
     storage.stored = 12_000;
