@@ -112,7 +112,7 @@ export type BrokerStep =
   | { readonly type: "partitions"; readonly calls: readonly PartitionCall[]; readonly timeoutMs: number }
   /** a call that another broker holds open while it lives */
   | { readonly type: "park"; readonly broker: number; readonly timeoutMs: number }
-  /** asks another broker for its session */
+  /** asks another broker for its session; the timeout begins when the call is made, not when the step is */
   | { readonly type: "probe"; readonly broker: number; readonly timeoutMs: number }
   /** a new random id, as Kafka's of clusters and topics are */
   | { readonly type: "newId" }

@@ -98,8 +98,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async status(): Promise<BrokerStatus> {
-    this.#roots.called(undefined);
+  async status(depth?: number): Promise<BrokerStatus> {
+    this.#roots.called(depth);
     await this.#faults.running();
     this.#alarm.check();
     this.#refuseIfDown();
@@ -208,6 +208,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const since = { quiet: true, quietSince: Date.now(), counters };
     this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
     this.#alarm.only(Number.POSITIVE_INFINITY);
+    // what waits for a stub continues, and ends
+    this.#roots.ring();
     this.#parked.wake();
   }
 

@@ -63,19 +63,22 @@ class Stubs<Stub> {
     this.#opener = opener;
   }
 
-  /** Undefined: the call broke, or took too long. */
+  /**
+   * Only the call has a time limit: that no root event comes, in which a stub may be opened, says nothing about the callee.
+   * @returns undefined: the call broke, or took too long
+   */
   async call<T>(
     number: number,
     timeoutMs: number,
     call: (stub: Stub, depth: number) => Promise<T>,
   ): Promise<T | undefined> {
     let opened = this.#stubs.get(number);
+    if (opened === undefined) {
+      const depth = await this.#opener.next();
+      opened = this.#stubs.get(number) ?? { stub: this.#connect(number), depth };
+      this.#stubs.set(number, opened);
+    }
     try {
-      if (opened === undefined) {
-        const depth = await withTimeout(this.#opener.next(), timeoutMs);
-        opened = this.#stubs.get(number) ?? { stub: this.#connect(number), depth };
-        this.#stubs.set(number, opened);
-      }
       return await withTimeout(call(opened.stub, opened.depth), timeoutMs);
     } catch {
       if (this.#stubs.get(number) === opened) this.#stubs.delete(number);
@@ -275,7 +278,7 @@ export class Programs {
   }
 
   async #probe(broker: number, timeoutMs: number): Promise<SessionId | null | undefined> {
-    const status = await this.#brokers.call(broker, timeoutMs, (stub) => stub.status());
+    const status = await this.#brokers.call(broker, timeoutMs, (stub, depth) => stub.status(depth));
     return status?.session;
   }
 }

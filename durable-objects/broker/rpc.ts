@@ -58,11 +58,11 @@ export type BrokerFault =
 export interface BrokerRpc {
   /** Starts the broker unless it runs; resolves at once. */
   start(identity: BrokerIdentity): Promise<void>;
-  /** Does not wake the broker. */
-  status(): Promise<BrokerStatus>;
+  /** Does not wake the broker. @param depth of the event that calls, as in all methods here; absent: it is not known */
+  status(depth?: number): Promise<BrokerStatus>;
   metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
   /** Who leads a partition, as the ensemble says; null: no broker, or there is no such partition. */
-  leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>>;
+  leadershipOf(topicId: string, partition: number, depth?: number): Promise<BrokerAnswer<Leadership | null>>;
   createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
   deleteTopic(name: string): Promise<BrokerAnswer<null>>;
   demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>>;

@@ -28,9 +28,12 @@ export const CHANNEL_CALLS_MAX = 4_096;
 /** Rows of a statement that are in memory at once; one row is at most about 2 MB. */
 export const ROWS_AT_ONCE = 32;
 
+/** An alarm for which a stub waits is set again in this interval, ms, if it was lost. */
+export const RING_AGAIN_MS = 1_000;
+
 /** Depth of an alarm, and of a message of a socket: nothing has called the object. */
 export const ALARM_DEPTH = 0;
-/** Depth of a client's request at an object that only the Worker calls with one. */
+/** Depth of a client's request at an object that opens stubs in requests of the Worker only. */
 export const CLIENT_DEPTH = 1;
 /** Depth of a request at an object that brokers call too, in root events of their own. */
 export const REQUEST_DEPTH = CLIENT_DEPTH + 1;

@@ -7,19 +7,23 @@
  * Stubs are therefore opened in root events: alarms, messages of sockets, and requests of clients. What needs one in
  * another event waits for a root event, and makes the alarm ring.
  */
-import { CALL_DEPTH_MAX } from "./config.ts";
+import { CALL_DEPTH_MAX, RING_AGAIN_MS } from "./config.ts";
 
 /** What opens stubs: the depth that one has, when it is called first now or in a root event. */
 export interface StubOpener {
   /** depth of the root event that is under way; undefined: none is */
   readonly depth: number | undefined;
-  /** Resolves with its depth in the next root event, which comes soon. Until then no turn of I/O passes. */
+  /**
+   * Resolves with its depth in a root event: at once if one is under way, else in the next one, however late that comes. The
+   * stub is to be called before I/O has a turn.
+   */
   next(): Promise<number>;
 }
 
 /**
  * The root event that is under way in an object, and what waits for one.
- * Invariant: `depth` is that of the newest event of the object, and that event is a root event.
+ * Invariant: `depth` is that of the newest event of the object, and that event is a root event. While something waits, the
+ * object's alarm is set to ring soon.
  * @source KJ's `IoContext::getCurrentIncomingRequest`: an object's context takes the newest request under way; decision 0017
  */
 export class RootEvents implements StubOpener {
@@ -29,8 +33,9 @@ export class RootEvents implements StubOpener {
   #depth: number | undefined;
   #depthMax = 0;
   #waiting: ((depth: number) => void)[] = [];
+  #ringing: ReturnType<typeof setInterval> | undefined;
 
-  /** @param ringSoon makes the object's alarm ring as soon as possible */
+  /** @param ringSoon makes the object's alarm ring as soon as possible, unless it is set to do so already */
   constructor(ringSoon: () => void) {
     this.#ringSoon = ringSoon;
   }
@@ -44,12 +49,14 @@ export class RootEvents implements StubOpener {
     return this.#depthMax;
   }
 
-  /** Runs a root event. What waits for one opens its stubs before `body` begins. */
+  /** Runs a root event. What waits for one opens its stubs after the synchronous part of `body`. */
   async run<T>(depth: number, body: () => T | Promise<T>): Promise<T> {
     const event = this.#begin(depth);
     this.#depth = depth;
     const waiting = this.#waiting;
     this.#waiting = [];
+    if (this.#ringing !== undefined) clearInterval(this.#ringing);
+    this.#ringing = undefined;
     for (const open of waiting) open(depth);
     try {
       return await body();
@@ -75,7 +82,15 @@ export class RootEvents implements StubOpener {
 
   next(): Promise<number> {
     if (this.#depth !== undefined) return Promise.resolve(this.#depth);
-    if (this.#waiting.length === 0) this.#ringSoon();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const opened = new Promise<number>((resolve) => this.#waiting.push(resolve));
+    this.ring();
+    // the runtime may lose the alarm, or storage may fail to set it
+    this.#ringing ??= setInterval(() => this.#ringSoon(), RING_AGAIN_MS);
+    return opened;
+  }
+
+  /** Makes the alarm ring if something waits: for the owner of the alarm, when it has deleted or moved it. */
+  ring(): void {
+    if (this.#waiting.length > 0) this.#ringSoon();
   }
 }

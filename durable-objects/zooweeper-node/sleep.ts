@@ -77,9 +77,11 @@ export class Sleep {
 
   /** The ensemble falls asleep: lets go of everything that keeps the object in memory. */
   begin(incarnation: Incarnation): void {
-    const { status, alarm, faults, peers, waits } = this.#ports;
+    const { status, alarm, faults, roots, peers, waits } = this.#ports;
     status.store(incarnation);
     alarm.only(incarnation.server.deadline - faults.skewMs);
+    // what waits for a stub continues, and ends
+    roots.ring();
     for (const link of incarnation.links.values()) link.release();
     peers.release();
     waits.endOwners();

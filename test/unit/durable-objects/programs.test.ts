@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { BROKER_CONFIG } from "../../../core/broker/config.ts";
+import { EnsembleSession } from "../../../core/broker/ensemble-session.ts";
+import { PeerWatch } from "../../../core/broker/peer-watch.ts";
+import type { SessionId } from "../../../core/znode/types.ts";
+import { Programs, type ProgramsPorts } from "../../../durable-objects/broker/programs.ts";
+import type { BrokerRpc } from "../../../durable-objects/broker/rpc.ts";
+import { RootEvents } from "../../../durable-objects/shared/root-events.ts";
+import type { ZooWeeperNodeRpc } from "../../../durable-objects/zooweeper-node/rpc.ts";
+
+/** Session of this broker, and that of the broker which it watches. */
+const OWN = 7 as SessionId;
+const WATCHED = 42 as SessionId;
+/** How late the alarm of the watcher is, ms: more than a probe may take. */
+const LATE_MS = BROKER_CONFIG.probeTimeoutMs * 3;
+
+const noop = (): void => {};
+const never = <T>(): Promise<T> => new Promise(noop);
+
+/** Watches a broker whose first parked call breaks. @returns the sessions that were closed, and the probes */
+function watching(status: () => Promise<{ readonly session: SessionId | null }>) {
+  const seen = { parks: 0, probes: [] as (number | undefined)[], closed: [] as SessionId[] };
+  const roots: RootEvents = new RootEvents(() => setTimeout(() => void roots.run(0, noop), LATE_MS));
+  const session = new EnsembleSession(3, 1, BROKER_CONFIG);
+  session.resume(OWN, 1);
+  const node: Pick<ZooWeeperNodeRpc, "closeSession"> = {
+    closeSession: async (closed) => {
+      seen.closed.push(closed);
+      return { ok: true, zxid: "0x0", value: null };
+    },
+  };
+  const broker = {
+    park: async () => {
+      seen.parks += 1;
+      if (seen.parks === 1) throw new Error("the call broke");
+      return never();
+    },
+    status: (depth?: number) => {
+      seen.probes.push(depth);
+      return status();
+    },
+  };
+  const ports: ProgramsPorts = {
+    id: 0,
+    config: BROKER_CONFIG,
+    session,
+    opener: roots,
+    connectNode: () => node as ZooWeeperNodeRpc,
+    connectBroker: () => broker as unknown as BrokerRpc,
+    connectPartition: () => expect.unreachable("no partition is called"),
+    storeSession: noop,
+    onSleep: noop,
+    onWake: noop,
+    onStep: noop,
+    onFailure: (error) => expect.unreachable(String(error)),
+  };
+  const programs = new Programs(ports);
+  const watch = new PeerWatch(session, BROKER_CONFIG);
+  const watched = { id: 1, session: WATCHED, brokerEpoch: "0x1", host: "localhost", port: 1, timestampMs: 0 };
+  for (const program of watch.watch([watched])) programs.start(program);
+  return seen;
+}
+
+describe("a broker whose own alarm is late", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("[BROKER-67] closes no session of a broker that lives", async () => {
+    const seen = watching(async () => ({ session: WATCHED }));
+    await vi.advanceTimersByTimeAsync(LATE_MS * 4);
+    expect(seen).toEqual({ parks: 2, probes: [0], closed: [] });
+  });
+
+  it("[BROKER-67] closes the session of one that has another, and of one that does not answer", async () => {
+    for (const status of [async () => ({ session: null }), () => never<{ session: null }>()]) {
+      const seen = watching(status);
+      await vi.advanceTimersByTimeAsync(LATE_MS * 5);
+      expect(seen).toMatchObject({ parks: 1, closed: [WATCHED] });
+    }
+  });
+});
