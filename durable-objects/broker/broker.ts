@@ -130,8 +130,14 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async leadershipOf(topicId: string, partition: number): Promise<BrokerAnswer<Leadership | null>> {
-    return this.#ask<Leadership | null>(async ({ loop, programs }) => {
+  async leadershipOf(
+    topicId: string,
+    partition: number,
+    depth?: number,
+  ): Promise<BrokerAnswer<Leadership | null>> {
+    // a partition asks, so this is no root event
+    this.#roots.called(depth);
+    return this.#answer<Leadership | null>(async ({ loop, programs }) => {
       const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
       if (view === undefined) return NOT_READY;
       const found = announcements(controllerViewOf(view)).find(
@@ -175,11 +181,12 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return running === undefined || running.session.id === NO_SESSION ? null : running.session.id;
   }
 
-  /** A request of a client: the broker is awake meanwhile. */
+  /** A request of a client, which is a root event. */
   #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     return this.#roots.run(CLIENT_DEPTH, () => this.#answer(answer));
   }
 
+  /** Answers a request; the broker is awake meanwhile. */
   async #answer<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     await this.#faults.running();
     const running = this.#awake();

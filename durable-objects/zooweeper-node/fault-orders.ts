@@ -3,6 +3,8 @@ import { assertNever } from "../../core/assert.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName } from "../shared/faults.ts";
+import type { RootEvents } from "../shared/root-events.ts";
+import { NO_RETRIES } from "../shared/stub-options.ts";
 import { pause, withTimeout } from "../shared/timeout.ts";
 import { FAREWELL_MS, type NodeEnv, WHOLE_MS, WHOLE_PAUSE_MS, WHOLE_TRIES } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -16,6 +18,7 @@ export interface FaultOrderPorts {
   readonly backend: SqliteBackend;
   readonly alarm: DeadlineAlarm;
   readonly faults: FaultGate;
+  readonly roots: RootEvents;
   readonly lifecycle: Lifecycle;
 }
 
@@ -147,10 +150,12 @@ export class FaultOrders {
     const peers = Array.from({ length: size }, (_, i) => i + 1).filter((peer) => peer !== sid);
     for (let tries = 1; ; tries++) {
       this.#losing += 1;
+      const depth = await this.#ports.roots.next();
       const views = await Promise.all(
         peers.map((peer) => {
-          const stub = namespace.get(namespace.idFromName(`${ensemble}/${peer}`));
-          return withTimeout((stub as unknown as ZooWeeperNodeRpc).status(), WHOLE_MS).catch(() => undefined);
+          const id = namespace.idFromName(`${ensemble}/${peer}`);
+          const stub = namespace.get(id, NO_RETRIES) as unknown as ZooWeeperNodeRpc;
+          return withTimeout(stub.status(depth), WHOLE_MS).catch(() => undefined);
         }),
       );
       const whole = views.filter((view) => view?.serving === true).length;

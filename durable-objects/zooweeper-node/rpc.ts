@@ -174,8 +174,11 @@ export interface ZooWeeperNodeRpc {
     readonly timeoutMs: number;
     readonly owner?: SessionOwner;
   }): Promise<Answer<Waited>>;
-  /** Wakes nothing: a sleeping node answers from memory or from its stored state. */
-  status(): Promise<NodeStatus>;
+  /**
+   * Wakes nothing: a sleeping node answers from memory or from its stored state.
+   * @param depth of the event that calls; absent: it is not known
+   */
+  status(depth?: number): Promise<NodeStatus>;
   /**
    * Breaks the node; only where `FAULTS` is "on". No other object is informed. kill, crash, evict, wipe and corrupt end the
    * object, so the call itself rejects; corrupt resolves when there is nothing to damage. A node that is not forced to

@@ -130,7 +130,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#peers = peers;
     this.#status = status;
     this.#sleep = sleep;
-    this.#faultOrders = new FaultOrders({ state, env, backend, alarm, faults, lifecycle });
+    this.#faultOrders = new FaultOrders({ state, env, backend, alarm, faults, roots, lifecycle });
     // A node that is asleep or killed does nothing on its start: its alarm may be all that starts it later.
     void alarm.restore(sleep.idleDeadline);
   }
@@ -236,9 +236,9 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#roots.run(REQUEST_DEPTH, () => this.#waits.waitForChange(input));
   }
 
-  async status(): Promise<NodeStatus> {
+  async status(depth?: number): Promise<NodeStatus> {
     this.#alarm.check();
-    this.#roots.called(undefined);
+    this.#roots.called(depth);
     const status = this.#statusInSleep() ?? (await this.#statusNow());
     return this.#faultOrders.isLosing ? { ...status, serving: false } : status;
   }
