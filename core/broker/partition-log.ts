@@ -1,5 +1,5 @@
 /**
- * The stored log of one partition as a {@link Replica} reads it: the state at a start, batches from an offset, the offset of
+ * The stored log of one partition as a `Replica` reads it: the state at a start, batches from an offset, the offset of
  * a time. Damage makes only the batches that it hit unreadable.
  */
 import { batchesOf, decodeRecords } from "../wire/record-batch-codec.ts";

@@ -1,4 +1,4 @@
-/** What a {@link Replica} is given, what it wants done, and what it answers. Only plain data. */
+/** What a `Replica` is given, what it wants done, and what it answers. Only plain data. */
 import type {
   AppendRequest,
   AppendResult,

@@ -8,7 +8,7 @@ import { type BatchHeader, batchAt, isIntact } from "../wire/record-batch-codec.
 import { ByteWriter } from "../wire/writer.ts";
 import type { PartitionFailure } from "./partition.ts";
 
-/** The columns of a row beside its batches. Offsets and times as in {@link ChunkPlan}. */
+/** The columns of a row beside its batches. Offsets and times as in `ChunkPlan`. */
 export interface ChunkColumns {
   readonly base: number;
   readonly last: number;

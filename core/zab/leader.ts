@@ -302,7 +302,7 @@ export class Leader implements Leadership {
     if (!message.initialized) this.trees.noteWithoutMemory(from);
   }
 
-  /** While the ensemble works without it, a learner whose incarnations keep ending waits; see {@link Links.admitAt}. */
+  /** While the ensemble works without it, a learner whose incarnations keep ending waits; see `Links.admitAt`. */
   #admit(learner: Learner): void {
     const { step, links } = this.#host;
     const at = this.#worksWithout ? links.admitAt(learner.sid) : step.now;

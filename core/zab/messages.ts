@@ -44,7 +44,7 @@ export interface Notification {
   readonly founding: boolean;
   /**
    * in the answer to a member without memory: its incarnation is recorded here, durably, and these are all that were seen; see
-   * {@link packIncarnations}
+   * `packIncarnations`
    */
   readonly boots?: readonly number[];
 }
@@ -125,7 +125,7 @@ export interface AckEpoch {
   readonly digest?: DigestAt | null;
   /** it takes a CHECK before UPTODATE; absent: its version does not */
   readonly checksEarly?: boolean;
-  /** incarnations seen, see {@link packIncarnations}: promises of older ones do not count beside this one */
+  /** incarnations seen, see `packIncarnations`: promises of older ones do not count beside this one */
   readonly boots: readonly number[];
 }
 

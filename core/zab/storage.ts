@@ -38,7 +38,7 @@ export interface RecoveredState {
   readonly founding: boolean;
   /** its history cannot be built on: only a SNAP helps */
   readonly needSnap: boolean;
-  /** incarnations seen of the other peers, in the form of {@link packIncarnations} */
+  /** incarnations seen of the other peers, in the form of `packIncarnations` */
   readonly peerBoots: readonly number[];
   /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
   readonly applied: Zxid;

@@ -44,7 +44,7 @@ export interface Channel {
 
 /** What a peer offers. */
 export interface ChannelHost {
-  /** @param depth of the event that calls; see {@link RootEvents} */
+  /** @param depth of the event that calls; see `RootEvents` */
   channel(depth: number): Promise<Channel>;
   /** See {@link PeerStub.park}. */
   park(from: number, depth: number): Promise<Released | undefined>;

@@ -46,8 +46,7 @@ export interface PeerStub<Message> {
   close(): void;
 }
 
-/** Gets the returns of a link, in the order of the calls, and its break. */
-/** Receives the outcomes of a link's calls. */
+/** Receives the returns of a link's calls, in the order of the calls, and the break of the link. */
 export interface LinkListener<Message> {
   /** A call of this generation has returned. */
   returned(peer: number, generation: number, result: LinkReturn<Message>): void;

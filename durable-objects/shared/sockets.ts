@@ -7,7 +7,7 @@
  */
 import { SOCKETS_PER_SLICE, STREAM_UNREAD_MAX } from "./config.ts";
 
-/** Beat of the Worker on a stream's socket, at least every {@link BEAT_MS}: there is still a reader. */
+/** Beat of the Worker on a stream's socket, at least every `BEAT_MS`: there is still a reader. */
 export const BEAT = "beat";
 
 /** Beat of an object on a stream's socket. */

@@ -179,7 +179,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     });
   }
 
-  /** `GET /tail?offset=N&epoch=N`, upgraded: {@link encodeTailFrame}'s frames, JSON text for what is no record. */
+  /** `GET /tail?offset=N&epoch=N`, upgraded: `encodeTailFrame`'s frames, JSON text for what is no record. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")

@@ -58,7 +58,7 @@ export class Requests {
 
   // ── writes and reads ─────────────────────────────────────────────────────
 
-  /** See {@link ZooWeeperNodeRpc.write}. */
+  /** See `ZooWeeperNodeRpc.write`. */
   async write(input: WriteInput): Promise<Answer<WriteResult>> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;
@@ -72,7 +72,7 @@ export class Requests {
     return toAnswer(incarnation, answer) as Answer<WriteResult>;
   }
 
-  /** See {@link ZooWeeperNodeRpc.read}. */
+  /** See `ZooWeeperNodeRpc.read`. */
   async read(input: ReadInput): Promise<Answer<ReadResult>> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;
@@ -131,7 +131,7 @@ export class Requests {
 
   // ── sessions ─────────────────────────────────────────────────────────────
 
-  /** See {@link ZooWeeperNodeRpc.openSession}. */
+  /** See `ZooWeeperNodeRpc.openSession`. */
   async openSession(
     timeoutMs: number,
   ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>> {
@@ -147,7 +147,7 @@ export class Requests {
     return success(incarnation, { session, timeoutMs: answer.result.timeoutMs });
   }
 
-  /** See {@link ZooWeeperNodeRpc.touchSession}. */
+  /** See `ZooWeeperNodeRpc.touchSession`. */
   async touchSession(
     session: SessionId,
     background = false,
@@ -174,7 +174,7 @@ export class Requests {
     });
   }
 
-  /** See {@link ZooWeeperNodeRpc.closeSession}. */
+  /** See `ZooWeeperNodeRpc.closeSession`. */
   async closeSession(session: SessionId): Promise<Answer<null>> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;

@@ -8,7 +8,7 @@
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
  * | quarantine_… | row of the table of that name in which damage was found, until a quorum has confirmed what replaces it |
  *
- * Every table has a column `crc`, see {@link znodeChecksum}: null in the rows of an earlier version.
+ * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version.
  * A zxid takes two columns: SQLite's integers come back as doubles.
  */
 import {

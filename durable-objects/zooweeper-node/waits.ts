@@ -12,7 +12,7 @@ import type { Requests } from "./requests.ts";
 import type { Answer, SessionOwner, Waited, WatchCondition } from "./rpc.ts";
 import { watchFor } from "./watch-feed.ts";
 
-/** Arguments of {@link ZooWeeperNodeRpc.waitForChange}. */
+/** Arguments of `ZooWeeperNodeRpc.waitForChange`. */
 export interface WaitInput {
   readonly conditions: readonly WatchCondition[];
   readonly timeoutMs: number;
@@ -39,7 +39,7 @@ export class Waits {
     this.#clients = clients;
   }
 
-  /** See {@link ZooWeeperNodeRpc.waitForChange}. */
+  /** See `ZooWeeperNodeRpc.waitForChange`. */
   async waitForChange({ conditions, timeoutMs, owner }: WaitInput): Promise<Answer<Waited>> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;

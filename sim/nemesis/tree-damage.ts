@@ -1,6 +1,6 @@
 /**
  * Damage to the tree of one member that no checksum shows: rows of its checkpoint change while it is down, or its memory holds
- * another tree than its disk. The log stays as it was, so only digests can tell. {@link Invariants.treeDamaged} does not forgive
+ * another tree than its disk. The log stays as it was, so only digests can tell. `Invariants.treeDamaged` does not forgive
  * what follows: from then on every other member is held against the tree that the committed history makes, and so is the
  * damaged one as soon as it serves. Two members are damaged in different ways: trees that are wrong in the same way agree.
  */

@@ -30,8 +30,6 @@ function damageOf(backend: MemoryPartition): PartitionDamage {
   };
 }
 
-// The suite has the rules [PARTITION-1], [PARTITION-3], [PARTITION-5], [PARTITION-7], [PARTITION-12], [PARTITION-30],
-// [PARTITION-32], [PARTITION-33], [PARTITION-34], [PARTITION-35] and [VER-7].
 partitionContract("memory", (body) => {
   const backend = new MemoryPartition();
   body(() => backend, damageOf(backend));

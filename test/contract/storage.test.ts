@@ -41,8 +41,6 @@ function damageOf(all: () => readonly MemoryBackend[]): Damage {
   };
 }
 
-// The suite has the rules [STORAGE-1], [STORAGE-2], [STORAGE-3], [STORAGE-4], [STORAGE-5], [STORAGE-6], [STORAGE-7],
-// [STORAGE-8] and [STORAGE-9].
 storageContract("memory", (body) => {
   const backend = new Memory();
   body(

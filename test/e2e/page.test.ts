@@ -148,7 +148,7 @@ const picture = (page: Page, name: string): Promise<unknown> =>
   });
 
 describe("npm start", () => {
-  it("shows goals in order while the leader dies, is replaced and comes back", async () => {
+  it("[PAGE-10] [PAGE-12] [PAGE-13] shows goals in order while the leader dies, is replaced and comes back", async () => {
     const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "start")]);
     const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
     const errors: string[] = [];
@@ -228,7 +228,7 @@ describe("npm start", () => {
     for (const sid of [1, 2]) await testId(page, `kill-node-${sid}`).click();
     const reason = await testId(page, "no-quorum-reason").textContent({ timeout: WAIT_MS });
     expect(reason).toMatch(/2/);
-    // [PAGE-13] brokers that nobody could register with do not look like ones that work
+    // Brokers that nobody could register with do not look like ones that work
     for (const id of [0, 1, 2])
       await until(
         () => attribute(page, `broker-${id}`, "data-halted"),
@@ -545,7 +545,7 @@ async function expectReplay(page: Page): Promise<void> {
   await page.emulateMedia({ reducedMotion: null });
 }
 
-/** [PAGE-10] A key arms, Escape disarms, and only the second press kills. */
+/** A key arms, Escape disarms, and only the second press kills. */
 async function expectArmedKeys(page: Page): Promise<void> {
   const sid = await untilLeader(page, () => true);
   const isUp = (): Promise<string | null> => attribute(page, `node-${sid}`, "data-up");
@@ -624,7 +624,7 @@ const SIZES = [
   { width: 1440, height: 900 },
 ] as const;
 
-/** [PAGE-12] What a visitor does first needs no scrolling. */
+/** What a visitor does first needs no scrolling. */
 async function expectFirstSteps(url: string): Promise<void> {
   for (const viewport of SIZES) {
     const page = await browser.newPage({ viewport });

@@ -9,7 +9,6 @@ import { brokerContract } from "../contract/broker.ts";
 
 let objects = 0;
 
-// The suite has the rules [BROKER-50], [BROKER-51] and [VER-7].
 brokerContract("SQLite in workerd", async (body) => {
   objects += 1;
   const stub = env.BROKER.get(env.BROKER.idFromName(`contract/${objects}`));

@@ -26,8 +26,6 @@ const damageOf = (sql: SqlStorage): PartitionDamage => ({
 
 let objects = 0;
 
-// The suite has the rules [PARTITION-1], [PARTITION-3], [PARTITION-5], [PARTITION-7], [PARTITION-12], [PARTITION-30],
-// [PARTITION-32], [PARTITION-33], [PARTITION-34], [PARTITION-35] and [VER-7].
 partitionContract("SQLite in workerd", async (body) => {
   objects += 1;
   const stub = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName(`contract/id/${objects}`));

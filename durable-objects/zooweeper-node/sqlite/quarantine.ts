@@ -55,7 +55,7 @@ export class Quarantine {
     this.#isPresent = tablesIn(this.#sql).some((name) => name.startsWith(PREFIX));
   }
 
-  /** Sets all tables aside; the meta values are copied. @param replaces see {@link StorageBackend.quarantine} */
+  /** Sets all tables aside; the meta values are copied. @param replaces see `StorageBackend.quarantine` */
   fill(replaces: boolean): void {
     for (const table of SCHEMA) {
       if (this.#asideAtStart.has(table.name)) continue;

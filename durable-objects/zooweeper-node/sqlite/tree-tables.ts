@@ -83,7 +83,7 @@ export class TreeTables {
     this.#write(`DELETE FROM session_${table}`);
   }
 
-  /** One page of a pair. See {@link StorageBackend.readTable}. @throws DamagedError */
+  /** One page of a pair. See `StorageBackend.readTable`. @throws DamagedError */
   read(table: TableId, cursor: string, bytesMax: number): TablePage {
     const znodes: ZnodeRow[] = [];
     let bytes = 0;

@@ -23,6 +23,6 @@ export interface SeededBug {
   readonly profile?: Profile;
   /** what it needs is too rare in the simulator: the search finds it, within this scope */
   readonly search?: Partial<SearchOptions>;
-  /** found by its seed and within {@link SEEDS_MAX} others, but not within 30 */
+  /** found by its seed and within `SEEDS_MAX` others, but not within 30 */
   readonly rare?: boolean;
 }

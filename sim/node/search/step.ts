@@ -63,11 +63,9 @@ export interface Outcome {
   readonly failure: string | undefined;
 }
 
-/** Role of a member. */
-/** A role as a number. */
+/** The role of a member as a number. */
 export const Role = { DOWN: 0, LOOKING: 1, FOLLOWING: 2, LEADING: 3 } as const;
-/** Phase of a member. */
-/** A phase as a number. */
+/** The phase of a member as a number. */
 export const Phase = { ELECTION: 0, DISCOVERY: 1, SYNCHRONIZATION: 2, BROADCAST: 3 } as const;
 
 /** What the search has to know of a state of a member. */

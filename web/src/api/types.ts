@@ -44,23 +44,28 @@ export type NodeState = NodeUp | NodeDown;
 /** `GET /v1/ensemble`, with what the page adds to its nodes. */
 export type EnsembleState = Omit<EnsembleJson, "nodes"> & { readonly nodes: readonly NodeState[] };
 
-/** Whether the event log can filter by this type. */
-const FILTERED: Readonly<Record<EventType, boolean>> = {
-  propose: true,
-  ack: true,
-  commit: true,
-  ping: true,
-  vote: true,
-  role: true,
-  epoch: true,
-  sync: true,
-  active: true,
-  link: true,
-  fault: true,
-  gap: false,
+/** What the event log does with events of a type at first; null: it has no filter for them. */
+const LISTED: Readonly<Record<EventType, "SHOWN" | "HIDDEN" | null>> = {
+  propose: "SHOWN",
+  ack: "SHOWN",
+  commit: "SHOWN",
+  ping: "HIDDEN",
+  vote: "SHOWN",
+  role: "SHOWN",
+  epoch: "SHOWN",
+  sync: "SHOWN",
+  active: "SHOWN",
+  link: "SHOWN",
+  fault: "SHOWN",
+  gap: null,
 };
 
 /** Types of events that the event log can filter. */
-export const EVENT_TYPES: readonly string[] = Object.entries(FILTERED).flatMap(([type, filtered]) =>
-  filtered ? [type] : [],
+export const EVENT_TYPES: readonly string[] = Object.entries(LISTED).flatMap(([type, listed]) =>
+  listed === null ? [] : [type],
+);
+
+/** Types of events that the event log hides at first. */
+export const HIDDEN_TYPES: ReadonlySet<string> = new Set(
+  Object.entries(LISTED).flatMap(([type, listed]) => (listed === "HIDDEN" ? [type] : [])),
 );

@@ -1,7 +1,7 @@
 /** The event log, newest first; only visible rows are in the document. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useMemo, useRef, useState } from "react";
-import { EVENT_TYPES, type ProtocolEvent } from "../../api/types.ts";
+import { EVENT_TYPES, HIDDEN_TYPES, type ProtocolEvent } from "../../api/types.ts";
 import { useLive } from "../../store/live-context.ts";
 import { useLiveEvery } from "../../store/use-live-every.ts";
 import { Icon } from "../../ui/icon.tsx";
@@ -13,11 +13,9 @@ import type { SeenEvent } from "./event-ring.ts";
 
 const ROW_PX = 28;
 
-const QUIET = new Set(["ping"]);
-
 /** The list of events, with a filter by type. */
 export const EventLog = memo(function EventLog() {
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(QUIET);
+  const [hidden, setHidden] = useState(HIDDEN_TYPES);
   // pings never end: while they are hidden, they change nothing here
   const version = useLiveEvery(500, ({ ringVersion, ring }) =>
     hidden.has("ping") ? ringVersion - ring.count("ping") : ringVersion,
