@@ -1,6 +1,17 @@
 /** Finds source files and exports that shipped code does not use. */
 import { dirname, relative, resolve } from "node:path";
 import { codeOf, importGraph, ROOT } from "./import-graph.ts";
+import {
+  child,
+  children,
+  isMemberName,
+  nameOf,
+  namesOfPattern,
+  placesIn,
+  type Syntax,
+  type SyntaxNode,
+  syntaxOf,
+} from "./syntax.ts";
 
 const DECLARED =
   /^export\s+(?:default\s+)?(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let|enum)\s+(\w+)/gm;
@@ -43,7 +54,7 @@ export function unreachedFiles(folders: readonly string[], isEntry: (file: strin
 }
 
 /**
- * Exports that no other file imports, and that their own file does not use either.
+ * Exports that no other file imports, and that nothing used of their own file uses either.
  * @param isEntry whether the exports of a file are for others: a platform, a bundler, the users of a library
  * @param users folders whose files count as users, while their own exports are not looked at
  * @returns `file: name` each
@@ -66,11 +77,50 @@ export function unusedExports(
   return files
     .filter((file) => !isEntry(file) && !whole.has(file))
     .flatMap((file) =>
-      exportsOf(file)
-        .filter((name) => !used.has(`${file}: ${name}`) && timesIn(codeOf(file), name) < 2)
-        .map((name) => `${file}: ${name}`),
+      unusedIn(syntaxOf(file), exportsOf(file), (name) => used.has(`${file}: ${name}`)).map(
+        (name) => `${file}: ${name}`,
+      ),
     );
 }
 
-const timesIn = (code: string, name: string): number =>
-  code.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
+/**
+ * Names that a file exports and that nothing uses: no other file, and nothing of its own that is used. A declaration that
+ * refers to itself, or two that refer to each other, are not used by that.
+ * @param isUsed whether another file uses the name
+ */
+export function unusedIn(
+  { program }: Syntax,
+  exported: readonly string[],
+  isUsed: (name: string) => boolean,
+): string[] {
+  const uses = new Map<string, ReadonlySet<string>>();
+  const reached = new Set<string>();
+  const reach = (name: string): void => {
+    if (reached.has(name)) return;
+    reached.add(name);
+    for (const each of uses.get(name) ?? []) reach(each);
+  };
+  const always: string[] = [];
+  for (const statement of children(program, "body")) {
+    if (statement.type === "ImportDeclaration") continue;
+    const inner = child(statement, "declaration") ?? statement;
+    const declarations = inner.type === "VariableDeclaration" ? children(inner, "declarations") : [inner];
+    for (const declaration of declarations) {
+      const names = namesOfPattern(child(declaration, "id"));
+      const used = namesUsedIn(declaration);
+      if (names.length === 0) always.push(...used);
+      for (const name of names) uses.set(name, new Set([...(uses.get(name) ?? []), ...used]));
+    }
+  }
+  for (const name of always) reach(name);
+  for (const name of exported) if (isUsed(name)) reach(name);
+  return exported.filter((name) => !reached.has(name));
+}
+
+/** The identifiers below a node that are no names of members. */
+const namesUsedIn = (root: SyntaxNode): Set<string> =>
+  new Set(
+    placesIn(root)
+      .filter((place) => /^(JSX)?Identifier$/.test(place.node.type) && !isMemberName(place))
+      .map(({ node }) => nameOf(node) ?? ""),
+  );

@@ -1,11 +1,22 @@
-/** Measures of a source file: documented exports, and lengths of classes. */
+/** Measures of a source file: documented exports, lengths of classes, links in comments, sets of names. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./import-graph.ts";
+import {
+  child,
+  children,
+  isMemberName,
+  nameOf,
+  namesDeclaredBy,
+  type Place,
+  placesIn,
+  type Syntax,
+  type SyntaxNode,
+  stringOf,
+} from "./syntax.ts";
 
 const EXPORT =
   /^export\s+(?:default\s+)?(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let|enum)\s+(\w+)/;
-const CLASS = /^(?:export\s+)?(?:default\s+)?(?:abstract\s+)?class\s+(\w+)/;
 /** a directive between a comment and its declaration */
 const DIRECTIVE = /^\s*\/\/ (?:biome|oxlint|@ts)/;
 
@@ -38,13 +49,96 @@ export function exportsIn(file: string): readonly Export[] {
   });
 }
 
-/** *map class of a file → its lines* */
-export function classesIn(file: string): ReadonlyMap<string, number> {
-  const lines = linesOf(file);
-  return new Map(
-    lines.flatMap((line, at) => {
-      const name = CLASS.exec(line)?.[1];
-      return name === undefined ? [] : [[name, lines.indexOf("}", at) - at + 1] as const];
-    }),
-  );
+/** A class, or an expression that makes one. */
+export interface ClassSize {
+  readonly name: string;
+  readonly lines: number;
+}
+
+/** All classes of a file, at any depth. One without a name has that of the constant that holds it. */
+export function classesIn({ program, text }: Syntax): ClassSize[] {
+  return placesIn(program)
+    .filter(({ node }) => node.type === "ClassDeclaration" || node.type === "ClassExpression")
+    .map(({ node, parent }) => ({
+      name: nameOf(child(node, "id")) ?? nameOf(child(parent, "id")) ?? "a class without a name",
+      lines: text.slice(node.start, node.end).split("\n").length,
+    }));
+}
+
+/** The rules that titles of tests cite: `it("[ZAB-1] …")`, `it.each(…)("[ZAB-1] …")`; not those of a test that is skipped. */
+export function citedIn({ program, text }: Syntax): string[] {
+  return placesIn(program).flatMap(({ node }) => {
+    const title = titleOf(node);
+    if (title === undefined) return [];
+    const ids = text.slice(title.start, title.end).matchAll(/\[([A-Z]+-\d+)\]/g);
+    return [...ids].map((match) => match[1] ?? "");
+  });
+}
+
+/** The title of the test that a call declares. */
+function titleOf(node: SyntaxNode): SyntaxNode | undefined {
+  if (node.type !== "CallExpression") return undefined;
+  const [title] = children(node, "arguments");
+  let callee = child(node, "callee");
+  while (callee !== undefined && callee.type !== "Identifier") {
+    const member = nameOf(child(callee, "property"));
+    if (member === "skip" || member === "todo") return undefined;
+    callee = child(callee, "callee") ?? child(callee, "object") ?? child(callee, "tag");
+  }
+  const name = nameOf(callee);
+  const isText = title?.type === "TemplateLiteral" || stringOf(title) !== undefined;
+  return isText && (name === "it" || name === "test") ? title : undefined;
+}
+
+/** The values that a member `type` has in the types of a file: the names of messages, effects, events. */
+export function typeNamesIn({ program }: Syntax): string[] {
+  return placesIn(program)
+    .filter(({ node }) => node.type === "TSPropertySignature" && nameOf(child(node, "key")) === "type")
+    .flatMap(({ node }) => placesIn(node).flatMap((each) => stringOf(each.node) ?? []));
+}
+
+/** The sets of a file that hold texts alone, each of which is one of the names. */
+export function setsOfNames({ program }: Syntax, names: ReadonlySet<string>): string[][] {
+  const places = placesIn(program);
+  const arrayOf = (node: SyntaxNode | undefined): SyntaxNode | undefined => {
+    if (node?.type === "TSAsExpression" || node?.type === "TSSatisfiesExpression")
+      return arrayOf(child(node, "expression"));
+    if (node?.type !== "Identifier") return node;
+    const declared = places.find(
+      (each) => each.node.type === "VariableDeclarator" && nameOf(child(each.node, "id")) === nameOf(node),
+    );
+    const init = child(declared?.node, "init");
+    return init?.type === "Identifier" ? undefined : arrayOf(init);
+  };
+  return places
+    .filter(({ node }) => node.type === "NewExpression" && nameOf(child(node, "callee")) === "Set")
+    .map(({ node }) => children(arrayOf(children(node, "arguments")[0]), "elements").map(stringOf))
+    .filter((texts): texts is string[] => texts.length > 0 && texts.every((each) => names.has(each ?? "")));
+}
+
+/** `{@link name}`, `{@link name.member}`; a link to an address has no name */
+const LINK = /\{@link(?:code|plain)?\s+#?(\w+)(?:[.#]\w+)*(?=[\s|}(])/g;
+
+/** The names that `{@link}`s of a file refer to and that the file neither declares nor imports. */
+export function linksToNothing({ comments, program }: Syntax): string[] {
+  const declared = new Set(placesIn(program).flatMap(declaredAt));
+  return comments
+    .flatMap(({ value }) => [...value.matchAll(LINK)].map((match) => match[1] ?? ""))
+    .filter((name) => !declared.has(name));
+}
+
+/** The names that a place declares, members included. */
+function declaredAt(place: Place): string[] {
+  const { node, field } = place;
+  if (node.type === "PrivateIdentifier" || (field === "key" && isMemberName(place)))
+    return [nameOf(node) ?? ""];
+  return namesDeclaredBy(node);
+}
+
+/** The doc comments of a file that another one follows directly: they describe nothing. */
+export function strayComments({ comments, text }: Syntax): string[] {
+  const docs = comments.filter(({ start }) => text.startsWith("/**", start));
+  return docs
+    .filter(({ end }, i) => /^[ \t]*\n[ \t]*$/.test(text.slice(end, docs[i + 1]?.start ?? end)))
+    .map(({ value }) => value.replaceAll(/^\*|\s*\n\s*\*?/g, " ").trim());
 }

@@ -96,7 +96,7 @@ export function isMemberName({ parent, field }: Place): boolean {
 }
 
 /** The names that a pattern binds. */
-function namesOfPattern(node: SyntaxNode | undefined): string[] {
+export function namesOfPattern(node: SyntaxNode | undefined): string[] {
   switch (node?.type) {
     case "Identifier":
       return [nameOf(node) ?? ""];

@@ -11,7 +11,16 @@ import { FAULT_KINDS } from "../sim/swarm.ts";
 import { unreachedFiles, unusedExports } from "./exports.ts";
 import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
 import { impuritiesIn } from "./purity.ts";
-import { classesIn, exportsIn, linesOf } from "./source.ts";
+import {
+  citedIn,
+  classesIn,
+  exportsIn,
+  linesOf,
+  linksToNothing,
+  setsOfNames,
+  strayComments,
+  typeNamesIn,
+} from "./source.ts";
 import { syntaxOf } from "./syntax.ts";
 
 const SOURCE = /\.tsx?$/;
@@ -159,7 +168,7 @@ describe("a reader", () => {
       .flatMap((ring) => filesUnder(ring, SOURCE))
       .flatMap((file) => [
         { name: file, lines: linesOf(file).length, most: FILE_LINES_MAX },
-        ...[...classesIn(file)].map(([name, lines]) => ({
+        ...classesIn(syntaxOf(file)).map(({ name, lines }) => ({
           name: `${file}: ${name}`,
           lines,
           most: CLASS_LINES_MAX,
@@ -169,6 +178,26 @@ describe("a reader", () => {
     const unknown = long.filter(({ name, lines }) => lines > (LONG[name] ?? 0));
     expect(unknown.map(({ name, lines }) => `[TIDY-18] ${name} has ${lines} lines`)).toEqual([]);
     expect(Object.keys(LONG).filter((known) => !long.some(({ name }) => name === known))).toEqual([]);
+  });
+
+  const sources = Object.keys(RINGS).flatMap((ring) => filesUnder(ring, SOURCE));
+
+  it("[TIDY-14] finds no set of the names of messages, effects, events or faults", () => {
+    const unions = ["core", "durable-objects", "sim"].flatMap((ring) => filesUnder(ring, SOURCE));
+    const names = new Set([...FAULT_KINDS, ...unions.flatMap((file) => typeNamesIn(syntaxOf(file)))]);
+    expect(names).toContain("TOUCH");
+    const wrong = sources.flatMap((file) =>
+      setsOfNames(syntaxOf(file), names).map((set) => `[TIDY-14] ${file}: a set of ${set.join(", ")}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("[TIDY-20] finds what a link in a comment names, and one doc comment at a declaration", () => {
+    const wrong = [...sources, ...filesUnder("test", SOURCE)].flatMap((file) => [
+      ...linksToNothing(syntaxOf(file)).map((name) => `[TIDY-20] ${file}: {@link ${name}}`),
+      ...strayComments(syntaxOf(file)).map((comment) => `[TIDY-20] ${file}: ${comment}`),
+    ]);
+    expect(wrong).toEqual([]);
   });
 
   for (const ring of Object.keys(RINGS)) {
@@ -185,7 +214,6 @@ describe("a reader", () => {
 });
 
 describe("the specification", () => {
-  const CITED = /\[([A-Z]+-\d+)\]/g;
   /** ids of the rules, in order, by section of a file: every section is one table */
   const sections = filesUnder("docs/spec", /\.md$/).flatMap((file) =>
     readFileSync(join(ROOT, file), "utf8")
@@ -197,12 +225,8 @@ describe("the specification", () => {
   );
   const ids = sections.flatMap((section) => section.ids);
   const rules = new Set(ids);
-  const tests = filesUnder("test", /\.test\.ts$|contract\/.*\.ts$/);
-  const cited = new Set(
-    tests.flatMap((file) =>
-      [...readFileSync(join(ROOT, file), "utf8").matchAll(CITED)].map((match) => match[1] ?? ""),
-    ),
-  );
+  const tests = filesUnder("test", /\.ts$/).filter((file) => /\.test\.ts$|^test\/contract\//.test(file));
+  const cited = new Set(tests.flatMap((file) => citedIn(syntaxOf(file))));
 
   it("[TIDY-7] no two rules have one id", () => {
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);

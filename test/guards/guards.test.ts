@@ -45,6 +45,12 @@ describe("the subject of a commit", () => {
     scratch.commit("fix(zab): a late answer goes to its request");
     refusal(scratch.npm("run", "--silent", "check:commits"), "TIDY-8");
   });
+
+  it("[TIDY-8] begins with a verb, not with a noun", () => {
+    scratch.commit("fix(zab): bug in the election");
+    const { output } = scratch.npm("run", "--silent", "check:commits");
+    expect(output).toContain("added to VERBS in scripts/local/commit-subject.ts");
+  });
 });
 
 describe("generated types", () => {
@@ -60,6 +66,17 @@ describe("generated types", () => {
 });
 
 describe("imports", () => {
+  it("[TIDY-2] the core takes no clock and no randomness, by whatever syntax", () => {
+    scratch.append(
+      "core/units.ts",
+      "const { now } = Date;\nconst { random } = Math;\n" +
+        'export function* load() {\n  yield import("./ids.ts");\n  return now() + random();\n}\n',
+    );
+    const lines = refusal(tidy(), "[TIDY-2]").join("\n");
+    for (const what of ["Date", "Math without a member", "import()"])
+      expect(lines).toContain(`core/units.ts: ${what}`);
+  });
+
   it("[TIDY-19] the simulator's engine takes nothing of Node", () => {
     scratch.append("sim/engine.ts", 'export const started = process.hrtime();\nimport "node:fs";\n');
     expect(refusal(typecheck(), "sim/engine.ts").join("\n")).toContain("process");
@@ -100,6 +117,14 @@ describe("exports", () => {
     scratch.append("core/units.ts", "export const FOR_A_TEST = 1;\n");
     expect(refusal(tidy(), "TIDY-12").join("\n")).toContain("core/units.ts: FOR_A_TEST");
   });
+
+  it("[TIDY-12] that only they themselves use are refused", () => {
+    scratch.append(
+      "core/units.ts",
+      "export const dead = (n: number): number => (n > 0 ? dead(n - 1) : 0);\n",
+    );
+    expect(refusal(tidy(), "TIDY-12").join("\n")).toContain("core/units.ts: dead");
+  });
 });
 
 describe("a reader", () => {
@@ -119,6 +144,29 @@ describe("a reader", () => {
     const lines = refusal(tidy(), "TIDY-18").join("\n");
     expect(lines).toContain("core/units.ts: Long has 602 lines");
     expect(lines).toMatch(/core\/units\.ts has \d+ lines/);
+  });
+
+  it("[TIDY-18] finds no long class in an expression", () => {
+    scratch.append("core/units.ts", `export const Long = class {\n${"  // …\n".repeat(563)}};\n`);
+    expect(refusal(tidy(), "TIDY-18").join("\n")).toContain("core/units.ts: Long has 565 lines");
+  });
+
+  it("[TIDY-4] finds a rule in a test's title, not in a comment", () => {
+    scratch.append("docs/spec/tidy.md", "| TIDY-99 | Nobody checks this. |\n");
+    scratch.append("test/source.test.ts", "// [TIDY-99]\n");
+    expect(refusal(tidy(), "TIDY-99").join("\n")).toContain('"TIDY-99"');
+  });
+
+  it("[TIDY-14] finds no set of the names of messages", () => {
+    scratch.append("core/server/quiet.ts", 'export const LIVE = new Set(["PING", "TOUCH"]);\n');
+    expect(refusal(tidy(), "[TIDY-14]").join("\n")).toContain("core/server/quiet.ts: a set of PING, TOUCH");
+  });
+
+  it("[TIDY-20] finds what a link names, and one comment at a declaration", () => {
+    scratch.append("core/units.ts", "/** Old. */\n/** See {@link Gone}. */\nexport const GONE = 1;\n");
+    const lines = refusal(tidy(), "[TIDY-20]").join("\n");
+    expect(lines).toContain("core/units.ts: {@link Gone}");
+    expect(lines).toContain("core/units.ts: Old.");
   });
 });
 
