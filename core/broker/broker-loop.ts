@@ -226,16 +226,21 @@ export class BrokerLoop {
     return unless([], yield* this.#ports.session.write({ type: "multi", ops }));
   }
 
-  /** Empties the objects of a topic, before its znodes are deleted. */
+  /** Empties the objects of a topic, before its znodes are deleted. After a failure no further ones are called. */
   *#empty({ topicId, partitions }: Removal, controllerEpoch: number): Program<Outcome<null>> {
-    const calls = partitions.map(
-      (partition) => ({ topicId, partition, name: "remove", controllerEpoch }) as const,
-    );
-    const { attemptTimeoutMs: timeoutMs } = this.#ports.config;
-    const answers = yield* perform({ type: "partitions", calls, timeoutMs });
-    for (const [i, answer] of answers.entries())
-      if (answer !== undefined) this.#announced.delete(`${topicId}/${partitions[i]}`);
-    return answers.includes(undefined) ? failure("SYSTEM_ERROR", "a partition was not emptied") : DONE;
+    const { attemptTimeoutMs: timeoutMs, callsAtOnce, callsPerTurn } = this.#ports.config;
+    for (let at = 0; at < partitions.length; at += callsAtOnce) {
+      const slice = partitions.slice(at, at + callsAtOnce);
+      const calls = slice.map(
+        (partition) => ({ topicId, partition, name: "remove", controllerEpoch }) as const,
+      );
+      const answers = yield* perform({ type: "partitions", calls, timeoutMs });
+      for (const [i, answer] of answers.entries())
+        if (answer !== undefined) this.#announced.delete(`${topicId}/${slice[i]}`);
+      if (answers.includes(undefined)) return failure("SYSTEM_ERROR", "a partition was not emptied");
+      if (at % callsPerTurn === 0 && at > 0) yield* pause(0);
+    }
+    return DONE;
   }
 
   /** Tells the partitions' objects who leads them, unless they know. @returns false: one could not be reached */

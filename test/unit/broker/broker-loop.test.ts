@@ -268,6 +268,26 @@ describe("the controller's work", () => {
     expect(world.ensemble.tree.get("/brokers/topics/t")).toBeUndefined();
     expect(world.told.some(({ name, partition }) => name === "remove" && partition === 2)).toBe(true);
   });
+
+  test("[BROKER-65] after a partition that is not reached the later ones are not called", () => {
+    const world = whole();
+    const partitions = BROKER_CONFIG.callsAtOnce * 3;
+    create(world, 0, "t", partitions);
+    const called: number[][] = [];
+    let isLost = true;
+    world.unreachable = ({ name, partition }) => {
+      if (name !== "remove") return false;
+      if (partition === 0) called.push([]);
+      called.at(-1)?.push(partition);
+      return isLost && partition === 1;
+    };
+    world.broker(0).start(world.broker(0).topics.delete("t"), () => undefined);
+    world.until(() => called.length > 1);
+    isLost = false;
+    world.until(() => world.ensemble.tree.get("/brokers/topics/t") === undefined);
+    expect(called[0]).toEqual(Array.from({ length: BROKER_CONFIG.callsAtOnce }, (_, i) => i));
+    expect(called.at(-1)).toEqual(Array.from({ length: partitions }, (_, i) => i));
+  });
 });
 
 describe("a broker's sleep", () => {
