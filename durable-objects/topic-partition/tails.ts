@@ -3,7 +3,8 @@
  * is decided by `core/broker/tail.ts`.
  *
  * The runtime keeps a socket open whose reader was gone before the Worker had it. So readers beat, which the runtime
- * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next.
+ * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next. The
+ * runtime notes beats by its own clock, so silence is measured by that clock, whatever a fault does to the object's.
  */
 
 import { AssertionError, assertNever } from "../../core/assert.ts";
@@ -26,7 +27,6 @@ export interface TailsPorts {
   readonly perTurn: number;
   /** runs a slice in a later turn; an error in it ends the object */
   readonly later: (run: () => void) => void;
-  readonly now: () => number;
   /** reads without waiting; must not fail for an offset that a tail has reached */
   readonly read: (offset: number) => PartitionAnswer<TailFrameAnswer>;
 }
@@ -64,9 +64,9 @@ export class Tails {
   }
 
   #closeIfSilent(socket: WebSocket): boolean {
-    const { ctx, now } = this.#ports;
+    const { ctx } = this.#ports;
     const beatAtMs = ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-    const isSilent = isSilentTail(stateOf(socket), beatAtMs, now(), SILENT_MS_MAX);
+    const isSilent = isSilentTail(stateOf(socket), beatAtMs, Date.now(), SILENT_MS_MAX);
     if (isSilent) tryClose(socket, 1001, "silence");
     return isSilent;
   }
@@ -74,7 +74,7 @@ export class Tails {
   accept(offset: number): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#ports.ctx.acceptWebSocket(server);
-    setState(server, openTail(offset, this.#ports.now()));
+    setState(server, openTail(offset, Date.now()));
     this.#serve(server);
     return new Response(null, { status: 101, webSocket: client });
   }
@@ -107,7 +107,7 @@ export class Tails {
 
   /** The reader has read its frame. */
   acknowledge(socket: WebSocket): void {
-    setState(socket, acknowledgeTail(stateOf(socket), this.#ports.now()));
+    setState(socket, acknowledgeTail(stateOf(socket), Date.now()));
     this.#serve(socket);
   }
 

@@ -59,6 +59,8 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
   /** *map id of a call → its caller* */
   readonly #callers = new Map<number, Caller>();
   #calls = 0;
+  /** tails that wait to be admitted; they count as open, so that those that wait together do not pass the limit */
+  #upgrades = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -67,7 +69,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     this.#alarm = new DeadlineAlarm(ctx.storage, this.#config.alarmSlackMs);
     this.#faults = new FaultGate({
       enabled: env.FAULTS === "on",
-      read: () => metaTextOf(this.#backend, "faults") ?? undefined,
+      read: () => this.#storedFaults(),
       write: (text) => this.#backend.write([{ type: "create" }, metaWrite("faults", text)]),
       changed: () => this.#resetAlarm(),
     });
@@ -75,11 +77,19 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       ctx,
       perTurn: this.#config.tailsPerTurn,
       later: (run) => setTimeout(() => this.#guarded(run), 0),
-      now: () => this.#faults.now(),
       read: (offset) => this.#loaded.readAt(offset, this.#config.tailFrameBytesMax),
     });
     // An alarm that was lost is set again as soon as the object is in memory. The next entry says why loading failed.
     if (!this.#faults.killed) this.#gate.pass().catch(() => undefined);
+  }
+
+  /** Undefined: none are stored, or the rows cannot be read. Then calls are answered with the reason. */
+  #storedFaults(): string | undefined {
+    try {
+      return metaTextOf(this.#backend, "faults") ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #load(): void {
@@ -186,9 +196,16 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       return new Response(null, { status: 404 });
     const offset = Number(url.searchParams.get("offset"));
     const leaderEpoch = Number(url.searchParams.get("epoch") ?? -1);
-    if (this.#tails.count >= this.#config.tailsMax) this.#tails.closeSilent();
-    const tails = this.#tails.count;
-    const answer = await this.#call<PartitionAnswer<object>>({ type: "tail", offset, leaderEpoch, tails });
+    await this.#enter();
+    if (this.#tails.count + this.#upgrades >= this.#config.tailsMax) this.#tails.closeSilent();
+    const tails = this.#tails.count + this.#upgrades;
+    this.#upgrades += 1;
+    let answer: PartitionAnswer<object>;
+    try {
+      answer = await this.#call<PartitionAnswer<object>>({ type: "tail", offset, leaderEpoch, tails });
+    } finally {
+      this.#upgrades -= 1;
+    }
     if (!answer.ok) return Response.json(answer, { status: 409 });
     return this.#guarded(() => this.#tails.accept(offset));
   }

@@ -264,6 +264,24 @@ describe("rows of a partition beside its records", () => {
     }
   });
 
+  test("[PARTITION-37] that cannot be read are named in the answer to every call, also where faults are on", async () => {
+    expect(env.FAULTS).toBe("on");
+    const stub = await partition();
+    await damage(stub, (sql) => {
+      sql.exec("DROP TABLE meta");
+      sql.exec("CREATE TABLE meta (x TEXT)");
+    });
+    const refused = {
+      ok: false,
+      code: "KAFKA_STORAGE_ERROR",
+      message: expect.stringContaining("cannot be read"),
+    };
+    expect(await readAt(stub, 0)).toEqual(refused);
+    expect(await stub().append({ leaderEpoch: 0, batches: batch("more") })).toEqual(refused);
+    expect(await stub().status()).toEqual(refused);
+    expect(await stub().leaderAndIsr({ ...LEADERSHIP, leaderEpoch: 1 })).toEqual(refused);
+  });
+
   test("[PARTITION-33] a damaged idempotency key is not believed: its request alone fails", async () => {
     for (const change of [
       "hash = 'x'",

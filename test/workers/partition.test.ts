@@ -8,10 +8,12 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
+import { PARTITION_CONFIG } from "../../core/broker/config.ts";
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { Leadership } from "../../core/broker/partition.ts";
 import { batchesOf, decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
 import { decodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
+import type { TopicPartitionRpc } from "../../durable-objects/topic-partition/rpc.ts";
 
 let number = 0;
 const LEADERSHIP: Leadership = {
@@ -428,6 +430,39 @@ describe("a partition's tail", () => {
     await append(stub, "c");
     expect(await whole.values()).toEqual(["c"]);
     whole.socket.close();
+  });
+
+  test("[PARTITION-20] a tail that lives is kept when a fault sets the clock forward", async () => {
+    const stub = await partition();
+    const reader = await tail(stub, 0);
+    const faulty = stub as unknown as TopicPartitionRpc;
+    await faulty.fault({ fault: "skew", skewMs: 600_000, ttlMs: null });
+    await append(stub, "a");
+    expect(await reader.values()).toEqual(["a"]);
+    await faulty.heal();
+    await append(stub, "b");
+    expect(await reader.values()).toEqual(["b"]);
+    reader.socket.close();
+  });
+
+  test("[PARTITION-63] tails that are opened together do not pass the limit", async () => {
+    const stub = await partition();
+    const reader = await tail(stub, 0);
+    await runInDurableObject(stub, (_, state) => {
+      const listed = state.getWebSockets.bind(state);
+      const open = listed();
+      // as if there were room for one more
+      const full = Array.from({ length: PARTITION_CONFIG.tailsMax - 2 }, () => open).flat();
+      state.getWebSockets = () => [...listed(), ...full];
+    });
+    const ask = () => stub.fetch("http://partition/tail?offset=0", { headers: { Upgrade: "websocket" } });
+    const answers = await Promise.all([ask(), ask(), ask()]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([101, 409, 409]);
+    for (const { webSocket } of answers) {
+      webSocket?.accept();
+      webSocket?.close();
+    }
+    reader.socket.close();
   });
 
   test("[PARTITION-61] an append whose tails cannot be served ends the object, and the next one is answered", async () => {
