@@ -9,7 +9,7 @@ import { RULES } from "../sim/checkers/rules.ts";
 import { BUGS } from "../sim/node/bugs.ts";
 import { FAULT_KINDS } from "../sim/swarm.ts";
 import { unreachedFiles, unusedExports } from "./exports.ts";
-import { circlesOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
+import { circlesOf, codeOf, filesUnder, importGraph, importsOf, ROOT } from "./import-graph.ts";
 import { impuritiesIn } from "./purity.ts";
 import {
   citedIn,
@@ -131,6 +131,25 @@ describe("the rings", () => {
         .map((target) => `[TIDY-11] ${from.name}: ${file} → ${target}`);
     });
     expect(wrong).toEqual([]);
+  });
+});
+
+/** Files that open stubs of other objects, with the reason why the depth of their calls stays limited (decision 0017). */
+const STUB_OPENERS: Readonly<Record<string, string>> = {
+  "durable-objects/broker/broker.ts": "its programs open stubs in root events",
+  "durable-objects/topic-partition/topic-partition.ts":
+    "the broker opens no stub in the event that is called",
+  "durable-objects/zooweeper-node/fault-orders.ts": "in a root event",
+  "durable-objects/zooweeper-node/sleep.ts": "in a root event",
+  "durable-objects/zooweeper-node/zooweeper-node.ts": "a link opens its stub in a root event",
+};
+
+describe("the objects", () => {
+  it("[TIDY-21] open stubs of other objects only in files that limit the depth of calls", () => {
+    // a stub needs an id, or a name
+    const opens = /\b(idFromName|idFromString|newUniqueId|getByName)\b/;
+    const openers = filesUnder("durable-objects", SOURCE).filter((file) => opens.test(codeOf(file)));
+    expect(openers.sort()).toEqual(Object.keys(STUB_OPENERS));
   });
 });
 

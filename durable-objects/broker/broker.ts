@@ -70,6 +70,8 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #running: Running | undefined;
   /** requests of clients under way */
   #asked = 0;
+  /** requests of partitions under way */
+  #askedByPartitions = 0;
   /** parked calls of other brokers */
   readonly #parked = new Waiters();
   readonly #cost: CostCounter;
@@ -137,14 +139,19 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   ): Promise<BrokerAnswer<Leadership | null>> {
     // a partition asks, so this is no root event
     this.#roots.called(depth);
-    return this.#answer<Leadership | null>(async ({ loop, programs }) => {
-      const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
-      if (view === undefined) return NOT_READY;
-      const found = announcements(controllerViewOf(view)).find(
-        (each) => each.topicId === topicId && each.partition === partition,
-      );
-      return { ok: true, value: found ?? null };
-    });
+    this.#askedByPartitions += 1;
+    try {
+      return await this.#answer<Leadership | null>(async ({ loop, programs }) => {
+        const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
+        if (view === undefined) return NOT_READY;
+        const found = announcements(controllerViewOf(view)).find(
+          (each) => each.topicId === topicId && each.partition === partition,
+        );
+        return { ok: true, value: found ?? null };
+      });
+    } finally {
+      this.#askedByPartitions -= 1;
+    }
   }
 
   async createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>> {
@@ -350,6 +357,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       connectNode,
       connectBroker,
       connectPartition,
+      isAskedByPartition: () => this.#askedByPartitions > 0,
       storeSession: (opened) => {
         this.#store.session = opened;
       },

@@ -34,6 +34,8 @@ export interface ProgramsPorts {
   readonly connectNode: (sid: number) => ZooWeeperNodeRpc;
   readonly connectBroker: (id: number) => BrokerRpc;
   readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
+  /** a partition waits for an answer of this broker: the request is an event of any depth */
+  readonly isAskedByPartition: () => boolean;
   /** @throws Error when the storage does */
   readonly storeSession: (session: SessionId) => void;
   /** the loop has stopped, as the ensemble has */
@@ -257,6 +259,8 @@ export class Programs {
 
   async #callPartition(call: PartitionCall, timeoutMs: number): Promise<StepResults["partitions"][number]> {
     const { topicId, partition } = call;
+    // opened in the event of a partition's request, the stub would make partition and broker deeper in turn
+    if (this.#ports.isAskedByPartition()) await this.#ports.opener.next();
     try {
       const stub = this.#ports.connectPartition(topicId, partition);
       switch (call.name) {
