@@ -170,6 +170,18 @@ describe("a reader", () => {
   });
 });
 
+describe("stubs", () => {
+  it("[TIDY-21] are opened in files that limit the depth of calls only", () => {
+    scratch.append(
+      "durable-objects/shared/timeout.ts",
+      'export const stubOf = (all: DurableObjectNamespace) => all.get(all.idFromName("default/1"));\n',
+    );
+    expect(refusal(tidy(), "[TIDY-21]").join("\n")).toContain(
+      "durable-objects/shared/timeout.ts opens a stub",
+    );
+  });
+});
+
 describe("promises", () => {
   it("[TIDY-13] are awaited, and not given to a caller that does not await", () => {
     scratch.append(
