@@ -5,7 +5,13 @@
 import type { Reply } from "../../core/wire/jute/ops/op.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { Refused } from "../../core/znode/refusal-text.ts";
-import { type ReadRequest, type Stat, sessionToText, type WriteRequest } from "../../core/znode/types.ts";
+import {
+  type ReadRequest,
+  type Stat,
+  sessionToText,
+  type WriteRequest,
+  type ZnodeReadType,
+} from "../../core/znode/types.ts";
 import {
   childrenOfGet,
   nothing,
@@ -214,7 +220,7 @@ export class Session {
   }
 
   #read<T>(
-    type: ReadRequest["type"],
+    type: ZnodeReadType,
     path: string,
     options: ReadOptions | undefined,
     pick: (reply: Reply) => T,

@@ -7,7 +7,7 @@
  */
 import { errorInfo, type ZooErrorCode } from "../errors.ts";
 import { NO_SESSION, type SessionId, type WriteRequest, type WriteResult } from "../znode/types.ts";
-import type { ClusterRead, ClusterReadResult } from "./cluster-read.ts";
+import { type ClusterRead, type ClusterReadResult, clusterReadResult, requestOf } from "./cluster-read.ts";
 import type { ClusterCondition } from "./cluster-view.ts";
 import type { BrokerConfig } from "./config.ts";
 import {
@@ -192,18 +192,14 @@ export class EnsembleSession {
   }
 
   *#readAt(sid: number, reads: readonly ClusterRead[]): Program<Outcome<readonly ClusterReadResult[]>> {
-    const calls = reads.map(({ type, path }): NodeCall<"read"> => {
-      const request =
-        type === "getData"
-          ? ({ type, path, watch: false } as const)
-          : ({ type, path, watch: false, withStat: true } as const);
-      return { name: "read", session: this.#session, request, fresh: false };
+    const calls = reads.map((read): NodeCall<"read"> => {
+      return { name: "read", session: this.#session, request: requestOf(read), fresh: false };
     });
     const { attemptTimeoutMs: timeoutMs } = this.#config;
     const answers = yield* perform({ type: "reads", sid, calls, timeoutMs });
     const results: ClusterReadResult[] = [];
     for (const answer of answers) {
-      if (answer?.ok) results.push(readResultOf(answer.value));
+      if (answer?.ok) results.push(clusterReadResult(answer.value));
       else if (answer?.code === "NO_NODE") results.push(undefined);
       else {
         this.#leave(sid);
@@ -282,9 +278,3 @@ export class EnsembleSession {
 }
 
 const broken = (sid: number) => failure("NODE_DOWN", `node ${sid}: the call broke`);
-
-const readResultOf = (value: NodeValue<"read">): ClusterReadResult => ({
-  data: value.type === "getData" ? value.data : null,
-  children: value.type === "getChildren" ? value.children : [],
-  stat: value.stat,
-});

@@ -6,7 +6,14 @@
  * ensemble where things stand.
  */
 import type { ZooErrorCode } from "../errors.ts";
-import type { ReadRequest, ReadResult, SessionId, WriteRequest, WriteResult } from "../znode/types.ts";
+import type {
+  ReadRequestOf,
+  ReadResult,
+  SessionId,
+  WriteRequest,
+  WriteResult,
+  ZnodeReadType,
+} from "../znode/types.ts";
 import type { ClusterCondition } from "./cluster-view.ts";
 import type { Leadership } from "./partition.ts";
 import type { LogBounds, PartitionAnswer } from "./replica-messages.ts";
@@ -40,14 +47,14 @@ export interface NodeCalls {
     readonly input: { readonly session: SessionId; readonly xid: number; readonly request: WriteRequest };
     readonly value: WriteResult;
   };
-  /** `fresh`: the node first catches up with the leader */
+  /** a read of one znode; `fresh`: the node first catches up with the leader */
   readonly read: {
     readonly input: {
       readonly session: SessionId;
-      readonly request: ReadRequest;
+      readonly request: ReadRequestOf<ZnodeReadType>;
       readonly fresh: boolean;
     };
-    readonly value: ReadResult;
+    readonly value: ReadResult<ZnodeReadType>;
   };
   /** `owner`: number under which the ensemble wakes the broker when it was asleep */
   readonly waitForChange: {

@@ -20,6 +20,7 @@ import { isWriteOpCode, readRequest } from "../wire/jute/requests.ts";
 import { writeNotification } from "../wire/jute/watcher-event.ts";
 import { type ByteReader, WireError } from "../wire/reader.ts";
 import type { Zxid } from "../zab/zxid.ts";
+import { boundedRead } from "../znode/tree.ts";
 import { NO_SESSION, type ReadRequest, type SessionId, type WatchEvent } from "../znode/types.ts";
 import { AnswerBuffer } from "./answer-buffer.ts";
 import type { ServerAnswer } from "./answers.ts";
@@ -70,10 +71,6 @@ const XID_MAX = 0x7fff_ffff;
 type Waiting =
   | { readonly xid: number; readonly answer: ServerAnswer }
   | { readonly event: WatchEvent; readonly zxid: Zxid };
-
-/** A read whose answer fits into a message: the platform ends a socket that gets more than 32 MiB in one. */
-const bounded = (request: ReadRequest): ReadRequest =>
-  request.type === "getChildren" ? { ...request, bytesMax: ANSWER_BYTES_MAX } : request;
 
 /**
  * One connection of one client, over a WebSocket or a stream of bytes.
@@ -279,7 +276,8 @@ export class Connection {
         server.submitRead(now, this.token, {
           session: this.#session,
           xid,
-          request: bounded(request.request),
+          // the platform ends a socket that gets more than 32 MiB in one message
+          request: boundedRead(request.request, ANSWER_BYTES_MAX),
           linearizable: false,
           stale: false,
           waits: true,
@@ -326,7 +324,7 @@ export class Connection {
 
   /** Bytes of the answer to a read, about, before it is made; a list that is larger is an error. */
   #answerBytes(request: ReadRequest): number {
-    return Math.min(this.#host.server.tree.answerBytes(request), ANSWER_BYTES_MAX);
+    return Math.min(this.#host.server.tree.answerBytes(this.#session, request), ANSWER_BYTES_MAX);
   }
 
   /** Writes answers that had to wait, for one share. @returns what that cost */

@@ -1,6 +1,7 @@
 /** Reads that this member answers from its own tree, and the watches that they leave. */
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
+import type { SessionId } from "../znode/types.ts";
 import { type SeenWatches, WatchTable } from "../znode/watch.ts";
 import { failed, type ServerAnswer } from "./answers.ts";
 import type { EffectList } from "./effect-list.ts";
@@ -30,10 +31,13 @@ export class LocalReads {
     this.#tree = tree;
   }
 
-  /** Answers a read from the tree as it stands, and registers the watch that it asks for. */
-  read(token: Token, request: LocalRequest): ServerAnswer {
+  /**
+   * Answers a read from the tree as it stands, and registers the watch that it asks for.
+   * @param session of the client that asks; NO_SESSION: it has none
+   */
+  read(token: Token, session: SessionId, request: LocalRequest): ServerAnswer {
     if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
-    const outcome = this.#tree.read(request);
+    const outcome = this.#tree.read(session, request);
     if (token !== NO_TOKEN) {
       const watch = this.#tree.watchOf(request, outcome.type !== "error");
       if (watch !== undefined) this.watches.register(watch.kind, watch.path, token);
@@ -43,11 +47,11 @@ export class LocalReads {
   }
 
   /** The `sync` of this read was applied. A zxid that a client has seen was committed, so it is lower than that of any later sync. */
-  readSynced(token: Token, { request, atLeast }: SyncedRead): ServerAnswer {
+  readSynced(token: Token, { session, request, atLeast }: SyncedRead): ServerAnswer {
     if (compareZxid(atLeast, this.#tree.lastApplied) > 0) {
       return failed(this.#tree.lastApplied, "BAD_ARGUMENTS");
     }
-    return this.read(token, request);
+    return this.read(token, session, request);
   }
 
   /** Fires the watches on what the txn at `zxid` has changed. */

@@ -12,6 +12,8 @@ import type { RequestName, TakenRequest } from "./messages.ts";
 
 /** A read that waits for a `sync` which a quorum commits. */
 export interface SyncedRead {
+  /** of the client that asks; the sync itself is of no session */
+  readonly session: SessionId;
   readonly request: ReadRequest;
   /** what the client has seen already; the answer must not be of an earlier state */
   readonly atLeast: Zxid;

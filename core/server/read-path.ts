@@ -70,7 +70,7 @@ export class ReadPath {
     const { effects, pending, readiness, reads, writes, zab } = this.#parts;
     const { session, xid, request, atLeast = ZXID_ZERO } = input;
     if (input.linearizable || compareZxid(atLeast, this.#tree.lastApplied) > 0) {
-      writes.submitSynced(now, token, xid, { request, atLeast });
+      writes.submitSynced(now, token, xid, { session, request, atLeast });
       return;
     }
     const { isReady } = readiness;
@@ -79,14 +79,14 @@ export class ReadPath {
       this.#wait(now, token, session, xid, request);
     } else if (!isReady && (!input.stale || zab.doubtsTree)) {
       effects.respond(token, xid, failed(this.#tree.lastApplied, "NO_QUORUM"));
-    } else effects.respond(token, xid, reads.read(token, request));
+    } else effects.respond(token, xid, reads.read(token, session, request));
   }
 
   /** Takes a request that needs no quorum: it is answered behind those of its session. */
   submitLocal(now: number, token: Token, session: SessionId, xid: number, request: LocalRequest): void {
     const { effects, pending, reads } = this.#parts;
     if (pending.has(session)) this.#wait(now, token, session, xid, request);
-    else effects.respond(token, xid, reads.read(token, request));
+    else effects.respond(token, xid, reads.read(token, session, request));
   }
 
   #wait(now: number, token: Token, session: SessionId, xid: number, request: LocalRequest): void {

@@ -114,7 +114,8 @@ export class Responder {
   }
 
   #answerLocal(local: PendingLocal): void {
-    const answer = local.type === "answered" ? local.answer : this.#reads.read(local.token, local.request);
+    const answer =
+      local.type === "answered" ? local.answer : this.#reads.read(local.token, local.session, local.request);
     this.#effects.respond(local.token, local.xid, answer);
   }
 

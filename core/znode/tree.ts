@@ -83,10 +83,14 @@ export class ZnodeTree {
     return node === undefined ? undefined : (node.children?.sorted() ?? []);
   }
 
-  /** Answers a read; "" reads as the root, any other path that is not legal as a znode that is not there. */
-  read(request: ReadRequest): ReadOutcome {
+  /**
+   * Answers a read; "" reads as the root, any other path that is not legal as a znode that is not there.
+   * @param session of the client that asks; NO_SESSION: it has none
+   */
+  read<Request extends ReadRequest>(session: SessionId, request: Request): ReadOutcome<Request["type"]> {
     const op: ReadOp = READ_OPS[request.type];
-    return op.read(this.#state, request);
+    // the table has, by the type of each request, the op that answers it
+    return op.read(this.#state, session, request) as ReadOutcome<Request["type"]>;
   }
 
   /** The watch that a read leaves. @param isFound whether its outcome was no error */
@@ -96,9 +100,9 @@ export class ZnodeTree {
   }
 
   /** Approximate bytes of the current answer to a read: names count one byte per code unit. */
-  answerBytes(request: ReadRequest): number {
+  answerBytes(session: SessionId, request: ReadRequest): number {
     const op: ReadOp = READ_OPS[request.type];
-    return op.answerBytes(this.#state, request);
+    return op.answerBytes(this.#state, session, request);
   }
 
   /** Upper half of the digest, unsigned. */
@@ -171,4 +175,10 @@ export class ZnodeTree {
   takeChanges(): TreeChanges {
     return this.#state.takeChanges();
   }
+}
+
+/** The read with a bound on the bytes of its answer, if that may be longer than a znode. */
+export function boundedRead(request: ReadRequest, bytesMax: number): ReadRequest {
+  const op: ReadOp = READ_OPS[request.type];
+  return op.bounded(request, bytesMax);
 }

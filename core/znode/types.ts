@@ -125,20 +125,35 @@ export type ReadRequest =
       readonly bytesMax?: number;
     };
 
-/** What a read found. */
-export type ReadResult =
-  | { readonly type: "exists"; readonly stat: Stat }
-  | { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat }
-  | {
-      readonly type: "getChildren";
-      readonly children: readonly string[];
-      readonly stat: Stat;
-      /** of a page: names follow; absent: the whole list was asked for */
-      readonly more?: boolean;
-    };
+/** Type of a read. */
+export type ReadType = ReadRequest["type"];
 
-/** Outcome of a read. */
-export type ReadOutcome = ReadResult | { readonly type: "error"; readonly code: ZooErrorCode };
+/** The requests of these reads. */
+export type ReadRequestOf<Type extends ReadType> = Extract<ReadRequest, { readonly type: Type }>;
+
+/** Reads of one znode. Each names its path, may leave a watch on it, and finds its Stat; other reads need not. */
+export type ZnodeReadType = "exists" | "getData" | "getChildren";
+
+/** *map type of a read → what it found* A read without a line here does not compile. */
+export interface ReadResults {
+  readonly exists: { readonly type: "exists"; readonly stat: Stat };
+  readonly getData: { readonly type: "getData"; readonly data: Uint8Array | null; readonly stat: Stat };
+  readonly getChildren: {
+    readonly type: "getChildren";
+    readonly children: readonly string[];
+    readonly stat: Stat;
+    /** of a page: names follow; absent: the whole list was asked for */
+    readonly more?: boolean;
+  };
+}
+
+/** What these reads found. */
+export type ReadResult<Type extends ReadType = ReadType> = ReadResults[Type];
+
+/** Outcome of these reads. */
+export type ReadOutcome<Type extends ReadType = ReadType> =
+  | ReadResult<Type>
+  | { readonly type: "error"; readonly code: ZooErrorCode };
 
 /** A change with its outcome fixed: applying it twice gives the same tree. */
 export type Txn =

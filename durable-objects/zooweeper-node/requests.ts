@@ -5,6 +5,7 @@ import { ANSWER_BYTES_MAX } from "../../core/server/config.ts";
 import type { Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { type Zxid, zxidFromText } from "../../core/zab/zxid.ts";
+import { boundedRead } from "../../core/znode/tree.ts";
 import {
   makeSessionId,
   NO_SESSION,
@@ -73,7 +74,9 @@ export class Requests {
   }
 
   /** See `ZooWeeperNodeRpc.read`. */
-  async read(input: ReadInput): Promise<Answer<ReadResult>> {
+  async read<Request extends ReadRequest>(
+    input: ReadInput<Request>,
+  ): Promise<Answer<ReadResult<Request["type"]>>> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;
     const { session, request, consistency, stale, background = false } = input;
@@ -94,7 +97,7 @@ export class Requests {
     const canTell = incarnation.server.ready || !stale;
     const lost = session !== NO_SESSION && canTell ? await this.#lossOf(incarnation, session) : undefined;
     if (lost !== undefined) return lost;
-    return toAnswer(incarnation, answer) as Answer<ReadResult>;
+    return toAnswer(incarnation, answer) as Answer<ReadResult<Request["type"]>>;
   }
 
   /**
@@ -209,7 +212,7 @@ export class Requests {
 }
 
 /** A read over RPC leaves no watch, and its answer must fit into a message. */
-const withoutWatch = (request: ReadRequest): ReadRequest =>
-  request.type === "getChildren"
-    ? { ...request, watch: false, bytesMax: ANSWER_BYTES_MAX }
-    : { ...request, watch: false };
+const withoutWatch = (request: ReadRequest): ReadRequest => {
+  const bounded = boundedRead(request, ANSWER_BYTES_MAX);
+  return "watch" in bounded ? { ...bounded, watch: false } : bounded;
+};

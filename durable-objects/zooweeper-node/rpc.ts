@@ -48,9 +48,9 @@ export interface WriteInput {
 }
 
 /** A read, with the consistency that it needs. */
-export interface ReadInput {
+export interface ReadInput<Request extends ReadRequest = ReadRequest> {
   readonly session: SessionId;
-  readonly request: ReadRequest;
+  readonly request: Request;
   readonly consistency: "local" | "linearizable";
   /** answer even when this node is not part of a quorum */
   readonly stale: boolean;
@@ -161,7 +161,7 @@ export const UNKNOWN_PEERS = -1;
 export interface ZooWeeperNodeRpc {
   bootstrap(config: NodeConfig): Promise<Answer<{ readonly created: boolean }>>;
   write(input: WriteInput): Promise<Answer<WriteResult>>;
-  read(input: ReadInput): Promise<Answer<ReadResult>>;
+  read<Request extends ReadRequest>(input: ReadInput<Request>): Promise<Answer<ReadResult<Request["type"]>>>;
   openSession(
     timeoutMs: number,
   ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;

@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { found } from "../../core/server/storage-backend.ts";
 import { asSid, isFoundingSize, type Sid } from "../../core/zab/membership.ts";
-import type { SessionId, WriteResult } from "../../core/znode/types.ts";
+import type { ReadRequest, SessionId, WriteResult } from "../../core/znode/types.ts";
 import { ALARM_DEPTH, REQUEST_DEPTH } from "../shared/config.ts";
 import { CostCounter } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
@@ -214,7 +214,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#roots.run(REQUEST_DEPTH, () => this.#requests.write(input));
   }
 
-  read(input: ReadInput): Promise<Answer<ReadResult>> {
+  read<Request extends ReadRequest>(input: ReadInput<Request>): Promise<Answer<ReadResult<Request["type"]>>> {
     return this.#roots.run(REQUEST_DEPTH, () => this.#requests.read(input));
   }
 

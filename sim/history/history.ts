@@ -45,8 +45,11 @@ export type Stat = Plain<znode.Stat>;
 export type ChangeRequest = Plain<znode.MultiRequestOp>;
 /** A write, with plain numbers. */
 export type WriteRequest = Plain<znode.WriteRequest>;
-/** A read, with plain numbers. */
-export type ReadRequest = Plain<znode.ReadRequest>;
+/**
+ * A read that a history contains, with plain numbers: one of a znode. Once another type is in this union, what does not
+ * generate, model or check it does not compile.
+ */
+export type ReadRequest = Plain<znode.ReadRequestOf<znode.ZnodeReadType>>;
 /** Result of a change, with plain numbers. */
 export type ChangeResult = Plain<znode.ChangeResult>;
 /** Result of a write, with plain numbers. */

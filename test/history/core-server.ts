@@ -5,7 +5,7 @@
 import { type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { Prep } from "../../core/znode/prep.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
-import type * as znode from "../../core/znode/types.ts";
+import { NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { coreRequest } from "../../sim/history/core-request.ts";
 import {
   type LogEntry,
@@ -30,7 +30,7 @@ export class CoreServer {
   write(session: number, xid: number, request: WriteRequest): Outcome {
     this.#last = zxid(this.#last.epoch, this.#last.counter + 1);
     const header = {
-      session: session as znode.SessionId,
+      session: session as SessionId,
       xid,
       zxid: this.#last,
       timeMs: 1000 + this.log.length,
@@ -43,7 +43,7 @@ export class CoreServer {
   }
 
   read(request: ReadRequest): Outcome {
-    const result = this.tree.read(request);
+    const result = this.tree.read(NO_SESSION, request);
     const at = this.tree.lastApplied;
     if (result.type === "error") return outcomeOf({ ok: false, zxid: at, code: result.code });
     return outcomeOf({ ok: true, zxid: at, result });

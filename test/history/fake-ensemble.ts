@@ -271,7 +271,7 @@ export class FakeEnsemble {
       }
       return { type: "done", zxid: member.zxid, result: { type: "setWatches" } };
     }
-    const result = tree.read(request);
+    const result = tree.read(session as znode.SessionId, request);
     const missing = result.type === "error";
     if (request.watch && (!missing || request.type === "exists")) {
       watches.register(

@@ -8,4 +8,4 @@ export const findNode = (state: TreeState, path: string): Znode | undefined =>
   state.get(path === "" ? "/" : path);
 
 /** The outcome of a read where no znode is. */
-export const noNode = (): ReadOutcome => ({ type: "error", code: "NO_NODE" });
+export const noNode = (): ReadOutcome<never> => ({ type: "error", code: "NO_NODE" });

@@ -2,11 +2,11 @@
 import { isTooLarge, pageOf } from "../children-page.ts";
 import { statOf } from "../stat.ts";
 import type { TreeState } from "../tree-state.ts";
-import type { ReadOutcome, ReadRequest, WatchOfRead } from "../types.ts";
+import type { ReadOutcome, ReadRequestOf, SessionId, WatchOfRead } from "../types.ts";
 import { findNode, noNode } from "./find-node.ts";
 import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
 
-type GetChildrenRequest = Extract<ReadRequest, { type: "getChildren" }>;
+type GetChildrenRequest = ReadRequestOf<"getChildren">;
 
 /** What leads each name of a list. */
 const NAME_LENGTH_BYTES = 4;
@@ -14,7 +14,7 @@ const NAME_LENGTH_BYTES = 4;
 /** @source ZooKeeper `FinalRequestProcessor`: getChildren, getChildren2 */
 export const getChildren: ReadOp<GetChildrenRequest> = {
   /** Within the bytes that the reader can take. */
-  read(state: TreeState, request: GetChildrenRequest): ReadOutcome {
+  read(state: TreeState, _session: SessionId, request: GetChildrenRequest): ReadOutcome<"getChildren"> {
     const node = findNode(state, request.path);
     if (node === undefined) return noNode();
     const { page, bytesMax = Number.POSITIVE_INFINITY } = request;
@@ -31,8 +31,12 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
     return watch && isFound ? { kind: "child", path } : undefined;
   },
 
-  answerBytes(state: TreeState, { path }: GetChildrenRequest): number {
+  answerBytes(state: TreeState, _session: SessionId, { path }: GetChildrenRequest): number {
     const names = findNode(state, path)?.children;
     return names ? STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size : STAT_ANSWER_BYTES;
+  },
+
+  bounded(request: GetChildrenRequest, bytesMax: number): GetChildrenRequest {
+    return { ...request, bytesMax };
   },
 };

@@ -13,6 +13,7 @@ import type {
   MultiRequestOp,
   ReadOutcome,
   ReadRequest,
+  SessionId,
   Txn,
   TxnHeader,
   WatchOfRead,
@@ -54,11 +55,14 @@ export interface WriteOp<
 
 /** An op that reads the tree. */
 export interface ReadOp<Request extends ReadRequest = ReadRequest> {
-  read(state: TreeState, request: Request): ReadOutcome;
+  /** @param session of the client that asks; NO_SESSION: it has none */
+  read(state: TreeState, session: SessionId, request: Request): ReadOutcome<Request["type"]>;
   /** The watch that the read leaves, whether or not it found a znode; undefined when it leaves none. */
   watchOf(request: Request, isFound: boolean): WatchOfRead | undefined;
   /** Bytes that the answer would have now, about: names count one byte for each code unit. */
-  answerBytes(state: TreeState, request: Request): number;
+  answerBytes(state: TreeState, session: SessionId, request: Request): number;
+  /** The request with a bound on the bytes of its answer. One whose answer is never longer than a znode stays as it is. */
+  bounded(request: Request, bytesMax: number): Request;
 }
 
 /** Bytes of a packet with a reply's header and a Stat. */

@@ -1,5 +1,5 @@
 /** The ops of the tree by the type of their txn or request. An op without a line here does not compile. */
-import type { ChangeResult, MultiRequestOp, ReadRequest, Txn, WriteRequest } from "../types.ts";
+import type { ChangeResult, MultiRequestOp, ReadRequestOf, ReadType, Txn, WriteRequest } from "../types.ts";
 import { check } from "./check.ts";
 import { closeSession } from "./close-session.ts";
 import { create } from "./create.ts";
@@ -43,7 +43,7 @@ export const WRITE_OPS: { readonly [T in Txn["type"]]: WriteOp<RequestOf<T>, Txn
 };
 
 /** Ops that read the tree. */
-export const READ_OPS: { readonly [T in ReadRequest["type"]]: ReadOp<Extract<ReadRequest, { type: T }>> } = {
+export const READ_OPS: { readonly [T in ReadType]: ReadOp<ReadRequestOf<T>> } = {
   exists,
   getData,
   getChildren,

@@ -95,7 +95,7 @@ export class GoldenMember {
         return;
       }
       case "read": {
-        const outcome = tree.read(request.request);
+        const outcome = tree.read(session, request.request);
         const kind =
           request.request.type === "getChildren" ? "child" : outcome.type === "error" ? "exists" : "data";
         const leaves = outcome.type !== "error" || request.request.type === "exists";

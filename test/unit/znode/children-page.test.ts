@@ -59,35 +59,45 @@ describe("pages of children", () => {
     for (let i = 0; i < 100; i++) create(`/many/${String(i).padStart(100, "n")}`);
     const request = { type: "getChildren", path: "/many", watch: false, withStat: true } as const;
     const bytes = 100 * 108 + 1024;
-    expect(tree.read({ ...request, bytesMax: bytes })).toMatchObject({ children: { length: 100 } });
-    expect(tree.read({ ...request, bytesMax: bytes - 1 })).toEqual({
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes })).toMatchObject({
+      children: { length: 100 },
+    });
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes - 1 })).toEqual({
       type: "error",
       code: "ANSWER_TOO_LARGE",
     });
-    expect(tree.read(request)).toMatchObject({ children: { length: 100 } });
+    expect(tree.read(NO_SESSION, request)).toMatchObject({ children: { length: 100 } });
     const page = { limit: 1000, after: "" };
-    expect(tree.read({ ...request, page, bytesMax: bytes - 1 })).toMatchObject({
+    expect(tree.read(NO_SESSION, { ...request, page, bytesMax: bytes - 1 })).toMatchObject({
       children: { length: 99 },
       more: true,
     });
-    expect(tree.read({ ...request, page, bytesMax: 0 })).toMatchObject({
+    expect(tree.read(NO_SESSION, { ...request, page, bytesMax: 0 })).toMatchObject({
       children: { length: 1 },
       more: true,
     });
     // two bytes for each code unit as soon as one is not Latin-1
     create(`/many/${"й".repeat(100)}`);
-    expect(tree.read({ ...request, bytesMax: bytes + 207 })).toMatchObject({ code: "ANSWER_TOO_LARGE" });
-    expect(tree.read({ ...request, bytesMax: bytes + 208 })).toMatchObject({ children: { length: 101 } });
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 207 })).toMatchObject({
+      code: "ANSWER_TOO_LARGE",
+    });
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 208 })).toMatchObject({
+      children: { length: 101 },
+    });
     // a packet of ZooKeeper holds UTF-8, which takes three bytes for these and two for é
     create(`/many/${"語".repeat(10)}${"é".repeat(10)}`);
     const utf8 = 10 * (3 + 2) + 8;
-    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 - 1 })).toMatchObject({ type: "error" });
-    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 })).toMatchObject({
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 208 + utf8 - 1 })).toMatchObject({
+      type: "error",
+    });
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 208 + utf8 })).toMatchObject({
       children: { length: 102 },
     });
     create(`/many/${"é".repeat(10)}`);
-    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 + 27 })).toMatchObject({ type: "error" });
-    expect(tree.read({ ...request, bytesMax: bytes + 208 + utf8 + 28 })).toMatchObject({
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 208 + utf8 + 27 })).toMatchObject({
+      type: "error",
+    });
+    expect(tree.read(NO_SESSION, { ...request, bytesMax: bytes + 208 + utf8 + 28 })).toMatchObject({
       children: { length: 103 },
     });
   });

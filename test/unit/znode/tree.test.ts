@@ -36,13 +36,15 @@ describe("a new tree", () => {
     expect(tree.size).toBe(4);
     expect(tree.children("/")).toEqual(["zookeeper"]);
     expect(tree.children("/zookeeper")).toEqual(["config", "quota"]);
-    const read = (path: string) => tree.read({ type: "exists", path, watch: false });
+    const read = (path: string) => tree.read(NO_SESSION, { type: "exists", path, watch: false });
     expect(read("/")).toMatchObject({ stat: { cversion: -1, version: 0, numChildren: 1, czxid: ZXID_ZERO } });
     expect(read("/zookeeper")).toMatchObject({ stat: { cversion: -2, numChildren: 2 } });
     expect(read("/zookeeper/config")).toMatchObject({ stat: { aversion: -1, dataLength: 0 } });
-    expect(tree.read({ type: "getData", path: "/zookeeper/config", watch: false })).toMatchObject({
-      data: new Uint8Array(0),
-    });
+    expect(tree.read(NO_SESSION, { type: "getData", path: "/zookeeper/config", watch: false })).toMatchObject(
+      {
+        data: new Uint8Array(0),
+      },
+    );
   });
 
   test("[ZNODE-13] all new trees have the same digest", () => {
@@ -134,13 +136,13 @@ describe("the Stat", () => {
     const world = new World();
     world.write(create("/a"));
     world.write(setData("/a", null));
-    expect(world.tree.read({ type: "getData", path: "/a", watch: false })).toMatchObject({
+    expect(world.tree.read(NO_SESSION, { type: "getData", path: "/a", watch: false })).toMatchObject({
       data: null,
       stat: { dataLength: 0 },
     });
     const none = digestOf(world.tree);
     world.write(setData("/a", "", 1));
-    expect(world.tree.read({ type: "getData", path: "/a", watch: false })).toMatchObject({
+    expect(world.tree.read(NO_SESSION, { type: "getData", path: "/a", watch: false })).toMatchObject({
       data: new Uint8Array(0),
       stat: { dataLength: 0 },
     });
@@ -153,14 +155,14 @@ describe("reads", () => {
     const { tree } = new World();
     for (const type of ["exists", "getData", "getChildren"] as const) {
       for (const path of ["/none", "abc", "/zookeeper/", "/a//b", "/.."]) {
-        expect(tree.read({ type, path, watch: false, withStat: true })).toEqual({
+        expect(tree.read(NO_SESSION, { type, path, watch: false, withStat: true })).toEqual({
           type: "error",
           code: "NO_NODE",
         });
       }
-      expect(tree.read({ type, path: "", watch: false, withStat: true })).toMatchObject({ type });
+      expect(tree.read(NO_SESSION, { type, path: "", watch: false, withStat: true })).toMatchObject({ type });
     }
-    expect(tree.read({ type: "exists", path: "/a\0", watch: true })).toEqual({
+    expect(tree.read(NO_SESSION, { type: "exists", path: "/a\0", watch: true })).toEqual({
       type: "error",
       code: "BAD_ARGUMENTS",
     });
@@ -171,7 +173,9 @@ describe("reads", () => {
     const world = new World();
     for (const name of ["b", "a", "Z", "10", "9"]) world.write(create(`/${name}`));
     expect(world.tree.children("/")).toEqual(["10", "9", "Z", "a", "b", "zookeeper"]);
-    expect(world.tree.read({ type: "getChildren", path: "/a", watch: false, withStat: true })).toMatchObject({
+    expect(
+      world.tree.read(NO_SESSION, { type: "getChildren", path: "/a", watch: false, withStat: true }),
+    ).toMatchObject({
       children: [],
     });
   });
@@ -203,7 +207,9 @@ describe("reads", () => {
 
     test("are the tree's own when they are read", () => {
       const { tree, batch } = applied();
-      const answers = SIZES.map((size) => tree.read({ type: "getData", path: `/${size}`, watch: false }));
+      const answers = SIZES.map((size) =>
+        tree.read(NO_SESSION, { type: "getData", path: `/${size}`, watch: false }),
+      );
       const digest = digestOf(tree);
       batch.fill(0xff);
       for (const [i, size] of SIZES.entries()) {
@@ -239,7 +245,7 @@ describe("reads", () => {
   test("[ZNODE-18] data that were read stay what they were", () => {
     const world = new World();
     world.write(create("/a", CreateMode.PERSISTENT, "x".repeat(100)));
-    const read = world.tree.read({ type: "getData", path: "/a", watch: false });
+    const read = world.tree.read(NO_SESSION, { type: "getData", path: "/a", watch: false });
     world.write(setData("/a", "y".repeat(100)));
     expect(read).toMatchObject({ data: bytes("x".repeat(100)) });
   });

@@ -1,5 +1,10 @@
 /** Reads and writes the demo's `/metadata` through one node. */
-import type { ClusterReadResult } from "../../../core/broker/cluster-read.ts";
+import {
+  type ClusterRead,
+  type ClusterReadResult,
+  clusterReadResult,
+  requestOf,
+} from "../../../core/broker/cluster-read.ts";
 import {
   type ClientsChange,
   type DemoRefusal,
@@ -9,8 +14,7 @@ import {
   recordClients,
   renderDemoMetadata,
 } from "../../../core/demo/metadata.ts";
-import { NO_SESSION, type ReadRequest, type WriteRequest } from "../../../core/znode/types.ts";
-import type { ReadResult } from "../../../durable-objects/zooweeper-node/rpc.ts";
+import { NO_SESSION, type WriteRequest } from "../../../core/znode/types.ts";
 import { summarise } from "../ensemble/quorum.ts";
 import { ApiError } from "../http/errors.ts";
 import type { EnsembleClient } from "./ensemble-client.ts";
@@ -47,13 +51,7 @@ async function readRows(zoo: EnsembleClient): Promise<DemoRows> {
   const steps = readDemoRows();
   let step = steps.next();
   while (!step.done) {
-    const results = step.value.map(({ type, path }) =>
-      read(
-        zoo,
-        type === "getData" ? { type, path, watch: false } : { type, path, watch: false, withStat: true },
-      ),
-    );
-    step = steps.next(await Promise.all(results));
+    step = steps.next(await Promise.all(step.value.map((each) => read(zoo, each))));
   }
   return step.value;
 }
@@ -73,19 +71,13 @@ async function write(zoo: EnsembleClient, request: WriteRequest): Promise<"OK" |
   }
 }
 
-async function read(zoo: EnsembleClient, request: ReadRequest): Promise<ClusterReadResult> {
-  let value: ReadResult;
+async function read(zoo: EnsembleClient, each: ClusterRead): Promise<ClusterReadResult> {
+  const request = requestOf(each);
   try {
     const input = { session: NO_SESSION, request, consistency: "linearizable", stale: false } as const;
-    ({ value } = await zoo.read(input));
+    return clusterReadResult((await zoo.read(input)).value);
   } catch (error) {
     if (error instanceof ApiError && error.code === "NO_NODE") return undefined;
     throw error;
   }
-  if (value.stat === null) throw new ApiError("SYSTEM_ERROR", "the node answered without a stat");
-  return {
-    data: value.type === "getData" ? value.data : null,
-    children: value.type === "getChildren" ? value.children : [],
-    stat: value.stat,
-  };
 }

@@ -88,7 +88,9 @@ export class EnsembleClient {
     return nodeStub(this.#env, this.name, sid);
   }
 
-  read(input: ReadInput): Promise<Answered<ReadResult>> {
+  read<Request extends ReadRequest>(
+    input: ReadInput<Request>,
+  ): Promise<Answered<ReadResult<Request["type"]>>> {
     return named(
       input.request,
       this.#call("read", (node) => node.read(input)),

@@ -1,7 +1,7 @@
 /**
  * The named ensembles: one znode each in the default ensemble. For an unknown name no object is created.
  */
-import { CreateMode, NO_SESSION, type ReadRequest } from "../../../core/znode/types.ts";
+import { CreateMode, NO_SESSION } from "../../../core/znode/types.ts";
 import { type ApiEnv, DEFAULT_ENSEMBLE } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import { EnsembleClient } from "./ensemble-client.ts";
@@ -76,11 +76,11 @@ async function createUnlessExists(env: ApiEnv, path: string, data: Uint8Array | 
 }
 
 async function registered(env: ApiEnv, name: string, stale: boolean): Promise<number | undefined> {
-  const request: ReadRequest = { type: "getData", path: `${REGISTRY_PATH}/${name}`, watch: false };
+  const request = { type: "getData", path: `${REGISTRY_PATH}/${name}`, watch: false } as const;
   try {
     const zoo = new EnsembleClient(env, DEFAULT_ENSEMBLE);
     const { value } = await zoo.read({ session: NO_SESSION, request, consistency: "local", stale });
-    return value.type === "getData" && value.data !== null ? parseSize(value.data) : undefined;
+    return value.data !== null ? parseSize(value.data) : undefined;
   } catch (error) {
     if (error instanceof ApiError && error.code === "NO_NODE") return undefined;
     throw error;

@@ -119,8 +119,6 @@ export const znodesApp = new Hono<AppEnv>()
 async function readData(c: Context<AppEnv>): Promise<Response> {
   const path = znodePathOf(c);
   const answer = await read(c, { type: "getData", path, watch: false });
-  if (answer.value.type !== "getData")
-    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   const { data, stat } = answer.value;
   const etag = etagOf(stat);
   const headers = { ...originOf(answer), etag, vary: "accept", "cache-control": "no-cache" };
@@ -137,8 +135,6 @@ async function readChildren(c: Context<AppEnv>): Promise<Response> {
   const page = pageWanted(c);
   const request = { type: "getChildren", path, watch: false, withStat: true } as const;
   const answer = await read(c, page === undefined ? request : { ...request, page });
-  if (answer.value.type !== "getChildren")
-    throw new ApiError("SYSTEM_ERROR", "the ensemble's answer is of another kind");
   const { stat } = answer.value;
   if (page === undefined)
     return c.json<ChildrenJson>(
@@ -180,7 +176,10 @@ async function readStat(c: Context<AppEnv>): Promise<Response> {
   return answerStat(c, answer, path, answer.value.stat, 200);
 }
 
-function read(c: Context<AppEnv>, request: ReadRequest): Promise<Answered<ReadResult>> {
+function read<Request extends ReadRequest>(
+  c: Context<AppEnv>,
+  request: Request,
+): Promise<Answered<ReadResult<Request["type"]>>> {
   const input = {
     ...{ session: sessionOf(c), request, consistency: consistencyOf(c), stale: staleOf(c) },
     atLeast: lastZxidOf(c),

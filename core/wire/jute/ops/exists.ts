@@ -1,13 +1,13 @@
 /** exists 3: ExistsRequest {ustring path, bool watch} → ExistsResponse {Stat}. */
-import type { ReadRequest, ReadResult } from "../../../znode/types.ts";
+import type { ReadRequestOf, ReadResult } from "../../../znode/types.ts";
 import type { ByteReader } from "../../reader.ts";
 import type { ByteWriter } from "../../writer.ts";
 import { OpCode } from "../opcodes.ts";
 import { readStat, writeStat } from "../stat.ts";
 import type { ReadCodec, ReplyWriter, RequestWriter } from "./op.ts";
 
-type ExistsRequest = Extract<ReadRequest, { type: "exists" }>;
-type ExistsResult = Extract<ReadResult, { type: "exists" }>;
+type ExistsRequest = ReadRequestOf<"exists">;
+type ExistsResult = ReadResult<"exists">;
 
 /** exists */
 export const exists: ReadCodec & RequestWriter<ExistsRequest> & ReplyWriter<ExistsResult> = {

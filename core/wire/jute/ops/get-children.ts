@@ -2,15 +2,15 @@
  * getChildren 8: GetChildrenRequest {ustring path, bool watch} → GetChildrenResponse {vector of ustring}.
  * getChildren2 12: the same → GetChildren2Response {vector of ustring, Stat}.
  */
-import type { ReadRequest, ReadResult } from "../../../znode/types.ts";
+import type { ReadRequestOf, ReadResult } from "../../../znode/types.ts";
 import type { ByteReader } from "../../reader.ts";
 import type { ByteWriter } from "../../writer.ts";
 import { OpCode } from "../opcodes.ts";
 import { readStat, writeStat } from "../stat.ts";
 import type { NamesWriter, ReadCodec, Reply, ReplyWriter, RequestWriter } from "./op.ts";
 
-type GetChildrenRequest = Extract<ReadRequest, { type: "getChildren" }>;
-type GetChildrenResult = Extract<ReadResult, { type: "getChildren" }>;
+type GetChildrenRequest = ReadRequestOf<"getChildren">;
+type GetChildrenResult = ReadResult<"getChildren">;
 
 /** getChildren and getChildren2 */
 export const getChildren: ReadCodec & RequestWriter<GetChildrenRequest> & ReplyWriter<GetChildrenResult> = {

@@ -1,13 +1,13 @@
 /** getData 4: GetDataRequest {ustring path, bool watch} → GetDataResponse {buffer data, Stat}. */
-import type { ReadRequest, ReadResult } from "../../../znode/types.ts";
+import type { ReadRequestOf, ReadResult } from "../../../znode/types.ts";
 import type { ByteReader } from "../../reader.ts";
 import type { ByteWriter } from "../../writer.ts";
 import { OpCode } from "../opcodes.ts";
 import { readStat, writeStat } from "../stat.ts";
 import type { ReadCodec, ReplyWriter, RequestWriter } from "./op.ts";
 
-type GetDataRequest = Extract<ReadRequest, { type: "getData" }>;
-type GetDataResult = Extract<ReadResult, { type: "getData" }>;
+type GetDataRequest = ReadRequestOf<"getData">;
+type GetDataResult = ReadResult<"getData">;
 
 /** getData */
 export const getData: ReadCodec & RequestWriter<GetDataRequest> & ReplyWriter<GetDataResult> = {
