@@ -9,7 +9,7 @@ import type { Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
-import { makeSessionId, NO_SESSION, type ReadRequest, type SessionId } from "../../core/znode/types.ts";
+import { makeSessionId, NO_SESSION, type SessionId } from "../../core/znode/types.ts";
 import { Cluster } from "../../sim/cluster.ts";
 import { coreRequest } from "../../sim/history/core-request.ts";
 import {
@@ -20,6 +20,7 @@ import {
   type Op,
   outcomeOf,
   plain,
+  type ReadRequest,
   Recorder,
   type Request,
 } from "../../sim/history/history.ts";
@@ -285,7 +286,7 @@ export class RecordedCluster {
         const read = {
           session,
           xid,
-          request: request as ReadRequest,
+          request,
           linearizable: false,
           stale: false,
           waits: true,

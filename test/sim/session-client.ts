@@ -203,7 +203,7 @@ export class SessionClient {
     must(age >= 0 || "write" in request || undefined, `read ${xid} shows a time before what was seen`);
     if (age > 0) this.lastZxid = answer.zxid;
     this.answers.set(xid, answer);
-    if (!("read" in request) || !request.read.watch) return;
+    if (!("read" in request && "watch" in request.read) || !request.read.watch) return;
     const { type, path } = request.read;
     const found = answer.ok && answer.result.type !== "error";
     if (found) this.#watches.add(`${type === "getChildren" ? "child" : "data"} ${path}`);

@@ -96,10 +96,8 @@ export class GoldenMember {
       }
       case "read": {
         const outcome = tree.read(session, request.request);
-        const kind =
-          request.request.type === "getChildren" ? "child" : outcome.type === "error" ? "exists" : "data";
-        const leaves = outcome.type !== "error" || request.request.type === "exists";
-        if (request.request.watch && leaves) this.#watches.register(kind, request.request.path, watcher);
+        const watch = tree.watchOf(request.request, outcome.type !== "error");
+        if (watch !== undefined) this.#watches.register(watch.kind, watch.path, watcher);
         writeReply(writer, xid, tree.lastApplied, opcode, outcome);
         return;
       }
