@@ -123,6 +123,14 @@ export type ReadRequest =
       readonly page?: PageRequest;
       /** bytes of the answer; a whole list that is larger is ANSWER_TOO_LARGE, a page ends before. Absent: no bound */
       readonly bytesMax?: number;
+    }
+  /** the ephemerals of the session that asks */
+  | {
+      readonly type: "getEphemerals";
+      /** what their paths begin with; blank or "/": all */
+      readonly prefixPath: string;
+      /** bytes of the answer; a list that is larger is ANSWER_TOO_LARGE. Absent: no bound */
+      readonly bytesMax?: number;
     };
 
 /** Type of a read. */
@@ -145,6 +153,7 @@ export interface ReadResults {
     /** of a page: names follow; absent: the whole list was asked for */
     readonly more?: boolean;
   };
+  readonly getEphemerals: { readonly type: "getEphemerals"; readonly ephemerals: readonly string[] };
 }
 
 /** What these reads found. */

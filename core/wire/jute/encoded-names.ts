@@ -3,6 +3,7 @@
  * same one until the children change.
  */
 import { MiB } from "../../units.ts";
+import type { ByteReader } from "../reader.ts";
 import { ByteWriter } from "../writer.ts";
 
 /** Shorter lists are encoded each time. */
@@ -57,4 +58,12 @@ export class EncodedNames {
 export function writeNames(writer: ByteWriter, names: readonly string[]): void {
   writer.i32(names.length);
   for (const name of names) writer.string(name);
+}
+
+/** Reads a vector of ustring. @throws WireError */
+export function readNames(reader: ByteReader): string[] {
+  const count = reader.count(4);
+  const names: string[] = [];
+  for (let i = 0; i < count; i++) names.push(reader.string());
+  return names;
 }

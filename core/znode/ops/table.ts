@@ -9,6 +9,7 @@ import { error, errorPart } from "./error.ts";
 import { exists } from "./exists.ts";
 import { getChildren } from "./get-children.ts";
 import { getData } from "./get-data.ts";
+import { getEphemerals } from "./get-ephemerals.ts";
 import { multi } from "./multi.ts";
 import type { ReadOp, WriteOp } from "./op.ts";
 import { setData } from "./set-data.ts";
@@ -47,4 +48,5 @@ export const READ_OPS: { readonly [T in ReadType]: ReadOp<ReadRequestOf<T>> } = 
   exists,
   getData,
   getChildren,
+  getEphemerals,
 };

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ZOO_ERRORS } from "../../../core/errors.ts";
 import { UNREAD_BYTES_MAX } from "../../../core/server/config.ts";
 import { KiB } from "../../../core/units.ts";
+import { readNames } from "../../../core/wire/jute/encoded-names.ts";
 import { beginFrame, endFrame } from "../../../core/wire/jute/frame.ts";
 import { writeRequestHeader } from "../../../core/wire/jute/header.ts";
 import { readMark, writeMarkEcho } from "../../../core/wire/jute/marks.ts";
@@ -49,6 +50,7 @@ const ask: fc.Arbitrary<Ask> = fc.oneof(
       withStat: fc.boolean(),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("getEphemerals" as const), prefixPath: path }) },
   { weight: 1, arbitrary: fc.record({ syncPath: path }) },
   { weight: 1, arbitrary: fc.constantFrom("ping" as const, "setWatches" as const) },
 );
@@ -119,6 +121,25 @@ describe("a connection", () => {
     expect(client.received().map(({ xid, body }) => [xid, new ByteReader(body).string()])).toEqual(
       paths.map((each, i) => [i + 1, each]),
     );
+  });
+
+  it("[ZNODE-41] answers getEphemerals for its own session, behind the writes that came before", () => {
+    const cluster = ensemble({ size: 3, seed: 2 });
+    const clients = [1, 2].map((sid) => new PacketClient(cluster, sid, false));
+    for (const [i, client] of clients.entries()) {
+      client.shakeHands();
+      const create = { type: "create", path: `/e${i}`, data: null, mode: CreateMode.EPHEMERAL } as const;
+      client.send(
+        joined([
+          packet({ ...create, withStat: false }, 1),
+          packet({ type: "getEphemerals", prefixPath: "/e" }, 2),
+        ]),
+      );
+      client.settle();
+      const [, answer] = client.received();
+      expect(answer?.xid).toBe(2);
+      expect(readNames(new ByteReader(answer?.body ?? new Uint8Array()))).toEqual([`/e${i}`]);
+    }
   });
 
   it("[SERVER-61] a message that is not the protocol ends its own connection, and nothing is thrown", () => {

@@ -455,6 +455,18 @@ describe("a linearizable read", () => {
     expect(codeOf(read(cluster, slow, exists("/x")))).toBe("NO_NODE");
   });
 
+  it("[SERVER-13] [ZNODE-41] is answered for the session that asks, as a plain one is", () => {
+    const cluster = ensemble({ size: 3 });
+    const [sid = 1] = cluster.followers;
+    const session = open(cluster, sid);
+    ok(write(cluster, sid, create("/e", CreateMode.EPHEMERAL), session, 1));
+    const request = { type: "getEphemerals", prefixPath: "/" } as const;
+    const tokens = [true, false].map((linearizable) => cluster.read(sid, request, linearizable, session));
+    for (const answer of cluster.answered(tokens))
+      expect(answer).toMatchObject({ ok: true, result: { ephemerals: ["/e"] } });
+    expect(read(cluster, sid, request, true)).toMatchObject({ ok: true, result: { ephemerals: [] } });
+  });
+
   it("[SERVER-13] is not answered by a leader that was deposed meanwhile", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;

@@ -74,6 +74,7 @@ const write: fc.Arbitrary<WriteRequest> = fc.oneof(
 const read: fc.Arbitrary<ReadRequest> = fc.oneof(
   fc.record({ type: fc.constantFrom("exists" as const, "getData" as const), path, watch: fc.boolean() }),
   fc.record({ type: fc.constant("getChildren" as const), path, watch: fc.boolean(), withStat: fc.boolean() }),
+  fc.record({ type: fc.constant("getEphemerals" as const), prefixPath: path }),
 );
 const stat: fc.Arbitrary<Stat> = fc.record({
   czxid: id,
@@ -307,6 +308,10 @@ describe("replies", () => {
         opcode: OpCode.GET_CHILDREN2,
         result: { type: "getChildren" as const, children, stat },
       })),
+      fc.array(path).map((ephemerals) => ({
+        opcode: OpCode.GET_EPHEMERALS,
+        result: { type: "getEphemerals" as const, ephemerals },
+      })),
       fc.constant({ opcode: OpCode.DELETE, result: { type: "delete" as const } }),
       fc.constant({ opcode: OpCode.CLOSE_SESSION, result: { type: "closeSession" as const } }),
       path.map((each) => ({ opcode: OpCode.SYNC, result: { type: "sync" as const, path: each } })),
@@ -350,6 +355,24 @@ describe("replies", () => {
     );
     expect(header.err).toBe(0);
     expect(reply).toEqual({ type: "multi", results });
+  });
+
+  test("[WIRE-14] getEphemerals is opcode 103: a prefix is asked for, a vector of paths answers", () => {
+    const asked = written((writer) => writeRequest(writer, 7, { type: "getEphemerals", prefixPath: "/a" }));
+    expect([...asked]).toEqual([0, 0, 0, 14, 0, 0, 0, 7, 0, 0, 0, 103, 0, 0, 0, 2, 0x2f, 0x61]);
+    const answered = written((writer) =>
+      writeReply(writer, 7, ZXID_ZERO, OpCode.GET_EPHEMERALS, {
+        type: "getEphemerals",
+        ephemerals: ["/a", "/ab"],
+      }),
+    );
+    expect([...answered.subarray(20)]).toEqual(
+      [
+        [0, 0, 0, 2],
+        [0, 0, 0, 2, 0x2f, 0x61],
+        [0, 0, 0, 3, 0x2f, 0x61, 0x62],
+      ].flat(),
+    );
   });
 
   test("[WIRE-6] a create2 within a multi answers with its path alone", () => {

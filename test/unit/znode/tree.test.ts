@@ -5,10 +5,11 @@ import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
 import { rowOf, sessionRowOf } from "../../../core/znode/rows.ts";
 import { isCounterAhead, nextVersion } from "../../../core/znode/stat.ts";
-import { ZnodeTree } from "../../../core/znode/tree.ts";
+import { boundedRead, ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   CreateMode,
   NO_SESSION,
+  type SessionId,
   type Txn,
   type TxnHeader,
   WatchEventType,
@@ -167,6 +168,42 @@ describe("reads", () => {
       code: "BAD_ARGUMENTS",
     });
     expect(tree.children("/none")).toBeUndefined();
+  });
+
+  test("[ZNODE-41] the ephemerals of the session that asks, of those of others none, by the text of a prefix", () => {
+    const world = new World();
+    const [one, other] = [world.open(1), world.open(2)];
+    world.write(create("/a"));
+    for (const path of ["/b", "/ab", "/a/x", "/a/w"]) world.write(create(path, CreateMode.EPHEMERAL), one);
+    world.write(create("/a/y", CreateMode.EPHEMERAL), other);
+    const of = (session: SessionId, prefixPath: string) =>
+      world.tree.read(session, { type: "getEphemerals", prefixPath });
+    const found = (...ephemerals: string[]) => ({ type: "getEphemerals", ephemerals });
+    for (const all of ["/", "", " ", "\t/ \n"])
+      expect(of(one, all)).toEqual(found("/a/w", "/a/x", "/ab", "/b"));
+    expect(of(one, "/a")).toEqual(found("/a/w", "/a/x", "/ab"));
+    expect(of(one, "/a/")).toEqual(found("/a/w", "/a/x"));
+    for (const none of ["/none", "//", "a", " /a"]) expect(of(one, none)).toEqual(found());
+    expect(of(other, "/")).toEqual(found("/a/y"));
+    for (const none of [NO_SESSION, sessionId(3)]) expect(of(none, "/")).toEqual(found());
+    world.write(remove("/ab"), one);
+    world.write({ type: "closeSession" }, other);
+    expect(of(one, "/a")).toEqual(found("/a/w", "/a/x"));
+    expect(of(other, "/")).toEqual(found());
+  });
+
+  test("[ZNODE-41] a list of ephemerals that does not fit is refused, and its bytes are known before", () => {
+    const world = new World();
+    const session = world.open(1);
+    const request = { type: "getEphemerals", prefixPath: "/" } as const;
+    const empty = world.tree.answerBytes(session, request);
+    for (const path of ["/b", "/abc"]) world.write(create(path, CreateMode.EPHEMERAL), session);
+    expect(world.tree.answerBytes(session, request) - empty).toBe(2 * 4 + "/b/abc".length);
+    expect(world.tree.answerBytes(session, { ...request, prefixPath: "/b" }) - empty).toBe(4 + "/b".length);
+    const outcome = (bytesMax: number) => world.tree.read(session, boundedRead(request, bytesMax));
+    expect(outcome(10)).toEqual({ type: "error", code: "ANSWER_TOO_LARGE" });
+    expect(outcome(10_000)).toMatchObject({ ephemerals: ["/abc", "/b"] });
+    expect(world.tree.watchOf(request, true)).toBeUndefined();
   });
 
   test("[ZNODE-16] children come sorted, and a leaf has none", () => {

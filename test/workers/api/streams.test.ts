@@ -1,4 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { must } from "../../../core/assert.ts";
+import { writeConnectRequest } from "../../../core/wire/jute/connect.ts";
+import { FrameCursor } from "../../../core/wire/jute/frame.ts";
+import { OpCode } from "../../../core/wire/jute/opcodes.ts";
+import { readReply } from "../../../core/wire/jute/replies.ts";
+import { writeRequest } from "../../../core/wire/jute/requests.ts";
+import { ByteReader } from "../../../core/wire/reader.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
+import { CreateMode, NO_SESSION } from "../../../core/znode/types.ts";
+import { readReplyHeader } from "../../reply-header.ts";
 import { call, EventReader, ensembleOf, heal, make, problemOf, until } from "./helpers.ts";
 
 const SSE = { accept: "text/event-stream" };
@@ -200,6 +211,48 @@ describe("the WebSocket", () => {
     expect(response.status).toBe(101);
     response.webSocket?.accept();
     response.webSocket?.close(1000, "done");
+  });
+
+  it("[HTTP-21] [ZNODE-41] carries getEphemerals, which answers for the session of the socket", async () => {
+    const { webSocket } = await call("/v1/ws?node=2", { headers: { upgrade: "websocket" } });
+    const socket = must(webSocket ?? undefined, "the socket opens");
+    socket.binaryType = "arraybuffer";
+    socket.accept();
+    const packets: Uint8Array[] = [];
+    socket.addEventListener("message", ({ data }) => {
+      const frames = new FrameCursor(new Uint8Array(data as ArrayBuffer));
+      while (frames.next()) packets.push(frames.reader.bytes(frames.reader.left));
+    });
+    const writer = new ByteWriter();
+    writeConnectRequest(writer, {
+      ...{ lastZxidSeen: ZXID_ZERO, timeoutMs: 30_000, session: NO_SESSION },
+      ...{ password: new Uint8Array(16), readOnly: false, wantsLastXid: false },
+    });
+    socket.send(writer.finish());
+    await until(
+      async () => packets.length,
+      (count) => count === 1,
+    );
+    writer.reset();
+    for (const [i, path] of ["/of-ws-b", "/of-ws-a"].entries()) {
+      const create = { type: "create", path, data: null, mode: CreateMode.EPHEMERAL } as const;
+      writeRequest(writer, i + 1, { ...create, withStat: false });
+    }
+    for (const [i, prefixPath] of ["/", "/of-ws-b", "/none"].entries())
+      writeRequest(writer, i + 3, { type: "getEphemerals", prefixPath });
+    socket.send(writer.finish());
+    await until(
+      async () => packets.length,
+      (count) => count === 6,
+    );
+    const replies = packets.slice(3).map((packet) => {
+      const reader = new ByteReader(packet);
+      const { xid, err } = readReplyHeader(reader);
+      return { xid, ...readReply(reader, OpCode.GET_EPHEMERALS, err) };
+    });
+    const found = (xid: number, ...ephemerals: string[]) => ({ xid, type: "getEphemerals", ephemerals });
+    expect(replies).toEqual([found(3, "/of-ws-a", "/of-ws-b"), found(4, "/of-ws-b"), found(5)]);
+    socket.close(1000, "done");
   });
 
   it("[HTTP-21] refuses a request that is none, and nodes that do not exist", async () => {

@@ -5,6 +5,7 @@
 import type { ReadRequestOf, ReadResult } from "../../../znode/types.ts";
 import type { ByteReader } from "../../reader.ts";
 import type { ByteWriter } from "../../writer.ts";
+import { readNames } from "../encoded-names.ts";
 import { OpCode } from "../opcodes.ts";
 import { readStat, writeStat } from "../stat.ts";
 import type { NamesWriter, ReadCodec, Reply, ReplyWriter, RequestWriter } from "./op.ts";
@@ -40,10 +41,3 @@ export const getChildren: ReadCodec & RequestWriter<GetChildrenRequest> & ReplyW
     return { type: "getChildren", children, stat: opcode === OpCode.GET_CHILDREN2 ? readStat(reader) : null };
   },
 };
-
-function readNames(reader: ByteReader): string[] {
-  const count = reader.count(4);
-  const names: string[] = [];
-  for (let i = 0; i < count; i++) names.push(reader.string());
-  return names;
-}

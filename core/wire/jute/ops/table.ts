@@ -12,6 +12,7 @@ import { error } from "./error.ts";
 import { exists } from "./exists.ts";
 import { getChildren } from "./get-children.ts";
 import { getData } from "./get-data.ts";
+import { getEphemerals } from "./get-ephemerals.ts";
 import { multi } from "./multi.ts";
 import type { OpCodec, ReplyBody, ReplyWriter, RequestWriter } from "./op.ts";
 import { ping } from "./ping.ts";
@@ -37,6 +38,7 @@ const OPS: Readonly<Record<OpCode, OpCodec>> = {
   [OpCode.GET_DATA]: getData,
   [OpCode.GET_CHILDREN]: getChildren,
   [OpCode.GET_CHILDREN2]: getChildren,
+  [OpCode.GET_EPHEMERALS]: getEphemerals,
   [OpCode.GET_ACL]: unbuiltRead,
   [OpCode.PING]: ping,
   [OpCode.SET_WATCHES]: setWatches,
@@ -53,7 +55,6 @@ const OPS: Readonly<Record<OpCode, OpCodec>> = {
   [OpCode.MULTI_READ]: unknown,
   [OpCode.AUTH]: unknown,
   [OpCode.SASL]: unknown,
-  [OpCode.GET_EPHEMERALS]: unknown,
   [OpCode.GET_ALL_CHILDREN_NUMBER]: unknown,
   [OpCode.SET_WATCHES2]: unknown,
   [OpCode.ADD_WATCH]: unknown,
@@ -87,6 +88,7 @@ export const REQUEST_WRITERS: {
   exists,
   getData,
   getChildren,
+  getEphemerals,
 };
 
 /** How a reply without an error is written, by its type. */
@@ -104,6 +106,7 @@ export const REPLY_WRITERS: {
   exists,
   getData,
   getChildren,
+  getEphemerals,
   setWatches,
   error,
 };
