@@ -207,9 +207,14 @@ export function outcomeOf(
   return { type: "done", zxid: at, result: { type: "error", code } };
 }
 
+const READS: { readonly [Type in ReadRequest["type"]]: true } = {
+  getData: true,
+  exists: true,
+  getChildren: true,
+};
+
 /** Whether a request changes nothing. */
-export const isRead = (request: Request): request is ReadRequest =>
-  request.type === "getData" || request.type === "exists" || request.type === "getChildren";
+export const isRead = (request: Request): request is ReadRequest => Object.hasOwn(READS, request.type);
 
 /** Whether a request is a write. */
 export const isWrite = (request: Request): request is WriteRequest =>

@@ -1,4 +1,5 @@
 /** The znodes of a partition as the operations change them, and what each operation shows of them. */
+import { assertNever } from "../../../core/assert.ts";
 import {
   type ChangeRequest,
   isRead,
@@ -120,13 +121,23 @@ function shows(
   if (node === undefined) return errorOf(result) === "NO_NODE";
   if (result.type !== request.type) return false;
   if ("stat" in result && result.stat !== null && !sameStat(partition, path, node, result.stat)) return false;
-  if (result.type === "getData") return result.data === node.data;
-  if (result.type !== "getChildren") return result.type === "exists";
-  const prefix = path === "/" ? "/" : `${path}/`;
-  const names = [...state.nodes.keys()].filter((each) => each !== "/" && parentOf(each) === path);
-  return (
-    names.length === result.children.length && result.children.every((each) => state.nodes.has(prefix + each))
-  );
+  switch (request.type) {
+    case "exists":
+      return true;
+    case "getData":
+      return result.type === "getData" && result.data === node.data;
+    case "getChildren": {
+      if (result.type !== "getChildren") return false;
+      const prefix = path === "/" ? "/" : `${path}/`;
+      const names = [...state.nodes.keys()].filter((each) => each !== "/" && parentOf(each) === path);
+      return (
+        names.length === result.children.length &&
+        result.children.every((each) => state.nodes.has(prefix + each))
+      );
+    }
+    default:
+      return assertNever(request);
+  }
 }
 
 /** Compares the result that a client got with that of the model. */

@@ -238,7 +238,14 @@ class Expectation {
   }
 }
 
-const kindOf = (request: ReadRequest): Kind => (request.type === "getChildren" ? "child" : "data");
+/** *map type of a read → what its watch is on* */
+const KINDS: { readonly [Type in ReadRequest["type"]]: Kind } = {
+  getData: "data",
+  exists: "data",
+  getChildren: "child",
+};
+
+const kindOf = (request: ReadRequest): Kind => KINDS[request.type];
 
 /** A read that finds nothing leaves no watch, except `exists`. */
 function leavesWatch({ request, outcome }: Op): boolean {
