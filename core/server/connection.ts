@@ -20,7 +20,7 @@ import { isWriteOpCode, readRequest } from "../wire/jute/requests.ts";
 import { writeNotification } from "../wire/jute/watcher-event.ts";
 import { type ByteReader, WireError } from "../wire/reader.ts";
 import type { Zxid } from "../zab/zxid.ts";
-import { boundedRead } from "../znode/tree.ts";
+import { boundedRead } from "../znode/ops/bounded-read.ts";
 import { NO_SESSION, type ReadRequest, type SessionId, type WatchEvent } from "../znode/types.ts";
 import { AnswerBuffer } from "./answer-buffer.ts";
 import type { ServerAnswer } from "./answers.ts";

@@ -176,9 +176,3 @@ export class ZnodeTree {
     return this.#state.takeChanges();
   }
 }
-
-/** The read with a bound on the bytes of its answer, if that may be longer than a znode. */
-export function boundedRead(request: ReadRequest, bytesMax: number): ReadRequest {
-  const op: ReadOp = READ_OPS[request.type];
-  return op.bounded(request, bytesMax);
-}

@@ -5,7 +5,7 @@ import { ANSWER_BYTES_MAX } from "../../core/server/config.ts";
 import type { Token } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { type Zxid, zxidFromText } from "../../core/zab/zxid.ts";
-import { boundedRead } from "../../core/znode/tree.ts";
+import { boundedRead } from "../../core/znode/ops/bounded-read.ts";
 import {
   makeSessionId,
   NO_SESSION,

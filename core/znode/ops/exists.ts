@@ -24,8 +24,4 @@ export const exists: ReadOp<ExistsRequest> = {
   answerBytes(): number {
     return STAT_ANSWER_BYTES;
   },
-
-  bounded(request: ExistsRequest): ExistsRequest {
-    return request;
-  },
 };

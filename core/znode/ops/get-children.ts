@@ -35,8 +35,4 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
     const names = findNode(state, path)?.children;
     return names ? STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size : STAT_ANSWER_BYTES;
   },
-
-  bounded(request: GetChildrenRequest, bytesMax: number): GetChildrenRequest {
-    return { ...request, bytesMax };
-  },
 };

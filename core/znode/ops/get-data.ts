@@ -23,8 +23,4 @@ export const getData: ReadOp<GetDataRequest> = {
   answerBytes(state: TreeState, _session: SessionId, { path }: GetDataRequest): number {
     return STAT_ANSWER_BYTES + (findNode(state, path)?.data?.length ?? 0);
   },
-
-  bounded(request: GetDataRequest): GetDataRequest {
-    return request;
-  },
 };

@@ -33,10 +33,6 @@ export const getEphemerals: ReadOp<GetEphemeralsRequest> = {
     const ephemerals = ephemeralsOf(state, session, prefixPath);
     return LIST_ANSWER_BYTES + lengthOf(ephemerals) + PATH_LENGTH_BYTES * ephemerals.length;
   },
-
-  bounded(request: GetEphemeralsRequest, bytesMax: number): GetEphemeralsRequest {
-    return { ...request, bytesMax };
-  },
 };
 
 /** Paths that begin with the prefix, as text: `/a` is a prefix of `/ab` too. */

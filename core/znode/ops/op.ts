@@ -61,8 +61,6 @@ export interface ReadOp<Request extends ReadRequest = ReadRequest> {
   watchOf(request: Request, isFound: boolean): WatchOfRead | undefined;
   /** Bytes that the answer would have now, about: names count one byte for each code unit. */
   answerBytes(state: TreeState, session: SessionId, request: Request): number;
-  /** The request with a bound on the bytes of its answer. One whose answer is never longer than a znode stays as it is. */
-  bounded(request: Request, bytesMax: number): Request;
 }
 
 /** Bytes of a packet with a reply's header and a Stat. */

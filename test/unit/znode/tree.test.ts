@@ -3,9 +3,10 @@ import { copyData } from "../../../core/wire/data-pool.ts";
 import { appendTxn, TxnCursor } from "../../../core/wire/txn-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
+import { boundedRead } from "../../../core/znode/ops/bounded-read.ts";
 import { rowOf, sessionRowOf } from "../../../core/znode/rows.ts";
 import { isCounterAhead, nextVersion } from "../../../core/znode/stat.ts";
-import { boundedRead, ZnodeTree } from "../../../core/znode/tree.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   CreateMode,
   NO_SESSION,
