@@ -62,6 +62,18 @@ async function leaderOf(ensemble: string, size: number): Promise<NodeStatus> {
   });
 }
 
+/**
+ * The leader, once all members serve: until a new member has synchronised, it does not vote, and the others need the leader
+ * that it waits for.
+ */
+async function leaderOfAll(ensemble: string, size: number): Promise<NodeStatus> {
+  const leader = await leaderOf(ensemble, size);
+  for (let sid = 1; sid <= size; sid++) {
+    await until(async () => ((await statusOf(ensemble, sid))?.serving === true ? true : undefined));
+  }
+  return leader;
+}
+
 /** Writes at any node that takes it, until it is acknowledged. */
 async function write(ensemble: string, sids: readonly number[], request: WriteRequest): Promise<void> {
   await until(async () => {
@@ -221,7 +233,7 @@ describe("a node object", () => {
 
   it("[NODE-6] a killed node refuses every call and sleeps through its alarm until it is revived; then it catches up", async () => {
     await found("kill", 3);
-    const { sid } = await leaderOf("kill", 3);
+    const { sid } = await leaderOfAll("kill", 3);
     await node("kill", sid)
       .fault("kill")
       .catch(() => undefined);
@@ -351,7 +363,7 @@ describe("a node object", () => {
 
   it("[NODE-11] a member that missed more than the log keeps is brought up by a snapshot while writes go on", async () => {
     await found("snap", 3);
-    const { sid: leader } = await leaderOf("snap", 3);
+    const { sid: leader } = await leaderOfAll("snap", 3);
     const victim = (leader % 3) + 1;
     const has = (await until(() => statusOf("snap", victim))).lastZxid;
     await node("snap", victim)
@@ -386,7 +398,7 @@ describe("a node object", () => {
 
   it("[ZAB-132] a leader that has restarted gives SNAP from the checkpoint that a quorum had confirmed before", async () => {
     await found("resnap", 3);
-    const { sid: leader } = await leaderOf("resnap", 3);
+    const { sid: leader } = await leaderOfAll("resnap", 3);
     const victim = (leader % 3) + 1;
     await node("resnap", victim)
       .fault("kill")
