@@ -2,14 +2,11 @@
  * A client of the simulated ensemble: it opens a session, asks what its workload says, watches, loses its connection,
  * continues at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
  */
-import { assert, must } from "../../core/assert.ts";
+import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
-import { connectionIdOf, type Token } from "../../core/server/ids.ts";
-import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import { zxid as makeZxid, type Zxid } from "../../core/zab/zxid.ts";
 import { makeSessionId, NO_SESSION, type SessionId, type WatchEvent } from "../../core/znode/types.ts";
-import { coreRequest } from "../history/core-request.ts";
 import {
   isRead,
   isWrite,
@@ -21,7 +18,7 @@ import {
 } from "../history/history.ts";
 import { ClientMemory } from "../history/workload.ts";
 import type { Connection } from "../member/client-table.ts";
-import type { Life } from "../member/life.ts";
+import { ClientConnection } from "./client-connection.ts";
 import { ClientLog, type Place } from "./client-log.ts";
 import { type ClientWorld, countAnswer } from "./client-world.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -35,9 +32,7 @@ export class SimClient {
   #session: SessionId = NO_SESSION;
   #xid = 0;
   #memory = new ClientMemory();
-  #life: Life | null = null;
-  #token: Token = 0 as Token;
-  #conn = 0;
+  #connection: ClientConnection | null = null;
   /** may ask: its session is open, and this connection speaks for it */
   #ready = false;
   /** its session was opened, on this connection or an earlier one */
@@ -72,12 +67,17 @@ export class SimClient {
   }
 
   get #place(): Place {
-    return { session: this.#session, conn: this.#conn, member: this.#life?.sid ?? 0 };
+    const { number: conn = 0, life } = this.#connection ?? {};
+    return { session: this.#session, conn, member: life?.sid ?? 0 };
+  }
+
+  get #connected(): ClientConnection {
+    return must(this.#connection, "it is connected");
   }
 
   /** It speaks for its session. */
   get attached(): boolean {
-    return this.#ready && this.#life !== null;
+    return this.#ready && this.#connection !== null;
   }
 
   /** Asks nothing more, and closes its connection once all is answered. */
@@ -90,14 +90,14 @@ export class SimClient {
   #wake(): void {
     const { cluster, chance, options } = this.#world;
     if (this.stopped && this.#outstanding.waiting === 0) {
-      if (this.#life !== null) this.#hangUp();
+      this.#hangUp();
       return;
     }
     if (this.#world.calm) {
       this.#keepVigil();
       return;
     }
-    if (this.#life === null) {
+    if (this.#connection === null) {
       this.#connect();
       this.#nextTurn.in(chance.between(10, 200));
       return;
@@ -140,8 +140,8 @@ export class SimClient {
       this.#world.count("moves");
       // Now and then without a word: then its member holds the old connection for alive.
       if (chance.oneIn(2)) this.#hangUp();
-      else if (this.#life !== null) {
-        this.#left.push({ life: this.#life, token: this.#token, session: this.#session, moved: false });
+      else if (this.#connection !== null) {
+        this.#left.push({ connection: this.#connection, session: this.#session, moved: false });
         this.#gone();
       }
       this.#nextTurn.in(chance.between(1, 100));
@@ -161,13 +161,13 @@ export class SimClient {
   /** Closes its session behind what it has just asked for. */
   #maybeClose(): void {
     const { chance, options, cluster } = this.#world;
-    if (this.#session === NO_SESSION || !this.#ready || this.#life === null) return;
+    if (this.#session === NO_SESSION || !this.#ready || this.#connection === null) return;
     if (!chance.chance(options.close)) return;
     // What it owns goes with it, also what is created at this moment; others may write there.
     const ephemeral = this.#world.workload.ephemeral(this.id);
     if (ephemeral !== undefined) this.#write(ephemeral);
-    if (this.#life === null) return;
-    const { sid } = this.#life;
+    if (this.#connection === null) return;
+    const { sid } = this.#connection.life;
     cluster.invariants.sessions.closing(this.#session);
     this.#ready = false;
     this.#write({ type: "closeSession" });
@@ -176,14 +176,8 @@ export class SimClient {
   }
 
   #ping(): void {
-    const life = this.#life;
-    const session = this.#session;
     this.#heartbeat.shown(this.#world.cluster.now);
-    if (life === null || session === NO_SESSION) return;
-    life.turn((server, now) => {
-      this.#world.cluster.invariants.sessions.heard(life, session);
-      server.touch(now, session);
-    });
+    if (this.#session !== NO_SESSION) this.#connection?.ping(this.#session);
   }
 
   // ── connections ──────────────────────────────────────────────────────────
@@ -198,58 +192,52 @@ export class SimClient {
     const conn = this.#world.conns;
     const found = cluster.connect(sid, this.#wire(conn));
     if (found === undefined) return;
-    const { life, token } = found;
-    this.#life = life;
-    this.#token = token;
+    const connection = new ClientConnection(cluster, conn, found.life, found.token);
+    this.#connection = connection;
     this.#ready = false;
-    this.#conn = conn;
     this.#heartbeat.shown(cluster.now);
-    if (this.#session === NO_SESSION) this.#open(life);
-    else this.#attach(life);
+    if (this.#session === NO_SESSION) this.#open(connection);
+    else this.#attach(connection);
   }
 
   /** What comes on a connection is heard as long as it is the client's. */
   #wire(conn: number): Connection {
     return {
       respond: (xid, answer) => {
-        if (this.#conn === conn) this.#respond(xid, answer);
+        if (this.#isOn(conn)) this.#respond(xid, answer);
       },
       notify: (event, zxid) => {
-        if (this.#conn === conn) this.#notify(event, zxid);
+        if (this.#isOn(conn)) this.#notify(event, zxid);
       },
       closed: (code) => {
         if (code !== undefined) this.#world.count(code);
-        if (this.#conn === conn) this.#closed(code);
+        if (this.#isOn(conn)) this.#closed(code);
       },
     };
   }
 
-  #open(life: Life): void {
+  #isOn(conn: number): boolean {
+    return this.#connection?.number === conn;
+  }
+
+  #open(connection: ClientConnection): void {
     const { options } = this.#world;
     this.#world.sessions += 1;
-    const session = makeSessionId(life.sid, this.#world.sessions);
+    const session = makeSessionId(connection.life.sid, this.#world.sessions);
     this.#session = session;
     this.#log.connected(this.#place);
     const timeoutMs = options.sessionTimeoutMs;
     this.#note(this.#invoke({ type: "createSession", timeoutMs }, 0, false), 0, false);
-    const token = this.#token;
-    life.turn((server, now) => server.openSession(now, token, session, timeoutMs));
+    connection.open(session, timeoutMs);
   }
 
   /** Continues its session over this connection. */
-  #attach(life: Life): void {
-    const { cluster } = this.#world;
-    const session = this.#session;
+  #attach(connection: ClientConnection): void {
     this.#log.connected(this.#place);
-    const token = this.#token;
-    const xid = connectionIdOf(life.sid, token);
     this.#attaching = true;
     // Part of connecting, so it is no request of the history.
-    this.#note(NO_OP, xid, false);
-    life.turn((server, now) => {
-      cluster.invariants.sessions.heard(life, session);
-      server.attach(now, token, session);
-    });
+    this.#note(NO_OP, connection.attachXid, false);
+    connection.attach(this.#session);
   }
 
   #attached(answer: ServerAnswer): void {
@@ -272,36 +260,29 @@ export class SimClient {
     for (const { request, xid } of this.#outstanding.takeAgain()) {
       // The answer to one may be that the session is over: the rest is not the next session's.
       if (this.#session !== session) break;
-      if (this.#life === null) this.#outstanding.askAgain({ request, xid });
+      if (this.#connection === null) this.#outstanding.askAgain({ request, xid });
       else this.#write(request, xid);
     }
-    const watchesLast = !watchesFirst && this.#session === session && this.#life !== null;
+    const watchesLast = !watchesFirst && this.#session === session && this.#connection !== null;
     this.#askSome();
     if (watchesLast) this.#resumeWatches();
   }
 
   /** Leaves its watches again where it is now. */
   #resumeWatches(): void {
-    const { cluster } = this.#world;
     const request = this.#memory.setWatches;
-    const life = this.#life;
-    if (request === null || life === null) return;
+    if (request === null || this.#connection === null) return;
     const { relativeZxid, data, exist, child } = request;
     const seen = { relativeZxid: zxidOf(relativeZxid), data, exist, child };
     const xid = this.#nextXid();
     this.#note(this.#invoke(request, 0, false), xid, false);
-    const session = this.#session;
-    const token = this.#token;
     this.#world.count("watches left again");
-    life.turn((server, now) => {
-      cluster.invariants.sessions.heard(life, session);
-      server.submitWatches(now, token, session, xid, seen);
-    });
+    this.#connection.setWatches(this.#session, xid, seen);
   }
 
   #hangUp(): void {
-    if (this.#life === null) return;
-    this.#life.disconnected(this.#token);
+    if (this.#connection === null) return;
+    this.#connection.hangUp();
     this.#gone();
   }
 
@@ -312,7 +293,7 @@ export class SimClient {
   }
 
   #closed(code?: DisconnectCode): void {
-    if (this.#life === null) return;
+    if (this.#connection === null) return;
     if (code === undefined) this.#world.count("connection lost");
     if (code === "SESSION_EXPIRED") {
       this.#over();
@@ -324,8 +305,7 @@ export class SimClient {
 
   #gone(): void {
     this.#log.disconnected(this.#place);
-    this.#life = null;
-    this.#conn = 0;
+    this.#connection = null;
     this.#attaching = false;
     if (!this.#ready && !this.#opened) {
       // The session was being opened: whatever became of it, another is opened.
@@ -355,7 +335,7 @@ export class SimClient {
     const count = options.pipeline === 1 ? room : Math.min(room, 1 + chance.below(options.pipeline));
     for (let i = 0; i < count && this.#world.opsLeft > 0; i++) {
       // The member may have died of what was asked last.
-      if (this.#life === null) return;
+      if (this.#connection === null) return;
       // A read that goes through the quorum keeps no order with the others of its connection.
       if (this.#outstanding.hasLinearizable) return;
       this.#world.opsLeft -= 1;
@@ -367,58 +347,32 @@ export class SimClient {
   }
 
   #invoke(request: Request, xid: number, linearizable: boolean): Op {
-    assert(this.#life !== null, "it is connected");
     const about = { client: this.id, ...this.#place, xid, linearizable };
     return this.#world.recorder.invoke({ ...about, request });
   }
 
   #write(request: WriteRequest, xid = this.#nextXid()): void {
-    const { cluster } = this.#world;
-    const life = must(this.#life, "it is connected");
     this.#note(this.#invoke(request, xid, false), xid, false);
-    const session = this.#session;
-    const token = this.#token;
-    life.turn((server, now) => {
-      cluster.invariants.sessions.heard(life, session);
-      const write = { session, xid, ...encodeWrite(coreRequest(request)) };
-      cluster.invariants.ownership.submitted(session, xid, server.connectionOf(token));
-      server.submitWrite(now, token, write, server.connectionOf(token));
-    });
+    this.#connected.write(this.#session, xid, request);
   }
 
   #read(request: ReadRequest, linearizable: boolean): void {
-    const { cluster } = this.#world;
-    const life = must(this.#life, "it is connected");
+    const connection = this.#connected;
     const xid = this.#nextXid();
     this.#note(this.#invoke(request, 0, linearizable), xid, linearizable);
     const session = this.#session;
-    const token = linearizable ? this.#tokenForOne(life, xid) : this.#token;
-    life.turn((server, now) => {
-      cluster.invariants.sessions.heard(life, session);
-      const read = { session, xid, request, linearizable, stale: false, waits: true };
-      server.submitRead(now, token, read);
-    });
-  }
-
-  /** A read through the quorum is asked as over HTTP: its answer is known by its token, not by a number. */
-  #tokenForOne(life: Life, xid: number): Token {
-    const { cluster } = this.#world;
-    const conn = this.#conn;
-    const found = cluster.connect(life.sid, {
-      respond: (_number, answer) => {
-        if (found !== undefined) life.disconnected(found.token);
-        if (this.#conn === conn) this.#respond(xid, answer);
-      },
-      notify: () => {},
-      closed: () => {},
-    });
-    return found !== undefined && found.life === life ? found.token : this.#token;
+    if (!linearizable) connection.read(session, xid, request);
+    else {
+      connection.readLinearizable(session, xid, request, (_number, answer) => {
+        if (this.#connection === connection) this.#respond(xid, answer);
+      });
+    }
   }
 
   #note(op: Op, xid: number, linearizable: boolean): void {
     const { cluster } = this.#world;
     this.#world.orders += 1;
-    const life = must(this.#life, "it is connected");
+    const { life } = this.#connected;
     const asked = cluster.invariants.requests.asked(life, this.#session, this.#world.orders, linearizable);
     this.#outstanding.add({ op, xid, asked, since: cluster.now });
   }
@@ -432,11 +386,11 @@ export class SimClient {
 
   #respond(xid: number, answer: ServerAnswer): void {
     const { cluster, recorder, workload } = this.#world;
-    const life = this.#life;
+    const connection = this.#connection;
     const found = this.#outstanding.answered(xid);
-    if (life === null || found === undefined) return;
+    if (connection === null || found === undefined) return;
     const { op, asked } = found;
-    cluster.invariants.requests.responded(life, asked, answer);
+    cluster.invariants.requests.responded(connection.life, asked, answer);
     const outcome = outcomeOf(answer);
     if (op !== NO_OP) recorder.returned(op, outcome);
     countAnswer(this.#world, answer);
@@ -481,16 +435,15 @@ export class SimClient {
 
 /** A connection that a client left without a word. */
 interface LeftConnection {
-  readonly life: Life;
-  readonly token: Token;
+  readonly connection: ClientConnection;
   readonly session: SessionId;
   /** the session has continued over another connection since */
   moved: boolean;
 }
 
 /** Whether its member keeps it though the session has continued over another one. */
-const isLeftOpen = ({ moved, life, session, token }: LeftConnection, of: SessionId): boolean =>
-  moved && life.alive && session === of && life.clients.connections.has(token);
+const isLeftOpen = ({ moved, connection, session }: LeftConnection, of: SessionId): boolean =>
+  moved && session === of && connection.isOpen;
 
 /** Stands for what is no request of the client's. */
 const NO_OP: Op = {
