@@ -11,7 +11,7 @@ import { BUGS } from "../../sim/node/bugs.ts";
 import { runSeeds } from "../../sim/node/campaign.ts";
 import { commitOf, failureText, figuresOf, tallyLines } from "../../sim/node/report.ts";
 import { type Progress, search } from "../../sim/node/search/index.ts";
-import type { SearchOptions } from "../../sim/node/search/search.ts";
+import type { SearchOptions } from "../../sim/node/search/scope.ts";
 import { type Hunt, huntAll, SEEDS_MAX } from "../../sim/node/seeded-bugs.ts";
 import { soakNemeses } from "../nemesis/campaign.ts";
 import type { PartSummary, Until } from "./part.ts";

@@ -1,5 +1,5 @@
 /** What a seeded bug is. */
-import type { SearchOptions } from "../search/search.ts";
+import type { SearchOptions } from "../search/scope.ts";
 
 /** A text of a file of the core, which must be there once, and what stands in its place. */
 export interface Patch {

@@ -12,7 +12,7 @@
  * | SEARCH-6 | PrimaryIntegrity | who leads in broadcast holds all that was committed in earlier epochs |
  * | SEARCH-7 | – | what is committed is durable at a quorum, for ever |
  * | SEARCH-13 | Zab, phase 2 | whose currentEpoch is on disk has on disk the history with which that epoch began |
-| SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
+ * | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
  * | SEARCH-9 | – | nobody delivers what is not durable at its own |
  * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
  * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to an earlier FOLLOWERINFO |

@@ -2,7 +2,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { commandWithBug } from "../patch-core.ts";
-import type { SearchOptions, SearchResult } from "./search.ts";
+import type { SearchOptions } from "./scope.ts";
+import type { SearchResult } from "./search.ts";
 
 /** What CI has time for: about three minutes of one core. Votes in any order, so that no order is left out; not to the end. */
 export const CI_SCOPES: readonly Partial<SearchOptions>[] = [

@@ -6,7 +6,8 @@ import "./open-core.ts";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { refusalOf } from "../../../scripts/local/options.ts";
 import { rerunWithBug } from "../patch-core.ts";
-import type { SearchOptions, SearchResult } from "./search.ts";
+import type { SearchOptions } from "./scope.ts";
+import type { SearchResult } from "./search.ts";
 
 const HELP = `usage: npm run search -- [options]
 

@@ -19,33 +19,12 @@
 
 import { type Channel, Channels, nextGeneration } from "./channels.ts";
 import { Frontier } from "./frontier.ts";
-import { advance, check, type Ghost, ghostKey } from "./ghost.ts";
+import { check } from "./ghost.ts";
 import { Members } from "./member.ts";
 import { describeInput, describeMember } from "./path.ts";
-import { type Facts, type Input, isVote, type Outcome, Role, sidOf } from "./step.ts";
-import { Interner } from "./tables.ts";
-
-/** What is explored. */
-export interface Scope {
-  readonly servers: number;
-  readonly crashes: number;
-  /** elections that each member may take part in, its first one included */
-  readonly elections: number;
-  readonly txns: number;
-  /** links that break, or learners that fall silent, without a crash */
-  readonly breaks: number;
-  readonly checkpoints: number;
-}
-
-/** Scope and limits of a search. */
-export interface SearchOptions extends Scope {
-  readonly states: number;
-  readonly minutes: number;
-  /** "depth": by the number of steps; "deviations": by how often a step was not the most ordinary one */
-  readonly order: "depth" | "deviations";
-  /** "at once": a vote arrives as soon as nothing is on its way before it, in the same step; "free": like any other message */
-  readonly votes: "free" | "at once";
-}
+import { BREAKS, CHECKPOINTS, CRASHES, type SearchOptions, TXNS, used } from "./scope.ts";
+import { type Facts, type Input, type Outcome, Role, sidOf } from "./step.ts";
+import { Transition } from "./transition.ts";
 
 /** Outcome of a search. */
 export interface SearchResult {
@@ -73,14 +52,6 @@ export interface SearchResult {
   readonly path: readonly string[];
 }
 
-/** Counters of what was used of the scope, in one number. */
-const CRASHES = 0;
-const BREAKS = 3;
-const TXNS = 6;
-const CHECKPOINTS = 9;
-const ELECTIONS = 12;
-const used = (counters: number, shift: number): number => (counters >> shift) & 7;
-
 const ZERO_COST = 0;
 const PROGRESS_MS = 5_000;
 
@@ -90,8 +61,7 @@ export class Search {
   readonly #n: number;
   readonly #members: Members;
   readonly #channels: Channels;
-  readonly #ghosts = new Interner<Ghost>();
-  readonly #ghostAt: number;
+  readonly #transition: Transition;
   readonly #countersAt: number;
   /** numbers that make a state */
   readonly #length: number;
@@ -105,13 +75,9 @@ export class Search {
   #expanded = 0;
   #steps = 0;
   #depth = 0;
-  #maxCommitted = 0;
-  #maxEpoch = 0;
   #violation: { text: string; index: number; last: string } | undefined;
   /** sees every step of the state that is looked at, while a path is printed */
   #onStep: ((next: Int32Array, what: () => string) => void) | null = null;
-  /** the rule that the step under way breaks */
-  #broken: string | undefined;
   /** no ordinary step was found yet in the state that is looked at */
   #ordinary = true;
 
@@ -121,8 +87,9 @@ export class Search {
     this.#n = n;
     this.#members = new Members(n % 2 === 0 ? n + 1 : n);
     this.#channels = new Channels(n, n);
-    this.#ghostAt = n + n * (n - 1);
-    this.#countersAt = this.#ghostAt + 1;
+    const ghostAt = n + n * (n - 1);
+    this.#countersAt = ghostAt + 1;
+    this.#transition = new Transition(options, this.#members, this.#channels, ghostAt, this.#countersAt);
     this.#length = this.#countersAt + 1;
     this.#frontier = new Frontier(this.#length);
     this.#current = this.#frontier.newState();
@@ -168,8 +135,8 @@ export class Search {
       memberStates: this.#members.states,
       memberSteps: this.#members.transitions,
       kinds: Object.fromEntries([...this.#kinds].sort()),
-      maxCommitted: this.#maxCommitted,
-      maxEpoch: this.#maxEpoch,
+      maxCommitted: this.#transition.maxCommitted,
+      maxEpoch: this.#transition.maxEpoch,
       violation: this.#violation?.text,
       path: this.#violation === undefined ? [] : this.#path(this.#violation.index, this.#violation.last),
     };
@@ -181,8 +148,7 @@ export class Search {
     const down: Channel = { boot: 0, generation: 1, broken: false, refused: false, calls: [], returns: [] };
     for (let i = 0; i < n * (n - 1); i++) this.#next[n + i] = this.#channels.id(down);
     const root = (this.#members.facts[this.#next[0] as number] as Facts).delivered;
-    this.#next[this.#ghostAt] = this.#ghost({ leaders: {}, begun: {}, committed: [root] });
-    this.#next[this.#countersAt] = 0;
+    this.#transition.begin(this.#next, root);
     this.#index = -1;
     this.#found(ZERO_COST, 0);
   }
@@ -355,128 +321,16 @@ export class Search {
     const next = this.#next;
     next.set(this.#current);
     change(next);
-    this.#broken = undefined;
-    const within = this.#land(next, i, input) && (this.#options.votes === "free" || this.#settleVotes(next));
+    const within = this.#transition.run(next, i, input);
     const cost = this.#options.order === "depth" ? 1 : ordinary && this.#ordinary ? 0 : 1;
     if (ordinary) this.#ordinary = false;
     if (!within) return;
     const told = (): string =>
       this.#describe(i, input, this.#members.outcome(this.#current[i] as number, input));
     if (this.#onStep !== null) this.#onStep(next, told);
-    else if (this.#broken !== undefined)
-      this.#violation ??= { text: this.#broken, index: this.#index, last: told() };
+    else if (this.#transition.broken !== undefined)
+      this.#violation ??= { text: this.#transition.broken, index: this.#index, last: told() };
     else this.#found(this.#frontier.costOf(this.#index) + cost, this.#frontier.depthOf(this.#index) + 1);
-  }
-
-  /** A member takes an input, and its messages are sent. @returns false when that leaves the scope */
-  #land(next: Int32Array, i: number, input: number): boolean {
-    const before = next[i] as number;
-    const outcome = this.#members.outcome(before, input);
-    next[i] = outcome.next;
-    if (outcome.looks > 0) {
-      const counters = next[this.#countersAt] as number;
-      const shift = ELECTIONS + 3 * i;
-      if (used(counters, shift) + outcome.looks > this.#options.elections) return false;
-      next[this.#countersAt] = counters + (outcome.looks << shift);
-    }
-    if (this.#members.inputs.at(input).kind === "start") this.#restarted(next, i, outcome);
-    this.#broken ??= this.#remember(next, before, outcome);
-    this.#deliver(next, i, outcome);
-    return true;
-  }
-
-  #restarted(next: Int32Array, i: number, outcome: Outcome): void {
-    const { boot } = this.#members.facts[outcome.next] as Facts;
-    for (let j = 0; j < this.#n; j++) {
-      if (j === i) continue;
-      const old = this.#channels.of(next, i, j);
-      this.#channels.set(next, i, j, {
-        ...old,
-        boot,
-        generation: 1,
-        broken: false,
-        refused: false,
-        returns: [],
-      });
-      const back = this.#channels.of(next, j, i);
-      this.#channels.set(next, j, i, { ...back, refused: false });
-    }
-  }
-
-  /** Sends what left the member. */
-  #deliver(next: Int32Array, i: number, outcome: Outcome): void {
-    for (const { to, isCall, input, boot, generation } of outcome.out) {
-      const j = to - 1;
-      if (j >= this.#n) continue;
-      const at = isCall ? this.#channels.slot(i, j) : this.#channels.slot(j, i);
-      const number = next[at] as number;
-      const channel = this.#channels.at(number);
-      if (channel.broken) continue;
-      const isUp = (this.#members.facts[next[j] as number] as Facts).up;
-      if (isCall ? !isUp : channel.boot !== boot || channel.generation !== generation) {
-        if (isCall && !channel.refused) next[at] = this.#channels.id({ ...channel, broken: true });
-        continue;
-      }
-      next[at] = this.#channels.push(number, input, isCall);
-    }
-  }
-
-  /** Lets the votes arrive that are first on their way, and what comes of them. @returns false when that leaves the scope */
-  #settleVotes(next: Int32Array): boolean {
-    for (let again = true; again && this.#broken === undefined; ) {
-      again = false;
-      for (let i = 0; i < this.#n; i++) {
-        for (let j = 0; j < this.#n; j++) {
-          if (j === i) continue;
-          const at = this.#channels.slot(i, j);
-          let channel = this.#channels.at(next[at] as number);
-          const [answer] = channel.returns;
-          if (answer !== undefined && isVote(this.#members.inputs.at(answer))) {
-            next[at] = this.#channels.id({ ...channel, returns: channel.returns.slice(1) });
-            if (!this.#land(next, i, answer)) return false;
-            again = true;
-            channel = this.#channels.at(next[at] as number);
-          }
-          const [call] = channel.calls;
-          const isUp = (this.#members.facts[next[j] as number] as Facts).up;
-          if (call !== undefined && isUp && isVote(this.#members.inputs.at(call))) {
-            next[at] = this.#channels.id({ ...channel, calls: channel.calls.slice(1) });
-            if (!this.#land(next, j, call)) return false;
-            again = true;
-          }
-        }
-      }
-    }
-    return true;
-  }
-
-  /** @returns the rule that is broken, if any */
-  #remember(next: Int32Array, before: number, outcome: Outcome): string | undefined {
-    const ghost = this.#ghosts.at(next[this.#ghostAt] as number);
-    const facts = this.#members.facts[outcome.next] as Facts;
-    if (
-      outcome.failure === undefined &&
-      outcome.leads === 0 &&
-      outcome.delivered.length === 0 &&
-      outcome.loaded < 0 &&
-      outcome.reasons.length === 0
-    ) {
-      return undefined;
-    }
-    const known = advance(
-      ghost,
-      facts.up ? facts : (this.#members.facts[before] as Facts),
-      outcome,
-      this.#members.entries,
-      this.#options.breaks === 0,
-    );
-    if ("broken" in known) return known.broken;
-    if (known !== ghost) {
-      next[this.#ghostAt] = this.#ghost(known);
-      this.#maxCommitted = Math.max(this.#maxCommitted, known.committed.length - 1);
-      this.#maxEpoch = Math.max(this.#maxEpoch, outcome.leads);
-    }
-    return undefined;
   }
 
   #found(cost: number, depth: number): void {
@@ -486,13 +340,13 @@ export class Search {
     this.#depth = Math.max(this.#depth, depth);
     const members: Facts[] = [];
     for (let i = 0; i < this.#n; i++) members.push(this.#members.facts[next[i] as number] as Facts);
-    const ghost = this.#ghosts.at(next[this.#ghostAt] as number);
-    const broken = check(members, ghost, this.#members.quorum.majority, this.#members.entries);
+    const broken = check(
+      members,
+      this.#transition.ghostOf(next),
+      this.#members.quorum.majority,
+      this.#members.entries,
+    );
     if (broken !== undefined) this.#violation ??= { text: broken, index, last: "" };
-  }
-
-  #ghost(ghost: Ghost): number {
-    return this.#ghosts.id(ghostKey(ghost), () => ghost);
   }
 
   // ── telling ──────────────────────────────────────────────────────────────
