@@ -13,7 +13,6 @@ import type { ParkedSession, Token } from "../core/server/ids.ts";
 import type { PeerMessage } from "../core/server/messages.ts";
 import type { EnsembleServer } from "../core/server/server.ts";
 import { PROTOCOL_VERSION } from "../core/version.ts";
-import { encodeWrite } from "../core/wire/jute/requests.ts";
 import type { TraceEvent } from "../core/zab/effects.ts";
 import type { Sid } from "../core/zab/membership.ts";
 import { compareZxid } from "../core/zab/zxid.ts";
@@ -29,19 +28,19 @@ import { Invariants } from "./checkers/invariants.ts";
 import type { Asked } from "./checkers/requests.ts";
 import type { EnsembleView } from "./checkers/view.ts";
 import { DiskFaults } from "./disk-faults.ts";
+import { Disturbance } from "./disturbance.ts";
 import { Engine, type Range } from "./engine.ts";
-import { delays, type Faults, NO_FAULTS } from "./faults.ts";
+import { type Faults, NO_FAULTS } from "./faults.ts";
 import type { Connection } from "./member/client-table.ts";
 import type { CrashOrder, Life, LifeObserver } from "./member/life.ts";
 import { type Member, newMembers } from "./member/member.ts";
 import { Supervisor, type SupervisorHooks } from "./member/supervisor.ts";
 import { Network } from "./network.ts";
+import { Requests } from "./requests.ts";
+import { memberText } from "./text.ts";
 
 /** When a run begins unless it says otherwise; ms. */
 const START_AT = 1_000_000;
-
-/** Tokens of requests without a connection begin above this: more connections than a life has. */
-const REQUEST_TOKENS = 2 ** 32;
 
 /** Size, configuration and seed of an ensemble. */
 export interface ClusterOptions {
@@ -82,19 +81,12 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
   readonly #fsyncMs: Range;
   readonly #yieldMs: Range;
   readonly trace: { at: number; sid: Sid; event: TraceEvent }[] = [];
-  /** *map token → answer* */
-  readonly answers = new Map<Token, ServerAnswer>();
+  readonly #requests: Requests;
+  readonly disturbance: Disturbance;
   /** how often a member has fallen asleep */
   sleeps = 0;
   /** whom a leader would wake */
   readonly owners: ParkedSession[] = [];
-  /** events for clients without a connection */
-  readonly notified: { token: Token; path: string; type: number }[] = [];
-  /** by how much some member may have counted more time than passed in this run, at most; ms */
-  skewMs = 0;
-  /** until when what was wrong with links, alarms or members shows; see {@link disturbed} */
-  #disturbedUntil = 0;
-  #tokens = 0;
 
   /** Asked before every effect is run; may end the member there. */
   onEffect: ((sid: Sid, effect: ServerEffect) => CrashOrder | undefined) | null = null;
@@ -128,6 +120,8 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.members = members;
     const invariants = new Invariants(this);
     this.invariants = invariants;
+    this.#requests = new Requests(members, invariants);
+    this.disturbance = new Disturbance(engine, network, this.faults, members);
     this.calls = new Calls({
       engine,
       network,
@@ -264,7 +258,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     const member = this.member(sid);
     const isSeen = member.life?.server.zab.frozen === false;
     member.clock.jump(byMs, this.now, isSeen);
-    this.skewMs += Math.max(0, isSeen ? Math.min(byMs, 2 * this.config.tickTimeMs) : byMs);
+    this.disturbance.noteSkew(isSeen ? Math.min(byMs, 2 * this.config.tickTimeMs) : byMs);
     this.clockChanged(sid);
   }
 
@@ -276,18 +270,19 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     twin?.alarm.clockChanged();
   }
 
-  /** Something is wrong, or was until now, with links, alarms, clocks or members. @param ms how long it still shows */
+  /** @see Disturbance.note */
   disturbed(ms = 0): void {
-    this.#disturbedUntil = Math.max(this.#disturbedUntil, this.now + ms);
+    this.disturbance.note(ms);
   }
 
-  /** Since when every message, alarm and write took no longer than usual; a member that is down disturbs nobody. */
+  /** @see Disturbance.since */
   get undisturbedSince(): number {
-    const odd = this.members.some(
-      ({ life, twin, clock }) =>
-        twin !== null || clock.odd || (life !== null && (life.isPaused || life.alarm.isLost)),
-    );
-    return delays(this.faults) || this.network.isDisturbed || odd ? this.now : this.#disturbedUntil;
+    return this.disturbance.since;
+  }
+
+  /** @see Disturbance.skewMs */
+  get skewMs(): number {
+    return this.disturbance.skewMs;
   }
 
   /** The longest that a message to the leader takes when nothing is wrong, with the writes that it may wait for; ms. */
@@ -337,10 +332,20 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     return must(this.member(sid).life, `member ${sid} is down`);
   }
 
-  // ── clients ──────────────────────────────────────────────────────────────
+  // ── clients: see Requests ────────────────────────────────────────────────
+
+  /** *map token → answer* */
+  get answers(): ReadonlyMap<Token, ServerAnswer> {
+    return this.#requests.answers;
+  }
+
+  /** Events for clients without a connection. */
+  get notified(): readonly { readonly token: Token; readonly path: string; readonly type: number }[] {
+    return this.#requests.notified;
+  }
 
   write(sid: number, request: WriteRequest, session: SessionId = NO_SESSION, xid = 0): Token {
-    return this.writes(sid, [{ request, session, xid }])[0] as Token;
+    return must(this.writes(sid, [{ request, session, xid }])[0], "a write has a token");
   }
 
   /** Several writes in one turn of the member. */
@@ -348,17 +353,10 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     sid: number,
     requests: readonly { request: WriteRequest; session?: SessionId; xid?: number }[],
   ): Token[] {
-    const life = this.#lifeOf(sid);
-    const { sessions } = this.invariants;
-    const tokens = requests.map(({ session = NO_SESSION }) => this.#ask(life, session, false));
-    life.turn((server, now) => {
-      for (const [i, { request, session = NO_SESSION, xid = 0 }] of requests.entries()) {
-        if (request.type === "closeSession") sessions.closing(session);
-        else if (session !== NO_SESSION) sessions.heard(life, session);
-        server.submitWrite(now, tokens[i] as Token, { session, xid, ...encodeWrite(request) });
-      }
-    });
-    return tokens;
+    return this.#requests.writes(
+      sid,
+      requests.map(({ request, session = NO_SESSION, xid = 0 }) => ({ request, session, xid })),
+    );
   }
 
   read(
@@ -368,28 +366,11 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     session: SessionId = NO_SESSION,
     stale = false,
   ): Token {
-    const life = this.#lifeOf(sid);
-    const token = this.#ask(life, session, linearizable);
-    life.turn((server, now) => {
-      if (session !== NO_SESSION) this.invariants.sessions.heard(life, session);
-      server.submitRead(now, token, { session, xid: 0, request, linearizable, stale });
-    });
-    return token;
-  }
-
-  /** Something will be asked whose answer is kept in {@link answers}. */
-  #ask(life: Life, session: SessionId, linearizable: boolean): Token {
-    const token = this.#token();
-    life.clients.expect(token, this.invariants.requests.asked(life, session, token, linearizable));
-    return token;
+    return this.#requests.read(sid, request, linearizable, session, stale);
   }
 
   touch(sid: number, session: SessionId): void {
-    const life = this.#lifeOf(sid);
-    life.turn((server, now) => {
-      this.invariants.sessions.heard(life, session);
-      server.touch(now, session);
-    });
+    this.#requests.touch(sid, session);
   }
 
   /** A client connects; its token stands for the connection. Undefined: the member is down. */
@@ -410,18 +391,13 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     answered: (answer: ServerAnswer | undefined) => void,
     isFresh = false,
   ): boolean {
-    const { life } = this.member(sid);
-    if (life === null) return false;
-    const token = this.#token();
-    life.clients.request(token, { answered, isFresh });
-    life.turn((server, now) => ask(server, now, token, life));
-    return true;
+    return this.#requests.request(this.member(sid), ask, answered, isFresh);
   }
 
-  /** For what comes without a connection: above the numbers of the connections. */
-  #token(): Token {
-    this.#tokens += 1;
-    return (REQUEST_TOKENS + this.#tokens) as Token;
+  /** Runs until these are answered. */
+  answered(tokens: readonly Token[], limitMs = 60_000): ServerAnswer[] {
+    this.runUntil(() => tokens.every((token) => this.answers.has(token)), limitMs, "an answer");
+    return this.#requests.answersTo(tokens);
   }
 
   // ── time ─────────────────────────────────────────────────────────────────
@@ -460,24 +436,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
 
   /** One line per member, for failures. */
   describe(): string {
-    return this.members
-      .map(({ sid, life }) => {
-        if (life === null) return `${sid}:down`;
-        const { zab, tree, ready } = life.server;
-        const state = `${zab.role}/${zab.phase}→${zab.leader ?? "-"}${ready ? "" : " not ready"}`;
-        const places = [zab.lastLogged.zxid, zab.lastCommittedZxid, tree.lastApplied].map(
-          (z) => `${z.epoch}.${z.counter}`,
-        );
-        const paused = life.isPaused ? " paused" : "";
-        return `${sid}:${state} e${zab.currentEpoch}/${zab.acceptedEpoch} ${places.join("≥")}${paused}`;
-      })
-      .join(" | ");
-  }
-
-  /** Runs until these are answered. */
-  answered(tokens: readonly Token[], limitMs = 60_000): ServerAnswer[] {
-    this.runUntil(() => tokens.every((token) => this.answers.has(token)), limitMs, "an answer");
-    return tokens.map((token) => must(this.answers.get(token), "it was waited for"));
+    return this.members.map(memberText).join(" | ");
   }
 
   // ── what lives do: LifeObserver ──────────────────────────────────────────
@@ -500,12 +459,11 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.trace.push({ at: this.now, sid, event });
   }
 
-  onNotify(token: Token, { path, type }: WatchEvent): void {
-    this.notified.push({ token, path, type });
+  onNotify(token: Token, event: WatchEvent): void {
+    this.#requests.onNotify(token, event);
   }
 
   onAnswer(life: Life, token: Token, asked: Asked, answer: ServerAnswer): void {
-    this.answers.set(token, answer);
-    this.invariants.requests.responded(life, asked, answer);
+    this.#requests.onAnswer(life, token, asked, answer);
   }
 }

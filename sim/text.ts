@@ -1,11 +1,22 @@
-/** Messages between members as text, for people: one line each. */
+/** Members, and messages between them, as text for people: one line each. */
 import type { PeerMessage } from "../core/server/messages.ts";
 import { JOINS_PER_INCARNATION } from "../core/zab/roles.ts";
 import { countTxns } from "../core/zab/txn-batch.ts";
 import type { Zxid } from "../core/zab/zxid.ts";
+import type { Member } from "./member/member.ts";
 
 /** `epoch.counter` */
 export const zxidAt = (zxid: Zxid): string => `${zxid.epoch}.${zxid.counter}`;
+
+/** Role, phase, epochs and history of a member in one line. */
+export function memberText({ sid, life }: Member): string {
+  if (life === null) return `${sid}:down`;
+  const { zab, tree, ready } = life.server;
+  const state = `${zab.role}/${zab.phase}→${zab.leader ?? "-"}${ready ? "" : " not ready"}`;
+  const places = [zab.lastLogged.zxid, zab.lastCommittedZxid, tree.lastApplied].map(zxidAt);
+  const paused = life.isPaused ? " paused" : "";
+  return `${sid}:${state} e${zab.currentEpoch}/${zab.acceptedEpoch} ${places.join("≥")}${paused}`;
+}
 
 /** A message in one line. */
 export function textOf(message: PeerMessage): string {

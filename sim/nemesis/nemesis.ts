@@ -253,7 +253,7 @@ export class Nemesis {
       }
       case "clock-freeze": {
         const ms = chance.between(100, 10_000);
-        cluster.skewMs += Math.min(ms, 2 * cluster.config.tickTimeMs);
+        cluster.disturbance.noteSkew(Math.min(ms, 2 * cluster.config.tickTimeMs));
         member.clock.freeze(cluster.now);
         this.#window.after(ms, () => {
           member.clock.thaw(cluster.now);
@@ -263,7 +263,7 @@ export class Nemesis {
       }
       case "clock-skew": {
         const rate = chance.oneOf([0.5, 0.9, 1.1, 2]);
-        cluster.skewMs += Math.max(0, (rate - 1) * this.#options.chaosMs);
+        cluster.disturbance.noteSkew((rate - 1) * this.#options.chaosMs);
         member.clock.setRate(rate, cluster.now);
         cluster.clockChanged(sid);
         return true;
