@@ -1,4 +1,4 @@
-/** Phase 3 at the leader: proposes batches, and commits what a quorum has. */
+/** Phase 3 at the leader: proposes batches, and commits entries that a quorum has acknowledged. */
 import { assert, must } from "../assert.ts";
 import type { Learners } from "./learners.ts";
 import { type LogEntry, makeEntry } from "./log-entry.ts";
@@ -9,9 +9,9 @@ import { compareZxid, type Epoch, type Zxid, zxid } from "./zxid.ts";
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * What a leader proposes and commits in its epoch.
- * Invariants: counters of the epoch rise by one; an entry is committed only with everything before it, and only once a quorum
- * has it durably; the leader counts itself only for what is durable in its own storage.
+ * Proposes and commits the entries of one epoch.
+ * Invariants: the counter rises by one per txn; an entry is committed only with all entries before it, and only once it is
+ * durable at a quorum; the leader counts its own ack only for entries that are durable in its own storage.
  *
  * @source Zab, DSN 2011, phase 3 (leader); ZooKeeper Leader.propose, tryToCommit
  */
@@ -19,11 +19,11 @@ export class Broadcast {
   readonly #host: RoleHost;
   readonly #learners: Learners;
   #epoch: Epoch | null = null;
-  /** of the last txn that was proposed in this epoch */
+  /** counter of the last txn proposed in this epoch */
   #counter = 0;
-  /** last entry of each batch that is proposed and not committed */
+  /** zxid of the last txn of each batch that is proposed and not yet committed */
   #outstanding: Zxid[] = [];
-  /** when `released` comes, where COMMITs are held back; ms */
+  /** time of the `released` input that sends COMMITs held back; ms */
   #releaseAt = NEVER;
 
   constructor(host: RoleHost, learners: Learners) {
@@ -31,7 +31,7 @@ export class Broadcast {
     this.#learners = learners;
   }
 
-  /** The epoch is established. */
+  /** Starts broadcast in an established epoch. */
   begin(epoch: Epoch): void {
     assert(this.#epoch === null, "an epoch is established once");
     this.#epoch = epoch;
@@ -42,24 +42,24 @@ export class Broadcast {
     return zxid(this.#established, this.#counter + 1);
   }
 
-  /** May another batch be in flight? */
+  /** Whether another batch may be in flight. */
   get hasRoom(): boolean {
     return this.#outstanding.length < this.#host.self.config.batchesInFlightMax && !this.isExhausted;
   }
 
-  /** The counter of this epoch is used up. */
+  /** Whether the counter of this epoch is used up. */
   get isExhausted(): boolean {
     return this.#counter >= this.#host.self.config.counterMax;
   }
 
-  /** Everything that was proposed is committed. */
+  /** Whether every proposal is committed. */
   get isIdle(): boolean {
     return this.#outstanding.length === 0;
   }
 
   /**
-   * Proposes a batch of txns with the zxids that {@link nextZxid} gave. The proposal leaves before our own write; we
-   * count ourselves only once that is durable.
+   * Proposes a batch of txns with the zxids that {@link nextZxid} gave. The PROPOSAL is sent before this peer's own write;
+   * its own ack counts only once that write is durable.
    */
   propose(batch: Uint8Array): LogEntry {
     const { step, history } = this.#host;
@@ -75,7 +75,7 @@ export class Broadcast {
     return entry;
   }
 
-  /** Commits what a quorum has, and delivers it here. */
+  /** Commits and delivers every entry that a quorum has acknowledged. */
   maybeCommit(): void {
     const { self, step, history } = this.#host;
     const acked = new Map<Sid, Zxid>([[self.sid, history.lastDurableZxid]]);
@@ -89,7 +89,7 @@ export class Broadcast {
     } else history.deliver();
   }
 
-  /** Sends the learners the commit index where no proposal of this turn has carried it, and the CHECKs that are due. */
+  /** Sends the commit index to the learners that did not receive it with a proposal in this turn, and the CHECKs that are due. */
   flush(): void {
     let earliest = NEVER;
     for (const learner of this.#learners.all()) {
@@ -99,12 +99,12 @@ export class Broadcast {
     this.#holdUntil(earliest);
   }
 
-  /** The time of a hold is over: what is due is sent. */
+  /** Ends a hold: sends the COMMITs that are due. */
   release(): void {
     this.#releaseAt = NEVER;
   }
 
-  /** One hold for all: a clock that stands still must not make more of them each time. */
+  /** Requests one hold for all learners, so that a clock that stands still does not create a new one at every call. */
   #holdUntil(at: number): void {
     const { step } = this.#host;
     if (at >= this.#releaseAt) return;

@@ -4,7 +4,8 @@ import { KiB, MiB } from "../units.ts";
 import { COUNTER_MAX } from "./zxid.ts";
 
 /**
- * Limits and timeouts, as configured. Invariant: what {@link makeZabConfig} asserts.
+ * Limits and timeouts, as configured.
+ * Invariant: what {@link makeZabConfig} asserts.
  *
  * @source ZooKeeper zoo.cfg (tickTime, initLimit, syncLimit)
  */
@@ -15,25 +16,25 @@ export interface ZabConfig {
   readonly initLimit: number;
   /** ticks of silence after which a peer counts as gone */
   readonly syncLimit: number;
-  /** wait for a better vote when a quorum agrees but some voter has neither answered nor refused */
+  /** how long a peer waits for a better vote once a quorum agrees and some voter has neither answered nor refused its call */
   readonly finalizeWaitMs: number;
   /** first pause before votes are sent again; doubles up to {@link electionRetryMsMax} */
   readonly electionRetryMs: number;
   readonly electionRetryMsMax: number;
   /**
-   * pause before a peer leads again whose leadership ended before the ensemble worked under it; doubles with each such
-   * leadership in a row, up to {@link electionPauseMsMax}. Each costs an epoch, and may end for a reason that lasts
+   * pause before a peer leads again after a leadership that ended without having served; doubles with each such leadership
+   * in a row, up to {@link electionPauseMsMax}. Each of them costs an epoch, and its cause may persist
    */
   readonly electionPauseMs: number;
   /** the longest such pause; at most half of initLimit, see {@link ZabTimeouts} */
   readonly electionPauseMsMax: number;
-  /** bytes of one PROPOSAL, and so of one log row; a single larger txn travels alone */
+  /** bytes of one PROPOSAL, and so of one log row; a single larger txn forms a batch of its own */
   readonly batchBytesMax: number;
-  /** batches that may await their commit; more writes wait in the gather queue */
+  /** proposed batches that are not committed yet; further writes wait in the gather queue */
   readonly batchesInFlightMax: number;
-  /** batches sent to one learner that it has not answered */
+  /** batches sent to one learner and not yet acknowledged by it */
   readonly learnerInFlightMax: number;
-  /** a learner further behind than this takes SNAP rather than DIFF, so that DIFF fits in memory */
+  /** a learner that is further behind than this receives SNAP instead of DIFF, so that DIFF fits in memory */
   readonly diffBytesMax: number;
   /** bytes of one SNAP chunk */
   readonly snapChunkBytesMax: number;
@@ -59,17 +60,17 @@ export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   counterMax: 0xffff_0000,
 };
 
-/** Timeouts of Zab, ms: all that count in ticks. Time serves liveness only. */
+/** Timeouts of Zab that are configured in ticks, in ms. They affect liveness only. */
 export interface ZabTimeouts {
-  /** between two pings of one peer */
+  /** interval between two pings to one peer */
   readonly tickMs: number;
   /** for discovery and synchronization together, without progress */
   readonly initMs: number;
   /** silence after which a peer counts as gone */
   readonly syncMs: number;
-  /** how long a leader keeps a learner waiting: less than the learner itself waits */
+  /** how long a leader lets a learner wait; shorter than the learner's own timeout */
   readonly answersMs: number;
-  /** the longest pause before a peer leads again: those who have elected it still wait for it */
+  /** the longest pause before a peer leads again; shorter than the time for which its voters wait for it */
   readonly electionPauseMsMax: number;
   /** an incarnation that ends sooner counts as short */
   readonly shortIncarnationMs: number;
@@ -92,7 +93,7 @@ export function zabTimeouts({
   };
 }
 
-/** A txn that changes nothing: length and header. */
+/** bytes of a txn that changes nothing: length and header */
 const TXN_BYTES_MIN = 36;
 
 /** Fills in the defaults. @throws AssertionError for a value out of range */

@@ -1,8 +1,9 @@
 /**
- * Digests of the tree: which of them a peer remembers, and what a leader knows of the trees of the others.
+ * Digests of the tree: those that a peer remembers, and what a leader knows about the trees of its learners.
  *
- * A digest is a statement about one tree at one zxid. Two peers that applied the same log up to the same zxid have equal
- * digests unless one of the trees is damaged. Which one that is, only a majority can tell: see docs/decisions/0012-digests-are-confirmed.md.
+ * A digest describes one tree at one zxid. Two peers that applied the same log up to the same zxid have equal digests
+ * unless one of the trees is damaged. Only a majority can decide which one is: see
+ * docs/decisions/0012-digests-are-confirmed.md.
  *
  * @source ZooKeeper AdHash digest (reported there, not acted upon)
  */
@@ -12,14 +13,15 @@ import type { DigestAt } from "./messages.ts";
 import type { QuorumVerifier } from "./quorum-verifier.ts";
 import { compareZxid, maxZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
-/** Digests that a peer remembers, one for each batch applied: more than the batches by which two peers that serve may differ. */
+/** Digests that a peer remembers, one per applied batch; more than the number of batches by which two serving peers may differ. */
 export const DIGESTS_KEPT = 64;
 
-/** Are these digests of equal trees? Their zxids are not compared. */
+/** Whether the two digests are equal. Their zxids are not compared. */
 export const equalDigest = (a: DigestAt, b: DigestAt): boolean => a.high === b.high && a.low === b.low;
 
 /**
- * The digests of one tree at the last zxids at which it stood. Invariant: ascending zxids of one tree, at most {@link DIGESTS_KEPT}.
+ * The digests of one tree after each of the last batches applied to it.
+ * Invariant: ascending zxids of one tree, at most {@link DIGESTS_KEPT}.
  *
  * @source ZooKeeper DataTree.digestLog
  */
@@ -28,19 +30,19 @@ export class DigestHistory {
   readonly #ring: DigestAt[] = [];
   #next = 0;
 
-  /** The tree stands at this zxid now, which is above all before. */
+  /** Adds the digest after the latest batch. Its zxid is above all earlier ones. */
   add(digest: DigestAt): void {
     this.#ring[this.#next] = digest;
     this.#next = (this.#next + 1) % DIGESTS_KEPT;
   }
 
-  /** The tree is another one: what was remembered says nothing about it. */
+  /** Forgets all digests, because the tree was replaced. */
   clear(): void {
     this.#ring.length = 0;
     this.#next = 0;
   }
 
-  /** The digest at exactly this zxid; undefined when the tree did not stop there, or too long ago. */
+  /** The digest at exactly this zxid; undefined if no batch ended there, or if it is no longer remembered. */
   at(zxid: Zxid): DigestAt | undefined {
     const { length } = this.#ring;
     for (let back = 1; back <= length; back++) {
@@ -55,10 +57,10 @@ export class DigestHistory {
 }
 
 /**
- * What the learners have said of the tree of one leader, in one leadership. A statement outlives the stay in which it was made,
- * and the crash of its learner: that two trees were equal, or not, at a zxid stays true. So a learner that differed has to be
- * found equal there or later: that the trees were equal before says nothing about what came between.
- * Invariant: no learner both differs and has given up a tree that differed.
+ * What learners have reported about the tree of one leader, in one leadership. A report outlives the learner's stay and its
+ * crash, because it remains true that the two trees were equal, or different, at that zxid. A learner that differed must
+ * therefore be found equal at the same zxid or a later one; equality at an earlier zxid proves nothing about it.
+ * Invariant: no learner is both in `#differing` and in `#abandoned`.
  *
  * @source decision 0012
  */
@@ -67,24 +69,27 @@ export class TreeAgreement {
   readonly #leader: Sid;
   /** *map sid → highest zxid at which its digest equalled the leader's* */
   readonly #confirmed = new Map<Sid, Zxid>();
-  /** *map sid → lowest zxid at which it did* */
+  /** *map sid → lowest zxid at which its digest equalled the leader's* */
   readonly #firstConfirmed = new Map<Sid, Zxid>();
-  /** *map sid → zxid at which its digest differed*; until it has the leader's tree, or is found equal there or later */
+  /** *map sid → zxid at which its digest differed*; removed once it has the leader's tree, or is found equal there or later */
   readonly #differing = new Map<Sid, Zxid>();
-  /** learners that differed and have given that tree up since: their statement counts against the leader's, and protects no tree */
+  /**
+   * learners that differed and have since lost that tree: they still count against the leader's tree, but have no tree to
+   * protect
+   */
   readonly #abandoned = new Set<Sid>();
-  /** learners whose tree is a copy of the leader's, made before a quorum had confirmed that: their statement adds nothing */
+  /** learners whose tree is a copy of the leader's, made before a quorum had confirmed it: their reports prove nothing */
   readonly #copies = new Set<Sid>();
-  /** learners of a version that says nothing of digests */
+  /** learners whose version does not report digests */
   readonly #silent = new Set<Sid>();
 
-  /** @param leader its own tree is always its own */
+  /** @param leader counts as confirmed at every zxid: it is compared with its own tree */
   constructor(quorum: QuorumVerifier, leader: Sid) {
     this.#quorum = quorum;
     this.#leader = leader;
   }
 
-  /** Its digest equals the leader's at this zxid. */
+  /** Records that the learner's digest equals the leader's at this zxid. */
   confirm(sid: Sid, zxid: Zxid): void {
     const known = this.#confirmed.get(sid);
     if (known === undefined || compareZxid(known, zxid) < 0) this.#confirmed.set(sid, zxid);
@@ -96,47 +101,50 @@ export class TreeAgreement {
     this.#silent.delete(sid);
   }
 
-  /** Its digest differs from the leader's at this zxid. */
+  /** Records that the learner's digest differs from the leader's at this zxid. */
   differ(sid: Sid, zxid: Zxid): void {
     this.#abandoned.delete(sid);
     this.#differing.set(sid, zxid);
     this.#silent.delete(sid);
   }
 
-  /** It cannot say whether its tree is ours. */
+  /** Records that the learner's version reports no digests. */
   silence(sid: Sid): void {
     this.#silent.add(sid);
   }
 
-  /** It is of a version that can say it, from now on: it was upgraded. */
+  /** Records that the learner's version reports digests: it may have been upgraded. */
   speaks(sid: Sid): void {
     this.#silent.delete(sid);
   }
 
-  /** It is given the leader's tree. @param proven what it is given is right: a quorum had confirmed it before */
+  /** Records that the learner is being sent the leader's tree. @param proven whether a quorum had confirmed what is sent */
   copy(sid: Sid, proven: boolean): void {
     if (!proven) this.#copies.add(sid);
     else if (this.#copies.delete(sid)) {
-      // Its statements as a copy say nothing.
+      // Equality of a copy proves nothing.
       this.#confirmed.delete(sid);
       this.#firstConfirmed.delete(sid);
     }
   }
 
-  /** Its tree is of no use any more: wiped, or damaged on disk. That it differed is true all the same. @returns whether it did */
+  /**
+   * Records that the learner has lost its tree: wiped, or damaged on disk. It stays counted as different.
+   * @returns whether it differed
+   */
   abandon(sid: Sid): boolean {
     if (!this.#differing.delete(sid)) return false;
     this.#abandoned.add(sid);
     return true;
   }
 
-  /** It has the leader's tree now: that it once differed says nothing about the next one that does. */
+  /** Records that the learner has the leader's tree now, so earlier differences no longer count. */
   replaced(sid: Sid): void {
     this.#differing.delete(sid);
     this.#abandoned.delete(sid);
   }
 
-  /** The highest zxid at which this learner is known to have the leader's tree. */
+  /** The highest zxid at which this learner's tree is known to equal the leader's. */
   confirmedBy(sid: Sid): Zxid {
     return this.#confirmed.get(sid) ?? ZXID_ZERO;
   }
@@ -146,21 +154,21 @@ export class TreeAgreement {
     return [...this.#differing.keys()].sort((a, b) => a - b);
   }
 
-  /** The highest zxid at which a learner differs; {@link ZXID_ZERO}: none does. */
+  /** The highest zxid at which a learner differs; {@link ZXID_ZERO} if none does. */
   get disputed(): Zxid {
     let highest = ZXID_ZERO;
     for (const zxid of this.#differing.values()) highest = maxZxid(highest, zxid);
     return highest;
   }
 
-  /** A quorum differs from the leader: its tree is the wrong one. */
+  /** Whether a quorum differs from the leader, so the leader's tree is the wrong one. */
   get refuted(): boolean {
     return this.#quorum.contains([...this.#differing.keys(), ...this.#abandoned]);
   }
 
   /**
-   * Has a quorum, the leader included, the leader's tree at or above `zxid`? Then that tree was right there, as long as only a
-   * minority is damaged.
+   * Whether a quorum, the leader included, had the leader's tree at or above `zxid`. If so, the tree was right at `zxid`,
+   * provided that only a minority is damaged.
    */
   proves(zxid: Zxid): boolean {
     const equal = [this.#leader];
@@ -171,8 +179,8 @@ export class TreeAgreement {
   }
 
   /**
-   * Had a quorum, the leader included, the leader's tree at or below `zxid`? Then a checkpoint that was made there from that
-   * tree is right. (An older one may hold a damaged value that later txns have replaced in memory.)
+   * Whether a quorum, the leader included, had the leader's tree at or below `zxid`. If so, a checkpoint of that tree at
+   * `zxid` is right. (An older checkpoint may hold a damaged value that later txns replaced in memory.)
    */
   covers(zxid: Zxid): boolean {
     const equal = [this.#leader];
@@ -183,9 +191,9 @@ export class TreeAgreement {
   }
 
   /**
-   * May the leader take writes? A quorum, the leader included, has its tree at or above everything in dispute. A copy that was
-   * found equal counts while nobody differs: it shows that the tree in the leader's memory is the one on its disk. A learner of
-   * an older version, which cannot say whether its tree is ours, counts as long as it does not differ.
+   * Whether the leader may take writes: a quorum, the leader included, has its tree at or above every zxid in dispute. A
+   * copy that was found equal counts while no learner differs: it shows that the leader's tree in memory equals the one on
+   * its disk. A learner of an older version, which reports no digests, counts as long as it does not differ.
    * @param active the learners of the active set
    */
   allowsWrites(active: Iterable<Sid>): boolean {
@@ -199,13 +207,13 @@ export class TreeAgreement {
     return this.#quorum.contains(allowing);
   }
 
-  /** Is this learner's tree a copy of the leader's that was made before a quorum had confirmed that? */
+  /** Whether this learner's tree is a copy of the leader's, made before a quorum had confirmed it. */
   isUnprovenCopy(sid: Sid): boolean {
     return this.#copies.has(sid);
   }
 }
 
-/** Does this digest say the same as what was remembered? Undefined: nothing is remembered of its zxid. */
+/** Compares a digest with the remembered one of the same zxid; undefined if none is remembered. */
 export function compareWith(history: DigestHistory, digest: DigestAt): "EQUAL" | "DIFFERENT" | undefined {
   const known = history.at(digest.zxid);
   if (known === undefined) return undefined;
@@ -213,28 +221,31 @@ export function compareWith(history: DigestHistory, digest: DigestAt): "EQUAL" |
 }
 
 /**
- * What a peer knows of its own tree. The server that applies owns the tree, and reports its digests.
- * Invariant: while `differs` is set, the tree was found different from that leader's, and a SNAP has not replaced it since.
+ * What a peer knows about its own tree. The server owns the tree and reports its digests.
+ * Invariant: while `differs` is set, the tree was found different from that leader's and no SNAP has replaced it.
  *
  * @source decision 0012
  */
 export class OwnTree {
-  /** the tree's digest, as reported by the server that applies; undefined: not reported yet */
+  /** digest of the tree as the server last reported it; undefined if not yet reported */
   digest: DigestAt | undefined;
   /** the last digests of this tree */
   readonly digests = new DigestHistory();
-  /** a quorum has confirmed the tree in memory, in this incarnation: a checkpoint that is made of it is right */
+  /** whether a quorum has confirmed the tree in memory in this incarnation, so that a checkpoint of it is right */
   confirmedByQuorum = false;
-  /** the leader whose tree differs from ours, and where; forgotten once another is established, from whom it gets a better one */
+  /**
+   * the leader whose tree differs from this one, and the zxid; reset when the next leader is established, which compares
+   * the trees itself
+   */
   differs: { readonly from: Sid; readonly at: Zxid } | null = null;
 
-  /** The tree stands at this zxid, with this digest. */
+  /** Records the digest of the tree at the zxid it has reached. */
   tellDigest(digest: DigestAt): void {
     this.digest = digest;
     this.digests.add(digest);
   }
 
-  /** The tree is a received snapshot: nothing is known of it. */
+  /** Forgets everything about the tree, because a received snapshot replaced it. */
   replaced(): void {
     this.differs = null;
     this.digest = undefined;

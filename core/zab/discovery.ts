@@ -1,4 +1,4 @@
-/** Phase 1 at an elected peer: a quorum says what it has promised, and promises the epoch that is above all of it. */
+/** Phase 1 at an elected peer: chooses an epoch above all that a quorum has promised, and collects that quorum's promises. */
 import { must } from "../assert.ts";
 import type { Learner } from "./learner.ts";
 import type { Learners } from "./learners.ts";
@@ -8,33 +8,33 @@ import type { RoleHost } from "./role.ts";
 import { asEpoch, compareZxid, type Epoch } from "./zxid.ts";
 
 /**
- * The choice of an epoch, once in a leadership.
- * Invariant: the epoch is above everything that the quorum which chose it had promised, and ends discovery only once a quorum has
- * promised it to us and to nobody else.
+ * Chooses the epoch of one leadership.
+ * Invariant: the epoch is above every epoch that a quorum had promised when it was chosen, and discovery ends only once a
+ * quorum has promised it to this peer and to no other.
  *
  * @source Zab, DSN 2011, phase 1 (leader); ZooKeeper Leader.getEpochToPropose, waitForEpochAck
  */
 export class Discovery {
   readonly #host: RoleHost;
   #epoch: Epoch | null = null;
-  /** peers whose promise counts */
+  /** sids of the peers whose promise counts */
   readonly #acks = new Set<Sid>();
 
   constructor(host: RoleHost) {
     this.#host = host;
   }
 
-  /** null: not chosen yet. */
+  /** The chosen epoch; null if not chosen yet. */
   get epoch(): Epoch | null {
     return this.#epoch;
   }
 
-  /** A quorum has promised the epoch. */
+  /** Whether a quorum has promised the epoch. */
   get isComplete(): boolean {
     return this.#host.self.quorum.contains(this.#acks);
   }
 
-  /** Chooses the epoch once a quorum has said what it promised. @returns whether it did now */
+  /** Chooses the epoch once a quorum has reported its promises. @returns whether this call chose it */
   maybeChoose(learners: Learners): boolean {
     const { self, epochs } = this.#host;
     if (this.#epoch !== null) return false;
@@ -48,9 +48,10 @@ export class Discovery {
   }
 
   /**
-   * A learner has promised a higher epoch than ours, and cannot join before there is an epoch above it. Our next epoch is above
-   * it. If the learner counts in quorums, we step down at once, but only once: we store its promise as our own, given to no
-   * candidate, so the next leader of our quorum goes above it too. For a learner that counts in none we do not step down.
+   * Handles a learner that has promised a higher epoch than this leader's, and so cannot join this epoch. The next epoch
+   * chosen here is above that promise. If the learner counts in quorums, the leader steps down at once, but only once: it
+   * stores the promise as its own, given to no candidate, so the next leader of its quorum also chooses a higher epoch. For
+   * a learner that counts in no quorum the leader does not step down.
    */
   refuse({ acceptedEpoch, initialized }: FollowerInfo): void {
     const { epochs } = this.#host;
@@ -60,7 +61,7 @@ export class Discovery {
     this.#host.becomeLooking("a learner has promised a higher epoch");
   }
 
-  /** Has this learner a newer history than ours? */
+  /** Whether this learner's history is newer than this peer's. */
   hasNewerHistory(message: AckEpoch): boolean {
     const { epochs, history } = this.#host;
     const newer =
@@ -68,17 +69,17 @@ export class Discovery {
     return newer > 0;
   }
 
-  /** Counts a promise, if the learner counts in quorums and gave it to us for the first time. */
+  /** Counts a promise if the learner counts in quorums and made the promise to this peer for the first time. */
   count(learner: Learner, message: AckEpoch): void {
     if (message.counted && learner.initialized) this.#acks.add(learner.sid);
   }
 
-  /** A later incarnation of this peer was seen, which may have forgotten the promise. */
+  /** Stops counting the promise of a peer of which a later incarnation was seen: it may have forgotten the promise. */
   withdraw(sid: Sid): void {
     this.#acks.delete(sid);
   }
 
-  /** The epoch that was chosen. */
+  /** The chosen epoch. @throws AssertionError before the choice */
   get chosen(): Epoch {
     return must(this.#epoch, "the epoch is chosen");
   }

@@ -1,4 +1,4 @@
-/** Calls of other peers, and the returns of ours: what of them counts, and which role handles what they carry. */
+/** Accepts or drops messages in calls of other peers and in returns of own calls, and routes them to the current role. */
 import type { CallOrigin, ZabInput } from "./effects.ts";
 import { unpackIncarnation } from "./links.ts";
 import type { Sid } from "./membership.ts";
@@ -8,7 +8,7 @@ import type { Roles } from "./roles.ts";
 type Returned = Extract<ZabInput, { type: "returned" }>;
 
 type Handler<Message> = (dispatch: Dispatch, from: Sid, message: Message, isCall: boolean) => void;
-/** A handler for each of these types of messages. */
+/** One handler per message type. */
 type HandlersOf<Type extends ZabMessage["type"]> = {
   readonly [T in Type]: Handler<Extract<ZabMessage, { type: T }>>;
 };
@@ -20,7 +20,7 @@ const toLeader: Handler<LearnerMessage> = ({ roles }, from, message) => roles.to
 const toFollower: Handler<LeaderMessage> = ({ roles }, from, message, isCall) =>
   roles.toFollower(from, message, isCall);
 
-/** What is handled alike in every role. */
+/** Handlers that are the same in every role. */
 const ALWAYS: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
   OUTDATED: ({ roles }, _, message, isCall) => {
     if (!isCall && message.boot > roles.self.boot) roles.end(message.boot);
@@ -40,7 +40,10 @@ const ALWAYS: HandlersOf<"OUTDATED" | "NOTIFICATION" | "PING" | "PONG"> = {
   PONG: ({ roles }, from, message) => roles.handlePong(from, message),
 };
 
-/** A learner's messages, at a peer that does not lead: only what says something about others counts. */
+/**
+ * Handlers of a learner's messages at a peer that does not lead: it answers FOLLOWERINFO with its notification, and learns
+ * incarnations from ACKEPOCH.
+ */
 const NOT_LEADING: HandlersOf<LearnerMessage["type"]> = {
   FOLLOWERINFO: ({ roles }, _from, _message, isCall) => {
     if (isCall) roles.step.reply(roles.looking.notification());
@@ -65,7 +68,7 @@ const NOT_FOLLOWING: HandlersOf<LeaderMessage["type"]> = {
   CHECK: nothing,
 };
 
-/** What becomes of each message in each role. A new role or type of message does not compile until it is here. */
+/** The handler of each message in each role. A new role or message type does not compile until it is added here. */
 const HANDLERS: Readonly<Record<Role, HandlersOf<ZabMessage["type"]>>> = {
   LOOKING: { ...ALWAYS, ...NOT_LEADING, ...NOT_FOLLOWING },
   FOLLOWING: {
@@ -98,8 +101,8 @@ const HANDLERS: Readonly<Record<Role, HandlersOf<ZabMessage["type"]>>> = {
 };
 
 /**
- * Takes what comes from other peers.
- * Invariant: nothing of an earlier incarnation or generation is handed to a role, and nothing of a link twice or out of order.
+ * Handles the calls and returns of other peers.
+ * Invariant: no role receives a message of an earlier incarnation or generation, nor a message of a link twice or out of order.
  *
  * @source ZooKeeper QuorumCnxManager, FastLeaderElection.WorkerReceiver
  */
@@ -111,17 +114,17 @@ export class Dispatch {
     this.roles = roles;
   }
 
-  /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
+  /** Whether the last call or return was on a current link. If not, the server must drop the rest of its content too. */
   get accepted(): boolean {
     return this.#accepted;
   }
 
-  /** The input under way is another one. */
+  /** Resets {@link accepted} at the start of an input. */
   reset(): void {
     this.#accepted = false;
   }
 
-  /** A call of a peer. Calls of unknown senders are ignored. */
+  /** Handles a call of a peer. Calls of unknown senders are ignored. */
   handleCall(origin: CallOrigin, messages: readonly ZabMessage[]): void {
     const { links, step } = this.roles;
     if (!links.all.has(origin.from)) return;
@@ -148,7 +151,7 @@ export class Dispatch {
     return order !== "LATE";
   }
 
-  /** The return of one of our calls. */
+  /** Handles the return of an own call. */
   handleReturn({ peer, generation, boot, version, messages }: Returned): void {
     const { links } = this.roles;
     this.#accepted = links.of(peer).generation === generation && boot >= links.incarnationOf(peer);
@@ -163,12 +166,12 @@ export class Dispatch {
   #handle(from: Sid, message: ZabMessage, isCall: boolean): void {
     if (this.roles.lastSeq !== null) return;
     const handlers: Readonly<Record<string, Handler<never>>> = HANDLERS[this.roles.role];
-    // A type that this version does not know can only be part of what our leader has to say: the stay is over.
+    // A type that this version does not know can only be a leader's message: the stay ends.
     const handle = handlers[message.type] ?? toFollower;
     handle(this, from, message as never, isCall);
   }
 
-  /** What a peer has seen of all members' incarnations, ours included. @param packed see {@link unpackIncarnation} */
+  /** Learns the incarnations of all members, own included, that a peer has seen. @param packed see {@link unpackIncarnation} */
   learnIncarnations(packed: readonly number[]): void {
     const { sid, boot: own, quorum } = this.roles.self;
     for (const participant of quorum.participants) {
@@ -178,7 +181,7 @@ export class Dispatch {
     }
   }
 
-  /** An incarnation of a peer was seen: what an earlier one said counts no more. */
+  /** Learns one incarnation of a peer. Messages and promises of earlier incarnations stop counting. */
   #learnIncarnation(peer: Sid, boot: number): void {
     const { links } = this.roles;
     if (!links.learnIncarnation(peer, boot)) return;

@@ -1,23 +1,23 @@
 /**
- * What a step of the core asks the shell to do, in this order, and what the shell feeds back.
- * The shell decides nothing: it runs the list, and its outcomes are inputs again.
+ * The effects that a step of the core returns, which the shell runs in order, and the inputs that the shell feeds back. The
+ * shell decides nothing: it runs the list, and feeds the outcomes back as inputs.
  */
 import type { Chain } from "../hash/chain.ts";
 import type { Sid } from "./membership.ts";
 import type { DigestAt, Phase, Role, SyncMode, Vote, ZabMessage } from "./messages.ts";
 import type { Epoch, Zxid } from "./zxid.ts";
 
-/** One change of durable state. A persist effect's changes happen together or not at all. */
+/** One change of durable state. All changes of a persist effect are written in one transaction. */
 export type DurableWrite =
-  /** a promise; `to`: the candidate that gets it, null: not known, so it counts for none */
+  /** a promise; `to`: the candidate that received it, or null if unknown, in which case it counts for no candidate */
   | { readonly type: "acceptedEpoch"; readonly epoch: Epoch; readonly to: Sid | null }
   | { readonly type: "currentEpoch"; readonly epoch: Epoch }
   | { readonly type: "initialized" }
-  /** what is to be known when the ensemble wakes, as JSON */
+  /** the record that is read when the ensemble wakes, as JSON */
   | { readonly type: "quiet"; readonly record: string }
   /** incarnations of the peers, see RecoveredState */
   | { readonly type: "peerBoots"; readonly boots: readonly number[] }
-  /** this peer is a voter no more; its next incarnation has a number above `boot` */
+  /** this peer stops being a voter; the number of its next incarnation is above `boot` */
   | { readonly type: "amnesia"; readonly boot: number }
   | {
       readonly type: "append";
@@ -27,12 +27,12 @@ export type DurableWrite =
       readonly count: number;
       /** chain after the batch's last txn */
       readonly chain: Chain;
-      /** what this peer knows to be committed when it writes the row */
+      /** commit index known to this peer when it writes the row */
       readonly committed: Zxid;
     }
   /** drop everything after `to`, which is in the log */
   | { readonly type: "truncate"; readonly to: Zxid }
-  /** the history is of no use to build on; a `snapshotSwitch` ends that */
+  /** the history is unusable; `snapshotSwitch` clears this flag */
   | { readonly type: "needSnap" }
   /** forget an unfinished SNAP and begin another */
   | { readonly type: "snapshotBegin" }
@@ -65,11 +65,11 @@ export type TraceEvent =
   | { readonly type: "ack"; readonly from: Sid; readonly zxid: Zxid }
   | { readonly type: "commit"; readonly zxid: Zxid }
   | { readonly type: "ping"; readonly to: Sid; readonly rttMs: number }
-  /** @param reason why it was broken on purpose; absent: it broke */
+  /** @param reason why this peer broke the link on purpose; absent if a call failed */
   | { readonly type: "link"; readonly to: Sid; readonly up: boolean; readonly reason?: string }
   | { readonly type: "active"; readonly sids: readonly Sid[] };
 
-/** Which trace effects a peer makes: all, none, or all but those of writes and pings. */
+/** Which trace effects a peer emits: all, none, or all except those of writes and pings. */
 export type Tracing = boolean | "rare";
 
 /** Rare events: a node records them even without a listener. The others occur with every write or ping. */
@@ -86,16 +86,16 @@ const RARE: Readonly<Record<TraceEvent["type"], boolean>> = {
   ping: false,
 };
 
-/** Is this event recorded without a listener? */
+/** Whether this event is recorded without a listener. */
 export const isRare = (event: TraceEvent): boolean => RARE[event.type];
 
-/** What a step asks the shell to do. */
+/** An effect of a step, run by the shell. */
 export type ZabEffect =
   /** write all in one transaction, then feed {@link ZabInput} `persisted` once it is durable */
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
   /** a message to a peer, on the link of this generation */
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: ZabMessage }
-  /** a message in the return of the call that is being handled */
+  /** a message in the return of the call being handled */
   | { readonly type: "reply"; readonly message: ZabMessage }
   /** keep one call open on the peer; when it breaks, feed `linkBroken` */
   | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
@@ -103,61 +103,61 @@ export type ZabEffect =
   | { readonly type: "deliver"; readonly batch: Uint8Array; readonly offset: number; readonly upTo: Zxid }
   /** the tree is now the received snapshot's */
   | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
-  /** make a checkpoint of the tree, then call `checkpointed`: a SNAP is to be read from it */
+  /** make a checkpoint of the tree, then call `checkpointed`: a SNAP will be read from it */
   | { readonly type: "checkpoint" }
-  /** feed `released` after this time: COMMITs are held back until then */
+  /** feed `released` after this many ms: COMMITs are held back until then */
   | { readonly type: "hold"; readonly ms: number }
   /**
-   * the leader's digest, to be compared once this zxid is applied here; one that waits for that is replaced by one that the
-   * leader asks about, and by no other, or a peer that lags would never reach any
+   * the leader's digest, to be compared once its zxid is applied here. A waiting digest is replaced only by one with
+   * `asked`; otherwise a peer that lags would never reach any of them
    */
   | { readonly type: "digest"; readonly expected: DigestAt; readonly asked?: boolean }
-  /** the stay of a learner with us is over: it will send again what it forwarded and we have not proposed */
+  /** a learner's stay has ended: the learner will forward again every request that this leader has not proposed */
   | { readonly type: "learnerLeft"; readonly sid: Sid }
-  /** role or phase changed: requests under way must be checked again */
+  /** role or phase changed: the server must recheck pending requests */
   | { readonly type: "role" }
   /** this incarnation is over: the next one begins from storage */
   | { readonly type: "abort"; readonly reason: string }
   | { readonly type: "trace"; readonly event: TraceEvent };
 
-/** Where a call from a peer comes from. */
+/** The origin of a call from a peer. */
 export interface CallOrigin {
   readonly from: Sid;
   /** the sender's boot counter */
   readonly boot: number;
-  /** number of the sender's link to us */
+  /** generation of the sender's link to this peer */
   readonly generation: number;
   /** 0, 1, 2 … on that link */
   readonly seq: number;
-  /** of the sender's protocol; absent: 1 */
+  /** version of the sender's protocol; absent: 1 */
   readonly version?: number | undefined;
 }
 
-/** What happened, as the shell tells a peer. */
+/** An input of a peer, fed by the shell. */
 export type ZabInput =
   | { readonly type: "start" }
   /** a call of a peer; its replies go back in the return */
   | { readonly type: "call"; readonly origin: CallOrigin; readonly messages: readonly ZabMessage[] }
-  /** the return of one of our calls */
+  /** the return of an own call */
   | {
       readonly type: "returned";
       readonly peer: Sid;
       readonly generation: number;
       readonly boot: number;
-      /** of the peer's protocol; absent: 1 */
+      /** version of the peer's protocol; absent: 1 */
       readonly version?: number | undefined;
       readonly messages: readonly ZabMessage[];
     }
-  /** a call of ours failed, with unknown outcome: the link of this generation is dead */
+  /** an own call failed with unknown outcome: the link of this generation is dead */
   | { readonly type: "linkBroken"; readonly peer: Sid; readonly generation: number }
   /** everything up to the persist effect `seq` is durable */
   | { readonly type: "persisted"; readonly seq: number }
-  /** the time of a `hold` is over */
+  /** the time of a `hold` has elapsed */
   | { readonly type: "released" }
   /** a deadline may have passed */
   | { readonly type: "tick" };
 
-/** The candidate as text for a trace. */
+/** The trace event of a vote. */
 export const voteEvent = (electionEpoch: number, vote: Vote): TraceEvent => ({
   type: "vote",
   round: electionEpoch,

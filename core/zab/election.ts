@@ -1,6 +1,6 @@
 /**
  * Fast leader election: every peer votes for the best candidate that it knows until a quorum agrees.
- * Liveness only: that a leader is fit is checked again in discovery, so a wrong outcome costs time, never data.
+ * It affects liveness only: discovery checks the elected leader again, so a wrong outcome costs time, never data.
  *
  * @source ZooKeeper FastLeaderElection
  */
@@ -19,33 +19,33 @@ const sameVote = (a: Vote, b: Vote): boolean => compareVotes(a, b) === 0;
 
 /**
  * One election, as a peer in it sees it: from losing its leader until it follows or leads.
- * Invariants: votes that are counted are of this electionEpoch; the vote only gets better within one electionEpoch; a peer without
- * memory counts in no quorum.
+ * Invariants: only votes of this electionEpoch are counted; within one electionEpoch the own vote never becomes worse; a
+ * peer without memory counts in no quorum.
  *
  * @source ZooKeeper FastLeaderElection.lookForLeader
  */
 export class Election {
   readonly #self: Sid;
   readonly #quorum: QuorumVerifier;
-  /** our vote for ourselves: our own log */
+  /** this peer's vote for itself, with the end of its own log */
   readonly #own: Vote;
-  /** does our own vote count? */
+  /** whether this peer's vote counts */
   #initialized: boolean;
-  /** our history can be built on: we may lead */
+  /** whether this peer may lead: its history is usable */
   readonly #eligible: boolean;
   /** logical clock; `round` in messages */
   electionEpoch: number;
-  /** the best candidate that is known */
+  /** the best candidate known */
   vote: Vote;
-  /** *map sid → vote in this electionEpoch*, ours included */
+  /** *map sid → vote in this electionEpoch*, own vote included */
   readonly #received = new Map<Sid, Vote>();
-  /** *map sid → what peers outside of the election say of their leader* */
+  /** *map sid → last notification of a peer that follows or leads* */
   readonly #following = new Map<Sid, Notification>();
   /** peers whose vote does not count: without memory */
   readonly #blank = new Set<Sid>();
-  /** peers that refuse our calls now */
+  /** peers that this peer's calls do not reach at present */
   readonly #unreachable = new Set<Sid>();
-  /** peers known to be new: they never promised anything */
+  /** peers known to be new, which have never promised an epoch */
   readonly #pristine = new Set<Sid>();
 
   constructor(
@@ -66,22 +66,22 @@ export class Election {
     this.#received.set(self, own);
   }
 
-  /** Does our own vote count? */
+  /** Whether this peer's vote counts. */
   get initialized(): boolean {
     return this.#initialized;
   }
 
-  /** Our vote counts from now on: the founding is known. */
+  /** Makes this peer's vote count from now on, once the founding is known to be safe. */
   markInitialized(): void {
     this.#initialized = true;
   }
 
-  /** No other participant has ever promised an epoch: nothing can have been committed, so founding is safe. */
+  /** Whether no other participant has ever promised an epoch. If so, nothing can have been committed, and founding is safe. */
   get othersPristine(): boolean {
     return this.#pristine.size === this.#quorum.participants.length - 1;
   }
 
-  /** Its calls fail: no vote of it is waited for. */
+  /** Records that calls to this peer fail, so its vote is not waited for. */
   markUnreachable(sid: Sid): void {
     this.#unreachable.add(sid);
     this.#received.delete(sid);
@@ -90,8 +90,8 @@ export class Election {
 
   /**
    * Takes a notification of another voter into account.
-   * @param answers it answers a call of this incarnation of ours, so it was not written before we lost our memory
-   * @returns whether our vote or electionEpoch changed: then it is sent to all peers
+   * @param answers whether it answers a call of this incarnation, so it was not written before this peer lost its memory
+   * @returns whether the own vote or electionEpoch changed, so that it must be sent to all peers
    */
   receive(from: Sid, note: Notification, answers: boolean): boolean {
     this.#unreachable.delete(from);
@@ -101,7 +101,7 @@ export class Election {
     else if (answers) this.#pristine.add(from);
     if (note.role !== "LOOKING") {
       this.#following.set(from, note);
-      // A return may be older than the vote that a call has brought since.
+      // A return may be older than a vote that has since arrived in a call.
       if (note.round >= this.electionEpoch) this.#received.delete(from);
       return false;
     }
@@ -114,7 +114,7 @@ export class Election {
       this.#received.clear();
       this.vote = this.#own;
     }
-    // A peer that cannot vote is no candidate, and its vote for another is not needed: candidates send their own votes.
+    // A peer that cannot vote is no candidate; its vote for another peer is not needed, because candidates send their own votes.
     const stands = note.initialized || note.founding;
     if (stands && compareVotes(note.vote, this.vote) > 0) this.vote = note.vote;
     this.#received.set(from, note.vote);
@@ -122,7 +122,7 @@ export class Election {
     return joined || !sameVote(before, this.vote);
   }
 
-  /** The leader of a working ensemble: it reports that it leads, and with us a quorum would follow it. */
+  /** The leader of a working ensemble: it reports that it leads, and its followers and this peer together are a quorum. */
   establishedLeader(): Sid | undefined {
     for (const [sid, note] of this.#following) {
       if (note.role !== "LEADING" || note.vote.leader !== sid) continue;
@@ -135,19 +135,22 @@ export class Election {
     return undefined;
   }
 
-  /** The electionEpoch in which this leader says that it was elected. */
+  /** The electionEpoch in which this leader was elected, as it reports. */
   electionEpochOf(leader: Sid): number {
     return this.#following.get(leader)?.round ?? this.electionEpoch;
   }
 
-  /** A quorum votes as we do, or did before it left the election, for a peer that may lead. */
+  /**
+   * Whether a quorum votes, or voted before it left the election, for the same candidate as this peer, and the candidate
+   * may lead.
+   */
   get hasQuorum(): boolean {
     if (this.vote.leader === this.#self && !(this.#initialized && this.#eligible)) return false;
     const counts = (sid: Sid): boolean => (sid === this.#self ? this.#initialized : !this.#blank.has(sid));
     return this.#quorum.contains(this.#quorum.participants.filter((sid) => counts(sid) && this.#agrees(sid)));
   }
 
-  /** It votes as we do, or has done so in this electionEpoch and follows its leader already. */
+  /** Whether peer `sid` votes for the same candidate in this electionEpoch, or already follows it. */
   #agrees(sid: Sid): boolean {
     const vote = this.#received.get(sid);
     if (vote !== undefined && sameVote(vote, this.vote)) return true;
@@ -155,7 +158,7 @@ export class Election {
     return note !== undefined && note.round === this.electionEpoch && note.vote.leader === this.vote.leader;
   }
 
-  /** Every participant has answered in this electionEpoch or refuses calls: no better vote can arrive. */
+  /** Whether every participant has answered in this electionEpoch or is unreachable, so that no better vote can arrive. */
   get everybodyHeard(): boolean {
     return this.#quorum.participants.every(
       (sid) => this.#received.has(sid) || this.#following.has(sid) || this.#unreachable.has(sid),

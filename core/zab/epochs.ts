@@ -1,4 +1,4 @@
-/** What a peer has promised, and whether it may: the durable state of Zab beside the log. */
+/** The epochs that a peer has promised and entered, and whether it is a voter: the durable state of Zab beside the log. */
 import { assert } from "../assert.ts";
 import type { DurableWrite } from "./effects.ts";
 import type { Sid } from "./membership.ts";
@@ -19,7 +19,7 @@ export class Epochs {
   #currentEpoch: Epoch;
   #initialized: boolean;
   #founding: boolean;
-  /** while this peer is without memory: voters that have stored its incarnation durably, and said what they had promised */
+  /** while this peer is without memory: voters that have stored its incarnation durably and reported their promises */
   readonly recordedBy = new Set<Sid>();
   /** the highest epoch promised by a learner that could not join for it; the next epoch chosen here is above it */
   #refused: Epoch = asEpoch(0);
@@ -39,7 +39,7 @@ export class Epochs {
     return this.#acceptedEpoch;
   }
 
-  /** The candidate that got the promise of acceptedEpoch; null: nobody, or not known. */
+  /** The candidate that received the promise of acceptedEpoch; null if none, or unknown. */
   get promisedTo(): Sid | null {
     return this.#promisedTo;
   }
@@ -49,22 +49,22 @@ export class Epochs {
     return this.#currentEpoch;
   }
 
-  /** A voter; false: without memory of what it promised, so it counts in no quorum. */
+  /** Whether this peer is a voter; false if it is without memory, so that it counts in no quorum. */
   get initialized(): boolean {
     return this.#initialized;
   }
 
-  /** A member of a brand-new ensemble that has not voted yet. */
+  /** Whether this is a member of a new ensemble that has not voted yet. */
   get founding(): boolean {
     return this.#founding;
   }
 
-  /** The highest epoch that is known to be promised, here or by a learner that could not join. */
+  /** The highest epoch known to be promised, by this peer or by a learner that could not join. */
   get highestKnown(): Epoch {
     return asEpoch(Math.max(this.#acceptedEpoch, this.#refused));
   }
 
-  /** Promises an epoch, durably. @param to the candidate that may count the promise; null: none */
+  /** Promises an epoch durably. @param to the candidate that may count the promise; null for none */
   promise(epoch: Epoch, to: Sid | null): void {
     this.#accept(epoch, to);
     this.#step.trace({ type: "epoch", epoch, kind: "accepted" });
@@ -77,31 +77,37 @@ export class Epochs {
     this.#step.persist([{ type: "acceptedEpoch", epoch, to }]);
   }
 
-  /** Enters an epoch that was promised. @returns the write, which must be durable together with the history of the epoch */
+  /** Enters a promised epoch. @returns the write, which must be in one transaction with the history of the epoch */
   enter(epoch: Epoch): DurableWrite {
-    assert(epoch >= this.#currentEpoch && epoch <= this.#acceptedEpoch, "only a promised epoch begins");
+    assert(
+      epoch >= this.#currentEpoch && epoch <= this.#acceptedEpoch,
+      "an epoch is promised before it is entered",
+    );
     this.#currentEpoch = epoch;
     return { type: "currentEpoch", epoch };
   }
 
-  /** This peer counts in quorums from now on. @returns the write */
+  /** Makes this peer a voter. @returns the write */
   initialize(): DurableWrite {
     this.#initialized = true;
     this.#founding = false;
     return { type: "initialized" };
   }
 
-  /** This peer counts in no quorum any more, since it has forgotten promises. */
+  /** Makes this peer a peer without memory, since it has forgotten promises. */
   loseMemory(): void {
     this.#initialized = false;
   }
 
-  /** A learner cannot join, because it has promised this epoch. */
+  /** Records the epoch that a learner has promised and that keeps it from joining. */
   noteRefused(epoch: Epoch): void {
     this.#refused = asEpoch(Math.max(this.#refused, epoch));
   }
 
-  /** A voter has stored our incarnation and says what it has promised: we promise no less, for we may have done so before. */
+  /**
+   * Records that a voter has stored this incarnation. This peer then promises at least the voter's epoch, because it may
+   * have done so before it lost its memory.
+   */
   noteRecorded(voter: Sid, acceptedEpoch: Epoch): void {
     assert(!this.#initialized, "only a peer without memory depends on what others have recorded");
     this.recordedBy.add(voter);

@@ -3,8 +3,8 @@
  *
  *   DISCOVERY ──LEADERINFO/ACKEPOCH──▶ SYNCHRONIZATION ──NEWLEADER/ACK, UPTODATE──▶ BROADCAST
  *
- * What synchronization brings is staged and becomes this peer's history in one transaction, at NEWLEADER, together with
- * currentEpoch: no crash can leave half of it.
+ * Data received during synchronization is staged. At NEWLEADER it becomes this peer's history in one transaction, together
+ * with currentEpoch, so that no crash can leave half of it.
  */
 import { FollowerTree } from "./follower-tree.ts";
 import type { Sid } from "./membership.ts";
@@ -31,22 +31,22 @@ import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
 
 /**
  * A peer that follows one leader.
- * Invariants: it accepts no message of another stay (`join`) or epoch; nothing of the leader's epoch is logged before the history
- * with which that epoch began; what it acknowledges is durable before the ack leaves.
+ * Invariants: it accepts no message of another stay (`join`) or epoch; it logs no txn of the leader's epoch before the
+ * initial history of that epoch; every entry is durable before its ack is sent.
  *
  * @source Zab, DSN 2011, phases 1–3 (follower); ZooKeeper Learner.syncWithLeader, Follower.processPacket
  */
 export class Follower {
   readonly #host: RoleHost;
   readonly leader: Sid;
-  /** the electionEpoch in which it was elected: for one that led already, another than ours */
+  /** the electionEpoch in which the leader was elected; not the own one if it led already */
   readonly electedIn: number;
   /** number of this stay */
   join: number;
   phase: Phase = "DISCOVERY";
-  /** how our tree compares with the leader's */
+  /** comparison of the own tree with the leader's */
   tree: FollowerTree;
-  /** why the synchronization waits, as the leader says; empty: it does not */
+  /** why the leader holds back the synchronization; empty if it does not */
   reason = "";
   #epoch: Epoch | null = null;
   #staging: Staging | null = null;
@@ -70,37 +70,37 @@ export class Follower {
       : this.#joinDeadline;
   }
 
-  /** Gives the leader up if it is silent, or if joining makes no progress. */
+  /** Returns to LOOKING if the leader is silent, or if joining makes no progress. */
   tick(): void {
     if (this.#host.step.now < this.deadline) return;
     this.#host.becomeLooking(this.phase === "BROADCAST" ? "the leader is silent" : "joining took too long");
   }
 
-  /** This peer was suspended for so long: that is no silence of the leader. */
+  /** Extends the deadlines by the time for which this peer was suspended, since the leader was not silent then. */
   excuse(suspendedMs: number): void {
     this.#heardAt = Math.min(this.#heardAt + suspendedMs, this.#host.step.now);
   }
 
-  // ── what peers say beside the stay ───────────────────────────────────────
+  // ── messages outside of the stay ─────────────────────────────────────────
 
-  /** Something came from a peer. */
+  /** Records that a message came from a peer. */
   heard(peer: Sid): void {
     if (peer === this.leader) this.#heardAt = this.#host.step.now;
   }
 
-  /** Messages of a peer may be lost. */
+  /** Handles a gap in the calls of a peer: messages may be lost. */
   interrupted(peer: Sid): void {
-    if (peer === this.leader) this.#host.becomeLooking("something of the leader was lost");
+    if (peer === this.leader) this.#host.becomeLooking("a message of the leader was lost");
   }
 
-  /** Our link to a peer broke. */
+  /** Handles the failure of the link to a peer. */
   linkBroken(peer: Sid): void {
     if (peer === this.leader) this.#host.becomeLooking("the link to the leader broke");
   }
 
   /**
-   * Takes a vote, or what a peer says of its leader. A return may be overtaken by a later call, so it ends no stay: the role in
-   * it may be outdated.
+   * Handles the notification of a peer. A later call may overtake a return, so the role in a return may be outdated, and
+   * ends no stay after discovery.
    */
   notice(from: Sid, note: Notification, isCall: boolean): void {
     const host = this.#host;
@@ -113,22 +113,22 @@ export class Follower {
       }
       return;
     }
-    // A peer has lost its leader: we ask ours at once instead of at the next tick.
+    // Another peer has lost its leader: ping the own leader at once instead of at the next tick.
     if (note.role === "LOOKING" && this.phase === "BROADCAST") host.ping(this.leader);
   }
 
-  /** The vote for itself that made us follow the leader is given up: for a later election, or for a better candidate. */
+  /** Whether the leader no longer votes for itself in the election that made this peer follow it. */
   #isPast({ round, vote }: Notification): boolean {
     return round > this.electedIn || (round === this.electedIn && vote.leader !== this.leader);
   }
 
-  /** Takes a PING of the leader. */
+  /** Handles a PING of the leader. */
   handlePing(from: Sid, ping: Ping): void {
     const host = this.#host;
     if (from !== this.leader || this.phase === "DISCOVERY") return;
-    // A leader that does not count us among its learners, or leads no more, will never send us anything.
+    // A leader that does not have this peer as a learner, or that no longer leads, will send nothing more.
     if (ping.role !== "LEADING" || ping.join !== this.join) {
-      host.becomeLooking("the leader does not count us any more");
+      host.becomeLooking("the leader has dropped this learner");
       return;
     }
     if (ping.disputed === true) {
@@ -141,13 +141,13 @@ export class Follower {
     host.step.push({ type: "digest", expected: ping.digest });
   }
 
-  /** Takes a PONG of the leader. */
+  /** Handles a PONG of the leader. */
   handlePong(from: Sid, pong: Pong): void {
     if (from !== this.leader || this.phase === "DISCOVERY" || pong.role === "LEADING") return;
-    this.#host.becomeLooking("the leader leads no more");
+    this.#host.becomeLooking("the leader no longer leads");
   }
 
-  /** The leader waits with our synchronization until a quorum has confirmed a tree: our lack of progress is no failure. */
+  /** Extends the deadline while the leader holds back the synchronization until a quorum has confirmed a tree. */
   #waitForProof(): void {
     if (this.phase !== "SYNCHRONIZATION") return;
     this.reason = `the tree of some member differs from that of node ${this.leader}, and no quorum has confirmed either`;
@@ -156,7 +156,7 @@ export class Follower {
 
   // ── comparing trees ──────────────────────────────────────────────────────
 
-  /** Answers a CHECK, if there is one, and the digest was found equal. */
+  /** Answers a CHECK if there is one and the digest was found equal. */
   confirm(): void {
     const epoch = this.#epoch;
     const zxid = epoch === null ? null : this.tree.takeAnswer();
@@ -164,7 +164,7 @@ export class Follower {
     this.#host.links.send(this.leader, { type: "CONFIRM", join: this.join, epoch, zxid });
   }
 
-  /** The tree here differs from the leader's at `zxid`: leaves, reports that when it joins again, and gets a whole state. */
+  /** Ends the stay because the trees differ at `zxid`. The next stay reports it, and receives a SNAP. */
   diverge(zxid: Zxid): void {
     this.tree.noteDifferent(this.leader, zxid);
     this.#host.becomeLooking("the digest differs from the leader's");
@@ -172,7 +172,7 @@ export class Follower {
 
   // ── the stay ─────────────────────────────────────────────────────────────
 
-  /** Asks the leader to be taken in. May be repeated while nothing has come back. */
+  /** Sends FOLLOWERINFO. It may be repeated while the leader has not answered. */
   sendFollowerInfo(): void {
     const { links, epochs } = this.#host;
     links.send(this.leader, {
@@ -183,7 +183,7 @@ export class Follower {
     });
   }
 
-  /** Handles a message of this stay. @returns false when it cannot belong here: the stay is over */
+  /** Handles a message of this stay. @returns false if the message does not fit the phase, so that the stay must end */
   receive(message: LeaderMessage): boolean {
     if (message.type === "LEADERINFO") return this.#handleLeaderInfo(message);
     if (this.#epoch === null || message.epoch !== this.#epoch) return false;
@@ -212,8 +212,8 @@ export class Follower {
   #handleLeaderInfo(message: LeaderInfo): boolean {
     const host = this.#host;
     if (this.phase === "BROADCAST" && message.epoch === this.#epoch) {
-      // The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again: forwarded writes need a new stay.
-      this.#host.becomeLooking("the leader has lost sight of us");
+      // The leader dropped this learner, and a late FOLLOWERINFO made it accept it again. Forwarded writes need a new stay.
+      this.#host.becomeLooking("the leader has restarted this stay");
       return true;
     }
     if (this.phase === "SYNCHRONIZATION" && message.epoch === this.#epoch) {
@@ -234,7 +234,7 @@ export class Follower {
       join: this.join,
       epoch: message.epoch,
       currentEpoch: host.epochs.currentEpoch,
-      // A candidate never offers an epoch twice, so a promise to it that is repeated is the same promise.
+      // A candidate never offers an epoch twice, so a repeated promise to it is the same promise.
       counted: host.epochs.promisedTo === this.leader,
       last: host.history.lastLogged,
       needSnap: host.history.needSnap,
@@ -248,8 +248,8 @@ export class Follower {
   }
 
   /**
-   * The leader dropped us, and a late FOLLOWERINFO of ours made it accept us again. Answers that we sent in between may still
-   * be in flight and must not count in the new stay, so the new stay gets its own `join`.
+   * Begins a new stay after the leader dropped this learner and a late FOLLOWERINFO made it accept it again. Answers sent
+   * in between may still be in flight and must not count in the new stay, so it gets its own `join`.
    */
   #rejoin(): void {
     this.join = this.#host.nextJoin();
@@ -271,7 +271,7 @@ export class Follower {
     const staging = this.#staging;
     if (staging === null || !staging.mayTruncate) return false;
     const position = host.history.log.positionAt(message.to);
-    // What is applied is never taken back: if the leader lacks it, our tree is of no use, and only SNAP helps.
+    // Applied txns are never undone: if the leader lacks them, this tree is unusable and needs a SNAP.
     const usable = position !== undefined && compareZxid(position.zxid, host.history.lastProcessedZxid) >= 0;
     if (usable) staging.truncate(position);
     else host.history.requireSnap();
@@ -311,7 +311,7 @@ export class Follower {
     this.#host.step.reply({ type: "STAGED", join: this.join, epoch: this.#epoch });
   }
 
-  /** Progress was made: the limit is on standing still, so that a large SNAP may take its time. */
+  /** Extends the deadline after progress: it limits the time without progress, so a large SNAP may take long. */
   #extendJoin(): void {
     this.#joinDeadline = this.#host.step.now + this.#host.self.timeouts.initMs;
   }
@@ -336,7 +336,7 @@ export class Follower {
     const host = this.#host;
     const entry = continueLog(host.history.lastLogged, message);
     if (entry === undefined) return false;
-    // Nothing of this leader's epoch is accepted before its history is.
+    // No proposal of this leader's epoch is accepted before its initial history.
     if (host.epochs.currentEpoch !== message.epoch) return false;
     host.step.persist([host.history.append(entry)]);
     this.#replyAck();
@@ -382,8 +382,8 @@ export class Follower {
   }
 
   /**
-   * The server compares when it has applied that zxid. Before UPTODATE only the txns that the comparison needs are applied:
-   * our history is the leader's, and the leader has applied it up to that zxid.
+   * Handles CHECK. The server compares once it has applied that zxid. Before UPTODATE only the txns that the comparison
+   * needs are applied: this history is the leader's, and the leader has applied it up to that zxid.
    */
   #handleCheck({ digest }: Check): boolean {
     const host = this.#host;

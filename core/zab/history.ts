@@ -1,4 +1,4 @@
-/** The history of a peer: its log, how far that is durable and committed, and what of it is handed over to be applied. */
+/** The history of a peer: its log, how far the log is durable and committed, and how far it was delivered. */
 import { assert } from "../assert.ts";
 import type { DurableWrite } from "./effects.ts";
 import type { LogEntry } from "./log-entry.ts";
@@ -9,7 +9,7 @@ import { splitAfter } from "./txn-batch.ts";
 import type { TxnLogReader } from "./txn-log.ts";
 import { compareZxid, minZxid, type Zxid } from "./zxid.ts";
 
-/** Txns in the log that are not delivered yet: those of `batch` from `offset` on. */
+/** Logged txns that are not delivered yet: those of `batch` from `offset` on. */
 interface PendingBatch {
   readonly batch: Uint8Array;
   offset: number;
@@ -17,10 +17,10 @@ interface PendingBatch {
 }
 
 /**
- * The history of one peer as Zab sees it. The log itself is written by the shell, by the persist effects; this part knows what
- * it will hold.
- * Invariant: lastProcessedZxid ≤ lastCommittedZxid ≤ lastLoggedZxid, lastProcessedZxid ≤ lastDurableZxid ≤ lastLoggedZxid, and
- * what is pending is the log behind lastProcessedZxid.
+ * The history of one peer as Zab sees it. The shell writes the log itself, by persist effects; this part knows what the log
+ * will contain.
+ * Invariant: lastProcessedZxid ≤ lastCommittedZxid ≤ lastLoggedZxid, lastProcessedZxid ≤ lastDurableZxid ≤ lastLoggedZxid,
+ * and the pending batches are the log after lastProcessedZxid.
  *
  * @source Zab, DSN 2011: the history h of a process; ZooKeeper ZKDatabase, CommitProcessor; etcd-raft raftLog
  */
@@ -45,38 +45,38 @@ export class History {
     this.#lastProcessedZxid = recovered.applied;
     this.#needSnap = recovered.needSnap;
     assert(this.lastLogged.zxid.epoch <= recovered.currentEpoch, "the log ends within currentEpoch");
-    assert(compareZxid(recovered.applied, this.lastLogged.zxid) <= 0, "only what is logged is applied");
+    assert(compareZxid(recovered.applied, this.lastLogged.zxid) <= 0, "the applied state is within the log");
     for (let slice = log.read(recovered.applied); slice !== undefined; slice = log.read(slice.last)) {
       this.#pending.push({ batch: slice.batch, offset: 0, last: slice.last });
     }
   }
 
-  /** End of the log, with what this step appends. */
+  /** End of the log, including what the current step has appended. */
   get lastLogged(): LogPosition {
     return this.#lastLogged;
   }
 
-  /** End of what is durable here. */
+  /** Last zxid that is durable in this peer's storage. */
   get lastDurableZxid(): Zxid {
     return this.#lastDurableZxid;
   }
 
-  /** The highest zxid that is known here to be committed. */
+  /** The highest zxid known to be committed. */
   get lastCommittedZxid(): Zxid {
     return this.#lastCommittedZxid;
   }
 
-  /** End of what was handed over to be applied. */
+  /** The last zxid that was delivered, to be applied. */
   get lastProcessedZxid(): Zxid {
     return this.#lastProcessedZxid;
   }
 
-  /** This history cannot be built on: only a SNAP helps, and this peer cannot lead. */
+  /** Whether this history is unusable: only a SNAP replaces it, and this peer cannot lead. */
   get needSnap(): boolean {
     return this.#needSnap;
   }
 
-  /** Appends an entry. @returns the write, which the caller persists with the next persist effect */
+  /** Appends an entry. @returns the write; the caller adds it to the next persist effect */
   append(entry: LogEntry): DurableWrite {
     assert(compareZxid(entry.first, this.lastLogged.zxid) > 0, "an entry continues the history");
     this.#lastLogged = { zxid: entry.last, chain: entry.chain };
@@ -93,7 +93,7 @@ export class History {
     };
   }
 
-  /** Everything up to this persist effect is durable. */
+  /** Records that everything up to this persist effect is durable. */
   persisted(seq: number): void {
     for (
       let first = this.#persisting[0];
@@ -105,19 +105,19 @@ export class History {
     }
   }
 
-  /** This history cannot be built on. That survives a crash, and ends when a SNAP replaces the history. */
+  /** Marks this history as unusable. The mark survives a crash, and is cleared when a SNAP replaces the history. */
   requireSnap(): void {
     if (this.#needSnap) return;
     this.#needSnap = true;
     this.#step.persist([{ type: "needSnap" }]);
   }
 
-  /** Cuts off everything after `to`, an entry of the log. */
+  /** Truncates the log after `to`, one of its entries. */
   truncate(to: LogPosition): void {
-    assert(compareZxid(to.zxid, this.#lastProcessedZxid) >= 0, "what is delivered is never taken back");
-    assert(compareZxid(to.zxid, this.#lastLogged.zxid) <= 0, "a history is cut back, not extended");
+    assert(compareZxid(to.zxid, this.#lastProcessedZxid) >= 0, "a delivered txn is never truncated");
+    assert(compareZxid(to.zxid, this.#lastLogged.zxid) <= 0, "a truncation does not extend the log");
     this.#lastLogged = to;
-    // What was durable of the history that is given up says nothing about the one that follows.
+    // The durable part of the truncated history says nothing about the entries that follow.
     this.#lastDurableZxid = minZxid(this.#lastDurableZxid, to.zxid);
     for (const waiting of this.#persisting) waiting.tail = minZxid(waiting.tail, to.zxid);
     const kept: PendingBatch[] = [];
@@ -134,7 +134,7 @@ export class History {
     this.#pending = kept;
   }
 
-  /** The tree is a received snapshot of `at`, and the log begins there. */
+  /** Restarts the history at `at`, the position of a received snapshot that is now the tree. */
   restart(at: LogPosition): void {
     this.#lastLogged = at;
     this.#lastDurableZxid = at.zxid;
@@ -145,13 +145,13 @@ export class History {
     this.#needSnap = false;
   }
 
-  /** Everything up to `zxid` is committed; delivers what of it is durable here. */
+  /** Records that everything up to `zxid` is committed, and delivers the part that is durable here. */
   commitUpTo(zxid: Zxid): void {
     if (compareZxid(zxid, this.#lastCommittedZxid) > 0) this.#lastCommittedZxid = zxid;
     this.deliver();
   }
 
-  /** Delivers what is committed and durable: never what this peer could still lose. */
+  /** Delivers entries that are committed and durable here; never one that this peer could still lose. */
   deliver(): void {
     const upTo = minZxid(this.#lastCommittedZxid, this.#lastDurableZxid);
     while (compareZxid(this.#lastProcessedZxid, upTo) < 0) {

@@ -1,10 +1,10 @@
 /**
- * LEADING: from winning an election until this peer gives up.
+ * LEADING: from winning an election until this peer steps down.
  *
  *   DISCOVERY ──quorum of ACKEPOCH──▶ SYNCHRONIZATION ──quorum of NEWLEADER acks──▶ BROADCAST
  *
- * Learners come and go in every phase. What a phase does is in discovery.ts, synchronization.ts with learner.ts, and
- * broadcast.ts; whose tree is right, in tree-verifier.ts. Here is when a phase ends, and when the leadership does.
+ * Learners join and leave in every phase. The phases are in discovery.ts, synchronization.ts with learner.ts, and
+ * broadcast.ts; tree-verifier.ts compares trees. This file decides when a phase ends, and when the leadership ends.
  */
 import { assert } from "../assert.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -24,9 +24,9 @@ import type { Epoch, Zxid } from "./zxid.ts";
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * A peer that leads, or is about to.
- * Invariants: it enters its epoch once a quorum has promised it, and broadcasts once a quorum has taken over its history and its own
- * currentEpoch is durable; in BROADCAST it was in touch with a quorum of its active set within the last syncLimit ticks.
+ * A peer that was elected, from discovery on.
+ * Invariants: it enters its epoch once a quorum has promised it, and broadcasts once a quorum has acked NEWLEADER and its
+ * own currentEpoch is durable; in BROADCAST it has heard from a quorum of its active set within the last syncLimit ticks.
  *
  * @source Zab, DSN 2011, phases 1–3 (leader); ZooKeeper Leader
  */
@@ -34,18 +34,18 @@ export class Leader implements Leadership {
   readonly #host: RoleHost;
   readonly #learners: Learners;
   readonly #discovery: Discovery;
-  /** what it knows of the trees */
+  /** comparison of the learners' trees with its own */
   readonly trees: TreeVerifier;
   readonly #snapshots: SnapshotGate;
   readonly #synchronization: Synchronization;
   readonly #broadcast: Broadcast;
   readonly #quorumCheck: QuorumCheck;
   phase: Phase = "DISCOVERY";
-  /** the epoch whose history ours begins with: our currentEpoch before this one */
+  /** currentEpoch before this leadership: the epoch whose history this leader's history begins with */
   continues: Epoch | null = null;
   /** number of the persist effect that made our own currentEpoch durable */
   #ownEpochSeq: number | null = null;
-  /** before BROADCAST: when our notification is sent again; ms */
+  /** before BROADCAST: when the own notification is sent again; ms */
   #resendAt: number;
 
   constructor(host: RoleHost) {
@@ -61,24 +61,24 @@ export class Leader implements Leadership {
     this.#resendAt = step.now + self.config.electionRetryMs;
   }
 
-  // ── what others ask ──────────────────────────────────────────────────────
+  // ── state, as the server and the roles read it ───────────────────────────
 
-  /** The epoch that it leads; null: not chosen yet. */
+  /** The epoch of this leadership; null if not chosen yet. */
   get epoch(): Epoch | null {
     return this.#discovery.epoch;
   }
 
-  /** sids that have acked NEWLEADER, ours included, ascending */
+  /** sids that have acked NEWLEADER, own sid included, ascending */
   get activeSet(): readonly Sid[] {
     return this.#learners.activeSet;
   }
 
-  /** A learner is being brought up to date: the checkpoint must stay as it is, and with it the log that continues it. */
+  /** Whether a learner is being sent a SNAP, so the checkpoint and the log that continues it must be kept. */
   get readsSnapshot(): boolean {
     return this.#learners.readsSnapshot;
   }
 
-  /** What the slowest learner has that is in the active set, or about to be; undefined without one. */
+  /** The lowest zxid that a learner in the active set, or about to join it, has; undefined if there is no such learner. */
   get slowest(): Zxid | undefined {
     return this.#learners.slowest;
   }
@@ -88,47 +88,50 @@ export class Leader implements Leadership {
     return this.#broadcast.nextZxid;
   }
 
-  /** May another batch be proposed? */
+  /** Whether another batch may be proposed. */
   get mayPropose(): boolean {
     return this.phase === "BROADCAST" && this.trees.trusted && this.#broadcast.hasRoom;
   }
 
-  /** The counter of this epoch is used up. */
+  /** Whether the counter of this epoch is used up. */
   get exhausted(): boolean {
     return this.#broadcast.isExhausted;
   }
 
-  /** No learner's tree speaks against ours, or a quorum has confirmed it: clients may be served. */
+  /** Whether clients may be served: no learner's tree differs, or a quorum has confirmed this leader's tree. */
   get trusted(): boolean {
     return this.trees.trusted;
   }
 
-  /** A quorum has this tree, ours included, and not because we copied it there. */
+  /** Whether a quorum, this leader included, has this tree, not counting copies that this leader sent. */
   get confirmedByQuorum(): boolean {
     return this.trusted && this.phase === "BROADCAST" && this.trees.isProven;
   }
 
-  /** A learner's digest awaits ours; see {@link compareTrees}. */
+  /** Whether a learner's digest waits for the leader's digest at the same zxid; see {@link compareTrees}. */
   get comparing(): boolean {
     return this.trees.comparing;
   }
 
-  /** The current stay of a learner, for messages that come beside Zab's. */
+  /** `join` of a learner's current stay, for messages outside of Zab. */
   joinOf(sid: Sid): number | undefined {
     return this.#learners.get(sid)?.join;
   }
 
-  /** This learner serves. */
+  /** Whether this learner was sent UPTODATE. */
   isServing(sid: Sid): boolean {
     return this.#learners.get(sid)?.upToDate === true;
   }
 
-  /** A client of this learner waits for a commit. */
+  /** Records that a client of this learner waits for a commit. */
   expectCommit(sid: Sid): void {
     this.#learners.get(sid)?.expectCommit();
   }
 
-  /** Nothing is under way: a quorum follows, every learner serves, has acknowledged everything, and knows that it is committed. */
+  /**
+   * Whether nothing is in flight: a quorum follows, and every learner serves, has acknowledged all entries and received the
+   * commit index.
+   */
   get settled(): boolean {
     if (this.phase !== "BROADCAST" || !this.#broadcast.isIdle) return false;
     if (!this.trusted || !this.#quorumCheck.hasActiveQuorum) return false;
@@ -136,7 +139,7 @@ export class Leader implements Leadership {
     return true;
   }
 
-  // ── in touch with a quorum ───────────────────────────────────────────────
+  // ── contact with a quorum ────────────────────────────────────────────────
 
   /** When `tick` is to be called, at the latest; ms. */
   get deadline(): number {
@@ -151,27 +154,27 @@ export class Leader implements Leadership {
     return Math.min(at, earliest + this.#host.self.timeouts.syncMs + 1);
   }
 
-  /** The ensemble works without the learners that are not in the active set. */
+  /** Whether the ensemble works without the learners that are not in the active set. */
   get #worksWithout(): boolean {
     return this.phase === "BROADCAST" && this.#quorumCheck.hasActiveQuorum;
   }
 
-  /** This peer was suspended for so long: that is no silence of its learners. */
+  /** Extends the deadlines by the time for which this peer was suspended, since its learners were not silent then. */
   excuse(suspendedMs: number): void {
     for (const learner of this.#learners.all()) learner.excuse(suspendedMs);
     this.#quorumCheck.excuse(suspendedMs);
   }
 
-  /** Something came from a peer. */
+  /** Records that a message came from a peer. */
   heard(sid: Sid): void {
     this.#learners.get(sid)?.heard();
   }
 
-  /** Ends what takes too long: the wait for a copy, the stay of a silent learner, the leadership. */
+  /** Handles expired deadlines: of a wait for a copy, of a silent learner, of the leadership. */
   tick(): void {
     const { step, self } = this.#host;
     if (this.phase !== "BROADCAST" && step.now >= this.#resendAt) {
-      // Peers that follow another answer that; peers that wait for us send FOLLOWERINFO again.
+      // Peers that follow another leader answer with that; peers that wait for this one send FOLLOWERINFO again.
       this.#resendAt = step.now + self.config.electionRetryMs;
       this.#host.notifyAll();
     }
@@ -181,10 +184,10 @@ export class Leader implements Leadership {
   }
 
   #tickEstablishing(): void {
-    // The next election would choose us again, and cost an epoch: we wait for peers that can tell which tree is right.
+    // The next election would elect this peer again and cost an epoch: wait for peers whose digests settle which tree is right.
     if (this.#awaitsProof) {
       if (this.trees.mustYield()) {
-        this.#host.becomeLooking("a member with the same history, and perhaps another tree, can lead");
+        this.#host.becomeLooking("another member with the same history can lead and compare the trees");
         return;
       }
       this.#quorumCheck.noteProgress();
@@ -207,12 +210,12 @@ export class Leader implements Leadership {
     for (const learner of this.#learners.all()) if (now >= learner.admitAt) this.#admit(learner);
   }
 
-  /** A quorum is here, and its trees differ: no election helps before more peers come. */
+  /** Whether a quorum has joined and its trees differ, so that no election helps until more peers join. */
   get #awaitsProof(): boolean {
     return this.phase === "SYNCHRONIZATION" && !this.#quorumCheck.isAlone && this.trees.hasDispute;
   }
 
-  /** Takes a vote, or what a peer says of its leader. A return may be overtaken by a later call, so it ends no stay. */
+  /** Handles the notification of a peer. A later call may overtake a return, so a return ends no stay. */
   notice(from: Sid, note: Notification, isCall: boolean): void {
     if (this.phase !== "BROADCAST" && this.#quorumCheck.isDeserted(from, note)) {
       this.#host.becomeLooking("a quorum follows another");
@@ -221,7 +224,7 @@ export class Leader implements Leadership {
     if (isCall && note.role === "LOOKING") this.drop(from);
   }
 
-  /** Adds to a PING what a learner needs to know of its stay, and of our tree. */
+  /** Adds to a PING the state of the learner's stay and of the leader's tree. */
   addToPing(to: Sid, ping: Ping): Ping {
     const learner = this.#learners.get(to);
     const { digest } = this.#host.tree;
@@ -233,9 +236,9 @@ export class Leader implements Leadership {
     return { ...ping, join, digest, ...(confirmed && { confirmed }) };
   }
 
-  // ── learners come and go ─────────────────────────────────────────────────
+  // ── learners join and leave ──────────────────────────────────────────────
 
-  /** The learner has left, or its link broke. */
+  /** Ends the stay of a learner that left or whose link broke. */
   drop(sid: Sid): void {
     const { step } = this.#host;
     const learner = this.#learners.get(sid);
@@ -246,20 +249,20 @@ export class Leader implements Leadership {
     if (this.#quorumCheck.isAlone && !wasAlone) this.#quorumCheck.noteAlone();
     step.push({ type: "learnerLeft", sid });
     if (!learner.isActive) return;
-    // It may have left because its tree differs, and say so when it comes back.
+    // The learner may have left because its tree differs, and report that when it joins again.
     if (this.trees.owesAnswer(learner)) this.#snapshots.postpone();
     this.#traceActive();
     if (this.#worksWithout) return;
     for (const other of this.#learners.all()) other.endWait();
   }
 
-  /** A later incarnation of this peer was seen: what the earlier one promised it may have forgotten. */
+  /** Handles a later incarnation of a peer, which may have forgotten what the earlier one promised. */
   forgetIncarnation(sid: Sid): void {
     if (this.phase === "DISCOVERY") this.#discovery.withdraw(sid);
     this.drop(sid);
   }
 
-  /** Handles a message of a learner. @returns false when it does not belong to its stay */
+  /** Handles a message of a learner. @returns false if it does not fit the learner's stay */
   receive(from: Sid, message: LearnerMessage): boolean {
     if (message.type === "FOLLOWERINFO") {
       this.#handleFollowerInfo(from, message);
@@ -295,14 +298,14 @@ export class Leader implements Leadership {
     }
     const learner = new Learner(this.#host, from, message);
     this.#learners.add(learner);
-    // Before anything it says counts: that an older incarnation of it counts no more.
+    // The learner's incarnation must be durable before any of its messages counts.
     step.persistDeferred();
     if (this.epoch === null) this.start();
     else this.#admit(learner);
     if (!message.initialized) this.trees.noteWithoutMemory(from);
   }
 
-  /** While the ensemble works without it, a learner whose incarnations keep ending waits; see `Links.admitAt`. */
+  /** Accepts a learner. If its incarnations keep ending and the ensemble works without it, it has to wait; see `Links.admitAt`. */
   #admit(learner: Learner): void {
     const { step, links } = this.#host;
     const at = this.#worksWithout ? links.admitAt(learner.sid) : step.now;
@@ -311,14 +314,14 @@ export class Leader implements Leadership {
   }
 
   #offerEpoch(learner: Learner): void {
-    // A peer without memory counts for nothing until an ensemble that works without it has brought it up to date.
+    // A peer without memory is synchronized only by an ensemble that works without it.
     if (!learner.initialized && this.phase !== "BROADCAST") return;
     learner.offerEpoch(this.#discovery.chosen);
   }
 
   // ── discovery ────────────────────────────────────────────────────────────
 
-  /** Leads alone, or waits for the others: chooses the epoch once a quorum is here. */
+  /** Chooses the epoch and offers it to the learners, if a quorum has joined. In an ensemble of one, this peer is that quorum. */
   start(): void {
     if (!this.#discovery.maybeChoose(this.#learners)) return;
     for (const learner of this.#learners.all()) this.#offerEpoch(learner);
@@ -331,7 +334,8 @@ export class Leader implements Leadership {
     if (!this.trees.noteJoined(learner, message)) return;
     if (this.phase === "DISCOVERY" && this.#discovery.hasNewerHistory(message)) {
       if (!message.needSnap) this.#host.becomeLooking("a learner has a newer history");
-      // One that needs a SNAP cannot lead, but what it has acked and we lack may be committed: it does not vouch for our history.
+      // A learner that needs a SNAP cannot lead, but may have acked a committed txn that this leader lacks, so its promise
+      // does not count.
       return;
     }
     this.#discovery.count(learner, message);
@@ -353,12 +357,12 @@ export class Leader implements Leadership {
 
   // ── synchronization ──────────────────────────────────────────────────────
 
-  /** Synchronizes a learner that has promised the epoch, if nothing stands against it. */
+  /** Synchronizes a learner that has promised the epoch, unless the synchronization has to wait. */
   maybeSynchronize(learner: Learner): void {
     this.#synchronization.maybeBegin(learner);
   }
 
-  /** SYNCHRONIZATION is over once a quorum has made our history its own. */
+  /** Ends SYNCHRONIZATION once a quorum has acked NEWLEADER. */
   #maybeEstablish(): void {
     const { step, tree } = this.#host;
     if (this.phase !== "SYNCHRONIZATION") return;
@@ -406,12 +410,12 @@ export class Leader implements Leadership {
     return true;
   }
 
-  /** A learner has taken over our history. */
+  /** Handles the ack of NEWLEADER by a learner. */
   #learnerActivated(learner: Learner): void {
     this.trees.noteActive(learner);
     this.#traceActive();
     if (this.phase === "BROADCAST") {
-      // Its history may hold the very ack that an outstanding entry lacked.
+      // Its ack may complete the quorum of an outstanding entry.
       this.#broadcast.maybeCommit();
       this.#sendUpToDate(learner);
       this.trees.review();
@@ -421,20 +425,20 @@ export class Leader implements Leadership {
     }
   }
 
-  /** Our own writes are durable up to where the history says. */
+  /** Handles the durability of own writes, up to the history's lastDurableZxid. */
   persisted(): void {
     this.#maybeEstablish();
     if (this.phase === "BROADCAST") this.#broadcast.maybeCommit();
   }
 
-  /** Sends the learners the commit index where no proposal has carried it, and the CHECKs that are due. */
+  /** Sends the commit index to the learners that did not receive it with a proposal, and the CHECKs that are due. */
   flushCommits(): void {
     if (this.epoch === null) return;
     if (this.phase === "BROADCAST") this.#broadcast.flush();
     else for (const learner of this.#learners.all()) learner.maybeCheck();
   }
 
-  /** The time of a hold is over: what is due is sent. */
+  /** Ends a hold: sends the COMMITs that are due. */
   release(): void {
     this.#broadcast.release();
     this.flushCommits();
@@ -442,18 +446,18 @@ export class Leader implements Leadership {
 
   // ── trees ────────────────────────────────────────────────────────────────
 
-  /** Our tree has advanced: digests that learners reported for later zxids can be compared with ours now. */
+  /** Compares digests that learners reported for zxids that the own tree has now reached. */
   compareTrees(): void {
     this.trees.compareAll();
   }
 
-  /** A learner has found our digest at `zxid` equal to its own. */
+  /** Handles a learner's report that its digest at `zxid` equals the leader's. */
   confirmed(sid: Sid, join: number, zxid: Zxid): void {
     const learner = this.#learners.get(sid);
     if (learner?.join === join && learner.upToDate) this.trees.confirmed(learner, zxid);
   }
 
-  /** There is a checkpoint of the tree as it is now. */
+  /** Handles a finished checkpoint of the current tree. */
   checkpointed(): void {
     this.#snapshots.checkpointed();
   }

@@ -1,77 +1,77 @@
-/** What the leader knows of the tree of one learner, within the learner's stay. */
+/** What the leader knows about the tree of one learner, within the learner's stay. */
 import type { AckEpoch, DigestAt } from "./messages.ts";
 import type { Zxid } from "./zxid.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * The tree of one learner, as the leader sees it: what the learner has said of it, and whether it waits to be replaced by the
- * leader's. Ends with the stay; what outlives it is in TreeAgreement.
- * Invariant: a tree that is known to differ is not known to be equal.
+ * The tree of one learner, as the leader sees it: what the learner has reported about it, and whether it waits to be
+ * replaced by the leader's. It ends with the stay; TreeAgreement keeps what outlives the stay.
+ * Invariant: `compared` is not set while `differsAt` is.
  */
 export class LearnerTree {
-  /** the learner is of a version that answers CHECK */
+  /** whether the learner's version answers CHECK */
   answersCheck = false;
-  /** of one that does so before UPTODATE too */
+  /** whether its version answers CHECK before UPTODATE too */
   answersEarly = false;
-  /** the zxid at which the tree stood when the learner joined; null: it has no tree that could be compared */
+  /** zxid of the learner's tree when it joined; null if it has no tree that could be compared */
   joinedAt: Zxid | null = null;
-  /** where it differs from the leader's; null: not known to differ */
+  /** zxid at which it differs from the leader's; null if not known to differ */
   differsAt: Zxid | null = null;
-  /** its digest, until the leader's of the same zxid is known */
+  /** the learner's digest, kept until the leader has its own digest of the same zxid */
   reported: DigestAt | null = null;
-  /** it was found equal to the leader's in this stay */
+  /** whether it was found equal to the leader's in this stay */
   compared = false;
-  /** it is replaced by the leader's in this stay */
+  /** whether the leader's tree replaces it in this stay */
   copied = false;
-  /** the learner is to be sent a CHECK as soon as the leader's digest is at or above this */
+  /** a CHECK is sent as soon as the leader's digest is at or above this zxid; null if none is due */
   checkFrom: Zxid | null = null;
-  /** when it is replaced though no quorum has confirmed the leader's; infinity: it does not wait for that. ms */
+  /** when it is replaced although no quorum has confirmed the leader's, ms; infinity if it does not wait for that */
   copyAt = NEVER;
-  /** when it no longer waits for answers to CHECK before that; ms */
+  /** latest value of `copyAt`, however many answers to CHECK are missing; ms */
   copyBy = NEVER;
-  /** that time is over */
+  /** whether `copyAt` has passed */
   copyDue = false;
-  /** it is replaced once there is a checkpoint that is known to be right */
+  /** whether it waits for a checkpoint that is known to be right */
   awaitsCheckpoint = false;
 
-  /** Takes what the learner says of its version and its tree when it joins. */
+  /** Records what the learner's ACKEPOCH says about its version and its tree. */
   join(message: AckEpoch): void {
     this.answersCheck = message.digest !== undefined;
     this.answersEarly = this.answersCheck && message.checksEarly === true;
     this.joinedAt = message.digest?.zxid ?? null;
   }
 
-  /** It was found different. */
+  /** Records that the trees differ. */
   differ(at: Zxid): void {
     this.differsAt = at;
     this.compared = false;
   }
 
-  /** It was found equal. */
+  /** Records that the trees are equal. */
   equal(): void {
     this.differsAt = null;
     this.compared = true;
   }
 
-  /** It is being replaced by the leader's. */
+  /** Records that the leader's tree is being sent. */
   copy(): void {
     this.copyAt = NEVER;
     this.compared = false;
     this.copied = true;
   }
 
-  /** It waits to be replaced until members that could object have answered, or their time is over. */
+  /** Whether it waits to be replaced, until the learners that could report a difference have answered or their time has passed. */
   get waits(): boolean {
     return this.copyAt !== NEVER;
   }
 
-  /** It waits a tick from now on, at most until its time is over. @param now ms */
+  /** Waits one tick from now on, at most until `copyBy`. @param now ms */
   postpone(now: number, tickMs: number): void {
     if (this.waits) this.copyAt = Math.max(this.copyAt, Math.min(this.copyBy, now + tickMs));
   }
 
-  /** It has waited long enough. */
+  /** Ends the wait. */
   endWait(): void {
     this.copyAt = NEVER;
     this.copyDue = true;

@@ -1,4 +1,4 @@
-/** One learner, as its leader sees it: the stage of its stay, and the pump that sends what its log lacks. */
+/** One learner, as its leader sees it: the stage of its stay, and the pump that sends the entries that its log lacks. */
 import { assert, must } from "../assert.ts";
 import { LearnerTree } from "./learner-tree.ts";
 import type { LogEntry } from "./log-entry.ts";
@@ -10,30 +10,30 @@ import { compareZxid, type Epoch, equalZxid, minZxid, type Zxid } from "./zxid.t
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Where a learner is. It only moves downwards, except that one whose SNAP has to wait is PROMISED again. */
+/** The stage of a learner's stay. Stages only advance, except that a learner whose SNAP has to wait returns to PROMISED. */
 export type LearnerStage =
-  /** its FOLLOWERINFO is here */
+  /** FOLLOWERINFO was received */
   | "CONNECTED"
-  /** LEADERINFO is sent */
+  /** LEADERINFO was sent */
   | "PROMISING"
-  /** ACKEPOCH is here; waits until the leader synchronizes */
+  /** ACKEPOCH was received; the learner waits for synchronization */
   | "PROMISED"
-  /** TRUNC is sent */
+  /** TRUNC was sent */
   | "TRUNCATING"
-  /** SNAP is on its way */
+  /** SNAP is being sent */
   | "SNAPSHOT"
-  /** PROPOSALs are staged there */
+  /** the PROPOSALs sent are staged at the learner */
   | "STAGING"
-  /** NEWLEADER is sent */
+  /** NEWLEADER was sent */
   | "CLOSING"
-  /** acked NEWLEADER: in the active set */
+  /** NEWLEADER was acked: the learner is in the active set */
   | "ACTIVE";
 
-/** What an ack does: nothing, since it does not belong to the stage; ends the synchronization; or acknowledges entries. */
+/** Effect of an ack: none, as it does not fit the stage; it ended the synchronization; or it acknowledged entries. */
 export type AckOutcome = "MISFIT" | "ACTIVATED" | "ADVANCED";
 
 /**
- * The stay of one learner with this leader. The same pump sends a synchronization and the latest proposals.
+ * The stay of one learner with this leader. The same pump sends the synchronization and, later, new proposals.
  * Invariants: acked ≤ sent ≤ lastLoggedZxid; commitSent ≤ sent; at most learnerInFlightMax PROPOSALs and one SNAPCHUNK are
  * unanswered; entries are sent once and in order.
  *
@@ -42,36 +42,36 @@ export type AckOutcome = "MISFIT" | "ACTIVATED" | "ADVANCED";
 export class Learner {
   readonly #host: RoleHost;
   readonly sid: Sid;
-  /** number that the learner gave this stay */
+  /** number that the learner gave to this stay */
   readonly join: number;
   readonly acceptedEpoch: Epoch;
-  /** it counts in quorums */
+  /** whether it counts in quorums */
   readonly initialized: boolean;
   readonly tree = new LearnerTree();
   #stage: LearnerStage = "CONNECTED";
   #epoch: Epoch | null = null;
-  /** its history as it said, until synchronization begins */
+  /** end of its log as it reported, used to choose the synchronization */
   #position: LogPosition | null = null;
   #needSnap = false;
-  /** end of what is on its way; meaningful from STAGING on */
+  /** last zxid sent; meaningful from STAGING on */
   #sent: Zxid;
-  /** end of what it has acknowledged; null before it is ACTIVE */
+  /** last zxid acknowledged; null before it is ACTIVE */
   #acked: Zxid | null = null;
-  /** PROPOSALs and chunks that it has not answered */
+  /** number of unanswered PROPOSALs and chunks */
   #inFlight = 0;
   #reading: { cursor: string | undefined; index: number } | null = null;
   #upToDate = false;
-  /** the commit index that it was sent last */
+  /** the last commit index sent */
   #commitSent: Zxid;
-  /** how long it can do without a COMMIT, as its last ACK said; ms */
+  /** how long a COMMIT for it may be held back, as its last ACK said; ms */
   #patienceMs = 0;
   /** when a COMMIT that is held back is sent; ms */
   #commitDueAt = NEVER;
-  /** when it is taken in, ms; infinity: it is, or waits for something else */
+  /** when it will be offered the epoch, ms; infinity if no time is set */
   #admitAt = NEVER;
-  /** when something came from it last; ms */
+  /** when the last message came from it; ms */
   #heardAt: number;
-  /** when it last acked something new, or was sent something while it had acked everything; ms */
+  /** when it last acked a new entry, or was sent an entry after it had acked all earlier ones; ms */
   #ackedAt: number;
 
   constructor(host: RoleHost, sid: Sid, info: FollowerInfo) {
@@ -86,56 +86,56 @@ export class Learner {
     this.#ackedAt = host.step.now;
   }
 
-  /** Where it is. */
+  /** Stage of its stay. */
   get stage(): LearnerStage {
     return this.#stage;
   }
 
-  /** End of what is on its way. */
+  /** Last zxid sent to it. */
   get sent(): Zxid {
     return this.#sent;
   }
 
-  /** End of what it has acknowledged; null: it has not acked NEWLEADER. */
+  /** Last zxid that it acknowledged; null until it acks NEWLEADER. */
   get acked(): Zxid | null {
     return this.#acked;
   }
 
-  /** It has acked NEWLEADER, and so taken over our history. */
+  /** Whether it has acked NEWLEADER, and so adopted this leader's history. */
   get isActive(): boolean {
     return this.#acked !== null;
   }
 
-  /** It was sent UPTODATE. */
+  /** Whether UPTODATE was sent to it. */
   get upToDate(): boolean {
     return this.#upToDate;
   }
 
-  /** It is being sent a history that it does not have as a whole. */
+  /** Whether it is being sent a history that is not complete there yet. */
   get isStaging(): boolean {
     return this.#stage === "SNAPSHOT" || this.#stage === "STAGING";
   }
 
-  /** What it has, or will have once it acks NEWLEADER; undefined before that is sent. */
+  /** End of its history, or of the history that it will have once it acks NEWLEADER; undefined before NEWLEADER is sent. */
   get caughtUpTo(): Zxid | undefined {
     if (this.#stage !== "ACTIVE" && this.#stage !== "CLOSING") return undefined;
     return this.#acked ?? this.#sent;
   }
 
-  /** Something that it was sent in the active set awaits its ack. */
+  /** Whether an entry sent in the active set is not acknowledged yet. */
   get #owesAck(): boolean {
     return this.#acked !== null && compareZxid(this.#acked, this.#sent) < 0;
   }
 
   /**
-   * Since when it is silent, or acknowledges nothing although it owes an ack; ms. (Acks that are lost while pings are answered fill
-   * its window.)
+   * Since when it has sent nothing, or has not acknowledged an outstanding entry; ms. (If acks are lost while pings are
+   * answered, its window stays full.)
    */
   get silentSince(): number {
     return this.#owesAck ? Math.min(this.#heardAt, this.#ackedAt) : this.#heardAt;
   }
 
-  /** It serves, has acknowledged everything, knows that it is committed, and has no CHECK to come. */
+  /** Whether it serves, has acknowledged all entries, has received the commit index, and is due no CHECK. */
   get isSettled(): boolean {
     const { zxid } = this.#host.history.lastLogged;
     if (this.#stage !== "ACTIVE" || !this.#upToDate || this.#acked === null) return false;
@@ -143,50 +143,50 @@ export class Learner {
     return equalZxid(this.#acked, zxid) && equalZxid(this.#commitSent, zxid);
   }
 
-  /** This peer was suspended for so long: that is no silence of the learner. */
+  /** Extends the deadlines by the time for which this peer was suspended, since the learner was not silent then. */
   excuse(suspendedMs: number): void {
     const { now } = this.#host.step;
     this.#heardAt = Math.min(this.#heardAt + suspendedMs, now);
     this.#ackedAt = Math.min(this.#ackedAt + suspendedMs, now);
   }
 
-  /** Something came from it. */
+  /** Records that a message came from it. */
   heard(): void {
     this.#heardAt = this.#host.step.now;
   }
 
-  /** When something came from it last; ms. */
+  /** When the last message came from it; ms. */
   get heardAt(): number {
     return this.#heardAt;
   }
 
   // ── discovery ────────────────────────────────────────────────────────────
 
-  /** When it is to be taken in, ms; infinity: it is, or waits for something else. */
+  /** When it will be offered the epoch, ms; infinity if no time is set. */
   get admitAt(): number {
     return this.#admitAt;
   }
 
-  /** It is taken in at `at`, ms; at once if that is over. */
+  /** Sets when it will be offered the epoch, ms; a past time means at once. */
   waitUntil(at: number): void {
     this.#admitAt = at > this.#host.step.now ? at : NEVER;
   }
 
-  /** If it waits to be taken in, it need not any more. */
+  /** Ends its wait for the epoch, if it waits. */
   endWait(): void {
     if (this.#admitAt !== NEVER) this.#admitAt = this.#host.step.now;
   }
 
-  /** Offers it our epoch. */
+  /** Sends LEADERINFO. */
   offerEpoch(epoch: Epoch): void {
     this.#stage = "PROMISING";
     this.#epoch = epoch;
     this.#host.links.send(this.sid, { type: "LEADERINFO", join: this.join, epoch });
   }
 
-  /** It has promised our epoch. */
+  /** Records its promise of the epoch. */
   promised(message: AckEpoch): void {
-    assert(this.#stage === "PROMISING", "a learner promises what it was offered");
+    assert(this.#stage === "PROMISING", "a learner promises the epoch that it was offered");
     this.#stage = "PROMISED";
     this.#position = message.last;
     this.#needSnap = message.needSnap;
@@ -194,17 +194,17 @@ export class Learner {
 
   // ── synchronization ──────────────────────────────────────────────────────
 
-  /** The last entry of its log, as it said last. */
+  /** The last entry of its log, as it last reported. */
   get position(): LogPosition {
-    return must(this.#position, "a learner that is synchronized has said its position");
+    return must(this.#position, "a learner that is synchronized has reported its position");
   }
 
-  /** Its history cannot be built on, or its tree is not ours: only a SNAP helps. */
+  /** Whether only a SNAP can synchronize it: its history is unusable, or its tree differs. */
   get needSnap(): boolean {
     return this.#needSnap || this.tree.differsAt !== null;
   }
 
-  /** Sends what follows `from`, which ends its history. @returns false: see {@link pump} */
+  /** Sends the entries after `from`, where its history ends. @returns false: see {@link pump} */
   startDiff(from: LogPosition): boolean {
     const { step, links } = this.#host;
     const epoch = this.#offered;
@@ -215,7 +215,7 @@ export class Learner {
     return this.pump();
   }
 
-  /** Has it go back to `to`, or to the nearest entry before; it answers where that is. */
+  /** Sends TRUNC to `to`, or to the nearest entry before it; the learner answers with the entry. */
   startTrunc(to: Zxid): void {
     const { step, links } = this.#host;
     const epoch = this.#offered;
@@ -224,7 +224,7 @@ export class Learner {
     links.send(this.sid, { type: "TRUNC", join: this.join, epoch, to });
   }
 
-  /** Takes the answer to TRUNC. @returns false when there was none */
+  /** Handles the answer to TRUNC. @returns false if no TRUNC is unanswered */
   truncated(message: Position): boolean {
     if (this.#stage !== "TRUNCATING") return false;
     this.#position = message.last;
@@ -232,12 +232,12 @@ export class Learner {
     return true;
   }
 
-  /** A SNAP has to wait. */
+  /** Returns to PROMISED, because a SNAP has to wait. */
   holdSnap(): void {
     this.#stage = "PROMISED";
   }
 
-  /** Sends the checkpoint. */
+  /** Begins to send the checkpoint. */
   startSnap(): void {
     const { step, links, snapshot } = this.#host;
     const epoch = this.#offered;
@@ -250,7 +250,7 @@ export class Learner {
     this.#pumpSnapshot();
   }
 
-  /** It has received a chunk or a proposal. @returns false when it was sent none */
+  /** Handles its receipt of a chunk or a proposal. @returns false if none was outstanding */
   staged(): boolean {
     if (this.#inFlight === 0) return false;
     this.#inFlight -= 1;
@@ -263,7 +263,7 @@ export class Learner {
     return this.#stage === "STAGING" ? this.pump() : true;
   }
 
-  /** Chunks are sent one at a time: each turn of the sender is short, and the receiver sets the pace. */
+  /** Sends one chunk at a time, so that each turn of the sender is short and the receiver limits the rate. */
   #pumpSnapshot(): boolean {
     const { self, links, snapshot } = this.#host;
     const reading = must(this.#reading, "a snapshot is being read");
@@ -290,14 +290,14 @@ export class Learner {
   }
 
   /**
-   * Sends what its log lacks, as far as its window allows, and NEWLEADER once a synchronization is complete.
-   * @returns false: it lags so far that the log has been cut behind it, and has to come back for a SNAP
+   * Sends the entries that its log lacks, as far as its window allows, and NEWLEADER once the synchronization is complete.
+   * @returns false if the log no longer contains the next entry, so that the learner needs a new stay and a SNAP
    */
   pump(): boolean {
     const { self, links, history } = this.#host;
     if (compareZxid(this.#sent, history.log.base.zxid) < 0) return false;
     while (this.#inFlight < self.config.learnerInFlightMax) {
-      // A learner that lags gets many rows at once: row by row, one with a high latency would never catch up with a busy leader.
+      // Send many rows at once: row by row, a learner with a high latency would never catch up with a busy leader.
       const slice = history.log.read(this.#sent, self.config.batchBytesMax);
       if (slice === undefined) break;
       this.#sendProposal(slice);
@@ -311,7 +311,10 @@ export class Learner {
 
   // ── broadcast ────────────────────────────────────────────────────────────
 
-  /** Sends a new proposal if it is the next entry for this learner, and its window has room; else the pump will. @returns whether it did */
+  /**
+   * Sends a new proposal if it is the next entry for this learner and its window has room; otherwise the pump will.
+   * @returns whether it was sent
+   */
   propose(prev: LogPosition, { batch, last }: LogEntry): boolean {
     const follows = this.#stage === "ACTIVE" || this.#stage === "CLOSING";
     if (!follows || !equalZxid(this.#sent, prev.zxid)) return false;
@@ -343,7 +346,7 @@ export class Learner {
     }
   }
 
-  /** Takes an ack. */
+  /** Handles an ack. */
   ack({ zxid, patienceMs }: Ack): AckOutcome {
     const { now } = this.#host.step;
     if (compareZxid(zxid, this.#sent) > 0) return "MISFIT";
@@ -359,18 +362,18 @@ export class Learner {
       this.#acked = zxid;
       this.#ackedAt = now;
     }
-    // A learner that has acknowledged everything owes no return, even if a return was lost.
+    // Once everything is acknowledged nothing is in flight, even if a return was lost.
     this.#inFlight = this.#owesAck ? Math.max(0, this.#inFlight - 1) : 0;
     return "ADVANCED";
   }
 
-  /** UPTODATE is about to be sent, with what is committed and was sent. */
+  /** Marks the learner as up to date, just before UPTODATE is sent. */
   markUpToDate(): void {
     this.#upToDate = true;
     this.#commitSent = minZxid(this.#host.history.lastCommittedZxid, this.#sent);
   }
 
-  /** Sends UPTODATE: the learner may serve. @param check once it has answered the CHECK that follows */
+  /** Sends UPTODATE: the learner may serve. @param check whether it has to answer a CHECK, which follows, before it serves */
   sendUpToDate(check: boolean): void {
     assert(this.#upToDate, "a learner is marked before UPTODATE is sent");
     const upToDate = {
@@ -382,21 +385,21 @@ export class Learner {
     this.#host.links.send(this.sid, check ? { ...upToDate, check } : upToDate);
   }
 
-  /** A client of this learner waits for a commit. */
+  /** Records that a client of this learner waits for a commit. */
   expectCommit(): void {
     this.#patienceMs = 0;
   }
 
   /**
-   * Sends the commit index, unless a proposal has carried it. A learner at which nobody waits gets it with the next PROPOSAL, if
-   * one comes soon: a call less for each write that follows another.
-   * @returns when a COMMIT that is held back is due, ms; infinity: none is
+   * Sends the commit index, unless a proposal has carried it. If no client of the learner waits for it, it may be held back
+   * and sent with the next PROPOSAL, which saves a call per write.
+   * @returns when a COMMIT that is held back is due, ms; infinity if none is
    */
   flushCommit(): number {
     const { step, links, history, tree } = this.#host;
     const zxid = history.lastCommittedZxid;
     if (!this.#upToDate || compareZxid(this.#commitSent, zxid) >= 0) return NEVER;
-    // Never more than it has been sent: it would not know the entry.
+    // Never above what was sent: the learner would not have the entry.
     if (compareZxid(this.#sent, zxid) < 0) return NEVER;
     this.#commitDueAt = Math.min(this.#commitDueAt, step.now + this.#patienceMs);
     if (step.now < this.#commitDueAt) return this.#commitDueAt;
@@ -407,7 +410,7 @@ export class Learner {
     return NEVER;
   }
 
-  /** Asks it to compare its tree with ours, once our digest is where that settles something. */
+  /** Sends the CHECK that is due, once the leader's digest has reached the zxid that it needs. */
   maybeCheck(): void {
     const { links, tree } = this.#host;
     const { digest } = tree;

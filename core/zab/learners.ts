@@ -1,4 +1,4 @@
-/** All learners of one leadership. */
+/** The learners of one leadership. */
 import { assert } from "../assert.ts";
 import type { Learner } from "./learner.ts";
 import type { Sid } from "./membership.ts";
@@ -7,7 +7,7 @@ import { minZxid, type Zxid } from "./zxid.ts";
 
 /**
  * The learners of one leader.
- * Invariant: one stay for each sid. The active set is the leader and the learners that have taken over its history.
+ * Invariant: one stay per sid. The active set is the leader and the learners that have acked NEWLEADER.
  *
  * @source etcd-raft tracker.ProgressTracker; ZooKeeper Leader.learners
  */
@@ -20,28 +20,28 @@ export class Learners {
     this.#leader = leader;
   }
 
-  /** The stay of this peer; undefined: it has none. */
+  /** The stay of a peer; undefined if it has none. */
   get(sid: Sid): Learner | undefined {
     return this.#bySid.get(sid);
   }
 
-  /** A learner joins. */
+  /** Adds a learner that joins. */
   add(learner: Learner): void {
     assert(!this.#bySid.has(learner.sid), "a learner has one stay at a time");
     this.#bySid.set(learner.sid, learner);
   }
 
-  /** A learner leaves. */
+  /** Removes a learner that leaves. */
   remove(learner: Learner): void {
     this.#bySid.delete(learner.sid);
   }
 
-  /** In the order in which they came. A learner that leaves meanwhile is left out. */
+  /** All learners, in the order in which they joined. Learners removed during the iteration are skipped. */
   all(): MapIterator<Learner> {
     return this.#bySid.values();
   }
 
-  /** As all of them are now, for a loop in which some may leave or come. */
+  /** A copy of the list, for a loop during which learners may join or leave. */
   copy(): Learner[] {
     return [...this.#bySid.values()];
   }
@@ -62,12 +62,12 @@ export class Learners {
     return active;
   }
 
-  /** Is the active set a quorum? */
+  /** Whether the active set is a quorum. */
   hasActiveQuorum(quorum: QuorumVerifier): boolean {
     return quorum.contains(this.#active);
   }
 
-  /** What the slowest learner has that is in the active set, or about to be; undefined without one. */
+  /** The lowest zxid that a learner in the active set, or about to join it, has; undefined if there is no such learner. */
   get slowest(): Zxid | undefined {
     let slowest: Zxid | undefined;
     for (const { caughtUpTo } of this.#bySid.values()) {
@@ -76,7 +76,7 @@ export class Learners {
     return slowest;
   }
 
-  /** A learner is being brought up to date: the checkpoint must stay as it is, and with it the log that continues it. */
+  /** Whether a learner is being sent a SNAP, so the checkpoint and the log that continues it must be kept. */
   get readsSnapshot(): boolean {
     for (const { isStaging } of this.#bySid.values()) if (isStaging) return true;
     return false;

@@ -1,8 +1,8 @@
 /**
- * The links to the other peers: in which order their calls come, which of their incarnations counts, and whether they answer.
+ * The links to the other peers: the order of their calls, their current incarnations, and whether they answer.
  *
- * Our link to a peer has a generation; a link that broke is replaced by the next generation, and what the old one carried
- * counts no more. The peer's link to us has a generation too, and numbers its calls.
+ * The outgoing link to a peer has a generation; a link that broke is replaced by the next generation, and messages of the
+ * old one are dropped. The peer's incoming link has a generation too, and numbers its calls.
  */
 import { assert, must } from "../assert.ts";
 import { type Feature, FIRST_VERSION, knows } from "../version.ts";
@@ -12,41 +12,41 @@ import type { Ping, Pong, Role, ZabMessage } from "./messages.ts";
 import type { Self } from "./self.ts";
 import type { Step } from "./step.ts";
 
-/** How a peer's link is doing, in both directions. */
+/** State of the link with one peer, in both directions. */
 export interface Link {
-  /** number of our outgoing link; a broken one is replaced by the next */
+  /** number of the outgoing link; a broken one is replaced by the next */
   generation: number;
   up: boolean;
-  /** our clock when the PING under way left, or null; ms */
+  /** own clock when the unanswered PING was sent, ms; null if there is none */
   pingSentAt: number | null;
   rttMs: number | null;
-  /** when something came from the peer last; ms */
+  /** when the last message came from the peer, ms; null if none has */
   heardAt: number | null;
-  /** of the peer, as it said last */
+  /** the peer's role, as it last reported */
   role: Role | null;
-  /** how long the peer has had no client, as it said last; ms */
+  /** how long the peer has had no client, as it last reported; ms */
   idleMs: number;
-  /** of the protocol, as this incarnation of the peer says; 0: it has said nothing yet */
+  /** version of the protocol of this incarnation of the peer; 0 if not known yet */
   version: number;
-  /** when this incarnation of the peer was seen first; ms */
+  /** when this incarnation of the peer was first seen; ms */
   bornAt: number;
-  /** incarnations in a row that ended soon */
+  /** number of incarnations in a row that ended soon */
   shortIncarnations: number;
-  /** generation of the peer's link to us; 0: nothing has come from this incarnation of the peer yet */
+  /** generation of the incoming link; 0 if no call has come from this incarnation of the peer yet */
   inGeneration: number;
-  /** number of the call that comes next on it */
+  /** number of the next call on the incoming link */
   inSeq: number;
 }
 
-/** A call: late, or the next one of its link, or the first after calls were lost. */
+/** Order of a call: late, the next one of its link, or the first one after calls were lost. */
 export type CallOrder = "LATE" | "NEXT" | "INTERRUPTED";
 
-/** A peer may be restarted so often in a row without waiting. */
+/** Number of short incarnations in a row after which a peer still need not wait. */
 const SHORT_INCARNATIONS_FREE = 2;
 
 /**
- * The links of one peer, with the incarnations that it has seen of the others.
- * Invariant: generations and incarnations only rise, and an incarnation is durable before its peer relies on that.
+ * The links of one peer, with the incarnations of the other peers that it has seen.
+ * Invariant: generations and incarnations only rise, and a seen incarnation is durable before its peer relies on that.
  *
  * @source ZooKeeper QuorumCnxManager; VR revisited (incarnations)
  */
@@ -55,7 +55,7 @@ export class Links {
   readonly #step: Step;
   /** *map sid → link*, for every other participant */
   readonly #links = new Map<Sid, Link>();
-  /** *map sid → highest incarnation seen*, for every participant; 0: none. Ours is not in it */
+  /** *map sid → highest incarnation seen*, for every other participant; 0 if none */
   readonly #incarnations = new Map<Sid, number>();
   #nextPingAt = 0;
 
@@ -73,7 +73,7 @@ export class Links {
     return this.#links;
   }
 
-  /** The link of a peer that is a member. */
+  /** The link of a member. */
   of(peer: Sid): Readonly<Link> {
     return this.#link(peer);
   }
@@ -82,36 +82,36 @@ export class Links {
     return must(this.#links.get(peer), "a peer is a member of the ensemble");
   }
 
-  /** Something came from a peer, which names its version. @param version absent: {@link FIRST_VERSION} */
+  /** Records a message of a peer, and the peer's version. @param version undefined means {@link FIRST_VERSION} */
   heard(peer: Sid, version: number | undefined): void {
     const link = this.#link(peer);
     link.version = version ?? FIRST_VERSION;
     link.heardAt = this.#step.now;
   }
 
-  /** The peer says what it is. */
+  /** Records the role that the peer reports. */
   noteRole(peer: Sid, role: Role): void {
     this.#link(peer).role = role;
   }
 
-  /** Sends a message on the present generation of the link. */
+  /** Sends a message on the current generation of the link. */
   send(to: Sid, message: ZabMessage): void {
     this.#step.push({ type: "send", to, generation: this.of(to).generation, message });
   }
 
   // ── incarnations ─────────────────────────────────────────────────────────
 
-  /** The highest incarnation that was seen of a peer; 0: none. */
+  /** The highest incarnation of a peer that was seen; 0 if none. */
   incarnationOf(peer: Sid): number {
     return this.#incarnations.get(peer) ?? 0;
   }
 
-  /** All of them, as they are sent and stored. */
+  /** All incarnations, in the form in which they are sent and stored. */
   packIncarnations(): number[] {
     return packIncarnations(this.#incarnations);
   }
 
-  /** An incarnation of a peer was seen. @returns whether it is the first sign of it */
+  /** Records an incarnation of a peer. @returns whether it is new */
   learnIncarnation(peer: Sid, boot: number): boolean {
     if (boot <= this.incarnationOf(peer)) return false;
     this.#incarnations.set(peer, boot);
@@ -126,9 +126,9 @@ export class Links {
   }
 
   /**
-   * When a learner is taken in, ms: at once, unless its incarnations keep ending. Each one that ends costs the leader a
-   * synchronization, so after several short ones the learner waits for a tick, then two, and so on; never so long that it
-   * gives up.
+   * When a learner may be offered the epoch, ms: at once, unless its incarnations keep ending. Each of them costs the
+   * leader a synchronization, so after several short ones the learner waits for one tick, then two, and so on, but always
+   * for less than its own timeout.
    */
   admitAt(peer: Sid): number {
     const { bornAt, shortIncarnations } = this.of(peer);
@@ -137,7 +137,7 @@ export class Links {
     return bornAt + Math.min(2 ** (shortIncarnations - SHORT_INCARNATIONS_FREE - 1) * tickMs, answersMs);
   }
 
-  /** Do all members know this feature? One that does not answer counts as one that does not. */
+  /** Whether all members support this feature. A member that does not answer counts as one that does not. */
   supports(feature: Feature): boolean {
     if (!knows(this.#self.version, feature)) return false;
     for (const link of this.#links.values()) if (!link.up || !knows(link.version, feature)) return false;
@@ -146,7 +146,10 @@ export class Links {
 
   // ── order and generations ────────────────────────────────────────────────
 
-  /** Where a call stands among those of its link: they come in order and without a gap; a new link, or a gap, ends the old ones. */
+  /**
+   * Determines the order of a call on its link: calls are numbered without a gap; a new generation, or a gap, ends what
+   * came before.
+   */
   classify(origin: CallOrigin): CallOrder {
     const link = this.#link(origin.from);
     const age = origin.generation - link.inGeneration;
@@ -163,7 +166,7 @@ export class Links {
     return order;
   }
 
-  /** What an earlier incarnation sent counts no more. @returns whether anything had come from it */
+  /** Resets the incoming link for a new incarnation. @returns whether any call had come from the earlier one */
   resetInbound(peer: Sid): boolean {
     const link = this.#link(peer);
     const wasUsed = link.inGeneration > 0;
@@ -172,7 +175,7 @@ export class Links {
     return wasUsed;
   }
 
-  /** A call on the present generation has returned: the peer is there. */
+  /** Records that a call on the current generation has returned. */
   answered(peer: Sid): void {
     const link = this.#link(peer);
     if (link.up) return;
@@ -181,14 +184,14 @@ export class Links {
     this.#step.push({ type: "park", peer, generation: link.generation });
   }
 
-  /** A call has failed, or the peer is silent: the next generation begins. */
+  /** Begins the next generation, because a call has failed or the peer is silent. */
   break(peer: Sid): void {
     const link = this.#link(peer);
     if (link.up) this.#step.trace({ type: "link", to: peer, up: false });
     replace(link);
   }
 
-  /** Nothing is known of any link any more: the calls that were kept open were released. */
+  /** Begins the next generation of every link, because the parked calls were released during sleep. */
   replaceAll(): void {
     this.#nextPingAt = this.#step.now;
     for (const link of this.#links.values()) replace(link);
@@ -201,7 +204,7 @@ export class Links {
     return this.#nextPingAt;
   }
 
-  /** The first round of pings is due now. */
+  /** Makes the first round of pings due now. */
   startPings(): void {
     this.#nextPingAt = this.#step.now;
   }
@@ -214,25 +217,25 @@ export class Links {
     return true;
   }
 
-  /** The peer has not answered a PING within syncLimit. */
+  /** Whether the peer has not answered a PING within syncLimit. */
   isSilent(peer: Sid): boolean {
     const { pingSentAt } = this.of(peer);
     return pingSentAt !== null && this.#step.now - pingSentAt >= this.#self.timeouts.syncMs;
   }
 
-  /** Is there no answer to a PING to wait for? */
+  /** Whether no PING to this peer is unanswered. */
   mayPing(peer: Sid): boolean {
     return this.of(peer).pingSentAt === null;
   }
 
-  /** Sends a PING, whose answer is waited for. */
+  /** Sends a PING, which stays unanswered until its PONG. */
   ping(peer: Sid, ping: Ping): void {
     assert(this.mayPing(peer), "one PING is under way at a time");
     this.#link(peer).pingSentAt = ping.sentAt;
     this.send(peer, ping);
   }
 
-  /** Takes the answer to a PING. @returns whether it answers the one under way */
+  /** Handles the answer to a PING. @returns whether it answers the current one */
   takePong(peer: Sid, pong: Pong): boolean {
     const link = this.#link(peer);
     link.role = pong.role;
@@ -244,7 +247,7 @@ export class Links {
     return true;
   }
 
-  /** This peer was suspended: that a PING has no answer yet is no silence of the others. */
+  /** Restarts the timeouts of unanswered PINGs after this peer was suspended, since the others were not silent then. */
   excusePings(): void {
     for (const link of this.#links.values()) link.pingSentAt = null;
   }
@@ -275,8 +278,8 @@ function replace(link: Link): void {
 
 /**
  * The form in which incarnations are sent (NOTIFICATION, ACKEPOCH) and stored (`peerBoots`): *list, at sid − 1 → highest
- * incarnation seen; 0: none*. It can carry every sid, with a place for each lower one: a membership of few high sids will want
- * pairs instead, which is a change of these two functions and of PROTOCOL_VERSION.
+ * incarnation seen; 0: none*. It has a place for every sid up to the highest; for memberships of few high sids a list of
+ * pairs would be shorter, which would change these two functions and PROTOCOL_VERSION.
  */
 export function packIncarnations(seen: ReadonlyMap<Sid, number>): number[] {
   const packed = new Array<number>(Math.max(0, ...seen.keys())).fill(0);
@@ -284,5 +287,5 @@ export function packIncarnations(seen: ReadonlyMap<Sid, number>): number[] {
   return packed;
 }
 
-/** The incarnation of one peer in that form. */
+/** Reads the incarnation of one peer from that form. */
 export const unpackIncarnation = (packed: readonly number[], sid: Sid): number => packed[sid - 1] ?? 0;

@@ -5,21 +5,21 @@ import type { LogPosition } from "./messages.ts";
 import { walkZxids } from "./txn-batch.ts";
 import { type Zxid, zxid } from "./zxid.ts";
 
-/** A batch with its place in the log. `batch` is kept as it is, and must not change. */
+/** A batch with its place in the log. `batch` is not copied and must not be changed. */
 export interface LogEntry {
   readonly batch: Uint8Array;
   readonly first: Zxid;
   readonly last: Zxid;
   /** txns in the batch, > 0 */
   readonly count: number;
-  /** hash of the log up to and including the last txn */
+  /** hash chain up to and including the last txn */
   readonly chain: Chain;
 }
 
 /**
  * Checks that `batch` continues the log behind `tail` — each counter one more than the last, or 1 in a higher epoch — and
  * chains it.
- * @returns undefined when it does not, holds no txn, or is damaged
+ * @returns undefined if it does not continue the log, contains no txn, or is damaged
  */
 export function makeEntry(tail: LogPosition, batch: Uint8Array): LogEntry | undefined {
   try {

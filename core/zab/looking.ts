@@ -1,4 +1,4 @@
-/** LOOKING: this peer has no leader, and takes part in an election until it follows or leads. */
+/** LOOKING: a peer without a leader takes part in an election until it follows or leads. */
 import { assert, must } from "../assert.ts";
 import { voteEvent } from "./effects.ts";
 import { Election } from "./election.ts";
@@ -10,8 +10,8 @@ import { asEpoch, ZXID_ZERO } from "./zxid.ts";
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * The elections of one peer, one after the other, and what it says of its vote in every role: ZooKeeper keeps both in one
- * object too, since the logical clock outlives an election.
+ * The elections of one peer, one after the other, and its notifications in every role. Both are in one object, as in
+ * ZooKeeper, because the logical clock outlives an election.
  * Invariants: `#election` is set while the role is LOOKING; electionEpoch only rises; a peer without memory decides nothing
  * before a quorum has recorded its incarnation.
  *
@@ -20,29 +20,29 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class Looking {
   readonly #host: RoleHost;
   #election: Election | null = null;
-  /** of the last election */
+  /** electionEpoch of the last election */
   #electionEpoch = 0;
-  /** elections begun by this instance */
+  /** number of elections begun by this instance */
   #elections = 0;
   #resendAt = 0;
   #resendPauseMs = 0;
-  /** when a quorum that agrees stops waiting for a better vote */
+  /** when this peer stops waiting for a better vote, once a quorum agrees; ms */
   #decideAt = NEVER;
-  /** leaderships in a row that cost an epoch and under which the ensemble never worked */
+  /** leaderships in a row that used an epoch and never served */
   #failures = 0;
-  /** when it may lead again after one of those */
+  /** when this peer may lead again after such a leadership; ms */
   #leadFrom = 0;
 
   constructor(host: RoleHost) {
     this.#host = host;
   }
 
-  /** An election is under way. */
+  /** Whether an election is under way. */
   get isActive(): boolean {
     return this.#election !== null;
   }
 
-  /** Elections this instance has taken part in. */
+  /** Number of elections that this instance has taken part in. */
   get elections(): number {
     return this.#elections;
   }
@@ -52,7 +52,7 @@ export class Looking {
     return this.#election === null ? NEVER : Math.min(this.#resendAt, this.#decideAt);
   }
 
-  /** Looks for a leader, in the next electionEpoch. {@link announce} sends the vote. */
+  /** Begins an election in the next electionEpoch. {@link announce} sends the vote. */
   begin(): void {
     assert(this.#election === null, "one election ends before the next begins");
     const { self, step, epochs, history } = this.#host;
@@ -71,30 +71,30 @@ export class Looking {
     this.#decideAt = NEVER;
   }
 
-  /** Sends our vote to all, and decides at once if no other is needed. */
+  /** Sends the own vote to all peers, and decides at once if no other vote is needed. */
   announce(): void {
     this.notifyAll();
     this.#maybeFound();
     this.#maybeDecide();
   }
 
-  /** The election has ended in a leader. */
+  /** Ends the election, which has found a leader. */
   end(): void {
     this.#electionEpoch = must(this.#election, "an election ends once").electionEpoch;
     this.#election = null;
   }
 
-  /** No election will end in anything any more. */
+  /** Drops the election without a result, at the end of this incarnation. */
   abandon(): void {
     this.#election = null;
   }
 
-  /** The ensemble has worked under the leader that is given up. */
+  /** Records that the leadership that has ended had served clients. */
   noteSuccess(): void {
     this.#failures = 0;
   }
 
-  /** A leadership has cost an epoch, and the ensemble never worked under it: it is not tried again at once. */
+  /** Records a leadership that used an epoch and never served, which delays the next one. */
   noteFailure(): void {
     const { self, step } = this.#host;
     const pauseMs = self.config.electionPauseMs * 2 ** this.#failures;
@@ -102,7 +102,7 @@ export class Looking {
     this.#failures += 1;
   }
 
-  /** A peer that cannot build on its own history, or does not count, stands behind every other. */
+  /** The vote for this peer itself. It ranks lowest if its history is unusable or its vote does not count. */
   #ownVote(): Vote {
     const { self, epochs, history } = this.#host;
     if (history.needSnap || !epochs.initialized) {
@@ -113,7 +113,7 @@ export class Looking {
 
   // ── notifications ────────────────────────────────────────────────────────
 
-  /** Our vote; outside of an election, our leader. */
+  /** The own vote; outside of an election, the own leader. */
   notification(): Notification {
     const { role, leader, epochs, history } = this.#host;
     const vote = this.#election?.vote ?? {
@@ -132,19 +132,19 @@ export class Looking {
     };
   }
 
-  /** Answers the vote of the caller with ours. */
+  /** Answers the notification of the caller with the own one. */
   answer(note: Notification): void {
     const { step, links } = this.#host;
     if (note.initialized) {
       step.reply(this.notification());
       return;
     }
-    // The caller relies on our having stored the incarnations that we have seen.
+    // The caller relies on the incarnations seen here being durable.
     step.persistDeferred();
     step.reply({ ...this.notification(), boots: links.packIncarnations() });
   }
 
-  /** Sends our vote, or our leader, to all peers. */
+  /** Sends the own notification to all peers. */
   notifyAll(): void {
     const { step, links } = this.#host;
     const note = this.notification();
@@ -152,7 +152,7 @@ export class Looking {
     for (const peer of links.all.keys()) links.send(peer, note);
   }
 
-  /** Takes a vote, or what a peer says of its leader. */
+  /** Handles the notification of a peer during an election. */
   receive(from: Sid, note: Notification, isCall: boolean): void {
     const election = must(this.#election, "an election is under way");
     if (election.receive(from, note, !isCall)) {
@@ -164,13 +164,13 @@ export class Looking {
     this.#maybeDecide();
   }
 
-  /** Our link to a peer broke: it refuses our calls. */
+  /** Handles the failure of the link to a peer, which is unreachable. */
   linkBroken(peer: Sid): void {
     this.#election?.markUnreachable(peer);
     this.#maybeDecide();
   }
 
-  /** Sends votes again if it is time, and decides once waiting for a better vote is over. */
+  /** Sends the vote again if that is due, and decides once the wait for a better vote has ended. */
   tick(): void {
     const { self, step } = this.#host;
     if (this.#election === null) return;
@@ -184,7 +184,7 @@ export class Looking {
 
   // ── the decision ─────────────────────────────────────────────────────────
 
-  /** Founding: this peer is new, and no peer has ever promised an epoch, so no promise can have been lost. */
+  /** Founds the ensemble: this peer is new and no peer has ever promised an epoch, so no promise can have been lost. */
   #maybeFound(): void {
     const { step, epochs } = this.#host;
     const election = this.#election;
@@ -199,7 +199,7 @@ export class Looking {
     const election = this.#election;
     if (election === null) return;
     const { self, step, epochs } = this.#host;
-    // A peer that may have lost promises follows no leader before it knows which promises these may have been.
+    // A peer that may have lost promises follows no leader before a quorum has recorded its incarnation and reported its promises.
     if (!epochs.initialized && !self.quorum.contains(epochs.recordedBy)) return;
     const established = election.establishedLeader();
     if (established !== undefined) {

@@ -1,4 +1,4 @@
-/** Who belongs to an ensemble. */
+/** The members of an ensemble. */
 import { assert } from "../assert.ts";
 
 declare const sidBrand: unique symbol;
@@ -12,17 +12,17 @@ const SID_MAX = 255;
 export const asSid = (value: number): Sid => value as Sid;
 
 /**
- * The members of an ensemble. A value: a reconfiguration replaces it as a whole, under the next version.
+ * The members of an ensemble. A value: a reconfiguration replaces it by another one with the next version.
  * Invariant: sids are ascending and unique, no participant is an observer, and there is a participant.
  *
  * @source ZooKeeper QuorumVerifier (version, votingMembers, observingMembers)
  */
 export interface Membership {
-  /** of the configuration, ascending; 0: the one with which the ensemble was founded */
+  /** version of the configuration, ascending; 0 for the one at the founding */
   readonly version: number;
   /** members that vote and count in quorums */
   readonly participants: readonly Sid[];
-  /** members that learn what is committed and count in no quorum */
+  /** members that receive committed txns and count in no quorum */
   readonly observers: readonly Sid[];
 }
 
@@ -36,7 +36,7 @@ export function makeMembership(
   const made = { version, participants: ascending(participants), observers: ascending(observers) };
   const all = [...made.participants, ...made.observers];
   assert(Number.isSafeInteger(version) && version >= 0, "the version of a membership is a whole number");
-  assert(made.participants.length > 0, "an ensemble has members that vote");
+  assert(made.participants.length > 0, "an ensemble has at least one participant");
   assert(new Set(all).size === all.length, "the sids of an ensemble's members are unique");
   for (const sid of all)
     assert(Number.isInteger(sid) && sid >= 1 && sid <= SID_MAX, `a sid is 1 to ${SID_MAX}, not ${sid}`);
@@ -46,7 +46,7 @@ export function makeMembership(
 /** The largest ensemble that may be founded: each vote and each proposal goes to all members. */
 const FOUNDING_SIZE_MAX = 9;
 
-/** May an ensemble of this size be founded? Odd sizes only: an even one tolerates no more failures than one less. */
+/** Whether an ensemble of this size may be founded. Odd sizes only: one member more would tolerate no more failures. */
 export const isFoundingSize = (size: number): boolean =>
   Number.isInteger(size) && size >= 1 && size <= FOUNDING_SIZE_MAX && size % 2 === 1;
 

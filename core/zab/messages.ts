@@ -1,6 +1,6 @@
 /**
- * Messages between peers. Every message of a learner's stay with a leader carries `join`, the number the
- * learner gave that stay: what an earlier stay left in flight is recognised and dropped.
+ * Messages between peers. Every message of a learner's stay with a leader carries `join`, the number that the learner gave
+ * to that stay, so that messages of an earlier stay are recognised and dropped.
  *
  * @source ZooKeeper `Leader` packet types and `FastLeaderElection.Notification`
  */
@@ -15,7 +15,7 @@ export type Phase = "ELECTION" | "DISCOVERY" | "SYNCHRONIZATION" | "BROADCAST";
 /** How a learner is brought up to date. */
 export type SyncMode = "DIFF" | "TRUNC" | "SNAP";
 
-/** A place in the log: the txn and the chained hash of the log up to and including it. */
+/** A position in the log: the zxid of a txn and the hash chain up to and including it. */
 export interface LogPosition {
   readonly zxid: Zxid;
   readonly chain: Chain;
@@ -30,26 +30,26 @@ export interface Vote {
   readonly zxid: Zxid;
 }
 
-/** ELECTION, any → any. Idempotent; answered by the receiver's own. */
+/** ELECTION, any → any. Idempotent; the receiver answers with its own. */
 export interface Notification {
   readonly type: "NOTIFICATION";
   readonly role: Role;
-  /** electionEpoch, the logical clock: the field keeps its name, which earlier versions read */
+  /** electionEpoch, the logical clock; the field keeps this name because earlier versions read it */
   readonly round: number;
   readonly vote: Vote;
   readonly acceptedEpoch: Epoch;
   /** false: a member without memory, whose vote does not count */
   readonly initialized: boolean;
-  /** without memory because it is new: it has none to lose */
+  /** without memory because it is new, so it has no promises to lose */
   readonly founding: boolean;
   /**
-   * in the answer to a member without memory: its incarnation is recorded here, durably, and these are all that were seen; see
-   * `packIncarnations`
+   * in the answer to a member without memory: the incarnations seen, the receiver's included, which are durable at the
+   * sender; see `packIncarnations`
    */
   readonly boots?: readonly number[];
 }
 
-/** In the return of any call: a later incarnation of the caller was seen here, so its storage is an old copy. */
+/** In the return of any call: the callee has seen a later incarnation of the caller, so the caller's storage is an old copy. */
 export interface Outdated {
   readonly type: "OUTDATED";
   /** the latest incarnation seen */
@@ -59,15 +59,18 @@ export interface Outdated {
 /** Any → any, once a tick. */
 export interface Ping {
   readonly type: "PING";
-  /** sender's clock, ms; comes back in the PONG */
+  /** the sender's clock, ms; the PONG returns it */
   readonly sentAt: number;
   readonly role: Role;
   /** present from a leader to its learner */
   readonly join?: number;
   readonly digest?: DigestAt;
-  /** the learner's synchronization waits: its tree or another's differs from the leader's, and no quorum has confirmed either */
+  /**
+   * the leader holds back the learner's synchronization: a learner's tree differs from the leader's, and no quorum has
+   * confirmed either
+   */
   readonly disputed?: boolean;
-  /** a quorum has confirmed the leader's tree, which the learner has; absent: not, or the leader is of an earlier version */
+  /** a quorum has confirmed the leader's tree; absent if none has, or if the leader's version is older than this field */
   readonly confirmed?: boolean;
 }
 
@@ -76,15 +79,15 @@ export interface Pong {
   readonly type: "PONG";
   readonly sentAt: number;
   readonly role: Role;
-  /** ms since the last client of the answering peer asked something; 0 while one is connected */
+  /** ms since the last client request at the answering peer; 0 while a client is connected */
   readonly idleMs?: number;
-  /** the stay that `confirmed` is of */
+  /** the stay to which `confirmed` belongs */
   readonly join?: number;
-  /** highest zxid of its leader's digests that this learner found equal; absent: not known */
+  /** highest zxid at which this learner found the leader's digest equal to its own; absent if unknown */
   readonly confirmed?: Zxid;
 }
 
-/** Digest of tree and sessions once everything up to `zxid` is applied. */
+/** Digest of tree and sessions after everything up to `zxid` is applied. */
 export interface DigestAt {
   readonly zxid: Zxid;
   readonly high: number;
@@ -112,20 +115,23 @@ export interface AckEpoch {
   readonly join: number;
   readonly epoch: Epoch;
   readonly currentEpoch: Epoch;
-  /** false: the epoch was promised before, maybe to another candidate, so this ack makes no quorum */
+  /** false: the epoch was promised before, maybe to another candidate, so this ack counts in no quorum */
   readonly counted: boolean;
   readonly last: LogPosition;
-  /** the learner cannot build on its own history */
+  /** the learner's history is unusable */
   readonly needSnap: boolean;
   /** the learner's tree differed from this leader's at a zxid that both had applied */
   readonly diverged: boolean;
-  /** that zxid; absent: not known */
+  /** zxid at which they differed; absent if unknown */
   readonly divergedAt?: Zxid;
-  /** of the learner's tree; null: of no use, or it does not count; absent: from a version that confirms no digests */
+  /**
+   * digest of the learner's tree; null if the tree is unusable or the learner counts in no quorum; absent if its version
+   * confirms no digests
+   */
   readonly digest?: DigestAt | null;
-  /** it takes a CHECK before UPTODATE; absent: its version does not */
+  /** the learner accepts a CHECK before UPTODATE; absent if its version does not */
   readonly checksEarly?: boolean;
-  /** incarnations seen, see `packIncarnations`: promises of older ones do not count beside this one */
+  /** incarnations seen, see `packIncarnations`: promises of older incarnations do not count together with this promise */
   readonly boots: readonly number[];
 }
 
@@ -137,7 +143,7 @@ export interface Diff {
   readonly from: Zxid;
 }
 
-/** SYNCHRONIZATION, leader → learner: go back to `to` or to the nearest entry before it, and say where that is. */
+/** SYNCHRONIZATION, leader → learner: truncate to `to` or to the nearest entry before it, and report that entry. */
 export interface Trunc {
   readonly type: "TRUNC";
   readonly join: number;
@@ -154,7 +160,7 @@ export interface Position {
   readonly needSnap: boolean;
 }
 
-/** SYNCHRONIZATION, leader → learner: a whole state at `at`, in chunks. */
+/** SYNCHRONIZATION, leader → learner: a snapshot at `at` follows, in chunks. */
 export interface Snap {
   readonly type: "SNAP";
   readonly join: number;
@@ -173,7 +179,7 @@ export interface SnapChunk {
   readonly done: boolean;
 }
 
-/** SYNCHRONIZATION, learner → leader: the next SNAPCHUNK or PROPOSAL was received; nothing is promised. */
+/** SYNCHRONIZATION, learner → leader: the next SNAPCHUNK or PROPOSAL was received; it need not be durable. */
 export interface Staged {
   readonly type: "STAGED";
   readonly join: number;
@@ -194,7 +200,7 @@ export interface Proposal {
   readonly digest?: DigestAt;
 }
 
-/** SYNCHRONIZATION, leader → learner: the history ends here; make it yours. */
+/** SYNCHRONIZATION, leader → learner: the history is complete; the learner adopts it. */
 export interface NewLeader {
   readonly type: "NEWLEADER";
   readonly join: number;
@@ -208,17 +214,17 @@ export interface Ack {
   readonly join: number;
   readonly epoch: Epoch;
   readonly zxid: Zxid;
-  /** how long the COMMIT may wait in order to be sent with a PROPOSAL, ms: no client here needs it earlier */
+  /** how long the COMMIT may be held back to be sent with a PROPOSAL, ms; 0 while a client of the learner waits for it */
   readonly patienceMs: number;
 }
 
-/** BROADCAST, leader → learner: serve. Paper: COMMIT-LD. */
+/** BROADCAST, leader → learner: the learner may serve. Paper: COMMIT-LD. */
 export interface UpToDate {
   readonly type: "UPTODATE";
   readonly join: number;
   readonly epoch: Epoch;
   readonly commit: Zxid;
-  /** a CHECK follows: serve once the leader's digest was found equal; absent: none follows, or the version sends no such field */
+  /** a CHECK follows, and the learner serves only once its digest was found equal; absent if none follows, or in older versions */
   readonly check?: boolean;
 }
 
@@ -232,8 +238,8 @@ export interface Commit {
 }
 
 /**
- * BROADCAST, and SYNCHRONIZATION after the ack of NEWLEADER, leader → learner: compare this digest, and answer by CONFIRM once it
- * is found equal. The leader has applied everything up to its zxid, so that is committed.
+ * BROADCAST, and SYNCHRONIZATION after the ack of NEWLEADER, leader → learner: compare this digest, and answer with CONFIRM
+ * once it was found equal. The leader has applied everything up to its zxid, which is therefore committed.
  */
 export interface Check {
   readonly type: "CHECK";
@@ -242,7 +248,10 @@ export interface Check {
   readonly digest: DigestAt;
 }
 
-/** Learner → leader, the answer to CHECK: the leader's digest at `zxid` equals the one here. One that differs ends the stay. */
+/**
+ * Learner → leader, the answer to CHECK: the leader's digest at `zxid` equals the learner's. If they differ, the learner
+ * ends the stay instead.
+ */
 export interface Confirm {
   readonly type: "CONFIRM";
   readonly join: number;

@@ -1,6 +1,7 @@
 /**
- * One peer of the ensemble: `step(now, input)` takes what happened and returns, in order, what the shell must do.
- * The entrance to Zab: dispatch.ts sorts what comes from others, roles.ts holds the role, and each role has its own file.
+ * One peer of the ensemble: `step(now, input)` takes one input and returns the effects that the shell must run, in order.
+ * This is the entry point of Zab: dispatch.ts routes messages of other peers, roles.ts holds the role, and each role has
+ * its own file.
  */
 import { assert, assertNever, must } from "../assert.ts";
 import { type Feature, PROTOCOL_VERSION } from "../version.ts";
@@ -24,8 +25,8 @@ import { type Epoch, equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 const NOTHING: readonly ZabEffect[] = [];
 
 /**
- * Feeds inputs to the parts of a peer, and shows others its state.
- * Invariant: between two inputs no effect is left; nothing is done once a later incarnation of this peer was seen.
+ * Feeds inputs to the parts of a peer, and exposes its state.
+ * Invariant: no effect is left between two inputs; the peer does nothing once a later incarnation of it was seen.
  *
  * @source Zab, DSN 2011; ZooKeeper QuorumPeer; etcd-raft RawNode
  */
@@ -33,7 +34,7 @@ export class ZabPeer {
   readonly #step = new Step();
   readonly #roles: Roles;
   readonly #dispatch: Dispatch;
-  /** when the last input came; ms */
+  /** time of the last input; ms */
   #steppedAt = 0;
 
   /** @param log the peer reads it; the shell writes it, by the persist effects */
@@ -62,12 +63,12 @@ export class ZabPeer {
     this.#dispatch = new Dispatch(this.#roles);
   }
 
-  /** LOOKING before the start too. */
+  /** Its role; LOOKING before the start too. */
   get role(): Role {
     return this.#roles.role;
   }
 
-  /** Of Zab; ELECTION while it looks for a leader. */
+  /** Its phase of Zab; ELECTION while it looks for a leader. */
   get phase(): Phase {
     return this.#roles.phase;
   }
@@ -77,17 +78,17 @@ export class ZabPeer {
     return this.#roles.leader;
   }
 
-  /** In broadcast, as leader or follower: requests may be taken. */
+  /** Whether it is in BROADCAST, as leader or follower, and may take requests. */
   get serving(): boolean {
     return this.phase === "BROADCAST";
   }
 
-  /** The highest epoch that it has promised. */
+  /** The highest epoch promised. */
   get acceptedEpoch(): Epoch {
     return this.#roles.epochs.acceptedEpoch;
   }
 
-  /** The epoch whose history it has taken over. */
+  /** The epoch whose history it has adopted. */
   get currentEpoch(): Epoch {
     return this.#roles.epochs.currentEpoch;
   }
@@ -97,17 +98,17 @@ export class ZabPeer {
     return this.#roles.history.lastLogged;
   }
 
-  /** The highest zxid that is known here to be committed. */
+  /** The highest zxid known to be committed. */
   get lastCommittedZxid(): Zxid {
     return this.#roles.history.lastCommittedZxid;
   }
 
-  /** End of what was handed over to be applied. */
+  /** The last zxid that was delivered, to be applied. */
   get lastProcessedZxid(): Zxid {
     return this.#roles.history.lastProcessedZxid;
   }
 
-  /** Elections this instance has taken part in. */
+  /** Number of elections that this instance has taken part in. */
   get elections(): number {
     return this.#roles.looking.elections;
   }
@@ -119,18 +120,21 @@ export class ZabPeer {
     return following !== null && this.serving ? [following.leader, self.sid].sort((a, b) => a - b) : [];
   }
 
-  /** A quorum has confirmed the tree in memory: a checkpoint that is made of it now is right. */
+  /** Whether a quorum has confirmed the tree in memory, so that a checkpoint of it is right. */
   get treeConfirmed(): boolean {
     return this.#roles.tree.confirmedByQuorum;
   }
 
-  /** Such a checkpoint is wanted: the last one is not known to be right. (An empty one is.) */
+  /**
+   * Whether such a checkpoint is due: the tree is confirmed, and the last checkpoint is not known to be right. (An empty
+   * one is.)
+   */
   get wantsCheckpoint(): boolean {
     const { snapshot } = this.#roles;
     return this.treeConfirmed && !snapshot.isConfirmed && !equalZxid(snapshot.position().zxid, ZXID_ZERO);
   }
 
-  /** A SNAP is being read from the checkpoint, which must not change now. */
+  /** Whether a SNAP is being read from the checkpoint, which must not change meanwhile. */
   get readsSnapshot(): boolean {
     return this.#roles.leading?.readsSnapshot ?? false;
   }
@@ -150,36 +154,36 @@ export class ZabPeer {
     return this.#roles.links.incarnationOf(peer);
   }
 
-  /** Of the protocol, ours. */
+  /** Own version of the protocol. */
   get version(): number {
     return this.#roles.self.version;
   }
 
-  /** Do all members run a version that knows this? */
+  /** Whether all members run a version with this feature. */
   supports(feature: Feature): boolean {
     return this.#roles.links.supports(feature);
   }
 
-  /** Did the last call or return belong to a link that lasts? What else it carried counts only then. */
+  /** Whether the last call or return was on a current link. If not, the server must drop the rest of its content too. */
   get accepted(): boolean {
     return this.#dispatch.accepted;
   }
 
-  /** The tree here is one that a quorum has: what it replaced is not needed any more. */
+  /** Whether a quorum has this tree, so that a quarantined storage is no longer needed. */
   get hasConfirmedTree(): boolean {
     const { epochs, history, tree, leading, following } = this.#roles;
     if (!epochs.initialized || history.needSnap || tree.differs !== null) return false;
     return leading?.confirmedByQuorum ?? following?.tree.confirmedByQuorum ?? false;
   }
 
-  /** Why the last role was given up, or why the one taken since does not lead to service; empty: there is no such reason. */
+  /** Why the last role ended, or why the current one does not serve yet; empty if there is no reason. */
   get reason(): string {
     return this.#roles.reason || this.#roleReason;
   }
 
   /**
-   * Our tree is of no use, its comparison with the leader's is under way, or it differs from another's and no quorum has
-   * confirmed either: it may hold what never was.
+   * Whether this tree may contain changes that never happened: it is unusable, its comparison with the leader's is under
+   * way, or it differs from another member's and no quorum has confirmed either.
    */
   get doubtsTree(): boolean {
     const { history, tree } = this.#roles;
@@ -187,33 +191,33 @@ export class ZabPeer {
     return this.#roleReason !== "";
   }
 
-  /** Why the role does not lead to service; empty: there is no such reason. */
+  /** Why the current role does not serve; empty if there is no reason. */
   get #roleReason(): string {
     const { leading, following } = this.#roles;
     return leading?.trees.reason ?? following?.reason ?? "";
   }
 
-  /** We follow, and our tree has not been compared with the leader's yet. */
+  /** Whether this peer follows and its tree has not been compared with the leader's yet. */
   get awaitsComparison(): boolean {
     return this.#roles.following?.tree.awaitsComparison === true;
   }
 
-  /** Which trace effects are made: all of them only while there is a listener. */
+  /** Sets which trace effects are emitted: all of them only while there is a listener. */
   set tracing(which: Tracing) {
     this.#step.tracing = which;
   }
 
-  /** How long a commit may take to be known here, ms: what clients here wait for decides. */
+  /** Sets how long the leader may hold back a COMMIT for this peer, ms; depends on what its clients wait for. */
   set patienceMs(ms: number) {
     this.#roles.patienceMs = ms;
   }
 
-  /** Digest of the tree, reported by the server that applies; sent with the commits. */
+  /** Sets the digest of the tree, as the server reports it. */
   set digest(digest: DigestAt) {
     this.#roles.tree.tellDigest(digest);
   }
 
-  /** The digest of our tree at exactly this zxid, if it is remembered. */
+  /** The digest of this tree at exactly this zxid; undefined if not remembered. */
   digestAt(zxid: Zxid): DigestAt | undefined {
     return this.#roles.tree.digests.at(zxid);
   }
@@ -229,12 +233,12 @@ export class ZabPeer {
     this.#roles.idleSince = at;
   }
 
-  /** Falling asleep or asleep: it sends nothing by itself and asks for no wake-ups. */
+  /** Whether it is falling asleep or asleep: it sends nothing by itself and has no deadline. */
   get frozen(): boolean {
     return this.#roles.frozen;
   }
 
-  /** Nothing of Zab is under way here, and no peer that answers is left out. */
+  /** Whether nothing of Zab is in flight, and every peer that answers takes part. */
   get settled(): boolean {
     const { leading, links } = this.#roles;
     const { lastProcessedZxid, lastLogged } = this.#roles.history;
@@ -243,7 +247,7 @@ export class ZabPeer {
     return leading.settled && [...links.all].every(([sid, link]) => !link.up || leading.isServing(sid));
   }
 
-  /** How long no learner has had a client, as they said last; ms. */
+  /** How long no learner has had a client, as the learners last reported; ms. */
   get learnersIdleMs(): number {
     let least = Number.POSITIVE_INFINITY;
     for (const [sid, link] of this.#roles.links.all) {
@@ -257,12 +261,12 @@ export class ZabPeer {
     return this.#roles.following?.join;
   }
 
-  /** When `tick` is to be fed, at the latest; ms. */
+  /** The latest time at which `tick` must be fed; ms. */
   get deadline(): number {
     return this.#roles.deadline;
   }
 
-  /** Takes one input. @param now ms; time serves liveness only @returns effects, to be run in order before the next step */
+  /** Handles one input. @param now ms; affects liveness only @returns effects, to be run in order before the next step */
   step(now: number, input: ZabInput): ZabEffect[] {
     const suspendedMs = now - this.#steppedAt - this.#roles.self.timeouts.tickMs;
     this.#steppedAt = now;
@@ -310,7 +314,7 @@ export class ZabPeer {
     return this.#step.end();
   }
 
-  // ── what the server asks of the role ─────────────────────────────────────
+  // ── calls of the server ──────────────────────────────────────────────────
 
   /** Proposes a batch; see {@link Leader.propose}. */
   propose(now: number, batch: Uint8Array): ZabEffect[] {
@@ -319,21 +323,21 @@ export class ZabPeer {
     return this.#step.end();
   }
 
-  /** Sends the learners the commit index where no proposal has carried it. */
+  /** Sends the commit index to the learners that did not receive it with a proposal. */
   flushCommits(now: number): ZabEffect[] {
     this.#step.begin(now);
     this.#roles.leading?.flushCommits();
     return this.#step.end();
   }
 
-  /** The tree here differs from the leader's at this zxid. */
+  /** Reports that this tree differs from the leader's at this zxid. */
   diverged(now: number, at: Zxid): ZabEffect[] {
     this.#step.begin(now);
     this.#roles.following?.diverge(at);
     return this.#step.end();
   }
 
-  /** The tree here equals the leader's at this zxid. */
+  /** Reports that this tree equals the leader's at this zxid. */
   confirm(now: number, at: Zxid): readonly ZabEffect[] {
     const follower = this.#roles.following;
     follower?.tree.noteEqual(at);
@@ -343,21 +347,21 @@ export class ZabPeer {
     return this.#step.end();
   }
 
-  /** Our digest has changed: compares it with the digests that learners have reported; see {@link Leader.compareTrees}. */
+  /** Compares the new digest of this tree with those that learners have reported; see {@link Leader.compareTrees}. */
   compareTrees(now: number): ZabEffect[] {
     this.#step.begin(now);
     this.#roles.leading?.compareTrees();
     return this.#step.end();
   }
 
-  /** The checkpoint that the leader asked for is made. */
+  /** Reports that the checkpoint that the leader requested is made. */
   checkpointed(now: number): ZabEffect[] {
     this.#step.begin(now);
     this.#roles.leading?.checkpointed();
     return this.#step.end();
   }
 
-  /** The leader gives its epoch up: its counter is used up. */
+  /** Makes the leader step down because the counter of its epoch is used up. */
   resign(now: number): ZabEffect[] {
     this.#step.begin(now);
     if (this.#roles.leading !== null) this.#roles.becomeLooking("the counter of the epoch is used up");
@@ -365,21 +369,21 @@ export class ZabPeer {
   }
 
   /**
-   * This epoch is over: nothing is sent until {@link wake}. The state of the roles is kept, so that it can still be read.
-   * A frozen peer continues only through an election, so nothing of its epoch can happen after a promise to sleep.
+   * Ends this epoch: the peer sends nothing until {@link wake}. The role keeps its state, so that it can still be read. A
+   * frozen peer continues only through an election, so nothing of this epoch can happen after a promise to sleep.
    */
   freeze(): void {
-    assert(this.settled, "only a peer at rest is frozen");
+    assert(this.settled, "a peer with nothing in flight is frozen");
     this.#roles.freeze();
   }
 
-  /** Makes a record of the frozen peer durable, in the order of all other writes. */
+  /** Persists the record of the frozen peer, in order with all other writes. */
   keep(record: string): ZabEffect[] {
     this.#step.persist([{ type: "quiet", record }]);
     return this.#step.end();
   }
 
-  /** Looks for a leader: peers may have come and gone meanwhile. */
+  /** Ends the sleep by an election, since other peers may have changed meanwhile. */
   wake(now: number, reason: string): ZabEffect[] {
     this.#step.begin(now);
     this.#roles.becomeLooking(reason);

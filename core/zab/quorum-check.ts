@@ -1,4 +1,4 @@
-/** Whether a quorum follows this leader: before it is established, and in broadcast. */
+/** Checks that a quorum follows this leader: before it is established, and in broadcast. */
 import type { Learners } from "./learners.ts";
 import type { Sid } from "./membership.ts";
 import type { Notification } from "./messages.ts";
@@ -8,21 +8,21 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * The deadlines by which a quorum must follow an elected peer.
- * Invariant: a quorum of the active set was in touch at `quorumAt`, this peer included. That members answer is not enough: they may
- * follow another.
+ * Invariant: a quorum of the active set, this peer included, had been heard at `quorumAt`. An answering member that is not
+ * in the active set does not count: it may follow another leader.
  *
  * @source ZooKeeper Leader.lead (syncedAckSet); etcd-raft CheckQuorum
  */
 export class QuorumCheck {
   readonly #host: RoleHost;
   readonly #learners: Learners;
-  /** when an establishment that makes no progress is given up; ms */
+  /** when this peer steps down if the establishment makes no progress; ms */
   #establishDeadline: number;
-  /** when it is given up because fewer than a quorum follow; ms */
+  /** when it steps down if fewer than a quorum follow; ms */
   #aloneDeadline: number;
-  /** when a quorum of the active set was heard last; ms */
+  /** when a quorum of the active set was last heard; ms */
   #quorumAt = 0;
-  /** peers that follow another, as they have said since we were elected */
+  /** peers that have reported, since this peer was elected, that they follow another leader */
   readonly #elsewhere = new Set<Sid>();
 
   constructor(host: RoleHost, learners: Learners) {
@@ -33,44 +33,44 @@ export class QuorumCheck {
     this.#aloneDeadline = step.now + self.timeouts.tickMs;
   }
 
-  /** Do fewer than a quorum follow, in whatever stage? */
+  /** Whether fewer than a quorum follow, in any stage. */
   get isAlone(): boolean {
     return !this.#host.self.quorum.contains(this.#learners.sids);
   }
 
-  /** Is the active set a quorum? */
+  /** Whether the active set is a quorum. */
   get hasActiveQuorum(): boolean {
     return this.#learners.hasActiveQuorum(this.#host.self.quorum);
   }
 
   // ── before it is established ─────────────────────────────────────────────
 
-  /** When an establishment is given up at the latest; ms. */
+  /** The latest time at which an unfinished establishment ends; ms. */
   get establishDeadline(): number {
     return this.isAlone ? Math.min(this.#aloneDeadline, this.#establishDeadline) : this.#establishDeadline;
   }
 
-  /** Why the establishment is given up now; undefined: it is not. */
+  /** Why this peer must step down now; undefined if it need not. */
   get failure(): string | undefined {
     const { now } = this.#host.step;
     if (now >= this.#establishDeadline) return "no quorum followed in time";
     return now >= this.#aloneDeadline && this.isAlone ? "no quorum follows" : undefined;
   }
 
-  /** The limit is on standing still: a quorum that needs a large SNAP may take its time. */
+  /** Extends the deadline after progress: it limits the time without progress, so a large SNAP may take long. */
   noteProgress(): void {
     this.#establishDeadline = this.#host.step.now + this.#host.self.timeouts.initMs;
   }
 
-  /** The quorum that followed has just been lost. */
+  /** Records that fewer than a quorum follow from now on. */
   noteAlone(): void {
     this.#aloneDeadline = this.#host.step.now + this.#host.self.timeouts.tickMs;
   }
 
   /**
-   * Takes what a peer says of its leader. Two may be elected, in elections that crossed: the one from which a quorum says that it
-   * follows another returns to LOOKING at once; never both, since a quorum follows one only.
-   * @returns whether a quorum follows another
+   * Handles the notification of a peer. Two peers may be elected in concurrent elections: the one that learns that a quorum
+   * follows another returns to LOOKING at once. That cannot happen to both, since a quorum follows only one of them.
+   * @returns whether a quorum follows another leader
    */
   isDeserted(from: Sid, note: Notification): boolean {
     const { self } = this.#host;
@@ -81,17 +81,20 @@ export class QuorumCheck {
 
   // ── in broadcast ─────────────────────────────────────────────────────────
 
-  /** The leader is established: a quorum is in touch. */
+  /** Starts the check in broadcast: the active set is a quorum. */
   begin(): void {
     this.#quorumAt = this.#host.step.now;
   }
 
-  /** Since when a quorum is not in touch; ms, infinity while the active set is one. */
+  /** Since when no quorum has been heard; ms, infinity while the active set is a quorum. */
   get lostSince(): number {
     return this.hasActiveQuorum ? NEVER : this.#quorumAt;
   }
 
-  /** A quorum was heard when the last of it was: the silence of a learner that is dropped counts from its last sign of life. */
+  /**
+   * Updates the time at which a quorum was last heard. Called before a learner is dropped, so that its silence counts from
+   * its last message.
+   */
   note(): void {
     const { self, step } = this.#host;
     const heard = this.#learners.copy().filter((learner) => learner.isActive);
@@ -106,7 +109,7 @@ export class QuorumCheck {
     if (self.quorum.contains(sids)) this.#quorumAt = Math.max(this.#quorumAt, at);
   }
 
-  /** This peer was suspended for so long: that is no silence of the quorum. */
+  /** Extends the deadlines by the time for which this peer was suspended, since the quorum was not silent then. */
   excuse(suspendedMs: number): void {
     this.#quorumAt = Math.min(this.#quorumAt + suspendedMs, this.#host.step.now);
   }

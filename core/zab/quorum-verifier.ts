@@ -1,20 +1,21 @@
-/** How many members are enough. */
+/** Which sets of members are a quorum. */
 import type { Membership, Sid } from "./membership.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 /**
- * Decides what a quorum is. Invariant: any two quorums have a participant in common. A membership with two configurations
- * (a reconfiguration under way) needs another implementation, and no change of its users.
+ * Decides what a quorum is.
+ * Invariant: any two quorums have a participant in common. A membership with two configurations (a reconfiguration under
+ * way) needs another implementation, and no change of its users.
  *
  * @source ZooKeeper QuorumVerifier; etcd-raft quorum.AckedIndexer
  */
 export interface QuorumVerifier {
   /** sids that vote, ascending */
   readonly participants: readonly Sid[];
-  /** Do these sids include a quorum? Each counts once, and only if it is a participant. */
+  /** Whether these sids include a quorum. Each counts once, and only if it is a participant. */
   contains(sids: Iterable<Sid>): boolean;
   /**
-   * The highest zxid that a quorum has acknowledged; {@link ZXID_ZERO} when fewer have acknowledged anything.
+   * The highest zxid that a quorum has acknowledged; {@link ZXID_ZERO} if fewer peers have acknowledged anything.
    * @param acked map sid → highest zxid that is durable there; cumulative, so an entry's ack covers all before it. Only
    * participants count
    */
@@ -35,7 +36,7 @@ export class MajorityQuorum implements QuorumVerifier {
   }
 
   contains(sids: Iterable<Sid>): boolean {
-    // Few sids, asked for with every step of a leader: an array is cheaper than a set.
+    // There are few sids, and a leader calls this in every step: an array is cheaper than a set.
     const counted: Sid[] = [];
     for (const sid of sids) {
       if (this.#participants.has(sid) && !counted.includes(sid)) counted.push(sid);
@@ -43,7 +44,7 @@ export class MajorityQuorum implements QuorumVerifier {
     return counted.length >= this.majority;
   }
 
-  /** The commit rule: an entry is committed once a quorum has it durably, and everything before it. */
+  /** The commit rule: an entry is committed once it and all entries before it are durable at a quorum. */
   highestAcked(acked: ReadonlyMap<Sid, Zxid>): Zxid {
     const sorted: Zxid[] = [];
     for (const sid of this.participants) {

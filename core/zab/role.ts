@@ -1,4 +1,4 @@
-/** What a role works with, and what it asks of the peer that holds it. */
+/** The parts of a peer that a role uses, and the interface of the peer to its roles. */
 import type { OwnTree } from "./digests.ts";
 import type { Epochs } from "./epochs.ts";
 import type { History } from "./history.ts";
@@ -9,7 +9,7 @@ import type { Self } from "./self.ts";
 import type { Step } from "./step.ts";
 import type { SnapshotReader } from "./storage.ts";
 
-/** The parts of a peer, which outlive its roles. Each owns its state; a role changes it through the part's methods only. */
+/** The parts of a peer, which outlive its roles. Each owns its state, which roles change only through its methods. */
 export interface PeerParts {
   readonly self: Self;
   readonly step: Step;
@@ -25,9 +25,9 @@ export interface RoleHost extends PeerParts {
   readonly role: Role;
   /** the leader that the peer follows, or itself if it leads; null while it looks for one */
   readonly leader: Sid | null;
-  /** how long a commit may take to be known here, ms: the clients here can wait that long */
+  /** how long the leader may hold back a COMMIT for this peer, ms */
   readonly patienceMs: number;
-  /** Gives the role up, and looks for a leader. */
+  /** Ends the role and begins an election. */
   becomeLooking(reason: string): void;
   /** Ends the election. @param electedIn the electionEpoch in which this leader was elected */
   becomeFollowing(leader: Sid, electedIn: number): void;
@@ -35,10 +35,10 @@ export interface RoleHost extends PeerParts {
   becomeLeading(): void;
   /** The number of the next stay with a leader. */
   nextJoin(): number;
-  /** The phase changed. */
+  /** Records and reports a change of role or phase. */
   phaseChanged(role: Role, phase: Phase): void;
   /** Sends a PING, unless one is under way. */
   ping(peer: Sid): void;
-  /** Sends our vote, or our leader, to all peers. */
+  /** Sends the own notification to all peers. */
   notifyAll(): void;
 }

@@ -7,23 +7,23 @@ import type { Sid } from "./membership.ts";
 import type { LeaderMessage, LearnerMessage, Notification, Phase, Ping, Pong, Role } from "./messages.ts";
 import type { PeerParts, RoleHost } from "./role.ts";
 
-/** Numbers of stays that belong to one incarnation: more than it will begin. */
+/** Stay numbers reserved for one incarnation, more than it will use. */
 export const JOINS_PER_INCARNATION = 2 ** 20;
-/** A boot counter may begin at ms since 1970, and the number of a stay has to remain below 2^53. */
+/** A boot counter may begin at the ms since 1970, and stay numbers must be below 2^53. */
 const INCARNATIONS_MAX = 2 ** 32;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * What a peer is: looking for a leader, following one, or leading. Hands everything that concerns the role to it.
+ * The role of a peer: LOOKING, FOLLOWING or LEADING. Passes every input to the current role.
  *
- *            ┌────────────── gives up ──────────────┐
+ *            ┌───────────── steps down ─────────────┐
  *            ▼                                      │
  *   start ▶ LOOKING ──elected──▶ LEADING ───────────┤
  *            │  └──another is elected──▶ FOLLOWING ─┘
  *
- * Invariants: at most one of `leading`, `following` and an election is there, and `role` names it; none is once a later incarnation
- * of this peer was seen; a frozen peer leaves its role only for LOOKING.
+ * Invariants: at most one of `leading`, `following` and an election exists, and `role` names it; none exists once a later
+ * incarnation of this peer was seen; a frozen peer changes its role only to LOOKING.
  *
  * @source ZooKeeper QuorumPeer.run; etcd-raft becomeFollower, becomeLeader
  */
@@ -40,14 +40,14 @@ export class Roles implements RoleHost {
   #role: Role = "LOOKING";
   #follower: Follower | null = null;
   #leader: Leader | null = null;
-  /** number of the last stay; stays of another incarnation have other numbers */
+  /** number of the last stay; no two incarnations share a number */
   #joins: number;
   #frozen = false;
-  /** why the last role was given up */
+  /** why the last role ended */
   #reason = "";
-  /** a later incarnation of this peer was seen: the persist effect after which this one ends */
+  /** once a later incarnation of this peer was seen: number of the persist effect after which this one ends */
   #lastSeq: number | null = null;
-  /** how long a commit may take to be known here, ms: what clients here wait for decides */
+  /** how long the leader may hold back a COMMIT for this peer, ms; depends on what its clients wait for */
   patienceMs = 0;
   /** since when this peer has had no client, ms; null while one is connected, or if it is not known */
   idleSince: number | null = null;
@@ -64,9 +64,9 @@ export class Roles implements RoleHost {
     this.looking = new Looking(this);
   }
 
-  // ── what it is ───────────────────────────────────────────────────────────
+  // ── state ────────────────────────────────────────────────────────────────
 
-  /** LOOKING before the start too. */
+  /** The current role; LOOKING before the start too. */
   get role(): Role {
     return this.#role;
   }
@@ -80,27 +80,27 @@ export class Roles implements RoleHost {
     return this.#follower?.leader ?? null;
   }
 
-  /** The leadership of this peer; null: it does not lead. */
+  /** The leadership of this peer; null if it does not lead. */
   get leading(): Leader | null {
     return this.#leader;
   }
 
-  /** Its stay with a leader; null: it does not follow. */
+  /** Its stay with a leader; null if it does not follow. */
   get following(): Follower | null {
     return this.#follower;
   }
 
-  /** Falling asleep or asleep. */
+  /** Whether it is falling asleep or asleep. */
   get frozen(): boolean {
     return this.#frozen;
   }
 
-  /** Why the last role was given up; empty: another has been taken since. */
+  /** Why the last role ended; empty once the next one serves. */
   get reason(): string {
     return this.#reason;
   }
 
-  /** The persist effect after which this incarnation ends; null: it continues. */
+  /** Number of the persist effect after which this incarnation ends; null if it continues. */
   get lastSeq(): number | null {
     return this.#lastSeq;
   }
@@ -117,7 +117,7 @@ export class Roles implements RoleHost {
   becomeLooking(reason: string): void {
     if (this.looking.isActive || this.#lastSeq !== null) return;
     if (this.#frozen) {
-      // The calls that were kept open were released, and whether a peer still knows our link is not known.
+      // The parked calls were released during sleep, and it is unknown whether the peers still know this peer's links.
       this.#frozen = false;
       this.links.replaceAll();
     }
@@ -156,7 +156,7 @@ export class Roles implements RoleHost {
     this.#follower = null;
   }
 
-  /** @param reason why a role was given up */
+  /** @param reason why the last role ended */
   phaseChanged(role: Role, phase: Phase, reason?: string): void {
     this.#reason = reason ?? "";
     this.step.push({ type: "role" });
@@ -170,14 +170,14 @@ export class Roles implements RoleHost {
     return this.#joins;
   }
 
-  /** Sends nothing until it looks for a leader again. The state of the role is kept, so that it can still be read. */
+  /** Stops sending until the next election. The role keeps its state, so that it can still be read. */
   freeze(): void {
     this.#frozen = true;
   }
 
   /**
-   * A later incarnation of this peer was seen: this storage is an old copy, and what was promised since is forgotten. The next
-   * incarnation has a number above, and counts for nothing until it has synchronized.
+   * Ends this incarnation, because a later one was seen: this storage is an old copy that lacks later promises. The next
+   * incarnation has a number above both, and is without memory until it has synchronized.
    */
   end(boot: number): void {
     if (this.#lastSeq !== null) return;
@@ -191,19 +191,19 @@ export class Roles implements RoleHost {
 
   // ── links ────────────────────────────────────────────────────────────────
 
-  /** Something came from a peer. */
+  /** Records that a message came from a peer. */
   heard(peer: Sid): void {
     this.#leader?.heard(peer);
     this.#follower?.heard(peer);
   }
 
-  /** Messages of this peer may be lost: our stay with it, and its stay with us, end. */
+  /** Handles a gap in the calls of a peer, in which messages may be lost: its stay here, or the stay with it, ends. */
   interrupted(peer: Sid): void {
     this.#leader?.drop(peer);
     this.#follower?.interrupted(peer);
   }
 
-  /** A call to this peer has failed, or it is silent. */
+  /** Handles a failed call to a peer, or its silence. */
   breakLink(peer: Sid): void {
     this.links.break(peer);
     this.#leader?.drop(peer);
@@ -213,12 +213,12 @@ export class Roles implements RoleHost {
 
   // ── messages ─────────────────────────────────────────────────────────────
 
-  /** Takes a vote, or what a peer says of its leader. */
+  /** Handles the notification of a peer. */
   handleNotification(from: Sid, note: Notification, isCall: boolean): void {
     if (!this.looking.isActive) {
-      // A peer that claims leadership, but is not our leader, gets our notification, which names our leader.
+      // A peer that claims leadership but is not the own leader is sent the own notification, which names the leader.
       const astray = note.role === "LEADING" && this.leader !== from;
-      // Before the answer: if this message makes us leave our leader, the answer must not say that we still follow it.
+      // Before the answer: if this message ends the stay with the leader, the answer must not name that leader.
       if (this.#leader !== null) this.#leader.notice(from, note, isCall);
       else this.#follower?.notice(from, note, isCall);
       if (!this.looking.isActive) {
@@ -229,12 +229,12 @@ export class Roles implements RoleHost {
     this.looking.receive(from, note, isCall);
   }
 
-  /** Hands a learner's message to the leadership. */
+  /** Passes a learner's message to the leadership. */
   toLeader(from: Sid, message: LearnerMessage): void {
     this.#leader?.receive(from, message);
   }
 
-  /** Hands a message of our leader to our stay with it, unless it is of another stay. */
+  /** Passes a leader's message to the stay with it, unless it belongs to another stay. */
   toFollower(from: Sid, message: LeaderMessage, isCall: boolean): void {
     const follower = this.#follower;
     if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall) return;
@@ -274,7 +274,7 @@ export class Roles implements RoleHost {
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** A peer that was suspended received nothing, which is no silence of the others: it pings them before it decides. */
+  /** Extends all deadlines by the time for which this peer was suspended, since the others were not silent then. */
   excuse(suspendedMs: number): void {
     this.links.excusePings();
     this.#leader?.excuse(suspendedMs);

@@ -1,4 +1,4 @@
-/** What a peer is given when it starts, and never changes. */
+/** Identity and configuration of a peer, fixed at its start. */
 import type { ZabConfig, ZabTimeouts } from "./config.ts";
 import type { Sid } from "./membership.ts";
 import type { QuorumVerifier } from "./quorum-verifier.ts";
@@ -8,7 +8,7 @@ export interface Self {
   readonly sid: Sid;
   /** number of this incarnation, above all earlier ones of this peer */
   readonly boot: number;
-  /** of the protocol */
+  /** version of the protocol */
   readonly version: number;
   readonly quorum: QuorumVerifier;
   readonly config: ZabConfig;

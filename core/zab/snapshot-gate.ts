@@ -1,4 +1,4 @@
-/** When a learner may be given the leader's tree in the place of its own. */
+/** Decides when the leader's tree may replace a learner's. */
 import type { Learner } from "./learner.ts";
 import type { Learners } from "./learners.ts";
 import type { RoleHost } from "./role.ts";
@@ -6,9 +6,9 @@ import type { Leadership, TreeVerifier } from "./tree-verifier.ts";
 import { equalZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 /**
- * Holds a SNAP back until it cannot replace a right tree by a wrong one.
- * Invariants: no learner gives a tree that differs up for one that no quorum has confirmed; what relies on a quorum's confirmation is
- * read from a checkpoint of the tree that the quorum has.
+ * Holds back a SNAP until it cannot replace a right tree by a wrong one.
+ * Invariants: a tree that differs from the leader's is replaced only by one that a quorum has confirmed; a SNAP that relies
+ * on that confirmation is read from a checkpoint of the confirmed tree.
  *
  * @source rules ZAB-92, 122, 130, 132; decision 0012
  */
@@ -17,7 +17,7 @@ export class SnapshotGate {
   readonly #leadership: Leadership;
   readonly #learners: Learners;
   readonly #verifier: TreeVerifier;
-  /** the shell is asked for a checkpoint */
+  /** a checkpoint was requested from the shell */
   #checkpointing = false;
 
   constructor(host: RoleHost, leadership: Leadership, learners: Learners, verifier: TreeVerifier) {
@@ -27,19 +27,19 @@ export class SnapshotGate {
     this.#verifier = verifier;
   }
 
-  /** May this learner's tree be replaced by ours? */
+  /** Whether the leader's tree may replace this learner's. */
   mayReplace({ tree }: Learner): boolean {
     if (tree.differsAt !== null) return this.#verifier.provesAt(tree.differsAt);
-    // No digests are reported here, so there is nothing to compare.
+    // The server reports no digests, so there is nothing to compare.
     if (this.#host.tree.digest === undefined) return true;
     if (this.#verifier.isProven) return true;
-    // It has nothing to lose but its lag, and what it is given is right.
+    // The learner's tree merely lags, and the checkpoint is known to be right.
     if (this.#host.snapshot.isConfirmed) return true;
-    // While others may still say that ours is the wrong tree they are waited for.
+    // Wait for learners that may still report that the leader's tree is the wrong one.
     return tree.copyDue && this.#verifier.differing.length === 0;
   }
 
-  /** Sends the learner a SNAP, or has it wait until nothing stands against it. */
+  /** Sends the learner a SNAP, or makes it wait until one may be sent. */
   open(learner: Learner): void {
     if (!this.mayReplace(learner)) {
       learner.holdSnap();
@@ -54,7 +54,7 @@ export class SnapshotGate {
     learner.startSnap();
   }
 
-  /** No quorum has confirmed our tree: those that can say that it is wrong are asked before this learner is given it. */
+  /** Starts the wait: no quorum has confirmed the leader's tree, so learners that could report a difference are asked first. */
   #startWaiting({ tree }: Learner): void {
     const { step, self } = this.#host;
     if (tree.waits) return;
@@ -63,18 +63,18 @@ export class SnapshotGate {
     this.#verifier.askAll();
   }
 
-  /** Learners that wait for a copy wait a tick from now on, at most until their time is over. */
+  /** Makes learners that wait for a copy wait one tick from now on, at most until their `copyBy`. */
   postpone(): void {
     const { step, self } = this.#host;
     for (const { tree } of this.#learners.all()) tree.postpone(step.now, self.timeouts.tickMs);
   }
 
-  /** Lets in those that have waited long enough. */
+  /** Synchronizes the learners whose wait has ended. */
   tick(): void {
     const { now } = this.#host.step;
     for (const learner of this.#learners.all()) {
       const { tree } = learner;
-      // The last checkpoint may have been read by another.
+      // Another learner's SNAP may have prevented the checkpoint.
       if (tree.awaitsCheckpoint) this.#leadership.maybeSynchronize(learner);
       if (now < tree.copyAt) continue;
       if (now < tree.copyBy && this.#verifier.awaitsAnswer) {
@@ -87,14 +87,14 @@ export class SnapshotGate {
   }
 
   /**
-   * The last checkpoint may be of before the first zxid at which a quorum had our tree, and hold a damaged value that later txns
-   * have replaced in memory. One that is made now is of the tree that the quorum has.
-   * @returns whether the learner has to wait for that
+   * Requests a checkpoint if the last one may be older than the first zxid at which a quorum had this tree: it could hold a
+   * damaged value that later txns replaced in memory. A new checkpoint is of the tree that the quorum has.
+   * @returns whether the learner has to wait for it
    */
   #needsCheckpoint({ tree }: Learner): boolean {
     const { snapshot, step } = this.#host;
     const { zxid } = snapshot.position();
-    // An empty tree is right.
+    // An empty tree is always right.
     const isRight =
       !this.#isProvenTo(tree.differsAt) ||
       snapshot.isConfirmed ||
@@ -109,13 +109,13 @@ export class SnapshotGate {
     return true;
   }
 
-  /** Our tree replaces a learner's because a quorum has confirmed ours, and not only because no learner differs. */
+  /** Whether a quorum has confirmed the leader's tree, rather than no learner having reported a difference. */
   #isProvenTo(differsAt: Zxid | null): boolean {
     if (this.#host.tree.digest === undefined) return false;
     return differsAt === null ? this.#verifier.isProven : this.#verifier.provesAt(differsAt);
   }
 
-  /** There is a checkpoint of the tree as it is now. */
+  /** Handles a finished checkpoint of the current tree. */
   checkpointed(): void {
     for (const learner of this.#learners.copy()) {
       if (learner.tree.awaitsCheckpoint) this.#leadership.maybeSynchronize(learner);

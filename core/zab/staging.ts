@@ -1,4 +1,4 @@
-/** What synchronization has brought a learner so far, beside its history. */
+/** The history that a learner receives during synchronization, before it adopts it. */
 import { assert } from "../assert.ts";
 import type { OwnTree } from "./digests.ts";
 import type { DurableWrite } from "./effects.ts";
@@ -9,42 +9,42 @@ import { samePosition } from "./txn-log.ts";
 import { equalZxid, type Zxid } from "./zxid.ts";
 
 /**
- * A history under construction: ours, cut back or replaced by a snapshot, and the entries that follow.
- * Invariant: entries continue each other from `tail` on, and nothing of it is our history before {@link adopt}.
+ * A history under construction: the learner's own, truncated or replaced by a snapshot, and the entries that follow.
+ * Invariant: each entry continues the one before it, and the learner's history does not change before {@link adopt}.
  *
  * @source ZooKeeper Learner.syncWithLeader (packetsNotLogged, snapshotNeeded); ZOOKEEPER-3642, 3911, 4643
  */
 export class Staging {
-  /** our log is cut back to here first */
+  /** the log is truncated to here first */
   #truncateTo: LogPosition | null = null;
-  /** a whole state replaces ours first */
+  /** a snapshot replaces the tree first */
   #snapshot: { readonly at: LogPosition; nextIndex: number; done: boolean } | null = null;
   #tail: LogPosition;
   readonly #entries: LogEntry[] = [];
 
-  /** @param lastLogged where our history ends */
+  /** @param lastLogged end of the learner's history */
   constructor(lastLogged: LogPosition) {
     this.#tail = lastLogged;
   }
 
-  /** Where the history ends so far. */
+  /** End of the staged history so far. */
   get tail(): LogPosition {
     return this.#tail;
   }
 
-  /** Only the end of our history has been moved so far. */
+  /** Whether nothing is staged yet but a truncation. */
   get mayTruncate(): boolean {
     return this.#entries.length === 0 && this.#snapshot === null;
   }
 
-  /** Cuts our history back. @param to an entry of our log */
+  /** Truncates the history. @param to an entry of the learner's log */
   truncate(to: LogPosition): void {
-    assert(this.mayTruncate, "a history is cut back before anything is added to it");
+    assert(this.mayTruncate, "a history is truncated before anything is added to it");
     this.#truncateTo = to;
     this.#tail = to;
   }
 
-  /** A snapshot begins. @returns false when entries are staged already */
+  /** Begins a snapshot. @returns false if entries are already staged */
   startSnapshot(at: LogPosition): boolean {
     if (this.#entries.length > 0) return false;
     this.#truncateTo = null;
@@ -53,7 +53,7 @@ export class Staging {
     return true;
   }
 
-  /** A chunk of the snapshot. @returns false when it is not the next one */
+  /** Adds a chunk of the snapshot. @returns false if it is not the next one */
   addChunk({ index, done }: SnapChunk): boolean {
     const snapshot = this.#snapshot;
     if (snapshot === null || snapshot.done || index !== snapshot.nextIndex) return false;
@@ -62,7 +62,7 @@ export class Staging {
     return true;
   }
 
-  /** Entries. @returns false when they do not continue what is staged, or the snapshot is not complete */
+  /** Adds entries. @returns false if they do not continue the staged history, or the snapshot is not complete */
   addProposal(message: Proposal): boolean {
     if (this.#snapshot?.done === false) return false;
     const entry = continueLog(this.#tail, message);
@@ -72,18 +72,18 @@ export class Staging {
     return true;
   }
 
-  /** Is this the history that ends at `last`, whole? */
+  /** Whether the staged history is complete and ends at `last`. */
   isComplete(last: Zxid): boolean {
     if (!equalZxid(this.#tail.zxid, last)) return false;
     return this.#snapshot?.done !== false;
   }
 
-  /** zxid of the snapshot; undefined: there is none. */
+  /** zxid of the snapshot; undefined if there is none. */
   get snapshotZxid(): Zxid | undefined {
     return this.#snapshot?.at.zxid;
   }
 
-  /** Makes it our history. @returns the writes, which must be durable together */
+  /** Adopts the staged history. @returns the writes, which must be in one transaction */
   adopt(history: History, tree: OwnTree): DurableWrite[] {
     assert(this.#snapshot?.done !== false, "a snapshot is complete before it replaces a tree");
     const writes: DurableWrite[] = [];
@@ -100,7 +100,7 @@ export class Staging {
   }
 }
 
-/** The proposal as an entry behind `tail`; undefined when it does not continue it. */
+/** The proposal as an entry after `tail`; undefined if it does not continue it. */
 export function continueLog(tail: LogPosition, message: Proposal): LogEntry | undefined {
   if (!samePosition(tail, message.prev)) return undefined;
   const entry = makeEntry(tail, message.batch);

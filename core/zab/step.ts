@@ -1,4 +1,4 @@
-/** The input under way: its time, its caller, and the effects so far. */
+/** The input being handled: its time, its caller, and the effects so far. */
 import { assert } from "../assert.ts";
 import { type DurableWrite, isRare, type TraceEvent, type Tracing, type ZabEffect } from "./effects.ts";
 import type { Sid } from "./membership.ts";
@@ -14,19 +14,19 @@ import type { ZabMessage } from "./messages.ts";
 export class Step {
   /** time of the input, ms; liveness only */
   now = 0;
-  /** the peer whose call is being handled; null: the input is no call */
+  /** the peer whose call is being handled; null if the input is no call */
   caller: Sid | null = null;
-  /** which trace effects are made */
+  /** which trace effects are emitted */
   tracing: Tracing = false;
   #effects: ZabEffect[] = [];
   /** number of the last persist effect */
   #persistSeq = 0;
   /** everything up to this persist effect is durable */
   #durableSeq = 0;
-  /** goes along with the next persist effect */
+  /** added to the next persist effect */
   #deferred: DurableWrite | null = null;
 
-  /** Begins with the next input. @param now ms */
+  /** Begins the next input. @param now ms */
   begin(now: number): void {
     assert(this.#effects.length === 0, "the effects of an input are taken before the next one");
     this.now = now;
@@ -50,13 +50,13 @@ export class Step {
     this.#effects.push({ type: "reply", message });
   }
 
-  /** Reports a protocol event, if anybody listens. */
+  /** Reports a protocol event, if it is traced. */
   trace(event: TraceEvent): void {
     if (this.tracing === false || (this.tracing === "rare" && !isRare(event))) return;
     this.#effects.push({ type: "trace", event });
   }
 
-  /** Has these changes made durable, all or none. @returns the number of the persist effect, see {@link isDurable} */
+  /** Adds a persist effect of these changes. @returns its number, see {@link isDurable} */
   persist(writes: readonly DurableWrite[]): number {
     this.#persistSeq += 1;
     const all = this.#deferred === null ? writes : [...writes, this.#deferred];
@@ -70,7 +70,10 @@ export class Step {
     return this.#persistSeq + 1;
   }
 
-  /** Adds a change to the next persist effect, in place of one that was deferred before: it is no reason for a write of its own. */
+  /**
+   * Adds a change to the next persist effect, replacing a change that was deferred before. Used if the change is not worth
+   * a write of its own.
+   */
   defer(write: DurableWrite): void {
     this.#deferred = write;
   }
@@ -80,14 +83,14 @@ export class Step {
     if (this.#deferred !== null) this.persist([]);
   }
 
-  /** Is this persist effect durable, and every earlier one? */
+  /** Whether this persist effect and all earlier ones are durable. */
   isDurable(seq: number): boolean {
     return seq <= this.#durableSeq;
   }
 
-  /** Everything up to this persist effect is durable. */
+  /** Records that everything up to this persist effect is durable. */
   persisted(seq: number): void {
-    assert(seq <= this.#persistSeq, "only what was to be persisted becomes durable");
+    assert(seq <= this.#persistSeq, "a durable persist effect was issued before");
     this.#durableSeq = Math.max(this.#durableSeq, seq);
   }
 }

@@ -1,4 +1,4 @@
-/** What a peer reads of its storage: how it finds it at its start, and the checkpoint that a SNAP sends. */
+/** What a peer reads from its storage: the recovered state at its start, and the checkpoint that a SNAP sends. */
 import type { Sid } from "./membership.ts";
 import type { LogPosition } from "./messages.ts";
 import type { Epoch, Zxid } from "./zxid.ts";
@@ -8,14 +8,14 @@ export interface SnapshotReader {
   /** the zxid and chain of the checkpoint */
   position(): LogPosition;
   /**
-   * A quorum had confirmed the tree in memory before the checkpoint was made from it, in this incarnation or an earlier one.
-   * What is read is compared with the digest that was stored then, so it is right, whatever is in memory now.
+   * whether a quorum had confirmed the tree before the checkpoint was made from it, in this incarnation or an earlier one.
+   * The rows read are compared with the digest stored then, so they are right whatever is in memory now.
    */
   readonly isConfirmed: boolean;
   /**
    * Packed rows from `cursor` on, at most `bytesMax`; `next` is undefined at the end.
    * @param cursor "" to begin
-   * @param version of the protocol of the peer that is to read them
+   * @param version of the protocol of the peer that will read them
    */
   read(
     cursor: string,
@@ -29,19 +29,19 @@ export interface RecoveredState {
   /** number of this incarnation, above all earlier ones of this peer */
   readonly boot: number;
   readonly acceptedEpoch: Epoch;
-  /** candidate that got the promise of acceptedEpoch; null: not known */
+  /** candidate that received the promise of acceptedEpoch; null if unknown */
   readonly promisedTo: Sid | null;
   readonly currentEpoch: Epoch;
-  /** a voter; false: without memory of what it promised, so it counts in no quorum */
+  /** true for a voter; false for a peer without memory, which counts in no quorum */
   readonly initialized: boolean;
-  /** a member of a brand-new ensemble that has not voted yet */
+  /** a member of a new ensemble that has not voted yet */
   readonly founding: boolean;
-  /** its history cannot be built on: only a SNAP helps */
+  /** its history is unusable: only a SNAP replaces it */
   readonly needSnap: boolean;
   /** incarnations seen of the other peers, in the form of `packIncarnations` */
   readonly peerBoots: readonly number[];
-  /** what is applied in the tree: the checkpoint plus what the log knows to be committed */
+  /** last zxid applied to the tree: the checkpoint plus the entries that the log knows to be committed */
   readonly applied: Zxid;
-  /** the record of the last time it fell asleep, as JSON; null: it is awake */
+  /** the record made when it fell asleep, as JSON; null if it is awake */
   readonly quiet?: string | null;
 }

@@ -1,6 +1,6 @@
 /**
- * Phase 2 at the leader: how it brings one learner up to date. The learner's whole history changes in one transaction, at NEWLEADER,
- * so that an interrupted synchronization leaves the old one as it was.
+ * Phase 2 at the leader: brings one learner up to date. The learner's whole history changes in one transaction, at
+ * NEWLEADER, so an interrupted synchronization leaves the old history unchanged.
  *
  * @source Zab, DSN 2011, phase 2; ZooKeeper LearnerHandler.syncFollower, with ZOOKEEPER-1154, 2832, 4352, 4925 in mind:
  * logs are matched by entry and hash, never by a range of zxids
@@ -15,16 +15,16 @@ import type { Zxid } from "./zxid.ts";
 
 /** How one learner is brought up to date. */
 export type SyncChoice =
-  /** the learner's history is a prefix of ours: send what follows */
+  /** the learner's history is a prefix of the leader's: send the entries that follow */
   | { readonly mode: "DIFF"; readonly from: LogPosition }
-  /** the learner has something that we do not: it goes back to `to` or the nearest entry before, and is asked again */
+  /** the learner has entries that the leader lacks: it truncates to `to` or the nearest entry before, and the choice is repeated */
   | { readonly mode: "TRUNC"; readonly to: Zxid }
-  /** our log does not reach back to the learner, or it has nothing to build on */
+  /** the leader's log begins after the learner's last entry, or the learner's history is unusable */
   | { readonly mode: "SNAP" };
 
 /**
  * @param learner last entry of the learner's log
- * @param needSnap the learner says that its history is of no use
+ * @param needSnap the learner reports that its history is unusable
  */
 export function chooseSync(
   log: TxnLogReader,
@@ -38,7 +38,7 @@ export function chooseSync(
   if (samePosition(ours, learner)) {
     return log.bytesAfter(ours.zxid) > diffBytesMax ? { mode: "SNAP" } : { mode: "DIFF", from: ours };
   }
-  // Same zxid, other history: one of both logs is damaged, and ours is a quorum's.
+  // Same zxid, different history: one of the logs is damaged, and a quorum has the leader's.
   if (ours.zxid.epoch === learner.zxid.epoch && ours.zxid.counter === learner.zxid.counter)
     return { mode: "SNAP" };
   return { mode: "TRUNC", to: ours.zxid };
@@ -61,10 +61,10 @@ export class Synchronization {
     this.#snapshots = snapshots;
   }
 
-  /** Begins with a learner, if nothing stands against it. */
+  /** Begins to synchronize a learner, unless that has to wait. */
   maybeBegin(learner: Learner): void {
     if (this.#leadership.phase === "DISCOVERY" || learner.stage !== "PROMISED") return;
-    // Nobody gives its tree up for a leader whose digest no quorum shares.
+    // No tree that differs is replaced by one that no quorum has confirmed.
     if (learner.tree.differsAt !== null && !this.#snapshots.mayReplace(learner)) return;
     this.#begin(learner);
   }
@@ -85,21 +85,21 @@ export class Synchronization {
     }
   }
 
-  /** Takes the answer to TRUNC. @returns false when it does not belong to the stay */
+  /** Handles the answer to TRUNC. @returns false if it does not fit the stage of the stay */
   truncated(learner: Learner, message: Position): boolean {
     if (!learner.truncated(message)) return false;
     this.#begin(learner);
     return true;
   }
 
-  /** Takes the answer to a chunk or a proposal. @returns false when it does not belong to the stay */
+  /** Handles the answer to a chunk or a proposal. @returns false if it does not fit the stage of the stay */
   staged(learner: Learner): boolean {
     if (!learner.staged()) return false;
     this.#dropUnless(learner.continueSync(), learner);
     return true;
   }
 
-  /** A learner that our log does not reach any more has to come back for a SNAP. */
+  /** Ends the stay of a learner that needs entries which the log no longer contains; its next stay gets a SNAP. */
   #dropUnless(isReached: boolean, learner: Learner): void {
     if (!isReached) this.#leadership.drop(learner.sid);
   }

@@ -1,6 +1,6 @@
 /**
- * Whose tree is right: the leader compares its learners' digests with its own, and asks for comparisons that may settle
- * something. See docs/decisions/0012-digests-are-confirmed.md.
+ * Decides whose tree is right: the leader compares its learners' digests with its own, and requests comparisons whose
+ * result matters. See docs/decisions/0012-digests-are-confirmed.md.
  */
 import { compareWith, TreeAgreement } from "./digests.ts";
 import type { Learner } from "./learner.ts";
@@ -10,19 +10,19 @@ import type { AckEpoch, Phase } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
 import { compareZxid, maxZxid, minZxid, type Zxid } from "./zxid.ts";
 
-/** The leadership, as the parts of it that decide about trees see it. */
+/** The interface of the leadership to its parts that decide about trees. */
 export interface Leadership {
   readonly phase: Phase;
   /** Ends the stay of a learner. */
   drop(sid: Sid): void;
-  /** Synchronizes a learner, if nothing stands against it any more. */
+  /** Synchronizes a learner, unless that still has to wait. */
   maybeSynchronize(learner: Learner): void;
 }
 
 /**
- * What the leader knows of the trees of its learners, and of its own by that.
- * Invariants: the tree is trusted only while nothing known speaks against it, or a quorum has confirmed it; once a quorum differs,
- * the leadership is over.
+ * What the leader knows about its learners' trees, and thereby about its own.
+ * Invariants: the leader's tree is trusted only while no learner is known to differ, or once a quorum has confirmed it; if
+ * a quorum differs, the leadership ends.
  *
  * @source decision 0012; ZooKeeper AdHash digest (reported there, not acted upon)
  */
@@ -30,12 +30,12 @@ export class TreeVerifier {
   readonly #host: RoleHost;
   readonly #leadership: Leadership;
   readonly #learners: Learners;
-  /** what the learners have said of our tree, in this leadership */
+  /** what the learners have reported about the leader's tree, in this leadership */
   readonly #agreement: TreeAgreement;
   #trusted = false;
-  /** has been trusted in BROADCAST */
+  /** whether the tree has been trusted in BROADCAST */
   #served = false;
-  /** some learner's digest awaits ours */
+  /** whether a learner's digest waits for the leader's digest at the same zxid */
   #comparing = false;
   /** while trees are in dispute: since when a learner would win the next election; ms */
   #outrankedFrom = 0;
@@ -47,42 +47,42 @@ export class TreeVerifier {
     this.#agreement = new TreeAgreement(host.self.quorum, host.self.sid);
   }
 
-  /** No learner's tree speaks against ours, or a quorum has confirmed it: clients may be served. */
+  /** Whether clients may be served: no learner's tree differs, or a quorum has confirmed the leader's tree. */
   get trusted(): boolean {
     return this.#trusted;
   }
 
-  /** The ensemble has worked under this leader. */
+  /** Whether the ensemble has served clients under this leader. */
   get served(): boolean {
     return this.#served;
   }
 
-  /** A learner's digest awaits ours; see {@link compareAll}. */
+  /** Whether a learner's digest waits for the leader's digest at the same zxid; see {@link compareAll}. */
   get comparing(): boolean {
     return this.#comparing;
   }
 
-  /** sids whose trees differ from ours, ascending. */
+  /** sids whose trees differ from the leader's, ascending. */
   get differing(): readonly Sid[] {
     return this.#agreement.differing;
   }
 
-  /** A quorum, ourselves included, has our tree at or above everything in dispute. */
+  /** Whether a quorum, the leader included, has this tree at or above every zxid in dispute. */
   get isProven(): boolean {
     return this.#agreement.proves(this.#agreement.disputed);
   }
 
-  /** The same, at or above this zxid. */
+  /** Whether a quorum, the leader included, has this tree at or above `zxid`. */
   provesAt(zxid: Zxid): boolean {
     return this.#agreement.proves(zxid);
   }
 
-  /** A checkpoint at this zxid is of the tree that a quorum has. */
+  /** Whether a checkpoint at this zxid is of the tree that a quorum has. */
   covers(zxid: Zxid): boolean {
     return this.#agreement.covers(zxid);
   }
 
-  /** Why the ensemble does not serve although learners are here; empty: there is no such reason. */
+  /** Why the ensemble does not serve although learners have joined; empty if there is no reason. */
   get reason(): string {
     const { differing } = this.#agreement;
     if (this.#trusted || differing.length === 0) return "";
@@ -90,20 +90,20 @@ export class TreeVerifier {
     return `the tree here differs from that of ${nodes} ${differing.join(", ")}, and no quorum has confirmed either`;
   }
 
-  // ── what learners say ────────────────────────────────────────────────────
+  // ── reports of learners ──────────────────────────────────────────────────
 
-  /** A peer without memory asks to be taken in: it has no tree left that needs protection. */
+  /** Handles FOLLOWERINFO of a peer without memory, which has no tree left to protect. */
   noteWithoutMemory(sid: Sid): void {
     if (this.#agreement.abandon(sid)) this.review();
   }
 
-  /** What a learner says of its tree when it joins. @returns false when so many differ that this leadership is over */
+  /** Handles what a learner's ACKEPOCH says about its tree. @returns false if a quorum differs, so this leadership has ended */
   noteJoined(learner: Learner, message: AckEpoch): boolean {
     const { sid, tree } = learner;
     tree.join(message);
     if (tree.answersCheck) this.#agreement.speaks(sid);
     else this.#agreement.silence(sid);
-    // A tree that is of no use speaks neither for ours nor against it, and needs no protection.
+    // An unusable tree counts neither for nor against the leader's, and needs no protection.
     if (message.needSnap && this.#agreement.abandon(sid)) this.review();
     if (message.diverged && !message.needSnap) {
       const { zxid } = this.#host.history.lastLogged;
@@ -116,14 +116,14 @@ export class TreeVerifier {
     return true;
   }
 
-  /** Compares a learner's digest with ours, once both are of one zxid. @returns false when this leadership is over */
+  /** Compares a learner's digest with the leader's, if both are of one zxid. @returns false if this leadership has ended */
   #compare(learner: Learner): boolean {
     const { digests, digest: ours } = this.#host.tree;
     const theirs = learner.tree.reported;
     if (theirs === null || ours === undefined) return true;
     const outcome = compareWith(digests, theirs);
     if (outcome === undefined) {
-      // Of a zxid that we have passed and do not remember we never will: it is asked to compare ours.
+      // If the leader has passed that zxid and does not remember its digest, the learner must compare a later one instead.
       if (compareZxid(theirs.zxid, ours.zxid) <= 0) learner.tree.reported = null;
       else this.#comparing = true;
       return true;
@@ -134,13 +134,13 @@ export class TreeVerifier {
     return true;
   }
 
-  /** Our tree has advanced: digests that learners reported for later zxids can be compared with ours now. */
+  /** Compares digests that learners reported for zxids that the own tree has now reached. */
   compareAll(): void {
     this.#comparing = false;
     for (const learner of this.#learners.copy()) if (!this.#compare(learner)) return;
   }
 
-  /** The learner has compared its tree with ours at `zxid`, and needs no CHECK for that any more. */
+  /** Handles a learner's report that the trees are equal at `zxid`, which makes a CHECK for it unnecessary. */
   confirmed(learner: Learner, zxid: Zxid): void {
     if (compareZxid(zxid, this.#agreement.disputed) >= 0) learner.tree.checkFrom = null;
     this.#equals(learner, zxid);
@@ -153,7 +153,7 @@ export class TreeVerifier {
     if (isNew || !this.#trusted) this.review();
   }
 
-  /** @returns false when so many differ that it is us who is wrong: this leadership is over */
+  /** Records a difference. @returns false if a quorum differs, so this leadership has ended */
   #differs(learner: Learner, zxid: Zxid): boolean {
     const { history } = this.#host;
     learner.tree.differ(zxid);
@@ -168,32 +168,35 @@ export class TreeVerifier {
     return true;
   }
 
-  // ── copies of our tree ───────────────────────────────────────────────────
+  // ── copies of the leader's tree ──────────────────────────────────────────
 
-  /** The learner is being given our tree. @param proven what it is given is right */
+  /** Records that the learner is being sent the leader's tree. @param proven whether what is sent is known to be right */
   noteCopy(learner: Learner, proven: boolean): void {
     learner.tree.copy();
     this.#agreement.copy(learner.sid, proven);
   }
 
-  /** The learner has taken over our history; with a SNAP it has our tree too. */
+  /** Handles the ack of NEWLEADER: the learner has the leader's history, and after a SNAP its tree too. */
   noteActive({ sid, tree }: Learner): void {
-    // One that was found to differ while it took DIFF still has its own tree.
+    // A learner that was found to differ while it received DIFF still has its own tree.
     if (!tree.copied) return;
     this.#agreement.replaced(sid);
     tree.differsAt = null;
   }
 
-  /** It is being sent our tree without any confirmation, and now another learner differs. Before NEWLEADER it still has its own tree. */
+  /**
+   * Whether the learner is being sent an unconfirmed copy while another learner differs. Before NEWLEADER it still has its
+   * own tree.
+   */
   #isCopiedInDispute({ sid, isStaging }: Learner): boolean {
     return isStaging && this.differing.length > 0 && this.#agreement.isUnprovenCopy(sid) && !this.isProven;
   }
 
-  // ── asking ───────────────────────────────────────────────────────────────
+  // ── CHECKs ───────────────────────────────────────────────────────────────
 
   /**
-   * A learner that serves is asked for its word, where that may settle something; so is one that has our history while we wait
-   * to broadcast, for that may depend on its word, or the copy that another is to be given.
+   * Sends a CHECK to a learner if its answer matters: to one that serves, and to one that has the leader's history before
+   * BROADCAST, because BROADCAST, or a copy for another learner, may depend on the answer.
    */
   ask(learner: Learner): void {
     const { tree } = learner;
@@ -210,10 +213,13 @@ export class TreeVerifier {
     for (const learner of this.#learners.all()) this.ask(learner);
   }
 
-  /** The learner begins to serve. @returns whether a CHECK follows: without a digest of ours none does */
+  /**
+   * Prepares the CHECK of a learner that is about to serve.
+   * @returns whether a CHECK follows; never without a digest of the leader's
+   */
   askOfServing(learner: Learner): boolean {
     const { history, tree } = this.#host;
-    // Its tree was not compared yet, or is a copy that was made just now.
+    // The tree was not compared yet, or is a new copy.
     if (learner.tree.answersCheck && !learner.tree.compared) {
       learner.tree.checkFrom = history.lastCommittedZxid;
     }
@@ -221,30 +227,30 @@ export class TreeVerifier {
     return learner.tree.checkFrom !== null && tree.digest !== undefined;
   }
 
-  /** A learner waits to be given our tree though no quorum has confirmed it. */
+  /** Whether a learner waits to be sent the leader's tree although no quorum has confirmed it. */
   get #copyWaits(): boolean {
     for (const { tree } of this.#learners.all()) if (tree.waits) return true;
     return false;
   }
 
-  /** A learner that has our history and a tree of its own can compare that with ours, and has not said yet whether it is equal. */
+  /** Whether this learner has the leader's history and its own tree, can compare the trees, and has not reported the result yet. */
   owesAnswer({ isActive, upToDate, tree }: Learner): boolean {
     const { digest } = this.#host.tree;
     if (!isActive || tree.compared || tree.copied || tree.joinedAt === null || digest === undefined)
       return false;
-    // Of a zxid that it had passed when it joined it may not remember its digest.
+    // It may not remember the digest of a zxid that it had passed when it joined.
     return (upToDate || tree.answersEarly) && compareZxid(tree.joinedAt, digest.zxid) <= 0;
   }
 
-  /** Some learner does. */
+  /** Whether any learner owes such an answer. */
   get awaitsAnswer(): boolean {
     for (const learner of this.#learners.all()) if (this.owesAnswer(learner)) return true;
     return false;
   }
 
-  // ── what follows ─────────────────────────────────────────────────────────
+  // ── consequences ─────────────────────────────────────────────────────────
 
-  /** There are new reports about our tree, or more learners that report: learners that wait for them may continue. */
+  /** Reevaluates trust, CHECKs and waiting synchronizations after a new report, or after another learner joined. */
   review(): void {
     const { self, tree } = this.#host;
     const active = this.#learners.activeSet.filter((sid) => sid !== self.sid);
@@ -258,19 +264,22 @@ export class TreeVerifier {
     }
   }
 
-  /** The synchronization of this learner waits for a quorum to confirm a tree. */
+  /** Whether the synchronization of this learner waits until a quorum has confirmed a tree. */
   isDisputed(learner: Learner): boolean {
     return learner.stage === "PROMISED" && this.differing.length > 0;
   }
 
-  /** A learner's synchronization does. */
+  /** Whether the synchronization of any learner waits for that. */
   get hasDispute(): boolean {
     if (this.differing.length === 0) return false;
     for (const learner of this.#learners.all()) if (this.isDisputed(learner)) return true;
     return false;
   }
 
-  /** Trees are in dispute. @returns whether a learner has been able to win the next election, and to compare then, for syncLimit */
+  /**
+   * Called while trees are in dispute.
+   * @returns whether, for syncLimit, a learner could have won the next election and compared the trees
+   */
   mustYield(): boolean {
     const { now } = this.#host.step;
     if (!this.#isOutranked) this.#outrankedFrom = now;
@@ -278,9 +287,9 @@ export class TreeVerifier {
   }
 
   /**
-   * A learner whose history and epoch are ours by now would win the next election. If its version takes no CHECK before
-   * UPTODATE, it cannot compare its tree under us, since nothing is committed here; under it, it can. The sid only rises, so
-   * this ends.
+   * Whether a learner with a higher sid, and by now the same history and epoch, would win the next election. If its version
+   * accepts no CHECK before UPTODATE, it cannot compare its tree under this leader, which commits nothing; as leader it
+   * can. The leader's sid rises each time, so this ends.
    */
   get #isOutranked(): boolean {
     for (const { sid, isActive, tree } of this.#learners.all())

@@ -1,7 +1,6 @@
 /**
- * The framing of packed txns. A batch is records one after the other; the same bytes are the row of the log and the
- * message to a peer. Zab reads the length and the zxid of a record; all else is the payload of those who proposed it
- * (see the txn codec).
+ * The framing of packed txns. A batch is a sequence of records; the same bytes are the row of the log and the message to a
+ * peer. Zab reads the length and the zxid of a record; everything else is the payload of the proposer (see the txn codec).
  *
  * Record:
  * | bytes | field | |
@@ -17,9 +16,9 @@ import { compareZxid, type Zxid, zxid } from "./zxid.ts";
 
 /** bytes of format and length */
 export const LENGTH_BYTES = 4;
-/** the part of the first four bytes, as a number, that is the length */
+/** mask of the length in the first four bytes, read as a number */
 export const LENGTH_MASK = 0xff_ffff;
-/** fewest bytes behind the length field: the header of a txn without a body */
+/** least number of bytes after the length field: the header of a txn without a body */
 export const HEADER_BYTES = 32;
 /** offset of the zxid in a record */
 export const ZXID_AT = LENGTH_BYTES + 12;
@@ -74,7 +73,7 @@ export function countTxns(batch: Uint8Array, end = batch.length): number {
   return count;
 }
 
-/** Offset of the first record after `after`; the batch's length when there is none. @throws WireError */
+/** Offset of the first record after `after`; the length of the batch if there is none. @throws WireError */
 export function splitAfter(batch: Uint8Array, after: Zxid): number {
   let offset = 0;
   walk(batch, batch.length, (at, next) => {
@@ -85,7 +84,7 @@ export function splitAfter(batch: Uint8Array, after: Zxid): number {
   return offset;
 }
 
-/** The record at `zxid`, in the memory of the batch; undefined when the batch has none. @throws WireError */
+/** The record at `zxid`, as a view of the batch; undefined if the batch has none. @throws WireError */
 export function recordAt(batch: Uint8Array, wanted: Zxid): Uint8Array | undefined {
   let found: Uint8Array | undefined;
   walk(batch, batch.length, (at, next) => {

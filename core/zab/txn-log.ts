@@ -1,7 +1,7 @@
 /**
- * The transaction log: rows of packed txns, one row per group commit, each chained to the one before by the hash of
- * every txn. The index of the rows is in memory, the batches are in a {@link LogStorage}: SQLite in the object, a map in
- * the simulator. Row borders differ from peer to peer; entries and chain are the same on every peer.
+ * The transaction log: rows of packed txns, one row per group commit, each chained to the one before by the hash of every
+ * txn. The index of the rows is in memory, the batches are in a {@link LogStorage}: SQLite in the object, a map in the
+ * simulator. Peers may split the log into rows differently; entries and chain are the same on every peer.
  *
  *   base ──▶ row ──▶ row ──▶ row = last
  *   (the entry before the first retained one)
@@ -14,7 +14,7 @@ import type { LogPosition } from "./messages.ts";
 import { countTxns, lastZxidOf, recordAt, splitAfter } from "./txn-batch.ts";
 import { compareZxid, equalZxid, type Zxid } from "./zxid.ts";
 
-/** What is known of a row without its batch. */
+/** The index entry of a row, without its batch. */
 export interface LogRow {
   /** number of the row in this peer's storage, ascending */
   readonly seq: number;
@@ -26,11 +26,11 @@ export interface LogRow {
   /** chain before the first and after the last txn */
   readonly before: Chain;
   readonly after: Chain;
-  /** what the peer knew to be committed when it wrote the row */
+  /** commit index known to the peer when it wrote the row */
   readonly committed: Zxid;
 }
 
-/** Where the rows are stored. All calls are synchronous; a throw ends the incarnation. */
+/** Storage of the rows. All calls are synchronous; an exception ends the incarnation. */
 export interface LogStorage {
   insert(row: LogRow, batch: Uint8Array): void;
   replace(row: LogRow, batch: Uint8Array): void;
@@ -42,7 +42,7 @@ export interface LogStorage {
   read(seq: number): Uint8Array;
 }
 
-/** A piece of the log: the txns of a row, or its rest, and perhaps of the rows behind it. */
+/** A part of the log: the txns of a row, or its rest, and possibly of the rows after it. */
 export interface LogSlice {
   readonly prev: LogPosition;
   readonly batch: Uint8Array;
@@ -50,7 +50,7 @@ export interface LogSlice {
   readonly chain: Chain;
 }
 
-/** The read side, as the peer sees it. */
+/** The read interface of the log. */
 export interface TxnLogReader {
   readonly base: LogPosition;
   readonly last: LogPosition;
@@ -59,25 +59,25 @@ export interface TxnLogReader {
   /** The entry at `zxid` or the nearest before it; undefined when that is below the base. */
   positionAt(zxid: Zxid): LogPosition | undefined;
   /**
-   * The txns of the row that follows `after`, an entry of the log or its base, and of the rows behind it while all are no
-   * more than `bytesMax`, and no more than {@link ROWS_READ_MAX}; undefined at the end.
+   * The txns after `after`, an entry of the log or its base: the rest of the next row, and the rows after it as long as all
+   * together have at most `bytesMax` bytes and {@link ROWS_READ_MAX} rows; undefined at the end.
    */
   read(after: Zxid, bytesMax?: number): LogSlice | undefined;
   /** bytes of the rows after `zxid` */
   bytesAfter(zxid: Zxid): number;
-  /** The record at `zxid`; undefined when the log does not hold it any more, or its row is damaged. */
+  /** The record at `zxid`; undefined if the log no longer contains it, or its row is damaged. */
   recordAt(zxid: Zxid): Uint8Array | undefined;
 }
 
-/** Rows read together: each is a read of the storage, and a leader's turn has to stay short. */
+/** Maximum of rows read together: each is a read of the storage, and a leader's turn has to be short. */
 export const ROWS_READ_MAX = 500;
-/** Bytes of batches kept in memory behind the end of the log, for learners that follow closely. */
+/** Bytes of the last batches that are kept in memory, for learners that follow closely. */
 const CACHE_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * The log of one peer: an index in memory over rows in storage.
- * Invariants: rows are ascending and each continues the chain of the one before; base ≤ committed ≤ last; nothing known to be
- * committed is cut off.
+ * Invariants: rows are ascending and each continues the chain of the one before; base ≤ committed ≤ last; no entry known to
+ * be committed is truncated.
  *
  * @source ZooKeeper FileTxnLog, TxnLogProposalIterator
  */
@@ -91,7 +91,7 @@ export class TxnLog implements TxnLogReader {
 
   /**
    * @param rows ascending; their chain is checked here
-   * @throws AssertionError when a row does not continue the one before: the log is damaged
+   * @throws AssertionError if a row does not continue the one before, so the log is damaged
    */
   constructor(storage: LogStorage, rows: readonly LogRow[], base: LogPosition) {
     this.#storage = storage;
@@ -175,7 +175,7 @@ export class TxnLog implements TxnLogReader {
     return batch && recordAt(batch, zxid);
   }
 
-  /** Appends one row. The batch is kept as it is and must not change. */
+  /** Appends one row. The batch is not copied and must not be changed. */
   append(
     batch: Uint8Array,
     entry: Pick<LogRow, "first" | "last" | "count" | "committed">,
@@ -199,7 +199,7 @@ export class TxnLog implements TxnLogReader {
     this.#remember(row.seq, batch);
   }
 
-  /** Drops everything after `to`, an entry of the log or its base. May split a row. */
+  /** Deletes all entries after `to`, an entry of the log or its base. It may split a row. */
   truncate(to: Zxid): void {
     const position = must(this.positionAt(to), "a truncation lies within the log");
     assert(equalZxid(position.zxid, to), "a truncation ends at an entry of the log");
@@ -239,8 +239,8 @@ export class TxnLog implements TxnLogReader {
   }
 
   /**
-   * Drops whole rows at or below `upTo` while at least `retainTxns` txns stay, and all that a learner with no more than
-   * `slowest` lacks; or more than `retainBytes`: a learner that needs more than that takes a SNAP anyway.
+   * Deletes whole rows at or below `upTo`. It retains at least `retainTxns` txns and every entry after `slowest`, but no
+   * more than `retainBytes` in all: a learner that needs more receives a SNAP anyway.
    */
   cut(upTo: Zxid, retainTxns: number, retainBytes = Number.POSITIVE_INFINITY, slowest = upTo): void {
     let left = this.count;
@@ -287,12 +287,12 @@ export class TxnLog implements TxnLogReader {
     };
   }
 
-  /** @throws AssertionError when the storage does not give back what was written */
+  /** The batch of a row. @throws AssertionError if the storage does not return what was written */
   #batch(row: LogRow): Uint8Array {
     return must(this.#whole(row), `log row ${row.seq} holds what was written`);
   }
 
-  /** undefined: the storage does not give back what was written */
+  /** The batch of a row; undefined if the storage does not return what was written. */
   #whole(row: LogRow): Uint8Array | undefined {
     const cached = this.#cache.get(row.seq);
     if (cached !== undefined) return cached;
@@ -330,6 +330,6 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Do both name the same entry of the same history? */
+/** Whether both name the same entry of the same history. */
 export const samePosition = (a: LogPosition, b: LogPosition): boolean =>
   equalZxid(a.zxid, b.zxid) && equalChain(a.chain, b.chain);

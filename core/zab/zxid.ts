@@ -1,7 +1,6 @@
 /**
- * The transaction id: (epoch, counter). It is two numbers everywhere inside, two integer columns in
- * SQLite (whose integers come back as doubles), eight bytes on the wire and `0x…` text at the edges.
- * This file is the only converter.
+ * The transaction id: (epoch, counter). It is two numbers in memory, two integer columns in SQLite (whose integers are
+ * returned as doubles), eight bytes on the wire, and `0x…` text in JSON and logs. This file is the only converter.
  *
  * @source ZooKeeper internals, "Guarantees, properties and definitions"
  */
@@ -23,7 +22,7 @@ export const asEpoch = (value: number): Epoch => value as Epoch;
 /** Makes a zxid of two numbers. */
 export const zxid = (epoch: number, counter: number): Zxid => ({ epoch: epoch as Epoch, counter });
 
-/** Precedes every transaction. */
+/** The zxid before every transaction. */
 export const ZXID_ZERO: Zxid = zxid(0, 0);
 
 /** The largest counter of an epoch; a leader that reaches it steps down for a new epoch. */
@@ -34,7 +33,7 @@ export function compareZxid(a: Zxid, b: Zxid): number {
   return a.epoch - b.epoch || a.counter - b.counter;
 }
 
-/** Are both the same transaction? */
+/** Whether both name the same transaction. */
 export function equalZxid(a: Zxid, b: Zxid): boolean {
   return a.epoch === b.epoch && a.counter === b.counter;
 }
@@ -55,7 +54,7 @@ export function zxidToText(value: Zxid): string {
   return `0x${value.epoch.toString(16)}${value.counter.toString(16).padStart(8, "0")}`;
 }
 
-/** Reads what {@link zxidToText} wrote; undefined when it is no zxid. */
+/** Parses the output of {@link zxidToText}; undefined if it is no zxid. */
 export function zxidFromText(text: string): Zxid | undefined {
   if (!/^0x[0-9a-f]{1,16}$/i.test(text)) return undefined;
   const digits = text.slice(2).padStart(16, "0");

@@ -441,7 +441,7 @@ describe("synchronization", () => {
     script.take();
     expect(script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
     expect(script.state).toBe("LOOKING/ELECTION");
-    expect(script.peer.reason).toBe("the leader has lost sight of us");
+    expect(script.peer.reason).toBe("the leader has restarted this stay");
   });
 
   it("[ZAB-64] ends the stay for a message of another epoch", () => {

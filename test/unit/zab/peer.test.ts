@@ -464,7 +464,7 @@ describe("a link", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-84] says in a PONG that the leader leads no more", () => {
+  it("[ZAB-84] says in a PONG that the leader no longer leads", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.passes(1_500);
