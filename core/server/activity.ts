@@ -1,47 +1,47 @@
-/** How busy the clients of this member are. */
+/** Activity of this member's clients. */
 
 /**
- * When a client last asked something, and how many are connected. It decides how soon a commit must be known here, and when the
- * ensemble may fall asleep. All times are the member's, ms.
+ * The time of the last client request, and the number of connected clients. They determine how long a COMMIT may be held
+ * back for this member, and when the ensemble may fall asleep. All times are the member's, ms.
  *
- * Invariant: requests in the background never make it look less idle.
+ * Invariant: background requests never make the member less idle.
  */
 export class Activity {
-  /** when a client asked last; what asks in the background does not count */
+  /** when the last client request came; background requests do not count */
   #askedAt = 0;
-  /** when a client read last */
+  /** when a client last read */
   #readAt = Number.NEGATIVE_INFINITY;
-  /** clients that are connected */
+  /** number of connected clients */
   #clients = 0;
 
-  /** @returns whether the number has changed */
+  /** Sets the number of connected clients. @returns whether it has changed */
   connected(count: number): boolean {
     const isChanged = count !== this.#clients;
     this.#clients = count;
     return isChanged;
   }
 
-  /** A client asks something, in the foreground. */
+  /** Records a foreground request. */
   asked(now: number): void {
     this.#askedAt = now;
   }
 
-  /** A client reads. */
+  /** Records a read. */
   read(now: number): void {
     this.#readAt = now;
   }
 
-  /** Since when there is no client, if this is the last sign of one; null while one is connected. */
+  /** Since when the member has had no client; null while one is connected. */
   idleSince(now: number): number | null {
     return this.#clients > 0 ? null : now;
   }
 
-  /** No client is connected, and none has asked for `ms`. */
+  /** Whether no client is connected, and none has sent a request for `ms`. */
   isIdle(now: number, ms: number): boolean {
     return this.#clients === 0 && now - this.#askedAt >= ms;
   }
 
-  /** Has a client read in the last `withinMs`? */
+  /** Whether a client has read in the last `withinMs`. */
   hasRead(now: number, withinMs: number): boolean {
     return now - this.#readAt < withinMs;
   }

@@ -1,10 +1,10 @@
 /**
- * How many bytes of answers one connection may have unread. A Durable Object does not know what its WebSocket still holds, so
- * the client has to show what it has read: behind every 256 KiB of answers the node sends a mark, an unpredictable number,
- * and the client sends it back. What was sent before the mark is read then.
+ * Flow control of answers. A Durable Object does not know how much of its WebSocket's data is unread, so the client has to
+ * acknowledge what it has read: after every 256 KiB of answers the node sends a mark, an unpredictable number, and the
+ * client returns it. Everything sent before the mark then counts as read.
  *
- * A client that does not know of marks is served up to a bound of its own. Its small answers count as read after a while:
- * it would otherwise have to connect again every few minutes.
+ * A client that does not return marks is served up to a separate bound. Its small answers count as read after a while;
+ * otherwise it would have to reconnect every few minutes.
  */
 import type { Mark } from "../wire/jute/marks.ts";
 import {
@@ -17,26 +17,26 @@ import {
 } from "./config.ts";
 
 /**
- * The bytes of one connection that were sent and are not read.
- * Invariant: 0 ≤ read ≤ sent; a client that sends marks back has read exactly what it has shown.
+ * The bytes of one connection that were sent and not read.
+ * Invariant: 0 ≤ read ≤ sent; for a client that returns marks, `read` is exactly what it has acknowledged.
  * @source decision 0013
  */
 export class AnswerWindow {
-  /** the client sends marks back: it said so in its handshake, or did it */
+  /** whether the client returns marks: it announced that in its handshake, or has returned one */
   #echoes = false;
-  /** bytes sent in all */
+  /** total of bytes sent */
   #sent = 0;
-  /** of these, bytes that count as read */
+  /** total of bytes that count as read */
   #read = 0;
-  /** small answers of a client without marks that do not count as read yet; bytes */
+  /** bytes of small answers to a client without marks that do not count as read yet */
   #small = 0;
-  /** bytes sent since the client has too much unread */
+  /** bytes sent since the client has had too much unread */
   #excess = 0;
   #heardAt: number;
-  /** when the client has shown last that it reads, or began to have too much unread; ms */
+  /** when the client last acknowledged reading, or began to have too much unread; ms */
   #progressAt: number;
   #markedAt = 0;
-  /** marks that did not come back, oldest first, with the bytes sent before each */
+  /** marks not returned yet, oldest first, with the bytes sent before each */
   #marks: { readonly mark: Mark; readonly sent: number }[] = [];
 
   constructor(now: number) {
@@ -44,37 +44,37 @@ export class AnswerWindow {
     this.#progressAt = now;
   }
 
-  /** Bytes sent that the client has not shown to have read. */
+  /** Bytes sent that do not count as read. */
   get unread(): number {
     return this.#sent - this.#read;
   }
 
-  /** Does the client send marks back? */
+  /** Whether the client returns marks. */
   get echoes(): boolean {
     return this.#echoes;
   }
 
-  /** The client says that it sends marks back. */
+  /** Records that the client announced to return marks. */
   announced(): void {
     this.#echoes = true;
   }
 
-  /** @param reserved bytes of the answers under way. @returns whether one more request may be served */
+  /** @param reserved expected bytes of the answers under way. @returns whether one more request may be served */
   isOpen(reserved: number): boolean {
     return this.unread + reserved < (this.#echoes ? UNREAD_BYTES_MAX : UNREAD_BYTES_END);
   }
 
-  /** Too much is unread to keep this connection. */
+  /** Whether so much is unread that the connection must be closed. */
   get overrun(): boolean {
     return (this.#echoes ? this.#excess : this.unread) >= UNREAD_BYTES_END;
   }
 
-  /** @returns whether the client should have read by now, and did not */
+  /** Whether the client has too much unread and has read nothing for too long. */
   isStalled(now: number): boolean {
     return this.#echoes && this.unread >= UNREAD_BYTES_MAX && now - this.#progressAt > STALL_MS_MAX;
   }
 
-  /** A message of the client came. */
+  /** Records a message of the client. */
   heard(now: number): void {
     if (!this.#echoes && this.#small > 0) {
       const read = Math.min(this.#small, Math.max(0, now - this.#heardAt) * SMALL_BYTES_PER_MS);
@@ -84,7 +84,7 @@ export class AnswerWindow {
     this.#heardAt = now;
   }
 
-  /** A message was sent. @param small bytes of the small answers in it */
+  /** Records a message that was sent. @param small bytes of the small answers in it */
   sent(now: number, bytes: number, small: number): void {
     if (this.unread < UNREAD_BYTES_MAX) {
       this.#progressAt = now;
@@ -94,18 +94,18 @@ export class AnswerWindow {
     if (!this.#echoes) this.#small += small;
   }
 
-  /** @param bytes of the message that is about to be sent. @returns whether it should end with a mark */
+  /** @param bytes length of the message about to be sent. @returns whether it should end with a mark */
   isMarkDue(bytes: number): boolean {
     return this.#sent + bytes - this.#markedAt >= MARK_BYTES;
   }
 
-  /** The message of `bytes` that is about to be sent ends with this mark. */
+  /** Records the mark at the end of the message of `bytes` about to be sent. */
   marked(mark: Mark, bytes: number): void {
     this.#markedAt = this.#sent + bytes;
     this.#marks.push({ mark, sent: this.#markedAt });
   }
 
-  /** The client sends a mark back. One that is unknown, or came back before, changes nothing. */
+  /** Handles a returned mark. An unknown mark, or one returned before, changes nothing. */
   echoed(now: number, { high, low }: Mark): void {
     const at = this.#marks.findIndex(({ mark }) => mark.high === high && mark.low === low);
     const found = this.#marks[at];

@@ -1,4 +1,4 @@
-/** Commit: what follows, at this member, from a txn that a quorum has. */
+/** Applies committed txns at this member. */
 import { assert } from "../assert.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
@@ -14,10 +14,9 @@ import type { Responder } from "./responder.ts";
 import type { SessionTracker } from "./session-tracker.ts";
 
 /**
- * Applies committed txns to the tree, in the order of their zxids, and passes each on to the parts that it concerns: watches,
- * then sessions, then answers.
+ * Applies committed txns to the tree in zxid order, and passes each to watches, then sessions, then answers.
  *
- * Invariant: the tree is the result of all committed txns up to `lastApplied`, each applied once; only this class changes it.
+ * Invariant: the tree is the result of all committed txns up to `lastApplied`, each applied once; no other class changes the tree.
  *
  * @source ZooKeeper `FinalRequestProcessor`; etcd's apply loop
  */
@@ -48,20 +47,20 @@ export class Applier {
     this.#responder = responder;
   }
 
-  /** Only the applier changes it. */
+  /** The tree, which only the applier changes. */
   get tree(): ZnodeTree {
     return this.#tree;
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
   }
 
   /**
    * Applies the txns of `batch` from `offset` on, up to and including `upTo`.
-   * @param leads this member leads, and tracks the deadlines of sessions
-   * @throws ApplyError when a txn cannot be applied: it is committed, so this member cannot go past it
+   * @param leads whether this member leads, and so tracks the deadlines of sessions
+   * @throws ApplyError if a txn cannot be applied. It is committed, so this member cannot skip it
    */
   apply(now: number, batch: Uint8Array, offset: number, upTo: Zxid, leads: boolean): void {
     try {

@@ -1,4 +1,4 @@
-/** The rows of the last checkpoint: as the tree of a start, and as the chunks of a SNAP. */
+/** Reads the rows of the last checkpoint: as the tree at a start, and as the chunks of a SNAP. */
 import { must } from "../assert.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
 import { knows } from "../version.ts";
@@ -12,10 +12,10 @@ import { LOAD_PAGE_BYTES } from "./config.ts";
 import type { Meta, StorageBackend, TablePage } from "./storage-backend.ts";
 
 /**
- * Reads the checkpoint, and compares all of it with the digest that was stored with it: a row that is missing has no checksum
- * that could be wrong.
+ * Reads the checkpoint, and compares it as a whole with the digest stored with it, because row checksums do not detect a
+ * missing row.
  *
- * Invariant: what it returns to the end is the checkpoint as it was written, or an error comes before the end.
+ * Invariant: if reading reaches the end without an error, the rows returned are the checkpoint as it was written.
  */
 export class CheckpointReader {
   readonly #backend: StorageBackend;
@@ -26,7 +26,7 @@ export class CheckpointReader {
     this.#backend = backend;
   }
 
-  /** The tree. @throws DamagedError or AssertionError when the rows are not the tree's */
+  /** The tree of the checkpoint. @throws DamagedError or AssertionError if the rows are damaged */
   tree({ table, checkpoint, digest }: Meta): ZnodeTree {
     const znodes: ZnodeRow[] = [];
     const sessions: SessionRow[] = [];
@@ -43,7 +43,7 @@ export class CheckpointReader {
 
   /**
    * One chunk of a SNAP; see `SnapshotReader.read`. Chunks are read in order.
-   * @throws DamagedError when the rows are not those that were written: they must not become another member's
+   * @throws DamagedError if the rows are damaged, so that they do not reach another member
    */
   chunk(
     { table, digest: expected }: Meta,
@@ -60,13 +60,13 @@ export class CheckpointReader {
     return { bytes: encodeRows(znodes, sessions, knows(version, "snapFingerprints") ? 2 : 1), next };
   }
 
-  /** Another checkpoint has replaced it. */
+  /** Forgets the digests, because another checkpoint has replaced this one. */
   reset(): void {
     this.#digests.clear();
   }
 }
 
-/** @param expected undefined: an earlier version made the checkpoint, and noted none */
+/** @param expected undefined if an earlier version made the checkpoint and stored no digest */
 function verifyDigest(digest: Chain, expected: Chain | undefined): void {
   if (expected !== undefined && !equalChain(digest, expected)) {
     throw new DamagedError("the rows of the checkpoint are not those that were written");

@@ -1,9 +1,10 @@
 /**
- * Checksums of the rows of a member's storage: CRC-32C over every column of a row, its key included, so that a row that was
- * changed, or holds another row's columns, is recognised. The batch of a log row is not in its checksum: the chain covers it.
+ * Checksums of the rows of a member's storage: CRC-32C over every column of a row, its key included, which detects a
+ * changed row, and a row with another row's columns. The checksum of a log row does not cover its batch, which the chain
+ * covers.
  *
- * A backend stores the checksum beside the row and verifies it at every read. An earlier version wrote rows without one; their
- * checksum is `null` and they are accepted. Such a row gets a checksum when it is written again.
+ * A backend stores the checksum beside the row and verifies it at every read. Rows of an earlier version have no checksum
+ * (`null`) and are accepted; they get one when they are next written.
  */
 import { crc32c } from "../hash/crc32c.ts";
 import { writeSessionRow, writeZnodeRow } from "../wire/snapshot-codec.ts";
@@ -12,7 +13,7 @@ import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 
-/** A stored row is not what was written, or something that belongs to it is missing. */
+/** A stored row differs from what was written, or is missing. */
 export class DamagedError extends Error {
   override readonly name = "DamagedError";
 }
@@ -51,7 +52,11 @@ export function logRowChecksum(row: LogRow): number {
   return take();
 }
 
-/** @param stored null: not known @param what the row, for people @throws DamagedError when the checksums differ */
+/**
+ * @param stored null if the row has none
+ * @param what name of the row, for the message
+ * @throws DamagedError if the checksums differ
+ */
 export function verifyChecksum(stored: number | null, actual: number, what: string): void {
   if (stored !== null && stored !== actual) throw new DamagedError(`${what} has a wrong checksum`);
 }

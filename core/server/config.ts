@@ -5,50 +5,59 @@ import { makeZabConfig, type ZabConfig } from "../zab/config.ts";
 
 /** Limits and timeouts that a deployment may set; defaults by {@link makeServerConfig}. */
 export interface ServerConfig extends ZabConfig {
-  /** a client's wish for a session timeout is brought into this range */
+  /** a client's requested session timeout is clamped to this range */
   readonly sessionTimeoutMsMin: number;
   readonly sessionTimeoutMsMax: number;
   /** how long a write may wait for its commit, elections included */
   readonly requestTimeoutMs: number;
-  /** how long a commit may take to be known at a follower where a client watches or reads */
+  /** how long a COMMIT may be held back for a follower whose clients watch or read */
   readonly watchPatienceMs: number;
-  /** the same where no client is */
+  /** how long a COMMIT may be held back for a follower without clients */
   readonly idlePatienceMs: number;
   /** writes that may wait at one member; more are refused as THROTTLED */
   readonly queueLengthMax: number;
-  /** bytes of the writes that may wait at one member: all may go to a new leader in one call, which the platform ends at 32 MiB */
+  /**
+   * bytes of the writes that may wait at one member: one call may forward all to a new leader, and the platform limits a
+   * call to 32 MiB
+   */
   readonly queueBytesMax: number;
-  /** changed znodes and sessions that make a checkpoint due: about 4 ms of rows */
+  /** number of changed znodes and sessions that makes a checkpoint due: writing so many rows takes about 4 ms */
   readonly checkpointChangesMax: number;
-  /** log bytes that make a checkpoint due, so that recovery stays short */
+  /** log bytes that make a checkpoint due, which bounds the time of recovery */
   readonly checkpointLogBytesMax: number;
-  /** without a client for so long, the ensemble falls asleep; 0: never. Longer than a silent peer is borne */
+  /**
+   * the ensemble falls asleep after this time without a client; 0: never. Longer than the silence after which a peer counts
+   * as gone
+   */
   readonly quietAfterMs: number;
-  /** an ensemble with more sessions stays awake: their deadlines are one row of a member, which holds 2 MB */
+  /** an ensemble with more sessions stays awake: a member stores their deadlines in one row of at most 2 MB */
   readonly quietSessionsMax: number;
-  /** events that a member keeps for listeners while somebody listens: about 2 MB, a minute of 50 writes/s */
+  /** events kept for listeners while there is one: about 2 MB, a minute of 50 writes/s */
   readonly eventsMax: number;
-  /** rare events (votes, roles, links, faults …) that it keeps always: an election of nine members makes about 100 */
+  /** rare events (votes, roles, links, faults …) always kept: an election of nine members makes about 100 */
   readonly rareEventsMax: number;
-  /** how long all events are recorded after the last listener left, so that it can come back */
+  /** how long all events are recorded after the last listener left, so that it can resume */
   readonly eventsLingerMs: number;
-  /** txns that stay in the log below the checkpoint, for learners that come back */
+  /** txns retained in the log below the checkpoint, for learners that reconnect */
   readonly logRetainTxns: number;
 }
 
-/** Timeouts of a request, ms. Each is longer than what it waits for. */
+/** Timeouts of a request, ms. Each is longer than the timeout inside the wait. */
 export interface RequestTimeouts {
-  /** how long a node keeps a write, elections included, until it says that the outcome is unknown */
+  /** how long a node keeps a write, elections included, before it answers that the outcome is unknown */
   readonly keptMs: number;
-  /** the wait for a node's answer to a write: the node knows better whether it can have happened */
+  /**
+   * the wait for a node's answer to a write; longer than `keptMs`, because the node knows better whether the write can have
+   * happened
+   */
   readonly writeMs: number;
-  /** the wait for a node's answer to a read, which is then repeated at another */
+  /** the wait for a node's answer to a read, before it is repeated at another node */
   readonly readMs: number;
-  /** how long a request that was not carried out is repeated: an election takes less */
+  /** how long a request that was not carried out is repeated; longer than an election */
   readonly retryMs: number;
 }
 
-/** However short a tick is, a busy machine takes this long; ms. */
+/** Lower bounds of the timeouts, for a busy machine, however short a tick is; ms. */
 const BUSY_MS = { write: 2_000, read: 2_500, retry: 5_000 } as const;
 
 /** The timeouts of a deployment. @param tickTimeMs > 0 */
@@ -62,18 +71,18 @@ export const requestTimeouts = (tickTimeMs: number): RequestTimeouts => {
   };
 };
 
-/** Bytes of a txn beyond the request's body, at most: what a batch must have room for. */
+/** Maximum of a txn's bytes beyond the request's body, which a batch must have room for. */
 export const TXN_OVERHEAD_BYTES = 128;
 
-/** Writes that leave at once, and the size of recent batches that counts as thin traffic; see `Gather`. */
+/** Number of writes that are sent at once, and size of recent batches that counts as thin traffic; see `Gather`. */
 export const GATHER_THIN_MAX = 2;
 
-/** Results of recent writes in one half of `RecentResults`: more than a client has under way. */
+/** Results of recent writes in one half of `RecentResults`: more than a client has outstanding. */
 export const RECENT_RESULTS_MAX = 8_192;
 /** Bytes of such a half, not counting the result that fills it. */
 export const RECENT_RESULTS_BYTES_MAX = 1 * MiB;
 
-/** Ticks before the next session expiry at which a sleeping ensemble wakes: time for an election and a sign of life. */
+/** Ticks before the next session expiry at which a sleeping ensemble wakes: time for an election and a heartbeat. */
 export const WAKE_EARLY_TICKS = 2;
 
 /** Failures to apply one txn, in a row, after which a member stops. */
@@ -84,41 +93,41 @@ export const APPLY_RETRY_MS = 60 * SECOND_MS;
 /** Bytes of rows read at once while a tree is loaded. */
 export const LOAD_PAGE_BYTES = 1 * MiB;
 
-/** Characters of an unknown message type that a refusal repeats. */
+/** Maximum of characters of an unknown message type that a refusal quotes. */
 export const MESSAGE_TYPE_LENGTH_MAX = 40;
 
 /** Bytes of an answer from one object to another: the platform ends a message at 32 MiB, and the rest is headroom. */
 export const ANSWER_BYTES_MAX = 30 * MiB;
 
-/** A client with so many unread bytes is not served: its requests wait. One answer may exceed it. */
+/** Unread bytes above which a client's requests wait. One answer may exceed it. */
 export const UNREAD_BYTES_MAX = 1 * MiB;
-/** Unread bytes at which the connection is closed at once: only watch events, and clients without marks, get there. */
+/** Unread bytes at which the connection is closed at once: reached only by watch events, and by clients without marks. */
 export const UNREAD_BYTES_END = 8 * MiB;
-/** A client that does not read for so long is closed while it has more than {@link UNREAD_BYTES_MAX} unread; ms. */
+/** A connection with more than {@link UNREAD_BYTES_MAX} unread is closed if its client reads nothing for this long; ms. */
 export const STALL_MS_MAX = 20 * SECOND_MS;
 /** Bytes of answers between two marks. */
 export const MARK_BYTES = 256 * KiB;
 /** An answer up to this length is small; bytes. */
 export const SMALL_BYTES_MAX = 4 * KiB;
-/** How fast a client without marks, that keeps asking, is taken to read small answers; bytes/ms. */
+/** Assumed rate at which a client without marks reads small answers while it sends requests; bytes/ms. */
 export const SMALL_BYTES_PER_MS = (4 * MiB) / SECOND_MS;
 
-/** What one connection may cost before the next one is served; bytes. Some 2,500 small writes, about 2 ms. */
+/** Maximum cost of one connection before the next one is served; bytes. Some 2,500 small writes, about 2 ms. */
 export const SHARE_COST = 512 * KiB;
-/** What all connections together may cost between two turns of I/O; bytes. About 4 ms. */
+/** Maximum cost of all connections between two turns of I/O; bytes. About 4 ms. */
 export const TURN_COST = 1 * MiB;
 /** A request's cost beyond its bytes and those of its answer. */
 export const REQUEST_COST = 64;
-/** A budget that was not spent in this time begins again; ms. */
+/** Time after which an unspent budget is renewed; ms. */
 export const TURN_MS = 5;
 
-/** Requests of one connection that wait unserved; more than any client has that waits for answers. Bytes. */
+/** Maximum of waiting requests of one connection, bytes; more than any client sends without waiting for answers. */
 export const INBOX_BYTES_MAX = 16 * MiB;
-/** Watch events of one connection that wait for its client to read. */
+/** Maximum of watch events of one connection that wait for its client to read. */
 export const WAITING_EVENTS_MAX = 65_536;
-/** A longer message leaves in a buffer of its own, so that a connection keeps no more than this; bytes. */
+/** Capacity of the buffer that a connection keeps; a longer message gets its own buffer. Bytes. */
 export const KEPT_BUFFER_BYTES_MAX = 64 * KiB;
-/** Room behind a long answer: for a mark, and short answers; bytes. */
+/** Spare capacity after a long answer, for a mark and short answers; bytes. */
 export const ANSWER_SLACK_BYTES = 4 * KiB;
 
 /** Fills in the defaults. @throws AssertionError for a value out of range */
@@ -149,10 +158,10 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
   };
   assert(config.sessionTimeoutMsMin > 0, "a session timeout is positive");
   assert(config.sessionTimeoutMsMin <= config.sessionTimeoutMsMax, "the session timeouts are a range");
-  assert(config.checkpointLogBytesMax <= config.diffBytesMax, "what follows a checkpoint fits into a DIFF");
+  assert(config.checkpointLogBytesMax <= config.diffBytesMax, "the log after a checkpoint fits into a DIFF");
   const { quietAfterMs } = config;
   assert(Number.isSafeInteger(quietAfterMs) && quietAfterMs >= 0, "quietAfterMs is a whole number");
-  // What a member forwarded before it fell silent has arrived by then, or its link has broken.
+  // Requests that a member forwarded before it became silent have arrived by then, or its link has broken.
   const least = (config.syncLimit + 1) * config.tickTimeMs;
   assert(quietAfterMs === 0 || quietAfterMs >= least, `quietAfterMs is 0 or at least ${least}`);
   return config;

@@ -1,9 +1,9 @@
 /**
- * A client's connection: ZooKeeper's packets in, replies and watch events out. The first packet is the handshake. What one turn
- * answers leaves as one message.
+ * A client's connection: ZooKeeper's packets in, replies and watch events out. The first packet is the handshake. All
+ * answers of one turn are sent as one message.
  *
- * Requests are served in their order, and only while the client reads: those that must wait, for the client to read or for
- * the share of other connections, wait as the bytes that came. Pings alone are seen at once.
+ * Requests are served in order, and only while the client reads. Requests that must wait, for the client to read or for the
+ * shares of other connections, are kept as undecoded bytes. Only pings are handled at once.
  */
 import { assertNever } from "../assert.ts";
 import { Fifo } from "../fifo.ts";
@@ -34,40 +34,40 @@ import { OpenRequests } from "./open-requests.ts";
 import { PacketInbox } from "./packet-inbox.ts";
 import type { EnsembleServer } from "./server.ts";
 
-/** What a connection needs of the member that holds it. */
+/** The interface of the member that holds a connection. */
 export interface ConnectionHost {
   readonly server: EnsembleServer;
-  /** how lists of children are written, for all connections of the member */
+  /** writes lists of children; shared by all connections of the member */
   readonly names: NamesWriter;
   /** ms of the member's clock, which may be set */
   now(): number;
-  /** ms of a clock that nobody sets: how fast a client reads is measured by it */
+  /** ms of a monotonic clock, by which a client's reading speed is measured */
   elapsed(): number;
   newSessionId(): SessionId;
   /** 64 bits that the client cannot guess */
   newMark(): Mark;
   /** Sends whole packets. The bytes are the host's. */
   send(packets: Uint8Array<ArrayBuffer>): void;
-  /** Closes the connection and forgets it: what is still answered to it goes nowhere. */
+  /** Closes the connection and forgets it; later answers to it are dropped. */
   close(end: ConnectionEnd, reason: string): void;
 }
 
 /** Why a connection ends. */
 export type ConnectionEnd =
-  /** the session is closed, has expired, or saw what no quorum knows */
+  /** the session is closed, has expired, or has seen a state that no quorum has */
   | "NORMAL"
-  /** the client sent what is not the protocol */
+  /** the client violated the protocol */
   | "PROTOCOL_ERROR"
   /** this member is not part of a quorum: another one may be */
   | "TRY_AGAIN"
-  /** the client does not read its answers; it may come back, with its session */
+  /** the client does not read its answers; it may reconnect with its session */
   | "UNREAD"
   | DisconnectCode;
 
-/** The highest number of a write; it travels as an i32. */
+/** The highest number of a write, which is an i32 on the wire. */
 const XID_MAX = 0x7fff_ffff;
 
-/** What waits to be written. */
+/** An answer or event that waits to be written. */
 type Waiting =
   | { readonly xid: number; readonly answer: ServerAnswer }
   | { readonly event: WatchEvent; readonly zxid: Zxid };
@@ -75,31 +75,31 @@ type Waiting =
 /**
  * One connection of one client, over a WebSocket or a stream of bytes.
  *
- * Invariants: a request is given to the server before any that came after it, and answers and events leave in the order in
- * which the server gives them; while the client has too much unread, no request is served but pings; nothing is served behind
- * a packet that ends the connection. Whatever a client sends, nothing is thrown.
+ * Invariants: requests reach the server in the order of arrival, and answers and events are sent in the order in which the
+ * server gives them; while the client has too much unread, only pings are served; nothing after a packet that ends the
+ * connection is served. No input of a client makes it throw.
  * @source ZooKeeper `ServerCnxn`, `ZooKeeperServer.processConnectRequest` and `processPacket`
  */
 export class Connection {
   readonly token: Token;
   readonly #host: ConnectionHost;
-  /** null: every message holds whole packets */
+  /** null if every message holds whole packets */
   readonly #framer: Framer | null;
   #session: SessionId = NO_SESSION;
   readonly #connection: ConnectionId;
   readonly #handshake: Handshake;
   readonly #open = new OpenRequests();
   readonly #answers: AnswerBuffer;
-  /** requests that wait. The pings among them are served already. */
+  /** waiting requests; the pings among them are already served */
   readonly #inbox = new PacketInbox();
-  /** answers, and events between them, that wait until the client reads; what they show stays as it was */
+  /** answers, and events between them, that wait until the client reads; their content is fixed */
   readonly #outbox = new Fifo<Waiting>();
   #waitingEvents = 0;
   /** see {@link HandshakeOutcome} */
   #numbersFrom = 0;
-  /** the request that ends the connection once it is answered: nothing behind it is taken */
+  /** the request that ends the connection once it is answered: nothing after it is served */
   #refusing: { readonly xid: number; readonly reason: string } | null = null;
-  /** why the connection is closed at the end of the turn; null while it is not */
+  /** why the connection is closed at the end of the turn; null if it is not */
   #end: { readonly end: ConnectionEnd; readonly reason: string } | null = null;
 
   /** @param isStream bytes come in any split, as from TCP; else each message holds whole packets, as of a WebSocket */
@@ -112,7 +112,7 @@ export class Connection {
     this.#connection = host.server.connectionOf(token);
   }
 
-  /** Whether there is a session, or one under way. */
+  /** Whether there is a session, or a handshake under way. */
   get shookHands(): boolean {
     return this.#session !== NO_SESSION || this.#handshake.isWaiting;
   }
@@ -130,7 +130,7 @@ export class Connection {
 
   /**
    * Takes a message, which must not change any more; the host flushes the server at the end of the turn.
-   * @param atOnce serve what the share allows; else all of it waits
+   * @param atOnce whether to serve what the share allows; otherwise the whole message waits
    * @returns what that cost
    */
   receive(message: Uint8Array, atOnce: boolean): number {
