@@ -88,6 +88,7 @@ export const ZOO_ERRORS = {
   URI_TOO_LONG: info(-2021, 414, false, "the URL is too long"),
   /** A list of children that does not fit into a message between objects; pages of it do. */
   ANSWER_TOO_LARGE: info(-2022, 413, false, "the answer is too large for one message; read it in pages"),
+  UPGRADE_REQUIRED: info(-2023, 426, false, "this resource is a WebSocket"),
   REQUEST_TIMEOUT: info(-2030, 408, true, "the request did not arrive in time"),
   /** Of a local run whose ports answer before it has been built. */
   STARTING: info(-2031, 503, true, "the server is starting"),

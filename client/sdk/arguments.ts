@@ -165,11 +165,16 @@ export function checkConnect(urls: unknown, options: unknown): readonly string[]
 }
 
 function checkOptions(options: { readonly [K in keyof ConnectOptions]?: unknown }): void {
-  const { timeoutMs, reconnectMs, ticket, openSocket, signal } = options;
+  const { timeoutMs, connectTimeoutMs, reconnectMs, ticket, openSocket, signal } = options;
   if (timeoutMs !== undefined) {
     if (typeof timeoutMs !== "number") throw wrongType("timeoutMs", "a number", timeoutMs);
     if (!(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs <= I32_MAX))
       throw new RangeError(`timeoutMs is a whole number from 1 to ${I32_MAX}, not ${timeoutMs}`);
+  }
+  if (connectTimeoutMs !== undefined) {
+    if (typeof connectTimeoutMs !== "number")
+      throw wrongType("connectTimeoutMs", "a number", connectTimeoutMs);
+    if (!(connectTimeoutMs > 0)) throw new RangeError(`connectTimeoutMs is above 0, not ${connectTimeoutMs}`);
   }
   if (reconnectMs !== undefined) {
     if (typeof reconnectMs !== "number") throw wrongType("reconnectMs", "a number", reconnectMs);

@@ -18,9 +18,9 @@ import { ZXID_ZERO, type Zxid, zxid } from "../../core/zab/zxid.ts";
 import { type ReadRequest, WatchEventType, type WriteRequest } from "../../core/znode/types.ts";
 import { backoffMs, pause } from "./backoff.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
-import { LATE_ATTEMPT_MS } from "./config.ts";
-import type { Dial, Dialed } from "./dial.ts";
-import { lossOfConnection, ZooError } from "./errors.ts";
+import { CLOSES_FOR_GOOD, LATE_ATTEMPT_MS } from "./config.ts";
+import type { Dialed, Dialer } from "./dial.ts";
+import { detailOf, lossOfConnection, ZooError } from "./errors.ts";
 import { forgotten, Outbox, type PendingRequest, type WatchOfRead } from "./outbox.ts";
 import { atEndOfTick, type SocketLike } from "./socket.ts";
 import type { SessionState, SessionTicket, WatchEvent, WatchListener } from "./types.ts";
@@ -37,8 +37,6 @@ const CLOSE_NORMAL = 1000;
 /** Close codes of the server: see docs/spec/node.md, NODE-16. */
 const CLOSE_EXPIRED = 4112;
 const CLOSE_MOVED = 4118;
-/** The server could not decode a message, and would not decode it the next time. @source RFC 6455 §7.4.1 */
-const CLOSES_FOR_GOOD: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009]);
 const MOVED_NUMBER = ZOO_ERRORS.SESSION_MOVED.number;
 /** From this value on, the header's zxid means none (−1). */
 const NO_ZXID_EPOCH = 2 ** 31;
@@ -60,7 +58,7 @@ export class Connection implements ChannelOwner {
   readonly ended: Promise<ZooError | undefined>;
   readonly #ticket: SessionTicket;
   readonly #timeoutMs: number;
-  readonly #dial: Dial;
+  readonly #dialer: Dialer;
   readonly #reconnectMs: number;
   readonly #outbox: Outbox;
   readonly #watches = new Watches();
@@ -79,10 +77,10 @@ export class Connection implements ChannelOwner {
   #lastZxid: Zxid = ZXID_ZERO;
 
   /** Takes over a socket after its handshake, and how to open further ones. */
-  constructor({ socket, response }: Dialed, dial: Dial, reconnectMs: number) {
+  constructor({ socket, response }: Dialed, dialer: Dialer, reconnectMs: number) {
     this.#ticket = { id: response.session, password: response.password };
     this.#timeoutMs = response.timeoutMs;
-    this.#dial = dial;
+    this.#dialer = dialer;
     this.#reconnectMs = reconnectMs;
     this.#outbox = new Outbox(response.lastXid ?? 0);
     this.ended = new Promise((resolve) => {
@@ -227,13 +225,14 @@ export class Connection implements ChannelOwner {
       await pause(backoffMs(attempt, Math.random()), signal);
       if (signal.aborted) return;
       try {
-        this.#resume((await this.#dial(this.#ticket, this.#lastZxid, signal)).socket);
+        this.#resume((await this.#dialer.dial(this.#ticket, this.#lastZxid, signal)).socket);
         return;
       } catch (error) {
         if (signal.aborted) return;
         this.#attemptFailedAt = performance.now();
         if (ZooError.is(error, "SESSION_EXPIRED")) this.#expire(error);
-        else if (performance.now() >= giveUpAt) this.finish(lossOfConnection(how));
+        else if (performance.now() >= giveUpAt)
+          this.finish(lossOfConnection(`${how}; then: ${detailOf(error)}`));
         if (this.#end !== undefined) return;
       }
     }

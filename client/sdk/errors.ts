@@ -21,10 +21,13 @@ export class ZooError extends Error {
   readonly retryable: boolean;
   /** index of the operation of a multi that failed */
   readonly index: number | undefined;
+  /** the message without the code */
+  readonly detail: string;
 
   constructor(code: ZooClientCode, detail: string, index?: number) {
     super(`${code}: ${detail}`);
     this.code = code;
+    this.detail = detail;
     this.number = code === "CONNECTION_LOSS" ? CONNECTION_LOSS_NUMBER : ZOO_ERRORS[code].number;
     this.retryable = code === "CONNECTION_LOSS" || ZOO_ERRORS[code].retryable;
     this.index = index;
@@ -44,3 +47,9 @@ export class ZooError extends Error {
 /** Why a session without a connection ends. @param how the connection was lost */
 export const lossOfConnection = (how: string): ZooError =>
   new ZooError("CONNECTION_LOSS", `the connection was lost: ${how}`);
+
+/** The text of any error, without its code. */
+export function detailOf(error: unknown): string {
+  if (error instanceof ZooError) return error.detail;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -33,7 +33,7 @@ import {
   watchOf,
 } from "./arguments.ts";
 import { Connection } from "./connection.ts";
-import type { Dial, Dialed } from "./dial.ts";
+import type { Dialed, Dialer } from "./dial.ts";
 import { ZooError } from "./errors.ts";
 import { follow } from "./follow.ts";
 import type { WatchOfRead } from "./outbox.ts";
@@ -67,12 +67,12 @@ export class Session {
   readonly #connection: Connection;
 
   /** For connect(): takes over a socket after its handshake, and how to open further ones. */
-  constructor(dialed: Dialed, dial: Dial, reconnectMs: number) {
+  constructor(dialed: Dialed, dialer: Dialer, reconnectMs: number) {
     const { session, password, timeoutMs } = dialed.response;
     this.id = sessionToText(session);
     this.timeoutMs = timeoutMs;
     this.ticket = { id: session, password };
-    this.#connection = new Connection(dialed, dial, reconnectMs);
+    this.#connection = new Connection(dialed, dialer, reconnectMs);
   }
 
   /** resolves when the session can no longer be used: with the reason, or undefined after close() */

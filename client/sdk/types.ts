@@ -62,6 +62,11 @@ export type SessionState = "connected" | "disconnected" | "expired" | "closed";
 export interface ConnectOptions {
   /** time for which the session exists without a connection; the server may grant less or more. Default 10 s */
   readonly timeoutMs?: number;
+  /**
+   * time for which `connect` makes attempts, ms: it resolves or rejects within it, or soon after. Default 15 s; Infinity:
+   * until the signal fires
+   */
+  readonly connectTimeoutMs?: number;
   /** a session to continue, from `Session.ticket` */
   readonly ticket?: SessionTicket;
   /**

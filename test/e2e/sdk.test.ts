@@ -1,5 +1,6 @@
 /** The SDK against a real ensemble: each session connects to another node, through that node's port. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect as connectAnywhere } from "../../client/sdk/index.ts";
 import { connect, type Session, ZooError } from "../../client/sdk/node.ts";
 import { ensembleOf, isSettled, post } from "./http.ts";
 import { deployment, type Running, temporaryDir, until } from "./processes.ts";
@@ -35,6 +36,34 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     (error) => (ZooError.is(error) ? error.code : String(error)),
   );
 const settled = () => until(() => ensembleOf(running.urls.api), isSettled, "the ensemble does not settle");
+
+describe.each([
+  ["any platform", connectAnywhere],
+  ["Node", connect],
+] as const)("connect() on %s", (_name, connectWith) => {
+  it("[SDK-10] waits for a node that was killed, and for an ensemble that crashed whole", async () => {
+    const { api, nodes } = running.urls;
+    await settled();
+    await post(`${api}/v1/faults/nodes/3/kill`);
+    const waiting = connectWith(`${api}/?node=3`, { connectTimeoutMs: 90_000 });
+    await post(`${api}/v1/faults/nodes/3/revive`);
+    sessions.push(await waiting);
+    expect(sessions.at(-1)?.state).toBe("connected");
+    await post(`${api}/v1/faults/nodes/all/crash`);
+    sessions.push(await connectWith(nodes, { connectTimeoutMs: 90_000 }));
+    expect(sessions.at(-1)?.state).toBe("connected");
+    await settled();
+  });
+
+  it("[SDK-11] fails at once at an ensemble, a node or a server that does not exist", async () => {
+    const { api, web } = running.urls;
+    const wrong = [`${api}/e/nothing`, `${api}/?node=7`, `${web}/nothing`].map((url) =>
+      connectWith(url, { connectTimeoutMs: Number.POSITIVE_INFINITY }),
+    );
+    const [ensemble, node, server] = await Promise.all(wrong.map(codeOf));
+    expect([ensemble, node, server]).toEqual(["UNKNOWN_ENSEMBLE", "NOT_FOUND", "NOT_FOUND"]);
+  });
+});
 
 describe("operations", () => {
   it("do what ZooKeeper's do", async () => {

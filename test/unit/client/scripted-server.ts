@@ -117,7 +117,8 @@ function requestsOf(message: Buffer): SeenRequest[] {
   return requests;
 }
 
-function handshake(timeoutMs: number, lastXid: number | undefined): Uint8Array {
+/** The answer to a handshake. */
+export function handshake(timeoutMs: number, lastXid: number | undefined): Uint8Array {
   const writer = new ByteWriter();
   const session = (timeoutMs === 0 ? 0 : SESSION) as SessionId;
   writeConnectResponse(writer, { timeoutMs, session, password: PASSWORD, readOnly: false, lastXid });

@@ -53,7 +53,7 @@ describe("handshake", () => {
 
   it("nobody listening is CONNECTION_LOSS", async () => {
     server.stop();
-    expect(await codeOf(connect(server.url))).toBe("CONNECTION_LOSS");
+    expect(await codeOf(connect(server.url, { connectTimeoutMs: 100 }))).toBe("CONNECTION_LOSS");
   });
 });
 

@@ -166,7 +166,7 @@ describe("the live socket", () => {
       client.say(frame);
       expect(await client.closed(), frame.slice(0, 40)).toBe(1008);
     }
-    expect((await call("/v1/live")).status).toBe(400);
+    expect((await call("/v1/live")).status).toBe(426);
     const unknown = await call("/e/unknown/v1/live", { headers: { upgrade: "websocket" } });
     expect(unknown.status).toBe(404);
   });

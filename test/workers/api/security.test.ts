@@ -44,6 +44,7 @@ describe("authorization and origins", () => {
       ["/v1/ensembles/x", { method: "PUT" }],
       ["/topics", { method: "POST" }],
       ["/v1/ws", { headers: { upgrade: "websocket" } }],
+      ["/v1/ws", {}],
       ["/e/unknown/v1/multi", { method: "POST" }],
     ];
     for (const [path, init] of requests)

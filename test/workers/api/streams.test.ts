@@ -256,7 +256,13 @@ describe("the WebSocket", () => {
   });
 
   it("[HTTP-21] refuses a request that is none, and nodes that do not exist", async () => {
-    await problemOf(await call("/v1/ws"), 400, "BAD_ARGUMENTS");
+    for (const path of ["/v1/ws", "/v1/live"]) {
+      const response = await call(path);
+      expect(response.headers.get("upgrade")).toBe("websocket");
+      await problemOf(response, 426, "UPGRADE_REQUIRED");
+    }
+    await problemOf(await call("/v1/ws?node=7"), 404, "NOT_FOUND");
+    await problemOf(await call("/e/unknown/v1/ws"), 404, "UNKNOWN_ENSEMBLE");
     await problemOf(await call("/v1/ws?node=7", { headers: { upgrade: "websocket" } }), 404, "NOT_FOUND");
     await call("/v1/faults/nodes/2/kill", { method: "POST" });
     await problemOf(await call("/v1/ws?node=2", { headers: { upgrade: "websocket" } }), 503, "NODE_DOWN");

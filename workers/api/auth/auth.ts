@@ -6,11 +6,13 @@ import { ApiError } from "../http/errors.ts";
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** The WebSocket that cannot write. */
 const READ_SOCKET = "/v1/live";
+/** The one that can. Any request for it is answered as the socket would be: a browser does not show why it gets no socket. */
+const WRITE_SOCKET = "/v1/ws";
 const CHALLENGE = { "www-authenticate": 'Bearer realm="zooweeper"' };
 
 /** Whether the request cannot change anything. A WebSocket can carry writes, so its method is not enough. */
 export const isRead = (c: Context): boolean =>
-  READS.has(c.req.method) && c.req.header("upgrade") === undefined;
+  READS.has(c.req.method) && c.req.header("upgrade") === undefined && c.req.path !== WRITE_SOCKET;
 
 /** Refuses writes without a valid token. @throws ApiError NOT_CONFIGURED, UNAUTHORIZED, NO_AUTH */
 export const auth: MiddlewareHandler<AppEnv> = async (c, next) => {

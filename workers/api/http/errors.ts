@@ -51,6 +51,12 @@ export class ApiError extends Error {
 /** An invalid request: 400 BAD_ARGUMENTS. */
 export const badArguments = (detail: string): ApiError => new ApiError("BAD_ARGUMENTS", detail);
 
+/** A request without `Upgrade` for a resource that is a WebSocket. @source RFC 9110 §15.5.22 */
+export const upgradeRequired = (): ApiError =>
+  new ApiError("UPGRADE_REQUIRED", "this is a WebSocket: send Upgrade: websocket", {
+    headers: { upgrade: "websocket" },
+  });
+
 /** The entry of the error table, with the overrides of the error. */
 export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
   return {

@@ -4,7 +4,7 @@ import type { AppEnv } from "../app-env.ts";
 import { sidsOf } from "../clients/ensemble-client.ts";
 import { PartitionClient } from "../clients/partition-client.ts";
 import { eventSource, eventVector, faultyBrokersOf } from "../ensemble/event-stream.ts";
-import { badArguments } from "../http/errors.ts";
+import { badArguments, upgradeRequired } from "../http/errors.ts";
 import { positionFromText, recordSource } from "../records/record-stream.ts";
 import { brokersOf } from "../topics/routes.ts";
 import { type Subscription, serveLive } from "./live-socket.ts";
@@ -12,7 +12,7 @@ import { type Subscription, serveLive } from "./live-socket.ts";
 /** Route of the socket. */
 export const liveApp = new Hono<AppEnv>().get("/", (c) => {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-    throw badArguments("this is a WebSocket: send Upgrade: websocket");
+    throw upgradeRequired();
   }
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
