@@ -40,6 +40,10 @@ export function childrenOfGet(reply: Reply): ZnodeChildren {
   return { children, stat };
 }
 
+/** Paths of the session's ephemerals. */
+export const pathsOfEphemerals = (reply: Reply): readonly string[] =>
+  wanted(reply, "getEphemerals").ephemerals;
+
 /** Results of a multi. @param operations that it was made of. @throws ZooError of the operation that failed */
 export function resultsOfMulti(reply: Reply, operations: readonly Refused[]): MultiResult[] {
   const { results } = wanted(reply, "multi");

@@ -16,6 +16,7 @@ import {
   childrenOfGet,
   nothing,
   pathOfCreate,
+  pathsOfEphemerals,
   resultsOfMulti,
   statOfExists,
   statOfSet,
@@ -150,6 +151,16 @@ export class Session {
   /** The names of the children, in the order of the server. */
   children(path: string, options?: ReadOptions): Promise<ZnodeChildren> {
     return this.#read("getChildren", path, options, childrenOfGet);
+  }
+
+  /** The paths of this session's own ephemerals that begin with `prefix`, sorted. */
+  ephemerals(prefix = "/"): Promise<readonly string[]> {
+    return this.#connection.issue(
+      () => ({ type: "getEphemerals", prefixPath: checkPath(prefix, "a prefix") }),
+      false,
+      undefined,
+      pathsOfEphemerals,
+    );
   }
 
   /** Carries out all operations or none. @throws ZooError with the code and the index of the failed operation */

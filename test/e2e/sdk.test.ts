@@ -204,6 +204,10 @@ describe("sessions", () => {
     await owner.create("/mine", "", "ephemeral");
     await other.sync();
     expect((await other.exists("/mine"))?.ephemeralOwner).toBe(owner.ticket.id);
+    expect([await owner.ephemerals(), await owner.ephemerals("/other")]).toEqual([["/mine"], []]);
+    expect(await other.ephemerals()).toEqual([]);
+    const over = await fetch(`${running.urls.api}/v1/sessions/${owner.id}/ephemerals?prefix=/m`);
+    expect(await over.json()).toEqual({ session: owner.id, ephemerals: ["/mine"] });
     await owner.close();
     await other.sync();
     expect(await other.exists("/mine")).toBeUndefined();

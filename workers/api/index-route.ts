@@ -11,6 +11,7 @@ const ROUTES = {
   "DELETE /v1/znodes/{path}": "delete (If-Match or ?version=)",
   "POST /v1/multi": "several changes, all or none",
   "POST /v1/sessions": "open a session; PUT /v1/sessions/{id} is its heartbeat, DELETE closes it",
+  "GET /v1/sessions/{id}/ephemerals": "paths of the session's ephemerals (?prefix=)",
   "POST /v1/sync": "a quorum round: its zxid is behind everything that was committed before",
   "GET /v1/ensemble": "every node's role, epoch, zxids and pings",
   "GET /v1/counters": "what every node and broker has cost: requests, alarms, rows",

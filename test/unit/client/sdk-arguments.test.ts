@@ -55,6 +55,7 @@ const CALLS: readonly Call[] = [
     [`get(path ${i})`, (zoo) => zoo.get(path), "TypeError"],
     [`exists(path ${i})`, (zoo) => zoo.exists(path), "TypeError"],
     [`children(path ${i})`, (zoo) => zoo.children(path), "TypeError"],
+    [`ephemerals(path ${i})`, (zoo) => zoo.ephemerals(path ?? 5), "TypeError"],
     [`watch(path ${i})`, (zoo) => zoo.watch(path).next(), "TypeError"],
     [`multi(path ${i})`, (zoo) => zoo.multi([{ op: "delete", path }]), "TypeError"],
   ]),

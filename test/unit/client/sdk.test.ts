@@ -163,6 +163,25 @@ describe("answers", () => {
     expect(await exists).toBeUndefined();
   });
 
+  it("[ZNODE-41] ephemerals() lists the session's own, by prefix", async () => {
+    const all = session.ephemerals();
+    const some = session.ephemerals("/b");
+    await server.untilMessages(1);
+    const sent = server.messages[0]?.map(({ opcode, body }) => [opcode, body.string()]);
+    expect(sent).toEqual([
+      [103, "/"],
+      [103, "/b"],
+    ]);
+    const list =
+      (...paths: string[]) =>
+      (writer: ByteWriter): void => {
+        writer.i32(paths.length);
+        for (const path of paths) writer.string(path);
+      };
+    server.send(reply(1, 1, 0, list("/a", "/b")), reply(2, 1, 0, list("/b")));
+    expect([await all, await some]).toEqual([["/a", "/b"], ["/b"]]);
+  });
+
   it("an answer out of order ends the session", async () => {
     const set = codeOf(session.set("/a", "1"));
     await server.untilMessages(1);

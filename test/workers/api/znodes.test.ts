@@ -378,6 +378,34 @@ describe("sessions", () => {
     }
   });
 
+  it("[HTTP-52] lists its own ephemerals, by prefix, and no other's", async () => {
+    const { session } = await open();
+    const { session: other } = await open();
+    const named = (query = "", of = session): Promise<Response> =>
+      call(`/v1/sessions/${of}/ephemerals${query}`);
+    let xid = 0;
+    for (const path of ["listed-b", "listed-a", "other"]) {
+      const headers = { "zoo-session": session, "zoo-xid": String(++xid) };
+      await call(`/v1/znodes/${path}?mode=ephemeral`, { method: "POST", headers });
+    }
+    const ofSession = async (query: string): Promise<unknown> => (await named(query)).json();
+    const linearizable = "?consistency=linearizable";
+    expect(await ofSession(linearizable)).toEqual({
+      session,
+      ephemerals: ["/listed-a", "/listed-b", "/other"],
+    });
+    expect(await ofSession(`${linearizable}&prefix=/listed-`)).toEqual({
+      session,
+      ephemerals: ["/listed-a", "/listed-b"],
+    });
+    expect(await (await named(linearizable, other)).json()).toEqual({ session: other, ephemerals: [] });
+    expect((await named()).headers.get("zoo-zxid")).toMatch(/^0x/);
+    await problemOf(await named("?prefix=/a&prefix=/b"), 400, "BAD_ARGUMENTS");
+    await problemOf(await named("", "0x"), 400, "BAD_ARGUMENTS");
+    for (const each of [session, other]) await call(`/v1/sessions/${each}`, { method: "DELETE" });
+    await problemOf(await named(), 410, "SESSION_EXPIRED");
+  });
+
   it("[HTTP-8] opens one without a body too", async () => {
     expect((await call("/v1/sessions", { method: "POST" })).status).toBe(201);
   });

@@ -23,6 +23,7 @@ export const QUERIES: readonly (readonly [pattern: string, methods: Methods])[] 
   ["/v1/multi", { POST: ["node"] }],
   ["/v1/sessions", { POST: ["node"] }],
   ["/v1/sessions/:id", { PUT: ["node"], DELETE: ["node"] }],
+  ["/v1/sessions/:id/ephemerals", { GET: ["prefix", "consistency", "stale", "node"] }],
   ["/v1/sync", { POST: ["node"] }],
   ["/v1/ensemble", {}],
   ["/v1/ensembles/:name", {}],

@@ -51,6 +51,12 @@ export interface SessionJson {
   readonly timeoutMs: number;
 }
 
+/** `GET /v1/sessions/{id}/ephemerals`: paths, sorted */
+export interface EphemeralsJson {
+  readonly session: string;
+  readonly ephemerals: readonly string[];
+}
+
 /** `POST /v1/sync` */
 export interface SyncJson {
   readonly zxid: string;
