@@ -148,7 +148,7 @@ export class Connection {
     });
   }
 
-  /** Serves what waits, for one share. @returns what that cost */
+  /** Serves waiting requests, for one share. @returns the cost */
   serve(): number {
     return this.#guard(() => {
       let cost = this.#writeWaiting();
@@ -173,7 +173,7 @@ export class Connection {
     }
   }
 
-  /** Serves requests until the share is spent, or the client has too much to read. @returns what they cost */
+  /** Serves requests until the share is spent, or the client has too much unread. @returns the cost */
   #serve(message: Uint8Array, frames: FrameCursor, share: number, waited = false): number {
     const now = this.#host.now();
     let cost = 0;
@@ -189,7 +189,7 @@ export class Connection {
     return cost;
   }
 
-  /** Lets the rest of a message wait. Its pings do not: they say that the client lives, and what it has read. */
+  /** Queues the rest of a message. Its pings are served now: they keep the session alive and return marks. */
   #queue(message: Uint8Array, frames: FrameCursor): void {
     const now = this.#host.now();
     const rest = frames.copy();
@@ -216,7 +216,10 @@ export class Connection {
     else this.#pong();
   }
 
-  /** Without a leader this member cannot report the session's signs of life: the client should find another node in time. */
+  /**
+   * Answers a ping; not without a leader: this member could not report the heartbeat, so the client should find another
+   * node in time.
+   */
   #pong(): void {
     const { server } = this.#host;
     if (!server.ready && !server.waking) return;
@@ -247,7 +250,7 @@ export class Connection {
     this.#numbersFrom = outcome.numbersFrom;
   }
 
-  /** @param waited its message waited, so that its pings were seen already */
+  /** Serves one packet. @param waited whether its message was queued, so that its pings are already served */
   #request(now: number, message: Uint8Array, reader: ByteReader, waited: boolean): void {
     const { server } = this.#host;
     const { xid: asked, opcode } = readRequestHeader(reader);
@@ -255,7 +258,7 @@ export class Connection {
       if (!waited) this.#ping(now, reader);
       return;
     }
-    // Reserved numbers are negative, and 0 is none.
+    // Negative numbers are reserved, and 0 means no number.
     const xid = asked > 0 ? asked + this.#numbersFrom : asked;
     if (xid > XID_MAX) {
       server.submitRefused(now, this.token, this.#session, xid, "XID_TOO_OLD");
@@ -276,7 +279,7 @@ export class Connection {
         server.submitRead(now, this.token, {
           session: this.#session,
           xid,
-          // the platform ends a socket that gets more than 32 MiB in one message
+          // the platform closes a socket on a message of more than 32 MiB
           request: boundedRead(request.request, ANSWER_BYTES_MAX),
           linearizable: false,
           stale: false,
@@ -284,7 +287,7 @@ export class Connection {
         });
         return;
       case "ping":
-        // under another number than that of pings
+        // a ping under a number that is not reserved for pings
         server.touch(now, this.#session);
         this.#pong();
         return;
@@ -296,7 +299,7 @@ export class Connection {
         return;
       case "write":
       case "unknown":
-        // writes were passed on undecoded
+        // writes were submitted above, undecoded
         this.#refusing = { xid, reason: `there is no operation ${opcode}` };
         server.submitRefused(now, this.token, this.#session, xid, "UNIMPLEMENTED");
         return;
@@ -305,13 +308,13 @@ export class Connection {
     }
   }
 
-  /** The server answered one of this connection's requests. */
+  /** Handles the server's answer to a request of this connection. */
   respond(xid: number, answer: ServerAnswer): void {
     if (this.#mayWrite) this.#respond(xid, answer);
     else this.#outbox.push({ xid, answer });
   }
 
-  /** Nothing waits to be written, and what is written leaves soon and is read. */
+  /** Whether an answer may be written now: none waits, little is unsent, and the client reads. */
   get #mayWrite(): boolean {
     return this.#outbox.length === 0 && this.#answers.hasRoom;
   }
@@ -322,12 +325,12 @@ export class Connection {
     this.#answers.written(before);
   }
 
-  /** Bytes of the answer to a read, about, before it is made; a list that is larger is an error. */
+  /** Approximate bytes of the answer to a read, before it is made. */
   #answerBytes(request: ReadRequest): number {
     return Math.min(this.#host.server.tree.answerBytes(this.#session, request), ANSWER_BYTES_MAX);
   }
 
-  /** Writes answers that had to wait, for one share. @returns what that cost */
+  /** Writes waiting answers, for one share. @returns the cost */
   #writeWaiting(): number {
     const before = this.#answers.length;
     for (let head = this.#outbox.first; head !== undefined; head = this.#outbox.first) {
@@ -362,12 +365,12 @@ export class Connection {
     if (result.type === "closeSession") this.#close("NORMAL", "the session is closed");
   }
 
-  /** The session has moved to another connection, or is over. */
+  /** Ends the connection, because its session has moved or ended. */
   end(code: DisconnectCode): void {
     if (this.#end === null) this.#close(code, code);
   }
 
-  /** A watch of this connection fired. */
+  /** Handles a fired watch of this connection. */
   notify(event: WatchEvent, zxid: Zxid): void {
     if (this.#outbox.length === 0) {
       this.#notify(event, zxid);
@@ -384,7 +387,7 @@ export class Connection {
     this.#answers.written(before);
   }
 
-  /** Ends a connection whose client has too much unread and does not read. */
+  /** Ends the connection if its client has too much unread and does not read. @returns whether it did */
   closeStalled(): boolean {
     const stalled = this.#answers.window.isStalled(this.#host.elapsed());
     if (stalled) this.#closeUnread();
@@ -397,7 +400,7 @@ export class Connection {
     this.#close("UNREAD", `${Math.round(unread / KiB)} KiB of answers are unread: ${how}`);
   }
 
-  /** Ends a turn: everything that was written leaves as one message. */
+  /** Ends a turn: sends everything written as one message. */
   flush(): void {
     const { server } = this.#host;
     const newMark = this.#newMark;

@@ -8,11 +8,10 @@ import { type ConnectionId, connectionIdOf, type Token } from "./ids.ts";
 import type { PendingRequests } from "./pending.ts";
 
 /**
- * *map session ↔ token of its connection here*. A session has one connection in the whole ensemble: the one that attached to
- * it last.
+ * *map session ↔ token of its connection here*. A session has one connection in the whole ensemble: the last one that
+ * attached to it.
  *
- * Invariant: both maps contain the same pairs; a connection that has lost its session is disconnected, and nothing is kept
- * for it.
+ * Invariant: both maps contain the same pairs; a connection that has lost its session is disconnected and leaves no state.
  *
  * @source ZooKeeper `ServerCnxnFactory.sessionMap`
  */
@@ -31,7 +30,7 @@ export class Connections {
     this.#pending = pending;
   }
 
-  /** Connections that have a session. */
+  /** Number of connections with a session. */
   get size(): number {
     return this.#tokens.size;
   }
@@ -41,25 +40,25 @@ export class Connections {
     return connectionIdOf(this.#sid, token);
   }
 
-  /** The session uses this connection from now on. */
+  /** Makes this connection the session's. */
   attach(session: SessionId, token: Token): void {
     this.#tokens.set(session, token);
     this.#sessions.set(token, session);
   }
 
-  /** A connection, here or elsewhere, has attached to the session: the one that it had here is void. */
+  /** Handles a connection that has attached to the session, at any member: disconnects the session's earlier connection here. */
   sessionMoved(session: SessionId, to: number): void {
     const token = this.#tokens.get(session);
     if (token !== undefined && this.nameOf(token) !== to) this.#disconnect(token, "SESSION_MOVED");
   }
 
-  /** The session has ended: its connection here, if any, is closed. */
+  /** Closes the connection of a session that has ended, if it is here. */
   sessionClosed(session: SessionId): void {
     const token = this.#tokens.get(session);
     if (token !== undefined) this.#disconnect(token, "SESSION_EXPIRED");
   }
 
-  /** The client is gone: drops its watches and the requests that wait. Writes that were sent may still be committed. */
+  /** Drops the watches and pending requests of a closed connection. Writes already sent may still be committed. */
   forget(token: Token): void {
     this.#watches.removeWatcher(token);
     const session = this.#sessions.get(token);
@@ -70,7 +69,7 @@ export class Connections {
     this.#pending.removeToken(token);
   }
 
-  /** Requests that were not answered on the connection will not be: the client repeats them where it is now. */
+  /** Ends a connection. Its pending requests stay unanswered: the client repeats them over its new connection. */
   #disconnect(token: Token, code: DisconnectCode): void {
     this.forget(token);
     this.#effects.push({ type: "disconnect", token, code });

@@ -1,4 +1,4 @@
-/** Compares this member's tree with its leader's, txn by txn where they meet. */
+/** Compares this member's tree with its leader's, by digests at the same zxid. */
 import { equalDigest } from "../zab/digests.ts";
 import type { ZabEffect } from "../zab/effects.ts";
 import type { DigestAt } from "../zab/messages.ts";
@@ -7,9 +7,9 @@ import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
 
 /**
- * The digest that the leader had at some zxid waits here until that txn is applied; then it is compared.
+ * Holds a digest of the leader until the txn at its zxid is applied, and then compares it.
  *
- * Invariant: the digest that waits is of the current leader and of a txn that is not applied yet.
+ * Invariant: the held digest is of the current leader, at a zxid that is not applied yet.
  *
  * @source ZooKeeper `DigestCalculator`, ZOOKEEPER-3512
  */
@@ -19,7 +19,7 @@ export class DigestCheck {
   #tree: ZnodeTree;
   #expected: DigestAt | null = null;
 
-  /** @param absorb takes what the peer answers to the outcome of a comparison */
+  /** @param absorb receives the peer's effects after a comparison */
   constructor(zab: ZabPeer, tree: ZnodeTree, absorb: (effects: readonly ZabEffect[]) => void) {
     this.#zab = zab;
     this.#tree = tree;
@@ -27,45 +27,45 @@ export class DigestCheck {
     this.report();
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
     this.#expected = null;
     this.report();
   }
 
-  /** The leader has changed: its digest is evidence neither for nor against the next one's. */
+  /** Drops the held digest, because the leader has changed. */
   reset(): void {
     this.#expected = null;
   }
 
-  /** A digest of the leader waits for its txn. */
+  /** Whether a digest of the leader is held. */
   get isExpecting(): boolean {
     return this.#expected !== null;
   }
 
-  /** Reports the digest of the tree to the peer, which sends it to others and remembers it. */
+  /** Reports the digest of the tree to the peer, which remembers it and sends it to others. */
   report(): void {
     const { lastApplied, digestHigh, digestLow } = this.#tree;
     this.#zab.digest = { zxid: lastApplied, high: digestHigh, low: digestLow };
   }
 
-  /** The leader reports its digest. @param asked it waits for the outcome */
+  /** Handles a digest of the leader. @param asked whether the leader waits for the outcome */
   expect(now: number, expected: DigestAt, asked: boolean): void {
     const age = compareZxid(expected.zxid, this.#tree.lastApplied);
     if (age >= 0) {
-      // Each PROPOSAL brings a later one: replacing the one that waits would delay every comparison.
+      // Later digests keep coming: replacing the held one each time would delay the comparison forever.
       if (this.#expected !== null && !asked) return;
       this.#expected = expected;
       if (age === 0) this.check(now, expected.zxid);
       return;
     }
-    // The leader may apply later than this member.
+    // This member may have applied the txn before the leader.
     const ours = this.#zab.digestAt(expected.zxid);
     if (ours !== undefined) this.#compare(now, expected, ours);
   }
 
-  /** The txn at `zxid` was applied. */
+  /** Compares the held digest if it is of the txn at `zxid`, which was just applied. */
   check(now: number, zxid: Zxid): void {
     const expected = this.#expected;
     const age = expected === null ? -1 : compareZxid(zxid, expected.zxid);

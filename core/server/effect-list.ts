@@ -7,7 +7,7 @@ import { NO_TOKEN, type Token } from "./ids.ts";
 import type { PeerMessage } from "./messages.ts";
 
 /**
- * Collects the effects of the step under way, in the order in which the shell runs them.
+ * Collects the effects of the current step, in the order in which the shell runs them.
  * Every part of the member writes to this one list, so their effects have one order.
  *
  * @source etcd-raft `Ready`, but ordered
@@ -16,12 +16,12 @@ export class EffectList {
   readonly #links: ReadonlyMap<Sid, Readonly<Link>>;
   #effects: ServerEffect[] = [];
 
-  /** @param links to the peers; a message leaves on the current generation of its link */
+  /** @param links links to the peers; a message is sent on the current generation of its link */
   constructor(links: ReadonlyMap<Sid, Readonly<Link>>) {
     this.#links = links;
   }
 
-  /** Adds an effect behind those that are there. */
+  /** Appends an effect. */
   push(effect: ServerEffect): void {
     this.#effects.push(effect);
   }
@@ -32,7 +32,7 @@ export class EffectList {
     this.#effects.push({ type: "send", to, generation, message });
   }
 
-  /** Answers a request of a client, unless it was the member's own. */
+  /** Answers a request of a client. A request of the member itself gets no answer. */
   respond(token: Token, xid: number, answer: ServerAnswer): void {
     if (token !== NO_TOKEN) this.#effects.push({ type: "respond", token, xid, answer });
   }

@@ -1,4 +1,4 @@
-/** What a step of the whole member asks the shell to do, and what the shell feeds it. */
+/** The effects of a step of the whole member, which the shell runs, and the inputs that the shell feeds. */
 import type { CallOrigin, DurableWrite, TraceEvent } from "../zab/effects.ts";
 import type { Sid } from "../zab/membership.ts";
 import type { Zxid } from "../zab/zxid.ts";
@@ -10,18 +10,18 @@ import type { PeerMessage } from "./messages.ts";
 /** Why a member closes a connection. */
 export type DisconnectCode = "SESSION_MOVED" | "SESSION_EXPIRED";
 
-/** One action that the shell carries out. The effects of a step are carried out in their order. */
+/** An action of the shell. The effects of a step are run in order. */
 export type ServerEffect =
   | { readonly type: "persist"; readonly seq: number; readonly writes: readonly DurableWrite[] }
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: PeerMessage }
   | { readonly type: "reply"; readonly message: PeerMessage }
-  /** the call that is being handled is not understood: the caller has to replace its link */
+  /** refuse the call being handled, which is not understood: the caller has to replace its link */
   | { readonly type: "refuse"; readonly to: Sid; readonly reason: string }
   | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
   | { readonly type: "trace"; readonly event: TraceEvent }
-  /** the answer to a request; those of one session come in the order of its requests */
+  /** the answer to a request; answers of one session have the order of its requests */
   | { readonly type: "respond"; readonly token: Token; readonly xid: number; readonly answer: ServerAnswer }
-  /** a watch fired; comes before any answer that shows the change */
+  /** a fired watch; it precedes any answer that shows the change */
   | { readonly type: "notify"; readonly token: Token; readonly event: WatchEvent; readonly zxid: Zxid }
   /** give I/O a turn, then feed `yielded`: more requests may join the batch */
   | { readonly type: "yield" }
@@ -35,9 +35,9 @@ export type ServerEffect =
   | { readonly type: "dropClients" }
   /** the member sleeps: release every open call, and wake it at its deadline or at the next request */
   | { readonly type: "asleep" }
-  /** a session whose owner slept with the ensemble: wake the owner, which then gives a sign of life */
+  /** wake the owner of a parked session, which then sends a heartbeat */
   | { readonly type: "wakeOwner"; readonly parked: ParkedSession }
-  /** the session of this connection has moved to another one, or is over: close it after its last answer */
+  /** the session of this connection has moved or ended: close the connection after its last answer */
   | { readonly type: "disconnect"; readonly token: Token; readonly code: DisconnectCode }
   | { readonly type: "abort"; readonly reason: string };
 

@@ -1,6 +1,7 @@
 /**
- * What a member notes when it cannot apply a committed txn. Its next incarnation would fail at the same txn, and each incarnation
- * costs its peers a synchronization. So it stops after the second failure, and retries after a pause or as another version.
+ * The record of a member that cannot apply a committed txn. Its next incarnation would fail at the same txn, and each
+ * incarnation costs its peers a synchronization. So the member stops after the second failure, and retries after a pause or
+ * with another version.
  */
 import { PROTOCOL_VERSION } from "../version.ts";
 import { compareZxid, type Zxid, zxidFromText, zxidToText } from "../zab/zxid.ts";
@@ -11,7 +12,7 @@ export class ApplyError extends Error {
   override readonly name = "ApplyError";
 }
 
-/** What is stored, as JSON. */
+/** The stored record, as JSON. */
 export interface Failure {
   /** zxid of the tree, as text; the txn after it failed */
   readonly after: string;
@@ -20,12 +21,12 @@ export interface Failure {
   readonly reason: string;
   /** failures in a row at this zxid, with this version */
   readonly count: number;
-  /** ms since 1970, the first and the last time */
+  /** time of the first and of the last failure; ms since 1970 */
   readonly sinceMs: number;
   readonly lastMs: number;
 }
 
-/** The failure to store. @param known the one stored before */
+/** The record to store after another failure. @param known the record stored before */
 export function noteFailure(known: Failure | undefined, after: Zxid, reason: string, now: number): Failure {
   const at = zxidToText(after);
   const isAgain = known !== undefined && known.after === at && known.version === PROTOCOL_VERSION;
@@ -39,21 +40,21 @@ export function noteFailure(known: Failure | undefined, after: Zxid, reason: str
   };
 }
 
-/** Until when the member must not start, ms since 1970; undefined: it may start. */
+/** Until when the member must not start, ms since 1970; undefined if it may start. */
 export function stoppedUntil(known: Failure | undefined, now: number): number | undefined {
   if (known === undefined || known.version !== PROTOCOL_VERSION || known.count < APPLY_FAILURES_MAX)
     return undefined;
   const until = known.lastMs + APPLY_RETRY_MS;
-  // A clock that was set back must not keep it from starting.
+  // A clock that was set back must not delay the start.
   return now >= known.lastMs && now < until ? until : undefined;
 }
 
-/** Has the tree passed the zxid of the failure? Then the failure is over. */
+/** Whether the tree has passed the zxid of the failure, so that the record is obsolete. */
 export function isPassed(known: Failure, applied: Zxid): boolean {
   const after = zxidFromText(known.after);
   return after === undefined || compareZxid(applied, after) > 0;
 }
 
-/** Why the member has stopped, for people. @param since `sinceMs` as text */
+/** The reason for which the member has stopped, as a sentence. @param since `sinceMs` as text */
 export const wordsOf = ({ after, version, reason, count }: Failure, since: string): string =>
   `it cannot apply what was committed after ${after}: ${reason} (version ${version} of the protocol, ${count} times since ${since})`;

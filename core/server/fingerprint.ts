@@ -1,15 +1,15 @@
 /**
- * Fingerprints of requests. They tell a repeat of a write from another write under its number. A member that saw the request's
- * bytes keeps its fingerprint in memory beside the result. A checkpoint, a SNAP and a txn of format 1 contain it for other members
- * and for later incarnations, so another way to compute it needs another format of all three.
+ * Fingerprints of requests. They distinguish a repeat of a write from another write under the same number. A member that
+ * saw the request's bytes keeps its fingerprint in memory beside the result. A checkpoint, a SNAP and a txn of format 1
+ * contain it for other members and for later incarnations, so another way to compute it needs another format of all three.
  */
 import { chainHash, newLanes, viewOf } from "../hash/chain.ts";
 import type { SessionId, TxnHeader } from "../znode/types.ts";
 
-/** Of a request: 53 bits of a hash of its opcode and body, never {@link NOT_KNOWN}. */
+/** Fingerprint of a request: 53 bits of a hash of its opcode and body, never {@link NOT_KNOWN}. */
 export type Fingerprint = number;
 
-/** The fingerprint of no request. */
+/** Stands for an unknown fingerprint; no request has it. */
 export const NOT_KNOWN: Fingerprint = 0;
 
 const lanes = newLanes();
@@ -26,13 +26,12 @@ export function fingerprintIn(opcode: number, message: DataView, start: number, 
   return (first >>> 0) * 2 ** 21 + (second >>> 11) || 1;
 }
 
-/** Session, xid, epoch, counter and fingerprint. */
+/** Numbers per entry: session, xid, epoch, counter and fingerprint. */
 const WIDTH = 5;
 
 /**
  * The fingerprints of writes that this member has prepared as the leader and not applied yet, in the order of their zxids.
- * A zxid belongs to one txn, so a fingerprint that is found by its zxid is that of the txn's request, even if another member
- * leads by then.
+ * A zxid belongs to one txn, so the fingerprint found by a zxid is that of the txn's request, even if another member leads by then.
  *
  * Invariant: the entries are in `[#start, #end)`, {@link WIDTH} numbers each, with rising zxids.
  */
@@ -41,7 +40,7 @@ export class PreparedFingerprints {
   #start = 0;
   #end = 0;
 
-  /** A write was prepared; zxids rise. */
+  /** Adds a prepared write; zxids rise. */
   add({ session, xid, zxid }: TxnHeader, fingerprint: Fingerprint): void {
     if (this.#end === this.#fields.length) this.#makeRoom();
     const fields = this.#fields;
@@ -68,7 +67,7 @@ export class PreparedFingerprints {
     return found;
   }
 
-  /** The newest fingerprint of this number of the session, or {@link NOT_KNOWN}. */
+  /** The newest fingerprint under this number of the session, or {@link NOT_KNOWN}. */
   find(session: SessionId, xid: number): Fingerprint {
     for (let at = this.#end - WIDTH; at >= this.#start; at -= WIDTH) {
       if (this.#fields[at] === session && this.#fields[at + 1] === xid)

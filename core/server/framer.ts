@@ -1,18 +1,18 @@
-/** A stream of bytes, in any split, cut into packets that are led by their length. */
+/** Splits a stream of bytes into length-prefixed packets. */
 import { viewOf } from "../hash/chain.ts";
 import { FRAME_BYTES_MAX, LENGTH_BYTES } from "../wire/jute/frame.ts";
 
 const NOTHING = new Uint8Array(0);
-/** The buffer of an incomplete packet begins with this size; bytes. */
+/** Initial size of the buffer of an incomplete packet; bytes. */
 const BUFFER_BYTES_MIN = 256;
 
 /**
- * Collects what TCP delivers until packets are whole. It reads requests of a client or, with another limit, replies of a
- * server: both are `[i32 length][payload]`.
+ * Collects the bytes of a TCP stream until packets are whole. It reads requests of a client or, with another limit, replies
+ * of a server: both are `[i32 length][payload]`.
  *
- * Invariant: the bytes given out, in order, are a prefix of the bytes taken in, and what is kept is less than one packet. A
- * length out of bounds is given out behind the packets before it, so that their reader (`FrameCursor`) serves those and then
- * refuses it; it ends the stream, because nothing behind it can be found.
+ * Invariant: the bytes returned, in order, are a prefix of the bytes taken, and less than one packet is kept. A length out
+ * of bounds is returned after the packets before it, so that their reader (`FrameCursor`) serves those and then refuses it;
+ * it ends the stream, because no later packet can be found.
  * @source ZooKeeper `NIOServerCnxn.readPayload`, `ClientCnxnSocketNIO.doIO`
  */
 export class Framer {
@@ -31,8 +31,8 @@ export class Framer {
 
   /**
    * Takes the next bytes of the stream.
-   * @returns the packets that are whole now, one behind the other; empty while there is none. It may be a view of `bytes`,
-   * which must not change while it is in use.
+   * @returns the packets that are now whole, concatenated; empty if there is none. It may be a view of `bytes`, which must
+   * not change while it is in use.
    */
   push(bytes: Uint8Array): Uint8Array {
     if (this.#isBroken) return NOTHING;
@@ -45,7 +45,7 @@ export class Framer {
     return this.#cut(all);
   }
 
-  /** Keeps what follows the last whole packet. @returns what precedes it */
+  /** Keeps the bytes after the last whole packet. @returns the bytes before them */
   #cut(bytes: Uint8Array): Uint8Array {
     const view = viewOf(bytes);
     let at = 0;
@@ -66,7 +66,7 @@ export class Framer {
     return bytes.subarray(0, at);
   }
 
-  /** The buffer grows with what has come, not with what a length promises. */
+  /** Appends to the buffer, which grows with the bytes received, not with the announced length. */
   #append(bytes: Uint8Array): void {
     const length = this.#length + bytes.length;
     if (length > this.#buffer.length) {

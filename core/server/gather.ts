@@ -1,22 +1,22 @@
-/** Group commit: when the writes that wait leave. */
+/** Group commit: decides when waiting writes are sent. */
 import { assert } from "../assert.ts";
 import { GATHER_THIN_MAX } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
 
-/** Weight of earlier batches, when one is sent. */
+/** Weight of earlier batches in the moving average. */
 const FADE = 0.7;
 
 /**
- * Decides whether writes leave at once, as they do while the traffic is thin, or after a turn of I/O that lets more of them come
- * together. One batch costs one row and one message to each peer, however many writes it has.
+ * Decides whether writes are sent at once, as they are while the traffic is thin, or after a turn of I/O, so that more of
+ * them form one batch. One batch costs one row and one message to each peer, however many writes it has.
  *
- * Invariant: while a turn is asked for, nothing leaves; the shell feeds `yielded` after it.
+ * Invariant: while a turn is requested, no write is sent; the shell feeds `yielded` after it.
  *
  * @source ZooKeeper `SyncRequestProcessor` (group commit)
  */
 export class Gather {
   readonly #effects: EffectList;
-  /** size of recent batches, fading */
+  /** moving average of the size of recent batches */
   #recent = 0;
   #isYielding = false;
 
@@ -24,14 +24,14 @@ export class Gather {
     this.#effects = effects;
   }
 
-  /** A turn of I/O was asked for, and is not over. */
+  /** Whether a turn of I/O was requested and has not ended. */
   get isYielding(): boolean {
     return this.#isYielding;
   }
 
-  /** @param waiting number of writes, > 0. @returns whether they leave now; otherwise a turn of I/O comes first */
+  /** @param waiting number of writes, > 0. @returns whether they are sent now; otherwise after a turn of I/O */
   mayLeave(waiting: number): boolean {
-    assert(waiting > 0, "an empty batch does not leave");
+    assert(waiting > 0, "a batch is not empty");
     if (this.#isYielding) return false;
     if (waiting <= GATHER_THIN_MAX && this.#recent <= GATHER_THIN_MAX) return true;
     this.#isYielding = true;
@@ -39,17 +39,17 @@ export class Gather {
     return false;
   }
 
-  /** The turn of I/O is over. */
+  /** Handles the end of the turn of I/O. */
   yielded(): void {
     this.#isYielding = false;
   }
 
-  /** A batch leaves. */
+  /** Records a batch that is sent. */
   sent(count: number): void {
     this.#recent = Math.max(count, this.#recent * FADE);
   }
 
-  /** The role has changed: earlier traffic took another way. */
+  /** Forgets earlier traffic, because the role has changed. */
   reset(): void {
     this.#recent = 0;
   }

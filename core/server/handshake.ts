@@ -11,26 +11,26 @@ import type { ServerAnswer } from "./answers.ts";
 import type { Token } from "./ids.ts";
 import type { EnsembleServer } from "./server.ts";
 
-/** How a handshake ended. */
+/** Outcome of a handshake. */
 export type HandshakeOutcome =
   | {
       readonly type: "open";
       readonly session: SessionId;
       readonly response: ConnectResponse;
       /**
-       * what is added to the client's numbers to make them numbers of the session: clients of our own know the session's last
-       * number and continue from it; those of ZooKeeper's protocol count within their connection
+       * offset that is added to the client's xids to make them numbers of the session: this project's clients know the
+       * session's last number and continue from it; ZooKeeper's clients count within their connection
        */
       readonly numbersFrom: number;
     }
   /** the session cannot be resumed */
   | { readonly type: "expired"; readonly response: ConnectResponse }
-  /** nothing is answered */
+  /** the connection is closed without a response */
   | { readonly type: "closed"; readonly end: "NORMAL" | "TRY_AGAIN"; readonly reason: string };
 
 /**
- * One handshake. Opening and continuing a session are both a txn: once it is applied here, this member has everything that the
- * client has seen at any member.
+ * One handshake. Opening and continuing a session are both a txn: once it is applied here, this member has every state that
+ * the client has seen at any member.
  * Invariant: at most one txn is under way.
  * @source ZooKeeper `ZooKeeperServer.processConnectRequest`, `finishSessionInit`
  */
@@ -44,7 +44,7 @@ export class Handshake {
     this.#token = token;
   }
 
-  /** The txn is under way: the next answer is for it. */
+  /** Whether its txn is under way, so that the next answer is for it. */
   get isWaiting(): boolean {
     return this.#waiting !== null;
   }
@@ -52,7 +52,7 @@ export class Handshake {
   /**
    * Takes the request of a client.
    * @param newSessionId gives the id of a new session
-   * @returns undefined when the outcome waits for a txn
+   * @returns undefined if the outcome depends on a txn
    */
   begin(now: number, request: ConnectRequest, newSessionId: () => SessionId): HandshakeOutcome | undefined {
     const server = this.#server;
@@ -69,7 +69,7 @@ export class Handshake {
     return undefined;
   }
 
-  /** The txn is committed, and applied here with all that came before it, or it is refused. */
+  /** Ends the handshake with the answer to its txn, which is applied here or refused. */
   end(answer: ServerAnswer): HandshakeOutcome {
     const waiting = this.#waiting;
     this.#waiting = null;
@@ -77,7 +77,7 @@ export class Handshake {
     const { session, request } = waiting;
     const { tree } = this.#server;
     if (compareZxid(request.lastZxidSeen, tree.lastApplied) > 0)
-      return closed("NORMAL", "no quorum knows of what the client has seen");
+      return closed("NORMAL", "no quorum has the state that the client has seen");
     const known = tree.sessions.get(session);
     if (answer.result.type === "error" || known === undefined) return expired(request);
     const wantsLastXid = request.wantsLastXid === true;

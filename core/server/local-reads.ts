@@ -1,4 +1,4 @@
-/** Reads that this member answers from its own tree, and the watches that they leave. */
+/** Reads that this member answers from its own tree, and the watches that they set. */
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
 import type { SessionId } from "../znode/types.ts";
@@ -9,10 +9,10 @@ import { NO_TOKEN, type Token } from "./ids.ts";
 import type { LocalRequest, SyncedRead } from "./pending.ts";
 
 /**
- * Answers reads from the tree as it stands now. When a read may be answered is for its callers to decide.
+ * Answers reads from the current tree. Its callers decide when a read may be answered.
  *
- * Invariant: a watch is in the table from the moment its read is answered until it fires or its client goes; the event
- * leaves before any answer that shows the change.
+ * Invariant: a watch is in the table from the moment its read is answered until it fires or its client disconnects; the
+ * event is sent before any answer that shows the change.
  *
  * @source ZooKeeper `FinalRequestProcessor` (reads), `WatchManager`
  */
@@ -26,14 +26,14 @@ export class LocalReads {
     this.#tree = tree;
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
   }
 
   /**
-   * Answers a read from the tree as it stands, and registers the watch that it asks for.
-   * @param session of the client that asks; NO_SESSION: it has none
+   * Answers a read from the current tree, and registers the watch that it requests.
+   * @param session session of the client; NO_SESSION if it has none
    */
   read(token: Token, session: SessionId, request: LocalRequest): ServerAnswer {
     if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
@@ -46,7 +46,10 @@ export class LocalReads {
     return { ok: true, zxid: this.#tree.lastApplied, result: outcome };
   }
 
-  /** The `sync` of this read was applied. A zxid that a client has seen was committed, so it is lower than that of any later sync. */
+  /**
+   * Answers a read whose `sync` was applied. A zxid that a client has seen was committed, so it is below that of any later
+   * sync.
+   */
   readSynced(token: Token, { session, request, atLeast }: SyncedRead): ServerAnswer {
     if (compareZxid(atLeast, this.#tree.lastApplied) > 0) {
       return failed(this.#tree.lastApplied, "BAD_ARGUMENTS");
@@ -54,17 +57,17 @@ export class LocalReads {
     return this.read(token, session, request);
   }
 
-  /** Fires the watches on what the txn at `zxid` has changed. */
+  /** Fires the watches on the changes of the txn at `zxid`. */
   fireWatches(zxid: Zxid): void {
     const { events } = this.#tree;
     for (const { watcher, event } of this.watches.fire(events)) {
       this.#effects.push({ type: "notify", token: watcher as Token, event, zxid });
     }
-    // There are one or two events. Setting the length would leave compiled code.
+    // There are one or two events; assigning `length` would leave the optimized code.
     while (events.length > 0) events.pop();
   }
 
-  /** The events that the client has missed come before the answer. */
+  /** Sets the watches of an earlier connection. Events that the client has missed are sent before the answer. */
   #resumeWatches(token: Token, seen: SeenWatches): ServerAnswer {
     const zxid = this.#tree.lastApplied;
     for (const event of this.watches.resume(this.#tree, seen, token)) {

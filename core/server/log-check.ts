@@ -1,4 +1,4 @@
-/** Which rows of a stored log are as they were written. */
+/** Checks the rows of a stored log for damage. */
 import { AssertionError } from "../assert.ts";
 import { chainBatch, equalChain } from "../hash/chain.ts";
 import { makeEntry } from "../zab/log-entry.ts";
@@ -8,31 +8,31 @@ import { compareZxid, equalZxid } from "../zab/zxid.ts";
 import { DamagedError } from "./checksums.ts";
 import type { Meta, StorageBackend } from "./storage-backend.ts";
 
-/** What {@link checkLog} has found. */
+/** The result of {@link checkLog}. */
 export type LogCheck =
-  /** `kept` continues `base`; undefined: the stored base. The other rows may be deleted */
+  /** `kept` continues `base`, or the stored base if undefined. All other rows may be deleted */
   | { readonly ok: true; readonly kept: readonly LogRow[]; readonly base?: Base | undefined }
   /** rows that this member has acknowledged are missing or damaged */
   | { readonly ok: false; readonly damage: string };
 
-/** The log begins later than it did. */
+/** A new, later beginning of the log. */
 interface Base {
   readonly position: LogPosition;
-  /** number of the first row that may stay */
+  /** number of the first row that is kept */
   readonly firstSeq: number;
 }
 
 /**
- * Looks at every row of the log: its numbers and its bytes have to continue the chain. Rows below the checkpoint are there for
- * other members only, so damage there costs that part of the log. Damage above it means that this member does not have what it
- * has acknowledged.
+ * Checks every row of the log: its numbers and its bytes have to continue the chain. Rows below the checkpoint only serve
+ * other members, so damage there costs that part of the log. Damage above it means that this member lacks txns that it has
+ * acknowledged.
  *
  * @source Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018 (damage is not the end of the log)
  */
 export function checkLog(backend: StorageBackend, { checkpoint, logBase, logged }: Meta): LogCheck {
   const damaged: number[] = [];
   const rows = backend.logRows((seq) => damaged.push(seq));
-  /** the end of the undamaged rows so far; undefined behind a damaged row */
+  /** end of the undamaged rows so far; undefined after a damaged row */
   let end: LogPosition | undefined = logBase;
   let base: LogPosition | null = null;
   let kept: LogRow[] = [];
@@ -46,7 +46,7 @@ export function checkLog(backend: StorageBackend, { checkpoint, logBase, logged 
       end = positionOf(row);
       kept.push(row);
     } else if (batch !== undefined && continues(checkpoint, row, batch)) {
-      // The checkpoint is the end of the rows before: nothing of them is needed.
+      // The checkpoint is at the end of the rows so far, which are not needed.
       base = checkpoint;
       end = positionOf(row);
       kept = [row];
@@ -66,13 +66,13 @@ export function checkLog(backend: StorageBackend, { checkpoint, logBase, logged 
   return { ok: true, kept, base: base === null ? undefined : { position: base, firstSeq } };
 }
 
-/** Does this error mean that stored data are not what was written? */
+/** Whether this error means that stored data are damaged. */
 export const isDamage = (error: unknown): error is Error =>
   error instanceof DamagedError || error instanceof AssertionError;
 
 const positionOf = (row: LogRow): LogPosition => ({ zxid: row.last, chain: row.after });
 
-/** Undefined when the bytes are not those that were written. */
+/** The batch of a row; undefined if its bytes are damaged. */
 function batchOf(backend: StorageBackend, row: LogRow): Uint8Array | undefined {
   try {
     const batch = backend.read(row.seq);
@@ -83,7 +83,7 @@ function batchOf(backend: StorageBackend, row: LogRow): Uint8Array | undefined {
   }
 }
 
-/** Do the bytes of a row say the same as its numbers? */
+/** Whether the bytes of a row match its columns. */
 function isWhole(row: LogRow, batch: Uint8Array): boolean {
   if (batch.length !== row.bytes) return false;
   try {
@@ -94,7 +94,7 @@ function isWhole(row: LogRow, batch: Uint8Array): boolean {
   }
 }
 
-/** Does the row continue `end`, txn by txn? */
+/** Whether the row continues `end`, txn by txn. */
 function continues(end: LogPosition, row: LogRow, batch: Uint8Array): boolean {
   if (!equalChain(end.chain, row.before)) return false;
   const entry = makeEntry(end, batch);

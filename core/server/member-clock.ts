@@ -1,17 +1,17 @@
-/** The time of a member, which serves liveness only: timeouts, session expiry, and the time that a txn carries. */
+/** The time of a member, which affects liveness only: timeouts, session expiry, and the timestamps of txns. */
 
 /**
- * A member's own time, ms since 1970: what its clock shows, except that it never goes back.
- * After the clock was set back, time continues from its highest value; otherwise every wait would be that much longer.
+ * A member's own time, ms since 1970: the time of its clock, except that it never goes back. If the clock is set back, time
+ * continues from its highest value; otherwise every wait would become longer.
  *
  * Invariant: `now` = last clock reading + `#aheadMs`, and never decreases.
  */
 export class MemberClock {
   #now = 0;
-  /** how far the member's time is ahead of its clock; ms, ≥ 0 */
+  /** difference between the member's time and its clock; ms, ≥ 0 */
   #aheadMs = 0;
 
-  /** At the last reading; ms since 1970. */
+  /** The member's time at the last reading; ms since 1970. */
   get now(): number {
     return this.#now;
   }
@@ -24,7 +24,7 @@ export class MemberClock {
     return passedMs;
   }
 
-  /** What the clock will show at `ms` of the member's time. */
+  /** Converts the member's time to the time of the clock. */
   toClock(ms: number): number {
     return ms - this.#aheadMs;
   }

@@ -1,4 +1,4 @@
-/** Messages between members besides Zab's: forwarded requests, signs of life of sessions, and agreement to sleep. */
+/** Messages between members besides Zab's: forwarded requests, heartbeats of sessions, and agreement to sleep. */
 import type { DecodedWrite } from "../wire/jute/ops/op.ts";
 import { decodeWrite } from "../wire/jute/requests.ts";
 import { ByteReader, WireError } from "../wire/reader.ts";
@@ -10,7 +10,7 @@ import { isAnonymous, type SessionId } from "../znode/types.ts";
 import { type Fingerprint, fingerprintIn, NOT_KNOWN } from "./fingerprint.ts";
 import type { ConnectionId, ParkedSession } from "./ids.ts";
 
-/** BROADCAST, learner → leader: writes of clients, in the order in which they came. */
+/** BROADCAST, learner → leader: writes of clients, in the order of arrival. */
 export interface RequestMessage {
   readonly type: "REQUEST";
   readonly join: number;
@@ -31,7 +31,7 @@ export interface RejectMessage {
   readonly requests: readonly RequestName[];
 }
 
-/** BROADCAST, learner → leader: sessions with a sign of life since the last report. */
+/** BROADCAST, learner → leader: sessions with a heartbeat since the last report. */
 export interface TouchMessage {
   readonly type: "TOUCH";
   readonly join: number;
@@ -51,7 +51,7 @@ export interface QuietedMessage {
   readonly type: "QUIETED";
   readonly join: number;
   readonly ok: boolean;
-  /** sessions with a sign of life that was not reported before */
+  /** sessions with a heartbeat that was not reported before */
   readonly touched: readonly SessionId[];
   /** sessions whose owners wait at this learner and sleep with it */
   readonly parked: readonly ParkedSession[];
@@ -63,7 +63,7 @@ export interface SleepMessage {
   readonly join: number;
   /** time to each session's deadline; ms */
   readonly remaining: readonly (readonly [session: SessionId, ms: number])[];
-  /** sessions that got their full timeout without a sign of life; absent from members before 2026-11-27 */
+  /** sessions that received their full timeout without a heartbeat; absent from members before 2026-11-27 */
   readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
 }
@@ -86,7 +86,7 @@ export type ServerMessage =
 /** All messages between members. */
 export type PeerMessage = ZabMessage | ServerMessage;
 
-/** The part that handles a message. Every type that this version knows is here. */
+/** The part that handles each message type that this version knows. */
 const HANDLED_BY: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   NOTIFICATION: "zab",
   OUTDATED: "zab",
@@ -117,22 +117,22 @@ const HANDLED_BY: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   SLEPT: "server",
 };
 
-/** Is it handled by the server? */
+/** Whether the server handles it. */
 export const isServerMessage = (message: PeerMessage): message is ServerMessage =>
   HANDLED_BY[message.type] === "server";
 
-/** Is it handled by Zab? */
+/** Whether Zab handles it. */
 export const isZabMessage = (message: PeerMessage): message is ZabMessage =>
   HANDLED_BY[message.type] === "zab";
 
-/** The type of a message that this version does not know; undefined: it knows all of them. */
+/** The first message type that this version does not know; undefined if it knows all. */
 export const unknownIn = (messages: readonly PeerMessage[]): string | undefined =>
   messages.find(({ type }) => HANDLED_BY[type] === undefined)?.type;
 
-/** Identifies a write among those that wait: over a new connection its session may send the same number again. */
+/** Identifies a pending write. The connection is part of it, because a session may repeat a number over a new connection. */
 export type RequestName = Pick<RoutedRequest, "session" | "xid" | "connection">;
 
-/** A write as it was received: not decoded. */
+/** A write as it was received, not decoded. */
 export interface RawRequest {
   readonly session: SessionId;
   readonly xid: number;
@@ -142,7 +142,7 @@ export interface RawRequest {
   readonly body: Uint8Array;
 }
 
-/** A write with the connection by which it came. */
+/** A write with the connection over which it came. */
 export interface RoutedRequest extends RawRequest {
   readonly connection: ConnectionId;
 }
@@ -151,16 +151,16 @@ export interface RoutedRequest extends RawRequest {
 export interface TakenRequest extends RoutedRequest {
   /** the learner that forwarded it; this member's sid for its clients and for itself */
   readonly origin: Sid;
-  /** NOT_KNOWN: it has no number of its session */
+  /** NOT_KNOWN if the write is not numbered */
   readonly fingerprint: Fingerprint;
 }
 
-/** Has the client numbered this write, so that a repeat of it can be recognised? */
+/** Whether the client has numbered this write, so that a repeat can be recognised. */
 export const isNumbered = (session: SessionId, xid: number): boolean => xid > 0 && !isAnonymous(session);
 
 /**
- * Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. A session is below 2^53, so
- * the first byte is 0: it is the format of the pack.
+ * Packs writes: `[i64 session][i32 connection][i32 xid][i32 opcode][i32 length][body]` each. A session id is below 2^53, so
+ * the first byte is 0; it serves as the format of the pack.
  */
 export function packRequests(requests: readonly RoutedRequest[]): Uint8Array {
   const writer = new ByteWriter(requests.reduce((sum, request) => sum + 24 + request.body.length, 0));

@@ -1,43 +1,43 @@
-/** What the answer of a request needs to know of it: kept from the request until the answer is written. */
+/** Data of a request that its answer needs, kept until the answer is written. */
 import { OpCode } from "../wire/jute/opcodes.ts";
 import { SYNC_PATH } from "../wire/jute/ops/sync.ts";
 
-/** A request under way. */
+/** A request that is not answered yet. */
 export interface OpenRequest {
   readonly opcode: number;
-  /** of its answer, about */
+  /** approximate bytes of its answer */
   readonly bytes: number;
-  /** that its answer echoes */
+  /** path that its answer echoes */
   readonly path: string;
 }
 
-/** Of a request that is not noted: a write, whose answer says all. */
+/** Stands for a request that is not kept: a write, whose answer needs no further data. */
 const WRITE: OpenRequest = { opcode: 0, bytes: 0, path: SYNC_PATH };
 
 /**
- * *map xid → request under way*, of reads and syncs alone: writes are many, and need nothing.
- * Invariant: `reserved` is the sum of the bytes of all.
+ * *map xid → open request*, of reads and syncs only: writes are many and need no entry.
+ * Invariant: `reserved` is the sum of their bytes.
  */
 export class OpenRequests {
   readonly #byXid = new Map<number, OpenRequest>();
   #reserved = 0;
 
-  /** Bytes of the answers under way, about. */
+  /** Approximate bytes of the answers of all open requests. */
   get reserved(): number {
     return this.#reserved;
   }
 
-  /** A read was given to the server. @param bytes of its answer, about */
+  /** Adds a read that was submitted. @param bytes approximate bytes of its answer */
   addRead(xid: number, opcode: number, bytes: number): void {
     this.#add(xid, { opcode, bytes, path: "" });
   }
 
-  /** A sync was given to the server. Its txn does not carry the path. */
+  /** Adds a sync that was submitted. Its txn does not contain the path. */
   addSync(xid: number, path: string): void {
     this.#add(xid, { opcode: OpCode.SYNC, bytes: 0, path });
   }
 
-  /** The request that an answer is for is under way no longer. */
+  /** Removes and returns the request of an answer. */
   take(xid: number): OpenRequest {
     const request = this.#byXid.size === 0 ? undefined : this.#byXid.get(xid);
     if (request === undefined) return WRITE;
@@ -46,7 +46,7 @@ export class OpenRequests {
     return request;
   }
 
-  /** A client may use one number twice. */
+  /** Adds a request, replacing one with the same number: a client may use a number twice. */
   #add(xid: number, request: OpenRequest): void {
     this.#reserved += request.bytes - (this.#byXid.get(xid)?.bytes ?? 0);
     this.#byXid.set(xid, request);

@@ -1,18 +1,18 @@
-/** Packets of a client that wait to be served, as the bytes that came. */
+/** Packets of a client that wait to be served, undecoded. */
 import { Fifo } from "../fifo.ts";
 import type { FrameCursor } from "../wire/jute/frame.ts";
 import { INBOX_BYTES_MAX } from "./config.ts";
 
-/** A message, or what is left of it. */
+/** A message, or the unserved rest of one. */
 export interface WaitingPackets {
   readonly message: Uint8Array;
-  /** stands before the next packet to serve */
+  /** positioned before the next packet to serve */
   readonly frames: FrameCursor;
 }
 
 /**
- * Messages in the order in which they came.
- * Invariant: none of them is served completely; `#bytes` is what is left of all.
+ * Messages in the order of arrival.
+ * Invariant: each has an unserved rest; `#bytes` is the total of these rests.
  */
 export class PacketInbox {
   readonly #messages = new Fifo<WaitingPackets>();
@@ -22,23 +22,23 @@ export class PacketInbox {
     return this.#messages.length === 0;
   }
 
-  /** More waits than any client has that waits for answers. */
+  /** Whether more waits than any client sends that waits for answers. */
   get isOverfull(): boolean {
     return this.#bytes > INBOX_BYTES_MAX;
   }
 
-  /** The message that is served next; undefined when none waits. */
+  /** The message that is served next; undefined if none waits. */
   get first(): WaitingPackets | undefined {
     return this.#messages.first;
   }
 
-  /** Lets what is left of a message wait. */
+  /** Queues the rest of a message. */
   push(message: Uint8Array, frames: FrameCursor): void {
     this.#messages.push({ message, frames });
     this.#bytes += frames.left;
   }
 
-  /** Some of the first message has been served. @param bytes of it; it goes when nothing is left */
+  /** Counts served bytes of the first message, and removes it when none is left. @param bytes number of served bytes */
   served(bytes: number): void {
     this.#bytes -= bytes;
     if (this.#messages.first?.frames.ended === true) this.#messages.shift();

@@ -1,4 +1,4 @@
-/** Calls of peers and returns of calls to them: the messages that are not Zab's. */
+/** Handles the calls of peers and the returns of own calls: routes Zab's messages to Zab, and the others to the server's parts. */
 import { assertNever } from "../assert.ts";
 import { FIRST_VERSION } from "../version.ts";
 import { WireError } from "../wire/reader.ts";
@@ -16,27 +16,27 @@ import type { WritePath } from "./write-path.ts";
 /** A call of a peer, or the return of a call to it. */
 type PeerInput = Extract<ServerInput, { type: "call" | "returned" }>;
 
-/** What a {@link PeerInbox} works with. */
+/** The parts that a {@link PeerInbox} uses. */
 export interface InboxParts {
   readonly zab: ZabPeer;
   readonly effects: EffectList;
   readonly sessions: SessionTracker;
   readonly writes: WritePath;
   readonly quiet: Quiet;
-  /** Takes the effects of the peer. */
+  /** Handles effects of the peer. */
   absorb(effects: readonly ZabEffect[]): void;
 }
 
 /**
  * Passes each message of a peer to the part that handles it: first those of Zab, then the others.
  *
- * Invariant: a message is handled only if all messages of its call are known here, the call belongs to a link that lasts, and
- * the message to the present stay. Otherwise nothing of it happens.
+ * Invariant: a message is handled only if all messages of its call are of known types, the call is on a current link, and
+ * the message belongs to the current stay. Otherwise the message has no effect.
  *
  * @source ZooKeeper `Learner.processPacket`, `LearnerHandler.run`
  */
 export class PeerInbox {
-  /** *map peer → why its last message that was not understood was refused* */
+  /** *map peer → why its last unknown or unreadable message was refused* */
   readonly refused = new Map<Sid, string>();
   readonly #parts: InboxParts;
 
@@ -44,11 +44,11 @@ export class PeerInbox {
     this.#parts = parts;
   }
 
-  /** @returns whether messages were handled by which writes may have to leave */
+  /** @returns whether messages were handled after which writes may have to be sent */
   receive(now: number, input: PeerInput): boolean {
     const { absorb, quiet, zab } = this.#parts;
     if (quiet.state !== "AWAKE") {
-      // A return that comes now was sent before the sleep.
+      // A return that arrives during sleep was sent before it.
       if (input.type === "returned" && quiet.state === "ASLEEP") return false;
       if (input.type === "call" && quiet.wakesUp(now, input.messages)) {
         absorb(zab.wake(now, "a peer is awake"));
@@ -61,7 +61,7 @@ export class PeerInbox {
       return false;
     }
     const ours = input.messages.filter(isServerMessage);
-    // Zab sees every call, also one without a message for it: calls are counted, and show that the peer lives.
+    // Zab gets every call, also one without a Zab message: calls are numbered, and show that the peer is alive.
     absorb(zab.step(now, { ...input, messages: input.messages.filter(isZabMessage) }));
     if (!zab.accepted) return false;
     try {
@@ -73,7 +73,7 @@ export class PeerInbox {
     return ours.length > 0;
   }
 
-  /** A peer of another version has sent something that this version does not understand: its call is refused, or the link to it is given up. */
+  /** Refuses a call, or breaks the link after a return, with a message that this version does not understand. */
   #refuse(now: number, input: PeerInput, why: string): void {
     const { absorb, effects, zab } = this.#parts;
     const from = peerOf(input);
@@ -115,17 +115,17 @@ export class PeerInbox {
     }
   }
 
-  /** FOLLOWING: is it a message of the leader, of the present stay? */
+  /** FOLLOWING: whether the message is of the leader and the current stay. */
   #isOfLeader(from: Sid, { join }: { readonly join: number }): boolean {
     const { zab } = this.#parts;
     return zab.leader === from && zab.join === join;
   }
 
-  /** LEADING: is it a message of a learner, of its present stay? */
+  /** LEADING: whether the message is of a learner and its current stay. */
   #isOfLearner(from: Sid, { join }: { readonly join: number }): boolean {
     return this.#parts.zab.proposing?.joinOf(from) === join;
   }
 }
 
-/** The peer that called, or whose return this is. */
+/** The peer that sent the call or the return. */
 const peerOf = (input: PeerInput): Sid => (input.type === "call" ? input.origin.from : input.peer);

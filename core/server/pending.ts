@@ -1,6 +1,5 @@
 /**
- * Requests of this member's clients that wait for an answer: per session in the order in which they came, which is the
- * order in which they are answered.
+ * Unanswered requests of this member's clients: per session in the order of arrival, in which they are answered.
  */
 import { Fifo } from "../fifo.ts";
 import type { Zxid } from "../zab/zxid.ts";
@@ -10,28 +9,28 @@ import type { ServerAnswer } from "./answers.ts";
 import type { Token } from "./ids.ts";
 import type { RequestName, TakenRequest } from "./messages.ts";
 
-/** A read that waits for a `sync` which a quorum commits. */
+/** A read that waits until its `sync` is committed. */
 export interface SyncedRead {
-  /** of the client that asks; the sync itself is of no session */
+  /** session of the client; the sync itself has none */
   readonly session: SessionId;
   readonly request: ReadRequest;
-  /** what the client has seen already; the answer must not be of an earlier state */
+  /** zxid that the client has seen; the answer must not be of an earlier state */
   readonly atLeast: Zxid;
 }
 
 /** A request that this member answers without a quorum. */
 export type LocalRequest = ReadRequest | { readonly type: "setWatches"; readonly seen: SeenWatches };
 
-/** A request that was taken and not answered yet. */
+/** A request that was accepted and is not answered yet. */
 export type PendingRequest =
   | (TakenRequest & {
       readonly type: "write";
       readonly token: Token;
-      /** a linearizable read, for which the write is a `sync`: it is answered when that has gone through the quorum */
+      /** a linearizable read, answered once this write, a `sync`, is committed */
       readonly read: SyncedRead | null;
-      /** when it is answered at the latest; ms */
+      /** the latest time of its answer; ms */
       readonly deadline: number;
-      /** it has left this member, in this stay with a leader or an earlier one */
+      /** whether it was proposed or forwarded, in this stay or an earlier one */
       sent: boolean;
     })
   | {
@@ -42,7 +41,7 @@ export type PendingRequest =
       readonly request: LocalRequest;
       readonly deadline: number;
     }
-  /** its answer is known, and waits for the requests before it */
+  /** its answer is known, and waits for the answers of earlier requests */
   | {
       readonly type: "answered";
       readonly token: Token;
@@ -52,13 +51,14 @@ export type PendingRequest =
       readonly deadline: number;
     };
 
-/** A request that this member answers itself. */
+/** A request that this member answers by itself. */
 export type PendingLocal = Exclude<PendingRequest, { type: "write" }>;
-/** A write, which the leader has to order. */
+/** A write, which the leader orders. */
 export type PendingWrite = Extract<PendingRequest, { type: "write" }>;
 
 /**
- * *map session → its requests, oldest first*. Invariant: no queue is empty; count and bytes are those of all queues.
+ * *map session → its requests, oldest first*.
+ * Invariant: no queue is empty; count and bytes are the totals of all queues.
  *
  * @source ZooKeeper `CommitProcessor.pendingRequests`
  */
@@ -68,12 +68,12 @@ export class PendingRequests {
   #bytes = 0;
   #earliest = Number.POSITIVE_INFINITY;
 
-  /** Requests that wait. */
+  /** Number of pending requests. */
   get length(): number {
     return this.#count;
   }
 
-  /** Bytes of the writes. */
+  /** Bytes of the pending writes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -83,12 +83,12 @@ export class PendingRequests {
     return this.#earliest;
   }
 
-  /** Does the session wait for an answer? */
+  /** Whether the session has a pending request. */
   has(session: SessionId): boolean {
     return this.#queues.has(session);
   }
 
-  /** Takes a request behind those of its session. */
+  /** Appends a request to those of its session. */
   add(request: PendingRequest): void {
     let queue = this.#queues.get(request.session);
     if (queue === undefined) {
@@ -118,7 +118,7 @@ export class PendingRequests {
     return request;
   }
 
-  /** The answer of one write is known: it replaces the write. @returns whether the write is there */
+  /** Replaces a write by its answer. @returns whether the write is pending */
   answer({ session, xid, connection }: RequestName, answer: ServerAnswer): boolean {
     const queue = this.#queues.get(session);
     const write = queue?.items().find((request) => {
@@ -131,7 +131,7 @@ export class PendingRequests {
     return true;
   }
 
-  /** The write that waits under this number of its session. Numbers rise, so one comparison is enough for a new write. */
+  /** The pending write under this number of its session. Numbers rise, so one comparison suffices for a new write. */
   writeOf(session: SessionId, xid: number): PendingWrite | undefined {
     const queue = this.#queues.get(session);
     const newest = queue?.last?.xid ?? 0;
@@ -139,7 +139,7 @@ export class PendingRequests {
     return queue.items().find((each): each is PendingWrite => each.type === "write" && each.xid === xid);
   }
 
-  /** Removes the requests of a client that is gone. */
+  /** Removes the requests of a closed connection. */
   removeToken(token: Token): void {
     for (const session of [...this.#queues.keys()]) {
       this.#filter(session, (request) => request.token !== token);
@@ -165,7 +165,10 @@ export class PendingRequests {
     return out;
   }
 
-  /** Removes the requests that wait behind no write, session by session in their order. @param reads reads too, or answers only */
+  /**
+   * Removes the requests with no write before them, session by session, in order.
+   * @param reads whether to remove reads too, or answers only
+   */
   takeLocal(reads: boolean): PendingLocal[] {
     const taken: PendingLocal[] = [];
     for (const session of [...this.#queues.keys()]) {
@@ -178,7 +181,7 @@ export class PendingRequests {
     return taken;
   }
 
-  /** Every write, session by session in its order. */
+  /** All writes, session by session, in order. */
   writes(): PendingWrite[] {
     return [...this.#queues.values()].flatMap((queue) =>
       queue.items().filter((request): request is PendingWrite => request.type === "write"),

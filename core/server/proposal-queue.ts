@@ -1,4 +1,4 @@
-/** The leader's stage of a write: from a request that was taken to a batch of txns that is proposed. */
+/** The leader's part of the write path: from an accepted request to a proposed batch of txns. */
 import { assert } from "../assert.ts";
 import { Fifo } from "../fifo.ts";
 import { appendTxn } from "../wire/txn-codec.ts";
@@ -33,7 +33,7 @@ export interface Batch {
   readonly count: number;
 }
 
-/** What a {@link ProposalQueue} works with. */
+/** The parts that a {@link ProposalQueue} uses. */
 export interface ProposalParts {
   readonly sid: Sid;
   readonly config: ServerConfig;
@@ -46,8 +46,8 @@ export interface ProposalParts {
 }
 
 /**
- * LEADING: the writes that await a batch, in the order in which they were taken. Prep turns each into a txn whose outcome is
- * fixed, against the tree plus the changes that are proposed and not applied.
+ * LEADING: the writes that await a batch, in the order of arrival. Prep turns each into a txn with a fixed outcome, against
+ * the tree plus the outstanding changes (proposed and not applied).
  *
  * Invariant: the txns of an epoch have consecutive counters in the order of the queue; a write gets at most one txn.
  *
@@ -56,7 +56,7 @@ export interface ProposalParts {
 export class ProposalQueue {
   readonly #parts: ProposalParts;
   readonly #queue = new Fifo<TakenRequest | PendingWrite>();
-  /** of the bodies in the queue */
+  /** bytes of the bodies in the queue */
   #bytes = 0;
   #tree: ZnodeTree;
   #prep: Prep;
@@ -67,17 +67,17 @@ export class ProposalQueue {
     this.#prep = new Prep(tree);
   }
 
-  /** Writes that await a batch. */
+  /** Number of writes that await a batch. */
   get length(): number {
     return this.#queue.length;
   }
 
-  /** Changes that are proposed and not applied. */
+  /** Number of changes that are proposed and not applied. */
   get outstanding(): number {
     return this.#prep.outstanding;
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
     this.#prep = new Prep(tree);
@@ -85,13 +85,13 @@ export class ProposalQueue {
 
   // ── in ───────────────────────────────────────────────────────────────────
 
-  /** Takes a write behind those that wait. */
+  /** Appends a write. */
   add(write: TakenRequest | PendingWrite): void {
     this.#queue.push(write);
     this.#bytes += write.body.length;
   }
 
-  /** Takes the writes that a learner forwards, all or none. @throws WireError for a pack that cannot be read */
+  /** Appends the writes that a learner forwards, all or none. @throws WireError for a pack that cannot be decoded */
   addForwarded(from: Sid, packed: Uint8Array): void {
     const requests = unpackRequests(packed, from);
     const { queueLengthMax, queueBytesMax } = this.#parts.config;
@@ -100,13 +100,16 @@ export class ProposalQueue {
     else for (const request of requests) this.add(request);
   }
 
-  /** The learner's stay is over: it forwards again what is not proposed. */
+  /** Drops the writes of a learner whose stay has ended: it will forward again what was not proposed. */
   dropOf(learner: Sid): void {
     this.#queue.keep((write) => write.origin !== learner);
     this.#bytes = this.#queue.items().reduce((sum, write) => sum + write.body.length, 0);
   }
 
-  /** The epoch is over. Writes that were not proposed cannot be committed: those of clients here count as not sent. */
+  /**
+   * Empties the queue at the end of the epoch. Writes that were not proposed cannot be committed; those of own clients are
+   * marked as not sent.
+   */
   reset(): void {
     for (const write of this.#queue.drain()) if ("sent" in write) write.sent = false;
     this.#bytes = 0;
@@ -115,7 +118,7 @@ export class ProposalQueue {
 
   // ── out ──────────────────────────────────────────────────────────────────
 
-  /** Takes writes out of the queue and makes txns of them; undefined: none is left, or the leader may not propose now. */
+  /** Removes writes from the queue and makes a batch of txns; undefined if none is left, or if the leader may not propose now. */
   nextBatch(now: number): Batch | undefined {
     const { config, zab, replies } = this.#parts;
     const leader = zab.proposing;
@@ -138,17 +141,17 @@ export class ProposalQueue {
       this.#prepare(header, write, writer, isStored ? fingerprint : NOT_KNOWN);
       counter += 1;
     }
-    // Exactly as long as it is: the log and the messages keep the whole buffer.
+    // `finish` returns a buffer of exactly this length, because the log and the messages keep the whole buffer.
     return counter === first ? undefined : { bytes: writer.finish(), count: counter - first };
   }
 
-  /** Room for the next batch: all that waits, as far as one batch may hold it. */
+  /** Capacity for the next batch: all that waits, up to the maximum of a batch. */
   get #batchBytes(): number {
     const all = this.#bytes + this.#queue.length * TXN_OVERHEAD_BYTES;
     return Math.min(all, this.#parts.config.batchBytesMax);
   }
 
-  /** Does this write get a txn? If it gets none, its client is answered, or the txn that it has got already will do that. */
+  /** Whether this write gets a txn. If not, it is refused here, or its existing txn answers it. */
   #isDue(write: TakenRequest, numbered: boolean): boolean {
     if (numbered && this.#isUsed(write)) {
       if (this.#parts.replies.isFalseRetry(write)) this.#refuse(write, "XID_REUSED");
@@ -161,9 +164,9 @@ export class ProposalQueue {
     return true;
   }
 
-  /** The session has gone this far already: the txn of this write is in the log, or its answer is known. */
+  /** Whether the number of this write is already used: its txn is in the log, or its answer is known. */
   #isUsed(write: RoutedRequest): boolean {
-    // Of a session that is closing or gone nothing is remembered: the write is refused, not ignored.
+    // The numbers of a closing or closed session are forgotten, so that its write is refused, not ignored.
     return write.xid <= this.#prep.lastXidOf(write.session) && this.#prep.isOpen(write.session);
   }
 
@@ -179,7 +182,7 @@ export class ProposalQueue {
     appendTxn(writer, header, txn, fingerprint);
   }
 
-  /** Brings the timeout that a client asks for into the range that is allowed. */
+  /** Clamps a requested session timeout to the allowed range. */
   #bounded(request: WriteRequest): WriteRequest {
     if (request.type !== "createSession") return request;
     const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.#parts.config;
@@ -187,7 +190,7 @@ export class ProposalQueue {
     return { type: "createSession", timeoutMs };
   }
 
-  /** The tree has applied everything up to `zxid`. */
+  /** Removes outstanding changes up to `zxid`, which are applied. */
   applied(zxid: Zxid): void {
     this.#prep.committed(zxid);
   }
@@ -195,8 +198,9 @@ export class ProposalQueue {
   // ── refusals ─────────────────────────────────────────────────────────────
 
   /**
-   * Refuses a write without a txn: it changes nothing and uses no number. One whose session has moved may be repeated over the
-   * session's new connection. A learner that does not know XID_REUSED answers THROTTLED, and so the write may be repeated.
+   * Refuses a write without a txn: it changes nothing and uses no number. A write whose session has moved may be repeated
+   * over the session's new connection. A learner that does not know XID_REUSED answers THROTTLED instead, so its client may
+   * repeat the write.
    */
   #refuse(write: TakenRequest, code: "SESSION_MOVED" | "XID_REUSED"): void {
     const { sid, pending, responder } = this.#parts;
@@ -209,7 +213,7 @@ export class ProposalQueue {
     responder.answerWaiting(false);
   }
 
-  /** Tells a learner that its writes are not taken. */
+  /** Sends REJECT for a learner's writes. */
   #reject(
     to: Sid,
     writes: readonly RoutedRequest[],

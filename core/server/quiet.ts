@@ -1,6 +1,6 @@
 /**
- * How an ensemble without clients falls asleep, and what it must know when it wakes. While it sleeps, it makes no calls, writes
- * nothing, and has one alarm, for the next session that expires.
+ * Sleep of an ensemble without clients, and the record that it needs when it wakes. While it sleeps, it makes no calls,
+ * writes nothing, and has one alarm, for the next session expiry.
  *
  *   leader:   AWAKE ──QUIET▶ FREEZING ──all QUIETED▶ (record stored) ──SLEEP▶ ──all SLEPT▶ ASLEEP
  *   learner:  AWAKE ──QUIET▶ FREEZING ──SLEEP▶ (record stored, SLEPT) ASLEEP
@@ -31,60 +31,60 @@ import type {
 } from "./messages.ts";
 import type { SessionTracker } from "./session-tracker.ts";
 
-/** What a member stores when it falls asleep. Times are of its own clock, ms since 1970. */
+/** The record that a member stores when it falls asleep. Times are of its own clock, ms since 1970. */
 export interface QuietRecord {
-  /** the epoch that ended in this sleep */
+  /** the epoch that ended with this sleep */
   readonly epoch: number;
   readonly sinceMs: number;
-  /** when this member wakes by itself, for the session that expires next; null: never */
+  /** when this member wakes by itself, for the next session expiry; null: never */
   readonly wakeAtMs: number | null;
   readonly deadlines: readonly (readonly [session: SessionId, ms: number])[];
-  /** sessions of `deadlines` that got their full timeout without a sign of life; absent in records before 2026-11-27 */
+  /** sessions of `deadlines` that received their full timeout without a heartbeat; absent in records before 2026-11-27 */
   readonly excused?: readonly SessionId[];
   readonly parked: readonly ParkedSession[];
   /** parked sessions whose owners waited at this member */
   readonly waited: readonly ParkedSession[];
 }
 
-/** AWAKE: serves; FREEZING: has agreed or asked to sleep; ASLEEP: continues only through an election. */
+/** AWAKE: serves; FREEZING: has proposed sleep or agreed to it; ASLEEP: continues only through an election. */
 export type QuietState = "AWAKE" | "FREEZING" | "ASLEEP";
 
-/** What a {@link Quiet} works with. */
+/** The interface of the member to {@link Quiet}. */
 export interface QuietHost {
   readonly sid: Sid;
   readonly config: ServerConfig;
   readonly zab: ZabPeer;
   readonly tracker: SessionTracker;
   readonly effects: EffectList;
-  /** Has it had no client for long enough, and nothing under way? */
+  /** Whether it has had no client for long enough, and nothing is in flight. */
   isIdle(now: number): boolean;
-  /** Takes what the peer answers. */
+  /** Handles effects of the peer. */
   absorb(effects: readonly ZabEffect[]): void;
 }
 
 /**
- * Falling asleep and waking of one member, with the record that its sleep leaves.
+ * Falling asleep and waking of one member, with the record of its sleep.
  *
- * Invariant: a frozen member sends nothing by itself in this epoch; ASLEEP only after its record is written.
+ * Invariant: a frozen member sends nothing by itself in this epoch; it becomes ASLEEP only after its record is persisted.
  */
 export class Quiet {
   /** *map session → its owner*, an object of this system that waits at this member */
   readonly parked = new Map<SessionId, number>();
   readonly #host: QuietHost;
   #state: QuietState = "AWAKE";
-  /** of the last sleep, in this incarnation or an earlier one */
+  /** record of the last sleep, in this incarnation or an earlier one */
   #record: QuietRecord | null;
   /** deadline for all members to agree and to fall asleep; ms */
   #giveUpAt = Number.POSITIVE_INFINITY;
-  /** LEADING: the answer that it waits for */
+  /** LEADING: the answer that it waits for from the learners */
   #asked: "QUIETED" | "SLEPT" = "QUIETED";
-  /** LEADING: learners that have not given it */
+  /** LEADING: learners that have not sent it */
   readonly #awaited = new Set<Sid>();
-  /** *map session → owner*, of the whole ensemble */
+  /** *map session → owner*, for the whole ensemble */
   readonly #parked = new Map<SessionId, number>();
   /** owners that fell asleep with this member, until it serves again */
   #waited: readonly ParkedSession[];
-  /** why a sleep that has begun cannot continue */
+  /** why falling asleep must be aborted; null if it need not */
   #disturbed: string | null = null;
 
   /** @param record see `Meta.quiet` */
@@ -94,12 +94,12 @@ export class Quiet {
     this.#waited = this.#record?.waited ?? [];
   }
 
-  /** Where this member is on its way to sleep. */
+  /** Whether this member is awake, falling asleep or asleep. */
   get state(): QuietState {
     return this.#state;
   }
 
-  /** Of the last sleep; null: there was none. */
+  /** The record of the last sleep; null if there was none. */
   get record(): QuietRecord | null {
     return this.#record;
   }
@@ -109,23 +109,23 @@ export class Quiet {
     return this.#state === "ASLEEP" ? (this.#record?.wakeAtMs ?? Number.POSITIVE_INFINITY) : this.#giveUpAt;
   }
 
-  /** Does the session stop with the ensemble, so that it needs no sign of life? */
+  /** Whether the session is parked during sleep, so that it needs no heartbeat. */
   isParked(session: SessionId): boolean {
     if (this.#state === "FREEZING") return this.parked.has(session);
     return this.#record?.parked.some((parked) => parked.session === session) ?? false;
   }
 
-  /** Does a call of a peer with these messages end the sleep? */
+  /** Whether a call of a peer with these messages ends the sleep. */
   wakesUp(now: number, messages: readonly PeerMessage[]): boolean {
     const { syncLimit, tickTimeMs } = this.#host.config;
     // Messages sent before all members were frozen may arrive a little later; any later message is from a member that is awake.
     const late = now - (this.#record?.sinceMs ?? now) <= syncLimit * tickTimeMs;
     const moment = this.#state === "FREEZING" ? "freezing" : late ? "late" : "asleep";
-    // A type that this version does not know ends it, too.
+    // An unknown type ends the sleep too.
     return messages.some(({ type }) => HARMLESS[type]?.includes(moment) !== true);
   }
 
-  /** Begins a sleep that is due, gives up one that takes too long, and wakes when a session expires soon. */
+  /** Begins to fall asleep if that is due, aborts it if it takes too long, and wakes before the next session expiry. */
   tick(now: number): void {
     if (this.#state === "AWAKE") this.#maybeBegin(now);
     else if (now < this.deadline) return;
@@ -133,7 +133,7 @@ export class Quiet {
     else this.#wake(now, "a session expires soon");
   }
 
-  /** A sleep that has begun cannot continue: the member wakes at the end of the step. */
+  /** Aborts falling asleep: the member wakes at the end of the step. */
   disturb(reason: string): void {
     if (this.#state === "FREEZING") this.#disturbed = reason;
   }
@@ -150,7 +150,7 @@ export class Quiet {
     absorb(zab.wake(now, reason));
   }
 
-  /** The member looks for a leader. */
+  /** Ends FREEZING or ASLEEP, because the member has begun an election. */
   becomeAwake(): void {
     this.#state = "AWAKE";
     this.#giveUpAt = Number.POSITIVE_INFINITY;
@@ -177,12 +177,15 @@ export class Quiet {
   }
 
   #ask(now: number, asked: "QUIETED" | "SLEPT", message: (join: number) => ServerMessage): void {
-    const leader = must(this.#host.zab.proposing, "a leader asks");
+    const leader = must(this.#host.zab.proposing, "only a leader proposes sleep");
     this.#asked = asked;
     for (const sid of leader.activeSet) {
       if (sid === this.#host.sid) continue;
       this.#awaited.add(sid);
-      this.#host.effects.send(sid, message(must(leader.joinOf(sid), "a learner of the active set is known")));
+      this.#host.effects.send(
+        sid,
+        message(must(leader.joinOf(sid), "a learner of the active set has a stay")),
+      );
     }
     this.#maybeAdvance(now);
   }
@@ -208,7 +211,11 @@ export class Quiet {
     this.#ask(now, "SLEPT", (join) => ({ type: "SLEEP", join, remaining, parked, excused }));
   }
 
-  /** Stores the record. @param rank members wake one after the other: the next one only if those before it did not */
+  /**
+   * Stores the record.
+   * @param rank order of this member's own alarm among the members: it fires only if the earlier ones did not wake the
+   * ensemble
+   */
   #store(
     now: number,
     { remaining, parked, excused = [] }: Pick<SleepMessage, "remaining" | "parked" | "excused">,
@@ -239,7 +246,7 @@ export class Quiet {
 
   // ── messages ─────────────────────────────────────────────────────────────
 
-  /** FOLLOWING: handles a message of the leader, of the present stay. */
+  /** FOLLOWING: handles a message of the leader in the current stay. */
   handleFromLeader(now: number, message: QuietMessage | SleepMessage): void {
     const { sid } = this.#host;
     if (message.type === "QUIET") this.#answerQuiet(now, message);
@@ -259,12 +266,12 @@ export class Quiet {
     this.#host.effects.push({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
   }
 
-  /** LEADING: handles a learner's answer, of its present stay. */
+  /** LEADING: handles the answer of a learner in its current stay. */
   handleFromLearner(now: number, from: Sid, message: QuietedMessage | SleptMessage): void {
     if (this.#state !== "FREEZING" || message.type !== this.#asked || !this.#awaited.delete(from)) return;
     if (message.type === "QUIETED") {
       if (!message.ok) {
-        this.#wake(now, "a learner has something to do");
+        this.#wake(now, "a learner is not idle");
         return;
       }
       this.#host.tracker.touchAll(now, message.touched, from);
@@ -276,9 +283,9 @@ export class Quiet {
   // ── waking ───────────────────────────────────────────────────────────────
 
   /**
-   * LEADING, as soon as it serves: the deadlines of the sessions advance again. If the leader is not the one that continues the
-   * epoch of the sleep, the last signs of life are not known, and every session gets its full timeout.
-   * @param inTime a quorum was reachable before the request that woke this member timed out
+   * LEADING, as soon as it serves: lets the deadlines of the sessions run again. If this leader does not continue the epoch
+   * of the sleep, the last heartbeats are unknown, and every session gets its full timeout.
+   * @param inTime whether a quorum was reachable before the request that woke this member timed out
    */
   restore(now: number, continues: number | null, inTime: boolean): void {
     const { config, tracker } = this.#host;
@@ -287,20 +294,21 @@ export class Quiet {
     const record = this.#record;
     this.#waited = [];
     if (record === null) return;
-    // A member that has started since does not know how long the others had no quorum. Its own alarm, if late, shows it too.
+    // A member that was restarted meanwhile does not know for how long there was no quorum; a late alarm of its own shows it too.
     const isMissed = record.wakeAtMs !== null && now > record.wakeAtMs + config.requestTimeoutMs;
     if (record.epoch === continues && inTime) this.#restoreDeadlines(now, record, isMissed);
     this.#wakeOwners(record.parked);
   }
 
   /**
-   * @param isMissed the alarms of all members were late, or no member was up for them: then a session gets its full timeout,
-   * but only once without a sign of life: alarms that are always late must not keep a dead session.
+   * Restores the deadlines from the record. @param isMissed whether the alarms of all members were late or missed. Then a
+   * session gets its full timeout, but only once without a heartbeat, so that alarms that are always late do not keep a
+   * dead session alive.
    */
   #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
     const { config, tracker } = this.#host;
     const { expiry, sessions } = tracker;
-    // What woke the ensemble may be a sign of life that has not arrived yet.
+    // The ensemble may have been woken by a heartbeat that has not arrived yet.
     const earliest = now + config.tickTimeMs;
     const known = new Set(excused);
     for (const [id, deadline] of deadlines) {
@@ -312,8 +320,8 @@ export class Quiet {
   }
 
   /**
-   * FOLLOWING, as soon as it serves: wakes the owners that fell asleep here. The leader wakes them too, but a leader that did not
-   * receive the last SLEEP does not know them.
+   * FOLLOWING, as soon as it serves: wakes the owners that fell asleep with this member. The leader wakes them too, but a
+   * leader that did not receive the last SLEEP does not know them.
    */
   rejoin(): void {
     this.#wakeOwners(this.#waited);
@@ -328,7 +336,7 @@ export class Quiet {
   }
 }
 
-/** When a message arrives. freezing: not all members sleep; late: it may have been sent before all members were frozen */
+/** When a message arrives; freezing: not all members sleep yet; late: it may have been sent before all members were frozen */
 type Moment = "freezing" | "late" | "asleep";
 
 /** The moments at which a message of a peer does not end the sleep. */

@@ -1,4 +1,4 @@
-/** The way of a read: from which state of the tree it may be answered, and when. */
+/** The read path: decides from which state of the tree a read may be answered, and when. */
 import type { ZabPeer } from "../zab/peer.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
@@ -12,27 +12,27 @@ import type { LocalRequest, PendingRequests } from "./pending.ts";
 import type { Readiness } from "./readiness.ts";
 import type { WritePath } from "./write-path.ts";
 
-/** A read of a client, with what the answer has to satisfy. */
+/** A read of a client, with the conditions on its answer. */
 export interface ClientRead {
   readonly session: SessionId;
   readonly xid: number;
   readonly request: ReadRequest;
-  /** a quorum confirms first that nothing newer was committed when the read came */
+  /** the answer shows every write that was committed when the read came; a quorum confirms that first */
   readonly linearizable: boolean;
   /** a member without a quorum may answer */
   readonly stale: boolean;
   /** it does not keep the ensemble awake */
   readonly background?: boolean;
   /**
-   * what the client has seen already: a member that is behind it catches up first, as for a linearizable read; BAD_ARGUMENTS
-   * when a quorum does not know of it
+   * zxid that the client has seen: a member that is behind it catches up first, as for a linearizable read; BAD_ARGUMENTS
+   * if no quorum has that zxid
    */
   readonly atLeast?: Zxid | undefined;
-  /** the client has a connection here: while this member is not ready, the read waits for a quorum */
+  /** whether the read waits for a quorum while this member is not ready: set for clients with a connection here */
   readonly waits?: boolean;
 }
 
-/** What a {@link ReadPath} works with. */
+/** The parts that a {@link ReadPath} uses. */
 export interface ReadParts {
   readonly config: ServerConfig;
   readonly zab: ZabPeer;
@@ -44,8 +44,8 @@ export interface ReadParts {
 }
 
 /**
- * Decides for each read whether it is answered now from this member's tree, behind the requests of its session, or after a
- * `sync` that a quorum commits.
+ * Decides for each read whether it is answered now from this member's tree, after earlier requests of its session, or after
+ * a committed `sync`.
  *
  * Invariant: a session reads its own writes, and never a state older than one that it has seen.
  *
@@ -60,7 +60,7 @@ export class ReadPath {
     this.#tree = tree;
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
   }
@@ -82,7 +82,7 @@ export class ReadPath {
     } else effects.respond(token, xid, reads.read(token, session, request));
   }
 
-  /** Takes a request that needs no quorum: it is answered behind those of its session. */
+  /** Takes a request that needs no quorum. It is answered after earlier requests of its session. */
   submitLocal(now: number, token: Token, session: SessionId, xid: number, request: LocalRequest): void {
     const { effects, pending, reads } = this.#parts;
     if (pending.has(session)) this.#wait(now, token, session, xid, request);

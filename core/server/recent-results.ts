@@ -1,12 +1,12 @@
 /**
  * The results of the last writes that this member applied. The tree keeps the last result of each session; a client whose
- * connection broke with several writes under way asks for the earlier ones too. They are not replicated: a write whose result is
- * not here any more is answered XID_TOO_OLD.
+ * connection broke with several outstanding writes repeats the earlier ones too. The results are not replicated: a write
+ * whose result was evicted is answered XID_TOO_OLD.
  *
  * Each result has the fingerprint of its request, if this member knows it; see {@link fingerprintOf}.
  *
- * The results are bytes in two halves. When the younger half is full, the older one is emptied and takes its place. So a write
- * allocates nothing, and leaves nothing for the garbage collector.
+ * The results are stored as bytes in two halves. When the younger half is full, the older one is emptied and becomes the
+ * younger one. So a write allocates nothing, and the garbage collector has nothing to collect.
  */
 import { ByteReader } from "../wire/reader.ts";
 import { readResult, writeResult } from "../wire/result-codec.ts";
@@ -45,7 +45,7 @@ class Half {
     writeResult(this.#writer, result);
   }
 
-  /** undefined: it is not in this half. */
+  /** The result of a write; undefined if it is not in this half. */
   find(session: SessionId, xid: number): KnownResult | undefined {
     const at = this.#indexOf(session, xid);
     if (at < 0) return undefined;
@@ -59,7 +59,7 @@ class Half {
     return this.#fingerprints[this.#indexOf(session, xid)] ?? NOT_KNOWN;
   }
 
-  /** @returns whether the write is here */
+  /** Sets the fingerprint of a write. @returns whether the write is in this half */
   setFingerprint(session: SessionId, xid: number, fingerprint: Fingerprint): boolean {
     const at = this.#indexOf(session, xid);
     if (at >= 0) this.#fingerprints[at] = fingerprint;
@@ -80,15 +80,16 @@ class Half {
 }
 
 /**
- * The results of the last writes that were applied, found by session and number.
+ * The results of the last writes that were applied, by session and number.
  *
- * Invariant: it holds at least the last {@link RECENT_RESULTS_MAX} results, or {@link RECENT_RESULTS_BYTES_MAX} of them, and at most twice as many.
+ * Invariant: it contains at least the last {@link RECENT_RESULTS_MAX} results, or the last {@link RECENT_RESULTS_BYTES_MAX}
+ * bytes of results, and at most twice as much.
  */
 export class RecentResults {
   #younger: Half | undefined;
   #older: Half | undefined;
 
-  /** Takes the result of a write that was numbered by its session. */
+  /** Adds the result of a numbered write. */
   add(header: TxnHeader, result: WriteResult, fingerprint: Fingerprint): void {
     this.#younger ??= new Half();
     if (this.#younger.full) {
@@ -100,19 +101,19 @@ export class RecentResults {
     this.#younger.add(header, result, fingerprint);
   }
 
-  /** undefined: it is forgotten, or never was. */
+  /** The result of a write; undefined if it was evicted, or never added. */
   find(session: SessionId, xid: number): KnownResult | undefined {
     return this.#younger?.find(session, xid) ?? this.#older?.find(session, xid);
   }
 
-  /** Of the request that had this number; {@link NOT_KNOWN} too when its result is forgotten. */
+  /** Fingerprint of the request that had this number; {@link NOT_KNOWN} also if its result was evicted. */
   fingerprintOf(session: SessionId, xid: number): Fingerprint {
     return (
       this.#younger?.fingerprintOf(session, xid) || (this.#older?.fingerprintOf(session, xid) ?? NOT_KNOWN)
     );
   }
 
-  /** A result that is forgotten has none. The last result is found at once. */
+  /** Sets the fingerprint of a write, unless its result was evicted. The search begins with the last result. */
   setFingerprint(session: SessionId, xid: number, fingerprint: Fingerprint): void {
     if (this.#younger?.setFingerprint(session, xid, fingerprint) !== true) {
       this.#older?.setFingerprint(session, xid, fingerprint);

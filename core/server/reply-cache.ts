@@ -1,6 +1,6 @@
 /**
- * What a member knows of the writes that sessions have numbered: a repeat gets the first answer again, and another write under
- * a used number (a false retry) is refused.
+ * Reply cache of numbered writes: a repeat gets the first answer again, and another write under a used number (a false
+ * retry) is refused.
  */
 import type { TxnCursor } from "../wire/txn-codec.ts";
 import { decodeTxn } from "../wire/txn-codec.ts";
@@ -15,10 +15,10 @@ import { type KnownResult, RecentResults } from "./recent-results.ts";
 import { isAnotherWrite, isOfAnotherWrite } from "./reuse.ts";
 
 /**
- * Results and fingerprints of numbered writes, from four sources: what this leader has prepared, what was applied here
- * recently, the last write of each session in the tree, and the txn log.
+ * Results and fingerprints of numbered writes, from four sources: the writes prepared by this leader, those recently
+ * applied here, the last write of each session in the tree, and the txn log.
  *
- * Invariant: a result that it returns for (session, xid) is that of the txn with this session and xid.
+ * Invariant: the result returned for (session, xid) is that of the txn with this session and xid.
  *
  * @source RFC 8881 §2.10.6 (reply cache, false retry); ZooKeeper has none
  */
@@ -33,7 +33,7 @@ export class ReplyCache {
     this.#log = log;
   }
 
-  /** A received snapshot has become the tree: the txns it stands for were not applied one by one. */
+  /** Handles a received snapshot: the txns that it contains were not applied one by one. */
   loadTree(tree: ZnodeTree): void {
     this.#tree = tree;
     this.#recent = new RecentResults();
@@ -42,28 +42,28 @@ export class ReplyCache {
 
   // ── prepared, applied ────────────────────────────────────────────────────
 
-  /** LEADING: a numbered write has become the txn of this header. */
+  /** LEADING: records that a numbered write became the txn of this header. */
   prepared(header: TxnHeader, fingerprint: Fingerprint): void {
     this.#prepared.add(header, fingerprint);
   }
 
-  /** Forgets what was prepared and not applied: another epoch has begun. */
+  /** Forgets the writes prepared and not applied, because another epoch has begun. */
   forgetPrepared(): void {
     this.#prepared.clear();
   }
 
-  /** Fingerprint of the request that became the txn at the cursor: as prepared here, or else as in the txn. */
+  /** Fingerprint of the request that became the txn at the cursor: the one prepared here, or else the one in the txn. */
   takeFingerprint(cursor: TxnCursor): Fingerprint {
     const prepared = this.#prepared.take(cursor);
     return prepared === NOT_KNOWN ? cursor.fingerprint : prepared;
   }
 
-  /** A numbered write was applied. */
+  /** Records a numbered write that was applied. */
   applied(header: TxnHeader, result: WriteResult, fingerprint: Fingerprint): void {
     this.#recent.add(header, result, fingerprint);
   }
 
-  /** Sets the fingerprint of a write that was applied. @param fingerprint NOT_KNOWN: the one noted may be wrong */
+  /** Sets the fingerprint of a write that was applied. @param fingerprint NOT_KNOWN if the recorded one may be wrong */
   noteFingerprint(session: SessionId, xid: number, fingerprint: Fingerprint): void {
     this.#recent.setFingerprint(session, xid, fingerprint);
     this.#tree.noteFingerprint(session, xid, fingerprint);
@@ -71,14 +71,14 @@ export class ReplyCache {
 
   // ── answers ──────────────────────────────────────────────────────────────
 
-  /** The answer to a write that was done before, or XID_REUSED; undefined: it has to be done. */
+  /** The first answer to a repeated write, or XID_REUSED; undefined if the write is new. */
   answerTo(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
     const known = this.#knownOf(write);
     const isAnother = known?.ok === true && this.#isAnother(write, fingerprint, known as KnownResult);
     return isAnother ? failed(this.#tree.lastApplied, "XID_REUSED") : known;
   }
 
-  /** LEADING: was the number of this write used for another one, which was prepared here or applied? */
+  /** LEADING: whether the number of this write was used for another write, which was prepared here or applied. */
   isFalseRetry(write: TakenRequest): boolean {
     const prepared = this.#prepared.find(write.session, write.xid);
     if (prepared !== NOT_KNOWN) return prepared !== write.fingerprint;
@@ -87,7 +87,7 @@ export class ReplyCache {
   }
 
   /**
-   * A txn has the number of a write that waits here. Was it made of another write?
+   * Whether a txn with the number of a pending write was made of another write.
    * @param fingerprint of the txn's request
    */
   isOfAnother(
@@ -99,11 +99,11 @@ export class ReplyCache {
   ): boolean {
     if (fingerprint !== NOT_KNOWN) return fingerprint !== waiting.fingerprint;
     if (waiting.sent) return isOfAnotherWrite(waiting.opcode, waiting.body, txn);
-    // A write that has not left this member can only be a repeat. Repeats are rare, so the comparison may be slow.
+    // The pending write was not sent in this incarnation, so it is a repeat. Repeats are rare, so the comparison may be slow.
     return isAnotherWrite(decodeRequest(waiting), { zxid: header.zxid, result }, txn, this.#tree);
   }
 
-  /** Is it another write than the one that had this result under its number? False where this is not known. */
+  /** Whether it is another write than the one with this result under its number; false if that is unknown. */
   #isAnother(write: RawRequest, fingerprint: Fingerprint, known: KnownResult): boolean {
     const { session, xid } = write;
     const first = this.#recent.fingerprintOf(session, xid) || this.#tree.fingerprintOf(session, xid);

@@ -1,4 +1,4 @@
-/** The answers to requests of this member's clients, in the order in which each session sent its requests. */
+/** Answers the requests of this member's clients, in the order in which each session sent them. */
 import type { Zxid } from "../zab/zxid.ts";
 import { isAnonymous, type SessionId, type Txn, type TxnHeader, type WriteResult } from "../znode/types.ts";
 import { failed, type ServerAnswer } from "./answers.ts";
@@ -13,9 +13,9 @@ import type { Readiness } from "./readiness.ts";
 import type { ReplyCache } from "./reply-cache.ts";
 
 /**
- * Matches committed txns with the writes that wait here, and answers what waits behind them.
+ * Matches committed txns with pending writes, and answers the requests after them.
  *
- * Invariant: answers of a session leave in the order of its requests; a write is answered by its own txn, or not as done.
+ * Invariant: answers of a session have the order of its requests; only a write's own txn answers it with a result.
  *
  * @source ZooKeeper `CommitProcessor`, `FinalRequestProcessor` (responses)
  */
@@ -46,7 +46,7 @@ export class Responder {
     this.#readiness = readiness;
   }
 
-  /** Answers after the requests that the session sent before; requests without a session have no order. */
+  /** Answers after the earlier requests of the session; requests without a session have no order. */
   respondInTurn(now: number, token: Token, session: SessionId, xid: number, answer: ServerAnswer): void {
     if (isAnonymous(session) || !this.#pending.has(session)) this.#effects.respond(token, xid, answer);
     else {
@@ -56,7 +56,7 @@ export class Responder {
   }
 
   /**
-   * A txn was applied: answers the write that it was made of, if that waits here, and the reads behind it.
+   * Handles an applied txn: answers the write that it was made of, if that is pending here, and the reads after it.
    * @param fingerprint of the txn's request
    */
   answerTxn(header: TxnHeader, txn: Txn, result: WriteResult, fingerprint: Fingerprint): void {
@@ -64,13 +64,13 @@ export class Responder {
     for (;;) {
       const head = this.#pending.first(session);
       if (head === undefined) return;
-      // Before it serves for the first time, the tree passes old states, which no client may see.
+      // Before the member first serves, its tree passes through old states, which no client may see.
       if (head.type !== "answered" && !this.#readiness.hasServed) return;
       if (head.type !== "write") {
         this.#pending.shift(session);
         this.#answerLocal(head);
       } else if (head.xid === xid && (head.sent || xid > 0)) {
-        // A write that was not sent and is not numbered cannot have become a txn: this one is of an earlier incarnation.
+        // A write that was not sent and is not numbered cannot have become a txn: this txn is of an earlier incarnation.
         this.#pending.shift(session);
         this.#answerWrite(head, header, txn, result, fingerprint);
       } else if (xid > head.xid && head.xid > 0 && !isAnonymous(session)) {
@@ -108,7 +108,7 @@ export class Responder {
     );
   }
 
-  /** Answers what waits behind no write. @param reads reads too: this member is ready */
+  /** Answers the requests with no write before them. @param reads whether to answer reads too, since this member is ready */
   answerWaiting(reads: boolean): void {
     for (const request of this.#pending.takeLocal(reads)) this.#answerLocal(request);
   }
@@ -119,7 +119,7 @@ export class Responder {
     this.#effects.respond(local.token, local.xid, answer);
   }
 
-  /** Answers the requests whose time is up. @param lastApplied of the tree */
+  /** Answers the requests whose deadline has passed. @param lastApplied last zxid applied to the tree */
   expire(now: number, lastApplied: Zxid): void {
     for (const request of this.#pending.expired(now)) {
       this.#effects.respond(request.token, request.xid, unanswered(request, lastApplied));
@@ -128,14 +128,14 @@ export class Responder {
   }
 }
 
-/** The answer to a request that timed out. A read has no outcome that could be unknown. */
+/** The answer to a request that timed out. Only the outcome of a write can be unknown. */
 export function unanswered(request: PendingRequest, lastApplied: Zxid): ServerAnswer {
   if (request.type === "answered") return request.answer;
   const isUnknown = request.type === "write" && request.sent && request.read === null;
   return failed(lastApplied, isUnknown ? "UNKNOWN_OUTCOME" : "NO_QUORUM");
 }
 
-/** Does the outcome of this write make its connection the one of the session? */
+/** Whether the result of this write makes its connection the session's. */
 function opens(write: PendingWrite, result: WriteResult): boolean {
   return result.type === "createSession" || (result.type === "sync" && write.xid === write.connection);
 }

@@ -1,11 +1,11 @@
 /**
- * Was a number of a session used for another write before? A member that saw the first request knows its fingerprint
- * (`fingerprint.ts`). The functions here are for a member that does not. The log contains the txn that the write became, with its
- * paths and data: a request that cannot have become this txn is another one. If the log does not reach back to the txn, or the
- * write was refused (a refusal does not contain the request), the result and the tree show some other writes; the rest counts as
- * repeats.
+ * Detects that a number of a session was used for another write. A member that saw the first request knows its fingerprint
+ * (`fingerprint.ts`). The functions here are for a member that did not see it. The log contains the txn that the write
+ * became, with its paths and data: a request that cannot have become this txn is another one. If the log no longer contains
+ * the txn, or the write was refused (a refusal does not contain the request), result and tree reveal some of the other
+ * writes; the rest counts as repeats.
  *
- * Numbers are of the session. For clients that number from 1 in every connection, the owner of the connection adds an offset.
+ * Numbers belong to the session. For clients that number from 1 in every connection, the connection adds an offset.
  */
 import { must } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
@@ -28,15 +28,15 @@ const isSequenceLength = (length: number): boolean => length === 10 || length ==
 /** A version that matches any. */
 const ANY_VERSION = -1;
 
-/** What a write did: its result, and the zxid of its txn. */
+/** Result of a write, and the zxid of its txn. */
 interface Done {
   readonly zxid: Zxid;
   readonly result: WriteResult;
 }
 
 /**
- * True: this request certainly is not the one that had this result.
- * @param txn what became of the write, where the log still has it
+ * Whether this request is certainly not the one that had this result.
+ * @param txn txn of the write, if the log still contains it
  */
 export function isAnotherWrite(
   request: DecodedWrite,
@@ -51,7 +51,7 @@ export function isAnotherWrite(
   return isAnotherByTree(request, { zxid, result }, tree);
 }
 
-/** Can the write have become this txn? Beyond the versions that a delete or a check expected, the txn has all of it. */
+/** Whether the write can have become this txn, which contains all of it except the versions expected by a delete or a check. */
 function canBecome(request: MultiRequestOp | DecodedWrite, txn: Txn): boolean {
   if ("code" in request || request.type !== txn.type) return false;
   switch (request.type) {
@@ -86,13 +86,16 @@ function canBecome(request: MultiRequestOp | DecodedWrite, txn: Txn): boolean {
   }
 }
 
-/** Of a multi that was refused the txn has the number of its operations, and which of them failed with what. */
+/** Whether the multi can have been refused with this txn, which contains the number of operations, the failed one and its code. */
 function isRefusedMulti(request: DecodedWrite, { ops, at, code }: Extract<Txn, { type: "error" }>): boolean {
   if ("code" in request || request.type !== "multi" || request.ops.length !== ops) return false;
   return canFail(must(request.ops[at], "the operation that failed is one of the multi"), code);
 }
 
-/** The errors that only some operations have. BAD_VERSION besides needs a version that was expected. */
+/**
+ * The operations that can fail with a code, for codes that not all operations have. BAD_VERSION also requires an expected
+ * version.
+ */
 const REFUSED: Readonly<Partial<Record<ZooErrorCode, readonly string[]>>> = {
   NO_NODE: ["create", "setData", "delete", "check"],
   NODE_EXISTS: ["create"],
@@ -108,7 +111,10 @@ function canFail(request: MultiRequestOp | WriteRequest, code: ZooErrorCode): bo
   return code !== "BAD_VERSION" || ("version" in request && request.version !== ANY_VERSION);
 }
 
-/** A refusal does not contain the request. The tree may still show that this request could not be refused so at `zxid`. */
+/**
+ * Whether the tree shows that this request cannot have been refused with this code at `zxid`. A refusal does not contain
+ * the request.
+ */
 function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid, tree: ZnodeTree): boolean {
   if ("code" in request) return false;
   if (!canFail(request, code)) return true;
@@ -142,10 +148,10 @@ function isAnotherRefusal(request: DecodedWrite, code: ZooErrorCode, zxid: Zxid,
   }
 }
 
-/** Like {@link canBecome}, if the log does not reach back to the txn. */
+/** Whether result and tree show that it is another write; used if the log no longer contains the txn. */
 function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: ZnodeTree): boolean {
   if (request.type === "multi") {
-    // A multi that was refused has as many results as operations too.
+    // A refused multi also has as many results as operations.
     return result.type !== "multi" || result.results.length !== request.ops.length;
   }
   if (request.type !== result.type) return true;
@@ -172,7 +178,7 @@ function isAnotherByTree(request: WriteRequest, { zxid, result }: Done, tree: Zn
   }
 }
 
-/** Are its data those that the txn at `zxid` gave it? */
+/** Whether the txn at `zxid` was the last one to set its data. */
 const isUntouched = (node: { readonly mzxid: Zxid } | undefined, zxid: Zxid): boolean =>
   node !== undefined && equalZxid(node.mzxid, zxid);
 
@@ -187,7 +193,10 @@ const isPathOf = (asked: string, made: string, mode: CreateMode): boolean =>
     ? isSequenceLength(made.length - asked.length) && made.startsWith(asked)
     : made === asked;
 
-/** True: the write with this opcode and body cannot have become this txn. It runs for every write that is answered, so it is cheap. */
+/**
+ * Whether the write with this opcode and body cannot have become this txn. It runs for every answered write, so it must be
+ * cheap.
+ */
 export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): boolean {
   switch (txn.type) {
     case "setData":
@@ -209,20 +218,20 @@ export function isOfAnotherWrite(opcode: number, body: Uint8Array, txn: Txn): bo
   }
 }
 
-/** Does the body begin with this path? @param orPrefix or with the path without its sequence number */
+/** Whether the body begins with this path. @param orPrefix whether the path without its sequence number also matches */
 function beginsWith(body: Uint8Array, path: string, orPrefix: boolean): boolean {
   if (body.length < 4) return false;
   const bytes = i32At(body, 0);
   for (let i = 0; i < bytes; i++) {
     const unit = path.charCodeAt(i);
-    // Beyond ASCII, bytes and code units differ: such a path counts as equal, because a comparison would be slow.
+    // Beyond ASCII, bytes and code units differ. Such a path counts as equal, because a comparison would be slow.
     if (unit > 127) return true;
     if (unit !== body[i + 4]) return false;
   }
   return bytes === path.length || (orPrefix && isSequenceLength(path.length - bytes));
 }
 
-/** Are these the data behind the body's path? jute: a length, −1 for null, and the bytes */
+/** Whether these are the data after the body's path. In jute: a length, −1 for null, and the bytes */
 function hasData(body: Uint8Array, data: Uint8Array | null): boolean {
   const at = 4 + i32At(body, 0);
   const length = i32At(body, at);
@@ -235,7 +244,7 @@ function hasData(body: Uint8Array, data: Uint8Array | null): boolean {
 const i32At = (body: Uint8Array, at: number): number =>
   ((body[at] ?? 0) << 24) | ((body[at + 1] ?? 0) << 16) | ((body[at + 2] ?? 0) << 8) | (body[at + 3] ?? 0);
 
-/** Are these two requests the same? */
+/** Whether the two requests are equal. */
 export function isSameRequest(
   a: { readonly opcode: number; readonly body: Uint8Array },
   b: { readonly opcode: number; readonly body: Uint8Array },

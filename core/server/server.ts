@@ -9,7 +9,7 @@
  *                ▼
  *             Applier ─▶ tree, LocalReads, SessionTracker, Connections ─▶ Responder ▶ answers
  *
- * Everything that a part wants from the shell is in the `EffectList` of the step.
+ * All parts add their effects to the one `EffectList` of the step.
  */
 import { assertNever } from "../assert.ts";
 import type { ZooErrorCode } from "../errors.ts";
@@ -47,7 +47,7 @@ import { SessionTracker } from "./session-tracker.ts";
 import type { LogRetention } from "./storage.ts";
 import { WritePath } from "./write-path.ts";
 
-/** What a member starts with. */
+/** What a member is constructed from. */
 export interface ServerOptions {
   readonly sid: Sid;
   /** members of the ensemble */
@@ -60,15 +60,15 @@ export interface ServerOptions {
   readonly nonce: number;
   /** the checkpoint's tree, with the log applied up to `recovered.applied` */
   readonly tree: ZnodeTree;
-  /** of the protocol; absent: that of this code */
+  /** version of the protocol; absent: the one of this code */
   readonly version?: number;
 }
 
 /**
- * A member: a pure state machine of which a step is one input and an ordered list of effects. The caller runs the effects of a
- * step in their order, and before the next step.
+ * A member, as a pure state machine: a step takes one input and returns an ordered list of effects. The caller runs the
+ * effects of a step in order, before the next step.
  *
- * Invariant: every client request gets exactly one answer, unless its connection is forgotten or disconnected before.
+ * Invariant: every client request gets exactly one answer, unless its connection is closed before.
  *
  * @source ZooKeeper `ZooKeeperServer`, `QuorumPeer`; etcd-raft `RawNode` for the form
  */
@@ -133,7 +133,7 @@ export class EnsembleServer {
     this.#inbox = new PeerInbox({ ...base, sessions, writes, quiet, absorb });
   }
 
-  // ── what others see ──────────────────────────────────────────────────────
+  // ── state ────────────────────────────────────────────────────────────────
 
   get zab(): ZabPeer {
     return this.#zab;
@@ -147,37 +147,37 @@ export class EnsembleServer {
     return this.#reads.watches;
   }
 
-  /** *map peer → why its last message that was not understood was refused* */
+  /** *map peer → why its last unknown or unreadable message was refused* */
   get refused(): ReadonlyMap<Sid, string> {
     return this.#inbox.refused;
   }
 
-  /** May take requests: in broadcast, and caught up. */
+  /** Whether it may take requests: in broadcast, and caught up. */
   get ready(): boolean {
     return this.#readiness.isReady;
   }
 
-  /** Not ready, but will be soon: it was asleep. */
+  /** Whether it is about to become ready after a sleep. */
   get waking(): boolean {
     return this.#readiness.isWaking(this.#clock.now);
   }
 
-  /** Since when the ensemble sleeps, as far as this member knows; null while it is awake. ms since 1970 */
+  /** Since when the ensemble has been asleep, as far as this member knows, ms since 1970; null while it is awake */
   get asleepSince(): number | null {
     return this.#quiet.state === "ASLEEP" ? (this.#quiet.record?.sinceMs ?? null) : null;
   }
 
-  /** *map session → its owner, an object of ours that waits at this member*: it sleeps and wakes with the ensemble */
+  /** *map session → its owner*, for owners attached to this member, which sleep and wake with the ensemble */
   get parked(): Map<SessionId, number> {
     return this.#quiet.parked;
   }
 
-  /** The clock of this session stands still: its owner sleeps, or is about to. */
+  /** Whether this session is parked: its owner sleeps or is about to, and its deadline does not advance. */
   standsStill(session: SessionId): boolean {
     return this.#zab.frozen && this.#quiet.isParked(session);
   }
 
-  /** Requests that wait for an answer. */
+  /** Number of pending requests. */
   get pendingCount(): number {
     return this.#pending.length;
   }
@@ -187,19 +187,22 @@ export class EnsembleServer {
     return this.#connections.nameOf(token);
   }
 
-  /** When `tick` is to be fed, at the latest; ms. */
+  /** The latest time at which `tick` must be fed, in the time of the clock; ms. */
   get deadline(): number {
     return this.#clock.toClock(this.#deadline);
   }
 
-  /** In the member's time. */
+  /** The deadline in the member's time. */
   get #deadline(): number {
     if (this.#zab.frozen) return this.#quiet.deadline;
     const at = Math.min(this.#zab.deadline, this.#pending.deadline);
     return this.#readiness.isReady ? Math.min(at, this.#sessions.deadline) : at;
   }
 
-  /** Enough has changed for a checkpoint, and nobody reads the last one. @param logBytes logged since the last one */
+  /**
+   * Whether enough has changed for a checkpoint, and no SNAP is being read from the last one.
+   * @param logBytes bytes logged since the last one
+   */
   checkpointDue(logBytes: number): boolean {
     if (this.#zab.readsSnapshot) return false;
     return (
@@ -209,7 +212,7 @@ export class EnsembleServer {
     );
   }
 
-  /** What a checkpoint is to leave in the log: a learner that merely lags takes no SNAP. */
+  /** What a checkpoint must leave in the log, so that a learner that merely lags needs no SNAP. */
   get logRetention(): LogRetention {
     const { logRetainTxns, diffBytesMax } = this.config;
     return { logRetainTxns, diffBytesMax, slowest: this.#zab.proposing?.slowest };
@@ -217,7 +220,7 @@ export class EnsembleServer {
 
   // ── inputs ───────────────────────────────────────────────────────────────
 
-  /** Takes one input. @param clockMs what the member's clock shows @returns effects, to be run in order before the next call */
+  /** Handles one input. @param clockMs time of the member's clock, ms @returns effects, to be run in order before the next call */
   step(clockMs: number, input: ServerInput): ServerEffect[] {
     const now = this.#readClock(clockMs);
     this.#zab.patienceMs = this.#patienceMs(now);
@@ -241,7 +244,7 @@ export class EnsembleServer {
         this.#absorb(this.#zab.step(now, input));
         break;
       case "linkBroken":
-        // Asleep, the calls that were open are released; a peer that dies then is noticed on waking.
+        // During sleep the parked calls are released; a peer that dies then is noticed at the next wake-up.
         if (this.#quiet.state !== "ASLEEP") this.#absorb(this.#zab.step(now, input));
         break;
       case "persisted":
@@ -254,14 +257,14 @@ export class EnsembleServer {
     return this.#finish(now);
   }
 
-  /** Ends a turn of submits: sends what may leave at once. */
+  /** Ends a turn of submits: sends the writes that need not wait. */
   flush(clockMs: number): ServerEffect[] {
     const now = this.#readClock(clockMs);
     this.#writePath.maybeLeave(now);
     return this.#finish(now);
   }
 
-  /** The tree was replaced by a received snapshot. */
+  /** Replaces the tree by a received snapshot. */
   loadTree(clockMs: number, tree: ZnodeTree): ServerEffect[] {
     const now = this.#readClock(clockMs);
     this.#sessions.loadTree(tree.sessions);
@@ -276,7 +279,7 @@ export class EnsembleServer {
     return this.#finish(now);
   }
 
-  /** The checkpoint that a `checkpoint` effect asked for is made. */
+  /** Reports that the checkpoint that a `checkpoint` effect requested is made. */
   checkpointed(clockMs: number): ServerEffect[] {
     const now = this.#readClock(clockMs);
     this.#absorb(this.#zab.checkpointed(now));
@@ -293,10 +296,10 @@ export class EnsembleServer {
   // ── clients ──────────────────────────────────────────────────────────────
 
   /**
-   * Takes a write of a client; {@link flush} ends the turn. The answer comes as a `respond` effect.
-   * @param request session 0: a write without a session
-   * @param connection the connection of the session by which it comes, if any: {@link connectionOf}
-   * @param known fingerprint of the request, where the caller has it already
+   * Takes a write of a client; {@link flush} ends the turn. The answer is a `respond` effect.
+   * @param request session 0 for a write without a session
+   * @param connection the session's connection over which it came, if any; see {@link connectionOf}
+   * @param known fingerprint of the request, if the caller has computed it
    */
   submitWrite(
     clockMs: number,
@@ -311,16 +314,16 @@ export class EnsembleServer {
     this.#writePath.submit(now, token, request, connection, known);
   }
 
-  /** Opens a session for a connection, which is the session's from then on; the answer comes with xid 0. */
+  /** Opens a session and attaches this connection to it. The answer has xid 0. */
   openSession(clockMs: number, token: Token, session: SessionId, timeoutMs: number): void {
     const open = encodeWrite({ type: "createSession", timeoutMs });
     this.submitWrite(clockMs, token, { session, xid: 0, ...open }, this.connectionOf(token));
   }
 
   /**
-   * A client continues its session over this connection. That is a txn: once it is applied here, this member has
-   * everything that the client has seen at any member, every member knows that earlier connections are void, and no
-   * write of them happens any more. The answer has the connection's name as its xid.
+   * Attaches a session to this connection, by a txn. Once it is applied here, this member has every state that the client
+   * has seen at any member, and no write over an earlier connection can happen any more. The answer has the connection's
+   * name as its xid.
    */
   attach(clockMs: number, token: Token, session: SessionId): void {
     const connection = this.connectionOf(token);
@@ -328,7 +331,7 @@ export class EnsembleServer {
     this.submitWrite(clockMs, token, { session, xid: connection, ...sync }, connection);
   }
 
-  /** Takes a read of a client: it is answered behind the writes of the same session that came before. */
+  /** Takes a read of a client. It is answered after earlier writes of the same session. */
   submitRead(clockMs: number, token: Token, read: ClientRead): void {
     const now = this.#readClock(clockMs);
     const { session, background = false } = read;
@@ -338,20 +341,20 @@ export class EnsembleServer {
     this.#readPath.submit(now, token, read);
   }
 
-  /** Takes a request that is refused without being tried: it is answered in the session's order too. */
+  /** Takes a request that is refused without being executed. It is answered in the session's order too. */
   submitRefused(clockMs: number, token: Token, session: SessionId, xid: number, code: ZooErrorCode): void {
     this.touch(clockMs, session);
     const answer = failed(this.tree.lastApplied, code);
     this.#responder.respondInTurn(this.#clock.now, token, session, xid, answer);
   }
 
-  /** Takes the watches that a client of this member had on an earlier connection. */
+  /** Takes the watches that a client had on an earlier connection. */
   submitWatches(clockMs: number, token: Token, session: SessionId, xid: number, seen: SeenWatches): void {
     this.touch(clockMs, session);
     this.#readPath.submitLocal(this.#clock.now, token, session, xid, { type: "setWatches", seen });
   }
 
-  /** The session's client has given a sign of life. @param background by itself that does not keep the ensemble awake */
+  /** Records a heartbeat of the session. @param background whether it must not keep the ensemble awake */
   touch(clockMs: number, session: SessionId, background = false): void {
     const now = this.#readClock(clockMs);
     if (background && this.standsStill(session)) return;
@@ -359,27 +362,27 @@ export class EnsembleServer {
     this.#sessions.touch(now, session);
   }
 
-  /** How many clients are connected now. While there are any, the ensemble stays awake; {@link flush} ends the turn. */
+  /** Sets the number of connected clients. While there is one, the ensemble stays awake; {@link flush} ends the turn. */
   setClients(clockMs: number, count: number): void {
     if (!this.#activity.connected(count)) return;
     this.#noteRequest(this.#readClock(clockMs), false);
   }
 
-  /** The client is gone; see {@link Connections.forget}. */
+  /** Handles a closed connection; see {@link Connections.forget}. */
   forget(token: Token): void {
     this.#connections.forget(token);
   }
 
-  /** A request has come: if the ensemble sleeps, it wakes. */
+  /** Records a request, and wakes the ensemble if it sleeps. */
   #noteRequest(now: number, background: boolean): void {
     if (!background) {
       this.#activity.asked(now);
       this.#zab.idleSince = this.#activity.idleSince(now);
     }
-    if (this.#zab.frozen) this.#absorb(this.#zab.wake(now, "a client asks"));
+    if (this.#zab.frozen) this.#absorb(this.#zab.wake(now, "a client sent a request"));
   }
 
-  // ── what Zab decided ─────────────────────────────────────────────────────
+  // ── effects of Zab ───────────────────────────────────────────────────────
 
   #absorb(effects: readonly ZabEffect[]): void {
     for (const effect of effects) {
@@ -439,7 +442,7 @@ export class EnsembleServer {
   #maybeBecomeReady(now: number): void {
     const outcome = this.#readiness.maybeBegin(now, this.#zab);
     if (outcome === undefined) return;
-    // Whatever woke it, or made it elect, needs a while: a session may be about to expire.
+    // The ensemble stays awake for a while after an election, because a session may be about to expire.
     this.#noteRequest(now, false);
     const leader = this.#zab.proposing;
     if (leader !== undefined) {
@@ -453,7 +456,7 @@ export class EnsembleServer {
     this.#writePath.maybeLeave(now);
   }
 
-  /** Ends a step: what has become possible is done now. */
+  /** Ends a step: does everything that the step has made possible. */
   #finish(now: number): ServerEffect[] {
     this.#quiet.finish(now);
     if (this.#zab.proposing?.comparing === true) this.#absorb(this.#zab.compareTrees(now));
@@ -471,7 +474,7 @@ export class EnsembleServer {
 
   #tick(now: number): void {
     const { syncLimit, tickTimeMs } = this.config;
-    // A member that is long out of the quorum sends its clients away: here they would wait in vain.
+    // A member that has been out of the quorum for long disconnects its clients, which would wait in vain.
     const hasClients = this.watches.count > 0 || this.#connections.size > 0;
     if (this.#readiness.maybeGivesUp(now, syncLimit * tickTimeMs, hasClients)) {
       this.#effects.push({ type: "dropClients" });
@@ -488,14 +491,14 @@ export class EnsembleServer {
     if (expired.length > 0) this.#writePath.maybeLeave(now);
   }
 
-  /** How long a commit may take to be known here: what clients here wait for decides; ms. */
+  /** How long a COMMIT may be held back for this member; depends on what its clients wait for. ms. */
   #patienceMs(now: number): number {
     if (this.#pending.length > 0) return 0;
     const isIdle = this.watches.count === 0 && !this.#activity.hasRead(now, this.config.tickTimeMs);
     return isIdle ? this.config.idlePatienceMs : this.config.watchPatienceMs;
   }
 
-  /** No client has asked anything for long, and nothing is under way. */
+  /** Whether no client has sent a request for long, and nothing is in flight. */
   #isIdle(now: number): boolean {
     const { quietAfterMs } = this.config;
     if (quietAfterMs === 0 || !this.#activity.isIdle(now, quietAfterMs)) return false;

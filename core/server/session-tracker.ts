@@ -1,6 +1,6 @@
 /**
- * Which sessions are alive, and which connection each of them uses. Which sessions exist is replicated state
- * (`SessionTable` of the tree); what is here is known to one member and lost with its memory.
+ * Tracks which sessions are alive, and which connection each of them uses. The set of sessions is replicated state
+ * (`SessionTable` of the tree); the state here belongs to one member and is lost with its memory.
  */
 import { assert } from "../assert.ts";
 import type { ZabPeer } from "../zab/peer.ts";
@@ -12,10 +12,10 @@ import { type ConnectionId, NO_CONNECTION } from "./ids.ts";
 import type { RoutedRequest } from "./messages.ts";
 
 /**
- * The signs of life of sessions. The leader extends their deadlines by them; a learner collects them and reports them to its
- * leader, at the latest half a tick after the first.
+ * The heartbeats of sessions. On each one the leader extends the session's deadline; a learner collects heartbeats and
+ * reports them to its leader, at the latest half a tick after the first.
  *
- * Invariant: a sign of life that a member has received reaches a leader, this one or a later one, or the session gets its full
+ * Invariant: a heartbeat that a member has received reaches the current leader or a later one, or the session gets its full
  * timeout there. A session never expires because a message was lost.
  *
  * @source ZooKeeper `SessionTrackerImpl`, `LearnerSessionTracker`
@@ -27,13 +27,13 @@ export class SessionTracker {
   readonly #zab: ZabPeer;
   readonly #effects: EffectList;
   #sessions: SessionTable;
-  /** sessions with a sign of life that has not been reported */
+  /** sessions with a heartbeat that has not been reported */
   readonly #touched = new Set<SessionId>();
-  /** when they are reported */
+  /** when they are reported; ms */
   #reportAt = 0;
-  /** *map session → when its last report left*: reports on their way are lost at the end of a stay */
+  /** *map session → time of its last report*, ms: reports in flight are lost at the end of a stay */
   readonly #reported = new Map<SessionId, number>();
-  /** LEADING: *map session → the connection that attached to it last*, for sessions that moved in this epoch */
+  /** LEADING: *map session → the last connection that attached to it*, for sessions that moved in this epoch */
   readonly #owners = new Map<SessionId, ConnectionId>();
 
   constructor(config: ServerConfig, zab: ZabPeer, effects: EffectList, sessions: SessionTable) {
@@ -44,17 +44,17 @@ export class SessionTracker {
     this.#sessions = sessions;
   }
 
-  /** Sessions of the tree. */
+  /** The sessions of the tree. */
   get sessions(): SessionTable {
     return this.#sessions;
   }
 
-  /** A received snapshot has become the tree. */
+  /** Replaces the sessions by those of a received snapshot. */
   loadTree(sessions: SessionTable): void {
     this.#sessions = sessions;
   }
 
-  /** When {@link maybeReport} or {@link expiry} has something to do, while this member serves; ms. */
+  /** The next time at which {@link maybeReport} or {@link expiry} is due, while this member serves; ms. */
   get deadline(): number {
     const reportAt = this.#touched.size > 0 ? this.#reportAt : Number.POSITIVE_INFINITY;
     if (this.#zab.proposing === undefined) return reportAt;
@@ -62,16 +62,16 @@ export class SessionTracker {
   }
 
   /**
-   * Takes the time since the last input. More than two ticks do not count as silence of the sessions: the clock was set
-   * forward, or this member was suspended and received nothing.
+   * Handles the time since the last input. A gap of more than two ticks does not count against the sessions: the clock was
+   * set forward, or this member was suspended and received nothing.
    */
   timePassed(now: number, passedMs: number): void {
     if (passedMs > 2 * this.#config.tickTimeMs) this.expiry.excuseAll(now, passedMs);
   }
 
-  // ── signs of life ────────────────────────────────────────────────────────
+  // ── heartbeats ───────────────────────────────────────────────────────────
 
-  /** A client of this member has sent something. */
+  /** Records a heartbeat of a client of this member. */
   touch(now: number, session: SessionId): void {
     if (this.#zab.proposing !== undefined) this.expiry.touch(session, now);
     else if (this.#sessions.has(session)) {
@@ -80,19 +80,19 @@ export class SessionTracker {
     }
   }
 
-  /** LEADING: a learner reports signs of life. */
+  /** LEADING: handles the heartbeats that a learner reports. */
   touchAll(now: number, sessions: readonly SessionId[], from: number): void {
     for (const session of sessions) this.expiry.touch(session, now, from);
   }
 
-  /** @returns the sessions with a sign of life that has not been reported, which count as reported from now on */
+  /** Takes the sessions with an unreported heartbeat, which count as reported from now on. */
   takeTouched(): SessionId[] {
     const touched = [...this.#touched];
     this.#touched.clear();
     return touched;
   }
 
-  /** Reports signs of life to the leader, if it is time. */
+  /** Reports heartbeats to the leader, if that is due. */
   maybeReport(now: number): void {
     if (this.#touched.size === 0 || now < this.#reportAt) return;
     const { leader, join, frozen } = this.#zab;
@@ -105,7 +105,7 @@ export class SessionTracker {
     this.#touched.clear();
   }
 
-  /** The end of a stay is noticed within this time; ms. */
+  /** The time within which the end of a stay is noticed; ms. */
   get #stayEndMs(): number {
     return (this.#config.syncLimit + 1) * this.#config.tickTimeMs;
   }
@@ -113,22 +113,22 @@ export class SessionTracker {
   // ── roles ────────────────────────────────────────────────────────────────
 
   /**
-   * The stay with the leader, or this leader's epoch, has ended: the next leader may not know the latest signs of life received
-   * here. They are reported to it, however late.
-   * @param slept the epoch ended in a sleep, whose record contains every deadline
+   * Handles the end of the stay with the leader, or of this leader's epoch. The next leader may not know the latest
+   * heartbeats received here, so they are reported to it, however late.
+   * @param slept whether the epoch ended in a sleep, whose record contains every deadline
    */
   epochEnded(now: number, slept: boolean): void {
     const since = now - this.#stayEndMs;
     for (const [session, at] of this.#reported) if (at >= since) this.#touched.add(session);
     this.#reported.clear();
-    // A leader may give up its learners one after the other before it steps down, so it looks back twice as far.
+    // A leader may lose its learners one after the other before it steps down, so it looks back twice as far.
     const heard = slept ? [] : this.expiry.heardSince(since - this.#stayEndMs);
     for (const session of heard) this.#touched.add(session);
     this.expiry.restart([], now);
     this.#owners.clear();
   }
 
-  /** LEADING, as soon as it serves: the signs of life received here before count now. */
+  /** LEADING, as soon as it serves: applies the heartbeats received here before. */
   becomeLeading(now: number): void {
     assert(this.#zab.proposing !== undefined, "only a leader extends deadlines");
     for (const session of this.#touched) this.expiry.touch(session, now);
@@ -137,7 +137,7 @@ export class SessionTracker {
 
   /**
    * FOLLOWING, as soon as it serves: reports to the new leader at the next opportunity.
-   * @param all every session counts as touched: the leader may not know that no sign of life could be received meanwhile
+   * @param all whether to report every session: the leader may not know that no heartbeat could be received meanwhile
    */
   becomeFollowing(now: number, all: boolean): void {
     assert(this.#zab.proposing === undefined, "only a learner reports");
@@ -145,12 +145,12 @@ export class SessionTracker {
     this.#reportAt = now;
   }
 
-  /** LEADING: a `createSession` was applied. */
+  /** LEADING: handles an applied `createSession`. */
   opened(now: number, session: SessionId, timeoutMs: number): void {
     this.expiry.add(session, timeoutMs, now);
   }
 
-  /** LEADING: a `closeSession` was applied. */
+  /** LEADING: handles an applied `closeSession`. */
   closed(session: SessionId): void {
     this.expiry.remove(session);
     this.#owners.delete(session);
@@ -158,13 +158,16 @@ export class SessionTracker {
 
   // ── owners ───────────────────────────────────────────────────────────────
 
-  /** LEADING: a connection has attached to the session; earlier connections of the session are void from here on. */
+  /**
+   * LEADING: records the connection that has attached to the session. Writes over its earlier connections are refused from
+   * now on.
+   */
   setOwner(now: number, session: SessionId, connection: ConnectionId): void {
     this.#owners.set(session, connection);
     this.expiry.touch(session, now);
   }
 
-  /** LEADING: did the write come by a connection that its session has left? */
+  /** LEADING: whether the write came over a connection that its session has left. */
   hasMoved({ session, connection, xid }: RoutedRequest): boolean {
     if (this.#owners.size === 0 || connection === NO_CONNECTION || xid === connection) return false;
     const owner = this.#owners.get(session);

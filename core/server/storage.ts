@@ -1,10 +1,10 @@
 /**
- * What a member keeps durably, and how it recovers: promises, log, and the tree as of the last checkpoint. The mapping is here,
- * once; the {@link StorageBackend} underneath is SQLite in the object and memory in the simulator.
+ * The durable state of a member, and its recovery: promises, log, and the tree as of the last checkpoint. The {@link
+ * StorageBackend} underneath is SQLite in the object and memory in the simulator.
  *
  *   tree in memory = checkpoint (tree table) + log from there to the last entry known to be committed
  *
- * There are two tree tables. One contains the checkpoint; the other receives a SNAP, and takes its place by one switch.
+ * There are two tree tables. One contains the checkpoint; the other receives a SNAP, after which the two are switched.
  */
 import { assert, assertNever, must } from "../assert.ts";
 import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
@@ -31,17 +31,17 @@ import {
   type TableId,
 } from "./storage-backend.ts";
 
-/** What a checkpoint leaves in the log. */
+/** What a checkpoint retains in the log. */
 export interface LogRetention {
   readonly logRetainTxns: number;
   readonly diffBytesMax: number;
-  /** what the slowest learner in the active set has */
+  /** end of the log of the slowest learner in the active set */
   readonly slowest?: Zxid | undefined;
 }
 
 /**
- * The durable state of one member. A member starts by {@link recover}; after that, writes come by {@link persist} in the order
- * of the persist effects, and {@link checkpoint} now and then.
+ * The durable state of one member. A member starts with {@link recover}; then it calls {@link persist} in the order of the
+ * persist effects, and {@link checkpoint} from time to time.
  *
  * Invariant: the checkpoint is an entry of the log or its base; promises (`acceptedEpoch`, `currentEpoch`) never go back, not
  * even when damage is found.
@@ -53,11 +53,11 @@ export class MemberStorage implements SnapshotReader {
   readonly #backend: StorageBackend;
   readonly #reader: CheckpointReader;
   #meta: Meta;
-  /** logged since the checkpoint */
+  /** bytes logged since the checkpoint */
   #logBytes = 0;
   #damage: string | undefined;
 
-  /** Repairs damage as far as that is possible; see {@link checkLog}. */
+  /** Repairs damage as far as possible; see {@link checkLog}. */
   constructor(backend: StorageBackend) {
     this.#backend = backend;
     this.#reader = new CheckpointReader(backend);
@@ -77,12 +77,12 @@ export class MemberStorage implements SnapshotReader {
     this.#logBytes = this.log.bytesAfter(this.#meta.checkpoint.zxid);
   }
 
-  /** What of the storage was found damaged at this start, so that the member forgot it; undefined: nothing. */
+  /** Damage found at this start that made the member forget its state; undefined if none. */
   get damage(): string | undefined {
     return this.#damage;
   }
 
-  /** @returns the rows that stay */
+  /** Checks the log. @returns the rows that are kept */
   #repairLog(): readonly LogRow[] {
     const check = checkLog(this.#backend, this.#meta);
     if (!check.ok) return this.#forget(check.damage);
@@ -100,26 +100,26 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * Continues as a member without memory that keeps its promise, its boot counter and those that it knows of its peers. The
-   * damaged state is set aside: if a majority is damaged, its rows may be the only copy of what was acknowledged.
+   * Continues as a member without memory that keeps its promise, its boot counter and the boot counters of its peers. The
+   * damaged state goes into quarantine: if a majority is damaged, its rows may be the only copy of acknowledged txns.
    */
   #forget(damage: string): [] {
     this.#damage ??= damage;
     const { boot, acceptedEpoch, peerBoots, initialized } = this.#meta;
     this.#backend.transaction(() => {
-      // The state of a voter replaces one set aside before; the state of a member that had not synchronised does not.
+      // The state of a voter replaces one in quarantine; the state of a member that had not synchronised does not.
       this.#backend.quarantine(initialized);
       this.#update({ ...EMPTY_META, digest: undefined, logged: undefined, boot, acceptedEpoch, peerBoots });
     });
     return [];
   }
 
-  /** The state in which damage was found is still kept beside the current one. */
+  /** Whether a damaged state is still in quarantine. */
   get isQuarantined(): boolean {
     return this.#backend.isQuarantined;
   }
 
-  /** Deletes that state: to be called once a quorum has confirmed the tree that replaces it. */
+  /** Deletes the state in quarantine, once a quorum has confirmed the tree that replaces it. */
   dropQuarantine(): void {
     this.#backend.transaction(() => this.#backend.dropQuarantine());
   }
@@ -129,7 +129,7 @@ export class MemberStorage implements SnapshotReader {
     return this.#logBytes;
   }
 
-  /** The values that are stored. */
+  /** The stored values. */
   get meta(): Meta {
     return this.#meta;
   }
@@ -137,8 +137,9 @@ export class MemberStorage implements SnapshotReader {
   /**
    * Begins an incarnation of the member: increments its boot counter, durably, and rebuilds the tree. Entries at the end of the
    * log that are not known to be committed stay in the log and are not applied.
-   * @param firstBoot boot counter of the first incarnation of a member without memory. Its peers refuse calls of a lower number
-   * than they know, so it must be above every number that a member which lost its storage may have had: ms since 1970 will do
+   * @param firstBoot boot counter of the first incarnation of a member without memory. Peers refuse calls with a lower
+   * number than they have seen, so it must be above every number that the member may have had before it lost its storage:
+   * the ms since 1970 are
    */
   recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
@@ -227,7 +228,7 @@ export class MemberStorage implements SnapshotReader {
   /** Carries out the writes of one persist effect, together. */
   persist(writes: readonly DurableWrite[]): void {
     const [first] = writes;
-    // One row is one statement, and atomic by itself: the way of every commit needs no transaction around it.
+    // One row is one statement, which is atomic: a commit needs no transaction around it.
     if (writes.length === 1 && first?.type === "append") this.#write(first);
     else {
       this.#backend.transaction(() => {
@@ -238,8 +239,8 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * Stores the end of the log, so that missing newest rows are detected. This writes an extra row, so it is not done at every
-   * commit: the caller decides how often.
+   * Stores the end of the log, so that missing newest rows are detected. It costs a row of its own, so the caller decides
+   * how often to do it.
    */
   noteEnd(): void {
     const { zxid } = this.log.last;
@@ -295,7 +296,7 @@ export class MemberStorage implements SnapshotReader {
       case "snapshotSwitch": {
         const at = { zxid: write.zxid, chain: write.chain };
         const old = this.#meta.table;
-        // Its digest is known when it is loaded.
+        // Its digest is computed when it is loaded.
         this.#update({ table: this.#otherTable(), checkpoint: at, digest: undefined, needSnap: false });
         this.#reader.reset();
         this.log.restart(at);
@@ -312,15 +313,16 @@ export class MemberStorage implements SnapshotReader {
   }
 
   /**
-   * Moves the checkpoint to where the tree is, and cuts the log below it.
-   * @param changes what changed since the last checkpoint
-   * @param retain what stays in the log: so many txns, and what the slowest learner lacks, but not more than so many bytes
-   * @param digest of the tree; undefined: the next start takes it from the rows
-   * @param confirmed a quorum has confirmed the tree; see {@link isConfirmed}
+   * Moves the checkpoint to the current tree, and cuts the log below it.
+   * @param changes changes since the last checkpoint
+   * @param retain what is retained in the log: a number of txns, and the entries that the slowest learner lacks, but not
+   * more than a number of bytes
+   * @param digest digest of the tree; undefined: the next start computes it from the rows
+   * @param confirmed whether a quorum has confirmed the tree; see {@link isConfirmed}
    */
   checkpoint(changes: TreeChanges, retain: LogRetention, digest?: Chain, confirmed = false): void {
-    const at = must(this.log.positionAt(changes.lastApplied), "what is applied is in the log");
-    assert(equalZxid(at.zxid, changes.lastApplied), "the tree stands at an entry of the log");
+    const at = must(this.log.positionAt(changes.lastApplied), "the applied zxid is in the log");
+    assert(equalZxid(at.zxid, changes.lastApplied), "the tree is at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
@@ -334,7 +336,7 @@ export class MemberStorage implements SnapshotReader {
 
   // ── SnapshotReader ───────────────────────────────────────────────────────
 
-  /** Of the checkpoint. */
+  /** Position of the checkpoint. */
   position(): LogPosition {
     return this.#meta.checkpoint;
   }
@@ -357,7 +359,10 @@ export class MemberStorage implements SnapshotReader {
   }
 }
 
-/** Reads stored bytes. Undamaged bytes that cannot be decoded are of a later version. @throws ApplyError for a WireError */
+/**
+ * Decodes stored bytes. Undamaged bytes that cannot be decoded were written by a later version.
+ * @throws ApplyError for a WireError
+ */
 function readable<T>(read: () => T): T {
   try {
     return read();

@@ -1,24 +1,24 @@
 /**
- * Which connection's requests a node serves next. The cost of a message varies: it may contain 4,000 reads of 1 MB. So a turn
- * serves the connections round robin, a share each, until the turn's budget is spent; then I/O has a turn, so that calls of
- * peers, heartbeats and other clients are received. Costs are counted in bytes, because the clock of an object does not advance
- * while it runs.
+ * Schedules the connections of a node. The cost of a message varies: it may contain 4,000 reads of 1 MB. So a turn serves
+ * the connections round robin, a share each, until the turn's budget is spent; then I/O gets a turn, so that calls of
+ * peers, heartbeats and other clients are received. Costs are counted in bytes, because the clock of an object does not
+ * advance while it runs.
  */
 import { TURN_COST, TURN_MS } from "./config.ts";
 
-/** Round robin among the connections that wait. Invariant: a connection waits at most once. */
+/** Round-robin queue of the waiting connections. Invariant: a connection is in it at most once. */
 export class Turns<T> {
-  /** in the order in which they are served */
+  /** in the order of service */
   readonly #waiting = new Set<T>();
   #spent = 0;
   #since = Number.NEGATIVE_INFINITY;
 
-  /** Connections that wait for their share. */
+  /** Number of connections that wait for their share. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
-  /** Puts a connection at the end of the circle, unless it waits there already. */
+  /** Appends a connection, unless it already waits. */
   add(connection: T): void {
     this.#waiting.add(connection);
   }
@@ -27,7 +27,7 @@ export class Turns<T> {
     this.#waiting.delete(connection);
   }
 
-  /** I/O had its turn: there is a whole budget again. */
+  /** Begins a turn with a full budget, after a turn of I/O. */
   begin(now: number): void {
     this.#spent = 0;
     this.#since = now;
@@ -37,18 +37,18 @@ export class Turns<T> {
     this.#spent += cost;
   }
 
-  /** Is there any budget left? */
+  /** Whether any budget is left. */
   hasBudget(now: number): boolean {
     if (now - this.#since >= TURN_MS || now < this.#since) this.begin(now);
     return this.#spent < TURN_COST;
   }
 
-  /** May a request that comes now be served at once: nobody waits, and the turn is not over? */
+  /** Whether a request that arrives now may be served at once: no connection waits, and budget is left. */
   isFree(now: number): boolean {
     return this.#waiting.size === 0 && this.hasBudget(now);
   }
 
-  /** Takes out the connection that is served next; undefined when none waits or the budget is spent. */
+  /** Removes and returns the next connection; undefined if none waits or the budget is spent. */
   next(): T | undefined {
     if (this.#spent >= TURN_COST) return undefined;
     for (const connection of this.#waiting) {

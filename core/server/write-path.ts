@@ -1,11 +1,11 @@
 /**
- * The way of a write to its proposal.
+ * The path of a write to its proposal.
  *
  *   client ▶ submit ▶ pending ▶ (follower: outbox ▶ REQUEST ▶) leader: queue ▶ prep ▶ batch ▶ proposal
  *
- * The way back is the `Applier`'s. A write that has not come back when this member changes its leader is neither lost nor done
- * twice: the history that a new leader establishes contains every write of earlier epochs that can still be committed. A write
- * that is part of it is answered from it; one that is not was never committed, and is forwarded again.
+ * The `Applier` handles the committed txns. A write that is pending when this member changes its leader is neither lost nor
+ * executed twice: the history that a new leader establishes contains every write of earlier epochs that can still be
+ * committed. A write that is part of it is answered from it; one that is not was never committed, and is forwarded again.
  */
 import { assert } from "../assert.ts";
 import { encodeWrite } from "../wire/jute/requests.ts";
@@ -26,27 +26,27 @@ import type { Readiness } from "./readiness.ts";
 import { unanswered } from "./responder.ts";
 import { isSameRequest } from "./reuse.ts";
 
-/** What a {@link WritePath} works with. */
+/** The parts that a {@link WritePath} uses. */
 export interface WriteParts extends ProposalParts {
   /** session of the writes without a session; see `anonymousSession` */
   readonly anonymous: SessionId;
   readonly gather: Gather;
   readonly readiness: Readiness;
-  /** Takes the effects of the peer. */
+  /** Handles effects of the peer. */
   absorb(effects: readonly ZabEffect[]): void;
 }
 
 /**
- * The writes of this member's clients, and as the leader those of all members, until they are proposed.
+ * The writes of this member's clients, and at the leader those of all members, until they are proposed.
  *
- * Invariant: a write whose `sent` is false has never left this member in a way by which it could be committed.
+ * Invariant: a write whose `sent` is false cannot have been committed through this member.
  *
  * @source ZooKeeper `FollowerRequestProcessor`, `LeaderRequestProcessor`
  */
 export class WritePath {
   readonly #parts: WriteParts;
   readonly #queue: ProposalQueue;
-  /** FOLLOWING: writes that await their way to the leader */
+  /** FOLLOWING: writes to be forwarded to the leader */
   #outbox: PendingWrite[] = [];
   #anonymousXid = 0;
   #tree: ZnodeTree;
@@ -57,7 +57,7 @@ export class WritePath {
     this.#tree = tree;
   }
 
-  // ── taking ───────────────────────────────────────────────────────────────
+  // ── accepting ────────────────────────────────────────────────────────────
 
   /** Takes a write of a client; see `EnsembleServer.submitWrite`. */
   submit(
@@ -85,14 +85,14 @@ export class WritePath {
     this.#take(now, token, session, xid, request, connection, fingerprint, null);
   }
 
-  /** Takes a read that a quorum confirms: it is answered when a `sync` has been committed. @param xid the read's */
+  /** Takes a linearizable read, which is answered once a `sync` is committed. @param xid number of the read */
   submitSynced(now: number, token: Token, xid: number, read: SyncedRead): void {
     const sync = { session: NO_SESSION, xid, ...encodeWrite({ type: "sync" }) };
     const { anonymous } = this.#parts;
     this.#take(now, token, anonymous, this.#nextAnonymousXid(), sync, NO_CONNECTION, NOT_KNOWN, read);
   }
 
-  /** LEADING: takes a write of the member's own, for a session. */
+  /** LEADING: takes a write that the member itself makes for a session. */
   submitOwn(session: SessionId, request: WriteRequest): void {
     const { sid } = this.#parts;
     const raw = { session, xid: 0, ...encodeWrite(request) };
@@ -109,14 +109,14 @@ export class WritePath {
     return this.#anonymousXid;
   }
 
-  /** The answer to a write that was done before, or whose number belongs to another write that waits here. */
+  /** The answer to a repeated write, or to one whose number belongs to another pending write; undefined if the write is new. */
   #answerTo(write: RawRequest, fingerprint: Fingerprint): ServerAnswer | undefined {
     const waiting = this.#parts.pending.writeOf(write.session, write.xid);
     if (waiting !== undefined && !isSameRequest(waiting, write)) return this.#failed("XID_REUSED");
     return this.#parts.replies.answerTo(write, fingerprint);
   }
 
-  /** @param read what the answer shows instead of the write's outcome */
+  /** Accepts a write. @param read read that is answered instead of the write */
   #take(
     now: number,
     token: Token,
@@ -157,16 +157,16 @@ export class WritePath {
     return failed(this.#tree.lastApplied, code);
   }
 
-  /** From here on the write may be committed: it leaves without another check. */
+  /** Queues the write to be proposed or forwarded. It may be committed from now on. */
   #route(write: PendingWrite): void {
     write.sent = true;
     if (this.#parts.zab.proposing !== undefined) this.#queue.add(write);
     else this.#outbox.push(write);
   }
 
-  // ── leaving ──────────────────────────────────────────────────────────────
+  // ── sending ──────────────────────────────────────────────────────────────
 
-  /** Nothing waits to leave, and nothing that was proposed waits to be applied. */
+  /** Whether no write waits to be sent, and every proposal is applied. */
   get isIdle(): boolean {
     return this.#queue.length === 0 && this.#outbox.length === 0 && !this.hasOutstanding && !this.#isYielding;
   }
@@ -175,22 +175,25 @@ export class WritePath {
     return this.#parts.gather.isYielding;
   }
 
-  /** Changes are proposed and not applied. */
+  /** Whether changes are proposed and not applied. */
   get hasOutstanding(): boolean {
     return this.#queue.outstanding > 0;
   }
 
-  /** LEADING: writes await a batch. */
+  /** LEADING: whether writes await a batch. */
   get hasQueued(): boolean {
     return this.#queue.length > 0;
   }
 
-  /** What waits leaves now, if it may. If it has to wait for a turn of I/O, that is asked for. */
+  /** Sends the waiting writes, or requests a turn of I/O after which they are sent. */
   maybeLeave(now: number): void {
     if (this.#mayLeave()) this.leave(now);
   }
 
-  /** What waits leaves now: a leader proposes it, in batches; a follower forwards it. A member that is not ready keeps it. */
+  /**
+   * Sends the waiting writes: a leader proposes them in batches, a follower forwards them. A member that is not ready keeps
+   * them.
+   */
   leave(now: number): void {
     const { absorb, gather, readiness, zab } = this.#parts;
     if (!readiness.isReady) return;
@@ -213,7 +216,7 @@ export class WritePath {
     return gather.mayLeave(waiting);
   }
 
-  /** FOLLOWING: sends what waits to the leader, in messages of the size of a batch. */
+  /** FOLLOWING: forwards the waiting writes to the leader, in messages of the size of a batch. */
   #forward(): void {
     const { config, effects, gather, zab } = this.#parts;
     assert(zab.proposing === undefined, "a leader proposes its writes");
@@ -234,13 +237,14 @@ export class WritePath {
     }
   }
 
-  /** FOLLOWING: the leader has not taken these writes, and nothing of them happens. */
+  /** FOLLOWING: handles REJECT: the leader has refused these writes, which will not be committed. */
   rejected({ code, exactly, requests }: RejectMessage): void {
     const { pending, replies, responder } = this.#parts;
     const reason = exactly ?? code;
     for (const name of requests) {
       const isAnswered = pending.answer(name, failed(this.#tree.lastApplied, reason));
-      // It was taken for the write that has the number, and answered as such: the fingerprint noted of that write may be wrong.
+      // The write was answered with the result of another write under its number, so the fingerprint recorded for that
+      // number may be wrong.
       if (!isAnswered && reason === "XID_REUSED") replies.noteFingerprint(name.session, name.xid, NOT_KNOWN);
     }
     responder.answerWaiting(false);
@@ -248,7 +252,7 @@ export class WritePath {
 
   // ── changes of the leader ────────────────────────────────────────────────
 
-  /** The stay or epoch is over. Writes that were neither proposed nor forwarded cannot be committed. */
+  /** Handles the end of the stay or epoch. Writes that were neither proposed nor forwarded cannot be committed. */
   reset(): void {
     this.#queue.reset();
     for (const write of this.#outbox) write.sent = false;
@@ -256,7 +260,7 @@ export class WritePath {
     this.#parts.gather.reset();
   }
 
-  /** This member is ready: the history of the epoch is applied. Answers the writes that are part of it; the others go again. */
+  /** Handles readiness: the history of the epoch is applied. Answers the writes that are part of it, and sends the others again. */
   begin(): void {
     const { pending, replies, responder } = this.#parts;
     replies.forgetPrepared();
@@ -268,7 +272,7 @@ export class WritePath {
     responder.answerWaiting(true);
   }
 
-  /** A received snapshot has become the tree. Of the txns that it stands for, the outcome is known only in part. */
+  /** Handles a received snapshot. The results of the txns that it contains are known only in part. */
   loadTree(tree: ZnodeTree): void {
     const { pending, replies, responder } = this.#parts;
     this.#tree = tree;
@@ -281,12 +285,12 @@ export class WritePath {
     responder.answerWaiting(false);
   }
 
-  /** LEADING: a learner's stay is over: it forwards again what is not proposed. */
+  /** LEADING: handles the end of a learner's stay: the learner will forward again what was not proposed. */
   learnerLeft(learner: Sid): void {
     this.#queue.dropOf(learner);
   }
 
-  /** LEADING: the tree has applied everything up to `zxid`. */
+  /** LEADING: handles that the tree has applied everything up to `zxid`. */
   applied(zxid: Zxid): void {
     this.#queue.applied(zxid);
   }
