@@ -1,6 +1,6 @@
 /**
- * The way of an append in a replica: it waits in the queue, is planned with all that wait, and is answered once the commit is
- * written. Also what depends on appends: idempotency keys, and when the end of the log is noted.
+ * The append path of a replica: an append is queued, planned together with all waiting appends, and answered once the group
+ * commit is written. It also owns what depends on appends: idempotency keys, and when the end of the log is stored.
  */
 import { assert, must } from "../assert.ts";
 import { AppendQueue, type Dispatch, type WaitingAppend } from "./append-queue.ts";
@@ -16,8 +16,8 @@ import type { ReplicaEffect } from "./replica-messages.ts";
 const QUEUE_FULL = fail("THROTTLING_QUOTA_EXCEEDED", "too many appends are waiting for this partition");
 
 /**
- * Owns the queue, the keys and the greatest timestamp of the log. Invariant: what it knows of the log is what is persisted,
- * and each append is answered once.
+ * Owns the queue, the keys and the greatest timestamp of the log.
+ * Invariant: its state describes the persisted log, and each append is answered once.
  * @source Kafka `ReplicaManager.appendRecords`
  */
 export class AppendPath {
@@ -38,17 +38,17 @@ export class AppendPath {
     this.#timestampMax = timestampMax;
   }
 
-  /** An append arrives. @returns a failure when too many wait */
+  /** Queues an append. @returns a failure if too many wait */
   push(append: WaitingAppend): Dispatch | PartitionFailure {
     return this.#queue.isFull(append.request.batches.length) ? QUEUE_FULL : this.#queue.push(append);
   }
 
-  /** The last commit is on disk. */
+  /** Handles the end of the sync of the last commit. */
   synced(): Dispatch {
     return this.#queue.synced();
   }
 
-  /** Plans the commit of all that wait; see {@link planGroupCommit}. */
+  /** Plans the commit of all waiting appends; see {@link planGroupCommit}. */
   plan(
     state: PartitionState,
     nowMs: number,
@@ -58,7 +58,7 @@ export class AppendPath {
     return planGroupCommit({ waiting, keys, state, timestampMax, nowMs, config });
   }
 
-  /** The commit is written. @returns the answers to its appends and what is to be scheduled, in order */
+  /** Handles a written commit. @returns the answers to its appends, and the effects to schedule, in order */
   written({ batch, plan, data }: GroupCommit, nowMs: number): readonly ReplicaEffect[] {
     assert(plan.results.length === batch.length, "each append has a result");
     this.#timestampMax = plan.timestampMax;
@@ -74,13 +74,13 @@ export class AppendPath {
     return effects;
   }
 
-  /** The log was deleted. */
+  /** Handles the deletion of the log. */
   forget(): void {
     this.#timestampMax = -1;
     this.#log.forget();
   }
 
-  /** The end of the log is stored now. */
+  /** Records that the end of the log was stored. */
   endNoted(nowMs: number): void {
     this.#endNote.noted(nowMs);
   }
@@ -92,17 +92,17 @@ export class AppendPath {
     return this.#keys.claim(key, nowMs);
   }
 
-  /** Forgets keys that are out of their window. */
+  /** Deletes expired keys. */
   expireKeys(nowMs: number): PartitionWrite {
     return this.#keys.expire(nowMs);
   }
 
-  /** When a key that is used now is forgotten, ms since 1970. */
+  /** When a key that is used now expires; ms since 1970. */
   keyExpiry(nowMs: number): number {
     return this.#keys.expiryOf(nowMs, nowMs);
   }
 
-  /** When the oldest key is forgotten, ms since 1970; undefined: there is none. */
+  /** When the oldest key expires, ms since 1970; undefined if there is none. */
   keyDeadline(nowMs: number): number | undefined {
     return this.#keys.deadline(nowMs);
   }

@@ -1,6 +1,6 @@
 /**
- * Appends that wait for a group commit. Alone, an append is flushed at once; while the storage is busy, or when the last
- * flushes held more than `gatherMin`, the next flush waits for one turn of I/O and takes all that have arrived.
+ * Appends that wait for a group commit. A single append is flushed at once; while the storage is busy, or if the last
+ * flushes had more than `gatherMin` appends, the next flush waits for one turn of I/O and takes all that have arrived.
  *
  * Invariant: at most one flush is under way, from {@link AppendQueue.take} to {@link AppendQueue.synced}.
  */
@@ -15,10 +15,10 @@ export interface WaitingAppend {
   readonly request: AppendRequest;
 }
 
-/** Share of the length of earlier flushes that remains after each one. */
+/** Weight of earlier flushes in the moving average of their lengths. */
 const FADE = 0.7;
 
-/** What is to be done about the appends that wait: flush them now, or after a turn of I/O; undefined: they wait. */
+/** What to do with waiting appends: flush them now, or after a turn of I/O; undefined: keep waiting. */
 export type Dispatch = "flush" | "gather" | undefined;
 
 /** The appends of one partition that wait for a flush, oldest first. @see the invariant above */
@@ -26,7 +26,7 @@ export class AppendQueue {
   readonly #config: PartitionConfig;
   #waiting: WaitingAppend[] = [];
   #bytes = 0;
-  /** length of recent flushes, fading */
+  /** moving average of the length of recent flushes */
   #recent = 0;
   /** a flush is announced or under way */
   #isBusy = false;
@@ -35,7 +35,7 @@ export class AppendQueue {
     this.#config = config;
   }
 
-  /** Has the queue no room for so many bytes? */
+  /** Whether the queue has no room for another append of so many bytes. */
   isFull(bytes: number): boolean {
     const { queueLengthMax, queueBytesMax } = this.#config;
     return this.#waiting.length >= queueLengthMax || this.#bytes + bytes > queueBytesMax;
@@ -54,7 +54,7 @@ export class AppendQueue {
     return this.#waiting.length <= gatherMin && this.#recent <= gatherMin ? "flush" : "gather";
   }
 
-  /** All that wait, for a flush. */
+  /** Takes all waiting appends, for a flush. */
   take(): readonly WaitingAppend[] {
     assert(this.#isBusy, "a flush was announced");
     const batch = this.#waiting;
@@ -64,7 +64,7 @@ export class AppendQueue {
     return batch;
   }
 
-  /** What was flushed is on disk. */
+  /** Handles the end of the sync of a flush. */
   synced(): Dispatch {
     this.#isBusy = false;
     return this.#waiting.length > 0 ? this.#dispatch() : undefined;

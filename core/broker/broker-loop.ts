@@ -1,7 +1,7 @@
 /**
- * What a broker does as long as it lives, in one loop: hold a session, stay registered, take part in the election of the
- * controller, read the cluster's znodes, act as the controller when it is one, wait for a change, and again. Every round
- * starts from what the ensemble says, so there is no state to repair after a failure.
+ * The main loop of a broker: it keeps a session and its registration, takes part in the election of the controller, reads
+ * the cluster's znodes, acts as the controller if elected, and waits for a change. Every round starts from the state in the
+ * ensemble, so there is no state to repair after a failure.
  *
  * ```
  *  open session ─▶ read cluster ─▶ create base | register | elect | control ─▶ wait for change ─┐
@@ -28,35 +28,36 @@ import {
   encodeRegistration,
 } from "./znodes.ts";
 
-/** What the loop needs from outside. */
+/** The interface of the loop to its environment. */
 export interface BrokerLoopPorts {
   /** id of this broker, from 0 */
   readonly id: number;
   readonly config: BrokerConfig;
-  /** where clients reach this broker, as its registration says */
+  /** endpoint of this broker for clients, part of its registration */
   readonly endpoint: BrokerEndpoint;
   /** znodes that an application on top needs, parents first */
   readonly applicationPaths: readonly string[];
   readonly session: EnsembleSession;
-  /** Does no client wait for an answer of this broker? */
+  /** Whether no client waits for an answer of this broker. */
   readonly isIdle: () => boolean;
 }
 
-/** Nothing was refused, or another broker did the same first. */
+/** Success; also if another broker had made the same change before. */
 const DONE: Outcome<null> = { ok: true, value: null };
 
 /**
- * Its state is a cache of what the ensemble says. Invariant: only the broker whose session owns `/controller` acts as the
- * controller, and each of its writes is conditional on its controller epoch.
+ * Runs the loop of one broker. Its state is a cache of the state in the ensemble.
+ * Invariant: only the broker whose session owns `/controller` acts as the controller, and each of its writes is conditional
+ * on its controller epoch.
  */
 export class BrokerLoop {
   readonly #ports: BrokerLoopPorts;
   readonly #peers: PeerWatch;
   readonly #known = new ReadCache();
   #view: ClusterView | undefined;
-  /** *map partition → leadership that its object acknowledged last* */
+  /** *map partition → last leadership that its object acknowledged* */
   readonly #announced = new Map<string, string>();
-  /** epoch of the ensemble in which it slept last; an answer that names an earlier one is late */
+  /** epoch of the ensemble in which it last slept; an answer that names this or an earlier epoch is outdated */
   #sleptIn = 0;
 
   constructor(ports: BrokerLoopPorts) {
@@ -74,12 +75,12 @@ export class BrokerLoop {
     return session.id !== NO_SESSION && this.#view?.controller?.session === session.id;
   }
 
-  /** The ensemble is awake in `epoch`: what it says of its sleep in an earlier one is late. */
+  /** Records that the ensemble is awake in `epoch`: reports of a sleep in an earlier epoch are outdated. */
   woken(epoch: number): void {
     this.#sleptIn = Math.max(this.#sleptIn, epoch - 1);
   }
 
-  /** Waits until `find` finds something in the view, now or after a change; undefined after `ms`. */
+  /** Waits until `find` returns a result for the view, now or after a change; undefined after `ms`. */
   *waitFor<T>(find: (view: ClusterView) => T | undefined, ms: number): Program<T | undefined> {
     const deadline = (yield* now()) + ms;
     for (;;) {
@@ -94,23 +95,23 @@ export class BrokerLoop {
 
   /**
    * Runs until the object ends.
-   * @param former session that the last life of this broker left behind; undefined: none, or it slept and continues
+   * @param former session of this broker's previous life; undefined if there was none, or if it slept and continues
    */
   *run(former: SessionId | undefined): Program<never> {
     const { session, config } = this.#ports;
-    // A new life is a new broker epoch: what the last one had registered must not look alive. If this fails, the session is
-    // found in the registration, or expires.
+    // A new life has a new broker epoch, so the previous registration must not look alive. If this fails, the session is
+    // closed later by the registration, or expires.
     if (former !== undefined && !(yield* session.close(former)).ok) yield* pause(config.retryMs);
     for (;;) {
       const round = yield* this.#round();
       if (round.ok) continue;
-      // the next round begins from what the ensemble says by then
+      // the next round reads the state in the ensemble again
       this.#known.clear();
       yield* pause(config.retryMs);
     }
   }
 
-  /** Reads, acts, and waits for a change; what it did itself is a change too, which it reads in the next round. */
+  /** Reads, acts, and waits for a change. Its own writes are changes too, which the next round reads. */
   *#round(): Program<Outcome<null>> {
     const { session, id } = this.#ports;
     if (session.id === NO_SESSION) {
@@ -133,7 +134,7 @@ export class BrokerLoop {
     return DONE;
   }
 
-  /** The ensemble sleeps: so does this broker, until the ensemble or a client wakes it. */
+  /** Sleeps with the ensemble, until the ensemble or a client wakes this broker. */
   *#sleep(epoch: number): Program<void> {
     const { session, isIdle } = this.#ports;
     if (epoch <= this.#sleptIn || session.isWriting || !isIdle()) return;
@@ -145,7 +146,7 @@ export class BrokerLoop {
     yield* perform({ type: "sleep", isController });
   }
 
-  /** Does what this broker has to do now. @returns how long it may wait for a change, ms */
+  /** Runs the actions that are due. @returns how long it may wait for a change, ms */
   *#act(view: ClusterView): Program<Outcome<number>> {
     const { session, id, config } = this.#ports;
     const parked = { ok: true, value: config.parkMs } as const;
@@ -175,13 +176,13 @@ export class BrokerLoop {
     const missing = yield* session.readAll(() => readMissing(baseZnodes(clusterId, applicationPaths)));
     if (!missing.ok) return missing;
     const ops = missing.value.map(({ path, data }) => createRequest(path, data));
-    // when another broker was faster, the next round sees what it created
+    // if another broker was faster, the next round reads what it created
     return ops.length === 0 ? DONE : unless(["NODE_EXISTS"], yield* session.write({ type: "multi", ops }));
   }
 
   *#register(view: ClusterView): Program<Outcome<null>> {
     const { session, id, endpoint } = this.#ports;
-    // only a former life of this broker can hold its id
+    // only a previous life of this broker can have registered its id
     const former = view.brokers.find((broker) => broker.id === id);
     if (former !== undefined) {
       const closed = yield* session.close(former.session);
@@ -204,7 +205,7 @@ export class BrokerLoop {
 
   // ── the controller ───────────────────────────────────────────────────────
 
-  /** One round as the controller. @returns how long it may wait: less when a partition is to be told again */
+  /** One round as the controller. @returns how long it may wait, ms: less if a partition must be notified again */
   *#control(view: ClusterView): Program<Outcome<number>> {
     const { config } = this.#ports;
     const controllerView = controllerViewOf(view);
@@ -213,7 +214,7 @@ export class BrokerLoop {
       const written = yield* this.#carryOut(write, view.controllerEpoch);
       if (!written.ok) return written;
     }
-    // what was written now is announced in the round that reads it
+    // the round that reads these writes announces them
     const isDone = plan.length > 0 || (yield* this.#announce(announcements(controllerView)));
     return { ok: true, value: isDone ? config.parkMs : config.retryMs };
   }
@@ -226,7 +227,7 @@ export class BrokerLoop {
     return unless([], yield* this.#ports.session.write({ type: "multi", ops }));
   }
 
-  /** Empties the objects of a topic, before its znodes are deleted. After a failure no further ones are called. */
+  /** Deletes the logs in a topic's partition objects, before its znodes are deleted. Stops at the first failure. */
   *#empty({ topicId, partitions }: Removal, controllerEpoch: number): Program<Outcome<null>> {
     const { attemptTimeoutMs: timeoutMs, callsAtOnce, callsPerTurn } = this.#ports.config;
     for (let at = 0; at < partitions.length; at += callsAtOnce) {
@@ -243,7 +244,10 @@ export class BrokerLoop {
     return DONE;
   }
 
-  /** Tells the partitions' objects who leads them, unless they know. @returns false: one could not be reached */
+  /**
+   * Sends the leaderships to the partitions' objects, except those already acknowledged.
+   * @returns false if one could not be reached
+   */
   *#announce(leaderships: readonly Leadership[]): Program<boolean> {
     const news = leaderships.filter((each) => this.#announced.get(keyOf(each)) !== contentOf(each));
     if (news.length === 0) return true;
@@ -253,7 +257,7 @@ export class BrokerLoop {
     });
     const { attemptTimeoutMs: timeoutMs } = this.#ports.config;
     const answers = yield* perform({ type: "partitions", calls, timeoutMs });
-    // a refusal is an answer too: the partition knows a newer epoch, and so does the ensemble
+    // a refusal also counts as acknowledged: the partition knows a newer epoch, which is in the ensemble too
     for (const [i, leadership] of news.entries())
       if (answers[i] !== undefined) this.#announced.set(keyOf(leadership), contentOf(leadership));
     return !answers.includes(undefined);

@@ -1,34 +1,34 @@
 /**
- * What a broker keeps: who it is, the session of its last life, and what it noted when it fell asleep. Nothing until it is
- * started.
+ * The stored rows of a broker: its identity, the session of its last life, and its state when it fell asleep. There are
+ * none until it is started.
  *
- * Every row has a checksum over its key and value (decision 0014). A row with another one counts as missing: nothing that a
- * broker keeps is needed but its identity, which is stored twice, and comes back with the next `start`. Rows of an earlier
- * version have none, and are believed.
+ * Every row has a checksum over its key and value (decision 0014). A row with a wrong checksum counts as missing: only the
+ * identity is needed, which is stored twice and is repeated by the next `start`. Rows of an earlier version have no
+ * checksum and are accepted.
  */
 import { valueChecksum } from "../wire/value-checksum.ts";
 import type { SessionId } from "../znode/types.ts";
 
 /**
- * Schema of the rows below, in the row `schema`; absent: 1. Raise it with every change that the version before must not read.
+ * Schema of the rows below, in the row `schema`; absent: 1. Increment it with every change that the previous version must not read.
  */
 const BROKER_SCHEMA = 1;
 
-/** A row. A checksum that is null was never written: the row is of an earlier version. */
+/** A row. A null checksum means that an earlier version wrote the row. */
 export interface RawRecord {
   readonly value: unknown;
   readonly crc: unknown;
 }
 
-/** Where a broker keeps its rows: SQLite in the object, memory in the simulator. It decides nothing. */
+/** Storage of a broker's rows: SQLite in the object, memory in the simulator. It decides nothing. */
 export interface BrokerBackend {
-  /** Undefined: there is none. */
+  /** The row under a key; undefined if there is none. */
   read(key: string): RawRecord | undefined;
-  /** Durable before anything that leaves the object afterwards. @throws Error when the storage does */
+  /** Writes a row, which is durable before any later output of the object. @throws Error if the storage fails */
   write(key: string, value: string, crc: number): void;
 }
 
-/** Who a broker is; stored when it is first started. */
+/** Identity of a broker; stored when it is first started. */
 export interface BrokerIdentity {
   readonly ensemble: string;
   /** from 0 */
@@ -39,38 +39,38 @@ export interface BrokerIdentity {
   readonly brokerCount: number;
 }
 
-/** What a broker notes when it falls asleep. */
+/** State that a broker stores when it falls asleep. */
 export interface Sleeping<Status> {
   readonly session: SessionId;
   /** number of its last write in that session */
   readonly xid: number;
-  /** what it answers while it sleeps */
+  /** the status that it answers while it sleeps */
   readonly status: Status;
 }
 
 const IDENTITY_KEYS = ["identity", "identity_copy"] as const;
 
-/** Keys of other texts that the object keeps here. */
+/** Keys of further texts that the object stores. */
 type TextKey = "faults" | "counters";
 
-/** A value, and whether it is known to be the one that was written. */
+/** A value, and whether a checksum has verified it. */
 interface Stored {
   readonly value: string;
   readonly isVerified: boolean;
 }
 
-/** The rows of one broker. It has no state but what is stored. */
+/** The rows of one broker. It has no state in memory. */
 export class BrokerRecords<Status> {
   readonly #backend: BrokerBackend;
   readonly #name: string | undefined;
 
-  /** @param name of the object, `{ensemble}/{brokerId}`; undefined: not known */
+  /** @param name name of the object, `{ensemble}/{brokerId}`; undefined if unknown */
   constructor(backend: BrokerBackend, name: string | undefined) {
     this.#backend = backend;
     this.#name = name;
   }
 
-  /** Why this version must not use the rows; undefined: it may. */
+  /** Why this version must not use the rows; undefined if it may. */
   get refusal(): string | undefined {
     const schema = Number(this.text("schema") ?? BROKER_SCHEMA);
     return schema > BROKER_SCHEMA
@@ -78,7 +78,7 @@ export class BrokerRecords<Status> {
       : undefined;
   }
 
-  /** Undefined: there is none, or another one than was written. */
+  /** The value under a key; undefined if there is none, or if it is damaged. */
   #stored(key: string): Stored | undefined {
     const row = this.#backend.read(key);
     if (typeof row?.value !== "string") return undefined;
@@ -87,7 +87,7 @@ export class BrokerRecords<Status> {
     return crc === valueChecksum(key, value) ? { value, isVerified: true } : undefined;
   }
 
-  /** A text that is kept for the object. */
+  /** A text of the object. */
   text(key: TextKey | "schema"): string | undefined {
     return this.#stored(key)?.value;
   }
@@ -113,7 +113,7 @@ export class BrokerRecords<Status> {
     return this.#name === undefined || this.#name === `${ensemble}/${id}`;
   }
 
-  /** Writes the rows that are not known to hold it, and the number of the schema beside them. */
+  /** Writes the identity to the rows that do not verifiably contain it, and the number of the schema. */
   identify(identity: BrokerIdentity): void {
     const text = JSON.stringify(identity);
     for (const key of IDENTITY_KEYS) this.#ensure(key, text);
@@ -125,7 +125,7 @@ export class BrokerRecords<Status> {
     if (stored?.value !== text || !stored.isVerified) this.#set(key, text);
   }
 
-  /** The session that this or the last life opened last. */
+  /** The last session that this or the previous life opened. */
   get session(): SessionId | undefined {
     const session = Number(this.#stored("session")?.value ?? Number.NaN);
     return Number.isSafeInteger(session) ? (session as SessionId) : undefined;
@@ -135,7 +135,7 @@ export class BrokerRecords<Status> {
     this.#set("session", `${session}`);
   }
 
-  /** Set while it sleeps: the session that continues afterwards, and what it was when it fell asleep. */
+  /** Its state when it fell asleep, with the session that continues afterwards; undefined while it is awake. */
   get sleeping(): Sleeping<Status> | undefined {
     return objectOf(this.#stored("sleeping")?.value) as Sleeping<Status> | undefined;
   }
@@ -144,7 +144,7 @@ export class BrokerRecords<Status> {
     this.#set("sleeping", sleeping === undefined ? "" : JSON.stringify(sleeping));
   }
 
-  /** Counts a life; from 1 again when the count was damaged, since nothing depends on it. */
+  /** Counts a life; restarts from 1 if the count was damaged, since nothing depends on it. */
   nextBoot(): number {
     const last = Number(this.#stored("boot")?.value ?? 0);
     const boot = Number.isSafeInteger(last) ? last + 1 : 1;
@@ -153,7 +153,7 @@ export class BrokerRecords<Status> {
   }
 }
 
-/** The object of a JSON text; undefined: there is no text, or it holds none. */
+/** The object in a JSON text; undefined if there is no text, or no object in it. */
 export function objectOf(text: string | undefined): object | undefined {
   if (text === undefined || text === "") return undefined;
   try {

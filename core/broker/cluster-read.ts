@@ -5,11 +5,11 @@ import type { ReadRequestOf, ReadResult, Stat, ZnodeReadType } from "../znode/ty
 export interface ClusterRead {
   readonly type: "getData" | "getChildren";
   readonly path: string;
-  /** no condition shows a change: to be read every time */
+  /** no condition reports its changes, so it must be read every time */
   readonly fresh?: boolean;
 }
 
-/** Undefined: the znode does not exist. */
+/** Result of a read; undefined if the znode does not exist. */
 export type ClusterReadResult =
   | { readonly data: Uint8Array | null; readonly children: readonly string[]; readonly stat: Stat }
   | undefined;

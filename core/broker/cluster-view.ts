@@ -1,8 +1,8 @@
 /**
- * What the znodes say of the cluster, read by a coroutine: it yields reads and takes their results, so the same code
- * reads a tree in memory and an ensemble over RPC. Everything is read from one node; the order of the steps matters:
- * `/controller_epoch` comes before `/controller`, so a broker that finds itself there knows that the epoch is its own.
- * Beside the view come the conditions under which it is out of date.
+ * Reads the cluster from its znodes, as a coroutine: it yields reads and receives their results, so the same code reads a
+ * tree in memory and an ensemble over RPC. Everything is read from one node, and the order of the steps matters:
+ * `/controller_epoch` comes before `/controller`, so a broker that finds itself there knows that the epoch is its own. It
+ * also returns the conditions under which the view is outdated.
  */
 import { zxidToText } from "../zab/zxid.ts";
 import type { SessionId } from "../znode/types.ts";
@@ -26,7 +26,7 @@ import {
   topicPath,
 } from "./znodes.ts";
 
-/** A znode whose change outdates the view: its last zxid as text, `0x0` when it is missing. */
+/** A znode whose change outdates the view, with its last zxid as text; `0x0` if it does not exist. */
 export interface ClusterCondition {
   readonly path: string;
   readonly kind: "data" | "children";
@@ -44,7 +44,7 @@ export interface ClusterView {
   readonly controllerEpoch: number;
   /** version of `/controller_epoch`; −1 while it does not exist */
   readonly controllerEpochVersion: number;
-  /** who is the controller, and the session that says so */
+  /** id of the controller, and the session that owns `/controller` */
   readonly controller: { readonly id: number; readonly session: SessionId } | undefined;
   /** registered brokers by ascending id */
   readonly brokers: readonly LiveBroker[];
@@ -123,7 +123,7 @@ export function* readCluster(): Steps {
       const result = states[at++];
       conditions.push(condition(dataOf(statePath(name, partition)), result));
       const state = decodeState(result?.data ?? null);
-      // a state that cannot be read is overwritten; its version is known
+      // an invalid state is overwritten, for which its version is needed
       if (result !== undefined)
         known.set(partition, { ...(state ?? NO_STATE), version: result.stat.version });
     }
@@ -154,11 +154,11 @@ export function* readCluster(): Steps {
   };
 }
 
-/** What is known of znodes that have not changed. A change outdates a condition of the view and is reported to {@link forget}. */
+/** Cache of the reads of unchanged znodes. A change outdates a condition of the view and is reported to {@link forget}. */
 export class ReadCache {
   #results = new Map<string, ClusterReadResult>();
 
-  /** A condition is outdated. */
+  /** Removes what an outdated condition invalidates. */
   forget(path: string): void {
     this.#results.delete(keyOf({ type: "getData", path }));
     this.#results.delete(keyOf({ type: "getChildren", path }));
@@ -169,8 +169,8 @@ export class ReadCache {
   }
 
   /**
-   * Reads the cluster as {@link readCluster} does, but asks only for what is not known. With thousands of partitions
-   * that is the difference between three reads and thousands for each change.
+   * Reads the cluster as {@link readCluster} does, but reads only what is not cached. With thousands of partitions that is
+   * three reads per change instead of thousands.
    */
   *read(): Steps {
     const steps = readCluster();
@@ -191,7 +191,7 @@ export class ReadCache {
 
 const keyOf = ({ type, path }: ClusterRead): string => `${type} ${path}`;
 
-/** Which of these znodes do not exist? */
+/** Returns those of the znodes that do not exist. */
 export function* readMissing<T extends { readonly path: string }>(
   wanted: readonly T[],
 ): Generator<readonly ClusterRead[], readonly T[], readonly ClusterReadResult[]> {

@@ -4,9 +4,9 @@ import { KiB, MINUTE_MS, MiB, SECOND_MS } from "../units.ts";
 
 /** Times and limits of a broker. */
 export interface BrokerConfig {
-  /** silence after which a broker counts as gone when its calls do not break; a crash is noticed at once */
+  /** silence after which a broker counts as gone if its calls do not break; a crash is noticed at once */
   readonly sessionTimeoutMs: number;
-  /** the alarm's period: one touch of the session each */
+  /** interval of the alarm, each of which touches the session once */
   readonly heartbeatMs: number;
   /** duration of one parked call; then the next one begins */
   readonly parkMs: number;
@@ -16,13 +16,13 @@ export interface BrokerConfig {
   readonly attemptTimeoutMs: number;
   /** timeout of all attempts of one write; longer than an election of the ensemble */
   readonly writeDeadlineMs: number;
-  /** wait of a caller for a broker that is starting, or for a new topic to get leaders */
+  /** how long a caller waits for a broker that is starting, or for a new topic to get leaders */
   readonly readyDeadlineMs: number;
   /** how long a new topic waits for brokers that are starting, so that its replicas are distributed over all */
   readonly formationMs: number;
   /** pause after a failed round of the main loop */
   readonly retryMs: number;
-  /** writes that may wait for the one that is under way */
+  /** writes that may wait for the current one */
   readonly writeQueueMax: number;
   /** partitions of one topic, and of all topics */
   readonly partitionsPerTopicMax: number;
@@ -32,10 +32,13 @@ export interface BrokerConfig {
   readonly replicationFactorDefault: number;
   /** reads of znodes sent together; they are answered from memory */
   readonly readsAtOnce: number;
-  /** calls of partitions under way at a time; an object may have six. After so many calls, timers and sockets get a turn */
+  /**
+   * concurrent calls of partitions; the platform allows six per object. After each group of calls, timers and sockets get a
+   * turn
+   */
   readonly callsAtOnce: number;
   readonly callsPerTurn: number;
-  /** pause between two looks whether a partition knows its leader */
+  /** interval at which it is checked whether a partition knows its leader */
   readonly tellPollMs: number;
 }
 
@@ -74,7 +77,7 @@ export interface PartitionConfig {
   readonly queueBytesMax: number;
   /** batches larger than this wait for one turn of the event loop before a flush */
   readonly gatherMin: number;
-  /** bytes of one read: the maximum, and the default when the reader names none */
+  /** bytes of one read: the maximum, and the default if the reader names none */
   readonly readBytesMax: number;
   readonly readBytesDefault: number;
   /** longest long poll */
@@ -85,7 +88,7 @@ export interface PartitionConfig {
   readonly tailsMax: number;
   /** tails that are served in one turn: about 2 ms */
   readonly tailsPerTurn: number;
-  /** an idempotency key is remembered for this time, and the newest so many of them */
+  /** how long an idempotency key is remembered, and how many of the newest ones */
   readonly idempotencyWindowMs: number;
   readonly idempotencyKeysMax: number;
   /** keys that one alarm forgets */
@@ -94,12 +97,12 @@ export interface PartitionConfig {
   readonly cacheBytesMax: number;
   /** leader epochs that are read at a start and shown in a status: the newest */
   readonly epochsMax: number;
-  /** the end of the log is stored so long after a commit, and no sooner than so long after the last time */
+  /** delay after a commit until the end of the log is stored, and minimum interval between two such writes */
   readonly noteEndDelayMs: number;
   readonly noteEndPauseMs: number;
-  /** one attempt to ask a broker who leads */
+  /** timeout of one request to a broker for the leader */
   readonly findLeaderMs: number;
-  /** the alarm may be late by so much before it counts as lost: no client waits for a key to be forgotten */
+  /** lateness after which an alarm counts as lost; no client waits for the expiry of a key */
   readonly alarmSlackMs: number;
 }
 
@@ -129,7 +132,7 @@ export const PARTITION_CONFIG: PartitionConfig = {
   alarmSlackMs: MINUTE_MS,
 };
 
-/** Checks that the numbers agree with each other. @throws AssertionError */
+/** Checks the consistency of the numbers. @throws AssertionError */
 export function validateBrokerConfig(config: BrokerConfig): BrokerConfig {
   for (const [name, value] of Object.entries(config))
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`);
@@ -139,7 +142,7 @@ export function validateBrokerConfig(config: BrokerConfig): BrokerConfig {
   return config;
 }
 
-/** Checks that the numbers agree with each other. @throws AssertionError */
+/** Checks the consistency of the numbers. @throws AssertionError */
 export function validatePartitionConfig(config: PartitionConfig): PartitionConfig {
   for (const [name, value] of Object.entries(config))
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`);

@@ -1,8 +1,8 @@
 /**
- * What the controller does, as a pure function: what it has read from the znodes → the next znode writes. Every write
- * is a multi under `check(/controller_epoch)`, so that a deposed controller changes nothing; every change of a state
- * znode is conditional on the version that was read. After a write the shell reads again and asks again; when nothing
- * is left to write, {@link announcements} tells the partitions' objects who leads them.
+ * The decisions of the controller, as a pure function from the cluster view to the next znode writes. Every write is a
+ * multi under `check(/controller_epoch)`, so that a deposed controller changes nothing; every change of a state znode is
+ * conditional on the version that was read. After a write the caller reads the view again and repeats; when nothing is left
+ * to write, {@link announcements} returns the leaderships to send to the partitions' objects.
  *
  * While a partition has one log that belongs to no broker, any live broker may lead it: the first assigned replica that
  * is live, else the live broker with the lowest id. Leadership moves only when the leader is gone.
@@ -34,7 +34,7 @@ export interface VersionedState extends PartitionStateData {
 /** A topic, as the controller sees it. */
 export interface TopicView extends TopicAssignment {
   readonly name: string;
-  /** map partition → its state; absent when it has none yet */
+  /** *map partition → its state*; no entry if it has none yet */
   readonly states: ReadonlyMap<number, VersionedState>;
   /** `/brokers/topics/T/partitions` exists */
   readonly partitionsExist: boolean;
@@ -55,25 +55,25 @@ export interface ControllerView {
   readonly deleting: readonly string[];
 }
 
-/** A topic whose partitions' objects must be emptied before its znodes go. */
+/** A topic whose partition objects must be emptied before its znodes are deleted. */
 export interface Removal {
   readonly topic: string;
   readonly topicId: string;
   readonly partitions: readonly number[];
 }
 
-/** One multi, with what must be done before it. */
+/** One multi, with the removal that must precede it. */
 export interface ControllerWrite {
   readonly ops: readonly MultiRequestOp[];
   readonly removal?: Removal;
 }
 
-/** The leader that a partition gets: undefined while no broker lives. */
+/** The leader of a partition; undefined if no broker is live. */
 export function electLeader(replicas: readonly number[], live: readonly number[]): number | undefined {
   return replicas.find((id) => live.includes(id)) ?? live[0];
 }
 
-/** In sync are the assigned replicas that live, and the leader: they all share one log. */
+/** The ISR: the live assigned replicas and the leader, which all share one log. */
 function isrOf(replicas: readonly number[], live: readonly number[], leader: number): readonly number[] {
   const isr = replicas.filter((id) => live.includes(id));
   return isr.includes(leader) ? isr : [leader, ...isr];
@@ -82,7 +82,7 @@ function isrOf(replicas: readonly number[], live: readonly number[], leader: num
 const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((id, i) => id === b[i]);
 
-/** The state that a partition should have; undefined when there is nothing to change. */
+/** The state that a partition should have; undefined if it already has it. */
 export function nextState(
   replicas: readonly number[],
   now: PartitionStateData | undefined,
@@ -104,7 +104,7 @@ export function nextState(
   };
 }
 
-/** The ops that give one partition its next state; empty when it has it. */
+/** The ops that give one partition its next state; empty if it already has it. */
 function partitionOps(view: ControllerView, topic: TopicView, partition: number): MultiRequestOp[] {
   const now = topic.states.get(partition);
   const next = nextState(topic.partitions.get(partition) ?? [], now, view);
@@ -118,7 +118,7 @@ function partitionOps(view: ControllerView, topic: TopicView, partition: number)
   return [...parent, createRequest(path, data)];
 }
 
-/** Removes what a topic has, leaves first. */
+/** The ops that delete a topic's znodes, leaves first. */
 function deletionOps(name: string, topic: TopicView | undefined): MultiRequestOp[] {
   const remove = (path: string): MultiRequestOp => ({ type: "delete", path, version: -1 });
   if (topic === undefined) return [remove(deleteTopicPath(name))];
@@ -133,8 +133,8 @@ function deletionOps(name: string, topic: TopicView | undefined): MultiRequestOp
 }
 
 /**
- * The writes that bring the znodes from `view` to where they should be, in order; empty when they are there. Each is
- * one multi under the controller's epoch, of at most `partitionsPerMulti` partitions.
+ * The writes that bring the znodes from `view` to their target state, in order; empty if they have it. Each is one multi
+ * under the controller's epoch, of at most `partitionsPerMulti` partitions.
  */
 export function planController(view: ControllerView, partitionsPerMulti: number): readonly ControllerWrite[] {
   const check: MultiRequestOp = {
@@ -178,7 +178,7 @@ export function planController(view: ControllerView, partitionsPerMulti: number)
   return writes;
 }
 
-/** Who leads what, for the partitions' objects: all that have a leader. */
+/** The leaderships of all partitions that have a leader, to be sent to their objects. */
 export function announcements(view: ControllerView): readonly Leadership[] {
   return view.topics.flatMap((topic) => {
     if (view.deleting.includes(topic.name)) return [];
@@ -205,7 +205,7 @@ export function announcements(view: ControllerView): readonly Leadership[] {
 
 /**
  * Spreads the partitions of a new topic over the live brokers: replicas in a ring, the leaders one after the other.
- * @param start where the ring begins, so that topics do not all begin at the first broker
+ * @param start first broker of the ring, so that not all topics begin at the same broker
  */
 export function assignReplicas(
   live: readonly number[],

@@ -1,21 +1,21 @@
 /**
- * When the end of the log is stored beside its rows, so that newest rows that are missing are missed: a while after a
- * commit, once for many, because the row costs as much as any other.
+ * Decides when the end of the log is stored beside its rows, so that missing newest rows are detected: some time after a
+ * commit, once for many commits, because it costs a row.
  */
 import type { PartitionConfig } from "./config.ts";
 
-/** When to store the end of the log. Invariant: at most one row for the end is due. */
+/** Schedule of the writes of the log's end. Invariant: at most one such write is due. */
 export class EndNote {
   readonly #config: PartitionConfig;
   #isDue = false;
-  /** when it was stored last, ms since 1970 */
+  /** when it was last stored; ms since 1970 */
   #notedAt = 0;
 
   constructor(config: PartitionConfig) {
     this.#config = config;
   }
 
-  /** The log has grown. @returns in how many ms the end is to be stored; undefined: that is scheduled already */
+  /** Called after the log has grown. @returns the delay after which to store the end, ms; undefined if that is already scheduled */
   schedule(nowMs: number): number | undefined {
     if (this.#isDue) return undefined;
     this.#isDue = true;
@@ -23,7 +23,7 @@ export class EndNote {
     return Math.max(noteEndDelayMs, this.#notedAt + noteEndPauseMs - nowMs);
   }
 
-  /** The time has come. */
+  /** Records that the end is stored. */
   noted(nowMs: number): void {
     this.#isDue = false;
     this.#notedAt = nowMs;

@@ -1,6 +1,7 @@
 /**
- * A broker's session of the ensemble, as every client has one: writes are numbered and go one after the other, so an
- * unknown outcome is resolved by sending the same number again, at any node. A node that fails is left for the next one.
+ * A broker's session with the ensemble, like that of any client: writes are numbered and sent one after the other, so an
+ * unknown outcome is resolved by sending the same number again, at any node. If a node fails, the session moves to the next
+ * one.
  *
  * Invariant: a number is used for one write; the next write begins when the outcome of the last one is known or its deadline
  * has passed.
@@ -29,10 +30,10 @@ function mayRetry(code: ZooErrorCode): boolean {
   return info !== undefined && (info.retryElsewhere || info.unknownOutcome || code === "THROTTLED");
 }
 
-/** Codes that the operations beside the failed one of a multi have. */
+/** Codes of the operations of a failed multi that did not fail themselves. */
 const BESIDE_FAILED: ReadonlySet<ZooErrorCode> = new Set(["OK", "RUNTIME_INCONSISTENCY"]);
 
-/** A value, and the node that gave it. */
+/** A value, and the node that returned it. */
 export interface Served<T> {
   readonly answer: T;
   readonly sid: number;
@@ -52,7 +53,7 @@ export type Change = { readonly paths: readonly string[] } | { readonly asleep: 
 export class EnsembleSession {
   readonly #size: number;
   readonly #config: BrokerConfig;
-  /** the node that serves this broker now, from 1 */
+  /** sid of the node that serves this broker now, from 1 */
   #sid: number;
   #session: SessionId = NO_SESSION;
   #xid = 0;
@@ -66,7 +67,7 @@ export class EnsembleSession {
     this.#config = config;
   }
 
-  /** {@link NO_SESSION} while there is none. */
+  /** Id of the session; {@link NO_SESSION} while there is none. */
   get id(): SessionId {
     return this.#session;
   }
@@ -76,17 +77,17 @@ export class EnsembleSession {
     return this.#xid;
   }
 
-  /** Writes that wait or are under way. */
+  /** Whether writes wait or are under way. */
   get isWriting(): boolean {
     return this.#queued > 0;
   }
 
-  /** How often another node became the serving one, or the session was gone. A step `wait` ends when it changes. */
+  /** Number of times that the serving node changed or the session was lost. A step `wait` ends when it changes. */
   get moves(): number {
     return this.#moves;
   }
 
-  /** Continues a session that slept: nothing was written in it since. */
+  /** Continues a session after sleep; nothing was written in it meanwhile. */
   resume(session: SessionId, xid: number): void {
     this.#session = session;
     this.#xid = xid;
@@ -110,7 +111,7 @@ export class EnsembleSession {
     return { ok: true, value: session };
   }
 
-  /** Keeps the session alive. A session that the ensemble does not know any more is given up. */
+  /** Keeps the session alive. A session that the ensemble no longer knows is dropped. */
   *touch(): Program<void> {
     const session = this.#session;
     if (session === NO_SESSION) return;
@@ -118,7 +119,7 @@ export class EnsembleSession {
     if (!touched.ok && touched.code === "SESSION_EXPIRED") this.#forget(session);
   }
 
-  /** Closes any session: one's own of a former life, or that of a broker that is gone. */
+  /** Closes any session: this broker's from a previous life, or that of a dead broker. */
   *close(session: SessionId): Program<Outcome<null>> {
     const closed = yield* this.#anywhere({ name: "closeSession", session });
     return closed.ok || closed.code === "SESSION_EXPIRED" ? { ok: true, value: null } : closed;
@@ -127,7 +128,7 @@ export class EnsembleSession {
   /**
    * Writes under this session, in turn.
    * @param prefer the node to try first
-   * @returns the code of a refusal; of a multi, that of the operation that failed
+   * @returns the zxid, or the code of a refusal; for a multi, the code of the operation that failed
    */
   *write(request: WriteRequest, prefer?: number): Program<Outcome<Written>> {
     if (this.#queued >= this.#config.writeQueueMax)
@@ -179,7 +180,7 @@ export class EnsembleSession {
     while (!step.done) {
       const results: ClusterReadResult[] = [];
       for (let at = 0; at < step.value.length; at += this.#config.readsAtOnce) {
-        // a chain of calls within one process never lets timers and sockets in
+        // without this, a chain of calls within one process would never give timers and sockets a turn
         if (at > 0) yield* pause(0);
         const reads = step.value.slice(at, at + this.#config.readsAtOnce);
         const read = yield* this.#readAt(sid, reads);
@@ -211,7 +212,7 @@ export class EnsembleSession {
 
   /**
    * Waits until some conditions are outdated, for `timeoutMs`, or until the session moves.
-   * @param owner number under which the ensemble wakes us
+   * @param owner number under which the ensemble wakes this broker
    */
   *waitForChange(
     conditions: readonly ClusterCondition[],
@@ -236,7 +237,7 @@ export class EnsembleSession {
     };
   }
 
-  /** The next node serves from here on. */
+  /** Moves to the next node. */
   #leave(sid: number): void {
     if (this.#sid === sid) this.#moveTo((sid % this.#size) + 1);
   }
@@ -247,7 +248,7 @@ export class EnsembleSession {
     this.#moves += 1;
   }
 
-  /** Tries node after node until one answers, for as long as an election may take. */
+  /** Tries node after node until one answers, for at most the duration of an election. */
   *#anywhere<Name extends NodeCallName>(
     call: NodeCall<Name>,
     prefer: number = this.#sid,
@@ -265,7 +266,7 @@ export class EnsembleSession {
         timeoutMs,
       })) as NodeAnswer<Name>;
       if (answer?.ok) {
-        // a node that was asked for by name may serve once without becoming this broker's own
+        // a preferred node may serve one write without becoming this broker's serving node
         if (tries > 0) this.#moveTo(sid);
         return { ok: true, value: { answer: answer.value, sid } };
       }

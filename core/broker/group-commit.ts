@@ -1,4 +1,4 @@
-/** One group commit: what the appends that wait are answered, and what is written for them. */
+/** One group commit: the answers to the waiting appends, and the writes for them. */
 
 import type { WaitingAppend } from "./append-queue.ts";
 import { concatBytes } from "./bytes.ts";
@@ -22,7 +22,7 @@ export interface GroupCommit {
   readonly plan: FlushPlan;
   /** the batches of each chunk of the plan, joined */
   readonly data: readonly Uint8Array[];
-  /** one transaction; empty: nothing is to be written */
+  /** one transaction; empty if there is nothing to write */
   readonly writes: readonly PartitionWrite[];
 }
 
@@ -32,7 +32,7 @@ export interface RefusedAppend {
   readonly failure: PartitionFailure;
 }
 
-/** What one group commit starts from. */
+/** Input of a group commit. */
 export interface GroupCommitInput {
   readonly waiting: readonly WaitingAppend[];
   readonly keys: IdempotencyKeys;
@@ -45,8 +45,8 @@ export interface GroupCommitInput {
 }
 
 /**
- * Plans the commit of all that wait. An append whose idempotency key is damaged is refused alone; where the storage cannot be
- * read, every append is, and there is no commit.
+ * Plans the commit of all waiting appends. If an append's idempotency key is damaged, only that append is refused; if the
+ * storage cannot be read, all appends are refused, and there is no commit.
  */
 export function planGroupCommit(input: GroupCommitInput): {
   readonly refused: readonly RefusedAppend[];
@@ -70,7 +70,7 @@ export function planGroupCommit(input: GroupCommitInput): {
 
 const NO_BYTES = new Uint8Array();
 
-/** What is remembered of the keys of the appends. */
+/** Looks up the keys of the appends. */
 function lookUp(
   waiting: readonly WaitingAppend[],
   keys: IdempotencyKeys,

@@ -10,8 +10,8 @@ import type { PartitionLog } from "./partition-log.ts";
 import { damageAsFailure, keysWrite } from "./partition-rows.ts";
 
 /**
- * The stored keys of one partition. Invariant: a key is found at least as long as its window, unless more than
- * `idempotencyKeysMax` newer ones exist.
+ * The stored keys of one partition.
+ * Invariant: a key is found at least as long as its window, unless more than `idempotencyKeysMax` newer ones exist.
  */
 export class IdempotencyKeys {
   readonly #log: PartitionLog;
@@ -22,17 +22,17 @@ export class IdempotencyKeys {
     this.#config = config;
   }
 
-  /** What is remembered of a key. @returns a failure where it is not known whether a request with it was carried out */
+  /** The entry of a key. @returns a failure if it is unknown whether a request with it was carried out */
   lookUp(key: string, nowMs: number): KeyEntry | PartitionFailure | undefined {
     return damageAsFailure(() => this.#log.keyEntry(key, nowMs - this.#config.idempotencyWindowMs));
   }
 
-  /** What stores keys. */
+  /** The write that stores keys. */
   write(keys: readonly (KeyEntry & { readonly key: string })[]): PartitionWrite {
     return keysWrite(keys, this.#config.idempotencyKeysMax);
   }
 
-  /** Stores a key whose records go to other partitions. @returns undefined: it is stored already */
+  /** The write of a key whose records go to other partitions. @returns undefined if it is already stored */
   claim(key: IdempotencyKey, nowMs: number): PartitionWrite | PartitionFailure | undefined {
     const known = this.lookUp(key.key, nowMs);
     if (known !== undefined && "code" in known) return known;
@@ -40,18 +40,18 @@ export class IdempotencyKeys {
     return entry === undefined || "code" in entry ? entry : this.write([entry]);
   }
 
-  /** Forgets keys that are out of their window: the oldest, so many at a time. */
+  /** The write that deletes expired keys: the oldest ones, a slice at a time. */
   expire(nowMs: number): PartitionWrite {
     const { idempotencyWindowMs, idempotencySlice: slice } = this.#config;
     return { type: "expireKeys", beforeMs: nowMs - idempotencyWindowMs, slice };
   }
 
-  /** When a key is forgotten that was used at `usedMs`, and no sooner than in a second: appends come between slices. */
+  /** When a key used at `usedMs` is deleted; not before a second from now, so that appends are served between slices. */
   expiryOf(usedMs: number, nowMs: number): number {
     return Math.max(usedMs + this.#config.idempotencyWindowMs, nowMs + SECOND_MS);
   }
 
-  /** When the oldest key is forgotten, ms since 1970; undefined: there is none. */
+  /** When the oldest key is deleted, ms since 1970; undefined if there is none. */
   deadline(nowMs: number): number | undefined {
     const oldest = this.#log.oldestKeyMs();
     return oldest === undefined ? undefined : this.expiryOf(oldest, nowMs);

@@ -1,12 +1,12 @@
 /**
- * The search for the leader of a partition whose stored leadership is damaged: the brokers are asked one after the other,
- * because a controller repeats the leadership only when it changes. Calls wait meanwhile.
+ * The search for the leader of a partition whose stored leadership is damaged: it asks the brokers one after the other,
+ * because a controller sends the leadership again only when it changes. Calls wait meanwhile.
  *
  * Invariant: while calls wait, a broker is asked or a write is under way, so each call is answered.
  */
 import type { ReplicaCall } from "./replica-messages.ts";
 
-/** A call that waits until it is known who leads. */
+/** A call that waits until the leader is known. */
 export interface HeldCall {
   /** number of the call that is answered */
   readonly id: number;
@@ -16,7 +16,7 @@ export interface HeldCall {
 /** The search of one partition. @see the invariant above */
 export class LeaderSearch {
   readonly #brokerCount: number;
-  /** the broker that is asked; undefined: none is */
+  /** the broker being asked; undefined if none is */
   #asked: number | undefined;
   #held: HeldCall[] = [];
 
@@ -33,7 +33,7 @@ export class LeaderSearch {
     this.#held.push(held);
   }
 
-  /** The next broker to ask; undefined: all were asked, and the search is over. */
+  /** The next broker to ask; undefined if all were asked, which ends the search. */
   next(): number | undefined {
     const broker = this.#asked === undefined ? 0 : this.#asked + 1;
     this.#asked = broker < this.#brokerCount ? broker : undefined;
@@ -44,7 +44,7 @@ export class LeaderSearch {
     this.#asked = undefined;
   }
 
-  /** The oldest call that waits; undefined: none does, or the search is not over. */
+  /** Removes and returns the oldest waiting call; undefined if there is none, or if the search has not ended. */
   release(): HeldCall | undefined {
     return this.isRunning ? undefined : this.#held.shift();
   }

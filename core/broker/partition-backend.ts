@@ -1,15 +1,15 @@
 /**
- * Where a partition keeps its rows: SQLite in the object, memory in the simulator. A backend returns what is stored and
- * decides nothing; what is believed of a row is decided in `partition-rows.ts`. Reads are synchronous; the writes of one
- * call are one transaction.
+ * Storage of a partition's rows: SQLite in the object, memory in the simulator. A backend returns what is stored and
+ * decides nothing; `partition-rows.ts` verifies the rows. Reads are synchronous; the writes of one call are one
+ * transaction.
  *
- * A column of a damaged row may hold anything, hence `unknown`. A checksum that is null or absent was never written: the row
- * is of an earlier version.
+ * A column of a damaged row may contain anything, hence `unknown`. A null or absent checksum means that an earlier version
+ * wrote the row.
  */
 import type { KeyEntry } from "./partition.ts";
 import type { ChunkColumns } from "./stored-chunk.ts";
 
-/** Schema of the rows below, in the value `schema`. Raise it with every change that the version before must not read. */
+/** Schema of the rows below, in the value `schema`. Increment it with every change that the previous version must not read. */
 export const PARTITION_SCHEMA = 1;
 
 /** A value by its name. */
@@ -51,7 +51,7 @@ export type StoredKey = KeyEntry & { readonly key: string; readonly crc: number 
 
 /** One change of the rows. */
 export type PartitionWrite =
-  /** creates what stores the rows, if it does not exist: an object that was never told of a partition stores nothing */
+  /** creates the tables if they do not exist: an object that never received a leadership stores nothing */
   | { readonly type: "create" }
   | { readonly type: "meta"; readonly name: string; readonly value: string; readonly crc: number }
   | {
@@ -69,31 +69,31 @@ export type PartitionWrite =
     }
   /** stores keys, the newest last, and keeps the newest `keysMax` of all */
   | { readonly type: "keys"; readonly keys: readonly StoredKey[]; readonly keysMax: number }
-  /** of the oldest `slice` keys those that were used before `beforeMs` are removed */
+  /** removes those of the oldest `slice` keys that were used before `beforeMs` */
   | { readonly type: "expireKeys"; readonly beforeMs: number; readonly slice: number };
 
 /** The rows of one partition. Invariant: the writes of one call are stored completely or not at all. */
 export interface PartitionBackend {
-  /** Is there any table of a partition? */
+  /** Whether any table of a partition exists. */
   exists(): boolean;
-  /** Adds the tables and columns that an earlier version lacks. Their values are null: not known. */
+  /** Adds tables and columns that an earlier version lacks. Their values are null, which means unknown. */
   migrate(): void;
-  /** Also before {@link migrate}. Undefined: there is none. */
+  /** The value under a name, also before {@link migrate}; undefined if there is none. */
   meta(name: string): RawMeta | undefined;
   /** The newest `limit` epochs, newest first. */
   epochs(limit: number): readonly RawEpoch[];
   key(key: string): RawKey | undefined;
   /** The key with the greatest last offset. */
   keyOfGreatestOffset(): RawKey | undefined;
-  /** When the oldest key was used, ms since 1970; undefined: there is none. */
+  /** When the oldest key was used, ms since 1970; undefined if there is none. */
   oldestKeyMs(): number | undefined;
   /** The chunk with the greatest base ≤ `offset`. */
   chunkAtOrBelow(offset: number): RawChunk | undefined;
-  /** The same without its batches. */
+  /** The columns of that chunk, without its batches. */
   columnsAtOrBelow(offset: number): RawColumns | undefined;
   /** The chunk with the least base > `offset`. */
   chunkAbove(offset: number): RawChunk | undefined;
   size(): { readonly chunks: number; readonly bytes: number };
-  /** All or nothing. @throws Error when the storage does; then nothing has changed */
+  /** Runs the writes as one transaction. @throws Error if the storage fails; then nothing has changed */
   write(writes: readonly PartitionWrite[]): void;
 }

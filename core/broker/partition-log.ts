@@ -1,6 +1,6 @@
 /**
  * The stored log of one partition as a `Replica` reads it: the state at a start, batches from an offset, the offset of
- * a time. Damage makes only the batches that it hit unreadable.
+ * a time. Damage makes only the damaged batches unreadable.
  */
 import { batchesOf, decodeRecords } from "../wire/record-batch-codec.ts";
 import { concatBytes } from "./bytes.ts";
@@ -34,20 +34,20 @@ interface Chunk {
   readonly base: number;
   readonly last: number;
   readonly data: Uint8Array;
-  /** it was verified when it was written, and has been in memory since */
+  /** whether it was verified when it was written, and has been in memory since */
   readonly isFresh: boolean;
 }
 
-/** What a partition finds stored when it starts. */
+/** The stored state that a partition finds when it starts. */
 export interface LoadedPartition {
   readonly state: PartitionState;
   /** greatest timestamp of the log, ms; −1: it is empty */
   readonly timestampMax: number;
-  /** why the leadership is not known; absent: it is, or there is none yet */
+  /** why the leadership is unknown; absent if it is known, or if there is none yet */
   readonly damage?: string;
 }
 
-/** Whole batches, or the offsets that a read would begin at and that are damaged. */
+/** Whole batches, or the damaged offsets at which the read would begin. */
 export type LogRead = { readonly batches: Uint8Array; readonly nextOffset: number } | Damage;
 
 /**
@@ -67,7 +67,7 @@ export class PartitionLog {
 
   /**
    * The state as of the last commit.
-   * @throws Error, and changes nothing, when a later version has written it
+   * @throws Error if a later version has written it; then nothing was changed
    */
   load(): LoadedPartition {
     const backend = this.#backend;
@@ -89,12 +89,12 @@ export class PartitionLog {
     }
   }
 
-  /** Versions before this one stored none. */
+  /** The stored number of the schema; earlier versions stored none. */
   get #schema(): unknown {
     return metaValueOf(this.#backend, "schema");
   }
 
-  /** @throws DamagedLogError when there is one, and no copy of it can be believed */
+  /** The stored leadership. @throws DamagedLogError if there is one and both copies are damaged */
   #leadership(): Leadership | undefined {
     let damaged = false;
     for (const name of LEADERSHIP_NAMES) {
@@ -108,7 +108,7 @@ export class PartitionLog {
   }
 
   /**
-   * The end of the log: after its last row, and after every offset that anything else shows as assigned. An offset
+   * The end of the log: after its last row, and after every offset that another row shows to be assigned. An offset
    * is never assigned twice, so a missing row leaves a gap.
    */
   #end(): { readonly end: number; readonly timestampMax: number } {
@@ -145,7 +145,7 @@ export class PartitionLog {
     return this.#backend.size();
   }
 
-  /** What stores a leadership. @param epochBegins its leader epoch begins at the end of the log */
+  /** The writes that store a leadership. @param epochBegins whether its leader epoch begins at the end of the log */
   leadershipWrites(
     state: PartitionState,
     leadership: Leadership,
@@ -156,8 +156,8 @@ export class PartitionLog {
   }
 
   /**
-   * What is remembered of a key that was used at `sinceMs` or later.
-   * @throws DamagedLogError when it is not known whether a request with the key was carried out
+   * The entry of a key that was used at `sinceMs` or later. @throws DamagedLogError if it is unknown whether a request with
+   * the key was carried out
    */
   keyEntry(key: string, sinceMs: number): KeyEntry | undefined {
     const row = this.#backend.key(key);
@@ -165,7 +165,7 @@ export class PartitionLog {
     const entry = keyEntryOf(row);
     if (entry === undefined)
       throw new DamagedLogError(
-        "the stored idempotency key is damaged: it is not known whether a request with it was carried out",
+        "the stored idempotency key is damaged: it is unknown whether a request with it was carried out",
       );
     return entry.timestampMs >= sinceMs ? entry : undefined;
   }
@@ -177,7 +177,7 @@ export class PartitionLog {
 
   // ── the cache ────────────────────────────────────────────────────────────
 
-  /** A chunk that was just stored. */
+  /** Adds a chunk that was just stored. */
   remember({ base, last }: ChunkPlan, data: Uint8Array): void {
     this.#cache.push({ base, last, data, isFresh: true });
     this.#cacheBytes += data.length;
@@ -185,7 +185,7 @@ export class PartitionLog {
       this.#cacheBytes -= this.#cache.shift()?.data.length ?? 0;
   }
 
-  /** The log was deleted. */
+  /** Empties the cache, because the log was deleted. */
   forget(): void {
     this.#cache = [];
     this.#cacheBytes = 0;
@@ -194,7 +194,7 @@ export class PartitionLog {
   // ── reads ────────────────────────────────────────────────────────────────
 
   /**
-   * Whole batches from the one that holds `offset` on, up to `bytesMax` but at least one, or up to the first that is damaged.
+   * Whole batches from the one that contains `offset` on, up to `bytesMax` but at least one, or up to the first damaged one.
    * @param end offset before which the log can be read
    */
   read(offset: number, end: number, bytesMax: number): LogRead {
@@ -223,9 +223,9 @@ export class PartitionLog {
   }
 
   /**
-   * The first offset whose record has this timestamp or a later one; undefined: there is none.
-   * @returns Damage where the answer may lie in damaged records
-   * @throws DamagedLogError when a row on the way cannot be believed
+   * The first offset whose record has this timestamp or a later one; undefined if there is none.
+   * @returns Damage if the answer may be among damaged records
+   * @throws DamagedLogError if a row that the search needs is damaged
    */
   offsetOfTime(timestampMs: number, logEndOffset: number): number | undefined | Damage {
     const chunk = this.#chunkOfTime(timestampMs, logEndOffset);
@@ -249,7 +249,7 @@ export class PartitionLog {
     return this.#storedChunkAt(offset);
   }
 
-  /** The chunk that holds `offset`, or the first behind it. */
+  /** The chunk that contains `offset`, or else the first one after it. */
   #storedChunkAt(offset: number): Chunk | undefined {
     let damaged: RawChunk | undefined;
     let row = this.#backend.chunkAtOrBelow(offset);
@@ -292,7 +292,7 @@ export class PartitionLog {
 const chunkOf = (row: RawChunk, last: number): Chunk | undefined =>
   isOffset(row.base) ? { base: row.base, last, data: bytesOf(row.data), isFresh: false } : undefined;
 
-/** The last offset of a row whose columns cannot be believed: its batches show it, and the row behind it. */
+/** The last offset of a row with damaged columns, derived from its batches and the next row. */
 function lastOfDamaged(row: RawChunk, later: RawChunk | undefined): number {
   const { base, data } = row;
   if (!isOffset(base)) return -1;
@@ -301,8 +301,8 @@ function lastOfDamaged(row: RawChunk, later: RawChunk | undefined): number {
 }
 
 /**
- * The batches of a chunk from the one that holds `offset`, up to so many bytes, with `first` at least one; and what is
- * damaged behind them, if that is why they end.
+ * The batches of a chunk from the one that contains `offset`, up to a number of bytes, with `first` at least one; and the
+ * damage after them, if they end there.
  */
 function wholeBatches(
   chunk: Chunk,

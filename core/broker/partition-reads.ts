@@ -13,7 +13,7 @@ import { damageAsFailure } from "./partition-rows.ts";
 import type { LogBounds, OffsetOfTime, PartitionAnswer, TailFrameAnswer } from "./replica-messages.ts";
 import { corrupt } from "./stored-chunk.ts";
 
-/** Where the log begins and ends, and who leads; −1: no broker does. */
+/** The bounds of the log and its leader; −1 if it has none. */
 export function boundsOf(state: PartitionState): LogBounds {
   const { leadership, logStartOffset, logEndOffset } = state;
   return {
@@ -26,7 +26,7 @@ export function boundsOf(state: PartitionState): LogBounds {
 }
 
 /**
- * Whole batches from the one that holds `offset` on, up to `bytesMax` but at least one.
+ * Whole batches from the one that contains `offset` on, up to `bytesMax` but at least one.
  * Codes: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE.
  */
 export function readAt(
@@ -83,7 +83,7 @@ export function answerOfTime(
   return { ok: true, ...boundsOf(state), offset: offset ?? null };
 }
 
-/** May a tail begin at `offset`? Codes: OFFSET_OUT_OF_RANGE, THROTTLING_QUOTA_EXCEEDED, CORRUPT_MESSAGE. */
+/** Checks that a tail may begin at `offset`. Codes: OFFSET_OUT_OF_RANGE, THROTTLING_QUOTA_EXCEEDED, CORRUPT_MESSAGE. */
 export function admitTail(
   log: PartitionLog,
   state: PartitionState,
@@ -97,6 +97,6 @@ export function admitTail(
   return first.ok ? { ok: true } : first;
 }
 
-/** Too many readers wait on one partition. */
+/** The refusal of another reader of a partition. */
 export const tooMany = (what: string): PartitionFailure =>
   fail("THROTTLING_QUOTA_EXCEEDED", `too many ${what} are open on this partition`);

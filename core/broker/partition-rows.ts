@@ -1,6 +1,7 @@
 /**
- * The rows of a partition: what is written, and what is believed of what is read. Every row has a checksum over its columns;
- * the batches of a chunk have their own. The leadership is stored twice, because no controller repeats it while all is well.
+ * The rows of a partition: encodes them for writing, and verifies them when they are read. Every row has a checksum over
+ * its columns; the batches of a chunk have their own. The leadership is stored twice, because a controller does not repeat
+ * it while nothing changes.
  */
 import {
   type ChunkPlan,
@@ -20,7 +21,7 @@ import {
 } from "./partition-backend.ts";
 import { type ChunkColumns, chunkChecksum, rowChecksum } from "./stored-chunk.ts";
 
-/** Values that hold the leadership; either is enough. */
+/** Names of the two values with the leadership; either one suffices. */
 export const LEADERSHIP_NAMES = ["leadership", "leadership_copy"] as const;
 
 /** The stored state is damaged, and nothing replaces it. */
@@ -28,7 +29,7 @@ export class DamagedLogError extends Error {
   override readonly name = "DamagedLogError";
 }
 
-/** What `read` returns, or the answer to a request that meets damage there. */
+/** The result of `read`, or a failure if it throws {@link DamagedLogError}. */
 export function damageAsFailure<T>(read: () => T): T | PartitionFailure {
   try {
     return read();
@@ -40,17 +41,17 @@ export function damageAsFailure<T>(read: () => T): T | PartitionFailure {
 
 const NO_BYTES = new Uint8Array();
 
-/** The batches of a chunk; none where something else is stored. */
+/** The batches of a chunk; empty if the value is no byte string. */
 export const bytesOf = (value: unknown): Uint8Array => (value instanceof Uint8Array ? value : NO_BYTES);
 
 /** Whether a stored value can be an offset. */
 export const isOffset = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
-/** Was no checksum written with this row? */
+/** Whether the row has no checksum. */
 const isUnverified = (crc: unknown): boolean => crc === null || crc === undefined;
 
-/** The columns of a chunk; undefined when they are not those that were written. */
+/** The columns of a chunk; undefined if they are damaged. */
 export function columnsOf(row: RawColumns): ChunkColumns | undefined {
   const { base, last, timestampMax, leaderEpoch, records, bytes, crc } = row;
   const numbers = [base, last, timestampMax, leaderEpoch, records, bytes];
@@ -60,7 +61,7 @@ export function columnsOf(row: RawColumns): ChunkColumns | undefined {
   return isRight ? columns : undefined;
 }
 
-/** An idempotency key; undefined when the row is not the one that was written. */
+/** An idempotency key; undefined if the row is damaged. */
 export function keyEntryOf(row: RawKey): KeyEntry | undefined {
   const { key, hash, base, last, atMs: timestampMs, fingerprint, crc } = row;
   if (typeof key !== "string" || typeof hash !== "string" || typeof timestampMs !== "number")
@@ -78,7 +79,7 @@ export function keyEntryOf(row: RawKey): KeyEntry | undefined {
   };
 }
 
-/** The text under a name; undefined: there is none. Null: it is not the one that was written. */
+/** The text under a name; undefined if there is none, null if it is damaged. */
 export function metaTextOf(backend: PartitionBackend, name: string): string | undefined | null {
   const row = backend.meta(name);
   if (row === undefined) return undefined;
@@ -105,7 +106,7 @@ export interface EpochStart {
   readonly startOffset: number;
 }
 
-/** The newest epochs, oldest first; rows that cannot be believed are left out. */
+/** The newest epochs, oldest first, without damaged rows. */
 export function epochsOf(backend: PartitionBackend, limit: number): readonly EpochStart[] {
   return backend
     .epochs(limit)
@@ -126,9 +127,9 @@ export const metaWrite = (name: string, value: string): PartitionWrite => ({
 });
 
 /**
- * Stores who leads.
+ * The writes that store a leadership.
  * @param epochBegins its leader epoch begins at the end of the log
- * @param hasSchema the number of the schema is stored already
+ * @param hasSchema whether the number of the schema is already stored
  */
 export function leadershipWrites(
   { logEndOffset: startOffset }: PartitionState,
@@ -156,7 +157,7 @@ export function leadershipWrites(
   ];
 }
 
-/** Notes where the log ends, so that its newest rows are missed should they be missing. */
+/** The write of the log's end, by which missing newest rows are detected. */
 export const endWrite = (end: number): PartitionWrite => metaWrite("end", `${end}`);
 
 /** The write of a chunk, with its checksum. */

@@ -1,6 +1,6 @@
 /**
- * One partition's log as its object sees it: who may append under which leader epoch, which offsets a batch gets,
- * and what a repeated idempotency key is answered. Pure: the shell keeps the state in SQLite and the bytes in rows.
+ * The rules of one partition's log: which leader epochs may append, which offsets a batch gets, and the answer to a
+ * repeated idempotency key. Pure: the shell stores state and bytes.
  *
  * ```
  * 0 ≤ logStartOffset ≤ highWatermark ≤ logEndOffset
@@ -17,15 +17,15 @@ import {
 } from "../wire/record-batch-codec.ts";
 import type { PartitionConfig } from "./config.ts";
 
-/** Who leads a partition, as the controller says. Kafka's LeaderAndIsr. */
+/** The leadership of a partition, decided by the controller. Kafka's LeaderAndIsr. */
 export interface Leadership {
   readonly topic: string;
   readonly topicId: string;
   readonly partition: number;
-  /** id of the broker that leads */
+  /** id of the leading broker */
   readonly leader: number;
   readonly leaderEpoch: number;
-  /** epoch of the controller that says so */
+  /** epoch of the controller that decided it */
   readonly controllerEpoch: number;
   readonly replicas: readonly number[];
   readonly isr: readonly number[];
@@ -50,7 +50,7 @@ export interface PartitionFailure {
   readonly ok: false;
   readonly code: KafkaErrorCode;
   readonly message: string;
-  /** CORRUPT_MESSAGE: the offsets from `from` to before `next` are damaged in storage, and not the caller's request */
+  /** for CORRUPT_MESSAGE: the offsets in [`from`, `next`) are damaged in storage; absent if the request is corrupt */
   readonly damage?: { readonly from: number; readonly next: number };
 }
 
@@ -61,7 +61,7 @@ export const fail = (code: KafkaErrorCode, message: string): PartitionFailure =>
   message,
 });
 
-/** The storage failed, or what it holds is damaged. */
+/** The failure if the storage fails or is damaged. */
 export const storageFailure = (message: string): PartitionFailure => fail("KAFKA_STORAGE_ERROR", message);
 
 /** Answer to a new leadership. */
@@ -77,9 +77,9 @@ export type LeadershipDecision =
   | PartitionFailure;
 
 /**
- * Takes over what a controller says. A deposed controller and an older leader epoch are refused; the same epoch
- * again is accepted, so that a controller may repeat itself.
- * Codes: STALE_CONTROLLER_EPOCH, FENCED_LEADER_EPOCH, INVALID_REQUEST.
+ * Decides on a leadership sent by a controller. A deposed controller and an older leader epoch are refused; the same epoch
+ * again is accepted, so that a controller may repeat itself. Codes: STALE_CONTROLLER_EPOCH, FENCED_LEADER_EPOCH,
+ * INVALID_REQUEST.
  */
 export function decideLeadership(state: PartitionState, next: Leadership): LeadershipDecision {
   const now = state.leadership;
@@ -103,7 +103,7 @@ const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((id, i) => id === b[i]);
 
 /**
- * May a request that believes in `leaderEpoch` be served? −1 means that the caller does not care.
+ * Checks the leader epoch of a request; −1 matches any epoch.
  * Codes: UNKNOWN_TOPIC_OR_PARTITION, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
  */
 export function checkLeaderEpoch(state: PartitionState, leaderEpoch: number): PartitionFailure | undefined {
@@ -115,10 +115,10 @@ export function checkLeaderEpoch(state: PartitionState, leaderEpoch: number): Pa
     : fail("UNKNOWN_LEADER_EPOCH", `the leader epoch is still ${now.leaderEpoch}`);
 }
 
-/** One append as it waits for its turn. */
+/** One append request. */
 export interface AppendRequest {
   readonly leaderEpoch: number;
-  /** whole record batches; they belong to the partition from here on and are stamped in place */
+  /** whole record batches; the partition takes ownership and stamps them in place */
   readonly batches: Uint8Array;
   readonly key?: IdempotencyKey;
   /** append only if the first record gets this offset */
@@ -127,7 +127,7 @@ export interface AppendRequest {
   readonly batchBytesMax?: number;
 }
 
-/** An idempotency key with what a request must repeat to be the same one. */
+/** An idempotency key with the hashes that identify its request. */
 export interface IdempotencyKey {
   readonly key: string;
   /** hash of the body alone: all that keys of an earlier version are stored with */
@@ -136,23 +136,23 @@ export interface IdempotencyKey {
   readonly fingerprint?: string;
 }
 
-/** What is remembered of an idempotency key. */
+/** The stored entry of an idempotency key. */
 export interface KeyEntry extends Omit<IdempotencyKey, "key"> {
-  /** −1: the key is only claimed here, its records went to other partitions; see {@link claimKey} */
+  /** −1 if the key is only claimed here and its records went to other partitions; see {@link claimKey} */
   readonly baseOffset: number;
   readonly lastOffset: number;
   /** leader's clock at the append, ms */
   readonly timestampMs: number;
 }
 
-/** An append that was carried out, now or, if `replayed`, before. */
+/** An append that was carried out, now or, if `replayed`, earlier. */
 export interface Appended {
   readonly ok: true;
   readonly baseOffset: number;
   readonly lastOffset: number;
   readonly leaderEpoch: number;
   readonly timestampMs: number;
-  /** the key was used before: these are the offsets of then */
+  /** whether the key was used before, and these are the offsets of the first request */
   readonly replayed: boolean;
 }
 
@@ -172,7 +172,7 @@ export interface ChunkPlan {
   readonly bytes: number;
 }
 
-/** What a flush writes, and its answers in the order of the requests. */
+/** The writes of a flush, and its answers in the order of the requests. */
 export interface FlushPlan {
   readonly results: readonly AppendResult[];
   readonly chunks: readonly ChunkPlan[];
@@ -192,11 +192,11 @@ interface OpenChunk {
   bytes: number;
 }
 
-/** What a flush starts from. */
+/** Input of a flush. */
 export interface FlushInput {
   readonly state: PartitionState;
   readonly requests: readonly AppendRequest[];
-  /** what storage holds for a key, undefined when it is unknown or expired */
+  /** the stored entry of a key; undefined if it is unknown or expired */
   readonly lookup: (key: string) => KeyEntry | undefined;
   /** ms since 1970 */
   readonly nowMs: number;
@@ -207,8 +207,8 @@ export interface FlushInput {
 
 /**
  * Plans one group commit: gives every waiting append its offsets, in order of arrival, stamps its batches and packs
- * them into chunks of at most `chunkBytesMax`. A refused append takes no offset and no one else's away. A batch
- * is never split over chunks, and a key met twice in one flush is a replay of the first.
+ * them into chunks of at most `chunkBytesMax`. A refused append takes no offset and does not affect other appends. A batch
+ * is never split over chunks, and a key that occurs twice in one flush is a replay of the first.
  * The caller stores chunks and keys in one transaction and only then answers `results`.
  * Codes: UNKNOWN_TOPIC_OR_PARTITION, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE,
  * INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE, IDEMPOTENCY_KEY_REUSED, OFFSET_MISMATCH.
@@ -278,19 +278,19 @@ export function planFlush(input: FlushInput): FlushPlan {
   };
 }
 
-/** Does the key come with the request that it came with first? Entries of an earlier version know its body only. */
+/** Checks that the key comes with the same request as before. Entries of an earlier version have only a hash of the body. */
 function checkKey(known: KeyEntry, key: IdempotencyKey): PartitionFailure | undefined {
   const same =
     known.fingerprint === undefined || key.fingerprint === undefined
       ? known.hash === key.hash
       : known.fingerprint === key.fingerprint;
-  return same ? undefined : fail("IDEMPOTENCY_KEY_REUSED", "the key came with another request before");
+  return same ? undefined : fail("IDEMPOTENCY_KEY_REUSED", "the key was used with another request before");
 }
 
 /**
- * Notes a key at the partition where all requests with it meet, for a request whose records go elsewhere: another
- * request under the key is found out though it goes to yet another partition.
- * @returns the entry to store; undefined: it is stored already
+ * Claims a key at the partition to which it hashes, for a request whose records go to another partition, so that a
+ * different request under the key is detected wherever its records go.
+ * @returns the entry to store; undefined if it is already stored
  */
 export function claimKey(
   known: KeyEntry | undefined,
@@ -307,19 +307,19 @@ function replay(known: KeyEntry, leaderEpoch: number): AppendResult {
   return { ok: true, baseOffset, lastOffset, timestampMs, leaderEpoch, replayed: true };
 }
 
-/** Where a read begins. `tail`: so many records before the end. */
+/** The beginning of a read. `tail`: a number of records before the end. */
 export type ReadFrom =
   | { readonly type: "offset"; readonly offset: number }
   | { readonly type: "timestamp"; readonly timestampMs: number }
   | { readonly type: "tail"; readonly records: number };
 
-/** Is this offset one that can be read or waited for? Code: OFFSET_OUT_OF_RANGE. */
+/** Checks that this offset can be read or waited for. Code: OFFSET_OUT_OF_RANGE. */
 export function checkReadOffset(state: PartitionState, offset: number): PartitionFailure | undefined {
   const end = highWatermark(state);
   if (Number.isSafeInteger(offset) && offset >= state.logStartOffset && offset <= end) return undefined;
   const held =
     end === state.logStartOffset
       ? `the log is empty, its next offset is ${end}`
-      : `the log holds offsets ${state.logStartOffset} to ${end - 1}, the next one is ${end}`;
+      : `the log contains offsets ${state.logStartOffset} to ${end - 1}, the next one is ${end}`;
   return fail("OFFSET_OUT_OF_RANGE", held);
 }

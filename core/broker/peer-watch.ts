@@ -1,7 +1,7 @@
 /**
- * How brokers notice that another one died: a parked call on it. When the call breaks, a probe asks whether the broker
- * is there and still has the session under which it is registered; if not, that session is closed at once instead of
- * left to expire. The controller watches every live broker, every other broker watches the controller.
+ * Failure detection between brokers, by parked calls. When the call breaks, a probe checks whether the broker is alive and
+ * still has its registered session; if not, that session is closed at once, before it expires. The controller watches every
+ * live broker, every other broker watches the controller.
  */
 import type { SessionId } from "../znode/types.ts";
 import type { BrokerConfig } from "./config.ts";
@@ -9,7 +9,10 @@ import type { EnsembleSession } from "./ensemble-session.ts";
 import { type Program, pause, perform } from "./program.ts";
 import type { LiveBroker } from "./znodes.ts";
 
-/** Invariant: of each watched broker one program holds a call, and it ends once the broker is not watched any more. */
+/**
+ * Watches other brokers.
+ * Invariant: one program per watched broker keeps a call open, and it ends once the broker is no longer watched.
+ */
 export class PeerWatch {
   readonly #session: EnsembleSession;
   readonly #config: BrokerConfig;
@@ -22,8 +25,8 @@ export class PeerWatch {
   }
 
   /**
-   * Watches these brokers, under the sessions they are registered with, and no others.
-   * @returns the programs to be started, one per broker that was not watched
+   * Sets the brokers to watch, with their registered sessions.
+   * @returns the programs to start, one per broker that was not watched before
    */
   watch(brokers: readonly LiveBroker[]): readonly Program<void>[] {
     const wanted = new Map(brokers.map((broker) => [broker.id, broker.session]));
@@ -44,7 +47,7 @@ export class PeerWatch {
       const parked = yield* perform({ type: "park", broker, timeoutMs });
       if (this.#watched.get(broker) !== session) return;
       if (parked === "AWAKE") continue;
-      // it sleeps because the ensemble does, and so will this broker; if not, it is watched again in the next round
+      // it sleeps because the ensemble does, as this broker will too; otherwise the next round watches it again
       if (parked === "ASLEEP" || (yield* this.#closeIfGone(broker, session))) {
         if (this.#watched.get(broker) === session) this.#watched.delete(broker);
         return;
@@ -53,11 +56,11 @@ export class PeerWatch {
     }
   }
 
-  /** One probe: is it up, and does it still mean the session that is registered? If not, that session is closed. */
+  /** Probes a broker, and closes its registered session if it is gone or has another session. */
   *#closeIfGone(broker: number, session: SessionId): Program<boolean> {
     const { probeTimeoutMs: timeoutMs } = this.#config;
     if ((yield* perform({ type: "probe", broker, timeoutMs })) === session) return false;
-    // where that fails, it expires by itself
+    // if that fails, it expires by itself
     yield* this.#session.close(session);
     return true;
   }

@@ -1,9 +1,8 @@
 /**
- * What a broker does over time, as coroutines: a {@link Program} yields one step and receives its result. The core decides
- * what comes next; the object `Broker`, or the simulator, makes the calls, waits and keeps time.
+ * The activities of a broker, as coroutines: a {@link Program} yields one step and receives its result. The core decides
+ * the steps; the object `Broker`, or the simulator, makes the calls, waits and keeps time.
  *
- * A crash ends all programs between two steps. Nothing is lost by that but what is in memory: a program reads from the
- * ensemble where things stand.
+ * A crash ends all programs between two steps. Only state in memory is lost: a program reads the current state from the ensemble.
  */
 import type { ZooErrorCode } from "../errors.ts";
 import type {
@@ -18,7 +17,7 @@ import type { ClusterCondition } from "./cluster-view.ts";
 import type { Leadership } from "./partition.ts";
 import type { LogBounds, PartitionAnswer } from "./replica-messages.ts";
 
-/** A result, or the code of what refused it; operating errors are values. */
+/** A result, or the code of an operating error. */
 export type Outcome<T, Code extends string = ZooErrorCode> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: Code; readonly message: string };
@@ -27,7 +26,7 @@ export type Outcome<T, Code extends string = ZooErrorCode> =
 export const failure = <Code extends string>(code: Code, message: string) =>
   ({ ok: false, code, message }) as const;
 
-/** How a wait for changes ended. */
+/** The result of a wait for changes. */
 export interface Waited {
   /** indexes of the conditions that are outdated; empty on timeout */
   readonly changed: readonly number[];
@@ -35,7 +34,7 @@ export interface Waited {
   readonly asleep?: number;
 }
 
-/** *map call of a node → what it is given, and what it answers* */
+/** *map call of a node → its argument and its result* */
 export interface NodeCalls {
   readonly openSession: {
     readonly input: { readonly timeoutMs: number };
@@ -56,7 +55,7 @@ export interface NodeCalls {
     };
     readonly value: ReadResult<ZnodeReadType>;
   };
-  /** `owner`: number under which the ensemble wakes the broker when it was asleep */
+  /** `owner`: number under which the ensemble wakes the broker */
   readonly waitForChange: {
     readonly input: {
       readonly conditions: readonly ClusterCondition[];
@@ -79,7 +78,7 @@ export type NodeCall<Name extends NodeCallName = NodeCallName> = {
 /** Result of a call of a node. */
 export type NodeValue<Name extends NodeCallName> = NodeCalls[Name]["value"];
 
-/** The answer of a node; undefined: the call broke, or took too long, and its outcome is unknown. */
+/** The answer of a node; undefined if the call broke or timed out, so that its outcome is unknown. */
 export type NodeAnswer<Name extends NodeCallName = NodeCallName> = Outcome<NodeValue<Name>> | undefined;
 
 /** One call of a partition's object. */
@@ -89,10 +88,10 @@ export type PartitionCall = { readonly topicId: string; readonly partition: numb
   | { readonly name: "bounds" }
 );
 
-/** How a parked call of another broker returned. */
+/** The result of a parked call at another broker. */
 export type Parked = "AWAKE" | "ASLEEP";
 
-/** What a program asks for. */
+/** A step of a program. */
 export type BrokerStep =
   | { readonly type: "now" }
   | { readonly type: "pause"; readonly ms: number }
@@ -105,29 +104,29 @@ export type BrokerStep =
       readonly calls: readonly NodeCall<"read">[];
       readonly timeoutMs: number;
     }
-  /** a wait for changes at one node; it ends early when the session moves to another node or is gone */
+  /** a wait for changes at one node; it ends early if the session moves to another node or is lost */
   | {
       readonly type: "wait";
       readonly sid: number;
       readonly call: NodeCall<"waitForChange">;
       readonly timeoutMs: number;
     }
-  /** waits until the writes before this one are done; `endTurn` lets the next one begin */
+  /** waits until earlier writes have ended; `endTurn` starts the next one */
   | { readonly type: "turn" }
   | { readonly type: "endTurn" }
   /** calls of partitions, a few at a time */
   | { readonly type: "partitions"; readonly calls: readonly PartitionCall[]; readonly timeoutMs: number }
-  /** a call that another broker holds open while it lives */
+  /** a call that another broker keeps open while it lives */
   | { readonly type: "park"; readonly broker: number; readonly timeoutMs: number }
-  /** asks another broker for its session; the timeout begins when the call is made, not when the step is */
+  /** asks another broker for its session; the timeout begins with the call, not with the step */
   | { readonly type: "probe"; readonly broker: number; readonly timeoutMs: number }
   /** a new random id, as Kafka's of clusters and topics are */
   | { readonly type: "newId" }
-  /** stores the session that this life of the broker has */
+  /** stores the session of this life of the broker */
   | { readonly type: "storeSession"; readonly session: SessionId }
   /** runs another program beside this one */
   | { readonly type: "start"; readonly program: Program<void> }
-  /** the view may have changed: programs that wait for a change look again */
+  /** reports that the view may have changed: programs that wait for a change check again */
   | { readonly type: "show" }
   /** waits for the next `show` */
   | { readonly type: "shown"; readonly timeoutMs: number }
@@ -140,18 +139,18 @@ export interface StepResults {
   readonly pause: null;
   readonly node: NodeAnswer;
   readonly reads: readonly NodeAnswer<"read">[];
-  /** undefined: the call broke. Null: it ended early, or at the timeout */
+  /** undefined if the call broke; null if it ended early or timed out */
   readonly wait: NodeAnswer<"waitForChange"> | null;
   readonly turn: null;
   readonly endTurn: null;
-  /** in the order of the calls; undefined: it was not reached, or took too long */
+  /** in the order of the calls; undefined if a partition was not reached, or timed out */
   readonly partitions: readonly (PartitionAnswer<LogBounds | object> | undefined)[];
-  /** undefined: the call broke */
+  /** undefined if the call broke */
   readonly park: Parked | undefined;
-  /** null: it has none. Undefined: it did not answer */
+  /** null if it has none; undefined if it did not answer */
   readonly probe: SessionId | null | undefined;
   readonly newId: string;
-  /** false: the storage failed */
+  /** false if the storage failed */
   readonly storeSession: boolean;
   readonly start: null;
   readonly show: null;
@@ -159,7 +158,7 @@ export interface StepResults {
   readonly sleep: null;
 }
 
-/** What a program is resumed with: the result of its step, and the time. */
+/** The value with which a program is resumed: the result of its step, and the time. */
 export interface Resumed {
   /** ms since 1970 */
   readonly nowMs: number;
@@ -177,13 +176,13 @@ export function* perform<Type extends BrokerStep["type"]>(
   return result as StepResults[Type];
 }
 
-/** ms since 1970 */
+/** The current time; ms since 1970. */
 export function* now(): Program<number> {
   const { nowMs } = yield { type: "now" };
   return nowMs;
 }
 
-/** Waits. @returns ms since 1970, afterwards */
+/** Waits for `ms`. @returns the time afterwards, ms since 1970 */
 export function* pause(ms: number): Program<number> {
   const { nowMs } = yield { type: "pause", ms };
   return nowMs;

@@ -1,4 +1,4 @@
-/** What a `Replica` is given, what it wants done, and what it answers. Only plain data. */
+/** Inputs, effects and answers of a `Replica`, as plain data. */
 import type {
   AppendRequest,
   AppendResult,
@@ -13,35 +13,35 @@ import type { EpochStart } from "./partition-rows.ts";
 /** The answer of a partition: operating errors are values. */
 export type PartitionAnswer<T> = (T & { readonly ok: true }) | PartitionFailure;
 
-/** 0 ≤ logStartOffset ≤ highWatermark ≤ logEndOffset. */
+/** Bounds of a log: 0 ≤ logStartOffset ≤ highWatermark ≤ logEndOffset. */
 export interface LogBounds {
   readonly logStartOffset: number;
   readonly highWatermark: number;
   readonly logEndOffset: number;
   readonly leaderEpoch: number;
-  /** id of the broker that leads */
+  /** id of the leading broker */
   readonly leader: number;
 }
 
 /** A read of records. */
 export interface ReadRequest {
   readonly from: ReadFrom;
-  /** whole batches up to so many bytes, at least one */
+  /** maximum of bytes of the batches, of which at least one is returned */
   readonly bytesMax: number;
-  /** how long to wait when there is nothing to read yet, ms; capped */
+  /** how long to wait if there is nothing to read yet, ms; capped */
   readonly waitMs: number;
-  /** −1: whatever the epoch is */
+  /** −1 matches any epoch */
   readonly leaderEpoch: number;
 }
 
 /** Answer to a read. */
 export interface ReadAnswer extends LogBounds {
-  /** where the read began; the first batch may begin before it */
+  /** offset at which the read began; the first batch may begin before it */
   readonly offset: number;
   readonly batches: Uint8Array;
 }
 
-/** A read that says where the next one begins. */
+/** A read, with the offset at which the next one begins. */
 export interface TailFrameAnswer extends ReadAnswer {
   readonly nextOffset: number;
 }
@@ -58,7 +58,7 @@ export interface PartitionStatus extends LogBounds {
   readonly epochs: readonly EpochStart[];
 }
 
-/** First offset whose record has the timestamp or a later one; null: there is none. */
+/** First offset whose record has the timestamp or a later one; null if there is none. */
 export interface OffsetOfTime extends LogBounds {
   readonly offset: number | null;
 }
@@ -73,14 +73,14 @@ export type ReplicaCall =
   | { readonly type: "offsetOfTime"; readonly timestampMs: number; readonly leaderEpoch: number }
   /** `tails`: how many are open */
   | { readonly type: "status"; readonly tails: number }
-  /** may a tail begin here? */
+  /** checks that a tail may begin at an offset */
   | {
       readonly type: "tail";
       readonly offset: number;
       readonly leaderEpoch: number;
       readonly tails: number;
     }
-  /** the controller's word on who leads; creates the partition */
+  /** the leadership, sent by the controller; creates the partition */
   | { readonly type: "leaderAndIsr"; readonly leadership: Leadership }
   /** deletes the log and everything else */
   | { readonly type: "remove"; readonly topicId: string; readonly controllerEpoch: number };
@@ -93,18 +93,18 @@ export type ReplicaInput =
   /** the transaction of the last `persist` is written, or failed; it comes before any other input */
   | { readonly type: "persisted" }
   | { readonly type: "persistFailed"; readonly message: string }
-  /** what was written before the effect `sync` is on disk */
+  /** everything written before the effect `sync` is on disk */
   | { readonly type: "synced" }
-  /** the time of a long poll is over; it may be answered already */
+  /** a long poll has timed out; it may already be answered */
   | { readonly type: "pollExpired"; readonly id: number }
   | { readonly type: "endTimer" }
   | { readonly type: "alarm" }
-  /** the answer of a broker that was asked who leads; null: it does not know, or gave none */
+  /** the leadership known to a broker that was asked; null if it does not know it, or did not answer */
   | { readonly type: "leaderFound"; readonly leadership: Leadership | null }
   /** all rows are deleted */
   | { readonly type: "removed"; readonly id: number };
 
-/** What an open tail is sent beside records. */
+/** An event on an open tail, beside records. */
 export type TailEvent =
   | {
       readonly type: "leader";
@@ -119,11 +119,11 @@ export type ReplicaAnswer =
   | AppendResult
   | PartitionAnswer<object | LogBounds | TailFrameAnswer | OffsetOfTime | PartitionStatus>;
 
-/** What is to be done, in the order of the list. `persist` is the last effect of its list. */
+/** An effect, run in the order of the list. `persist` is the last effect of its list. */
 export type ReplicaEffect =
   /** one transaction; then `persisted` or `persistFailed` */
   | { readonly type: "persist"; readonly writes: readonly PartitionWrite[] }
-  /** answers a call; it leaves once what was written before is durable */
+  /** answers a call; the answer is sent once all earlier writes are durable */
   | { readonly type: "respond"; readonly id: number; readonly answer: ReplicaAnswer }
   /** ends a call with an error: the storage failed, and its caller should call again */
   | { readonly type: "reject"; readonly id: number; readonly message: string }
@@ -131,10 +131,10 @@ export type ReplicaEffect =
   | { readonly type: "gather" }
   | { readonly type: "pollTimer"; readonly id: number; readonly ms: number }
   | { readonly type: "endTimer"; readonly ms: number }
-  /** the alarm rings at this time at the latest, ms since 1970 */
+  /** latest time of the next alarm; ms since 1970 */
   | { readonly type: "deadline"; readonly atMs: number }
   | { readonly type: "noDeadline" }
-  /** asks a broker who leads this partition */
+  /** asks a broker for this partition's leadership */
   | {
       readonly type: "findLeader";
       readonly broker: number;

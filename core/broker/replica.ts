@@ -1,17 +1,15 @@
 /**
- * One replica of a partition: everything that its object decides, as one step from an input to an ordered list of effects.
+ * One replica of a partition: all decisions of its object, as one step from an input to an ordered list of effects.
  *
  * ```
  *  call append ─▶ queue ─▶ flush: fence, keys, offsets ─▶ persist ─▶ persisted ─▶ respond, wakeTails, answer long polls
  *                   ▲                                                    └──────▶ sync ─▶ synced ─┐
  *                   └──────────────── the next flush ◀────────────────────────────────────────────┘
- *  call read ─▶ respond, or pollTimer and later respond
- *  call leaderAndIsr ─▶ persist ─▶ persisted ─▶ tellTails, respond
- * ```
- * The state changes when its write is persisted, never before: a write that fails leaves everything as it was. What is
- * answered then leaves once it is durable, which the caller of {@link Replica.step} ensures.
+ * call read ─▶ respond, or pollTimer and later respond call leaderAndIsr ─▶ persist ─▶ persisted ─▶ tellTails, respond ```
+ * The state changes only when its write is persisted, so a failed write leaves it unchanged. Answers are sent once the
+ * write is durable, which the caller of {@link Replica.step} ensures.
  *
- * While the stored leadership is damaged, calls wait until the brokers were asked who leads.
+ * While the stored leadership is damaged, calls wait until the brokers have been asked for it.
  *
  * @source Kafka `Partition`, `ReplicaManager`; `appendRecords`, `makeLeader`, `fetchRecords`
  */
@@ -49,19 +47,19 @@ import type {
   TailFrameAnswer,
 } from "./replica-messages.ts";
 
-/** Which partition this is; it is asked of the brokers under this name. */
+/** Identity of the partition, under which brokers are asked for its leadership. */
 export interface ReplicaIdentity {
   readonly topicId: string;
   readonly partition: number;
 }
 
-/** What a replica needs from outside. */
+/** The interface of a replica to its environment. */
 export interface ReplicaPorts {
   readonly backend: PartitionBackend;
   readonly config: PartitionConfig;
-  /** undefined: the object was not opened under the name of a partition */
+  /** undefined if the object was not opened under the name of a partition */
   readonly identity: ReplicaIdentity | undefined;
-  /** brokers 0 to brokerCount − 1 can be asked who leads */
+  /** brokers 0 to brokerCount − 1 can be asked for the leadership */
   readonly brokerCount: number;
 }
 
@@ -71,7 +69,7 @@ interface Poll {
   readonly bytesMax: number;
 }
 
-/** What is done once the write that is under way is persisted. */
+/** What to do once the current write is persisted. */
 type Pending =
   | { readonly type: "flush"; readonly commit: GroupCommit }
   | { readonly type: "claim"; readonly id: number }
@@ -87,8 +85,9 @@ type Pending =
   | { readonly type: "expireKeys" };
 
 /**
- * One replica. Invariant: its state is what is persisted; at most one write is outstanding. @source Kafka
- * `Partition`, `ReplicaManager`
+ * One replica.
+ * Invariant: its state equals the persisted one; at most one write is outstanding. @source Kafka `Partition`,
+ * `ReplicaManager`
  */
 export class Replica {
   readonly #config: PartitionConfig;
@@ -96,11 +95,11 @@ export class Replica {
   readonly #log: PartitionLog;
   readonly #appends: AppendPath;
   #state: PartitionState;
-  /** why nothing can be appended or read before it is known again who leads; undefined: it can */
+  /** why no append or read is possible until the leader is known again; undefined if they are */
   #damage: string | undefined;
   readonly #isReadable: boolean;
   readonly #search: LeaderSearch;
-  /** *map id of the call → what it reads*, in order of arrival */
+  /** *map id of the call → its read*, in order of arrival */
   readonly #polls = new Map<number, Poll>();
   #pending: Pending | undefined;
   #nowMs = 0;
@@ -118,17 +117,17 @@ export class Replica {
     this.#isReadable = isReadable;
   }
 
-  /** When the alarm should ring after a start, ms since 1970; undefined: no keys are to be forgotten, or none can be read. */
+  /** When the alarm is due after a start, ms since 1970; undefined if no keys expire, or none can be read. */
   deadline(nowMs: number): number | undefined {
     if (this.#state.leadership === undefined) return undefined;
     return orUndefined(() => this.#appends.keyDeadline(nowMs));
   }
 
   /**
-   * Takes one input. After a list that ends in `persist`, the next input is its outcome.
+   * Handles one input. After a list that ends in `persist`, the next input is its outcome.
    * @param nowMs ms since 1970
    * @returns the effects, to be run in order
-   * @throws Error when a rule that must hold is broken, or the storage fails outside of a call: the replica has ended then
+   * @throws Error if an invariant is violated, or the storage fails outside of a call; the replica must not be used afterwards
    */
   step(nowMs: number, input: ReplicaInput): readonly ReplicaEffect[] {
     const isOutcome = input.type === "persisted" || input.type === "persistFailed";
@@ -194,20 +193,20 @@ export class Replica {
     }
   }
 
-  /** Answers a call. Where the storage cannot be read the call fails alone, if it has changed nothing yet. */
+  /** Answers a call. If the storage cannot be read, only this call fails, provided that it has changed nothing yet. */
   #serve(id: number, call: ReplicaCall): void {
     try {
       const answer = this.#answer(id, call);
       if (answer !== undefined) this.#respond(id, answer);
     } catch (error) {
-      // an append that throws has left the queue, and a removal has begun
+      // these two have changed state before they throw
       const hasChanged = call.type === "append" || call.type === "remove" || this.#pending !== undefined;
       if (hasChanged || error instanceof AssertionError) throw error;
       this.#effects.push({ type: "reject", id, message: messageOf(error) });
     }
   }
 
-  /** The answer to a call; undefined: it is answered later, or in the effects already. */
+  /** The answer to a call; undefined if it is answered later, or already in the effects. */
   #answer(id: number, call: ReplicaCall): ReplicaAnswer | undefined {
     switch (call.type) {
       case "append":
@@ -270,7 +269,7 @@ export class Replica {
     }
   }
 
-  /** The transaction is rolled back: nothing of it is stored, and nothing of it is in memory. */
+  /** Handles a transaction that was rolled back: neither storage nor memory contains any of it. */
   #persistFailed(message: string): void {
     const pending = this.#pending;
     assert(pending !== undefined, "a write was under way");
@@ -288,7 +287,7 @@ export class Replica {
         else this.#effects.push({ type: "reject", id: pending.id, message });
         return;
       case "end":
-        // a storage that fails is found out by the next append
+        // the next append detects a failing storage
         return;
       case "expireKeys":
         this.#deadline(this.#nowMs + SECOND_MS);
@@ -370,7 +369,7 @@ export class Replica {
 
   // ── reads ────────────────────────────────────────────────────────────────
 
-  /** Whole batches from the one that holds `offset` on, without waiting; for tails. */
+  /** Whole batches from the one that contains `offset` on, without waiting; for tails. */
   readAt(offset: number, bytesMax: number): PartitionAnswer<TailFrameAnswer> {
     return this.#refusal(-1) ?? readAt(this.#log, this.#state, offset, bytesMax);
   }
@@ -391,7 +390,7 @@ export class Replica {
     for (const id of [...this.#polls.keys()]) this.#answerPoll(id);
   }
 
-  /** Answers a long poll with what there is. */
+  /** Answers a long poll with the records available now. */
   #answerPoll(id: number): void {
     const poll = this.#polls.get(id);
     if (poll === undefined) return;
@@ -420,7 +419,7 @@ export class Replica {
     };
   }
 
-  /** May a request that believes in this leader epoch be served? −1: it does not care. */
+  /** Refuses a request with a wrong leader epoch; −1 matches any epoch. */
   #refusal(leaderEpoch: number): PartitionFailure | undefined {
     if (this.#damage !== undefined) return storageFailure(this.#damage);
     return checkLeaderEpoch(this.#state, leaderEpoch);
@@ -438,7 +437,7 @@ export class Replica {
   }
 
   #store(id: number | undefined, leadership: Leadership, state: PartitionState, epochBegins: boolean): void {
-    // after damage the epoch may have begun before
+    // after damage, the start of the epoch may already be stored
     const isNew =
       this.#damage === undefined ||
       this.#log.epochs().every((each) => each.leaderEpoch !== leadership.leaderEpoch);
@@ -467,7 +466,7 @@ export class Replica {
     if (id !== undefined) this.#respond(id, { ok: true, ...boundsOf(this.#state) });
   }
 
-  /** Asks the next broker who leads, or gives up; the calls that wait are answered then. */
+  /** Asks the next broker for the leadership; after the last one, answers the waiting calls. */
   #askNext(): void {
     const broker =
       this.#identity === undefined || this.#damage === undefined ? undefined : this.#search.next();
@@ -484,7 +483,7 @@ export class Replica {
     else this.#store(undefined, leadership, decision.state, decision.epochBegins);
   }
 
-  /** An answer that is older than what this partition knows of its epochs is not taken. */
+  /** Decides on a found leadership. One that is older than the newest known epoch is ignored. */
   #decideFound(leadership: Leadership): LeadershipDecision | undefined {
     const latest = this.#log.epochs().at(-1)?.leaderEpoch ?? 0;
     if (this.#damage === undefined || leadership.leaderEpoch < latest) return undefined;
@@ -492,8 +491,8 @@ export class Replica {
   }
 
   /**
-   * Answers the calls that waited for the leadership, in order. One that writes lets the others wait: the outcome of the
-   * write releases them.
+   * Answers the calls that waited for the leadership, in order. After one that writes, the others wait for the outcome of
+   * the write.
    */
   #release(): void {
     while (this.#pending === undefined) {
@@ -529,7 +528,7 @@ const UNKNOWN_PARTITION = fail("UNKNOWN_TOPIC_OR_PARTITION", "no controller has 
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "the storage failed");
 
-/** What `read` returns; undefined: the storage failed. */
+/** The result of `read`; undefined if the storage failed. */
 function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -538,7 +537,7 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-/** A partition whose rows cannot be read can still be called, and gives the reason. */
+/** Loads the state. A partition whose rows cannot be read still answers calls, with the reason. */
 function loadOf(log: PartitionLog): ReturnType<PartitionLog["load"]> & { readonly isReadable: boolean } {
   try {
     return { ...log.load(), isReadable: true };

@@ -1,7 +1,7 @@
 /**
- * What a partition believes of a row of its log. Each batch carries a CRC-32C of everything but its place (base offset,
- * leader epoch, length), and that is known from the row and from the batches around it. So damage costs the batches that
- * it hit, and a reader continues behind them.
+ * Verification of a row of the log. Each batch has a CRC-32C of everything but its position (base offset, leader epoch,
+ * length), which follows from the row and from the batches around it. So only damaged batches are lost, and a reader
+ * continues after them.
  */
 import { crc32c } from "../hash/crc32c.ts";
 import { type BatchHeader, batchAt, isIntact } from "../wire/record-batch-codec.ts";
@@ -18,7 +18,7 @@ export interface ChunkColumns {
   readonly bytes: number;
 }
 
-/** Offsets that cannot be read: those from `from` to before `next`. */
+/** Offsets that cannot be read: those in [`from`, `next`). */
 export interface Damage {
   readonly from: number;
   readonly next: number;
@@ -45,8 +45,8 @@ export function rowChecksum(columns: readonly (string | number | null)[]): numbe
 }
 
 /**
- * The batches of a row from the one that holds `offset` on, and what of them is damaged. Batches before it are not verified,
- * nor are those that the caller does not ask for any more.
+ * The batches of a row from the one that contains `offset` on, and the damaged ranges between them. Batches are verified
+ * only as the caller requests them.
  * @param base offset of the first record of the row
  * @param last offset of its last record
  */
@@ -79,7 +79,7 @@ export function* piecesOf(
 const isInside = ({ baseOffset, lastOffset, recordCount }: BatchHeader, last: number): boolean =>
   recordCount === lastOffset - baseOffset + 1 && recordCount > 0 && lastOffset <= last;
 
-/** The first whole batch at or behind `from` whose offsets lie in [`least`, `last`]. */
+/** The first intact batch at or after byte `from` whose offsets are in [`least`, `last`]. */
 function intactFrom(data: Uint8Array, from: number, least: number, last: number): BatchHeader | undefined {
   for (let at = from; at < data.length; at++) {
     const batch = batchAt(data, at);
@@ -90,8 +90,8 @@ function intactFrom(data: Uint8Array, from: number, least: number, last: number)
 }
 
 /**
- * The end of a log whose last row has columns that cannot be believed: behind its batches, where these are whole. Else it is
- * behind as many records as its bytes may have held, since an offset that was given is never given again.
+ * The end of a log whose last row has damaged columns: after its batches, if these are intact. Otherwise it is after as
+ * many records as its bytes may have contained, because an assigned offset is never assigned again.
  */
 export function endOfDamaged(base: number, data: Uint8Array): number {
   const first = intactFrom(data, 0, 0, Number.MAX_SAFE_INTEGER);

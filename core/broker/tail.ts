@@ -1,25 +1,25 @@
 /**
- * A tail: a live reader of a partition. It has at most one frame under way and asks for the next one, so a slow reader
- * costs one frame of memory and delays no other reader. Its state is a value that the shell keeps with the socket, hence a
- * tail survives the loss of its object's memory.
+ * A tail: a live reader of a partition. It has at most one frame in flight and requests the next one, so a slow reader
+ * costs one frame of memory and delays no other reader. Its state is a value that the shell stores with the socket, so a
+ * tail survives the eviction of its object.
  *
- * Invariant: every frame begins at the offset at which the one before it ended.
+ * Invariant: every frame begins at the offset at which the previous one ended.
  */
 import type { PartitionAnswer, TailFrameAnswer } from "./replica-messages.ts";
 
-/** Kept with the socket; its members are stored by this and earlier versions. */
+/** State of a tail, stored with the socket by this and earlier versions. */
 export interface TailState {
   /** next offset to send */
   readonly next: number;
-  /** the last frame is not acknowledged */
+  /** whether the last frame is not acknowledged yet */
   readonly waiting: boolean;
-  /** when it was opened, or asked for a frame last, ms since 1970 */
+  /** when it was opened, or last requested a frame; ms since 1970 */
   readonly at: number;
 }
 
-/** What is to be sent on a tail. */
+/** The next thing to send on a tail. */
 export type TailStep =
-  /** nothing: its reader has not taken the last frame, or there is nothing new */
+  /** nothing: its reader has not acknowledged the last frame, or there is nothing new */
   | { readonly type: "wait" }
   | { readonly type: "frame"; readonly state: TailState; readonly frame: TailFrameAnswer }
   | { readonly type: "close"; readonly code: string };
@@ -33,14 +33,14 @@ export const openTail = (offset: number, nowMs: number): TailState => ({
   at: nowMs,
 });
 
-/** Its reader has taken the last frame and asks for the next one. */
+/** The state after its reader has acknowledged the last frame and requested the next one. */
 export const acknowledgeTail = ({ next }: TailState, nowMs: number): TailState => ({
   next,
   waiting: false,
   at: nowMs,
 });
 
-/** Has nothing come from its reader for `silentMs`? @param beatAtMs when it beat last; 0: never */
+/** Whether its reader has sent nothing for `silentMs`. @param beatAtMs time of its last heartbeat; 0 if none */
 export const isSilentTail = ({ at }: TailState, beatAtMs: number, nowMs: number, silentMs: number): boolean =>
   Math.max(at, beatAtMs) <= nowMs - silentMs;
 

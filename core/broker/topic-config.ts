@@ -1,7 +1,6 @@
 /**
- * Configurations of topics: which of Kafka's settings are built, which values they may have, and what holds by default.
- * A setting that is not built is refused rather than kept without effect; one that can have a single value here takes
- * that value only.
+ * Configurations of topics: the supported settings of Kafka, their allowed values and defaults. An unsupported setting is
+ * refused rather than stored without effect; a setting with a single possible value here accepts only that value.
  *
  * @source Kafka documentation, "Topic-level configs"
  */
@@ -10,10 +9,10 @@ import { PARTITION_CONFIG } from "./config.ts";
 /** *map name → value*, both as Kafka writes them. */
 export type TopicConfig = Readonly<Record<string, string>>;
 
-/** A setting that is built. */
+/** A supported setting. */
 interface Setting {
   readonly fallback: string;
-  /** Why `value` cannot be; undefined when it can. */
+  /** Why `value` is invalid; undefined if it is valid. */
   readonly problem: (value: string) => string | undefined;
 }
 
@@ -31,7 +30,7 @@ const MAX_MESSAGE_BYTES = "max.message.bytes";
 
 const SETTINGS: Readonly<Record<string, Setting>> = {
   "cleanup.policy": oneOf("delete"),
-  // batches are kept as they come, and compressed ones are refused
+  // batches are stored as received, and compressed ones are refused
   "compression.type": oneOf("producer", "uncompressed"),
   [MAX_MESSAGE_BYTES]: {
     fallback: `${PARTITION_CONFIG.batchBytesMax}`,
@@ -39,15 +38,15 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
       bytesOf(value) === undefined ? `an integer from 0 to ${PARTITION_CONFIG.batchBytesMax}` : undefined,
   },
   "message.timestamp.type": oneOf("CreateTime"),
-  // a partition has one log, whichever broker leads it
+  // all brokers share one log of a partition
   "min.insync.replicas": oneOf("1"),
   "retention.bytes": oneOf("-1"),
   "retention.ms": oneOf("-1"),
   "unclean.leader.election.enable": oneOf("false"),
 };
 
-/** Kafka's other settings. */
-const NOT_BUILT: ReadonlySet<string> = new Set([
+/** Kafka's settings that are not supported. */
+const UNSUPPORTED: ReadonlySet<string> = new Set([
   ...["compression.gzip.level", "compression.lz4.level", "compression.zstd.level", "delete.retention.ms"],
   ...["file.delete.delay.ms", "flush.messages", "flush.ms", "index.interval.bytes", "local.retention.bytes"],
   ...["follower.replication.throttled.replicas", "leader.replication.throttled.replicas"],
@@ -66,13 +65,13 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
 const settingOf = (name: string): Setting | undefined =>
   Object.hasOwn(SETTINGS, name) ? SETTINGS[name] : undefined;
 
-/** Why a topic cannot have this configuration; undefined when it can. Code: INVALID_CONFIG. */
+/** Why this configuration of a topic is invalid; undefined if it is valid. Code: INVALID_CONFIG. */
 export function topicConfigProblem(config: TopicConfig): string | undefined {
   for (const [name, value] of Object.entries(config)) {
     const setting = settingOf(name);
     if (setting === undefined) {
-      if (NOT_BUILT.has(name)) return `"${name}" is not built; ${built()}`;
-      return `there is no configuration "${name.slice(0, 100)}"; ${built()}`;
+      if (UNSUPPORTED.has(name)) return `"${name}" is not supported; ${supported()}`;
+      return `there is no configuration "${name.slice(0, 100)}"; ${supported()}`;
     }
     const problem = setting.problem(value);
     if (problem !== undefined) return `"${name}" cannot be "${value.slice(0, 100)}": ${problem}`;
@@ -80,18 +79,18 @@ export function topicConfigProblem(config: TopicConfig): string | undefined {
   return undefined;
 }
 
-const built = (): string => `the configurations are ${Object.keys(SETTINGS).join(", ")}`;
+const supported = (): string => `the supported configurations are ${Object.keys(SETTINGS).join(", ")}`;
 
-/** What holds for a topic: what is stored, as it is, over what holds by default. */
+/** The effective configuration of a topic: the stored values over the defaults. */
 export function effectiveConfig(stored: TopicConfig): TopicConfig {
   const defaults = Object.entries(SETTINGS).map(([name, { fallback }]) => [name, fallback] as const);
   return Object.fromEntries([...defaults, ...Object.entries(stored)]);
 }
 
-/** Is this what holds when nothing is stored? */
+/** Whether this value is the default. */
 export const isDefault = (name: string, value: string): boolean => settingOf(name)?.fallback === value;
 
-/** Most bytes of one batch of the topic. A value of an earlier version that is none holds nothing. */
+/** Maximum of bytes of one batch of the topic. An invalid value that an earlier version stored is ignored. */
 export const batchBytesMaxOf = (stored: TopicConfig): number =>
   bytesOf(stored[MAX_MESSAGE_BYTES] ?? "") ?? PARTITION_CONFIG.batchBytesMax;
 

@@ -1,11 +1,11 @@
-/** What a topic may be called, how many partitions it may have, and to which of them a record goes. */
+/** Names and partition counts of topics, and the partition of a record key. */
 import type { BrokerConfig } from "./config.ts";
 
 /** Bytes of the longest name, as Kafka has it: a file name without `-12345678.log`. */
 export const TOPIC_NAME_LENGTH_MAX = 249;
 
 /**
- * Why a text is no name of a topic; undefined when it is one.
+ * Why a text is no valid name of a topic; undefined if it is one.
  * @source Kafka `org.apache.kafka.common.internals.Topic`
  */
 export function topicNameProblem(name: string): string | undefined {
@@ -18,12 +18,12 @@ export function topicNameProblem(name: string): string | undefined {
     : "a topic's name has only letters, digits, dots, dashes and underscores";
 }
 
-/** Reads the number of a partition as it stands in a URL; undefined when it is none. */
+/** Parses a partition number in a URL; undefined if it is none. */
 export function partitionFromText(text: string): number | undefined {
   return /^(0|[1-9]\d{0,5})$/.test(text) ? Number(text) : undefined;
 }
 
-/** Why a number of partitions is refused; undefined when it is not. `existing`: partitions of all topics. */
+/** Why a number of partitions is invalid; undefined if it is valid. @param existing partitions of all topics */
 export function partitionCountProblem(
   count: number,
   existing: number,
@@ -38,7 +38,7 @@ export function partitionCountProblem(
 }
 
 /**
- * Where the records of a key go: the partition that Kafka's own clients choose.
+ * The partition of the records of a key: the one that Kafka's own clients choose.
  * @source Kafka `Utils.murmur2`, `BuiltInPartitioner`
  */
 export const partitionOfKey = (key: Uint8Array, partitions: number): number =>

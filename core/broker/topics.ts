@@ -1,4 +1,4 @@
-/** What a broker does with topics on behalf of clients: it only asks, by znodes; the controller acts. */
+/** Requests of clients about topics: a broker writes the request into znodes, and the controller carries it out. */
 import type { KafkaErrorCode, ZooErrorCode } from "../errors.ts";
 import type { BrokerLoop } from "./broker-loop.ts";
 import { type ClusterView, type TopicMetadata, topicMetadataOf } from "./cluster-view.ts";
@@ -17,19 +17,19 @@ import {
   topicPath,
 } from "./znodes.ts";
 
-/** What a broker answers a client. */
+/** A broker's answer to a client. */
 export type BrokerOutcome<T> = Outcome<T, KafkaErrorCode | ZooErrorCode>;
 
-/** A topic that a client wants. */
+/** A client's request for a topic. */
 export interface TopicRequest {
   readonly name: string;
   readonly partitions: number;
-  /** undefined: the default */
+  /** undefined for the default */
   readonly replicationFactor?: number;
   readonly config?: Readonly<Record<string, string>>;
 }
 
-/** What requests about topics need from outside. */
+/** The interface of {@link Topics} to its environment. */
 export interface TopicsPorts {
   readonly loop: BrokerLoop;
   /** brokers of the cluster, dead ones included */
@@ -46,7 +46,7 @@ export const NOT_READY: BrokerOutcome<never> = refuse(
   "the broker has no session; it opens one when a quorum answers",
 );
 
-/** Creates and deletes topics. It has no state: what it waits for, the ensemble says. */
+/** Creates and deletes topics. It has no state; it waits for changes of the state in the ensemble. */
 export class Topics {
   readonly #ports: TopicsPorts;
 
@@ -54,7 +54,7 @@ export class Topics {
     this.#ports = ports;
   }
 
-  /** Creates a topic and waits until every partition takes records. */
+  /** Creates a topic and waits until every partition accepts records. */
   *create(request: TopicRequest): Program<BrokerOutcome<TopicMetadata>> {
     const { loop, session, config, brokerCount } = this.#ports;
     const complete = (each: ClusterView) => (each.brokers.length >= brokerCount ? each : undefined);
@@ -83,7 +83,7 @@ export class Topics {
       : written;
   }
 
-  /** Waits until every partition of a topic has a leader and its object knows of it. */
+  /** Waits until every partition of a topic has a leader that its object knows. */
   *ready(name: string): Program<BrokerOutcome<TopicMetadata>> {
     const { loop, config } = this.#ports;
     const deadline = (yield* now()) + config.readyDeadlineMs;
@@ -99,7 +99,7 @@ export class Topics {
     return { ok: true, value: topic };
   }
 
-  /** Has the controller told the partition's object of this epoch, or of a later one? */
+  /** Whether the partition's object has received this leader epoch, or a later one, from the controller. */
   *#isTold(topicId: string, partition: number, leaderEpoch: number): Program<boolean> {
     const { attemptTimeoutMs: timeoutMs } = this.#ports.config;
     const calls = [{ topicId, partition, name: "bounds" }] as const;
@@ -107,7 +107,7 @@ export class Topics {
     return answer?.ok === true && "leaderEpoch" in answer && answer.leaderEpoch >= leaderEpoch;
   }
 
-  /** Asks for a topic's deletion and waits until it is gone. */
+  /** Requests the deletion of a topic and waits until it is deleted. */
   *delete(name: string): Program<BrokerOutcome<null>> {
     const { loop, session, config } = this.#ports;
     const view = yield* loop.waitFor((each) => each, config.readyDeadlineMs);
@@ -124,7 +124,7 @@ export class Topics {
   }
 }
 
-/** The topic when each of its partitions has a live leader. */
+/** The topic, if each of its partitions has a live leader. */
 function ledTopic(view: ClusterView, name: string): TopicMetadata | undefined {
   if (view.deleting.includes(name)) return undefined;
   const topic = view.topics.find((each) => each.name === name);

@@ -1,6 +1,7 @@
 /**
  * Kafka's znodes: the only place that contains their paths and payloads. Names and JSON are those of Kafka 3.9, so that
- * tools which read Kafka's ZooKeeper recognise them. Whatever cannot be read is undefined: anybody may write znodes.
+ * tools which read Kafka's ZooKeeper recognise them. Decoders return undefined for an invalid payload, because any client
+ * may write znodes.
  *
  * @source Kafka 3.9 `ZkData.scala`
  */
@@ -38,7 +39,7 @@ export const statePath = (topic: string, partition: number): string =>
 
 /**
  * Persistent znodes that a broker creates when it starts, parents first, each with its first data.
- * @param more paths of an application on top of the brokers, parents first; they begin without data
+ * @param more paths of an application on top of the brokers, parents first, created without data
  */
 export function baseZnodes(
   clusterId: string,
@@ -75,13 +76,13 @@ export const decodeClusterId = (data: Uint8Array | null): string | undefined => 
   return typeof id === "string" ? id : undefined;
 };
 
-/** Where clients reach a broker. */
+/** Endpoint of a broker for clients. */
 export interface BrokerEndpoint {
   readonly host: string;
   readonly port: number;
 }
 
-/** What a broker says of itself in its ephemeral znode. */
+/** A broker's registration in its ephemeral znode. */
 export interface BrokerRegistration extends BrokerEndpoint {
   /** ms since 1970 */
   readonly timestampMs: number;
@@ -101,7 +102,7 @@ export function encodeRegistration({ host, port, timestampMs }: BrokerRegistrati
   });
 }
 
-/** Undefined if it is not valid, as for all payloads below. */
+/** Decodes a registration; undefined if it is invalid, as for all payloads below. */
 export function decodeRegistration(data: Uint8Array | null): BrokerRegistration | undefined {
   const { host, port, timestamp } = decodeFields(data);
   const number = numberOf(port);
@@ -162,7 +163,7 @@ export function decodeTopic(data: Uint8Array | null): TopicAssignment | undefine
   return { topicId, partitions: new Map([...assignment].sort(([a], [b]) => a - b)) };
 }
 
-/** A partition's state. `leader` −1: none. The znode's version is the partition epoch. */
+/** A partition's state. `leader` is −1 if there is none. The znode's version is the partition epoch. */
 export interface PartitionStateData {
   readonly leader: number;
   readonly leaderEpoch: number;
@@ -196,7 +197,7 @@ export function decodeState(data: Uint8Array | null): PartitionStateData | undef
 export const encodeTopicConfig = (config: Readonly<Record<string, string>>): Uint8Array =>
   encodeJson({ version: 1, config });
 
-/** What is stored, whatever it is; what is no text is left out. */
+/** The stored configuration, unvalidated, without values that are no text. */
 export function decodeTopicConfig(data: Uint8Array | null): Readonly<Record<string, string>> {
   const { config } = decodeFields(data);
   if (typeof config !== "object" || config === null || Array.isArray(config)) return {};
@@ -205,7 +206,7 @@ export function decodeTopicConfig(data: Uint8Array | null): Readonly<Record<stri
   );
 }
 
-/** The multi that makes this broker the controller, or fails when another broker was faster. */
+/** The multi that makes this broker the controller, or fails if another broker was faster. */
 export function electionOps(
   brokerId: number,
   epoch: { readonly controllerEpoch: number; readonly version: number },
@@ -223,7 +224,7 @@ export function electionOps(
   ];
 }
 
-/** A broker's registration as it stands in the tree. */
+/** A broker's registration, with data of its znode. */
 export interface LiveBroker extends BrokerRegistration {
   readonly id: number;
   /** the session that owns the znode */

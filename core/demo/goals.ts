@@ -17,26 +17,26 @@ import {
 } from "./metadata.ts";
 import { brokerPort, brokerPorts, nodePort } from "./ports.ts";
 
-/** A goal's metadata on its way into the ensemble. */
+/** A request to record a goal's metadata in the ensemble. */
 export interface DemoMetadataRequest {
-  /** the node that gets the write; another is taken while that one is down */
+  /** the node that receives the write; another one while that is down */
   readonly receiver: number;
-  /** ports of the brokers that list the goal, separated by commas; empty: those of this broker's goals so far */
+  /** ports of the brokers that list the goal, separated by commas; empty for those of this broker's earlier goals */
   readonly clients: string;
-  /** the topic that must exist; it is created with one partition when it does not */
+  /** the topic of the goal, created with one partition if it does not exist */
   readonly topic: string;
 }
 
 /** Answer to a goal's metadata. */
 export interface DemoMetadataAnswer {
-  /** the node that took the write */
+  /** the node that received the write */
   readonly receiver: number;
-  /** ports of the brokers that list the goal; absent from a broker of an earlier version: those of the request */
+  /** ports of the brokers that list the goal; a broker of an earlier version omits them, which means those of the request */
   readonly clients?: string;
   readonly topic: TopicMetadata;
 }
 
-/** What the demo needs from its broker. */
+/** The interface of the demo to its broker. */
 export interface DemoGoalsPorts {
   /** id of this broker, from 0 */
   readonly id: number;
@@ -48,7 +48,7 @@ export interface DemoGoalsPorts {
   readonly topics: Topics;
 }
 
-/** Records the metadata of goals. Its state is a cache of the demo's rows; a check in each write proves them. */
+/** Records the metadata of goals. Its state is a cache of the demo's rows, which a check in each write validates. */
 export class DemoGoals {
   readonly #ports: DemoGoalsPorts;
   #rows: DemoRows | undefined;
@@ -57,7 +57,7 @@ export class DemoGoals {
     this.#ports = ports;
   }
 
-  /** Ensures that the topic exists, and records what a goal says of its sender's clients. */
+  /** Ensures that the topic exists, and records a goal's clients of its sender. */
   *metadata(request: DemoMetadataRequest): Program<BrokerOutcome<DemoMetadataAnswer>> {
     const topic = yield* this.#topic(request.topic);
     if (!topic.ok) return topic;
@@ -111,7 +111,7 @@ export class DemoGoals {
     return { ok: true, value: { sid, clients: step.value.clients } };
   }
 
-  /** Writes; again under a new session when the old one has expired meanwhile. @returns refusals as answers */
+  /** Writes, and repeats the write under a new session if the session has expired. @returns refusals as answers */
   *#write(
     request: WriteRequest,
     prefer: number,

@@ -1,6 +1,6 @@
 /**
- * The cluster metadata of the original demo: who leads the ensemble, and which brokers list the goals that a broker
- * takes. All of it lives in znodes under `/zooweeper/demo`, so that every node renders the same bytes.
+ * The cluster metadata of the original demo: the leader of the ensemble, and which brokers list the goals that a broker
+ * receives. All of it is in znodes under `/zooweeper/demo`, so that every node renders the same bytes.
  *
  * ```
  * /zooweeper/demo/rows            {"nextNodeId":4,"rows":[{"NodeId":2,…}]}   one row per change of a sender's clients
@@ -28,7 +28,7 @@ export const DEMO_PARENTS: readonly string[] = ["/zooweeper", DEMO_PATHS.root, D
 /** NodeId of the ensemble's entry. */
 const ENSEMBLE_NODE_ID = 1;
 
-/** The clients of one sender from one moment on. */
+/** One change of a sender's clients. */
 export interface DemoRow {
   /** from 2, by order of creation */
   readonly nodeId: number;
@@ -43,29 +43,29 @@ export interface DemoRow {
   readonly timestampMs: number;
 }
 
-/** All rows, by ascending nodeId, and the version of their znode; null while it does not exist. */
+/** All rows, by ascending nodeId, and the version of their znode; null if it does not exist. */
 export interface DemoRows {
   readonly rows: readonly DemoRow[];
   readonly nextNodeId: number;
   readonly version: number | null;
 }
 
-/** What a goal says about the clients of its sender. */
+/** A goal's clients of its sender. */
 export interface ClientsChange {
   readonly sender: string;
-  /** the port of the node that takes the write, as text */
+  /** the port of the node that receives the write, as text */
   readonly receiver: string;
-  /** empty: what the sender's clients are already */
+  /** empty for the sender's current clients */
   readonly clients: string;
-  /** clients of a sender that has none yet and names none */
+  /** clients used for a sender that has none yet and names none */
   readonly otherwise: string;
   readonly nowMs: number;
 }
 
-/** What {@link recordClients} asks for: the rows as a quorum knows them, or a write. */
+/** A step of {@link recordClients}: a linearizable read of the rows, or a write. */
 export type DemoStep = { readonly type: "read" } | { readonly type: "write"; readonly request: WriteRequest };
 
-/** Refusals of a write that {@link recordClients} resolves itself; every other one ends it. */
+/** Refusals of a write that {@link recordClients} handles itself; any other one ends it. */
 export type DemoRefusal = "NO_NODE" | "NODE_EXISTS" | "BAD_VERSION";
 /** Whether a result is a refusal. */
 export const isDemoRefusal = (code: string): code is DemoRefusal =>
@@ -82,9 +82,9 @@ export interface RecordedClients {
 }
 
 /**
- * Records what a goal says about its sender's clients: a new row where they change, and always a committed write.
- * @param known rows from an earlier call, which a check in the write proves or refutes; undefined: none
- * @returns undefined when others change the same znodes faster than this can be written
+ * Records a goal's clients of its sender: with a new row if they change, and always with a committed write.
+ * @param known rows from an earlier call, which a check in the write validates; undefined for none
+ * @returns undefined if others keep changing the same znodes
  */
 export function* recordClients(
   known: DemoRows | undefined,
@@ -117,7 +117,7 @@ export function* recordClients(
   return undefined;
 }
 
-/** The rows with the change; the same ones where the sender's clients stay as they are. */
+/** The rows with the change; unchanged if the sender's clients do not change. */
 function changed(rows: DemoRows, { sender, receiver, clients, otherwise, nowMs }: ClientsChange): DemoRows {
   const last = rows.rows.findLast((row) => row.senderIp === sender);
   const wanted = clients === "" ? (last?.clients ?? otherwise) : clients;
@@ -168,8 +168,8 @@ function writeOfSender(sender: string, clients: string, isNew: boolean): MultiRe
 // ── reading ─────────────────────────────────────────────────────────────────
 
 /**
- * Reads the rows. Where an earlier version has written the senders' znodes alone, each of them is a row of its own, in
- * the order of their creation.
+ * Reads the rows. If an earlier version has written only the senders' znodes, each of them counts as a row, in the order of
+ * creation.
  */
 export function* readDemoRows(): Generator<readonly ClusterRead[], DemoRows, readonly ClusterReadResult[]> {
   const [stored, senders] = yield [
@@ -203,7 +203,7 @@ export function* readDemoRows(): Generator<readonly ClusterRead[], DemoRows, rea
 const encodeRows = (rows: readonly DemoRow[], nextNodeId: number): Uint8Array =>
   encodeJson({ nextNodeId, rows });
 
-/** What is no row of ours is left out: anybody may write the znode. */
+/** Decodes the rows and drops invalid ones, because any client may write the znode. */
 function decodeRows(data: Uint8Array | null): Omit<DemoRows, "version"> {
   const fields = decodeFields(data);
   const rows = (Array.isArray(fields.rows) ? (fields.rows as unknown[]) : []).filter(isRow);

@@ -18,19 +18,19 @@ export const brokerPorts = (count: number): string =>
   Array.from({ length: count }, (_, id) => brokerPort(id)).join(",");
 
 /**
- * The node that a `ReceiverIp` names, read as the original broker read it: the digits that it begins with.
- * @returns node 1 where it names no node of an ensemble of `size`
+ * The node that a `ReceiverIp` names, parsed as in the original broker: its leading digits.
+ * @returns node 1 if it names no node of an ensemble of `size`
  */
 export function receiverOf(text: string, size: number): number {
   const sid = Number.parseInt(text, 10) - NODE_PORT_BASE;
   return sid >= 1 && sid <= size ? sid : 1;
 }
 
-/** Does the broker on `port` list a goal that was sent with these clients? Null: sent by another way, for all of them. */
+/** Whether the broker on `port` lists a goal that was sent with these clients. Null: sent in another way, for all brokers. */
 export const isListedBy = (clients: string | null, port: number): boolean =>
   clients === null || clients.split(",").some((client) => client.trim() === `${port}`);
 
-/** Does a list of clients name a broker of a cluster of `count`? An empty one names none, and changes nothing. */
+/** Whether a list of clients names a broker of a cluster of `count`. An empty list names none, and changes nothing. */
 export const namesABroker = (clients: string, count: number): boolean =>
   clients === "" ||
   Array.from({ length: count }, (_, id) => id).some((id) => isListedBy(clients, brokerPort(id)));

@@ -290,7 +290,7 @@ describe("group commit", () => {
     for (const bad of [1, -1, 6, 2.5, Number.NaN])
       expect(checkReadOffset(state, bad)).toMatchObject({
         code: "OFFSET_OUT_OF_RANGE",
-        message: "the log holds offsets 2 to 4, the next one is 5",
+        message: "the log contains offsets 2 to 4, the next one is 5",
       });
     const empty = { ...led(), logStartOffset: 5, logEndOffset: 5 };
     expect(checkReadOffset(empty, 4)?.message).toBe("the log is empty, its next offset is 5");

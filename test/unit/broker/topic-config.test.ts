@@ -24,7 +24,7 @@ describe("a topic's configuration", () => {
       ["__proto__", "1", /^there is no configuration/],
       ["constructor", "1", /^there is no configuration/],
       ["", "1", /^there is no configuration/],
-      ["segment.bytes", "1", /^"segment\.bytes" is not built/],
+      ["segment.bytes", "1", /^"segment\.bytes" is not supported/],
       ["cleanup.policy", "compact", /only "delete" is built/],
       ["cleanup.policy", "delete,compact", /only "delete" is built/],
       ["retention.ms", "60000", /only "-1" is built/],
