@@ -262,7 +262,7 @@ export class Quiet {
     const ok = this.#state === "AWAKE" && this.#host.isIdle(now) && equalZxid(zab.lastLogged.zxid, zxid);
     if (ok) this.#freeze(now);
     const parked = [...this.parked].map(([session, owner]) => ({ session, owner }));
-    const touched = ok ? this.#host.tracker.takeTouched() : [];
+    const touched = ok ? this.#host.tracker.takeTouched(now) : [];
     this.#host.effects.push({ type: "reply", message: { type: "QUIETED", join, ok, touched, parked } });
   }
 

@@ -85,8 +85,13 @@ export class SessionTracker {
     for (const session of sessions) this.expiry.touch(session, now, from);
   }
 
-  /** Takes the sessions with an unreported heartbeat, which count as reported from now on. */
-  takeTouched(): SessionId[] {
+  /**
+   * Takes the sessions with an unreported heartbeat, which count as reported from now on, and those reported within the last tick:
+   * what takes these to the leader may overtake that report.
+   */
+  takeTouched(now: number): SessionId[] {
+    for (const [session, at] of this.#reported)
+      if (now - at <= this.#config.tickTimeMs) this.#touched.add(session);
     const touched = [...this.#touched];
     this.#touched.clear();
     return touched;

@@ -81,8 +81,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
     "signs of life that a learner had not passed on are lost when the ensemble falls asleep",
     "QUIET-4",
     QUIET,
-    "    const touched = ok ? this.#host.tracker.takeTouched() : [];\n",
-    "    const touched: SessionId[] = ok ? this.#host.tracker.takeTouched().slice(0, 0) : [];\n",
+    "    const touched = ok ? this.#host.tracker.takeTouched(now) : [];\n",
+    "    const touched: SessionId[] = ok ? this.#host.tracker.takeTouched(now).slice(0, 0) : [];\n",
   ),
   mutant(
     "sleeps-through-calls",
