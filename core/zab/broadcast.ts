@@ -1,8 +1,10 @@
 /** Phase 3 at the leader: proposes batches, and commits entries that a quorum has acknowledged. */
 import { assert, must } from "../assert.ts";
+import type { Learner } from "./learner.ts";
 import type { Learners } from "./learners.ts";
 import { type LogEntry, makeEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
+import { PromptQuorum } from "./prompt-quorum.ts";
 import type { RoleHost } from "./role.ts";
 import { compareZxid, type Epoch, type Zxid, zxid } from "./zxid.ts";
 
@@ -18,17 +20,19 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class Broadcast {
   readonly #host: RoleHost;
   readonly #learners: Learners;
+  readonly #prompt: PromptQuorum;
   #epoch: Epoch | null = null;
   /** counter of the last txn proposed in this epoch */
   #counter = 0;
   /** zxid of the last txn of each batch that is proposed and not yet committed */
   #outstanding: Zxid[] = [];
-  /** time of the `released` input that sends COMMITs held back; ms */
+  /** time of the `released` input that sends PROPOSALs and COMMITs held back; ms */
   #releaseAt = NEVER;
 
   constructor(host: RoleHost, learners: Learners) {
     this.#host = host;
     this.#learners = learners;
+    this.#prompt = new PromptQuorum(host, learners);
   }
 
   /** Starts broadcast in an established epoch. */
@@ -68,6 +72,7 @@ export class Broadcast {
     assert(entry.first.epoch === this.#established, "a leader proposes in its own epoch");
     this.#counter = entry.last.counter;
     this.#outstanding.push(entry.last);
+    this.#prompt.choose();
     const to: Sid[] = [];
     for (const learner of this.#learners.all()) if (learner.propose(prev, entry)) to.push(learner.sid);
     step.persist([history.append(entry)]);
@@ -89,14 +94,22 @@ export class Broadcast {
     } else history.deliver();
   }
 
-  /** Sends the commit index to the learners that did not receive it with a proposal in this turn, and the CHECKs that are due. */
-  flush(): void {
+  /**
+   * Sends what was held back and is due: proposals, the commit index to the learners that did not receive it with a proposal in this
+   * turn, and CHECKs.
+   * @returns learners that need a new stay; see {@link Learner.pump}
+   */
+  flush(): readonly Learner[] {
+    this.#prompt.review();
+    const lost: Learner[] = [];
     let earliest = NEVER;
     for (const learner of this.#learners.all()) {
+      if (!learner.sendHeld()) lost.push(learner);
       learner.maybeCheck();
-      earliest = Math.min(earliest, learner.flushCommit());
+      earliest = Math.min(earliest, learner.flushCommit(), learner.heldUntil);
     }
     this.#holdUntil(earliest);
+    return lost;
   }
 
   /** Ends a hold: sends the COMMITs that are due. */
@@ -109,7 +122,7 @@ export class Broadcast {
     const { step } = this.#host;
     if (at >= this.#releaseAt) return;
     this.#releaseAt = at;
-    step.push({ type: "hold", ms: at - step.now });
+    step.push({ type: "hold", ms: Math.max(0, at - step.now) });
   }
 
   get #established(): Epoch {

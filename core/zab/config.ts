@@ -93,6 +93,15 @@ export function zabTimeouts({
   };
 }
 
+/** bytes of the proposals held back for one learner at which they are sent: its turn to log and apply them stays short */
+export const HELD_BYTES_MAX = 64 * KiB;
+/** a learner that has owed an ack for longer than this and {@link LATE_ROUND_TRIPS} is late, and no quorum relies on it; ms */
+export const LATE_MS = 20;
+/** round trips added to {@link LATE_MS}: a ping does not include the learner's write */
+export const LATE_ROUND_TRIPS = 4;
+/** a learner replaces another one in the prompt quorum only if it is nearer by more than this; ms */
+export const PROMPT_MARGIN_MS = 5;
+
 /** bytes of a txn that changes nothing: length and header */
 const TXN_BYTES_MIN = 36;
 

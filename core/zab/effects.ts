@@ -61,6 +61,7 @@ export type TraceEvent =
     }
   | { readonly type: "epoch"; readonly epoch: Epoch; readonly kind: "accepted" | "current" }
   | { readonly type: "sync"; readonly to: Sid; readonly mode: SyncMode; readonly zxid: Zxid }
+  /** @param to learners that are sent it now; one that is sent it later has an event of its own then */
   | { readonly type: "propose"; readonly zxid: Zxid; readonly count: number; readonly to: readonly Sid[] }
   | { readonly type: "ack"; readonly from: Sid; readonly zxid: Zxid }
   | { readonly type: "commit"; readonly zxid: Zxid }
@@ -105,7 +106,7 @@ export type ZabEffect =
   | { readonly type: "snapshotLoaded"; readonly zxid: Zxid }
   /** make a checkpoint of the tree, then call `checkpointed`: a SNAP will be read from it */
   | { readonly type: "checkpoint" }
-  /** feed `released` after this many ms: COMMITs are held back until then */
+  /** feed `released` after this many ms: PROPOSALs or COMMITs are held back until then */
   | { readonly type: "hold"; readonly ms: number }
   /**
    * the leader's digest, to be compared once its zxid is applied here. A waiting digest is replaced only by one with

@@ -406,7 +406,7 @@ export class Leader implements Leadership {
         this.#learnerActivated(learner);
         break;
     }
-    if (!learner.pump()) this.drop(learner.sid);
+    if (!learner.continueBroadcast()) this.drop(learner.sid);
     return true;
   }
 
@@ -431,10 +431,10 @@ export class Leader implements Leadership {
     if (this.phase === "BROADCAST") this.#broadcast.maybeCommit();
   }
 
-  /** Sends the commit index to the learners that did not receive it with a proposal, and the CHECKs that are due. */
+  /** Sends the learners what is due; see {@link Broadcast.flush}. */
   flushCommits(): void {
     if (this.epoch === null) return;
-    if (this.phase === "BROADCAST") this.#broadcast.flush();
+    if (this.phase === "BROADCAST") for (const { sid } of this.#broadcast.flush()) this.drop(sid);
     else for (const learner of this.#learners.all()) learner.maybeCheck();
   }
 

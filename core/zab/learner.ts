@@ -1,10 +1,13 @@
 /** One learner, as its leader sees it: the stage of its stay, and the pump that sends the entries that its log lacks. */
 import { assert, must } from "../assert.ts";
+import { LATE_MS, LATE_ROUND_TRIPS } from "./config.ts";
+import { HeldProposals } from "./held-proposals.ts";
 import { LearnerTree } from "./learner-tree.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
 import type { Ack, AckEpoch, FollowerInfo, LogPosition, Position } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
+import { countTxns } from "./txn-batch.ts";
 import type { LogSlice } from "./txn-log.ts";
 import { compareZxid, type Epoch, equalZxid, minZxid, type Zxid } from "./zxid.ts";
 
@@ -35,7 +38,7 @@ export type AckOutcome = "MISFIT" | "ACTIVATED" | "ADVANCED";
 /**
  * The stay of one learner with this leader. The same pump sends the synchronization and, later, new proposals.
  * Invariants: acked ≤ sent ≤ lastLoggedZxid; commitSent ≤ sent; at most learnerInFlightMax PROPOSALs and one SNAPCHUNK are
- * unanswered; entries are sent once and in order.
+ * unanswered; entries are sent once and in order; proposals are held back only for a learner that serves.
  *
  * @source ZooKeeper LearnerHandler; etcd-raft tracker.Progress
  */
@@ -48,6 +51,9 @@ export class Learner {
   /** whether it counts in quorums */
   readonly initialized: boolean;
   readonly tree = new LearnerTree();
+  /** whether proposals may be held back for it: no quorum relies on it */
+  mayWait = false;
+  readonly #held = new HeldProposals();
   #stage: LearnerStage = "CONNECTED";
   #epoch: Epoch | null = null;
   /** end of its log as it reported, used to choose the synchronization */
@@ -63,7 +69,7 @@ export class Learner {
   #upToDate = false;
   /** the last commit index sent */
   #commitSent: Zxid;
-  /** how long a COMMIT for it may be held back, as its last ACK said; ms */
+  /** how long PROPOSALs and COMMITs for it may be held back, as its last ACK said; ms */
   #patienceMs = 0;
   /** when a COMMIT that is held back is sent; ms */
   #commitDueAt = NEVER;
@@ -125,6 +131,23 @@ export class Learner {
   /** Whether an entry sent in the active set is not acknowledged yet. */
   get #owesAck(): boolean {
     return this.#acked !== null && compareZxid(this.#acked, this.#sent) < 0;
+  }
+
+  /** How long PROPOSALs and COMMITs for it may be held back, as its last ACK said; ms. */
+  get patienceMs(): number {
+    return this.#patienceMs;
+  }
+
+  /** Whether it has owed an ack for longer than {@link LATE_MS} and its round trips. */
+  get isLate(): boolean {
+    const { step, links } = this.#host;
+    const roundTripMs = links.of(this.sid).rttMs ?? 0;
+    return this.#owesAck && step.now - this.#ackedAt >= LATE_MS + LATE_ROUND_TRIPS * roundTripMs;
+  }
+
+  /** When the proposals held back for it are due; infinity if there are none; ms. */
+  get heldUntil(): number {
+    return this.#held.dueAt;
   }
 
   /**
@@ -294,15 +317,20 @@ export class Learner {
    * @returns false if the log no longer contains the next entry, so that the learner needs a new stay and a SNAP
    */
   pump(): boolean {
-    const { self, links, history } = this.#host;
+    const { self, step, links, history } = this.#host;
     if (compareZxid(this.#sent, history.log.base.zxid) < 0) return false;
     while (this.#inFlight < self.config.learnerInFlightMax) {
       // Send many rows at once: row by row, a learner with a high latency would never catch up with a busy leader.
       const slice = history.log.read(this.#sent, self.config.batchBytesMax);
       if (slice === undefined) break;
       this.#sendProposal(slice);
+      if (!this.#upToDate || step.tracing !== true) continue;
+      step.trace({ type: "propose", zxid: slice.last, count: countTxns(slice.batch), to: [this.sid] });
     }
-    if (this.#stage === "STAGING" && equalZxid(this.#sent, history.lastLogged.zxid)) {
+    // A batch proposed in this step is not in the log yet: it stays due.
+    const isAllSent = equalZxid(this.#sent, history.lastLogged.zxid);
+    if (isAllSent || this.#inFlight >= self.config.learnerInFlightMax) this.#held.clear();
+    if (this.#stage === "STAGING" && isAllSent) {
       this.#stage = "CLOSING";
       links.send(this.sid, { type: "NEWLEADER", join: this.join, epoch: this.#offered, last: this.#sent });
     }
@@ -312,15 +340,32 @@ export class Learner {
   // ── broadcast ────────────────────────────────────────────────────────────
 
   /**
-   * Sends a new proposal if it is the next entry for this learner and its window has room; otherwise the pump will.
+   * Sends a new proposal if it is the next entry for this learner and its window has room; otherwise the pump will. A proposal for
+   * a learner that may wait is held back.
    * @returns whether it was sent
    */
   propose(prev: LogPosition, { batch, last }: LogEntry): boolean {
-    const follows = this.#stage === "ACTIVE" || this.#stage === "CLOSING";
-    if (!follows || !equalZxid(this.#sent, prev.zxid)) return false;
-    if (this.#inFlight >= this.#host.self.config.learnerInFlightMax) return false;
+    const { step, self } = this.#host;
+    if (this.#stage !== "ACTIVE" && this.#stage !== "CLOSING") return false;
+    if (this.#held.any && !this.mayWait) this.pump();
+    if (this.#held.any || (this.mayWait && this.#upToDate && equalZxid(this.#sent, prev.zxid))) {
+      this.#held.hold(batch.length, step.now + this.#patienceMs);
+      return false;
+    }
+    if (!equalZxid(this.#sent, prev.zxid) || this.#inFlight >= self.config.learnerInFlightMax) return false;
     this.#sendProposal({ prev, batch, last });
     return true;
+  }
+
+  /** Sends the proposals held back for it, if they are due. @returns as {@link pump} does */
+  sendHeld(): boolean {
+    const isDue = this.#held.any && (!this.mayWait || this.#held.isDue(this.#host.step.now));
+    return isDue ? this.pump() : true;
+  }
+
+  /** Continues after an ack: sends the entries that its log lacks, unless they are held back. @returns as {@link pump} does */
+  continueBroadcast(): boolean {
+    return this.#held.any ? this.sendHeld() : this.pump();
   }
 
   #sendProposal({ prev, batch, last }: Pick<LogSlice, "prev" | "batch" | "last">): void {

@@ -214,7 +214,7 @@ export interface Ack {
   readonly join: number;
   readonly epoch: Epoch;
   readonly zxid: Zxid;
-  /** how long the COMMIT may be held back to be sent with a PROPOSAL, ms; 0 while a client of the learner waits for it */
+  /** how long PROPOSALs and COMMITs may be held back to be sent together, ms; 0 while a client of the learner waits */
   readonly patienceMs: number;
 }
 

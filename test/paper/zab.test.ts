@@ -154,6 +154,7 @@ describe("phase 2, synchronization (section 4.2)", () => {
     cluster.cut(old, apart ?? 1);
     cluster.cut(kept ?? 1, old);
     const token = cluster.write(old, create("/in-one-log"));
+    cluster.runUntil(() => cluster.server(kept ?? 1).zab.lastLogged.zxid.counter > 0, 100);
     cluster.runFor(10);
     cluster.crash(old, 0);
     cluster.heal();

@@ -36,9 +36,14 @@ function damageRow(cluster: Cluster, sid: number, path: string): void {
   cluster.invariants.digests.treeDamaged(cluster.member(sid));
 }
 
-/** Six znodes, all in the checkpoints, and everybody down. */
+/** Six znodes, all in the checkpoints, which are of one zxid at every member, and everybody down. */
 function stopped(size: number, seed: number): Cluster {
-  const cluster = ensemble({ size, seed, config: { checkpointChangesMax: 3, logRetainTxns: 1_000 } });
+  const prompt = { idlePatienceMs: 0, watchPatienceMs: 0 };
+  const cluster = ensemble({
+    size,
+    seed,
+    config: { checkpointChangesMax: 3, logRetainTxns: 1_000, ...prompt },
+  });
   cluster.invariants.digests.expectDamage();
   for (let i = 0; i < 6; i++) write(cluster, 1, create(`/n${i}`, 0, 4));
   cluster.settle();

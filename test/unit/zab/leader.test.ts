@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { HELD_BYTES_MAX, LATE_MS } from "../../../core/zab/config.ts";
+import { asSid } from "../../../core/zab/membership.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { equalZxid, zxid } from "../../../core/zab/zxid.ts";
 import {
@@ -12,6 +14,7 @@ import {
   leading,
   note,
   Script,
+  type ScriptOptions,
   START,
   staged,
 } from "../../sim/script.ts";
@@ -504,6 +507,7 @@ describe("broadcast", () => {
     expect(script.take(1)).toEqual([]);
     expect(script.holds).toEqual([20, 1]);
     script.propose(2, 2);
+    // The clients at 1 need no proposal yet, and with 2 alone there is no quorum of five.
     expect(script.take(1)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 2), commit: zxid(2, 1) }]);
     script.now += 1;
     script.release();
@@ -516,6 +520,140 @@ describe("broadcast", () => {
     script.release();
     expect(script.take(1)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 2) }]);
     expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 2) }]);
+  });
+
+  describe("proposals that wait", () => {
+    /** Member 3 of three that leads, with two learners whose clients can wait for so long; ms. */
+    function withPatience(one: number, two: number, config: ScriptOptions["config"] = {}): Script {
+      const script = leading({ history: HISTORY, config });
+      script.call(1, followerInfo(1, 1));
+      script.returned(1, ackEpoch(script, { join: 1 }));
+      script.returned(1, ack(script, 1, zxid(1, 5)));
+      script.propose(2, 1);
+      script.returned(1, ack(script, 1, zxid(2, 1), one));
+      script.returned(2, ack(script, 1, zxid(2, 1), two));
+      script.flush();
+      script.take();
+      return script;
+    }
+    const proposed = (script: Script, to: number) =>
+      script.take(to).map((message) => (message.type === "PROPOSAL" ? message.last.counter : message.type));
+
+    it("[ZAB-104] go at once to a quorum only, and later together, with the commit index", () => {
+      const script = withPatience(20, 20);
+      script.propose(2, 2);
+      script.flush();
+      const [prompt, other] = script.sent[0]?.to === 1 ? [1, 2] : [2, 1];
+      expect(proposed(script, prompt)).toEqual([2]);
+      script.returned(prompt, ack(script, 1, zxid(2, 2), 20));
+      script.now += 5;
+      script.propose(2, 3);
+      script.returned(prompt, ack(script, 1, zxid(2, 3), 20));
+      script.flush();
+      expect(proposed(script, prompt)).toEqual([3]);
+      expect(script.sent).toEqual([]);
+      expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 3));
+      expect(script.peer.settled).toBe(false);
+      expect(script.holds).toEqual([20]);
+      script.now += 14;
+      script.release();
+      expect(script.sent).toEqual([]);
+      script.now += 1;
+      script.release();
+      expect(script.take(other)).toMatchObject([
+        { type: "PROPOSAL", prev: { zxid: zxid(2, 1) }, last: zxid(2, 3), commit: zxid(2, 3) },
+      ]);
+      script.returned(other, ack(script, 1, zxid(2, 3), 20));
+      script.now += 20;
+      script.release();
+      expect(script.takeTypes(other)).toEqual([]);
+    });
+
+    it("[ZAB-104] go at once to every learner whose clients wait, and to the one whose clients wait less", () => {
+      const both = withPatience(0, 0);
+      both.propose(2, 2);
+      expect(both.takeTypes()).toEqual(["PROPOSAL", "PROPOSAL"]);
+      for (const [one, two, prompt] of [
+        [0, 20, 1],
+        [20, 0, 2],
+        [2, 20, 1],
+        [20, 2, 2],
+      ] as const) {
+        const script = withPatience(one, two);
+        script.propose(2, 2);
+        script.flush();
+        expect(script.sent.map(({ to }) => to)).toEqual([prompt]);
+      }
+    });
+
+    it("[ZAB-104] go when a client asks at their learner", () => {
+      const script = withPatience(2, 20);
+      script.propose(2, 2);
+      script.flush();
+      expect(proposed(script, 1)).toEqual([2]);
+      script.peer.proposing?.expectCommit(asSid(2));
+      script.propose(2, 3);
+      script.flush();
+      expect(proposed(script, 2)).toEqual([2, 3]);
+      expect(proposed(script, 1)).toEqual([]);
+      script.now += 2;
+      script.release();
+      expect(proposed(script, 1)).toEqual([3]);
+    });
+
+    it("[ZAB-104] go when they are many bytes", () => {
+      const script = withPatience(2, 20, { batchesInFlightMax: 8 });
+      let counter = 2;
+      let bytes = 0;
+      for (; bytes < HELD_BYTES_MAX; counter += 100) {
+        expect(proposed(script, 2)).toEqual([]);
+        bytes += script.propose(2, counter, 100).length;
+        script.returned(1, ack(script, 1, zxid(2, counter + 99), 2));
+        script.flush();
+      }
+      expect(proposed(script, 2)).toEqual([counter - 1]);
+    });
+
+    it("[ZAB-105] go at once when the quorum loses a learner", () => {
+      const script = withPatience(2, 20);
+      script.propose(2, 2);
+      script.flush();
+      script.take();
+      script.broken(1);
+      script.flush();
+      expect(proposed(script, 2)).toEqual([2]);
+    });
+
+    it("[ZAB-105] wait for no learner that is late", () => {
+      const script = withPatience(2, 20);
+      script.propose(2, 2);
+      script.flush();
+      expect(proposed(script, 1)).toEqual([2]);
+      script.now += LATE_MS;
+      script.release();
+      expect(proposed(script, 2)).toEqual([2]);
+      script.returned(2, ack(script, 1, zxid(2, 2), 20));
+      expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 2));
+      script.propose(2, 3);
+      script.flush();
+      expect(proposed(script, 2)).toEqual([3]);
+      expect(proposed(script, 1)).toEqual([]);
+      script.returned(1, ack(script, 1, zxid(2, 2), 2));
+      script.returned(2, ack(script, 1, zxid(2, 3), 20));
+      script.propose(2, 4);
+      expect(proposed(script, 1)).toEqual([3, 4]);
+    });
+
+    it("[ZAB-105] go to all if no quorum is in time", () => {
+      const script = withPatience(2, 20);
+      script.propose(2, 2);
+      script.now += 20;
+      script.release();
+      expect(script.takeTypes()).toEqual(["PROPOSAL", "PROPOSAL"]);
+      script.now += LATE_MS;
+      script.propose(2, 3);
+      expect(script.takeTypes()).toEqual(["PROPOSAL", "PROPOSAL"]);
+    });
   });
 
   it("[ZAB-75] sends what is proposed to a learner that has not acked NEWLEADER yet", () => {
