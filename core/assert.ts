@@ -1,6 +1,6 @@
 /**
- * Assertions about programmer errors. They are always on: a member that finds one of its
- * invariants broken must stop and rebuild its memory from storage rather than go on.
+ * Assertions about programmer errors. They are always on: a member that finds one of its invariants violated must stop and
+ * rebuild its memory from storage.
  */
 
 /** A broken invariant. The shell answers it by aborting the object. */

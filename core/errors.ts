@@ -42,7 +42,7 @@ const info = (
 const ELSEWHERE: Flags = { retryElsewhere: true };
 const UNKNOWN: Flags = { unknownOutcome: true };
 
-/** Codes of the ensemble (ZooKeeper's names and numbers; ours sit at -2000 and below). */
+/** Codes of the ensemble (ZooKeeper's names and numbers; this project's own are below -2000). */
 export const ZOO_ERRORS = {
   OK: info(0, 200, false, "success"),
   SYSTEM_ERROR: info(-1, 500, false, "the server failed", UNKNOWN),
@@ -62,15 +62,15 @@ export const ZOO_ERRORS = {
   /** The request was not carried out: no quorum, or no leader, could take it. */
   NO_QUORUM: info(-2001, 503, true, "no quorum of the ensemble is reachable", ELSEWHERE),
   /** The request may or may not have been carried out. */
-  UNKNOWN_OUTCOME: info(-2002, 504, false, "it is not known whether the request was carried out", UNKNOWN),
+  UNKNOWN_OUTCOME: info(-2002, 504, false, "it is unknown whether the request was carried out", UNKNOWN),
   /** This node does not take requests now (killed, or it refuses to serve). */
   NODE_DOWN: info(-2003, 503, true, "the node is down", ELSEWHERE),
-  /** No write is applied under this xid any more; whether one was before is not known. */
+  /** No write will be applied under this xid any more; whether one was applied is unknown. */
   XID_TOO_OLD: info(
     -2004,
     409,
     false,
-    "the session has gone past this xid; whether it was applied is not known",
+    "the session is past this xid; it is unknown whether the write was applied",
   ),
   THROTTLED: info(-2005, 429, true, "too many requests are waiting"),
   TOO_LARGE: info(-2006, 413, false, "the request is too large"),
@@ -81,16 +81,16 @@ export const ZOO_ERRORS = {
   METHOD_NOT_ALLOWED: info(-2011, 405, false, "the method is not allowed here"),
   UNSUPPORTED_MEDIA_TYPE: info(-2012, 415, false, "the content type is not supported"),
   NOT_CONFIGURED: info(-2013, 503, false, "the deployment lacks a secret that this needs"),
-  WOULD_LOSE_MAJORITY: info(-2014, 409, false, "it would take the majority of the ensemble"),
-  /** Another write has this xid; nothing of this one happened. */
+  WOULD_LOSE_MAJORITY: info(-2014, 409, false, "it would leave the ensemble without a majority"),
+  /** Another write has this xid; this one was not applied. */
   XID_REUSED: info(-2015, 422, false, "the xid was used for another write of this session"),
-  NOT_ACCEPTABLE: info(-2020, 406, false, "none of the accepted content types can be given"),
+  NOT_ACCEPTABLE: info(-2020, 406, false, "none of the accepted content types is available"),
   URI_TOO_LONG: info(-2021, 414, false, "the URL is too long"),
   /** A list of children that does not fit into a message between objects; pages of it do. */
   ANSWER_TOO_LARGE: info(-2022, 413, false, "the answer is too large for one message; read it in pages"),
   UPGRADE_REQUIRED: info(-2023, 426, false, "this resource is a WebSocket"),
   REQUEST_TIMEOUT: info(-2030, 408, true, "the request did not arrive in time"),
-  /** Of a local run whose ports answer before it has been built. */
+  /** Answer of a local run whose ports accept requests before the build has finished. */
   STARTING: info(-2031, 503, true, "the server is starting"),
 } as const satisfies Record<string, ErrorInfo>;
 
@@ -114,7 +114,7 @@ export const KAFKA_ERRORS = {
   TOPIC_ALREADY_EXISTS: info(36, 409, false, "the topic exists already"),
   INVALID_PARTITIONS: info(37, 422, false, "the number of partitions is not valid"),
   INVALID_REPLICATION_FACTOR: info(38, 422, false, "the replication factor is not valid"),
-  INVALID_CONFIG: info(40, 422, false, "a configuration is unknown, not built or not valid"),
+  INVALID_CONFIG: info(40, 422, false, "a configuration is unknown, unsupported or invalid"),
   INVALID_REQUEST: info(42, 400, false, "the request is not valid"),
   KAFKA_STORAGE_ERROR: info(56, 503, true, "the log could not be written"),
   FENCED_LEADER_EPOCH: info(74, 503, true, "the leader epoch is older than the partition's", ELSEWHERE),
@@ -124,9 +124,9 @@ export const KAFKA_ERRORS = {
   THROTTLING_QUOTA_EXCEEDED: info(89, 429, true, "too many requests are waiting"),
   /** Kafka's for a topic id that does not match the name: the topic was deleted and created again. */
   INCONSISTENT_TOPIC_ID: info(103, 410, false, "the topic was deleted, and another one has its name"),
-  /** Ours: a conditional append found another end of the log. */
+  /** This project's own: a conditional append found another end of the log. */
   OFFSET_MISMATCH: info(20_002, 412, false, "the log does not end at the expected offset"),
-  /** Ours: the key was used for another request within its window. */
+  /** This project's own: the key was used for another request within its window. */
   IDEMPOTENCY_KEY_REUSED: info(20_001, 422, false, "the idempotency key was used for another request"),
 } as const satisfies Record<string, ErrorInfo>;
 
@@ -142,7 +142,7 @@ export function zooErrorOf(number: number): ZooErrorCode {
   return byNumber.get(number) ?? "SYSTEM_ERROR";
 }
 
-/** What the tables say about a code; undefined for a code of a later version. */
+/** The entry of a code in the tables; undefined for a code of a later version. */
 export function errorInfo(code: string): ErrorInfo | undefined {
   if (Object.hasOwn(ZOO_ERRORS, code)) return ZOO_ERRORS[code as ZooErrorCode];
   return Object.hasOwn(KAFKA_ERRORS, code) ? KAFKA_ERRORS[code as KafkaErrorCode] : undefined;

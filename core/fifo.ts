@@ -1,12 +1,12 @@
-/** A queue that keeps nothing of what was taken out of it. */
+/** A queue that keeps no reference to removed items. */
 import { assert } from "./assert.ts";
 
-/** Places emptied at the front before they are given back. */
+/** Number of empty places at the front above which the array is compacted. */
 const HEAD_MAX = 1024;
 
 /**
- * First in, first out, without moving the rest of an array each time.
- * Invariant: `#items` is empty places up to `#head`, items from there on; when there are no items it has no places either.
+ * First in, first out; removing an item does not move the others.
+ * Invariant: `#items` has empty places before `#head` and items from there on; without items it is empty.
  */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
@@ -46,25 +46,25 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Puts `by` in the place of an item that is in the queue. */
+  /** Replaces an item of the queue by `by`. */
   replace(item: T, by: T): void {
     const at = this.#items.indexOf(item, this.#head);
-    assert(at >= 0, "only what is queued is replaced");
+    assert(at >= 0, "the replaced item is in the queue");
     this.#items[at] = by;
   }
 
-  /** Everything, oldest first. */
+  /** All items, oldest first. */
   items(): T[] {
     return this.#items.slice(this.#head) as T[];
   }
 
-  /** Drops what the predicate is false for. */
+  /** Removes the items for which the predicate is false. */
   keep(predicate: (item: T) => boolean): void {
     this.#items = this.items().filter(predicate);
     this.#head = 0;
   }
 
-  /** Takes everything, oldest first. */
+  /** Removes and returns all items, oldest first. */
   drain(): T[] {
     const all = this.items();
     this.#items = [];

@@ -1,18 +1,18 @@
 /**
- * Versions of what members say to each other and store. A deploy restarts the members one after the other, so two versions
- * talk for seconds to minutes, and a deploy may be taken back. Every call and its return carry the version of the member
- * that made them; a member says none before version 2.
+ * Versions of messages between members and of stored formats. A deploy restarts the members one after the other, so two
+ * versions run together for seconds to minutes, and a deploy may be rolled back. Every call and its return carry the
+ * sender's version; members before version 2 send none.
  *
  * To add a txn type, a format or a message (docs/protocol.md, "Adding a txn type or a message"):
  * 1. Make this version read it, raise {@link PROTOCOL_VERSION}, and name the feature in {@link FEATURES}.
- * 2. Use it only where all members, or the one that receives it, report a version that knows it.
- * 3. What is stored gets the number of the NEXT version: a deploy that is taken back must be able to read it.
+ * 2. Use it only if all members, or the receiving member, report a version that knows it.
+ * 3. A stored format gets the number of the NEXT version, because the previous version must be able to read it after a rollback.
  */
 
 /** The version of this code. */
 export const PROTOCOL_VERSION = 2;
 
-/** The version of a member that says none. */
+/** The version of a member that sends none. */
 export const FIRST_VERSION = 1;
 
 /** *map feature → the first version that uses it*; every version from the one before on reads it */
@@ -26,5 +26,5 @@ export const FEATURES = {
 /** A feature that depends on the version of members. */
 export type Feature = keyof typeof FEATURES;
 
-/** May a member of this version be given what the feature adds? @param version 0: not known */
+/** Whether a member of this version supports the feature. @param version 0 if unknown */
 export const knows = (version: number, feature: Feature): boolean => version >= FEATURES[feature];

@@ -1,7 +1,7 @@
 /**
- * A memo for short ASCII strings read off the wire. The same few thousand paths come over and over; handing out
- * the string of last time saves decoding it, and its hash for map look-ups is known already.
- * Observable only in speed: a string is compared byte by byte before it is handed out.
+ * A memo for short ASCII strings read off the wire. The same few thousand paths occur again and again; returning the
+ * previous string saves decoding it, and its hash for map look-ups is already computed. It affects only speed: a string is
+ * compared byte by byte before it is returned.
  */
 import { readUtf8 } from "./utf8.ts";
 

@@ -4,7 +4,7 @@ import { internUtf8 } from "./intern.ts";
 
 const HIGH = 2 ** 32;
 
-/** The bytes do not hold what the layout says. The caller answers MARSHALLING_ERROR. */
+/** The bytes do not match the layout. The caller answers MARSHALLING_ERROR. */
 export class WireError extends Error {
   override readonly name = "WireError";
 }
@@ -107,7 +107,7 @@ export class ByteReader {
     return text;
   }
 
-  /** jute vector length; null reads as 0. `elementBytesMin` bounds what a hostile count can make us allocate. */
+  /** jute vector length; null reads as 0. @param elementBytesMin bounds the allocation for a hostile count */
   count(elementBytesMin: number): number {
     const count = this.i32();
     if (count < -1 || count * elementBytesMin > this.left)

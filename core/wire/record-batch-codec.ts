@@ -1,5 +1,5 @@
 /**
- * Kafka's RecordBatch, magic 2: the only form in which records are kept, moved and read.
+ * Kafka's RecordBatch, magic 2: the only form in which records are stored, sent and read.
  *
  * | at | field | type | |
  * |---|---|---|---|
@@ -183,7 +183,7 @@ const getI64 = (view: DataView, at: number): number => view.getInt32(at) * HIGH 
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Writes what the partition decides into the batch that starts at `at`. The CRC does not cover it. */
+/** Writes base offset and leader epoch into the batch that starts at `at`. The CRC does not cover them. */
 export function stampBatch(bytes: Uint8Array, at: number, baseOffset: number, leaderEpoch: number): void {
   const view = viewOf(bytes);
   setI64(view, at, baseOffset);
@@ -215,7 +215,7 @@ function headerAt(bytes: Uint8Array, view: DataView, at: number): BatchHeader | 
 export const batchAt = (bytes: Uint8Array, at: number): BatchHeader | undefined =>
   bytes[at + 16] === MAGIC ? headerAt(bytes, viewOf(bytes), at) : undefined;
 
-/** Are the bytes of a batch those that its CRC was made of? */
+/** Whether the CRC of a batch matches its bytes. */
 export const isIntact = (bytes: Uint8Array, { at, end }: BatchHeader): boolean =>
   crc32c(bytes, at + CRC_FROM, end) === viewOf(bytes).getUint32(at + 17);
 

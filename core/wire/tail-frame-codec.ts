@@ -1,5 +1,5 @@
 /**
- * One frame of a partition's tail: record batches and where the log stands.
+ * One frame of a partition's tail: record batches and the bounds of the log.
  *
  * | at | field | type | |
  * |---|---|---|---|
@@ -16,7 +16,7 @@ import { ByteWriter } from "./writer.ts";
 const VERSION = 1;
 const HEADER_BYTES = 29;
 
-/** What a tail delivers at once. */
+/** One frame of a tail. */
 export interface TailFrame {
   readonly nextOffset: number;
   readonly highWatermark: number;

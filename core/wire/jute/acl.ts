@@ -1,5 +1,5 @@
 /**
- * ACL vectors. Access control is not built yet: every znode is open, and only the vector that says so is accepted.
+ * ACL vectors. Access control is not implemented yet: every znode is open, and only the open vector is accepted.
  *
  * | bytes | field |
  * |---|---|

@@ -2,10 +2,10 @@
  * The handshake, the only frames without a header.
  *
  * ConnectRequest: i32 protocolVersion, i64 lastZxidSeen, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
- * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly.
- * The trailing bool is optional: clients before 3.4 do not send it, and then must not get it.
- * A client that asks for {@link OWN_PROTOCOL} gets an i32 lastXid behind it, so that a client that
- * continues a session knows how to number its writes. A client that sends marks back says so by a second bool (see `marks.ts`).
+ * ConnectResponse: i32 protocolVersion, i32 timeOut, i64 sessionId, buffer passwd, bool readOnly. The trailing bool is
+ * optional: clients before 3.4 do not send it and must not receive it. A client that requests {@link OWN_PROTOCOL} receives
+ * an i32 lastXid after it, so that a client that continues a session knows how to number its writes. A client that returns
+ * marks announces that by a second bool (see `marks.ts`).
  * @source ZooKeeper `ZooKeeperServer.processConnectRequest`
  */
 import type { Zxid } from "../../zab/zxid.ts";
@@ -19,41 +19,41 @@ const HIGH = 2 ** 32;
 const SAFE_HIGH_MAX = 0x1f_ffff;
 /** Length of a session's password. */
 export const PASSWORD_BYTES = 16;
-/** protocolVersion of our own clients; ZooKeeper's say 0. */
+/** protocolVersion of this project's clients; ZooKeeper's clients send 0. */
 export const OWN_PROTOCOL = 1;
 
-/** Stands for an id that a client sent and that none of our sessions can have. */
+/** Stands for an id that no session can have. */
 export const FOREIGN_SESSION = -1 as SessionId;
 
-/** What a client sends first. */
+/** A client's first packet. */
 export interface ConnectRequest {
   readonly lastZxidSeen: Zxid;
-  /** ms, as asked for: any i32 */
+  /** requested timeout, ms: any i32 */
   readonly timeoutMs: number;
-  /** {@link NO_SESSION} asks for a new one */
+  /** {@link NO_SESSION} requests a new one */
   readonly session: SessionId;
   readonly password: Uint8Array | null;
-  /** undefined: the client does not know of read-only servers */
+  /** undefined if the client does not know read-only servers */
   readonly readOnly: boolean | undefined;
-  /** {@link OWN_PROTOCOL}: tell the session's last xid */
+  /** {@link OWN_PROTOCOL}: the response must contain the session's last xid */
   readonly wantsLastXid?: boolean;
-  /** the client sends marks back; only with readOnly and wantsLastXid */
+  /** the client returns marks; only with readOnly and wantsLastXid */
   readonly echoesMarks?: boolean;
 }
 
-/** What the server answers to it. */
+/** The server's response. */
 export interface ConnectResponse {
-  /** ms; 0: the session has expired, or was never ours */
+  /** ms; 0 if the session has expired or never existed */
   readonly timeoutMs: number;
   readonly session: SessionId;
   readonly password: Uint8Array;
-  /** undefined when the request did not have it */
+  /** undefined if the request did not contain it */
   readonly readOnly: boolean | undefined;
-  /** number of the session's last write; undefined when the request did not ask for it */
+  /** number of the session's last write; undefined if the request did not want it */
   readonly lastXid?: number | undefined;
 }
 
-/** What a client gets whose session cannot be resumed. The server closes after it. */
+/** The response to a client whose session cannot be resumed. The server closes the connection after it. */
 export const expiredResponse = (readOnly: boolean | undefined): ConnectResponse => ({
   timeoutMs: 0,
   session: NO_SESSION,
@@ -84,7 +84,7 @@ export function readConnectRequest(reader: ByteReader): ConnectRequest {
   const session = readSessionId(reader);
   const password = reader.buffer();
   const readOnly = reader.left > 0 ? reader.bool() : undefined;
-  // other clients send nothing there, or anything
+  // other clients send nothing here, or arbitrary bytes
   const echoesMarks = wantsLastXid && reader.left > 0 && reader.u8() === 1;
   const request = { lastZxidSeen, timeoutMs, session, password, readOnly };
   return { ...request, ...(wantsLastXid && { wantsLastXid }), ...(echoesMarks && { echoesMarks }) };
@@ -113,7 +113,7 @@ export function readConnectResponse(reader: ByteReader): ConnectResponse {
   return tellsLastXid ? { ...response, lastXid: reader.i32() } : response;
 }
 
-/** Any 64 bits may come; those beyond our ids must read as a session that does not exist, not as an error. */
+/** Reads any 64 bits; values that are no valid id read as a session that does not exist, not as an error. */
 function readSessionId(reader: ByteReader): SessionId {
   const high = reader.u32();
   const low = reader.u32();

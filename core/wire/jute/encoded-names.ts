@@ -1,6 +1,5 @@
 /**
- * Long lists of children, encoded once for as long as they stay the same. A list is known by its array: the tree gives the
- * same one until the children change.
+ * Cache of encoded lists of children. A list is identified by its array: the tree returns the same array until the children change.
  */
 import { MiB } from "../../units.ts";
 import type { ByteReader } from "../reader.ts";
@@ -8,7 +7,7 @@ import { ByteWriter } from "../writer.ts";
 
 /** Shorter lists are encoded each time. */
 const NAMES_MIN = 256;
-/** Of all lists that are kept. */
+/** Maximum of bytes of all cached lists. */
 const BYTES_MAX = 8 * MiB;
 
 /**
@@ -21,7 +20,7 @@ export class EncodedNames {
   readonly #kept = new Map<readonly string[], Uint8Array>();
   #bytes = 0;
 
-  /** Bytes that are kept. */
+  /** Number of cached bytes. */
   get bytes(): number {
     return this.#bytes;
   }

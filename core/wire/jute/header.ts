@@ -8,7 +8,7 @@ import { asEpoch, type Zxid } from "../../zab/zxid.ts";
 import type { ByteReader } from "../reader.ts";
 import type { ByteWriter } from "../writer.ts";
 
-/** What leads every request but the handshake. */
+/** The header of every request but the handshake. */
 export interface RequestHeader {
   readonly xid: number;
   /** not checked: any i32 */

@@ -1,7 +1,7 @@
 /**
- * Marks show what a client has read. The node sends one as a reply to no ping: a ReplyHeader with the xid of pings, and 8
- * bytes behind it. The client sends the 8 bytes back behind the header of a ping, and gets no reply. Clients that do not
- * know of marks take one for a late reply to a ping.
+ * Marks show what a client has read. The node sends one like an unsolicited reply to a ping: a ReplyHeader with the xid of
+ * pings, followed by 8 bytes. The client returns the 8 bytes after the header of a ping, and gets no reply. Clients that do
+ * not know marks treat one as a late reply to a ping.
  */
 import type { Zxid } from "../../zab/zxid.ts";
 import type { ByteReader } from "../reader.ts";
@@ -26,7 +26,7 @@ export function writeMark(writer: ByteWriter, zxid: Zxid, mark: Mark): void {
   endFrame(writer, at);
 }
 
-/** Writes one frame: the client's, which sends a mark back. */
+/** Writes one frame: the client's, which returns a mark. */
 export function writeMarkEcho(writer: ByteWriter, mark: Mark): void {
   const at = beginFrame(writer);
   writeRequestHeader(writer, ReservedXid.PING, OpCode.PING);
@@ -34,7 +34,7 @@ export function writeMarkEcho(writer: ByteWriter, mark: Mark): void {
   endFrame(writer, at);
 }
 
-/** Reads what follows the header of a ping, of either side; undefined when it has no mark. */
+/** Reads the rest of a ping or its reply after the header; undefined if it contains no mark. */
 export function readMark(reader: ByteReader): Mark | undefined {
   return reader.left >= MARK_BYTES ? { high: reader.u32(), low: reader.u32() } : undefined;
 }

@@ -3,7 +3,7 @@
  * @source ZooKeeper `ZooDefs.OpCode`, `ClientCnxn`
  */
 
-/** Operation codes. Those that are not built yet are here so that nothing else takes their number. */
+/** Operation codes. Unsupported ones are listed so that their numbers stay reserved. */
 export const OpCode = {
   NOTIFICATION: 0,
   CREATE: 1,
@@ -41,5 +41,5 @@ export const OpCode = {
 } as const;
 export type OpCode = (typeof OpCode)[keyof typeof OpCode];
 
-/** xids with a meaning of their own; a client's requests count from 1. */
+/** Reserved xids; a client numbers its requests from 1. */
 export const ReservedXid = { NOTIFICATION: -1, PING: -2, AUTH: -4, SET_WATCHES: -8 } as const;

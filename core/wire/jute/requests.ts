@@ -1,6 +1,6 @@
 /**
- * Requests of a client: what the server reads and what the SDK writes, after the handshake.
- * The records are those of `ops/`; here is what leads them.
+ * Requests of a client after the handshake, as the server reads and the SDK writes them. The records are in `ops/`; this
+ * file has the headers.
  * @source ZooKeeper `zookeeper.jute` module `org.apache.zookeeper.proto`
  */
 import { assert, assertNever } from "../../assert.ts";
@@ -15,7 +15,7 @@ import type { ClientRequest, DecodedWrite, RequestWriter } from "./ops/op.ts";
 import { writeSetWatches } from "./ops/set-watches.ts";
 import { opOf, REQUEST_WRITERS } from "./ops/table.ts";
 
-/** Does a client write with it? Then any member may pass the record on to the leader as it is. */
+/** Whether it is a write of clients, whose record any member may forward to the leader unchanged. */
 export const isWriteOpCode = (opcode: number): boolean => opOf(opcode).kind === "write";
 
 const PING: ClientRequest = { kind: "ping" };
@@ -59,7 +59,7 @@ export function decodeWrite(opcode: number, body: Uint8Array): DecodedWrite {
   return op.readRequest(new ByteReader(body), opcode);
 }
 
-/** A write as opcode and record. Opening a session is the leader's and its members' own: no client sends it so. */
+/** A write as opcode and record. Only members open a session in this way; clients use the handshake. */
 export function encodeWrite(request: WriteRequest): { readonly opcode: OpCode; readonly body: Uint8Array } {
   const writer = new ByteWriter(64 + ("data" in request ? (request.data?.length ?? 0) : 0));
   const op: RequestWriter = REQUEST_WRITERS[request.type];

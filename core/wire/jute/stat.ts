@@ -10,7 +10,7 @@ import { type ByteWriter, putI64 } from "../writer.ts";
 
 const STAT_BYTES = 68;
 
-/** Every write is answered with one, and every member keeps it: so the bytes are written without a cursor. */
+/** Writes a Stat. Every write is answered with one, so the bytes are written without a cursor for speed. */
 export function writeStat(writer: ByteWriter, stat: Stat): void {
   const at = writer.claim(STAT_BYTES);
   const { numbers } = writer;

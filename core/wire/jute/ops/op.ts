@@ -20,7 +20,7 @@ import type { ByteReader } from "../../reader.ts";
 import type { ByteWriter } from "../../writer.ts";
 import type { OpCode } from "../opcodes.ts";
 
-/** What a client asks. */
+/** A decoded request of a client. */
 export type ClientRequest =
   | { readonly kind: "write"; readonly request: WriteRequest }
   | { readonly kind: "read"; readonly request: ReadRequest }
@@ -28,35 +28,35 @@ export type ClientRequest =
   | { readonly kind: "setWatches"; readonly watches: SeenWatches }
   /** decodable, and refused before it is checked against the tree */
   | { readonly kind: "refused"; readonly code: ZooErrorCode }
-  /** no such operation, or not built: the server answers UNIMPLEMENTED with zxid −1 and closes */
+  /** unknown or unsupported operation: the server answers UNIMPLEMENTED with zxid −1 and closes the connection */
   | { readonly kind: "unknown" };
 
 /** A write, or why it is refused before it is checked against the tree. */
 export type DecodedWrite = WriteRequest | { readonly code: ZooErrorCode };
 
-/** What a reply without an error says. A sync echoes the path of its request, which its txn does not carry. */
+/** The content of a reply without an error. A sync echoes the path of its request, which its txn does not contain. */
 export type ReplyBody =
   | Exclude<WriteResult | ReadOutcome, { type: "sync" }>
   | { readonly type: "sync"; readonly path: string }
   | { readonly type: "setWatches" };
 
-/** What a client reads. getChildren without its Stat gives the names alone. */
+/** A reply as the client decodes it. getChildren without a Stat has only the names. */
 export type Reply =
   | WriteResult
   | Exclude<ReadOutcome, { type: "getChildren" }>
   | { readonly type: "getChildren"; readonly children: readonly string[]; readonly stat: Stat | null }
   | { readonly type: "empty" };
 
-/** How lists of children are written. */
+/** Writes lists of children. */
 export interface NamesWriter {
   write(writer: ByteWriter, names: readonly string[]): void;
 }
 
-/** Writes a request: what the SDK sends, and what members send on. */
+/** Writes a request: used by the SDK, and by members that forward writes. */
 export interface RequestWriter<
   Request extends WriteRequest | ReadRequest | MultiRequestOp = WriteRequest | ReadRequest | MultiRequestOp,
 > {
-  /** the opcode under which the request travels; the reply is read with it */
+  /** the opcode of the request, which the reader of the reply needs */
   opcodeOf(request: Request): OpCode;
   /** Writes the record that follows the header. */
   writeRequest(writer: ByteWriter, request: Request): void;
@@ -73,29 +73,29 @@ interface ReplyReader {
   readReply(reader: ByteReader, opcode: number): Reply;
 }
 
-/** An op that a client writes with: its record goes to the leader as it came, which alone decodes it. */
+/** A write of clients. Its record is forwarded to the leader unchanged, and only the leader decodes it. */
 export interface WriteCodec extends ReplyReader {
   readonly kind: "write";
   /** Data are views of the message. @throws WireError */
   readRequest(reader: ByteReader, opcode: number): DecodedWrite;
 }
 
-/** An op that is answered from the tree of the member that takes it. */
+/** A read, answered from the tree of the member that receives it. */
 export interface ReadCodec extends ReplyReader {
   readonly kind: "read";
   /** @throws WireError */
   readRequest(reader: ByteReader, opcode: number): ReadRequest;
 }
 
-/** What a server does with an opcode. */
+/** The server's handling of an opcode. */
 export type OpCodec =
   | WriteCodec
   | ReadCodec
   | (ReplyReader & { readonly kind: "ping" })
   | (ReplyReader & { readonly kind: "setWatches"; readRequest(reader: ByteReader): SeenWatches })
-  /** a write that no client sends: of the leader and its members */
+  /** a write that only members make */
   | { readonly kind: "internal"; readRequest(reader: ByteReader): WriteRequest }
-  /** known and not built: refused */
+  /** known and unsupported: refused */
   | { readonly kind: "refused"; readonly code: ZooErrorCode }
   /** ends the connection */
   | { readonly kind: "unknown" };

@@ -1,8 +1,8 @@
-/** Ops of ZooKeeper that are not built. */
+/** Ops of ZooKeeper that are not supported. */
 import { type ByteReader, WireError } from "../../reader.ts";
 import type { DecodedWrite, OpCodec, Reply, WriteCodec } from "./op.ts";
 
-/** A write that the leader refuses without looking at its record: it takes a zxid like any other. */
+/** A write that the leader refuses without decoding its record; the refusal has a zxid like any txn. */
 export const unbuiltWrite: WriteCodec = {
   kind: "write",
 
