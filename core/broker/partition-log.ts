@@ -156,7 +156,8 @@ export class PartitionLog {
   }
 
   /**
-   * The entry of a key that was used at `sinceMs` or later. @throws DamagedLogError if it is unknown whether a request with
+   * The entry of a key that was used at `sinceMs` or later.
+   * @throws DamagedLogError if it is unknown whether a request with
    * the key was carried out
    */
   keyEntry(key: string, sinceMs: number): KeyEntry | undefined {

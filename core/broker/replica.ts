@@ -86,7 +86,8 @@ type Pending =
 
 /**
  * One replica.
- * Invariant: its state equals the persisted one; at most one write is outstanding. @source Kafka `Partition`,
+ * Invariant: its state equals the persisted one; at most one write is outstanding.
+ * @source Kafka `Partition`,
  * `ReplicaManager`
  */
 export class Replica {

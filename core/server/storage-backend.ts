@@ -112,7 +112,8 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   readonly isQuarantined: boolean;
   /**
    * Moves the log and both tables into quarantine, with a copy of the meta values; the storage has no rows afterwards. At
-   * most one state is kept. @param replaces whether this state replaces one that is already in quarantine, or else is
+   * most one state is kept.
+   * @param replaces whether this state replaces one that is already in quarantine, or else is
    * deleted
    */
   quarantine(replaces: boolean): void;

@@ -87,7 +87,8 @@ export class TxnCursor {
   }
 
   /**
-   * Steps to the next record. @returns false at the end of the batch
+   * Steps to the next record.
+   * @returns false at the end of the batch
    * @throws WireError when what follows in the batch is not a whole record
    */
   next(): boolean {

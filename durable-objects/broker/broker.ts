@@ -1,9 +1,10 @@
 /**
  * `Broker`: one broker of a cluster. Its name is `{ensemble}/{brokerId}`.
  *
- * It holds a session of the ensemble, is registered there, knows the cluster, and is its controller when elected. Records
- * do not pass through it: the Worker takes them to the partitions. The single alarm is its heartbeat and brings it back
- * after it lost its memory. When the ensemble sleeps it sleeps too: no alarm, no open call, and its session stands still.
+ * It has a session with the ensemble, is registered there, reads the cluster's state, and is the controller when elected.
+ * Records do not pass through it: the Worker sends them to the partitions. Its single alarm is the heartbeat, which also
+ * restarts it after a loss of memory. It sleeps with the ensemble: without alarm and open calls, and with its session
+ * parked.
  */
 import { DurableObject } from "cloudflare:workers";
 import { BrokerLoop } from "../../core/broker/broker-loop.ts";
@@ -55,22 +56,22 @@ interface Running {
 }
 
 /**
- * The object of one broker. Invariant: all of its decisions are made by programs of `core/broker`; it only carries
- * them out.
+ * The object of one broker.
+ * Invariant: the programs of `core/broker` make all decisions; the object only runs their steps.
  */
 export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #config: BrokerConfig = validateBrokerConfig(BROKER_CONFIG);
   readonly #backend: SqliteBroker;
   readonly #store: BrokerRecords<BrokerStatus>;
-  /** why this version must not use what is stored; undefined: it may */
+  /** why this version must not use the stored rows; undefined if it may */
   readonly #refusal: string | undefined;
   readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
   readonly #roots = new RootEvents(() => this.#alarm.ensure(Date.now()));
   #running: Running | undefined;
-  /** requests of clients under way */
+  /** number of client requests under way */
   #asked = 0;
-  /** requests of partitions under way */
+  /** number of requests of partitions under way */
   #askedByPartitions = 0;
   /** parked calls of other brokers */
   readonly #parked = new Waiters();
@@ -88,7 +89,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
       read: () => this.#store.text("faults"),
       write: (text) => this.#store.setText("faults", text),
     });
-    // A broker that is killed does nothing on its start: its alarm may be all that starts it later.
+    // A killed broker does nothing at its start, so possibly only its alarm starts it later.
     if (this.#killed) void this.#alarm.restore(this.#faults.nextEnd);
   }
 
@@ -137,7 +138,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     partition: number,
     depth?: number,
   ): Promise<BrokerAnswer<Leadership | null>> {
-    // a partition asks, so this is no root event
+    // called by a partition, so this is no root event
     this.#roots.called(depth);
     this.#askedByPartitions += 1;
     try {
@@ -188,12 +189,12 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return running === undefined || running.session.id === NO_SESSION ? null : running.session.id;
   }
 
-  /** A request of a client, which is a root event. */
+  /** Handles a request of a client, which is a root event. */
   #ask<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     return this.#roots.run(CLIENT_DEPTH, () => this.#answer(answer));
   }
 
-  /** Answers a request; the broker is awake meanwhile. */
+  /** Answers a request; the broker stays awake meanwhile. */
   async #answer<T>(answer: (running: Running) => Promise<BrokerAnswer<T>>): Promise<BrokerAnswer<T>> {
     await this.#faults.running();
     const running = this.#awake();
@@ -208,7 +209,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
 
   // ── sleep ────────────────────────────────────────────────────────────────
 
-  /** What it noted when it fell asleep; undefined while it is awake. */
+  /** The state stored when it fell asleep; undefined while it is awake. */
   get #sleeping(): Sleeping<BrokerStatus> | undefined {
     const asleep = this.#running === undefined || this.#running.programs.isAsleep;
     return asleep ? this.#store.sleeping : undefined;
@@ -222,12 +223,12 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const since = { quiet: true, quietSince: Date.now(), counters };
     this.#store.sleeping = { session: session.id, xid: session.xid, status: { ...status, ...since } };
     this.#alarm.only(Number.POSITIVE_INFINITY);
-    // what waits for a stub continues, and ends
+    // callers that wait for a stub must continue, and end
     this.#roots.ring();
     this.#parked.wake();
   }
 
-  /** Enters, and continues if it slept. */
+  /** Enters the broker, and wakes it if it sleeps. */
   #awake(): Running | undefined {
     this.#cost.requests += 1;
     const running = this.#enter();
@@ -269,7 +270,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#faults.killed;
   }
 
-  /** The heartbeat. It never throws, and is set again first of all. */
+  /** The heartbeat. It never throws, and sets the next alarm before anything else. */
   override alarm(): Promise<void> {
     this.#alarm.rang();
     this.#cost.alarms += 1;
@@ -279,17 +280,17 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #heartbeat(): void {
     const isStarted = this.#refusal === undefined && this.#store.identity !== undefined;
     if (this.#killed || !isStarted || this.#sleeping !== undefined) {
-      // a kill that ends by itself: this alarm starts the broker then
+      // this alarm starts the broker when a kill with a time limit ends
       if (this.#killed) this.#alarm.ensure(this.#faults.nextEnd);
       return;
     }
     this.#setAlarm();
-    // not awaited: a slow ensemble must not keep the next alarm from ringing
+    // not awaited: a slow ensemble must not delay the next alarm
     const running = this.#enter();
     running?.programs.start(running.session.touch());
   }
 
-  /** Every entry passes here: it refuses while killed, and brings the broker to life when its memory was lost. */
+  /** Called by every entry: refuses while the broker is killed, and starts it after a loss of memory. */
   #enter(): Running | undefined {
     this.#alarm.check();
     this.#refuseIfDown();
@@ -297,7 +298,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#running;
   }
 
-  /** @throws Error while it is killed, or when a later version has written its rows */
+  /** @throws Error while it is killed, or if a later version has written its rows */
   #refuseIfDown(): void {
     if (this.#refusal !== undefined) throw new Error(`BROKER_DOWN: ${this.#refusal}`);
     if (this.#killed) throw new Error(`BROKER_DOWN: the broker is killed ${this.#faults.killedFor}`);
@@ -306,11 +307,11 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   #run(): Running | undefined {
     const identity = this.#store.identity;
     if (identity === undefined) return undefined;
-    // a copy that is damaged, or of an earlier version, is written again
+    // rewrites a copy that is damaged or of an earlier version
     this.#store.identify(identity);
     const { env } = this;
     const { ensemble, id, ensembleSize, brokerCount } = identity;
-    // the runtime's own stub types lose brands and unions on the way; what crosses is plain data
+    // the runtime's stub types drop brands and unions; only plain data is sent
     const gate = this.#faults;
     const connectNode = (sid: number) =>
       gate.stub(
@@ -337,13 +338,13 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     const { sleeping, session: former } = this.#store;
     if (sleeping !== undefined) {
       session.resume(sleeping.session, sleeping.xid);
-      // from here on it writes again, and a crash ends the session
+      // from now on it writes again, and a crash ends the session
       this.#store.sleeping = undefined;
     }
     const loop = new BrokerLoop({
       id,
       config,
-      // the demo is all that listens for clients of a broker
+      // only the demo accepts clients of a broker
       endpoint: { host: "localhost", port: brokerPort(id) },
       applicationPaths: DEMO_PARENTS,
       session,
@@ -397,5 +398,5 @@ const NEVER_STARTED: BrokerStatus = {
 const NOT_STARTED: BrokerAnswer<never> = {
   ok: false,
   code: "BROKER_NOT_AVAILABLE",
-  message: "the broker was not started, or what it stored of its identity is damaged",
+  message: "the broker was not started, or its stored identity is damaged",
 };

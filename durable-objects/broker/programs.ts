@@ -1,6 +1,6 @@
 /**
- * Runs the programs of a broker: makes their calls, waits and stores for them. Each program runs by itself; all decisions
- * are in `core/broker`.
+ * Runs the programs of a broker: makes their calls, waits and writes. Programs run concurrently; all decisions are in
+ * `core/broker`.
  */
 import { assertNever } from "../../core/assert.ts";
 import type { BrokerConfig } from "../../core/broker/config.ts";
@@ -23,32 +23,32 @@ import type { ZooWeeperNodeRpc } from "../zooweeper-node/rpc.ts";
 import { randomId } from "./random-id.ts";
 import type { BrokerRpc } from "./rpc.ts";
 
-/** What the programs need from their object. */
+/** The interface of the object to its programs. */
 export interface ProgramsPorts {
   readonly id: number;
   readonly config: BrokerConfig;
   readonly session: EnsembleSession;
-  /** in which events stubs may be opened */
+  /** decides in which events stubs may be opened */
   readonly opener: StubOpener;
-  /** fresh stubs, which are called at once */
+  /** opens a new stub, which is called at once */
   readonly connectNode: (sid: number) => ZooWeeperNodeRpc;
   readonly connectBroker: (id: number) => BrokerRpc;
   readonly connectPartition: (topicId: string, partition: number) => TopicPartitionRpc;
-  /** a partition waits for an answer of this broker: the request is an event of any depth */
+  /** whether a partition waits for an answer of this broker: the event may then have any depth */
   readonly isAskedByPartition: () => boolean;
-  /** @throws Error when the storage does */
+  /** @throws Error if the storage fails */
   readonly storeSession: (session: SessionId) => void;
-  /** the loop has stopped, as the ensemble has */
+  /** called when the loop stops, because the ensemble sleeps */
   readonly onSleep: (isController: boolean) => void;
-  /** it continues */
+  /** called when the loop continues */
   readonly onWake: () => void;
-  /** a step is made: the broker runs without its heartbeat too */
+  /** called for every step, which shows that the broker runs even without its heartbeat */
   readonly onStep: () => void;
-  /** a program has failed: a rule that must hold is broken */
+  /** called when a program has failed, because an invariant is violated */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** A stub, and the depth of the event in which it was called first. */
+/** A stub, and the depth of the event in which it was first called. */
 interface Opened<Stub> {
   readonly stub: Stub;
   readonly depth: number;
@@ -66,8 +66,9 @@ class Stubs<Stub> {
   }
 
   /**
-   * Only the call has a time limit: that no root event comes, in which a stub may be opened, says nothing about the callee.
-   * @returns undefined: the call broke, or took too long
+   * Calls the stub, after opening it in a root event if necessary. The timeout applies to the call only, because the wait
+   * for a root event says nothing about the callee.
+   * @returns undefined if the call broke or timed out
    */
   async call<T>(
     number: number,
@@ -89,16 +90,16 @@ class Stubs<Stub> {
   }
 }
 
-/** Invariant: one writer has its turn at a time, and at most one program sleeps. */
+/** The running programs of one broker. Invariant: one writer has the turn at a time, and at most one program sleeps. */
 export class Programs {
   readonly #ports: ProgramsPorts;
   readonly #nodes: Stubs<ZooWeeperNodeRpc>;
   readonly #brokers: Stubs<BrokerRpc>;
-  /** woken when the session moves to another node, or is gone */
+  /** woken when the session moves to another node, or is lost */
   readonly #moved = new Waiters();
   #moves = 0;
   readonly #shown = new Waiters();
-  /** writers that wait for their turn; the first has it */
+  /** writers in order; the first one has the turn */
   readonly #turns: (() => void)[] = [];
   #wake: (() => void) | undefined;
 
@@ -108,12 +109,12 @@ export class Programs {
     this.#brokers = new Stubs(ports.connectBroker, ports.opener);
   }
 
-  /** Does a program sleep? */
+  /** Whether a program sleeps. */
   get isAsleep(): boolean {
     return this.#wake !== undefined;
   }
 
-  /** Continues the program that sleeps, if one does. */
+  /** Continues the sleeping program, if there is one. */
   wake(): void {
     const wake = this.#wake;
     if (wake === undefined) return;
@@ -122,7 +123,7 @@ export class Programs {
     wake();
   }
 
-  /** Runs a program to its end. @throws what the program throws: a rule that must hold is broken */
+  /** Runs a program to its end. @throws what the program throws, if an invariant is violated */
   async run<T>(program: Program<T>): Promise<T> {
     let step = program.next(undefined as unknown as Resumed);
     while (!step.done) {
@@ -146,7 +147,7 @@ export class Programs {
     this.#moved.wake();
   }
 
-  /** A step that takes no time has its result at once. */
+  /** Runs a step; steps that need no wait return their result directly. */
   #perform(step: BrokerStep): StepResults[BrokerStep["type"]] | Promise<StepResults[BrokerStep["type"]]> {
     switch (step.type) {
       case "now":
@@ -208,7 +209,7 @@ export class Programs {
     return answer as Promise<NodeAnswer<Name>>;
   }
 
-  /** Ends early when the node turns out to be dead elsewhere, e.g. at a heartbeat: the wait is made again at another one. */
+  /** Ends early if another call, such as a heartbeat, finds the node dead; the wait is then repeated at another node. */
   async #wait(
     sid: number,
     call: NodeCall<"waitForChange">,
@@ -251,7 +252,7 @@ export class Programs {
     for (let at = 0; at < calls.length; at += callsAtOnce) {
       const slice = calls.slice(at, at + callsAtOnce);
       answers.push(...(await Promise.all(slice.map((call) => this.#callPartition(call, timeoutMs)))));
-      // a chain of calls within one process never lets timers and sockets in
+      // without this, a chain of calls within one process would never give timers and sockets a turn
       if (at % callsPerTurn === 0 && at > 0) await pause(0);
     }
     return answers;
@@ -259,7 +260,7 @@ export class Programs {
 
   async #callPartition(call: PartitionCall, timeoutMs: number): Promise<StepResults["partitions"][number]> {
     const { topicId, partition } = call;
-    // opened in the event of a partition's request, the stub would make partition and broker deeper in turn
+    // a stub opened in the event of a partition's request would increase the depth of partition and broker alternately
     if (this.#ports.isAskedByPartition()) await this.#ports.opener.next();
     try {
       const stub = this.#ports.connectPartition(topicId, partition);

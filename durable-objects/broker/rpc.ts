@@ -1,4 +1,4 @@
-/** What a broker answers over RPC. Only plain data crosses; operating errors are values. */
+/** The RPC interface of a broker. Only plain data are sent; operating errors are values. */
 
 import type { BrokerIdentity } from "../../core/broker/broker-records.ts";
 import type { ClusterMetadata, TopicMetadata } from "../../core/broker/cluster-view.ts";
@@ -15,24 +15,24 @@ export type BrokerAnswer<T> = BrokerOutcome<T>;
 
 /** Status of a broker. */
 export interface BrokerStatus {
-  /** −1 while it was never started */
+  /** −1 if it was never started */
   readonly id: number;
-  /** its session of the ensemble; null while it has none */
+  /** its session with the ensemble; null while it has none */
   readonly session: SessionId | null;
   readonly registered: boolean;
   readonly isController: boolean;
-  /** starts of this broker so far */
+  /** number of starts of this broker */
   readonly boot: number;
-  /** asleep with the ensemble; all the rest is as it was when it fell asleep */
+  /** asleep with the ensemble; all other fields are as of the time when it fell asleep */
   readonly quiet: boolean;
   /** ms since 1970; null while awake */
   readonly quietSince: number | null;
   readonly counters: Counters;
-  /** calls that led to the deepest event so far; the platform allows 16. Absent: an earlier version */
+  /** greatest depth of an event so far; the platform allows 16. Absent in an earlier version */
   readonly callDepth?: number;
 }
 
-/** Faults of a broker that last. Those of links are about all its calls: to nodes, brokers and partitions. */
+/** Lasting faults of a broker. Faults of links affect all its calls: to nodes, brokers and partitions. */
 export const BROKER_FAULTS = [
   "kill",
   "pause",
@@ -43,7 +43,7 @@ export const BROKER_FAULTS = [
   "lose-return",
 ] as const satisfies readonly FaultName[];
 
-/** What can be done to a broker. `ttlMs` null: until it is healed. */
+/** A fault of a broker. `ttlMs` null: until it is healed. */
 export type BrokerFault =
   | { readonly fault: "crash" }
   | (Fault & { readonly fault: (typeof BROKER_FAULTS)[number] } & {
@@ -58,25 +58,25 @@ export type BrokerFault =
 export interface BrokerRpc {
   /** Starts the broker unless it runs; resolves at once. */
   start(identity: BrokerIdentity): Promise<void>;
-  /** Does not wake the broker. @param depth of the event that calls, as in all methods here; absent: it is not known */
+  /** Does not wake the broker. @param depth depth of the calling event, as in all methods here; absent if unknown */
   status(depth?: number): Promise<BrokerStatus>;
   metadata(): Promise<BrokerAnswer<ClusterMetadata>>;
-  /** Who leads a partition, as the ensemble says; null: no broker, or there is no such partition. */
+  /** The leadership of a partition, as stored in the ensemble; null if it has no leader or does not exist. */
   leadershipOf(topicId: string, partition: number, depth?: number): Promise<BrokerAnswer<Leadership | null>>;
   createTopic(request: TopicRequest): Promise<BrokerAnswer<TopicMetadata>>;
   deleteTopic(name: string): Promise<BrokerAnswer<null>>;
   demoMetadata(request: DemoMetadataRequest): Promise<BrokerAnswer<DemoMetadataAnswer>>;
   /**
-   * A call that is held open: that it breaks is how others notice a crash. Returns after `parkMs`, or when the broker
-   * sleeps, which it says.
+   * A call that is kept open: when it breaks, the caller has detected a crash. Returns after `parkMs`, or ASLEEP when the
+   * broker sleeps.
    */
   park(from: number, depth?: number): Promise<Parked>;
-  /** The ensemble is awake again, in this epoch. Returns the session that the broker has; null: none. */
+  /** Reports that the ensemble is awake again, in this epoch. Returns the broker's session; null if it has none. */
   wake(epoch: number, depth?: number): Promise<SessionId | null>;
-  /** As with a node: kill and crash end the object, so the call itself rejects. */
+  /** Kill and crash end the object, so the call itself rejects. */
   fault(fault: "kill" | "revive" | "crash" | BrokerFault): Promise<void>;
-  /** Ends one fault, or all. @returns those that were on */
+  /** Ends one fault, or all. @returns those that were active */
   heal(fault?: FaultName): Promise<readonly FaultName[]>;
-  /** What is on; also from a broker that is killed or paused. */
+  /** The active faults, also of a broker that is killed or paused. */
   faults(): Promise<readonly FaultView[]>;
 }

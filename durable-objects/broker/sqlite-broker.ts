@@ -8,7 +8,7 @@ const SCHEMA =
 /** A {@link BrokerBackend} on an object's SQLite. It counts the rows that it writes and reads. */
 export class SqliteBroker implements BrokerBackend {
   readonly #sql: SqlStorage;
-  /** the table exists, with all columns */
+  /** whether the table exists, with all columns */
   #isOpen = false;
   /** rows since this object was loaded */
   readonly rows = { meta: 0, read: 0 };

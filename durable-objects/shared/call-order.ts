@@ -45,7 +45,7 @@ export class CallOrder {
     return boot !== this.#boot || generation !== this.#generation || seq <= this.#next;
   }
 
-  /** Calls `go` once: when it is the turn of a call that arrived too early, or when its predecessor does not arrive. */
+  /** Calls `go` once: when it is the turn of a call that arrived too early, or after `waitMs` without its predecessor. */
   wait(seq: number, go: () => void): void {
     const cancel = this.#later(this.#waitMs, () => {
       this.#waiting.delete(seq);
@@ -57,7 +57,7 @@ export class CallOrder {
     });
   }
 
-  /** The call was handled: its successor may continue. */
+  /** Records that the call was handled, so that its successor may continue. */
   done(boot: number, generation: number, seq: number): void {
     if (boot !== this.#boot || generation !== this.#generation || seq < this.#next) return;
     this.#next = seq + 1;

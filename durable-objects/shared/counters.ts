@@ -1,6 +1,6 @@
 /**
- * Costs of an object since its creation. Counted in memory, and written when the object falls asleep, in the same
- * commit as its other notes; counts after the last sleep are lost with the memory.
+ * Costs of an object since its creation. They are counted in memory and stored when the object falls asleep, in the same
+ * commit as its other rows; counts after the last sleep are lost with the memory.
  */
 export interface Counters {
   /** calls of peers, clients and other objects; reads of the status do not count */

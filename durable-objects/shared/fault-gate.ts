@@ -1,13 +1,13 @@
 /**
- * The one place where an object's calls, alarms, storage and clock are tampered with. Nothing here does anything while no
- * fault is on: callers check {@link FaultGate.active} first, which is one boolean.
+ * The one place where faults affect an object's calls, alarms, storage and clock. It has no effect while no fault is
+ * active: callers check {@link FaultGate.active} first, which is one boolean.
  *
- * Faults are kept in the object's storage, so they outlive its memory; each has an end, which is looked for at every use.
+ * Faults are stored, so they outlive the object's memory; the time limit of each is checked at every use.
  */
 import { type ActiveFault, type Fault, type FaultName, FaultSet, type FaultView } from "./faults.ts";
 import type { PeerStub } from "./peer-link.ts";
 
-/** What the gate needs from its object. */
+/** The interface of the object to its gate. */
 export interface FaultGatePorts {
   /** whether `FAULTS` is "on"; otherwise no fault is active, whatever is stored */
   readonly enabled: boolean;
@@ -19,12 +19,12 @@ export interface FaultGatePorts {
   readonly changed?: (began: FaultName | undefined, ended: readonly FaultName[]) => void;
 }
 
-/** Error of a call that was lost in a cut, after the cut has ended. */
+/** Error of a call that was lost to a fault, thrown when the fault ends. */
 const LOST = "the call was lost by a fault";
 
 /**
- * The faults of one object, and what they hold back.
- * Invariant: without faults nothing waits here; messages that are late keep the order of their link.
+ * The faults of one object, and the messages and calls that they delay.
+ * Invariant: without faults nothing waits here; delayed messages keep the order of their link.
  * @source the nemeses of Jepsen, inside the process
  */
 export class FaultGate {
@@ -35,13 +35,13 @@ export class FaultGate {
   #active = false;
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** messages and completions that are delayed */
+  /** number of delayed messages and completions */
   #late = 0;
   /** *map direction, peer and kind → resolves when the previous message has passed* */
   readonly #tails = new Map<string, Promise<void>>();
-  /** ends the lost calls: they get no result while the fault is active, and fail afterwards */
+  /** end the lost calls, which get no result while the fault is active and fail afterwards */
   readonly #lost = new Set<() => void>();
-  /** what waits for the end of a pause, in order of arrival */
+  /** functions to run after a pause, in order of arrival */
   readonly #held: (() => void)[] = [];
 
   constructor(ports: FaultGatePorts) {
@@ -52,29 +52,29 @@ export class FaultGate {
     this.#refresh();
   }
 
-  // ── what is on ───────────────────────────────────────────────────────────
+  // ── active faults ────────────────────────────────────────────────────────
 
   /** Whether any fault is active, or a message is still delayed. */
   get active(): boolean {
     return this.#active;
   }
 
-  /** It refuses every call. */
+  /** Whether the object is killed, so that it refuses every call. */
   get killed(): boolean {
     return this.#active && this.#get("kill") !== undefined;
   }
 
-  /** Until when it is killed, as text for its refusals. */
+  /** How long it stays killed, as text for its refusals. */
   get killedFor(): "until it is revived" | "for a time" {
     return this.#get("kill")?.until === null ? "until it is revived" : "for a time";
   }
 
-  /** It stands still. */
+  /** Whether the object is paused. */
   get paused(): boolean {
     return this.#active && this.#get("pause") !== undefined;
   }
 
-  /** ms that the clock is ahead */
+  /** ms by which the clock is ahead */
   get skewMs(): number {
     return this.#active ? (this.#get("skew")?.skewMs ?? 0) : 0;
   }
@@ -84,12 +84,12 @@ export class FaultGate {
     return Date.now() + this.skewMs;
   }
 
-  /** When the next fault ends by itself, ms since 1970; Infinity: none does. */
+  /** When the next fault ends by itself, ms since 1970; Infinity if none does. */
   get nextEnd(): number {
     return this.#nextEnd;
   }
 
-  /** The faults that are on. */
+  /** The active faults. */
   list(): readonly FaultView[] {
     this.#sweep();
     return this.#faults.list(Date.now());
@@ -100,7 +100,7 @@ export class FaultGate {
     return this.#faults.get(name);
   }
 
-  /** A fault begins. @param ttlMs null: until it is healed @throws Error where faults are off */
+  /** Begins a fault. @param ttlMs null: until it is healed @throws Error if faults are off */
   inflict(fault: Fault, ttlMs: number | null, seed: number): void {
     if (!this.#ports.enabled) throw new Error("faults are off");
     this.#faults.add({ ...fault, until: ttlMs === null ? null : Date.now() + ttlMs, seed });
@@ -140,7 +140,7 @@ export class FaultGate {
   #refresh(): void {
     this.#active = this.#faults.size > 0 || this.#late > 0;
     this.#nextEnd = this.#faults.nextEnd;
-    // for what waits here; everything else checks the clock itself
+    // for waiting calls; everything else checks the clock itself
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = Number.isFinite(this.#nextEnd)
       ? setTimeout(() => this.#sweep(), Math.max(0, this.#nextEnd - Date.now()))
@@ -198,7 +198,7 @@ export class FaultGate {
         (_, name: string) =>
         async (...args: unknown[]) => {
           if (this.paused) {
-            // its timers continued to run, so its caller may have given up: the call is not made
+            // timers ran during the pause, so the caller may have timed out: the call is not made
             await this.running();
             throw new Error(LOST);
           }
@@ -211,7 +211,7 @@ export class FaultGate {
     });
   }
 
-  /** A call to a peer. @throws Error also if a fault makes its outcome unknown */
+  /** Makes a call to a peer. @throws Error also if a fault makes its outcome unknown */
   async call<T>(peer: number, run: () => Promise<T>): Promise<T> {
     const twice = await this.#travel("out", peer, "call");
     try {
@@ -223,7 +223,7 @@ export class FaultGate {
     }
   }
 
-  /** A call of a peer. @throws Error if the peer must not get its answer */
+  /** Handles a call of a peer. @throws Error if the peer must not get its answer */
   async handle<T>(peer: number, run: () => Promise<T>): Promise<T> {
     const twice = await this.#travel("in", peer, "call");
     try {

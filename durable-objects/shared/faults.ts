@@ -1,26 +1,26 @@
 /**
- * What can be broken about an object, and what becomes of a message while it is. Pure: the clock and the seeds are
- * arguments, so that every decision can be repeated.
+ * The faults of an object, and their effect on messages. Pure: the clock and the seeds are arguments, so that every
+ * decision can be repeated.
  *
- * A fault is held by one object, the one it is inflicted on, and is about what reaches it or leaves it. So a cut from A
- * to B is held by A (`out`) or by B (`in`), and the other one knows nothing of it.
+ * A fault belongs to one object and affects the messages that reach or leave it. So a cut from A to B is a fault of A
+ * (`out`) or of B (`in`), and the other object is not informed.
  */
 
 import { assertNever } from "../../core/assert.ts";
 import { random } from "../../core/prng.ts";
 
-/** Direction of the messages that a fault affects, seen from the object that holds it. */
+/** Direction of the messages that a fault affects, seen from the object that has it. */
 export type Direction = "in" | "out" | "both";
 
 /** The messages that a fault affects. */
 interface Scope {
-  /** ids of the objects at the other end; undefined: all */
+  /** ids of the objects at the other end; undefined for all */
   readonly peers?: readonly number[] | undefined;
-  /** undefined: both */
+  /** undefined for both */
   readonly direction?: Direction | undefined;
 }
 
-/** A fault that lasts. */
+/** A lasting fault. */
 export type Fault =
   /** refuses every call, its alarm does nothing */
   | { readonly fault: "kill" }
@@ -59,7 +59,7 @@ export type ActiveFault = Fault & {
 /** A fault as it is listed. */
 export type FaultView = Fault & { readonly remainingMs: number | null };
 
-/** Faults of an object began or ended. `faults` are all that are active afterwards. */
+/** The event that faults of an object began or ended. `faults` are all that are active afterwards. */
 export interface FaultEvent {
   readonly type: "fault";
   /** absent in the state with which a stream begins */
@@ -79,11 +79,11 @@ export interface Fate {
   readonly delayMs: number;
 }
 
-/** The faults of one object. Invariant: at most one of each name; each decides from its own row of random numbers. */
+/** The faults of one object. Invariant: at most one of each name; each has its own sequence of random numbers. */
 export class FaultSet {
   readonly #faults = new Map<FaultName, { readonly fault: ActiveFault; readonly random: () => number }>();
 
-  /** @param text of {@link serialize}; undefined: none */
+  /** @param text result of {@link serialize}; undefined for no faults */
   constructor(text?: string) {
     if (text !== undefined) for (const fault of JSON.parse(text) as ActiveFault[]) this.add(fault);
   }
@@ -117,7 +117,7 @@ export class FaultSet {
     return taken;
   }
 
-  /** When the next one ends by itself, ms since 1970; Infinity: none does. */
+  /** When the next one ends by itself, ms since 1970; Infinity if none does. */
   get nextEnd(): number {
     let end = Number.POSITIVE_INFINITY;
     for (const { fault } of this.#faults.values()) end = Math.min(end, fault.until ?? end);
@@ -139,8 +139,7 @@ export class FaultSet {
   }
 
   /**
-   * Decides about one message. Each fault that affects it draws one number, even if another fault has decided
-   * already.
+   * Decides the fate of one message. Each fault that affects it draws one number, even if another fault has already decided.
    */
   fate(direction: "in" | "out", peer: number, kind: "call" | "return"): Fate {
     let lost = false;

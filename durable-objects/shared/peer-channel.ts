@@ -1,26 +1,26 @@
 /**
- * How a call of a peer travels. The first on a link opens a channel, an object of the callee, and all others go through
- * that: the runtime makes a session of its own of every call on a stub, which costs it as much again as the call. For the
- * same reason what is said is JSON with the bytes beside it: a structured clone of the objects costs twice as much.
+ * The transport of calls between peers. The first call on a link opens a channel, an object of the callee, and all others
+ * use it: the runtime creates a session for every call on a stub, which doubles the cost of a call. Messages are JSON with
+ * the bytes beside it, because a structured clone of the objects costs twice as much.
  */
 import { must } from "../../core/assert.ts";
 import { CHANNEL_CALLS_MAX } from "./config.ts";
 import type { Envelope, LinkReturn, PeerStub, Refused, Released } from "./peer-link.ts";
 import type { StubOpener } from "./root-events.ts";
 
-/** A value as JSON; each array of bytes in it is `{"$": n}`, the n-th of those that follow, if any do. */
+/** A value as JSON; each array of bytes in it is `{"$": n}`, the n-th of the arrays that follow. */
 export type Packed = string | readonly [text: string, ...bytes: Uint8Array[]];
 
 interface Reference {
   readonly $: number;
 }
 
-/** @param value plain: what is not JSON, but for `Uint8Array`, does not arrive */
+/** @param value plain data: JSON values and `Uint8Array`; everything else is lost */
 export function pack(value: unknown): Packed {
   const parts: Uint8Array[] = [];
   const text = JSON.stringify(value, (_, each: unknown) => {
     if (!(each instanceof Uint8Array)) return each;
-    // Of a view the whole buffer would travel.
+    // A view would be sent with its whole buffer.
     parts.push(each.length === each.buffer.byteLength ? each : each.slice());
     return { $: parts.length - 1 } satisfies Reference;
   });
@@ -42,9 +42,9 @@ export interface Channel {
   deliver(envelope: Packed): Promise<Packed>;
 }
 
-/** What a peer offers. */
+/** The methods of a peer by which a link is opened. */
 export interface ChannelHost {
-  /** @param depth of the event that calls; see `RootEvents` */
+  /** @param depth depth of the calling event; see `RootEvents` */
   channel(depth: number): Promise<Channel>;
   /** See {@link PeerStub.park}. */
   park(from: number, depth: number): Promise<Released | undefined>;
@@ -56,17 +56,17 @@ type Opening = OpenChannel & PromiseLike<OpenChannel>;
 
 /**
  * A peer behind channels.
- * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls leave in the order
- * in which they were made.
+ * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls are sent in the
+ * order in which they were made.
  * @source sessions of Cap'n Proto RPC; decision 0017
  */
 export class ChannelStub<Message> implements PeerStub<Message> {
   readonly #connect: () => ChannelHost;
   readonly #opener: StubOpener;
   #host: ChannelHost | undefined;
-  /** depth of the event in which the stub was called first */
+  /** depth of the event in which the stub was first called */
   #depth = 0;
-  /** a root event is waited for */
+  /** set while it waits for a root event */
   #connecting: Promise<number> | undefined;
   #channel: OpenChannel | undefined;
   #calls = 0;
@@ -101,7 +101,7 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     return true;
   }
 
-  /** Waits for a root event, and opens the stub in it; calls that come meanwhile wait behind this one. */
+  /** Waits for a root event and opens the stub in it; later calls wait behind this one. */
   async #connectLater(): Promise<void> {
     this.#connecting ??= this.#opener.next();
     this.#depth = await this.#connecting;
@@ -116,7 +116,7 @@ export class ChannelStub<Message> implements PeerStub<Message> {
         if (this.#channel === opening) this.#channel = channel;
         else channel[Symbol.dispose]?.();
       },
-      // The calls that went through it say so.
+      // The calls on the channel report the failure.
       () => undefined,
     );
     return opening;
@@ -127,7 +127,7 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     return must(this.#host, "a call is parked on an open stub").park(from, this.#depth);
   }
 
-  /** Lets the callee go; a call that comes after this opens a channel for itself. */
+  /** Releases the channel; a later call opens a new one. */
   close(): void {
     this.#isClosed = true;
     this.#letGo();

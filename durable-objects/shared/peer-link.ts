@@ -5,7 +5,7 @@
  */
 import { PROTOCOL_VERSION } from "../../core/version.ts";
 
-/** Origin of a batch of messages; see `CallOrigin` in core. */
+/** A batch of messages with its origin; see `CallOrigin` in core. */
 export interface Envelope<Message> {
   /** version of the caller's protocol; absent: 1 */
   readonly v?: number;
@@ -26,7 +26,7 @@ export interface LinkReturn<Message> {
 
 /** The peer accepts no calls. A value instead of an exception, so that a dead peer does not fill the logs. */
 export const REFUSED = "REFUSED";
-/** The return of a callee that accepts no calls, or does not know a message. */
+/** The return of a callee that accepts no calls, or that does not know a message. */
 export type Refused = typeof REFUSED;
 
 /** A parked call is released: the callee lives, and sleeps. */
@@ -36,10 +36,10 @@ export type Released = typeof RELEASED;
 
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
-  /** One call. @throws when its outcome is unknown: the stub is of no further use */
+  /** One call. @throws if its outcome is unknown; the stub must not be used afterwards */
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
   /**
-   * stays open while the callee lives: its end means that the callee has crashed, unless it returns {@link RELEASED}
+   * A call that stays open while the callee lives. Its end means that the callee has crashed, unless it returns {@link RELEASED}.
    */
   park(from: number): Promise<Released | undefined>;
   /** Releases what keeps the callee in memory, except for outstanding calls. */
@@ -50,13 +50,13 @@ export interface PeerStub<Message> {
 export interface LinkListener<Message> {
   /** A call of this generation has returned. */
   returned(peer: number, generation: number, result: LinkReturn<Message>): void;
-  /** A call of this generation has failed, or the peer is gone: the generation is over. */
+  /** A call of this generation has failed, or the peer has crashed: the generation has ended. */
   broken(peer: number, generation: number): void;
 }
 
 /**
  * The link to one peer.
- * Invariant: of two generations only the later one sends; within one, calls are numbered from 0 without a gap.
+ * Invariant: only the latest generation sends; within one generation, calls are numbered from 0 without a gap.
  * @source Zab, DSN 2011, §II: FIFO channels; ZooKeeper's `Learner` and `LearnerHandler` connections
  */
 export class PeerLink<Message> {
@@ -67,7 +67,7 @@ export class PeerLink<Message> {
   #generation = 0;
   #stub: PeerStub<Message> | undefined;
   #seq = 0;
-  /** the peer has slept, and has released the parked call of this generation */
+  /** whether the peer has slept and has released the parked call of this generation */
   #isLetGo = false;
 
   constructor(
@@ -108,8 +108,7 @@ export class PeerLink<Message> {
   }
 
   /**
-   * The peer has answered on this link, so it is awake: the call that it released when it fell asleep is parked
-   * again.
+   * Parks a call again that the peer released when it fell asleep: the peer has answered on this link, so it is awake.
    */
   parkAgain(generation: number): void {
     if (!this.#isLetGo || generation !== this.#generation) return;
@@ -117,7 +116,7 @@ export class PeerLink<Message> {
     this.park(generation);
   }
 
-  /** No call is expected for a while: releases what keeps the peer in memory. */
+  /** Releases what keeps the peer in memory, while no calls are expected. */
   release(): void {
     this.#stub?.close();
   }

@@ -1,29 +1,29 @@
 /**
- * In which events an object may open stubs of other objects.
+ * Decides in which events an object may open stubs of other objects.
  *
- * The platform counts the calls that lead to an event, and refuses one that is 16 deep ("Subrequest depth limit
- * exceeded"). A stub takes its depth at its first call, from the newest event that is under way in the object; a timer or a
- * returning call has none of its own. So two objects that reconnect in each other's calls get one deeper each time.
- * Stubs are therefore opened in root events: alarms, messages of sockets, and requests of clients. What needs one in
- * another event waits for a root event, and makes the alarm ring.
+ * The platform counts the calls that lead to an event, and refuses one that is 16 deep ("Subrequest depth limit exceeded").
+ * A stub takes its depth at its first call, from the newest event that is under way in the object; a timer or a returning
+ * call has none of its own. So two objects that reconnect in each other's calls get one deeper each time. Stubs are
+ * therefore opened in root events: alarms, messages of sockets, and requests of clients. A caller that needs a stub in
+ * another event waits for a root event, and sets the alarm to fire soon.
  */
 import { CALL_DEPTH_MAX, RING_AGAIN_MS } from "./config.ts";
 
-/** What opens stubs: the depth that one has, when it is called first now or in a root event. */
+/** Tells callers when they may open stubs, and with which depth. */
 export interface StubOpener {
-  /** depth of the root event that is under way; undefined: none is */
+  /** depth of the current root event; undefined if there is none */
   readonly depth: number | undefined;
   /**
-   * Resolves with its depth in a root event: at once if one is under way, else in the next one, however late that comes. The
-   * stub is to be called before I/O has a turn.
+   * Resolves with the depth of a root event: at once if one is under way, else in the next one, however late. The stub must
+   * be called before I/O gets a turn.
    */
   next(): Promise<number>;
 }
 
 /**
- * The root event that is under way in an object, and what waits for one.
- * Invariant: `depth` is that of the newest event of the object, and that event is a root event. While something waits, the
- * object's alarm is set to ring soon.
+ * The current root event of an object, and the callers that wait for one.
+ * Invariant: `depth` is that of the newest event of the object, and that event is a root event. While a caller waits, the
+ * object's alarm is set to fire soon.
  * @source KJ's `IoContext::getCurrentIncomingRequest`: an object's context takes the newest request under way; decision 0017
  */
 export class RootEvents implements StubOpener {
@@ -35,7 +35,7 @@ export class RootEvents implements StubOpener {
   #waiting: ((depth: number) => void)[] = [];
   #ringing: ReturnType<typeof setInterval> | undefined;
 
-  /** @param ringSoon makes the object's alarm ring as soon as possible, unless it is set to do so already */
+  /** @param ringSoon sets the object's alarm to fire as soon as possible, unless it is already set so */
   constructor(ringSoon: () => void) {
     this.#ringSoon = ringSoon;
   }
@@ -44,12 +44,12 @@ export class RootEvents implements StubOpener {
     return this.#depth;
   }
 
-  /** Depth of the deepest event so far, as far as its caller said. */
+  /** Greatest depth of an event so far, of those whose caller sent it. */
   get depthMax(): number {
     return this.#depthMax;
   }
 
-  /** Runs a root event. What waits for one opens its stubs after the synchronous part of `body`. */
+  /** Runs a root event. Waiting callers open their stubs after the synchronous part of `body`. */
   async run<T>(depth: number, body: () => T | Promise<T>): Promise<T> {
     const event = this.#begin(depth);
     this.#depth = depth;
@@ -65,7 +65,7 @@ export class RootEvents implements StubOpener {
     }
   }
 
-  /** Another event begins. @param depth of the event that has called; undefined: the caller did not say */
+  /** Records the begin of another event. @param depth depth of the calling event; undefined if it was not sent */
   called(depth: number | undefined): void {
     this.#begin(depth === undefined ? 0 : depth + 1);
     this.#depth = undefined;
@@ -89,7 +89,7 @@ export class RootEvents implements StubOpener {
     return opened;
   }
 
-  /** Makes the alarm ring if something waits: for the owner of the alarm, when it has deleted or moved it. */
+  /** Sets the alarm if a caller waits. The owner of the alarm calls this after it has deleted or moved it. */
   ring(): void {
     if (this.#waiting.length > 0) this.#ringSoon();
   }

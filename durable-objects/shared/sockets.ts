@@ -1,31 +1,31 @@
 /**
- * Sockets between the Worker and an object, and how each end notices that the other one is gone.
+ * Sockets between the Worker and an object, and how each end detects that the other one has disconnected.
  *
- * The runtime ends a socket neither when the object behind it is aborted nor always when the reader is. So both ends beat.
+ * The runtime closes a socket neither when its object is aborted nor always when its reader disconnects. So both ends send beats.
  * A node writes {@link BEAT_FRAME} once a tick on every stream; the platform answers the Worker's {@link BEAT} for a
  * partition, which may hibernate. The Worker ends a stream's socket that was silent for two ticks.
  */
 import { SOCKETS_PER_SLICE, STREAM_UNREAD_MAX } from "./config.ts";
 
-/** Beat of the Worker on a stream's socket, at least every `BEAT_MS`: there is still a reader. */
+/** Beat of the Worker on a stream's socket, at least every `BEAT_MS`, while there is a reader. */
 export const BEAT = "beat";
 
 /** Beat of an object on a stream's socket. */
 export const BEAT_FRAME = '{"type":"beat"}';
 
-/** Header of a 101 answer: ms between two beats of this object. Without it the object has a version that sends none. */
+/** Header of a 101 answer: ms between two beats of this object. It is missing if the object's version sends none. */
 export const BEATS_HEADER = "zoo-beat-ms";
 
-/** Query of a stream's socket: the Worker will report how much it has read. An earlier version does not. */
+/** Query parameter of a stream's socket: the Worker will report how much it has read. Earlier versions do not. */
 export const REPORTS_QUERY = "reports";
 
-/** The unread data of one stream's socket. Invariant: *read ≤ sent*, and once it is over nothing more is sent. */
+/** The unread data of one stream's socket. Invariant: *read ≤ sent*, and nothing is sent after an overrun. */
 export class StreamWindow {
   #sent = 0;
   #read = 0;
   #isOver = false;
 
-  /** @returns "overrun" once, if too much would be unread; then "over": data that were left out would be missing */
+  /** Counts data to send. @returns "overrun" once, if too much would be unread, and "over" afterwards: the stream has a gap */
   sent(chars: number): "open" | "overrun" | "over" {
     if (this.#isOver) return "over";
     this.#sent += chars;
@@ -33,7 +33,7 @@ export class StreamWindow {
     return this.#isOver ? "overrun" : "open";
   }
 
-  /** A message of the Worker. */
+  /** Handles a message of the Worker. */
   heard(message: string): void {
     const read = /^read:(\d{1,15})$/.exec(message)?.[1];
     if (read !== undefined) this.#read = Math.min(Math.max(this.#read, Number(read)), this.#sent);
@@ -41,8 +41,8 @@ export class StreamWindow {
 }
 
 /**
- * Runs `each` for all items, {@link SOCKETS_PER_SLICE} in a turn, and gives I/O its turn between two slices. The first
- * slice runs now if it is the only one, else after the events that are waiting already.
+ * Runs `each` for all items, {@link SOCKETS_PER_SLICE} in a turn, and gives I/O a turn between two slices. A single slice
+ * runs now; otherwise the first one runs after the events that already wait.
  */
 export function inSlices<T>(items: readonly T[], each: (item: T) => void, done: () => void = () => {}): void {
   let at = 0;

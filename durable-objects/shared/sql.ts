@@ -1,7 +1,7 @@
 /** Synchronous access to an object's SQLite. */
 import { ROWS_AT_ONCE } from "./config.ts";
 
-/** A row as the cursor gives it without names. */
+/** A row of a cursor, as values without names. */
 export type Row = readonly SqlStorageValue[];
 
 /** Names of all tables. */
@@ -11,7 +11,7 @@ export const tablesIn = (sql: SqlStorage): string[] =>
     .toArray()
     .map(({ name }) => name);
 
-/** Names of the columns of a table, in order; none: there is no such table. */
+/** Names of the columns of a table, in order; empty if there is no such table. */
 export const columnsIn = (sql: SqlStorage, table: string): string[] =>
   sql
     .exec<{ name: string }>("SELECT name FROM pragma_table_info(?)", table)

@@ -1,6 +1,6 @@
 /**
- * Every entry of an object passes here first: RPC methods, alarms and sockets come without a `fetch`, and an object may
- * have lost its memory since the last of them.
+ * The first step of every entry of an object: RPC methods, alarms and socket messages do not pass through `fetch`, and the
+ * object may have lost its memory since the last entry.
  */
 
 /**
@@ -17,7 +17,7 @@ export class StartGate {
     this.#load = load;
   }
 
-  /** True once everything is loaded: an entry may then continue without giving up its turn. */
+  /** Whether everything is loaded, so that an entry may continue synchronously. */
   get open(): boolean {
     return this.#open;
   }

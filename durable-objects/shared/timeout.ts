@@ -1,4 +1,4 @@
-/** Waits with an end. */
+/** Waits with a timeout. */
 
 /** A call did not answer within its timeout. Its outcome is unknown. */
 export class CallTimeout extends Error {
@@ -20,7 +20,7 @@ export function withTimeout<T>(call: Promise<T>, ms: number): Promise<T> {
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Callers that wait for something to change.
+ * Callers that wait for a change.
  * Invariant: a wait that has ended leaves no timer behind.
  */
 export class Waiters {

@@ -1,6 +1,6 @@
 /**
- * The rows of a partition in SQLite. One row of `chunk` per group commit; its key is the base offset, so a flush writes
- * one row and no index. `timestamp_max` runs, hence a time is found by bisection. Nothing is created before the
+ * The rows of a partition in SQLite. One row of `chunk` per group commit; its key is the base offset, so a flush writes one
+ * row and no index. `timestamp_max` is a running maximum, so a time is found by bisection. Nothing is created before the
  * controller's first call.
  */
 
@@ -62,7 +62,7 @@ const key = (row: Row): RawKey => ({
   crc: row.crc,
 });
 
-/** A {@link PartitionBackend} on an object's SQLite. Its only state is what is stored. */
+/** A {@link PartitionBackend} on an object's SQLite. It has no state in memory. */
 export class SqlitePartition implements PartitionBackend {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;

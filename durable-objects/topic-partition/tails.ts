@@ -1,10 +1,11 @@
 /**
- * The sockets of a partition's tails: hibernatable WebSockets with a {@link TailState} as attachment. What a tail is sent
- * is decided by `core/broker/tail.ts`.
+ * The sockets of a partition's tails: hibernatable WebSockets with a {@link TailState} as attachment. `core/broker/tail.ts`
+ * decides what is sent.
  *
- * The runtime keeps a socket open whose reader was gone before the Worker had it. So readers beat, which the runtime
- * answers for the object and notes, and one that was silent for two beats is closed when the object is awake next. The
- * runtime notes beats by its own clock, so silence is measured by that clock, whatever a fault does to the object's.
+ * The runtime keeps a socket open if its reader disconnected before the Worker received it. So readers send beats, which
+ * the runtime answers and records for the object, and a socket that was silent for two beats is closed when the object is
+ * next awake. The runtime records beats by its own clock, so silence is measured by that clock, whatever a fault does to
+ * the object's.
  */
 
 import { AssertionError, assertNever } from "../../core/assert.ts";
@@ -20,7 +21,7 @@ import { encodeTailFrame } from "../../core/wire/tail-frame-codec.ts";
 import { SILENT_MS_MAX } from "../shared/config.ts";
 import { BEAT, BEAT_FRAME, tryClose, trySend } from "../shared/sockets.ts";
 
-/** What the tails need from their object. */
+/** The interface of the object to its tails. */
 export interface TailsPorts {
   readonly ctx: DurableObjectState;
   /** number of tails that are served in one turn */
@@ -35,12 +36,12 @@ const stateOf = (socket: WebSocket): TailState => socket.deserializeAttachment()
 const setState = (socket: WebSocket, state: TailState): void => socket.serializeAttachment(state);
 
 /**
- * The tails of one partition. Invariant: at most one round of slices is scheduled at a time, and an error of one tail ends that
- * tail alone.
+ * The tails of one partition.
+ * Invariant: at most one round of slices is scheduled at a time, and an error of one tail ends only that tail.
  */
 export class Tails {
   readonly #ports: TailsPorts;
-  /** a slice is scheduled; the log has grown since the round began */
+  /** whether a slice is scheduled, and whether the log has grown since the round began */
   #waking = false;
   #dirty = false;
 
@@ -79,7 +80,7 @@ export class Tails {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** The log has grown. Many tails are served in slices, so that appends and alarms are handled in between. */
+  /** Serves the tails after the log has grown, in slices, so that appends and alarms are handled in between. */
   wake(): void {
     this.#dirty = true;
     if (!this.#waking) this.#slice(this.#open(), 0);
@@ -95,7 +96,7 @@ export class Tails {
     else if (this.#dirty) this.#ports.later(() => this.#slice(this.#open(), 0));
   }
 
-  /** Sends the next frame, or closes the tail; so does an error of it, as of a row that cannot be read. */
+  /** Sends the next frame, or closes the tail; an error, such as an unreadable row, closes it too. */
   #serve(socket: WebSocket): void {
     try {
       if (!this.#closeIfSilent(socket)) this.#advance(socket);
@@ -105,7 +106,7 @@ export class Tails {
     }
   }
 
-  /** The reader has read its frame. */
+  /** Handles a reader's acknowledgement of its frame. */
   acknowledge(socket: WebSocket): void {
     setState(socket, acknowledgeTail(stateOf(socket), Date.now()));
     this.#serve(socket);

@@ -1,8 +1,8 @@
 /**
- * `TopicPartition`: the object that holds one partition's log. Its name is `{ensemble}/{topicId}/{partition}`.
+ * `TopicPartition`: the object with one partition's log. Its name is `{ensemble}/{topicId}/{partition}`.
  *
- * It runs one {@link Replica}: calls become inputs, and the effects are run in the order of their list. Answers and frames
- * leave through the output gate, so no record is acknowledged or delivered before it is durable.
+ * It runs one {@link Replica}: calls become inputs, and the effects are run in order. Answers and frames pass the output
+ * gate, so no record is acknowledged or delivered before it is durable.
  */
 import { DurableObject } from "cloudflare:workers";
 import { assertNever, must } from "../../core/assert.ts";
@@ -39,13 +39,14 @@ import { Tails } from "./tails.ts";
 interface Caller {
   readonly resolve: (answer: ReplicaAnswer) => void;
   readonly reject: (error: Error) => void;
-  /** of a long poll */
+  /** timer of a long poll */
   timer?: ReturnType<typeof setTimeout>;
 }
 
 /**
- * The object of one partition. Invariant: the effects of a step are carried out in their order, before the next step; after an
- * error in a step or in its effects there is no next step, and the object starts again from storage.
+ * The object of one partition.
+ * Invariant: the effects of a step are run in order, before the next step; after an error in a step or in its effects there
+ * is no next step, and the object restarts from storage.
  */
 export class TopicPartition extends DurableObject<Env> implements TopicPartitionRpc {
   readonly #config: PartitionConfig = validatePartitionConfig(PARTITION_CONFIG);
@@ -59,7 +60,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
   /** *map id of a call → its caller* */
   readonly #callers = new Map<number, Caller>();
   #calls = 0;
-  /** tails that wait to be admitted; they count as open, so that those that wait together do not pass the limit */
+  /** tails that wait to be admitted; they count as open, so that concurrent ones do not exceed the limit */
   #upgrades = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -79,11 +80,11 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
       later: (run) => setTimeout(() => this.#guarded(run), 0),
       read: (offset) => this.#loaded.readAt(offset, this.#config.tailFrameBytesMax),
     });
-    // An alarm that was lost is set again as soon as the object is in memory. The next entry says why loading failed.
+    // Sets a lost alarm again as soon as the object is in memory. The next entry reports why loading failed.
     if (!this.#faults.killed) this.#gate.pass().catch(() => undefined);
   }
 
-  /** Undefined: none are stored, or the rows cannot be read. Then calls are answered with the reason. */
+  /** The stored faults; undefined if there are none, or if the rows cannot be read, which calls then report. */
   #storedFaults(): string | undefined {
     try {
       return metaTextOf(this.#backend, "faults") ?? undefined;
@@ -108,16 +109,19 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     if (deadline !== undefined) void this.#alarm.restore(this.#alarmTimeOf(deadline));
   }
 
-  /** The runtime's time of an alarm, which a fault of the clock does not change. @param deadline by this object's clock */
+  /** Converts a deadline to the runtime's clock, which the fault `skew` does not change. @param deadline by this object's clock */
   #alarmTimeOf(deadline: number): number {
     return deadline - this.#faults.skewMs;
   }
 
-  /** Faults have changed: the clock may be another, or the alarm rang while the partition was killed. */
+  /**
+   * Sets the alarm again after a change of faults: the clock may have changed, or an alarm fired while the partition was
+   * killed.
+   */
   #resetAlarm(): void {
     if (this.#faults.killed) return;
     if (this.#replica === undefined) {
-      // loading sets the alarm; the next entry says why it failed
+      // loading sets the alarm; the next entry reports why it failed
       this.#gate.pass().catch(() => undefined);
       return;
     }
@@ -129,7 +133,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     return must(this.#replica, "the start gate is open");
   }
 
-  /** Every entry passes here. @throws Error while it is killed */
+  /** Called by every entry. @throws Error while the partition is killed */
   async #enter(): Promise<void> {
     this.#alarm.check();
     if (this.#faults.active) {
@@ -174,7 +178,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     return this.#call({ type: "remove", ...input });
   }
 
-  /** The answer of the replica to a call; each type of call has one type of answer. */
+  /** Passes a call to the replica. Each type of call has one type of answer. */
   async #call<T extends ReplicaAnswer>(call: ReplicaCall): Promise<T> {
     await this.#enter();
     const id = ++this.#calls;
@@ -189,7 +193,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     });
   }
 
-  /** `GET /tail?offset=N&epoch=N`, upgraded: `encodeTailFrame`'s frames, JSON text for what is no record. */
+  /** `GET /tail?offset=N&epoch=N`, upgraded: frames of `encodeTailFrame`, and JSON text for other events. */
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname !== "/tail" || request.headers.get("Upgrade") !== "websocket")
@@ -231,7 +235,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
 
   // ── the step ─────────────────────────────────────────────────────────────
 
-  /** Takes an input, and the outcomes of its writes. @throws what a step or an effect threw; the object has ended then */
+  /** Runs an input, and the outcomes of its writes. @throws what a step or an effect threw; the object has then ended */
   #step(input: ReplicaInput): void {
     this.#guarded(() => {
       for (let next: ReplicaInput | undefined = input; next !== undefined; )
@@ -239,7 +243,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     });
   }
 
-  /** Runs a part of a step. An error ends the object: its callers get an error, and the next call starts it from storage. */
+  /** Runs a part of a step. An error ends the object: its callers get an error, and the next call restarts it from storage. */
   #guarded<T>(run: () => T): T {
     return guarded(run, (error) => {
       const reason = error instanceof Error ? error.message : String(error);
@@ -249,7 +253,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
     });
   }
 
-  /** Runs effects in order. @returns the outcome of the write that ends the list; undefined: none does */
+  /** Runs effects in order. @returns the outcome of the write at the end of the list; undefined if there is none */
   #run(effects: readonly ReplicaEffect[]): ReplicaInput | undefined {
     let outcome: ReplicaInput | undefined;
     for (const effect of effects) {
@@ -324,7 +328,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
   #sync(): void {
     const synced = (): void => this.#step({ type: "synced" });
     const stored = (): void => (this.#faults.active ? this.#faults.stored(synced) : synced());
-    // a write that fails resets the object, and with it every caller
+    // a failed write resets the object, which fails every caller
     this.ctx.storage.sync().then(stored, stored);
   }
 
@@ -346,7 +350,7 @@ export class TopicPartition extends DurableObject<Env> implements TopicPartition
   async #findLeader(broker: number, topicId: string, partition: number): Promise<void> {
     const [ensemble] = this.ctx.id.name?.split("/") ?? [];
     const { BROKER } = this.env;
-    // the runtime's own stub type loses brands and unions on the way; what crosses is plain data
+    // the runtime's stub type drops brands and unions; only plain data is sent
     const stub = BROKER.get(BROKER.idFromName(`${ensemble}/${broker}`), NO_RETRIES) as unknown as BrokerRpc;
     let leadership: Leadership | null = null;
     try {

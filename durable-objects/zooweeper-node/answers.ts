@@ -1,18 +1,18 @@
-/** Answers over RPC, made of the answers of the core. */
+/** Converts answers of the core to answers over RPC. */
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import type { RequestResult, ServerAnswer } from "../../core/server/answers.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { Incarnation } from "./incarnation.ts";
 import type { Answer } from "./rpc.ts";
 
-/** Answer of a node that is no member of an ensemble. */
+/** Answer of a node that was never founded. */
 export const UNKNOWN_ENSEMBLE = {
   ok: false,
   code: "UNKNOWN_ENSEMBLE",
   message: "this node was never founded",
 } as const satisfies Answer<never>;
 
-/** An answer as of the last txn that this node has applied. */
+/** A successful answer, with the last zxid that this node has applied. */
 export function success<T>({ server }: Incarnation, value: T): Answer<T> {
   return { ok: true, zxid: zxidToText(server.tree.lastApplied), value };
 }
@@ -42,7 +42,7 @@ export function toAnswer(incarnation: Incarnation, answer: ServerAnswer): Answer
   return { ok: true, zxid: zxidToText(answer.zxid), value: detached(answer.result) };
 }
 
-/** Data of the tree are views of shared slabs: a clone would carry the whole slab across. */
+/** Copies data, which are views of shared slabs: a clone of a view would contain the whole slab. */
 function detached(result: RequestResult): RequestResult {
   return result.type === "getData" && result.data !== null
     ? { ...result, data: result.data.slice() }

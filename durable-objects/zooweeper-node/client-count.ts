@@ -1,9 +1,9 @@
-/** How many clients a node has. */
+/** Number of clients of a node. */
 import type { FaultGate } from "../shared/fault-gate.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 /**
- * Counts sockets of clients and long polls, and reports every change to the core, which falls asleep without clients.
+ * Counts the sockets of clients and long polls, and reports every change to the core, which falls asleep without clients.
  * Invariant: the core knows *count*; *count ≥ 0*.
  * @source decision 0011
  */
@@ -17,7 +17,7 @@ export class ClientCount {
     this.#faults = faults;
   }
 
-  /** A client came (1) or left (−1). */
+  /** Counts a client that connected (1) or disconnected (−1). */
   change(by: 1 | -1): void {
     this.#count += by;
     this.#lifecycle.current?.server.setClients(this.#faults.now(), this.#count);

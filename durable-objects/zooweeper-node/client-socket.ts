@@ -7,7 +7,7 @@ import type { NamesWriter } from "../../core/wire/jute/ops/op.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import { trySend } from "../shared/sockets.ts";
 
-/** What a socket needs of the node that holds it. */
+/** The interface of the node to a socket. */
 export interface ClientSocketHost {
   readonly server: EnsembleServer;
   /** the node's clock, ms */
@@ -18,7 +18,7 @@ export interface ClientSocketHost {
   readonly close: (code: number, reason: string) => void;
 }
 
-/** Close codes; those from 4000 on are our own: docs/spec/node.md, NODE-16. @source RFC 6455 §7.4.1 */
+/** Close codes; those from 4000 on are this project's: docs/spec/node.md, NODE-16. @source RFC 6455 §7.4.1 */
 const CLOSE_CODES: Readonly<Record<ConnectionEnd, number>> = {
   NORMAL: 1000,
   PROTOCOL_ERROR: 1002,
@@ -31,7 +31,7 @@ const CLOSE_CODES: Readonly<Record<ConnectionEnd, number>> = {
 /** A close frame has room for 123 bytes. */
 const REASON_LENGTH_MAX = 120;
 
-/** The connection that speaks over this socket. */
+/** Makes the connection over this socket. */
 export function connectionOver(socket: WebSocket, token: Token, host: ClientSocketHost): Connection {
   return new Connection(token, {
     server: host.server,

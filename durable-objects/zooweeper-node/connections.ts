@@ -1,4 +1,4 @@
-/** Connections of clients on `/ws`, and whose requests are served next. */
+/** Connections of clients on `/ws`, and the order in which they are served. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Connection } from "../../core/server/connection.ts";
 import type { ServerEffect } from "../../core/server/effects.ts";
@@ -13,7 +13,7 @@ import type { Requests } from "./requests.ts";
 
 /**
  * The open connections.
- * Invariant: what one turn answers to a connection leaves as one message, at the end of the turn.
+ * Invariant: all answers of a turn to a connection are sent as one message, at the end of the turn.
  * @source ZooKeeper's `NIOServerCnxn`; decision 0013
  */
 export class Connections {
@@ -43,7 +43,7 @@ export class Connections {
     this.#close = close;
   }
 
-  /** Takes a socket that was accepted. */
+  /** Adds an accepted socket. */
   open(incarnation: Incarnation, socket: WebSocket): void {
     const token = this.#lifecycle.nextToken();
     const connection = connectionOver(socket, token, {
@@ -57,7 +57,7 @@ export class Connections {
     this.#bySocket.set(socket, connection);
   }
 
-  /** Undefined: the socket is of another kind. */
+  /** The connection of a socket; undefined if the socket is of another kind. */
   of(socket: WebSocket): Connection | undefined {
     return this.#bySocket.get(socket);
   }
@@ -67,7 +67,7 @@ export class Connections {
     return [...this.#bySocket.keys()];
   }
 
-  /** The socket is closed. @returns the token of its connection */
+  /** Removes a closed socket. @returns the token of its connection */
   forget(socket: WebSocket): Token | undefined {
     const connection = this.#bySocket.get(socket);
     if (connection === undefined) return undefined;
@@ -79,7 +79,7 @@ export class Connections {
 
   // ── requests ─────────────────────────────────────────────────────────────
 
-  /** A message came. Its requests are served now, as far as the share of the connection allows. */
+  /** Handles a message. Its requests are served now, as far as the share of the connection allows. */
   receive(incarnation: Incarnation, connection: Connection, message: Uint8Array): void {
     this.#dirty.add(connection);
     this.#lifecycle.turn(incarnation, (now) => {
@@ -99,7 +99,7 @@ export class Connections {
   }
 
   async #serve(): Promise<void> {
-    // A node that is paused serves no requests; one that is killed has no connections.
+    // A paused node serves no requests; a killed one has no connections.
     const incarnation = await this.#lifecycle.load().catch(() => undefined);
     if (incarnation === undefined) return;
     this.#turns.begin(Date.now());
@@ -115,7 +115,7 @@ export class Connections {
 
   // ── answers ──────────────────────────────────────────────────────────────
 
-  /** Writes an answer. @returns false: the token is of another part of the node */
+  /** Writes an answer. @returns false if the token belongs to another part of the node */
   respond(token: Token, xid: number, answer: ServerAnswer): boolean {
     const connection = this.#byToken.get(token);
     if (connection === undefined) return false;
@@ -124,7 +124,7 @@ export class Connections {
     return true;
   }
 
-  /** A watch fired. One of another part of the node is not known here. */
+  /** Handles a fired watch, unless its token belongs to another part of the node. */
   notify({ token, event, zxid }: Extract<ServerEffect, { type: "notify" }>): void {
     const connection = this.#byToken.get(token);
     if (connection === undefined) return;
@@ -140,7 +140,7 @@ export class Connections {
     this.#dirty.add(connection);
   }
 
-  /** Ends a turn: sends what it has written. */
+  /** Ends a turn: sends everything written in it. */
   flush(): void {
     for (const connection of this.#dirty) {
       connection.flush();

@@ -1,8 +1,8 @@
 /**
- * The protocol events of one node, for people who watch: a ring of the last ones, numbered, so that a listener that comes
- * back with the last id it saw misses nothing that is still there. Events of writes and pings are recorded only while
- * somebody listens, and for a while after the last one left. Rare events are recorded always, so that a page that is
- * opened later can show the last election.
+ * The protocol events of one node: a ring of the last ones, numbered, so that a listener that reconnects with the last id
+ * it saw misses no event that is still recorded. Events of writes and pings are recorded only while there is a listener,
+ * and for some time afterwards. Rare events are always recorded, so that a page that is opened later can show the last
+ * election.
  */
 
 import type { ServerConfig } from "../../core/server/config.ts";
@@ -16,12 +16,12 @@ interface Recorded {
   readonly json: string;
 }
 
-/** How much is kept, and for how long. */
+/** Limits of the recorded events. */
 type Limits = Pick<ServerConfig, "eventsMax" | "rareEventsMax" | "eventsLingerMs">;
 
 /**
- * The events of one incarnation, and who listens.
- * Invariant: ids rise by one with each event; a listener gets events without a gap, or the message that there was one.
+ * The events of one incarnation, and their listeners.
+ * Invariant: ids rise by one with each event; a listener receives events without a gap, or a message about the gap.
  * @source `Last-Event-ID` of server-sent events (HTML standard)
  */
 export class EventFeed {
@@ -35,10 +35,10 @@ export class EventFeed {
   #ring: Recorded[] = [];
   #seq = 0;
   #idleSince: number | null = null;
-  /** the first number that was recorded without a pause up to now */
+  /** the first id since which all events were recorded */
   #from = 1;
 
-  /** @param faults those that are on */
+  /** @param faults returns the active faults */
   constructor(
     sid: number,
     boot: number,
@@ -53,31 +53,32 @@ export class EventFeed {
     this.#send = send;
   }
 
-  /** Which events are wanted now. */
+  /** Which events must be recorded now. */
   tracing(now: number): Tracing {
     return this.active(now) || "rare";
   }
 
-  /** Id of the last event: what this node says now is newer than that event, and older than the next one. */
+  /** Id of the last event: the node's current state is after that event, and before the next one. */
   get lastId(): string {
     return `${this.#boot}-${this.#seq}`;
   }
 
-  /** Whether all events are wanted now. */
+  /** Whether all events must be recorded now. */
   active(now: number): boolean {
     if (this.listeners.size > 0) return true;
     if (this.#idleSince === null) return false;
     if (now - this.#idleSince < this.#limits.eventsLingerMs) return true;
     this.#idleSince = null;
     this.#ring = [];
-    this.#seq += 1; // what comes later does not follow what was recorded
+    this.#seq += 1; // later events do not follow the recorded ones
     this.#from = this.#seq + 1;
     return false;
   }
 
   /**
-   * @param after the last id that the listener saw, or null for events from now on
-   * @param replay whether a listener that saw none, or missed some, gets the rare events first that are still there, as `history`
+   * @param after the last id that the listener saw; null for events from now on
+   * @param replay whether a listener that saw none, or missed some, first gets the rare events that are still recorded, as
+   * `history`
    */
   listen(socket: WebSocket, after: string | null, now: number, replay = false): void {
     this.active(now);
@@ -97,20 +98,20 @@ export class EventFeed {
     if (!known || seq === undefined || seq + 1 < first) {
       sendHistory();
       this.#send(socket, JSON.stringify({ type: "gap", sid: this.#sid, after, id: this.lastId }));
-      // what began or ended in the gap
+      // faults may have begun or ended in the gap
       this.#sendFaults(socket, now);
       return;
     }
     for (const event of this.#ring) if (event.seq > seq) this.#send(socket, event.json);
   }
 
-  /** Sends the faults that are on as of the last event. */
+  /** Sends the faults that are active as of the last event. */
   #sendFaults(socket: WebSocket, now: number): void {
     const event: FaultEvent = { type: "fault", faults: this.#faults() };
     this.#send(socket, JSON.stringify({ id: this.lastId, at: now, sid: this.#sid, ...event }));
   }
 
-  /** A socket is closed. */
+  /** Removes a closed socket. */
   unlisten(socket: WebSocket, now: number): void {
     if (this.listeners.delete(socket) && this.listeners.size === 0) this.#idleSince = now;
   }
@@ -126,7 +127,7 @@ export class EventFeed {
       if (this.#rare.length > rareEventsMax * 1.1) this.#rare = this.#rare.slice(-rareEventsMax);
     }
     if (!wanted) {
-      // Other events were not recorded, so no reader can continue here.
+      // Other events were not recorded, so no reader can resume before this point.
       this.#from = this.#seq + 1;
       return;
     }
@@ -136,7 +137,7 @@ export class EventFeed {
   }
 }
 
-/** zxids as text. */
+/** Converts zxids to text. */
 function plain(event: TraceEvent | FaultEvent): Record<string, unknown> {
   return "zxid" in event ? { ...event, zxid: zxidToText(event.zxid) } : { ...event };
 }

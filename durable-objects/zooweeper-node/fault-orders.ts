@@ -1,4 +1,4 @@
-/** Orders to break this node (`/v1/faults`). They act only where `FAULTS` is "on", and no other node is informed. */
+/** Fault orders for this node (`/v1/faults`). They act only if `FAULTS` is "on", and no other node is informed. */
 import { assertNever } from "../../core/assert.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
@@ -11,7 +11,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { type NodeConfig, type NodeFault, UNKNOWN_PEERS, type ZooWeeperNodeRpc } from "./rpc.ts";
 import type { SqliteBackend } from "./sqlite-backend.ts";
 
-/** Parts of the node that faults break. */
+/** Parts of the node that faults affect. */
 export interface FaultOrderPorts {
   readonly state: DurableObjectState;
   readonly env: NodeEnv;
@@ -23,20 +23,20 @@ export interface FaultOrderPorts {
 }
 
 /**
- * Carries out orders of faults.
+ * Carries out fault orders.
  * Invariant: without `force` no order makes a majority of the members lose their storage.
  * @source docs/fault-injection.md
  */
 export class FaultOrders {
   readonly #ports: FaultOrderPorts;
-  /** orders that are about to cost the node its storage */
+  /** number of orders that are about to delete or damage the node's storage */
   #losing = 0;
 
   constructor(ports: FaultOrderPorts) {
     this.#ports = ports;
   }
 
-  /** The node is about to lose its storage, and counts as lost already. */
+  /** Whether the node is about to lose its storage, and so already counts as lost. */
   get isLosing(): boolean {
     return this.#losing > 0;
   }
@@ -53,7 +53,7 @@ export class FaultOrders {
       order === "kill" ? { fault: "kill", ttlMs: null } : order === "crash" ? { fault: "crash" } : order;
     if (fault.fault !== "wipe") lifecycle.checkDatabase();
     else if (backend.broken !== undefined) {
-      // Most of what it holds may be intact.
+      // Most of its rows may be intact.
       if (!fault.force) return UNKNOWN_PEERS;
       await this.#wipe();
       state.abort(fault.fault);
@@ -99,7 +99,7 @@ export class FaultOrders {
         faults.inflict(lasting, ttlMs, seed);
         if (fault.fault !== "kill") return;
         await this.#lastEventLeft();
-        // If it ends by itself, only the alarm may wake the member then.
+        // If the fault ends by itself, possibly only the alarm restarts the member.
         alarm.ensure(faults.nextEnd);
         await state.storage.sync();
         break;
@@ -117,7 +117,7 @@ export class FaultOrders {
     this.#refuseIfOff();
     this.#identity();
     const healed = faults.heal(fault);
-    // Its alarm may have been asleep. That the member still cannot start is not a failure of this call.
+    // Its alarm may be unset. A member that still cannot start is no failure of this call.
     if (healed.length > 0 && !faults.killed && !faults.paused) await lifecycle.enter().catch(() => undefined);
     return healed;
   }
@@ -141,9 +141,9 @@ export class FaultOrders {
   }
 
   /**
-   * From here on this node counts as lost, unless too few others are whole. Of the nodes that ask at the same time, the
-   * last one to begin sees that all others have begun: a majority stays, whatever they decide.
-   * @returns how many others are whole, if they are too few
+   * Makes this node count as lost, unless too few others are undamaged. Of several nodes that do this concurrently, the
+   * last one to begin sees that all others have begun, so a majority always remains.
+   * @returns the number of undamaged others, if they are too few
    */
   async #leavesTooFew({ ensemble, sid, size }: NodeConfig): Promise<number | undefined> {
     const namespace = this.#ports.env.ZOOWEEPER_NODE;
@@ -166,18 +166,18 @@ export class FaultOrders {
     }
   }
 
-  /** A fault ends this object: records it, and lets the event leave. */
+  /** Records a fault that ends this object, and waits until the event is sent. */
   #recordEnd(began: "crash" | "evict" | "wipe"): Promise<void> {
     this.record(began);
     return this.#lastEventLeft();
   }
 
-  /** What was written on a socket leaves in a later turn, and an abort takes it along. */
+  /** Waits until the last event is sent: socket data are sent in a later turn, and an abort would drop them. */
   async #lastEventLeft(): Promise<void> {
     if ((this.#ports.lifecycle.current?.feed.listeners.size ?? 0) > 0) await pause(FAREWELL_MS);
   }
 
-  /** Records in the event feed that faults began or ended. Listeners that come later get the faults when they connect. */
+  /** Records in the event feed that faults began or ended. Later listeners receive the faults when they connect. */
   record(began: FaultName | "crash" | "evict" | "wipe" | undefined, ended: readonly FaultName[] = []): void {
     const { lifecycle, faults } = this.#ports;
     lifecycle.current?.feed.record(Date.now(), {

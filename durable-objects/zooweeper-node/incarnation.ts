@@ -1,4 +1,4 @@
-/** One incarnation of the member: what is in memory from its start to the loss of that memory. */
+/** One incarnation of the member: its state in memory, from its start to the loss of that memory. */
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
@@ -11,15 +11,15 @@ import { EventFeed } from "./event-feed.ts";
 import type { NodeConfig } from "./rpc.ts";
 import type { SqliteBackend } from "./sqlite-backend.ts";
 
-/** What an incarnation needs of its object. */
+/** The interface of the object to an incarnation. */
 export interface IncarnationPorts {
   readonly backend: SqliteBackend;
   readonly config: ServerConfig;
   /** Opens a stub of a peer. */
   connect(peer: Sid): PeerStub<PeerMessage>;
-  /** hears the returns and failures of the calls to peers */
+  /** receives the returns and failures of the calls to peers */
   readonly listener: LinkListener<PeerMessage>;
-  /** The faults that are on. */
+  /** The active faults. */
   faults(): readonly FaultView[];
   /** Sends an event to a listener of the feed. */
   send(socket: WebSocket, text: string): void;
@@ -27,7 +27,7 @@ export interface IncarnationPorts {
 
 /**
  * The core of a member with its storage, its links to the peers, and its event feed.
- * Invariant: an object begins at most one in its memory; after it has ended the object aborts.
+ * Invariant: an object begins at most one; when it has ended, the object aborts.
  * @source Zab, DSN 2011: the state of a process, of which storage survives a crash
  */
 export class Incarnation {
@@ -41,7 +41,7 @@ export class Incarnation {
   /** time of the last {@link upkeep}, ms since 1970 */
   #upkeptAt = 0;
 
-  /** Recovers the member from storage. @throws ApplyError when the log has a txn that this version cannot apply */
+  /** Recovers the member from storage. @throws ApplyError if the log has a txn that this version cannot apply */
   constructor(config: NodeConfig, ports: IncarnationPorts) {
     const { backend } = ports;
     this.config = config;
@@ -84,7 +84,7 @@ export class Incarnation {
     if (!initialized) this.#backend.setValue("damage", JSON.stringify(damage));
   }
 
-  /** What was found damaged, so that this member counts in no quorum yet; undefined: it does, or it never had anything. */
+  /** The damage because of which this member counts in no quorum yet; undefined if it counts, or if its storage was empty. */
   get damage(): string | undefined {
     const text = this.#backend.value("damage");
     if (text === undefined || text === "null") return undefined;
@@ -95,13 +95,13 @@ export class Incarnation {
     return String(JSON.parse(text));
   }
 
-  /** Writes what has changed in the tree, and cuts the log below it. */
+  /** Makes a checkpoint, and cuts the log below it. */
   checkpoint(): void {
     const { tree, logRetention, zab } = this.server;
     this.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
   }
 
-  /** Notes the end of the log, and deletes a quarantine that a quorum has made useless; at most once in {@link UPKEEP_MS}. */
+  /** Stores the end of the log, and deletes a quarantine that is no longer needed; at most once in {@link UPKEEP_MS}. */
   upkeep(now: number): void {
     if (now - this.#upkeptAt < UPKEEP_MS) return;
     this.#upkeptAt = now;

@@ -1,6 +1,6 @@
 /**
- * The start and the end of a node's incarnation. Every entry of the object passes here, and every step of the core is
- * taken here, so that an error in one ends the incarnation before anybody sees wrong state.
+ * The start and the end of a node's incarnation. Every entry of the object and every step of the core passes through here,
+ * so that an error in a step ends the incarnation before wrong state becomes visible.
  */
 import { assert } from "../../core/assert.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
@@ -24,7 +24,7 @@ import type { Incarnation } from "./incarnation.ts";
 import type { NodeConfig } from "./rpc.ts";
 import type { SqliteBackend } from "./sqlite-backend.ts";
 
-/** What the lifecycle needs of its object. */
+/** The interface of the object to its lifecycle. */
 export interface LifecyclePorts {
   readonly state: DurableObjectState;
   readonly backend: SqliteBackend;
@@ -38,17 +38,17 @@ export interface LifecyclePorts {
 }
 
 /**
- * Which incarnation of the member is in memory.
- * Invariant: steps are taken of the current incarnation only, one after the other; a step that throws is its last one.
+ * Owns the incarnation of the member in memory.
+ * Invariant: only the current incarnation takes steps, one after the other; a step that throws is its last one.
  * @source Candea and Fox, Crash-Only Software (HotOS 2003); a member that stops: decision 0016
  */
 export class Lifecycle {
   readonly #ports: LifecyclePorts;
   readonly #gate = new StartGate(() => this.#start());
   #current: Incarnation | undefined;
-  /** what the last incarnations could not apply; undefined: nothing */
+  /** the recorded failure to apply a txn; undefined if there is none */
   #failure: Failure | undefined;
-  /** the incarnation has ended, and the reason for it becomes durable */
+  /** whether the incarnation has ended, and the reason for it is being stored */
   #isEnding = false;
   #tokens = 0;
 
@@ -58,28 +58,28 @@ export class Lifecycle {
     if (failure !== undefined) this.#failure = (JSON.parse(failure) ?? undefined) as Failure | undefined;
   }
 
-  /** Undefined: nothing has started it yet, or it has ended. */
+  /** The current incarnation; undefined if it has not started, or has ended. */
   get current(): Incarnation | undefined {
     return this.#current;
   }
 
-  /** The start has begun. */
+  /** Whether the start has begun. */
   get hasBegun(): boolean {
     return this.#gate.entered;
   }
 
-  /** Identity of the member; undefined: it was never founded. */
+  /** Identity of the member; undefined if it was never founded. */
   get identity(): NodeConfig | undefined {
     const text = this.#ports.backend.value("config");
     return text === undefined ? undefined : (JSON.parse(text) as NodeConfig);
   }
 
-  /** When a member that has stopped may start again, ms since 1970; undefined: it has not stopped. */
+  /** When a stopped member may start again, ms since 1970; undefined if it has not stopped. */
   get stoppedUntil(): number | undefined {
     return this.#current === undefined ? stoppedUntil(this.#failure, Date.now()) : undefined;
   }
 
-  /** The member takes no calls of peers: it is killed, has stopped, or ends. */
+  /** Whether the member refuses calls of peers: it is killed, has stopped, or is ending. */
   get refusesPeers(): boolean {
     return this.#ports.faults.killed || this.#isEnding || this.stoppedUntil !== undefined;
   }
@@ -92,14 +92,15 @@ export class Lifecycle {
 
   // ── entry ────────────────────────────────────────────────────────────────
 
-  /** Every request passes here. @throws Error that begins with NODE_DOWN: nothing was done */
+  /** Called by every request. @throws Error that begins with NODE_DOWN; then nothing was done */
   enter(): Promise<Incarnation | undefined> {
     this.#ports.cost.requests += 1;
     return this.load();
   }
 
   /**
-   * Starts the member unless it runs. @returns undefined: it was never founded
+   * Starts the member unless it runs.
+   * @returns undefined if it was never founded
    * @throws Error that begins with NODE_DOWN
    */
   async load(): Promise<Incarnation | undefined> {
@@ -108,7 +109,7 @@ export class Lifecycle {
     if (faults.paused) await faults.running();
     this.refuseIfKilled();
     if (this.#current !== undefined) return this.#current;
-    if (this.#isEnding) throw new Error("NODE_DOWN: this node ends its life");
+    if (this.#isEnding) throw new Error("NODE_DOWN: this node is shutting down");
     if (this.#failure !== undefined && this.stoppedUntil !== undefined) {
       const since = new Date(this.#failure.sinceMs).toISOString();
       throw new Error(`NODE_DOWN: this node has stopped: ${wordsOf(this.#failure, since)}`);
@@ -151,7 +152,7 @@ export class Lifecycle {
 
   // ── steps ────────────────────────────────────────────────────────────────
 
-  /** Gives the core one input and runs the effects. @returns the messages of its replies to the caller */
+  /** Feeds the core one input and runs the effects. @returns the messages of its replies to the caller */
   feed(input: ServerInput): PeerMessage[] {
     const incarnation = this.#current;
     const { faults } = this.#ports;
@@ -160,8 +161,8 @@ export class Lifecycle {
   }
 
   /**
-   * Takes a step of the core and runs its effects. An invariant that does not hold, or storage that fails, ends the
-   * incarnation; the next one starts from storage.
+   * Runs a step of the core and its effects. A violated invariant or a storage failure ends the incarnation; the next one
+   * starts from storage.
    * @throws what the step or an effect threw
    */
   turn(incarnation: Incarnation, step: (now: number) => ServerEffect[]): PeerMessage[] {
@@ -182,26 +183,26 @@ export class Lifecycle {
     const replies = this.#ports.run(incarnation, now, step(now));
     if (this.#failure !== undefined) this.#forgetFailure(server.tree.lastApplied);
     if (server.checkpointDue(storage.logBytes)) incarnation.checkpoint();
-    // Asleep too: an alarm that rang too early would otherwise be the last one.
+    // Also while asleep: an alarm that fired too early would otherwise be the last one.
     alarm.ensure(server.deadline - faults.skewMs);
     return replies;
   }
 
   // ── end ──────────────────────────────────────────────────────────────────
 
-  /** A fault ends the incarnation; the caller aborts the object. */
+  /** Ends the incarnation because of a fault; the caller aborts the object. */
   drop(): void {
     this.#current = undefined;
   }
 
-  /** Ends the incarnation and the object's memory. What is not durable yet is lost. */
+  /** Ends the incarnation and the object's memory. Writes that are not durable yet are lost. */
   abort(reason: string): void {
     console.error(JSON.stringify({ event: "abort", ensemble: this.#current?.config, reason }));
     this.#current = undefined;
     this.#ports.state.abort(reason);
   }
 
-  /** Ends the incarnation as {@link abort} does, once the failure is durable. */
+  /** Ends the incarnation like {@link abort}, once the failure is durable. */
   #end(error: ApplyError, applied: Zxid): void {
     this.#current = undefined;
     this.#isEnding = true;
@@ -214,7 +215,7 @@ export class Lifecycle {
     }
   }
 
-  /** Stores that this member cannot apply the txn behind `after`; after the second time it stops. */
+  /** Stores that this member cannot apply the txn after `after`; after the second failure it stops. */
   #noteFailure(error: ApplyError, after: Zxid): void {
     this.#failure = noteFailure(this.#failure, after, error.message, Date.now());
     this.#ports.backend.setValue("failure", JSON.stringify(this.#failure));

@@ -1,4 +1,4 @@
-/** Calls of peers at this node. */
+/** Calls of peers to this node. */
 import { RpcTarget } from "cloudflare:workers";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { PROTOCOL_VERSION } from "../../core/version.ts";
@@ -19,7 +19,7 @@ import type { RootEvents } from "../shared/root-events.ts";
 import { CALL_WAIT_MS } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
-/** The end of a peer's link at this node. Invariant: it serves one peer, for as long as that peer holds it. */
+/** This node's end of a peer's channel. Invariant: it serves one peer, until that peer releases it. */
 export class PeerChannel extends RpcTarget implements Channel {
   readonly #deliver: (envelope: Packed) => Promise<Packed>;
 
@@ -29,15 +29,15 @@ export class PeerChannel extends RpcTarget implements Channel {
     this.#deliver = deliver;
   }
 
-  /** One call: messages of the peer, and those that answer them. */
+  /** Handles one call: messages of the peer, and the messages that answer them. */
   deliver(envelope: Packed): Promise<Packed> {
     return this.#deliver(envelope);
   }
 }
 
 /**
- * What peers have under way here: calls that wait for their predecessor, and the one call that each has parked.
- * Invariant: the calls of one link reach the core in their order, or the core learns of the gap (decision 0004).
+ * Calls of peers that are open at this node: calls that wait for their predecessor, and one parked call per peer.
+ * Invariant: the calls of one link reach the core in order, or the core detects the gap (decision 0004).
  * @source decisions 0003 and 0004
  */
 export class PeerCalls {
@@ -47,9 +47,9 @@ export class PeerCalls {
   readonly #roots: RootEvents;
   /** *map sid → order of the calls of that peer's link* */
   readonly #orders = new Map<number, CallOrder>();
-  /** *map sid → ends the call that the peer has parked here* */
+  /** *map sid → ends the peer's parked call* */
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
-  /** the core has refused the call that it is handling */
+  /** whether the core has refused the call being handled */
   #isRefused = false;
 
   constructor(lifecycle: Lifecycle, alarm: DeadlineAlarm, faults: FaultGate, roots: RootEvents) {
@@ -59,7 +59,7 @@ export class PeerCalls {
     this.#roots = roots;
   }
 
-  /** A peer opens a channel for its calls. @param depth of its event */
+  /** Opens a channel for the calls of a peer. @param depth depth of the calling event */
   channel(depth: number | undefined): PeerChannel {
     this.#roots.called(depth);
     return new PeerChannel(async (packed) => {
@@ -71,7 +71,7 @@ export class PeerCalls {
     });
   }
 
-  /** The answer is held until what it promises is durable. */
+  /** Handles a call. The output gate delays the answer until the writes that it depends on are durable. */
   async #deliver(envelope: Envelope<PeerMessage>): Promise<LinkReturn<PeerMessage> | Refused> {
     this.#alarm.check();
     if (this.#lifecycle.refusesPeers) return REFUSED;
@@ -100,12 +100,12 @@ export class PeerCalls {
     return order;
   }
 
-  /** The core does not understand the call that it is handling: the caller's link ends. */
+  /** Refuses the call being handled, which the core does not understand: the caller's link ends. */
   refuse(): void {
     this.#isRefused = true;
   }
 
-  /** Stays open while this incarnation lives and is awake: peers see a crash at once by its failure (decision 0003). */
+  /** Stays open while this incarnation lives and is awake. Its failure shows peers a crash at once (decision 0003). */
   async park(from: number, depth: number | undefined): Promise<Released | undefined> {
     this.#roots.called(depth);
     this.#alarm.check();
@@ -114,14 +114,14 @@ export class PeerCalls {
       const incarnation = await this.#lifecycle.enter();
       if (incarnation === undefined) return undefined;
       if (incarnation.server.asleepSince !== null) return RELEASED;
-      // The call that this peer parked on an older link is of no use any more.
+      // The call that this peer parked on an older link is no longer needed.
       this.#parked.get(from)?.(undefined);
       // The resolver is kept: the runtime ends a promise whose resolver is garbage ("Promise will never complete").
       return new Promise<Released | undefined>((resolve) => this.#parked.set(from, resolve));
     });
   }
 
-  /** The ensemble falls asleep: ends the parked calls, which would keep this object in memory. */
+  /** Ends the parked calls, which would keep this object in memory during sleep. */
   release(): void {
     for (const resolve of this.#parked.values()) resolve(RELEASED);
     this.#parked.clear();

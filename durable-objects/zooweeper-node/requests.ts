@@ -18,14 +18,14 @@ import type { Incarnation } from "./incarnation.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Answer, ReadInput, ReadResult, WriteInput } from "./rpc.ts";
 
-const UNSEEN = "no quorum knows of the zxid that the client says it has seen";
+const UNSEEN = "no quorum has the zxid that the client has seen";
 
-/** A read that every ensemble can answer. */
+/** A read that always succeeds. */
 const EXISTS_ROOT = { type: "exists", path: "/", watch: false } as const;
 
 /**
  * Submits requests to the core and resolves them with its answers.
- * Invariant: each token that waits is answered at most once; a request that an incarnation leaves unanswered ends with it.
+ * Invariant: each waiting token is answered at most once; unanswered requests end with the incarnation.
  * @source ZooKeeper's `ZooKeeperServer.submitRequest`
  */
 export class Requests {
@@ -37,7 +37,7 @@ export class Requests {
     this.#lifecycle = lifecycle;
   }
 
-  /** The core answered a request. One of another part of the node is not known here. */
+  /** Handles an answer of the core, unless its token belongs to another part of the node. */
   respond(token: Token, answer: ServerAnswer): void {
     const resolve = this.#waiting.get(token);
     this.#waiting.delete(token);
@@ -93,7 +93,7 @@ export class Requests {
       }),
     );
     if (!answer.ok && answer.code === "BAD_ARGUMENTS") return failure(answer.code, UNSEEN, incarnation);
-    // Without a quorum this is not known, and a client that accepts stale answers accepts this one.
+    // Without a quorum this cannot be checked, and a client that accepts stale answers accepts this one.
     const canTell = incarnation.server.ready || !stale;
     const lost = session !== NO_SESSION && canTell ? await this.#lossOf(incarnation, session) : undefined;
     if (lost !== undefined) return lost;
@@ -101,8 +101,8 @@ export class Requests {
   }
 
   /**
-   * Catches up with the quorum: a znode or session that this node does not know afterwards does not exist.
-   * @param atLeast a zxid; if this node has applied it, no quorum is asked
+   * Catches up with the quorum: a znode or session that this node does not have afterwards does not exist.
+   * @param atLeast a zxid; if this node has applied it, no quorum is needed
    */
   confirm(incarnation: Incarnation, atLeast?: Zxid): Promise<ServerAnswer> {
     return this.submit(incarnation, (token, now) =>
@@ -117,7 +117,7 @@ export class Requests {
     );
   }
 
-  /** Wakes the ensemble if it sleeps, and waits until this node serves or cannot. Comes before other requests. */
+  /** Wakes the ensemble if it sleeps, and waits until this node serves or cannot. Called before other requests. */
   async awaken(incarnation: Incarnation, background = false): Promise<void> {
     const { server } = incarnation;
     if (!server.zab.frozen && !server.waking) return;
@@ -146,7 +146,7 @@ export class Requests {
       incarnation.server.submitWrite(now, token, { session, xid: 0, ...open }),
     );
     if (!answer.ok) return failure(answer.code, undefined, incarnation);
-    assert(answer.result.type === "createSession", "opening a session answers with it");
+    assert(answer.result.type === "createSession", "the answer to createSession is its result");
     return success(incarnation, { session, timeoutMs: answer.result.timeoutMs });
   }
 
@@ -169,7 +169,7 @@ export class Requests {
     return success(incarnation, { timeoutMs: known.timeoutMs });
   }
 
-  /** A sign of life of a session. @param background it does not keep the ensemble awake */
+  /** Handles a heartbeat of a session. @param background whether it must not keep the ensemble awake */
   touch(incarnation: Incarnation, session: SessionId, background: boolean): void {
     this.#lifecycle.turn(incarnation, (now) => {
       incarnation.server.touch(now, session, background);
@@ -201,7 +201,7 @@ export class Requests {
     return makeSessionId(config.sid, (high % 2 ** 17) * 2 ** 32 + low);
   }
 
-  /** Undefined: the session lives. One that this node does not know is over when a quorum does not know it either. */
+  /** The answer for a session that has ended: one that neither this node nor a quorum knows; undefined if it exists. */
   async #lossOf(incarnation: Incarnation, session: SessionId): Promise<Answer<never> | undefined> {
     const { server } = incarnation;
     if (server.tree.sessions.has(session)) return undefined;
@@ -211,7 +211,7 @@ export class Requests {
   }
 }
 
-/** A read over RPC leaves no watch, and its answer must fit into a message. */
+/** A read over RPC sets no watch, and its answer must fit into a message. */
 const withoutWatch = (request: ReadRequest): ReadRequest => {
   const bounded = boundedRead(request, ANSWER_BYTES_MAX);
   return "watch" in bounded ? { ...bounded, watch: false } : bounded;

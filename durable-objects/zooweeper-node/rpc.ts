@@ -1,4 +1,4 @@
-/** What a node answers over RPC. Only plain data crosses. */
+/** The RPC interface of a node. Only plain data are sent. */
 import type { ZooErrorCode } from "../../core/errors.ts";
 
 export type { ReadResult } from "../../core/znode/types.ts";
@@ -25,7 +25,7 @@ export type Answer<T> =
       readonly ok: false;
       readonly code: ZooErrorCode;
       readonly message: string;
-      /** sid of the leader that this node knows of */
+      /** sid of the leader known to this node */
       readonly leader?: number;
       readonly zxid?: string;
     };
@@ -41,7 +41,7 @@ export interface NodeConfig {
 
 /** A write, with the number that identifies it in its session. */
 export interface WriteInput {
-  /** 0 together with xid 0: a write without a session; its outcome may stay unknown */
+  /** 0 together with xid 0 for a write without a session, whose outcome may stay unknown */
   readonly session: SessionId;
   readonly xid: number;
   readonly request: WriteRequest;
@@ -54,45 +54,48 @@ export interface ReadInput<Request extends ReadRequest = ReadRequest> {
   readonly consistency: "local" | "linearizable";
   /** answer even when this node is not part of a quorum */
   readonly stale: boolean;
-  /** zxid text of what the client has seen: nothing older is an answer; BAD_ARGUMENTS when no quorum knows of it */
+  /** zxid that the client has seen, as text: no older state is answered; BAD_ARGUMENTS if no quorum has it */
   readonly atLeast?: string | undefined;
-  /** of an object of ours: it does not keep the ensemble awake */
+  /** set by this system's own objects: the read does not keep the ensemble awake */
   readonly background?: boolean;
 }
 
-/** An object of ours with a session that sleeps and wakes with the ensemble: broker `owner`. */
+/** An object of this system whose session sleeps and wakes with the ensemble: broker `owner`. */
 export interface SessionOwner {
   readonly session: SessionId;
   readonly owner: number;
 }
 
-/** How a wait ended. */
+/** The result of a wait. */
 export interface Waited {
   /** indexes of the conditions that are outdated; empty on timeout */
   readonly changed: readonly number[];
-  /** the ensemble has fallen asleep in this epoch: stop, until it wakes you or you need it. Only for owners */
+  /**
+   * the ensemble has fallen asleep in this epoch; the caller should stop until it is woken or needs the ensemble. Only for
+   * owners
+   */
   readonly asleep?: number;
 }
 
-/** What a caller of `waitForChange` has seen last. */
+/** The last state that a caller of `waitForChange` has seen. */
 export interface WatchCondition {
   readonly path: string;
   readonly kind: "data" | "children" | "exists";
-  /** zxid text: mzxid (data, exists) or pzxid (children) of what was seen; "0x0" for a missing znode */
+  /** mzxid (data, exists) or pzxid (children) that was seen, as text; "0x0" for a missing znode */
   readonly since: string;
 }
 
-/** How a node sees one of its peers. */
+/** A node's view of one of its peers. */
 export interface PingStatus {
   readonly sid: number;
   /** round trip of the last ping, ms; null before the first and while the peer is silent */
   readonly rttMs: number | null;
-  /** of its protocol; null: it has said nothing in this life; absent: the answering node is of version 1 */
+  /** version of its protocol; null if it has sent nothing in this life; absent if the answering node has version 1 */
   readonly version?: number | null;
-  /** why its last message that was not understood was refused; absent: all were understood */
+  /** why its last unknown or unreadable message was refused; absent if there was none */
   readonly refused?: string;
   readonly heardMsAgo: number | null;
-  /** role the peer last told of itself */
+  /** role that the peer last reported */
   readonly role: string | null;
 }
 
@@ -110,41 +113,44 @@ export interface NodeStatus extends NodeConfig {
   readonly digest: string;
   /** sids in the active set; complete at the leader only */
   readonly activeSet: readonly number[];
-  /** number of this life of the member; a life follows each loss of memory */
+  /** number of this life of the member; each loss of memory begins a new one */
   readonly boot: number;
-  /** of its protocol; absent: 1 */
+  /** version of its protocol; absent: 1 */
   readonly version?: number;
-  /** id of the last event of `/v1/events` before this status; absent: a node of an earlier version */
+  /** id of the last event of `/v1/events` before this status; absent in an earlier version */
   readonly lastEvent?: string;
   readonly sessions: number;
   readonly znodes: number;
   readonly watches: number;
-  /** elections this instance has taken part in */
+  /** number of elections that this instance has taken part in */
   readonly elections: number;
   /** in broadcast as leader or follower */
   readonly serving: boolean;
-  /** why it does not serve although it is up, in words: its storage was damaged, trees differ; absent: nothing is known */
+  /**
+   * why it does not serve although it is up, as a sentence: its storage was damaged, trees differ, …; absent if no reason
+   * is known
+   */
   readonly reason?: string;
-  /** what of its storage was found damaged, so that it counts in no quorum until it has synchronised; absent: nothing */
+  /** the part of its storage that was found damaged, so that it counts in no quorum until it has synchronised; absent if none */
   readonly damage?: string;
-  /** the rows in which the damage was found are kept in the tables `quarantine_…` of its database; absent: none are */
+  /** whether the damaged rows are kept in the tables `quarantine_…` of its database */
   readonly quarantined?: true;
-  /** asleep; all the rest is as it was when it fell asleep */
+  /** asleep; all other fields are as of the time when it fell asleep */
   readonly quiet: boolean;
   /** ms since 1970; null while awake */
   readonly quietSince: number | null;
-  /** what it has cost so far; asleep: as written then */
+  /** its costs so far; asleep: as stored when it fell asleep */
   readonly counters: Counters;
-  /** calls that led to the deepest event so far; the platform allows 16. Absent: an earlier version */
+  /** greatest depth of an event so far; the platform allows 16. Absent in an earlier version */
   readonly callDepth?: number;
   readonly pings: readonly PingStatus[];
 }
 
-/** What can be done to a node. `ttlMs` null: until it is healed. */
+/** A fault of a node. `ttlMs` null: until it is healed. */
 export type NodeFault =
   /** memory lost, storage kept; `evict` lets storage finish first, as the platform does when it moves an object */
   | { readonly fault: "crash" | "evict" }
-  /** storage lost; the node knows who it is, and nothing else */
+  /** storage lost, except for the node's identity */
   | { readonly fault: "wipe"; readonly force: boolean }
   | {
       readonly fault: "corrupt";
@@ -154,7 +160,7 @@ export type NodeFault =
     }
   | (Exclude<Fault, { fault: "corrupt" }> & { readonly ttlMs: number | null; readonly seed?: number });
 
-/** Answer to an order of a node whose database cannot be read: it does not know its peers, and has done nothing. */
+/** Answer of a node whose database cannot be read: it does not know its peers, and has not carried out the order. */
 export const UNKNOWN_PEERS = -1;
 
 /** The methods that the Worker and other objects may call on a node. */
@@ -165,7 +171,7 @@ export interface ZooWeeperNodeRpc {
   openSession(
     timeoutMs: number,
   ): Promise<Answer<{ readonly session: SessionId; readonly timeoutMs: number }>>;
-  /** @param background a heartbeat of an object of ours: it does not keep the ensemble awake */
+  /** @param background whether it is a heartbeat of one of this system's objects, which does not keep the ensemble awake */
   touchSession(session: SessionId, background?: boolean): Promise<Answer<{ readonly timeoutMs: number }>>;
   closeSession(session: SessionId): Promise<Answer<null>>;
   /** Waits until one condition is newer than seen; level-triggered. An owner's wait does not keep the ensemble awake. */
@@ -175,19 +181,20 @@ export interface ZooWeeperNodeRpc {
     readonly owner?: SessionOwner;
   }): Promise<Answer<Waited>>;
   /**
-   * Wakes nothing: a sleeping node answers from memory or from its stored state.
-   * @param depth of the event that calls; absent: it is not known
+   * Does not wake the ensemble: a sleeping node answers from memory or from its stored state.
+   * @param depth depth of the
+   * calling event; absent if unknown
    */
   status(depth?: number): Promise<NodeStatus>;
   /**
-   * Breaks the node; only where `FAULTS` is "on". No other object is informed. kill, crash, evict, wipe and corrupt end the
-   * object, so the call itself rejects; corrupt resolves when there is nothing to damage. A node that is not forced to
-   * lose its storage keeps it unless a majority of others is whole.
-   * @returns how many others are whole, if they are too few; {@link UNKNOWN_PEERS}
+   * Inflicts a fault; only if `FAULTS` is "on". No other object is informed. kill, crash, evict, wipe and corrupt end the
+   * object, so the call itself rejects; corrupt resolves if there is nothing to damage. Without `force`, a node loses its
+   * storage only if a majority of the members is undamaged.
+   * @returns the number of undamaged others, if they are too few; {@link UNKNOWN_PEERS}
    */
   fault(fault: "kill" | "revive" | "crash" | NodeFault): Promise<number | undefined>;
-  /** Ends one fault, or all. @returns those that were on */
+  /** Ends one fault, or all. @returns those that were active */
   heal(fault?: FaultName): Promise<readonly FaultName[]>;
-  /** What is on; also from a node that is killed or paused. */
+  /** The active faults, also of a node that is killed or paused. */
   faults(): Promise<readonly FaultView[]>;
 }

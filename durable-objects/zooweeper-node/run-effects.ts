@@ -1,4 +1,4 @@
-/** Runs the effects that a step of the core lists. */
+/** Runs the effects of a step of the core. */
 import { assertNever } from "../../core/assert.ts";
 import type { ServerEffect } from "../../core/server/effects.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
@@ -12,7 +12,7 @@ import type { Sleep } from "./sleep.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Waits } from "./waits.ts";
 
-/** Parts of the node to which effects go. */
+/** The parts of the node that run effects. */
 export interface EffectPorts {
   readonly state: DurableObjectState;
   readonly faults: FaultGate;
@@ -24,7 +24,7 @@ export interface EffectPorts {
   readonly sleep: Sleep;
 }
 
-/** Messages to one peer that leave in one call. */
+/** Messages to one peer that are sent in one call. */
 interface Outgoing {
   readonly generation: number;
   readonly messages: PeerMessage[];
@@ -32,7 +32,8 @@ interface Outgoing {
 
 /**
  * Runs effects in the order in which the core lists them.
- * Invariant: what is sent after a write leaves after it; what goes to one peer between two writes leaves in one call.
+ * Invariant: a message that follows a write in the list is sent after it; messages to one peer between two writes are sent
+ * in one call.
  * @source etcd-raft's `Ready`, as one ordered list
  */
 export class EffectRunner {
@@ -42,7 +43,7 @@ export class EffectRunner {
     this.#ports = ports;
   }
 
-  /** @returns the messages of the replies. @throws what storage throws, or the core's own reason to abort */
+  /** @returns the messages of the replies. @throws what storage throws, or an Error with the core's reason to abort */
   run(incarnation: Incarnation, now: number, effects: readonly ServerEffect[]): PeerMessage[] {
     const { lifecycle, sockets, peers, sleep } = this.#ports;
     const { server, storage, links, feed } = incarnation;
@@ -125,7 +126,7 @@ export class EffectRunner {
     return replies;
   }
 
-  /** Feeds `persisted` once everything that was written so far is durable. */
+  /** Feeds `persisted` once everything written so far is durable. */
   #reportPersisted(seq: number): void {
     const { state, faults, lifecycle } = this.#ports;
     state.storage.sync().then(
@@ -135,7 +136,7 @@ export class EffectRunner {
   }
 }
 
-/** Sends what has been collected for each peer. */
+/** Sends the collected messages of each peer. */
 function post({ links }: Incarnation, outgoing: Map<Sid, Outgoing>): void {
   for (const [peer, { generation, messages }] of outgoing) links.get(peer)?.send(generation, messages);
   outgoing.clear();

@@ -1,4 +1,4 @@
-/** A node whose ensemble sleeps (decision 0011): what it lets go, and what it knows of the sleep without its memory. */
+/** A node whose ensemble sleeps (decision 0011): what it releases, and what it knows about the sleep after a loss of memory. */
 import type { ParkedSession } from "../../core/server/ids.ts";
 import type { QuietRecord } from "../../core/server/quiet.ts";
 import type { SessionId } from "../../core/znode/types.ts";
@@ -15,12 +15,12 @@ import type { SqliteBackend } from "./sqlite-backend.ts";
 import type { StatusReport } from "./status.ts";
 import type { Waits } from "./waits.ts";
 
-/** An object of ours whose session sleeps with the ensemble: it wakes, and answers which session it has. */
+/** An object of this system whose session sleeps with the ensemble. `wake` returns the session that it has. */
 interface OwnerStub {
   wake(epoch: number, depth: number): Promise<SessionId | null>;
 }
 
-/** Parts of the node that keep the object in memory, or report on it. */
+/** The parts of the node that keep the object in memory, or report its state. */
 export interface SleepPorts {
   readonly env: NodeEnv;
   readonly backend: SqliteBackend;
@@ -36,8 +36,7 @@ export interface SleepPorts {
 
 /**
  * The node's part in the sleep of its ensemble.
- * Invariant: a node that sleeps has no call open and no alarm but the one for the next session expiry, so the platform
- * may evict it.
+ * Invariant: a sleeping node has no open call and no alarm but the one for the next session expiry, so the platform may evict it.
  * @source decision 0011
  */
 export class Sleep {
@@ -47,7 +46,7 @@ export class Sleep {
     this.#ports = ports;
   }
 
-  /** What was stored when the ensemble fell asleep, if nothing has happened since and the memory is gone. */
+  /** The stored record of the sleep, if the node has lost its memory and not been started since. */
   get onDisk(): QuietRecord | undefined {
     const { lifecycle, backend } = this.#ports;
     if (lifecycle.current !== undefined || lifecycle.hasBegun) return undefined;
@@ -60,13 +59,13 @@ export class Sleep {
     return record?.epoch === currentEpoch ? record : undefined;
   }
 
-  /** The ensemble sleeps, as far as this node knows. */
+  /** Whether the ensemble sleeps, as far as this node knows. */
   get isAsleep(): boolean {
     const { current } = this.#ports.lifecycle;
     return current === undefined ? this.onDisk !== undefined : current.server.asleepSince !== null;
   }
 
-  /** When the alarm of a node that has not started is to ring, ms since 1970; infinite: never. */
+  /** When the alarm of a node that has not started is due, ms since 1970; infinite: never. */
   get idleDeadline(): number {
     const { lifecycle, faults } = this.#ports;
     if (lifecycle.identity === undefined) return Number.POSITIVE_INFINITY;
@@ -75,12 +74,12 @@ export class Sleep {
     return (this.onDisk?.wakeAtMs ?? Number.POSITIVE_INFINITY) - faults.skewMs;
   }
 
-  /** The ensemble falls asleep: lets go of everything that keeps the object in memory. */
+  /** Releases everything that keeps the object in memory, when the ensemble falls asleep. */
   begin(incarnation: Incarnation): void {
     const { status, alarm, faults, roots, peers, waits } = this.#ports;
     status.store(incarnation);
     alarm.only(incarnation.server.deadline - faults.skewMs);
-    // what waits for a stub continues, and ends
+    // callers that wait for a stub must continue, and end
     roots.ring();
     for (const link of incarnation.links.values()) link.release();
     peers.release();
@@ -88,8 +87,8 @@ export class Sleep {
   }
 
   /**
-   * Wakes the owner of a session. One that is dead, or has another session, loses this one at once; one that does not
-   * answer has its full timeout.
+   * Wakes the owner of a session. If the owner is dead or has another session, this session is closed at once; if it does
+   * not answer, the session keeps its full timeout.
    */
   async wakeOwner(incarnation: Incarnation, { session, owner }: ParkedSession): Promise<void> {
     const { BROKER } = this.#ports.env;

@@ -1,4 +1,4 @@
-/** The sockets of a node, of any kind: how they are accepted, when they count as dead, and how they are closed. */
+/** All sockets of a node: accepts them, detects dead ones, and closes them. */
 import { ZXID_ZERO } from "../../core/zab/zxid.ts";
 import { seenFromText } from "../../core/znode/watch-stream.ts";
 import { SILENT_MS_MAX } from "../shared/config.ts";
@@ -24,7 +24,7 @@ export class Sockets {
   readonly #clients: ClientCount;
   readonly connections: Connections;
   readonly streams: Streams;
-  /** *map socket → time of its last sign of life*, ms since 1970 */
+  /** *map socket → time of its last message*, ms since 1970 */
   readonly #open = new Map<WebSocket, number>();
 
   constructor(
@@ -45,7 +45,7 @@ export class Sockets {
     for (const socket of state.getWebSockets()) tryClose(socket, 1012, "the node has restarted");
   }
 
-  /** A request for a socket. */
+  /** Handles a request for a socket. */
   async fetch(request: Request): Promise<Response> {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return new Response("UNKNOWN_ENSEMBLE", { status: 404 });
@@ -65,7 +65,7 @@ export class Sockets {
     }
   }
 
-  /** Takes a socket; the node has one client more. @returns its two ends */
+  /** Accepts a socket, which counts as a client. @returns its two ends */
   #accept(incarnation: Incarnation): { readonly client: WebSocket; readonly server: WebSocket } {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#state.acceptWebSocket(server);
@@ -83,14 +83,17 @@ export class Sockets {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** A node outside of a quorum, or behind what the reader has seen, refuses: the Worker asks the next one. */
+  /**
+   * Opens a watch. A node without a quorum, or behind the state that the reader has seen, refuses, and the Worker asks the
+   * next one.
+   */
   async #acceptWatch(incarnation: Incarnation, query: URLSearchParams): Promise<Response> {
     if (!incarnation.server.ready) return unavailable("this node is not part of a quorum now");
     const seen = seenFromText(query.get("since") ?? "");
-    // Otherwise it would send older states again, or go back.
+    // Otherwise it could send a state older than the reader has seen.
     const confirmed = await this.#requests.confirm(incarnation, seen?.zxid ?? ZXID_ZERO);
     if (!confirmed.ok || this.#lifecycle.current !== incarnation) {
-      return unavailable("this node is behind what the reader has seen");
+      return unavailable("this node is behind the state that the reader has seen");
     }
     const { client, server } = this.#accept(incarnation);
     return this.streams.openWatch(incarnation, server, client, query);
@@ -101,7 +104,7 @@ export class Sockets {
     return this.streams.openEvents(incarnation, server, client, query);
   }
 
-  /** A message came. */
+  /** Handles a message. */
   async receive(socket: WebSocket, message: ArrayBuffer | string): Promise<void> {
     if (this.#open.has(socket) && this.connections.of(socket) === undefined) {
       this.#open.set(socket, Date.now());
@@ -113,7 +116,7 @@ export class Sockets {
     this.connections.receive(incarnation, connection, new Uint8Array(message));
   }
 
-  /** Closes the sockets whose other end is gone. Sessions have timeouts of their own; other sockets have not. */
+  /** Closes the sockets whose other end has disconnected. Sockets of sessions end by the session's timeout instead. */
   closeDead(): void {
     const now = Date.now();
     for (const [socket, at] of this.#open) {
@@ -127,10 +130,13 @@ export class Sockets {
     this.connections.closeStalled();
   }
 
-  /** Watch events were lost, or no longer reach this node: clients with watches reconnect, here or at another node. */
+  /**
+   * Closes sockets with watches, because events were lost or no longer reach this node: their clients reconnect, here or at
+   * another node.
+   */
   closeWatching(): void {
     for (const socket of [...this.connections.sockets, ...this.streams.watchSockets]) {
-      this.close(socket, 1012, "the node cannot tell of changes now");
+      this.close(socket, 1012, "the node cannot report changes now");
     }
   }
 
@@ -140,7 +146,7 @@ export class Sockets {
     tryClose(socket, code, reason);
   }
 
-  /** A socket is closed: nothing is written on it any more. */
+  /** Forgets a closed socket: nothing more is written on it. */
   forget(socket: WebSocket): void {
     const watch = this.streams.forget(socket);
     if (this.#open.delete(socket)) this.#clients.change(-1);
@@ -148,7 +154,7 @@ export class Sockets {
     if (token !== undefined) this.#lifecycle.current?.server.forget(token);
   }
 
-  /** Ends a turn: sends what it has written. */
+  /** Ends a turn: sends everything written in it. */
   flush(): void {
     this.connections.flush();
     this.streams.flush();

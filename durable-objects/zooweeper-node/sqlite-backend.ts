@@ -6,10 +6,10 @@
  * | meta | value: promises, checkpoint, identity |
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
- * | quarantine_… | row of the table of that name in which damage was found, until a quorum has confirmed what replaces it |
+ * | quarantine_… | row of a damaged table of that name, until a quorum has confirmed the state that replaces it |
  *
- * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version.
- * A zxid takes two columns: SQLite's integers come back as doubles.
+ * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version. A zxid takes two columns:
+ * SQLite's integers are returned as doubles.
  */
 import {
   EMPTY_META,
@@ -31,8 +31,8 @@ import { migrate } from "./sqlite/schema.ts";
 import { TreeTables } from "./sqlite/tree-tables.ts";
 
 /**
- * The storage of a member: its tables, one transaction over all of them, and whether they can be read at all.
- * Invariant: after a transaction that threw, memory and tables are as before it.
+ * The storage of a member: its tables, transactions over all of them, and whether they can be read at all.
+ * Invariant: after a transaction that threw, memory and tables are unchanged.
  * @source the contract is {@link StorageBackend}; `test/contract/storage.ts` runs it on this and on its twin in memory
  */
 export class SqliteBackend implements StorageBackend {
@@ -44,7 +44,7 @@ export class SqliteBackend implements StorageBackend {
   readonly #log: LogTable;
   readonly #tree: TreeTables;
   #quarantine: Quarantine | undefined;
-  /** why the database cannot be read, in SQLite's words; undefined: it can. Only {@link wipe} helps */
+  /** SQLite's message if the database cannot be read; undefined if it can. Only {@link wipe} repairs it */
   #broken: string | undefined;
 
   constructor(storage: DurableObjectStorage) {
@@ -56,7 +56,7 @@ export class SqliteBackend implements StorageBackend {
     try {
       this.#open();
     } catch (error) {
-      // An object whose constructor throws could not even be wiped.
+      // An object whose constructor throws could not be wiped.
       this.#broken = error instanceof Error ? error.message : String(error);
     }
   }
@@ -67,7 +67,7 @@ export class SqliteBackend implements StorageBackend {
     this.#meta.load();
   }
 
-  /** Why the database cannot be read; undefined: it can. */
+  /** Why the database cannot be read; undefined if it can. */
   get broken(): string | undefined {
     return this.#broken;
   }
@@ -83,8 +83,8 @@ export class SqliteBackend implements StorageBackend {
   }
 
   /**
-   * Deletes everything, the alarm included, but these values. One that was broken keeps none of them, and continues from
-   * incarnation `boot`: it must not pass for a member that never lived.
+   * Deletes everything, the alarm included, except these values. A broken storage keeps none of them, and continues from
+   * incarnation `boot`, so that it does not look like that of a new member.
    */
   async wipe(keep: readonly string[], boot: number): Promise<void> {
     const wasBroken = this.#broken !== undefined;
@@ -132,7 +132,7 @@ export class SqliteBackend implements StorageBackend {
     this.#meta.write(meta);
   }
 
-  /** There is more than what is in the meta table: this member has lived. */
+  /** Whether other tables than meta have rows, so that this member has lived. */
   #hasRows(): boolean {
     return this.isQuarantined || !this.#log.isEmpty || !this.#tree.isEmpty;
   }
@@ -163,7 +163,7 @@ export class SqliteBackend implements StorageBackend {
     return this.#log.read(seq);
   }
 
-  /** Inverts a byte of the log, as a bad disk would. @returns what undoes it; undefined: the log is empty */
+  /** Inverts a byte of the log, like a failing disk. @returns the argument of {@link repair}; undefined if the log is empty */
   damage(row: "oldest" | "newest"): DamagedRow | undefined {
     return this.#log.damage(row);
   }

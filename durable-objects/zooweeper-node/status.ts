@@ -1,4 +1,4 @@
-/** What a node reports of itself. */
+/** The status that a node reports. */
 import { hashToText } from "../../core/hash/chain.ts";
 import { zxidToText } from "../../core/zab/zxid.ts";
 import type { CostCounter, Counters } from "../shared/counters.ts";
@@ -33,13 +33,13 @@ export class StatusReport {
     return damage === undefined ? now : { ...now, damage, reason: reasonOfDamage(damage) };
   }
 
-  /** The status when the ensemble fell asleep; undefined: it never did. */
+  /** The status when the ensemble last fell asleep; undefined if it never did. */
   get last(): NodeStatus | undefined {
     const text = this.#backend.value("lastStatus");
     return text === undefined ? undefined : (JSON.parse(text) as NodeStatus);
   }
 
-  /** The ensemble falls asleep: stores the status and the counters. */
+  /** Stores the status and the counters, when the ensemble falls asleep. */
   store(incarnation: Incarnation): void {
     this.#backend.setValue("counters", JSON.stringify(this.#counters));
     this.#backend.setValue("lastStatus", JSON.stringify(this.#statusOf(incarnation)));

@@ -18,8 +18,8 @@ import { WatchFanOut, WatchFeed } from "./watch-feed.ts";
 
 /**
  * The open streams.
- * Invariant: while one is open, each gets a beat per tick, as long as this node runs; a stream whose reader has too much
- * unread is closed, never cut short.
+ * Invariant: each open stream gets a beat per tick, as long as this node runs; a stream whose reader has too much unread is
+ * closed, and no data are skipped.
  * @source server-sent events (HTML standard): resumption by the last id
  */
 export class Streams {
@@ -29,12 +29,12 @@ export class Streams {
   readonly #watches = new Map<Token, WatchFeed>();
   /** *map socket of a watch → its token* */
   readonly #tokens = new Map<WebSocket, Token>();
-  /** *map socket → what its reader has not read yet*, where the reader reports that */
+  /** *map socket → its unread data*, for readers that report what they have read */
   readonly #windows = new Map<WebSocket, StreamWindow>();
   readonly #fanOut = new WatchFanOut();
   /** runs once a tick while a stream is open */
   #beats: ReturnType<typeof setInterval> | undefined;
-  /** a round of beats is under way */
+  /** whether a round of beats is under way */
   #isBeating = false;
   readonly #close: (socket: WebSocket, code: number, reason: string) => void;
 
@@ -92,20 +92,20 @@ export class Streams {
     return new Response(null, { status: 101, webSocket, headers: { [BEATS_HEADER]: `${tickTimeMs}` } });
   }
 
-  /** Sends on a stream, or closes it when its reader has too much unread; the Worker resumes by the last id. */
+  /** Sends on a stream, or closes it if its reader has too much unread; the Worker resumes by the last id. */
   send(socket: WebSocket, text: string): void {
     const outcome = this.#windows.get(socket)?.sent(text.length) ?? "open";
     if (outcome === "open") trySend(socket, text);
-    // It is forgotten when its other end has closed it too, or was silent for too long.
+    // The socket is forgotten when its other end has closed it too, or was silent for too long.
     else if (outcome === "overrun") tryClose(socket, 1013, "too much of the stream is unread");
   }
 
-  /** A message of a reader. */
+  /** Handles a message of a reader. */
   heard(socket: WebSocket, message: string): void {
     this.#windows.get(socket)?.heard(message);
   }
 
-  /** A watch fired. One of another part of the node is not known here. */
+  /** Handles a fired watch, unless its token belongs to another part of the node. */
   notify({ token, event, zxid }: Extract<ServerEffect, { type: "notify" }>): void {
     const feed = this.#watches.get(token);
     if (feed === undefined) return;
@@ -113,7 +113,7 @@ export class Streams {
     this.#fanOut.add(feed);
   }
 
-  /** Ends a turn: writes what the watches have. */
+  /** Ends a turn: sends the changes of the watches. */
   flush(): void {
     this.#fanOut.flush();
   }
@@ -123,7 +123,7 @@ export class Streams {
     return [...this.#tokens.keys()];
   }
 
-  /** The socket is closed. @returns the token of its watch */
+  /** Removes a closed socket. @returns the token of its watch */
   forget(socket: WebSocket): Token | undefined {
     this.#lifecycle.current?.feed.unlisten(socket, Date.now());
     this.#windows.delete(socket);
@@ -135,8 +135,8 @@ export class Streams {
   }
 
   /**
-   * Sends a sign of life on every stream. A node that stands still, or whose core is overdue, sends none, so the Worker
-   * ends its streams; one that is out of the quorum ends its watches itself, and they continue at another node.
+   * Sends a beat on every stream. A node that is paused, or whose core is overdue, sends none, so the Worker ends its
+   * streams; a node without a quorum closes its watches itself, and they continue at another node.
    */
   #beat(): void {
     const incarnation = this.#lifecycle.current;
@@ -152,7 +152,7 @@ export class Streams {
     if (!server.ready) {
       for (const socket of watches) this.#close(socket, 1012, "the node is not part of a quorum now");
     }
-    // A round that takes longer than a tick is not overtaken by the next one.
+    // A round may take longer than a tick; the next one must not begin before it ends.
     this.#isBeating = true;
     inSlices(
       [...feed.listeners, ...(server.ready ? watches : [])],

@@ -1,4 +1,4 @@
-/** Calls of `waitForChange`: long polls of clients, and waits of objects of ours whose sessions sleep with the ensemble. */
+/** Calls of `waitForChange`: long polls of clients, and waits of this system's objects whose sessions sleep with the ensemble. */
 import type { Token } from "../../core/server/ids.ts";
 import { compareZxid, zxidFromText } from "../../core/zab/zxid.ts";
 import type { SessionId } from "../../core/znode/types.ts";
@@ -20,8 +20,8 @@ export interface WaitInput {
 }
 
 /**
- * The waits under way.
- * Invariant: each has one token, under which its watches are registered; an owner has at most one wait that counts, its last.
+ * The open waits.
+ * Invariant: each has one token, under which its watches are registered; for each owner only its last wait counts.
  * @source ZooKeeper's watches, level-triggered; owners of sessions: decision 0011
  */
 export class Waits {
@@ -91,17 +91,17 @@ export class Waits {
     }
   }
 
-  /** A watch of this token fired. One of another part of the node is not known here. */
+  /** Handles a fired watch of this token, unless it belongs to another part of the node. */
   notify(token: Token): void {
     this.#waiting.get(token)?.();
   }
 
-  /** Watches were lost: every wait ends, and its caller looks again. */
+  /** Ends every wait, because watches were lost: their callers read again. */
   endAll(): void {
     for (const end of [...this.#waiting.values()]) end();
   }
 
-  /** The ensemble fell asleep: the owners of sessions sleep too. */
+  /** Ends the waits of owners, because the ensemble fell asleep and they sleep too. */
   endOwners(): void {
     for (const token of [...this.#owners.values()]) this.notify(token);
   }

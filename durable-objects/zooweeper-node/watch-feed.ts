@@ -15,7 +15,7 @@ const NAMES: Record<WatchEventType, string> = {
   [WatchEventType.CHILDREN_CHANGED]: "NodeChildrenChanged",
 };
 
-/** Leaves a watch that fires once, at the next change of that kind, or when the znode is created or deleted. */
+/** Sets a watch that fires once, at the next change of that kind, or when the znode is created or deleted. */
 export function watchFor(server: EnsembleServer, path: string, kind: WatchStreamKind, token: Token): void {
   if (kind === "children") {
     if (server.tree.get(path) === undefined) server.watches.register("exists", path, token);
@@ -25,7 +25,7 @@ export function watchFor(server: EnsembleServer, path: string, kind: WatchStream
 
 /**
  * One watch of a reader.
- * Invariant: what is sent is in the order of zxids, and ends with the last state.
+ * Invariant: messages are in zxid order, and the last one is the last state.
  * @source ZooKeeper's persistent watches (ZOOKEEPER-1416)
  */
 export class WatchFeed {
@@ -35,8 +35,9 @@ export class WatchFeed {
   readonly #sendText: (socket: WebSocket, text: string) => void;
 
   /**
-   * Registers the watch. What the reader has missed is sent with the next {@link send}.
-   * @param seen what the reader knows, not later than what is applied here; undefined: the state as it is now
+   * Registers the watch. Changes that the reader has missed are sent with the next {@link send}.
+   * @param seen the state that
+   * the reader has seen, not later than the applied one; undefined for the current state
    */
   constructor(
     token: Token,
@@ -54,12 +55,12 @@ export class WatchFeed {
     server.watches.follow(kind === "children" ? "child" : "data", path, token);
   }
 
-  /** The watch fired. */
+  /** Handles the fired watch. */
   note(event: WatchEvent, zxid: Zxid): void {
     this.#stream.note(event.type, zxid);
   }
 
-  /** Writes what the reader does not know yet. */
+  /** Sends the changes that the reader has not seen yet. */
   send(): void {
     for (const { type, zxid } of this.#stream.take()) {
       this.#sendText(
@@ -71,14 +72,14 @@ export class WatchFeed {
 }
 
 /**
- * The feeds that have something to send. They are served after the turn's answers.
+ * The feeds with changes to send. They are served after the turn's answers.
  * Invariant: a turn of I/O passes after each slice, so that answers, peers and heartbeats do not wait.
  */
 export class WatchFanOut {
   #waiting = new Set<WatchFeed>();
   #serving = false;
 
-  /** A feed has something to send at the end of the turn. */
+  /** Adds a feed with changes to send. */
   add(feed: WatchFeed): void {
     this.#waiting.add(feed);
   }

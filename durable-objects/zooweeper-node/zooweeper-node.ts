@@ -1,8 +1,8 @@
 /**
  * `ZooWeeperNode`: one member of an ensemble as a Durable Object. Its name is `{ensemble}/{sid}`.
  *
- * It decides nothing. Calls of peers, requests of clients and alarms are fed to the core, and the effects that come back
- * are run in their order. What it promises leaves through the output gate, so only once it is durable.
+ * It decides nothing. It feeds calls of peers, requests of clients and alarms to the core, and runs the returned effects in
+ * order. Its promises pass the output gate, so they are sent only once they are durable.
  */
 import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../core/assert.ts";
@@ -46,9 +46,9 @@ import { StatusReport } from "./status.ts";
 import { type WaitInput, Waits } from "./waits.ts";
 
 /**
- * The entries of the object: RPC methods, sockets and the alarm. Each passes the {@link Lifecycle} and goes to the part
- * that owns the matter.
- * Invariant: no entry does anything before the lifecycle has admitted it, except to report on a member that sleeps.
+ * The entries of the object: RPC methods, sockets and the alarm. Each passes the {@link Lifecycle} and is handled by one of
+ * the parts.
+ * Invariant: no entry acts before the lifecycle has admitted it, except to report the state of a sleeping member.
  * @source ZooKeeper's `QuorumPeer` and `ServerCnxnFactory`, without the decisions
  */
 export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNodeRpc {
@@ -131,7 +131,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     this.#status = status;
     this.#sleep = sleep;
     this.#faultOrders = new FaultOrders({ state, env, backend, alarm, faults, roots, lifecycle });
-    // A node that is asleep or killed does nothing on its start: its alarm may be all that starts it later.
+    // A sleeping or killed node does nothing at its start, so possibly only its alarm starts it later.
     void alarm.restore(sleep.idleDeadline);
   }
 
@@ -166,7 +166,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (current !== undefined && !current.server.zab.frozen) current.links.get(peer)?.parkAgain(generation);
   }
 
-  /** A peer is about to call. @param depth of its event; undefined: it is of an earlier version */
+  /** Opens a channel for a peer. @param depth depth of the calling event; undefined from an earlier version */
   channel(depth?: number): PeerChannel {
     return this.#peers.channel(depth);
   }
@@ -195,7 +195,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     if (stored !== undefined && stored.size !== size) {
       return failure("ENSEMBLE_EXISTS", `the ensemble has ${stored.size} nodes`);
     }
-    // The Worker asks whenever it does not know; a member that sleeps is a member.
+    // The Worker calls this whenever it does not know the ensemble; it must not wake a sleeping member.
     if (stored !== undefined && this.#sleep.isAsleep) {
       return { ok: true, zxid: this.#status.last?.appliedZxid ?? "0x0", value: { created: false } };
     }
@@ -276,7 +276,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** Never throws: a handler that does is called again, with ever longer pauses. */
+  /** Never throws: the platform would call it again, with increasing pauses. */
   override alarm(): Promise<void> {
     this.#alarm.rang();
     return this.#roots.run(ALARM_DEPTH, () => this.#onAlarm());
@@ -285,7 +285,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   async #onAlarm(): Promise<void> {
     const lifecycle = this.#lifecycle;
     if (this.#faults.killed) {
-      // A kill that ends by itself: only the alarm may wake the member then.
+      // When a kill with a time limit ends, possibly only the alarm restarts the member.
       this.#alarm.ensure(this.#faults.nextEnd);
       return;
     }
@@ -306,7 +306,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       lifecycle.feed({ type: "tick" });
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
-      // Nothing else may wake a member that could not start.
+      // Possibly nothing else restarts a member that could not start.
       this.#alarm.ensure(Date.now() + serverConfigOf(this.env).tickTimeMs);
     }
   }

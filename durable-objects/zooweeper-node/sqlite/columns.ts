@@ -1,4 +1,4 @@
-/** Values of columns, of which none is believed before its type and range are checked. */
+/** Reads values of columns, and checks their types and ranges. */
 import { DamagedError } from "../../../core/server/checksums.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import type { Row } from "../../shared/sql.ts";
@@ -6,9 +6,9 @@ import type { Row } from "../../shared/sql.ts";
 /** An integer of its range. @throws DamagedError */
 export function num(row: Row, column: number, least = 0, most = Number.MAX_SAFE_INTEGER): number {
   const value = row[column];
-  // A float or a number that does not fit would be cut to what fits before its checksum is compared.
+  // A float or an out-of-range number would be truncated before its checksum is compared.
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    throw new DamagedError(`column ${column} of ${String(row[0])} holds no number of its range`);
+    throw new DamagedError(`column ${column} of ${String(row[0])} contains no number of its range`);
   }
   return value;
 }
@@ -25,7 +25,7 @@ export function text(row: Row, column: number): string {
   return value;
 }
 
-/** Null: the column holds none. @throws DamagedError */
+/** The bytes of a column; null if it has none. @throws DamagedError */
 export function blob(row: Row, column: number): Uint8Array | null {
   const value = row[column];
   if (value === null || value === undefined) return null;
@@ -35,7 +35,7 @@ export function blob(row: Row, column: number): Uint8Array | null {
   return new Uint8Array(value);
 }
 
-/** Null: the row has none, for an earlier version wrote it. @throws DamagedError */
+/** The checksum of a row; null if an earlier version wrote it without one. @throws DamagedError */
 export const crcAt = (row: Row, column: number): number | null =>
   row[column] === null ? null : u32(row, column);
 

@@ -1,4 +1,4 @@
-/** The column that holds the result of a session's last write, and the fingerprint of that request. */
+/** The column with the result of a session's last write, and the fingerprint of that request. */
 import { crc32c } from "../../../core/hash/crc32c.ts";
 import { DamagedError } from "../../../core/server/checksums.ts";
 import { ByteReader, WireError } from "../../../core/wire/reader.ts";
@@ -8,12 +8,12 @@ import type { SessionRow } from "../../../core/znode/session.ts";
 import type { WriteResult } from "../../../core/znode/types.ts";
 import type { Row } from "../../shared/sql.ts";
 
-/** Format of what follows a result. Versions before 2 read the result and leave the rest alone. */
+/** Format of the bytes after a result. Versions before 2 read the result and ignore the rest. */
 const FINGERPRINT_FORMAT = 1;
 /** Bytes of format and fingerprint. */
 const FINGERPRINT_BYTES = 9;
 
-/** Packs `result · u8 format · i64 fingerprint · u32 CRC-32C of the two`; a fingerprint that is not known is left out. */
+/** Packs `result · u8 format · i64 fingerprint · u32 CRC-32C of the two`; an unknown fingerprint is omitted. */
 export function packResult(result: WriteResult | null, fingerprint: number): Uint8Array | null {
   if (result === null) return null;
   const writer = new ByteWriter(128);
@@ -43,7 +43,7 @@ export function unpackResult(
   }
 }
 
-/** 0: there is none, or it is damaged or of a later format, and others know what the request was. */
+/** The fingerprint; 0 if there is none, or if it is damaged or of a later format. */
 function readFingerprint(bytes: Uint8Array, reader: ByteReader): number {
   const { at, left } = reader;
   if (left !== FINGERPRINT_BYTES + 4 || reader.u8() !== FINGERPRINT_FORMAT) return 0;

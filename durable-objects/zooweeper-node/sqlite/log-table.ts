@@ -7,7 +7,7 @@ import type { Row } from "../../shared/sql.ts";
 import { blob, crcAt, i32, num, u32, zxidAt } from "./columns.ts";
 import type { RowCounts } from "./row-counts.ts";
 
-/** Where a row was damaged, and the checksum that it has since. */
+/** The position of an injected damage in a row, and the row's checksum afterwards. */
 export interface DamagedRow {
   readonly seq: number;
   readonly at: number;
@@ -15,7 +15,8 @@ export interface DamagedRow {
 }
 
 /**
- * The rows of the log. Invariant: a row is written once, and its checksum covers every column but the batch.
+ * The rows of the log.
+ * Invariant: a row is written once, and its checksum covers every column but the batch.
  * @source ZooKeeper's `FileTxnLog`
  */
 export class LogTable {
@@ -27,7 +28,7 @@ export class LogTable {
     this.#rows = rows;
   }
 
-  /** The log has no row, damaged or not. */
+  /** Whether the log has no row, damaged or not. */
   get isEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM txn_log LIMIT 1").toArray().length === 0;
   }
@@ -50,7 +51,7 @@ export class LogTable {
     return rows;
   }
 
-  /** @param batch what the row stands for */
+  /** @param batch the batch that the row describes */
   insert(row: LogRow, batch: Uint8Array): void {
     this.#write(
       "INSERT INTO txn_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -72,14 +73,14 @@ export class LogTable {
     );
   }
 
-  /** Writes another batch in the place of a row. */
+  /** Replaces a row, with another batch. */
   replace(row: LogRow, batch: Uint8Array): void {
     const deleted = this.#sql.exec("DELETE FROM txn_log WHERE seq = ? RETURNING seq", row.seq).toArray();
     assert(deleted.length === 1, `log row ${row.seq} exists`);
     this.insert(row, batch);
   }
 
-  /** Deletes the rows behind `seq`. */
+  /** Deletes the rows after `seq`. */
   deleteAfter(seq: number): void {
     this.#write("DELETE FROM txn_log WHERE seq > ?", seq);
   }
@@ -89,7 +90,7 @@ export class LogTable {
     this.#write("DELETE FROM txn_log WHERE seq <= ?", seq);
   }
 
-  /** The batch of a row. @throws DamagedError when there is no such row */
+  /** The batch of a row. @throws DamagedError if there is no such row */
   read(seq: number): Uint8Array {
     this.#rows.read += 1;
     const [row] = [...this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw()];
@@ -98,7 +99,10 @@ export class LogTable {
     return batch;
   }
 
-  /** Inverts a byte in the middle of a row, as a bad disk would. @returns what undoes it; undefined: the log is empty */
+  /**
+   * Inverts a byte in the middle of a row, like a failing disk.
+   * @returns the argument of {@link repair}; undefined if the log is empty
+   */
   damage(row: "oldest" | "newest"): DamagedRow | undefined {
     const order = row === "oldest" ? "ASC" : "DESC";
     const [found] = [...this.#sql.exec(`SELECT seq, batch FROM txn_log ORDER BY seq ${order} LIMIT 1`).raw()];
@@ -109,7 +113,7 @@ export class LogTable {
     return { seq, at, check: this.#invert(seq, batch, at) };
   }
 
-  /** Undoes {@link damage}, unless the row is another one by now. */
+  /** Undoes {@link damage}, unless the row was replaced. */
   repair({ seq, at, check }: DamagedRow): void {
     const [found] = [...this.#sql.exec("SELECT batch FROM txn_log WHERE seq = ?", seq).raw()];
     const batch = found === undefined ? null : blob(found, 0);

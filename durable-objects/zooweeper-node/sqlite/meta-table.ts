@@ -8,7 +8,7 @@ import { SCHEMA_VERSION } from "./schema.ts";
 
 /**
  * The values, with a copy in memory.
- * Invariant: the copy is what the table holds, so a value that has not changed is not written again.
+ * Invariant: the copy equals the table, so an unchanged value is not written again.
  * @source ZooKeeper's files `acceptedEpoch` and `currentEpoch`; checksums: decision 0014
  */
 export class MetaTable {
@@ -26,7 +26,7 @@ export class MetaTable {
     this.#rows = rows;
   }
 
-  /** Reads all values, at the start and after a transaction was rolled back. */
+  /** Reads all values, at the start and after a rollback. */
   load(): void {
     this.clear();
     const cursor = this.#sql.exec("SELECT key, value, crc FROM meta");
@@ -47,19 +47,19 @@ export class MetaTable {
     this.#rows.read += cursor.rowsRead;
   }
 
-  /** The table was emptied. */
+  /** Empties the copy, after the table was emptied. */
   clear(): void {
     this.#values.clear();
     this.#damaged.clear();
     this.#unchecked.clear();
   }
 
-  /** A value as JSON; undefined: there is none, or it is damaged. */
+  /** A value as JSON; undefined if there is none, or if it is damaged. */
   value(key: string): string | undefined {
     return this.#values.get(key);
   }
 
-  /** Writes a value, unless it is stored already. @param value JSON */
+  /** Writes a value, unless the same value is stored. @param value JSON */
   setValue(key: string, value: string): void {
     if (this.#values.get(key) === value && !this.#unchecked.has(key)) return;
     const crc = valueChecksum(key, value);
@@ -71,8 +71,9 @@ export class MetaTable {
   }
 
   /**
-   * The values of the core; one that is damaged or missing is that of {@link EMPTY_META}.
-   * @param hasRows whether other tables show that this member has lived: then a value that is missing is damage
+   * The values of the core; a damaged or missing one has its value in {@link EMPTY_META}.
+   * @param hasRows whether other
+   * tables have rows, so that a missing value counts as damage
    */
   read(hasRows: () => boolean, onDamage?: OnDamage): Meta {
     for (const key of this.#damaged) if (isMetaKey(key)) onDamage?.(`meta value ${key}`);
@@ -109,7 +110,7 @@ export class MetaTable {
 
   /** Writes the values of the core that have changed. */
   write(meta: Meta): void {
-    // A storage that holds a member says of which schema it is.
+    // The storage of a member contains the number of its schema.
     const schema = SCHEMA_VERSION;
     for (const [key, value] of Object.entries({ schema, digest: undefined, logged: undefined, ...meta }))
       this.setValue(key, JSON.stringify(value ?? null));

@@ -1,4 +1,4 @@
-/** Damaged tables that are set aside until a quorum has confirmed what replaces them (decision 0014). */
+/** Quarantine of damaged tables, until a quorum has confirmed the state that replaces them (decision 0014). */
 import { tablesIn } from "../../shared/sql.ts";
 import { makeTable, SCHEMA, type TableSchema } from "./schema.ts";
 
@@ -7,8 +7,9 @@ const PREFIX = "quarantine_";
 const isAside = (sql: SqlStorage, name: string): boolean => tablesIn(sql).includes(PREFIX + name);
 
 /**
- * Renames a table, which reads none of its rows, and makes it again.
- * @param replaces what was set aside of it before; else that is kept, and this table is dropped
+ * Moves a table into quarantine by renaming it, which reads none of its rows, and creates it again.
+ * @param replaces whether
+ * it replaces a table that is already in quarantine; otherwise that one is kept, and this table is dropped
  */
 export function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
   const { name } = table;
@@ -17,7 +18,7 @@ export function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean)
   makeTable(sql, table);
 }
 
-/** @returns false: a cursor is still open somewhere, or pages of the table cannot be read, and so not be freed */
+/** Drops a table in quarantine. @returns false if a cursor is still open, or if unreadable pages cannot be freed */
 function dropAside(sql: SqlStorage, name: string): boolean {
   try {
     sql.exec(`DROP TABLE IF EXISTS ${PREFIX}${name}`);
@@ -28,34 +29,34 @@ function dropAside(sql: SqlStorage, name: string): boolean {
 }
 
 /**
- * The state that is set aside.
- * Invariant: it is one state at most, and never part of what the member recovers from.
+ * The state in quarantine.
+ * Invariant: there is at most one, and the member never recovers from it.
  * @source decision 0014
  */
 export class Quarantine {
   readonly #sql: SqlStorage;
-  /** tables of the current state that are set aside already */
+  /** tables of the current state that are already in quarantine */
   #asideAtStart: ReadonlySet<string>;
   #isPresent = false;
 
-  /** @param asideAtStart names of the tables that `migrate` has set aside */
+  /** @param asideAtStart names of the tables that `migrate` has moved into quarantine */
   constructor(sql: SqlStorage, asideAtStart: ReadonlySet<string>) {
     this.#sql = sql;
     this.#asideAtStart = asideAtStart;
     this.refresh();
   }
 
-  /** A state is set aside. */
+  /** Whether a state is in quarantine. */
   get isPresent(): boolean {
     return this.#isPresent;
   }
 
-  /** Looks again at what is there, after a transaction was rolled back. */
+  /** Reads the list of tables again, after a rollback. */
   refresh(): void {
     this.#isPresent = tablesIn(this.#sql).some((name) => name.startsWith(PREFIX));
   }
 
-  /** Sets all tables aside; the meta values are copied. @param replaces see `StorageBackend.quarantine` */
+  /** Moves all tables into quarantine; the meta values are copied. @param replaces see `StorageBackend.quarantine` */
   fill(replaces: boolean): void {
     for (const table of SCHEMA) {
       if (this.#asideAtStart.has(table.name)) continue;
@@ -70,7 +71,7 @@ export class Quarantine {
     this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${PREFIX}meta AS SELECT * FROM meta`);
   }
 
-  /** Deletes what is set aside, as far as that is possible now. */
+  /** Deletes the state in quarantine, as far as possible now. */
   drop(): void {
     for (const { name } of SCHEMA) dropAside(this.#sql, name);
     this.#asideAtStart = new Set();

@@ -1,8 +1,8 @@
-/** The tables of a member's storage, and how those of earlier versions become them. */
+/** The tables of a member's storage, and their migration from earlier versions. */
 import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { columnsIn } from "../../shared/sql.ts";
 
-/** What a table is made of: its columns, the last one `crc`, and what stands behind them. */
+/** Definition of a table: its columns, the last one `crc`, and the options after them. */
 export interface TableSchema {
   readonly name: string;
   readonly columns: readonly string[];
@@ -51,12 +51,12 @@ export const SCHEMA: readonly TableSchema[] = [
 ];
 
 /**
- * The number of what is above, in `meta.schema`. Before 3 none was stored: 1 had no checksums. Raise it with every change that
- * the version before must not read, and add the step that leads to it.
+ * The number of this schema, stored in `meta.schema`. Schemas before 3 stored none; 1 had no checksums. Increment it with
+ * every change that the previous version must not read, and add the migration step.
  */
 export const SCHEMA_VERSION = 3;
 
-/** What each schema added to the tables of the one before, in order. A step is never changed. */
+/** The migration steps, in order. A step is never changed. */
 const MIGRATIONS: readonly { readonly schema: number; readonly lacks: string; readonly change: string }[] = [
   { schema: 2, lacks: "crc", change: "ADD COLUMN crc INTEGER" },
 ];
@@ -65,12 +65,12 @@ const namesOf = ({ columns }: TableSchema): (string | undefined)[] =>
   columns.map((column) => column.split(" ")[0]);
 
 /**
- * Brings the tables to the shape of this version: makes those that are missing, and takes the steps of {@link MIGRATIONS} that
- * an earlier version has not taken. A table of any other shape is damaged and cannot be written to: it is passed to
- * `setAside`, which leaves an empty one. Its reader notices that rows are missing.
- * @returns names of the tables that were set aside
- * @throws Error, and changes nothing, when a later version has written it: a deployment that is taken back reaches all
- * members, and none of them must forget
+ * Migrates the tables to this version: creates missing ones, and runs the steps of {@link MIGRATIONS} that are not done
+ * yet. A table with other columns is damaged and cannot be written: it is passed to `setAside`, which leaves an empty one.
+ * Its reader detects the missing rows.
+ * @returns names of the tables that were moved into quarantine
+ * @throws Error, without any change, if a later version has written the storage: a rollback of a deployment reaches all
+ * members, and none of them may lose its state
  */
 export function migrate(sql: SqlStorage, setAside: (table: TableSchema) => void): ReadonlySet<string> {
   const schema = schemaOf(sql);
@@ -101,12 +101,12 @@ export function migrate(sql: SqlStorage, setAside: (table: TableSchema) => void)
   return aside;
 }
 
-/** Makes a table that is not there. */
+/** Creates a table that does not exist. */
 export const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema): void => {
   sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
 };
 
-/** The stored number of the schema; 0: none is stored, or the value is damaged, so the tables have to show it. */
+/** The stored number of the schema; 0 if there is none, or if it is damaged, so that it has to be derived from the tables. */
 function schemaOf(sql: SqlStorage): number {
   if (!columnsIn(sql, "meta").includes("crc")) return 0;
   try {
@@ -115,7 +115,7 @@ function schemaOf(sql: SqlStorage): number {
     const schema = Number(value);
     return row?.crc === valueChecksum("schema", value) && Number.isSafeInteger(schema) ? schema : 0;
   } catch {
-    // The next reader of the table finds its pages damaged.
+    // The next reader of the table detects its damaged pages.
     return 0;
   }
 }

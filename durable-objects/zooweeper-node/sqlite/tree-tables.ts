@@ -1,4 +1,4 @@
-/** The two pairs of tables of znodes and sessions: the tree as of the checkpoint, and the place where a SNAP arrives. */
+/** The two pairs of tables of znodes and sessions: the tree as of the checkpoint, and the target of a SNAP. */
 import { sessionChecksum, verifyChecksum, znodeChecksum } from "../../../core/server/checksums.ts";
 import {
   SESSION_CURSOR,
@@ -16,7 +16,8 @@ import { packResult, unpackResult } from "./last-result.ts";
 import type { RowCounts } from "./row-counts.ts";
 
 /**
- * The rows of both pairs. Invariant: every row has a checksum over all its columns, null in rows of an earlier version.
+ * The rows of both pairs.
+ * Invariant: every row has a checksum over all its columns, null in rows of an earlier version.
  * @source ZooKeeper's `FileSnap`; the second pair: decision 0001
  */
 export class TreeTables {
@@ -28,7 +29,7 @@ export class TreeTables {
     this.#rows = rows;
   }
 
-  /** Neither pair has a znode. */
+  /** Whether neither pair has a znode. */
   get isEmpty(): boolean {
     return [0, 1].every(
       (table) => this.#sql.exec(`SELECT 1 FROM znode_${table} LIMIT 1`).toArray().length === 0,
