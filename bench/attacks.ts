@@ -3,13 +3,13 @@
  * and during each. An attack that takes too much memory is ended, with the runtime.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect, type Session } from "../client/sdk/node.ts";
 import { openGateway } from "../scripts/local/gateway.ts";
 import { startLocal } from "../scripts/local.ts";
 import { ATTACKS, type Attack, type AttackerMessage, WRITTEN } from "./attack-list.ts";
+import { rssMiBOf } from "./processes.ts";
 import { percentile, round, table } from "./statistics.ts";
 
 /** One row of the table. */
@@ -37,7 +37,6 @@ const WRITE_PAUSE_MS = 5;
 const LOOK_MS = 20;
 /** Memory at which the runtime is ended, MiB. */
 const RSS_MIB_MAX = 3_000;
-const MIB_KIB = 1_024;
 
 /** @param ms duration of each attack; those with many connections take longer */
 export async function benchAttacks(ms: number, stateDir: string): Promise<AttackResult[]> {
@@ -124,12 +123,7 @@ class Memory {
 
   /** MiB; 0 off Linux, and once the process is gone */
   now(): number {
-    try {
-      const kib = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#pid}/status`, "utf8"))?.[1];
-      return Math.round(Number(kib ?? 0) / MIB_KIB);
-    } catch {
-      return 0;
-    }
+    return rssMiBOf(this.#pid);
   }
 
   /** Resets the maximum. @returns the current memory */

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { startLocal } from "../scripts/local.ts";
+import { cpuMsOf } from "./processes.ts";
 import { median, round, table } from "./statistics.ts";
 
 /** What a sleep and the wakes after it cost. */
@@ -173,14 +174,6 @@ function fingerprint(dir: string): { readonly text: string; readonly files: numb
     }
   });
   return { text: lines.join("\n"), files: files.length };
-}
-
-/** Processor time of a process, ms; its clock ticks a hundred times a second. */
-function cpuMsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 /** A Markdown table of the result. */

@@ -1,8 +1,8 @@
 /** (b) setData of 100 bytes over `/v1/ws` with 1, 64 and 1024 outstanding, durable on a quorum before each answer. */
 import { fork } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startLocal } from "../scripts/local.ts";
+import { cpuMsOf } from "./processes.ts";
 import type { SetDataMessage, SetDataReport } from "./set-data-client.ts";
 import { median, round, table } from "./statistics.ts";
 
@@ -81,22 +81,6 @@ function runClient(url: string, runtimePid: number, outstanding: number, measure
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`the client of the benchmark ended with ${code}`)));
   });
-}
-
-/** Linux counts in hundredths of a second. */
-const TICK_MS = 10;
-
-/** Processor time of a process so far, from /proc, ms. */
-function cpuMsOf(pid: number): number {
-  try {
-    // after "pid (name) ": state is field 0, user and system time are 11 and 12
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /, "")
-      .split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-  } catch {
-    return Number.NaN;
-  }
 }
 
 /** A Markdown table of the medians. */

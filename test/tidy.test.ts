@@ -157,7 +157,7 @@ describe("the objects", () => {
 
 /** What is started by a platform, a bundler, a command or a user of the SDK. */
 const ENTRY =
-  /^(workers\/index|client\/sdk\/(index|node)|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker)|sim\/(index|node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof))))\.tsx?$/;
+  /^(workers\/index|client\/sdk\/(index|node)|web\/(src\/(main|live-worker)|functions\/_middleware|vite\.config)|scripts\/([^/]+|local\/client-process)|bench\/(run|profile|attacker|load\/client|growth\/run|zookeeper\/run)|sim\/(index|node\/(cli|proof|seeded-bugs|run-mutants|check-history|bug-hunt|with-bug|worker|search\/(main|proof))))\.tsx?$/;
 
 /** Lanes that are programs, not tests: they use the simulator. */
 const PROGRAMS = ["test/nemesis", "test/soak"];

@@ -71,7 +71,14 @@ describe("refusals are one line and exit code 2", () => {
 describe("--help", () => {
   it.each([
     ...["start.ts", "deployment.ts", "send-requests.ts", "chaos.ts", "dev.ts", "postman.ts", "deploy.ts"],
-    ...["../bench/run.ts", "../bench/profile.ts", "../sim/node/search/main.ts", "../test/soak/soak.ts"],
+    ...[
+      "../bench/run.ts",
+      "../bench/profile.ts",
+      "../bench/growth/run.ts",
+      "../bench/zookeeper/run.ts",
+      "../sim/node/search/main.ts",
+      "../test/soak/soak.ts",
+    ],
     ...["../test/nemesis/run.ts", "../sim/node/cli.ts", "../sim/node/seeded-bugs.ts"],
     "../sim/node/run-mutants.ts",
   ])("of %s", async (script) => {

@@ -1,0 +1,93 @@
+/**
+ * `npm run bench:growth`: what it costs that a tree is large. Prints a table a shape, and writes
+ * bench/results/growth-DATE.{json,md,svg}. See METHOD.md.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/local/build.ts";
+import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
+import { UsageError } from "../../scripts/local.ts";
+import { SHAPES, type Shape } from "../load/tree.ts";
+import { describeMachine } from "../machine.ts";
+import { growthCurve } from "./curve.ts";
+import { benchGrowth } from "./growth.ts";
+import { failuresOf, type GrowthRow, growthTable, nameOf } from "./report.ts";
+
+const FOLDER = join(ROOT, ".zooweeper/bench-growth");
+const SIZES = [1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000];
+const ZNODES_MAX = 9_999_999;
+
+const HELP = `usage: npm run bench:growth -- [options]
+
+What it costs that a tree is large: creates, sets, gets, memory, the wake after a sleep, the restart after kill -9, and SNAP,
+on three nodes with a tree that grows. The figures are written to bench/results/growth-DATE.{json,md,svg}.
+
+  --sizes LIST     numbers of znodes, ascending; ${SIZES.join(",")} by default
+  --shape NAME     parents (1,000 of them) or flat (one); both by default
+  --name TEXT      write to growth-DATE-TEXT
+  --quick          short runs, one of each, to see that it works; writes no file
+  --help           print this
+
+Exit code 1 if anything failed; the table says what.`;
+
+function sizesOf(text: string | undefined): readonly number[] {
+  if (text === undefined) return SIZES;
+  const sizes = text
+    .split(",")
+    .map((each) => wholeNumber(each.replaceAll("_", ""), "--sizes", ZNODES_MAX, 1));
+  if (sizes.some((size, i) => size <= (sizes[i - 1] ?? 0))) throw new UsageError("--sizes must ascend");
+  return sizes;
+}
+
+function shapesOf(text: string | undefined): readonly Shape[] {
+  if (text === undefined) return SHAPES;
+  const shape = SHAPES.find((each) => each === text);
+  if (shape === undefined) throw new UsageError(`--shape is one of ${SHAPES.join(", ")}, not "${text}"`);
+  return [shape];
+}
+
+const bench = async (): Promise<void> => {
+  const text = { type: "string" } as const;
+  const { values } = readOptions({
+    options: { sizes: text, shape: text, name: text, quick: { type: "boolean" } },
+  });
+  const quick = values.quick ?? false;
+  const [shapes, sizes] = [shapesOf(values.shape), sizesOf(values.sizes)];
+  const machine = describeMachine(FOLDER);
+  const began = performance.now();
+  const rows = await benchGrowth({
+    ...{ shapes, sizes, stateDir: join(FOLDER, "ensemble") },
+    effort: quick
+      ? { measuredMs: 500, warmUpMs: 200, rounds: 1 }
+      : { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3 },
+    progress: (line) => void process.stderr.write(`${line}\n`),
+  });
+  const day = new Date().toISOString().slice(0, 10);
+  const name = `growth-${day}${values.name === undefined ? "" : `-${values.name}`}`;
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const lines = [
+    `# Growth of the tree, ${day}`,
+    "",
+    ...Object.entries(machine).map(([key, value]) => `- ${key}: ${value}`),
+    `- measured in ${seconds} s; 100 bytes a znode, three nodes in one process`,
+    ...shapes.map((shape) => `\n## ${nameOf(shape)}\n\n${growthTable(rows.filter(isOf(shape)))}`),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+  if (!quick) {
+    const file = join(ROOT, "bench/results", name);
+    mkdirSync(join(ROOT, "bench/results"), { recursive: true });
+    const results = { date: new Date().toISOString(), machine, seconds, rows };
+    writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
+    writeFileSync(`${file}.svg`, growthCurve(rows, `Growth of the tree, ${day}, ${machine.commit}`));
+    writeFileSync(`${file}.md`, `${[...lines, "", `![growth curve](${name}.svg)`].join("\n")}\n`);
+    process.stdout.write(`\nwritten to ${file}.md, .json and .svg\n`);
+  }
+  if (failuresOf(rows).length > 0) process.exitCode = 1;
+};
+
+const isOf =
+  (shape: Shape) =>
+  (row: GrowthRow): boolean =>
+    row.shape === shape;
+
+await main("bench:growth", bench, HELP);
