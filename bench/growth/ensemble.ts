@@ -19,14 +19,14 @@ interface Node {
 }
 
 /** The part of `GET /v1/ensemble` that is used. */
-export interface Ensemble {
+interface Ensemble {
   readonly leader: number | null;
   readonly epoch: number;
   readonly nodes: readonly Node[];
 }
 
 /** The status of all nodes. */
-export const ensembleOf = async (api: string): Promise<Ensemble> =>
+const ensembleOf = async (api: string): Promise<Ensemble> =>
   (await (await fetch(`${api}/v1/ensemble`)).json()) as Ensemble;
 
 /** Whether every node serves. */
@@ -34,16 +34,16 @@ const isSettled = ({ leader, nodes }: Ensemble): boolean =>
   leader !== null && nodes.every(({ up, serving }) => up && serving === true);
 
 /** Waits until every node serves. @returns the ensemble then @throws Error after ten minutes */
-export const settled = (api: string): Promise<Ensemble> =>
-  until(() => ensembleOf(api), isSettled, SETTLING_MS_MAX, POLL_MS);
+export const settled = (api: string, signal: AbortSignal): Promise<Ensemble> =>
+  until(() => ensembleOf(api), isSettled, SETTLING_MS_MAX, POLL_MS, signal);
 
 /**
  * Deletes the storage of a member, and waits until all serve again.
  * @returns from the order until then, ms @throws Error if the order is refused, or after ten minutes
  */
-export async function wipe(api: string, sid: number): Promise<number> {
+export async function wipe(api: string, sid: number, signal: AbortSignal): Promise<number> {
   const bootOf = ({ nodes }: Ensemble): number | undefined => nodes.find((node) => node.sid === sid)?.boot;
-  const boot = bootOf(await settled(api));
+  const boot = bootOf(await settled(api, signal));
   const start = performance.now();
   await order(api, `nodes/${sid}/wipe`);
   await until(
@@ -51,6 +51,7 @@ export async function wipe(api: string, sid: number): Promise<number> {
     (ensemble) => isSettled(ensemble) && bootOf(ensemble) !== boot,
     SETTLING_MS_MAX,
     POLL_MS,
+    signal,
   );
   return Math.round(performance.now() - start);
 }
@@ -69,7 +70,7 @@ interface Counted {
 }
 
 /** Waits until all objects sleep that have started. */
-export async function asleep(api: string): Promise<void> {
+export async function asleep(api: string, signal: AbortSignal): Promise<void> {
   await until(
     async () =>
       (await (await fetch(`${api}/v1/counters`)).json()) as { nodes: Counted[]; brokers: Counted[] },
@@ -77,6 +78,7 @@ export async function asleep(api: string): Promise<void> {
       [...nodes, ...brokers].every(({ boot, quietSince }) => boot === 0 || quietSince != null),
     SLEEPING_MS_MAX,
     SLEEP_POLL_MS,
+    signal,
   );
 }
 
@@ -85,12 +87,13 @@ export async function asleep(api: string): Promise<void> {
  * closed each database and removed its write-ahead log. Nothing must be asked meanwhile.
  * @param stateDir of the local run
  */
-export async function evicted(stateDir: string): Promise<void> {
+export async function evicted(stateDir: string, signal: AbortSignal): Promise<void> {
   await until(
     async () => readdirSync(join(stateDir, "objects"), { recursive: true }).map(String),
     (files) => !files.some((file) => file.endsWith("-wal") && !file.endsWith(ALARMS)),
     SLEEPING_MS_MAX,
     SLEEP_POLL_MS,
+    signal,
   );
 }
 
@@ -99,9 +102,11 @@ async function until<T>(
   accept: (answer: T) => boolean,
   msMax: number,
   pollMs: number,
+  signal: AbortSignal,
 ): Promise<T> {
   const deadline = performance.now() + msMax;
   for (;;) {
+    signal.throwIfAborted();
     const answer = await ask();
     if (accept(answer)) return answer;
     if (performance.now() > deadline)

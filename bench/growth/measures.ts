@@ -84,13 +84,16 @@ export class GrowingEnsemble {
   readonly #shape: Shape;
   readonly #stateDir: string;
   readonly #effort: Effort;
+  readonly #signal: AbortSignal;
   #local: Local | undefined;
   #load: Load | undefined;
   #size = 0;
   #maxMiB = 0;
   readonly #timer = setInterval(() => this.#lookAtMemory(), MEMORY_LOOK_MS);
 
-  constructor(shape: Shape, stateDir: string, effort: Effort) {
+  /** @param signal ends every wait */
+  constructor(shape: Shape, stateDir: string, effort: Effort, signal: AbortSignal) {
+    this.#signal = signal;
     this.#shape = shape;
     this.#stateDir = stateDir;
     this.#effort = effort;
@@ -112,7 +115,7 @@ export class GrowingEnsemble {
   async recover(): Promise<void> {
     await this.#stopRuntime();
     await this.#startRuntime(false);
-    await settled(this.#api);
+    await settled(this.#api, this.#signal);
     await this.#connect();
   }
 
@@ -177,13 +180,13 @@ export class GrowingEnsemble {
 
   /** Wipes a follower, twice: with nothing else going on, and beside sets at the other members. */
   async snap(): Promise<SnapReport> {
-    const before = await settled(this.#api);
+    const before = await settled(this.#api, this.#signal);
     const sids = before.nodes.map(({ sid }) => sid);
     const follower = must(
       sids.find((sid) => sid !== before.leader),
       "there is a follower",
     );
-    const ms = await wipe(this.#api, follower);
+    const ms = await wipe(this.#api, follower, this.#signal);
     const load = new Load();
     try {
       const urls = sids.filter((sid) => sid !== follower).map((sid) => `${this.#api}/?node=${sid}`);
@@ -196,11 +199,11 @@ export class GrowingEnsemble {
       await load.order({ type: "mark" });
       await wait(this.#effort.measuredMs);
       const { opsPerSecond: setsBefore } = await load.order({ type: "mark" });
-      const [besideMs] = await Promise.all([wipe(this.#api, follower), wait(BESIDE_MS_MIN)]);
+      const [besideMs] = await Promise.all([wipe(this.#api, follower, this.#signal), wait(BESIDE_MS_MIN)]);
       const { opsPerSecond: setsMeanwhile } = await load.order({ type: "mark" });
       await load.order({ type: "end" });
       await load.order({ type: "close" });
-      const { epoch } = await settled(this.#api);
+      const { epoch } = await settled(this.#api, this.#signal);
       return { ms, besideMs, setsBefore, setsMeanwhile, elections: epoch - before.epoch };
     } finally {
       load.end();
@@ -212,14 +215,14 @@ export class GrowingEnsemble {
     const ms: number[] = [];
     await this.#disconnect();
     for (let i = 0; i < this.#effort.rounds; i++) {
-      await asleep(this.#api);
-      await evicted(this.#stateDir);
+      await asleep(this.#api, this.#signal);
+      await evicted(this.#stateDir, this.#signal);
       const start = performance.now();
       const session = await connect(this.#api, { connectTimeoutMs: 120_000 });
       ms.push(round(performance.now() - start, 1));
       await session.close();
     }
-    await settled(this.#api);
+    await settled(this.#api, this.#signal);
     await this.#connect();
     return roundsOf(ms);
   }
@@ -235,7 +238,7 @@ export class GrowingEnsemble {
       await this.#stopRuntime();
       await this.#startRuntime(false);
       ms.push(round(await this.#firstRead(), 1));
-      await settled(this.#api);
+      await settled(this.#api, this.#signal);
       await this.#connect();
     }
     return roundsOf(ms);

@@ -12,9 +12,9 @@ import { describeMachine } from "../machine.ts";
 import { growthCurve } from "./curve.ts";
 import { benchGrowth } from "./growth.ts";
 import { failuresOf, type GrowthRow, growthTable, nameOf } from "./report.ts";
+import { SIZES } from "./sizes.ts";
 
 const FOLDER = join(ROOT, ".zooweeper/bench-growth");
-const SIZES = [1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000];
 const ZNODES_MAX = 9_999_999;
 
 const HELP = `usage: npm run bench:growth -- [options]
@@ -61,6 +61,7 @@ const bench = async (): Promise<void> => {
       ? { measuredMs: 500, warmUpMs: 200, rounds: 1 }
       : { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3 },
     progress: (line) => void process.stderr.write(`${line}\n`),
+    signal: new AbortController().signal,
   });
   const day = new Date().toISOString().slice(0, 10);
   const name = `growth-${day}${values.name === undefined ? "" : `-${values.name}`}`;

@@ -1,6 +1,6 @@
 /**
  * `npm run soak -- --minutes M`: fresh seeds, the search at ten times CI's size, every seeded bug with fresh seeds,
- * and the nemeses on the real runtime. Ends on time, or on Ctrl-C or SIGTERM, and writes a dated summary to
+ * the nemeses on the real runtime, and the growth of a tree. Ends on time, or on Ctrl-C or SIGTERM, and writes a dated summary to
  * `test/soak/`, which names the parts that were not reached. A part is a function from its deadline to its summary.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,6 +14,7 @@ import { type Progress, search } from "../../sim/node/search/index.ts";
 import type { SearchOptions } from "../../sim/node/search/scope.ts";
 import { type Hunt, huntAll, SEEDS_MAX } from "../../sim/node/seeded-bugs.ts";
 import { soakNemeses } from "../nemesis/campaign.ts";
+import { soakGrowth } from "./growth.ts";
 import type { PartSummary, Until } from "./part.ts";
 
 interface Part {
@@ -27,9 +28,12 @@ const SIDE_BY_SIDE: readonly Part[] = [
   { name: "search", run: soakSearch },
   { name: "seeded bugs", run: soakBugs },
 ];
-const SIDE_BY_SIDE_SHARE = 0.68;
-/** then these have the machine for themselves: they run in real time. */
-const ALONE: Part = { name: "nemeses", run: soakNemeses };
+const SIDE_BY_SIDE_SHARE = 0.5;
+/** then each of these has the machine for itself, up to its share: they run in real time. */
+const ALONE: readonly (Part & { readonly share: number })[] = [
+  { name: "nemeses", run: soakNemeses, share: 0.75 },
+  { name: "growth", run: soakGrowth, share: 1 },
+];
 
 async function soakSimulator({ deadline, stopped }: Until): Promise<PartSummary> {
   const first = Date.now();
@@ -169,7 +173,8 @@ function huntText({ name, seed, recorded, fresh, freshBy, unfinished, missed }: 
 
 const HELP = `usage: npm run soak -- [--minutes M]
 
-Fresh seeds of the simulator, the search, every seeded bug, and the nemeses on the real runtime, for M minutes (60).
+Fresh seeds of the simulator, the search, every seeded bug, the nemeses on the real runtime, and the growth of a tree, for
+M minutes (60).
 Ends when the time is up, on Ctrl-C or SIGTERM, and leaves a dated summary in test/soak/.
 
   --minutes M      how long
@@ -209,7 +214,7 @@ async function main(minutes: number): Promise<number> {
     write(began, minutes, stop.signal.aborted, summaries);
   };
   await Promise.all(SIDE_BY_SIDE.map((part) => run(part, SIDE_BY_SIDE_SHARE)));
-  await run(ALONE, 1);
+  for (const part of ALONE) await run(part, part.share);
   const file = write(began, minutes, stop.signal.aborted, summaries);
   for (const [name, { figures, failures }] of summaries)
     console.log(JSON.stringify({ soak: name, commit: commitOf(), ...figures, failed: failures.length }));
@@ -230,7 +235,7 @@ function write(
   const commit = commitOf();
   const minutes = Math.round((Date.now() - began.getTime()) / 60_000);
   const machine = `node ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`;
-  const names = [...SIDE_BY_SIDE, ALONE].map(({ name }) => name);
+  const names = [...SIDE_BY_SIDE, ...ALONE].map(({ name }) => name);
   const missing = names.filter((name) => !summaries.has(name));
   const parts = Object.fromEntries(summaries);
   const json = { began: began.toISOString(), minutes, asked, byHand, commit, machine, parts, missing };
