@@ -2,16 +2,18 @@
  * `node bench/profile.ts [outstanding] [nodes]`: a profile of the runtime under setData, by Linux `perf`. Prints
  * functions with their own time and the time of all that they call, the Worker's own (JS) and those of the runtime.
  */
-import { execFileSync, fork } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { ROOT } from "../scripts/local/build.ts";
 import { main, readOptions, wholeNumber } from "../scripts/local/command.ts";
 import { startLocal } from "../scripts/local.ts";
+import { Load } from "./load/load.ts";
 import { round } from "./statistics.ts";
 
 const STATE = join(ROOT, ".zooweeper/profile");
 const DATA = join(STATE, "perf.data");
-const RECORD_SECONDS = 5;
+const RECORD_SECONDS = 4;
 const WARM_UP_MS = 3_000;
 const LINES_MAX = 60;
 /** Share of the samples below which a function is not printed. */
@@ -36,10 +38,14 @@ const profile = async (): Promise<void> => {
     // names of compiled functions, and frames that perf can follow
     v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"],
   });
+  const load = new Load();
   try {
-    const args = [local.urls.api, outstanding, String(WARM_UP_MS), String(RECORD_SECONDS * 1000)];
-    const client = fork(join(import.meta.dirname, "set-data-client.ts"), args);
-    await new Promise((resolve) => client.once("message", resolve));
+    await load.order({ type: "open", urls: [local.urls.api], count: 1 });
+    await load.order({
+      ...{ type: "begin", op: "set", znodes: { of: "session" } },
+      outstanding: Number(outstanding),
+    });
+    await wait(WARM_UP_MS);
     perf([
       "record",
       "-F",
@@ -51,9 +57,9 @@ const profile = async (): Promise<void> => {
       DATA,
       "--",
       "sleep",
-      String(RECORD_SECONDS - 1),
+      String(RECORD_SECONDS),
     ]);
-    await new Promise((resolve) => client.once("exit", resolve));
+    await load.order({ type: "end" });
     const report = perf([
       "report",
       "-i",
@@ -69,6 +75,7 @@ const profile = async (): Promise<void> => {
       process.stdout.write(`${String(all).padStart(5)}  ${String(self).padStart(5)}  ${name}\n`);
     }
   } finally {
+    load.end();
     await local.stop();
   }
 };

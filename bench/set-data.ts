@@ -1,30 +1,13 @@
 /** (b) setData of 100 bytes over `/v1/ws` with 1, 64 and 1024 outstanding, durable on a quorum before each answer. */
-import { fork } from "node:child_process";
-import { join } from "node:path";
 import { startLocal } from "../scripts/local.ts";
-import { cpuMsOf } from "./processes.ts";
-import type { SetDataMessage, SetDataReport } from "./set-data-client.ts";
-import { median, round, table } from "./statistics.ts";
+import { Load, type LoadMedians, type LoadRun, mediansOf } from "./load/load.ts";
+import { table } from "./statistics.ts";
 
 /** One size of the ensemble and one number of outstanding writes. */
-export interface SetDataResult {
+export interface SetDataResult extends LoadMedians {
   readonly nodes: number;
   readonly outstanding: number;
-  readonly runs: readonly Run[];
-  /** medians of the runs */
-  readonly opsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuUsPerOp: number;
-}
-
-/** One run with its processor time. */
-export interface Run extends SetDataReport {
-  /**
-   * processor time of the runtime per operation, µs; it says more than ops/s where the machine has other work. NaN
-   * off Linux
-   */
-  readonly cpuUsPerOp: number;
+  readonly runs: readonly LoadRun[];
 }
 
 /** Sizes, numbers of outstanding writes, and repetitions. */
@@ -46,20 +29,11 @@ export async function benchSetData(options: SetDataOptions): Promise<SetDataResu
     const local = await startLocal({ nodes, brokers: BROKERS, stateDir: options.stateDir, fresh: true });
     try {
       for (const outstanding of options.outstanding) {
-        const runs: Run[] = [];
+        const runs: LoadRun[] = [];
         for (let run = 0; run < options.runs; run++) {
           runs.push(await runClient(local.urls.api, local.runtimePid, outstanding, options.measuredMs));
         }
-        const of = (key: keyof Run): number => round(median(runs.map((r) => r[key])), 2);
-        results.push({
-          nodes,
-          outstanding,
-          runs,
-          opsPerSecond: Math.round(of("opsPerSecond")),
-          p50Ms: of("p50Ms"),
-          p99Ms: of("p99Ms"),
-          cpuUsPerOp: of("cpuUsPerOp"),
-        });
+        results.push({ nodes, outstanding, runs, ...mediansOf(runs) });
       }
     } finally {
       await local.stop();
@@ -68,19 +42,23 @@ export async function benchSetData(options: SetDataOptions): Promise<SetDataResu
   return results;
 }
 
-function runClient(url: string, runtimePid: number, outstanding: number, measuredMs: number): Promise<Run> {
-  const args = [url, String(outstanding), String(WARM_UP_MS), String(measuredMs)];
-  const child = fork(join(import.meta.dirname, "set-data-client.ts"), args);
-  let cpuMs = 0;
-  return new Promise((resolve, reject) => {
-    child.on("message", (message: SetDataMessage) => {
-      if (message === "begin") cpuMs = -cpuMsOf(runtimePid);
-      else if (message === "end") cpuMs += cpuMsOf(runtimePid);
-      else resolve({ ...message, cpuUsPerOp: round((cpuMs * 1000) / message.count, 2) });
-    });
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the client of the benchmark ended with ${code}`)));
-  });
+async function runClient(
+  url: string,
+  runtimePid: number,
+  outstanding: number,
+  measuredMs: number,
+): Promise<LoadRun> {
+  const load = new Load();
+  try {
+    await load.order({ type: "open", urls: [url], count: 1 });
+    const znodes = { of: "session" } as const;
+    const times = { warmUpMs: WARM_UP_MS, measuredMs };
+    const run = await load.measure({ op: "set", znodes, outstanding, ...times, pids: [runtimePid] });
+    await load.order({ type: "close" });
+    return run;
+  } finally {
+    load.end();
+  }
 }
 
 /** A Markdown table of the medians. */

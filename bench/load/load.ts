@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { cpuMsOf } from "../processes.ts";
-import { round } from "../statistics.ts";
+import { median, round } from "../statistics.ts";
 import type { Answers, Command, LoadOp, LoadReport, Outcome, Znodes } from "./commands.ts";
 
 /** A measured load. */
@@ -13,6 +13,25 @@ export interface LoadRun extends LoadReport {
    * Linux
    */
   readonly cpuUsPerOp: number;
+}
+
+/** Medians of the runs of one load. */
+export interface LoadMedians {
+  readonly opsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuUsPerOp: number;
+}
+
+/** Medians of at least one run. */
+export function mediansOf(runs: readonly LoadRun[]): LoadMedians {
+  const of = (key: keyof LoadMedians): number => round(median(runs.map((run) => run[key])), 2);
+  return {
+    opsPerSecond: Math.round(of("opsPerSecond")),
+    p50Ms: of("p50Ms"),
+    p99Ms: of("p99Ms"),
+    cpuUsPerOp: of("cpuUsPerOp"),
+  };
 }
 
 /** What to measure, and for how long. */

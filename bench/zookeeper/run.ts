@@ -8,9 +8,9 @@ import { ROOT } from "../../scripts/local/build.ts";
 import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
 import { startLocal, UsageError } from "../../scripts/local.ts";
 import type { LoadOp } from "../load/commands.ts";
-import { Load, type LoadRun } from "../load/load.ts";
+import { Load, type LoadMedians, type LoadRun, mediansOf } from "../load/load.ts";
 import { describeMachine } from "../machine.ts";
-import { median, round, table } from "../statistics.ts";
+import { round, table } from "../statistics.ts";
 import { startZooKeeper, type ZooKeeper } from "./servers.ts";
 
 const STATE = join(ROOT, ".zooweeper/bench-zookeeper");
@@ -36,11 +36,7 @@ Needs Debian's package zookeeper. The figures are written to bench/results/zooke
   --help           print this`;
 
 /** Runs of one operation in one shape, at one of the two. */
-interface Cell {
-  readonly opsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuUsPerOp: number;
+interface Cell extends LoadMedians {
   readonly runs: readonly LoadRun[];
 }
 
@@ -112,17 +108,7 @@ async function run(ensemble: Ensemble, op: LoadOp, shape: string, measuredMs: nu
   }
 }
 
-function cellOf(runs: readonly LoadRun[]): Cell {
-  const of = (key: "opsPerSecond" | "p50Ms" | "p99Ms" | "cpuUsPerOp"): number =>
-    round(median(runs.map((each) => each[key])), 2);
-  return {
-    opsPerSecond: Math.round(of("opsPerSecond")),
-    p50Ms: of("p50Ms"),
-    p99Ms: of("p99Ms"),
-    cpuUsPerOp: of("cpuUsPerOp"),
-    runs,
-  };
-}
+const cellOf = (runs: readonly LoadRun[]): Cell => ({ ...mediansOf(runs), runs });
 
 /** Measures all; the two take turns, so that other work on the machine meets both. */
 async function measure(zooKeeper: Ensemble, zooWeeper: Ensemble, plan: Plan, quick: boolean): Promise<Row[]> {
