@@ -1,12 +1,7 @@
 /** The in-memory twin of the SQLite backend: the same contract, for the simulator and the tests. */
 import { assert, must } from "../core/assert.ts";
-import {
-  DamagedError,
-  logRowChecksum,
-  sessionChecksum,
-  verifyChecksum,
-  znodeChecksum,
-} from "../core/server/checksums.ts";
+import { DamagedError } from "../core/damaged-error.ts";
+import { logRowChecksum, sessionChecksum, verifyChecksum, znodeChecksum } from "../core/server/checksums.ts";
 import {
   EMPTY_META,
   META_KEYS,

@@ -1,5 +1,6 @@
 /** Reads the rows of the last checkpoint: as the tree at a start, and as the chunks of a SNAP. */
 import { must } from "../assert.ts";
+import { DamagedError } from "../damaged-error.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
 import { knows } from "../version.ts";
 import { encodeRows } from "../wire/snapshot-codec.ts";
@@ -7,7 +8,6 @@ import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import { ZnodeTree } from "../znode/tree.ts";
 import { addToDigest, emptyTreeDigest } from "../znode/tree-state.ts";
-import { DamagedError } from "./checksums.ts";
 import { LOAD_PAGE_BYTES } from "./config.ts";
 import type { Meta, StorageBackend, TablePage } from "./storage-backend.ts";
 

@@ -6,17 +6,13 @@
  * A backend stores the checksum beside the row and verifies it at every read. Rows of an earlier version have no checksum
  * (`null`) and are accepted; they get one when they are next written.
  */
+import { DamagedError } from "../damaged-error.ts";
 import { crc32c } from "../hash/crc32c.ts";
 import { writeSessionRow, writeZnodeRow } from "../wire/snapshot-codec.ts";
 import { ByteWriter } from "../wire/writer.ts";
 import type { LogRow } from "../zab/txn-log.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
-
-/** A stored row differs from what was written, or is missing. */
-export class DamagedError extends Error {
-  override readonly name = "DamagedError";
-}
 
 const scratch = new ByteWriter(512);
 

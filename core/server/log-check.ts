@@ -1,11 +1,11 @@
 /** Checks the rows of a stored log for damage. */
 import { AssertionError } from "../assert.ts";
+import { DamagedError } from "../damaged-error.ts";
 import { chainBatch, equalChain } from "../hash/chain.ts";
 import { makeEntry } from "../zab/log-entry.ts";
 import type { LogPosition } from "../zab/messages.ts";
 import type { LogRow } from "../zab/txn-log.ts";
 import { compareZxid, equalZxid } from "../zab/zxid.ts";
-import { DamagedError } from "./checksums.ts";
 import type { Meta, StorageBackend } from "./storage-backend.ts";
 
 /** The result of {@link checkLog}. */

@@ -7,6 +7,7 @@
  * There are two tree tables. One contains the checkpoint; the other receives a SNAP, after which the two are switched.
  */
 import { assert, assertNever, must } from "../assert.ts";
+import { DamagedError } from "../damaged-error.ts";
 import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
 import { WireError } from "../wire/reader.ts";
 import { decodeRows } from "../wire/snapshot-codec.ts";
@@ -20,7 +21,6 @@ import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "
 import type { ZnodeTree } from "../znode/tree.ts";
 import type { TreeChanges } from "../znode/tree-state.ts";
 import { CheckpointReader } from "./checkpoint.ts";
-import { DamagedError } from "./checksums.ts";
 import { ApplyError } from "./failure.ts";
 import { checkLog, isDamage } from "./log-check.ts";
 import {

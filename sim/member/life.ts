@@ -4,8 +4,8 @@
  */
 
 import { assertNever } from "../../core/assert.ts";
+import { DamagedError } from "../../core/damaged-error.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
-import { DamagedError } from "../../core/server/checksums.ts";
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { ParkedSession, Token } from "../../core/server/ids.ts";

@@ -1,6 +1,6 @@
 /** Starts members, ends them, and restarts those that stop by themselves: what the platform does with durable objects. */
 import { assert, must } from "../../core/assert.ts";
-import { DamagedError } from "../../core/server/checksums.ts";
+import { DamagedError } from "../../core/damaged-error.ts";
 import type { ServerConfig } from "../../core/server/config.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 import type { Calls } from "../calls.ts";

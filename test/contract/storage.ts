@@ -3,7 +3,7 @@
  * only `describe`, `it` and `expect`, so it runs in Node and in workerd.
  */
 import { describe, expect, it } from "vitest";
-import { DamagedError } from "../../core/server/checksums.ts";
+import { DamagedError } from "../../core/damaged-error.ts";
 import {
   EMPTY_META,
   found,

@@ -1,5 +1,5 @@
 /** Reads values of columns, and checks their types and ranges. */
-import { DamagedError } from "../../../core/server/checksums.ts";
+import { DamagedError } from "../../../core/damaged-error.ts";
 import { type Zxid, zxid } from "../../../core/zab/zxid.ts";
 import type { Row } from "../../shared/sql.ts";
 

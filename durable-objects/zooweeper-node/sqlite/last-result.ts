@@ -1,6 +1,6 @@
 /** The column with the result of a session's last write, and the fingerprint of that request. */
+import { DamagedError } from "../../../core/damaged-error.ts";
 import { crc32c } from "../../../core/hash/crc32c.ts";
-import { DamagedError } from "../../../core/server/checksums.ts";
 import { ByteReader, WireError } from "../../../core/wire/reader.ts";
 import { readResult, writeResult } from "../../../core/wire/result-codec.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";

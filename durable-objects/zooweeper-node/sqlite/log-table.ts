@@ -1,7 +1,8 @@
 /** The table of the log: one row per group commit, a packed batch and the chain before and after it. */
 import { assert, must } from "../../../core/assert.ts";
+import { DamagedError } from "../../../core/damaged-error.ts";
 import { crc32c } from "../../../core/hash/crc32c.ts";
-import { DamagedError, logRowChecksum, verifyChecksum } from "../../../core/server/checksums.ts";
+import { logRowChecksum, verifyChecksum } from "../../../core/server/checksums.ts";
 import type { LogRow } from "../../../core/zab/txn-log.ts";
 import type { Row } from "../../shared/sql.ts";
 import { blob, crcAt, i32, num, u32, zxidAt } from "./columns.ts";

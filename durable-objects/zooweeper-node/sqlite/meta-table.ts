@@ -1,5 +1,6 @@
 /** The table of single values: promises, checkpoint, identity, faults. */
-import { DamagedError, verifyChecksum } from "../../../core/server/checksums.ts";
+import { DamagedError } from "../../../core/damaged-error.ts";
+import { verifyChecksum } from "../../../core/server/checksums.ts";
 import { EMPTY_META, META_KEYS, type Meta, type OnDamage } from "../../../core/server/storage-backend.ts";
 import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { crcAt, text } from "./columns.ts";

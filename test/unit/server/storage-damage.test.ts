@@ -1,7 +1,7 @@
 /** A member whose storage is damaged outside the batches of its log. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import { DamagedError } from "../../../core/server/checksums.ts";
+import { DamagedError } from "../../../core/damaged-error.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
 import { META_KEYS } from "../../../core/server/storage-backend.ts";
 import type { Cluster } from "../../../sim/cluster.ts";
