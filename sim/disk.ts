@@ -6,8 +6,8 @@ import { assert, must } from "../core/assert.ts";
 import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../core/server/storage-backend.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
 import type { SessionRow } from "../core/znode/session.ts";
-import type { ZnodeRow } from "../core/znode/stat.ts";
 import type { SessionId } from "../core/znode/types.ts";
+import type { ChangedZnode, StoredZnode } from "../core/znode/znode-store.ts";
 import { MemoryBackend, type StoredState } from "./memory-backend.ts";
 
 type Write = (backend: MemoryBackend) => void;
@@ -198,7 +198,7 @@ export class SimDisk implements StorageBackend {
     return this.#live.read(seq);
   }
 
-  putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
+  putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
     this.#write((backend) => backend.putRows(table, znodes, sessions));
   }
 
@@ -224,6 +224,22 @@ export class SimDisk implements StorageBackend {
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
     return this.#live.readTable(table, cursor, bytesMax);
+  }
+
+  readZnode(table: TableId, path: string): StoredZnode | undefined {
+    return this.#live.readZnode(table, path);
+  }
+
+  readChildren(table: TableId, path: string, after: string, limit: number): readonly string[] {
+    return this.#live.readChildren(table, path, after, limit);
+  }
+
+  readEphemerals(table: TableId, session: SessionId): readonly string[] {
+    return this.#live.readEphemerals(table, session);
+  }
+
+  countZnodes(table: TableId): number {
+    return this.#live.countZnodes(table);
   }
 }
 

@@ -15,9 +15,11 @@ import {
 } from "../core/server/storage-backend.ts";
 import { valueChecksum } from "../core/wire/value-checksum.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
+import { isChildOf, nameOf } from "../core/znode/path.ts";
 import type { SessionRow } from "../core/znode/session.ts";
 import type { ZnodeRow } from "../core/znode/stat.ts";
-import type { SessionId } from "../core/znode/types.ts";
+import { NO_SESSION, type SessionId } from "../core/znode/types.ts";
+import type { ChangedZnode, StoredZnode } from "../core/znode/znode-store.ts";
 
 /** A row and its checksum; null: an earlier version wrote it. */
 export interface Stored<R> {
@@ -160,9 +162,11 @@ export class MemoryBackend implements StorageBackend {
     return must(this.#state.log.get(seq), "a row that is read exists").batch;
   }
 
-  putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
+  putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
     const rows = this.#state.tables[table];
-    for (const row of znodes) rows.znodes.set(row.path, { row, check: znodeChecksum(row) });
+    // The number of children is counted whenever it is asked for.
+    for (const { numChildren: _, ...row } of znodes)
+      rows.znodes.set(row.path, { row, check: znodeChecksum(row) });
     for (const row of sessions) rows.sessions.set(row.id, { row, check: sessionChecksum(row) });
   }
 
@@ -200,9 +204,7 @@ export class MemoryBackend implements StorageBackend {
     const page: ZnodeRow[] = [];
     let bytes = 0;
     for (const path of inSessions ? [] : [...znodes.keys()].filter((each) => each > cursor).sort()) {
-      const { row, check } = must(znodes.get(path), "a listed row exists");
-      if (row.path !== path) throw new DamagedError(`znode ${path} holds another row`);
-      if (check !== null) verifyChecksum(check, znodeChecksum(row), `znode ${path}`);
+      const row = verified(path, must(znodes.get(path), "a listed row exists"));
       page.push(row);
       bytes += row.path.length + (row.data?.length ?? 0) + 100;
       if (bytes >= bytesMax) return { znodes: page, sessions: [], next: row.path };
@@ -220,6 +222,44 @@ export class MemoryBackend implements StorageBackend {
     }
     return { znodes: page, sessions: sessionPage, next: undefined };
   }
+
+  readZnode(table: TableId, path: string): StoredZnode | undefined {
+    const { znodes } = this.#state.tables[table];
+    const stored = znodes.get(path);
+    if (stored === undefined) return undefined;
+    let numChildren = 0;
+    for (const each of znodes.keys()) if (isChildOf(each, path)) numChildren += 1;
+    return { row: verified(path, stored), numChildren };
+  }
+
+  readChildren(table: TableId, path: string, after: string, limit: number): readonly string[] {
+    const names = [...this.#state.tables[table].znodes.keys()]
+      .filter((each) => isChildOf(each, path))
+      .map(nameOf);
+    return names
+      .filter((name) => name > after)
+      .sort()
+      .slice(0, limit);
+  }
+
+  readEphemerals(table: TableId, session: SessionId): readonly string[] {
+    const owned: string[] = [];
+    for (const [path, { row }] of this.#state.tables[table].znodes) {
+      if (session !== NO_SESSION && row.ephemeralOwner === session) owned.push(path);
+    }
+    return owned.sort();
+  }
+
+  countZnodes(table: TableId): number {
+    return this.#state.tables[table].znodes.size;
+  }
+}
+
+/** The row of a znode. @throws DamagedError when it is not as it was written */
+function verified(path: string, { row, check }: Stored<ZnodeRow>): ZnodeRow {
+  if (row.path !== path) throw new DamagedError(`znode ${path} holds another row`);
+  if (check !== null) verifyChecksum(check, znodeChecksum(row), `znode ${path}`);
+  return row;
 }
 
 function copyOf(state: State): State {

@@ -6,6 +6,7 @@ import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import type { SessionRow } from "../znode/session.ts";
 import type { ZnodeRow } from "../znode/stat.ts";
 import type { SessionId } from "../znode/types.ts";
+import type { ChangedZnode, StoredZnode } from "../znode/znode-store.ts";
 
 /** Number of a tree table: one contains the tree as of the checkpoint, the other receives a SNAP. */
 export type TableId = 0 | 1;
@@ -105,7 +106,7 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   writeMeta(meta: Meta): void;
   /** The rows of the log without their batches, ascending. Damaged rows are left out. */
   logRows(onDamage?: (seq: number) => void): LogRow[];
-  putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void;
+  putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
   clearTable(table: TableId): void;
   /** whether an earlier state is in quarantine; see {@link quarantine} */
@@ -125,6 +126,18 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
    * @throws DamagedError for a damaged row
    */
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
+  /** One znode; undefined: there is none of this path. @throws DamagedError for a row that is not as it was written */
+  readZnode(table: TableId, path: string): StoredZnode | undefined;
+  /**
+   * Names of the children of a znode, which need not be there, in code unit order.
+   * @param after only names that follow this one; "": from the start
+   * @param limit names at most
+   */
+  readChildren(table: TableId, path: string, after: string, limit: number): readonly string[];
+  /** Paths of the znodes that the session owns, in code unit order. */
+  readEphemerals(table: TableId, session: SessionId): readonly string[];
+  /** Number of znodes. */
+  countZnodes(table: TableId): number;
 }
 
 /**

@@ -69,6 +69,13 @@ export function parentForCreate(path: string): string {
   return slash === 0 ? "/" : path.slice(0, slash);
 }
 
+/** Whether `path` is that of a child of `parent`. */
+export function isChildOf(path: string, parent: string): boolean {
+  const start = parent === "/" ? 1 : parent.length + 1;
+  if (path.length <= start || !path.startsWith(parent) || path.charCodeAt(start - 1) !== SLASH) return false;
+  return path.indexOf("/", start) === -1;
+}
+
 /** The last component; the root's is "". */
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 

@@ -6,6 +6,7 @@
  * | meta | value: promises, checkpoint, identity |
  * | txn_log | group commit: a packed batch and the chain before and after it |
  * | znode_0, session_0, znode_1, session_1 | znode and session as of the checkpoint; `meta.table` says which pair is the tree's |
+ * | children_0, children_1 | znode with many children: how many it has in the znode table of that number |
  * | quarantine_… | row of a damaged table of that name, until a quorum has confirmed the state that replaces it |
  *
  * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version. A zxid takes two columns:
@@ -21,8 +22,8 @@ import {
 } from "../../core/server/storage-backend.ts";
 import type { LogRow } from "../../core/zab/txn-log.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
-import type { ZnodeRow } from "../../core/znode/stat.ts";
 import type { SessionId } from "../../core/znode/types.ts";
+import type { ChangedZnode, StoredZnode } from "../../core/znode/znode-store.ts";
 import { type DamagedRow, LogTable } from "./sqlite/log-table.ts";
 import { MetaTable } from "./sqlite/meta-table.ts";
 import { Quarantine, setAside } from "./sqlite/quarantine.ts";
@@ -175,7 +176,7 @@ export class SqliteBackend implements StorageBackend {
 
   // ── tree ─────────────────────────────────────────────────────────────────
 
-  putRows(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
+  putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
     this.#tree.put(table, znodes, sessions);
   }
 
@@ -189,5 +190,21 @@ export class SqliteBackend implements StorageBackend {
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
     return this.#tree.read(table, cursor, bytesMax);
+  }
+
+  readZnode(table: TableId, path: string): StoredZnode | undefined {
+    return this.#tree.znode(table, path);
+  }
+
+  readChildren(table: TableId, path: string, after: string, limit: number): readonly string[] {
+    return this.#tree.children(table, path, after, limit);
+  }
+
+  readEphemerals(table: TableId, session: SessionId): readonly string[] {
+    return this.#tree.ephemerals(table, session);
+  }
+
+  countZnodes(table: TableId): number {
+    return this.#tree.count(table);
   }
 }

@@ -61,6 +61,7 @@ export class Quarantine {
     for (const table of SCHEMA) {
       if (this.#asideAtStart.has(table.name)) continue;
       if (table.name === "meta") this.#copyMeta(replaces);
+      else if (table.isDerived) this.#sql.exec(`DELETE FROM ${table.name}`);
       else setAside(this.#sql, table, replaces);
     }
     this.#isPresent = true;

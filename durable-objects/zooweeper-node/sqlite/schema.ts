@@ -1,4 +1,5 @@
 /** The tables of a member's storage, and their migration from earlier versions. */
+import { must } from "../../../core/assert.ts";
 import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { columnsIn } from "../../shared/sql.ts";
 
@@ -7,6 +8,10 @@ export interface TableSchema {
   readonly name: string;
   readonly columns: readonly string[];
   readonly options?: string;
+  /** what an index of it holds, and of which rows */
+  readonly index?: string;
+  /** its rows follow from those of the others: when these are set aside, it is emptied */
+  readonly isDerived?: true;
 }
 
 /** All tables of a member. */
@@ -37,6 +42,17 @@ export const SCHEMA: readonly TableSchema[] = [
         "crc INTEGER",
       ],
       options: "WITHOUT ROWID",
+      index: "(ephemeral_owner) WHERE ephemeral_owner > 0",
+    },
+    {
+      name: `children_${table}`,
+      columns: [
+        "path TEXT PRIMARY KEY",
+        ..."pzxid_epoch pzxid_counter children".split(" ").map((name) => `${name} INTEGER`),
+        "crc INTEGER",
+      ],
+      options: "WITHOUT ROWID",
+      isDerived: true as const,
     },
     {
       name: `session_${table}`,
@@ -98,13 +114,32 @@ export function migrate(sql: SqlStorage, setAside: (table: TableSchema) => void)
       aside.add(table.name);
     }
   }
+  for (const table of SCHEMA) makeIndex(sql, table);
   return aside;
 }
 
-/** Creates a table that does not exist. */
-export const makeTable = (sql: SqlStorage, { name, columns, options = "" }: TableSchema): void => {
+/** Creates a table that does not exist, with its index. */
+export const makeTable = (sql: SqlStorage, table: TableSchema): void => {
+  const { name, columns, options = "" } = table;
   sql.exec(`CREATE TABLE ${name} (${columns.join(", ")}) ${options}`);
+  makeIndex(sql, table);
 };
+
+/**
+ * Makes the index of a table, unless it has one. An earlier version made none, but maintains it. An index keeps its name when
+ * its table is renamed, so there are two names: of the state that was set aside, and of the current one.
+ */
+function makeIndex(sql: SqlStorage, { name, index }: TableSchema): void {
+  if (index === undefined) return;
+  const indexes = sql
+    .exec<{ name: string; tbl_name: string }>(
+      "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    )
+    .toArray();
+  if (indexes.some((each) => each.tbl_name === name)) return;
+  const free = [`${name}_a`, `${name}_b`].find((each) => indexes.every((taken) => taken.name !== each));
+  sql.exec(`CREATE INDEX ${must(free, "one state is set aside at most")} ON ${name} ${index}`);
+}
 
 /** The stored number of the schema; 0 if there is none, or if it is damaged, so that it has to be derived from the tables. */
 function schemaOf(sql: SqlStorage): number {

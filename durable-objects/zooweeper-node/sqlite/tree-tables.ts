@@ -10,7 +10,10 @@ import { znodeRowBytes } from "../../../core/wire/snapshot-codec.ts";
 import type { SessionRow } from "../../../core/znode/session.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
+import type { ChangedZnode, StoredZnode } from "../../../core/znode/znode-store.ts";
 import { inOrder, type Row } from "../../shared/sql.ts";
+import { ChildCounts } from "./child-counts.ts";
+import { childrenOf, countChildren, rangeOf } from "./child-range.ts";
 import { blob, crcAt, i32, num, text, zxidAt } from "./columns.ts";
 import { packResult, unpackResult } from "./last-result.ts";
 import type { RowCounts } from "./row-counts.ts";
@@ -23,10 +26,12 @@ import type { RowCounts } from "./row-counts.ts";
 export class TreeTables {
   readonly #sql: SqlStorage;
   readonly #rows: RowCounts;
+  readonly #counts: readonly [ChildCounts, ChildCounts];
 
   constructor(sql: SqlStorage, rows: RowCounts) {
     this.#sql = sql;
     this.#rows = rows;
+    this.#counts = [new ChildCounts(sql, rows, 0), new ChildCounts(sql, rows, 1)];
   }
 
   /** Whether neither pair has a znode. */
@@ -37,8 +42,9 @@ export class TreeTables {
   }
 
   /** Writes znodes and sessions, or replaces them. */
-  put(table: TableId, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): void {
+  put(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
     for (const row of znodes) {
+      this.#counts[table].put(row);
       this.#write(
         `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
         row.path,
@@ -74,7 +80,10 @@ export class TreeTables {
 
   /** Deletes znodes and sessions. */
   delete(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void {
-    for (const path of paths) this.#write(`DELETE FROM znode_${table} WHERE path = ?`, path);
+    for (const path of paths) {
+      this.#write(`DELETE FROM znode_${table} WHERE path = ?`, path);
+      this.#counts[table].delete(path);
+    }
     for (const id of sessions) this.#write(`DELETE FROM session_${table} WHERE id = ?`, id);
   }
 
@@ -82,6 +91,7 @@ export class TreeTables {
   clear(table: TableId): void {
     this.#write(`DELETE FROM znode_${table}`);
     this.#write(`DELETE FROM session_${table}`);
+    this.#counts[table].clear();
   }
 
   /** One page of a pair. See `StorageBackend.readTable`. @throws DamagedError */
@@ -110,10 +120,64 @@ export class TreeTables {
     return { znodes, sessions, next: undefined };
   }
 
+  /** See `StorageBackend.readZnode`. @throws DamagedError */
+  znode(table: TableId, path: string): StoredZnode | undefined {
+    const { from, end } = rangeOf(path);
+    const [found] = [
+      ...this.#sql
+        .exec(
+          `SELECT *, EXISTS (SELECT 1 FROM znode_${table} WHERE path > ?2 AND path < ?3) FROM znode_${table} WHERE path = ?1`,
+          path,
+          from,
+          end,
+        )
+        .raw(),
+    ];
+    this.#rows.read += 1;
+    if (found === undefined) return undefined;
+    const row = znodeOf(found);
+    return { row, numChildren: found[ZNODE_COLUMNS] === 0 ? 0 : this.#countChildren(table, row) };
+  }
+
+  #countChildren(table: TableId, row: ZnodeRow): number {
+    const known = this.#counts[table].get(row);
+    if (known !== undefined) return known;
+    const numChildren = countChildren(this.#sql, table, row.path);
+    this.#rows.read += numChildren;
+    // A received snapshot brings no numbers.
+    this.#counts[table].put({ ...row, numChildren });
+    return numChildren;
+  }
+
+  /** See `StorageBackend.readChildren`. */
+  children(table: TableId, path: string, after: string, limit: number): string[] {
+    const names = childrenOf(this.#sql, table, path, after, limit);
+    this.#rows.read += names.length;
+    return names;
+  }
+
+  /** See `StorageBackend.readEphemerals`. */
+  ephemerals(table: TableId, session: SessionId): string[] {
+    // The second condition is that of the index.
+    const statement = `SELECT path FROM znode_${table} WHERE ephemeral_owner = ? AND ephemeral_owner > 0 ORDER BY path`;
+    const paths = [...this.#sql.exec(statement, session).raw()].map((row) => text(row, 0));
+    this.#rows.read += paths.length;
+    return paths;
+  }
+
+  /** See `StorageBackend.countZnodes`. */
+  count(table: TableId): number {
+    const [row] = [...this.#sql.exec(`SELECT count(*) FROM znode_${table}`).raw()];
+    return Number(row?.[0]);
+  }
+
   #write(statement: string, ...values: unknown[]): void {
     this.#rows.checkpoint += this.#sql.exec(statement, ...values).rowsWritten;
   }
 }
+
+/** Columns of a znode. */
+const ZNODE_COLUMNS = 15;
 
 /** @throws DamagedError */
 function znodeOf(row: Row): ZnodeRow {

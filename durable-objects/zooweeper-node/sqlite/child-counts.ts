@@ -1,0 +1,89 @@
+/** The numbers of children of znodes that have many: counting those would take longer than a turn. */
+import { crc32c } from "../../../core/hash/crc32c.ts";
+import type { TableId } from "../../../core/server/storage-backend.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import type { ZnodeRow } from "../../../core/znode/stat.ts";
+import type { ChangedZnode } from "../../../core/znode/znode-store.ts";
+import { CHILDREN_COUNTED_MAX } from "../config.ts";
+import type { RowCounts } from "./row-counts.ts";
+
+const scratch = new ByteWriter(256);
+
+/** CRC-32C over the columns of a row. */
+function checksum({ path, pzxid }: ZnodeRow, numChildren: number): number {
+  scratch.string(path);
+  scratch.u32pair(pzxid.epoch, pzxid.counter);
+  scratch.i32(numChildren);
+  const check = crc32c(scratch.view());
+  scratch.reset();
+  return check;
+}
+
+/**
+ * A row per znode of a table that has more than {@link CHILDREN_COUNTED_MAX} children.
+ *
+ * Invariant: a row of which path, pzxid and checksum fit the znode has the number of its children in the table: every change of
+ * the children sets another pzxid. Other rows are outdated, and mean nothing; a version that does not know this table may leave
+ * some behind.
+ */
+export class ChildCounts {
+  readonly #sql: SqlStorage;
+  readonly #counts: RowCounts;
+  readonly #table: TableId;
+  /** there may be rows; undefined: not known yet */
+  #isUsed: boolean | undefined;
+
+  constructor(sql: SqlStorage, counts: RowCounts, table: TableId) {
+    this.#sql = sql;
+    this.#counts = counts;
+    this.#table = table;
+  }
+
+  /** Notes the number of a znode's children, if there are many. */
+  put(row: ChangedZnode): void {
+    const { path, pzxid, numChildren = 0 } = row;
+    if (numChildren <= CHILDREN_COUNTED_MAX) return;
+    this.#isUsed = true;
+    this.#write(
+      `INSERT OR REPLACE INTO children_${this.#table} VALUES (?,?,?,?,?)`,
+      path,
+      pzxid.epoch,
+      pzxid.counter,
+      numChildren,
+      checksum(row, numChildren),
+    );
+  }
+
+  /** The number of children of a znode; undefined: it is not known. */
+  get(row: ZnodeRow): number | undefined {
+    const [found] = [
+      ...this.#sql
+        .exec(
+          `SELECT children, crc FROM children_${this.#table} WHERE path = ? AND pzxid_epoch = ? AND pzxid_counter = ?`,
+          row.path,
+          row.pzxid.epoch,
+          row.pzxid.counter,
+        )
+        .raw(),
+    ];
+    if (found === undefined) return undefined;
+    const numChildren = Number(found[0]);
+    return found[1] === checksum(row, numChildren) ? numChildren : undefined;
+  }
+
+  /** The znode of this path is deleted. */
+  delete(path: string): void {
+    this.#isUsed ??= this.#sql.exec(`SELECT 1 FROM children_${this.#table} LIMIT 1`).toArray().length > 0;
+    if (this.#isUsed) this.#write(`DELETE FROM children_${this.#table} WHERE path = ?`, path);
+  }
+
+  /** Deletes all rows. */
+  clear(): void {
+    this.#write(`DELETE FROM children_${this.#table}`);
+    this.#isUsed = false;
+  }
+
+  #write(statement: string, ...values: unknown[]): void {
+    this.#counts.checkpoint += this.#sql.exec(statement, ...values).rowsWritten;
+  }
+}
