@@ -1,21 +1,36 @@
-/** Reads the rows of the last checkpoint: as the tree at a start, and as the chunks of a SNAP. */
+/** The rows of the last checkpoint: beneath the tree of a start, and as the chunks of a SNAP. */
 import { must } from "../assert.ts";
-import { DamagedError } from "../damaged-error.ts";
+import { TreeDamagedError } from "../damaged-error.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
 import { knows } from "../version.ts";
 import { encodeRows } from "../wire/snapshot-codec.ts";
+import { BUILT_IN_PATHS } from "../znode/path.ts";
 import type { SessionRow } from "../znode/session.ts";
-import type { ZnodeRow } from "../znode/stat.ts";
 import { ZnodeTree } from "../znode/tree.ts";
 import { addToDigest, emptyTreeDigest } from "../znode/tree-state.ts";
 import { LOAD_PAGE_BYTES } from "./config.ts";
-import type { Meta, StorageBackend, TablePage } from "./storage-backend.ts";
+import {
+  type Meta,
+  SESSION_CURSOR,
+  type StorageBackend,
+  type TableId,
+  type TablePage,
+} from "./storage-backend.ts";
+import { ofTree, TableStore } from "./table-store.ts";
+
+const NOTHING: Chain = { high: 0, low: 0 };
+
+/** The tree of a checkpoint, and the part of its sessions in the digest. */
+export interface OpenedTree {
+  readonly tree: ZnodeTree;
+  readonly sessions: Chain;
+}
 
 /**
- * Reads the checkpoint, and compares it as a whole with the digest stored with it, because row checksums do not detect a
- * missing row.
+ * Reads the checkpoint. A SNAP is compared as a whole with the digest stored with it, because row checksums do not detect a
+ * missing row. A tree reads single rows, and `Scrub` compares all of them with the digest in the background.
  *
- * Invariant: if reading reaches the end without an error, the rows returned are the checkpoint as it was written.
+ * Invariant: if reading a SNAP reaches the end without an error, its rows are the checkpoint as it was written.
  */
 export class CheckpointReader {
   readonly #backend: StorageBackend;
@@ -26,24 +41,52 @@ export class CheckpointReader {
     this.#backend = backend;
   }
 
-  /** The tree of the checkpoint. @throws DamagedError or AssertionError if the rows are damaged */
-  tree({ table, checkpoint, digest }: Meta): ZnodeTree {
-    const znodes: ZnodeRow[] = [];
+  /**
+   * The tree: its sessions are read now, its znodes when they are asked for.
+   * @throws TreeDamagedError or AssertionError when the sessions are not those that were written
+   */
+  open({ table, checkpoint, digest }: Meta): OpenedTree {
     const sessions: SessionRow[] = [];
-    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
-      const page: TablePage = this.#backend.readTable(table, cursor, LOAD_PAGE_BYTES);
-      znodes.push(...page.znodes);
+    for (let cursor: string | undefined = `${SESSION_CURSOR}0`; cursor !== undefined; ) {
+      const page = this.#read(table, cursor, LOAD_PAGE_BYTES);
       sessions.push(...page.sessions);
       cursor = page.next;
     }
-    const tree = ZnodeTree.load(znodes, sessions, checkpoint.zxid);
-    verifyDigest(tree.digest, digest);
-    return tree;
+    const digestOfSessions = addToDigest(NOTHING, [], sessions);
+    verifyDigest(digestOfSessions, digest?.sessions);
+    const tree = ZnodeTree.open(new TableStore(this.#backend, table), {
+      sessions,
+      lastApplied: checkpoint.zxid,
+      digest: digest ?? this.#digestOf(table),
+      size: digest?.znodes ?? this.#sizeOf(table),
+    });
+    return { tree, sessions: digestOfSessions };
+  }
+
+  #read(table: TableId, cursor: string, bytesMax: number): TablePage {
+    return ofTree(() => this.#backend.readTable(table, cursor, bytesMax));
+  }
+
+  /** An earlier version made the checkpoint, and noted no digest. */
+  #digestOf(table: TableId): Chain {
+    let digest = emptyTreeDigest();
+    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+      const page = this.#read(table, cursor, LOAD_PAGE_BYTES);
+      digest = addToDigest(digest, page.znodes, page.sessions);
+      cursor = page.next;
+    }
+    return digest;
+  }
+
+  /** An earlier version made the checkpoint, and noted no number; it stored no built-in znode that had not changed. */
+  #sizeOf(table: TableId): number {
+    const unstored = BUILT_IN_PATHS.filter((path) => this.#backend.readZnode(table, path) === undefined);
+    return this.#backend.countZnodes(table) + unstored.length;
   }
 
   /**
    * One chunk of a SNAP; see `SnapshotReader.read`. Chunks are read in order.
-   * @throws DamagedError if the rows are damaged, so that they do not reach another member
+   * @throws TreeDamagedError if the rows are damaged, so that they do not reach another member
    */
   chunk(
     { table, digest: expected }: Meta,
@@ -51,7 +94,7 @@ export class CheckpointReader {
     bytesMax: number,
     version: number,
   ): { readonly bytes: Uint8Array; readonly next: string | undefined } {
-    const { znodes, sessions, next } = this.#backend.readTable(table, cursor, bytesMax);
+    const { znodes, sessions, next } = this.#read(table, cursor, bytesMax);
     const before =
       cursor === "" ? emptyTreeDigest() : must(this.#digests.get(cursor), "a SNAP is read in order");
     const digest = addToDigest(before, znodes, sessions);
@@ -69,6 +112,6 @@ export class CheckpointReader {
 /** @param expected undefined if an earlier version made the checkpoint and stored no digest */
 function verifyDigest(digest: Chain, expected: Chain | undefined): void {
   if (expected !== undefined && !equalChain(digest, expected)) {
-    throw new DamagedError("the rows of the checkpoint are not those that were written");
+    throw new TreeDamagedError("the rows of the checkpoint are not those that were written");
   }
 }

@@ -40,6 +40,11 @@ export interface ServerConfig extends ZabConfig {
   readonly eventsLingerMs: number;
   /** txns retained in the log below the checkpoint, for learners that reconnect */
   readonly logRetainTxns: number;
+  /**
+   * bytes of the znodes in memory, about: clean ones beyond that leave. Beside it an object holds the log's index and newest
+   * batches, the sessions, and the buffers of its connections; 64 MiB in all, of the 128 MB that the platform gives it
+   */
+  readonly znodeCacheBytes: number;
 }
 
 /** Timeouts of a request, ms. Each is longer than the timeout inside the wait. */
@@ -90,8 +95,12 @@ export const APPLY_FAILURES_MAX = 2;
 /** Pause after which a stopped member retries, ms: a later build of the same version may work. */
 export const APPLY_RETRY_MS = 60 * SECOND_MS;
 
-/** Bytes of rows read at once while a tree is loaded. */
+/** Bytes of rows read at once while sessions are loaded. */
 export const LOAD_PAGE_BYTES = 1 * MiB;
+/** Bytes of rows that are checked at a start: about 1,300 rows of 100 B, 7 ms. A small tree is checked as a whole. */
+export const START_SCRUB_BYTES = 256 * KiB;
+/** Bytes of rows that are checked in the background at each tick: about 350 rows of 100 B, 2 ms. */
+export const SCRUB_BYTES = 64 * KiB;
 
 /** Maximum of characters of an unknown message type that a refusal quotes. */
 export const MESSAGE_TYPE_LENGTH_MAX = 40;
@@ -148,6 +157,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     checkpointChangesMax: 1_000,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
+    znodeCacheBytes: 40 * MiB,
     eventsMax: 10_000,
     rareEventsMax: 1_000,
     eventsLingerMs: 30_000,

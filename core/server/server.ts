@@ -467,6 +467,7 @@ export class EnsembleServer {
     if (this.#zab.proposing?.exhausted === true && !this.#writePath.hasOutstanding) {
       this.#absorb(this.#zab.resign(now));
     }
+    this.tree.trim(this.config.znodeCacheBytes);
     return this.#effects.take();
   }
 

@@ -11,6 +11,16 @@ import type { ChangedZnode, StoredZnode } from "../znode/znode-store.ts";
 /** Number of a tree table: one contains the tree as of the checkpoint, the other receives a SNAP. */
 export type TableId = 0 | 1;
 
+/** Digest of the tree at a checkpoint. What an earlier version did not note is absent. */
+export interface CheckpointDigest extends Chain {
+  /** a quorum had confirmed that tree before the checkpoint was made */
+  readonly confirmed?: boolean;
+  /** number of its znodes */
+  readonly znodes?: number;
+  /** digest of its sessions alone */
+  readonly sessions?: Chain;
+}
+
 /** The values of a member that are not rows. */
 export interface Meta {
   /** number of the current or last incarnation; 0 before the first */
@@ -35,10 +45,9 @@ export interface Meta {
   /** record of its last sleep, as JSON; see `quiet.ts` */
   readonly quiet: string | null;
   /**
-   * digest of the tree at the checkpoint, and whether a quorum had confirmed that tree before the checkpoint was made;
-   * undefined if an earlier version made the checkpoint
+   * what is known of the tree at the checkpoint; undefined if an earlier version made it
    */
-  readonly digest?: (Chain & { readonly confirmed?: boolean }) | undefined;
+  readonly digest?: CheckpointDigest | undefined;
   /** lower bound of the end of the log; undefined if unknown */
   readonly logged?: Zxid | undefined;
 }

@@ -2,13 +2,15 @@
  * The durable state of a member, and its recovery: promises, log, and the tree as of the last checkpoint. The {@link
  * StorageBackend} underneath is SQLite in the object and memory in the simulator.
  *
- *   tree in memory = checkpoint (tree table) + log from there to the last entry known to be committed
+ *   tree = checkpoint (tree table) + log from there to the last entry known to be committed
+ *
+ * Only what has changed since the checkpoint has to be in memory; the other znodes are read from the table when they are asked for.
  *
  * There are two tree tables. One contains the checkpoint; the other receives a SNAP, after which the two are switched.
  */
 import { assert, assertNever, must } from "../assert.ts";
 import { DamagedError } from "../damaged-error.ts";
-import { type Chain, chainBatch, equalChain } from "../hash/chain.ts";
+import { chainBatch, equalChain } from "../hash/chain.ts";
 import { WireError } from "../wire/reader.ts";
 import { decodeRows } from "../wire/snapshot-codec.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
@@ -18,12 +20,17 @@ import type { LogPosition } from "../zab/messages.ts";
 import type { RecoveredState, SnapshotReader } from "../zab/storage.ts";
 import { type LogRow, type LogStorage, samePosition, TxnLog } from "../zab/txn-log.ts";
 import { asEpoch, compareZxid, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import { addDigests, subtractDigests } from "../znode/digest.ts";
+import { BUILT_IN_PATHS, isBuiltIn } from "../znode/path.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
-import type { TreeChanges } from "../znode/tree-state.ts";
+import { addToDigest, emptyTreeDigest, type TreeChanges } from "../znode/tree-state.ts";
 import { CheckpointReader } from "./checkpoint.ts";
+import { START_SCRUB_BYTES } from "./config.ts";
 import { ApplyError } from "./failure.ts";
 import { checkLog, isDamage } from "./log-check.ts";
+import { Scrub } from "./scrub.ts";
 import {
+  type CheckpointDigest,
   EMPTY_META,
   EMPTY_POSITION,
   type Meta,
@@ -56,6 +63,11 @@ export class MemberStorage implements SnapshotReader {
   /** bytes logged since the checkpoint */
   #logBytes = 0;
   #damage: string | undefined;
+  /** checks the table of the tree that was loaded last */
+  #scrub: Scrub;
+  /** what a SNAP has brought so far */
+  #received = emptyTreeDigest();
+  #receivedZnodes = 0;
 
   /** Repairs damage as far as possible; see {@link checkLog}. */
   constructor(backend: StorageBackend) {
@@ -63,6 +75,7 @@ export class MemberStorage implements SnapshotReader {
     this.#reader = new CheckpointReader(backend);
     const damaged: string[] = [];
     this.#meta = backend.readMeta((what) => damaged.push(what));
+    this.#scrub = new Scrub(backend, this.#meta.table, emptyTreeDigest());
     if (damaged.length > 0) this.#forget(damaged.join(", "));
     const rows = this.#repairLog();
     const storage: LogStorage = {
@@ -140,10 +153,14 @@ export class MemberStorage implements SnapshotReader {
    * @param firstBoot boot counter of the first incarnation of a member without memory. Peers refuse calls with a lower
    * number than they have seen, so it must be above every number that the member may have had before it lost its storage:
    * the ms since 1970 are
+   * @param checkedBytes how much of the tree is checked now; {@link scrub} checks the rest
    */
-  recover(firstBoot = 1): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
+  recover(
+    firstBoot = 1,
+    checkedBytes = START_SCRUB_BYTES,
+  ): { readonly recovered: RecoveredState; readonly tree: ZnodeTree } {
     this.#update({ boot: this.#meta.boot === 0 ? firstBoot : this.#meta.boot + 1 });
-    const tree = this.#recoverTree();
+    const tree = this.#recoverTree(checkedBytes);
     this.noteEnd();
     const { boot, acceptedEpoch, currentEpoch, initialized, founding, needSnap } = this.#meta;
     const { peerBoots, quiet } = this.#meta;
@@ -168,7 +185,7 @@ export class MemberStorage implements SnapshotReader {
    * The tree as far as it is known to be committed. If the checkpoint is damaged, the tree is rebuilt from the log, provided that
    * the log reaches back to the first txn; otherwise the member forgets its state.
    */
-  #recoverTree(): ZnodeTree {
+  #recoverTree(checkedBytes: number): ZnodeTree {
     const { checkpoint } = this.#meta;
     const committed = maxZxid(this.log.committed, checkpoint.zxid);
     try {
@@ -176,14 +193,13 @@ export class MemberStorage implements SnapshotReader {
       if (anchor === undefined || !samePosition(anchor, checkpoint)) {
         throw new DamagedError("the checkpoint is no entry of the log");
       }
-      return this.#replay(this.loadTree(), committed);
+      const tree = this.loadTree();
+      if (checkedBytes > 0) this.scrub(checkedBytes);
+      return this.#replay(tree, committed);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      if (samePosition(this.log.base, EMPTY_POSITION)) this.#forgetTree(error.message);
-      else {
-        this.#forget(error.message);
-        this.log.restart(EMPTY_POSITION);
-      }
+      this.setTreeAside(error.message);
+      if (!samePosition(this.log.base, EMPTY_POSITION)) this.log.restart(EMPTY_POSITION);
     }
     this.#logBytes = this.log.bytesAfter(ZXID_ZERO);
     return this.#replay(this.loadTree(), this.log.rows.length === 0 ? ZXID_ZERO : committed);
@@ -199,11 +215,41 @@ export class MemberStorage implements SnapshotReader {
     });
   }
 
-  /** The tree of the checkpoint. @throws DamagedError or AssertionError when the rows are not the tree's */
+  /**
+   * The tree of the checkpoint, whose znodes are read when they are asked for.
+   * @throws DamagedError or AssertionError when the sessions are not those that were written
+   */
   loadTree(): ZnodeTree {
-    const tree = this.#reader.tree(this.#meta);
-    if (this.#meta.digest === undefined) this.#update({ digest: tree.digest });
+    const { table, digest } = this.#meta;
+    const { tree, sessions } = this.#reader.open(this.#meta);
+    if (digest?.sessions === undefined)
+      this.#update({ digest: { ...digest, ...tree.digest, znodes: tree.size, sessions } });
+    this.#scrub = new Scrub(this.#backend, table, subtractDigests(tree.digest, sessions));
     return tree;
+  }
+
+  /** Path up to which the rows are checked in this pass; see {@link scrub}. */
+  get scrubbed(): string {
+    return this.#scrub.cursor;
+  }
+
+  /** Passes over all rows since the tree was loaded that have found no damage. */
+  get scrubPasses(): number {
+    return this.#scrub.passes;
+  }
+
+  /** Checks the next rows of the checkpoint, about `bytesMax`. @throws TreeDamagedError */
+  scrub(bytesMax: number): void {
+    this.#scrub.step(bytesMax);
+  }
+
+  /**
+   * The rows of the tree are damaged: the next incarnation rebuilds it from the log if that reaches back to the first txn, else it
+   * is a member without memory. This one has to end.
+   */
+  setTreeAside(damage: string): void {
+    if (samePosition(this.log.base, EMPTY_POSITION)) this.#forgetTree(damage);
+    else this.#forget(damage);
   }
 
   /** Applies the log up to `upTo`, checking every batch against the chain. @returns the tree */
@@ -287,17 +333,22 @@ export class MemberStorage implements SnapshotReader {
         return;
       case "snapshotBegin":
         this.#backend.clearTable(this.#otherTable());
+        this.#received = emptyTreeDigest();
+        this.#receivedZnodes = BUILT_IN_PATHS.length;
         return;
       case "snapshotChunk": {
         const { znodes, sessions } = readable(() => decodeRows(write.bytes));
         this.#backend.putRows(this.#otherTable(), znodes, sessions);
+        this.#received = addToDigest(this.#received, znodes, sessions);
+        this.#receivedZnodes += znodes.filter(({ path }) => !isBuiltIn(path)).length;
         return;
       }
       case "snapshotSwitch": {
         const at = { zxid: write.zxid, chain: write.chain };
         const old = this.#meta.table;
-        // Its digest is computed when it is loaded.
-        this.#update({ table: this.#otherTable(), checkpoint: at, digest: undefined, needSnap: false });
+        // The digest of the sessions is known once they are loaded.
+        const digest = { ...this.#received, znodes: this.#receivedZnodes };
+        this.#update({ table: this.#otherTable(), checkpoint: at, digest, needSnap: false });
         this.#reader.reset();
         this.log.restart(at);
         this.#backend.clearTable(old);
@@ -317,21 +368,29 @@ export class MemberStorage implements SnapshotReader {
    * @param changes changes since the last checkpoint
    * @param retain what is retained in the log: a number of txns, and the entries that the slowest learner lacks, but not
    * more than a number of bytes
-   * @param digest digest of the tree; undefined: the next start computes it from the rows
    * @param confirmed whether a quorum has confirmed the tree; see {@link isConfirmed}
    */
-  checkpoint(changes: TreeChanges, retain: LogRetention, digest?: Chain, confirmed = false): void {
+  checkpoint(changes: TreeChanges, retain: LogRetention, confirmed = false): void {
     const at = must(this.log.positionAt(changes.lastApplied), "the applied zxid is in the log");
     assert(equalZxid(at.zxid, changes.lastApplied), "the tree is at an entry of the log");
     this.#backend.transaction(() => {
       this.#backend.putRows(this.#meta.table, changes.znodes, changes.sessions);
       this.#backend.deleteRows(this.#meta.table, changes.deleted, changes.closed);
-      const known = digest !== undefined && confirmed ? { ...digest, confirmed } : digest;
-      this.#update({ checkpoint: at, digest: known, logged: this.log.last.zxid });
+      this.#update({
+        checkpoint: at,
+        digest: this.#digestOf(changes, confirmed),
+        logged: this.log.last.zxid,
+      });
       this.log.cut(at.zxid, retain.logRetainTxns, retain.diffBytesMax, retain.slowest);
     });
+    this.#scrub.changed(changes.added, changes.addedUpTo);
     this.#logBytes = 0;
     this.#reader.reset();
+  }
+
+  #digestOf({ digest, size, added }: TreeChanges, confirmed: boolean): CheckpointDigest {
+    const sessions = subtractDigests(digest, addDigests(this.#scrub.expected, added));
+    return { ...digest, ...(confirmed && { confirmed }), znodes: size, sessions };
   }
 
   // ── SnapshotReader ───────────────────────────────────────────────────────

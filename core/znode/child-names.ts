@@ -19,6 +19,13 @@ export class ChildNames {
   #changed: string[] = [];
   #length = 0;
 
+  /** @param sorted names to begin with, in code unit order; the array is not changed */
+  constructor(sorted: readonly string[] = []) {
+    if (sorted.length === 0) return;
+    for (const name of sorted) this.add(name);
+    this.#sorted = sorted;
+  }
+
   get size(): number {
     return this.#names.size;
   }

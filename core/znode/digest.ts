@@ -15,7 +15,7 @@
  */
 
 import { ZOO_ERRORS } from "../errors.ts";
-import { chainHash, finishHash, mixFirst, mixSecond, newLanes, viewOf } from "../hash/chain.ts";
+import { type Chain, chainHash, finishHash, mixFirst, mixSecond, newLanes, viewOf } from "../hash/chain.ts";
 import type { Session } from "./session.ts";
 import type { Znode } from "./stat.ts";
 import type { WriteResult } from "./types.ts";
@@ -115,10 +115,34 @@ function kindOfResult(result: WriteResult | null): number {
   }
 }
 
+/** The sum of two digests. */
+export function addDigests(a: Chain, b: Chain): Chain {
+  const sum = new Digest(a);
+  sum.add(b.high, b.low);
+  return sum.value;
+}
+
+/** What is left of a digest without another one. */
+export function subtractDigests(a: Chain, b: Chain): Chain {
+  const difference = new Digest(a);
+  difference.subtract(b.high, b.low);
+  return difference.value;
+}
+
 /** A running sum of hashes modulo 2^64, as two int32 halves. */
 export class Digest {
-  #high = 0;
-  #low = 0;
+  #high: number;
+  #low: number;
+
+  constructor({ high, low }: Chain = { high: 0, low: 0 }) {
+    this.#high = high | 0;
+    this.#low = low | 0;
+  }
+
+  /** Both halves, unsigned. */
+  get value(): Chain {
+    return { high: this.high, low: this.low };
+  }
 
   /** unsigned */
   get high(): number {

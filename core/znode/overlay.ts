@@ -22,6 +22,8 @@ export interface TreeView {
   readonly sessions: SessionTable;
   readonly lastApplied: Zxid;
   get(path: string): NodeView | undefined;
+  /** Paths of the ephemerals that the session owns. */
+  ephemeralsOf(session: SessionId): ReadonlySet<string>;
 }
 
 /** State of one znode after one txn. */

@@ -1,11 +1,26 @@
 /** Znodes and sessions as rows of a checkpoint, and back. */
 import { Session, type SessionRow } from "./session.ts";
 import { Znode, type ZnodeRow } from "./stat.ts";
+import type { ChangedZnode } from "./znode-store.ts";
 
 /** The row of a znode in its current state. */
-export function rowOf(node: Znode): ZnodeRow {
+export function rowOf(node: Znode): ChangedZnode {
   const { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } = node;
-  return { path, data, czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner };
+  const { numChildren } = node;
+  return {
+    path,
+    data,
+    czxid,
+    mzxid,
+    pzxid,
+    ctime,
+    mtime,
+    version,
+    cversion,
+    aversion,
+    ephemeralOwner,
+    numChildren,
+  };
 }
 
 /** The row of a session in its current state. */

@@ -28,8 +28,6 @@ export class Session implements SessionRow {
   lastZxid: Zxid = ZXID_ZERO;
   lastResult: WriteResult | null = null;
   lastFingerprint = 0;
-  /** paths of the ephemerals that it owns */
-  readonly ephemerals = new Set<string>();
   /** changed since the last checkpoint */
   dirty = false;
   /** changed since its hash was removed from the digest */

@@ -40,10 +40,13 @@ export class Znode implements ZnodeRow {
   cversion = 0;
   aversion = 0;
   ephemeralOwner: SessionId = NO_SESSION;
-  /** names of the children; null if it never had any */
+  numChildren = 0;
+  /** names of the children; null: there are none, or they are to be read from the store */
   children: ChildNames | null = null;
   /** changed since the last checkpoint */
   dirty = false;
+  /** deleted since the last checkpoint, and not in the tree any more */
+  gone = false;
   /** changed since its hash was removed from the digest */
   stale = false;
   /** `data` changed too; they may be a view of the batch that contained them */
@@ -56,13 +59,17 @@ export class Znode implements ZnodeRow {
   /** this znode's part of the tree's digest */
   hashHigh = 0;
   hashLow = 0;
+  /** the same as of the last checkpoint; meaningful while it is dirty */
+  storedHigh = 0;
+  storedLow = 0;
+  // of the cache: place in its ring, approximate bytes, whether it was used lately, rounds that it stays without being used
+  slot = -1;
+  bytes = 0;
+  used = false;
+  rounds = 0;
 
   constructor(path: string) {
     this.path = path;
-  }
-
-  get numChildren(): number {
-    return this.children === null ? 0 : this.children.size;
   }
 }
 

@@ -1,28 +1,47 @@
 /** The content of the tree: znodes and sessions, their digest, and the changes since the last checkpoint. */
 import { must } from "../assert.ts";
+import { TreeDamagedError } from "../damaged-error.ts";
 import type { Chain } from "../hash/chain.ts";
 import { copyData } from "../wire/data-pool.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
+import { type ChangedRows, ChangeSet } from "./change-set.ts";
 import { ChildNames } from "./child-names.ts";
 import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
+import { Ephemerals } from "./ephemerals.ts";
 import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf } from "./path.ts";
-import { rowOf, sessionOf, sessionRowOf, znodeOf } from "./rows.ts";
+import { sessionOf, znodeOf } from "./rows.ts";
 import { type Session, type SessionRow, SessionTable } from "./session.ts";
 import { isCounterAhead, Znode, type ZnodeRow } from "./stat.ts";
 import { NO_SESSION, type SessionId, type WatchEvent, type WatchEventType } from "./types.ts";
+import { ZnodeCache } from "./znode-cache.ts";
+import type { StoredZnode, ZnodeStore } from "./znode-store.ts";
 
-/**
- * Changes between two checkpoints, in the state of `lastApplied`. The rows are copies: the tree may change meanwhile.
- */
-export interface TreeChanges {
+/** Changes between two checkpoints, in the state of `lastApplied`. */
+export interface TreeChanges extends ChangedRows {
   readonly lastApplied: Zxid;
-  readonly znodes: readonly ZnodeRow[];
-  /** paths of deleted znodes */
-  readonly deleted: readonly string[];
-  readonly sessions: readonly SessionRow[];
-  /** closed sessions */
-  readonly closed: readonly SessionId[];
+  /** of the whole tree, with them */
+  readonly digest: Chain;
+  /** number of znodes of the tree */
+  readonly size: number;
 }
+
+/** What a checkpoint says of the tree that its rows are. */
+export interface StoredTree {
+  readonly sessions: Iterable<SessionRow>;
+  readonly lastApplied: Zxid;
+  /** of the whole tree */
+  readonly digest: Chain;
+  /** number of znodes, the built-in ones included */
+  readonly size: number;
+}
+
+/** Names that are read from the store at once. */
+const NAMES_PAGE = 4_096;
+/** Paths that are known not to exist, from the last reads of the store: the next stage of a write asks again. */
+const ABSENT_MAX = 4_096;
+
+const NO_NAMES = new ChildNames();
+const SLASH = 0x2f;
 
 /** A znode that exists from the beginning. */
 function builtIn(path: string): Znode {
@@ -32,12 +51,21 @@ function builtIn(path: string): Znode {
   return node;
 }
 
+function hashAll(node: Znode): void {
+  hashIdentity(node);
+  hashData(node);
+  hashZnode(node);
+}
+
 /**
- * The replicated state, as the ops change it.
+ * The replicated state, as the ops change it: a write-behind cache over the znodes of the last checkpoint. Without a store all of
+ * it is in memory.
  *
- * Invariants: the parent of every znode is there and lists it as a child; every ephemeral is in its session's list and no
- * other path is; the digest is the sum of the hashes of all znodes and sessions but the stale ones.
- * @source ZooKeeper `DataTree`
+ * Invariants: a znode that has changed since the checkpoint is in memory, and so is its parent if it was created or deleted; all
+ * others are in the store as they are. The parent of every znode is there and counts it as a child; every ephemeral is its
+ * session's and no other path is; the digest is the sum of the hashes of all znodes and sessions but the stale ones, wherever
+ * they are.
+ * @source ZooKeeper `DataTree`; decision 0019
  */
 export class TreeState {
   readonly sessions = new SessionTable();
@@ -45,13 +73,14 @@ export class TreeState {
   readonly events: WatchEvent[] = [];
   /** the last applied txn; never decreases */
   lastApplied: Zxid = ZXID_ZERO;
-  /** *map path → znode* */
-  readonly #nodes = new Map<string, Znode>();
-  readonly #digest = new Digest();
-  /** *map path → its znode, or null if it was deleted*: changed since the last checkpoint. */
-  #changed = new Map<string, Znode | null>();
-  /** *map session id → session, or null if it was closed*: changed since the last checkpoint. */
-  #changedSessions = new Map<SessionId, Session | null>();
+  readonly #store: ZnodeStore | null;
+  readonly #cache = new ZnodeCache();
+  readonly #ephemerals: Ephemerals;
+  #digest = new Digest();
+  #size: number = BUILT_IN_PATHS.length;
+  readonly #changes = new ChangeSet();
+  /** paths of which the store had no znode */
+  readonly #absent = new Set<string>();
   /**
    * Znodes and sessions whose hashes are not part of the digest until it is read: what changes often in a batch is
    * hashed once.
@@ -59,41 +88,93 @@ export class TreeState {
   readonly #stale: Znode[] = [];
   readonly #staleSessions: Session[] = [];
 
-  constructor() {
-    for (const path of BUILT_IN_PATHS) this.#insert(builtIn(path));
-    for (const path of BUILT_IN_PATHS) this.#link(path);
+  /** A tree without znodes but the built-in ones; with a store, the built-in ones as they are there. */
+  constructor(store: ZnodeStore | null = null) {
+    this.#store = store;
+    this.#ephemerals = new Ephemerals(store);
+    const unstored: Znode[] = [];
+    for (const path of BUILT_IN_PATHS) {
+      const stored = store?.get(path);
+      const node = this.#builtIn(path, stored);
+      if (stored === undefined) unstored.push(node);
+    }
+    for (const { path } of unstored) if (path !== "/") this.#link(this.#parentOf(path), nameOf(path));
+    if (store !== null) this.#changes.store(unstored);
+  }
+
+  #builtIn(path: string, stored: StoredZnode | undefined): Znode {
+    const node = stored === undefined ? builtIn(path) : znodeOf(stored.row);
+    // One that has not changed has no row, but children that have may have rows.
+    node.numChildren = stored?.numChildren ?? this.#store?.children(path, "", NAMES_PAGE).length ?? 0;
+    hashAll(node);
+    this.#cache.pin(node);
+    if (this.#store === null) this.#digest.add(node.hashHigh, node.hashLow);
+    return node;
   }
 
   /**
-   * The state that checkpoints kept, in any order. It has the digest of the state that the rows came from.
+   * The state that checkpoints kept, in any order, all of it in memory. It has the digest of the state that the rows came from.
    * @throws AssertionError when a znode lacks its parent or an ephemeral its session: the rows are not a whole tree
    */
   static load(rows: Iterable<ZnodeRow>, sessions: Iterable<SessionRow>, lastApplied: Zxid): TreeState {
     const state = new TreeState();
-    for (const row of sessions) state.#restoreSession(row);
-    for (const row of rows) state.#restoreZnode(row);
-    for (const node of state.#nodes.values()) {
-      state.#link(node.path);
-      if (node.ephemeralOwner === NO_SESSION) continue;
-      const owner = state.sessions.get(node.ephemeralOwner);
-      must(owner, "an ephemeral that is stored has its session").ephemerals.add(node.path);
+    for (const row of sessions) {
+      state.#restoreSession(row);
+      state.#ephemerals.opened(row.id);
     }
+    const nodes = [...rows].map((row) => state.#restoreZnode(row));
+    for (const { path, ephemeralOwner } of nodes) {
+      if (!isBuiltIn(path)) {
+        const parent = must(state.get(parentOf(path)), "every znode has its parent");
+        state.#link(parent, nameOf(path));
+      }
+      if (ephemeralOwner === NO_SESSION) continue;
+      must(state.sessions.get(ephemeralOwner), "an ephemeral that is stored has its session");
+      state.#ephemerals.add(ephemeralOwner, path);
+    }
+    state.lastApplied = lastApplied;
+    return state;
+  }
+
+  /** The state of a checkpoint, whose znodes are read when they are asked for. */
+  static open(store: ZnodeStore, { sessions, lastApplied, digest, size }: StoredTree): TreeState {
+    const state = new TreeState(store);
+    for (const row of sessions) state.#restoreSession(row);
+    state.#digest = new Digest(digest);
+    state.#size = size;
     state.lastApplied = lastApplied;
     return state;
   }
 
   /** number of znodes, the built-in ones included */
   get size(): number {
-    return this.#nodes.size;
+    return this.#size;
   }
 
+  /** bytes of the znodes in memory, about */
+  get bytes(): number {
+    return this.#cache.bytes;
+  }
+
+  /** The znode of this path, which is the caller's until its turn ends. @throws TreeDamagedError when its row is damaged */
   get(path: string): Znode | undefined {
-    return this.#nodes.get(path);
+    return this.#cache.get(path) ?? this.#fetch(path);
   }
 
-  /** Every znode, in no particular order. */
-  znodes(): IterableIterator<Znode> {
-    return this.#nodes.values();
+  /** Every znode, in no particular order; those that are not in memory are read. */
+  *znodes(): Generator<Znode> {
+    const paths = ["/"];
+    for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
+      const node = must(this.get(path), "a znode that is listed exists");
+      yield node;
+      for (const name of this.childNames(node).sorted())
+        paths.push(path === "/" ? `/${name}` : `${path}/${name}`);
+    }
+  }
+
+  /** Paths of the ephemerals that the session owns. */
+  ephemeralsOf(session: SessionId): ReadonlySet<string> {
+    return this.#ephemerals.of(session, this.#changes.znodes);
   }
 
   /** Upper half of the digest, unsigned. */
@@ -112,40 +193,94 @@ export class TreeState {
     return { high: this.digestHigh, low: this.digestLow };
   }
 
+  // ── lists of children ────────────────────────────────────────────────────
+
+  /** The names of all children are in memory. */
+  hasList({ children, numChildren }: Znode): boolean {
+    return children !== null || numChildren === 0;
+  }
+
+  /** The names of all children, which are read if they are not in memory. @throws TreeDamagedError when one is missing */
+  childNames(node: Znode): ChildNames {
+    if (node.children !== null) return node.children;
+    if (node.numChildren === 0) return NO_NAMES;
+    const names = new ChildNames(this.childNamesAfter(node, "", Number.POSITIVE_INFINITY));
+    if (names.size !== node.numChildren)
+      throw new TreeDamagedError(
+        `${node.path} has ${node.numChildren} children, and ${names.size} of them are stored`,
+      );
+    node.children = names;
+    this.#cache.measure(node);
+    return names;
+  }
+
+  /** Names of children in code unit order: all of them, or at least the first `limit` that follow `after`. */
+  childNamesAfter(node: Znode, after: string, limit: number): readonly string[] {
+    const store = this.#store;
+    if (store === null || this.hasList(node)) return this.childNames(node).sorted();
+    const changed = this.#changes.childrenOf(node.path);
+    const names: string[] = [];
+    let last = after;
+    for (let isMore = true; isMore && names.length < limit; ) {
+      const count = Math.min(NAMES_PAGE, limit - names.length);
+      const page = store.children(node.path, last, count);
+      for (const name of page) if (!changed.has(name)) names.push(name);
+      last = page.at(-1) ?? last;
+      isMore = page.length === count;
+      if (!isMore) last = "";
+    }
+    // Beyond the last name that was read there may be others that come before a new one.
+    const added = [...changed].filter(
+      ([name, exists]) => exists && name > after && (last === "" || name < last),
+    );
+    return added.length === 0 ? names : [...names, ...added.map(([name]) => name)].sort();
+  }
+
+  // ── changes ──────────────────────────────────────────────────────────────
+
   /**
    * Adds a znode below its parent.
    * @param parentCversion stored cversion of the parent after it
    */
   add(node: Znode, parent: Znode, parentCversion: number): void {
-    this.#insert(node);
-    this.#markChanged(node);
-    if (node.ephemeralOwner !== NO_SESSION) this.sessions.get(node.ephemeralOwner)?.ephemerals.add(node.path);
+    const { path, ephemeralOwner } = node;
+    hashAll(node);
+    this.#digest.add(node.hashHigh, node.hashLow);
+    this.#cache.add(node);
+    this.#size += 1;
+    if (this.#absent.size > 0) this.#absent.delete(path);
+    this.#changes.created(node);
+    if (ephemeralOwner !== NO_SESSION) this.#ephemerals.add(ephemeralOwner, path);
     this.#childrenChanged(parent, node.czxid, parentCversion);
-    this.#link(node.path);
+    this.#link(parent, nameOf(path));
   }
 
   /** Removes a znode without children from its parent, and from the list of its owner. @returns the parent */
   remove(node: Znode, zxid: Zxid): Znode {
-    const { path } = node;
-    const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
+    const { path, ephemeralOwner } = node;
+    const parent = this.#parentOf(path);
+    if (parent.numChildren === 0)
+      throw new TreeDamagedError(`${parent.path} has more children than it counts`);
+    parent.numChildren -= 1;
     parent.children?.delete(nameOf(path));
-    this.#nodes.delete(path);
+    if (!node.dirty) this.#changes.changed(node);
+    node.gone = true;
+    this.#cache.remove(node);
+    this.#size -= 1;
     if (node.stale) node.stale = false;
     else this.#digest.subtract(node.hashHigh, node.hashLow);
-    this.#changed.set(path, null);
-    if (node.ephemeralOwner !== NO_SESSION) this.sessions.get(node.ephemeralOwner)?.ephemerals.delete(path);
+    if (ephemeralOwner !== NO_SESSION) this.#ephemerals.delete(ephemeralOwner, path);
     this.#childrenChanged(parent, zxid, parent.cversion);
     return parent;
   }
 
   /** Notes that a znode has changed: its hash in the digest and its row in the checkpoint are outdated. */
   touched(node: Znode): void {
-    if (!node.stale) {
-      node.stale = true;
-      this.#digest.subtract(node.hashHigh, node.hashLow);
-      this.#stale.push(node);
-    }
-    if (!node.dirty) this.#markChanged(node);
+    if (!node.dirty) this.#changes.changed(node);
+    if (node.stale) return;
+    node.stale = true;
+    this.#digest.subtract(node.hashHigh, node.hashLow);
+    this.#stale.push(node);
   }
 
   /** Copies the data, which may be a view of their batch, and hashes them. */
@@ -163,15 +298,17 @@ export class TreeState {
   /** Adds a session without ephemerals. */
   addSession(session: Session): void {
     this.sessions.add(session);
+    this.#ephemerals.opened(session.id);
     this.sessionTouched(session);
   }
 
   /** Removes a session that owns nothing. */
   removeSession(session: Session): void {
     this.sessions.remove(session.id);
+    this.#ephemerals.closed(session.id);
     if (session.stale) session.stale = false;
     else this.#digest.subtract(session.hashHigh, session.hashLow);
-    this.#changedSessions.set(session.id, null);
+    this.#changes.sessionClosed(session.id);
   }
 
   /** Notes that a session has changed, as {@link touched} does for a znode. */
@@ -181,57 +318,85 @@ export class TreeState {
       this.#digest.subtract(session.hashHigh, session.hashLow);
       this.#staleSessions.push(session);
     }
-    if (session.dirty) return;
-    session.dirty = true;
-    this.#changedSessions.set(session.id, session);
+    if (!session.dirty) this.#changes.sessionChanged(session);
   }
 
-  /** number of znodes and sessions that {@link takeChanges} would return */
+  // ── checkpoints and memory ───────────────────────────────────────────────
+
+  /** number of znodes and sessions that have changed since the last {@link takeChanges} */
   get changedCount(): number {
-    return this.#changed.size + this.#changedSessions.size;
+    return this.#changes.size;
   }
 
-  /** Returns the changes since the last call. The caller has to store all of them. */
-  takeChanges(): TreeChanges {
+  /**
+   * Returns the changes since the last call. The caller has to store all of them before anything else is read.
+   * @param upTo a path; "": no path
+   */
+  takeChanges(upTo = ""): TreeChanges {
     this.#settle();
-    const znodes: ZnodeRow[] = [];
-    const deleted: string[] = [];
-    for (const [path, node] of this.#changed) {
-      if (node === null) deleted.push(path);
-      else {
-        node.dirty = false;
-        znodes.push(rowOf(node));
-      }
+    const rows = this.#changes.take(upTo);
+    for (const { path } of rows.znodes) {
+      const node = this.#cache.peek(path);
+      if (node !== undefined) this.#cache.measure(node);
     }
-    const sessions: SessionRow[] = [];
-    const closed: SessionId[] = [];
-    for (const [id, session] of this.#changedSessions) {
-      if (session === null) closed.push(id);
-      else {
-        session.dirty = false;
-        sessions.push(sessionRowOf(session));
-      }
-    }
-    this.#changed = new Map();
-    this.#changedSessions = new Map();
-    return { lastApplied: this.lastApplied, znodes, deleted, sessions, closed };
+    this.#cache.cleaned();
+    const { lastApplied, size } = this;
+    return { ...rows, lastApplied, digest: this.#digest.value, size };
   }
 
-  /** Adds a znode to the map and the digest. */
-  #insert(node: Znode): void {
-    hashIdentity(node);
-    hashData(node);
-    hashZnode(node);
-    this.#digest.add(node.hashHigh, node.hashLow);
-    this.#nodes.set(node.path, node);
+  /** Lets clean znodes leave memory until the rest is within `bytesMax`. Between turns: nobody holds a znode. */
+  trim(bytesMax: number): void {
+    if (this.#store === null) return;
+    this.#cache.trim(bytesMax);
+    this.#ephemerals.trim();
   }
 
-  /** Adds a znode to its parent. */
-  #link(path: string): void {
-    if (path === "/") return;
-    const parent = must(this.#nodes.get(parentOf(path)), "every znode has its parent");
-    if (parent.children === null) parent.children = new ChildNames();
-    parent.children.add(nameOf(path));
+  /** Lets clean znodes and lists leave memory, whatever the budget. Between turns: nobody holds a znode. */
+  evict(mayLeave: (node: Znode) => boolean): void {
+    if (this.#store === null) return;
+    this.#cache.evict(mayLeave);
+    this.#ephemerals.forget();
+    this.#absent.clear();
+  }
+
+  /** Reads a znode that is not in memory. */
+  #fetch(path: string): Znode | undefined {
+    const store = this.#store;
+    if (store === null || this.#isAbsent(path)) return undefined;
+    const stored = store.get(path);
+    if (stored === undefined) {
+      if (this.#absent.size >= ABSENT_MAX) this.#absent.clear();
+      this.#absent.add(path);
+      return undefined;
+    }
+    const node = znodeOf(stored.row);
+    node.numChildren = stored.numChildren;
+    hashAll(node);
+    this.#cache.add(node);
+    return node;
+  }
+
+  /** Is it known, without reading, that a path that is not in memory has no znode? */
+  #isAbsent(path: string): boolean {
+    // Changed, and not in memory: deleted.
+    if (path.charCodeAt(0) !== SLASH || this.#absent.has(path) || this.#changes.znodes.has(path)) return true;
+    const parent = this.#cache.peek(parentOf(path));
+    if (parent === undefined || !this.hasList(parent)) return false;
+    return !this.childNames(parent).has(nameOf(path));
+  }
+
+  /** @throws TreeDamagedError: every znode has its parent */
+  #parentOf(path: string): Znode {
+    const parent = this.get(parentOf(path));
+    if (parent === undefined) throw new TreeDamagedError(`${path} has no parent`);
+    return parent;
+  }
+
+  /** Counts a child, and lists it if the list is in memory. */
+  #link(parent: Znode, name: string): void {
+    if (parent.numChildren === 0) parent.children ??= new ChildNames();
+    parent.children?.add(name);
+    parent.numChildren += 1;
   }
 
   /** A child was created or deleted. Both numbers only increase, so applying an older txn again changes nothing. */
@@ -261,17 +426,20 @@ export class TreeState {
     this.#staleSessions.length = 0;
   }
 
-  #markChanged(node: Znode): void {
-    node.dirty = true;
-    this.#changed.set(node.path, node);
-  }
-
-  #restoreZnode(row: ZnodeRow): void {
-    const before = this.#nodes.get(row.path);
-    if (before !== undefined) this.#digest.subtract(before.hashHigh, before.hashLow);
+  #restoreZnode(row: ZnodeRow): Znode {
+    const before = this.#cache.peek(row.path);
+    if (before !== undefined) {
+      this.#digest.subtract(before.hashHigh, before.hashLow);
+      this.#cache.remove(before);
+    } else this.#size += 1;
     const node = znodeOf(row);
     node.children = before?.children ?? null;
-    this.#insert(node);
+    node.numChildren = before?.numChildren ?? 0;
+    hashAll(node);
+    this.#digest.add(node.hashHigh, node.hashLow);
+    if (isBuiltIn(row.path)) this.#cache.pin(node);
+    else this.#cache.add(node);
+    return node;
   }
 
   #restoreSession(row: SessionRow): void {
@@ -290,20 +458,15 @@ export const emptyTreeDigest = (): Chain => new TreeState().digest;
  * {@link emptyTreeDigest}, and is the tree's once every row was added.
  */
 export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): Chain {
-  const digest = new Digest();
-  digest.add(sum.high, sum.low);
+  const digest = new Digest(sum);
   for (const row of znodes) {
     const node = znodeOf(row);
-    hashIdentity(node);
-    hashData(node);
-    hashZnode(node);
+    hashAll(node);
     digest.add(node.hashHigh, node.hashLow);
     if (!isBuiltIn(row.path)) continue;
     // the empty tree has it already
     const first = builtIn(row.path);
-    hashIdentity(first);
-    hashData(first);
-    hashZnode(first);
+    hashAll(first);
     digest.subtract(first.hashHigh, first.hashLow);
   }
   for (const row of sessions) {
@@ -311,5 +474,5 @@ export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: r
     hashSession(session);
     digest.add(session.hashHigh, session.hashLow);
   }
-  return { high: digest.high, low: digest.low };
+  return digest.value;
 }

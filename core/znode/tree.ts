@@ -8,7 +8,7 @@ import { type ApplyContext, failure, type ReadOp, type WriteOp } from "./ops/op.
 import { PART_OPS, READ_OPS, WRITE_OPS } from "./ops/table.ts";
 import type { SessionRow, SessionTable } from "./session.ts";
 import { statOf, type Znode, type ZnodeRow } from "./stat.ts";
-import { type TreeChanges, TreeState } from "./tree-state.ts";
+import { type StoredTree, type TreeChanges, TreeState } from "./tree-state.ts";
 import type {
   ChangeResult,
   ReadOutcome,
@@ -21,6 +21,7 @@ import type {
   WatchOfRead,
   WriteResult,
 } from "./types.ts";
+import type { ZnodeStore } from "./znode-store.ts";
 
 /**
  * Applies committed txns and answers reads.
@@ -43,6 +44,11 @@ export class ZnodeTree {
    */
   static load(rows: Iterable<ZnodeRow>, sessions: Iterable<SessionRow>, lastApplied: Zxid): ZnodeTree {
     return new ZnodeTree(TreeState.load(rows, sessions, lastApplied));
+  }
+
+  /** A tree whose znodes are read from `store` when they are asked for. */
+  static open(store: ZnodeStore, stored: StoredTree): ZnodeTree {
+    return new ZnodeTree(TreeState.open(store, stored));
   }
 
   /** number of znodes, the built-in ones included */
@@ -72,15 +78,20 @@ export class ZnodeTree {
     return statOf(node);
   }
 
-  /** Every znode, in no particular order. */
+  /** Every znode, in no particular order; those that are not in memory are read. */
   znodes(): IterableIterator<Znode> {
     return this.#state.znodes();
+  }
+
+  /** Paths of the ephemerals that the session owns. */
+  ephemeralsOf(session: SessionId): ReadonlySet<string> {
+    return this.#state.ephemeralsOf(session);
   }
 
   /** Names of the children in code unit order; undefined when there is no such znode. */
   children(path: string): readonly string[] | undefined {
     const node = this.#state.get(path);
-    return node === undefined ? undefined : (node.children?.sorted() ?? []);
+    return node === undefined ? undefined : this.#state.childNames(node).sorted();
   }
 
   /**
@@ -166,13 +177,31 @@ export class ZnodeTree {
     this.#state.sessionTouched(session);
   }
 
-  /** number of znodes and sessions that {@link takeChanges} would return */
+  /** number of znodes and sessions that have changed since the last {@link takeChanges} */
   get changedCount(): number {
     return this.#state.changedCount;
   }
 
-  /** Returns the changes since the last call. The caller has to store all of them. */
-  takeChanges(): TreeChanges {
-    return this.#state.takeChanges();
+  /**
+   * Returns the changes since the last call. The caller has to store all of them before anything else is read.
+   * @param upTo see {@link TreeState.takeChanges}
+   */
+  takeChanges(upTo = ""): TreeChanges {
+    return this.#state.takeChanges(upTo);
+  }
+
+  /** bytes of the znodes in memory, about */
+  get bytes(): number {
+    return this.#state.bytes;
+  }
+
+  /** Lets clean znodes leave memory until the rest is within `bytesMax`. Between turns: nobody holds a znode. */
+  trim(bytesMax: number): void {
+    this.#state.trim(bytesMax);
+  }
+
+  /** Lets clean znodes and lists leave memory, whatever the budget. Between turns: nobody holds a znode. */
+  evict(mayLeave: (node: Znode) => boolean): void {
+    this.#state.evict(mayLeave);
   }
 }

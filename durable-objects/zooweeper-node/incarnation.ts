@@ -76,7 +76,13 @@ export class Incarnation {
     );
   }
 
-  /** Stores the damage that recovery found, for the status, until the member counts again. */
+  /** Sets the damaged tree aside; the incarnation has to end. @param damage for the status */
+  setTreeAside(damage: string): void {
+    this.storage.setTreeAside(damage);
+    this.#noteDamage(this.storage.meta.initialized);
+  }
+
+  /** Stores the damage that was found, for the status, until the member counts again. */
   #noteDamage(initialized: boolean): void {
     const { damage } = this.storage;
     if (damage === undefined) return;
@@ -98,7 +104,7 @@ export class Incarnation {
   /** Makes a checkpoint, and cuts the log below it. */
   checkpoint(): void {
     const { tree, logRetention, zab } = this.server;
-    this.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
+    this.storage.checkpoint(tree.takeChanges(this.storage.scrubbed), logRetention, zab.treeConfirmed);
   }
 
   /** Stores the end of the log, and deletes a quarantine that is no longer needed; at most once in {@link UPKEEP_MS}. */

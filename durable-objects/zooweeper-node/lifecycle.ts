@@ -3,6 +3,8 @@
  * so that an error in a step ends the incarnation before wrong state becomes visible.
  */
 import { assert } from "../../core/assert.ts";
+import { TreeDamagedError } from "../../core/damaged-error.ts";
+import { SCRUB_BYTES } from "../../core/server/config.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import {
   ApplyError,
@@ -168,11 +170,26 @@ export class Lifecycle {
   turn(incarnation: Incarnation, step: (now: number) => ServerEffect[]): PeerMessage[] {
     return guarded(
       () => this.#takeStep(incarnation, step),
-      (error) => {
-        if (error instanceof ApplyError) this.#end(error, incarnation.server.tree.lastApplied);
-        else this.abort(messageOf(error));
-      },
+      (error) => this.#fail(incarnation, error),
     );
+  }
+
+  /** Checks the next rows of the tree. @throws TreeDamagedError, after it has ended the incarnation */
+  scrub(): void {
+    const incarnation = this.#current;
+    if (incarnation === undefined || this.#ports.faults.paused) return;
+    guarded(
+      () => incarnation.storage.scrub(SCRUB_BYTES),
+      (error) => this.#fail(incarnation, error),
+    );
+  }
+
+  /** Ends the incarnation, and stores what the next one has to know. */
+  #fail(incarnation: Incarnation, error: unknown): void {
+    if (error instanceof ApplyError) this.#end(incarnation.server.tree.lastApplied, error);
+    else if (error instanceof TreeDamagedError)
+      this.#endOnceDurable(error, () => incarnation.setTreeAside(error.message));
+    else this.abort(messageOf(error));
   }
 
   #takeStep(incarnation: Incarnation, step: (now: number) => ServerEffect[]): PeerMessage[] {
@@ -202,13 +219,17 @@ export class Lifecycle {
     this.#ports.state.abort(reason);
   }
 
-  /** Ends the incarnation like {@link abort}, once the failure is durable. */
-  #end(error: ApplyError, applied: Zxid): void {
+  #end(applied: Zxid, error: ApplyError): void {
+    this.#endOnceDurable(error, () => this.#noteFailure(error, applied));
+  }
+
+  /** Ends the incarnation like {@link abort}, once what `store` writes is durable. */
+  #endOnceDurable(error: Error, store: () => void): void {
     this.#current = undefined;
     this.#isEnding = true;
     const end = (): void => this.abort(error.message);
     try {
-      this.#noteFailure(error, applied);
+      store();
       this.#ports.state.storage.sync().then(end, end);
     } catch {
       end();

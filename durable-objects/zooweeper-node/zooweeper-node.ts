@@ -304,6 +304,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       this.#sockets.closeDead();
       if (!this.#faults.paused) incarnation.upkeep(Date.now());
       lifecycle.feed({ type: "tick" });
+      lifecycle.scrub();
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
       // Possibly nothing else restarts a member that could not start.

@@ -4,9 +4,9 @@
  */
 
 import { assertNever } from "../../core/assert.ts";
-import { DamagedError } from "../../core/damaged-error.ts";
+import { DamagedError, TreeDamagedError } from "../../core/damaged-error.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
-import type { ServerConfig } from "../../core/server/config.ts";
+import { SCRUB_BYTES, type ServerConfig } from "../../core/server/config.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
 import type { ParkedSession, Token } from "../../core/server/ids.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
@@ -188,6 +188,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     this.whenRunning(() => {
       this.alarm.shell.rang();
       this.step({ type: "tick" });
+      if (this.alive) this.#guard(() => this.storage.scrub(SCRUB_BYTES));
     });
   }
 
@@ -242,6 +243,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     turns.begin();
     try {
       guarded(run, (error) => {
+        if (error instanceof TreeDamagedError) this.storage.setTreeAside(error.message);
         if (isStorageError(error)) this.#platform.onStorageError(this, error);
       });
     } catch (error) {
@@ -380,7 +382,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
   #checkpoint(): void {
     const { tree, logRetention, zab } = this.server;
     const base = this.storage.log.base.zxid;
-    this.storage.checkpoint(tree.takeChanges(), logRetention, tree.digest, zab.treeConfirmed);
+    this.storage.checkpoint(tree.takeChanges(this.storage.scrubbed), logRetention, zab.treeConfirmed);
     this.#platform.invariants.checkpointed(this, base);
     this.gate.syncSoon();
   }

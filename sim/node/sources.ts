@@ -32,6 +32,7 @@ export const STAGING = "core/zab/staging.ts";
 export const SYNCHRONIZATION = "core/zab/synchronization.ts";
 export const TREE_VERIFIER = "core/zab/tree-verifier.ts";
 export const LOG = "core/zab/txn-log.ts";
+export const CHANGE_SET = "core/znode/change-set.ts";
 export const PAGES = "core/znode/children-page.ts";
 export const OVERLAY = "core/znode/overlay.ts";
 export const CLOSE_SESSION = "core/znode/ops/close-session.ts";

@@ -3,6 +3,7 @@ import type { SessionId } from "../../core/znode/types.ts";
 import type { MemoryBackend, Stored } from "../../sim/memory-backend.ts";
 import { MemoryBackend as Memory } from "../../sim/memory-backend.ts";
 import { type Damage, storageContract } from "./storage.ts";
+import { treeContract } from "./tree.ts";
 
 /** @param all each that is opened later is a copy of the first */
 function damageOf(all: () => readonly MemoryBackend[]): Damage {
@@ -61,5 +62,13 @@ storageContract("memory, copied at every start", (body) => {
       return current;
     },
     damageOf(() => handles),
+  );
+});
+
+treeContract("memory", (body) => {
+  const backend = new Memory();
+  body(
+    () => backend,
+    damageOf(() => [backend]),
   );
 });

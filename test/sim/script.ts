@@ -15,6 +15,7 @@ import { asSid, foundingMembership } from "../../core/zab/membership.ts";
 import type { DigestAt, LogPosition, Notification, Role, ZabMessage } from "../../core/zab/messages.ts";
 import { ZabPeer } from "../../core/zab/peer.ts";
 import { asEpoch, compareZxid, type Zxid, zxid } from "../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../core/znode/tree.ts";
 import { NO_SESSION, type SessionId, type Txn } from "../../core/znode/types.ts";
 import { MemoryBackend } from "../../sim/memory-backend.ts";
 
@@ -328,7 +329,7 @@ export class Script {
 
   /** There is no tree here: its checkpoint has no rows. */
   #checkpoint(): void {
-    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const changes = new ZnodeTree().takeChanges();
     const retention = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
     this.storage.checkpoint({ ...changes, lastApplied: this.peer.lastProcessedZxid }, retention);
   }

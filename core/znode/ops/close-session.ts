@@ -22,7 +22,7 @@ export const closeSession: WriteOp<CloseSessionRequest, CloseSessionTxn> = {
     if (id === NO_SESSION || isAnonymous(id)) return refuse("BAD_ARGUMENTS");
     sessions.close(header);
     const paths = new Set(overlay.ownedBy(id));
-    for (const path of tree.sessions.get(id)?.ephemerals ?? []) {
+    for (const path of tree.ephemeralsOf(id)) {
       if (overlay.get(path)?.ephemeralOwner === id) paths.add(path);
     }
     for (const path of [...paths].sort()) {
@@ -36,7 +36,7 @@ export const closeSession: WriteOp<CloseSessionRequest, CloseSessionTxn> = {
   apply({ state }: ApplyContext, header: TxnHeader): WriteResult {
     const session = state.sessions.get(header.session);
     if (session === undefined) return { type: "closeSession" };
-    for (const path of [...session.ephemerals].sort()) deleteZnode(state, header, path);
+    for (const path of [...state.ephemeralsOf(session.id)].sort()) deleteZnode(state, header, path);
     state.removeSession(session);
     return { type: "closeSession" };
   },

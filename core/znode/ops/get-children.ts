@@ -10,6 +10,8 @@ type GetChildrenRequest = ReadRequestOf<"getChildren">;
 
 /** What leads each name of a list. */
 const NAME_LENGTH_BYTES = 4;
+/** A name in a list that is not in memory, about. */
+const NAME_BYTES = 16;
 
 /** @source ZooKeeper `FinalRequestProcessor`: getChildren, getChildren2 */
 export const getChildren: ReadOp<GetChildrenRequest> = {
@@ -18,12 +20,14 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
     const node = findNode(state, request.path);
     if (node === undefined) return noNode();
     const { page, bytesMax = Number.POSITIVE_INFINITY } = request;
-    const names = node.children;
     const stat = statOf(node);
-    const children = names?.sorted() ?? [];
-    if (page !== undefined) return { type: "getChildren", stat, ...pageOf(children, page, bytesMax) };
-    if (isTooLarge(children, names?.length ?? 0, bytesMax))
-      return { type: "error", code: "ANSWER_TOO_LARGE" };
+    if (page !== undefined) {
+      const names = state.childNamesAfter(node, page.after, page.limit + 1);
+      return { type: "getChildren", stat, ...pageOf(names, page, bytesMax) };
+    }
+    const names = state.childNames(node);
+    const children = names.sorted();
+    if (isTooLarge(children, names.length, bytesMax)) return { type: "error", code: "ANSWER_TOO_LARGE" };
     return { type: "getChildren", children, stat };
   },
 
@@ -31,8 +35,12 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
     return watch && isFound ? { kind: "child", path } : undefined;
   },
 
-  answerBytes(state: TreeState, _session: SessionId, { path }: GetChildrenRequest): number {
-    const names = findNode(state, path)?.children;
-    return names ? STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size : STAT_ANSWER_BYTES;
+  answerBytes(state: TreeState, _session: SessionId, { path, page }: GetChildrenRequest): number {
+    const node = findNode(state, path);
+    if (node === undefined) return STAT_ANSWER_BYTES;
+    if (page !== undefined && !state.hasList(node))
+      return STAT_ANSWER_BYTES + Math.min(page.limit, node.numChildren) * (NAME_BYTES + NAME_LENGTH_BYTES);
+    const names = state.childNames(node);
+    return STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size;
   },
 };

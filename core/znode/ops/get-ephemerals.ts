@@ -37,7 +37,7 @@ export const getEphemerals: ReadOp<GetEphemeralsRequest> = {
 
 /** Paths that begin with the prefix, as text: `/a` is a prefix of `/ab` too. */
 function ephemeralsOf(state: TreeState, session: SessionId, prefixPath: string): string[] {
-  const all = [...(state.sessions.get(session)?.ephemerals ?? [])];
+  const all = [...state.ephemeralsOf(session)];
   return isPrefixOfAll(prefixPath) ? all : all.filter((path) => path.startsWith(prefixPath));
 }
 

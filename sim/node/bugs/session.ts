@@ -23,7 +23,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: CLOSE_SESSION,
-        find: "    for (const path of [...session.ephemerals].sort()) deleteZnode(state, header, path);\n",
+        find: "    for (const path of [...state.ephemeralsOf(session.id)].sort()) deleteZnode(state, header, path);\n",
         replace: "",
       },
     ],

@@ -1,5 +1,6 @@
 /** Mutants of znodes and watches. */
 import {
+  CHANGE_SET,
   CLOSE_SESSION,
   CREATE,
   MULTI,
@@ -83,9 +84,9 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
     "checkpoint-keeps-deleted",
     "a checkpoint keeps znodes that were deleted",
     "ZAB-12",
-    TREE_STATE,
-    "      if (node === null) deleted.push(path);\n",
-    "      if (node === null) continue;\n",
+    CHANGE_SET,
+    "        deleted.push(path);\n",
+    "",
   ),
 
   // ── watches ──

@@ -18,6 +18,7 @@ import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { ZabPeer } from "../../../core/zab/peer.ts";
 import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import { compareZxid } from "../../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
 import { MemoryBackend } from "../../memory-backend.ts";
 import { encode } from "./encode.ts";
@@ -48,6 +49,9 @@ interface Origin {
 interface Disk {
   readonly backend: MemoryBackend;
 }
+
+/** There is no tree here: checkpoints have no rows. */
+const NO_CHANGES = new ZnodeTree().takeChanges();
 
 const NOTHING: Omit<Outcome, "next"> = {
   out: [],
@@ -322,13 +326,7 @@ export class Members {
         return this.#run(sid, live, peer.propose(NOW, writer.view().slice()));
       }
       case "checkpoint": {
-        const changes = {
-          lastApplied: peer.lastProcessedZxid,
-          znodes: [],
-          sessions: [],
-          deleted: [],
-          closed: [],
-        };
+        const changes = { ...NO_CHANGES, lastApplied: peer.lastProcessedZxid };
         const retain = { logRetainTxns: 0, diffBytesMax: CONFIG.diffBytesMax };
         live.storage.checkpoint(changes, retain);
         live.durable.checkpoint(changes, retain);

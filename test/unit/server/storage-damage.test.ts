@@ -1,9 +1,13 @@
 /** A member whose storage is damaged outside the batches of its log. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import { DamagedError } from "../../../core/damaged-error.ts";
+import { DamagedError, TreeDamagedError } from "../../../core/damaged-error.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
 import { META_KEYS } from "../../../core/server/storage-backend.ts";
+import { appendTxn } from "../../../core/wire/txn-codec.ts";
+import { ByteWriter } from "../../../core/wire/writer.ts";
+import { makeEntry } from "../../../core/zab/log-entry.ts";
+import { NO_SESSION } from "../../../core/znode/types.ts";
 import type { Cluster } from "../../../sim/cluster.ts";
 import type { MemoryBackend, StoredState } from "../../../sim/memory-backend.ts";
 import { type DamageRun, damageRun } from "../../sim/storage-damage.ts";
@@ -112,6 +116,83 @@ describe("a damaged storage", () => {
     });
   }
 
+  for (const [what, damage] of Object.entries(TREE)) {
+    it(`[ZAB-152] is found by the check in the background when ${what}`, () => {
+      const cluster = world();
+      const { boot } = backendOf(cluster).readMeta();
+      cluster.disks.tamper(1, damage);
+      const backend = backendOf(cluster);
+      const member = new MemberStorage(backend);
+      const { recovered } = member.recover(boot + 100, 0);
+      const scrub = (): void => {
+        while (member.scrubPasses === 0) member.scrub(500);
+      };
+      if (member.damage === undefined) {
+        expect(recovered.initialized).toBe(true);
+        expect(scrub).toThrow(TreeDamagedError);
+        member.setTreeAside("the check has found it");
+      }
+      expect(backend.isQuarantined).toBe(true);
+      expect(new MemberStorage(backend).recover(boot + 200).recovered).toMatchObject({
+        initialized: false,
+        founding: false,
+        currentEpoch: 0,
+      });
+    });
+  }
+
+  it("[ZAB-152] is not found where there is none, whatever checkpoints write meanwhile", () => {
+    const cluster = world();
+    const backend = backendOf(cluster);
+    const member = new MemberStorage(backend);
+    const { tree } = member.recover(1, 0);
+    const zxids = [...Array(60).keys()].map((i) => ({
+      ...tree.lastApplied,
+      counter: tree.lastApplied.counter + i + 1,
+    }));
+    for (const [i, zxid] of zxids.entries()) {
+      const writer = new ByteWriter();
+      const header = { session: NO_SESSION, xid: 0, zxid, timeMs: 7 };
+      const path = PATHS[(i * 7) % PATHS.length] ?? "/p";
+      const txn = { type: "setData", path, data: new Uint8Array([i]), version: i + 1 } as const;
+      appendTxn(writer, header, txn);
+      const entry = must(makeEntry(member.log.last, writer.finish()), "it follows the log");
+      member.persist([{ type: "append", ...entry, committed: zxid }]);
+      tree.apply(header, txn);
+      member.checkpoint(tree.takeChanges(member.scrubbed), { logRetainTxns: 0, diffBytesMax: 0 });
+      tree.evict(() => i % 3 === 0);
+      member.scrub(300);
+    }
+    expect(member.scrubPasses).toBeGreaterThan(3);
+    expect(new MemberStorage(backend).recover().tree.digest).toEqual(tree.digest);
+  });
+
+  for (const how of ["a read", "a write"] as const) {
+    it(`[ZAB-151] ends the member without an answer when ${how} meets it, and it comes back from the others`, () => {
+      const cluster = world();
+      cluster.start(1);
+      cluster.settle();
+      const leader = must(cluster.leader?.sid, "they have a leader");
+      const victim = how === "a write" ? leader : (leader % 3) + 1;
+      const ended: number[] = [];
+      cluster.onStop = (sid) => ended.push(sid);
+      const { disk, life } = cluster.member(victim);
+      disk.tamperLive(must(TREE["a znode has other data"], "it is one of them"));
+      must(life, "it is up").server.tree.evict(() => true);
+      const request =
+        how === "a read"
+          ? cluster.read(victim, { type: "getData", path: "/q", watch: false })
+          : cluster.write(victim, { type: "setData", path: "/q", data: new Uint8Array([7]), version: -1 });
+      expect(ended).toEqual([victim]);
+      expect(cluster.answers.get(request)).toBeUndefined();
+      cluster.runFor(10_000);
+      cluster.settle(60_000);
+      expect(ended).toEqual([victim]);
+      expect(cluster.member(victim).life?.server.tree.get("/q")?.data).toEqual(new Uint8Array(4));
+      for (const sid of [1, 2, 3]) expect(missing(cluster, sid)).toEqual([]);
+    });
+  }
+
   it("[ZAB-143] misses the newest rows of the log that had been noted, and none that were taken back", () => {
     const cluster = world(10_000, 10_000);
     const noted = (change: (member: MemberStorage) => void): MemberStorage => {
@@ -151,7 +232,7 @@ describe("a damaged storage", () => {
       expect(recovered).toMatchObject({ initialized: true, needSnap: false });
       expect(tree.digest).toEqual(whole.digest);
       // A checkpoint of the tree that was made again is whole.
-      member.checkpoint(tree.takeChanges(), { logRetainTxns: 0, diffBytesMax: 0 }, tree.digest);
+      member.checkpoint(tree.takeChanges(), { logRetainTxns: 0, diffBytesMax: 0 });
     });
   }
 

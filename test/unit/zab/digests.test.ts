@@ -4,7 +4,7 @@ import { asSid, foundingMembership } from "../../../core/zab/membership.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { MajorityQuorum } from "../../../core/zab/quorum-verifier.ts";
 import { asEpoch, ZXID_ZERO, zxid } from "../../../core/zab/zxid.ts";
-import { emptyTreeDigest } from "../../../core/znode/tree-state.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
 import {
   ack,
   ackEpoch,
@@ -585,7 +585,7 @@ describe("a learner that lacks log", () => {
   it("[ZAB-130] gets SNAP from a checkpoint that the leader makes once a quorum has its tree, not from an older one", () => {
     const script = new Script({ sid: 3, history: HISTORY, committed: END });
     script.peer.digest = digestAt(zxid(1, 3));
-    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const changes = new ZnodeTree().takeChanges();
     const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
     script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain);
     script.peer.digest = digestAt(END);
@@ -602,7 +602,7 @@ describe("a learner that lacks log", () => {
 
   it("[ZAB-130] waits for that checkpoint while the last one is being read for another", () => {
     const script = new Script({ sid: 3, size: 5, history: HISTORY, committed: END });
-    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const changes = new ZnodeTree().takeChanges();
     const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
     script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain);
     script.peer.digest = digestAt(END);
@@ -633,9 +633,9 @@ describe("a learner that lacks log", () => {
   /** Leads member 2, which lacks log, with a checkpoint that a quorum had confirmed in an earlier incarnation. */
   function leadsWithConfirmed(voters: readonly number[], size = 3): Script {
     const script = new Script({ sid: 3, size, history: HISTORY, committed: END });
-    const changes = { znodes: [], deleted: [], sessions: [], closed: [] };
+    const changes = new ZnodeTree().takeChanges();
     const retain = { logRetainTxns: 1_000, diffBytesMax: 1_000_000 };
-    script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain, emptyTreeDigest(), true);
+    script.storage.checkpoint({ ...changes, lastApplied: zxid(1, 3) }, retain, true);
     script.peer.digest = digestAt(END);
     script.start();
     for (const sid of voters) elect(script, sid);

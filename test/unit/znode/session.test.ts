@@ -25,7 +25,7 @@ describe("sessions of the tree", () => {
     });
     world.write(create("/e", CreateMode.EPHEMERAL), session);
     world.write(create("/p"), session);
-    expect(world.tree.sessions.get(session)?.ephemerals).toEqual(new Set(["/e"]));
+    expect(world.tree.ephemeralsOf(session)).toEqual(new Set(["/e"]));
     world.write({ type: "closeSession" }, session);
     expect(world.tree.sessions.has(session)).toBe(false);
     expect(world.tree.get("/e")).toBeUndefined();

@@ -55,12 +55,18 @@ describe("a new tree", () => {
   });
 
   test("[ZNODE-15] has nothing to store", () => {
-    expect(new ZnodeTree().takeChanges()).toEqual({
+    const tree = new ZnodeTree();
+    const nothing = { high: 0, low: 0 };
+    expect(tree.takeChanges()).toEqual({
       lastApplied: ZXID_ZERO,
       znodes: [],
       deleted: [],
       sessions: [],
       closed: [],
+      digest: tree.digest,
+      size: 4,
+      added: nothing,
+      addedUpTo: nothing,
     });
   });
 });
@@ -399,7 +405,7 @@ describe("apply", () => {
     tree.apply(headerAt(6), createTxn("/mine", 4));
     tree.apply(headerAt(7, sessionId(1)), { type: "closeSession" });
     expect(tree.children("/")).toEqual(["mine", "two", "zookeeper"]);
-    expect(tree.sessions.get(sessionId(2))?.ephemerals).toEqual(new Set(["/two"]));
+    expect(tree.ephemeralsOf(sessionId(2))).toEqual(new Set(["/two"]));
     expect(tree.stat(tree.get("/") as never)).toMatchObject({ pzxid: zxid(1, 7), numChildren: 3 });
   });
 

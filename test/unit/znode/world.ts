@@ -48,15 +48,20 @@ export const remove = (path: string, version = -1): WriteRequest => ({ type: "de
 export const codeOf = (result: WriteResult): string => (result.type === "error" ? result.code : "OK");
 
 export class World {
-  readonly tree = new ZnodeTree();
+  readonly tree: ZnodeTree;
   readonly follower = new ZnodeTree();
-  readonly prep = new Prep(this.tree);
+  readonly prep: Prep;
   /** events of the leader's tree, in order */
   readonly events: WatchEvent[] = [];
   readonly #batches: Uint8Array[] = [];
   readonly #xids = new Map<SessionId, number>();
   #counter = 0;
   epoch = 1;
+
+  constructor(tree = new ZnodeTree()) {
+    this.tree = tree;
+    this.prep = new Prep(tree);
+  }
 
   /** zxid of the last txn prepared */
   get last(): Zxid {
@@ -149,8 +154,9 @@ export function contentsOf(tree: ZnodeTree): unknown {
     }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   const sessions = [...tree.sessions.values()]
-    .map(({ id, timeoutMs, lastXid, lastZxid, lastResult, ephemerals }) => {
-      return { id, timeoutMs, lastXid, lastZxid, lastResult, ephemerals: [...ephemerals].sort() };
+    .map(({ id, timeoutMs, lastXid, lastZxid, lastResult }) => {
+      const ephemerals = [...tree.ephemeralsOf(id)].sort();
+      return { id, timeoutMs, lastXid, lastZxid, lastResult, ephemerals };
     })
     .sort((a, b) => a.id - b.id);
   return { znodes, sessions };

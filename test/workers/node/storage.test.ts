@@ -12,6 +12,7 @@ import { SqliteBackend } from "../../../durable-objects/zooweeper-node/sqlite-ba
 import { damageOf as clientDamageOf, reasonOfStop } from "../../../workers/api/clients/damage.ts";
 import type { ApiEnv } from "../../../workers/api/env.ts";
 import { type Damage, storageContract } from "../../contract/storage.ts";
+import { treeContract } from "../../contract/tree.ts";
 
 let objects = 0;
 
@@ -90,6 +91,10 @@ async function inObject(body: (storage: DurableObjectStorage) => void): Promise<
 }
 
 storageContract("SQLite in workerd", (body) =>
+  inObject((storage) => body(() => new SqliteBackend(storage), damageOf(storage.sql))),
+);
+
+treeContract("SQLite in workerd", (body) =>
   inObject((storage) => body(() => new SqliteBackend(storage), damageOf(storage.sql))),
 );
 

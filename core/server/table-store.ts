@@ -1,0 +1,42 @@
+/** A table of znodes as the store beneath a tree. */
+import { DamagedError, TreeDamagedError } from "../damaged-error.ts";
+import type { SessionId } from "../znode/types.ts";
+import type { StoredZnode, ZnodeStore } from "../znode/znode-store.ts";
+import type { StorageBackend, TableId } from "./storage-backend.ts";
+
+/**
+ * Invariant: it is about one table, so a tree that a received snapshot has replaced reads nothing of its successor's.
+ * @source design of the tree as a cache: decision 0019
+ */
+export class TableStore implements ZnodeStore {
+  readonly #backend: StorageBackend;
+  readonly #table: TableId;
+
+  constructor(backend: StorageBackend, table: TableId) {
+    this.#backend = backend;
+    this.#table = table;
+  }
+
+  /** @throws TreeDamagedError */
+  get(path: string): StoredZnode | undefined {
+    return ofTree(() => this.#backend.readZnode(this.#table, path));
+  }
+
+  children(path: string, after: string, limit: number): readonly string[] {
+    return ofTree(() => this.#backend.readChildren(this.#table, path, after, limit));
+  }
+
+  ephemerals(session: SessionId): readonly string[] {
+    return ofTree(() => this.#backend.readEphemerals(this.#table, session));
+  }
+}
+
+/** Reads rows of the tree. @throws TreeDamagedError for a DamagedError */
+export function ofTree<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DamagedError)) throw error;
+    throw new TreeDamagedError(error.message, { cause: error });
+  }
+}

@@ -1,0 +1,133 @@
+/** What has changed since the last checkpoint. */
+import { assert } from "../assert.ts";
+import type { Chain } from "../hash/chain.ts";
+import { Digest } from "./digest.ts";
+import { isChildOf, nameOf } from "./path.ts";
+import { rowOf, sessionRowOf } from "./rows.ts";
+import type { Session, SessionRow } from "./session.ts";
+import type { Znode } from "./stat.ts";
+import type { SessionId } from "./types.ts";
+import type { ChangedZnode } from "./znode-store.ts";
+
+/** Changes between two checkpoints, as rows. They are copies: the tree may change meanwhile. */
+export interface ChangedRows {
+  readonly znodes: readonly ChangedZnode[];
+  /** paths of deleted znodes */
+  readonly deleted: readonly string[];
+  readonly sessions: readonly SessionRow[];
+  /** closed sessions */
+  readonly closed: readonly SessionId[];
+  /** what these changes add to the digest of the znodes */
+  readonly added: Chain;
+  /** the same of the znodes up to the path that {@link ChangeSet.take} was given */
+  readonly addedUpTo: Chain;
+}
+
+/**
+ * The znodes and sessions that the stored checkpoint does not have as they are: with it they are the tree.
+ *
+ * Invariants: a znode is in it exactly while it is dirty, or `gone`; each holds its hash as of the checkpoint.
+ * @source write-behind caches; decision 0019
+ */
+export class ChangeSet {
+  /** *map path → its znode, or the one that was deleted* */
+  #znodes = new Map<string, Znode>();
+  /** built-in znodes that are not in the store yet, although they have not changed */
+  #unstored: readonly Znode[] = [];
+  /** *map session id → session, or null if it was closed* */
+  #sessions = new Map<SessionId, Session | null>();
+
+  /** number of changed znodes and sessions */
+  get size(): number {
+    return this.#znodes.size + this.#sessions.size;
+  }
+
+  /** *map path → its znode, or the one that was deleted* */
+  get znodes(): ReadonlyMap<string, Znode> {
+    return this.#znodes;
+  }
+
+  /** These are stored with the next changes. */
+  store(unstored: readonly Znode[]): void {
+    this.#unstored = unstored;
+  }
+
+  /** A znode is created. One of the same path may have been deleted since the checkpoint. */
+  created(node: Znode): void {
+    const before = this.#znodes.get(node.path);
+    node.storedHigh = before?.storedHigh ?? 0;
+    node.storedLow = before?.storedLow ?? 0;
+    node.dirty = true;
+    this.#znodes.set(node.path, node);
+  }
+
+  /** A znode of the checkpoint has changed, or is about to: its hash is still that of the checkpoint. */
+  changed(node: Znode): void {
+    assert(!node.dirty && !node.stale, "a znode of the checkpoint is clean, and part of the digest");
+    node.storedHigh = node.hashHigh;
+    node.storedLow = node.hashLow;
+    node.dirty = true;
+    this.#znodes.set(node.path, node);
+  }
+
+  /** A session was opened or has changed. */
+  sessionChanged(session: Session): void {
+    session.dirty = true;
+    this.#sessions.set(session.id, session);
+  }
+
+  sessionClosed(id: SessionId): void {
+    this.#sessions.set(id, null);
+  }
+
+  /** *map name → whether it exists*: the children of a znode that the store does not have as they are. */
+  childrenOf(path: string): Map<string, boolean> {
+    const children = new Map<string, boolean>();
+    for (const node of this.#unstored) if (isChildOf(node.path, path)) children.set(nameOf(node.path), true);
+    for (const node of this.#znodes.values())
+      if (isChildOf(node.path, path)) children.set(nameOf(node.path), !node.gone);
+    return children;
+  }
+
+  /**
+   * Takes the changes out: the caller stores all of them. The digest is up to date.
+   * @param upTo a path; "": no path
+   */
+  take(upTo: string): ChangedRows {
+    const added = new Digest();
+    const addedUpTo = new Digest();
+    const znodes: ChangedZnode[] = [];
+    const deleted: string[] = [];
+    for (const node of this.#unstored) if (!node.dirty) znodes.push(rowOf(node));
+    for (const [path, node] of this.#znodes) {
+      const isUpTo = path <= upTo;
+      added.subtract(node.storedHigh, node.storedLow);
+      if (isUpTo) addedUpTo.subtract(node.storedHigh, node.storedLow);
+      node.dirty = false;
+      if (node.gone) {
+        deleted.push(path);
+        continue;
+      }
+      added.add(node.hashHigh, node.hashLow);
+      if (isUpTo) addedUpTo.add(node.hashHigh, node.hashLow);
+      znodes.push(rowOf(node));
+    }
+    this.#znodes = new Map();
+    this.#unstored = [];
+    return { znodes, deleted, ...this.#takeSessions(), added: added.value, addedUpTo: addedUpTo.value };
+  }
+
+  #takeSessions(): Pick<ChangedRows, "sessions" | "closed"> {
+    const sessions: SessionRow[] = [];
+    const closed: SessionId[] = [];
+    for (const [id, session] of this.#sessions) {
+      if (session === null) closed.push(id);
+      else {
+        session.dirty = false;
+        sessions.push(sessionRowOf(session));
+      }
+    }
+    this.#sessions = new Map();
+    return { sessions, closed };
+  }
+}

@@ -1,0 +1,152 @@
+/** The znodes that are in memory. */
+import type { Znode } from "./stat.ts";
+
+/** Bytes of a znode in memory without its path, data and list, about. */
+const ZNODE_BYTES = 600;
+/** Bytes of a name in a list beyond its characters. */
+const NAME_BYTES = 64;
+/** A znode up to this size survives a further round without being used: what one frees is little, and reading it again costs the same. */
+const SMALL_BYTES_MAX = 4_096;
+/** Rounds that a used znode survives. */
+const SMALL_ROUNDS = 2;
+const LARGE_ROUNDS = 1;
+/** Names in a list that is kept beyond the turn in which it was read. */
+export const KEPT_NAMES_MAX = 16_384;
+/** Share of the budget that is freed beyond what is necessary. */
+const HEADROOM = 1 / 64;
+
+/** Approximate bytes of a znode in memory. */
+function bytesOf({ path, data, children }: Znode): number {
+  const list = children === null ? 0 : children.size * NAME_BYTES + children.length;
+  return ZNODE_BYTES + path.length + (data === null ? 0 : data.length) + list;
+}
+
+/**
+ * *map path → znode*, within a budget. Clean znodes leave by the CLOCK policy: a hand passes over them, and takes those that were
+ * not used since its last passes. Large ones get fewer passes, for they free more.
+ *
+ * Invariants: a znode that has changed since the last checkpoint, and one that is pinned, does not leave; `bytes` is the sum of
+ * the sizes of all znodes as of when each was added or measured last.
+ * @source CLOCK: Corbató, A Paging Experiment with the Multics System (1968); sizes: Cao and Irani, GreedyDual-Size (1997)
+ */
+export class ZnodeCache {
+  readonly #nodes = new Map<string, Znode>();
+  /** what may leave once it is clean, in the order of the hand */
+  readonly #ring: Znode[] = [];
+  #hand = 0;
+  #bytes = 0;
+  /** znodes with lists that are too large to be kept */
+  readonly #longLists = new Set<Znode>();
+  /** everything that is left has changed: nothing can leave before the next checkpoint */
+  #isStuck = false;
+
+  /** number of znodes in memory */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  /** bytes of the znodes in memory, about */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(path: string): Znode | undefined {
+    const node = this.#nodes.get(path);
+    if (node !== undefined) node.used = true;
+    return node;
+  }
+
+  /** Like {@link get}, without counting as a use. */
+  peek(path: string): Znode | undefined {
+    return this.#nodes.get(path);
+  }
+
+  values(): IterableIterator<Znode> {
+    return this.#nodes.values();
+  }
+
+  /** Adds a znode that may leave once it is clean. */
+  add(node: Znode): void {
+    node.slot = this.#ring.length;
+    this.#ring.push(node);
+    this.pin(node);
+  }
+
+  /** Adds a znode that does not leave. */
+  pin(node: Znode): void {
+    this.#nodes.set(node.path, node);
+    node.bytes = bytesOf(node);
+    this.#bytes += node.bytes;
+  }
+
+  /** Removes a znode. */
+  remove(node: Znode): void {
+    this.#nodes.delete(node.path);
+    this.#bytes -= node.bytes;
+    this.#longLists.delete(node);
+    if (node.slot < 0) return;
+    const last = this.#ring.pop();
+    if (last !== undefined && last !== node) {
+      this.#ring[node.slot] = last;
+      last.slot = node.slot;
+    }
+    node.slot = -1;
+  }
+
+  /** The size of a znode has changed. */
+  measure(node: Znode): void {
+    const bytes = bytesOf(node);
+    this.#bytes += bytes - node.bytes;
+    node.bytes = bytes;
+    if (node.children !== null && node.children.size > KEPT_NAMES_MAX) this.#longLists.add(node);
+  }
+
+  /** A checkpoint was made: what had changed is clean. */
+  cleaned(): void {
+    this.#isStuck = false;
+  }
+
+  /** Lets znodes leave until the rest is within the budget, as far as that is possible. Nobody holds a znode meanwhile. */
+  trim(bytesMax: number): void {
+    for (const node of this.#longLists) this.#dropList(node);
+    this.#longLists.clear();
+    if (this.#bytes <= bytesMax || this.#isStuck) return;
+    const goal = bytesMax * (1 - HEADROOM);
+    for (let left = (SMALL_ROUNDS + 2) * this.#ring.length; left > 0 && this.#bytes > goal; left--) {
+      if (this.#hand >= this.#ring.length) this.#hand = 0;
+      const node = this.#ring[this.#hand];
+      if (node === undefined) break;
+      if (node.dirty || survives(node)) this.#hand += 1;
+      else this.remove(node);
+    }
+    this.#isStuck = this.#bytes > bytesMax;
+  }
+
+  /** Lets clean znodes leave, and lists, whatever the budget. Nobody holds a znode meanwhile. */
+  evict(mayLeave: (node: Znode) => boolean): void {
+    for (const node of [...this.#nodes.values()]) {
+      if (!mayLeave(node)) continue;
+      if (node.dirty || node.slot < 0) this.#dropList(node);
+      else this.remove(node);
+    }
+  }
+
+  #dropList(node: Znode): void {
+    if (node.children === null) return;
+    node.children = null;
+    this.measure(node);
+  }
+}
+
+/** The hand passes over a znode. @returns whether it stays */
+function survives(node: Znode): boolean {
+  if (node.used) {
+    node.used = false;
+    node.rounds = node.bytes <= SMALL_BYTES_MAX ? SMALL_ROUNDS : LARGE_ROUNDS;
+    // What stays must not keep the data of those that leave: small data share a buffer.
+    if (node.data !== null && node.data.buffer.byteLength > 2 * node.data.length)
+      node.data = node.data.slice();
+  }
+  node.rounds -= 1;
+  return node.rounds >= 0;
+}

@@ -1,0 +1,221 @@
+/**
+ * The contract between a tree and the store beneath it: whatever leaves memory, and whenever, the tree is the one that is whole
+ * in memory. One suite for the store in memory and for SQLite.
+ */
+import { describe, expect, it } from "vitest";
+import { Scrub } from "../../core/server/scrub.ts";
+import type { StorageBackend } from "../../core/server/storage-backend.ts";
+import { TableStore } from "../../core/server/table-store.ts";
+import { ZXID_ZERO } from "../../core/zab/zxid.ts";
+import type { SessionRow } from "../../core/znode/session.ts";
+import { ZnodeTree } from "../../core/znode/tree.ts";
+import { addToDigest, emptyTreeDigest } from "../../core/znode/tree-state.ts";
+import {
+  CreateMode,
+  type MultiRequestOp,
+  NO_SESSION,
+  type SessionId,
+  type WriteRequest,
+} from "../../core/znode/types.ts";
+import { Chance } from "../../sim/random.ts";
+import { contentsOf, create, digestOf, remove, sessionId, setData, World } from "../unit/znode/world.ts";
+import type { MakeBackend } from "./storage.ts";
+
+const SESSIONS = 3;
+const TOPS = ["/a", "/b", "/c", "/a!"];
+const MODES = Object.values(CreateMode);
+
+/** A tree over table 0, with what a member does to both. */
+class StoredWorld {
+  readonly backend: StorageBackend;
+  readonly world: World;
+  readonly scrub: Scrub;
+
+  constructor(backend: StorageBackend) {
+    this.backend = backend;
+    this.world = new World(
+      ZnodeTree.open(new TableStore(backend, 0), {
+        sessions: [],
+        lastApplied: ZXID_ZERO,
+        digest: emptyTreeDigest(),
+        size: 4,
+      }),
+    );
+    this.scrub = new Scrub(backend, 0, emptyTreeDigest());
+  }
+
+  get tree(): ZnodeTree {
+    return this.world.tree;
+  }
+
+  checkpoint(): void {
+    const { tree, backend, scrub } = this;
+    const changes = tree.takeChanges(scrub.cursor);
+    backend.transaction(() => {
+      backend.putRows(0, changes.znodes, changes.sessions);
+      backend.deleteRows(0, changes.deleted, changes.closed);
+    });
+    scrub.changed(changes.added, changes.addedUpTo);
+    expect(changes.digest).toEqual(tree.digest);
+    expect(changes.size).toBe(this.world.follower.size);
+    expect(tree.changedCount).toBe(0);
+  }
+
+  /** The tree that a start would find, and what its rows are. */
+  reopened(): ZnodeTree {
+    const { backend } = this;
+    const sessions: SessionRow[] = [];
+    let digest = emptyTreeDigest();
+    for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+      const page = backend.readTable(0, cursor, 500);
+      digest = addToDigest(digest, page.znodes, page.sessions);
+      sessions.push(...page.sessions);
+      cursor = page.next;
+    }
+    const { lastApplied, size } = this.tree;
+    return ZnodeTree.open(new TableStore(backend, 0), { sessions, lastApplied, digest, size });
+  }
+
+  /** Any of the znodes that are clean leave, and any lists. */
+  evict(chance: Chance, oneIn: number): void {
+    this.tree.evict(() => chance.oneIn(oneIn));
+  }
+}
+
+function randomWrite(chance: Chance, session: SessionId): WriteRequest {
+  const top = chance.oneOf(TOPS);
+  const path = chance.oneOf([
+    top,
+    `${top}/n${chance.below(6)}`,
+    `${top}/n${chance.below(6)}/m${chance.below(3)}`,
+  ]);
+  const data = chance.oneOf(["", "1", "x".repeat(100)]);
+  switch (chance.below(9)) {
+    case 0:
+    case 1:
+      return remove(path);
+    case 2:
+    case 3:
+      return setData(path, data);
+    case 4:
+      return {
+        type: "multi",
+        ops: [create(`${path}/k`), setData(path, data), remove(`${path}/k`)] as readonly MultiRequestOp[],
+      };
+    case 5:
+      if (session !== NO_SESSION && chance.oneIn(4)) return { type: "closeSession" };
+      return create(path, chance.oneOf(MODES), data);
+    default:
+      return create(path, chance.oneOf(MODES), data);
+  }
+}
+
+/** What clients see is the same in both. */
+function compare({ world }: StoredWorld, chance: Chance): void {
+  const { tree, follower } = world;
+  const parent = chance.oneOf(["/", ...TOPS, "/zookeeper", "/a/n1"]);
+  const page = { after: chance.oneOf(["", "n2", "n4", "zz"]), limit: chance.between(1, 4) };
+  const request = { type: "getChildren", path: parent, watch: false, withStat: true } as const;
+  for (const each of [request, { ...request, page }])
+    expect(tree.read(NO_SESSION, each)).toEqual(follower.read(NO_SESSION, each));
+  const session = sessionId(chance.between(1, SESSIONS));
+  expect([...tree.ephemeralsOf(session)].sort()).toEqual([...follower.ephemeralsOf(session)].sort());
+  expect(tree.size).toBe(follower.size);
+}
+
+/** The suite. @param name of the implementation */
+export function treeContract(name: string, makeBackend: MakeBackend): void {
+  const test = (what: string, body: (open: () => StorageBackend) => void): void => {
+    it(what, () => makeBackend((open) => body(open)));
+  };
+
+  describe(`a tree over stored znodes: ${name}`, () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      test(`[ZNODE-42] is the whole one, whatever leaves memory and whenever, seed ${seed}`, (open) => {
+        const chance = new Chance(seed);
+        const stored = new StoredWorld(open());
+        const { world } = stored;
+        const opened = (n: number): void => {
+          if (!world.tree.sessions.has(sessionId(n))) world.open(n);
+        };
+        for (let i = 0; i < 250; i++) {
+          const n = chance.below(SESSIONS + 1);
+          if (n > 0) opened(n);
+          const session = n === 0 ? NO_SESSION : sessionId(n);
+          world.write(randomWrite(chance, session), session);
+          if (chance.oneIn(5)) stored.checkpoint();
+          if (chance.oneIn(3)) stored.evict(chance, chance.between(1, 3));
+          if (chance.oneIn(3)) compare(stored, chance);
+          if (chance.oneIn(4)) stored.scrub.step(chance.between(1, 800));
+        }
+        expect(contentsOf(world.tree)).toEqual(contentsOf(world.follower));
+        stored.checkpoint();
+        const again = stored.reopened();
+        expect(digestOf(again)).toBe(digestOf(world.follower));
+        expect(contentsOf(again)).toEqual(contentsOf(world.follower));
+        expect(stored.scrub.passes).toBeGreaterThan(0);
+      });
+    }
+
+    test("[ZNODE-43] keeps what has changed until it is stored, and nothing more than the budget beyond", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree } = stored;
+      world.write(create("/p"));
+      for (let i = 0; i < 200; i++) world.write(create(`/p/n${i}`, CreateMode.PERSISTENT, "x".repeat(500)));
+      tree.trim(0);
+      expect(tree.bytes).toBeGreaterThan(200 * 500);
+      stored.checkpoint();
+      tree.trim(20_000);
+      expect(tree.bytes).toBeLessThanOrEqual(20_000);
+      expect(contentsOf(tree)).toEqual(contentsOf(world.follower));
+      tree.trim(20_000);
+      expect(tree.bytes).toBeLessThanOrEqual(20_000);
+      expect(tree.digest).toEqual(world.follower.digest);
+    });
+
+    test("[ZNODE-43] keeps what is used, and lets the rest leave", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree } = stored;
+      world.write(create("/p"));
+      for (let i = 0; i < 100; i++) world.write(create(`/p/n${i}`));
+      stored.checkpoint();
+      let reads = 0;
+      const { readZnode } = stored.backend;
+      stored.backend.readZnode = (table, path) => {
+        reads += 1;
+        return readZnode.call(stored.backend, table, path);
+      };
+      const hot = Array.from({ length: 10 }, (_, i) => `/p/n${i * 7}`);
+      const budget = 20_000;
+      for (let round = 0; round < 50; round++) {
+        for (const path of hot) tree.get(path);
+        if (round === 10) reads = 0;
+        tree.get(`/p/n${round}`);
+        tree.trim(budget);
+      }
+      expect(tree.bytes).toBeLessThanOrEqual(budget);
+      // Those that are used are there; each of the others is read once.
+      expect(reads).toBeLessThanOrEqual(50);
+    });
+
+    test("[ZNODE-42] asks the store once for a znode that is not there, until it is created", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree, backend } = stored;
+      world.write(create("/p"));
+      world.write(create("/p/a"));
+      stored.checkpoint();
+      tree.evict(() => true);
+      expect([tree.get("/p/b"), tree.get("/q"), tree.get("/p/b")]).toEqual([undefined, undefined, undefined]);
+      world.write(create("/p/b"));
+      expect(tree.get("/p/b")?.path).toBe("/p/b");
+      stored.checkpoint();
+      tree.evict(() => true);
+      expect(tree.get("/p/b")?.path).toBe("/p/b");
+      world.write(remove("/p/b"));
+      expect(tree.get("/p/b")).toBeUndefined();
+      expect(backend.readZnode(0, "/p/b")).toBeDefined();
+      stored.checkpoint();
+      expect(tree.get("/p/b")).toBeUndefined();
+    });
+  });
+}
