@@ -35,6 +35,7 @@ import type { Connection } from "./member/client-table.ts";
 import type { CrashOrder, Life, LifeObserver } from "./member/life.ts";
 import { type Member, newMembers } from "./member/member.ts";
 import { Supervisor, type SupervisorHooks } from "./member/supervisor.ts";
+import { CachePressure } from "./nemesis/cache-pressure.ts";
 import { Network } from "./network.ts";
 import { Requests } from "./requests.ts";
 import { memberText } from "./text.ts";
@@ -60,6 +61,8 @@ export interface ClusterOptions {
   readonly crossing?: boolean;
   /** calls that overtook each other are put in order, as the shell does it; else the core meets them as they come */
   readonly ordered?: boolean;
+  /** share of the turns after which clean znodes leave memory, 0 to 1 */
+  readonly evictions?: number;
   /** keep the trace events: for people; costs time and memory */
   readonly tracing?: boolean;
 }
@@ -76,6 +79,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
   readonly disks: DiskFaults;
   readonly #supervisor: Supervisor;
   readonly calls: Calls;
+  readonly pressure: CachePressure;
   readonly invariants: Invariants;
   readonly faults: Faults = { ...NO_FAULTS };
   readonly #fsyncMs: Range;
@@ -132,6 +136,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
       ordered,
     });
     this.disks = new DiskFaults(members, invariants, (line) => this.onLine?.(line));
+    this.pressure = new CachePressure(seed, options.evictions ?? 0);
     this.#supervisor = new Supervisor({
       engine,
       network,
@@ -141,6 +146,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
       invariants,
       observer: this,
       hooks: this,
+      pressure: this.pressure,
       fsyncMs: this.#fsyncMs,
       yieldMs: this.#yieldMs,
       members,

@@ -29,6 +29,8 @@ export class SimDisk implements StorageBackend {
   #open: Write[] = [];
   #inTransaction = false;
   #written = 0;
+  /** it was changed behind the member's back, once at least */
+  isTampered = false;
   /** another instance of the member lives: writes of this one fail */
   fenced = false;
   /** writes that succeed before one fails, and with it the transaction that it is in */
@@ -81,6 +83,7 @@ export class SimDisk implements StorageBackend {
     disk.#durable = this.#durable.clone();
     for (const { writes } of this.#pending.slice(0, keep)) for (const write of writes) write(disk.#durable);
     disk.#live = disk.#durable.clone();
+    disk.isTampered = this.isTampered;
     return disk;
   }
 
@@ -88,6 +91,7 @@ export class SimDisk implements StorageBackend {
   damage(kind: DamageKind, pick: (n: number) => number): boolean {
     const rows = this.#durable.logRows();
     if (rows.length === 0) return false;
+    this.isTampered = true;
     const row = must(rows[pick(rows.length)], "a row that was picked");
     const batch = this.#durable.read(row.seq);
     if (kind === "bit-flip") {
@@ -110,12 +114,14 @@ export class SimDisk implements StorageBackend {
 
   /** Changes what is durable behind the member's back; only while nobody uses the disk. */
   tamper(change: (state: StoredState) => void): void {
+    this.isTampered = true;
     this.#durable.tamper(change);
     this.#live = this.#durable.clone();
   }
 
   /** Changes what a member that runs reads next, and what it will find when it starts. */
   tamperLive(change: (state: StoredState) => void): void {
+    this.isTampered = true;
     this.#live.tamper(change);
     this.#durable.tamper(change);
   }
@@ -128,6 +134,7 @@ export class SimDisk implements StorageBackend {
   /** Goes back to an older copy. */
   restore(copy: MemoryBackend): void {
     assert(this.#pending.length === 0, "only a disk that nobody uses is rolled back");
+    this.isTampered = true;
     this.#durable = copy.clone();
     this.#live = copy.clone();
   }

@@ -74,11 +74,33 @@ class Run {
   readonly #startedAt: number;
 
   constructor(options: SwarmOptions, onLine: ((line: string) => void) | null) {
-    const { seed, size, latencyMs, fsyncMs, yieldMs, startAt, bootBase, crossing, ordered, config } = options;
+    const {
+      seed,
+      size,
+      latencyMs,
+      fsyncMs,
+      yieldMs,
+      startAt,
+      bootBase,
+      crossing,
+      ordered,
+      evictions,
+      config,
+    } = options;
     this.#options = options;
     this.#chance = new Chance(seed * 31 + 5);
     const times = { latencyMs, fsyncMs, yieldMs, startAt };
-    this.cluster = new Cluster({ size, seed, ...times, bootBase, crossing, ordered, config, tracing: false });
+    this.cluster = new Cluster({
+      size,
+      seed,
+      ...times,
+      bootBase,
+      crossing,
+      ordered,
+      evictions,
+      config,
+      tracing: false,
+    });
     const { versions } = options;
     // Most lives are of the later one, so that all members are at times.
     this.cluster.versionOf = (sid, life) =>
@@ -275,6 +297,7 @@ class Run {
     this.#count("leader changes", invariants.election.leaderChanges);
     this.#count("return ahead of a call", cluster.calls.crossed.ahead);
     this.#count("call ahead of a return", cluster.calls.crossed.behind);
+    this.#count("znodes that left memory", cluster.pressure.evicted);
     this.#count("simulated ms", cluster.now - this.#startedAt);
     this.#count("events", cluster.events);
     for (const [rule, count] of invariants.checks) this.#count(`rule ${rule}`, count);

@@ -86,6 +86,8 @@ export interface SwarmOptions {
   readonly crossing: boolean;
   /** see `ClusterOptions` */
   readonly ordered: boolean;
+  /** share of the turns after which clean znodes leave the memory of a member, 0 to 1 */
+  readonly evictions: number;
   /** members come into being one after the other, and one is gone again until others have written */
   readonly oneByOne: boolean;
   /** how often the ensemble loses its leader just when it has woken; see `wake-race.ts` */
@@ -179,6 +181,7 @@ function draw(seed: number): SwarmOptions {
     bootBase: chance.oneOf(BOOTS),
     versions: drawVersions(new Chance(seed * 7_717 + 11)),
     crossing: apart.oneIn(5),
+    evictions: new Chance(seed * 2_311 + 41).oneOf([0, 0.02, 0.2, 1]),
     oneByOne: apart.oneIn(8),
     ordered: apart.oneIn(2),
     wakeRaces,

@@ -122,6 +122,9 @@ export const RULE_TABLE = {
     "SERVER-4",
   ),
 
+  // supervisor.ts
+  Undamaged: rule("a member finds damage only in a storage that was damaged", "ZAB-140, ZNODE-42"),
+
   // the network, and the end of a run
   CallOrder: rule(
     "no call of a link is handled before one that was to arrive within a second (calls.ts)",

@@ -23,6 +23,7 @@ import type { SimClock } from "../clock.ts";
 import { DiskFullError, FencedError, type SimDisk } from "../disk.ts";
 import type { Engine, Range } from "../engine.ts";
 import type { Faults } from "../faults.ts";
+import type { CachePressure } from "../nemesis/cache-pressure.ts";
 import type { Network } from "../network.ts";
 import { type AlarmOwner, MemberAlarm } from "./alarm.ts";
 import { ClientTable } from "./client-table.ts";
@@ -65,6 +66,7 @@ export interface Platform {
   readonly config: ServerConfig;
   readonly invariants: Invariants;
   readonly observer: LifeObserver;
+  readonly pressure: CachePressure;
   readonly fsyncMs: Range;
   /** how long a turn of I/O takes in which requests gather; ms */
   readonly yieldMs: Range;
@@ -251,7 +253,10 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     } finally {
       turns.end();
     }
-    if (this.alive) this.alarm.shell.ensure(this.server.deadline);
+    if (this.alive) {
+      this.#platform.pressure.squeeze(this.server.tree);
+      this.alarm.shell.ensure(this.server.deadline);
+    }
     turns.settle();
   }
 

@@ -8,6 +8,7 @@ import type { Invariants } from "../checkers/invariants.ts";
 import { DiskFullError, FencedError } from "../disk.ts";
 import type { Engine, Range } from "../engine.ts";
 import type { Faults } from "../faults.ts";
+import type { CachePressure } from "../nemesis/cache-pressure.ts";
 import type { Network } from "../network.ts";
 import { Life, type LifeObserver, type Outgoing, type Platform } from "./life.ts";
 import { type CoreStart, type Member, startCore } from "./member.ts";
@@ -38,6 +39,7 @@ export interface SupervisorOptions {
   readonly invariants: Invariants;
   readonly observer: LifeObserver;
   readonly hooks: SupervisorHooks;
+  readonly pressure: CachePressure;
   readonly fsyncMs: Range;
   readonly yieldMs: Range;
   readonly members: readonly Member[];
@@ -54,6 +56,7 @@ export class Supervisor implements Platform {
   readonly config: ServerConfig;
   readonly invariants: Invariants;
   readonly observer: LifeObserver;
+  readonly pressure: CachePressure;
   readonly fsyncMs: Range;
   readonly yieldMs: Range;
   readonly #calls: Calls;
@@ -70,6 +73,7 @@ export class Supervisor implements Platform {
     this.config = options.config;
     this.invariants = options.invariants;
     this.observer = options.observer;
+    this.pressure = options.pressure;
     this.fsyncMs = options.fsyncMs;
     this.yieldMs = options.yieldMs;
     this.#calls = options.calls;
@@ -103,6 +107,7 @@ export class Supervisor implements Platform {
       this.#startAgain(member);
       return;
     }
+    this.#mayFindDamage(member, core.storage.damage);
     member.bend = null;
     member.lives = number;
     const { disk, clock } = member;
@@ -114,6 +119,14 @@ export class Supervisor implements Platform {
     this.invariants.started(life);
     life.gate.syncSoon();
     life.step({ type: "start" });
+  }
+
+  #mayFindDamage({ sid, disk }: Member, damage: string | undefined): void {
+    this.invariants.must(
+      "Undamaged",
+      damage === undefined || disk.isTampered,
+      () => `${sid} finds a whole storage damaged: ${damage}`,
+    );
   }
 
   /** Its start could not be noted: nothing of it happened, and a while later it is started again. */
@@ -185,6 +198,7 @@ export class Supervisor implements Platform {
 
   onStorageError(life: Life, error: Error): void {
     const member = this.member(life.sid);
+    if (error instanceof DamagedError) this.#mayFindDamage(member, error.message);
     this.#hooks.onLine?.(`${life.sid} ends: ${error.message}`);
     this.#hooks.onStop?.(life.sid, error.message);
     if (!(error instanceof FencedError) && member.life === life) {

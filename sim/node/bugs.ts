@@ -11,6 +11,7 @@ import { ELECTION_BUGS } from "./bugs/election.ts";
 import { LOG_BUGS } from "./bugs/log.ts";
 import { REQUEST_BUGS } from "./bugs/request.ts";
 import { SESSION_BUGS } from "./bugs/session.ts";
+import { STORE_BUGS } from "./bugs/store.ts";
 import { SYNCHRONIZATION_BUGS } from "./bugs/synchronization.ts";
 import { WATCH_BUGS } from "./bugs/watch.ts";
 
@@ -20,6 +21,7 @@ export const BUGS: readonly SeededBug[] = [
   ...LOG_BUGS,
   ...SYNCHRONIZATION_BUGS,
   ...DIGEST_BUGS,
+  ...STORE_BUGS,
   ...REQUEST_BUGS,
   ...SESSION_BUGS,
   ...WATCH_BUGS,

@@ -40,6 +40,7 @@ export const CREATE = "core/znode/ops/create.ts";
 export const MULTI = "core/znode/ops/multi.ts";
 export const PENDING_SESSIONS = "core/znode/pending-sessions.ts";
 export const SESSION = "core/znode/session.ts";
+export const ZNODE_CACHE = "core/znode/znode-cache.ts";
 export const TREE_STATE = "core/znode/tree-state.ts";
 export const STREAM = "core/znode/watch-stream.ts";
 export const WATCH = "core/znode/watch.ts";
