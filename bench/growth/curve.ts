@@ -16,20 +16,21 @@ circle.parents { fill: #0b8f7a } circle.flat { fill: #c2571a } text.title { font
   svg { fill: #e3eaec; background: #11191d } .axis { stroke: #45545b } .tick { fill: #9fb0b8 }
 }`;
 
-/** The curve of all figures of which there are at least two points. */
+/** The curve of all figures of which there are at least two points, and one that is not 0. */
 export function growthCurve(rows: readonly GrowthRow[], title: string): string {
-  const figures = FIGURES.filter((figure) =>
-    SHAPES.some((shape) => pointsOf(rows, shape, figure).length > 1),
-  );
+  const shapes = SHAPES.filter((shape) => rows.some((row) => row.shape === shape));
+  const isDrawn = (points: readonly Point[]): boolean =>
+    points.length > 1 && points.some(([, value]) => value !== 0);
+  const figures = FIGURES.filter((figure) => shapes.some((shape) => isDrawn(pointsOf(rows, shape, figure))));
   const lines = Math.ceil(figures.length / COLUMNS);
   const [width, height] = [COLUMNS * PANEL.width, HEAD + lines * PANEL.height];
   const panels = figures.map((figure, i) => {
     const [x, y] = [(i % COLUMNS) * PANEL.width, HEAD + Math.floor(i / COLUMNS) * PANEL.height];
     return `<g transform="translate(${x} ${y})">${panel(rows, figure)}</g>`;
   });
-  const legend = SHAPES.map(
+  const legend = shapes.map(
     (shape, i) =>
-      `<g transform="translate(${width - 330 + i * 130} 26)"><path class="line ${shape}" d="M0-4h22"/><text x="28">${nameOf(shape)}</text></g>`,
+      `<g transform="translate(${width - 200 - (shapes.length - 1 - i) * 130} 26)"><path class="line ${shape}" d="M0-4h22"/><text x="28">${nameOf(shape)}</text></g>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${title}">
 <style>${STYLE}</style>

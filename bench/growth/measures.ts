@@ -59,6 +59,10 @@ export interface SnapReport {
   readonly setsMeanwhile: number;
   /** elections that took place meanwhile */
   readonly elections: number;
+  /** sets meanwhile that failed */
+  readonly failed: number;
+  /** the first error */
+  readonly error?: string;
 }
 
 /** *map measurement → its result* */
@@ -200,11 +204,19 @@ export class GrowingEnsemble {
       await wait(this.#effort.measuredMs);
       const { opsPerSecond: setsBefore } = await load.order({ type: "mark" });
       const [besideMs] = await Promise.all([wipe(this.#api, follower, this.#signal), wait(BESIDE_MS_MIN)]);
-      const { opsPerSecond: setsMeanwhile } = await load.order({ type: "mark" });
+      const { opsPerSecond: setsMeanwhile, failed, error } = await load.order({ type: "mark" });
       await load.order({ type: "end" });
       await load.order({ type: "close" });
       const { epoch } = await settled(this.#api, this.#signal);
-      return { ms, besideMs, setsBefore, setsMeanwhile, elections: epoch - before.epoch };
+      return {
+        ms,
+        besideMs,
+        setsBefore,
+        setsMeanwhile,
+        elections: epoch - before.epoch,
+        failed,
+        ...(error !== undefined && { error }),
+      };
     } finally {
       load.end();
     }
