@@ -2,7 +2,6 @@
  * `npm run bench`: (a) goals, (b) setData, (c) outage, (d) idle; `npm run bench -- attacks`: (e) attacks. Prints tables and writes bench/results/DATE.json. See METHOD.md.
  * `npm run bench -- set-data outage` runs only those; `--quick` takes one short run of each, to see that it works, and writes no file.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../scripts/local/build.ts";
 import { main, readOptions } from "../scripts/local/command.ts";
@@ -13,6 +12,7 @@ import { benchGoals, type GoalsResult, goalsTable } from "./goals.ts";
 import { benchIdle, type IdleResult, idleTable } from "./idle.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchOutage, type OutageResult, outageTable } from "./outage.ts";
+import { publish, today } from "./publish.ts";
 import { benchSetData, type SetDataResult, setDataTable } from "./set-data.ts";
 
 const FOLDER = join(ROOT, ".zooweeper/bench");
@@ -52,7 +52,7 @@ const bench = async (): Promise<void> => {
 
   const machine = describeMachine(FOLDER);
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
-  say(`# ZooWeeper, ${new Date().toISOString().slice(0, 10)}\n`);
+  say(`# ZooWeeper, ${today()}\n`);
   for (const [key, value] of Object.entries(machine)) say(`- ${key}: ${value}`);
   const floor = await measureFloor(join(FOLDER, "floor"));
   say(
@@ -95,10 +95,7 @@ const bench = async (): Promise<void> => {
     say(`\n## Attacks beside a lone writer\n\n${attacksTable(results.attacks)}`);
   }
   if (quick) return;
-  const file = join(ROOT, "bench/results", `${new Date().toISOString().slice(0, 10)}.json`);
-  mkdirSync(join(ROOT, "bench/results"), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
-  say(`\nwritten to ${file}`);
+  say(`\n${publish(today(), { json: `${JSON.stringify(results, null, 2)}\n` })}`);
 };
 
 await main("bench", bench, HELP);

@@ -2,13 +2,13 @@
  * `npm run bench:growth`: what it costs that a tree is large. Prints a table a shape, and writes
  * bench/results/growth-DATE.{json,md,svg}. See METHOD.md.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/local/build.ts";
 import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
 import { UsageError } from "../../scripts/local.ts";
 import { SHAPES, type Shape } from "../load/tree.ts";
 import { describeMachine } from "../machine.ts";
+import { datedName, publish, today } from "../publish.ts";
 import { growthCurve } from "./curve.ts";
 import { benchGrowth } from "./growth.ts";
 import { failuresOf, type GrowthRow, growthTable, nameOf } from "./report.ts";
@@ -63,11 +63,10 @@ const bench = async (): Promise<void> => {
     progress: (line) => void process.stderr.write(`${line}\n`),
     signal: new AbortController().signal,
   });
-  const day = new Date().toISOString().slice(0, 10);
-  const name = `growth-${day}${values.name === undefined ? "" : `-${values.name}`}`;
+  const name = datedName("growth", values.name);
   const seconds = Math.round((performance.now() - began) / 1000);
   const lines = [
-    `# Growth of the tree, ${day}`,
+    `# Growth of the tree, ${today()}`,
     "",
     ...Object.entries(machine).map(([key, value]) => `- ${key}: ${value}`),
     `- measured in ${seconds} s; 100 bytes a znode, three nodes in one process`,
@@ -75,13 +74,13 @@ const bench = async (): Promise<void> => {
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
   if (!quick) {
-    const file = join(ROOT, "bench/results", name);
-    mkdirSync(join(ROOT, "bench/results"), { recursive: true });
     const results = { date: new Date().toISOString(), machine, seconds, rows };
-    writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
-    writeFileSync(`${file}.svg`, growthCurve(rows, `Growth of the tree, ${day}, ${machine.commit}`));
-    writeFileSync(`${file}.md`, `${[...lines, "", `![growth curve](${name}.svg)`].join("\n")}\n`);
-    process.stdout.write(`\nwritten to ${file}.md, .json and .svg\n`);
+    const files = {
+      md: `${[...lines, "", `![growth curve](${name}.svg)`].join("\n")}\n`,
+      json: `${JSON.stringify(results, null, 2)}\n`,
+      svg: growthCurve(rows, `Growth of the tree, ${today()}, ${machine.commit}`),
+    };
+    process.stdout.write(`\n${publish(name, files)}\n`);
   }
   if (failuresOf(rows).length > 0) process.exitCode = 1;
 };

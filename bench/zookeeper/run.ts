@@ -2,16 +2,17 @@
  * `npm run bench:zookeeper`: ZooWeeper beside Apache ZooKeeper, three servers each, in one run, with the same client.
  * Prints a table of both and their ratio, and writes bench/results/zookeeper-DATE.{json,md}. See METHOD.md.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/local/build.ts";
 import { main, readOptions, wholeNumber } from "../../scripts/local/command.ts";
+import { httpUrl } from "../../scripts/local/options.ts";
 import { startLocal, UsageError } from "../../scripts/local.ts";
 import type { LoadOp } from "../load/commands.ts";
 import { Load, type LoadMedians, type LoadRun, mediansOf } from "../load/load.ts";
 import { describeMachine } from "../machine.ts";
+import { datedName, publish, today } from "../publish.ts";
 import { round, table } from "../statistics.ts";
-import { startZooKeeper, type ZooKeeper } from "./servers.ts";
+import { startZooKeeper } from "./servers.ts";
 
 const STATE = join(ROOT, ".zooweeper/bench-zookeeper");
 const NODES = 3;
@@ -32,6 +33,7 @@ Needs Debian's package zookeeper. The figures are written to bench/results/zooke
   --runs N         runs of each, of which the median is given; 5 by default
   --ms N           length of a run, 3000 by default
   --name TEXT      write to zookeeper-DATE-TEXT
+  --at LIST        addresses of the nodes of a ZooWeeper that runs already, the leader's first
   --quick          one run of 500 ms each, to see that it works; writes no file
   --help           print this`;
 
@@ -53,6 +55,7 @@ interface Row {
 interface Ensemble {
   /** addresses of its servers, the leader's first */
   readonly urls: readonly string[];
+  /** empty if they are not known: then their processor time is not given */
   readonly pids: readonly number[];
   readonly tcp: boolean;
 }
@@ -169,53 +172,59 @@ const failuresOf = (rows: readonly Row[]): string[] =>
     ),
   );
 
+/** A ZooWeeper of its own, or the one at these addresses. */
+async function startZooWeeper(
+  at: readonly string[] | undefined,
+): Promise<Ensemble & { stop(): Promise<void> }> {
+  if (at !== undefined) return { urls: at, pids: [], tcp: false, stop: async () => {} };
+  const local = await startLocal({
+    ...{ nodes: NODES, brokers: 1, stateDir: join(STATE, "zooweeper"), fresh: true },
+  });
+  const { leader } = (await (await fetch(`${local.urls.api}/v1/ensemble`)).json()) as { leader: number };
+  const sids = Array.from({ length: NODES }, (_, i) => ((leader - 1 + i) % NODES) + 1);
+  return {
+    urls: sids.map((sid) => `${local.urls.api}/?node=${sid}`),
+    pids: [local.runtimePid],
+    tcp: false,
+    stop: () => local.stop(),
+  };
+}
+
 const bench = async (): Promise<void> => {
   const text = { type: "string" } as const;
+  const quick = { type: "boolean" } as const;
   const { values } = readOptions({
-    options: { ops: text, shapes: text, runs: text, ms: text, name: text, quick: { type: "boolean" } },
+    options: { ops: text, shapes: text, runs: text, ms: text, name: text, at: text, quick },
   });
   const plan = planOf(values);
-  const quick = values.quick ?? false;
+  const at = values.at?.split(",").map((url) => httpUrl(url, "--at"));
   const machine = describeMachine(STATE);
-  let zooKeeper: ZooKeeper | undefined;
+  const ends: (() => Promise<void>)[] = [];
   try {
-    zooKeeper = await startZooKeeper(NODES, join(STATE, "zookeeper"));
-    const local = await startLocal({
-      ...{ nodes: NODES, brokers: 1, stateDir: join(STATE, "zooweeper"), fresh: true },
-    });
-    try {
-      const { leader } = (await (await fetch(`${local.urls.api}/v1/ensemble`)).json()) as { leader: number };
-      const sids = Array.from({ length: NODES }, (_, i) => ((leader - 1 + i) % NODES) + 1);
-      const zooWeeper = {
-        urls: sids.map((sid) => `${local.urls.api}/?node=${sid}`),
-        pids: [local.runtimePid],
-        tcp: false,
-      };
-      const rows = await measure({ ...zooKeeper, tcp: true }, zooWeeper, plan, quick);
-      const day = new Date().toISOString().slice(0, 10);
-      const lines = [
-        `# ZooWeeper beside Apache ZooKeeper ${zooKeeper.version}, ${day}`,
-        "",
-        ...Object.entries(machine).map(([key, value]) => `- ${key}: ${value}`),
-        `- medians of ${plan.runs} runs of ${plan.measuredMs} ms, the two in turn; 100 bytes; three servers each`,
-        "",
-        rowsTable(rows),
-        ...failuresOf(rows).map((line) => `\n${line}`),
-      ];
-      say(lines.join("\n"));
-      if (quick) return;
-      const name = `zookeeper-${day}${values.name === undefined ? "" : `-${values.name}`}`;
-      const file = join(ROOT, "bench/results", name);
-      mkdirSync(join(ROOT, "bench/results"), { recursive: true });
-      const results = { date: new Date().toISOString(), version: zooKeeper.version, machine, plan, rows };
-      writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
-      writeFileSync(`${file}.md`, `${lines.join("\n")}\n`);
-      say(`\nwritten to ${file}.md and .json`);
-    } finally {
-      await local.stop();
-    }
+    const zooKeeper = await startZooKeeper(NODES, join(STATE, "zookeeper"));
+    ends.push(zooKeeper.stop);
+    const zooWeeper = await startZooWeeper(at);
+    ends.push(() => zooWeeper.stop());
+    const rows = await measure({ ...zooKeeper, tcp: true }, zooWeeper, plan, values.quick ?? false);
+    const failures = failuresOf(rows);
+    const lines = [
+      `# ZooWeeper beside Apache ZooKeeper ${zooKeeper.version}, ${today()}`,
+      "",
+      ...Object.entries(machine).map(([key, value]) => `- ${key}: ${value}`),
+      `- medians of ${plan.runs} runs of ${plan.measuredMs} ms, the two in turn; 100 bytes; three servers each`,
+      ...(at === undefined ? [] : [`- ZooWeeper at ${at.join(", ")}`]),
+      "",
+      rowsTable(rows),
+      ...failures.map((line) => `\n${line}`),
+    ];
+    say(lines.join("\n"));
+    if (failures.length > 0) process.exitCode = 1;
+    if (values.quick === true) return;
+    const results = { date: new Date().toISOString(), version: zooKeeper.version, machine, plan, rows };
+    const files = { md: `${lines.join("\n")}\n`, json: `${JSON.stringify(results, null, 2)}\n` };
+    say(`\n${publish(datedName("zookeeper", values.name), files)}`);
   } finally {
-    await zooKeeper?.stop();
+    for (const end of ends.reverse()) await end();
   }
 };
 
