@@ -72,7 +72,7 @@ export class Broadcast {
     assert(entry.first.epoch === this.#established, "a leader proposes in its own epoch");
     this.#counter = entry.last.counter;
     this.#outstanding.push(entry.last);
-    this.#prompt.choose();
+    this.#prompt.review();
     const to: Sid[] = [];
     for (const learner of this.#learners.all()) if (learner.propose(prev, entry)) to.push(learner.sid);
     step.persist([history.append(entry)]);
@@ -100,7 +100,7 @@ export class Broadcast {
    * @returns learners that need a new stay; see {@link Learner.pump}
    */
   flush(): readonly Learner[] {
-    this.#prompt.review();
+    if (this.#isHolding) this.#prompt.review();
     const lost: Learner[] = [];
     let earliest = NEVER;
     for (const learner of this.#learners.all()) {
@@ -110,6 +110,12 @@ export class Broadcast {
     }
     this.#holdUntil(earliest);
     return lost;
+  }
+
+  /** Whether proposals are held back for a learner. */
+  get #isHolding(): boolean {
+    for (const { isHeld } of this.#learners.all()) if (isHeld) return true;
+    return false;
   }
 
   /** Ends a hold: sends the COMMITs that are due. */

@@ -145,9 +145,14 @@ export class Learner {
     return this.#owesAck && step.now - this.#ackedAt >= LATE_MS + LATE_ROUND_TRIPS * roundTripMs;
   }
 
-  /** When the proposals held back for it are due; infinity if there are none; ms. */
+  /** Whether proposals are held back for it. */
+  get isHeld(): boolean {
+    return this.#held.any;
+  }
+
+  /** When to look again at the proposals held back for it; infinity if there are none; ms. */
   get heldUntil(): number {
-    return this.#held.dueAt;
+    return this.#held.wakeAt(this.#host.step.now);
   }
 
   /**
@@ -349,7 +354,7 @@ export class Learner {
     if (this.#stage !== "ACTIVE" && this.#stage !== "CLOSING") return false;
     if (this.#held.any && !this.mayWait) this.pump();
     if (this.#held.any || (this.mayWait && this.#upToDate && equalZxid(this.#sent, prev.zxid))) {
-      this.#held.hold(batch.length, step.now + this.#patienceMs);
+      this.#held.hold(last, batch.length, step.now, this.#patienceMs);
       return false;
     }
     if (!equalZxid(this.#sent, prev.zxid) || this.#inFlight >= self.config.learnerInFlightMax) return false;
@@ -359,7 +364,9 @@ export class Learner {
 
   /** Sends the proposals held back for it, if they are due. @returns as {@link pump} does */
   sendHeld(): boolean {
-    const isDue = this.#held.any && (!this.mayWait || this.#held.isDue(this.#host.step.now));
+    if (!this.#held.any) return true;
+    const { step, history } = this.#host;
+    const isDue = !this.mayWait || this.#held.isDue(step.now, history.lastCommittedZxid);
     return isDue ? this.pump() : true;
   }
 

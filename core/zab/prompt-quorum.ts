@@ -2,12 +2,10 @@
  * Which learners are sent a proposal at once: those that a quorum needs, and those with a waiting client. The others receive it
  * within their patience, together with later proposals, in one call, and log it in one row.
  */
-import { PROMPT_MARGIN_MS } from "./config.ts";
+import { LATE_MS, PROMPT_MARGIN_MS } from "./config.ts";
 import type { Learner } from "./learner.ts";
 import type { Learners } from "./learners.ts";
 import type { RoleHost } from "./role.ts";
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * Chooses the learners for which no proposal is held back.
@@ -18,15 +16,31 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class PromptQuorum {
   readonly #host: RoleHost;
   readonly #learners: Learners;
+  /** stands for the learners that serve, and their patience, at the last choice */
+  #seen = 0;
+  /** when to choose again, since one of them may be late by then; ms */
+  #reviewAt = 0;
 
   constructor(host: RoleHost, learners: Learners) {
     this.#host = host;
     this.#learners = learners;
   }
 
-  /** Chooses for new proposals and for those held back. */
-  choose(): void {
-    const { quorum, sid } = this.#host.self;
+  /** Chooses again if the learners or their patience have changed, or after {@link LATE_MS}. */
+  review(): void {
+    let seen = 0;
+    for (const { sid, upToDate, patienceMs } of this.#learners.all()) {
+      if (upToDate) seen = (Math.imul(seen, 31) + (sid << 16) + patienceMs) | 0;
+    }
+    if (seen === this.#seen && this.#host.step.now < this.#reviewAt) return;
+    this.#seen = seen;
+    this.#choose();
+  }
+
+  #choose(): void {
+    const { step, self } = this.#host;
+    const { quorum, sid } = self;
+    this.#reviewAt = step.now + LATE_MS;
     const prompt = [sid];
     const others: Learner[] = [];
     for (const learner of this.#learners.all()) {
@@ -50,14 +64,5 @@ export class PromptQuorum {
   #rank({ sid, patienceMs, mayWait }: Learner): number {
     const { rttMs } = this.#host.links.of(sid);
     return (rttMs ?? 0) + patienceMs - (mayWait ? 0 : PROMPT_MARGIN_MS);
-  }
-
-  /** Chooses again if anything is held back: a chosen learner may have left or be late. */
-  review(): void {
-    for (const { heldUntil } of this.#learners.all()) {
-      if (heldUntil === NEVER) continue;
-      this.choose();
-      return;
-    }
   }
 }

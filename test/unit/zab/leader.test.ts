@@ -596,9 +596,38 @@ describe("broadcast", () => {
       script.flush();
       expect(proposed(script, 2)).toEqual([2, 3]);
       expect(proposed(script, 1)).toEqual([]);
+      script.returned(2, ack(script, 1, zxid(2, 3), 0));
+      script.flush();
+      expect(script.takeTypes(1)).toEqual([]);
       script.now += 2;
       script.release();
       expect(proposed(script, 1)).toEqual([3]);
+    });
+
+    it("[ZAB-104] go with the commit index, if that comes soon after the patience", () => {
+      const script = withPatience(20, 2);
+      script.propose(2, 2);
+      script.returned(2, ack(script, 1, zxid(2, 2), 0));
+      script.take();
+      script.propose(2, 3);
+      script.now += 2;
+      script.release();
+      expect(script.takeTypes(1)).toEqual([]);
+      script.now += 17;
+      script.release();
+      expect(script.takeTypes(1)).toEqual([]);
+      script.now += 1;
+      script.release();
+      expect(script.take(1)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 3), commit: zxid(2, 2) }]);
+
+      const soon = withPatience(2, 0);
+      soon.propose(2, 2);
+      soon.now += 3;
+      soon.release();
+      expect(soon.take(1)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
+      soon.returned(2, ack(soon, 1, zxid(2, 2), 0));
+      soon.flush();
+      expect(soon.take(1)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 2), commit: zxid(2, 2) }]);
     });
 
     it("[ZAB-104] go when they are many bytes", () => {
@@ -640,6 +669,7 @@ describe("broadcast", () => {
       expect(proposed(script, 1)).toEqual([]);
       script.returned(1, ack(script, 1, zxid(2, 2), 2));
       script.returned(2, ack(script, 1, zxid(2, 3), 20));
+      script.now += LATE_MS;
       script.propose(2, 4);
       expect(proposed(script, 1)).toEqual([3, 4]);
     });
