@@ -31,10 +31,19 @@ export function pack(value: unknown): Packed {
 export function unpack<T>(packed: Packed): T {
   if (typeof packed === "string") return JSON.parse(packed) as T;
   const [text, ...parts] = packed;
-  return JSON.parse(text, (_, each: unknown) => {
-    if (typeof each !== "object" || each === null || !("$" in each)) return each;
-    return parts[(each as Reference).$];
-  }) as T;
+  return withBytes(JSON.parse(text), parts) as T;
+}
+
+/** Puts the bytes into a value that was just parsed, and is changed. (A reviver of `JSON.parse` takes four times as long.) */
+function withBytes(value: unknown, parts: readonly Uint8Array[]): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if ("$" in value) return parts[(value as Reference).$];
+  const object = value as Record<string, unknown>;
+  for (const key of Object.keys(object)) {
+    const each = object[key];
+    if (typeof each === "object") object[key] = withBytes(each, parts);
+  }
+  return object;
 }
 
 /** The callee's end of a channel. */
