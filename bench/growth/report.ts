@@ -30,6 +30,7 @@ export const FIGURES: readonly Figure[] = [
   { title: "exists p50 ms", measure: "single", of: ({ single }) => single?.existsMs },
   { title: "delete p50 ms", measure: "single", of: ({ single }) => single?.deleteMs },
   { title: "getChildren ms", measure: "list", of: ({ list }) => list?.ms },
+  { title: "another write meanwhile, p99 ms", measure: "list", of: ({ list }) => list?.otherMsP99 },
   { title: "another write meanwhile, max ms", measure: "list", of: ({ list }) => list?.otherMsMax },
   { title: "memory MiB", measure: "memory", of: ({ memory }) => memory?.nowMiB },
   { title: "most MiB", measure: "memory", of: ({ memory }) => memory?.maxMiB },
