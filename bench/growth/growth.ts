@@ -56,7 +56,7 @@ async function benchShape(shape: Shape, options: GrowthOptions, rows: GrowthRow[
 async function benchSize(
   ensemble: GrowingEnsemble,
   { shape, znodes, measures, failed }: OpenRow,
-  { progress, signal }: GrowthOptions,
+  { progress, signal, sizes, effort }: GrowthOptions,
 ): Promise<void> {
   const measure = async <K extends keyof Measures>(
     name: K,
@@ -83,6 +83,7 @@ async function benchSize(
   await measure("getsUniform", () => ensemble.load("get", "uniform"));
   if (shape === "flat") await measure("list", () => ensemble.list());
   await measure("memory", async () => ensemble.memory());
+  if (effort.holdMs > 0 && znodes === sizes.at(-1)) await measure("hold", () => ensemble.hold(effort.holdMs));
   await measure("snap", () => ensemble.snap());
   await measure("wake", () => ensemble.wake());
   await measure("restart", () => ensemble.restart());

@@ -21,6 +21,7 @@ const BESIDE = 16;
 /** Time for which sets are counted beside a SNAP, at least: the end of a life alone costs a burst of them, ms. */
 const BESIDE_MS_MIN = 1_000;
 const MEMORY_LOOK_MS = 50;
+const HOLD_LOOKS = 10;
 const QUIET_AFTER_MS = 3_000;
 /** Lists of the children of a flat tree. */
 const LISTS = 3;
@@ -31,6 +32,8 @@ export interface Effort {
   readonly warmUpMs: number;
   /** sleeps, kills and wipes */
   readonly rounds: number;
+  /** sets of the hot set at the last size, to see whether memory grows, ms; 0: none */
+  readonly holdMs: number;
 }
 
 /** Times of several rounds, ms. */
@@ -65,6 +68,12 @@ export interface SnapReport {
   readonly error?: string;
 }
 
+/** Memory of the runtime under sets that go on. */
+export interface HoldReport extends LoadReport {
+  /** resident memory, MiB: at the end of each tenth of the time */
+  readonly miB: readonly number[];
+}
+
 /** *map measurement → its result* */
 export interface Measures {
   readonly creates: LoadReport;
@@ -76,6 +85,7 @@ export interface Measures {
   readonly list: ListReport;
   /** resident memory of the runtime, MiB: now, and the most since this size began */
   readonly memory: { readonly nowMiB: number; readonly maxMiB: number };
+  readonly hold: HoldReport;
   readonly snap: SnapReport;
   readonly wake: Rounds;
   readonly restart: Rounds;
@@ -180,6 +190,20 @@ export class GrowingEnsemble {
   memory(): { readonly nowMiB: number; readonly maxMiB: number } {
     this.#lookAtMemory();
     return { nowMiB: rssMiBOf(this.#runtime.runtimePid), maxMiB: this.#maxMiB };
+  }
+
+  /** Sets of the hot set for so long. */
+  async hold(ms: number): Promise<HoldReport> {
+    const miB: number[] = [];
+    const znodes = { of: "tree", shape: this.#shape, size: this.#size, hot: HOT } as const;
+    await this.#client.order({ type: "begin", op: "set", znodes, outstanding: OUTSTANDING });
+    for (let i = 0; i < HOLD_LOOKS; i++) {
+      await wait(ms / HOLD_LOOKS, undefined, { signal: this.#signal });
+      miB.push(rssMiBOf(this.#runtime.runtimePid));
+    }
+    const report = await this.#client.order({ type: "mark" });
+    await this.#client.order({ type: "end" });
+    return { ...report, miB };
   }
 
   /** Wipes a follower, twice: with nothing else going on, and beside sets at the other members. */

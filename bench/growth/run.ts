@@ -15,6 +15,7 @@ import { failuresOf, type GrowthRow, growthTable, nameOf } from "./report.ts";
 import { SIZES } from "./sizes.ts";
 
 const FOLDER = join(ROOT, ".zooweeper/bench-growth");
+const MINUTE_MS = 60_000;
 const ZNODES_MAX = 9_999_999;
 
 const HELP = `usage: npm run bench:growth -- [options]
@@ -24,6 +25,7 @@ on three nodes with a tree that grows. The figures are written to bench/results/
 
   --sizes LIST     numbers of znodes, ascending; ${SIZES.join(",")} by default
   --shape NAME     parents (1,000 of them) or flat (one); both by default
+  --hold MINUTES   at the last size, set for so long, and look at the memory ten times
   --name TEXT      write to growth-DATE-TEXT
   --quick          short runs, one of each, to see that it works; writes no file
   --help           print this
@@ -49,17 +51,18 @@ function shapesOf(text: string | undefined): readonly Shape[] {
 const bench = async (): Promise<void> => {
   const text = { type: "string" } as const;
   const { values } = readOptions({
-    options: { sizes: text, shape: text, name: text, quick: { type: "boolean" } },
+    options: { sizes: text, shape: text, hold: text, name: text, quick: { type: "boolean" } },
   });
   const quick = values.quick ?? false;
   const [shapes, sizes] = [shapesOf(values.shape), sizesOf(values.sizes)];
+  const holdMs = wholeNumber(values.hold ?? "0", "--hold", 1_440) * MINUTE_MS;
   const machine = describeMachine(FOLDER);
   const began = performance.now();
   const rows = await benchGrowth({
     ...{ shapes, sizes, stateDir: join(FOLDER, "ensemble") },
     effort: quick
-      ? { measuredMs: 500, warmUpMs: 200, rounds: 1 }
-      : { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3 },
+      ? { measuredMs: 500, warmUpMs: 200, rounds: 1, holdMs }
+      : { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3, holdMs },
     progress: (line) => void process.stderr.write(`${line}\n`),
     signal: new AbortController().signal,
   });

@@ -18,7 +18,7 @@ export async function soakGrowth({ deadline, signal }: Until): Promise<PartSumma
     const shareMs = (deadline - Date.now()) / (SHAPES.length - i);
     const rows = await benchGrowth({
       ...{ shapes: [shape], sizes: SIZES, stateDir: STATE },
-      effort: { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3 },
+      effort: { measuredMs: 3_000, warmUpMs: 1_000, rounds: 3, holdMs: 0 },
       progress: (line) => console.log(`${new Date().toISOString()} growth: ${line}`),
       signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(0, shareMs))]),
     });
