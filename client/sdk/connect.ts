@@ -49,11 +49,13 @@ export async function connectOver(
   const dialer = new Dialer(all, timeoutMs, transportOf(options.openSocket));
   const failed = new Map<string, Failed>();
   const deadline = performance.now() + connectTimeoutMs;
+  // each URL has its turn, even if all before it are silent
+  const attemptMs = Math.max(Math.min(ATTEMPT_MS, connectTimeoutMs / all.length), ATTEMPT_MS_MIN);
   for (let attempt = 1; ; attempt++) {
     const url = dialer.next;
     const leftMs = deadline - performance.now();
     try {
-      const dialed = await dialer.dial(ticket, ZXID_ZERO, signal, Math.min(ATTEMPT_MS, leftMs));
+      const dialed = await dialer.dial(ticket, ZXID_ZERO, signal, Math.min(attemptMs, leftMs));
       return new Session(dialed, dialer, reconnectMs);
     } catch (error) {
       if (signal.aborted || ZooError.is(error, "SESSION_EXPIRED")) throw error;

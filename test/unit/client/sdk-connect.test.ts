@@ -234,6 +234,18 @@ describe.each([
   });
 });
 
+describe("many silent nodes", () => {
+  it("[SDK-10] leave time for the last one", async () => {
+    const silent = [await startServer("mute"), await startServer("mute"), await startServer("mute")];
+    const served = await startServer();
+    const urls = [...silent, served].map(({ url }) => url);
+    // three attempts of 3 s would be over it
+    const session = await connectOnNode(urls, { connectTimeoutMs: 8_000 });
+    sessions.push(session);
+    expect(silent.map(({ attempts }) => attempts)).toEqual([1, 1, 1]);
+  });
+});
+
 describe("a session whose nodes are gone", () => {
   it("[SDK-4] ends with how the connection was lost, and why the last attempt failed", async () => {
     const server = await startServer("serve", NO_QUORUM);
