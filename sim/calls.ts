@@ -6,7 +6,7 @@ import { assert, must } from "../core/assert.ts";
 import type { PeerMessage } from "../core/server/messages.ts";
 import { TxnCursor } from "../core/wire/txn-codec.ts";
 import type { CallOrigin } from "../core/zab/effects.ts";
-import type { Sid } from "../core/zab/membership.ts";
+import { asSid, type Sid } from "../core/zab/membership.ts";
 import { CallOrder } from "../durable-objects/shared/call-order.ts";
 import type { Invariants } from "./checkers/invariants.ts";
 import type { Engine } from "./engine.ts";
@@ -165,6 +165,18 @@ export class Calls {
       for (const reply of replies) this.#invariants.leaving(callee, caller.sid, reply);
       this.#return(call, callee, replies);
     });
+  }
+
+  /** The channel on which one member calls another now fails, if both are up. */
+  break(from: number, to: number): void {
+    const caller = this.#lifeOf(asSid(from));
+    const link = caller?.server.zab.links.get(asSid(to));
+    if (caller === null || link === undefined) return;
+    const channel = caller.links.find(asSid(to), link.generation);
+    if (channel === undefined || channel.dead) return;
+    channel.dead = true;
+    const { generation } = link;
+    this.#engine.after(this.#network.delay(), () => caller.linkBroken(asSid(to), generation));
   }
 
   // ── its order ────────────────────────────────────────────────────────────

@@ -8,12 +8,18 @@ export class Founding {
   readonly #world: ClientWorld;
   readonly #chance: Chance;
   readonly #onWithout: () => void;
+  #isOver = false;
 
   /** @param onWithout is called when a member has no part in what is written first */
   constructor(world: ClientWorld, seed: number, onWithout: () => void) {
     this.#world = world;
     this.#chance = new Chance(seed * 1_693 + 41);
     this.#onWithout = onWithout;
+  }
+
+  /** Everything heals: no member is left out any more. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Members come into being, and can be reached, one after the other; then somebody writes what all else is written below. */
@@ -51,6 +57,7 @@ export class Founding {
       else cluster.after(20, comeBack);
     };
     const leave = (): void => {
+      if (this.#isOver) return;
       const isFounded = cluster.members.some(
         ({ sid, life }) => sid !== late.sid && life?.storage.meta.initialized,
       );

@@ -134,6 +134,7 @@ class Run {
       options,
       () => {
         this.#race?.stop();
+        this.#founding.end();
         this.#nemesis.heal();
       },
       (what, by) => this.#count(what, by),

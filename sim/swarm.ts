@@ -49,6 +49,7 @@ export const FAULT_KINDS = [
   "twin",
   "disk-full",
   "cut-behind-request",
+  "storm",
   ...TREE_DAMAGE_KINDS,
 ] as const;
 /** Name of a kind of fault. */
@@ -58,7 +59,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
 
 /** Kinds that are drawn from a chance of their own, so that the seeds without them stay as they are. */
-const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request"];
+const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request", "storm"];
 
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
@@ -152,10 +153,12 @@ function draw(seed: number): SwarmOptions {
     : usual;
   const apart = new Chance(seed * 3_541 + 23);
   const races = new Chance(seed * 8_837 + 5);
+  const storms = new Chance(seed * 6_793 + 37);
   const kinds = [
     ...damaged,
     ...(apart.oneIn(6) ? (["disk-full"] as const) : []),
     ...(races.oneIn(5) ? (["cut-behind-request"] as const) : []),
+    ...(storms.oneIn(2) ? (["storm"] as const) : []),
   ].filter((kind) => !OFF.includes(kind));
   const wakeRaces = size > 1 && new Chance(seed * 9_091 + 19).oneIn(5) ? 3 : 0;
   const slow = !heavy && chance.oneIn(4);

@@ -61,12 +61,25 @@ export class MemoryLoss {
   start(sid: number): void {
     const cluster = this.#cluster;
     if (this.#mayStart(sid)) {
+      if (this.#passesForItsLastLife(sid)) cluster.disks.wipe(sid);
       cluster.start(sid);
       return;
     }
     cluster.after(ROLLED_BACK_WAIT_MS, () => {
       if (cluster.member(sid).life === null) this.start(sid);
     });
+  }
+
+  /**
+   * A member on an older copy started and ended before any peer could tell it: now its number is the one of the life that the
+   * peers know, and they cannot tell the two apart. It has to be wiped; see docs/divergence.md.
+   */
+  #passesForItsLastLife(sid: number): boolean {
+    if (!this.#behind.has(sid)) return false;
+    const { disk } = this.#cluster.member(sid);
+    const { boot, initialized } = disk.readMeta();
+    const known = this.#cluster.members.map((each) => each.disk.readMeta().peerBoots[sid - 1] ?? 0);
+    return initialized && boot + 1 >= Math.max(...known);
   }
 
   /** A leader of the latest epoch runs, with a quorum of others: those know what this member has forgotten. */

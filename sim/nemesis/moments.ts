@@ -1,8 +1,10 @@
 /** Faults at a chosen moment: at one of the next messages of some type, or at an effect of some kind. */
 import type { PeerMessage } from "../../core/server/messages.ts";
+import type { Sid } from "../../core/zab/membership.ts";
 import type { Cluster } from "../cluster.ts";
 import type { CrashOrder } from "../member/life.ts";
 import type { Chance } from "../random.ts";
+import { type Blow, Blows } from "./blows.ts";
 import type { FaultWindow } from "./fault-window.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
 
@@ -36,8 +38,8 @@ const MOMENTS: readonly PeerMessage["type"][] = [
   "SLEPT",
 ];
 
-/** What happens there. */
-const BLOWS = [
+/** What happens there, as often as it stands here. */
+const BLOWS: readonly Blow[] = [
   "lose",
   "lose",
   "lose",
@@ -52,12 +54,12 @@ const BLOWS = [
   "isolate-to",
   "wipe-from",
   "wipe-to",
-] as const;
+];
 
 /** An appointment with a message. */
 interface Moment {
   readonly type: PeerMessage["type"];
-  readonly blow: (typeof BLOWS)[number] | "part-from";
+  readonly blow: Blow;
   left: number;
 }
 
@@ -70,6 +72,7 @@ export class Moments {
   readonly #chance: Chance;
   readonly #window: FaultWindow;
   readonly #memory: MemoryLoss;
+  readonly #blows: Blows;
   readonly #moments: Moment[] = [];
 
   constructor(cluster: Cluster, chance: Chance, window: FaultWindow, memory: MemoryLoss) {
@@ -77,6 +80,7 @@ export class Moments {
     this.#chance = chance;
     this.#window = window;
     this.#memory = memory;
+    this.#blows = new Blows(cluster, chance, window, memory);
   }
 
   /** Some member crashes at one of its next effects of this kind. */
@@ -119,66 +123,24 @@ export class Moments {
   }
 
   #await(moment: Moment): boolean {
-    const cluster = this.#cluster;
-    const chance = this.#chance;
     if (this.#moments.length > MOMENTS_MAX) return false;
     this.#moments.push(moment);
-    cluster.onDelivery ??= (from, to, messages) => {
-      let lost = false;
-      for (const moment of [...this.#moments]) {
-        if (!messages.some((message) => message.type === moment.type)) continue;
-        moment.left -= 1;
-        if (moment.left > 0) continue;
-        this.#moments.splice(this.#moments.indexOf(moment), 1);
-        cluster.onLine?.(`at ${moment.type} of ${from} to ${to}: ${moment.blow}`);
-        if (this.#blow(moment.blow, from, to)) lost = true;
-        if (chance.oneIn(2)) this.atMessage();
-      }
-      return lost;
-    };
     return true;
   }
 
-  /** @returns whether the message is lost */
-  #blow(blow: Moment["blow"], from: number, to: number): boolean {
-    const cluster = this.#cluster;
-    const chance = this.#chance;
-    const [what, who] = blow.split("-");
-    const sid = who === "from" ? from : to;
-    const { life, twin } = cluster.member(sid);
-    switch (what) {
-      case "lose":
-        return true;
-      case "clog":
-        cluster.clog(from, to, chance.between(50, 3_000));
-        return false;
-      case "isolate":
-        cluster.isolate(sid);
-        this.#window.after(chance.between(100, 6_000), () => cluster.healCuts());
-        return true;
-      case "part":
-        cluster.isolate(sid);
-        this.#window.after(chance.between(20, 2 * cluster.config.tickTimeMs), () => cluster.healCuts());
-        return false;
-      case "wipe":
-        this.#memory.lose(sid, () => cluster.disks.wipe(sid));
-        return false;
-      default:
-        break;
+  /** Messages are delivered. @returns whether they are lost */
+  meet(from: Sid, to: Sid, messages: readonly PeerMessage[]): boolean {
+    const { onLine } = this.#cluster;
+    let lost = false;
+    for (const moment of [...this.#moments]) {
+      if (!messages.some((message) => message.type === moment.type)) continue;
+      moment.left -= 1;
+      if (moment.left > 0) continue;
+      this.#moments.splice(this.#moments.indexOf(moment), 1);
+      onLine?.(`at ${moment.type} of ${from} to ${to}: ${moment.blow}`);
+      if (this.#blows.strike(moment.blow, from, to)) lost = true;
+      if (this.#chance.oneIn(2)) this.atMessage();
     }
-    if (life === null || twin !== null) return false;
-    if (what === "pause") {
-      if (life.isPaused) return false;
-      cluster.pause(sid);
-      this.#window.after(chance.oneOf([100, 1_000, 5_000]), () => {
-        if (life.alive && life.isPaused) cluster.resume(sid);
-      });
-      return false;
-    }
-    const evicted = what === "evict";
-    cluster.crash(sid, evicted ? 1_000 : chance.oneOf([0, 0, 1, 100]));
-    if (evicted) this.#memory.start(sid);
-    else this.#memory.restartLater(sid);
-    return false;
+    return lost;
   }
 }

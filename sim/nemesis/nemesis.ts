@@ -11,7 +11,11 @@ import { FaultWindow } from "./fault-window.ts";
 import { MemoryLoss } from "./memory-loss.ts";
 import { Moments } from "./moments.ts";
 import { Partitions } from "./partitions.ts";
+import { Storm } from "./storm.ts";
 import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
+
+/** Storms that a run has at least, evenly spread. */
+const STORMS = 6;
 
 /** Chooses what goes wrong, and when it heals. Invariant: after {@link heal} nothing goes wrong any more. */
 export class Nemesis {
@@ -23,6 +27,7 @@ export class Nemesis {
   readonly #memory: MemoryLoss;
   readonly #moments: Moments;
   readonly #partitions: Partitions;
+  readonly #storm: Storm;
   /** until when nothing goes wrong */
   #restsUntil = 0;
 
@@ -36,6 +41,8 @@ export class Nemesis {
     this.#memory = new MemoryLoss(cluster, options, chance, window, count);
     this.#moments = new Moments(cluster, chance, window, this.#memory);
     this.#partitions = new Partitions(cluster, options, chance, window);
+    // Of a chance of its own: seeds without storms stay as they are.
+    this.#storm = new Storm(cluster, new Chance(options.seed * 6_007 + 31), window, this.#memory);
     cluster.onStop = (sid) => this.#memory.restartLater(sid);
   }
 
@@ -44,6 +51,12 @@ export class Nemesis {
     const { kinds } = this.#options;
     if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind)))
       this.#cluster.invariants.digests.expectDamage();
+    this.#cluster.onDelivery = (from, to, messages) => {
+      const lost = this.#moments.meet(from, to, messages);
+      return this.#storm.meet(from, to, messages) || lost;
+    };
+    for (let i = 1; i <= STORMS && kinds.includes("storm"); i++)
+      this.#window.after(Math.floor((i * this.#options.chaosMs) / (STORMS + 1)), () => this.#strike("storm"));
     this.#next();
   }
 
@@ -207,6 +220,8 @@ export class Nemesis {
         );
       case "at-message":
         return this.#moments.atMessage();
+      case "storm":
+        return this.#storm.begin(() => this.#crashLeader());
       case "comeback":
         return this.#comeback();
       case "restart-all":
