@@ -81,10 +81,14 @@ export const RULE_TABLE = {
 
   // sessions.ts
   SessionExpiry: rule(
-    "no session is closed before its timeout is over since a leader last heard of it, by a clock whose jumps count for two ticks at most",
+    "no session is closed before its timeout is over since a leader last heard of it, or lost the learner that reported it, by a clock whose jumps count for two ticks at most",
     "ZooKeeper SessionTracker",
   ),
   Grace: rule("a leader closes no session within a tick of becoming ready", "SERVER-10, QUIET-5"),
+  FullTimeout: rule(
+    "a leader closes no session before it led for the session's timeout, unless it continues a sleep in time",
+    "SERVER-10, QUIET-7",
+  ),
   SignOfLife: rule(
     "what a follower heard of a session counts, if nothing is wrong with members and links meanwhile",
     "SERVER-9, 39",

@@ -3,6 +3,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnType } from "../../core/wire/txn-body.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
+import type { Sid } from "../../core/zab/membership.ts";
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type { SessionId } from "../../core/znode/types.ts";
 import type { Checker } from "./checker.ts";
@@ -32,16 +33,28 @@ interface LifeState {
   heard: Map<SessionId, Heard>;
   /** *map session → its signs of life from clients of this member*: the last ones, ascending */
   readonly signs: Map<SessionId, number[]>;
+  /** LEADING: *map session → the learner that reported its last sign of life* */
+  readonly via: Map<SessionId, Sid>;
+  /** LEADING: *map learner → its stay*, as of its last step */
+  readonly stays: Map<Sid, number>;
+  /** agreed to sleep, as of its last step */
+  frozen: boolean;
+  /** when it woke from the last sleep, ms of virtual time; null: it has not slept */
+  woke: number | null;
 }
 
 /** Signs of life that are kept for a session. */
 const SIGNS_MAX = 16;
 
+/** The epoch that ended in the sleep of this record; null: none. */
+const epochOf = (quiet: string | null): number | null =>
+  quiet === null ? null : (JSON.parse(quiet) as { readonly epoch: number }).epoch;
+
 /** Ticks that a sign of life may take to the leader: half a tick until it is sent, and what alarms take. */
 const SIGN_TICKS = 2;
 
 /**
- * SessionExpiry, Grace, SignOfLife. Invariant: a session's silence is measured by the clock of the member that counts it; what a
+ * SessionExpiry, Grace, FullTimeout, SignOfLife. Invariant: a session's silence is measured by the clock of the member that counts it; what a
  * clock gains by itself is no fault of the core.
  */
 export class SessionChecker implements Checker {
@@ -78,18 +91,62 @@ export class SessionChecker implements Checker {
   }
 
   started(life: LifeView): void {
-    this.#states.set(life, { leads: false, heard: new Map(), signs: new Map() });
+    const { quiet, currentEpoch } = life.storage.meta;
+    const sleptLast = epochOf(quiet) === currentEpoch;
+    this.#states.set(life, {
+      leads: false,
+      heard: new Map(),
+      signs: new Map(),
+      via: new Map(),
+      stays: new Map(),
+      frozen: false,
+      woke: sleptLast ? this.#ensemble.now : null,
+    });
   }
 
   stepped(life: LifeView): void {
     const state = this.#state(life);
-    const { role, phase } = life.server.zab;
+    const { role, phase, frozen } = life.server.zab;
     const leads = role === "LEADING" && phase === "BROADCAST";
+    const slept = state.frozen;
+    state.frozen = frozen;
+    if (slept && !frozen) state.woke = this.#ensemble.now;
+    if (leads) this.#learnersLeft(life, state);
     if (leads === state.leads) return;
     state.leads = leads;
-    if (!leads) return;
+    state.via.clear();
+    if (!leads) {
+      state.stays.clear();
+      if (!slept) this.#deposed(life, state);
+      return;
+    }
     state.heard = new Map(this.#heard);
     for (const session of this.#standing) state.heard.set(session, this.#hear(life, undefined));
+  }
+
+  /** What a lost learner had not reported counts as a sign of life of the sessions that it reported last. */
+  #learnersLeft(life: LifeView, { stays, via, heard }: LifeState): void {
+    const leader = life.server.zab.proposing;
+    for (const [sid, join] of stays) {
+      if (leader?.joinOf(sid) === join) continue;
+      stays.delete(sid);
+      for (const [session, by] of via) {
+        if (by !== sid) continue;
+        via.delete(session);
+        heard.set(session, this.#hear(life, heard.get(session) ?? this.#opened.get(session)));
+      }
+    }
+    for (const { sid } of this.#ensemble.members) {
+      const join = leader?.joinOf(sid);
+      if (join !== undefined) stays.set(sid, join);
+    }
+  }
+
+  /** A leader is one no longer: what it heard last is reported to the next one, as if it had followed. */
+  #deposed(life: LifeView, { heard }: LifeState): void {
+    const { now, config } = this.#ensemble;
+    const since = now - (config.syncLimit + 1) * config.tickTimeMs;
+    for (const [session, { at, by }] of heard) if (by === life && at >= since) this.#sign(life, session, at);
   }
 
   // ── what clients do ──────────────────────────────────────────────────────
@@ -98,22 +155,22 @@ export class SessionChecker implements Checker {
   heard(life: LifeView, session: SessionId): void {
     const { zab, tree } = life.server;
     if (!tree.sessions.has(session)) return;
-    if (zab.proposing === undefined) this.#sign(life, session);
+    if (zab.proposing === undefined) this.#sign(life, session, this.#ensemble.now);
     else if (!zab.frozen) {
-      const { heard } = this.#state(life);
+      const { heard, via } = this.#state(life);
+      via.delete(session);
       const now = this.#hear(life, heard.get(session) ?? this.#opened.get(session));
       heard.set(session, now);
       if (zab.currentEpoch === this.#election.lastEpoch) this.#heard.set(session, { ...now, longestMs: 0 });
     }
   }
 
-  #sign(life: LifeView, session: SessionId): void {
-    const { now } = this.#ensemble;
+  #sign(life: LifeView, session: SessionId, at: number): void {
     const { signs } = this.#state(life);
     const times = signs.get(session);
-    if (times === undefined) signs.set(session, [now]);
+    if (times === undefined) signs.set(session, [at]);
     else {
-      times.push(now);
+      times.push(at);
       if (times.length > SIGNS_MAX) times.shift();
     }
   }
@@ -138,7 +195,11 @@ export class SessionChecker implements Checker {
     if (message.type !== "TOUCH") return;
     // Messages of an ended stay do not count, nor those behind a gap.
     if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
-    for (const session of message.sessions) this.heard(to, session);
+    const { via } = this.#state(to);
+    for (const session of message.sessions) {
+      this.heard(to, session);
+      via.set(session, from.sid);
+    }
   }
 
   persisting(life: LifeView, writes: readonly DurableWrite[]): void {
@@ -146,6 +207,8 @@ export class SessionChecker implements Checker {
       if (write.type !== "append" || !this.#election.leads(life, write.first.epoch)) continue;
       const cursor = new TxnCursor(write.batch);
       while (cursor.next()) {
+        // Also what attaches a connection: then its sign of life is no learner's report.
+        this.#state(life).via.delete(cursor.session);
         if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0)
           this.#expires(life, cursor.session, cursor.zxid());
       }
@@ -185,8 +248,25 @@ export class SessionChecker implements Checker {
         since >= config.tickTimeMs - skewMs,
         () => `${life.sid} closes session ${session} ${since} ms after it became ready`,
       );
+      if (!this.#mayKnowDeadlines(life, serving.since)) {
+        this.#checks.must(
+          "FullTimeout",
+          since >= known.timeoutMs - skewMs,
+          () =>
+            `${life.sid} closes session ${session} ${since} ms after it became ready, not ${known.timeoutMs}`,
+        );
+      }
     }
     this.#looksForSigns(life, session, known.timeoutMs);
+  }
+
+  /** It continues the epoch that ended in its last sleep, and a quorum was there soon after it woke. */
+  #mayKnowDeadlines(life: LifeView, readyAt: number): boolean {
+    const { woke } = this.#state(life);
+    if (woke === null || epochOf(life.storage.meta.quiet) !== life.server.zab.proposing?.continues)
+      return false;
+    const { requestTimeoutMs, tickTimeMs } = this.#ensemble.config;
+    return readyAt - woke <= requestTimeoutMs + tickTimeMs + this.#ensemble.skewMs;
   }
 
   /** A follower that has served undisturbed for a while has forwarded the signs of life that it got before. */
