@@ -14,6 +14,7 @@ import type { ClientWorld } from "./clients/client-world.ts";
 import { HttpClient } from "./clients/http-client.ts";
 import { askOddly } from "./clients/odd-requests.ts";
 import { SimOwner } from "./clients/owner.ts";
+import { Silence } from "./clients/silence.ts";
 import { StreamReader } from "./clients/stream-client.ts";
 import { WakeRace } from "./clients/wake-race.ts";
 import { Cluster } from "./cluster.ts";
@@ -68,6 +69,8 @@ class Run {
   readonly #world: ClientWorld;
   /** null: none in this run */
   readonly #race: WakeRace | null;
+  /** null: none in this run */
+  readonly #silence: Silence | null;
   /** until when nobody asks anything, ms of the cluster's time */
   #calmUntil = 0;
   readonly #tally: Tally = {};
@@ -127,6 +130,7 @@ class Run {
       count: (what) => count(`client ${what}`),
     };
     this.#race = options.wakeRaces > 0 ? new WakeRace(this.#world) : null;
+    this.#silence = options.silences > 0 ? new Silence(this.#world, new Chance(seed * 4_813 + 47)) : null;
     this.#founding = new Founding(this.#world, seed, () => count("founding without a member"));
     this.#healing = new Healing(
       this.#world,
@@ -134,6 +138,7 @@ class Run {
       options,
       () => {
         this.#race?.stop();
+        this.#silence?.stop();
         this.#founding.end();
         this.#nemesis.heal();
       },
@@ -186,7 +191,8 @@ class Run {
     for (let i = 1; i <= streamReaders; i++) this.#crowd.streamReaders.push(new StreamReader(i, this.#world));
     this.#refill(cluster.now + chaosMs);
     this.#nemesis.begin();
-    this.#raceOnWaking();
+    this.#keepQuiet(this.#options.wakeRaces, () => this.#race?.begin() ?? 0);
+    this.#keepQuiet(this.#options.silences, () => this.#silence?.begin() ?? 0);
     const end = (): void => {
       healing.finish();
       healing.endStreams();
@@ -240,14 +246,16 @@ class Run {
     refill();
   }
 
-  /** Several times in the chaos, evenly spread, all is quiet for as long as a race takes. */
-  #raceOnWaking(): void {
+  /**
+   * So many times in the chaos, evenly spread, nobody asks anything and nothing new goes wrong.
+   * @param begin begins what is to happen meanwhile, and returns how long it takes; ms
+   */
+  #keepQuiet(times: number, begin: () => number): void {
     const { cluster } = this;
-    const { wakeRaces, chaosMs } = this.#options;
-    for (let i = 1; i <= wakeRaces; i++) {
-      cluster.after(Math.floor((i * chaosMs) / (wakeRaces + 1)), () => {
+    for (let i = 1; i <= times; i++) {
+      cluster.after(Math.floor((i * this.#options.chaosMs) / (times + 1)), () => {
         if (this.#calmUntil > cluster.now) return;
-        const ms = this.#race?.begin() ?? 0;
+        const ms = begin();
         if (ms === 0) return;
         this.#calmUntil = cluster.now + ms;
         this.#world.calm = true;

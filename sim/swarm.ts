@@ -61,6 +61,16 @@ const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
 /** Kinds that are drawn from a chance of their own, so that the seeds without them stay as they are. */
 const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request", "storm"];
 
+/** Kinds that leave it open how long a silence was: a checker that measures silences learns nothing under them. */
+const TIME_KINDS: readonly FaultKind[] = [
+  "clock-jump",
+  "clock-freeze",
+  "clock-skew",
+  "alarm-late",
+  "alarm-lost",
+  "alarm-overdue",
+];
+
 /** Kinds that the core does not bear yet. */
 export const OFF: readonly FaultKind[] = [];
 
@@ -93,6 +103,8 @@ export interface SwarmOptions {
   readonly oneByOne: boolean;
   /** how often the ensemble loses its leader just when it has woken; see `wake-race.ts` */
   readonly wakeRaces: number;
+  /** how often a sign of life is lost while nothing else shows that its session lives; see `silence.ts` */
+  readonly silences: number;
   readonly clients: number;
   /** clients without a connection */
   readonly httpClients: number;
@@ -141,7 +153,11 @@ function draw(seed: number): SwarmOptions {
     return !OFF.includes(kind) && chance.chance(often);
   });
   const heavy = chance.oneIn(6);
-  const tickTimeMs = chance.oneOf([200, 500, 1000, 1000]);
+  const wakeRaces = size > 1 && new Chance(seed * 9_091 + 19).oneIn(5) ? 3 : 0;
+  const silences = size > 2 && wakeRaces === 0 && new Chance(seed * 5_779 + 43).oneIn(4) ? 7 : 0;
+  const usualTick = chance.oneOf([200, 500, 1000, 1000]);
+  // A silence takes many ticks, and what went wrong before is to be over.
+  const tickTimeMs = silences > 0 ? 200 : usualTick;
   // Of a chance of their own: whether trees are damaged changes nothing of the seeds without it. Few other kinds go with it,
   // so that a run meets it often.
   const damage = new Chance(seed * 6_151 + 3);
@@ -154,13 +170,13 @@ function draw(seed: number): SwarmOptions {
   const apart = new Chance(seed * 3_541 + 23);
   const races = new Chance(seed * 8_837 + 5);
   const storms = new Chance(seed * 6_793 + 37);
-  const kinds = [
+  const drawn: readonly FaultKind[] = [
     ...damaged,
     ...(apart.oneIn(6) ? (["disk-full"] as const) : []),
     ...(races.oneIn(5) ? (["cut-behind-request"] as const) : []),
     ...(storms.oneIn(2) ? (["storm"] as const) : []),
-  ].filter((kind) => !OFF.includes(kind));
-  const wakeRaces = size > 1 && new Chance(seed * 9_091 + 19).oneIn(5) ? 3 : 0;
+  ];
+  const kinds = drawn.filter((kind) => !OFF.includes(kind) && (silences === 0 || !TIME_KINDS.includes(kind)));
   const slow = !heavy && chance.oneIn(4);
   const streams = new Chance(seed * 4_219 + 7);
   return {
@@ -168,15 +184,16 @@ function draw(seed: number): SwarmOptions {
     size,
     kinds,
     chaosMs: chance.between(50_000, 100_000),
-    everyMs: heavy
-      ? [2_000, 15_000]
-      : chance.oneOf([
-          [50, 600],
-          [200, 3_000],
-          [200, 3_000],
-          [1_000, 8_000],
-          [2_000, 15_000],
-        ] as const),
+    everyMs:
+      heavy || silences > 0
+        ? [2_000, 15_000]
+        : chance.oneOf([
+            [50, 600],
+            [200, 3_000],
+            [200, 3_000],
+            [1_000, 8_000],
+            [2_000, 15_000],
+          ] as const),
     latencyMs: slow ? [1, 40] : chance.oneOf([[1, 2] as const, [1, 8] as const]),
     fsyncMs: slow ? [0, 25] : chance.oneOf([[0, 1] as const, [1, 6] as const]),
     yieldMs: [0, chance.oneOf([0, 3, 30])],
@@ -188,6 +205,7 @@ function draw(seed: number): SwarmOptions {
     oneByOne: apart.oneIn(8),
     ordered: apart.oneIn(2),
     wakeRaces,
+    silences,
     clients: heavy ? 10 : chance.between(2, 7),
     httpClients: chance.between(1, 3),
     owners: wakeRaces > 0 ? 0 : chance.below(3),
@@ -220,6 +238,7 @@ function draw(seed: number): SwarmOptions {
         checkpointChangesMax: 1,
         requestTimeoutMs: 5 * tickTimeMs,
       }),
+      ...(silences > 0 && { quietAfterMs: 0 }),
       ...(wakeRaces > 0 && { quietAfterMs: 4 * tickTimeMs, requestTimeoutMs: 5 * tickTimeMs }),
     },
   };

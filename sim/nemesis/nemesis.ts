@@ -56,7 +56,9 @@ export class Nemesis {
       return this.#storm.meet(from, to, messages) || lost;
     };
     for (let i = 1; i <= STORMS && kinds.includes("storm"); i++)
-      this.#window.after(Math.floor((i * this.#options.chaosMs) / (STORMS + 1)), () => this.#strike("storm"));
+      this.#window.after(Math.floor((i * this.#options.chaosMs) / (STORMS + 1)), () => {
+        if (this.#cluster.now >= this.#restsUntil) this.#strike("storm");
+      });
     this.#next();
   }
 

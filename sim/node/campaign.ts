@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
 import { RULES } from "../checkers/rules.ts";
+import { LOSSES } from "../clients/silence.ts";
 import { type RunResult, runSeed, type Tally } from "../run.ts";
 import { drawOptions, FAULT_KINDS, OFF, type Overrides } from "../swarm.ts";
 
@@ -183,6 +184,7 @@ export const PROBES: readonly string[] = [
   ...CODES.map((code) => `client ${code}`),
   "client list in pages",
   "client race on waking",
+  ...LOSSES.map((loss) => `client sign of life lost ${loss}`),
   ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
   "founding without a member",
   "return ahead of a call",
