@@ -8,28 +8,25 @@ import type { MemoryLoss } from "./memory-loss.ts";
  * What happens, and at which end. Unlike `lose` and `isolate`, the others let the message arrive; `part` is a short isolation,
  * and `break` ends the channel of one end's calls.
  */
-export const BLOWS = [
-  "lose",
-  "clog",
-  "break-from",
-  "break-to",
-  "crash-from",
-  "crash-to",
-  "evict-from",
-  "evict-to",
-  "pause-from",
-  "pause-to",
-  "isolate-from",
-  "isolate-to",
-  "part-from",
-  "part-to",
-  "slow-from",
-  "slow-to",
-  "wipe-from",
-  "wipe-to",
-] as const;
-/** One of {@link BLOWS}. */
-export type Blow = (typeof BLOWS)[number];
+export type Blow =
+  | "lose"
+  | "clog"
+  | "break-from"
+  | "break-to"
+  | "crash-from"
+  | "crash-to"
+  | "evict-from"
+  | "evict-to"
+  | "pause-from"
+  | "pause-to"
+  | "isolate-from"
+  | "isolate-to"
+  | "part-from"
+  | "part-to"
+  | "slow-from"
+  | "slow-to"
+  | "wipe-from"
+  | "wipe-to";
 
 /** Carries blows out. Invariant: each heals after a while, or with everything else. */
 export class Blows {
