@@ -1,7 +1,15 @@
 /** The checks of `test/tidy.test.ts` on small source texts. */
 import { describe, expect, it } from "vitest";
 import { unusedIn } from "./exports.ts";
-import { citedIn, classesIn, linksToNothing, setsOfNames, strayComments, typeNamesIn } from "./source.ts";
+import {
+  citedIn,
+  classesIn,
+  linksToNothing,
+  searchedNames,
+  setsOfNames,
+  strayComments,
+  typeNamesIn,
+} from "./source.ts";
 import { parse } from "./syntax.ts";
 
 const source = (text: string) => parse("core/x.ts", text);
@@ -94,12 +102,26 @@ describe("a table by type", () => {
     expect(setsOfNames(source(text), names)).toEqual([["PING", "TOUCH"]]);
   });
 
-  it.each(['new Set(["GET", "PING"]);', "new Set([ping]);", "new Set();", "new Set([]);", "new Set(other);"])(
-    "[TIDY-14] is not what has other members: %s",
-    (text) => {
-      expect(setsOfNames(source(text), names)).toEqual([]);
-    },
-  );
+  it.each([
+    'const isLive = ["PING", "TOUCH"].includes(type);',
+    'const names = ["PING", "TOUCH"]; const isLive = names.includes(type);',
+    'const isLive = (["PING", "TOUCH"] as readonly string[]).indexOf(type) >= 0;',
+  ])("[TIDY-14] is no array that is searched: %s", (text) => {
+    expect(searchedNames(source(text), names)).toEqual([["PING", "TOUCH"]]);
+  });
+
+  it.each([
+    '["GET", "PING"].includes(x);',
+    '["PING"].map(send);',
+    'new Set(["GET", "PING"]);',
+    "new Set([ping]);",
+    "new Set();",
+    "new Set([]);",
+    "new Set(other);",
+  ])("[TIDY-14] is not what has other members: %s", (text) => {
+    expect(setsOfNames(source(text), names)).toEqual([]);
+    expect(searchedNames(source(text), names)).toEqual([]);
+  });
 });
 
 describe("a comment", () => {

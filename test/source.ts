@@ -97,12 +97,39 @@ export function typeNamesIn({ program }: Syntax): string[] {
     .flatMap(({ node }) => placesIn(node).flatMap((each) => stringOf(each.node) ?? []));
 }
 
-/** The sets of a file that hold texts alone, each of which is one of the names. */
-export function setsOfNames({ program }: Syntax, names: ReadonlySet<string>): string[][] {
+/** The sets of a file that contain only texts, each of which is one of the names. */
+export const setsOfNames = (syntax: Syntax, names: ReadonlySet<string>): string[][] =>
+  namesAt(syntax, names, (node) => {
+    const isSet = node.type === "NewExpression" && nameOf(child(node, "callee")) === "Set";
+    return isSet ? children(node, "arguments")[0] : undefined;
+  });
+
+/** methods by which an array serves as a set */
+const SEARCHES: ReadonlySet<string> = new Set(["includes", "indexOf"]);
+
+/** The same for arrays that are searched like sets. */
+export const searchedNames = (syntax: Syntax, names: ReadonlySet<string>): string[][] =>
+  namesAt(syntax, names, (node) => {
+    const callee = node.type === "CallExpression" ? child(node, "callee") : undefined;
+    return SEARCHES.has(nameOf(child(callee, "property")) ?? "") ? child(callee, "object") : undefined;
+  });
+
+/** nodes around an expression that do not change its value */
+const WRAPPERS: ReadonlySet<string> = new Set([
+  "TSAsExpression",
+  "TSSatisfiesExpression",
+  "ParenthesizedExpression",
+]);
+
+/** The arrays that `arrayAt` finds at the nodes of a file, if they contain only texts, each of which is one of the names. */
+function namesAt(
+  { program }: Syntax,
+  names: ReadonlySet<string>,
+  arrayAt: (node: SyntaxNode) => SyntaxNode | undefined,
+): string[][] {
   const places = placesIn(program);
   const arrayOf = (node: SyntaxNode | undefined): SyntaxNode | undefined => {
-    if (node?.type === "TSAsExpression" || node?.type === "TSSatisfiesExpression")
-      return arrayOf(child(node, "expression"));
+    if (node !== undefined && WRAPPERS.has(node.type)) return arrayOf(child(node, "expression"));
     if (node?.type !== "Identifier") return node;
     const declared = places.find(
       (each) => each.node.type === "VariableDeclarator" && nameOf(child(each.node, "id")) === nameOf(node),
@@ -111,8 +138,7 @@ export function setsOfNames({ program }: Syntax, names: ReadonlySet<string>): st
     return init?.type === "Identifier" ? undefined : arrayOf(init);
   };
   return places
-    .filter(({ node }) => node.type === "NewExpression" && nameOf(child(node, "callee")) === "Set")
-    .map(({ node }) => children(arrayOf(children(node, "arguments")[0]), "elements").map(stringOf))
+    .map(({ node }) => children(arrayOf(arrayAt(node)), "elements").map(stringOf))
     .filter((texts): texts is string[] => texts.length > 0 && texts.every((each) => names.has(each ?? "")));
 }
 

@@ -45,8 +45,19 @@ export type Fault =
 /** Name of a fault. */
 export type FaultName = Fault["fault"];
 
-/** Faults that end when the memory is lost: a paused process that is restarted runs. */
-const VOLATILE: readonly FaultName[] = ["pause"];
+/** *map fault → whether it survives a loss of memory*: a paused process that is restarted runs */
+const IS_STORED: Readonly<Record<FaultName, boolean>> = {
+  kill: true,
+  pause: false,
+  isolate: true,
+  drop: true,
+  delay: true,
+  duplicate: true,
+  "lose-return": true,
+  skew: true,
+  "slow-storage": true,
+  corrupt: true,
+};
 
 /** An active fault. */
 export type ActiveFault = Fault & {
@@ -134,7 +145,7 @@ export class FaultSet {
   /** Those that survive a loss of memory, as text. */
   serialize(): string {
     return JSON.stringify(
-      [...this.#faults.values()].map(({ fault }) => fault).filter(({ fault }) => !VOLATILE.includes(fault)),
+      [...this.#faults.values()].map(({ fault }) => fault).filter(({ fault }) => IS_STORED[fault]),
     );
   }
 

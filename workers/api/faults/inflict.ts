@@ -75,18 +75,38 @@ export async function healNodes(
   return healed;
 }
 
-/** Faults that end the object, and with it the call; the first two are done by any end of the object. */
-const LOSE_MEMORY: readonly string[] = ["crash", "evict"];
-const ENDING: readonly string[] = [...LOSE_MEMORY, "kill", "wipe", "corrupt"];
+/** An order to a node or broker: a fault, or the end of faults. */
+type Order = NodeFault["fault"] | "heal";
 
-/** Whether this fault ended the object: the error names the fault. */
-const isDone = (fault: string, { message }: Error): boolean =>
-  ENDING.includes(fault) && (LOSE_MEMORY.includes(fault) || message.includes(fault));
+/**
+ * *map order → by which end of the object it is done*: `any` end, since it only loses the memory; its `own` end, whose error
+ * names it; or `none`, because it does not end the object.
+ */
+const DONE_BY: Readonly<Record<Order, "any" | "own" | "none">> = {
+  crash: "any",
+  evict: "any",
+  kill: "own",
+  wipe: "own",
+  corrupt: "own",
+  pause: "none",
+  isolate: "none",
+  drop: "none",
+  delay: "none",
+  duplicate: "none",
+  "lose-return": "none",
+  skew: "none",
+  "slow-storage": "none",
+  heal: "none",
+};
 
-/** Calls the target, again if another fault ended it before this one was done. */
+/** Whether the end of the object, with this error, carried out the order. */
+const isDone = (order: Order, { message }: Error): boolean =>
+  DONE_BY[order] === "any" || (DONE_BY[order] === "own" && message.includes(order));
+
+/** Calls the target, again if another fault ended the object before this order was carried out. */
 export async function inflict(
   code: "NODE_DOWN" | "BROKER_NOT_AVAILABLE",
-  fault: string,
+  order: Order,
   call: () => Promise<void>,
 ): Promise<void> {
   const died = new ApiError("UNKNOWN_OUTCOME", "it died during the request");
@@ -102,7 +122,7 @@ export async function inflict(
       if (isRefusal(error))
         throw new ApiError(code, "it is dead already; revive it first", { retryable: false });
       if (!isReset(error)) throw error;
-      if (isDone(fault, error as Error)) return;
+      if (isDone(order, error as Error)) return;
       if (tries === FAULT_TRIES_MAX) throw died;
     }
   }

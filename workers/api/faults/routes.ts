@@ -69,7 +69,9 @@ export const faultsApp = new Hono<AppEnv>()
     const name = c.req.param("fault");
     if (isEnd(name)) return c.json({ broker: id, fault: name, healed: await healBroker(c, id, ENDS[name]) });
     const order = await faultOf<BrokerFault>(c, name, brokerFaultBodies);
-    await inflict("BROKER_NOT_AVAILABLE", name, () => brokerStub(c.env, c.var.ensemble, id).fault(order));
+    await inflict("BROKER_NOT_AVAILABLE", order.fault, () =>
+      brokerStub(c.env, c.var.ensemble, id).fault(order),
+    );
     return c.json({ broker: id, ...order });
   })
   .delete("/brokers/:id/:fault", async (c) => {
