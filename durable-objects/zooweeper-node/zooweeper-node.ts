@@ -306,7 +306,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
       lifecycle.feed({ type: "tick" });
       lifecycle.scrub();
     } catch (error) {
-      console.error(JSON.stringify({ event: "alarm", reason: messageOf(error) }));
+      console.error(JSON.stringify({ event: "alarm", node: this.ctx.id.name, reason: messageOf(error) }));
       // Possibly nothing else restarts a member that could not start.
       this.#alarm.ensure(Date.now() + serverConfigOf(this.env).tickTimeMs);
     }

@@ -1,5 +1,5 @@
 /** Nodes with a damaged database file: the API reports which node is down and why, and a wipe restores it. */
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { must } from "../../core/assert.ts";
@@ -89,6 +89,9 @@ describe("a node whose database is damaged", () => {
     const reason = await reasonOfVictim();
     const file = must(/\S+\.sqlite/.exec(reason)?.[0], "the reason names the file");
     expect(file).toBe(path);
+    const log = readFileSync(join(dir.path, "state", "runtime.log"), "utf8");
+    const entries = log.split("\n").filter((line) => line.includes('"event":"damage"'));
+    expect(entries.filter((line) => line.includes(`"node":"default/${VICTIM}"`))).toHaveLength(1);
     const answer = await wipe();
     expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining(file)]);
     await ensemble.stop();

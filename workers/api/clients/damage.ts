@@ -1,4 +1,5 @@
 /** Why a node cannot start or continue by itself, and how to repair it. */
+import { MEMOS_MAX } from "../config.ts";
 import type { ApiEnv } from "../env.ts";
 import { isReset } from "./node-stub.ts";
 
@@ -72,6 +73,20 @@ const wipeOf = (env: ApiEnv, sid: number): string => {
   const first = env.FAULTS === "on" ? "" : "deploy with the variable FAULTS=on, then ";
   return `A wipe restores it from the others: ${first}POST /v1/faults/nodes/${sid}/wipe`;
 };
+
+/** *map `{ensemble}/{sid}` → damage that this isolate has logged last* */
+const logged = new Map<string, string>();
+
+/** Logs the damage of a node, once while it stays the same: an object that does not start cannot log it. */
+export function logDamage(ensemble: string, sid: number, { damage, reason }: DatabaseDamage): void {
+  const name = `${ensemble}/${sid}`;
+  // the runtime's error contains an id of its own each time
+  const kind = damage.replace(/reference = \w+/, "");
+  if (logged.get(name) === kind) return;
+  if (logged.size >= MEMOS_MAX) logged.clear();
+  logged.set(name, kind);
+  console.error(JSON.stringify({ event: "damage", node: name, reason }));
+}
 
 /** How to repair it without the object: the object does not start, so no call can delete its storage. */
 function deletionOf(env: ApiEnv, ensemble: string, sid: number): string {

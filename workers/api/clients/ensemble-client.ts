@@ -26,7 +26,7 @@ import { quorumOf, tooFewUp } from "../ensemble/quorum.ts";
 import { type ApiEnv, timeoutsOf } from "../env.ts";
 import { ApiError } from "../http/errors.ts";
 import type { NodeView } from "../schema/views.ts";
-import { damageOf, reasonOfStop } from "./damage.ts";
+import { damageOf, logDamage, reasonOfStop } from "./damage.ts";
 import { memoOf } from "./ensemble-memo.ts";
 import { found, sizeOfDefault } from "./founding.ts";
 import { isDeadForGood, isRefusal, type NodeStub, nodeDown, nodeStub } from "./node-stub.ts";
@@ -179,8 +179,10 @@ export class EnsembleClient {
             ? nodeDown(sid, error).message
             : "the node refuses calls or does not answer";
       const reason = reasonOfStop(this.#env, sid, error);
-      const why = reason === undefined ? damageOf(this.#env, this.name, sid, error) : { reason };
-      return { sid, up: false, code: "NODE_DOWN", detail, ...why };
+      if (reason !== undefined) return { sid, up: false, code: "NODE_DOWN", detail, reason };
+      const damage = damageOf(this.#env, this.name, sid, error);
+      if (damage !== undefined) logDamage(this.name, sid, damage);
+      return { sid, up: false, code: "NODE_DOWN", detail, ...damage };
     }
   }
 
