@@ -30,9 +30,15 @@ const COMPRESSIBLE = /^(text\/|application\/(json|manifest\+json)|image\/svg)/;
 export function pageFiles(dir: string): RequestListener {
   const read = (path: string): Promise<Buffer | undefined> =>
     readFile(join(dir, path)).catch(() => undefined);
+  const redirects = read("_redirects").then((text) => text?.toString() ?? "");
   const rules = read("_headers").then((text) => headerRules(text?.toString() ?? ""));
   return waiting(async (request, response) => {
     const path = normalize(decodePath(request.url ?? "/"));
+    const target = redirectOf(await redirects, path);
+    if (target !== undefined) {
+      response.writeHead(302, { location: target }).end();
+      return;
+    }
     const name = path.endsWith("/") ? `${path}index.html` : path;
     // Pages does not serve these two
     const found = /^\/_(headers|redirects)$/.test(path) ? undefined : await read(name);
@@ -73,6 +79,18 @@ function decodePath(url: string): string {
   } catch {
     return "/";
   }
+}
+
+/** Target of a path by `_redirects`: lines of `/from/* to/:splat 302`; undefined if no rule matches. */
+function redirectOf(text: string, path: string): string | undefined {
+  for (const line of text.split("\n")) {
+    const [from, to, status] = line.split(/\s+/);
+    if (from?.endsWith("/*") !== true || to === undefined || status !== "302") continue;
+    const prefix = from.slice(0, -1);
+    const splat = path.startsWith(prefix) ? path.slice(prefix.length) : "";
+    if (splat !== "") return to.replace(":splat", encodeURIComponent(splat));
+  }
+  return undefined;
 }
 
 interface HeaderRule {

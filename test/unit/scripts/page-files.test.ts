@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +17,7 @@ beforeAll(async () => {
   writeFileSync(join(dir, "404.html"), "nothing here");
   writeFileSync(join(dir, "theme.js"), "code");
   writeFileSync(join(dir, "_headers"), "/*\n  X-Kind: page\n");
+  writeFileSync(join(dir, "_redirects"), readFileSync("web/public/_redirects"));
   server = createServer(pageFiles(dir)).listen(0, "127.0.0.1");
   await once(server, "listening");
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -50,11 +51,23 @@ describe("the files of the page", () => {
       expect(await encodingFor(accepted)).toBeNull();
   });
 
-  it.each(["/v1/ensemble", "/nothing", "/_headers", "/../package.json", "/%2e%2e/package.json"])(
-    "%s is not one of them",
-    async (path) => {
-      const missing = await fetch(`${url}${path}`, { headers: { "if-none-match": "*" } });
-      expect([missing.status, await missing.text()]).toEqual([404, "nothing here"]);
-    },
-  );
+  it("[PAGE-15] do not include the path of an ensemble, which leads to the page that shows it", async () => {
+    const answer = await fetch(`${url}/e/my-zoo`, { redirect: "manual" });
+    expect([answer.status, answer.headers.get("location")]).toEqual([302, "/#/e/my-zoo"]);
+    const odd = await fetch(`${url}/e/%22%0D%0Ax: y`, { redirect: "manual" });
+    expect([odd.status, odd.headers.get("x")]).toEqual([302, null]);
+    expect((await fetch(`${url}/e/`, { redirect: "manual" })).status).toBe(404);
+  });
+
+  it.each([
+    "/v1/ensemble",
+    "/nothing",
+    "/_headers",
+    "/_redirects",
+    "/../package.json",
+    "/%2e%2e/package.json",
+  ])("%s is not one of them", async (path) => {
+    const missing = await fetch(`${url}${path}`, { headers: { "if-none-match": "*" } });
+    expect([missing.status, await missing.text()]).toEqual([404, "nothing here"]);
+  });
 });
