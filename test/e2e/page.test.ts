@@ -1,11 +1,13 @@
 /** The page in a browser, as served by `npm start`: what a visitor sees while goals arrive and nodes fail. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { must } from "../../core/assert.ts";
 import { ROOT } from "../../scripts/local/build.ts";
 import { type Goal, goalOf, sendGoal } from "../../scripts/local/goals.ts";
+import { nodeDatabases } from "../nemesis/databases.ts";
 import { getJson, post } from "./http.ts";
 import { deployment, startPage, temporaryDir, until } from "./processes.ts";
 
@@ -409,6 +411,32 @@ describe("npm start", () => {
     const { stderr } = await local.end("SIGTERM");
     expect(stderr).toMatch(/everyone who reaches this machine may write, and kill nodes/);
     await page.close();
+  });
+});
+
+describe("a page beside a damaged node", () => {
+  it("[PAGE-16] keeps every button usable, however long the path in the reason", async () => {
+    const dir = join(state.path, "damaged");
+    const args = ["--console-port", "0", "--state", dir];
+    await (await startPage(args)).end("SIGTERM");
+    const path = must(nodeDatabases(join(dir, "objects", "zooweeper-ZooWeeperNode")).get(3), "a database");
+    const file = openSync(path, "r+");
+    writeSync(file, Buffer.alloc(100, 0x5a), 0, 100, 0);
+    closeSync(file);
+    const local = await startPage(args);
+    const page = await browser.newPage();
+    await page.goto(local.url);
+    await page.getByText(/its database may be damaged/).waitFor({ timeout: WAIT_MS });
+    const buttons = page.locator(".row-actions button");
+    // those of three nodes, once the page knows that faults are on
+    await buttons.nth(3 * 4 - 1).waitFor({ timeout: WAIT_MS });
+    for (const width of [1440, 1024, 860, 360]) {
+      await page.setViewportSize({ width, height: 900 });
+      // a trial fails if another element covers the button
+      for (const button of await buttons.all()) await button.click({ trial: true, timeout: WAIT_MS });
+    }
+    await page.close();
+    await local.end("SIGTERM");
   });
 });
 
