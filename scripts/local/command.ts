@@ -56,7 +56,8 @@ const listenHost = (text: string): string =>
 export const COMMON_HELP = `  --fresh          forget what earlier runs of this size have stored
   --host ADDRESS   answer on this address (0.0.0.0: on all), where everyone may write and kill nodes;
                    otherwise only this machine is answered
-  --state DIR      keep the state here; otherwise in .zooweeper
+  --state DIR      keep the state (objects, runtime.log, …) in DIR itself; otherwise in a folder of .zooweeper
+                   for each command and size, such as .zooweeper/start-3-3
   --help           print this`;
 
 /**

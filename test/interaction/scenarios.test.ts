@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseScenario, runScenario } from "./runner.ts";
 
 const FOLDER = join(import.meta.dirname, "scenarios");
+const { RECORD } = process.env;
 const files = readdirSync(FOLDER).filter((name) => name.endsWith(".txt"));
 
 describe("scenarios", () => {
@@ -13,7 +14,7 @@ describe("scenarios", () => {
       const before = readFileSync(path, "utf8");
       const after = runScenario(before);
       // Record again with RECORD=1, and commit a changed trace only when every line can be explained.
-      if (process.env["RECORD"] === "1") writeFileSync(path, after);
+      if (RECORD === "1") writeFileSync(path, after);
       else expect(after).toBe(before);
     });
   }
