@@ -157,8 +157,7 @@ export class PartitionLog {
 
   /**
    * The entry of a key that was used at `sinceMs` or later.
-   * @throws DamagedLogError if it is unknown whether a request with
-   * the key was carried out
+   * @throws DamagedLogError if it is unknown whether a request with the key was carried out
    */
   keyEntry(key: string, sinceMs: number): KeyEntry | undefined {
     const row = this.#backend.key(key);

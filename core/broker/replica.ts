@@ -87,8 +87,7 @@ type Pending =
 /**
  * One replica.
  * Invariant: its state equals the persisted one; at most one write is outstanding.
- * @source Kafka `Partition`,
- * `ReplicaManager`
+ * @source Kafka `Partition`, `ReplicaManager`
  */
 export class Replica {
   readonly #config: PartitionConfig;

@@ -302,9 +302,8 @@ export class Quiet {
 
   /**
    * Restores the deadlines from the record.
-   * @param isMissed whether the alarms of all members were late or missed. Then a
-   * session gets its full timeout, but only once without a heartbeat, so that alarms that are always late do not keep a
-   * dead session alive.
+   * @param isMissed whether the alarms of all members were late or missed. Then a session gets its full timeout, but only
+   * once without a heartbeat, so that alarms that are always late do not keep a dead session alive.
    */
   #restoreDeadlines(now: number, { deadlines, excused = [] }: QuietRecord, isMissed: boolean): void {
     const { config, tracker } = this.#host;

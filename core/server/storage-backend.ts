@@ -123,8 +123,7 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   /**
    * Moves the log and both tables into quarantine, with a copy of the meta values; the storage has no rows afterwards. At
    * most one state is kept.
-   * @param replaces whether this state replaces one that is already in quarantine, or else is
-   * deleted
+   * @param replaces whether this state replaces one that is already in quarantine, or else is deleted
    */
   quarantine(replaces: boolean): void;
   /** Deletes the state in quarantine; {@link isQuarantined} stays true if that is not possible yet. */

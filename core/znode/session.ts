@@ -83,9 +83,9 @@ interface Deadline {
   readonly timeoutMs: number;
   /** ms since 1970, a multiple of the tick */
   atMs: number;
-  /** sid of the learner that reported the last sign of life; 0: there was none since the deadline was set */
+  /** sid of the learner that reported the last heartbeat; 0: there was none since the deadline was set */
   via: number;
-  /** got its full timeout for a time in which no sign of life could arrive, and has given none since */
+  /** got its full timeout for a time in which no heartbeat could arrive, and has given none since */
   excused: boolean;
 }
 
@@ -128,7 +128,7 @@ export class ExpiryQueue {
   }
 
   /**
-   * Notes a sign of life of the client. A deadline never moves back.
+   * Notes a heartbeat of the client. A deadline never moves back.
    * @param via sid of the learner that reports it; 0: it was received here
    * @returns false if the session is not in the queue
    */
@@ -143,7 +143,7 @@ export class ExpiryQueue {
 
   /**
    * The time since the last check does not count as silence of the sessions: the clock was set forward, or this
-   * member was paused. A session gets its full timeout, but only once without a sign of life; after that each check
+   * member was paused. A session gets its full timeout, but only once without a heartbeat; after that each check
    * counts as one to two ticks, so that a dead session expires even if every check is late.
    * @param passedMs time since the last check, more than two ticks
    */
@@ -160,20 +160,20 @@ export class ExpiryQueue {
     }
   }
 
-  /** Gives the session its full timeout for a time in which no sign of life could be received. */
+  /** Gives the session its full timeout for a time in which no heartbeat could be received. */
   excuse(id: SessionId, nowMs: number): void {
     if (this.touch(id, nowMs)) must(this.#deadlines.get(id), "it was touched").excused = true;
   }
 
   /**
-   * A learner has left, and the signs of life that it had not reported are lost: the sessions that it reported last
+   * A learner has left, and the heartbeats that it had not reported are lost: the sessions that it reported last
    * get their full timeout, once.
    */
   learnerLeft(sid: number, nowMs: number): void {
     for (const [id, deadline] of this.#deadlines) if (deadline.via === sid) this.touch(id, nowMs);
   }
 
-  /** Sessions with a sign of life since then, with a precision of one tick. A new deadline counts as a sign of life. */
+  /** Sessions with a heartbeat since then, with a precision of one tick. A new deadline counts as a heartbeat. */
   heardSince(ms: number): SessionId[] {
     const heard: SessionId[] = [];
     for (const [id, { atMs, timeoutMs, excused }] of this.#deadlines) {
@@ -182,7 +182,7 @@ export class ExpiryQueue {
     return heard;
   }
 
-  /** Whether the session got its full timeout without a sign of life, and has had none since. */
+  /** Whether the session got its full timeout without a heartbeat, and has had none since. */
   isExcused(id: SessionId): boolean {
     return this.#deadlines.get(id)?.excused === true;
   }

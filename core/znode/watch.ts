@@ -152,8 +152,7 @@ export class WatchTable {
   /**
    * Sets the watches of a client again that has reconnected: returns the events that it missed, and registers the
    * other watches. A znode that was created and deleted in between is not noticed, as in ZooKeeper.
-   * @returns the
-   * missed events, which are sent before the reply
+   * @returns the missed events, which are sent before the reply
    */
   resume(tree: ZnodeTree, seen: SeenWatches, watcher: number): WatchEvent[] {
     const missed: WatchEvent[] = [];

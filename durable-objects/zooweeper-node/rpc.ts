@@ -182,8 +182,7 @@ export interface ZooWeeperNodeRpc {
   }): Promise<Answer<Waited>>;
   /**
    * Does not wake the ensemble: a sleeping node answers from memory or from its stored state.
-   * @param depth depth of the
-   * calling event; absent if unknown
+   * @param depth depth of the calling event; absent if unknown
    */
   status(depth?: number): Promise<NodeStatus>;
   /**

@@ -36,8 +36,7 @@ export class WatchFeed {
 
   /**
    * Registers the watch. Changes that the reader has missed are sent with the next {@link send}.
-   * @param seen the state that
-   * the reader has seen, not later than the applied one; undefined for the current state
+   * @param seen the state that the reader has seen, not later than the applied one; undefined for the current state
    */
   constructor(
     token: Token,

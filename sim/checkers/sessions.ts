@@ -1,4 +1,4 @@
-/** No session expires too early, and signs of life count at whichever member they arrive. */
+/** No session expires too early, and heartbeats count at whichever member they arrive. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnType } from "../../core/wire/txn-body.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
@@ -14,7 +14,7 @@ import { PerLife } from "./per-life.ts";
 import type { ReadinessChecker } from "./readiness.ts";
 import type { EnsembleView, LifeView } from "./view.ts";
 
-/** The last sign of life of a session, and the longest silence before it; ms. */
+/** The last heartbeat of a session, and the longest silence before it; ms. */
 interface Heard {
   readonly at: number;
   readonly longestMs: number;
@@ -23,15 +23,15 @@ interface Heard {
   readonly gains: readonly number[];
 }
 
-/** Signs of life of sessions that one incarnation has received. */
+/** Heartbeats of sessions that one incarnation has received. */
 interface LifeState {
   /** LEADING in BROADCAST as of its last step */
   leads: boolean;
   /**
-   * *map session → its last sign of life*, at this leader or one before it; those that a deposed leader gets are lost
+   * *map session → its last heartbeat*, at this leader or one before it; those that a deposed leader gets are lost
    */
   heard: Map<SessionId, Heard>;
-  /** *map session → its signs of life from clients of this member*: the last ones, ascending */
+  /** *map session → its heartbeats from clients of this member*: the last ones, ascending */
   readonly signs: Map<SessionId, number[]>;
   /** LEADING: *map session → the learner that reported its last sign of life* */
   readonly via: Map<SessionId, Sid>;
@@ -43,14 +43,14 @@ interface LifeState {
   woke: number | null;
 }
 
-/** Signs of life that are kept for a session. */
+/** Heartbeats that are kept for a session. */
 const SIGNS_MAX = 16;
 
 /** The epoch that ended in the sleep of this record; null: none. */
 const epochOf = (quiet: string | null): number | null =>
   quiet === null ? null : (JSON.parse(quiet) as { readonly epoch: number }).epoch;
 
-/** Ticks that a sign of life may take to the leader: half a tick until it is sent, and what alarms take. */
+/** Ticks that a heartbeat may take to the leader: half a tick until it is sent, and what alarms take. */
 const SIGN_TICKS = 2;
 
 /**
@@ -63,7 +63,7 @@ export class SessionChecker implements Checker {
   readonly #election: ElectionChecker;
   readonly #readiness: ReadinessChecker;
   readonly #states = new PerLife<LifeState>();
-  /** *map session → its last sign of life at a leader* */
+  /** *map session → its last heartbeat at a leader* */
   readonly #heard = new Map<SessionId, Heard>();
   /** *map session → when it was opened*: its leader tracks its deadline from then on */
   readonly #opened = new Map<SessionId, Heard>();
@@ -151,7 +151,7 @@ export class SessionChecker implements Checker {
 
   // ── what clients do ──────────────────────────────────────────────────────
 
-  /** A sign of life of a session comes to a member. It counts if that is the leader and does not sleep. */
+  /** A heartbeat of a session comes to a member. It counts if that is the leader and does not sleep. */
   heard(life: LifeView, session: SessionId): void {
     const { zab, tree } = life.server;
     if (!tree.sessions.has(session)) return;
@@ -235,7 +235,7 @@ export class SessionChecker implements Checker {
     const known = life.server.tree.sessions.get(session);
     const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
-    // A sign of life that comes while the closing waits to be proposed is too late.
+    // A heartbeat that comes while the closing waits to be proposed is too late.
     const { now, config, skewMs } = this.#ensemble;
     const silentMs = Math.max(heard.longestMs, this.#silence(heard, life));
     this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
@@ -269,7 +269,7 @@ export class SessionChecker implements Checker {
     return readyAt - woke <= requestTimeoutMs + tickTimeMs + this.#ensemble.skewMs;
   }
 
-  /** A follower that has served undisturbed for a while has forwarded the signs of life that it got before. */
+  /** A follower that has served undisturbed for a while has forwarded the heartbeats that it got before. */
   #looksForSigns(leader: LifeView, session: SessionId, timeoutMs: number): void {
     const ensemble = this.#ensemble;
     const { now, config } = ensemble;

@@ -120,7 +120,7 @@ export class SimClient {
     this.#nextTurn.in(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
   }
 
-  /** Nobody asks anything. Some keep their session all the same: by a sign of life shortly before its end. */
+  /** Nobody asks anything. Some keep their session all the same: by a heartbeat shortly before its end. */
   #keepVigil(): void {
     const { cluster, chance } = this.#world;
     const dueMs = this.#heartbeat.vigilMs(cluster.now);

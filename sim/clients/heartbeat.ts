@@ -4,7 +4,7 @@ import type { Chance } from "../random.ts";
 /** Shares of the timeout after which a client that asks nothing shows that it lives; 0: it does not. */
 const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;
 
-/** Times are ms of virtual time. Invariant: a sign of life is due by what the client did last, not by what it was answered. */
+/** Times are ms of virtual time. Invariant: a heartbeat is due by what the client did last, not by what it was answered. */
 export class Heartbeat {
   readonly #chance: Chance;
   readonly #timeoutMs: number;

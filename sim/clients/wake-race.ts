@@ -1,7 +1,7 @@
 /**
  * An ensemble falls asleep, wakes, and loses its leader at once; the member that leads next has heard nothing of the leadership
  * between. Chance alone seldom brings all of that about within a session's timeout: what was noted for the sleep is then of an
- * epoch before the last, and the deadlines in it are too early for a session that showed a sign of life meanwhile.
+ * epoch before the last, and the deadlines in it are too early for a session that showed a heartbeat meanwhile.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";

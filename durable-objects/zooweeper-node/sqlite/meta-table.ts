@@ -73,8 +73,7 @@ export class MetaTable {
 
   /**
    * The values of the core; a damaged or missing one has its value in {@link EMPTY_META}.
-   * @param hasRows whether other
-   * tables have rows, so that a missing value counts as damage
+   * @param hasRows whether other tables have rows, so that a missing value counts as damage
    */
   read(hasRows: () => boolean, onDamage?: OnDamage): Meta {
     for (const key of this.#damaged) if (isMetaKey(key)) onDamage?.(`meta value ${key}`);

@@ -8,8 +8,8 @@ const isAside = (sql: SqlStorage, name: string): boolean => tablesIn(sql).includ
 
 /**
  * Moves a table into quarantine by renaming it, which reads none of its rows, and creates it again.
- * @param replaces whether
- * it replaces a table that is already in quarantine; otherwise that one is kept, and this table is dropped
+ * @param replaces whether it replaces a table that is already in quarantine; otherwise that one is kept, and this table is
+ * dropped
  */
 export function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
   const { name } = table;

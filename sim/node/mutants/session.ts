@@ -6,7 +6,7 @@ import { type Mutant, mutant } from "./mutant.ts";
 export const SESSION_MUTANTS: readonly Mutant[] = [
   mutant(
     "touch-lost-with-stay",
-    "signs of life that were on their way when a stay ended are lost",
+    "heartbeats that were on their way when a stay ended are lost",
     "SERVER-39",
     SESSIONS,
     "if (at >= since) this.#touched.add(session);",
@@ -14,7 +14,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "deposed-leader-forgets-touches",
-    "signs of life that a leader heard shortly before it was deposed are lost",
+    "heartbeats that a leader heard shortly before it was deposed are lost",
     "SERVER-39",
     SESSIONS,
     "slept ? [] : this.expiry.heardSince",
@@ -70,7 +70,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "no-grace-on-waking",
-    "a session expires on waking before the sign of life that woke the ensemble arrives",
+    "a session expires on waking before the heartbeat that woke the ensemble arrives",
     "QUIET-5",
     QUIET,
     "Math.max(deadline, earliest)",
@@ -78,7 +78,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "sleep-forgets-touches",
-    "signs of life that a learner had not passed on are lost when the ensemble falls asleep",
+    "heartbeats that a learner had not passed on are lost when the ensemble falls asleep",
     "QUIET-4",
     QUIET,
     "    const touched = ok ? this.#host.tracker.takeTouched(now) : [];\n",

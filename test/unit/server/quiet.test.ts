@@ -251,7 +251,7 @@ describe("a session in a sleeping ensemble", () => {
     cluster.runUntil(() => !has(cluster, session), 4 * TICK, "the end of the session");
   });
 
-  it("[QUIET-5] lives on when its sign of life is what wakes the ensemble", () => {
+  it("[QUIET-5] lives on when its heartbeat is what wakes the ensemble", () => {
     for (let seed = 1; seed <= 8; seed++) {
       const cluster = sleeper(5, seed);
       const { session, dueMs } = abandon(cluster, 30 * TICK);
@@ -421,7 +421,7 @@ describe("a majority that dies asleep", () => {
 });
 
 describe("a leader that no quorum follows", () => {
-  it("[QUIET-17] does not sleep, so nothing is noted that a sign of life could not reach", () => {
+  it("[QUIET-17] does not sleep, so nothing is noted that a heartbeat could not reach", () => {
     for (let delay = 0; delay < 10; delay++) {
       const cluster = sleeper(3, delay + 1);
       const session = open(cluster, 1, 20 * TICK);

@@ -303,7 +303,7 @@ describe("a write of a session that is repeated", () => {
 });
 
 describe("a session", () => {
-  it("[SERVER-9] without a sign of life is closed by the leader within timeout and tick, with its ephemerals", () => {
+  it("[SERVER-9] without a heartbeat is closed by the leader within timeout and tick, with its ephemerals", () => {
     const cluster = ensemble({ size: 3 });
     const session = open(cluster, 2, 4 * TICK);
     expect(ok(write(cluster, 2, create("/e", CreateMode.EPHEMERAL), session, 1))).toBe(true);
@@ -320,7 +320,7 @@ describe("a session", () => {
   });
 
   for (const at of ["the leader", "a follower"] as const) {
-    it(`[SERVER-9] with signs of life at ${at} lives`, () => {
+    it(`[SERVER-9] with heartbeats at ${at} lives`, () => {
       const cluster = ensemble({ size: 3 });
       const sid = at === "the leader" ? cluster.leaderSid : (cluster.followers[0] ?? 1);
       const session = open(cluster, sid, 3 * TICK);
@@ -421,7 +421,7 @@ describe("a session", () => {
     }
   });
 
-  it("[SERVER-12] with signs of life at a member that looks for a leader wakes it no more than the election does", () => {
+  it("[SERVER-12] with heartbeats at a member that looks for a leader wakes it no more than the election does", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const session = open(cluster, sid);
@@ -614,7 +614,7 @@ describe("watches", () => {
     expect(cluster.notified).toEqual([{ token: watcher, path: "/w", type: 1 }]);
   });
 
-  it("[SERVER-39] a sign of life that is lost with a follower's stay is reported again", () => {
+  it("[SERVER-39] a heartbeat that is lost with a follower's stay is reported again", () => {
     const cluster = ensemble({ size: 3 });
     const [follower = 0] = cluster.followers;
     const leader = cluster.leaderSid;

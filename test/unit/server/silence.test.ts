@@ -1,4 +1,4 @@
-/** Silence of sessions: clocks that jump, members that pause, signs of life that are lost. */
+/** Silence of sessions: clocks that jump, members that pause, heartbeats that are lost. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
@@ -90,7 +90,7 @@ describe("time that passes at once", () => {
   });
 });
 
-describe("a sign of life", () => {
+describe("a heartbeat", () => {
   it("[SERVER-41] that a lost learner could not report: its sessions get their full timeout, once", () => {
     const cluster = ensemble({ size: 3 });
     const cut = must(cluster.followers[0], "a follower");
@@ -129,7 +129,7 @@ describe("a sign of life", () => {
     cluster.runFor(16 * TICK);
     cluster.isolate(old);
     cluster.runFor(TICK);
-    // the last sign of life before the client loses its connection
+    // the last heartbeat before the client loses its connection
     cluster.touch(old, session);
     cluster.runUntil(() => cluster.leader !== undefined && cluster.leaderSid !== old, 20 * TICK);
     cluster.runFor(17 * TICK);

@@ -35,7 +35,7 @@ test("[PAGE-8] nothing is drawn again for a list that says the same, and none wh
   expect([off.state, takeFault(off, told([pause]), 4_000)]).toEqual(["off", off]);
 });
 
-test("[PAGE-8] a fault is shown in the log, and is no sign of life of its node", () => {
+test("[PAGE-8] a fault is shown in the log, and does not count as a message of its node", () => {
   expect(describeEvent({ ...told([pause]), began: "pause" })).toBe("pause begins: paused, 5 s left");
   expect(describeEvent({ ...told([]), ended: ["pause"] })).toBe("pause ended");
   const asleep = ensembleOf({ quiet: true });

@@ -563,7 +563,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-83] takes calls and returns of its leader as signs of life", () => {
+  it("[ZAB-83] takes calls and returns of its leader as messages of a living leader", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.passes(6_000);

@@ -776,7 +776,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-79] waits two ticks for a learner whose link broke, from its last sign of life", () => {
+  it("[ZAB-79] waits two ticks for a learner whose link broke, from its last message", () => {
     const script = leading({ history: HISTORY });
     script.passes(500);
     script.broken(2);

@@ -436,7 +436,7 @@ describe("a link", () => {
     expect(script.parked).toEqual([2]);
   });
 
-  it("[ZAB-89] shows how long a PING takes, and the last sign of life of a peer", () => {
+  it("[ZAB-89] shows how long a PING takes, and when the last message of a peer came", () => {
     const script = leading({ history: HISTORY });
     script.alive("LOOKING", 1);
     script.take();

@@ -335,7 +335,7 @@ describe("a node object", () => {
     expect(none).toMatchObject({ ok: true, value: { changed: [] } });
   });
 
-  it("[NODE-10] a session without a sign of life expires and takes its ephemerals along; a touched one lives", async () => {
+  it("[NODE-10] a session without a heartbeat expires and takes its ephemerals along; a touched one lives", async () => {
     await found("expire", 3);
     await leaderOf("expire", 3);
     const shortest = await answered(() => node("expire", 1).openSession(1));
