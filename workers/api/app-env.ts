@@ -8,7 +8,7 @@ export interface AppEnv {
   Variables: {
     /** names this request in answers and logs */
     requestId: string;
-    /** name of the ensemble that the request is about; it exists, unless it is the default one */
+    /** name of the ensemble that the request addresses; it exists, unless it is the default one */
     ensemble: string;
     /** client of that ensemble; founds the default ensemble on first use */
     zoo: EnsembleClient;

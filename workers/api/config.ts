@@ -1,6 +1,6 @@
 /**
  * Limits of the Worker, with units and reasons. Timeouts of requests to the ensemble depend on the tick and are in
- * `core/server/config.ts`; what a partition or a topic may hold is in `core/broker/config.ts`.
+ * `core/server/config.ts`; limits of partitions and topics are in `core/broker/config.ts`.
  */
 import { KiB, MiB } from "../../core/units.ts";
 
@@ -8,13 +8,16 @@ import { KiB, MiB } from "../../core/units.ts";
 
 /** Largest request body. ZooKeeper's limit of a request (`jute.maxbuffer`) is the same. */
 export const BODY_BYTES_MAX = 1 * MiB;
-/** Time for the headers of a request, and for its body, ms: a client that has not sent them by then is closed. */
+/** Timeout of the headers of a request, and of its body, ms; afterwards the connection is closed. */
 export const BODY_MS_MAX = 15_000;
 /** Characters of an `Idempotency-Key`. */
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
-/** Characters of `detail` in an error: text that a validator repeats from the request may be far longer. */
+/** Characters of `detail` in an error: text that a validator quotes from the request may be far longer. */
 export const DETAIL_CHARS_MAX = 400;
-/** Bytes of a `Location`: HTTP clients accept 16 KB of headers. Checked before a znode is created; a sequential one gets ten digits more. */
+/**
+ * Bytes of a `Location`: HTTP clients accept 16 KB of headers. Checked before a znode is created; a sequential name gets
+ * ten more digits.
+ */
 export const LOCATION_BYTES_MAX = 14 * KiB;
 
 // ── calls of objects ─────────────────────────────────────────────────────────
@@ -32,7 +35,7 @@ export const BROKER_START_MS = 2_000;
 export const BROKER_RESTART_MS = 500;
 /** Age of cached metadata, ms: the partition itself refuses an older leader epoch. */
 export const METADATA_MS = 2_000;
-/** Wait for one answer of a partition, in addition to what a long poll asks for, ms. */
+/** Wait for one answer of a partition, in addition to the wait that a long poll requests, ms. */
 export const PARTITION_CALL_MS = 5_000;
 /** Pause between two attempts to find the leader of a partition, ms: doubles from `first` to `max`. */
 export const LEADER_PAUSE_MS = { first: 10, max: 100 } as const;
@@ -45,9 +48,9 @@ export const KNOWN_ENDS_MAX = 10_000;
 
 // ── znodes ───────────────────────────────────────────────────────────────────
 
-/** Names of one page of children: the maximum, and the default when only `after` is given. */
+/** Names of one page of children: the maximum, and the default if only `after` is given. */
 export const PAGE_NAMES = { max: 1_000_000, default: 10_000 } as const;
-/** Operations of one multi, so that a transaction stays a small part of a second of work. */
+/** Maximum of operations of one multi, which bounds the duration of a transaction. */
 export const MULTI_OPS_MAX = 500;
 /** Versions of a long `If-Match` that are tried for a write that may be a repeat: the last ones. */
 export const IF_MATCH_TRIES_MAX = 8;
@@ -110,7 +113,7 @@ export const LIVE_FRAME_CHARS_MAX = 4 * KiB;
 export const LIVE_WAIT_CHARS = 1 * MiB;
 /** Unread characters that close the socket: the client resumes at its last ids. */
 export const LIVE_UNREAD_CHARS_MAX = 4 * MiB;
-/** The same for a client that sends no marks back, whatever its beats report. */
+/** The same limit for a client that returns no marks, whatever its beats report. */
 export const LIVE_UNPROVEN_CHARS_MAX = 8 * MiB;
 /** Characters between two marks. */
 export const LIVE_MARK_CHARS = 256 * KiB;

@@ -6,7 +6,7 @@ import { ApiError } from "../http/errors.ts";
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** The WebSocket that cannot write. */
 const READ_SOCKET = "/v1/live";
-/** The one that can. Any request for it is answered as the socket would be: a browser does not show why it gets no socket. */
+/** The WebSocket that can. A plain request for it gets the same refusal, because a browser does not show why an upgrade failed. */
 const WRITE_SOCKET = "/v1/ws";
 const CHALLENGE = { "www-authenticate": 'Bearer realm="zooweeper"' };
 

@@ -42,8 +42,8 @@ function memoOf(ensemble: string): Memo {
 }
 
 /**
- * Client of the brokers of one ensemble. Invariant: metadata of an isolate are at most METADATA_MS old unless `fresh`
- * is requested.
+ * Client of the brokers of one ensemble.
+ * Invariant: cached metadata are at most METADATA_MS old; `fresh` bypasses the cache.
  */
 export class BrokerClient {
   readonly ensemble: string;
@@ -80,7 +80,7 @@ export class BrokerClient {
     if (!Number.isSafeInteger(id) || id < 0 || id >= this.count) {
       throw new ApiError("NOT_FOUND", `the cluster has the brokers 0 to ${this.count - 1}`);
     }
-    // the runtime's own stub type loses unions; only plain data are sent
+    // the runtime's stub type drops unions; only plain data are sent
     return this.#env.BROKER.get(
       this.#env.BROKER.idFromName(`${this.ensemble}/${id}`),
     ) as unknown as BrokerRpc;
@@ -154,7 +154,7 @@ export class BrokerClient {
       if (!answer.ok && answer.code === "BROKER_NOT_AVAILABLE") this.#memo.started.delete(id);
       return answer;
     } catch (error) {
-      // a killed broker refuses before it does anything; a reset during a call may come after the work
+      // a killed broker refuses before it does anything; a reset may happen after the work is done
       return isRefusal(error) ? brokerDown(id, error) : "broken";
     }
   }

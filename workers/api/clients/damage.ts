@@ -20,7 +20,7 @@ const FAILED = /NODE_DOWN: this node (?:cannot start: (.*)|(cannot read its data
 export interface DatabaseDamage {
   /** what is damaged */
   readonly damage: string;
-  /** the same as a sentence, with the way to repair it while a quorum of the other nodes is whole */
+  /** the damage and its repair as a sentence, for the case that a quorum of the other nodes is whole */
   readonly reason: string;
 }
 

@@ -36,12 +36,12 @@ export async function writeDemoMetadata(zoo: EnsembleClient, change: ClientsChan
 }
 
 /**
- * The metadata at node `through` after a sync: every node gives the same bytes. Writes nothing, since it needs no
- * token: the leader is taken from the status of the nodes.
+ * The metadata at node `through` after a sync, so that every node returns the same bytes. It writes nothing, since the
+ * route needs no token, and takes the leader from the status of the nodes.
  */
 export async function readDemoMetadata(through: EnsembleClient): Promise<string> {
   const rows = await readRows(through);
-  // after the reads, which wait for the end of an election
+  // after the reads, which wait for an election to end
   const { leader } = summarise(through.name, await through.statuses());
   if (leader === null) throw new ApiError("NO_QUORUM", "the ensemble has no leader now");
   return renderDemoMetadata(leader, await through.size(), rows);

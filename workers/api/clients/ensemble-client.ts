@@ -1,5 +1,5 @@
 /**
- * Client of an ensemble: chooses a node, tries the next one where that is safe, and waits for the end of an election.
+ * Client of an ensemble: chooses a node, tries the next one if that is safe, and waits for an election to end.
  * Every failure is an {@link ApiError}.
  */
 
@@ -32,13 +32,13 @@ import { found, sizeOfDefault } from "./founding.ts";
 import { isDeadForGood, isRefusal, type NodeStub, nodeDown, nodeStub } from "./node-stub.ts";
 
 /**
- * Effect of a request, which decides what follows an attempt with an unknown outcome: a `read` changes nothing, and is
- * repeated at another node; so is a `numbered` write, which is applied once; a `single` write is not repeated, because it
- * could happen twice.
+ * Effect of a request, which determines whether it is repeated after an attempt with an unknown outcome: a `read` and a
+ * `numbered` write, which is applied once, are repeated at another node; a `single` write is not, because it could be
+ * applied twice.
  */
 type Effect = "read" | "numbered" | "single";
 
-/** An answer, with the node that gave it. */
+/** An answer, with the node that returned it. */
 export interface Answered<T> {
   readonly value: T;
   /** last zxid that the answering node had applied */
@@ -47,8 +47,8 @@ export interface Answered<T> {
 }
 
 /**
- * Sends requests to the nodes of one ensemble. Invariant: a write whose outcome is unknown is repeated only if its
- * session numbered it.
+ * Sends requests to the nodes of one ensemble.
+ * Invariant: a write whose outcome is unknown is repeated only if its session numbered it.
  */
 export class EnsembleClient {
   readonly name: string;
@@ -143,7 +143,7 @@ export class EnsembleClient {
 
   /**
    * Opens a WebSocket at `path` of a node, the preferred one first.
-   * @param left the node that the reader has just left: it is tried last
+   * @param left the node that the reader has just left, which is tried last
    */
   async upgrade(path: string, left?: number): Promise<Upgraded> {
     let failure: unknown;
@@ -289,7 +289,7 @@ export class EnsembleClient {
 /** A WebSocket at a node. */
 export interface Upgraded {
   readonly response: Response;
-  /** the one of `response`, not accepted yet */
+  /** the socket of `response`, not accepted yet */
   readonly socket: WebSocket;
   readonly node: number;
 }
@@ -317,7 +317,7 @@ async function named<T>(request: ReadRequest | WriteRequest, call: Promise<T>): 
   } catch (error) {
     if (!(error instanceof ApiError && error.code in ZOO_ERRORS)) throw error;
     const { title } = ZOO_ERRORS[error.code as ZooErrorCode];
-    // a message of its own says more
+    // the node's message is more specific
     if (error.message !== title) throw error;
     throw new ApiError(error.code, refusalText(error.code as ZooErrorCode, request), error.extras);
   }

@@ -61,7 +61,7 @@ export interface Placed {
   readonly partition: PartitionMetadata;
 }
 
-/** What is appended; the client adds the leader epoch. */
+/** Arguments of an append; the client adds the leader epoch. */
 export type Append = Omit<Parameters<TopicPartitionRpc["append"]>[0], "leaderEpoch">;
 
 /** One call of a partition's object, under the leader epoch of the metadata. */
@@ -72,12 +72,12 @@ type Call<A> = (
 ) => Promise<A>;
 
 /**
- * Client of the partitions of one ensemble. Invariant: an append without an idempotency key is sent at most once to a
- * partition that may have carried it out.
+ * Client of the partitions of one ensemble.
+ * Invariant: an append without an idempotency key is sent at most once to a partition that may have carried it out.
  */
 export class PartitionClient {
   readonly #brokers: BrokerClient;
-  /** how long a request looks for the leader: a failover takes less */
+  /** how long a request looks for the leader; longer than a failover */
   readonly #leaderMs: number;
 
   constructor(brokers: BrokerClient) {
@@ -150,7 +150,7 @@ export class PartitionClient {
   }
 
   /**
-   * @param topicId the topic must be this one; undefined: any of that name
+   * @param topicId required id of the topic; undefined for any topic of that name
    * @throws ApiError INCONSISTENT_TOPIC_ID and others
    */
   async read(
@@ -242,7 +242,7 @@ export class PartitionClient {
       if (!again)
         throw new ApiError(
           "UNKNOWN_OUTCOME",
-          "the partition did not answer; the records may be there or not",
+          "the partition did not answer; the records may or may not have been stored",
         );
       const message = error instanceof Error ? error.message : "the partition did not answer";
       return { ok: false, code: "LEADER_NOT_AVAILABLE", message };

@@ -1,6 +1,6 @@
 /**
  * The goals of the demo: one topic with one partition. A goal carries the ports of the brokers that list it in the
- * header `Clients`, so one log serves every broker, and a change of clients leaves earlier goals as they are.
+ * header `Clients`, so one log serves every broker, and a change of clients does not affect earlier goals.
  */
 import type { Context } from "hono";
 import type { AppendResult } from "../../../core/broker/partition.ts";
@@ -48,8 +48,8 @@ export async function createGoals(c: Context<AppEnv>): Promise<void> {
 /**
  * Stores a goal.
  * @param clients ports of the brokers that list it, separated by commas
- * @param meaning what a retry under the same Idempotency-Key must repeat besides the goal; not the broker and node, so that
- * a retry may use others
+ * @param meaning values that a retry under the same Idempotency-Key must repeat besides the goal; broker and node are not
+ * among them, so a retry may use others
  * @param placed the partition, if the caller has found it already
  */
 export async function appendGoal(

@@ -62,9 +62,9 @@ export function faultyBrokersOf(c: Context<AppEnv>): readonly FaultyBroker[] {
 
 /** Options of a stream. */
 interface EventsWanted {
-  /** a stream of one node, which ends when that node is down */
+  /** whether it is the stream of one node, which ends when that node is down */
   readonly only?: boolean;
-  /** begin with the rare events that a node still holds, if none or not all of its events were read */
+  /** whether to begin with the rare events that a node still has, if none or not all of its events were read */
   readonly replay?: boolean;
   readonly brokers?: readonly FaultyBroker[];
 }
@@ -72,7 +72,7 @@ interface EventsWanted {
 /**
  * Connects to the nodes before the stream begins, so that a client misses no event after the beginning.
  * A node that does not answer in time joins later.
- * @returns what feeds the stream
+ * @returns a function that feeds the stream
  * @throws ApiError NODE_DOWN, for the stream of one node
  */
 export async function eventSource(
@@ -215,7 +215,7 @@ class KnownFaults {
     this.#sink = sink;
   }
 
-  /** Notes faults that the node has reported itself. @returns whether they differ from the last ones */
+  /** Records faults that the node has reported itself. @returns whether they differ from the last ones */
   note(faults: readonly FaultView[]): boolean {
     const now = faults.map(({ remainingMs: _, ...fault }) => JSON.stringify(fault)).join();
     const differs = now !== this.#last;

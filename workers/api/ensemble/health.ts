@@ -1,4 +1,7 @@
-/** `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, even if it has to wake up for it; this request wakes nothing. */
+/**
+ * `/healthz`: the Worker answers. `/readyz`: the ensemble can take a write, possibly after waking up; the request itself
+ * does not wake it.
+ */
 import { Hono } from "hono";
 import type { AppEnv } from "../app-env.ts";
 import { ApiError } from "../http/errors.ts";

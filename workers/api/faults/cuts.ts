@@ -1,6 +1,6 @@
 /** Cuts that divide the network of an ensemble into parts. */
 
-/** A cut that one node holds: it receives nothing from these peers, sends nothing to them, or both. */
+/** A cut at one node: it receives nothing from these peers, sends nothing to them, or both. */
 export interface Cut {
   readonly sid: number;
   readonly peers: readonly number[];

@@ -15,7 +15,7 @@ import { ApiError } from "../http/errors.ts";
 export const tooFewWhole = (left: number, size: number): ApiError =>
   new ApiError(
     "WOULD_LOSE_MAJORITY",
-    `only ${left} of ${size} nodes would be left whole, ${quorumOf(size)} are needed; "force": true does it all the same`,
+    `only ${left} of ${size} nodes would be left whole, ${quorumOf(size)} are needed; "force": true overrides this`,
   );
 
 /**
@@ -120,7 +120,7 @@ export async function inflict(
       if (error instanceof ApiError) throw error;
       if (error instanceof CallTimeout) throw new ApiError("UNKNOWN_OUTCOME", error.message);
       if (isRefusal(error))
-        throw new ApiError(code, "it is dead already; revive it first", { retryable: false });
+        throw new ApiError(code, "it is already killed; revive it first", { retryable: false });
       if (!isReset(error)) throw error;
       if (isDone(order, error as Error)) return;
       if (tries === FAULT_TRIES_MAX) throw died;

@@ -8,7 +8,7 @@ import { sidsOf } from "../clients/ensemble-client.ts";
 import { STATUS_MS } from "../config.ts";
 import type { ClientJson, FaultsJson } from "../schema/views.ts";
 
-/** Which objects are up, as seen from outside, and the faults that each of them holds. */
+/** Which objects are up, and the faults of each. */
 export async function listing(c: Context<AppEnv>): Promise<FaultsJson> {
   const ids = sidsOf(brokerCountOf(c.env)).map((n) => n - 1);
   const sids = sidsOf(await c.var.zoo.size());

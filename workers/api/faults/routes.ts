@@ -1,6 +1,6 @@
 /**
  * `/v1/faults`: injects faults into nodes, brokers and demo clients, and ends them. These routes exist only where `FAULTS` is "on".
- * Only the target of a fault gets a message about it: the others have to detect it.
+ * Only the target of a fault is informed; the others have to detect it.
  */
 import { type Context, Hono } from "hono";
 import { BROKER_FAULTS, type BrokerFault } from "../../../durable-objects/broker/rpc.ts";

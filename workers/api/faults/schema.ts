@@ -17,7 +17,7 @@ const random = {
   seed: v.optional(ms(0, 2 ** 31 - 1)),
 };
 
-/** Carries it out even if no majority stays whole. */
+/** Carries it out even if no majority remains whole. */
 const force = { force: v.optional(v.boolean(), false) };
 
 const none = v.strictObject({});

@@ -60,7 +60,7 @@ export const upgradeRequired = (): ApiError =>
 /** The entry of the error table, with the overrides of the error. */
 export function infoOf({ code, extras: { retryable, status } }: ApiError): ErrorInfo {
   return {
-    // a code of a later version, from an object that runs it already
+    // the code may be of a later version, which some object already runs
     ...(errorInfo(code) ?? ZOO_ERRORS.SYSTEM_ERROR),
     ...(retryable !== undefined && { retryable }),
     ...(status !== undefined && { status }),

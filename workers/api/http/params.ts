@@ -55,7 +55,7 @@ export function sessionOf(c: Context<AppEnv>): SessionId {
 export function parseSession(text: string): SessionId {
   const session = sessionFromText(text);
   if (session === undefined)
-    throw badArguments("a session id is 0x and up to 16 hex digits, as the API gave it");
+    throw badArguments("a session id is 0x and up to 16 hex digits, as the API returns it");
   return session;
 }
 
@@ -73,20 +73,23 @@ export function writerOf(c: Context<AppEnv>): { readonly session: SessionId; rea
   return { session, xid: parseInteger("Zoo-Xid", xid, 1, XID_MAX) };
 }
 
-/** `Zoo-Last-Zxid`: the client has seen this zxid, and gets nothing older. */
+/** `Zoo-Last-Zxid`: the last zxid that the client has seen; it gets no older state. */
 export function lastZxidOf(c: Context<AppEnv>): string | undefined {
   const text = c.req.header("zoo-last-zxid");
   if (text !== undefined && zxidFromText(text) === undefined)
-    throw badArguments("Zoo-Last-Zxid is a zxid as Zoo-Zxid gave it");
+    throw badArguments("Zoo-Last-Zxid is a zxid as in Zoo-Zxid");
   return text;
 }
 
-/** Where a stream resumes: `Last-Event-ID`, or `?since=` for clients that cannot set it. An empty value counts as absent. */
+/**
+ * Id after which a stream resumes: `Last-Event-ID`, or `?since=` for clients that cannot set it. An empty value counts as
+ * absent.
+ */
 export function resumeIdOf(c: Context<AppEnv>): string | undefined {
   return c.req.header("last-event-id") || queryOf(c, "since") || undefined;
 }
 
-/** Consistency of a read. `sequential` is ZooKeeper's name for `local`: what the node has applied. */
+/** Consistency of a read. `sequential` is ZooKeeper's name for `local`: the state that the node has applied. */
 export function consistencyOf(c: Context<AppEnv>): "local" | "linearizable" {
   const word = wordQueryOf(c, "consistency", ["local", "sequential", "linearizable"]);
   return word === "linearizable" ? "linearizable" : "local";

@@ -1,6 +1,6 @@
 /**
  * The streams of a page over one WebSocket. A browser keeps at most six connections to an origin, and each event stream
- * takes one for as long as it lasts; WebSockets are not counted among them.
+ * takes one while it is open; WebSockets do not count.
  *
  * Every stream is a channel, named by the client. The frames are JSON:
  *
@@ -9,14 +9,14 @@
  * | `{"subscribe":"events","as","since"?,"replay"?}` | protocol events, as `/v1/events` sends them |
  * | `{"subscribe":"records","as","topic","partition","offset"?,"since"?}` | records, as `/topics/…/records` sends them |
  * | `{"unsubscribe"}` | ends a channel |
- * | `{"beat","mark"?}` | the client is there, and has read so many characters since its last beat, and up to this mark |
+ * | `{"beat","mark"?}` | the client is alive, has read this many characters since its last beat, and has read up to this mark |
  *
  * | from the server | |
  * |---|---|
  * | `{"as","event"?,"id"?,"data"?}` | an event of a channel; `id` resumes it |
  * | `{"as","open":true}` | the channel is open: nothing that happens from now on is missed |
  * | `{"as","end":{"status","code","message"}}` | the channel has ended; `status` 200: subscribe again at the last id |
- * | `{"beat":true,"mark"?}` | the server is there; the mark is to be sent back with the next beat, at once |
+ * | `{"beat":true,"mark"?}` | the server is alive; the client must return the mark with a beat at once |
  */
 import * as v from "valibot";
 import { BEAT_MS, SILENT_MS_MAX } from "../../../durable-objects/shared/config.ts";
@@ -135,7 +135,7 @@ function endFrame(as: string, error: unknown): string {
   return JSON.stringify({ as, end: { status: infoOf(known).status, code, message } });
 }
 
-/** Whether the client can take more; all channels share it. */
+/** Flow control of the socket, which all channels share. */
 interface Room {
   readonly isThere: boolean;
   /** Runs `run` once there is room, or when the socket is closed. */
@@ -169,14 +169,14 @@ class Channel implements SseSink {
     return this.#ended;
   }
 
-  /** `data` is JSON already. */
+  /** Sends an event, whose `data` is JSON text. */
   send({ event, id, data }: SseEvent): void {
     if (this.#ended) return;
     const head = JSON.stringify({ as: this.#as, event, id });
     this.#write(data === undefined ? head : `${head.slice(0, -1)},"data":${data}}`);
   }
 
-  /** The source has ended the channel: the client subscribes again. */
+  /** Ends the channel because its source has ended; the client may subscribe again. */
   end(): void {
     if (this.#ended) return;
     this.finish();
@@ -185,7 +185,7 @@ class Channel implements SseSink {
     );
   }
 
-  /** The client has ended the channel, or the socket is closed. */
+  /** Ends the channel because the client has unsubscribed, or the socket is closed. */
   finish(): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -1,7 +1,7 @@
 /**
- * How much of `/v1/live` its client has not read. A WebSocket does not tell what it still holds, and a client could say
- * that it has read what it has not; so it has to send back marks, unpredictable texts that the server puts between the
- * frames (decision 0013). A client of an earlier version only counts what it has read: it is believed up to a bound.
+ * Flow control of `/v1/live`. A WebSocket does not reveal how much of its data is unread, and a client could report more
+ * than it has read; so it has to return marks, unpredictable texts that the server sends between the frames (decision
+ * 0013). A client of an earlier version only reports counts, which are accepted up to a bound.
  */
 
 import {
@@ -14,7 +14,7 @@ import {
 
 /** Characters that were sent and read. Invariant: 0 ≤ proven ≤ sent, and 0 ≤ reported ≤ sent. */
 export class LiveWindow {
-  /** characters sent in all */
+  /** total of characters sent */
   #sent = 0;
   /** of these, characters that the client has reported as read */
   #reported = 0;
@@ -54,14 +54,17 @@ export class LiveWindow {
     return this.#sent - this.#markedAt >= LIVE_MARK_CHARS;
   }
 
-  /** Notes that `mark` is sent after everything so far. @returns the mark */
+  /** Records that `mark` is sent after everything so far. @returns the mark */
   mark(mark: string): string {
     this.#markedAt = this.#sent;
     this.#marks.push({ mark, sent: this.#sent });
     return mark;
   }
 
-  /** The client has read `chars` since its last report. @param mark the last one that it has read; an unknown one is ignored */
+  /**
+   * Handles a report that the client has read `chars` since its last one.
+   * @param mark the last mark that it has read; an unknown one is ignored
+   */
   heard(now: number, chars: number, mark?: string): void {
     if (chars > 0 && this.#proven === 0) this.#progressAt = now;
     this.#reported = Math.min(this.#sent, this.#reported + chars);

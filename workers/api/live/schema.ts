@@ -13,7 +13,7 @@ export const liveFrame = v.union(
       as: name,
       /** id of the last event read; absent: events from now on */
       since: v.optional(v.string(), ""),
-      /** begin with the rare events that the nodes still hold, as `history`, for nodes that `since` does not name */
+      /** begin with the rare events that the nodes still have, as `history`, for nodes that are not in `since` */
       replay: v.optional(v.literal("rare")),
     }),
     v.strictObject({

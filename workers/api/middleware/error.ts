@@ -37,7 +37,7 @@ export const onError: ErrorHandler<AppEnv> = (error, c) => {
 
 /** Answer to an unknown route. */
 export const onNotFound: NotFoundHandler<AppEnv> = (c) =>
-  errorResponse(c, new ApiError("NOT_FOUND", `nothing is here: ${c.req.method} ${c.req.path}`));
+  errorResponse(c, new ApiError("NOT_FOUND", `there is no route ${c.req.method} ${c.req.path}`));
 
 /** Answer to a method that the path does not have. */
 export function onMethodNotAllowed(c: Context, methods: string[]): Response {

@@ -68,7 +68,7 @@ const COMPILED = QUERIES.map(([pattern, methods]) => ({
   regexp: new RegExp(`^${pattern.replace(/\/\*$/, "(/.*)?").replaceAll(/:\w+/g, "[^/]+")}$`),
 }));
 
-/** @throws ApiError BAD_ARGUMENTS that names the parameter and those that there are */
+/** @throws ApiError BAD_ARGUMENTS, which names the parameter and the known ones */
 export const knownQuery: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (!c.req.url.includes("?")) return next();
   const { path, method } = c.req;

@@ -1,4 +1,4 @@
-/** `Idempotency-Key`: a retry gets the first answer and nothing is done twice. */
+/** `Idempotency-Key`: a retry gets the first answer and is not carried out again. */
 import type { Context } from "hono";
 import type { IdempotencyKey } from "../../../core/broker/partition.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -11,8 +11,8 @@ const encoder = new TextEncoder();
 
 /**
  * The request's key, if it has one.
- * @param body what was sent, as bytes
- * @param meaning everything else that a retry must repeat: route, format, headers; undefined: not given
+ * @param body the body of the request
+ * @param meaning all other values that a retry must repeat: route, format, headers; undefined for an absent one
  */
 export async function keyOf(
   c: Context<AppEnv>,

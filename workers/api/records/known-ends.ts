@@ -1,7 +1,7 @@
 /**
- * Ends of partitions as far as this isolate knows them, from answers to appends and reads; a hint, neither exact nor
- * complete. A stream whose tail stays behind it has a broken tail: the platform answers beats for a partition that
- * hibernates, and in a local run it still does so after the object was aborted.
+ * Ends of partitions as known to this isolate from answers to appends and reads; hints that are neither exact nor complete.
+ * A stream that stays below the known end has a broken tail, which beats do not reveal: the platform answers them for a
+ * hibernating partition, and in a local run also after the object was aborted.
  */
 
 import { KNOWN_ENDS_MAX } from "../config.ts";
@@ -10,7 +10,7 @@ const ends = new Map<string, number>();
 
 const keyOf = (topicId: string, partition: number): string => `${topicId}/${partition}`;
 
-/** Notes that the partition has everything below `offset`. */
+/** Records that the partition has all records below `offset`. */
 export function noteEnd(topicId: string, partition: number, offset: number): void {
   const key = keyOf(topicId, partition);
   const known = ends.get(key);

@@ -1,14 +1,15 @@
 /**
- * A partition as server-sent events. `id` is the offset behind the last record of an event and the topic's id, so a reader
- * that comes back with `Last-Event-ID` continues at exactly the next one, and never in another topic of the same name. The Worker holds a hibernatable WebSocket to the partition's
- * object; when that breaks, it opens another at the same offset.
+ * A partition as server-sent events. `id` is the offset after the last record of an event and the topic's id, so a reader
+ * that reconnects with `Last-Event-ID` continues at exactly the next record, and never in another topic of the same name.
+ * The Worker has a hibernatable WebSocket to the partition's object; if that breaks, it opens another one at the same
+ * offset.
  *
  * | event | data |
  * |---|---|
  * | records | `{"records":[…],"next_offset","high_watermark"}` |
  * | ping | `{"ts","tail"}`, every 10 s |
  * | leader | `{"epoch","leader"}` |
- * | error | `{"code","message"}`; the stream ends. CORRUPT_MESSAGE has `offset` and `next_offset`, where to read on |
+ * | error | `{"code","message"}`; the stream ends. CORRUPT_MESSAGE has `offset` and `next_offset`, at which to continue |
  */
 import type { Context } from "hono";
 import type { ReadFrom } from "../../../core/broker/partition.ts";
@@ -30,7 +31,7 @@ export interface RecordStream {
   readonly partition: number;
   readonly format: Format;
   readonly from: ReadFrom;
-  /** id of the topic that the reader has read; undefined: it has read none, or only an offset is known */
+  /** id of the topic that the reader has read; undefined if it has read none, or if only an offset is known */
   readonly topicId: string | undefined;
 }
 
@@ -70,7 +71,7 @@ export async function recordStream(
 /**
  * Opens the source before the stream begins, so that errors, such as an offset that cannot be read, are answered with their
  * status.
- * @returns what feeds the stream
+ * @returns a function that feeds the stream
  * @throws ApiError
  */
 export async function recordSource(

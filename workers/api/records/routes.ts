@@ -1,6 +1,6 @@
 /**
  * Records: produce (P1, P2), read by offset, time or tail with long poll (R1), and live as server-sent events (R2).
- * They go straight between the Worker and the partition's object.
+ * The Worker exchanges them directly with the partition's object.
  */
 import { type Context, Hono } from "hono";
 import { PARTITION_CONFIG } from "../../../core/broker/config.ts";

@@ -45,9 +45,9 @@ export interface EnsembleJson {
   readonly leader: number | null;
   /** epoch of the leader, else the highest that a live member has */
   readonly epoch: number;
-  /** why there is no quorum, in words */
+  /** why there is no quorum, as a sentence; null if there is one */
   readonly reason: string | null;
-  /** every node that is up sleeps: the first request causes an election; the other members have their values from before the sleep */
+  /** whether every node that is up sleeps. The first request causes an election; all other fields are as of before the sleep */
   readonly quiet: boolean;
   /** ms since 1970; null while a node is awake */
   readonly quietSince: number | null;
@@ -90,7 +90,7 @@ type InJson<Value> = Value extends Zxid
       : Value;
 type FieldsInJson<Event> = Event extends unknown ? { readonly [K in keyof Event]: InJson<Event[K]> } : never;
 
-/** The node no longer holds the events between the id `after` and this event. */
+/** The node no longer has the events between the id `after` and this event. */
 interface GapEvent {
   readonly type: "gap";
   readonly after: string;
@@ -116,7 +116,7 @@ export type EventJson = {
   readonly sid: number;
 } & Merged<EventBody, "type">;
 
-/** A broker; what it registered is null while it is not registered. */
+/** A broker; the fields of its registration are null while it is not registered. */
 export interface BrokerJson {
   readonly id: number;
   readonly up: boolean;

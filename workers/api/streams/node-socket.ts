@@ -16,9 +16,9 @@ const SILENT_LOOKS = 2 * LOOKS_PER_TICK;
 
 /** Beats of the other end. */
 export interface Beats {
-  /** ms between two beats; undefined: it sends none, so its silence means nothing */
+  /** ms between two beats; undefined if it sends none, so that its silence means nothing */
   readonly everyMs: number | undefined;
-  /** it only answers beats of this end */
+  /** whether it only answers beats of this end */
   readonly onRequest: boolean;
   /** whether the stream lacks data that are known to exist: then beats prove nothing */
   readonly isBehind?: () => boolean;
@@ -34,11 +34,11 @@ export function beatsOf(response: Response): Beats {
 export const isBeat = (data: unknown): boolean => data === BEAT_FRAME;
 
 /**
- * Accepts a socket and holds it until it or the stream ends, or the other end was silent for two of its beats: the
- * runtime does not close the socket of an object that was aborted. Looks are counted, not ms, so that a stall of this
- * isolate is not taken for silence.
- * @param receive gets every message that is not a beat, and none once the socket has been given up: the stream continues
- * elsewhere, and what a node that stood still says later is of a state that the reader has passed
+ * Accepts a socket and serves it until it or the stream ends, or the other end was silent for two of its beats: the runtime
+ * does not close the socket of an object that was aborted. Checks are counted, not ms, so that a stall of this isolate does
+ * not count as silence.
+ * @param receive called with every message that is not a beat, and not any more once the stream continues elsewhere: a
+ * paused node may later send states that the reader has passed
  */
 export async function hold(
   socket: WebSocket,

@@ -2,9 +2,10 @@
  * Server-sent events, written by the Worker. The node objects are reached over hibernatable WebSockets, so that a
  * quiet stream keeps no object in memory.
  *
- * What a reader has not taken yet waits in the Worker, up to a bound in bytes. A source that can wait stops there until
- * there is room; an event of one that cannot ends the stream. So does a reader that takes nothing between two looks while
- * so much waits. What waits is discarded then: else an unread stream would keep it until its connection ends.
+ * Unread events wait in the Worker, up to a bound in bytes. At that bound, a source that can wait stops until there is
+ * room, and an event of a source that cannot wait ends the stream. A reader that reads nothing between two checks at that
+ * bound ends the stream too. Waiting events are then discarded; otherwise an unread stream would keep them until its
+ * connection ends.
  */
 import { SSE_HEARTBEAT_MS, SSE_RETRY_MS, SSE_WAITING_BYTES_MAX } from "../config.ts";
 
@@ -53,7 +54,7 @@ export function formatEvent(event: SseEvent): string {
 
 /**
  * Opens a stream.
- * @param signal fires when the client is gone
+ * @param signal aborted when the client disconnects
  * @param produce connects the sources; it must not wait for the stream to end
  */
 export function sseResponse(signal: AbortSignal, produce: (sink: SseSink) => void): Response {
@@ -89,9 +90,9 @@ class SseStream implements SseSink {
   /** whole events that wait for the reader */
   #waiting: Uint8Array[] = [];
   #bytes = 0;
-  /** the reader waits for the next one */
+  /** whether the reader waits for the next event */
   #wanted = false;
-  /** it has read something since the last check */
+  /** whether it has read something since the last check */
   #moved = true;
   #ended = false;
   #closed = false;
@@ -102,7 +103,7 @@ class SseStream implements SseSink {
     this.#timer = setInterval(() => this.#look(), SSE_HEARTBEAT_MS);
     signal.addEventListener("abort", this.#cancel);
     this.#write(`retry: ${SSE_RETRY_MS}\n\n`);
-    // a reader that left during the preparation causes no further event
+    // the reader may have disconnected during the preparation
     if (signal.aborted) this.cancel();
   }
 
@@ -139,7 +140,7 @@ class SseStream implements SseSink {
     else this.#forRoom.push(run);
   }
 
-  /** The reader wants the next event. */
+  /** Called when the reader requests the next event. */
   pull(): void {
     this.#wanted = true;
     this.#hand();
@@ -150,7 +151,7 @@ class SseStream implements SseSink {
     }
   }
 
-  /** The reader has left. */
+  /** Called when the reader has disconnected. */
   cancel(): void {
     this.#waiting = [];
     this.#bytes = 0;
@@ -191,7 +192,7 @@ class SseStream implements SseSink {
     else if (this.hasRoom) this.#write(": heartbeat\n\n");
   }
 
-  /** Discards what waits: the reader resumes after the last event that it has read. */
+  /** Discards the waiting events: the reader resumes after the last event that it has read. */
   #giveUp(): void {
     const words = this.#encoder.encode(formatEvent(UNREAD));
     this.#waiting = [words];

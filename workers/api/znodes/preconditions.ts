@@ -14,9 +14,9 @@ export interface Tag {
 
 /** Condition of a change. */
 export interface Precondition {
-  /** −1: any */
+  /** −1 matches any version */
   readonly version: number;
-  /** the state must be one of these; undefined: no entity tag was given */
+  /** the state must be one of these; undefined without an entity tag */
   readonly tags: readonly Tag[] | undefined;
 }
 
@@ -69,7 +69,7 @@ export function isCreateOnly(c: Context<AppEnv>): boolean {
   if (value.trim() !== "*") throw badArguments("a write takes If-None-Match: * only");
   if (c.req.header("if-match") !== undefined || c.req.queries("version") !== undefined)
     throw badArguments(
-      "If-None-Match: * asks that there is no znode, If-Match and ?version= that there is one",
+      "If-None-Match: * requires that there is no znode, If-Match and ?version= that there is one",
     );
   return true;
 }

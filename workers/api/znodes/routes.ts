@@ -142,7 +142,7 @@ async function readChildren(c: Context<AppEnv>): Promise<Response> {
       200,
       originOf(answer),
     );
-  // a node of an earlier version gives the whole list
+  // a node of an earlier version returns the whole list
   const isPage = answer.value.more !== undefined;
   const { children, more } = isPage ? answer.value : pageOf(answer.value.children, page, ANSWER_BYTES_MAX);
   const next = more === true ? children.at(-1) : undefined;
@@ -154,7 +154,7 @@ async function readChildren(c: Context<AppEnv>): Promise<Response> {
   );
 }
 
-/** The page that `limit` and `after` name; undefined: the whole list. */
+/** The page requested by `limit` and `after`; undefined for the whole list. */
 function pageWanted(c: Context<AppEnv>): PageRequest | undefined {
   const limit = intQueryOf(c, "limit", 1, PAGE_NAMES.max);
   const after = queryOf(c, "after");
@@ -193,7 +193,7 @@ async function createOnly(c: Context<AppEnv>, path: string, mode: CreateMode): P
     return await create(c, path, mode);
   } catch (error) {
     if (!(error instanceof ApiError && error.code === "NODE_EXISTS")) throw error;
-    const detail = `${path} exists, and If-None-Match: * asks that it does not`;
+    const detail = `${path} exists, and If-None-Match: * requires that it does not`;
     throw new ApiError("BAD_VERSION", detail, error.extras);
   }
 }
@@ -222,10 +222,10 @@ async function create(c: Context<AppEnv>, path: string, mode: CreateMode): Promi
 
 /**
  * The version that the write itself checks. An entity tag names one incarnation of a znode; the tree's own check knows
- * versions only, so the incarnation is compared before, with a fresh read.
- * @param numbered the write may be a repeat, after which the znode is not what the tag names any more: the ensemble knows.
- *   So it is sent with a version that the znode does not have, which refuses it if it is none.
- * @returns one version, or of a write that may be a repeat those with which it may have been sent before
+ * versions only, so the incarnation is compared before, by a linearizable read.
+ * @param numbered the write may be a repeat, after which the znode no longer matches the tag; only the ensemble knows. So
+ * it is sent with a version that the znode does not have, which refuses it unless it is a repeat.
+ * @returns one version; for a write that may be a repeat, all versions with which it may have been sent before
  */
 async function versionsToMatch(
   c: Context<AppEnv>,
@@ -250,7 +250,7 @@ async function versionsToMatch(
   throw new ApiError("BAD_VERSION", `${path} is ${what}`);
 }
 
-/** Sends a write with one version after the other, until its number is not refused as used for a write with another version. */
+/** Sends a write with one version after the other, as long as it is refused because its number was used with another version. */
 async function writeConditional(
   c: Context<AppEnv>,
   writer: ReturnType<typeof writerOf>,

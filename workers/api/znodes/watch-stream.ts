@@ -1,7 +1,7 @@
 /**
- * A watch as a stream of server-sent events. An event's id is the zxid of the state that it shows, so that a reader
- * that comes back with `Last-Event-ID` gets exactly what changed since. A deletion's id ends in `-`: the state seen
- * last is that there is no znode.
+ * A watch as a stream of server-sent events. An event's id is the zxid of the state that it shows, so that a reader that
+ * reconnects with `Last-Event-ID` gets exactly the changes since. The id of a deletion ends in `-`: the last state seen is
+ * that there is no znode.
  */
 import type { Context } from "hono";
 import { zxidFromText, zxidToText } from "../../../core/zab/zxid.ts";
@@ -61,7 +61,7 @@ interface Source {
 
 /**
  * Opens a watch after the state `from`; undefined if no node accepts it now.
- * @param left the node that ended this stream last: it is tried last
+ * @param left the node that last ended this stream, which is tried last
  */
 async function openWatch(
   { zoo, path, kind }: Source,

@@ -7,10 +7,10 @@ import { nodeOf } from "../http/params.ts";
 /** Route of the socket. */
 export const wsApp = new Hono<AppEnv>().get("/", async (c) => {
   const node = nodeOf(c);
-  // a node that does not exist is refused first: a client that may not see why it gets no socket asks without Upgrade
+  // an unknown node is refused before the upgrade, so that a request without Upgrade shows a browser the reason
   if (node !== undefined) await c.var.zoo.node(node);
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw upgradeRequired();
-  // connections last long, so finding the leader, where writes are fastest, is worth reading every node's status
+  // connections last long, so it is worth reading every node's status to find the leader, where writes are fastest
   if (node === undefined) await c.var.zoo.statuses();
   const zoo = c.var.zoo.through(node);
   return (await zoo.upgrade("/ws")).response;
