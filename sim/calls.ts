@@ -1,6 +1,6 @@
 /**
- * Calls between members, as the platform makes them: in order on a channel, with a return that may be lost, and a break that the
- * caller sees. What leaves a member waits at its output gate first.
+ * Calls between members, as the platform makes them: in order on a channel, with a return that may be lost, and a break
+ * that the caller sees. Outputs of a member first wait at its output gate.
  */
 import { assert, must } from "../core/assert.ts";
 import type { PeerMessage } from "../core/server/messages.ts";
@@ -16,27 +16,27 @@ import type { Channel } from "./member/links.ts";
 import type { Member } from "./member/member.ts";
 import type { Network } from "./network.ts";
 
-/** Longest that a call waits for the one before it, as in `ZooWeeperNode`; ms. */
+/** Maximum wait of a call for its predecessor, as in `ZooWeeperNode`; ms. */
 const CALL_WAIT_MS = 1_000;
 
-/** How often what was under way is lost when its channel breaks, or its sender ends. */
+/** Probability that a message in flight is lost when its channel breaks, or its sender ends. */
 const LOST_BEHIND_BREAK = 0.5;
 
-/** A call moves by up to this behind those after it; ms. */
+/** Maximum delay of a reordered call; ms. */
 const REORDER_MS = 200;
 
-/** A call that comes twice comes again within this; ms. */
+/** Maximum delay of the second delivery of a duplicated call; ms. */
 const DUPLICATE_MS = 2_000;
 
-/** Those who see messages. */
+/** Observers of messages. */
 export interface CallHooks {
-  /** Sees every message that arrives. */
+  /** Called for every message that arrives. */
   onMessage: ((from: Sid, to: Sid, message: PeerMessage, isReturn: boolean) => void) | null;
-  /** Asked before a call or its return is delivered; may do something to either member, or lose it (true). */
+  /** Called before a call or its return is delivered; may act on either member, or lose the message by returning true. */
   onDelivery: ((from: Sid, to: Sid, messages: readonly PeerMessage[], isReturn: boolean) => boolean) | null;
 }
 
-/** What calls need of the ensemble. */
+/** The parts of the ensemble that calls use. */
 export interface CallsOptions {
   readonly engine: Engine;
   readonly network: Network;
@@ -44,7 +44,7 @@ export interface CallsOptions {
   readonly invariants: Invariants;
   readonly members: readonly Member[];
   readonly hooks: CallHooks;
-  /** calls that overtook each other are put in order, as the shell does it; else the core meets them as they come */
+  /** whether calls that overtook each other are put in order, as in the shell; otherwise the core receives them as they arrive */
   readonly ordered: boolean;
 }
 
@@ -66,7 +66,7 @@ export class Calls {
   readonly #members: readonly Member[];
   readonly #hooks: CallHooks;
   readonly #ordered: boolean;
-  /** returns that arrive before a call the other way that left before them, and after one that left behind them */
+  /** number of returns that arrived before an earlier call in the other direction, and after a later one */
   readonly crossed = { ahead: 0, behind: 0 };
 
   constructor({ engine, network, faults, invariants, members, hooks, ordered }: CallsOptions) {
@@ -85,7 +85,7 @@ export class Calls {
 
   // ── a call ───────────────────────────────────────────────────────────────
 
-  /** Makes calls once what the caller wrote before them is durable. */
+  /** Makes calls once everything that the caller wrote before them is durable. */
   post(caller: Life, outgoing: readonly Outgoing[]): void {
     for (const { to, generation, messages } of outgoing) {
       const channel = caller.links.open(to, generation);
@@ -116,7 +116,7 @@ export class Calls {
     }
   }
 
-  /** @param counts whether the caller waits for this delivery: not for a second one */
+  /** @param counts whether the caller waits for this delivery; false for a duplicate */
   #arrive(call: Call, counts: boolean): void {
     const { caller, to, channel, origin, messages } = call;
     const engine = this.#engine;
@@ -139,7 +139,7 @@ export class Calls {
     this.#inOrder(caller, callee, origin, () => this.#handle(call, callee, counts ? fail : null, arrivedAt));
   }
 
-  /** It is the turn of the call. @param fail what the caller sees of a break; null: it does not wait */
+  /** Handles a call in its turn. @param fail reports a break to the caller; null if it does not wait */
   #handle(call: Call, callee: Life, fail: (() => void) | null, arrivedAt: number): void {
     const { caller, to, origin, messages } = call;
     this.#engine.mix(((this.#engine.now & 0xffff) << 8) ^ (caller.sid << 4) ^ to);
@@ -208,7 +208,7 @@ export class Calls {
     return order;
   }
 
-  /** Something that a life does later, unless it is cancelled before. @returns cancels it */
+  /** Runs a function of a life later. @returns a function that cancels it */
   #cancellable(life: Life, ms: number, run: () => void): () => void {
     let isCancelled = false;
     this.#engine.after(ms, () => {
@@ -219,9 +219,9 @@ export class Calls {
     };
   }
 
-  /** No call is handled before one of its link that was to arrive within the time that it may wait. */
+  /** Checks that no call is handled before an earlier one of its link that was to arrive within the maximum wait. */
   #checkOrder({ caller, channel, origin }: Call, callee: Life, next: number, arrivedAt: number): void {
-    // What waits is let go when a call of a later link has come.
+    // Waiting calls are released when a call of a later link has arrived.
     if (this.#backChannel(caller.sid, callee) !== channel) return;
     let isEarly = false;
     for (let missing = next; missing < origin.seq; missing++) {
@@ -257,7 +257,7 @@ export class Calls {
     engine.at(at, () => {
       if (network.isCut(callee.sid, caller.sid)) return;
       const disturbed = this.#hooks.onDelivery?.(callee.sid, caller.sid, messages, true) === true;
-      // What was under way when the peer ended may still arrive, or not.
+      // Messages in flight when the peer ended may or may not arrive.
       if (lost || disturbed || (!callee.alive && engine.chance() < LOST_BEHIND_BREAK)) {
         channel.dead = true;
         caller.linkBroken(callee.sid, generation);
@@ -276,7 +276,7 @@ export class Calls {
 
   // ── who sees it ──────────────────────────────────────────────────────────
 
-  /** @param taken whether the link's rules let the core have it */
+  /** Reports a message to the observers. @param taken whether the rules of the link pass it to the core */
   #seen(from: Life, to: Life, message: PeerMessage, isReturn: boolean, taken: boolean): void {
     assertReadable(message, to.server.zab.version);
     const { type } = message;
@@ -295,7 +295,7 @@ export class Calls {
 const SNAPCHUNK_VERSIONS = [0, 1, 2];
 const RECORD_VERSIONS = [1, 2];
 
-/** What a member is sent is of a format that its version reads. */
+/** Checks that a message has a format that the receiver's version reads. */
 function assertReadable(message: PeerMessage, version: number): void {
   if (message.type === "SNAPCHUNK") {
     const format = message.bytes[0] ?? 0;

@@ -1,22 +1,22 @@
-/** A member's own clock over the simulation's: ahead or behind, too fast or too slow, jumping, standing still. */
+/** A member's own clock relative to the simulation's: ahead or behind, too fast or too slow, jumping, stopped. */
 export class SimClock {
   #offsetMs = 0;
   /** ms of this clock per ms of the simulation */
   #rate = 1;
   #since = 0;
   #frozenAt: number | null = null;
-  /** ms that it has gained on the simulation by jumps, as far as a member may count them: no more than `JUMP_MAX` each */
+  /** ms gained on the simulation by jumps, as far as a member may count them: at most `JUMP_MAX` each */
   #jumpedMs = 0;
   readonly #jumpMaxMs: number;
 
-  /** @param jumpMaxMs a jump forward is time to a member up to this; ms */
+  /** @param jumpMaxMs maximum of a forward jump that a member counts as time; ms */
   constructor(jumpMaxMs = Number.POSITIVE_INFINITY) {
     this.#jumpMaxMs = jumpMaxMs;
   }
 
   /**
-   * Time that a member which sees every input may have counted by now. Only differences mean anything: what it exceeds the
-   * simulation's by is a fault of the clock.
+   * Time that a member which sees every input may have counted until now. Only differences are meaningful; the excess over
+   * the simulation's time is a fault of the clock.
    */
   countedAt(now: number): number {
     return this.#ranMs + (now - this.#since) * Math.max(1, this.#rate) + this.#jumpedMs;
@@ -28,23 +28,23 @@ export class SimClock {
     this.#jumpedMs += Math.max(0, isSeen ? Math.min(ms, this.#jumpMaxMs) : ms);
   }
 
-  /** What this clock shows. @param now ms of the simulation */
+  /** Time of this clock. @param now ms of the simulation */
   at(now: number): number {
     if (this.#frozenAt !== null) return this.#frozenAt;
     return Math.floor(this.#since + this.#offsetMs + (now - this.#since) * this.#rate);
   }
 
-  /** When this clock will show `local`, if nothing happens to it. A frozen one shows it once it is set free. */
+  /** When this clock will show `local`, if it is not changed. A frozen clock shows it once it is thawed. */
   whenShows(local: number, now: number): number {
     return now + Math.max(0, Math.ceil((local - this.at(now)) / this.#rate));
   }
 
-  /** It stands still, or runs too fast or too slow. */
+  /** Whether it is stopped, or runs too fast or too slow. */
   get odd(): boolean {
     return this.#frozenAt !== null || this.#rate !== 1;
   }
 
-  /** @param isSeen whether a member runs that can see that this is a jump */
+  /** Sets the clock forward or back. @param isSeen whether a running member can recognise the jump */
   jump(byMs: number, now: number, isSeen = true): void {
     this.#settle(now);
     this.#leap(byMs, isSeen);

@@ -1,8 +1,8 @@
 /**
  * A whole ensemble in one deterministic process: the real core of every member, with virtual time, clocks, network and
- * storage. One event at a time; the same seed gives the same run. Members crash with a prefix of what they wrote, calls fail
- * with unknown outcome, come twice or late, links stall or are cut one way, members stand still with their memory or meet their
- * own successor. {@link Invariants} are checked after every event.
+ * storage. One event at a time; the same seed gives the same run. Members crash with a prefix of their writes, calls fail
+ * with unknown outcome, are duplicated or delayed, links stall or are cut one way, members are paused with their memory or
+ * run beside their own successor. {@link Invariants} are checked after every event.
  */
 import { must } from "../core/assert.ts";
 import { random } from "../core/prng.ts";
@@ -40,7 +40,7 @@ import { Network } from "./network.ts";
 import { Requests } from "./requests.ts";
 import { memberText } from "./text.ts";
 
-/** When a run begins unless it says otherwise; ms. */
+/** Default start time of a run; ms. */
 const START_AT = 1_000_000;
 
 /** Size, configuration and seed of an ensemble. */
@@ -57,19 +57,19 @@ export interface ClusterOptions {
   readonly startAt?: number;
   /** added to the number of a member's first life: members without memory number their lives by the time of day */
   readonly bootBase?: number;
-  /** returns take another time than calls: they overtake calls the other way, and are overtaken by them */
+  /** whether returns have other delays than calls, so that they overtake calls in the other direction and vice versa */
   readonly crossing?: boolean;
-  /** calls that overtook each other are put in order, as the shell does it; else the core meets them as they come */
+  /** whether calls that overtook each other are put in order, as in the shell; otherwise the core receives them as they arrive */
   readonly ordered?: boolean;
   /** share of the turns after which clean znodes leave memory, 0 to 1 */
   readonly evictions?: number;
-  /** keep the trace events: for people; costs time and memory */
+  /** whether to keep trace events, for readable traces; costs time and memory */
   readonly tracing?: boolean;
 }
 
 /**
- * The members of an ensemble, what connects them, and what scenarios do to them. Invariant: every part of it acts through its
- * {@link Engine}, so that the seed decides everything.
+ * The members of an ensemble, their links, and the faults of scenarios.
+ * Invariant: every part acts through the {@link Engine}, so the seed determines the run.
  */
 export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, CallHooks {
   readonly members: readonly Member[];
@@ -87,25 +87,25 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
   readonly trace: { at: number; sid: Sid; event: TraceEvent }[] = [];
   readonly #requests: Requests;
   readonly disturbance: Disturbance;
-  /** how often a member has fallen asleep */
+  /** number of times that a member has fallen asleep */
   sleeps = 0;
-  /** whom a leader would wake */
+  /** the owners that a leader would wake */
   readonly owners: ParkedSession[] = [];
 
-  /** Asked before every effect is run; may end the member there. */
+  /** Called before every effect is run; may make the member crash there. */
   onEffect: ((sid: Sid, effect: ServerEffect) => CrashOrder | undefined) | null = null;
   onMessage: ((from: Sid, to: Sid, message: PeerMessage, isReturn: boolean) => void) | null = null;
   onDelivery: ((from: Sid, to: Sid, messages: readonly PeerMessage[], isReturn: boolean) => boolean) | null =
     null;
-  /** Sees everything that a member does, in one line: for people. */
+  /** Called with every action of a member, as a readable line. */
   onLine: ((line: string) => void) | null = null;
-  /** Hears of a member that stopped by itself: damage was found, or another instance has taken its place. */
+  /** Called when a member stops by itself: damage was found, or another instance has replaced it. */
   onStop: ((sid: Sid, reason: string) => void) | null = null;
-  /** Hears of a member that fell asleep. */
+  /** Called when a member falls asleep. */
   onSleep: ((life: Life) => void) | null = null;
-  /** Hears of an owner that a member wakes. */
+  /** Called when a member wakes an owner. */
   onWake: ((life: Life, parked: ParkedSession) => void) | null = null;
-  /** Which version of the protocol a life of a member speaks. */
+  /** The protocol version of a life of a member. */
   versionOf: (sid: Sid, life: number) => number = () => PROTOCOL_VERSION;
 
   constructor(options: ClusterOptions) {
@@ -116,7 +116,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.#yieldMs = options.yieldMs ?? [0, 0];
     const engine = new Engine(seed, options.startAt ?? START_AT, () => this.describe());
     this.engine = engine;
-    // Of a chance of its own: a run without it stays as it is.
+    // It draws from its own sequence, so runs without it do not change.
     const ownChance = crossing ? random(seed * 5_303 + 29) : null;
     const network = new Network(engine, { size, latencyMs, crossing: ownChance });
     this.network = network;
@@ -183,7 +183,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.#supervisor.crash(sid, keep);
   }
 
-  /** Crashes every member that lives. */
+  /** Crashes every member that is up. */
   crashAll(keep = 0): void {
     for (const { sid, life } of this.members) if (life !== null) this.crash(sid, keep);
   }
@@ -208,7 +208,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.#supervisor.resume(sid);
   }
 
-  /** Feeds a tick though nobody asked for one. */
+  /** Feeds a tick that no alarm requested. */
   tick(sid: number): void {
     this.#lifeOf(sid).step({ type: "tick" });
   }
@@ -253,13 +253,13 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.disturbed(this.network.setLatency(latencyMs));
   }
 
-  /** The alarms that are set now never ring. */
+  /** Loses the alarms that are set now. */
   loseAlarms(): void {
     this.disturbed(2 * this.config.tickTimeMs);
     for (const { life } of this.members) life?.alarm.lose();
   }
 
-  /** Sets a member's clock; one that sleeps or is down cannot tell that from time that has passed. */
+  /** Sets a member's clock; a member that sleeps or is down cannot distinguish that from elapsed time. */
   jumpClock(sid: number, byMs: number): void {
     const member = this.member(sid);
     const isSeen = member.life?.server.zab.frozen === false;
@@ -268,7 +268,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.clockChanged(sid);
   }
 
-  /** A member's clock was changed: its alarm is where the new time has it. */
+  /** Moves a member's alarm after a change of its clock. */
   clockChanged(sid: number): void {
     this.disturbed();
     const { life, twin } = this.member(sid);
@@ -291,12 +291,12 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     return this.disturbance.skewMs;
   }
 
-  /** The longest that a message to the leader takes when nothing is wrong, with the writes that it may wait for; ms. */
+  /** Longest undisturbed delay of a message to the leader, with the writes that it may wait for; ms. */
   get slowestMs(): number {
     return 10 * (this.network.usualMsMax + this.#fsyncMs[1] + this.#yieldMs[1]);
   }
 
-  // ── who is there ─────────────────────────────────────────────────────────
+  // ── members ──────────────────────────────────────────────────────────────
 
   member(sid: number): Member {
     return must(this.members[sid - 1], `there is no member ${sid}`);
@@ -322,13 +322,13 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     return must(this.leader, "there is a leader").sid;
   }
 
-  /** sids of the members that live and do not lead, ascending. */
+  /** sids of the members that are up and do not lead, ascending. */
   get followers(): Sid[] {
     const leader = this.leaderSid;
     return this.alive.map((server) => server.sid).filter((sid) => sid !== leader);
   }
 
-  /** What the member's clock shows. */
+  /** Time of the member's clock. */
   timeAt(sid: number): number {
     return this.member(sid).clock.at(this.now);
   }
@@ -379,17 +379,17 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.#requests.touch(sid, session);
   }
 
-  /** A client connects; its token stands for the connection. Undefined: the member is down. */
+  /** Connects a client; the token stands for the connection. Undefined if the member is down. */
   connect(sid: number, connection: Connection): { readonly life: Life; readonly token: Token } | undefined {
     const { life } = this.member(sid);
     return life === null ? undefined : { life, token: life.clients.connect(connection) };
   }
 
   /**
-   * Something is asked of a member without a connection, as over HTTP.
+   * Sends a request to a member without a connection, as over HTTP.
    * @param isFresh a read that may not be stale
-   * @param answered gets undefined when the member ends before it answers
-   * @returns false: the member is down
+   * @param answered called with undefined if the member ends before it answers
+   * @returns false if the member is down
    */
   request(
     sid: number,
@@ -417,12 +417,12 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     this.engine.runFor(ms);
   }
 
-  /** Something of the world outside: a client, a fault. */
+  /** Runs an event from outside, of a client or a fault, after `ms`. */
   after(ms: number, run: () => void): void {
     this.engine.after(ms, run);
   }
 
-  /** Runs until every member that lives serves and has applied the same. */
+  /** Runs until every member that is up serves and has applied the same zxid. */
   settle(limitMs = 60_000): void {
     this.runUntil(() => this.settled, limitMs, "agreement");
   }
@@ -445,7 +445,7 @@ export class Cluster implements EnsembleView, LifeObserver, SupervisorHooks, Cal
     return this.members.map(memberText).join(" | ");
   }
 
-  // ── what lives do: LifeObserver ──────────────────────────────────────────
+  // ── LifeObserver ─────────────────────────────────────────────────────────
 
   crashOrder({ sid }: Life, effect: ServerEffect): CrashOrder | undefined {
     return this.onEffect?.(sid, effect);

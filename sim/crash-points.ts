@@ -1,6 +1,6 @@
 /**
- * Every crash point of the scenarios below: once per effect of every member, before and after it, and with what was not
- * durable yet lost, kept, or kept in part. After each the ensemble has to come back with everything that was acknowledged.
+ * Every crash point of the scenarios below: once per effect of every member, before and after it, and with the writes that
+ * are not durable lost, kept, or partly kept. After each the ensemble must recover with every acknowledged write.
  */
 import type { ServerEffect } from "../core/server/effects.ts";
 import type { Token } from "../core/server/ids.ts";
@@ -12,14 +12,14 @@ const TICK_MS = 200;
 /** Groups of writes that survive: none, the first, all. */
 const KEEPS = [0, 1, 1_000] as const;
 
-/** A run that bears the crash of any member at any moment: it waits for nothing in particular. */
+/** A run that any member may crash at any time: it waits for no particular member. */
 interface Scenario {
   readonly name: string;
   readonly config?: Readonly<Record<string, number>>;
   play(stage: Stage): void;
 }
 
-/** The ensemble of one run, and what was asked of it. */
+/** The ensemble of one run, and the requests sent to it. */
 class Stage {
   readonly cluster: Cluster;
   readonly #asked: { readonly token: Token; readonly path: string }[] = [];
@@ -40,7 +40,7 @@ class Stage {
     this.run(400);
   }
 
-  /** Some writes at every member that lives. */
+  /** Sends some writes to every member that is up. */
   write(name: string, count: number): void {
     for (let i = 0; i < count; i++) {
       const { members } = this.cluster;
@@ -71,7 +71,7 @@ class Stage {
     if (this.cluster.member(sid).life === null) this.cluster.start(sid);
   }
 
-  /** All come back and agree, and nothing acknowledged is missing. @returns writes that were acknowledged */
+  /** Checks that all members recover and agree, with every acknowledged write. @returns the number of acknowledged writes */
   end(): number {
     const { cluster } = this;
     cluster.onEffect = null;
@@ -165,11 +165,11 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-/** What a sweep over all crash points found. */
+/** Result of a sweep over all crash points. */
 export interface CrashPoints {
   /** crashes that were carried out */
   readonly points: number;
-  /** *map what was going on → crashes then*: the role and phase of the member, and the effect */
+  /** *map role and phase of the member, and effect → number of crashes there* */
   readonly byKind: Readonly<Record<string, number>>;
   readonly failures: readonly string[];
 }
@@ -177,7 +177,7 @@ export interface CrashPoints {
 const isPoint = (effect: ServerEffect): boolean =>
   effect.type === "persist" || effect.type === "send" || effect.type === "reply";
 
-/** @param every only one crash point in so many: for a quick look */
+/** Runs the sweep. @param every runs only one of this many crash points */
 export function runCrashPoints(every = 1): CrashPoints {
   const byKind: Record<string, number> = {};
   const failures: string[] = [];
@@ -200,7 +200,7 @@ export function runCrashPoints(every = 1): CrashPoints {
   return { points, byKind, failures };
 }
 
-/** @returns what the member did that crashed; undefined when there are fewer effects than that */
+/** @returns the effect at which the member crashed; undefined if there are fewer effects than `at` */
 function playOnce(scenario: Scenario, at: number, order: CrashOrder, failures: string[]): string | undefined {
   const stage = new Stage(scenario.config ?? {});
   const { cluster } = stage;

@@ -1,4 +1,4 @@
-/** What happens to the disks of members: lost, rolled back, damaged, full. */
+/** Faults of the disks of members: lost, rolled back, damaged, full. */
 import { assert, must } from "../core/assert.ts";
 import type { Invariants } from "./checkers/invariants.ts";
 import { type DamageKind, SimDisk } from "./disk.ts";
@@ -11,7 +11,7 @@ export class DiskFaults {
   readonly #invariants: Invariants;
   readonly #onLine: (line: string) => void;
 
-  /** @param onLine takes a line for each event, for people */
+  /** @param onLine called with a readable line per event */
   constructor(members: readonly Member[], invariants: Invariants, onLine: (line: string) => void) {
     this.#members = members;
     this.#invariants = invariants;
@@ -28,7 +28,7 @@ export class DiskFaults {
     return member;
   }
 
-  /** A member that is down loses its storage too. */
+  /** Deletes the storage of a member that is down. */
   wipe(sid: number): void {
     const member = this.#down(sid);
     this.#onLine(`${sid} loses its storage`);
@@ -36,15 +36,15 @@ export class DiskFaults {
     this.#invariants.wiped(member);
   }
 
-  /** A member that is down goes back to an older copy of its storage. */
+  /** Rolls the storage of a member that is down back to an older copy. */
   rollBack(sid: number, copy: MemoryBackend): void {
     const member = this.#down(sid);
-    this.#onLine(`${sid} goes back to an older storage`);
+    this.#onLine(`${sid} is rolled back to an older storage`);
     member.disk.restore(copy);
     this.#invariants.wiped(member);
   }
 
-  /** A row of the log of a member that is down goes bad. @returns whether there was one */
+  /** Damages a row of the log of a member that is down. @returns whether there was one */
   damage(sid: number, kind: DamageKind, pick: (n: number) => number): boolean {
     const member = this.#down(sid);
     const damaged = member.disk.damage(kind, pick);
@@ -54,7 +54,7 @@ export class DiskFaults {
     return damaged;
   }
 
-  /** The storage of a member that is down is changed behind its back. */
+  /** Changes the storage of a member that is down. */
   tamper(sid: number, change: (state: StoredState) => void): void {
     const member = this.#down(sid);
     this.#onLine(`${sid} has a damaged storage`);
@@ -63,7 +63,7 @@ export class DiskFaults {
     this.#invariants.wiped(member);
   }
 
-  /** The disk of a member has room for no more than so many writes, until {@link free}. */
+  /** Limits the disk of a member to this many further writes, until {@link free}. */
   fill(sid: number, writesLeft: number): void {
     const { disk } = this.#member(sid);
     this.#onLine(`${sid} has room for ${writesLeft} writes`);

@@ -1,6 +1,7 @@
 /**
- * A disk that can lose what it was not yet asked to keep. Writes show at once; they are durable once {@link sync} has come
- * past them, in order. A crash keeps a prefix of what is not durable, as SQLite under the platform's output gate does.
+ * A disk that can lose writes that are not synced yet. Writes are visible at once, and durable once {@link sync} has
+ * reached them, in order. A crash keeps a prefix of the writes that are not durable, like SQLite under the platform's
+ * output gate.
  */
 import { assert, must } from "../core/assert.ts";
 import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../core/server/storage-backend.ts";
@@ -12,30 +13,30 @@ import { MemoryBackend, type StoredState } from "./memory-backend.ts";
 
 type Write = (backend: MemoryBackend) => void;
 
-/** What a write meets for which there is no room: SQLITE_FULL. */
+/** Thrown by a write for which there is no room: SQLITE_FULL. */
 export class DiskFullError extends Error {}
 
-/** What a write meets that the platform no longer lets through. */
+/** Thrown by a write that the platform no longer accepts. */
 export class FencedError extends Error {}
 
 /** The disk of one member. Invariant: durable writes are a prefix of all writes. */
 export class SimDisk implements StorageBackend {
-  /** what a reader sees */
+  /** the state that a reader sees */
   #live = new MemoryBackend();
-  /** what a crash leaves at least */
+  /** the state that a crash leaves at least */
   #durable = new MemoryBackend();
   /** groups of writes that are not durable; each is one transaction */
   #pending: { readonly number: number; readonly writes: Write[] }[] = [];
   #open: Write[] = [];
   #inTransaction = false;
   #written = 0;
-  /** it was changed behind the member's back, once at least */
+  /** whether the durable state was changed from outside, once at least */
   isTampered = false;
-  /** another instance of the member lives: writes of this one fail */
+  /** whether another instance of the member is alive, so that writes of this one fail */
   fenced = false;
-  /** writes that succeed before one fails, and with it the transaction that it is in */
+  /** number of writes that succeed before one fails, with its whole transaction */
   writesLeft = Number.POSITIVE_INFINITY;
-  /** writes keep failing once {@link writesLeft} is used up; else there is room again after the first */
+  /** whether writes keep failing once {@link writesLeft} is used up; otherwise only one fails */
   full = false;
 
   /** number of the last group of writes */
@@ -47,7 +48,7 @@ export class SimDisk implements StorageBackend {
     return this.#pending.length;
   }
 
-  /** Ends a group of writes that stand or fall together. @returns its number */
+  /** Ends a group of writes, which is kept or lost as a whole. @returns its number */
   commit(): number {
     if (this.#open.length > 0) {
       this.#written += 1;
@@ -57,7 +58,7 @@ export class SimDisk implements StorageBackend {
     return this.#written;
   }
 
-  /** Everything up to group `number` is durable. */
+  /** Makes everything up to group `number` durable. */
   sync(number: number): void {
     let done = 0;
     for (const group of this.#pending) {
@@ -68,7 +69,7 @@ export class SimDisk implements StorageBackend {
     if (done > 0) this.#pending.splice(0, done);
   }
 
-  /** The power fails: `keep` groups that are not durable survive, the rest is gone. */
+  /** Simulates a power failure: `keep` groups that are not durable survive, the others are lost. */
   crash(keep: number): void {
     this.#open = [];
     const last = this.#pending[Math.min(keep, this.#pending.length) - 1];
@@ -77,7 +78,7 @@ export class SimDisk implements StorageBackend {
     this.#live = this.#durable.clone();
   }
 
-  /** What another instance finds that starts now. @param keep groups that survive beyond what is durable */
+  /** The disk of another instance that starts now. @param keep number of groups that survive beyond the durable ones */
   successor(keep: number): SimDisk {
     const disk = new SimDisk();
     disk.#durable = this.#durable.clone();
@@ -87,7 +88,7 @@ export class SimDisk implements StorageBackend {
     return disk;
   }
 
-  /** Damages rows of the log that are durable; only while nobody uses the disk. @returns whether there was something to damage */
+  /** Damages durable rows of the log, while no instance uses the disk. @returns whether there was a row to damage */
   damage(kind: DamageKind, pick: (n: number) => number): boolean {
     const rows = this.#durable.logRows();
     if (rows.length === 0) return false;
@@ -112,28 +113,28 @@ export class SimDisk implements StorageBackend {
     return true;
   }
 
-  /** Changes what is durable behind the member's back; only while nobody uses the disk. */
+  /** Changes the durable state, while no instance uses the disk. */
   tamper(change: (state: StoredState) => void): void {
     this.isTampered = true;
     this.#durable.tamper(change);
     this.#live = this.#durable.clone();
   }
 
-  /** Changes what a member that runs reads next, and what it will find when it starts. */
+  /** Changes the state that a running member reads next, and the state that it finds when it starts. */
   tamperLive(change: (state: StoredState) => void): void {
     this.isTampered = true;
     this.#live.tamper(change);
     this.#durable.tamper(change);
   }
 
-  /** What a crash that keeps nothing would leave. */
+  /** The state that a crash that keeps no pending group would leave. */
   durableCopy(): MemoryBackend {
     return this.#durable.clone();
   }
 
-  /** Goes back to an older copy. */
+  /** Rolls back to an older copy. */
   restore(copy: MemoryBackend): void {
-    assert(this.#pending.length === 0, "only a disk that nobody uses is rolled back");
+    assert(this.#pending.length === 0, "a disk is rolled back only while no instance uses it");
     this.isTampered = true;
     this.#durable = copy.clone();
     this.#live = copy.clone();
@@ -156,7 +157,7 @@ export class SimDisk implements StorageBackend {
     try {
       body();
     } catch (error) {
-      // What a reader sees of it goes with the member, which a write that fails ends.
+      // The partial group remains visible only to the member, which the failed write ends.
       this.#open = [];
       throw error;
     } finally {
@@ -250,5 +251,5 @@ export class SimDisk implements StorageBackend {
   }
 }
 
-/** How a row of the log goes bad. */
+/** Kind of damage to a row of the log. */
 export type DamageKind = "bit-flip" | "truncation" | "misplaced";

@@ -1,16 +1,19 @@
-/** Whether something is wrong with time, links or members now, or was until lately: what checkers must know who demand haste. */
+/** Records disturbances of time, links and members, for checkers of rules with time limits. */
 import type { Engine } from "./engine.ts";
 import { delays, type Faults } from "./faults.ts";
 import type { Member } from "./member/member.ts";
 import type { Network } from "./network.ts";
 
-/** Invariant: {@link since} is no earlier than anything that still delays a message, an alarm or a write. */
+/**
+ * The disturbances of a run.
+ * Invariant: {@link since} is not before any disturbance that still delays a message, an alarm or a write.
+ */
 export class Disturbance {
   readonly #engine: Engine;
   readonly #network: Network;
   readonly #faults: Faults;
   readonly #members: readonly Member[];
-  /** until when what was wrong shows; ms of virtual time */
+  /** until when past disturbances have effects; ms of virtual time */
   #until = 0;
   #skewMs = 0;
 
@@ -21,12 +24,12 @@ export class Disturbance {
     this.#members = members;
   }
 
-  /** Something is wrong, or was until now, with links, alarms, clocks or members. @param ms how long it still shows */
+  /** Records a disturbance of links, alarms, clocks or members until now. @param ms how long its effects last */
   note(ms = 0): void {
     this.#until = Math.max(this.#until, this.#engine.now + ms);
   }
 
-  /** Since when every message, alarm and write took no longer than usual; a member that is down disturbs nobody. */
+  /** Since when every message, alarm and write took no longer than usual. A member that is down is no disturbance. */
   get since(): number {
     const odd = this.#members.some(
       ({ life, twin, clock }) =>
@@ -37,12 +40,12 @@ export class Disturbance {
 
   // ── clocks ───────────────────────────────────────────────────────────────
 
-  /** By how much some member may have counted more time than passed in this run, at most; ms. */
+  /** Maximum by which some member may have counted more time than passed in this run; ms. */
   get skewMs(): number {
     return this.#skewMs;
   }
 
-  /** A member may count so much time that did not pass. */
+  /** Records that a member may count this much time that did not pass. */
   noteSkew(ms: number): void {
     this.#skewMs += Math.max(0, ms);
   }

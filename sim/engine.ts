@@ -1,4 +1,4 @@
-/** Virtual time and chance: one event at a time, and the same seed gives the same run. */
+/** Virtual time and random choices: one event at a time, and the same seed gives the same run. */
 import { must } from "../core/assert.ts";
 import { random } from "../core/prng.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -6,12 +6,12 @@ import { EventQueue } from "./event-queue.ts";
 /** From least to most, both included. */
 export type Range = readonly [least: number, most: number];
 
-/** Events in a row that may take no time: more are a loop. */
+/** Maximum of events in a row that take no time; more indicate a loop. */
 const STUCK_EVENTS = 50_000;
 
 /**
- * The clock of a run, what is to happen, and the chance that decides what does. Whatever a simulated part does later, or by
- * chance, goes through here. Invariant: `now` never goes back.
+ * The clock of a run, its event queue, and its random numbers. All simulated parts use it for delays and random choices.
+ * Invariant: `now` never goes back.
  */
 export class Engine {
   readonly seed: number;
@@ -26,7 +26,7 @@ export class Engine {
   #stuck = 0;
   #hash = 0;
 
-  /** @param startAt ms @param describe what the run is at, for failures */
+  /** @param startAt ms @param describe describes the state of the run, for failures */
   constructor(seed: number, startAt: number, describe: () => string) {
     this.seed = seed;
     this.now = startAt;
@@ -36,27 +36,27 @@ export class Engine {
 
   // ── chance ───────────────────────────────────────────────────────────────
 
-  /** A number of [0, 1) of this run's own chance. */
+  /** A random number of [0, 1). */
   chance(): number {
     return this.#random();
   }
 
-  /** A whole number of this range. */
+  /** A random whole number of this range. */
   between([least, most]: Range): number {
     return least + Math.floor(this.#random() * (most - least + 1));
   }
 
-  /** Whether something of this probability happens; draws nothing when it cannot. */
+  /** Whether an event of this probability happens; draws no number if it cannot. */
   happens(probability: number): boolean {
     return probability > 0 && this.#random() < probability;
   }
 
-  /** One number for all that has happened so far: runs that are equal have equal numbers. */
+  /** Hash of everything that has happened so far: equal runs have equal hashes. */
   get hash(): number {
     return this.#hash >>> 0;
   }
 
-  /** Makes something that happened part of the hash. */
+  /** Adds an event to the hash. */
   mix(word: number): void {
     this.#hash = (Math.imul(this.#hash ^ word, 0x9e3779b1) + 0x7f4a7c15) | 0;
     this.#hash ^= this.#hash >>> 15;
@@ -64,17 +64,17 @@ export class Engine {
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** Runs something at a moment, behind what was said before for that moment. @param at ms of virtual time */
+  /** Schedules an event, after those already scheduled for the same time. @param at ms of virtual time */
   at(at: number, run: () => void): void {
     this.#queue.push(at, run);
   }
 
-  /** Runs something in so much time. */
+  /** Schedules an event after `ms`. */
   after(ms: number, run: () => void): void {
     this.#queue.push(this.now + ms, run);
   }
 
-  /** Runs until the condition holds. @throws Error when it does not within `limitMs` of virtual time */
+  /** Runs until the condition holds. @throws Error if it does not within `limitMs` of virtual time */
   runUntil(condition: () => boolean, limitMs: number, what: string): void {
     const end = this.now + limitMs;
     while (!condition()) {
@@ -85,7 +85,7 @@ export class Engine {
     }
   }
 
-  /** Runs all events of the next so many ms. */
+  /** Runs all events of the next `ms`. */
   runFor(ms: number): void {
     const end = this.now + ms;
     while (this.#queue.nextAt <= end) this.#next();

@@ -1,4 +1,4 @@
-/** What is to happen, earliest first, and in the order in which it was said within one moment: a binary heap. */
+/** The event queue: earliest first, and in the order of insertion at equal times. A binary heap. */
 interface Event {
   readonly at: number;
   readonly order: number;
@@ -16,7 +16,7 @@ export class EventQueue {
     return this.#heap.length;
   }
 
-  /** When the next event comes; infinity when there is none. */
+  /** Time of the next event; infinity if there is none. */
   get nextAt(): number {
     return this.#heap[0]?.at ?? Number.POSITIVE_INFINITY;
   }
@@ -36,7 +36,7 @@ export class EventQueue {
     heap[i] = event;
   }
 
-  /** Takes the next event out. */
+  /** Removes and returns the next event. */
   pop(): Event | undefined {
     const heap = this.#heap;
     const first = heap[0];

@@ -1,6 +1,6 @@
-/** What may go wrong with single calls and alarms. */
+/** Faults of single calls and alarms. */
 
-/** Probabilities of what may go wrong with one call, and what alarms may do. */
+/** Probabilities of the faults of one call, and faults of alarms. */
 export interface Faults {
   /** executed, but the caller sees a break */
   loseReturn: number;
@@ -12,9 +12,9 @@ export interface Faults {
   reorder: number;
   /** an alarm comes later by up to this; ms */
   alarmLateMs: number;
-  /** an alarm never comes, though it is set */
+  /** probability that a set alarm never fires */
   loseAlarm: number;
-  /** an alarm comes though nothing is due, or twice */
+  /** probability that an alarm fires although nothing is due, or twice */
   spuriousTick: number;
 }
 
@@ -29,7 +29,7 @@ export const NO_FAULTS: Faults = {
   spuriousTick: 0,
 };
 
-/** Whether something is wrong that delays messages or alarms: duplicates and needless alarms do not. */
+/** Whether some fault delays messages or alarms; duplicates and spurious alarms do not. */
 export function delays({ failCall, loseReturn, reorder, alarmLateMs, loseAlarm }: Faults): boolean {
   return failCall > 0 || loseReturn > 0 || reorder > 0 || alarmLateMs > 0 || loseAlarm > 0;
 }

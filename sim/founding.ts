@@ -1,4 +1,4 @@
-/** A founding that takes its time: members start one after the other, and one may be gone while it happens. */
+/** A slow founding: members start one after the other, and one may crash during it. */
 import type { ClientWorld } from "./clients/client-world.ts";
 import type { Member } from "./member/member.ts";
 import { Chance } from "./random.ts";
@@ -10,7 +10,7 @@ export class Founding {
   readonly #onWithout: () => void;
   #isOver = false;
 
-  /** @param onWithout is called when a member has no part in what is written first */
+  /** @param onWithout called if a member misses the first writes */
   constructor(world: ClientWorld, seed: number, onWithout: () => void) {
     this.#world = world;
     this.#chance = new Chance(seed * 1_693 + 41);
@@ -22,7 +22,7 @@ export class Founding {
     this.#isOver = true;
   }
 
-  /** Members come into being, and can be reached, one after the other; then somebody writes what all else is written below. */
+  /** Starts the members, and makes them reachable, one after the other; then writes the parents of all other znodes. */
   begin(): void {
     const { cluster } = this.#world;
     const chance = this.#chance;
@@ -45,7 +45,7 @@ export class Founding {
     this.#setUp();
   }
 
-  /** A member is gone as soon as others count it as new, and has no part in what is written then. */
+  /** Takes a member down as soon as others count it as new, until the first writes are committed. */
   #leaveUntilWrites(late: Member): void {
     const { cluster } = this.#world;
     const chance = this.#chance;
@@ -71,7 +71,7 @@ export class Founding {
     leave();
   }
 
-  /** Asks until it is there: before the ensemble is founded nobody can write. */
+  /** Repeats the first writes until they succeed, which they cannot before the founding. */
   #setUp(): void {
     const { cluster } = this.#world;
     const chance = this.#chance;
@@ -82,7 +82,7 @@ export class Founding {
       if (isThere()) return;
       const sid = chance.between(1, cluster.members.length);
       asked += 1;
-      // Each attempt has data of its own, by which it is known in the log.
+      // Each attempt has its own data, which identify it in the log.
       for (const request of setup)
         this.#world.writeAnonymously(
           sid,

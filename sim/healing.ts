@@ -1,4 +1,4 @@
-/** What is demanded once everything has healed: a leader, agreement, answers for everybody, and the end of what nobody keeps. */
+/** The checks after healing: a leader, agreement, answers to all requests, and the end of abandoned sessions. */
 import { asSid } from "../core/zab/membership.ts";
 import {
   type WriteRequest as CoreWrite,
@@ -16,23 +16,23 @@ import type { Range } from "./engine.ts";
 import type { WriteRequest } from "./history/history.ts";
 import { isUndecidable } from "./nemesis/tree-damage.ts";
 
-/** How long the ensemble has after healing, in election timeouts; and what catching up takes as well. */
+/** Time limits after healing, in election timeouts, in addition to the time for catching up. */
 const LEADER_WITHIN = 2;
 const AGREEMENT_WITHIN = 10;
 
-/** How long a session may outlive its client once all is healed, in timeouts: a clock may have jumped just before. */
+/** How long a session may outlive its client after healing, in timeouts: a clock may have jumped just before. */
 const EXPIRED_WITHIN = 3;
 
-/** How long readers have to resume their streams once all is healed, beside two timeouts of a request; ms. */
+/** Time for readers to resume their streams after healing, in addition to two timeouts of a request; ms. */
 const STREAMS_WITHIN_MS = 10_000;
 
-/** Writes that are refused whatever the tree holds. */
+/** Writes that are refused in every state of the tree. */
 const REFUSED: readonly CoreWrite[] = [
   { type: "delete", path: "/never/made", version: -1 },
   { type: "multi", ops: [{ type: "check", path: "/never/made", version: -1 }] },
 ];
 
-/** All who ask something in a run. */
+/** All clients of a run. */
 export interface Crowd {
   readonly clients: SimClient[];
   readonly httpClients: HttpClient[];
@@ -40,13 +40,13 @@ export interface Crowd {
   readonly streamReaders: StreamReader[];
 }
 
-/** How long a call and a sync take when nothing is wrong; ms. */
+/** Undisturbed durations of a call and of a sync; ms. */
 export interface UsualTimes {
   readonly latencyMs: Range;
   readonly fsyncMs: Range;
 }
 
-/** The end of a run. Invariant: each demand has a limit of virtual time, and what is late breaks Liveness. */
+/** The end of a run. Invariant: each check has a limit of virtual time, whose excess violates Liveness. */
 export class Healing {
   readonly #world: ClientWorld;
   readonly #crowd: Crowd;
@@ -69,16 +69,15 @@ export class Healing {
     this.#count = count;
   }
 
-  /** The longest that a member takes to find out that its leader is gone, and to ask for votes once more. */
+  /** Longest time in which a member detects the loss of its leader, and sends its vote again. */
   get #electionTimeoutMs(): number {
     const { tickTimeMs, syncLimit, electionRetryMsMax } = this.#world.cluster.config;
     return (syncLimit + 1) * tickTimeMs + electionRetryMsMax;
   }
 
   /**
-   * What it takes to bring up a member that has nothing: a row or a chunk answers the one before. In a slow network, with a
-   * window of one, rows of one txn and a log that was never cut, that alone is longer than ten elections, and nothing stands
-   * still meanwhile.
+   * Time to synchronize an empty member, one row or chunk per round trip. In a slow network, with a window of one, rows of
+   * one txn and a log that was never cut, that alone may take longer than ten elections, although it makes progress.
    */
   get #catchUpMs(): number {
     const { cluster } = this.#world;
@@ -87,14 +86,17 @@ export class Healing {
     const turns = cluster.members.map(({ life }) => {
       if (life === null) return 0;
       const { tree } = life.server;
-      // A chunk holds a znode or a session at least.
+      // A chunk contains at least one znode or session.
       const chunks = tree.size + tree.sessions.size;
       return chunks + life.storage.log.rows.length / learnerInFlightMax;
     });
     return Math.max(...turns) * (latencyMs[0] + latencyMs[1] + fsyncMs[1]);
   }
 
-  /** @returns false when the members that are left cannot tell which of their trees is right, and rightly serve nobody */
+  /**
+   * Waits for a leader and agreement.
+   * @returns false if the remaining members cannot decide which tree is right, and rightly do not serve
+   */
   begin(): boolean {
     const { cluster } = this.#world;
     cluster.onLine?.("everything heals");
@@ -107,12 +109,12 @@ export class Healing {
       invariants.must("Liveness", holds(), () => `${what} ${cluster.now - healedAt} ms after healing`);
     };
     const healedAt = cluster.now;
-    // Somebody asks: an ensemble that sleeps is to wake.
+    // A request must wake a sleeping ensemble.
     this.#world.writeAnonymously(
       this.#world.chance.between(1, this.#world.cluster.members.length),
       this.#mark(0),
     );
-    // Its quorum may need a member that is far behind: then there is no leader before that one is brought up.
+    // Its quorum may need a member that is far behind, which has to be synchronized first.
     const leaderMs = LEADER_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
     const decided = (): boolean => cluster.leader !== undefined;
     within(leaderMs, () => decided() || isUndecidable(cluster), "there is no leader");
@@ -121,12 +123,12 @@ export class Healing {
       this.#count("trees undecidable");
       return false;
     }
-    invariants.must("Liveness", decided(), () => "there is no leader, and nobody says why");
+    invariants.must("Liveness", decided(), () => "there is no leader, and no member reports why");
     for (const client of [...this.#crowd.clients, ...this.#crowd.httpClients, ...this.#crowd.streamReaders])
       client.stop();
     const agreementMs = AGREEMENT_WITHIN * this.#electionTimeoutMs + this.#catchUpMs;
-    // Its leader may lead with nothing but copies of its own tree, and then a member differs.
-    // (A member that is given an older disk may still wait to start.)
+    // A leader may have only copies of its own tree, and then a member differs.
+    // (A member on an older disk may still wait to start.)
     const agree = (): boolean => cluster.settled && cluster.members.every(({ life }) => life !== null);
     if (!this.unlessUndecidable(() => within(agreementMs, agree, "not all agree"))) return false;
     this.#count("max healed ms", cluster.now - healedAt);
@@ -137,7 +139,7 @@ export class Healing {
     return { type: "create", path: `/end-${n}`, data: "", mode: 0, withStat: false };
   }
 
-  /** A wrong tree may be found only then, and who could tell which one is right may lag. @returns false: nobody can tell */
+  /** Runs a check during which a wrong tree may be found. @returns false if the members cannot decide which tree is right */
   unlessUndecidable(run: () => void): boolean {
     try {
       run();
@@ -150,26 +152,26 @@ export class Healing {
     }
   }
 
-  /** Every member takes a write, and leaves nobody waiting; then all are equal. */
+  /** Checks that every member accepts a write, that all requests are answered, and that all members are equal. */
   finish(): void {
     const { cluster } = this.#world;
     const { requestTimeoutMs } = cluster.config;
     const { invariants } = cluster;
     for (const { sid } of cluster.members) {
       let done = false;
-      // A member whose log keeps next to nothing may have to be brought up once more.
+      // A member whose log retains little may have to be synchronized once more.
       for (let attempt = 1; attempt <= 3 && !done; attempt++) {
         const answer = this.#world.writeAnonymously(sid, this.#mark(sid * 10 + attempt));
         cluster.runFor(requestTimeoutMs + 500);
         done = answer();
       }
-      invariants.must("Liveness", done, () => `member ${sid} takes no write after healing`);
+      invariants.must("Liveness", done, () => `member ${sid} accepts no write after healing`);
     }
     const end = cluster.now + 4 * requestTimeoutMs;
     const clients = [...this.#crowd.clients, ...this.#crowd.httpClients];
     const quiet = (): boolean => clients.every(({ waiting }) => waiting === 0) && cluster.settled;
     while (!quiet() && cluster.now < end) cluster.runFor(50);
-    invariants.must("Liveness", quiet(), () => "somebody still waits for an answer");
+    invariants.must("Liveness", quiet(), () => "a client still waits for an answer");
     for (const { leftOpen } of this.#crowd.clients) {
       invariants.must(
         "SessionMoved",
@@ -178,7 +180,7 @@ export class Healing {
       );
     }
     for (const { sid, tree, pendingCount } of cluster.alive) {
-      invariants.must("Liveness", pendingCount === 0, () => `${sid} leaves somebody without an answer`);
+      invariants.must("Liveness", pendingCount === 0, () => `${sid} leaves a request unanswered`);
       for (const node of tree.znodes()) {
         const { ephemeralOwner: owner, path } = node;
         if (owner === NO_SESSION) continue;
@@ -193,7 +195,7 @@ export class Healing {
     this.#expireAll();
   }
 
-  /** Once somebody asks, everybody who slept with the ensemble is awake again. */
+  /** Checks that a request wakes all owners that slept with the ensemble. */
   #wakeOwners(): void {
     const { cluster } = this.#world;
     this.#world.writeAnonymously(
@@ -209,8 +211,8 @@ export class Healing {
   }
 
   /**
-   * No client shows that it lives any more: every session ends, whatever the clocks and alarms did before, and also when it was opened
-   * in a sleep that was to last until a session with a longer timeout ends.
+   * Stops all heartbeats and checks that every session ends, whatever clocks and alarms did before, even if it was opened
+   * during a sleep that was to last until a session with a longer timeout ends.
    */
   #expireAll(): void {
     const { cluster } = this.#world;
@@ -230,7 +232,7 @@ export class Healing {
     cluster.invariants.must("Liveness", !isLeft(), () => "sessions outlive their clients");
   }
 
-  /** The last event of every stream is the znode's state, once the member that tells has applied everything. */
+  /** Checks that the last event of every stream is the znode's state, once the sending member has applied everything. */
   endStreams(): void {
     const { cluster } = this.#world;
     if (this.#crowd.streamReaders.length === 0) return;
@@ -243,7 +245,10 @@ export class Healing {
     if (last !== undefined) for (const reader of this.#crowd.streamReaders) reader.end(last);
   }
 
-  /** Another write under a number that its session has used, or uses at this moment elsewhere, is given nobody's result. */
+  /**
+   * Checks that another write under a number that its session has used, or is using at another member, gets no other
+   * write's result.
+   */
   reuseNumbers(): void {
     const { cluster } = this.#world;
     const session = this.#openSession(cluster.config.sessionTimeoutMsMax);
@@ -263,7 +268,7 @@ export class Healing {
         () => `two writes of ${session} have the number ${xid + 1}`,
       );
     }
-    // Where the first one came in, its bytes are known: no other is believed, also when the first was refused.
+    // The member that received the first write knows its bytes, and refuses any other, even if the first was refused.
     for (const [i, refused] of REFUSED.entries()) {
       const origin = sid();
       const { life } = cluster.member(origin);
@@ -277,7 +282,7 @@ export class Healing {
       cluster.invariants.must(
         "Once",
         cluster.answers.get(repeated)?.ok !== true,
-        () => `another write of ${session} is given the refusal that belongs to number ${xid}`,
+        () => `another write of ${session} gets the refusal of number ${xid}`,
       );
     }
     cluster.write(sid(), { type: "closeSession" }, session);
@@ -285,8 +290,8 @@ export class Healing {
   }
 
   /**
-   * Opens a session of which nobody is heard again, unless the caller sees to it. An ensemble that sleeps elects a leader first,
-   * and a client whose request was in vain, or has an unknown outcome, asks for another session.
+   * Opens a session that gets no heartbeats unless the caller sends them. A sleeping ensemble elects a leader first, and a
+   * client whose request failed or has an unknown outcome opens another session.
    */
   #openSession(timeoutMs: number): SessionId {
     const { cluster } = this.#world;

@@ -1,6 +1,6 @@
 /**
- * The simulator, as a page, a command or a test runs it. Nothing behind this file uses a platform, so it runs in a browser
- * and in a worker; what needs Node is in `sim/node/`.
+ * The simulator, as a page, a command or a test runs it. Nothing that it imports uses a platform, so it runs in a browser
+ * and in a worker; parts that need Node are in `sim/node/`.
  */
 export { type BrokerOptions, drawBrokerOptions } from "./broker/options.ts";
 export { type BrokerRunResult, runBrokerSeed } from "./broker/run.ts";

@@ -48,14 +48,14 @@ export type StoredState = State;
 const emptyTable = (): Table => ({ znodes: new Map(), sessions: new Map() });
 
 /**
- * A {@link StorageBackend} in memory. Invariant: every row has the checksum of its columns, unless damage was
- * injected.
+ * A {@link StorageBackend} in memory.
+ * Invariant: every row has the checksum of its columns, unless damage was injected.
  */
 export class MemoryBackend implements StorageBackend {
   #state: State = { meta: new Map(), log: new Map(), tables: [emptyTable(), emptyTable()] };
-  /** the state that is set aside */
+  /** the state in quarantine */
   #quarantined: State | undefined;
-  /** what the meta values say; undefined: to be read */
+  /** the decoded meta values; undefined until they are read */
   #meta: Meta | undefined;
 
   /** A copy of everything: the content of a disk at this moment. */
@@ -66,7 +66,7 @@ export class MemoryBackend implements StorageBackend {
     return copy;
   }
 
-  /** Changes what is stored behind the member's back. */
+  /** Changes the stored rows without the member's knowledge. */
   tamper(change: (state: StoredState) => void): void {
     change(this.#state);
     this.#meta = undefined;
@@ -117,7 +117,7 @@ export class MemoryBackend implements StorageBackend {
     const before = this.#meta as Readonly<Partial<Record<string, unknown>>> | undefined;
     for (const [key, value] of Object.entries({ digest: undefined, logged: undefined, ...meta })) {
       const stored = this.#state.meta.get(key);
-      // Most values stay as they are, and with them what is stored.
+      // Most values do not change, and need not be stored again.
       const isSame = typeof value !== "object" && before !== undefined && before[key] === value;
       if (isSame && stored !== undefined && stored.check !== null) continue;
       const text = JSON.stringify(value ?? null);
@@ -184,7 +184,7 @@ export class MemoryBackend implements StorageBackend {
     return this.#quarantined !== undefined;
   }
 
-  /** What is set aside; undefined: nothing is. */
+  /** The state in quarantine; undefined if there is none. */
   get quarantined(): StoredState | undefined {
     return this.#quarantined;
   }

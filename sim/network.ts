@@ -1,20 +1,20 @@
-/** The links between members: how long a call takes, and which links stall or lose everything. */
+/** The links between members: delays of calls, and links that stall or lose everything. */
 import type { Engine, Range } from "./engine.ts";
 
 /** How links behave. */
 export interface NetworkOptions {
-  /** members; sids are 1 to this */
+  /** number of members; sids are 1 to `size` */
   readonly size: number;
   /** one way, ms */
   readonly latencyMs: Range;
-  /** chance of its own for the time that returns take; null: they take as long as calls */
+  /** random numbers for the delays of returns; null if they take as long as calls */
   readonly crossing: (() => number) | null;
 }
 
 /** One direction between two members, as one number. */
 const linkOf = (from: number, to: number): number => from * 16 + to;
 
-/** Invariant: what leaves on a channel later arrives no earlier. */
+/** The network of one ensemble. Invariant: a later message on a channel does not arrive earlier. */
 export class Network {
   readonly #engine: Engine;
   readonly #size: number;
@@ -23,9 +23,9 @@ export class Network {
   #latency: Range;
   /** links that lose every call; see {@link linkOf} */
   readonly #cut = new Set<number>();
-  /** *map link → until when it holds everything back* */
+  /** *map link → until when it stalls* */
   readonly #clogged = new Map<number, number>();
-  /** *map sid → ms that every call of this member and to it takes longer* */
+  /** *map sid → additional delay of every call from and to this member*, ms */
   readonly #slow = new Map<number, number>();
 
   constructor(engine: Engine, { size, latencyMs, crossing }: NetworkOptions) {
@@ -60,12 +60,12 @@ export class Network {
     this.#cut.clear();
   }
 
-  /** Holds back what goes from one member to the other until this much time has passed; then it arrives, in order. */
+  /** Stalls messages from one member to the other for `ms`; then they arrive, in order. */
   clog(from: number, to: number, ms: number): void {
     this.#clogged.set(linkOf(from, to), this.#engine.now + ms);
   }
 
-  /** Every call of this member and to it takes this much longer. @returns how much longer it took before; ms */
+  /** Delays every call from and to this member by `ms` more. @returns the previous additional delay; ms */
   slow(sid: number, ms: number): number {
     const before = this.#slow.get(sid) ?? 0;
     if (ms === 0) this.#slow.delete(sid);
@@ -73,14 +73,14 @@ export class Network {
     return before;
   }
 
-  /** Links are as usual again, except for their latency. */
+  /** Ends all faults of links, except for their latency. */
   heal(): void {
     this.#cut.clear();
     this.#clogged.clear();
     this.#slow.clear();
   }
 
-  /** @returns the longest that a call took before; ms */
+  /** Sets the latency. @returns the previous maximum; ms */
   setLatency(latencyMs: Range): number {
     const before = this.#latency[1];
     this.#latency = latencyMs;
@@ -94,29 +94,29 @@ export class Network {
 
   // ── time ─────────────────────────────────────────────────────────────────
 
-  /** The longest that a call takes when nothing is wrong; ms. */
+  /** Longest undisturbed delay of a call; ms. */
   get usualMsMax(): number {
     return this.#usualLatency[1];
   }
 
-  /** Whether returns take another time than calls: they overtake calls the other way, and are overtaken by them. */
+  /** Whether returns have other delays than calls, so that they overtake calls in the other direction and vice versa. */
   get isCrossing(): boolean {
     return this.#crossing !== null;
   }
 
-  /** How long something takes one way; ms. */
+  /** A random delay one way; ms. */
   delay(): number {
     return this.#engine.between(this.#latency);
   }
 
-  /** How long a return takes; where returns cross calls, no time or up to four times that of the slowest call; ms. */
+  /** A random delay of a return, ms; if returns cross calls, from zero up to four times that of the slowest call. */
   returnDelay(): number {
     const unit = this.#crossing;
     if (unit === null) return this.delay();
     return unit() < 0.5 ? 0 : Math.floor(unit() * 4 * this.#latency[1]);
   }
 
-  /** When something that leaves now arrives. @param last when the one before it on its channel does */
+  /** Arrival time of a message sent now. @param last arrival of the previous one on its channel */
   arrival(from: number, to: number, last: number, delay: number): number {
     let at = this.#engine.now + delay;
     if (this.#slow.size > 0) at += (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);

@@ -23,7 +23,7 @@ import { MemoryBroker } from "./memory-broker.ts";
 
 type Result = StepResults[keyof StepResults];
 
-/** What the world does for a broker. A call that is lost is never answered. */
+/** The environment of a broker. A lost call is never answered. */
 export interface BrokerWorld {
   readonly config: BrokerConfig;
   /** members of the ensemble */
@@ -39,11 +39,11 @@ export interface BrokerWorld {
     call: NodeCall,
     answered: (answer: NodeAnswer) => void,
   ) => void;
-  /** What a wait at a member would be answered now; undefined: the member is down. */
+  /** The answer that a wait at a member would get now; undefined if the member is down. */
   readonly changedAt: (sid: number, call: NodeCall<"waitForChange">) => Waited | undefined;
-  /** A wait begins at a member; the ensemble may sleep while all that need it wait. @returns what ends it */
+  /** Begins a wait at a member; the ensemble may sleep while only waits need it. @returns a function that ends the wait */
   readonly waitAt: (sid: number, call: NodeCall<"waitForChange">) => () => void;
-  /** A broker sleeps with the ensemble, and with it its session. */
+  /** Reports that a broker sleeps with the ensemble, and its session with it. */
   readonly sleeps: (session: SessionId) => void;
   readonly callPartition: (
     from: number,
@@ -72,12 +72,12 @@ interface Life {
   readonly turns: (() => void)[];
   /** parked calls of others, which break when this life ends */
   readonly parked: Set<(parked: Parked | undefined) => void>;
-  /** continues the loop, which sleeps; undefined: it does not */
+  /** continues the sleeping loop; undefined if it does not sleep */
   wake: (() => void) | undefined;
   isAlive: boolean;
 }
 
-/** Level-triggered waits look so often, ms. */
+/** Interval at which level-triggered waits check their condition, ms. */
 const LOOK_MS = 20;
 
 /** Invariant: a program runs only in the life that started it; a crash ends all of them. */
@@ -85,7 +85,7 @@ export class SimBroker {
   readonly id: number;
   readonly #world: BrokerWorld;
   readonly #rows: BrokerRecords<object>;
-  /** null: it is down */
+  /** null if it is down */
   #life: Life | null = null;
 
   constructor(id: number, world: BrokerWorld) {
@@ -99,7 +99,7 @@ export class SimBroker {
     return this.#life !== null;
   }
 
-  /** What it has read of the cluster; undefined: it is down, or not registered. */
+  /** Its view of the cluster; undefined if it is down or not registered. */
   get view(): BrokerLoop["view"] {
     return this.#life?.loop.view;
   }
@@ -108,7 +108,7 @@ export class SimBroker {
     return this.#life?.loop.isController === true;
   }
 
-  /** Its session; null: it has none. Undefined: it is down. */
+  /** Its session; null if it has none, undefined if it is down. */
   get session(): SessionId | null | undefined {
     const id = this.#life?.session.id;
     return id === NO_SESSION ? null : id;
@@ -150,7 +150,7 @@ export class SimBroker {
     this.#beat(life);
   }
 
-  /** Its memory is lost. It is down until it is started again. */
+  /** Crashes the broker, which loses its memory and is down until it is started again. */
   crash(): void {
     const life = this.#life;
     if (life === null) return;
@@ -160,7 +160,7 @@ export class SimBroker {
     for (const returned of life.parked) returned(undefined);
   }
 
-  /** Runs a program on behalf of a client. @param ended is not called when the broker crashes meanwhile */
+  /** Runs a program on behalf of a client. @param ended not called if the broker crashes meanwhile */
   ask<T>(program: (topics: Topics) => Program<T>, ended: (value: T) => void): void {
     this.wake(0);
     const life = this.#life;
@@ -179,7 +179,7 @@ export class SimBroker {
     life.parked.clear();
   }
 
-  /** A client, or the ensemble in this epoch, needs the broker. */
+  /** Wakes the broker for a client, or because the ensemble is awake in this epoch. */
   wake(epoch: number): void {
     const life = this.#life;
     life?.loop.woken(epoch);
@@ -192,7 +192,7 @@ export class SimBroker {
     this.#beat(life);
   }
 
-  /** Another broker parks a call here. */
+  /** Handles a parked call of another broker. */
   park(returned: (parked: Parked | undefined) => void): void {
     const life = this.#life;
     if (life === null || life.wake !== undefined) {
@@ -207,7 +207,7 @@ export class SimBroker {
 
   #beat(life: Life): void {
     this.#world.after(this.#world.config.heartbeatMs, () => {
-      // the alarm of a broker that sleeps is off
+      // a sleeping broker has no alarm
       if (!life.isAlive || life.wake !== undefined) return;
       this.#run(life, life.session.touch());
       this.#beat(life);
@@ -342,7 +342,7 @@ export class SimBroker {
     }
   }
 
-  /** Calls made together; each answers once, and the results come in their order. */
+  /** Runs calls together; each answers once, and the results have the order of the calls. */
   #all<T>(
     calls: readonly ((answered: (answer: T) => void) => void)[],
     done: (results: readonly T[]) => void,

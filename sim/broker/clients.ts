@@ -1,4 +1,4 @@
-/** Producers and readers of a simulated topic. What they send, are answered and read goes to the {@link RecordChecker}. */
+/** Producers and readers of a simulated topic. They report what they send, receive and read to the {@link RecordChecker}. */
 import { encodeText } from "../../core/broker/json-text.ts";
 import type { ReplicaAnswer, ReplicaCall } from "../../core/broker/replica-messages.ts";
 import { decodeBatches, encodeRecordBatch } from "../../core/wire/record-batch-codec.ts";
@@ -6,18 +6,18 @@ import type { PartitionName, RecordChecker } from "../checkers/records.ts";
 import type { Chance } from "../random.ts";
 import type { TailReader } from "./partition.ts";
 
-/** What the world does for a client. */
+/** The environment of a client. */
 export interface ClientWorld {
   readonly chance: Chance;
   readonly checker: RecordChecker;
   readonly now: () => number;
   readonly after: (ms: number, run: () => void) => void;
   readonly count: (what: string) => void;
-  /** topic id and leader epoch of a partition as some broker sees them, perhaps outdated; undefined: none knows it */
+  /** topic id and leader epoch of a partition in the view of some broker, possibly outdated; undefined if no broker knows them */
   readonly lookUp: (
     partition: number,
   ) => { readonly name: PartitionName; readonly leaderEpoch: number } | undefined;
-  /** @param answered is given undefined when the call breaks; not called when the call is lost */
+  /** @param answered called with undefined if the call breaks; not called if the call is lost */
   readonly call: (
     name: PartitionName,
     call: ReplicaCall,
@@ -26,17 +26,17 @@ export interface ClientWorld {
   readonly openTail: (name: PartitionName, offset: number, reader: TailReader) => void;
 }
 
-/** A producer gives up on one answer after this, and sends the record again under its key; ms. */
+/** Timeout after which a producer repeats a record under its key; ms. */
 const TIMEOUT_MS = 800;
 /** Pause before a refused record is sent again, ms. */
 const RETRY_MS = 60;
 
-/** Records that are sent together are fewer. */
+/** Upper bound (exclusive) of the records sent together. */
 const RECORDS_MAX = 10;
 
 const textOf = (value: Uint8Array | null): string => String.fromCharCode(...(value ?? []));
 
-/** Sends a few records after the other, each time under a key of their own until they are acknowledged. */
+/** Sends groups of records one after the other, each group under its own key until it is acknowledged. */
 export class Producer {
   readonly #id: number;
   readonly #world: ClientWorld;
@@ -44,9 +44,9 @@ export class Producer {
   #left: number;
   #number = 0;
   #attempt = 0;
-  /** of the records under way: they are sent together */
+  /** values of the current group of records */
   #values: readonly string[] = [];
-  /** leader epochs that it believes in: *map partition → epoch* */
+  /** *map partition → leader epoch that it uses* */
   readonly #epochs = new Map<number, { readonly name: PartitionName; readonly leaderEpoch: number }>();
 
   constructor(id: number, records: number, partitions: number, world: ClientWorld) {
@@ -61,7 +61,7 @@ export class Producer {
     return this.#left === 0;
   }
 
-  /** It sends no record after the one that is under way. */
+  /** Makes it stop after the current group of records. */
   finish(): void {
     this.#left = Math.min(this.#left, 1);
   }
@@ -131,7 +131,7 @@ export class Producer {
 
   #again(partition: number): void {
     this.#attempt += 1;
-    // some look up the leader epoch again, others insist for a while
+    // some look up the leader epoch again, others keep using the old one for a while
     if (!this.#world.chance.oneIn(3)) this.#epochs.delete(partition);
     this.#world.after(RETRY_MS, () => this.#send(false));
   }
@@ -143,7 +143,7 @@ export class Reader {
   readonly #partition: number;
   readonly #isTail: boolean;
   #name: PartitionName | undefined;
-  /** next offset that it has not read */
+  /** next offset to read */
   next = 0;
   #attempt = 0;
 
@@ -154,7 +154,7 @@ export class Reader {
     this.#later();
   }
 
-  /** Name of what it reads; undefined: the topic does not exist yet. */
+  /** Name of its partition; undefined if the topic does not exist yet. */
   get name(): PartitionName | undefined {
     return this.#name;
   }

@@ -1,4 +1,4 @@
-/** The faults of the broker's profile: what is drawn, and how each ends. */
+/** The faults of the broker profile: chooses them, and ends each. */
 import { assertNever } from "../../core/assert.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Chance } from "../random.ts";
@@ -32,7 +32,7 @@ const CRASH_EFFECTS = [
   "removeAll",
 ] as const;
 
-/** Invariant: after {@link heal} no fault is on, and none begins. */
+/** Invariant: after {@link heal} no fault is active, and none begins. */
 export class BrokerNemesis {
   readonly #ports: BrokerNemesisPorts;
   readonly #cut = new Set<number>();
@@ -43,12 +43,12 @@ export class BrokerNemesis {
     this.#ports = ports;
   }
 
-  /** Is nothing of what this broker sends or gets on its way? */
+  /** Whether all messages from and to this broker are lost. */
   isCut(broker: number): boolean {
     return this.#cut.has(broker);
   }
 
-  /** ms by which a call of this broker to a partition comes late. */
+  /** Delay of a call of this broker to a partition, ms. */
   lateMs(broker: number): number {
     return this.#late.has(broker) ? this.#ports.chance.between(...LATE_MS) : 0;
   }
@@ -122,7 +122,7 @@ export class BrokerNemesis {
 
   #endBroker(ms: number): void {
     const { chance, brokers, cluster } = this.#ports;
-    // the controller is the broker whose end shows most
+    // prefer the controller, whose end has the most effects
     const controller = brokers.find(({ isController }) => isController);
     const broker = controller !== undefined && chance.oneIn(2) ? controller : chance.oneOf(brokers);
     if (!broker.isUp) return;

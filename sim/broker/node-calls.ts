@@ -12,7 +12,7 @@ import type { Cluster } from "../cluster.ts";
 
 const refused = (code: ZooErrorCode): NodeAnswer => ({ ok: false, code, message: code });
 
-/** Is the znode newer than what was seen, or gone, or there? */
+/** Whether the znode has changed, was deleted or was created since the state that was seen. */
 export function isOutdated(tree: ZnodeTree, { path, kind, since }: ClusterCondition): boolean {
   const node = tree.get(path);
   if (node === undefined) return since !== "0x0";
@@ -29,7 +29,7 @@ export class NodeCalls {
     this.#cluster = cluster;
   }
 
-  /** @param answered is given undefined when the member is down or ends before it answers; at most once */
+  /** @param answered called at most once, with undefined if the member is down or ends before it answers */
   serve(sid: number, call: NodeCall, answered: (answer: NodeAnswer) => void): void {
     switch (call.name) {
       case "openSession": {
@@ -113,7 +113,7 @@ export class NodeCalls {
         server.touch(now, session, true);
         answered({ ok: true, value: {} });
       } else {
-        // over, or not known here yet
+        // it has ended, or is not known here yet
         const isOver = server.ready && server.zab.proposing !== undefined;
         answered(refused(isOver ? "SESSION_EXPIRED" : "NO_QUORUM"));
       }
@@ -121,7 +121,7 @@ export class NodeCalls {
   }
 }
 
-/** An answer of the core as a node gives it: a result that is an error is a refusal. */
+/** Converts an answer of the core as a node does: a result that is an error becomes a refusal. */
 function answerOf(answer: ServerAnswer | undefined): NodeAnswer {
   if (answer === undefined) return undefined;
   if (!answer.ok) return refused(answer.code);

@@ -1,8 +1,8 @@
-/** What a seed of the broker's profile stands for: which faults are on, how often, and the cluster that meets them. */
+/** The options of a seed of the broker profile: faults, their frequency, and the cluster. */
 import type { ServerConfig } from "../../core/server/config.ts";
 import { Chance } from "../random.ts";
 
-/** Everything that can go wrong with brokers, partitions and the ensemble below them. */
+/** The kinds of faults of brokers, partitions and the ensemble below them. */
 export const BROKER_FAULTS = [
   "broker-crash",
   "broker-kill",
@@ -40,7 +40,7 @@ export interface BrokerOptions {
   /** bytes of a chunk of a partition's log: small ones make many */
   readonly chunkBytesMax: number;
   readonly cacheBytesMax: number;
-  /** the ensemble falls asleep when no client needs it, and its brokers with it */
+  /** whether the ensemble and its brokers fall asleep while no client needs them */
   readonly quiet: boolean;
   readonly config: Partial<ServerConfig>;
 }

@@ -27,11 +27,11 @@ export interface EffectCrash {
 /** The reader at the other end of a tail. */
 export interface TailReader {
   frame(frame: TailFrameAnswer): void;
-  /** it is over; its reader opens another one */
+  /** Called when the tail has ended; its reader opens another one. */
   closed(): void;
 }
 
-/** What the world does for a partition. */
+/** The environment of a partition. */
 export interface PartitionWorld {
   readonly chance: Chance;
   readonly fsyncMs: readonly [number, number];
@@ -49,9 +49,9 @@ interface Tail {
 /** From a start to the loss of its memory. */
 interface Life {
   readonly replica: Replica;
-  /** *map id of a call → its caller*; undefined: the call broke */
+  /** *map id of a call → its caller*, which receives undefined if the call breaks */
   readonly callers: Map<number, (answer: ReplicaAnswer | undefined) => void>;
-  /** what leaves once a transaction is durable */
+  /** functions to run once a transaction is durable */
   gate: { readonly number: number; readonly run: () => void }[];
   readonly tails: Set<Tail>;
   alarmAt: number;
@@ -59,10 +59,10 @@ interface Life {
   isAlive: boolean;
 }
 
-/** Crashes while effects are run: the rest of the list is lost. */
+/** Thrown by a crash while effects are run; the rest of the list is lost. */
 class Crashed extends Error {}
 
-/** Invariant: nothing leaves before the writes before it are durable, and a crash loses everything but these. */
+/** Invariant: an output is sent only once all earlier writes are durable, and a crash loses everything else. */
 export class SimPartition {
   readonly topicId: string;
   readonly partition: number;
@@ -72,7 +72,7 @@ export class SimPartition {
   /** null: its memory is lost, and the next call starts it */
   #life: Life | null = null;
   #calls = 0;
-  /** undefined: no effect makes it crash */
+  /** undefined if no effect makes it crash */
   crashOrder: EffectCrash | undefined;
 
   constructor(topicId: string, partition: number, world: PartitionWorld, config: PartitionConfig) {
@@ -103,7 +103,7 @@ export class SimPartition {
     return this.#life;
   }
 
-  /** A call arrives. @param answered is given undefined when the partition crashes before its answer leaves */
+  /** Handles a call. @param answered called with undefined if the partition crashes before its answer is sent */
   call(call: ReplicaCall, answered: (answer: ReplicaAnswer | undefined) => void): void {
     const life = this.#start();
     this.#calls += 1;
@@ -127,7 +127,7 @@ export class SimPartition {
     });
   }
 
-  /** The memory is lost. @param keep transactions that survive although they were not known to be durable */
+  /** Crashes the partition. @param keep transactions that survive although they were not known to be durable */
   crash(keep: number): void {
     const life = this.#life;
     this.crashOrder = undefined;
@@ -247,13 +247,13 @@ export class SimPartition {
     });
   }
 
-  /** Lets something out once everything written before it is durable. */
+  /** Runs an output once everything written before it is durable. */
   #gated(life: Life, run: () => void): void {
     if (life.gate.length === 0 && this.rows.synced === this.rows.written) run();
     else life.gate.push({ number: this.rows.written, run });
   }
 
-  /** One sync at a time: it covers what was written when it began. */
+  /** Starts a sync unless one is running; a sync covers the writes made before it began. */
   #syncSoon(life: Life): void {
     if (life.isSyncing) return;
     life.isSyncing = true;
@@ -268,7 +268,7 @@ export class SimPartition {
     });
   }
 
-  /** Sends the next frame of a tail; its reader takes it after a while, and asks for another one. */
+  /** Sends the next frame of a tail; its reader acknowledges it after some time. */
   #advance(life: Life, tail: Tail): void {
     const read = (offset: number) => life.replica.readAt(offset, TAIL_BYTES);
     const step = advanceTail(tail.state, read);

@@ -1,23 +1,23 @@
 /**
- * The storage of a simulated partition. Writes show at once; they are durable once {@link SimRows.sync} has come past them, in
- * order. A crash keeps a prefix of the transactions that are not durable, as SQLite under the platform's output gate does.
+ * The storage of a simulated partition. Writes are visible at once, and durable once {@link SimRows.sync} has reached them,
+ * in order. A crash keeps a prefix of the transactions that are not durable, like SQLite under the platform's output gate.
  */
 import type { PartitionBackend, PartitionWrite } from "../../core/broker/partition-backend.ts";
 import { MemoryPartition } from "./memory-partition.ts";
 
 type Change = (rows: MemoryPartition) => void;
 
-/** Invariant: what is live is what is durable and the pending transactions, applied in order. */
+/** Invariant: the live state is the durable one with the pending transactions applied in order. */
 export class SimRows {
   #live = new MemoryPartition();
   #durable = new MemoryPartition();
   #pending: Change[] = [];
   #written = 0;
   #synced = 0;
-  /** transactions that fail from now on */
+  /** number of transactions that fail from now on */
   failures = 0;
 
-  /** What the replica of this life reads. */
+  /** The storage as the replica of this life reads it. */
   get backend(): PartitionBackend {
     return this.#live;
   }
@@ -32,7 +32,7 @@ export class SimRows {
     return this.#synced;
   }
 
-  /** @throws Error when the disk is full; nothing has changed then */
+  /** @throws Error if the disk is full; then nothing has changed */
   write(writes: readonly PartitionWrite[]): void {
     if (this.failures > 0) {
       this.failures -= 1;
@@ -51,14 +51,14 @@ export class SimRows {
     this.#written += 1;
   }
 
-  /** Everything up to transaction `number` is durable. */
+  /** Makes everything up to transaction `number` durable. */
   sync(number: number): void {
     const done = Math.max(0, number - this.#synced);
     for (const change of this.#pending.splice(0, done)) change(this.#durable);
     this.#synced = Math.max(this.#synced, number);
   }
 
-  /** The memory is lost. @param keep transactions that survive though they were not known to be durable */
+  /** Drops writes in a crash. @param keep transactions that survive although they were not known to be durable */
   crash(keep: number): void {
     this.sync(Math.min(this.#written, this.#synced + keep));
     this.#pending = [];

@@ -1,6 +1,7 @@
 /**
- * One seed of the broker's profile: brokers, their controller, partitions, producers and readers on a simulated ensemble,
- * chaos, then everything heals, progress is demanded, and the logs are compared with what was acknowledged and read.
+ * One seed of the broker profile: brokers, their controller, partitions, producers and readers on a simulated ensemble
+ * under faults. Then everything heals, progress is required, and the logs are compared with the records acknowledged and
+ * read.
  */
 import { BROKER_CONFIG, type BrokerConfig, PARTITION_CONFIG } from "../../core/broker/config.ts";
 import type { PartitionCall, StepResults } from "../../core/broker/program.ts";
@@ -20,23 +21,23 @@ import { SimPartition } from "./partition.ts";
 /** What happened in a run: *map name → how often*. */
 export type BrokerTally = Record<string, number>;
 
-/** What became of a seed. */
+/** Outcome of a seed. */
 export interface BrokerRunResult {
   readonly seed: number;
-  /** null: all was as it must be */
+  /** the violated rule; null if none was */
   readonly failure: string | null;
   readonly hash: number;
   readonly tally: BrokerTally;
 }
 
-/** How long everything has to come to rest once it is healed, ms. */
+/** Time within which everything must recover after healing, ms. */
 const HEALED_WITHIN_MS = 60_000;
 const TOPIC = "t";
 /** The topic that is created once all is healed, and its partitions. */
 const LAST = "last";
 const LAST_PARTITIONS = 12;
 
-/** @param onLine is given everything that happens, in readable lines */
+/** @param onLine called with every event, as a readable line */
 export function runBrokerSeed(
   options: BrokerOptions,
   onLine: ((line: string) => void) | null = null,
@@ -53,7 +54,7 @@ export function runBrokerSeed(
   return { seed: options.seed, failure, hash: run.hash, tally: run.result() };
 }
 
-/** Invariant: all that happens is an event of the cluster's queue, so the seed alone decides the run. */
+/** Invariant: every action is an event of the cluster's queue, so the seed alone determines the run. */
 class BrokerRun {
   readonly #options: BrokerOptions;
   readonly #chance: Chance;
@@ -126,7 +127,7 @@ class BrokerRun {
     this.#check();
   }
 
-  /** Creates the topic, at one broker after the other, until one says that it exists. */
+  /** Creates the topic, at one broker after the other, until one reports that it exists. */
   #createTopic(): void {
     const { partitions } = this.#options;
     const broker = this.#chance.oneOf(this.#brokers);
@@ -140,7 +141,7 @@ class BrokerRun {
     this.#cluster.after(3_000, () => this.#createTopic());
   }
 
-  /** Creates and deletes topics that no client uses, all the time. */
+  /** Keeps creating and deleting topics that no client uses. */
   #churnTopics(): void {
     const name = this.#chance.oneOf(["gone", "gone too"].map((each) => each.replace(" ", "-")));
     const broker = this.#chance.oneOf(this.#brokers);
@@ -158,7 +159,7 @@ class BrokerRun {
     this.#cluster.after(this.#chance.between(least, most), () => this.#churnTopics());
   }
 
-  /** A member wakes a broker that slept with the ensemble. A session that the broker no longer has is closed. */
+  /** Wakes a broker that slept with the ensemble. A session that the broker no longer has is closed. */
   #wakeOwner(life: Life, { session, owner }: ParkedSession): void {
     const broker = this.#brokers[owner];
     if (broker === undefined || this.#nemesis.isCut(owner) || !broker.isUp) return;
@@ -204,7 +205,7 @@ class BrokerRun {
     const cluster = this.#cluster;
     const nemesis = this.#nemesis;
     const after = (ms: number, run: () => void): void => cluster.after(ms, run);
-    /** One way between a broker and something else: lost while the broker is cut off. */
+    /** Delivers a message from or to a broker; it is lost while the broker is cut off. */
     const travel = (broker: number, run: () => void, extraMs = 0): void => {
       if (nemesis.isCut(broker)) return;
       after(this.#delay() + extraMs, () => {
@@ -309,7 +310,7 @@ class BrokerRun {
         return { name: `${topic.topicId}/${partition}`, leaderEpoch: state.leaderEpoch };
       },
       call: (name, call, answered) => {
-        // some calls are lost, some come late: behind the retry
+        // some calls are lost, some arrive late, after their retry
         if (chance.oneIn(60)) return;
         const lateMs = chance.oneIn(30) ? chance.between(100, 3_000) : 0;
         after(this.#delay() + lateMs, () =>
@@ -357,7 +358,7 @@ class BrokerRun {
     this.#within("Liveness", areAtEnd, "a reader has not reached the end");
   }
 
-  /** A topic that is created when nothing fails any more, but for calls that are lost: each partition gets its leader. */
+  /** Creates a topic after all faults but lost calls have ended: each partition must get its leader. */
   #createLast(): void {
     let isReady = false;
     const ask = (): void => {
@@ -372,7 +373,7 @@ class BrokerRun {
       else broker.ask((topics) => topics.create({ name: LAST, partitions: LAST_PARTITIONS }), ended);
     };
     ask();
-    this.#within("Liveness", () => isReady, `a partition of ${LAST} is not told who leads it`);
+    this.#within("Liveness", () => isReady, `a partition of ${LAST} does not know its leader`);
   }
 
   #check(): void {
@@ -383,7 +384,7 @@ class BrokerRun {
     const topicId = find()?.topicId;
     for (let partition = 0; partition < partitions; partition++) {
       const name = `${topicId}/${partition}`;
-      // what counts is what is stored
+      // only what is stored counts
       this.#partition(name).crash(0);
       const bounds = this.#ask(name, { type: "bounds", leaderEpoch: -1 });
       this.#checker.knows(name, bounds?.ok === true && "leaderEpoch" in bounds ? bounds.leaderEpoch : -1);

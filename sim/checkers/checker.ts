@@ -1,4 +1,4 @@
-/** Events that checkers take. */
+/** The events that checkers receive. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
@@ -8,15 +8,15 @@ import type { Committed } from "./committed-history.ts";
 import type { LifeView, MemberView } from "./view.ts";
 
 /**
- * A family of rules. The ensemble calls each method as something happens, and a checker looks at what that touched, so nothing
- * is checked twice and nothing is missed. A checker has only the methods that it needs.
+ * A family of rules. The ensemble calls a method per event, and a checker checks only what the event changed. A checker has
+ * only the methods that it needs.
  */
 export interface Checker {
   /** A member has started, and has done nothing yet. */
   started?(life: LifeView): void;
   /** A member has crashed: it keeps what was durable. */
   crashed?(member: MemberView): void;
-  /** The storage of a member is gone, older than it was, or given up: it may forget what it said before. */
+  /** The storage of a member was wiped, rolled back or set aside, so the member may forget its promises. */
   wiped?(sid: Sid): void;
   /** A member is about to write. */
   persisting?(life: LifeView, writes: readonly DurableWrite[]): void;
@@ -26,15 +26,15 @@ export interface Checker {
   synced?(life: LifeView): void;
   /** A member makes a message. @param to null: the answer to a call */
   saying?(life: LifeView, to: Sid | null, message: PeerMessage): void;
-  /** A message leaves its member: every write before it is durable. */
+  /** A message leaves its member; all earlier writes are durable. */
   leaving?(life: LifeView, to: Sid, message: PeerMessage): void;
-  /** A message arrives that the core of `to` will take. */
+  /** A message arrives that the core of `to` will handle. */
   arriving?(from: LifeView, to: LifeView, message: PeerMessage, isReturn: boolean): void;
-  /** The core of `to` has taken a message. */
+  /** The core of `to` has handled a message. */
   handled?(from: LifeView, to: LifeView, message: PeerMessage): void;
-  /** A step of a member is over. */
+  /** A step of a member has ended. */
   stepped?(life: LifeView): void;
-  /** A txn was applied by some member for the first time: it is committed. The cursor stands on it. */
+  /** Some member was the first to apply a txn, which is committed. The cursor is at the txn. */
   committed?(entry: Committed, cursor: TxnCursor): void;
   /** A member has written a checkpoint. @param base the log's base before it */
   checkpointed?(life: LifeView, base: Zxid): void;

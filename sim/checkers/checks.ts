@@ -1,8 +1,8 @@
-/** Where checkers report: every check is counted, and the first that fails ends the run. */
+/** The results of the checkers: every check is counted, and the first that fails ends the run. */
 import { RULES, type Rule } from "./rules.ts";
 import type { EnsembleView } from "./view.ts";
 
-/** A rule that did not hold. */
+/** A violated rule. */
 export class Violation extends Error {
   readonly rule: Rule;
 
@@ -27,7 +27,7 @@ export class Checks {
   }
 
   /**
-   * @param what what is wrong, with seed, time and members added to it
+   * @param what description of the violation, to which seed, time and members are added
    * @throws Violation unless `holds`
    */
   must(rule: Rule, holds: boolean, what: () => string): void {

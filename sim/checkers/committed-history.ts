@@ -1,4 +1,4 @@
-/** The history that the ensemble has committed: what some member has applied, from the first txn on. */
+/** The history that the ensemble has committed: the txns that some member has applied, from the first one on. */
 import { must } from "../../core/assert.ts";
 import type { Chain } from "../../core/hash/chain.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../../core/zab/zxid.ts";
@@ -7,7 +7,7 @@ import type { LifeView } from "./view.ts";
 
 /** One committed txn. */
 export interface Committed {
-  /** the batch that holds its record, and where in it */
+  /** the batch with its record, and the offset of the record */
   readonly batch: Uint8Array;
   readonly start: number;
   readonly zxid: Zxid;
@@ -38,7 +38,7 @@ export class CommittedHistory {
     this.entries.push(entry);
   }
 
-  /** The txn of this zxid; undefined: none is committed. */
+  /** The committed txn of this zxid; undefined if there is none. */
   at(zxid: Zxid): Committed | undefined {
     return this.entries[this.#index.get(keyOf(zxid)) ?? -1];
   }
@@ -48,7 +48,7 @@ export class CommittedHistory {
     return compareZxid(zxid, ZXID_ZERO) === 0 || this.#index.has(keyOf(zxid));
   }
 
-  /** How many committed txns are at or before `zxid`. */
+  /** Number of committed txns at or before `zxid`. */
   countUpTo(zxid: Zxid): number {
     const exact = this.#index.get(keyOf(zxid));
     if (exact !== undefined) return exact + 1;
@@ -62,7 +62,7 @@ export class CommittedHistory {
     return low;
   }
 
-  /** How many committed txns a member holds, in its tree and log. */
+  /** Number of committed txns that a member has, in its tree and log. */
   heldBy(life: LifeView): number {
     const { log } = life.storage;
     const end = this.entries.at(-1);
@@ -76,7 +76,7 @@ export class CommittedHistory {
     return same && compareZxid(known.zxid, position.zxid) === 0 ? count : this.#commonWith(life, count);
   }
 
-  /** The log ends in txns that were never committed: how many of its txns are this history's. */
+  /** Number of txns that the log, which ends in uncommitted txns, has in common with this history. */
   #commonWith(life: LifeView, upTo: number): number {
     for (let count = upTo; count > 0; count--) {
       const known = must(this.entries[count - 1], "inside");

@@ -14,8 +14,8 @@ import { PerLife } from "./per-life.ts";
 import type { LifeView } from "./view.ts";
 
 /**
- * PrefixConsistency, Integrity, Agreement, TotalOrder, LocalPrimaryOrder, GlobalPrimaryOrder, Durable. What some member applies
- * first extends the committed history; what others apply is compared with it.
+ * PrefixConsistency, Integrity, Agreement, TotalOrder, LocalPrimaryOrder, GlobalPrimaryOrder, Durable. The first member to
+ * apply a txn extends the committed history; the txns applied by others are compared with it.
  */
 export class DeliveryChecker implements Checker {
   readonly #checks: Checks;
@@ -65,14 +65,14 @@ export class DeliveryChecker implements Checker {
   }
 
   #checkApplied({ sid, storage }: LifeView, zxid: Zxid): void {
-    this.#checkPosition(sid, must(storage.log.positionAt(zxid), "what is applied is in the log"));
+    this.#checkPosition(sid, must(storage.log.positionAt(zxid), "the applied zxid is in the log"));
   }
 
   /** Extends the history by the txns that a member is the first to apply. */
   #walk(life: LifeView, from: Zxid): void {
     const { log } = life.storage;
     const end = life.server.tree.lastApplied;
-    // A snapshot holds only txns that some member has applied before.
+    // A snapshot contains only txns that some member has applied before.
     const start = log.positionAt(from);
     this.#checks.must(
       "Agreement",
@@ -114,7 +114,7 @@ export class DeliveryChecker implements Checker {
     this.#onCommitted(entry, cursor);
   }
 
-  /** A zxid that is known to be committed has to be one of the history. */
+  /** Checks that a zxid known to be committed is in the history. */
   #checkPosition(sid: Sid, position: LogPosition): void {
     if (compareZxid(position.zxid, ZXID_ZERO) === 0) return;
     const known = this.#history.at(position.zxid);

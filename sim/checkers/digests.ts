@@ -1,4 +1,4 @@
-/** Equal histories make equal trees. A damaged tree is not served and not given to other members. */
+/** Equal histories make equal trees. A damaged tree is not served and not sent to other members. */
 import { equalChain } from "../../core/hash/chain.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { TxnCursor } from "../../core/wire/txn-codec.ts";
@@ -13,21 +13,21 @@ import type { Stay, SynchronizationChecker } from "./synchronization.ts";
 import type { EnsembleView, LifeView, MemberView } from "./view.ts";
 
 /**
- * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. No other member had
- * reported its tree to that leader, so the damage could not be found: from here on the run decides nothing about
- * trees. See `docs/divergence.md`.
+ * A member lacked log, and its leader's tree is wrong on disk in a way that no checksum shows. No other member had reported
+ * its tree to that leader, so the damage could not be found, and the run proves nothing about trees from now on. See
+ * `docs/divergence.md`.
  */
 export class Indistinguishable extends Error {}
 
-/** State of one incarnation: its own tree, and the trees that it gave to learners as the leader. */
+/** State of one incarnation: its own tree, and the copies that it sent to learners as the leader. */
 interface TreeState {
-  /** where its tree was compared last */
+  /** zxid at which its tree was last compared */
   checkedAt: Zxid;
   /** *map learner → the epoch in which it reported a tree to this leader, and the zxid of that tree* */
   readonly witnesses: Map<Sid, { readonly epoch: number; readonly zxid: Zxid }>;
-  /** *map learner → the epoch in which this leader gave it a tree that no quorum had compared, and that it could not compare* */
+  /** *map learner → the epoch in which this leader sent it a tree that no quorum had compared, and that it could not compare* */
   readonly copies: Map<Sid, number>;
-  /** those of them that were given though another learner could be asked */
+  /** learners in `copies` that were sent the tree although another learner could have been asked */
   readonly hasty: Set<Sid>;
 }
 
@@ -67,12 +67,12 @@ export class DigestChecker implements Checker {
 
   // ── damage ───────────────────────────────────────────────────────────────
 
-  /** The tree of this member was changed in memory: its digest proves nothing until it crashes. */
+  /** Records that the tree of this member was changed in memory, so its digest proves nothing until it crashes. */
   tolerate(sid: Sid): void {
     this.#tampered.add(sid);
   }
 
-  /** Trees are going to be damaged in this run: which of them is right is known from the history alone. */
+  /** Prepares for damaged trees in this run: only the history shows which tree is right. */
   expectDamage(): void {
     if (this.#model !== null) return;
     this.#model = new ZnodeTree();
@@ -83,7 +83,10 @@ export class DigestChecker implements Checker {
     }
   }
 
-  /** The tree of this member was damaged: it may be wrong while the member does not serve, and no other may become wrong. */
+  /**
+   * Records that the tree of this member was damaged: it may be wrong while the member does not serve, and no other may
+   * become wrong.
+   */
   treeDamaged({ sid }: MemberView): void {
     this.expectDamage();
     this.damagedTrees.add(sid);
@@ -98,7 +101,7 @@ export class DigestChecker implements Checker {
     this.#digests.set(keyOf(header.zxid), { high: model.digestHigh, low: model.digestLow });
   }
 
-  // ── what happens ─────────────────────────────────────────────────────────
+  // ── events ───────────────────────────────────────────────────────────────
 
   started(life: LifeView): void {
     this.#states.set(life, {
@@ -177,7 +180,7 @@ export class DigestChecker implements Checker {
   }
 
   /**
-   * Is the checkpoint that a crash would leave the tree of the history? A tree that is right in memory may be wrong
+   * Whether the checkpoint that a crash would leave is the tree of the history. A tree that is right in memory may be wrong
    * after a restart.
    */
   #isDiskRight({ disk }: LifeView): boolean {
@@ -189,9 +192,9 @@ export class DigestChecker implements Checker {
     return known === undefined || (known.high === digestHigh && known.low === digestLow);
   }
 
-  // ── trees that a leader gives away ───────────────────────────────────────
+  // ── trees that a leader sends ────────────────────────────────────────────
 
-  /** A learner is given the leader's tree. */
+  /** Records that a learner is sent the leader's tree. */
   #copies(life: LifeView, to: Sid, { tree, epoch }: Stay): void {
     const { witnesses, copies, hasty } = this.#state(life);
     const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
@@ -204,8 +207,7 @@ export class DigestChecker implements Checker {
   }
 
   /**
-   * Did another learner have the leader's history, and a tree that was not ahead of the leader's? It can answer CHECK
-   * then.
+   * Whether another learner had the leader's history, and a tree that was not ahead of the leader's, so that it could answer CHECK.
    */
   #couldAsk(life: LifeView, to: Sid, epoch: number): boolean {
     const { server, storage } = life;
@@ -220,12 +222,12 @@ export class DigestChecker implements Checker {
     });
   }
 
-  /** Does this member have a copy of that leader's tree? It proves nothing about that tree. */
+  /** Whether this member has a copy of that leader's tree, which proves nothing about that tree. */
   isUnprovenCopy(leader: LifeView, sid: Sid): boolean {
     return this.#state(leader).copies.get(sid) === leader.server.zab.currentEpoch;
   }
 
-  /** @throws Indistinguishable when this member has a wrong tree, and nobody could have prevented that */
+  /** @throws Indistinguishable if this member has a wrong tree, and no member could have prevented that */
   #mayBeWrong({ sid, server }: LifeView): void {
     const leader = this.#ensemble.members.find((member) => member.sid === server.zab.leader)?.life;
     if (!leader || leader.sid === sid || !this.damagedTrees.has(leader.sid)) return;

@@ -1,6 +1,6 @@
 /**
- * Discovery, and members that forget, checked message by message, so that a broken rule is found before it has
- * visible consequences. What a member should know is derived from the messages that it took, not from its own state.
+ * Checks discovery and members without memory message by message, so that a violation is found before it has visible
+ * consequences. What a member should know is derived from the messages that it handled, not from its own state.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Sid } from "../../core/zab/membership.ts";
@@ -11,7 +11,7 @@ import type { Checks } from "./checks.ts";
 import { PerLife } from "./per-life.ts";
 import type { EnsembleView, LifeView } from "./view.ts";
 
-/** What a learner said to a leader in DISCOVERY. */
+/** A learner's ACKEPOCH. */
 interface Promise {
   readonly boot: number;
   readonly counted: boolean;
@@ -19,7 +19,7 @@ interface Promise {
   readonly isNewer: boolean;
 }
 
-/** State of one incarnation, derived from the messages that it took. */
+/** State of one incarnation, derived from the messages that it handled. */
 interface Ghost {
   role: string;
   phase: string;
@@ -34,7 +34,7 @@ interface Ghost {
   readonly witnesses: Set<Sid>;
   /** the highest epoch that they have promised */
   witnessed: number;
-  /** *map peer → the highest life that it has seen* */
+  /** *map peer → the highest incarnation that it has seen* */
   readonly seen: Map<Sid, number>;
 }
 
@@ -82,12 +82,12 @@ export class DiscoveryChecker implements Checker {
     if (message.type === "NOTIFICATION") {
       if (isReturn) this.#answered(from, to, message);
     } else if (message.type === "FOLLOWERINFO") {
-      // The step at hand may make it the leader.
+      // The current step may make it the leader.
       ghost.infos.set(from.sid, { info: message, boot });
     } else if (message.type === "ACKEPOCH") this.#promised(from, to, message);
   }
 
-  /** A voter answers a member without memory. */
+  /** Handles a voter's answer to a member without memory. */
   #answered(from: LifeView, to: LifeView, note: Notification): void {
     if (to.storage.meta.initialized || !note.initialized || note.boots === undefined) return;
     const ghost = this.#ghost(to);
@@ -122,7 +122,7 @@ export class DiscoveryChecker implements Checker {
       const known = ghost.infos.get(to);
       if (known === undefined || !known.info.initialized) return;
       const { acceptedEpoch } = known.info;
-      // A learner that comes later may have promised this very epoch, to another candidate or to this one.
+      // A learner that joins later may have promised this epoch, to another candidate or to this one.
       const least = ghost.chosenIn === event ? acceptedEpoch + 1 : acceptedEpoch;
       this.#checks.must(
         "NewEpoch",
@@ -134,7 +134,7 @@ export class DiscoveryChecker implements Checker {
         this.#checks.must(
           "LivesSeen",
           (message.boots[peer - 1] ?? 0) >= boot,
-          () => `${life.sid} does not tell that it has heard of life ${boot} of ${peer}`,
+          () => `${life.sid} does not report that it has seen life ${boot} of ${peer}`,
         );
       }
     }
@@ -158,7 +158,7 @@ export class DiscoveryChecker implements Checker {
     this.#checks.must(
       "LivesSeen",
       (life.storage.meta.peerBoots[peer - 1] ?? 0) >= boot,
-      () => `${life.sid} relies on life ${boot} of ${peer}, and has not noted it`,
+      () => `${life.sid} relies on life ${boot} of ${peer}, and has not stored it`,
     );
   }
 

@@ -1,4 +1,4 @@
-/** One leader an epoch, and no leader without the history that was committed before it. */
+/** One leader per epoch, and no leader without the history committed before it. */
 import { must } from "../../core/assert.ts";
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
@@ -17,13 +17,13 @@ interface Role {
 }
 
 /**
- * Leadership1, Leadership2, PrimaryIntegrity. Knows who led which epoch, and how far each leader has broadcast.
+ * Leadership1, Leadership2, PrimaryIntegrity. Records the leader of each epoch, and how far it has broadcast.
  * Invariant: an epoch has one leader in `#leaders`.
  */
 export class ElectionChecker implements Checker {
   readonly #checks: Checks;
   readonly #history: CommittedHistory;
-  /** *map epoch → who led it*: "sid/life" */
+  /** *map epoch → its leader*: "sid/life" */
   readonly #leaders = new Map<number, string>();
   /** *map epoch → highest counter that its leader has broadcast* */
   readonly #broadcast = new Map<number, number>();
@@ -91,7 +91,7 @@ export class ElectionChecker implements Checker {
     const { currentEpoch } = zab;
     this.#isLeader(life, currentEpoch);
     this.#establishes(life, currentEpoch);
-    // Acks of a quorum may come late to a leader that stood still while others led. It does not need to have their txns.
+    // Acks of a quorum may reach a leader late that was paused while others led. It need not have their txns.
     const { entries } = this.#history;
     const earlier = entries.findLastIndex(({ zxid }) => zxid.epoch < currentEpoch) + 1;
     const held = this.#history.heldBy(life);

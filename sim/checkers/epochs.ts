@@ -13,7 +13,7 @@ interface Promised {
   currentEpoch: number;
 }
 
-/** Epochs. Invariant: what is promised for a member rises, until its storage is wiped. */
+/** Epochs. Invariant: the promises of a member rise, until its storage is wiped. */
 export class EpochChecker implements Checker {
   readonly #checks: Checks;
   readonly #promised = new Map<Sid, Promised>();

@@ -46,7 +46,7 @@ export class LogChecker implements Checker {
     this.#synchronization = synchronization;
   }
 
-  /** The end of the log that is durable at this member. */
+  /** The end of the durable log of this member. */
   durableOf(life: LifeView): Zxid {
     return this.#state(life).durable;
   }

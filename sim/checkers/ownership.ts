@@ -1,4 +1,4 @@
-/** A session belongs to the connection that attached to it last. */
+/** A session belongs to the last connection that attached to it. */
 import { TxnType } from "../../core/wire/txn-body.ts";
 import type { TxnCursor } from "../../core/wire/txn-codec.ts";
 import type { SessionId } from "../../core/znode/types.ts";
@@ -36,7 +36,7 @@ export class OwnershipChecker implements Checker {
     const owner = this.#owners.get(session);
     const connections = this.#connections.get(session)?.get(xid);
     if (owner === undefined || connections === undefined) return;
-    // A write may be sent over several connections, one after the other: one of them has to be the owner's.
+    // A write may be sent over several connections, one after the other; one of them must be the owner.
     this.#checks.must(
       "SessionMoved",
       connections.has(owner) || connections.has(0),

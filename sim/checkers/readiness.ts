@@ -1,4 +1,4 @@
-/** When a member may serve clients. */
+/** Checks that members serve clients only when they may. */
 import type { Sid } from "../../core/zab/membership.ts";
 import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
 import type { Checker } from "./checker.ts";
@@ -7,7 +7,7 @@ import { text } from "./committed-history.ts";
 import { PerLife } from "./per-life.ts";
 import type { EnsembleView, LifeView } from "./view.ts";
 
-/** A stay in which a member serves, and since when; ms of virtual time. */
+/** A stay in which a member serves, and its begin; ms of virtual time. */
 export interface Serving {
   readonly leader: Sid | null;
   readonly join: number | undefined;

@@ -1,6 +1,6 @@
 /**
- * Rules about the records of a partition, whatever crashes. They are checked as producers are answered and readers
- * read, and at the end against the log itself. Values are unique in a run, so a record is known by its value.
+ * Rules about the records of a partition, which must hold under all crashes. They are checked at every answer to a producer
+ * and at every read, and at the end against the log itself. Values are unique in a run, so a value identifies its record.
  */
 
 /** *map name → rule* */

@@ -11,7 +11,7 @@ import { type Committed, type CommittedHistory, text } from "./committed-history
 import { PerLife } from "./per-life.ts";
 import type { LifeView } from "./view.ts";
 
-/** A request under way. */
+/** An unanswered request. */
 export interface Asked {
   readonly sid: Sid;
   readonly life: number;
@@ -53,7 +53,7 @@ export class RequestChecker implements Checker {
     this.#checks.must(
       "SessionOrder",
       asked.sid === life.sid && asked.life === life.number,
-      () => `the answer to ${asked.order} goes astray`,
+      () => `the answer to ${asked.order} comes from another life`,
     );
     // Answers that are refused at once, or that go through the quorum by themselves, need not wait for others of the session.
     if (

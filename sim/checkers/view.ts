@@ -46,11 +46,11 @@ export interface EnsembleView {
   readonly events: number;
   readonly config: ServerConfig;
   readonly members: readonly MemberView[];
-  /** by how much some member may have counted more time than passed, at most; ms */
+  /** maximum by which some member may have counted more time than passed; ms */
   readonly skewMs: number;
-  /** the longest that a message to the leader takes when nothing is wrong; ms */
+  /** longest undisturbed delay of a message to the leader; ms */
   readonly slowestMs: number;
-  /** since when nothing was wrong with links, alarms, clocks and members; ms of virtual time */
+  /** since when no link, alarm, clock or member was disturbed; ms of virtual time */
   readonly undisturbedSince: number;
   /** One line per member, for failures. */
   describe(): string;

@@ -33,7 +33,7 @@ export class ClientConnection {
     return connectionIdOf(this.life.sid, this.#token);
   }
 
-  /** The member has not closed it. */
+  /** Whether the member has not closed it. */
   get isOpen(): boolean {
     return this.life.alive && this.life.clients.connections.has(this.#token);
   }
@@ -51,7 +51,7 @@ export class ClientConnection {
     });
   }
 
-  /** Shows that the session lives. */
+  /** Sends a heartbeat of the session. */
   ping(session: SessionId): void {
     this.life.turn((server, now) => {
       this.#heard(session);
@@ -76,8 +76,8 @@ export class ClientConnection {
   }
 
   /**
-   * Sends a read through the quorum. It is sent as over HTTP: its answer is known by its token, not by a number.
-   * @param respond takes the answer
+   * Sends a linearizable read. As over HTTP, its token identifies the answer, not a number.
+   * @param respond called with the answer
    */
   readLinearizable(
     session: SessionId,

@@ -1,9 +1,9 @@
-/** What a client notes of its connections and events in the history. */
+/** Records the connections and events of a client in the history. */
 import type { Zxid } from "../../core/zab/zxid.ts";
 import type { SessionId, WatchEvent } from "../../core/znode/types.ts";
 import { type Recorder, zxidToNumber } from "../history/history.ts";
 
-/** Where a client is: its session and connection, and the member at the other end; 0: none. */
+/** Session and connection of a client, and the member at the other end; 0 for none. */
 export interface Place {
   readonly session: SessionId;
   readonly conn: number;

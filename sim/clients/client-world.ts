@@ -1,4 +1,4 @@
-/** What the clients of one run share, whatever they speak. */
+/** State that all clients of one run share. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Range } from "../engine.ts";
@@ -6,27 +6,27 @@ import type { Recorder, WriteRequest } from "../history/history.ts";
 import type { Workload } from "../history/workload.ts";
 import type { Chance } from "../random.ts";
 
-/** What the clients of one run share. */
+/** State and services that the clients of one run share. */
 export interface ClientWorld {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly workload: Workload;
   readonly chance: Chance;
   readonly options: ClientOptions;
-  /** requests that may still be asked in this run */
+  /** number of requests that may still be sent in this run */
   opsLeft: number;
-  /** nobody asks anything now, nor shows that it lives */
+  /** while true, no client sends requests or heartbeats */
   calm: boolean;
-  /** numbers given so far */
+  /** number of connections so far */
   conns: number;
   orders: number;
   sessions: number;
   /**
-   * Somebody without a session writes at this member, if it is up.
-   * @returns whether it was answered well, once there was time for it
+   * Sends a write without a session to this member, if it is up.
+   * @returns a function that tells whether it has succeeded
    */
   writeAnonymously(sid: number, request: WriteRequest): () => boolean;
-  /** answers by code, and what else clients met */
+  /** Counts answers by code, and other events of clients. */
   count(what: string): void;
 }
 
@@ -34,16 +34,16 @@ export interface ClientWorld {
 export interface ClientOptions {
   /** pause between an answer and the next request, ms */
   readonly thinkMs: Range;
-  /** requests that a client has under way at once, at most */
+  /** maximum of outstanding requests of a client */
   readonly pipeline: number;
   readonly sessionTimeoutMs: number;
-  /** probability that a client goes elsewhere before its next request */
+  /** probability that a client moves to another member before its next request */
   readonly move: number;
-  /** probability that a client vanishes and leaves its session to expire */
+  /** probability that a client vanishes, so that its session expires */
   readonly vanish: number;
   /** probability that a client closes its session */
   readonly close: number;
-  /** lists of children are read without a connection with a bound on the answer, and in pages */
+  /** whether lists of children are read without a connection with a bound on the answer, and in pages */
   readonly bounded: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A client of the simulated ensemble: it opens a session, asks what its workload says, watches, loses its connection,
- * continues at another member, asks again what it does not know the outcome of, and takes all of it down in a history.
+ * A client of the simulated ensemble: it opens a session, sends the requests of its workload, sets watches, loses its
+ * connection, continues at another member, repeats requests with unknown outcomes, and records everything in a history.
  */
 import { must } from "../../core/assert.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
@@ -25,7 +25,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { NextTurn } from "./next-turn.ts";
 import { Outstanding } from "./outstanding.ts";
 
-/** One client over connections. Invariant: its session is spoken for by at most one connection of its own. */
+/** One client with connections. Invariant: at most one of its connections is attached to its session. */
 export class SimClient {
   readonly id: number;
   readonly #world: ClientWorld;
@@ -33,18 +33,18 @@ export class SimClient {
   #xid = 0;
   #memory = new ClientMemory();
   #connection: ClientConnection | null = null;
-  /** may ask: its session is open, and this connection speaks for it */
+  /** whether it may send requests: its session is open and attached to this connection */
   #ready = false;
-  /** its session was opened, on this connection or an earlier one */
+  /** whether its session was opened, on this connection or an earlier one */
   #opened = false;
   #attaching = false;
   readonly #outstanding = new Outstanding();
   readonly #heartbeat: Heartbeat;
-  /** connections that it left without a word: their members have to find out */
+  /** connections that it left without closing them, which their members have to detect */
   readonly #left: LeftConnection[] = [];
   readonly #nextTurn: NextTurn;
   readonly #log: ClientLog;
-  /** it asks nothing more */
+  /** whether it sends no more requests */
   stopped = false;
 
   constructor(id: number, world: ClientWorld) {
@@ -56,12 +56,12 @@ export class SimClient {
     this.#nextTurn.in(world.chance.between(0, 500));
   }
 
-  /** Requests that wait for an answer. */
+  /** Number of unanswered requests. */
   get waiting(): number {
     return this.#outstanding.waiting;
   }
 
-  /** Connections that its member still keeps though the session has gone on over another one. */
+  /** Number of connections that a member still keeps although the session has moved to another one. */
   get leftOpen(): number {
     return this.#left.filter((each) => isLeftOpen(each, this.#session)).length;
   }
@@ -75,17 +75,17 @@ export class SimClient {
     return must(this.#connection, "it is connected");
   }
 
-  /** It speaks for its session. */
+  /** Whether its connection is attached to its session. */
   get attached(): boolean {
     return this.#ready && this.#connection !== null;
   }
 
-  /** Asks nothing more, and closes its connection once all is answered. */
+  /** Stops sending requests, and closes the connection once all are answered. */
   stop(): void {
     this.stopped = true;
   }
 
-  // ── what a turn of the client does ───────────────────────────────────────
+  // ── a turn of the client ─────────────────────────────────────────────────
 
   #wake(): void {
     const { cluster, chance, options } = this.#world;
@@ -120,7 +120,7 @@ export class SimClient {
     this.#nextTurn.in(idle ? Math.min(nextMs, options.sessionTimeoutMs) : chance.between(...options.thinkMs));
   }
 
-  /** Nobody asks anything. Some keep their session all the same: by a heartbeat shortly before its end. */
+  /** During calm, some clients keep their session by a heartbeat shortly before its end. */
   #keepVigil(): void {
     const { cluster, chance } = this.#world;
     const dueMs = this.#heartbeat.vigilMs(cluster.now);
@@ -133,12 +133,12 @@ export class SimClient {
     this.#nextTurn.in(chance.between(1, 500));
   }
 
-  /** Now and then it goes elsewhere, for good or not. */
+  /** Sometimes leaves its connection, for another one or for ever. */
   #leaves(): boolean {
     const { chance, options } = this.#world;
     if (chance.chance(options.move)) {
       this.#world.count("moves");
-      // Now and then without a word: then its member holds the old connection for alive.
+      // Sometimes without closing it, so that its member considers the old connection alive.
       if (chance.oneIn(2)) this.#hangUp();
       else if (this.#connection !== null) {
         this.#left.push({ connection: this.#connection, session: this.#session, moved: false });
@@ -158,12 +158,12 @@ export class SimClient {
     return false;
   }
 
-  /** Closes its session behind what it has just asked for. */
+  /** Sometimes closes its session after its last requests. */
   #maybeClose(): void {
     const { chance, options, cluster } = this.#world;
     if (this.#session === NO_SESSION || !this.#ready || this.#connection === null) return;
     if (!chance.chance(options.close)) return;
-    // What it owns goes with it, also what is created at this moment; others may write there.
+    // Closing deletes its ephemerals, also one that is being created; others may write there.
     const ephemeral = this.#world.workload.ephemeral(this.id);
     if (ephemeral !== undefined) this.#write(ephemeral);
     if (this.#connection === null) return;
@@ -185,7 +185,7 @@ export class SimClient {
   #connect(): void {
     const { cluster, chance } = this.#world;
     const sid = 1 + chance.below(cluster.members.length);
-    // Mostly it finds a member that serves, as clients do that try one after the other.
+    // Usually it finds a member that serves, like clients that try one after the other.
     const serves = cluster.member(sid).life?.server.ready === true;
     if (!serves && !chance.oneIn(4)) return;
     this.#world.conns += 1;
@@ -200,7 +200,7 @@ export class SimClient {
     else this.#attach(connection);
   }
 
-  /** What comes on a connection is heard as long as it is the client's. */
+  /** Handles the events of a connection as long as it is the client's. */
   #wire(conn: number): Connection {
     return {
       respond: (xid, answer) => {
@@ -253,12 +253,12 @@ export class SimClient {
     this.#world.count("attached");
     for (const each of this.#left) each.moved = true;
     this.#ready = true;
-    // Mostly its watches first, as ZooKeeper's clients do it.
+    // Usually its watches first, like ZooKeeper's clients.
     const watchesFirst = this.#world.chance.oneIn(2);
     if (watchesFirst) this.#resumeWatches();
     const session = this.#session;
     for (const { request, xid } of this.#outstanding.takeAgain()) {
-      // The answer to one may be that the session is over: the rest is not the next session's.
+      // An answer may report the end of the session; the rest does not belong to the next session.
       if (this.#session !== session) break;
       if (this.#connection === null) this.#outstanding.askAgain({ request, xid });
       else this.#write(request, xid);
@@ -268,7 +268,7 @@ export class SimClient {
     if (watchesLast) this.#resumeWatches();
   }
 
-  /** Leaves its watches again where it is now. */
+  /** Sets its watches again at the current member. */
   #resumeWatches(): void {
     const request = this.#memory.setWatches;
     if (request === null || this.#connection === null) return;
@@ -286,7 +286,7 @@ export class SimClient {
     this.#gone();
   }
 
-  /** Tries again over another connection, a while later. */
+  /** Tries again later over another connection. */
   #retreat(): void {
     this.#hangUp();
     this.#nextTurn.in(this.#world.chance.between(1, 300));
@@ -308,7 +308,7 @@ export class SimClient {
     this.#connection = null;
     this.#attaching = false;
     if (!this.#ready && !this.#opened) {
-      // The session was being opened: whatever became of it, another is opened.
+      // The session was being opened; whatever the outcome, another one is opened.
       this.#outstanding.drop();
       this.#forget();
       return;
@@ -317,7 +317,7 @@ export class SimClient {
     this.#outstanding.lose();
   }
 
-  /** Its session is over: everything begins again. */
+  /** Starts over, because its session has ended. */
   #forget(): void {
     this.#session = NO_SESSION;
     this.#xid = 0;
@@ -334,9 +334,9 @@ export class SimClient {
     const room = options.pipeline - this.#outstanding.waiting;
     const count = options.pipeline === 1 ? room : Math.min(room, 1 + chance.below(options.pipeline));
     for (let i = 0; i < count && this.#world.opsLeft > 0; i++) {
-      // The member may have died of what was asked last.
+      // The last request may have made the member crash.
       if (this.#connection === null) return;
-      // A read that goes through the quorum keeps no order with the others of its connection.
+      // A linearizable read has no order with other requests of its connection.
       if (this.#outstanding.hasLinearizable) return;
       this.#world.opsLeft -= 1;
       const { request, linearizable } = workload.next(this.id);
@@ -382,7 +382,7 @@ export class SimClient {
     return this.#xid;
   }
 
-  // ── what comes back ──────────────────────────────────────────────────────
+  // ── answers ──────────────────────────────────────────────────────────────
 
   #respond(xid: number, answer: ServerAnswer): void {
     const { cluster, recorder, workload } = this.#world;
@@ -400,7 +400,7 @@ export class SimClient {
     if (op.request.type === "createSession") this.#openAnswered(outcome.type === "done");
     else if (this.#attaching) this.#attached(answer);
     else if (op.request.type === "closeSession" || isExpired(answer)) this.#over(op.request.type);
-    // What is not known is settled before anything new is asked, here or elsewhere.
+    // Unknown outcomes are resolved before new requests, here or at another member.
     else if (this.#outstanding.isUnsettled) this.#retreat();
     else if (this.#ready) this.#nextTurn.in(this.#world.chance.between(...this.#world.options.thinkMs));
   }
@@ -415,7 +415,7 @@ export class SimClient {
     this.#nextTurn.in(0);
   }
 
-  /** @param how closed by its client, or for its silence */
+  /** Handles the end of the session. @param how closed by the client, or expired */
   #over(how = "expired"): void {
     if (how !== "closeSession") {
       this.#log.expired(this.#place);
@@ -433,7 +433,7 @@ export class SimClient {
   }
 }
 
-/** A connection that a client left without a word. */
+/** A connection that a client left without closing it. */
 interface LeftConnection {
   readonly connection: ClientConnection;
   readonly session: SessionId;
@@ -441,11 +441,11 @@ interface LeftConnection {
   moved: boolean;
 }
 
-/** Whether its member keeps it though the session has continued over another one. */
+/** Whether its member keeps it although the session has continued over another one. */
 const isLeftOpen = ({ moved, connection, session }: LeftConnection, of: SessionId): boolean =>
   moved && session === of && connection.isOpen;
 
-/** Stands for what is no request of the client's. */
+/** Stands for a request that is not in the history. */
 const NO_OP: Op = {
   client: 0,
   session: 0,

@@ -1,20 +1,20 @@
-/** When a client shows that its session lives. */
+/** The times of a client's heartbeats. */
 import type { Chance } from "../random.ts";
 
-/** Shares of the timeout after which a client that asks nothing shows that it lives; 0: it does not. */
+/** Shares of the timeout after which a client sends a heartbeat during calm; 0: it sends none. */
 const VIGILS = [0, 0, 0.8, 0.9, 0.97, 1] as const;
 
-/** Times are ms of virtual time. Invariant: a heartbeat is due by what the client did last, not by what it was answered. */
+/** Times are ms of virtual time. Invariant: a heartbeat is due relative to the client's last request, not to an answer. */
 export class Heartbeat {
   readonly #chance: Chance;
   readonly #timeoutMs: number;
-  /** share of the timeout after which a silent client shows that it lives */
+  /** share of the timeout after which an idle client sends a heartbeat */
   readonly #patience: number;
   /** see {@link VIGILS} */
   #vigil: number;
   #lastSign = 0;
 
-  /** @param timeoutMs of the client's sessions */
+  /** @param timeoutMs timeout of the client's sessions */
   constructor(chance: Chance, timeoutMs: number) {
     this.#chance = chance;
     this.#timeoutMs = timeoutMs;
@@ -22,7 +22,7 @@ export class Heartbeat {
     this.#vigil = chance.oneOf(VIGILS);
   }
 
-  /** The client has shown that it lives. */
+  /** Records a heartbeat or request of the client. */
   shown(now: number): void {
     this.#lastSign = now;
   }
@@ -31,18 +31,18 @@ export class Heartbeat {
     return now - this.#lastSign >= this.#timeoutMs * this.#patience;
   }
 
-  /** How long until the next sign is due; at least 1. */
+  /** Time until the next heartbeat is due, ms; at least 1. */
   nextMs(now: number): number {
     return Math.max(1, Math.ceil(this.#lastSign + this.#timeoutMs * this.#patience - now));
   }
 
-  /** How long until the next sign is due while nobody asks anything; ≤ 0: now; undefined: it keeps no vigil. */
+  /** Time until the next heartbeat is due during calm, ms; ≤ 0: now; undefined if it sends none. */
   vigilMs(now: number): number | undefined {
     if (this.#vigil === 0) return undefined;
     return this.#lastSign + this.#vigil * this.#timeoutMs - now;
   }
 
-  /** Chooses how the next vigil is kept. */
+  /** Chooses the behaviour during the next calm. */
   redraw(): void {
     this.#vigil = this.#chance.oneOf(VIGILS);
   }

@@ -1,6 +1,7 @@
 /**
- * A client without a connection, as over HTTP: each request goes to any member, alone. It opens a session or has none, says what
- * it has seen, repeats a write under its number at another member while the first attempt is under way, and takes stale reads.
+ * A client without a connection, as over HTTP: each request goes to any member. It opens a session or has none, sends the
+ * last zxid it has seen, repeats a write under its number at another member while the first attempt is outstanding, and
+ * makes stale reads.
  */
 
 import type { ServerAnswer } from "../../core/server/answers.ts";
@@ -19,14 +20,14 @@ import {
 import { Chance } from "../random.ts";
 import type { ClientWorld } from "./client-world.ts";
 
-/** Attempts of one write that are under way at once, at most. */
+/** Maximum of concurrent attempts of one write. */
 const ATTEMPTS_MAX = 3;
 
 /** Bytes of an answer beside the names, and of a name beside its characters; see `children-page.ts`. */
 const ANSWER_BYTES = 1_024;
 const NAME_BYTES = 8;
 
-/** Lists that changed between their pages are read again from the start, so often at most. */
+/** Maximum of times that a list that changed between its pages is read again from the start. */
 const LISTS_MAX = 3;
 
 /** A list of names that is read in pages, since it is too large for one answer. */
@@ -35,20 +36,20 @@ interface Pages {
   readonly path: string;
   readonly bytesMax: number;
   readonly limit: number;
-  /** the state of the list that the pages so far are of */
+  /** the state of the list to which the pages so far belong */
   pzxid: Zxid | null;
   names: string[];
   lists: number;
 }
 
-/** A write that is not settled. */
+/** A write with an unknown outcome so far. */
 interface Unsettled {
   readonly request: WriteRequest;
   readonly session: SessionId;
   readonly xid: number;
   attempts: number;
   underWay: number;
-  /** no more attempts: one has told the outcome, or nobody can tell */
+  /** whether no more attempts are made: the outcome is known, or cannot become known */
   over: boolean;
 }
 
@@ -62,7 +63,7 @@ export class HttpClient {
   readonly #bounds: Chance | null;
   #session: SessionId = NO_SESSION;
   #xid = 0;
-  /** the highest zxid that it was told */
+  /** the highest zxid that it has received */
   #seen: Zxid = ZXID_ZERO;
   #underWay = 0;
   #write: Unsettled | null = null;
@@ -76,7 +77,7 @@ export class HttpClient {
     this.#later(world.chance.between(0, 500));
   }
 
-  /** Requests that wait for an answer. */
+  /** Number of unanswered requests. */
   get waiting(): number {
     return this.#underWay;
   }
@@ -100,7 +101,7 @@ export class HttpClient {
     this.#later(chance.between(...options.thinkMs));
   }
 
-  /** Mostly one that serves, as a router finds it. */
+  /** A random member, usually one that serves, as a router would find it. */
   #anyMember(): number | undefined {
     const { cluster, chance } = this.#world;
     const sid = 1 + chance.below(cluster.members.length);
@@ -121,7 +122,7 @@ export class HttpClient {
     if (this.#write !== null && !this.#write.over) return;
     this.#world.opsLeft -= 1;
     const { request, linearizable } = workload.next(this.id, this.#session !== NO_SESSION);
-    // Without a number nobody could tell one sync or deletion from another.
+    // Without a number, one sync or deletion could not be distinguished from another.
     if (request.type === "sync") return;
     if (request.type === "delete" && this.#session === NO_SESSION) return;
     if (isRead(request)) this.#read(sid, request, linearizable);
@@ -219,11 +220,11 @@ export class HttpClient {
         } else if (!over && session !== NO_SESSION) this.#again(write, chance.between(1, 300));
       },
     );
-    // Now and then it is impatient.
+    // Sometimes the next attempt begins before the answer.
     if (session !== NO_SESSION && chance.oneIn(3)) this.#again(write, chance.between(0, 100));
   }
 
-  /** Asks once more at another member, unless the outcome is known by then. */
+  /** Makes another attempt at another member, unless the outcome is known by then. */
   #again(write: Unsettled, ms: number): void {
     const { cluster } = this.#world;
     if (write.attempts >= ATTEMPTS_MAX) {
@@ -251,10 +252,10 @@ export class HttpClient {
     const bytesMax = mayBound ? ANSWER_BYTES + (this.#bounds?.between(10, 80) ?? 0) : undefined;
     const read = { ...request, watch: false };
     const asked = bytesMax === undefined ? read : { ...read, bytesMax };
-    // Without what it has seen it may be shown an older state: then no session vouches for the order.
+    // Without its last zxid it may get an older state, so the read is recorded without a session.
     const op = this.#invoke(sid, read, atLeast === undefined ? NO_SESSION : asks, 0, linearizable);
     const mustSee = linearizable ? cluster.invariants.requests.told : ZXID_ZERO;
-    // Before a member's tree is compared nobody can know that it is wrong: a stale read asks for no more than what is there.
+    // Before a member's tree is compared, the member cannot know that it is wrong; a stale read returns it.
     let isWrong = false;
     cluster.request(
       sid,
@@ -292,7 +293,7 @@ export class HttpClient {
           invariants.must(
             "AtLeast",
             answer.code !== "BAD_ARGUMENTS",
-            () => `${sid} does not know what client ${this.id} was told`,
+            () => `${sid} does not have the zxid that client ${this.id} has seen`,
           );
         }
       },
@@ -326,7 +327,7 @@ export class HttpClient {
     return true;
   }
 
-  /** Reads the next page, at whichever member. */
+  /** Reads the next page, at any member. */
   #page(pages: Pages): void {
     const { cluster } = this.#world;
     const { op, path, bytesMax, limit, names } = pages;
@@ -357,7 +358,7 @@ export class HttpClient {
     const { invariants } = this.#world.cluster;
     const { op, bytesMax, limit } = pages;
     if (answer?.ok !== true || answer.result.type !== "getChildren") {
-      // It may be gone by now; of what could not be read nothing is known.
+      // The znode may be deleted by now; an unread list proves nothing.
       this.#returned(op, undefined);
       return;
     }

@@ -1,7 +1,7 @@
-/** When somebody acts next. */
+/** The next turn of a client. */
 import type { Engine } from "../engine.ts";
 
-/** Runs a turn at the earliest moment that was asked for since the last one. Invariant: one turn is planned at most. */
+/** Runs a turn at the earliest time requested since the last turn. Invariant: at most one turn is scheduled. */
 export class NextTurn {
   readonly #engine: Engine;
   readonly #run: () => void;
@@ -12,7 +12,7 @@ export class NextTurn {
     this.#run = run;
   }
 
-  /** The next turn comes in so much time, or earlier if that was asked for already. */
+  /** Requests the next turn after `ms`, or earlier if that was requested already. */
   in(ms: number): void {
     const at = this.#engine.now + ms;
     if (at >= this.#at) return;

@@ -39,7 +39,7 @@ function refusalOf(result: RequestResult): ZooErrorCode | undefined {
   return undefined;
 }
 
-/** Now and then somebody asks for what is refused whatever the tree holds. It leaves no more than its refusal in the log. */
+/** Sometimes sends a request that is refused in every state of the tree. Only the refusal is logged. */
 export function askOddly({ cluster, chance, count }: ClientWorld): void {
   const life = cluster.member(chance.between(1, cluster.members.length)).life;
   if (life === null) return;

@@ -1,4 +1,4 @@
-/** What a client has asked and does not know the outcome of. */
+/** Requests of a client with unknown outcomes. */
 
 import type { Asked } from "../checkers/requests.ts";
 import { isWrite, type Op, type Outcome, type WriteRequest } from "../history/history.ts";
@@ -12,22 +12,25 @@ export interface UnderWay {
   readonly since: number;
 }
 
-/** A write whose outcome is not known: asked again under its number. */
+/** A write with an unknown outcome, which is repeated under its number. */
 export interface Again {
   readonly request: WriteRequest;
   readonly xid: number;
 }
 
-/** The numbered write of an op; none: nothing to ask again. */
+/** The numbered write of an op, as a list; empty if there is nothing to repeat. */
 const againOf = ({ op, xid }: UnderWay): Again[] =>
   isWrite(op.request) && op.xid > 0 ? [{ request: op.request, xid }] : [];
 
-/** Invariant: a number is either under way or to be asked again, and what is asked again is in the order of the numbers. */
+/**
+ * Outstanding requests and writes to repeat.
+ * Invariant: a number is in only one of them, and repeats are in the order of the numbers.
+ */
 export class Outstanding {
   #underWay: UnderWay[] = [];
   #again: Again[] = [];
 
-  /** Requests that wait for an answer. */
+  /** Number of unanswered requests. */
   get waiting(): number {
     return this.#underWay.length;
   }
@@ -36,38 +39,38 @@ export class Outstanding {
     return this.#underWay[0];
   }
 
-  /** Whether a read that goes through the quorum is under way: it keeps no order with others. */
+  /** Whether a linearizable read is outstanding, which has no order with others. */
   get hasLinearizable(): boolean {
     return this.#underWay.some(({ op }) => op.linearizable);
   }
 
-  /** Whether nothing is under way, and some outcome is not known. */
+  /** Whether nothing is outstanding, and some outcome is unknown. */
   get isUnsettled(): boolean {
     return this.#again.length > 0 && this.#underWay.length === 0;
   }
 
-  /** Something is asked. */
+  /** Adds a request that is sent. */
   add(each: UnderWay): void {
     this.#underWay.push(each);
   }
 
-  /** An answer came. @returns what it answers; undefined: nothing that is under way */
+  /** Handles an answer. @returns its request; undefined if that is not outstanding */
   answered(xid: number): UnderWay | undefined {
     const at = this.#underWay.findIndex((each) => each.xid === xid);
     return at < 0 ? undefined : this.#underWay.splice(at, 1)[0];
   }
 
-  /** What came back: a write is asked again if its outcome is unknown, and a member may still remember it. */
+  /** Handles an outcome: a write with an unknown outcome is repeated if a member may still remember it. */
   returned(each: UnderWay, outcome: Outcome): void {
     if (outcome.type === "unknown" && outcome.code !== "XID_TOO_OLD") this.#again.push(...againOf(each));
   }
 
-  /** A write that could not be asked again. */
+  /** Adds a write to repeat, which could not be repeated now. */
   askAgain(each: Again): void {
     this.#again.push(each);
   }
 
-  /** The connection is gone: the outcome of its writes is not known. */
+  /** Handles the loss of the connection, after which the outcomes of its writes are unknown. */
   lose(): void {
     const again = this.#underWay.flatMap(againOf);
     this.#underWay = [];
@@ -75,20 +78,20 @@ export class Outstanding {
     this.#again.sort((a, b) => a.xid - b.xid);
   }
 
-  /** Takes everything that is to be asked again. */
+  /** Takes all writes to repeat. */
   takeAgain(): Again[] {
     const again = this.#again;
     this.#again = [];
     return again;
   }
 
-  /** The connection is gone, and so is its session: no outcome matters. */
+  /** Handles the loss of connection and session, after which no outcome matters. */
   drop(): void {
     this.#underWay = [];
     this.#again = [];
   }
 
-  /** The session is over: nothing is asked again. */
+  /** Handles the end of the session, after which nothing is repeated. */
   forget(): void {
     this.#again = [];
   }

@@ -1,6 +1,6 @@
 /**
- * An owner of a session that stops with the ensemble, as a broker is one: it waits at a member, shows in the background that it
- * lives, falls asleep with the ensemble, and does nothing until a member wakes it.
+ * The owner of a parked session, like a broker: it waits at a member, sends background heartbeats, falls asleep with the
+ * ensemble, and does nothing until a member wakes it.
  */
 import type { ParkedSession } from "../../core/server/ids.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
@@ -14,7 +14,7 @@ export class SimOwner {
   readonly #world: ClientWorld;
   #session: SessionId = NO_SESSION;
   #opening = false;
-  /** where it waits */
+  /** the life at which it waits */
   #life: Life | null = null;
   #asleep = false;
   #stopped = false;
@@ -25,7 +25,7 @@ export class SimOwner {
     this.#later();
   }
 
-  /** It ends, and closes its session. */
+  /** Ends the owner, which closes its session. */
   stop(): void {
     this.#stopped = true;
     this.#leave();
@@ -44,7 +44,7 @@ export class SimOwner {
     );
   }
 
-  /** It sleeps, and its session lives. */
+  /** Whether it sleeps and its session exists. */
   get sleepsOn(): boolean {
     return this.#asleep && this.#world.cluster.leader?.tree.sessions.has(this.#session) === true;
   }
@@ -73,7 +73,7 @@ export class SimOwner {
     life.turn((server, now) => {
       if (this.#stopped || this.#asleep || this.#session !== session || this.#life !== life) return;
       if (!server.tree.sessions.has(session)) {
-        // Over, or not known here yet: it looks again elsewhere.
+        // The session has ended, or is not known here yet; it checks at another member.
         if (server.ready && server.zab.proposing !== undefined) this.#session = NO_SESSION;
         this.#leave();
         return;
@@ -83,7 +83,7 @@ export class SimOwner {
       cluster.invariants.sessions.heard(life, session);
       server.touch(now, session, true);
     });
-    // It reads its cluster's state too; that keeps nobody awake.
+    // It also reads its cluster's state, which keeps no member awake.
     if (!life.server.zab.frozen) {
       const request = { type: "exists", path: "/", watch: false } as const;
       const read = {
@@ -134,7 +134,7 @@ export class SimOwner {
 
   // ── sleep ────────────────────────────────────────────────────────────────
 
-  /** A member has fallen asleep, and its owners with it. */
+  /** Handles a member that fell asleep with its owners. */
   fellAsleep(life: Life): void {
     if (this.#life !== life || this.#session === NO_SESSION || this.#stopped) return;
     this.#asleep = true;
@@ -143,7 +143,7 @@ export class SimOwner {
     this.#leave();
   }
 
-  /** A member wakes it. */
+  /** Handles a wake-up by a member. */
   woken(life: Life, parked: ParkedSession): void {
     const { cluster } = this.#world;
     if (parked.owner !== this.number) return;
@@ -158,7 +158,7 @@ export class SimOwner {
       });
       return;
     }
-    // It has another session now: the old one is over.
+    // It has another session now, so the old one is closed.
     this.#close(life, session);
   }
 }

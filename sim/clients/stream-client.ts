@@ -1,7 +1,7 @@
 /**
- * A reader of watch streams, as behind `GET /v1/znodes/…?watch=`: it reads the state of a znode, follows the znode at a member
- * chosen at random, and resumes at the last id elsewhere when the stream ends, or when it breaks off. What it receives goes
- * into the history. The member's part is what the node's shell does with `WatchStream`.
+ * A reader of watch streams, as of `GET /v1/znodes/…?watch=`: it reads the state of a znode, follows the znode at a random
+ * member, and resumes at another one by its last id when the stream ends, or when it disconnects. The history records what
+ * it receives. The member's part does what the node's shell does with `WatchStream`.
  */
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { Token } from "../../core/server/ids.ts";
@@ -20,7 +20,7 @@ import { Chance } from "../random.ts";
 import type { ClientWorld } from "./client-world.ts";
 
 const KINDS: readonly WatchStreamKind[] = ["data", "exists", "children"];
-/** How long a member takes to tell what was noted, ms: at once, after other streams, to a reader that does not keep up. */
+/** Delay of a member's events, ms: at once, after other streams, or to a slow reader. */
 const LAGS = [
   [0, 0],
   [0, 20],
@@ -28,12 +28,12 @@ const LAGS = [
 ] as const;
 const TURN_MS = [200, 2_500] as const;
 
-/** A stream as the member has it. */
+/** An open stream at a member. */
 interface Open {
   readonly life: Life;
   readonly token: Token;
   readonly stream: WatchStream;
-  /** it is going to tell */
+  /** whether it is about to send events */
   telling: boolean;
 }
 
@@ -45,38 +45,38 @@ export class StreamReader {
   readonly #lagMs: readonly [number, number];
   #path = "";
   #kind: WatchStreamKind = "data";
-  /** the state that it was told last; null: it has read none */
+  /** the last state that it received; null if it has read none */
   #known: Seen | null = null;
   #record: StreamRecord | null = null;
   #open: Open | null = null;
-  /** number of the request that it waits for, and since when; an answer to an earlier one counts no more */
+  /** number and start of its current request; answers to earlier requests are ignored */
   #asked = 0;
   #askedAt = Number.NEGATIVE_INFINITY;
-  /** up to where it is known to know everything */
+  /** zxid up to which it is known to have received all events */
   #current: Zxid = ZXID_ZERO;
   #stopped = false;
 
   constructor(number: number, world: ClientWorld) {
     this.#number = number;
     this.#world = world;
-    // Its choices are no other client's: they change nothing of the runs without it.
+    // It draws from its own sequence, so runs without it do not change.
     this.#chance = new Chance(world.cluster.seed * 4_801 + number * 131);
     this.#lagMs = this.#chance.oneOf(LAGS);
     this.#choose();
     this.#later();
   }
 
-  /** It neither breaks off nor turns to another znode any more, but resumes what ends. */
+  /** Makes it stop disconnecting and changing its znode; it still resumes streams that end. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** The member has told everything that it noted. */
+  /** Whether the member has sent all events. */
   get isUpToDate(): boolean {
     return this.#open !== null && !this.#open.telling;
   }
 
-  /** The run is over: the state that it knows is the one behind everything that was committed. */
+  /** Ends the run: the state that it knows must be the last committed one. */
   end(last: Zxid): void {
     this.#knowsAll(last);
   }
@@ -110,7 +110,7 @@ export class StreamReader {
 
   // ── opening ──────────────────────────────────────────────────────────────
 
-  /** Asks a member for the state, or for a stream behind the state that it knows. */
+  /** Requests the state from a member, or a stream after the state that it knows. */
   #ask(): void {
     const { cluster } = this.#world;
     if (cluster.now - this.#askedAt < 2 * cluster.config.requestTimeoutMs) return;
@@ -148,7 +148,7 @@ export class StreamReader {
     this.#record = recorder.stream({ reader: this.#number, path: this.#path, kind: this.#kind, first });
   }
 
-  /** The state that a read shows; undefined: it was not answered. */
+  /** The state in the answer to a read; undefined if it was not answered. */
   #stateIn(answer: ServerAnswer): Seen | undefined {
     if (!answer.ok) {
       const { code, zxid } = answer;
@@ -159,7 +159,7 @@ export class StreamReader {
     return { zxid: this.#kind === "children" ? pzxid : mzxid, gone: false };
   }
 
-  /** The member shows what the reader knows: it opens the stream. */
+  /** Opens the stream, at a member that is not behind the reader. */
   #follow(life: Life, known: Seen, asked: number): void {
     const { cluster } = this.#world;
     life.turn((server) => {
@@ -193,7 +193,7 @@ export class StreamReader {
     });
   }
 
-  /** The connection ends behind any of the events that are on their way. */
+  /** Ends the connection after any of the events in flight. */
   #breakOff({ life, token, stream }: Open): void {
     const told = stream.take();
     this.#hear(told.slice(0, this.#chance.between(0, told.length)));
@@ -201,7 +201,7 @@ export class StreamReader {
     life.disconnected(token);
   }
 
-  // ── telling ──────────────────────────────────────────────────────────────
+  // ── events ───────────────────────────────────────────────────────────────
 
   #tellSoon(open: Open): void {
     if (open.telling) return;
@@ -214,10 +214,10 @@ export class StreamReader {
 
   #tell(open: Open): void {
     const { life, stream } = open;
-    // A member that stands still tells nothing; it is asked again with the next turn.
+    // A paused member sends nothing; the next turn checks again.
     if (life.isPaused) return;
     this.#hear(stream.take());
-    // What waits for a write to be durable was not noted yet.
+    // Changes that wait for a durable write are not in the stream yet.
     if (life.gate.isOpen) this.#knowsAll(life.server.tree.lastApplied);
   }
 

@@ -1,7 +1,7 @@
 /**
- * An ensemble falls asleep, wakes, and loses its leader at once; the member that leads next has heard nothing of the leadership
- * between. Chance alone seldom brings all of that about within a session's timeout: what was noted for the sleep is then of an
- * epoch before the last, and the deadlines in it are too early for a session that showed a heartbeat meanwhile.
+ * A race on waking: an ensemble falls asleep, wakes, and loses its leader at once, and the next leader received no message
+ * of the leadership in between. Its record of the sleep is then of an epoch before the last one, with deadlines that are
+ * too early for a session with a later heartbeat. Random faults seldom produce this within a session's timeout.
  */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
@@ -11,19 +11,19 @@ import type { ClientWorld } from "./client-world.ts";
 
 /** Timeout of the sessions of a run with such races; ticks. */
 export const RACE_SESSION_TICKS = 12;
-/** How long nobody else asks anything, at most; ticks. */
+/** Maximum duration of calm for all other clients; ticks. */
 const CALM_TICKS = 40;
-/** For so long the next leader hears nothing of the one before; ticks. */
+/** How long the next leader receives no message of the previous one; ticks. */
 const CLOG_TICKS = 4;
 
-/** Brings that race about, again and again, in a run whose ensemble may fall asleep. */
+/** Produces this race repeatedly in a run whose ensemble may fall asleep. */
 export class WakeRace {
   readonly #world: ClientWorld;
   #phase: "over" | "asleep" | "awake" = "over";
   /** ms of the cluster's time */
   #until = 0;
   #session: SessionId = NO_SESSION;
-  /** a member that would lead next was cut short of its stay */
+  /** whether the member that would lead next was kept from joining */
   #isBehind = false;
   #isStopped = false;
 
@@ -31,7 +31,7 @@ export class WakeRace {
     this.#world = world;
   }
 
-  /** @returns how long nobody else should ask anything, or do any harm; ms */
+  /** Begins a race. @returns how long no other client or fault should act; ms */
   begin(): number {
     const { cluster, sessions } = this.#world;
     const { tickTimeMs } = cluster.config;
@@ -54,13 +54,13 @@ export class WakeRace {
     return ms;
   }
 
-  /** No race is run any more: everything heals. */
+  /** Stops producing races, so that everything heals. */
   stop(): void {
     this.#phase = "over";
     this.#isStopped = true;
   }
 
-  /** A message is about to be handled. */
+  /** Called when a message is about to be handled. */
   saw(from: Sid, to: Sid, { type }: PeerMessage): void {
     const { cluster } = this.#world;
     if (this.#phase !== "awake" || type !== "NEWLEADER") return;

@@ -1,4 +1,4 @@
-/** Requests of a history as the core takes them. */
+/** Converts requests of a history to requests of the core. */
 import type * as znode from "../../core/znode/types.ts";
 import { type ChangeRequest, textToBytes, type WriteRequest } from "./history.ts";
 
@@ -15,7 +15,7 @@ function changeOf(request: ChangeRequest): znode.MultiRequestOp {
   }
 }
 
-/** A request of a history as the core takes it. */
+/** A request of a history as a request of the core. */
 export function coreRequest(request: WriteRequest): znode.WriteRequest {
   switch (request.type) {
     case "create":

@@ -1,22 +1,22 @@
 /**
- * What clients saw of an ensemble: the format that the simulator and the runs on the real runtime record and that the
- * checkers read. As text it is NDJSON, one thing a line (see {@link formatHistory}):
+ * The history of an ensemble as its clients saw it: the format that the simulator and the runs on the real runtime record
+ * and that the checkers read. As text it is NDJSON, one entry per line (see {@link formatHistory}):
  *
  * | line | what |
  * |---|---|
- * | `history` | version of the format, and what it is a history of |
- * | `op` | one attempt of a request: when it left its client, when its answer came, what the answer was |
+ * | `history` | version of the format, and description of the run |
+ * | `op` | one attempt of a request: when it was sent, when its answer arrived, and the answer |
  * | `watch` | a watch event that arrived |
- * | `session` | a connection that began or ended, a session that its client knows to be over |
+ * | `session` | a connection that began or ended, or a session that its client knows to have ended |
  * | `stream` | all that a reader of a watch stream received about one znode |
- * | `txn` | one committed txn, read from the ensemble's log when all was over |
+ * | `txn` | one committed txn, read from the ensemble's log at the end |
  *
- * **Time** is no clock. It is one counter, kept by the one recorder of a history and raised by every thing that a client
- * sends or sees, so that it says what came before what and nothing else; no two numbers are equal. What happens in one
- * process is ordered by it as it really happened.
+ * **Time** is a counter, not a clock. The one recorder of a history increments it for everything that a client sends or
+ * receives, so it only determines the order; no two numbers are equal. Events in one process are ordered as they really
+ * happened.
  *
  * A zxid is one number, epoch · 2^32 + counter (exact while epoch < 2^21); `Number("0x100000003")` reads ZooKeeper's text.
- * Data are text with one character, U+0000 to U+00FF, a byte. {@link plain} turns values of the core into both.
+ * Data are text with one character, U+0000 to U+00FF, per byte. {@link plain} turns values of the core into both.
  *
  * The first txn of a log is the first of the ensemble: a history without its ensemble's beginning cannot be replayed.
  */
@@ -26,7 +26,7 @@ import type { Zxid } from "../../core/zab/zxid.ts";
 import type * as znode from "../../core/znode/types.ts";
 import type { StreamRecord } from "./stream-record.ts";
 
-/** A value of the core as a history holds it. */
+/** A value of the core in the form of a history. */
 export type Plain<T> = T extends Uint8Array
   ? string
   : T extends number
@@ -46,8 +46,8 @@ export type ChangeRequest = Plain<znode.MultiRequestOp>;
 /** A write, with plain numbers. */
 export type WriteRequest = Plain<znode.WriteRequest>;
 /**
- * A read that a history contains, with plain numbers: one of a znode. Once another type is in this union, what does not
- * generate, model or check it does not compile.
+ * A read that a history contains, with plain numbers: one of a znode. When a type is added to this union, code that does
+ * not generate, model or check it does not compile.
  */
 export type ReadRequest = Plain<znode.ReadRequestOf<znode.ZnodeReadType>>;
 /** Result of a change, with plain numbers. */
@@ -59,7 +59,7 @@ export type ReadResult = Plain<znode.ReadOutcome>;
 /** A txn, with plain numbers. */
 export type Txn = Plain<znode.Txn>;
 
-/** Leaves the watches of an earlier connection again. @source ZooKeeper `SetWatches` */
+/** Sets the watches of an earlier connection again. @source ZooKeeper `SetWatches` */
 export interface SetWatchesRequest {
   readonly type: "setWatches";
   /** last zxid that the client has seen */
@@ -74,37 +74,37 @@ export type Request = WriteRequest | ReadRequest | SetWatchesRequest;
 /** Result of any request. */
 export type Result = WriteResult | ReadResult | { readonly type: "setWatches" };
 
-/** What a client knows of a request. */
+/** A client's knowledge of the outcome of a request. */
 export type Outcome =
   /**
-   * It was carried out, or refused by the tree as it was (then the result is an error, or a multi of errors).
-   * `zxid`: of a write its own, of a read the last one applied where it was answered; null when the answer did not say, as
-   * HTTP's does not for a write that was refused.
+   * It was carried out, or refused in the state of the tree (then the result is an error, or a multi of errors). `zxid` is
+   * that of the write, or for a read the last one applied at the answering member; null if the answer did not contain it,
+   * like HTTP's for a refused write.
    */
   | { readonly type: "done"; readonly zxid: number | null; readonly result: Result }
-  /** it was not taken: nothing of it will ever happen */
+  /** it was not accepted and will never happen */
   | { readonly type: "refused"; readonly code: ZooErrorCode }
   /** it may have happened, or may still happen, or never */
   | { readonly type: "unknown"; readonly code?: ZooErrorCode };
 
 /**
  * One attempt of a request. Attempts of one write have the same session and xid (both > 0) and the same request, and
- * happen once among them.
+ * at most one of them happens.
  */
 export interface Op {
   readonly client: number;
-  /** 0: none. Nobody promises order between requests without a session. */
+  /** 0 for none. Requests without a session have no guaranteed order. */
   session: number;
-  /** number of the write within its session; 0 for what is not numbered */
+  /** number of the write within its session; 0 if it is not numbered */
   readonly xid: number;
-  /** the connection, unique in the history, on which answers come in order and watches live; 0: none, as over HTTP */
+  /** the connection, unique in the history, on which answers come in order and watches exist; 0 for none, as over HTTP */
   readonly conn: number;
-  /** sid of the member that was asked; 0: not known */
+  /** sid of the receiving member; 0 if unknown */
   readonly member: number;
   readonly linearizable: boolean;
   readonly request: Request;
   readonly invoke: number;
-  /** Infinity: no answer came */
+  /** Infinity if no answer came */
   return: number;
   outcome: Outcome;
 }
@@ -115,12 +115,12 @@ export interface WatchArrival {
   readonly conn: number;
   readonly type: znode.WatchEventType;
   readonly path: string;
-  /** of the change; null when the event did not say, or is about a change that was missed */
+  /** zxid of the change; null if the event did not contain it, or reports a missed change */
   readonly zxid: number | null;
   readonly at: number;
 }
 
-/** What became of a session, as its client saw it. A move to another member is a `disconnect` and a `connect`. */
+/** An event of a session, as its client saw it. A move to another member is a `disconnect` and a `connect`. */
 export interface SessionEvent {
   readonly type: "connect" | "disconnect" | "expired";
   readonly session: number;
@@ -140,7 +140,7 @@ export interface LogEntry {
 
 /** One recorded run. */
 export interface History {
-  /** where it comes from: a seed, a nemesis */
+  /** its origin: a seed, a nemesis */
   readonly about: string;
   /** by invoke */
   readonly ops: readonly Op[];
@@ -148,13 +148,13 @@ export interface History {
   readonly watches: readonly WatchArrival[];
   readonly sessions: readonly SessionEvent[];
   readonly streams: readonly StreamRecord[];
-  /** everything that was committed, by zxid; null when nobody could read it */
+  /** all committed txns, by zxid; null if the log could not be read */
   readonly log: readonly LogEntry[] | null;
 }
 
 const FORMAT_VERSION = 1;
 
-/** Codes that say: this was not taken, and nothing of it will happen. */
+/** Codes of requests that were not accepted and will not happen. */
 const REFUSED: ReadonlySet<ZooErrorCode> = new Set([
   "THROTTLED",
   "NO_QUORUM",
@@ -189,11 +189,11 @@ function bytesToText(bytes: Uint8Array): string {
   return text;
 }
 
-/** The bytes that a text of a history stands for. */
+/** The bytes of a text of a history. */
 export const textToBytes = (text: string): Uint8Array =>
   Uint8Array.from(text, (character) => character.charCodeAt(0));
 
-/** What an answer of a member tells its client. The zxid of a refusal says nothing of the request. */
+/** The outcome in an answer of a member. The zxid of a refusal is not that of the request. */
 export function outcomeOf(
   answer:
     | { readonly ok: true; readonly zxid: Zxid; readonly result: RequestResult }
@@ -220,7 +220,7 @@ export const isRead = (request: Request): request is ReadRequest => Object.hasOw
 export const isWrite = (request: Request): request is WriteRequest =>
   request.type !== "setWatches" && !isRead(request);
 
-/** Takes down a history while it happens. One recorder sees all clients: its counter is their common time. */
+/** Records a history. One recorder serves all clients: its counter is their common time. */
 export class Recorder {
   readonly #ops: Op[] = [];
   readonly #watches: WatchArrival[] = [];
@@ -239,7 +239,7 @@ export class Recorder {
     return this.#now;
   }
 
-  /** A request leaves its client. Without {@link returned} its outcome stays unknown. */
+  /** Records a request that is sent. Without {@link returned} its outcome stays unknown. */
   invoke(
     fields: Pick<Op, "client" | "request"> &
       Partial<Pick<Op, "session" | "xid" | "conn" | "member" | "linearizable">>,
@@ -261,14 +261,17 @@ export class Recorder {
     return op;
   }
 
-  /** Its answer reaches the client. @param session when the answer is what tells it (the opening of a session) */
+  /**
+   * Records the answer that reaches the client.
+   * @param session the session, if only the answer tells it (when a session is opened)
+   */
   returned(op: Op, outcome: Outcome, session: number = op.session): void {
     op.return = this.#tick();
     op.outcome = outcome;
     op.session = session;
   }
 
-  /** A watch event reaches the client. */
+  /** Records a watch event that reaches the client. */
   watch(event: Omit<WatchArrival, "at">): void {
     this.#watches.push({ ...event, at: this.#tick() });
   }
@@ -284,7 +287,7 @@ export class Recorder {
     return record;
   }
 
-  /** Everything that was ever committed, by zxid. */
+  /** Sets all committed txns, by zxid. */
   committed(log: readonly LogEntry[]): void {
     this.#log = log;
   }
@@ -310,13 +313,13 @@ export function formatHistory(history: History): string {
   for (const event of history.watches) lines.push({ line: "watch", ...event });
   for (const event of history.sessions) lines.push({ line: "session", ...event });
   for (const stream of history.streams) lines.push({ line: "stream", ...stream });
-  // The mark of a log that is there, but empty.
+  // Marks a log that was read but is empty.
   if (history.log !== null) lines.push({ line: "log" });
   for (const entry of history.log ?? []) lines.push({ line: "txn", ...entry });
   return `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`;
 }
 
-/** Reads {@link formatHistory}. @throws Error when it is no history of this format */
+/** Parses {@link formatHistory}. @throws Error if it is no history of this format */
 export function parseHistory(text: string): History {
   const ops: Op[] = [];
   const watches: WatchArrival[] = [];
@@ -353,14 +356,14 @@ export function parseHistory(text: string): History {
         log.push(fields);
         break;
       default:
-        throw new Error(`line ${i + 1} is nothing that a history knows: ${line}`);
+        throw new Error(`line ${i + 1} has an unknown type: ${line}`);
     }
   }
   if (about === null) throw new Error("a history is not empty");
   return { about, ops, watches, sessions, streams, log };
 }
 
-/** One line for people: who asked what, and what came of it. */
+/** One readable line: client, request and outcome. */
 export function describeOp(op: Op): string {
   const when = `${op.invoke}–${Number.isFinite(op.return) ? op.return : "∞"}`;
   const who = `client ${op.client}${op.session > 0 ? ` session 0x${op.session.toString(16)}` : ""}${op.xid > 0 ? ` xid ${op.xid}` : ""}`;

@@ -1,4 +1,4 @@
-/** What the readers of watch streams were told. */
+/** The events that readers of watch streams received. */
 import type { WatchEventType } from "../../core/znode/types.ts";
 import type { WatchStreamKind } from "../../core/znode/watch-stream.ts";
 

@@ -1,9 +1,10 @@
 /**
- * What random clients ask for: a state machine without a transport, so that the simulator and a run on the real runtime ask
- * alike. {@link Workload.next} says what a client asks next, {@link Workload.learned} takes what it was told.
+ * The requests of random clients: a state machine without a transport, so that the simulator and a run on the real runtime
+ * have the same workload. {@link Workload.next} returns a client's next request, {@link Workload.learned} takes its
+ * outcome.
  *
- * Keys rotate, so that the search for an order stays small: a key is a pair of registers that multis tie together, and a
- * directory with sequential and ephemeral children, and after `opsPerKey` operations another takes its place. Data are unique.
+ * Keys rotate, so that the search for an order stays small: a key is a pair of registers that multis relate, and a
+ * directory with sequential and ephemeral children; after `opsPerKey` operations another key replaces it. Data are unique.
  */
 import type {
   ChangeRequest,
@@ -20,7 +21,7 @@ import type {
 export interface WorkloadOptions {
   /** of [0, 1) */
   readonly random: () => number;
-  /** an absolute path that nobody else uses */
+  /** an absolute path that no other client uses */
   readonly root?: string;
   /** keys in use at a time */
   readonly keys?: number;
@@ -60,7 +61,7 @@ interface Key {
   readonly registers: readonly [string, string];
   readonly directory: string;
   left: number;
-  /** somebody was told that the directory is there */
+  /** whether some client knows that the directory exists */
   ready: boolean;
   /** children whose names some client knows */
   readonly children: string[];
@@ -74,11 +75,11 @@ export class Workload {
   readonly #weights: readonly (readonly [Kind, number])[];
   readonly #total: number;
   readonly #keys: Key[] = [];
-  /** *map path → its version, as somebody was told last* */
+  /** *map path → its last version known to some client* */
   readonly #versions = new Map<string, number>();
   /** *map directory → its key* */
   readonly #directories = new Map<string, Key>();
-  /** *map client → what it reads behind its sync* */
+  /** *map client → the path that it reads after its sync* */
   readonly #synced = new Map<number, string>();
   #count = 0;
   #made = 0;
@@ -93,12 +94,12 @@ export class Workload {
     for (let i = 0; i < (options.keys ?? 8); i++) this.#keys.push(this.#newKey());
   }
 
-  /** What has to be answered before anything else is asked. */
+  /** The writes that must succeed before all other requests. */
   get setup(): readonly WriteRequest[] {
     return [create(this.root, "", PERSISTENT)];
   }
 
-  /** Znodes that are written now. */
+  /** The znodes in use. */
   get paths(): { readonly registers: readonly string[]; readonly directories: readonly string[] } {
     return {
       registers: this.#keys.flatMap(({ registers }) => registers),
@@ -106,7 +107,7 @@ export class Workload {
     };
   }
 
-  /** What this client asks next. @param session does it have one? Only then does it create ephemerals. */
+  /** The next request of a client. @param session whether it has a session, without which it creates no ephemerals */
   next(client: number, session = true): Ask {
     const behind = this.#synced.get(client);
     if (behind !== undefined) {
@@ -142,19 +143,19 @@ export class Workload {
     }
   }
 
-  /** An ephemeral that others may ask for as well; undefined while no directory is there. */
+  /** The create of an ephemeral that others may also create; undefined while no directory exists. */
   ephemeral(client: number): Extract<ChangeRequest, { type: "create" }> | undefined {
     const ready = this.#keys.filter((key) => key.ready);
     if (ready.length === 0) return undefined;
     return create(`${this.#oneOf(ready).directory}/e${client % 3}`, this.#data(client), EPHEMERAL);
   }
 
-  /** A write of what is there, or not, without asking for a version. */
+  /** A write to a path that may or may not exist, without a version. */
   overwrite(client: number, path: string): WriteRequest {
     return { type: "setData", path, data: this.#data(client), version: -1 };
   }
 
-  /** The client was told this of what it asked. */
+  /** Handles the outcome of a request. */
   learned(request: Request, outcome: Outcome): void {
     if (outcome.type !== "done") return;
     this.#learn(request, outcome.result);
@@ -186,7 +187,7 @@ export class Workload {
       return create(`${directory}/s-`, data, mode);
     }
     if (kind === "ephemeral") {
-      // Clients share the names: one creates what another's session has just lost.
+      // Clients share the names, so one may create what another's session has just lost.
       return session
         ? create(`${directory}/e${client % 3}`, data, EPHEMERAL)
         : create(`${directory}/p${client % 3}`, data, PERSISTENT);
@@ -194,14 +195,14 @@ export class Workload {
     return { type: "delete", path: this.#orChild(key, `${directory}/none`, 1), version: -1 };
   }
 
-  /** Now and then a child whose name some client knows. */
+  /** Sometimes replaces the path by a child whose name some client knows. */
   #orChild(key: Key, path: string, probability = 0.2): string {
     return key.children.length > 0 && this.#chance(probability) ? this.#oneOf(key.children) : path;
   }
 
   #read(key: Key, path: string, watch: boolean): ReadRequest {
     const type = this.#oneOf(["getData", "getData", "exists", "getChildren"] as const);
-    // A directory stays; a register comes and goes, and with it who watches its children.
+    // A directory stays; a register is created and deleted, and watches of its children with it.
     const shown = type === "getChildren" && this.#chance(0.6) ? key.directory : path;
     return read(type, shown, watch);
   }
@@ -212,7 +213,7 @@ export class Workload {
     const version = this.#versionOf(one);
     switch (Math.floor(this.#random() * 5)) {
       case 4:
-        // Its first operation is done and taken back, unless the second fits.
+        // The first operation is rolled back unless the second succeeds.
         return [set, { type: "check", path: one, version }];
       case 0:
         return [{ type: "check", path: one, version }, set];
@@ -254,7 +255,7 @@ export class Workload {
     return "read";
   }
 
-  /** What is known, and now and then something else. */
+  /** The known version, and sometimes another one. */
   #versionOf(path: string): number {
     return this.#chance(0.1) ? 1_000_000 : (this.#versions.get(path) ?? 0);
   }
@@ -292,7 +293,7 @@ function read(type: ReadRequest["type"], path: string, watch: boolean): ReadRequ
 }
 
 /**
- * What a client keeps to continue at another member: the last zxid it has seen, and what it watches.
+ * The state with which a client continues at another member: the last zxid it has seen, and its watches.
  * @source ZooKeeper `ClientCnxn`, `ZKWatchManager`
  */
 export class ClientMemory {
@@ -301,7 +302,7 @@ export class ClientMemory {
   readonly #exist = new Set<string>();
   readonly #child = new Set<string>();
 
-  /** An answer came. */
+  /** Handles an answer. */
   answered(request: Request, outcome: Outcome): void {
     if (outcome.type !== "done") return;
     this.lastZxid = Math.max(this.lastZxid, outcome.zxid ?? 0);
@@ -312,7 +313,7 @@ export class ClientMemory {
     else if (type === "exists" && result.code === "NO_NODE") this.#exist.add(path);
   }
 
-  /** A watch fired. */
+  /** Handles a fired watch. */
   fired({ type, path }: Pick<WatchArrival, "type" | "path">): void {
     if (type === 4) {
       this.#child.delete(path);
@@ -323,7 +324,7 @@ export class ClientMemory {
     if (type === 2) this.#child.delete(path);
   }
 
-  /** What to ask first on a new connection; null: nothing is watched. */
+  /** The request to send first on a new connection; null without watches. */
   get setWatches(): SetWatchesRequest | null {
     if (this.#data.size + this.#exist.size + this.#child.size === 0) return null;
     const [data, exist, child] = [[...this.#data], [...this.#exist], [...this.#child]];

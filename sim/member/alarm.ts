@@ -4,27 +4,27 @@ import type { SimClock } from "../clock.ts";
 import type { Engine } from "../engine.ts";
 import type { Faults } from "../faults.ts";
 
-/** Whose alarm it is. */
+/** The owner of an alarm. */
 export interface AlarmOwner {
   readonly alive: boolean;
-  /** The alarm rings. */
+  /** Called when the alarm fires. */
   onAlarm(): void;
-  /** An alarm comes that was not set, or comes twice. */
+  /** Called for an alarm that was not set, or that fires twice. */
   onNeedlessAlarm(): void;
 }
 
-/** Nobody waits for it: nothing else runs before the simulation's next event. */
+/** Resolved at once: nothing else runs before the simulation's next event. */
 const DONE = Promise.resolve();
 
-/** Invariant: it rings at one moment, the last one that was set; or never, if that was lost. */
+/** The alarm of one member. Invariant: it fires once, at the last time that was set, or never if that alarm was lost. */
 export class MemberAlarm {
   readonly #engine: Engine;
   readonly #clock: SimClock;
   readonly #faults: Faults;
   readonly #owner: AlarmOwner;
-  /** what it is set to, on the member's clock; infinity: it is not set */
+  /** the time it is set to, on the member's clock; infinity if it is not set */
   #setTo = Number.POSITIVE_INFINITY;
-  /** when it rings; infinity: never, also when it is set and was lost */
+  /** when it fires; infinity if it is not set, or was lost */
   #ringsAt = Number.POSITIVE_INFINITY;
   /** the shell's part, which decides when to set it */
   readonly shell: DeadlineAlarm;
@@ -45,17 +45,17 @@ export class MemberAlarm {
     );
   }
 
-  /** It is set, and does not ring. */
+  /** Whether it is set but was lost. */
   get isLost(): boolean {
     return Number.isFinite(this.#setTo) && !Number.isFinite(this.#ringsAt);
   }
 
-  /** What is set now never rings. */
+  /** Loses the alarm that is set now. */
   lose(): void {
     this.#ringsAt = Number.POSITIVE_INFINITY;
   }
 
-  /** The member's clock was changed: the alarm is where the new time has it. */
+  /** Moves the alarm after a change of the member's clock. */
   clockChanged(): void {
     if (Number.isFinite(this.#ringsAt)) this.#schedule();
   }

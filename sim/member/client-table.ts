@@ -1,4 +1,4 @@
-/** The clients of one life of a member: its connections, and the requests that came without one. */
+/** The clients of one life of a member: its connections, and requests without a connection. */
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import type { DisconnectCode } from "../../core/server/effects.ts";
 import type { Token } from "../../core/server/ids.ts";
@@ -8,31 +8,31 @@ import type { Asked } from "../checkers/requests.ts";
 import type { OutputGate } from "./output-gate.ts";
 import type { Turns } from "./turns.ts";
 
-/** A client at a member, as long as that life lasts. */
+/** A client's connection to one life of a member. */
 export interface Connection {
   respond(xid: number, answer: ServerAnswer): void;
   notify(event: WatchEvent, zxid: Zxid): void;
-  /** it is over, and what was not answered will not be. @param code why the member closed it, if it says */
+  /** Called when it has ended; unanswered requests stay unanswered. @param code why the member closed it, if known */
   closed(code?: DisconnectCode): void;
 }
 
 /** A request without a connection. */
 export interface PendingRequest {
-  /** undefined: no answer will come */
+  /** Called with the answer; undefined if none will come. */
   answered(answer: ServerAnswer | undefined): void;
   /** a read that may not be stale */
   readonly isFresh: boolean;
 }
 
-/** What happens to clients, for the checkers and for tests. */
+/** Observer of clients, for the checkers and for tests. */
 export interface ClientWatcher {
-  /** A read is answered that may not be stale. */
+  /** Called when a read is answered that may not be stale. */
   onRead(): void;
-  /** A request of {@link ClientTable.expect} is answered. */
+  /** Called when a request of {@link ClientTable.expect} is answered. */
   onAnswer(token: Token, asked: Asked, answer: ServerAnswer): void;
 }
 
-/** Invariant: a token stands for a connection, or for one request, and none is used twice in a life. */
+/** Invariant: a token identifies a connection or one request, and none is used twice in a life. */
 export class ClientTable {
   readonly #gate: OutputGate;
   readonly #turns: Turns;
@@ -40,7 +40,7 @@ export class ClientTable {
   readonly connections = new Map<Token, Connection>();
   readonly #requests = new Map<Token, PendingRequest>();
   readonly #expected = new Map<Token, Asked>();
-  /** connections so far: every life numbers them from 1 */
+  /** number of connections so far, from which tokens are made */
   #connected = 0;
 
   constructor(gate: OutputGate, turns: Turns, watcher: ClientWatcher) {
@@ -49,7 +49,7 @@ export class ClientTable {
     this.#watcher = watcher;
   }
 
-  /** A client connects. @returns what stands for the connection */
+  /** Adds a connection. @returns its token */
   connect(connection: Connection): Token {
     this.#connected += 1;
     const token = this.#connected as Token;
@@ -57,17 +57,17 @@ export class ClientTable {
     return token;
   }
 
-  /** Something is asked without a connection. */
+  /** Adds a request without a connection. */
   request(token: Token, request: PendingRequest): void {
     this.#requests.set(token, request);
   }
 
-  /** Something is asked whose answer goes to the {@link ClientWatcher}. */
+  /** Adds a request whose answer goes to the {@link ClientWatcher}. */
   expect(token: Token, asked: Asked): void {
     this.#expected.set(token, asked);
   }
 
-  /** The member answers. */
+  /** Delivers an answer of the member. */
   respond(token: Token, xid: number, answer: ServerAnswer): void {
     if (this.connections.has(token)) {
       this.#tell(token, (connection) => connection.respond(xid, answer));
@@ -90,14 +90,14 @@ export class ClientTable {
     this.#gate.let(() => this.#watcher.onAnswer(token, asked, answer));
   }
 
-  /** The member sends an event. @returns false: nobody has this token */
+  /** Delivers an event of the member. @returns false if no connection has this token */
   notify(token: Token, event: WatchEvent, zxid: Zxid): boolean {
     if (!this.connections.has(token)) return false;
     this.#tell(token, (connection) => connection.notify(event, zxid));
     return true;
   }
 
-  /** The member closes a connection. */
+  /** Closes a connection for the member. */
   disconnect(token: Token, code: DisconnectCode): void {
     this.#tell(token, (connection) => {
       this.connections.delete(token);
@@ -105,7 +105,7 @@ export class ClientTable {
     });
   }
 
-  /** The member closes all connections, at once. @param forget is called for each */
+  /** Closes all connections for the member, at once. @param forget called for each */
   drop(forget: (token: Token) => void): void {
     const connections = [...this.connections];
     this.connections.clear();
@@ -115,7 +115,7 @@ export class ClientTable {
     }
   }
 
-  /** The life is over, and with it everything that its clients waited for. */
+  /** Ends the life: no outstanding request will be answered. */
   end(): void {
     const connections = [...this.connections.values()];
     this.connections.clear();
@@ -125,7 +125,7 @@ export class ClientTable {
     for (const { answered } of requests) this.#turns.tell(() => answered(undefined));
   }
 
-  /** What a client does of it comes when the effects at hand are run. */
+  /** Informs a client after the current effects are run. */
   #tell(token: Token, tell: (connection: Connection) => void): void {
     this.#gate.let(() =>
       this.#turns.tell(() => {

@@ -1,6 +1,6 @@
 /**
- * One life of a member: its real core, in a shell that does with the core's effects what `ZooWeeperNode` does with them, in
- * virtual time. It begins from a disk and ends with a crash; everything in memory is gone then.
+ * One life of a member: its real core, in a shell that runs the core's effects like `ZooWeeperNode`, in virtual time. It
+ * begins from a disk and ends with a crash, which loses everything in memory.
  */
 
 import { assertNever } from "../../core/assert.ts";
@@ -31,33 +31,33 @@ import { Links } from "./links.ts";
 import { type GateOwner, OutputGate } from "./output-gate.ts";
 import type { Turns } from "./turns.ts";
 
-/** When and how an effect makes its member crash. `keep`: groups of writes that survive though nobody waited for them. */
+/** When and how an effect makes its member crash. `keep`: number of groups of writes that survive beyond the durable ones. */
 export interface CrashOrder {
   readonly when: "before" | "after";
   readonly keep: number;
 }
 
-/** What goes to one peer in one call. */
+/** Messages to one peer in one call. */
 export interface Outgoing {
   readonly to: Sid;
   readonly generation: number;
   readonly messages: PeerMessage[];
 }
 
-/** Who watches what lives do, and may make them crash. */
+/** Observer of lives, which may make them crash. */
 export interface LifeObserver {
-  /** Asked before an effect is run: whether the member is to crash there. */
+  /** Called before an effect is run; may order a crash there. */
   crashOrder(life: Life, effect: ServerEffect): CrashOrder | undefined;
   onAsleep(life: Life): void;
   onWakeOwner(life: Life, parked: ParkedSession): void;
   onTrace(life: Life, event: TraceEvent): void;
   /** An event for a client that has no connection. */
   onNotify(token: Token, event: WatchEvent): void;
-  /** An answer to something that was asked by {@link ClientTable.expect}. */
+  /** The answer to a request of {@link ClientTable.expect}. */
   onAnswer(life: Life, token: Token, asked: Asked, answer: ServerAnswer): void;
 }
 
-/** What a life runs on: the simulated platform. */
+/** The simulated platform of a life. */
 export interface Platform {
   readonly engine: Engine;
   readonly network: Network;
@@ -70,19 +70,19 @@ export interface Platform {
   readonly fsyncMs: Range;
   /** how long a turn of I/O takes in which requests gather; ms */
   readonly yieldMs: Range;
-  /** The life of a member that is up; null: it is down. */
+  /** The life of a member; null if it is down. */
   lifeOf(sid: number): Life | null;
-  /** Sends each call once what the life wrote before it is durable. */
+  /** Sends each call once everything that the life wrote before it is durable. */
   post(life: Life, outgoing: readonly Outgoing[]): void;
   /** Ends the life of a member. @param keep groups of writes that survive beyond what is durable */
   crash(sid: number, keep: number): void;
-  /** Its storage has refused something, or is damaged: this life is to end. */
+  /** Ends a life whose storage has refused a write, or is damaged. */
   onStorageError(life: Life, error: Error): void;
-  /** The core has ended this life: the next one begins from storage. */
+  /** Ends a life that its core has aborted; the next one begins from storage. */
   onAbort(life: Life): void;
 }
 
-/** What a life begins with. */
+/** The start of a life. */
 export interface LifeStart {
   readonly sid: Sid;
   readonly number: number;
@@ -93,11 +93,11 @@ export interface LifeStart {
   readonly clock: SimClock;
 }
 
-/** What storage refuses, or what it holds is wrong: no fault of the core. */
+/** Whether the error comes from storage, which refused a write or is damaged, and so is no fault of the core. */
 const isStorageError = (error: unknown): error is Error =>
   error instanceof DamagedError || error instanceof DiskFullError || error instanceof FencedError;
 
-/** Invariant: once it is not `alive`, it does nothing more, and nothing leaves it. */
+/** One life. Invariant: once it is not `alive`, it does nothing more and sends nothing. */
 export class Life implements LifeView, GateOwner, AlarmOwner {
   readonly sid: Sid;
   readonly number: number;
@@ -111,12 +111,12 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
   readonly links = new Links();
   readonly #clock: SimClock;
   readonly #platform: Platform;
-  /** callers whose parked call ends with this life */
+  /** callers with a parked call at this life */
   #parked: { readonly caller: Life; readonly generation: number }[] = [];
-  /** what happened to it while it stood still; null: it runs */
+  /** events that arrived while it was paused; null if it runs */
   #backlog: (() => void)[] | null = null;
   alive = true;
-  /** the call that is being handled was not understood */
+  /** whether the core has refused the call being handled */
   refused = false;
 
   constructor(platform: Platform, { sid, number, index, server, storage, disk, clock }: LifeStart) {
@@ -141,12 +141,12 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     return this.gate.durable;
   }
 
-  /** What its clock shows; ms. */
+  /** Time of its clock; ms. */
   get #now(): number {
     return this.#clock.at(this.#platform.engine.now);
   }
 
-  // ── what happens to it ───────────────────────────────────────────────────
+  // ── inputs ───────────────────────────────────────────────────────────────
 
   /** Feeds an input to the core. @returns the replies of the effects */
   step(input: ServerInput): PeerMessage[] {
@@ -157,7 +157,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     return replies;
   }
 
-  /** One turn in which clients ask for something; a member that stands still takes it when it continues. */
+  /** Runs one turn of client requests; a paused member runs it when it continues. */
   turn(ask: (server: EnsembleServer, now: number) => void): void {
     this.whenRunning(() => {
       this.#guard(() => {
@@ -168,19 +168,19 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     });
   }
 
-  /** Runs something that happens to it: later, while it stands still; never, once it is over. */
+  /** Runs an event of this life: after the pause if it is paused, never once it has ended. */
   whenRunning(run: () => void): void {
     if (!this.alive) return;
     if (this.#backlog !== null) this.#backlog.push(run);
     else run();
   }
 
-  /** One of its links is broken. */
+  /** Reports a broken link to the core. */
   linkBroken(peer: Sid, generation: number): void {
     this.whenRunning(() => this.step({ type: "linkBroken", peer, generation }));
   }
 
-  /** A client has closed its connection. */
+  /** Handles a connection that its client has closed. */
   disconnected(token: Token): void {
     if (!this.clients.connections.delete(token)) return;
     this.whenRunning(() => this.server.forget(token));
@@ -209,13 +209,13 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     });
   }
 
-  // ── standing still, and the end ──────────────────────────────────────────
+  // ── pause and end ────────────────────────────────────────────────────────
 
   get isPaused(): boolean {
     return this.#backlog !== null;
   }
 
-  /** Stands still with its memory; what happens to it happens when it resumes. */
+  /** Pauses it with its memory; events wait until it resumes. */
   pause(): void {
     this.#backlog ??= [];
   }
@@ -226,7 +226,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     for (const run of backlog) this.whenRunning(run);
   }
 
-  /** The life is over: what others see of its end. */
+  /** Ends the life, which breaks the calls open at it. */
   end(): void {
     const { engine, network } = this.#platform;
     this.alive = false;
@@ -239,7 +239,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
 
   // ── effects ──────────────────────────────────────────────────────────────
 
-  /** What a shell does with a throw: the instance ends. Whatever is not a fault of storage is a fault of the core. */
+  /** Ends the instance if `run` throws, like the shell. An error that is not from storage is a fault of the core. */
   #guard(run: () => void): void {
     const { turns } = this.#platform;
     turns.begin();
@@ -260,7 +260,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     turns.settle();
   }
 
-  /** Runs the effects in order; what goes to one peer between two writes goes in one call. @returns the replies */
+  /** Runs the effects in order; messages to one peer between two writes are sent in one call. @returns the replies */
   #run(effects: readonly ServerEffect[]): PeerMessage[] {
     const platform = this.#platform;
     const replies: PeerMessage[] = [];
@@ -357,7 +357,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
         return;
       case "asleep":
         this.alarm.shell.only(this.server.deadline);
-        this.#parked = []; // what is let go is no break
+        this.#parked = []; // released calls are no breaks
         platform.observer.onAsleep(this);
         return;
       case "wakeOwner":
@@ -376,7 +376,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     return yieldMs[1] === 0 ? 0 : engine.between(yieldMs);
   }
 
-  /** A call that its peer answers only by its end. */
+  /** Parks a call at a peer. */
   #park(peer: Sid, generation: number): void {
     const { engine, network } = this.#platform;
     const life = this.#platform.lifeOf(peer);

@@ -1,16 +1,16 @@
-/** What one life of a member knows of its calls: the shell's side of a link. */
+/** The calls of one life of a member: the shell's side of its links. */
 import type { Sid } from "../../core/zab/membership.ts";
 import type { CallOrder } from "../../durable-objects/shared/call-order.ts";
 
-/** One of a member's outgoing links in one life: calls on it arrive in order until it breaks. */
+/** One generation of an outgoing link: calls on it arrive in order until it breaks. */
 export interface Channel {
   seq: number;
-  /** a call on it has failed */
+  /** whether a call on it has failed */
   dead: boolean;
-  /** when the last call, and the last return, that left on it arrives; ms */
+  /** when the last call sent on it, and the last return, arrives; ms */
   lastArrival: number;
   lastReturn: number;
-  /** *map number of a call that is on its way → when it arrives* */
+  /** *map number of a call in flight → time of its arrival* */
   readonly underWay: Map<number, number>;
 }
 
@@ -19,10 +19,10 @@ export class Links {
   readonly #channels = new Map<number, Channel>();
   /** *map peer → the order of its calls*: the shell's own */
   readonly orders = new Map<Sid, CallOrder>();
-  /** calls that are being answered: each is called when the life ends before, and breaks the caller's link */
+  /** functions that break the callers' links if the life ends before it has answered their calls */
   readonly answering = new Set<() => void>();
 
-  /** The channel to a peer in this generation; undefined: nothing has left on it. */
+  /** The channel to a peer in this generation; undefined if nothing was sent on it. */
   find(to: Sid, generation: number): Channel | undefined {
     return this.#channels.get(generation * 16 + to);
   }

@@ -1,4 +1,4 @@
-/** A member: what of it survives a crash, and its life while it is up. */
+/** A member: its durable state, and its life while it is up. */
 
 import type { ServerConfig } from "../../core/server/config.ts";
 import { EnsembleServer } from "../../core/server/server.ts";
@@ -15,17 +15,17 @@ export interface Member {
   readonly sid: Sid;
   readonly clock: SimClock;
   disk: SimDisk;
-  /** what goes wrong with the tree of its next life while that is loaded; see `tree-damage.ts` */
+  /** damages the tree of its next life while it is loaded; see `tree-damage.ts` */
   bend: ((tree: ZnodeTree) => void) | null;
-  /** null: it is down */
+  /** null if it is down */
   life: Life | null;
   /** an older instance that is still alive */
   twin: Life | null;
-  /** lives so far */
+  /** number of lives so far */
   lives: number;
 }
 
-/** The disk of a member of a brand-new ensemble. */
+/** The disk of a member of a new ensemble. */
 function foundedDisk(): SimDisk {
   const disk = new SimDisk();
   found(disk);
@@ -33,7 +33,7 @@ function foundedDisk(): SimDisk {
   return disk;
 }
 
-/** The members of a brand-new ensemble, all of them down. */
+/** The members of a new ensemble, all of them down. */
 export function newMembers(size: number, { tickTimeMs }: ServerConfig): Member[] {
   return Array.from({ length: size }, (_, i) => ({
     sid: asSid(i + 1),
@@ -60,7 +60,7 @@ export interface CoreStart {
 
 /**
  * The one place where a member's core is made: it recovers from the disk.
- * @throws DiskFullError when its start cannot be noted
+ * @throws DiskFullError if its start cannot be stored
  */
 export function startCore(
   { sid, disk, bend, lives }: Member,

@@ -2,18 +2,18 @@
 import type { SimDisk } from "../disk.ts";
 import type { Engine, Range } from "../engine.ts";
 
-/** Whose gate it is. */
+/** The owner of a gate. */
 export interface GateOwner {
   readonly alive: boolean;
   /** Writes became durable. */
   onSynced(): void;
-  /** {@link OutputGate.open} may let something out; not while the owner is paused. */
+  /** Called when {@link OutputGate.open} may release outputs; not while the owner is paused. */
   onDurable(): void;
 }
 
 /**
- * What leaves a member waits for the writes before it. One sync at a time: it covers what was written when it began.
- * Invariant: what waits ascends by group of writes.
+ * Outputs of a member wait for all earlier writes. One sync runs at a time, and covers the writes made before it began.
+ * Invariant: waiting outputs ascend by group of writes.
  */
 export class OutputGate {
   readonly #engine: Engine;
@@ -43,18 +43,18 @@ export class OutputGate {
     return this.#waiting.length === 0;
   }
 
-  /** Lets something out once everything written before it is durable. */
+  /** Runs an output once everything written before it is durable. */
   let(run: () => void): void {
     if (this.#waiting.length === 0 && this.#disk.pending === 0) run();
     else this.#waiting.push({ number: this.#disk.written, run });
   }
 
-  /** The writes of a persist effect are written. @param seq number of the effect */
+  /** Records that the writes of a persist effect are made. @param seq number of the effect */
   persisted(seq: number): void {
     this.#persists.push({ number: this.#disk.commit(), seq });
   }
 
-  /** Syncs what is written, unless a sync is under way: it is followed by another. */
+  /** Starts a sync, unless one is running, after which another one follows. */
   syncSoon(): void {
     const disk = this.#disk;
     if (this.#syncing || disk.pending === 0 || disk.fenced) return;
@@ -71,7 +71,10 @@ export class OutputGate {
     });
   }
 
-  /** Lets out what waited for durable writes only. @returns the last persist effect that is durable now; undefined: none */
+  /**
+   * Releases the outputs whose writes are durable.
+   * @returns the last persist effect that is now durable; undefined if there is none
+   */
   open(): number | undefined {
     while ((this.#waiting[0]?.number ?? Number.POSITIVE_INFINITY) <= this.#durable)
       this.#waiting.shift()?.run();
@@ -81,7 +84,7 @@ export class OutputGate {
     return seq;
   }
 
-  /** Its owner is over: what waits never leaves. */
+  /** Drops the waiting outputs, because the owner has ended. */
   close(): void {
     this.#waiting.length = 0;
   }

@@ -14,22 +14,22 @@ import { Life, type LifeObserver, type Outgoing, type Platform } from "./life.ts
 import { type CoreStart, type Member, startCore } from "./member.ts";
 import { Turns } from "./turns.ts";
 
-/** How long a member that cannot start for want of disk space waits before it tries again; ms. */
+/** Pause before another start of a member whose disk is full; ms. */
 const START_AGAIN_MS = 200;
 
-/** Those who watch members, and decide how they start. */
+/** Observers of members, and the parameters of their starts. */
 export interface SupervisorHooks {
-  /** Sees everything that a member does, in one line: for people. */
+  /** Called with every action of a member, as a readable line. */
   readonly onLine: ((line: string) => void) | null;
-  /** Takes note of a member that stopped by itself: damage was found, or another instance has taken its place. */
+  /** Called when a member stops by itself: damage was found, or another instance has replaced it. */
   readonly onStop: ((sid: Sid, reason: string) => void) | null;
-  /** Which version of the protocol a life of a member speaks. */
+  /** The protocol version of a life of a member. */
   readonly versionOf: (sid: Sid, life: number) => number;
-  /** Something was wrong with members until now. */
+  /** Records a disturbance of members until now. */
   disturbed(): void;
 }
 
-/** What a supervisor needs of the ensemble. */
+/** The parts of the ensemble that a supervisor uses. */
 export interface SupervisorOptions {
   readonly engine: Engine;
   readonly network: Network;
@@ -47,7 +47,7 @@ export interface SupervisorOptions {
   readonly start: Omit<CoreStart, "version">;
 }
 
-/** Invariant: a member has at most one life, and beside it at most one older twin, which its next write ends. */
+/** Invariant: a member has at most one life, and besides at most one older twin, which its next write ends. */
 export class Supervisor implements Platform {
   readonly engine: Engine;
   readonly network: Network;
@@ -63,7 +63,7 @@ export class Supervisor implements Platform {
   readonly #hooks: SupervisorHooks;
   readonly #members: readonly Member[];
   readonly #start: Omit<CoreStart, "version">;
-  /** lives of all members so far */
+  /** number of lives of all members so far */
   #lives = 0;
 
   constructor(options: SupervisorOptions) {
@@ -94,7 +94,7 @@ export class Supervisor implements Platform {
     this.#calls.post(life, outgoing);
   }
 
-  /** Starts a member that is down; one whose disk is full tries again a while later. */
+  /** Starts a member that is down; if its disk is full, tries again later. */
   start(sid: number): void {
     const member = this.member(sid);
     assert(member.life === null, "a member starts once");
@@ -121,6 +121,7 @@ export class Supervisor implements Platform {
     life.step({ type: "start" });
   }
 
+  /** Damage may be found only on a disk that a fault changed. */
   #mayFindDamage({ sid, disk }: Member, damage: string | undefined): void {
     this.invariants.must(
       "Undamaged",
@@ -129,7 +130,7 @@ export class Supervisor implements Platform {
     );
   }
 
-  /** Its start could not be noted: nothing of it happened, and a while later it is started again. */
+  /** Starts a member again later, because its start could not be stored and so did not happen. */
   #startAgain(member: Member): void {
     this.#hooks.onLine?.(`${member.sid} cannot start: its disk is full`);
     member.disk.crash(0);
@@ -141,8 +142,8 @@ export class Supervisor implements Platform {
   }
 
   /**
-   * The member loses its memory, and what it wrote is kept as far as it was durable.
-   * @param keep groups of writes beyond that which survive all the same
+   * Crashes a member, which loses its memory and its writes that are not durable.
+   * @param keep number of groups of writes that survive beyond the durable ones
    */
   crash(sid: number, keep = 0): void {
     const member = this.member(sid);
@@ -156,7 +157,7 @@ export class Supervisor implements Platform {
     life.end();
   }
 
-  /** Another instance of the member starts while this one lives on, until its next write. */
+  /** Starts another instance of the member while this one lives until its next write. */
   replaceByTwin(sid: number, keep = 0): void {
     const member = this.member(sid);
     const life = must(member.life, "only a member that lives has a twin");
@@ -170,7 +171,7 @@ export class Supervisor implements Platform {
     this.start(sid);
   }
 
-  /** The older instance ends, if there is one. */
+  /** Ends the older instance, if there is one. */
   endTwin(sid: number): void {
     const member = this.member(sid);
     const { twin } = member;
@@ -180,7 +181,7 @@ export class Supervisor implements Platform {
     twin.end();
   }
 
-  /** The member stands still with its memory; what happens to it happens when it resumes. */
+  /** Pauses the member with its memory; events wait until it resumes. */
   pause(sid: number): void {
     const life = must(this.member(sid).life, "only a member that lives pauses");
     this.#hooks.onLine?.(`${sid} stands still`);
@@ -202,7 +203,7 @@ export class Supervisor implements Platform {
     this.#hooks.onLine?.(`${life.sid} ends: ${error.message}`);
     this.#hooks.onStop?.(life.sid, error.message);
     if (!(error instanceof FencedError) && member.life === life) {
-      // What was written before in this turn may be durable or not.
+      // Earlier writes of this turn may or may not be durable.
       this.crash(life.sid, this.engine.between([0, life.disk.pending]));
       if (error instanceof DamagedError) this.invariants.wiped(member);
       this.engine.after(this.network.delay(), () => this.#startIfDown(member));

@@ -1,11 +1,12 @@
-/** When clients hear what members tell them. */
+/** The order of turns of members and clients. */
 
 /**
- * What a member tells a client waits until the effects at hand are run, of all members: what the client does of it is a turn of
- * its own. Invariant: no event is reported while a turn is under way.
+ * Events for clients wait until the current effects of all members are run, so that a client's reaction is a turn of its
+ * own.
+ * Invariant: no event is reported during a turn.
  */
 export class Turns {
-  /** turns under way, one within the other */
+  /** depth of nested turns */
   #depth = 0;
   readonly #untold: (() => void)[] = [];
 
@@ -18,7 +19,7 @@ export class Turns {
     this.#depth -= 1;
   }
 
-  /** Tells what waits, if no turn is under way. */
+  /** Reports the waiting events, if no turn is running. */
   settle(): void {
     while (this.#depth === 0) {
       const tell = this.#untold.shift();
@@ -27,7 +28,7 @@ export class Turns {
     }
   }
 
-  /** Calls `tell` now, or once no turn is under way. */
+  /** Calls `tell` now, or once no turn is running. */
   tell(tell: () => void): void {
     if (this.#depth === 0) tell();
     else this.#untold.push(tell);

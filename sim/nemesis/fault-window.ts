@@ -1,7 +1,7 @@
 /** The time in which faults happen. */
 import type { Engine } from "../engine.ts";
 
-/** Invariant: once closed, nothing that it was to run is run. */
+/** The window of one run. Invariant: once closed, nothing scheduled with it is run. */
 export class FaultWindow {
   readonly #engine: Engine;
   #isOver = false;
@@ -14,14 +14,14 @@ export class FaultWindow {
     return this.#isOver;
   }
 
-  /** Runs what ends a fault, or is part of it, in so much time, unless everything is healed before. */
+  /** Schedules the end or a part of a fault after `ms`, unless everything is healed before. */
   after(ms: number, run: () => void): void {
     this.#engine.after(ms, () => {
       if (!this.#isOver) run();
     });
   }
 
-  /** Everything is healed. */
+  /** Closes the window, because everything is healed. */
   close(): void {
     this.#isOver = true;
   }

@@ -1,4 +1,4 @@
-/** Members that lose their memory, or find it damaged or old, and when they may start again. */
+/** Members that lose their memory, or find it damaged or old, and the conditions of their restarts. */
 import type { Cluster } from "../cluster.ts";
 import type { DamageKind } from "../disk.ts";
 import type { MemoryBackend } from "../memory-backend.ts";
@@ -7,12 +7,13 @@ import type { FaultKind, SwarmOptions } from "../swarm.ts";
 import type { FaultWindow } from "./fault-window.ts";
 import { damageTree, type TreeDamageKind } from "./tree-damage.ts";
 
-/** How long a member on an older disk waits before it looks again whether it may start. */
+/** Interval at which it is checked whether a member on an older disk may start. */
 const ROLLED_BACK_WAIT_MS = 100;
 
 /**
- * Starts members, and harms their disks. A member that lost its storage, or found it damaged, counts as failed until it has
- * synchronised. Invariant: no more than a minority has failed.
+ * Starts members, and damages their disks. A member that lost its storage, or found it damaged, counts as failed until it
+ * has synchronised.
+ * Invariant: no more than a minority has failed.
  */
 export class MemoryLoss {
   readonly #cluster: Cluster;
@@ -20,7 +21,7 @@ export class MemoryLoss {
   readonly #chance: Chance;
   readonly #window: FaultWindow;
   readonly #count: (kind: FaultKind) => void;
-  /** members without their memory of before, until they have synchronised */
+  /** members without memory, until they have synchronised */
   readonly #forgetful = new Set<number>();
   /** members on an older copy of their disk: *map sid → the last epoch that they promised before, and may have forgotten* */
   readonly #behind = new Map<number, number>();
@@ -82,7 +83,7 @@ export class MemoryLoss {
     return initialized && boot + 1 >= Math.max(...known);
   }
 
-  /** A leader of the latest epoch runs, with a quorum of others: those know what this member has forgotten. */
+  /** Whether a leader of the latest epoch runs with a quorum of others, which know what this member has forgotten. */
   #mayStart(sid: number): boolean {
     if (this.#forgetting === 0) return true;
     const promised = this.#behind.get(sid);
@@ -97,7 +98,7 @@ export class MemoryLoss {
 
   // ── losses ───────────────────────────────────────────────────────────────
 
-  /** How many members do not have what they once promised. */
+  /** Number of members that have forgotten promises. */
   get #forgetting(): number {
     for (const sid of this.#forgetful) {
       const { life } = this.#cluster.member(sid);
@@ -109,11 +110,11 @@ export class MemoryLoss {
     return this.#forgetful.size;
   }
 
-  /** Something is done to the disk of a member that makes it forget. */
+  /** Makes a member forget by a fault of its disk. */
   lose(sid: number, how: () => void, forgets = true): boolean {
     const cluster = this.#cluster;
     const { size } = this.#options;
-    // Who forgot and whose tree is wrong are a minority together: both are of no use to the others.
+    // Members that forgot and members with a wrong tree must together be a minority: neither helps the others.
     const failed = new Set<number>(cluster.invariants.digests.damagedTrees);
     if (this.#forgetting > 0) for (const each of this.#forgetful) failed.add(each);
     // A member that was left out of the founding has no more than one that forgot it. Its epoch tells, not what it believes.
@@ -124,7 +125,7 @@ export class MemoryLoss {
     // A leader whose tree is wrong waits for members that lag, which cannot tell before they have caught up: beside others
     // that have forgotten everything too few may be left. See docs/testing.md, Open.
     if (room > 1 && (!forgets || cluster.invariants.digests.damagedTrees.size > 0)) return false;
-    // Before anything was committed there is nothing to forget, and a founding must not begin twice.
+    // Before the first commit there is nothing to forget, and a founding must not begin twice.
     if (room > (size - 1) / 2 || cluster.invariants.history.length === 0) return false;
     const member = cluster.member(sid);
     if (member.twin !== null) return false;
@@ -142,13 +143,13 @@ export class MemoryLoss {
       // Damage that comes back later would not be that of a minority.
       if (cluster.invariants.digests.damagedTrees.has(sid)) return false;
       this.#copies.set(sid, cluster.member(sid).disk.durableCopy());
-      // Lives that the others see, and then it goes back behind them.
+      // The others see lives that the rollback then undoes.
       for (const ms of [1_000, 3_000]) this.#window.after(ms, () => this.#restart(sid));
       this.#window.after(this.#chance.between(5_000, 20_000), () => {
         if (this.rollBack(sid)) this.#count("rollback");
       });
     }
-    // Whoever goes back to its last life alone shows the same number as before, and cannot be told from itself.
+    // A member rolled back by a single life shows the same number again, and cannot be recognised.
     const isSeen = copy !== undefined && copy.readMeta().boot + 1 < cluster.member(sid).disk.readMeta().boot;
     if (copy === undefined || !isSeen || cluster.leader === undefined) return false;
     return this.lose(sid, () => {
@@ -168,7 +169,7 @@ export class MemoryLoss {
     return struck && damaged;
   }
 
-  /** The rest of the damage that a member may have heals by itself, from the others. */
+  /** Damages the tree of a member. The others repair any other damage that it may have. */
   damageTree(sid: number, kind: TreeDamageKind): boolean {
     const cluster = this.#cluster;
     if (cluster.invariants.digests.damagedTrees.has(sid)) return false;

@@ -8,7 +8,7 @@ import { type Blow, Blows } from "./blows.ts";
 import type { FaultWindow } from "./fault-window.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
 
-/** Messages at which something may happen to who sends them or takes them: a run has few of most of them. */
+/** Messages at which a fault may hit sender or receiver; most of them are rare in a run. */
 const MOMENTS: readonly PeerMessage["type"][] = [
   "NOTIFICATION",
   "FOLLOWERINFO",
@@ -38,7 +38,7 @@ const MOMENTS: readonly PeerMessage["type"][] = [
   "SLEPT",
 ];
 
-/** What happens there, as often as it stands here. */
+/** The faults at a message; one that occurs n times is n times as likely. */
 const BLOWS: readonly Blow[] = [
   "lose",
   "lose",
@@ -56,17 +56,17 @@ const BLOWS: readonly Blow[] = [
   "wipe-to",
 ];
 
-/** An appointment with a message. */
+/** A fault that waits for a message. */
 interface Moment {
   readonly type: PeerMessage["type"];
   readonly blow: Blow;
   left: number;
 }
 
-/** Appointments at once, at most. */
+/** Maximum of faults that wait for messages. */
 const MOMENTS_MAX = 4;
 
-/** Invariant: at most one crash at an effect, and {@link MOMENTS_MAX} moments and one, are waited for at once. */
+/** Invariant: at most one crash waits for an effect, and at most {@link MOMENTS_MAX} + 1 faults for messages. */
 export class Moments {
   readonly #cluster: Cluster;
   readonly #chance: Chance;
@@ -83,7 +83,7 @@ export class Moments {
     this.#blows = new Blows(cluster, chance, window, memory);
   }
 
-  /** Some member crashes at one of its next effects of this kind. */
+  /** Orders the crash of some member at one of its next effects of this kind. */
   crashAt(
     fits: (effect: { type: string; writes?: readonly { type: string }[] }, leads: boolean) => boolean,
     order: () => CrashOrder,
@@ -104,7 +104,7 @@ export class Moments {
     return true;
   }
 
-  /** Something happens to a member at one of its next messages of some type; and then, perhaps, once more. */
+  /** Orders a fault at one of a member's next messages of some type, and sometimes another one after it. */
   atMessage(): boolean {
     const chance = this.#chance;
     if (this.#moments.length >= MOMENTS_MAX) return false;
@@ -112,7 +112,7 @@ export class Moments {
     return this.#await({ type, blow: chance.oneOf(BLOWS), left: chance.between(1, 4) });
   }
 
-  /** Again and again a member is cut off just when a write of its has arrived: it comes back to a log that was cut behind it. */
+  /** Repeatedly cuts a member off just when a write of it has arrived, so that it returns to a log that was cut behind it. */
   cutBehindRequests(times: number): boolean {
     const done = this.#await({ type: "REQUEST", blow: "part-from", left: this.#chance.between(1, 4) });
     if (times > 1) {

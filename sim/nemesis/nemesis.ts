@@ -1,5 +1,5 @@
 /**
- * What goes wrong in a run: faults come one after the other, several at a time, each heals after a while. A member that lost
+ * The faults of a run: several may be active at a time, and each heals after some time. A member that lost
  * its storage, or found it damaged, counts as failed until it has synchronised; there is never more than a minority of those.
  */
 
@@ -17,7 +17,7 @@ import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 /** Storms that a run has at least, evenly spread. */
 const STORMS = 6;
 
-/** Chooses what goes wrong, and when it heals. Invariant: after {@link heal} nothing goes wrong any more. */
+/** Chooses the faults, and heals them. Invariant: after {@link heal} no fault begins. */
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #options: SwarmOptions;
@@ -28,7 +28,7 @@ export class Nemesis {
   readonly #moments: Moments;
   readonly #partitions: Partitions;
   readonly #storm: Storm;
-  /** until when nothing goes wrong */
+  /** until when no fault begins */
   #restsUntil = 0;
 
   constructor(cluster: Cluster, options: SwarmOptions, chance: Chance, count: (kind: FaultKind) => void) {
@@ -46,7 +46,7 @@ export class Nemesis {
     cluster.onStop = (sid) => this.#memory.restartLater(sid);
   }
 
-  /** Faults begin. */
+  /** Starts the faults. */
   begin(): void {
     const { kinds } = this.#options;
     if (TREE_DAMAGE_KINDS.some((kind) => kinds.includes(kind)))
@@ -62,7 +62,7 @@ export class Nemesis {
     this.#next();
   }
 
-  /** Everything is as it should be from now on: nothing is cut, late, paused or down. */
+  /** Ends all faults: no link is cut or slow, and no member is paused or down. */
   heal(): void {
     const cluster = this.#cluster;
     this.#window.close();
@@ -83,7 +83,7 @@ export class Nemesis {
     for (const { sid, life } of cluster.members) if (life === null) this.#memory.start(sid);
   }
 
-  /** Some clocks are right again, by minutes: who believed them would do nothing for as long. */
+  /** Sets some clocks right again, by minutes: a member that trusted them would wait for as long. */
   #putBackClocks(): void {
     const cluster = this.#cluster;
     const chance = new Chance(this.#options.seed * 2_963 + 13);
@@ -91,12 +91,12 @@ export class Nemesis {
     for (const { sid } of some) cluster.jumpClock(sid, -chance.between(10_000, 300_000));
   }
 
-  /** Nothing new goes wrong for so long. */
+  /** Begins no fault for `ms`. */
   rest(ms: number): void {
     this.#restsUntil = this.#cluster.now + ms;
   }
 
-  /** Requests come again after a calm: now and then the leader crashes then. */
+  /** Sometimes crashes the leader when requests resume after a calm. */
   strikeOnWaking(): void {
     if (this.#window.isOver || !this.#options.kinds.includes("crash") || !this.#chance.oneIn(2)) return;
     const { tickTimeMs } = this.#cluster.config;
@@ -126,7 +126,7 @@ export class Nemesis {
     if (this.#carryOut(kind)) this.#count(kind);
   }
 
-  /** @returns false when there was nothing to harm */
+  /** Carries out a fault. @returns false if it had no target */
   #carryOut(kind: FaultKind): boolean {
     const cluster = this.#cluster;
     const chance = this.#chance;
@@ -151,7 +151,7 @@ export class Nemesis {
       case "alarm-late":
         return this.#disturb("alarmLateMs", chance.oneOf([100, 3_000, 60_000]), duration);
       case "alarm-lost":
-        // Those that are set, as when the runtime starts again without its list of them, or those that will be.
+        // Loses the alarms that are set, like a runtime that restarts without its list, or future ones.
         if (chance.oneIn(2)) cluster.loseAlarms();
         else this.#disturb("loseAlarm", chance.oneOf([0.2, 1]), duration);
         return true;
@@ -182,7 +182,7 @@ export class Nemesis {
         this.#memory.restartLater(sid);
         return true;
       case "evict":
-        // Its memory goes, its storage stays, and it is there again at once.
+        // It loses its memory, keeps its storage, and restarts at once.
         if (member.life === null) return false;
         cluster.crash(sid, 1_000);
         this.#memory.start(sid);
@@ -263,7 +263,7 @@ export class Nemesis {
       case "memory-differs":
         return this.#memory.damageTree(sid, kind);
       case "clock-jump": {
-        // Now and then little more than a member takes for silence.
+        // Sometimes little more than the time that counts as silence.
         const by = chance.oneIn(3) ? chance.between(0, 10_000) : chance.between(-300_000, 300_000);
         cluster.jumpClock(sid, by);
         return true;
@@ -293,20 +293,20 @@ export class Nemesis {
     }
   }
 
-  /** Calls or alarms go wrong with some probability, or by some time, for a while. */
+  /** Disturbs calls or alarms with some probability, or by some delay, for some time. */
   #disturb(what: keyof Faults, howMuch: number, ms: number): boolean {
     const { faults } = this.#cluster;
     const cluster = this.#cluster;
     faults[what] = howMuch;
     this.#window.after(ms, () => {
-      // An alarm that was set late stays late, and a call that was put behind others too.
+      // An alarm that was set late stays late, and so does a reordered call.
       cluster.disturbed(what === "alarmLateMs" ? howMuch : 200);
       faults[what] = 0;
     });
     return true;
   }
 
-  /** The leader is cut off with what it has under way, comes back with its memory, and may lead again. */
+  /** Cuts the leader off with its outstanding proposals; it returns with its memory, and may lead again. */
   #comeback(): boolean {
     const cluster = this.#cluster;
     const { tickTimeMs, syncLimit } = cluster.config;

@@ -4,7 +4,7 @@ import type { Chance } from "../random.ts";
 import type { FaultKind, SwarmOptions } from "../swarm.ts";
 import type { FaultWindow } from "./fault-window.ts";
 
-/** Invariant: every cut is healed when its time is over. */
+/** Invariant: every cut is healed after its duration. */
 export class Partitions {
   readonly #cluster: Cluster;
   readonly #options: SwarmOptions;
@@ -18,7 +18,7 @@ export class Partitions {
     this.#window = window;
   }
 
-  /** Cuts links for so long. @param sid whom a cut is about that is about one @returns false: there are no links */
+  /** Cuts links for `duration`. @param sid the member of a cut that affects one member @returns false if there are no links */
   cut(kind: FaultKind, sid: number, duration: number): boolean {
     const cluster = this.#cluster;
     const { size } = this.#options;
@@ -31,7 +31,7 @@ export class Partitions {
       const left = new Set(this.#chance.shuffled(sids).slice(0, this.#chance.between(1, size - 1)));
       for (const a of sids) for (const b of sids) if (left.has(a) !== left.has(b)) cluster.cut(a, b);
     } else {
-      // Everybody sees a majority, and nobody sees the same one.
+      // Every member sees a majority, and no two see the same one.
       const reach = Math.floor(size / 2);
       const ring = this.#chance.shuffled(sids);
       for (const [i, a] of ring.entries()) {
@@ -45,7 +45,7 @@ export class Partitions {
     return true;
   }
 
-  /** Links stall one by one, and are freed in another order. */
+  /** Stalls links one by one, and frees them in another order. */
   swizzle(): boolean {
     const cluster = this.#cluster;
     const { size } = this.#options;

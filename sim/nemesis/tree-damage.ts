@@ -1,8 +1,8 @@
 /**
- * Damage to the tree of one member that no checksum shows: rows of its checkpoint change while it is down, or its memory holds
- * another tree than its disk. The log stays as it was, so only digests can tell. `Invariants.treeDamaged` does not forgive
- * what follows: from then on every other member is held against the tree that the committed history makes, and so is the
- * damaged one as soon as it serves. Two members are damaged in different ways: trees that are wrong in the same way agree.
+ * Damage to the tree of one member that no checksum shows: rows of its checkpoint change while it is down, or its tree in
+ * memory differs from its disk. The log does not change, so only digests detect it. After `Invariants.treeDamaged` every
+ * other member is compared with the tree that the committed history makes, and so is the damaged one as soon as it serves.
+ * Two members are damaged in different ways: trees that are wrong in the same way agree.
  */
 import { must } from "../../core/assert.ts";
 import type { TablePage } from "../../core/server/storage-backend.ts";
@@ -47,7 +47,7 @@ function changeRow(row: ZnodeRow, pick: Pick): ZnodeRow {
   return { ...row, data: otherData(row, pick) };
 }
 
-/** What stands in the place of some rows of a table; null: there is nothing to damage. */
+/** Replacements of some rows of a table; null if there is nothing to damage. */
 function damagedRows(
   { znodes, sessions }: TablePage,
   kind: Exclude<TreeDamageKind, "memory-differs">,
@@ -104,9 +104,10 @@ export function damageTree(cluster: Cluster, sid: number, kind: TreeDamageKind, 
 }
 
 /**
- * Too few members can tell which tree is right: a member waits as leader for others, and fewer than a quorum both have an
- * undamaged tree and either have applied as much as the leader, or lack only what its log still has. (One that is behind the cut
- * log cannot confirm, see docs/testing.md, Open.) Then serving nobody is the right outcome. @see ZAB-123
+ * Whether too few members can decide which tree is right: a member waits as leader for others, and fewer than a quorum both
+ * have an undamaged tree and either have applied as much as the leader, or lack only entries that its log still has. (One
+ * that is behind the cut log cannot confirm, see docs/testing.md, Open.) Then not serving is the right outcome.
+ * @see ZAB-123
  */
 export function isUndecidable(cluster: Cluster): boolean {
   const { damagedTrees } = cluster.invariants.digests;
@@ -116,12 +117,12 @@ export function isUndecidable(cluster: Cluster): boolean {
   if (waiting === undefined || damagedTrees.size === 0) return false;
   const telling = cluster.members.filter(({ sid, life }) => {
     if (life === null || damagedTrees.has(sid)) return false;
-    // Its tree is the leader's word once more.
+    // Its tree is a copy of the leader's, and confirms nothing.
     if (sid !== waiting.sid && cluster.invariants.digests.isUnprovenCopy(waiting, sid)) return false;
     const { meta } = life.storage;
     if (!meta.initialized || meta.needSnap) return false;
     if (compareZxid(life.server.tree.lastApplied, waiting.server.tree.lastApplied) >= 0) return true;
-    // What it is given then is right, and it compares.
+    // It is sent a tree that is known to be right, and compares.
     if (waiting.storage.isConfirmed) return true;
     const { lastLogged } = life.server.zab;
     return chooseSync(waiting.storage.log, lastLogged, false, cluster.config.diffBytesMax).mode === "DIFF";

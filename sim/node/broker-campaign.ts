@@ -1,13 +1,13 @@
-/** Many seeds of the broker's profile, and what they did together. */
+/** Runs many seeds of the broker profile, and sums up their figures. */
 
 import { BROKER_FAULTS, drawBrokerOptions } from "../broker/options.ts";
 import { type BrokerTally, runBrokerSeed } from "../broker/run.ts";
 import { RECORD_RULES } from "../checkers/records.ts";
 import type { Failure } from "./campaign.ts";
 
-/** One seed in this many runs twice, and has to be the same both times. */
+/** One seed in this many runs twice, and both runs must be equal. */
 const TWICE_EVERY = 50;
-/** More failures say nothing new. */
+/** Maximum of failures; more prove nothing new. */
 const FAILURES_MAX = 5;
 
 /** Outcome of runs of brokers. */
@@ -40,7 +40,7 @@ export function runBrokerSeeds(
   return { seeds, failures, tally, seconds: (Date.now() - began) / 1000 };
 }
 
-/** What a campaign of a few dozen seeds has to meet: else it proves nothing of it. */
+/** Events that a campaign of a few dozen seeds must produce; otherwise it proves nothing about them. */
 const PROBES: readonly string[] = [
   ...BROKER_FAULTS.map((kind) => `fault ${kind}`),
   ...Object.keys(RECORD_RULES).map((rule) => `rule ${rule}`),
@@ -50,7 +50,7 @@ const PROBES: readonly string[] = [
   ...["partition crash before persist", "partition crash after persist", "partition crash before respond"],
 ];
 
-/** What could have happened and never did. */
+/** The expected events that never happened. */
 export const missedBrokerProbes = (tally: BrokerTally): readonly string[] =>
   PROBES.filter((probe) => (tally[probe] ?? 0) === 0);
 
@@ -65,13 +65,13 @@ export const brokerFigures = ({ seeds, failures, tally, seconds }: BrokerCampaig
   seconds,
 });
 
-/** Runs one seed, and prints everything that happens in it. @returns whether it failed */
+/** Runs one seed, and prints all its events. @returns whether it failed */
 export function traceBrokerSeed(seed: number): boolean {
   const options = drawBrokerOptions(seed);
   console.log(`seed ${seed} of the broker's profile, options: ${JSON.stringify(options)}`);
   return runBrokerSeed(options, (line) => console.log(line)).failure !== null;
 }
 
-/** How a failing seed is run again. */
+/** The command that replays a failing seed. */
 export const replayBrokerLine = (seed: number): string =>
   `npm run sim -- --profile broker --seed ${seed} --trace`;

@@ -1,4 +1,7 @@
-/** `bug-hunt.ts FIRST COUNT [PROFILE]`: runs seeds one after the other until one fails, and says which, as JSON. See `seeded-bugs.ts`. */
+/**
+ * `bug-hunt.ts FIRST COUNT [PROFILE]`: runs seeds one after the other until one fails, and prints it as JSON. See
+ * `seeded-bugs.ts`.
+ */
 import { drawBrokerOptions } from "../broker/options.ts";
 import { runBrokerSeed } from "../broker/run.ts";
 import { runSeed } from "../run.ts";

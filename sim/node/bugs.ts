@@ -1,7 +1,7 @@
 /**
- * Faults that the checkers have to find: each a small change of the core's source, put in while it is loaded (`patch-core.ts`).
- * Most were bugs of ZooKeeper. `npm run seeded-bugs` looks whether each is found again by the seed that is written down in
- * `bug-seeds.json`, and `npm run seeded-bugs -- --record` finds new seeds when the simulator has changed.
+ * Seeded bugs, which the checkers have to find: each is a small change of the core's source, made while it is loaded
+ * (`patch-core.ts`). Most were bugs of ZooKeeper. `npm run seeded-bugs` checks that the seed recorded in `bug-seeds.json`
+ * finds each again, and `npm run seeded-bugs -- --record` finds new seeds when the simulator has changed.
  */
 
 import { BROKER_BUGS } from "./bugs/broker.ts";

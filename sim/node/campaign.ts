@@ -1,4 +1,4 @@
-/** Many seeds, over all the processor's cores, and what they did together. */
+/** Runs many seeds on all cores of the processor, and sums up their figures. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { ZOO_ERRORS, type ZooErrorCode } from "../../core/errors.ts";
@@ -7,7 +7,7 @@ import { LOSSES } from "../clients/silence.ts";
 import { type RunResult, runSeed, type Tally } from "../run.ts";
 import { drawOptions, FAULT_KINDS, OFF, type Overrides } from "../swarm.ts";
 
-/** One seed in this many runs twice, and has to be the same both times. */
+/** One seed in this many runs twice, and both runs must be equal. */
 const TWICE_EVERY = 100;
 
 /** A seed that failed. */
@@ -31,7 +31,7 @@ export interface SeedResult extends RunResult {
   readonly cpuMs: number;
 }
 
-/** One seed: twice, if it is its turn. */
+/** Runs one seed, every {@link TWICE_EVERY}th one twice. */
 export function runOne(seed: number, overrides: Overrides): SeedResult {
   const began = process.threadCpuUsage();
   const options = drawOptions(seed, overrides);
@@ -47,18 +47,18 @@ export function runOne(seed: number, overrides: Overrides): SeedResult {
 }
 
 /**
- * Runs seeds, from `first` on, until there were `count` of them or the time is up.
+ * Runs seeds from `first` on, until `count` of them were run or the deadline has passed.
  */
 export async function runSeeds(options: {
   readonly first: number;
   readonly count: number;
-  /** Date.now() of the end; infinity: none */
+  /** Date.now() of the end; infinity for none */
   readonly deadline?: number;
   readonly threads?: number;
-  /** in a thread of its own even when it is one: the caller has other things to do */
+  /** whether to use another thread even for a single one, because the caller has other work */
   readonly apart?: boolean;
   readonly overrides?: Overrides;
-  /** asked after every seed; true: no more of them */
+  /** called after every seed; true ends the campaign */
   readonly stop?: () => boolean;
   readonly progress?: (done: number, failures: number) => void;
 }): Promise<CampaignResult> {
@@ -83,7 +83,7 @@ export async function runSeeds(options: {
     if (result.failure !== null) failures.push({ seed: result.seed, what: result.failure });
     progress?.(done, failures.length);
   };
-  // One runs in this thread, where it can be looked into.
+  // A single one runs in this thread, where it can be debugged.
   if (threads <= 1 && options.apart !== true) {
     for (let seed = next(); seed !== undefined; seed = next()) take(runOne(seed, overrides));
   } else await Promise.all(Array.from({ length: threads }, () => drive(next, take, overrides)));
@@ -91,7 +91,7 @@ export async function runSeeds(options: {
   return { seeds: done, failures, tally, cpuMs, seconds: (Date.now() - began) / 1000 };
 }
 
-/** What is broken breaks many seeds: so many are enough. */
+/** Maximum of failures: a bug fails many seeds, and a few suffice. */
 const FAILURES_MAX = 10;
 
 function drive(
@@ -115,14 +115,14 @@ function drive(
   });
 }
 
-/** Adds what one run did to what others did; what begins with "max" is the highest. */
+/** Adds the figures of one run to a sum; names that begin with "max" are maxima. */
 export function addTo(sum: Tally, more: Tally): void {
   for (const [name, count] of Object.entries(more)) {
     sum[name] = name.startsWith("max ") ? Math.max(sum[name] ?? 0, count) : (sum[name] ?? 0) + count;
   }
 }
 
-// ── what has to be met ─────────────────────────────────────────────────────
+// ── required coverage ──────────────────────────────────────────────────────
 
 /** All messages between members. A type that is missing here does not compile; see MESSAGE_TYPES. */
 const MESSAGES = [
@@ -154,7 +154,10 @@ const MESSAGES = [
   "SLEPT",
 ] as const;
 
-/** Codes that a member of the simulated ensemble can answer with; the others are of HTTP, the objects, or not built. */
+/**
+ * Codes that a member of the simulated ensemble can answer with; the others belong to HTTP, the objects, or unsupported
+ * features.
+ */
 const CODES: readonly ZooErrorCode[] = (
   [
     "OK",
@@ -176,7 +179,7 @@ const CODES: readonly ZooErrorCode[] = (
   ] as const
 ).filter((code) => code in ZOO_ERRORS);
 
-/** Everything that a campaign has to have met at least once. */
+/** Events that a campaign must produce at least once. */
 export const PROBES: readonly string[] = [
   ...FAULT_KINDS.filter((kind) => !OFF.includes(kind)).map((kind) => `fault ${kind}`),
   ...MESSAGES.map((type) => `message ${type}`),
@@ -193,5 +196,5 @@ export const PROBES: readonly string[] = [
   ...RULES.map((rule) => `rule ${rule}`),
 ];
 
-/** Names of what was never met. */
+/** The required events that never happened. */
 export const missedProbes = (tally: Tally): string[] => PROBES.filter((probe) => (tally[probe] ?? 0) === 0);

@@ -38,7 +38,7 @@ Kinds: ${FAULT_KINDS.join(" ")}
 
 Exit code: 0 all is well, 1 a run failed, 2 the options make no sense.`;
 
-/** What is wrong with the options, in one line. */
+/** Invalid options, described in one line. */
 class UsageError extends Error {}
 
 const OPTIONS = {
@@ -187,7 +187,7 @@ function runThis(seed: number, overrides: Overrides, trace: boolean, small: bool
   if (trace) {
     const options = drawOptions(seed, overrides);
     console.log(`seed ${seed} at commit ${commitOf()}, options: ${JSON.stringify(options)}`);
-    // of a failure the last line of the trace says what it is
+    // the last line of a failing trace describes the failure
     const { failure } = runSeed(options, (line) => console.log(line));
     if (failure === null) console.log(wholeText(seed));
     return failure === null ? 0 : 1;

@@ -1,6 +1,6 @@
 /**
- * Puts a seeded bug into the core as it is loaded, so that the core itself carries no test code. {@link commandWithBug} makes
- * the process for it: the core must not be loaded before.
+ * Puts a seeded bug into the core while it is loaded, so that the core itself has no test code. {@link commandWithBug}
+ * returns the command for a process in which the core is not loaded yet.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -40,7 +40,7 @@ function named<T extends CoreFault>(faults: readonly T[], kind: string, name: st
 
 const faultOf = (name: string): CoreFault => MUTANTS.find((each) => each.name === name) ?? bugOf(name);
 
-/** @throws Error when the core has changed, so that the patch fits no more */
+/** Applies a patch. @throws Error if the core has changed so that the patch does not fit */
 export function patched(source: string, { file, find, replace }: Patch): string {
   const places = source.split(find).length - 1;
   if (places !== 1)
@@ -48,7 +48,7 @@ export function patched(source: string, { file, find, replace }: Patch): string 
   return source.replace(find, () => replace);
 }
 
-/** Every file of the core that the bug changes, as it is with the bug. *map url → source* */
+/** The files of the core that the bug changes, with the bug: *map url → source*. */
 export function sourcesWith(bug: CoreFault): Map<string, string> {
   const sources = new Map<string, string>();
   for (const patch of bug.patches) {
@@ -70,7 +70,7 @@ export function seedBug(name: string): void {
   });
 }
 
-/** What to give to `node`, before the file and its arguments, and as its environment. */
+/** Arguments of `node` before the file and its arguments, and the environment. */
 export const commandWithBug = (name: string): { args: string[]; env: NodeJS.ProcessEnv } => ({
   args: ["--import", new URL("./with-bug.ts", import.meta.url).href],
   env: { ...process.env, [BUG_VARIABLE]: name },

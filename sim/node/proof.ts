@@ -1,6 +1,6 @@
 /**
- * `npm run test:proof`: the simulator in the size that CI has time for. It fails when a run fails, when one of the figures
- * below is not reached, or when something that can happen never happened.
+ * `npm run test:proof`: the simulator at the size for CI. It fails if a run fails, if one of the figures below is not
+ * reached, or if a required event never happened.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -9,11 +9,11 @@ import { brokerFigures, missedBrokerProbes, replayBrokerLine, runBrokerSeeds } f
 import { type CampaignResult, missedProbes, runSeeds } from "./campaign.ts";
 import { commitOf, type Figures, failureText, figuresOf, tallyLines } from "./report.ts";
 
-/** Seeds of the campaign: always the same, so that CI says the same twice. */
+/** First seed of the campaign, which is fixed so that CI is reproducible. */
 const FIRST = 1;
 const SEEDS = 2_000;
 
-/** What a campaign of 2,000 seeds has to show at least. */
+/** Minimum figures of a campaign of 2,000 seeds. */
 const TARGETS: Partial<Record<keyof Figures, number>> = {
   seeds: SEEDS,
   commits: 1_000_000,
@@ -24,11 +24,11 @@ const TARGETS: Partial<Record<keyof Figures, number>> = {
   runTwice: SEEDS / 100,
 };
 const CRASH_POINTS = 500;
-/** Seeds of the broker's profile, and the records that they have to end with at least. */
+/** Number of seeds of the broker profile, and the minimum of their records. */
 const BROKER_SEEDS = 500;
 const BROKER_RECORDS = 200_000;
 
-/** Seeds that are known to fail, with the reason why that is not fixed yet. Each run prints them; they do not make it fail. */
+/** Seeds that are known to fail, with the reason why they are not fixed yet. Each run prints them; they do not make it fail. */
 const OPEN: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(new URL("./open-seeds.json", import.meta.url), "utf8"),
 );
@@ -64,7 +64,7 @@ function brokerTests(share: number): Test[] {
   ];
 }
 
-/** @param share of the whole: 1 in CI; less for a quick look, with the targets scaled */
+/** @param share share of the whole proof: 1 in CI, less for a quick run with scaled targets */
 function testsOf(result: CampaignResult, share: number): Test[] {
   const figures = figuresOf(result);
   const tests: Test[] = [];

@@ -1,10 +1,10 @@
-/** What a campaign says of itself, for people and machines. */
+/** Reports of a campaign, as text and figures. */
 import { execFileSync } from "node:child_process";
 import { runSeed, type Tally } from "../run.ts";
 import { drawOptions, type Overrides } from "../swarm.ts";
 import type { CampaignResult, Failure } from "./campaign.ts";
 
-/** The figures that the issue asks for. */
+/** Figures of a campaign. */
 export interface Figures {
   readonly seeds: number;
   readonly violations: number;
@@ -58,7 +58,7 @@ export function tallyLines(tally: Tally): string[] {
   });
 }
 
-/** What replays a run, to be typed. */
+/** The command that replays a run. */
 export function replayLine(seed: number, overrides: Overrides): string {
   const words = Object.entries(overrides).map(([name, value]) => {
     const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -79,7 +79,7 @@ export function commitOf(): string {
 /** Lines of the trace that are printed with a failure. */
 const TRACE_LINES = 100;
 
-/** Everything that is needed to understand a failure, and to see it again. */
+/** The text of a failure, with its trace and the command that replays it. */
 export function failureText({ seed, what }: Failure, overrides: Overrides): string {
   const options = drawOptions(seed, overrides);
   const lines: string[] = [];

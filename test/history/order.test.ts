@@ -194,7 +194,7 @@ describe("the order of the writes", () => {
     }
   });
 
-  it("finds a log out of order, and a session that is called expired and is not", () => {
+  it("finds a log out of order, and a session that is reported as expired and is not", () => {
     const hand = new Hand();
     hand.ask(create("/a"));
     hand.ask(create("/b"));
@@ -208,7 +208,7 @@ describe("the order of the writes", () => {
       zxid: null,
       result: { type: "error", code: "SESSION_EXPIRED" },
     });
-    only(session.of("order"), "called expired");
+    only(session.of("order"), "reported as expired");
   });
 
   it("does without a log only where nothing is open", () => {

@@ -9,7 +9,7 @@ import { checkWatches, type WatchCounts } from "./watches.ts";
 
 /** What the checkers assume about a history. */
 export interface CheckOptions {
-  /** other clients wrote whose requests are not in the history (brokers, a page): unknown txns are no fault */
+  /** whether other clients wrote whose requests are not in the history (brokers, a page), so that unknown txns are no fault */
   readonly strangers?: boolean;
   /** steps that the search for an order may take in one partition; more is a fault */
   readonly stepsMax?: number;
@@ -27,14 +27,14 @@ export interface Counts extends OrderCounts, SessionCounts, WatchCounts, StreamC
 
 /** The faults that were found, and the counts. */
 export interface Report {
-  /** in words; empty: the history is correct */
+  /** as sentences; empty if the history is correct */
   readonly faults: readonly string[];
   /** how much was checked: a check of nothing proves nothing */
   readonly counts: Counts;
 }
 
 /**
- * Faults that are reported for each checker at most: a broken history has many, and few are enough to understand it.
+ * Maximum of faults that each checker reports: a wrong history has many, and a few are enough to understand it.
  */
 const FAULTS_MAX = 20;
 const STEPS_MAX = 1_000_000;

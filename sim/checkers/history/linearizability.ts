@@ -1,14 +1,13 @@
 /**
- * Linearizability (T7): is there an order of the operations that agrees with real time and gives every operation the
- * result that its client got? The order is not taken from zxids. A zxid in an answer is only a name: a read may show
- * the name that a write got, and no other.
+ * Linearizability (T7): is there an order of the operations that agrees with real time and gives every operation the result
+ * that its client got? The order is not taken from zxids. A zxid in an answer is only a name: a read may show the name of a
+ * write, and no other.
  *
  * The operations are the writes, linearizable reads, and plain reads whose session got the answer of a `sync` on the
  * same connection just before (from the moment at which the sync was first sent). The end of a session is an
  * operation that deletes its ephemerals.
  *
- * The search tries the log's order first, so correct histories are confirmed at once. Wrong histories are searched to
- * the end all the same.
+ * The search tries the log's order first, so correct histories are confirmed at once. Wrong histories are searched to the end.
  *
  * A search that runs out of steps (`order-search.ts`) is a fault.
  */
@@ -28,7 +27,7 @@ export interface LinearizabilityCounts {
   readonly undecided: number;
 }
 
-/** Codes that are about a session, or about the member that was asked, and not about a znode. */
+/** Codes about a session, or about the receiving member, and not about a znode. */
 const ASIDE: ReadonlySet<string> = new Set([
   "SESSION_EXPIRED",
   "SESSION_MOVED",
@@ -60,7 +59,7 @@ export function checkLinearizability(
   return { linearizableOps, partitions: partitions.length, partitionMax, steps, undecided };
 }
 
-// ── what is in it ────────────────────────────────────────────────────────────
+// ── the entries ──────────────────────────────────────────────────────────────
 
 function entriesOf(history: History, placed: readonly Write[]): Entry[] {
   const entries: Entry[] = [];
@@ -119,7 +118,7 @@ function entriesOf(history: History, placed: readonly Write[]): Entry[] {
   return entries.sort((a, b) => a.invoke - b.invoke);
 }
 
-/** Reads that must be fresh, each with the moment from which on it must be. */
+/** Reads that must be fresh, each with the time from which on its state may be. */
 function freshReads(history: History): Map<Op, number> {
   const fresh = new Map<Op, number>();
   /** *map connection → the sync that is its last request* */
@@ -141,7 +140,7 @@ function freshReads(history: History): Map<Op, number> {
   return fresh;
 }
 
-/** A session may end by itself at any time; it has ended when its client learns so. */
+/** A session may end by itself at any time before its client receives SESSION_EXPIRED. */
 function endsOf(history: History, entries: readonly Entry[], closings: ReadonlyMap<number, number>): Entry[] {
   const told = new Map<number, number>();
   for (const { type, session, at } of history.sessions) {

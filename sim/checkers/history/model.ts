@@ -34,13 +34,13 @@ export interface ModelNode {
 /** Effect of a change on the tree. */
 export interface Decision<R> {
   readonly result: R;
-  /** *map path → the znode, or null when it is gone*; empty when it was refused */
+  /** *map path → the znode, or null if it was deleted*; empty if the change was refused */
   readonly writes: ReadonlyMap<string, ModelNode | null>;
   /** in order */
   readonly events: readonly ModelEvent[];
 }
 
-/** A change that a watch may be about, with ZooKeeper's numbers. */
+/** A change that may fire a watch, with ZooKeeper's numbers. */
 export interface ModelEvent {
   readonly type: 1 | 2 | 3 | 4;
   readonly path: string;

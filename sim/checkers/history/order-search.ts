@@ -8,13 +8,13 @@ import { type ModelNode, newNode } from "./model.ts";
 import type { Entry, Partition } from "./partition.ts";
 import { State, step } from "./partition-state.ts";
 
-/** What became of the search. */
+/** Result of the search. */
 export interface Verdict {
   readonly type: "ok" | "illegal" | "undecided";
   readonly steps: number;
   /** the longest order that was found, as indices of entries */
   readonly longest: readonly number[];
-  /** the entry that does not fit behind it; −1: none */
+  /** the entry that does not fit after it; −1 if none */
   readonly stuck: number;
 }
 

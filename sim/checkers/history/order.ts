@@ -126,7 +126,7 @@ function checkRealTime(history: History, placed: Placed, faults: string[]): void
   }
 }
 
-/** A client learns that a session is over only if it is. */
+/** Checks that clients receive SESSION_EXPIRED only for sessions that have ended. */
 function checkExpired(history: History, { writes, commits }: Placed, faults: string[]): void {
   if (history.log === null) return;
   const opened = new Set<number>();
@@ -137,6 +137,6 @@ function checkExpired(history: History, { writes, commits }: Placed, faults: str
   }
   for (const { session, result, ops } of writes) {
     if (errorOf(result) !== "SESSION_EXPIRED" || !opened.has(session) || closed.has(session)) continue;
-    faults.push(`called expired, but it never was: ${ops.map(describeOp).join(" and ")}`);
+    faults.push(`reported as expired, but it never was: ${ops.map(describeOp).join(" and ")}`);
   }
 }

@@ -20,7 +20,7 @@ export interface Entry {
   readonly invoke: number;
   /** Infinity: it may happen at any time after `invoke`, or never */
   readonly return: number;
-  /** null: nobody knows */
+  /** null if unknown */
   readonly result: Result | null;
   /** the name of its change, if its client knows it */
   readonly name: number;
@@ -29,7 +29,7 @@ export interface Entry {
   readonly text: () => string;
 }
 
-/** Its zxid is not known: it may be any. */
+/** Stands for an unknown zxid. */
 export const UNNAMED = -1;
 
 /** Whether the request creates an ephemeral. */
@@ -69,7 +69,7 @@ const subjectOf = (op: ChangeRequest | ReadRequest): string | null => {
 const resultOf = (result: Result | null, i: number): Result | null =>
   result?.type === "multi" ? (result.results[i] ?? null) : result;
 
-/** The codes of a create that speak of its parent. */
+/** The codes of a create that concern its parent. */
 const OF_PARENT: ReadonlySet<string> = new Set(["NO_NODE", "NO_CHILDREN_FOR_EPHEMERALS"]);
 
 /** Sets of paths that are joined pair by pair. @source Tarjan, union–find with path compression (1975) */

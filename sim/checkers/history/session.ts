@@ -22,7 +22,7 @@ export interface SessionCounts {
   readonly sessions: number;
 }
 
-/** Checks what each session saw. Adds what it finds to `faults`. @returns the counts */
+/** Checks the answers of each session. Adds faults to `faults`. @returns the counts */
 export function checkSessions(history: History, placed: Placed, faults: string[]): SessionCounts {
   const writeOf = new Map<Op, Write>();
   for (const write of placed.writes) for (const op of write.ops) writeOf.set(op, write);

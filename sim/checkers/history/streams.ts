@@ -1,14 +1,14 @@
 /**
- * What readers of watch streams are told. The committed order gives every state that a znode had, those within a multi
- * too; each stream is compared with them:
+ * Checks the events of watch streams. The committed order determines every state that a znode had, also within a multi;
+ * each stream is compared with these states:
  *
  * - the state that a reader begins with, and each that it gets, existed: the one at the event's zxid;
- * - ids never go back, on whichever members the stream was resumed;
+ * - ids never go back, at any member;
  * - events follow from one another: only a znode that the reader knows is changed or deleted, and one is created that the
  *   reader does not know or that was deleted since; no event comes twice;
- * - once a member has told everything up to a zxid, the reader knows the state at that zxid. States between may be skipped.
+ * - once a member has sent all events up to a zxid, the reader knows the state at that zxid. Earlier states may be skipped.
  *
- * The simulator says of which zxid the last holds; at the end of a run that is the end of the history.
+ * The simulator records the zxid for the last rule; at the end of a run it is the end of the history.
  */
 import type { WatchEventType } from "../../../core/znode/types.ts";
 import { type History, zxidText } from "../../history/history.ts";

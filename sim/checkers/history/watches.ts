@@ -1,15 +1,15 @@
 /**
- * Events that a connection gets from its watches (T10). From the committed order and the zxids of the answers that left watches
- * follows, event by event, what each connection has to be told; it is compared with what arrived:
+ * Checks the events that a connection gets from its watches (T10). The committed order and the zxids of the answers that
+ * set watches determine the events that each connection must receive; they are compared with those that arrived:
  *
- * - a watch fires once, for the first matching change after the answer that left it, never for an earlier one;
+ * - a watch fires once, for the first matching change after the answer that set it, never for an earlier one;
  * - events come in the order of the changes;
- * - an event comes before any answer that shows its change or a later one, and after the answer that left its watch;
+ * - an event comes before any answer that shows its change or a later one, and after the answer that set its watch;
  * - nothing is missing: what is below the zxid of a later answer of the connection has arrived;
  * - after `setWatches` missed events are sent at once, before its answer, and the others are watched again;
  * - nothing comes after the end of the session or the connection.
  *
- * A connection that gets no answer after a change cannot be held to its event: it may still be on its way.
+ * If a connection gets no answer after a change, its event may be missing, because it may still be in flight.
  */
 import { WatchEventType } from "../../../core/znode/types.ts";
 import {

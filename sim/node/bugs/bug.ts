@@ -1,7 +1,7 @@
-/** What a seeded bug is. */
+/** The type of a seeded bug. */
 import type { SearchOptions } from "../search/scope.ts";
 
-/** A text of a file of the core, which must be there once, and what stands in its place. */
+/** A text of a file of the core, which must occur once, and its replacement. */
 export interface Patch {
   readonly file: string;
   readonly find: string;
@@ -16,13 +16,13 @@ export interface SeededBug {
   readonly name: string;
   /** what is wrong, in one line */
   readonly what: string;
-  /** where it was once, or what thought of it */
+  /** where it once was, or what suggested it */
   readonly source: string;
   readonly patches: readonly Patch[];
-  /** what runs the seeds: members alone, or brokers and partitions on them; absent: members */
+  /** the profile of the seeds: members alone (the default), or brokers and partitions on them */
   readonly profile?: Profile;
-  /** what it needs is too rare in the simulator: the search finds it, within this scope */
+  /** set if the bug is too rare for the simulator: the search finds it, within this scope */
   readonly search?: Partial<SearchOptions>;
-  /** found by its seed and within `SEEDS_MAX` others, but not within 30 */
+  /** whether it is found by its seed and within `SEEDS_MAX` others, but not within 30 */
   readonly rare?: boolean;
 }

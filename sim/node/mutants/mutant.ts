@@ -1,4 +1,4 @@
-/** What a mutant is. */
+/** The type of a mutant. */
 import type { Patch } from "../bugs/bug.ts";
 
 /** A small fault of the core, or of what the members run of the shell. */

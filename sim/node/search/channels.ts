@@ -8,7 +8,10 @@ export interface Channel {
   readonly generation: number;
   /** a call failed, and the caller has not noticed yet */
   readonly broken: boolean;
-  /** it has noticed, and the callee is still down: further calls are lost without a word, or links would be counted for ever */
+  /**
+   * the caller has noticed, and the callee is still down: further calls are lost silently, since links would be counted
+   * without end otherwise
+   */
   readonly refused: boolean;
   readonly calls: readonly number[];
   readonly returns: readonly number[];

@@ -1,7 +1,7 @@
 /**
  * The whole state of an object as a text: equal texts, equal states. Every field is read, in the order in which its class
- * declares it; maps and sets in the order of their keys, since who came first makes no difference to the core. What a member
- * is given and never changes is left out, and so are its log and checkpoint, which are those of its disk.
+ * declares it; maps and sets in the order of their keys, since the order of insertion makes no difference to the core.
+ * Constants of a member are left out, and so are its log and checkpoint, which are part of its disk.
  */
 const CONSTANT = new Set([
   "quorum",
@@ -37,7 +37,7 @@ const AGAIN = 0x8d;
 
 let buffer = Buffer.alloc(1 << 16);
 let end = 0;
-/** *map text → number*: the same few words come again and again */
+/** *map text → number*: the same few texts occur repeatedly */
 const words = new Map<string, number>();
 /** *object of a class → number*, of the value being written: one that is reached again is not written again */
 const written = new Map<object, number>();

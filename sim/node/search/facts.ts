@@ -1,4 +1,4 @@
-/** What the search has to know of a state, read from the core. */
+/** Facts about a state that the search needs, read from the core. */
 import { must } from "../../../core/assert.ts";
 import { TxnCursor } from "../../../core/wire/txn-codec.ts";
 import type { Sid } from "../../../core/zab/membership.ts";

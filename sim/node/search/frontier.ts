@@ -1,7 +1,7 @@
-/** The states of a search that were found, each with the cheapest way to it that is known, and which are to be looked at next. */
+/** The found states of a search, each with the cheapest known path to it, and the states to expand next. */
 import { StateSet } from "./tables.ts";
 
-/** Numbers that are kept behind those of a state: the state it was found from (−1: none), and cost and depth of the way. */
+/** Numbers stored after those of a state: the state from which it was found (−1 for none), and cost and depth of the path. */
 const FROM = 0;
 const COST = 1;
 const DEPTH = 2;
@@ -20,32 +20,32 @@ export class Frontier {
     this.#set = new StateSet(length, EXTRA);
   }
 
-  /** Room for a state, and for what is kept with it. */
+  /** An array for a state and the numbers stored with it. */
   newState(): Int32Array {
     return new Int32Array(this.#length + EXTRA);
   }
 
-  /** States found. */
+  /** Number of states found. */
   get size(): number {
     return this.#set.size;
   }
 
-  /** One more than the highest cost. */
+  /** The highest cost plus one. */
   get costs(): number {
     return this.#buckets.length;
   }
 
-  /** States of this cost, to which more may come while they are looked at; some have a lower cost by now. */
+  /** States of this cost; more may be added during the iteration, and some may have a lower cost by now. */
   bucket(cost: number): readonly number[] {
     return this.#buckets[cost] ?? [];
   }
 
-  /** All states of this cost were looked at. */
+  /** Records that all states of this cost were expanded. */
   done(cost: number): void {
     this.#buckets[cost] = [];
   }
 
-  /** A state was found. @param from −1: it is the first @returns its number if it is new */
+  /** Adds a found state. @param from −1 for the first one @returns its number if it is new */
   add(state: Int32Array, from: number, cost: number, depth: number): number | undefined {
     state[this.#length + FROM] = from;
     state[this.#length + COST] = cost;
@@ -81,7 +81,7 @@ export class Frontier {
     return this.#set.list.field(index, this.#length + DEPTH);
   }
 
-  /** The states on the way to this one, from the first on. */
+  /** The states on the path to this one, from the first on. */
   wayTo(index: number): number[] {
     const way: number[] = [];
     for (let at = index; at >= 0; at = this.#set.list.field(at, this.#length + FROM)) way.push(at);

@@ -1,6 +1,6 @@
 /**
- * What the search remembers of a run and no member knows, and what must hold of it. Entries are numbers that stand for a zxid
- * and the hash of the whole history up to it: two members that hold one entry hold the same history.
+ * State of a run that only the search knows, and its rules. Entries are numbers that stand for a zxid and the hash of the
+ * whole history up to it: two members with the same entry have the same history.
  *
  * | rule | in ZooKeeper's TLA+ specification | here |
  * |---|---|---|
@@ -9,11 +9,11 @@
  * | SEARCH-3 | PrefixConsistency, Agreement, TotalOrder | whatever a member delivers continues or repeats the one committed history |
  * | SEARCH-4 | Integrity | what is delivered was proposed by the leader of its epoch |
  * | SEARCH-5 | Local- and GlobalPrimaryOrder | the committed history is ordered by epoch, and has no gap within one |
- * | SEARCH-6 | PrimaryIntegrity | who leads in broadcast holds all that was committed in earlier epochs |
- * | SEARCH-7 | – | what is committed is durable at a quorum, for ever |
- * | SEARCH-13 | Zab, phase 2 | whose currentEpoch is on disk has on disk the history with which that epoch began |
+ * | SEARCH-6 | PrimaryIntegrity | a leader in broadcast has all txns committed in earlier epochs |
+ * | SEARCH-7 | – | a committed txn stays durable at a quorum |
+ * | SEARCH-13 | Zab, phase 2 | a member with currentEpoch on disk has the initial history of that epoch on disk |
  * | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
- * | SEARCH-9 | – | nobody delivers what is not durable at its own |
+ * | SEARCH-9 | – | a member delivers only txns that are durable on its own disk |
  * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
  * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to an earlier FOLLOWERINFO |
  * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
@@ -35,7 +35,7 @@ export interface Ghost {
 export const ghostKey = ({ leaders, begun, committed }: Ghost): string =>
   `${Object.entries(leaders).join(" ")}|${Object.values(begun).join(" ")}|${committed.join(" ")}`;
 
-/** What a step did is added to what is known of the run. @returns the rule that it breaks, or what is known now */
+/** Adds the outcome of a step to the ghost state. @returns the violated rule, or the new ghost state */
 export function advance(
   ghost: Ghost,
   facts: Facts,
@@ -79,18 +79,18 @@ export function advance(
   return leaders === ghost.leaders && committed === ghost.committed ? ghost : { leaders, begun, committed };
 }
 
-/** How much of the committed history a log holds. What is below its base it holds as a tree. */
+/** How much of the committed history a log contains. Entries below its base are in the tree. */
 function holds(log: readonly number[], committed: readonly number[]): number {
   for (let count = committed.length; count > 0; count--)
     if (log.includes(committed[count - 1] as number)) return count;
   return 0;
 }
 
-/** Does the log hold this entry, in itself or below its base? */
+/** Whether the log contains this entry, or has it below its base. */
 const reaches = (log: readonly number[], entry: number, committed: readonly number[]): boolean =>
   log.includes(entry) || (committed.includes(entry) && holds(log, committed) > committed.indexOf(entry));
 
-/** The rule that a state breaks, if any. @param majority of the ensemble */
+/** The rule that a state violates, if any. @param majority size of a majority of the ensemble */
 export function check(
   members: readonly Facts[],
   { committed, begun }: Ghost,

@@ -1,11 +1,11 @@
-/** The search for a caller that runs it beside other things: in a process of its own, since it loads the core in its own way. */
+/** Runs the search in another process, because it loads the core with its private fields opened. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { commandWithBug } from "../patch-core.ts";
 import type { SearchOptions } from "./scope.ts";
 import type { SearchResult } from "./search.ts";
 
-/** What CI has time for: about three minutes of one core. Votes in any order, so that no order is left out; not to the end. */
+/** The scopes for CI: about three minutes of one core. Votes arrive in any order; the search is not complete. */
 export const CI_SCOPES: readonly Partial<SearchOptions>[] = [
   { servers: 2, crashes: 2, elections: 3, txns: 2, votes: "free", states: 5_000_000 },
   { servers: 3, crashes: 1, elections: 2, txns: 1, votes: "free", states: 1_000_000 },
@@ -23,7 +23,7 @@ export interface Progress {
 
 /**
  * @param bug a seeded bug that the core is to have, see `sim/node/bugs.ts`
- * @param watch gets its progress every few seconds, and may end it: then it fails
+ * @param watch called with the progress every few seconds; may end the search, which then fails
  */
 export async function search(
   options: Partial<SearchOptions>,
@@ -43,7 +43,7 @@ export async function search(
     const line = text.trim().split("\n").at(-1) ?? "";
     if (line.startsWith("{")) watch?.onProgress(JSON.parse(line) as Progress);
   });
-  // It ends with 1 when it found something, which is an answer too.
+  // Exit code 1 means that it found a violation, which is a result too.
   const { stdout } = await run.catch((error: { stdout?: string }) => {
     if (!error.stdout?.startsWith("{")) throw error;
     return { stdout: error.stdout };

@@ -1,4 +1,4 @@
-/** A member in the making: the core of one state of it, over its disk. */
+/** An instance of a member: the core in one state, with its disk. */
 import type { MemberStorage } from "../../../core/server/storage.ts";
 import type { DurableWrite } from "../../../core/zab/effects.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
@@ -23,12 +23,12 @@ export interface Live {
   /** the text of what is durable; undefined: not made yet */
   durableKey: string | undefined;
   pending: Group[];
-  /** what waits until so many groups of `pending` are durable */
+  /** outputs that wait until a number of groups of `pending` are durable */
   gate: { after: number; readonly item: Outgoing; readonly messages: readonly ZabMessage[] }[];
   told: Told;
 }
 
-/** The epochs of which it has told others. */
+/** The epochs that it has reported to others. */
 export interface Told {
   acceptedEpoch: number;
   currentEpoch: number;

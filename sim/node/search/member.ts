@@ -1,11 +1,11 @@
 /**
- * One member as the search sees it: the real {@link ZabPeer} over the real {@link MemberStorage}, with a disk that is durable up
- * to some group of writes and an output gate. A member changes only by an {@link Input}, and the same input in the same state
- * has the same outcome: so a state is a number, and what an input does to it is computed once, by the core, and then known.
+ * One member as the search sees it: the real {@link ZabPeer} over the real {@link MemberStorage}, with a disk that is
+ * durable up to some group of writes and an output gate. A member changes only by an {@link Input}, and the same input in
+ * the same state has the same outcome. So a state is a number, and the core computes the outcome of each input only once.
  *
- * A state of a member is not kept but made again, by feeding the inputs that led to it to a new peer.
+ * A state of a member is not stored but recreated, by feeding the inputs that led to it to a new peer.
  *
- * Time is an input like others: a member's clock stands still, and a deadline passes when the search says so.
+ * Time is an input too: a member's clock stands still, and the search decides when a deadline passes.
  */
 import { must } from "../../../core/assert.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
@@ -38,7 +38,7 @@ import {
 import { type Entry, type Facts, type Input, type Outcome, type Outgoing, Phase, Role } from "./step.ts";
 import { Interner, PairTable } from "./tables.ts";
 
-/** How a state of a member came about: on a disk, or from another state. */
+/** The origin of a state of a member: a disk, or another state. */
 interface Origin {
   readonly disk: number;
   readonly told: Told;
@@ -88,7 +88,7 @@ export class Members {
   readonly #warm = new Map<number, Live>();
   /** steps of the core that were computed, replays included */
   steps = 0;
-  /** what comes of a step is known already */
+  /** whether the outcome of the current step is already known */
   #replaying = false;
 
   /** @param size of the ensemble, which is odd: one of them may never be up */
@@ -121,7 +121,7 @@ export class Members {
     return this.#down(sid, backend, { acceptedEpoch: 0, currentEpoch: 0 });
   }
 
-  /** What this input does in this state. */
+  /** The outcome of this input in this state. */
   outcome(state: number, input: number): Outcome {
     const known = this.#known.get(state, input);
     if (known >= 0) return this.#outcomes[known] as Outcome;
@@ -212,7 +212,7 @@ export class Members {
     });
   }
 
-  /** The instance may serve once more, if it is wanted soon. */
+  /** Keeps the instance for reuse. */
   #keep(state: number, live: Live): void {
     if (this.#warm.has(state)) return;
     this.#warm.set(state, live);
@@ -446,7 +446,7 @@ export class Members {
     return leads;
   }
 
-  /** A message leaves, and with it what it promises. @returns the epoch that it shows us to lead, or 0 */
+  /** Records the promises of a message that is sent. @returns the epoch that it shows the member to lead, or 0 */
   #promise(live: Live, message: ZabMessage): number {
     switch (message.type) {
       case "ACKEPOCH":

@@ -1,7 +1,7 @@
 /**
  * Opens the private fields of the core, and of the disk of its members, as they are loaded: `this.#role` becomes
- * `this._role`. The search has to compare the whole state of a member, and a list of fields kept by hand would one day miss
- * one; so it reads whatever is there. Nothing else changes in what is run. Import this before anything that imports the core.
+ * `this._role`. The search has to compare the whole state of a member, and a manual list of fields would one day miss one,
+ * so it reads all fields. Nothing else of the code changes. Import this before anything that imports the core.
  */
 import { registerHooks } from "node:module";
 

@@ -1,6 +1,6 @@
 /**
- * The private fields of the core as the search reads them, and sets those that hold a time: two states that differ by no more
- * than the time are one.
+ * The private fields of the core, as the search reads them. It normalises fields with times, because states that differ
+ * only in times are equal.
  */
 import { must } from "../../../core/assert.ts";
 import type { Learners } from "../../../core/zab/learners.ts";
@@ -20,7 +20,7 @@ export const RESEND_AT = 10;
 export const GIVE_UP_AT = 100;
 export const LONG_AGO = -1_000;
 
-/** The member's own fields that hold a time, and counters that only grow, as if the clock had never moved. */
+/** Resets fields with times, and counters that only grow, as if the clock had never moved. */
 export function normalize(live: Live): void {
   const peer = opened(live.peer);
   const roles = rolesOf(live.peer);
