@@ -1,9 +1,9 @@
-/** Chance that can be seeded: the same seed, the same numbers. */
+/** Random numbers from a seed: the same seed gives the same numbers. */
 
 import { must } from "../core/assert.ts";
 import { random } from "../core/prng.ts";
 
-/** The choices that a run makes. */
+/** Source of the random choices of a run. */
 export class Chance {
   readonly #next: () => number;
 
@@ -26,7 +26,7 @@ export class Chance {
     return least + Math.floor(this.#next() * (most - least + 1));
   }
 
-  /** True once in `n`. */
+  /** True with probability 1/n. */
   oneIn(n: number): boolean {
     return this.#next() * n < 1;
   }

@@ -1,6 +1,6 @@
 /**
- * One seed: chaos under the eyes of the invariants, then everything heals and progress is demanded, then the clients'
- * histories are checked. What a run did is counted: an idle run proves nothing.
+ * The run of one seed: faults while the invariants are checked, then repair and a check of progress, then a check of the
+ * clients' histories. Events are counted, because an idle run proves nothing.
  */
 import { encodeWrite } from "../core/wire/jute/requests.ts";
 import { TxnCursor } from "../core/wire/txn-codec.ts";
@@ -28,22 +28,22 @@ import { Chance } from "./random.ts";
 import type { SwarmOptions } from "./swarm.ts";
 import { textOf } from "./text.ts";
 
-/** What happened in a run, or in many: *map name → how often*. Names begin with their kind: `fault crash`, `message PING`. */
+/** Events of one or several runs: *map name → count*. A name begins with its kind: `fault crash`, `message PING`. */
 export type Tally = Record<string, number>;
 
-/** What a run of one seed has found. */
+/** Result of the run of one seed. */
 export interface RunResult {
   readonly seed: number;
-  /** null: all was as it must be */
+  /** null: no failure */
   readonly failure: string | null;
   readonly hash: number;
   readonly tally: Tally;
 }
 
-/** Steps that the search for an order may take in one partition of a history. */
+/** Limit of steps for the search of an order in one partition of a history. */
 const SEARCH_STEPS_MAX = 4_000_000;
 
-/** @param onLine takes a readable line for each event */
+/** @param onLine called with a readable line for each event */
 export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) | null = null): RunResult {
   const run = new Run(options, onLine);
   let failure: string | null = null;
@@ -56,7 +56,7 @@ export function runSeed(options: SwarmOptions, onLine: ((line: string) => void) 
   return { seed: options.seed, failure, hash: run.cluster.engine.hash, tally: run.result() };
 }
 
-/** One seed. Invariant: whatever chance decides comes from the options' seed. */
+/** The run of one seed. Invariant: all random choices come from the options' seed. */
 class Run {
   readonly cluster: Cluster;
   readonly #options: SwarmOptions;
@@ -71,7 +71,7 @@ class Run {
   readonly #race: WakeRace | null;
   /** null: none in this run */
   readonly #silence: Silence | null;
-  /** until when nobody asks anything, ms of the cluster's time */
+  /** end of the pause of all requests, ms of the cluster's time */
   #calmUntil = 0;
   readonly #tally: Tally = {};
   readonly #startedAt: number;
@@ -105,7 +105,7 @@ class Run {
       tracing: false,
     });
     const { versions } = options;
-    // Most lives are of the later one, so that all members are at times.
+    // Most lives run the later version, so that at times all members run it.
     this.cluster.versionOf = (sid, life) =>
       versions[new Chance(seed * 64_661 + life * 10 + sid).oneIn(4) ? 0 : 1];
     this.#startedAt = this.cluster.now;
@@ -202,11 +202,11 @@ class Run {
       return healing.begin() && healing.unlessUndecidable(end);
     });
     this.#check();
-    // Behind the histories: what nobody recorded would be a stranger's in them.
+    // After the check of the histories, which do not record these requests.
     if (decided) healing.unlessUndecidable(() => healing.reuseNumbers());
   }
 
-  /** @returns false: a wrong tree was copied that nobody could know to be wrong, and the run is over */
+  /** @returns false if a damaged tree was copied that no member could recognize as damaged, which ends the run */
   #unlessIndistinguishable(run: () => boolean): boolean {
     try {
       return run();
@@ -217,7 +217,7 @@ class Run {
     }
   }
 
-  /** Requests are asked over the whole of the chaos, but for times in which nobody asks anything. */
+  /** Sends requests during the whole chaos, except in pauses. */
   #refill(end: number): void {
     const { cluster } = this;
     const { ops, chaosMs } = this.#options;
@@ -230,7 +230,7 @@ class Run {
       if (cluster.now >= end) return;
       if (this.#calmUntil <= cluster.now && this.#chance.oneIn(calmEvery)) {
         this.#calmUntil = cluster.now + this.#chance.between(5, 30) * tickTimeMs;
-        // What wakes an ensemble at once shows nothing of its sleep.
+        // An ensemble that is woken at once does not show how it hibernates.
         if (this.#chance.oneIn(2)) this.#nemesis.rest(this.#calmUntil - cluster.now);
         cluster.after(this.#calmUntil - cluster.now, () => this.#nemesis.strikeOnWaking());
       }
@@ -247,8 +247,8 @@ class Run {
   }
 
   /**
-   * So many times in the chaos, evenly spread, nobody asks anything and nothing new goes wrong.
-   * @param begin begins what is to happen meanwhile, and returns how long it takes; ms
+   * Makes pauses during the chaos, evenly spread, in which no client sends a request and no other fault begins.
+   * @param begin starts the events of a pause, and returns its duration; ms
    */
   #keepQuiet(times: number, begin: () => number): void {
     const { cluster } = this;
@@ -264,7 +264,7 @@ class Run {
     }
   }
 
-  /** @returns whether it was answered well, once there was time for it */
+  /** @returns a function that says whether the request was answered well, to call after some time */
   #writeAnonymously(sid: number, request: WriteRequest): () => boolean {
     const { cluster } = this;
     if (cluster.member(sid).life === null) return () => false;
@@ -284,7 +284,7 @@ class Run {
     return () => done;
   }
 
-  // ── what it shows ────────────────────────────────────────────────────────
+  // ── results ────────────────────────────────────────────────────────
 
   #check(): void {
     const log: LogEntry[] = this.cluster.invariants.history.map(({ batch, start }) => {

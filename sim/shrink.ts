@@ -1,13 +1,13 @@
-/** Makes a failing run smaller: fewer members, fewer kinds of faults, less time, fewer requests, as long as it fails. */
+/** Makes a failing run smaller: fewer members, fewer kinds of faults, less time and fewer requests, while it still fails. */
 import { runSeed } from "./run.ts";
 import { drawOptions, type Overrides, type SwarmOptions } from "./swarm.ts";
 
-/** Runs tried at most. */
+/** Limit of tried runs. */
 const RUNS_MAX = 60;
 
 /**
- * @param isOver asked before every run: whether there is no time for another
- * @returns what has to be said beside the seed so that a smaller run fails
+ * @param isOver called before every run: whether the time is used up
+ * @returns the options, beside the seed, with which a smaller run fails
  */
 export function shrink(
   seed: number,
@@ -30,7 +30,7 @@ export function shrink(
   };
   const now = (): SwarmOptions => drawOptions(seed, best);
   for (const size of [1, 3, 5]) if (size < now().size && attempt({ size })) break;
-  // First halves, then one by one.
+  // Removes halves first, then single kinds.
   for (let half = now().kinds.length >> 1; half >= 1; half >>= 1) {
     for (let from = 0; from < now().kinds.length; ) {
       const { kinds } = now();

@@ -1,6 +1,6 @@
 /**
- * What a seed stands for: which faults are on, how often, and the ensemble, network, disks and clients that meet them. Every
- * run has another choice of them, so that no fault always hides another.
+ * The options of a seed: kinds and frequency of faults, and the ensemble, network, disks and clients. Every run has another
+ * combination, so that no fault always hides another (swarm testing).
  */
 import type { ServerConfig } from "../core/server/config.ts";
 import { FIRST_VERSION, PROTOCOL_VERSION } from "../core/version.ts";
@@ -9,7 +9,7 @@ import { RACE_SESSION_TICKS } from "./clients/wake-race.ts";
 import { isTreeDamage, TREE_DAMAGE_KINDS } from "./nemesis/tree-damage.ts";
 import { Chance } from "./random.ts";
 
-/** Everything that can go wrong. */
+/** All kinds of faults. */
 export const FAULT_KINDS = [
   "call-lost",
   "return-lost",
@@ -55,13 +55,13 @@ export const FAULT_KINDS = [
 /** Name of a kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** Kinds that most runs meet: each is many faults in one. */
+/** Kinds that most runs have, because each covers many faults. */
 const OFTEN: readonly FaultKind[] = ["at-message", "comeback", "crash"];
 
-/** Kinds that are drawn from a chance of their own, so that the seeds without them stay as they are. */
+/** Kinds with a random source of their own, so that seeds without them keep their runs. */
 const APART: readonly FaultKind[] = ["disk-full", "cut-behind-request", "storm"];
 
-/** Kinds that leave it open how long a silence was: a checker that measures silences learns nothing under them. */
+/** Kinds that make the length of a silence uncertain, so that a checker that measures silences proves nothing under them. */
 const TIME_KINDS: readonly FaultKind[] = [
   "clock-jump",
   "clock-freeze",
@@ -71,27 +71,27 @@ const TIME_KINDS: readonly FaultKind[] = [
   "alarm-overdue",
 ];
 
-/** Kinds that the core does not bear yet. */
+/** Kinds that the core does not tolerate yet. */
 export const OFF: readonly FaultKind[] = [];
 
-/** What a run is made of; times in ms, parts between 0 and 1. */
+/** Options of a run; times in ms, probabilities from 0 to 1. */
 export interface SwarmOptions {
   readonly seed: number;
   readonly size: number;
   readonly kinds: readonly FaultKind[];
-  /** how long faults happen; ms */
+  /** duration of the faults; ms */
   readonly chaosMs: number;
   /** pause between faults, ms: [least, most] */
   readonly everyMs: readonly [number, number];
   readonly latencyMs: readonly [number, number];
   readonly fsyncMs: readonly [number, number];
-  /** how long a turn of I/O takes in which requests gather, ms: [least, most] */
+  /** duration of a turn of I/O, in which requests are batched; ms: [least, most] */
   readonly yieldMs: readonly [number, number];
-  /** ms since 1970 at which the run begins */
+  /** start of the run, ms since 1970 */
   readonly startAt: number;
   /** see `ClusterOptions` */
   readonly bootBase: number;
-  /** each life of a member is of one of these versions of the protocol: a deploy under way, or one that is taken back */
+  /** versions of the protocol, one of which each life of a member runs, as in a deploy or a rollback */
   readonly versions: readonly [number, number];
   /** see `ClusterOptions` */
   readonly crossing: boolean;
@@ -99,16 +99,16 @@ export interface SwarmOptions {
   readonly ordered: boolean;
   /** share of the turns after which clean znodes leave the memory of a member, 0 to 1 */
   readonly evictions: number;
-  /** members come into being one after the other, and one is gone again until others have written */
+  /** whether members are created one after the other, and one is then away until others have written */
   readonly oneByOne: boolean;
-  /** how often the ensemble loses its leader just when it has woken; see `wake-race.ts` */
+  /** how often the ensemble loses its leader immediately after it has woken; see `wake-race.ts` */
   readonly wakeRaces: number;
   /** how often a sign of life is lost while nothing else shows that its session lives; see `silence.ts` */
   readonly silences: number;
   readonly clients: number;
   /** clients without a connection */
   readonly httpClients: number;
-  /** owners of sessions that sleep and wake with the ensemble */
+  /** owners of sessions that hibernate and wake with the ensemble */
   readonly owners: number;
   /** readers of watch streams */
   readonly streamReaders: number;
@@ -117,7 +117,7 @@ export interface SwarmOptions {
   readonly config: Partial<ServerConfig>;
 }
 
-/** What the command line says in the place of chance: to replay, to make a failing run smaller. */
+/** Options that replace random ones, to replay a run or to make a failing one smaller. */
 export interface Overrides {
   readonly size?: number;
   readonly kinds?: readonly FaultKind[];
@@ -127,11 +127,11 @@ export interface Overrides {
 }
 
 const SIZES = [1, 3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 7, 9];
-/** Times at which a run begins, and numbers of first lives: such as today's, and shortly before 32 bits are used up. */
+/** Start times of runs, from which the numbers of first lives follow: a current one, and some shortly before 32 bits overflow. */
 const STARTS = [1_000_000, 1_764_000_000_000, 411 * 2 ** 32 - 30_000, 2 ** 31 - 30_000];
 const BOOTS = [0, 1_764_000_000_000, 411 * 2 ** 32 - 4, 2 ** 31 - 4];
 
-/** One version in most runs; else two, one after the other: what is stored can be read by the version before. */
+/** One version in most runs, otherwise two successive ones: each version reads the state that the next one stores. */
 function drawVersions(chance: Chance): readonly [number, number] {
   if (!chance.oneIn(4)) return [PROTOCOL_VERSION, PROTOCOL_VERSION];
   const older = chance.oneOf([FIRST_VERSION, PROTOCOL_VERSION, PROTOCOL_VERSION]);
@@ -156,10 +156,10 @@ function draw(seed: number): SwarmOptions {
   const wakeRaces = size > 1 && new Chance(seed * 9_091 + 19).oneIn(5) ? 3 : 0;
   const silences = size > 2 && wakeRaces === 0 && new Chance(seed * 5_779 + 43).oneIn(4) ? 7 : 0;
   const usualTick = chance.oneOf([200, 500, 1000, 1000]);
-  // A silence takes many ticks, and what went wrong before is to be over.
+  // A silence takes many ticks, and earlier faults must be over.
   const tickTimeMs = silences > 0 ? 200 : usualTick;
-  // Of a chance of their own: whether trees are damaged changes nothing of the seeds without it. Few other kinds go with it,
-  // so that a run meets it often.
+  // Damage to trees has a random source of its own, so that seeds without it keep their runs. Few other kinds accompany it,
+  // so that it happens often in such a run.
   const damage = new Chance(seed * 6_151 + 3);
   const damaged = damage.oneIn(3)
     ? [
@@ -232,7 +232,7 @@ function draw(seed: number): SwarmOptions {
       requestTimeoutMs: chance.oneOf([2, 5]) * tickTimeMs,
       queueLengthMax: chance.oneOf([4, 65_536, 65_536, 65_536]),
       quietAfterMs: chance.oneOf([0, 4 * tickTimeMs]),
-      // A member that was away for a moment needs a SNAP, while requests of its clients still wait.
+      // A member that was away for a moment needs a SNAP while requests of its clients are pending.
       ...(kinds.includes("cut-behind-request") && {
         logRetainTxns: 0,
         checkpointChangesMax: 1,

@@ -1,4 +1,4 @@
-/** Members, and messages between them, as text for people: one line each. */
+/** Formats members and messages as readable text, one line each. */
 import type { PeerMessage } from "../core/server/messages.ts";
 import { JOINS_PER_INCARNATION } from "../core/zab/roles.ts";
 import { countTxns } from "../core/zab/txn-batch.ts";
@@ -69,5 +69,5 @@ export function textOf(message: PeerMessage): string {
   }
 }
 
-/** The number of a stay within its life. */
+/** Number of a stay within its life. */
 const stayOf = (join: number): number => join % JOINS_PER_INCARNATION;

@@ -1,4 +1,4 @@
-/** Words that runs of a whole ensemble share. */
+/** Helpers for runs of a whole ensemble. */
 import type { ServerAnswer } from "../core/server/answers.ts";
 import { zxidToText } from "../core/zab/zxid.ts";
 import { CreateMode, type WriteRequest } from "../core/znode/types.ts";
@@ -13,11 +13,11 @@ export const create = (path: string, mode: CreateMode = CreateMode.PERSISTENT, s
   withStat: false,
 });
 
-/** Whether an answer says that the request was carried out. */
+/** Whether an answer confirms that the request was carried out. */
 export const ok = (answer: ServerAnswer | undefined): boolean =>
   answer?.ok === true && answer.result.type !== "error";
 
-/** One text per tree: equal texts, equal trees and sessions. */
+/** One text per member: equal texts mean equal trees and sessions. */
 export const digests = (cluster: Cluster): string[] =>
   cluster.alive.map(({ tree }) => `${zxidToText(tree.lastApplied)} ${tree.digestHigh}:${tree.digestLow}`);
 

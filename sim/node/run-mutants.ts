@@ -1,6 +1,6 @@
 /**
- * `npm run mutants`: how many hand-made faults of the core (`mutants.ts`) the simulator finds by random seeds. Prints for each
- * the seed and the rule that killed it, or that it survived, and the total.
+ * `npm run mutants`: measures how many hand-made mutants of the core (`mutants.ts`) the simulator kills with random seeds.
+ * Prints for each the seed and the rule that killed it, or that it survived, and the total.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";

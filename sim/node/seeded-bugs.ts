@@ -1,6 +1,6 @@
 /**
- * `npm run seeded-bugs`: is each of `bugs.ts` found again by the seed that is written down in `bug-seeds.json`, and by fresh
- * seeds? Ends with 1 when one is missed.
+ * `npm run seeded-bugs`: checks that each bug of `bugs.ts` is found by its recorded seed in `bug-seeds.json`, and by fresh
+ * seeds. Exits with code 1 if one is missed.
  */
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -26,23 +26,23 @@ Exit code: 0 all were found, 1 one was missed, 2 the options make no sense.`;
 
 const SEEDS = new URL("./bug-seeds.json", import.meta.url);
 const HUNT = new URL("./bug-hunt.ts", import.meta.url).pathname;
-/** Seeds that `--record` and the soak give a bug. */
+/** Number of seeds that `--record` and the soak try per bug. */
 export const SEEDS_MAX = 500;
 
-/** What is known of a bug. */
+/** Result of the search for a bug. */
 export interface Hunt {
   readonly name: string;
-  /** the seed written down; null: the search finds it */
+  /** the recorded seed; null: the explicit-state search finds the bug */
   readonly seed: number | null;
-  /** who or what found it; null: nobody */
+  /** the check that found it with the recorded seed; null: none */
   readonly recorded: string | null;
-  /** seeds that it took; null: more than there were, or not asked */
+  /** number of fresh seeds until it was found; null: not found, or not tried */
   readonly fresh: number | null;
   readonly freshBy: string | null;
   readonly missed: boolean;
-  /** it could not be looked for */
+  /** why the search failed */
   readonly failure?: string;
-  /** fresh seeds that were tried when there was no more time; then it is not missed */
+  /** number of fresh seeds tried when the time was used up; the bug then does not count as missed */
   readonly unfinished?: number;
 }
 
@@ -53,9 +53,9 @@ interface Found {
   readonly found: { readonly seed: number; readonly failure: string } | null;
 }
 
-/** So many seeds in one process, where somebody may want an end: it asks in between. */
+/** Seeds per process if the caller can stop the search, which is asked in between. */
 const SEEDS_AT_ONCE = 20;
-const goesOnForEver = (): boolean => true;
+const always = (): boolean => true;
 
 async function run(
   first: number,
@@ -69,11 +69,11 @@ async function run(
   return JSON.parse(stdout) as Found;
 }
 
-/** Runs seeds until one finds the bug: it fails with it, and not without. */
-async function hunt(bug: SeededBug, first: number, count: number, goesOn = goesOnForEver): Promise<Found> {
+/** Runs seeds until one finds the bug: its run fails with the bug and passes without it. */
+async function hunt(bug: SeededBug, first: number, count: number, mayContinue = always): Promise<Found> {
   let tried = 0;
-  while (tried < count && goesOn()) {
-    const atOnce = goesOn === goesOnForEver ? count : SEEDS_AT_ONCE;
+  while (tried < count && mayContinue()) {
+    const atOnce = mayContinue === always ? count : SEEDS_AT_ONCE;
     const some = await run(first + tried, Math.min(atOnce, count - tried), bug.profile, bug);
     tried += some.tried;
     if (some.found === null) continue;
@@ -82,7 +82,7 @@ async function hunt(bug: SeededBug, first: number, count: number, goesOn = goesO
   return { tried, found: null };
 }
 
-/** The rule or the check that a failure names. */
+/** The rule or check that a failure names. */
 export function finderOf(failure: string): string {
   const rule = /^\[([^\]]+)\]/.exec(failure)?.[1];
   if (rule !== undefined) return rule;
@@ -91,16 +91,16 @@ export function finderOf(failure: string): string {
   return (failure.split("\n")[0] ?? failure).slice(0, 90);
 }
 
-/** A scope that is large enough for what the search is to find; on a busy machine it takes its time. */
+/** A scope that is large enough for the bugs that the search must find, also on a busy machine. */
 const SEARCH = { states: 2_000_000, minutes: 10 };
 
-/** @param fresh seeds, from `first` on, beside the recorded one */
+/** @param fresh number of fresh seeds, from `first` on, beside the recorded one */
 export async function huntBug(
   bug: SeededBug,
   recorded: number | undefined,
   fresh: number,
   first: number,
-  goesOn = goesOnForEver,
+  mayContinue = always,
 ): Promise<Hunt> {
   const { name } = bug;
   if (bug.search !== undefined) {
@@ -109,7 +109,7 @@ export async function huntBug(
     return { name, seed: null, recorded: by, fresh: null, freshBy: null, missed: by === null };
   }
   const again = recorded === undefined ? null : (await hunt(bug, recorded, 1)).found;
-  const found = fresh === 0 ? null : await hunt(bug, first, fresh, goesOn);
+  const found = fresh === 0 ? null : await hunt(bug, first, fresh, mayContinue);
   const cut = found !== null && found.found === null && found.tried < fresh;
   const freshBy = found?.found == null ? null : finderOf(found.found.failure);
   return {
@@ -118,7 +118,8 @@ export async function huntBug(
     recorded: again === null ? null : finderOf(again.failure),
     fresh: freshBy === null ? null : (found?.tried ?? null),
     freshBy,
-    // A change of the core or of the campaign gives a seed another run: then the fresh ones count, until its seed is recorded again.
+    // A change of the core or of the campaign changes the run of a seed: then the fresh seeds count, until the seed is
+    // recorded again.
     missed: cut
       ? false
       : again === null
@@ -128,15 +129,15 @@ export async function huntBug(
   };
 }
 
-/** All of them, so many at a time. */
+/** Searches for all bugs, several at a time. */
 export async function huntAll(
   bugs: readonly SeededBug[],
   options: {
     readonly fresh: number;
     readonly first: number;
     readonly threads: number;
-    /** asked in between; false: those that are left are not looked for */
-    readonly goesOn?: () => boolean;
+    /** called between bugs; false ends the search */
+    readonly mayContinue?: () => boolean;
   },
   onHunt: (hunt: Hunt) => void = () => {},
 ): Promise<Hunt[]> {
@@ -145,10 +146,14 @@ export async function huntAll(
   const waiting = [...bugs];
   const work = async (): Promise<void> => {
     for (let bug = waiting.shift(); bug !== undefined; bug = waiting.shift()) {
-      if (options.goesOn?.() === false) return;
-      const hunt = await huntBug(bug, seeds[bug.name], options.fresh, options.first, options.goesOn).catch(
-        (error: Error): Hunt => ({ ...NOT_RUN, name: bug.name, failure: error.message }),
-      );
+      if (options.mayContinue?.() === false) return;
+      const hunt = await huntBug(
+        bug,
+        seeds[bug.name],
+        options.fresh,
+        options.first,
+        options.mayContinue,
+      ).catch((error: Error): Hunt => ({ ...NOT_RUN, name: bug.name, failure: error.message }));
       hunts.push(hunt);
       onHunt(hunt);
     }

@@ -1,4 +1,4 @@
-/** The source files that patches change. A file that moves is renamed here, and nowhere else. */
+/** The source files that patches change. If a file moves, only its path here changes. */
 
 /** Paths of the server. */
 export const CONNECTIONS = "core/server/connections.ts";

@@ -1,4 +1,4 @@
-/** `node --import ./sim/node/with-bug.ts …`: what is run then, in workers too, has the core with the bug that SEEDED_BUG names. */
+/** `node --import ./sim/node/with-bug.ts …`: runs a program, and its workers, with the bug that SEEDED_BUG names in the core. */
 import { BUG_VARIABLE, seedBug } from "./patch-core.ts";
 
 const name = process.env[BUG_VARIABLE];

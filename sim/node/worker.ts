@@ -1,4 +1,4 @@
-/** Runs seeds beside the main thread: takes seeds one by one, and says of each what became of it. */
+/** Runs seeds in a worker thread: receives them one by one, and posts the result of each. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { Overrides } from "../swarm.ts";
 import { runOne } from "./campaign.ts";

@@ -104,20 +104,20 @@ export function plansOf(seed: number, nodes: number, seconds: number | undefined
 }
 
 /**
- * Runs them, so many at a time, and says what came of each. @param goesOn false: none begins any more
+ * Runs them, so many at a time, and says what came of each. @param mayContinue false: none begins any more
  * @returns the outcomes, a failed start as its error
  */
 export async function runAll(
   plans: readonly Plan[],
   jobs: number,
   say: (line: string) => void,
-  goesOn: () => boolean = () => true,
+  mayContinue: () => boolean = () => true,
 ): Promise<(Outcome | Error)[]> {
   const waiting = [...plans];
   const outcomes: (Outcome | Error)[] = [];
   const worker = async (): Promise<void> => {
     for (let plan = waiting.shift(); plan !== undefined; plan = waiting.shift()) {
-      if (!goesOn()) return;
+      if (!mayContinue()) return;
       try {
         const outcome = await carryOut(plan);
         outcomes.push(outcome);
@@ -157,13 +157,13 @@ export async function soakNemeses({ deadline, stopped }: Until): Promise<PartSum
     Date.now() + DAMAGES_MS < deadline ? await damageRuns(first, DAMAGES, DIR, console.log) : [];
   const { seconds, crashes, kills } = SOAK;
   // A run takes longer than it fights: it starts, heals, and is checked.
-  const goesOn = (): boolean => !stopped() && Date.now() + 1.5 * seconds * 1_000 < deadline;
-  for (let round = 0; goesOn(); round++) {
+  const mayContinue = (): boolean => !stopped() && Date.now() + 1.5 * seconds * 1_000 < deadline;
+  for (let round = 0; mayContinue(); round++) {
     const seed = first + round;
     const killAll = { name: ALL_KILLS, seconds: 0, nodes: NODES, seed, crashes, kills };
     const fits = Date.now() + ALL_KILLS_MS < deadline;
     const plans = [...(fits ? [killAll] : []), ...plansOf(seed, NODES, seconds)];
-    outcomes.push(...(await runAll(plans, 1, console.log, goesOn)));
+    outcomes.push(...(await runAll(plans, 1, console.log, mayContinue)));
   }
   return summaryOf(first, outcomes, damages);
 }

@@ -32,7 +32,7 @@ export class Attack {
     this.calm = calm;
   }
 
-  get goesOn(): boolean {
+  get mayContinue(): boolean {
     return performance.now() < this.#end;
   }
 
@@ -70,7 +70,7 @@ export class Attack {
 export type Nemesis = (attack: Attack) => Promise<void>;
 
 async function whileItLasts(attack: Attack, round: () => Promise<void>): Promise<void> {
-  while (attack.goesOn) await round();
+  while (attack.mayContinue) await round();
 }
 
 /** Inflicts a fault, leaves it for a while, and ends it. */

@@ -132,8 +132,8 @@ function scopeName({
 
 async function soakBugs({ deadline, stopped }: Until): Promise<PartSummary> {
   const first = Math.floor(Date.now() / 1000) % 1_000_000_000;
-  const goesOn = (): boolean => !stopped() && Date.now() < deadline;
-  const hunts = await huntAll(BUGS, { fresh: SEEDS_MAX, first, threads: 1, goesOn }, (hunt) =>
+  const mayContinue = (): boolean => !stopped() && Date.now() < deadline;
+  const hunts = await huntAll(BUGS, { fresh: SEEDS_MAX, first, threads: 1, mayContinue }, (hunt) =>
     console.log(`${new Date().toISOString()} seeded bugs: ${huntText(hunt)}`),
   );
   const done = new Set(hunts.map(({ name }) => name));

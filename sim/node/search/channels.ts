@@ -3,21 +3,21 @@ import { Interner, PairTable } from "./tables.ts";
 
 /** Calls from one member to another, and their returns. */
 export interface Channel {
-  /** life of the caller, 0 while it is down; its calls bear boot and generation */
+  /** life of the caller, 0 while it is down; its calls carry boot and generation */
   readonly boot: number;
   readonly generation: number;
-  /** a call failed, and the caller has not noticed yet */
+  /** whether a call failed that the caller has not noticed yet */
   readonly broken: boolean;
   /**
-   * the caller has noticed, and the callee is still down: further calls are lost silently, since links would be counted
-   * without end otherwise
+   * whether the caller has noticed while the callee is still down: further calls are then lost silently, since the number
+   * of links would otherwise have no bound
    */
   readonly refused: boolean;
   readonly calls: readonly number[];
   readonly returns: readonly number[];
 }
 
-/** The caller has noticed that its link is dead: the next one begins, and so many calls of the old one still arrive. */
+/** The channel after its caller has noticed that the link is dead. @param keep number of calls of the old link that still arrive */
 export const nextGeneration = (channel: Channel, keep: number): Channel => ({
   ...channel,
   generation: channel.generation + 1,
@@ -34,13 +34,13 @@ export class Channels {
   /** *map channel and what was pushed → channel* */
   readonly #pushed = new PairTable();
 
-  /** @param n members @param at where the channels begin in a state */
+  /** @param n number of members @param at index of the first channel in a state */
   constructor(n: number, at: number) {
     this.#n = n;
     this.#at = at;
   }
 
-  /** Where a state has the channel of these members, counted from 0. */
+  /** Index of the channel of these members (counted from 0) in a state. */
   slot(from: number, to: number): number {
     return this.#at + from * (this.#n - 1) + (to > from ? to - 1 : to);
   }
@@ -50,7 +50,7 @@ export class Channels {
     return this.#table.at(number);
   }
 
-  /** The channel that a state has between these members. */
+  /** The channel between these members in a state. */
   of(state: Int32Array, from: number, to: number): Channel {
     return this.#table.at(state[this.slot(from, to)] as number);
   }
@@ -66,7 +66,7 @@ export class Channels {
     return this.#table.id(key, () => channel);
   }
 
-  /** The channel with one more call or return on its way. @returns its number */
+  /** Adds a call or a return to a channel. @returns the number of the resulting channel */
   push(channel: number, input: number, isCall: boolean): number {
     const key = input * 2 + (isCall ? 1 : 0);
     const known = this.#pushed.get(channel, key);

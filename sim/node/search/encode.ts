@@ -1,7 +1,7 @@
 /**
- * The whole state of an object as a text: equal texts, equal states. Every field is read, in the order in which its class
- * declares it; maps and sets in the order of their keys, since the order of insertion makes no difference to the core.
- * Constants of a member are left out, and so are its log and checkpoint, which are part of its disk.
+ * Encodes the whole state of an object as a text: equal texts mean equal states. Reads every field in the order in which
+ * its class declares it, and maps and sets in the order of their keys, since the order of insertion makes no difference to
+ * the core. Omits the constants of a member, and its log and checkpoint, which are part of its disk.
  */
 const CONSTANT = new Set([
   "quorum",
@@ -19,7 +19,7 @@ const CONSTANT = new Set([
   "now",
 ]);
 
-/** Bytes with a meaning of their own; those below are small numbers. */
+/** Bytes that mark a kind of value; lower ones are small numbers. */
 const INT = 0x80;
 const DOUBLE = 0x81;
 const NULL = 0x82;
@@ -37,9 +37,9 @@ const AGAIN = 0x8d;
 
 let buffer = Buffer.alloc(1 << 16);
 let end = 0;
-/** *map text → number*: the same few texts occur repeatedly */
+/** *map text → number*, since the same few texts occur repeatedly */
 const words = new Map<string, number>();
-/** *object of a class → number*, of the value being written: one that is reached again is not written again */
+/** *map object → number* for the value that is being encoded: an object that is reached again is not encoded again */
 const written = new Map<object, number>();
 const byteWords = new WeakMap<Uint8Array, number>();
 

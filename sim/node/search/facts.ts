@@ -14,7 +14,7 @@ import { Interner } from "./tables.ts";
 export class FactsReader {
   readonly entries = new Interner<Entry>();
 
-  /** The facts of a member that is up. */
+  /** The facts about a running member. */
   of(sid: Sid, live: Live): Facts {
     const { peer, storage, durable } = live;
     const decideAt = opened(rolesOf(peer).looking)._decideAt;
@@ -57,7 +57,7 @@ export class FactsReader {
     };
   }
 
-  /** The entries of a log, its base first. */
+  /** The numbers of the entries of a log, its base first. */
   entriesOf(log: TxnLog): number[] {
     const found = [this.entry(log, log.base)];
     let after = log.base.zxid;

@@ -7,14 +7,14 @@ const COST = 1;
 const DEPTH = 2;
 const EXTRA = 3;
 
-/** Invariant: a state has the lowest cost at which it was found, and is in the bucket of that cost. */
+/** Queue of states by cost. Invariant: a state has the lowest cost at which it was found, and is in the bucket of that cost. */
 export class Frontier {
   readonly #length: number;
   readonly #set: StateSet;
-  /** *cost → states found at that cost*, some of which were found cheaper since */
+  /** *map cost → states found at that cost*, some of which were later found at a lower cost */
   readonly #buckets: number[][] = [];
 
-  /** @param length numbers that make a state */
+  /** @param length numbers per state */
   constructor(length: number) {
     this.#length = length;
     this.#set = new StateSet(length, EXTRA);

@@ -1,21 +1,21 @@
 /**
- * State of a run that only the search knows, and its rules. Entries are numbers that stand for a zxid and the hash of the
- * whole history up to it: two members with the same entry have the same history.
+ * The ghost state of a run, which only the search knows, and the rules about it. An entry is a number for a zxid and the
+ * hash of the whole history up to it: two members with the same entry have the same history.
  *
  * | rule | in ZooKeeper's TLA+ specification | here |
  * |---|---|---|
- * | SEARCH-1 | Leadership1 | no two members lead one epoch beyond discovery at the same time |
- * | SEARCH-2 | Leadership2 | over the run no two lives lead one epoch |
- * | SEARCH-3 | PrefixConsistency, Agreement, TotalOrder | whatever a member delivers continues or repeats the one committed history |
- * | SEARCH-4 | Integrity | what is delivered was proposed by the leader of its epoch |
+ * | SEARCH-1 | Leadership1 | no two members lead one epoch after discovery at the same time |
+ * | SEARCH-2 | Leadership2 | over the whole run, no two lives lead one epoch |
+ * | SEARCH-3 | PrefixConsistency, Agreement, TotalOrder | every txn that a member delivers continues or repeats the one committed history |
+ * | SEARCH-4 | Integrity | a delivered txn was proposed by the leader of its epoch |
  * | SEARCH-5 | Local- and GlobalPrimaryOrder | the committed history is ordered by epoch, and has no gap within one |
  * | SEARCH-6 | PrimaryIntegrity | a leader in broadcast has all txns committed in earlier epochs |
  * | SEARCH-7 | – | a committed txn stays durable at a quorum |
  * | SEARCH-13 | Zab, phase 2 | a member with currentEpoch on disk has the initial history of that epoch on disk |
  * | SEARCH-8 | – | epoch(log end) ≤ currentEpoch ≤ acceptedEpoch, in memory and on disk |
  * | SEARCH-9 | – | a member delivers only txns that are durable on its own disk |
- * | SEARCH-10 | – | no promise that left a member is ever missing from its disk |
- * | SEARCH-11 | in-action flags | a message of the leader always fits where its follower is, while no link breaks: else it may be an answer to an earlier FOLLOWERINFO |
+ * | SEARCH-10 | – | a promise that a member has sent is never missing from its disk |
+ * | SEARCH-11 | in-action flags | while no link breaks, a message of the leader always matches the state of its follower; after a break it may answer an earlier FOLLOWERINFO |
  * | SEARCH-12 | ShouldNotBeTriggered | no assertion of the core fails |
  */
 import { type Entry, type Facts, type Outcome, Phase, Role } from "./step.ts";
@@ -23,11 +23,11 @@ import type { Interner } from "./tables.ts";
 
 /** State of a run that no member knows. */
 export interface Ghost {
-  /** *map epoch → who led it*: "sid/boot" */
+  /** *map epoch → its leader*: "sid/boot" */
   readonly leaders: Readonly<Record<number, string>>;
   /** *map epoch → the last entry of the history with which it began* */
   readonly begun: Readonly<Record<number, number>>;
-  /** the history that some member delivered, the empty one first */
+  /** the history that some member delivered, beginning with the empty one */
   readonly committed: readonly number[];
 }
 

@@ -10,7 +10,7 @@ import type { Outgoing } from "./step.ts";
 export interface Group {
   seq: number;
   readonly writes: readonly DurableWrite[];
-  /** the text of the writes; undefined: not made yet */
+  /** the encoded writes; undefined: not encoded yet */
   key: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Live {
   readonly storage: MemberStorage;
   readonly durableBackend: MemoryBackend;
   readonly durable: MemberStorage;
-  /** the text of what is durable; undefined: not made yet */
+  /** the encoded durable state; undefined: not encoded yet */
   durableKey: string | undefined;
   pending: Group[];
   /** outputs that wait until a number of groups of `pending` are durable */

@@ -1,6 +1,7 @@
 /**
- * `npm run search -- [--servers 2 --crashes 2 --elections 3 --txns 2 …]`: every state that an ensemble can reach within this
- * scope, or as many as `--states` and `--minutes` allow. Ends with 1 and the way to it when a state breaks a rule.
+ * `npm run search -- [--servers 2 --crashes 2 --elections 3 --txns 2 …]`: explores every state that an ensemble can reach
+ * within this scope, or as many as `--states` and `--minutes` allow. Prints the path to the first state that breaks a rule,
+ * with exit code 1.
  */
 import "./open-core.ts";
 import { type ParseArgsConfig, parseArgs } from "node:util";
@@ -29,7 +30,7 @@ the way to it when a state breaks a rule. The scope, and what it is unless given
   --progress       tell how far it is, on stderr
   --help           print this`;
 
-/** One line and exit code 2. */
+/** Prints one line and exits with code 2. */
 function refuse(message: string): never {
   console.error(`search: ${message}`);
   process.exit(2);
@@ -86,7 +87,7 @@ const options: SearchOptions = {
   order: oneOf("order", ["deviations", "depth"]),
   votes: oneOf("votes", ["at once", "free"]),
 };
-/** Nothing of the core is loaded before this. */
+/** Loads the core, which nothing has loaded before. */
 async function main(): Promise<number> {
   if (values.bug !== undefined) {
     const code = rerunWithBug(values.bug);

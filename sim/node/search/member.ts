@@ -50,7 +50,7 @@ interface Disk {
   readonly backend: MemoryBackend;
 }
 
-/** There is no tree here: checkpoints have no rows. */
+/** No change, because members have no tree here: checkpoints have no rows. */
 const NO_CHANGES = new ZnodeTree().takeChanges();
 
 const NOTHING: Omit<Outcome, "next"> = {
@@ -84,14 +84,14 @@ export class Members {
   readonly #disks = new Interner<Disk>();
   readonly #known = new PairTable();
   readonly #outcomes: Outcome[] = [];
-  /** the latest instances, by state */
+  /** *map state → instance* for the latest instances */
   readonly #warm = new Map<number, Live>();
-  /** steps of the core that were computed, replays included */
+  /** number of computed steps of the core, replays included */
   steps = 0;
   /** whether the outcome of the current step is already known */
   #replaying = false;
 
-  /** @param size of the ensemble, which is odd: one of them may never be up */
+  /** @param size of the ensemble, which is odd; one member may never be up */
   constructor(size: number) {
     this.#membership = foundingMembership(size);
     this.quorum = new MajorityQuorum(this.#membership);
@@ -114,7 +114,7 @@ export class Members {
     return this.inputs.id(encode(input), () => input);
   }
 
-  /** A founded member that has done nothing yet, and is down. */
+  /** The state of a founded member that has never run. */
   fresh(sid: Sid): number {
     const backend = new MemoryBackend();
     backend.writeMeta({ ...backend.readMeta(), initialized: true });
@@ -269,7 +269,7 @@ export class Members {
     switch (input.kind) {
       case "call": {
         const { from, boot, generation, message } = input;
-        // Calls of one link come without a gap, so they are not counted: `normalize` has the same number expected always.
+        // Calls of one link arrive without a gap, so they are not counted: `normalize` always expects the same number.
         const origin = { from, boot, generation, seq: 0 };
         return this.#step(sid, live, { type: "call", origin, messages: [message] }, input);
       }
@@ -345,7 +345,7 @@ export class Members {
     call?: Extract<Input, { kind: "call" }>,
     now = NOW,
   ): Omit<Outcome, "next"> {
-    // The deadline passes while the member runs: standing still is no silence of others.
+    // The deadline passes while the member runs, so that it does not count as a pause of the member itself.
     opened(live.peer)._steppedAt = now;
     return this.#run(sid, live, live.peer.step(now, input), call);
   }
@@ -410,11 +410,11 @@ export class Members {
         case "abort":
           throw new Error(`aborts: ${effect.reason}`);
         default:
-          // no part of a state
+          // not part of a state
           break;
       }
     }
-    // An empty return would show only that the peer lives.
+    // An empty return would only show that the peer is alive.
     if (call !== undefined && replies.length > 0) {
       const { from, boot, generation } = call;
       const input = this.input({ kind: "returned", peer: sid, boot: peer.boot, messages: replies });
@@ -430,7 +430,10 @@ export class Members {
     return { out, delivered, loaded, leads, looks, reasons, failure: undefined };
   }
 
-  /** Lets something out once everything written before it is durable. @returns the epoch that it shows us to lead, or 0 */
+  /**
+   * Sends an output once all earlier writes are durable.
+   * @returns the epoch in which the output shows the member as leader, or 0
+   */
   #gated(live: Live, item: Outgoing, messages: readonly ZabMessage[], out: Outgoing[]): number {
     if (live.gate.length === 0 && live.pending.length === 0) return this.#release(live, item, messages, out);
     live.gate.push({ after: live.pending.length, item, messages });
@@ -438,7 +441,7 @@ export class Members {
   }
 
   #release(live: Live, item: Outgoing, messages: readonly ZabMessage[], out: Outgoing[]): number {
-    // A link that broke meanwhile carries nothing any more.
+    // A link that broke in the meantime carries no more calls.
     if (item.isCall && rolesOf(live.peer).links.of(item.to).generation !== item.generation) return 0;
     out.push(item);
     let leads = 0;
@@ -446,7 +449,7 @@ export class Members {
     return leads;
   }
 
-  /** Records the promises of a message that is sent. @returns the epoch that it shows the member to lead, or 0 */
+  /** Records the promises of a message that is sent. @returns the epoch in which the message shows the member as leader, or 0 */
   #promise(live: Live, message: ZabMessage): number {
     switch (message.type) {
       case "ACKEPOCH":

@@ -1,7 +1,7 @@
 /**
- * Opens the private fields of the core, and of the disk of its members, as they are loaded: `this.#role` becomes
- * `this._role`. The search has to compare the whole state of a member, and a manual list of fields would one day miss one,
- * so it reads all fields. Nothing else of the code changes. Import this before anything that imports the core.
+ * Opens the private fields of the core and of its members' disks when they are loaded: `this.#role` becomes `this._role`.
+ * The search compares the whole state of a member, and a manual list of fields would become incomplete, so it reads all
+ * fields. No other code changes. Import this before every module that imports the core.
  */
 import { registerHooks } from "node:module";
 

@@ -8,12 +8,12 @@ import type { ZabPeer } from "../../../core/zab/peer.ts";
 import type { Roles } from "../../../core/zab/roles.ts";
 import type { Live } from "./live.ts";
 
-/** Private names as `open-core.ts` leaves them. */
+/** An object whose private fields `open-core.ts` has opened. */
 type Opened<T> = T & Record<string, unknown>;
 /** The private fields of an object of the core. */
 export const opened = <T extends object>(object: T): Opened<T> => object as Opened<T>;
 
-/** A clock that never moves by itself. */
+/** The time of the members' clock, which never advances by itself. */
 export const NOW = 0;
 export const DECIDE_AT = 1;
 export const RESEND_AT = 10;
@@ -64,7 +64,7 @@ export function normalize(live: Live): void {
 /** The roles of a peer. */
 export const rolesOf = (peer: ZabPeer): Roles => opened(peer)._roles as Roles;
 
-/** The learners of a peer that leads. */
+/** The learners of a leading peer. */
 export const learnersOf = (peer: ZabPeer): Learners =>
   opened(must(rolesOf(peer).leading, "it leads"))._learners as Learners;
 

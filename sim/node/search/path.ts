@@ -1,4 +1,4 @@
-/** States and steps of the search for people to read. */
+/** Formats states and steps of the search as readable text. */
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import type { Members } from "./member.ts";
 import type { Input } from "./step.ts";

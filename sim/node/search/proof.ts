@@ -1,4 +1,4 @@
-/** `npm run test:search`: the search in the size that CI has time for; ends with what passed, as the other lanes do. */
+/** `npm run test:search`: runs the search in a size that suits CI, and prints the result at the end, as the other lanes do. */
 import { CI_SCOPES, search } from "./index.ts";
 
 const outcomes = await Promise.all(

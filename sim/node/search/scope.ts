@@ -1,13 +1,13 @@
-/** What a search explores, and how much of it a state has used. */
+/** The scope of a search, and how much of it a state has used. */
 
-/** What is explored. */
+/** Limits on the runs that a search explores. */
 export interface Scope {
   readonly servers: number;
   readonly crashes: number;
   /** elections that each member may take part in, its first one included */
   readonly elections: number;
   readonly txns: number;
-  /** links that break, or learners that fall silent, without a crash */
+  /** links that break and learners that stop sending, without a crash */
   readonly breaks: number;
   readonly checkpoints: number;
 }
@@ -16,13 +16,13 @@ export interface Scope {
 export interface SearchOptions extends Scope {
   readonly states: number;
   readonly minutes: number;
-  /** "depth": by the number of steps; "deviations": by how often a step was not the most ordinary one */
+  /** "depth": by the number of steps; "deviations": by how many steps were not the ordinary one */
   readonly order: "depth" | "deviations";
-  /** "at once": a vote arrives as soon as nothing is on its way before it, in the same step; "free": like any other message */
+  /** "at once": a vote arrives in the step that sends it, if no message is in flight before it; "free": like any other message */
   readonly votes: "free" | "at once";
 }
 
-/** Where the counters of what was used of the scope are in their number; the elections of each member follow. */
+/** Bit positions of the counters of the used scope in one number; the elections of each member follow. */
 export const CRASHES = 0;
 export const BREAKS = 3;
 export const TXNS = 6;

@@ -1,18 +1,19 @@
 /**
- * Explicit-state search: every state that a small ensemble can reach, whatever order things happen in and whatever fails within
- * the scope, each visited once, with the invariants of `ghost.ts` checked in each.
+ * Explicit-state search: visits every state that a small ensemble can reach, with any order of events and any failures
+ * within the scope, once each, and checks the invariants of `ghost.ts` in it.
  *
- * A state is a handful of numbers: the state of every member, of every channel, what is known of the run, and what is left of
- * the scope. Members and channels repeat in millions of states, so each is kept once, and the core computes each step of a
- * member once.
+ * A state is a few numbers: the state of every member and channel, the ghost state of the run, and the used scope. The same
+ * members and channels occur in millions of states, so each is stored once, and the core computes each step of a member
+ * once.
  *
- * What may happen, in any order: a call or a return arrives (in order per link); the oldest write of a member becomes durable;
- * a member crashes, keeping any prefix of what it was writing, and of its calls and returns on their way any prefix arrives; it
- * starts again; a link breaks with any prefix of its calls executed; a deadline passes (a decision without further votes, votes
- * said again, a role given up, a learner dropped); a client writes; a member makes a checkpoint and cuts its log.
+ * These events may happen in any order: a call or a return arrives (in order per link); the oldest write of a member
+ * becomes durable; a member crashes, keeps any prefix of its unfinished writes, and any prefix of its calls and returns in
+ * flight arrives; it restarts; a link breaks after any prefix of its calls; a deadline passes (a decision without further
+ * votes, votes sent again, a role given up, a learner dropped); a client writes; a member makes a checkpoint and truncates
+ * its log.
  *
- * Left out, and why that hides nothing but time: pings (what they notice may happen at any moment anyway), returns that carry
- * nothing, calls to a member that is down or over a link that has failed (they are lost).
+ * Omitted, because only timing depends on it: pings (the search lets their timeouts pass at any moment), empty returns, and
+ * calls that are lost (to a member that is down, or over a failed link).
  *
  * @source Holzmann, "State compression in SPIN" (1997): collapse compression
  */
@@ -31,20 +32,20 @@ export interface SearchResult {
   readonly scope: SearchOptions;
   /** distinct states found */
   readonly states: number;
-  /** of these, those of which every step was looked at */
+  /** of these, the states of which every step was explored */
   readonly expanded: number;
-  /** steps looked at */
+  /** explored steps */
   readonly steps: number;
-  /** the longest of the shortest known ways to a state */
+  /** length of the longest of the shortest known paths to a state */
   readonly depth: number;
-  /** everything with at most this cost (steps or deviations) was looked at */
+  /** all states with at most this cost (steps or deviations) were explored */
   readonly completeTo: number;
   readonly terminated: boolean;
   readonly seconds: number;
-  /** distinct states of single members, and steps of them that the core computed */
+  /** distinct states of single members, and their steps that the core computed */
   readonly memberStates: number;
   readonly memberSteps: number;
-  /** how often each kind of thing was looked at */
+  /** number of explored steps by kind */
   readonly kinds: Readonly<Record<string, number>>;
   readonly maxCommitted: number;
   readonly maxEpoch: number;
@@ -55,7 +56,7 @@ export interface SearchResult {
 const ZERO_COST = 0;
 const PROGRESS_MS = 5_000;
 
-/** A search. Invariant: every visited state is visited once, and its rules were checked. */
+/** A search. Invariant: each state is visited once at most, and its rules are checked in that visit. */
 export class Search {
   readonly #options: SearchOptions;
   readonly #n: number;
@@ -63,7 +64,7 @@ export class Search {
   readonly #channels: Channels;
   readonly #transition: Transition;
   readonly #countersAt: number;
-  /** numbers that make a state */
+  /** numbers per state */
   readonly #length: number;
   readonly #frontier: Frontier;
   readonly #current: Int32Array;
@@ -76,9 +77,9 @@ export class Search {
   #steps = 0;
   #depth = 0;
   #violation: { text: string; index: number; last: string } | undefined;
-  /** sees every step of the state that is looked at, while a path is printed */
+  /** called with every step of the state that is being expanded, while a path is printed */
   #onStep: ((next: Int32Array, what: () => string) => void) | null = null;
-  /** no ordinary step was found yet in the state that is looked at */
+  /** whether no ordinary step was found yet in the state that is being expanded */
   #ordinary = true;
 
   constructor(options: SearchOptions) {
@@ -96,7 +97,7 @@ export class Search {
     this.#next = this.#frontier.newState();
   }
 
-  /** @param onProgress gets, every few seconds, the number of states and the cost up to which all were looked at */
+  /** @param onProgress called every few seconds with the number of states and the cost up to which all were explored */
   run(onProgress?: (states: number, completeTo: number) => void): SearchResult {
     const { states, minutes } = this.#options;
     const started = performance.now();
@@ -109,7 +110,7 @@ export class Search {
       const bucket = this.#frontier.bucket(cost);
       for (let i = 0; i < bucket.length; i++) {
         const index = bucket[i] as number;
-        if (this.#frontier.costOf(index) !== cost) continue; // found cheaper, and looked at
+        if (this.#frontier.costOf(index) !== cost) continue; // found at a lower cost, and explored then
         this.#expand(index);
         const now = (i & 1023) === 0 ? performance.now() : started;
         if (now - toldAt > PROGRESS_MS) {
@@ -253,7 +254,7 @@ export class Search {
     }
   }
 
-  /** @param arriving the peers, as bits, at which the calls on their way still arrive */
+  /** @param arriving bit set of the peers at which the calls in flight still arrive */
   #crash(i: number, keep: number, arriving: number): void {
     for (let j = 0; j < this.#n; j++) {
       const matters = j !== i && this.#channels.of(this.#current, i, j).calls.length > 0;
@@ -278,7 +279,10 @@ export class Search {
     });
   }
 
-  /** Is there anybody who would hear this member, and is nothing on its way between them? Else it would be said without end. */
+  /**
+   * Whether some peer can receive this member's votes, and no message is in flight between them; otherwise the member would
+   * send them without end.
+   */
   #mayBeHeard(i: number): boolean {
     let heard = false;
     for (let j = 0; j < this.#n; j++) {
@@ -306,7 +310,7 @@ export class Search {
     this.#apply(i, input, ordinary, noChange);
   }
 
-  /** The member takes something from a channel, of which this is left. */
+  /** Delivers the first message of a channel to a member. @param rest the channel without that message */
   #take(i: number, input: number, ordinary: boolean, from: number, to: number, rest: Channel): void {
     this.#apply(i, input, ordinary, (next) => this.#channels.set(next, from, to, rest));
   }
@@ -349,7 +353,7 @@ export class Search {
     if (broken !== undefined) this.#violation ??= { text: broken, index, last: "" };
   }
 
-  // ── telling ──────────────────────────────────────────────────────────────
+  // ── description ──────────────────────────────────────────────────────────────
 
   #describe(i: number, input: number, outcome: Outcome): string {
     const what = describeInput(sidOf(i), this.#members.inputs.at(input));
@@ -357,7 +361,7 @@ export class Search {
     return out === "" ? what : `${what}  ${out}`;
   }
 
-  /** The way to a state, step by step, each with the members behind it. */
+  /** The path to a state, step by step, each step with the members after it. */
   #path(index: number, last: string): string[] {
     const way = this.#frontier.wayTo(index);
     const lines: string[] = [];
@@ -392,7 +396,7 @@ const RESEND: Input = { kind: "resend" };
 const GIVE_UP: Input = { kind: "giveUp" };
 const CHECKPOINT: Input = { kind: "checkpoint" };
 
-/** A short text that no two inputs of a member itself have in common. */
+/** A short text that is different for different inputs of a member itself. */
 const nameOf = (input: Input): string =>
   input.kind === "broken" || input.kind === "silent"
     ? input.kind + input.peer

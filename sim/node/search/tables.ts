@@ -1,4 +1,4 @@
-/** Tables of whole numbers, in typed arrays: what a search of millions of states is made of. */
+/** Tables of whole numbers in typed arrays, for a search of millions of states. */
 import { assert } from "../../../core/assert.ts";
 
 const mix = (h: number, word: number): number => {
@@ -26,7 +26,7 @@ export class PairTable {
     return this.#count;
   }
 
-  /** −1 when there is none. */
+  /** The value of a pair, or −1. */
   get(a: number, b: number): number {
     const mask = this.#values.length - 1;
     for (let at = finish(mix(mix(0, a), b)) & mask; ; at = (at + 1) & mask) {
@@ -62,12 +62,12 @@ export class PairTable {
   }
 }
 
-/** Values by number, numbers by text: equal texts get equal numbers. */
+/** Numbers values by their text: equal texts get equal numbers. */
 export class Interner<T> {
   readonly #ids = new Map<string, number>();
   readonly items: T[] = [];
 
-  /** @param make called when the text is new */
+  /** @param make makes the value of a new text */
   id(key: string, make: () => T): number {
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
@@ -85,7 +85,7 @@ export class Interner<T> {
 const CHUNK_BITS = 18;
 const CHUNK = 1 << CHUNK_BITS;
 
-/** A list of records of whole numbers that only grows. */
+/** An append-only list of records of whole numbers. */
 export class RecordList {
   readonly #width: number;
   readonly #chunks: Int32Array[] = [];
@@ -117,7 +117,7 @@ export class RecordList {
     (this.#chunks[at >> CHUNK_BITS] as Int32Array)[(at & (CHUNK - 1)) * this.#width + index] = value;
   }
 
-  /** Does the record begin with these? */
+  /** Whether a record begins with these numbers. */
   startsWith(at: number, record: Int32Array, length: number): boolean {
     const chunk = this.#chunks[at >> CHUNK_BITS] as Int32Array;
     const start = (at & (CHUNK - 1)) * this.#width;
@@ -127,14 +127,14 @@ export class RecordList {
 }
 
 /**
- * States that were seen, each once. A hash finds the place, the state itself is compared: two states are never taken for one.
+ * Set of states. A hash gives the slot, and the states themselves are compared, so that two states are never confused.
  */
 export class StateSet {
   readonly list: RecordList;
   readonly #length: number;
   #slots = new Int32Array(1 << 16).fill(-1);
 
-  /** @param length numbers that make the state @param extra numbers that are kept with it */
+  /** @param length numbers per state @param extra numbers that are stored with it */
   constructor(length: number, extra: number) {
     this.#length = length;
     this.list = new RecordList(length + extra);
@@ -144,7 +144,7 @@ export class StateSet {
     return this.list.length;
   }
 
-  /** The number of the state; ~number when it was not known before. */
+  /** Adds a state. @returns its number; ~number if the state is new */
   add(record: Int32Array): number {
     if (this.list.length * 2 >= this.#slots.length) this.#grow();
     const mask = this.#slots.length - 1;

@@ -1,4 +1,4 @@
-/** What one step of a member makes of a state: its messages are sent, and the rules of the run are checked. */
+/** Applies one step of a member to a state: sends its messages and checks the rules of the run. */
 import type { Channels } from "./channels.ts";
 import { advance, type Ghost, ghostKey } from "./ghost.ts";
 import type { Members } from "./member.ts";
@@ -7,8 +7,8 @@ import { type Facts, isVote, type Outcome } from "./step.ts";
 import { Interner } from "./tables.ts";
 
 /**
- * Changes a state, an array of numbers, by what a member does with one input.
- * Invariant: what a step needs of the run beside members and channels is in the state too, as the number of a {@link Ghost}.
+ * Changes a state, an array of numbers, by the outcome of one input of a member.
+ * Invariant: the state also has the number of the {@link Ghost}, which is all that a step needs beside members and channels.
  */
 export class Transition {
   readonly #options: SearchOptions;
@@ -16,15 +16,15 @@ export class Transition {
   readonly #channels: Channels;
   readonly #ghosts = new Interner<Ghost>();
   readonly #n: number;
-  /** where a state has its ghost */
+  /** index of the ghost in a state */
   readonly #ghostAt: number;
-  /** where a state has its counters */
+  /** index of the counters in a state */
   readonly #countersAt: number;
-  /** the rule that the step under way breaks; undefined: none */
+  /** the rule that the current step violates; undefined: none */
   broken: string | undefined;
-  /** txns that were committed in some state, at most */
+  /** highest number of committed txns in a state */
   maxCommitted = 0;
-  /** the highest epoch that was led */
+  /** highest epoch with a leader */
   maxEpoch = 0;
 
   constructor(
@@ -42,24 +42,24 @@ export class Transition {
     this.#countersAt = countersAt;
   }
 
-  /** The run begins. @param root the empty history */
+  /** Initializes the ghost of a run. @param root entry of the empty history */
   begin(state: Int32Array, root: number): void {
     state[this.#ghostAt] = this.#ghost({ leaders: {}, begun: {}, committed: [root] });
     state[this.#countersAt] = 0;
   }
 
-  /** What the state knows of its run. */
+  /** The ghost of a state. */
   ghostOf(state: Int32Array): Ghost {
     return this.#ghosts.at(state[this.#ghostAt] as number);
   }
 
-  /** A member takes an input, and what it sends is on its way. @returns false when that leaves the scope */
+  /** Feeds an input to a member, sends its messages and delivers votes. @returns false if that leaves the scope */
   run(next: Int32Array, i: number, input: number): boolean {
     this.broken = undefined;
     return this.#land(next, i, input) && (this.#options.votes === "free" || this.#settleVotes(next));
   }
 
-  /** A member takes an input, and its messages are sent. @returns false when that leaves the scope */
+  /** Feeds an input to a member and sends its messages. @returns false if that leaves the scope */
   #land(next: Int32Array, i: number, input: number): boolean {
     const before = next[i] as number;
     const outcome = this.#members.outcome(before, input);
@@ -94,7 +94,7 @@ export class Transition {
     }
   }
 
-  /** Sends what left the member. */
+  /** Sends the outputs of a member. */
   #deliver(next: Int32Array, i: number, outcome: Outcome): void {
     for (const { to, isCall, input, boot, generation } of outcome.out) {
       const j = to - 1;
@@ -112,7 +112,7 @@ export class Transition {
     }
   }
 
-  /** Lets the votes arrive that are first on their way, and what comes of them. @returns false when that leaves the scope */
+  /** Delivers the votes that are first in their channels, until none is left. @returns false if that leaves the scope */
   #settleVotes(next: Int32Array): boolean {
     for (let again = true; again && this.broken === undefined; ) {
       again = false;
@@ -141,7 +141,7 @@ export class Transition {
     return true;
   }
 
-  /** @returns the rule that is broken, if any */
+  /** Updates the ghost. @returns the violated rule, if any */
   #remember(next: Int32Array, before: number, outcome: Outcome): string | undefined {
     const ghost = this.#ghosts.at(next[this.#ghostAt] as number);
     const facts = this.#members.facts[outcome.next] as Facts;
