@@ -32,17 +32,16 @@ An error's body is an RFC 9457 problem document (\`application/problem+json\`):
 }
 \`\`\`
 
-- Programs should use \`code\`. \`number\` is ZooKeeper's or Kafka's own where one exists; our own are -2000 and below (ensemble), or 20,001 and above (broker).
-- \`retryable\`: the same request may be sent again unchanged and may succeed. 503 and 429 then carry \`Retry-After\`. \`NODE_DOWN\` and \`BROKER_NOT_AVAILABLE\` are not retryable if the request names a node or broker that was killed: it stays dead until it is revived, and \`detail\` says how.
+- Programs should use \`code\`. \`number\` is ZooKeeper's or Kafka's if they have the error; other numbers are -2000 and below (ensemble), or 20,001 and above (broker).
+- \`retryable\`: the same request may be sent again unchanged and may succeed. 503 and 429 then carry \`Retry-After\`. \`NODE_DOWN\` and \`BROKER_NOT_AVAILABLE\` are not retryable if the request names a node or broker that was killed: it stays dead until it is revived; \`detail\` tells how.
 - \`CORRUPT_MESSAGE\` is 400 for a batch that a client sends, and 500 for records that are damaged in storage; \`offset\` and \`next_offset\` then name them.
-- \`zxid\` (the last one of the answering node) and \`leader\` (the leader's sid) are present when they are known.
+- \`zxid\` (the last one applied at the answering node) and \`leader\` (the leader's sid) are present if they are known.
 - \`requestId\` is \`X-Request-Id\`, the client's own or a generated one. It identifies the request in the logs.
 - A failed multi adds \`at\`, the index of the operation that failed, and \`results\`.
 
 Routes with Confluent's shape (\`/topics\`, \`/brokers\`, \`/consumers\`, \`/v3\`) answer \`{"error_code", "message", "kafka_code", "retriable"}\` instead.
 
-**\`UNKNOWN_OUTCOME\`**: a write without a session lost its connection after it had been sent, so it may or may not have been applied. Read before you send it again,
-or number your writes (\`Zoo-Session\` and \`Zoo-Xid\`): a numbered write can be sent again until it is answered, and is applied once.
+**\`UNKNOWN_OUTCOME\`**: a write without a session lost its connection after it had been sent, so it may or may not have been applied. Read before you repeat it, or number your writes (\`Zoo-Session\` and \`Zoo-Xid\`): a numbered write can be repeated until it is answered, and is applied once.
 
 ## Ensemble
 
