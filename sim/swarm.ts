@@ -103,7 +103,7 @@ export interface SwarmOptions {
   readonly oneByOne: boolean;
   /** how often the ensemble loses its leader immediately after it has woken; see `wake-race.ts` */
   readonly wakeRaces: number;
-  /** how often a sign of life is lost while nothing else shows that its session lives; see `silence.ts` */
+  /** how often a heartbeat is lost while nothing else shows that its session lives; see `silence.ts` */
   readonly silences: number;
   readonly clients: number;
   /** clients without a connection */

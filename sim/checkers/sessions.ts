@@ -33,7 +33,7 @@ interface LifeState {
   heard: Map<SessionId, Heard>;
   /** *map session → its heartbeats from clients of this member*: the last ones, ascending */
   readonly signs: Map<SessionId, number[]>;
-  /** LEADING: *map session → the learner that reported its last sign of life* */
+  /** LEADING: *map session → the learner that reported its last heartbeat* */
   readonly via: Map<SessionId, Sid>;
   /** LEADING: *map learner → its stay*, as of its last step */
   readonly stays: Map<Sid, number>;
@@ -124,7 +124,7 @@ export class SessionChecker implements Checker {
     for (const session of this.#standing) state.heard.set(session, this.#hear(life, undefined));
   }
 
-  /** What a lost learner had not reported counts as a sign of life of the sessions that it reported last. */
+  /** What a lost learner had not reported counts as a heartbeat of the sessions that it reported last. */
   #learnersLeft(life: LifeView, { stays, via, heard }: LifeState): void {
     const leader = life.server.zab.proposing;
     for (const [sid, join] of stays) {
@@ -207,7 +207,7 @@ export class SessionChecker implements Checker {
       if (write.type !== "append" || !this.#election.leads(life, write.first.epoch)) continue;
       const cursor = new TxnCursor(write.batch);
       while (cursor.next()) {
-        // Also what attaches a connection: then its sign of life is no learner's report.
+        // Also what attaches a connection: then its heartbeat is no learner's report.
         this.#state(life).via.delete(cursor.session);
         if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0)
           this.#expires(life, cursor.session, cursor.zxid());

@@ -1,5 +1,5 @@
 /**
- * A session of which nobody hears for almost its timeout, and a sign of life that is lost on its way to the leader: with the
+ * A session of which nobody hears for almost its timeout, and a heartbeat that is lost on its way to the leader: with the
  * stay of the follower that received it, with that follower, or at a leader that has been deposed. Chance alone seldom brings
  * such a loss about while nothing else shows that the session lives.
  */
@@ -11,12 +11,12 @@ import type { ClientWorld } from "./client-world.ts";
 
 /** Timeout of the session; ticks. */
 const TIMEOUT_TICKS = 24;
-/** From the first sign of life, which the leader gets, to the one that is lost; ticks. */
+/** From the first heartbeat, which the leader gets, to the one that is lost; ticks. */
 const LOST_AFTER_TICKS = 5;
 /** How long nobody else asks anything, at most; ticks. */
 const CALM_TICKS = 32;
 
-/** How the sign of life is lost. */
+/** How the heartbeat is lost. */
 export const LOSSES = ["with the stay", "with the follower", "at a deposed leader"] as const;
 
 /** Brings that about again and again, in a run whose ensemble does not fall asleep. Invariant: one session at a time. */
@@ -41,7 +41,7 @@ export class Silence {
     this.#after(LOST_AFTER_TICKS, () => {
       if (cluster.leader?.sid !== leader.sid || !leader.tree.sessions.has(session)) return;
       if (!follower.ready || follower.zab.leader !== leader.sid) return;
-      this.#world.count(`sign of life lost ${loss}`);
+      this.#world.count(`heartbeat lost ${loss}`);
       if (loss === "with the stay") this.#loseStay(follower.sid, leader.sid, session);
       else if (loss === "with the follower") this.#loseFollower(follower.sid, session);
       else this.#depose(leader.sid, session);
@@ -75,7 +75,7 @@ export class Silence {
     return session;
   }
 
-  /** The sign of life has left its follower when the stay ends; the follower comes back at once. */
+  /** The heartbeat has left its follower when the stay ends; the follower comes back at once. */
   #loseStay(follower: Sid, leader: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     cluster.cut(follower, leader);
@@ -86,7 +86,7 @@ export class Silence {
     });
   }
 
-  /** The leader gets a sign of life by a follower; what that hears later, it takes with it. */
+  /** The leader gets a heartbeat by a follower; what that hears later, it takes with it. */
   #loseFollower(follower: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     this.#touch(follower, session);
@@ -100,7 +100,7 @@ export class Silence {
     });
   }
 
-  /** A leader stands still until another one leads, and then gets the sign of life before it can know that. */
+  /** A leader stands still until another one leads, and then gets the heartbeat before it can know that. */
   #depose(leader: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     const { life } = cluster.member(leader);

@@ -187,7 +187,7 @@ export const PROBES: readonly string[] = [
   ...CODES.map((code) => `client ${code}`),
   "client list in pages",
   "client race on waking",
-  ...LOSSES.map((loss) => `client sign of life lost ${loss}`),
+  ...LOSSES.map((loss) => `client heartbeat lost ${loss}`),
   ...["stream opened", "stream ended", "stream told"].map((what) => `client ${what}`),
   "founding without a member",
   "return ahead of a call",
