@@ -273,6 +273,15 @@ describe("the specification", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("[TIDY-16] a decision has a number of its own, and the same one in its title", () => {
+    const files = filesUnder("docs/decisions", /\.md$/);
+    const numbers = files.map((file) => basename(file).slice(0, 4));
+    expect(numbers.filter((number, i) => numbers.indexOf(number) !== i)).toEqual([]);
+    const titled = (file: string): boolean =>
+      readFileSync(join(ROOT, file), "utf8").startsWith(`# ${basename(file).slice(0, 4)} `);
+    expect(files.filter((file) => !titled(file))).toEqual([]);
+  });
+
   it("[TIDY-4] every rule has a test that cites it", () => {
     expect([...rules].filter((rule) => !cited.has(rule))).toEqual([]);
   });

@@ -6,7 +6,7 @@ import type { StorageBackend, TableId } from "./storage-backend.ts";
 
 /**
  * Invariant: it is about one table, so a tree that a received snapshot has replaced reads nothing of its successor's.
- * @source design of the tree as a cache: decision 0019
+ * @source design of the tree as a cache: decision 0020
  */
 export class TableStore implements ZnodeStore {
   readonly #backend: StorageBackend;

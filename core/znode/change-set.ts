@@ -27,7 +27,7 @@ export interface ChangedRows {
  * The znodes and sessions that the stored checkpoint does not have as they are: with it they are the tree.
  *
  * Invariants: a znode is in it exactly while it is dirty, or `gone`; each holds its hash as of the checkpoint.
- * @source write-behind caches; decision 0019
+ * @source write-behind caches; decision 0020
  */
 export class ChangeSet {
   /** *map path → its znode, or the one that was deleted* */

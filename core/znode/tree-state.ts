@@ -65,7 +65,7 @@ function hashAll(node: Znode): void {
  * others are in the store as they are. The parent of every znode is there and counts it as a child; every ephemeral is its
  * session's and no other path is; the digest is the sum of the hashes of all znodes and sessions but the stale ones, wherever
  * they are.
- * @source ZooKeeper `DataTree`; decision 0019
+ * @source ZooKeeper `DataTree`; decision 0020
  */
 export class TreeState {
   readonly sessions = new SessionTable();
