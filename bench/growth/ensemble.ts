@@ -10,6 +10,27 @@ const SLEEP_POLL_MS = 250;
 /** Of the runtime's own databases with the alarms, which stay open. */
 const ALARMS = "metadata.sqlite-wal";
 
+/**
+ * Sends a request over a connection of its own: a busy runtime closes kept ones too late, so that the next request fails.
+ * @throws Error with the cause if there is no answer
+ */
+export async function ask(url: string, method = "GET"): Promise<{ status: number; text: string }> {
+  try {
+    const response = await fetch(url, { method, headers: { connection: "close" } });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    const { message, cause } = error as Error & { readonly cause?: Error };
+    throw new Error(`${method} ${url}: ${cause?.message ?? message}`);
+  }
+}
+
+/** @throws Error unless the answer is a success */
+async function askJson<T>(url: string): Promise<T> {
+  const { status, text } = await ask(url);
+  if (status !== 200) throw new Error(`${url} answered ${status}: ${text.slice(0, 300)}`);
+  return JSON.parse(text) as T;
+}
+
 interface Node {
   readonly sid: number;
   readonly up: boolean;
@@ -26,8 +47,7 @@ interface Ensemble {
 }
 
 /** The status of all nodes. */
-const ensembleOf = async (api: string): Promise<Ensemble> =>
-  (await (await fetch(`${api}/v1/ensemble`)).json()) as Ensemble;
+const ensembleOf = async (api: string): Promise<Ensemble> => await askJson<Ensemble>(`${api}/v1/ensemble`);
 
 /** Whether every node serves. */
 const isSettled = ({ leader, nodes }: Ensemble): boolean =>
@@ -58,9 +78,8 @@ export async function wipe(api: string, sid: number, signal: AbortSignal): Promi
 
 /** Sends a fault order. @throws Error if it is refused */
 async function order(api: string, path: string): Promise<void> {
-  const response = await fetch(`${api}/v1/faults/${path}`, { method: "POST" });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text}`);
+  const { status, text } = await ask(`${api}/v1/faults/${path}`, "POST");
+  if (status !== 200) throw new Error(`${path} answered ${status}: ${text}`);
 }
 
 interface Counted {
@@ -72,8 +91,7 @@ interface Counted {
 /** Waits until all objects sleep that have started. */
 export async function asleep(api: string, signal: AbortSignal): Promise<void> {
   await until(
-    async () =>
-      (await (await fetch(`${api}/v1/counters`)).json()) as { nodes: Counted[]; brokers: Counted[] },
+    () => askJson<{ nodes: Counted[]; brokers: Counted[] }>(`${api}/v1/counters`),
     ({ nodes, brokers }) =>
       [...nodes, ...brokers].every(({ boot, quietSince }) => boot === 0 || quietSince != null),
     SLEEPING_MS_MAX,

@@ -8,7 +8,7 @@ import { Load, type LoadRun } from "../load/load.ts";
 import { pathOf, type Shape, TOP } from "../load/tree.ts";
 import { rssMiBOf } from "../processes.ts";
 import { median, percentile, round } from "../statistics.ts";
-import { asleep, evicted, settled, wipe } from "./ensemble.ts";
+import { ask, asleep, evicted, settled, wipe } from "./ensemble.ts";
 
 /** Znodes of the hot set. */
 export const HOT = 10_000;
@@ -319,10 +319,9 @@ export class GrowingEnsemble {
     const start = performance.now();
     const url = `${this.#api}/v1/znodes${pathOf(this.#shape, this.#size - 1)}?view=stat`;
     for (;;) {
-      const response = await fetch(url);
-      const text = await response.text();
-      if (response.ok) return performance.now() - start;
-      if (response.status < 500) throw new Error(`the first read answered ${response.status}: ${text}`);
+      const { status, text } = await ask(url);
+      if (status === 200) return performance.now() - start;
+      if (status < 500) throw new Error(`the first read answered ${status}: ${text}`);
     }
   }
 
