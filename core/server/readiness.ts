@@ -81,6 +81,7 @@ export class Readiness {
     const isWaking = this.isWaking(now);
     const wasAsleep = this.#wakingUntil > 0;
     this.#isReady = true;
+    this.#readyAt = now;
     this.#hasServed = true;
     this.#wakingUntil = 0;
     if (!wasAsleep) return "BEGUN";
