@@ -134,7 +134,11 @@ export class Calls {
       if (counts) fail();
       return;
     }
-    if (counts) callee.links.answering.add(fail);
+    channel.callee ??= callee;
+    if (counts) {
+      callee.links.answering.add(fail);
+      if (caller.alive) caller.links.held.add(callee);
+    }
     const arrivedAt = engine.now;
     this.#inOrder(caller, callee, origin, () => this.#handle(call, callee, counts ? fail : null, arrivedAt));
   }

@@ -17,7 +17,6 @@ export type ServerEffect =
   | { readonly type: "reply"; readonly message: PeerMessage }
   /** refuse the call being handled, which is not understood: the caller has to replace its link */
   | { readonly type: "refuse"; readonly to: Sid; readonly reason: string }
-  | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
   | { readonly type: "trace"; readonly event: TraceEvent }
   /** the answer to a request; answers of one session have the order of its requests */
   | { readonly type: "respond"; readonly token: Token; readonly xid: number; readonly answer: ServerAnswer }
@@ -33,7 +32,7 @@ export type ServerEffect =
   | { readonly type: "reloadTree" }
   /** the tree was replaced, or this member has left the quorum: clients must reconnect, here or at another member */
   | { readonly type: "dropClients" }
-  /** the member sleeps: release every open call, and wake it at its deadline or at the next request */
+  /** the member sleeps: release every channel, and wake it at its deadline or at the next request */
   | { readonly type: "asleep" }
   /** wake the owner of a parked session, which then sends a heartbeat */
   | { readonly type: "wakeOwner"; readonly parked: ParkedSession }

@@ -244,7 +244,7 @@ export class EnsembleServer {
         this.#absorb(this.#zab.step(now, input));
         break;
       case "linkBroken":
-        // During sleep the parked calls are released; a peer that dies then is noticed at the next wake-up.
+        // During sleep no peer is called; a peer that dies then is noticed at the next wake-up.
         if (this.#quiet.state !== "ASLEEP") this.#absorb(this.#zab.step(now, input));
         break;
       case "persisted":
@@ -407,7 +407,6 @@ export class EnsembleServer {
         case "persist":
         case "send":
         case "reply":
-        case "park":
         case "hold":
         case "abort":
         case "trace":

@@ -98,8 +98,6 @@ export type ZabEffect =
   | { readonly type: "send"; readonly to: Sid; readonly generation: number; readonly message: ZabMessage }
   /** a message in the return of the call being handled */
   | { readonly type: "reply"; readonly message: ZabMessage }
-  /** keep one call open on the peer; when it breaks, feed `linkBroken` */
-  | { readonly type: "park"; readonly peer: Sid; readonly generation: number }
   /** committed txns, in order: those of `batch` from `offset` on, up to and including `upTo` */
   | { readonly type: "deliver"; readonly batch: Uint8Array; readonly offset: number; readonly upTo: Zxid }
   /** the tree is now the received snapshot's */

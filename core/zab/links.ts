@@ -181,7 +181,6 @@ export class Links {
     if (link.up) return;
     link.up = true;
     this.#step.trace({ type: "link", to: peer, up: true });
-    this.#step.push({ type: "park", peer, generation: link.generation });
   }
 
   /** Begins the next generation, because a call has failed or the peer is silent. */
@@ -191,7 +190,7 @@ export class Links {
     replace(link);
   }
 
-  /** Begins the next generation of every link, because the parked calls were released during sleep. */
+  /** Begins the next generation of every link, because the channels were released during sleep. */
   replaceAll(): void {
     this.#nextPingAt = this.#step.now;
     for (const link of this.#links.values()) replace(link);

@@ -117,7 +117,7 @@ export class Roles implements RoleHost {
   becomeLooking(reason: string): void {
     if (this.looking.isActive || this.#lastSeq !== null) return;
     if (this.#frozen) {
-      // The parked calls were released during sleep, and it is unknown whether the peers still know this peer's links.
+      // The channels were released during sleep, and it is unknown whether the peers still know this peer's links.
       this.#frozen = false;
       this.links.replaceAll();
     }

@@ -182,7 +182,6 @@ export class FaultGate {
     return {
       deliver: (envelope) =>
         this.#active ? this.call(peer, () => stub.deliver(envelope)) : stub.deliver(envelope),
-      park: (from) => this.call(peer, () => stub.park(from)),
       close: () => stub.close(),
     };
   }

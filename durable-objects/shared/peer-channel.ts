@@ -5,7 +5,7 @@
  */
 import { must } from "../../core/assert.ts";
 import { CHANNEL_CALLS_MAX } from "./config.ts";
-import type { Envelope, LinkReturn, PeerStub, Refused, Released } from "./peer-link.ts";
+import type { Envelope, LinkReturn, PeerStub, Refused } from "./peer-link.ts";
 import type { StubOpener } from "./root-events.ts";
 
 /** A value as JSON; each array of bytes in it is `{"$": n}`, the n-th of the arrays that follow. */
@@ -55,8 +55,6 @@ export interface Channel {
 export interface ChannelHost {
   /** @param depth depth of the calling event; see `RootEvents` */
   channel(depth: number): Promise<Channel>;
-  /** See {@link PeerStub.park}. */
-  park(from: number, depth: number): Promise<Released | undefined>;
 }
 
 /** A channel of the runtime; its promise takes calls too. */
@@ -89,11 +87,11 @@ export class ChannelStub<Message> implements PeerStub<Message> {
 
   async deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused> {
     if (!this.#maybeConnect()) await this.#connectLater();
-    if (this.#calls >= CHANNEL_CALLS_MAX) this.#letGo();
+    if (this.#channel === undefined || this.#calls >= CHANNEL_CALLS_MAX) this.#open();
     this.#calls += 1;
-    this.#channel ??= this.#open();
+    const channel = must(this.#channel, "a channel is open");
     try {
-      return unpack(await this.#channel.deliver(pack(envelope)));
+      return unpack(await channel.deliver(pack(envelope)));
     } finally {
       // A fault may delay a call until its link has ended: the channel that it opened would never be released.
       if (this.#isClosed) this.#letGo();
@@ -117,23 +115,23 @@ export class ChannelStub<Message> implements PeerStub<Message> {
     this.#host ??= this.#connect();
   }
 
-  #open(): OpenChannel {
+  /** Opens a channel, then releases the previous one: a peer that holds no channel looks as if it had crashed. */
+  #open(): void {
     const host = must(this.#host, "a channel is opened on an open stub");
+    const before = this.#channel;
     const opening = host.channel(this.#depth) as unknown as Opening;
-    opening.then(
-      (channel) => {
-        if (this.#channel === opening) this.#channel = channel;
-        else channel[Symbol.dispose]?.();
-      },
-      // The calls on the channel report the failure.
-      () => undefined,
-    );
-    return opening;
-  }
-
-  async park(from: number): Promise<Released | undefined> {
-    if (!this.#maybeConnect()) await this.#connectLater();
-    return must(this.#host, "a call is parked on an open stub").park(from, this.#depth);
+    opening
+      .then(
+        (channel) => {
+          if (this.#channel === opening) this.#channel = channel;
+          else channel[Symbol.dispose]?.();
+        },
+        // The calls on the channel report the failure.
+        () => undefined,
+      )
+      .then(() => before?.[Symbol.dispose]?.());
+    this.#channel = opening;
+    this.#calls = 0;
   }
 
   /** Releases the channel; a later call opens a new one. */

@@ -29,19 +29,10 @@ export const REFUSED = "REFUSED";
 /** The return of a callee that accepts no calls, or that does not know a message. */
 export type Refused = typeof REFUSED;
 
-/** A parked call is released: the callee lives, and sleeps. */
-export const RELEASED = "RELEASED";
-/** The return of a parked call that its callee releases. */
-export type Released = typeof RELEASED;
-
 /** The methods of a peer that a link calls. */
 export interface PeerStub<Message> {
   /** One call. @throws if its outcome is unknown; the stub must not be used afterwards */
   deliver(envelope: Envelope<Message>): Promise<LinkReturn<Message> | Refused>;
-  /**
-   * A call that stays open while the callee lives. Its end means that the callee has crashed, unless it returns {@link RELEASED}.
-   */
-  park(from: number): Promise<Released | undefined>;
   /** Releases what keeps the callee in memory, except for outstanding calls. */
   close(): void;
 }
@@ -50,13 +41,15 @@ export interface PeerStub<Message> {
 export interface LinkListener<Message> {
   /** A call of this generation has returned. */
   returned(peer: number, generation: number, result: LinkReturn<Message>): void;
-  /** A call of this generation has failed, or the peer has crashed: the generation has ended. */
+  /** A call of this generation has failed: the generation has ended. */
   broken(peer: number, generation: number): void;
 }
 
 /**
  * The link to one peer.
- * Invariant: only the latest generation sends; within one generation, calls are numbered from 0 without a gap.
+ * Invariant: only the latest generation sends; within one generation, calls are numbered from 0 without a gap. What the
+ * previous generation holds of the peer is released after a call of the latest one has ended: a peer that is released
+ * by this node concludes that it may have crashed.
  * @source Zab, DSN 2011, §II: FIFO channels; ZooKeeper's `Learner` and `LearnerHandler` connections
  */
 export class PeerLink<Message> {
@@ -66,9 +59,11 @@ export class PeerLink<Message> {
   readonly #listener: LinkListener<Message>;
   #generation = 0;
   #stub: PeerStub<Message> | undefined;
+  /** stub of the previous generation, until a call of the latest one has ended */
+  #previous: PeerStub<Message> | undefined;
   #seq = 0;
-  /** whether the peer has slept and has released the parked call of this generation */
-  #isLetGo = false;
+  /** whether what kept the peer in memory is released; a new generation keeps it again */
+  #isReleased = false;
 
   constructor(
     self: { readonly sid: number; readonly boot: number },
@@ -90,35 +85,38 @@ export class PeerLink<Message> {
     const envelope = { v: PROTOCOL_VERSION, from, boot, generation, seq: this.#seq++, messages };
     stub.deliver(envelope).then(
       (result) => {
+        this.#releasePrevious(generation);
         if (result === REFUSED) this.#listener.broken(this.#peer, generation);
         else this.#listener.returned(this.#peer, generation, result);
       },
-      () => this.#listener.broken(this.#peer, generation),
+      () => {
+        this.#releasePrevious(generation);
+        this.#listener.broken(this.#peer, generation);
+      },
     );
   }
 
-  /** Keeps one call open on the peer: its failure shows a crash at once. */
-  park(generation: number): void {
-    const stub = this.#stubOf(generation);
-    const broken = (): void => this.#listener.broken(this.#peer, generation);
-    stub?.park(this.#self.sid).then((word) => {
-      if (word !== RELEASED) broken();
-      else if (generation === this.#generation) this.#isLetGo = true;
-    }, broken);
-  }
-
   /**
-   * Parks a call again that the peer released when it fell asleep: the peer has answered on this link, so it is awake.
+   * Finds out whether the peer has crashed, by a call without messages: it fails at once if the peer is gone, and changes
+   * nothing if the peer lives. A link that is not in use makes no call.
    */
-  parkAgain(generation: number): void {
-    if (!this.#isLetGo || generation !== this.#generation) return;
-    this.#isLetGo = false;
-    this.park(generation);
+  probe(): void {
+    if (this.#stub !== undefined && !this.#isReleased) this.send(this.#generation, []);
   }
 
   /** Releases what keeps the peer in memory, while no calls are expected. */
   release(): void {
+    this.#isReleased = true;
     this.#stub?.close();
+    this.#previous?.close();
+    this.#previous = undefined;
+  }
+
+  /** A call of this generation has ended. */
+  #releasePrevious(generation: number): void {
+    if (this.#previous === undefined || generation !== this.#generation) return;
+    this.#previous.close();
+    this.#previous = undefined;
   }
 
   #stubOf(generation: number): PeerStub<Message> | undefined {
@@ -126,8 +124,9 @@ export class PeerLink<Message> {
     if (generation > this.#generation || this.#stub === undefined) {
       this.#generation = generation;
       this.#seq = 0;
-      this.#isLetGo = false;
-      this.#stub?.close();
+      this.#isReleased = false;
+      this.#previous?.close();
+      this.#previous = this.#stub;
       this.#stub = this.#connect();
     }
     return this.#stub;

@@ -7,38 +7,46 @@ import { CallOrder } from "../shared/call-order.ts";
 import type { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import type { FaultGate } from "../shared/fault-gate.ts";
 import { type Channel, type Packed, pack, unpack } from "../shared/peer-channel.ts";
-import {
-  type Envelope,
-  type LinkReturn,
-  REFUSED,
-  RELEASED,
-  type Refused,
-  type Released,
-} from "../shared/peer-link.ts";
+import { type Envelope, type LinkReturn, REFUSED, type Refused } from "../shared/peer-link.ts";
 import type { RootEvents } from "../shared/root-events.ts";
 import { CALL_WAIT_MS } from "./config.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
-/** This node's end of a peer's channel. Invariant: it serves one peer, until that peer releases it. */
-export class PeerChannel extends RpcTarget implements Channel {
-  readonly #deliver: (envelope: Packed) => Promise<Packed>;
+/** Return of a parked call that the callee ends because it falls asleep. */
+const RELEASED = "RELEASED";
+/** Type of {@link RELEASED}. */
+export type Released = typeof RELEASED;
 
-  /** @param deliver handles one call */
-  constructor(deliver: (envelope: Packed) => Promise<Packed>) {
+/** This node's end of a peer's channel. Invariant: it serves one peer, until that peer releases it. */
+export class PeerChannel extends RpcTarget implements Channel, Disposable {
+  readonly #deliver: (envelope: Packed) => Promise<Packed>;
+  readonly #released: () => void;
+
+  /**
+   * @param deliver handles one call
+   * @param released the peer has released the channel, or has crashed
+   */
+  constructor(deliver: (envelope: Packed) => Promise<Packed>, released: () => void) {
     super();
     this.#deliver = deliver;
+    this.#released = released;
   }
 
   /** Handles one call: messages of the peer, and the messages that answer them. */
   deliver(envelope: Packed): Promise<Packed> {
     return this.#deliver(envelope);
   }
+
+  [Symbol.dispose](): void {
+    this.#released();
+  }
 }
 
 /**
- * Calls of peers that are open at this node: calls that wait for their predecessor, and one parked call per peer.
- * Invariant: the calls of one link reach the core in order, or the core detects the gap (decision 0004).
- * @source decisions 0003 and 0004
+ * Calls of peers that are open at this node: the channels that peers hold, and calls that wait for their predecessor.
+ * Invariant: the calls of one link reach the core in order, or the core detects the gap; a peer that held a channel and holds
+ * none is probed, unless this node is frozen.
+ * @source decisions 0004 and 0021
  */
 export class PeerCalls {
   readonly #lifecycle: Lifecycle;
@@ -47,6 +55,8 @@ export class PeerCalls {
   readonly #roots: RootEvents;
   /** *map sid → order of the calls of that peer's link* */
   readonly #orders = new Map<number, CallOrder>();
+  /** *map sid → channels that the peer has used and still holds* */
+  readonly #held = new Map<number, number>();
   /** *map sid → ends the peer's parked call* */
   readonly #parked = new Map<number, (word: Released | undefined) => void>();
   /** whether the core has refused the call being handled */
@@ -62,13 +72,34 @@ export class PeerCalls {
   /** Opens a channel for the calls of a peer. @param depth depth of the calling event */
   channel(depth: number | undefined): PeerChannel {
     this.#roots.called(depth);
-    return new PeerChannel(async (packed) => {
+    let caller: number | undefined;
+    const deliver = async (packed: Packed): Promise<Packed> => {
       const envelope = unpack<Envelope<PeerMessage>>(packed);
+      if (caller === undefined) {
+        caller = envelope.from;
+        this.#held.set(caller, (this.#held.get(caller) ?? 0) + 1);
+      }
       if (!this.#faults.active) return pack(await this.#deliver(envelope));
       return pack(
         await this.#faults.handle(envelope.from, () => this.#deliver(envelope)).catch(() => REFUSED),
       );
+    };
+    return new PeerChannel(deliver, () => {
+      if (caller !== undefined) this.#released(caller);
     });
+  }
+
+  /** A peer has released a channel. If it holds no other, it may have crashed; a call shows whether it has. */
+  #released(peer: number): void {
+    const held = (this.#held.get(peer) ?? 0) - 1;
+    this.#held.set(peer, held);
+    if (held === 0) this.#probe(peer);
+  }
+
+  #probe(peer: number): void {
+    if (this.#faults.holds(() => this.#probe(peer))) return;
+    const { current } = this.#lifecycle;
+    if (current !== undefined && !current.server.zab.frozen) current.links.get(asSid(peer))?.probe();
   }
 
   /** Handles a call. The output gate delays the answer until the writes that it depends on are durable. */
@@ -105,7 +136,10 @@ export class PeerCalls {
     this.#isRefused = true;
   }
 
-  /** Stays open while this incarnation lives and is awake. Its failure shows peers a crash at once (decision 0003). */
+  /**
+   * Stays open while this incarnation lives and is awake. Its failure shows peers of earlier versions a crash at once
+   * (decision 0003); peers of this version do not call it.
+   */
   async park(from: number, depth: number | undefined): Promise<Released | undefined> {
     this.#roots.called(depth);
     this.#alarm.check();

@@ -78,9 +78,6 @@ export class EffectRunner {
           console.error(JSON.stringify({ event: "refused", ensemble: incarnation.config, ...effect }));
           peers.refuse();
           break;
-        case "park":
-          links.get(effect.peer)?.park(effect.generation);
-          break;
         case "notify":
           sockets.connections.notify(effect);
           sockets.streams.notify(effect);

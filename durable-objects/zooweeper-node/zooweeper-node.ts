@@ -16,7 +16,7 @@ import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
 import type { FaultName, FaultView } from "../shared/faults.ts";
 import { type ChannelHost, ChannelStub } from "../shared/peer-channel.ts";
-import type { LinkListener, LinkReturn, PeerStub, Released } from "../shared/peer-link.ts";
+import type { LinkListener, PeerStub } from "../shared/peer-link.ts";
 import { RootEvents } from "../shared/root-events.ts";
 import { NO_RETRIES } from "../shared/stub-options.ts";
 import { failure, success } from "./answers.ts";
@@ -25,7 +25,7 @@ import { type NodeEnv, serverConfigOf } from "./config.ts";
 import { FaultOrders } from "./fault-orders.ts";
 import { Incarnation } from "./incarnation.ts";
 import { Lifecycle, messageOf } from "./lifecycle.ts";
-import { PeerCalls, type PeerChannel } from "./peer-calls.ts";
+import { PeerCalls, type PeerChannel, type Released } from "./peer-calls.ts";
 import { Requests } from "./requests.ts";
 import type {
   Answer,
@@ -140,7 +140,8 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
   #begin(identity: NodeConfig): Incarnation {
     const lifecycle = this.#lifecycle;
     const listener: LinkListener<PeerMessage> = {
-      returned: (peer, generation, result) => this.#returned(asSid(peer), generation, result),
+      returned: (peer, generation, { boot, v: version, messages }) =>
+        lifecycle.feed({ type: "returned", peer: asSid(peer), generation, boot, version, messages }),
       broken: (peer, generation) => lifecycle.feed({ type: "linkBroken", peer: asSid(peer), generation }),
     };
     return new Incarnation(identity, {
@@ -160,18 +161,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#faults.wrap(peer, new ChannelStub<PeerMessage>(connect, this.#roots));
   }
 
-  #returned(peer: Sid, generation: number, { boot, v: version, messages }: LinkReturn<PeerMessage>): void {
-    this.#lifecycle.feed({ type: "returned", peer, generation, boot, version, messages });
-    const { current } = this.#lifecycle;
-    if (current !== undefined && !current.server.zab.frozen) current.links.get(peer)?.parkAgain(generation);
-  }
-
   /** Opens a channel for a peer. @param depth depth of the calling event; undefined from an earlier version */
   channel(depth?: number): PeerChannel {
     return this.#peers.channel(depth);
   }
 
-  /** A call of a peer that stays open while this incarnation lives and is awake. */
+  /** A call of a peer of an earlier version, which stays open while this incarnation lives and is awake. */
   park(from: number, depth?: number): Promise<Released | undefined> {
     return this.#peers.park(from, depth);
   }

@@ -27,7 +27,7 @@ import type { CachePressure } from "../nemesis/cache-pressure.ts";
 import type { Network } from "../network.ts";
 import { type AlarmOwner, MemberAlarm } from "./alarm.ts";
 import { ClientTable } from "./client-table.ts";
-import { Links } from "./links.ts";
+import { type ChannelHost, Links } from "./links.ts";
 import { type GateOwner, OutputGate } from "./output-gate.ts";
 import type { Turns } from "./turns.ts";
 
@@ -98,7 +98,7 @@ const isStorageError = (error: unknown): error is Error =>
   error instanceof DamagedError || error instanceof DiskFullError || error instanceof FencedError;
 
 /** One life. Invariant: once it is not `alive`, it does nothing more and sends nothing. */
-export class Life implements LifeView, GateOwner, AlarmOwner {
+export class Life implements LifeView, GateOwner, AlarmOwner, ChannelHost {
   readonly sid: Sid;
   readonly number: number;
   readonly index: number;
@@ -111,8 +111,6 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
   readonly links = new Links();
   readonly #clock: SimClock;
   readonly #platform: Platform;
-  /** callers with a parked call at this life */
-  #parked: { readonly caller: Life; readonly generation: number }[] = [];
   /** events that arrived while it was paused; null if it runs */
   #backlog: (() => void)[] | null = null;
   alive = true;
@@ -180,6 +178,33 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
     this.whenRunning(() => this.step({ type: "linkBroken", peer, generation }));
   }
 
+  /** Calls a peer that holds no channel of this life any more: a call without messages shows whether it has crashed. */
+  channelReleased(peer: Sid): void {
+    this.whenRunning(() => {
+      const { engine, network } = this.#platform;
+      const { zab } = this.server;
+      const generation = zab.links.get(peer)?.generation ?? 0;
+      const callee = this.links.find(peer, generation)?.callee;
+      if (zab.frozen || callee === undefined) return;
+      if (callee.alive) this.#platform.post(this, [{ to: peer, generation, messages: [] }]);
+      else if (!network.isCut(this.sid, peer)) {
+        // The runtime, which has noticed the end of the peer, fails the call as soon as the output gate lets it out.
+        this.gate.let(() => engine.after(0, () => this.linkBroken(peer, generation)));
+      }
+    });
+  }
+
+  /** Releases the channels that it holds of other lives, which are informed after a network delay. */
+  releaseChannels(): void {
+    const { engine, network } = this.#platform;
+    for (const callee of this.links.held)
+      engine.after(network.delay(), () => {
+        // not if it has called again meanwhile
+        if (!this.alive || !this.links.held.has(callee)) callee.channelReleased(this.sid);
+      });
+    this.links.held.clear();
+  }
+
   /** Handles a connection that its client has closed. */
   disconnected(token: Token): void {
     if (!this.clients.connections.delete(token)) return;
@@ -228,12 +253,10 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
 
   /** Ends the life, which breaks the calls open at it. */
   end(): void {
-    const { engine, network } = this.#platform;
     this.alive = false;
     this.gate.close();
     for (const fail of this.links.answering) fail();
-    for (const { caller, generation } of this.#parked)
-      engine.after(network.delay(), () => caller.linkBroken(this.sid, generation));
+    this.releaseChannels();
     this.clients.end();
   }
 
@@ -322,9 +345,6 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
       case "refuse":
         this.refused = true;
         return;
-      case "park":
-        this.#park(effect.peer, effect.generation);
-        return;
       case "respond":
         this.clients.respond(effect.token, effect.xid, effect.answer);
         return;
@@ -357,7 +377,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
         return;
       case "asleep":
         this.alarm.shell.only(this.server.deadline);
-        this.#parked = []; // released calls are no breaks
+        this.releaseChannels();
         platform.observer.onAsleep(this);
         return;
       case "wakeOwner":
@@ -374,14 +394,6 @@ export class Life implements LifeView, GateOwner, AlarmOwner {
   #yieldMs(): number {
     const { engine, yieldMs } = this.#platform;
     return yieldMs[1] === 0 ? 0 : engine.between(yieldMs);
-  }
-
-  /** Parks a call at a peer. */
-  #park(peer: Sid, generation: number): void {
-    const { engine, network } = this.#platform;
-    const life = this.#platform.lifeOf(peer);
-    if (life !== null) life.#parked.push({ caller: this, generation });
-    else engine.after(network.delay(), () => this.linkBroken(peer, generation));
   }
 
   #checkpoint(): void {

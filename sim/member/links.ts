@@ -7,11 +7,21 @@ export interface Channel {
   seq: number;
   /** whether a call on it has failed */
   dead: boolean;
+  /** the life that its first call has reached; undefined if none has arrived */
+  callee: ChannelHost | undefined;
   /** when the last call sent on it, and the last return, arrives; ms */
   lastArrival: number;
   lastReturn: number;
   /** *map number of a call in flight → time of its arrival* */
   readonly underWay: Map<number, number>;
+}
+
+/** Whose channel a life holds. */
+export interface ChannelHost {
+  readonly sid: Sid;
+  readonly alive: boolean;
+  /** The peer holds no channel of this life any more. */
+  channelReleased(peer: Sid): void;
 }
 
 /** Invariant: a generation of a link to a peer has one channel. */
@@ -21,6 +31,8 @@ export class Links {
   readonly orders = new Map<Sid, CallOrder>();
   /** functions that break the callers' links if the life ends before it has answered their calls */
   readonly answering = new Set<() => void>();
+  /** lives that a call of this one has reached: it holds a channel of each until it releases that or ends */
+  readonly held = new Set<ChannelHost>();
 
   /** The channel to a peer in this generation; undefined if nothing was sent on it. */
   find(to: Sid, generation: number): Channel | undefined {
@@ -31,7 +43,14 @@ export class Links {
   open(to: Sid, generation: number): Channel {
     let channel = this.find(to, generation);
     if (channel === undefined) {
-      channel = { seq: 0, dead: false, lastArrival: 0, lastReturn: 0, underWay: new Map() };
+      channel = {
+        seq: 0,
+        dead: false,
+        callee: undefined,
+        lastArrival: 0,
+        lastReturn: 0,
+        underWay: new Map(),
+      };
       this.#channels.set(generation * 16 + to, channel);
     }
     return channel;

@@ -23,7 +23,7 @@ afterAll(async () => {
   state.remove();
 });
 
-it("collecting garbage breaks no parked call, so it starts no election", async () => {
+it("collecting garbage breaks no call and releases no channel, so it starts no election", async () => {
   const { api } = local.urls;
   const settled = async () => {
     const view = await until(() => ensembleOf(api), isSettled, "the ensemble does not settle");

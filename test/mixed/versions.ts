@@ -110,8 +110,8 @@ const sidOf = (env, id) => {
   throw new Error("no member of the default ensemble");
 };
 const counted = (Node, sid) => class extends Node {
-  channel() { add(sid, "calls"); return super.channel(); }
-  park(from) { add(sid, "calls"); return super.park(from); }
+  channel(...args) { add(sid, "calls"); return super.channel(...args); }
+  park(...args) { add(sid, "calls"); return super.park(...args); }
 };
 export class ZooWeeperNode extends DurableObject {
   constructor(ctx, env) {

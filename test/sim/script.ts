@@ -84,7 +84,6 @@ export class Script {
   readonly sent: { to: number; message: ZabMessage }[] = [];
   readonly delivered: string[] = [];
   readonly traced: string[] = [];
-  readonly parked: number[] = [];
   readonly left: number[] = [];
   /** the core has ended this life */
   ended = false;
@@ -300,9 +299,6 @@ export class Script {
           break;
         case "trace":
           this.traced.push(effect.event.type);
-          break;
-        case "park":
-          this.parked.push(effect.peer);
           break;
         case "hold":
           this.holds.push(effect.ms);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { CHANNEL_CALLS_MAX } from "../../../durable-objects/shared/config.ts";
 import {
   type Channel,
   type ChannelHost,
@@ -27,7 +28,6 @@ class Echo {
 
   get host(): ChannelHost {
     return {
-      park: () => Promise.resolve(undefined),
       // The runtime's promise of a channel takes calls too.
       channel: () => {
         this.opened += 1;
@@ -89,6 +89,20 @@ describe("the channel to a peer", () => {
     await call;
     // the promise, and the channel that it brought
     expect(echo.closed).toBe(2);
+  });
+
+  it("[NODE-20] holds a channel at every moment while it replaces one", async () => {
+    const echo = new Echo();
+    const stub = new ChannelStub(() => echo.host, ROOT);
+    let last: Promise<unknown> = stub.deliver(envelope(0));
+    await last;
+    for (let seq = 1; seq <= CHANNEL_CALLS_MAX; seq++) {
+      expect(echo.closed).toBe(0);
+      last = stub.deliver(envelope(seq));
+    }
+    expect([echo.opened, echo.closed]).toEqual([2, 0]);
+    await last;
+    expect([echo.opened, echo.closed]).toEqual([2, 1]);
   });
 
   it("fails the call where the peer cannot be reached", async () => {

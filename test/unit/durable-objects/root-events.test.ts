@@ -127,7 +127,6 @@ describe("the channel to a peer", () => {
     const depths: number[] = [];
     const roots = new RootEvents(noop);
     const host: ChannelHost = {
-      park: () => Promise.resolve(undefined),
       channel: (depth) => {
         depths.push(depth);
         const channel: Channel = {

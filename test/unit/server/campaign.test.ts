@@ -73,7 +73,7 @@ describe("random runs", () => {
   it("[SIM-3] check every rule", () => {
     const rules = new Map<string, number>();
     const syncs = new Set<string>();
-    for (let seed = 1; seed <= 25; seed++) {
+    for (let seed = 1; seed <= 60; seed++) {
       const { cluster, syncs: modes } = runCampaign(seed);
       for (const [rule, count] of cluster.invariants.checks) rules.set(rule, (rules.get(rule) ?? 0) + count);
       for (const mode of Object.keys(modes)) syncs.add(mode);

@@ -433,7 +433,6 @@ describe("a link", () => {
     expect(script.peer.links.get(2 as never)?.generation).toBe(1);
     expect(script.peer.links.get(3 as never)?.generation).toBeGreaterThan(1);
     expect(script.peer.links.get(2 as never)?.up).toBe(true);
-    expect(script.parked).toEqual([2]);
   });
 
   it("[ZAB-89] shows how long a PING takes, and when the last message of a peer came", () => {
