@@ -67,7 +67,7 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
   readonly #refusal: string | undefined;
   readonly #alarm: DeadlineAlarm;
   readonly #faults: FaultGate;
-  readonly #roots = new RootEvents(() => this.#alarm.ensure(Date.now()));
+  readonly #roots = new RootEvents(() => this.#alarm.ensure(Date.now()), 0);
   #running: Running | undefined;
   /** number of client requests under way */
   #asked = 0;
@@ -101,8 +101,11 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async status(depth?: number): Promise<BrokerStatus> {
-    this.#roots.called(depth);
+  status(depth?: number): Promise<BrokerStatus> {
+    return this.#roots.answer(depth, () => this.#status());
+  }
+
+  async #status(): Promise<BrokerStatus> {
     await this.#faults.running();
     this.#alarm.check();
     this.#refuseIfDown();
@@ -138,18 +141,19 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     partition: number,
     depth?: number,
   ): Promise<BrokerAnswer<Leadership | null>> {
-    // called by a partition, so this is no root event
-    this.#roots.called(depth);
     this.#askedByPartitions += 1;
     try {
-      return await this.#answer<Leadership | null>(async ({ loop, programs }) => {
-        const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
-        if (view === undefined) return NOT_READY;
-        const found = announcements(controllerViewOf(view)).find(
-          (each) => each.topicId === topicId && each.partition === partition,
-        );
-        return { ok: true, value: found ?? null };
-      });
+      // called by a partition, so this is no root event
+      return await this.#roots.answer(depth, () =>
+        this.#answer<Leadership | null>(async ({ loop, programs }) => {
+          const view = await programs.run(loop.waitFor((each) => each, this.#config.readyDeadlineMs));
+          if (view === undefined) return NOT_READY;
+          const found = announcements(controllerViewOf(view)).find(
+            (each) => each.topicId === topicId && each.partition === partition,
+          );
+          return { ok: true, value: found ?? null };
+        }),
+      );
     } finally {
       this.#askedByPartitions -= 1;
     }
@@ -167,8 +171,11 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     return this.#ask(({ demo, programs }) => programs.run(demo.metadata(request)));
   }
 
-  async park(from: number, depth?: number): Promise<Parked> {
-    this.#roots.called(depth);
+  park(from: number, depth?: number): Promise<Parked> {
+    return this.#roots.answer(depth, () => this.#park(from));
+  }
+
+  async #park(from: number): Promise<Parked> {
     await this.#faults.running();
     return this.#faults.handle(from, async () => {
       this.#alarm.check();
@@ -181,8 +188,11 @@ export class Broker extends DurableObject<Env> implements BrokerRpc {
     });
   }
 
-  async wake(epoch: number, depth?: number): Promise<SessionId | null> {
-    this.#roots.called(depth);
+  wake(epoch: number, depth?: number): Promise<SessionId | null> {
+    return this.#roots.answer(depth, () => this.#wake(epoch));
+  }
+
+  async #wake(epoch: number): Promise<SessionId | null> {
     await this.#faults.running();
     const running = this.#awake();
     running?.loop.woken(epoch);

@@ -38,5 +38,14 @@ export const ALARM_DEPTH = 0;
 export const CLIENT_DEPTH = 1;
 /** Depth of a request at an object that brokers call too, in root events of their own. */
 export const REQUEST_DEPTH = CLIENT_DEPTH + 1;
-/** Greatest depth of an event: a call that is made in a request. A deeper one is a bug, and is logged. */
-export const CALL_DEPTH_MAX = REQUEST_DEPTH + 1;
+/**
+ * Greatest depth of a call in which a node opens stubs too. A crash makes the calls of the others two deeper: those that
+ * reconnect to the node that has crashed, and those of its next incarnation. An alarm brings them back to 1.
+ */
+export const OPENING_CALL_DEPTH_MAX = 5;
+/**
+ * Greatest depth of an event of a node or broker: a call that is made in the deepest event in which stubs are opened. A deeper
+ * one is a bug, and is logged. It is far enough below the platform's 16 that one wrong depth, which counts as a root event
+ * and is the deepest, does not lead there: the calls that follow from it are at most 12 deep.
+ */
+export const CALL_DEPTH_MAX = OPENING_CALL_DEPTH_MAX + 1;

@@ -4,7 +4,7 @@
  * the bytes beside it, because a structured clone of the objects costs twice as much.
  */
 import { must } from "../../core/assert.ts";
-import { CHANNEL_CALLS_MAX } from "./config.ts";
+import { ALARM_DEPTH, CHANNEL_CALLS_MAX } from "./config.ts";
 import type { Envelope, LinkReturn, PeerStub, Refused } from "./peer-link.ts";
 import type { StubOpener } from "./root-events.ts";
 
@@ -63,8 +63,8 @@ type Opening = OpenChannel & PromiseLike<OpenChannel>;
 
 /**
  * A peer behind channels.
- * Invariant: the first call on the stub is made in a root event, whose depth all later ones have; calls are sent in the
- * order in which they were made.
+ * Invariant: the first call on the stub is made where stubs may be opened, and all later ones have the depth of that event,
+ * until an alarm replaces the stub by one of depth 0; calls are sent in the order in which they were made.
  * @source sessions of Cap'n Proto RPC; decision 0017
  */
 export class ChannelStub<Message> implements PeerStub<Message> {
@@ -100,12 +100,22 @@ export class ChannelStub<Message> implements PeerStub<Message> {
 
   /** Opens the stub now if that is possible. @returns whether it is open */
   #maybeConnect(): boolean {
-    if (this.#host !== undefined) return true;
+    if (this.#host !== undefined) {
+      if (this.#depth > ALARM_DEPTH && this.#opener.depth === ALARM_DEPTH) this.#replace();
+      return true;
+    }
     const { depth } = this.#opener;
     if (depth === undefined || this.#connecting !== undefined) return false;
     this.#depth = depth;
     this.#host = this.#connect();
     return true;
+  }
+
+  /** Replaces the stub, for this call and all later ones, by one of the alarm that is under way. */
+  #replace(): void {
+    this.#depth = ALARM_DEPTH;
+    this.#host = this.#connect();
+    this.#calls = CHANNEL_CALLS_MAX;
   }
 
   /** Waits for a root event and opens the stub in it; later calls wait behind this one. */

@@ -71,7 +71,7 @@ export class PeerCalls {
 
   /** Opens a channel for the calls of a peer. @param depth depth of the calling event */
   channel(depth: number | undefined): PeerChannel {
-    this.#roots.called(depth);
+    const end = this.#roots.called(depth);
     let caller: number | undefined;
     const deliver = async (packed: Packed): Promise<Packed> => {
       const envelope = unpack<Envelope<PeerMessage>>(packed);
@@ -85,6 +85,7 @@ export class PeerCalls {
       );
     };
     return new PeerChannel(deliver, () => {
+      end();
       if (caller !== undefined) this.#released(caller);
     });
   }
@@ -140,19 +141,21 @@ export class PeerCalls {
    * Stays open while this incarnation lives and is awake. Its failure shows peers of earlier versions a crash at once
    * (decision 0003); peers of this version do not call it.
    */
-  async park(from: number, depth: number | undefined): Promise<Released | undefined> {
-    this.#roots.called(depth);
-    this.#alarm.check();
-    if (this.#lifecycle.refusesPeers) return undefined;
-    return this.#faults.handle(from, async () => {
-      const incarnation = await this.#lifecycle.enter();
-      if (incarnation === undefined) return undefined;
-      if (incarnation.server.asleepSince !== null) return RELEASED;
-      // The call that this peer parked on an older link is no longer needed.
-      this.#parked.get(from)?.(undefined);
-      // The resolver is kept: the runtime ends a promise whose resolver is garbage ("Promise will never complete").
-      return new Promise<Released | undefined>((resolve) => this.#parked.set(from, resolve));
+  park(from: number, depth: number | undefined): Promise<Released | undefined> {
+    return this.#roots.answer(depth, () => {
+      this.#alarm.check();
+      return this.#lifecycle.refusesPeers ? undefined : this.#faults.handle(from, () => this.#keepOpen(from));
     });
+  }
+
+  async #keepOpen(from: number): Promise<Released | undefined> {
+    const incarnation = await this.#lifecycle.enter();
+    if (incarnation === undefined) return undefined;
+    if (incarnation.server.asleepSince !== null) return RELEASED;
+    // The call that this peer parked on an older link is no longer needed.
+    this.#parked.get(from)?.(undefined);
+    // The resolver is kept: the runtime ends a promise whose resolver is garbage ("Promise will never complete").
+    return new Promise<Released | undefined>((resolve) => this.#parked.set(from, resolve));
   }
 
   /** Ends the parked calls, which would keep this object in memory during sleep. */

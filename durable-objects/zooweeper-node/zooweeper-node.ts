@@ -10,7 +10,7 @@ import type { PeerMessage } from "../../core/server/messages.ts";
 import { found } from "../../core/server/storage-backend.ts";
 import { asSid, isFoundingSize, type Sid } from "../../core/zab/membership.ts";
 import type { ReadRequest, SessionId, WriteResult } from "../../core/znode/types.ts";
-import { ALARM_DEPTH, REQUEST_DEPTH } from "../shared/config.ts";
+import { ALARM_DEPTH, OPENING_CALL_DEPTH_MAX, REQUEST_DEPTH } from "../shared/config.ts";
 import { CostCounter } from "../shared/counters.ts";
 import { DeadlineAlarm } from "../shared/deadline-alarm.ts";
 import { FaultGate } from "../shared/fault-gate.ts";
@@ -93,7 +93,7 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     const clients = new ClientCount(lifecycle, faults);
     const waits = new Waits(lifecycle, requests, clients);
     const sockets = new Sockets(state, lifecycle, requests, clients, faults);
-    const roots = new RootEvents(() => alarm.ensure(Date.now()));
+    const roots = new RootEvents(() => alarm.ensure(Date.now()), OPENING_CALL_DEPTH_MAX);
     const peers = new PeerCalls(lifecycle, alarm, faults, roots);
     const status = new StatusReport(backend, faults, cost, roots);
     const sleep = new Sleep({
@@ -231,11 +231,12 @@ export class ZooWeeperNode extends DurableObject<NodeEnv> implements ZooWeeperNo
     return this.#roots.run(REQUEST_DEPTH, () => this.#waits.waitForChange(input));
   }
 
-  async status(depth?: number): Promise<NodeStatus> {
+  status(depth?: number): Promise<NodeStatus> {
     this.#alarm.check();
-    this.#roots.called(depth);
-    const status = this.#statusInSleep() ?? (await this.#statusNow());
-    return this.#faultOrders.isLosing ? { ...status, serving: false } : status;
+    return this.#roots.answer(depth, async () => {
+      const status = this.#statusInSleep() ?? (await this.#statusNow());
+      return this.#faultOrders.isLosing ? { ...status, serving: false } : status;
+    });
   }
 
   #statusInSleep(): NodeStatus | undefined {

@@ -39,7 +39,7 @@ const portsOf = (session: EnsembleSession, roots: RootEvents): ProgramsPorts => 
 /** Watches a broker whose first parked call breaks. @returns the sessions that were closed, and the probes */
 function watching(status: () => Promise<{ readonly session: SessionId | null }>) {
   const seen = { parks: 0, probes: [] as (number | undefined)[], closed: [] as SessionId[] };
-  const roots: RootEvents = new RootEvents(() => setTimeout(() => void roots.run(0, noop), LATE_MS));
+  const roots: RootEvents = new RootEvents(() => setTimeout(() => void roots.run(0, noop), LATE_MS), 0);
   const session = new EnsembleSession(3, 1, BROKER_CONFIG);
   session.resume(OWN, 1);
   const node: Pick<ZooWeeperNodeRpc, "closeSession"> = {
@@ -95,7 +95,7 @@ describe("a broker whose own alarm is late", () => {
 
 describe("a broker that calls partitions", () => {
   it("[BROKER-68] waits for a root event while a partition asks it, and for none otherwise", async () => {
-    const roots = new RootEvents(noop);
+    const roots = new RootEvents(noop, 0);
     let isAsked = true;
     const called: number[] = [];
     const bounds = { ok: true, leaderEpoch: 0, logStartOffset: 0, logEndOffset: 0 } as const;
