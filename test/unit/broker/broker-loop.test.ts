@@ -66,7 +66,7 @@ describe("a broker's life", () => {
     expect(world.broker(id).loop.view?.brokers[id]?.brokerEpoch).not.toBe(epoch);
   });
 
-  test("[BROKER-60] a heartbeat of a session that has expired gives it up, and ends the wait for changes", () => {
+  test("[BROKER-60] a heartbeat of an expired session makes the broker drop it, and ends the wait for changes", () => {
     const world = whole();
     const id = [0, 1, 2].find((each) => each !== world.controller) ?? raise("all are controllers");
     const broker = world.broker(id);
@@ -78,7 +78,7 @@ describe("a broker's life", () => {
     expect(broker.session.id).not.toBe(before);
   });
 
-  test("[BROKER-60] a broker that crashes closes the session that it had stored", () => {
+  test("[BROKER-60] a broker that crashed closes its stored session", () => {
     const world = whole();
     const broker = world.broker(1);
     const before = broker.stored ?? raise("nothing was stored");
@@ -88,7 +88,7 @@ describe("a broker's life", () => {
     expect(broker.stored).toBe(broker.session.id);
   });
 
-  test("[BROKER-60] a dead broker is noticed by its parked call, long before its session expires", () => {
+  test("[BROKER-60] a dead broker is detected by its parked call, long before its session expires", () => {
     const world = whole();
     const id = [0, 1, 2].find((each) => each !== world.controller) ?? raise("all are controllers");
     const session = world.broker(id).session.id;
@@ -146,7 +146,7 @@ describe("a broker's life", () => {
     expect(Math.min(...epochs)).toBeGreaterThanOrEqual(10);
   });
 
-  test("[BROKER-62] a node that is down is left for another, and the session goes with the broker", () => {
+  test("[BROKER-62] a broker leaves a node that is down for another, with its session", () => {
     const world = whole();
     const sessions = world.brokers.map(({ session }) => session.id);
     for (const sid of [1, 2, 3]) {
@@ -157,7 +157,7 @@ describe("a broker's life", () => {
     expect(world.brokers.map(({ session }) => session.id)).toEqual(sessions);
   });
 
-  test("[BROKER-62] no node answers: requests end at their deadline, and the next ones succeed", () => {
+  test("[BROKER-62] requests end at their deadline if no node answers, and later ones succeed", () => {
     const world = whole();
     for (const sid of [1, 2, 3]) world.down.add(sid);
     expect(create(world, 0, "t")).toMatchObject({ ok: false, code: "NO_QUORUM" });
@@ -167,7 +167,7 @@ describe("a broker's life", () => {
 });
 
 describe("a broker's writes", () => {
-  test("[BROKER-63] one whose answer is lost is sent again under its number, and happens once", () => {
+  test("[BROKER-63] a write whose answer is lost is sent again under its number, and happens once", () => {
     const world = whole();
     for (const sid of [1, 2]) world.mute.add(sid);
     expect(create(world, 0, "t")).toMatchObject({ ok: true });
@@ -176,7 +176,7 @@ describe("a broker's writes", () => {
     expect(create(world, 0, "t")).toMatchObject({ code: "TOPIC_ALREADY_EXISTS" });
   });
 
-  test("[BROKER-63] go one after the other, in order, and too many are refused", () => {
+  test("[BROKER-63] are sent one after the other, in order, and too many are refused", () => {
     const world = whole();
     const { session } = world.broker(0);
     const answers: string[] = [];
@@ -194,7 +194,7 @@ describe("a broker's writes", () => {
     expect(session.isWriting).toBe(false);
   });
 
-  test("[BROKER-63] fail when the session is gone, and the code of a multi is that of the operation that failed", () => {
+  test("[BROKER-63] fail when the session has ended; the code of a multi is that of the failed operation", () => {
     const world = whole();
     expect(create(world, 0, "t")).toMatchObject({ ok: true });
     const { session } = world.broker(0);
@@ -251,7 +251,7 @@ describe("the controller's work", () => {
     world.until(() => world.told.some(isTold));
   });
 
-  test("[BROKER-65] a topic's partitions are emptied before its znodes go; one that is not reached keeps them", () => {
+  test("[BROKER-65] a topic's partitions are emptied before its znodes are deleted; an unreachable one prevents it", () => {
     const world = whole();
     create(world, 0, "t");
     let isLost = true;
@@ -269,7 +269,7 @@ describe("the controller's work", () => {
     expect(world.told.some(({ name, partition }) => name === "remove" && partition === 2)).toBe(true);
   });
 
-  test("[BROKER-65] after a partition that is not reached the later ones are not called", () => {
+  test("[BROKER-65] after an unreachable partition the later ones are not called", () => {
     const world = whole();
     const partitions = BROKER_CONFIG.callsAtOnce * 3;
     create(world, 0, "t", partitions);
@@ -293,7 +293,7 @@ describe("the controller's work", () => {
 describe("a broker's sleep", () => {
   const allAsleep = (world: World): boolean => world.brokers.every(({ asleep }) => asleep !== undefined);
 
-  test("[BROKER-66] begins with the ensemble's, unless a client waits, and the session outlives it", () => {
+  test("[BROKER-66] begins with the ensemble's, unless a client waits, and keeps the session", () => {
     const world = whole();
     const sessions = world.brokers.map(({ session }) => session.id);
     world.broker(0).isIdle = false;
@@ -308,7 +308,7 @@ describe("a broker's sleep", () => {
     expect(world.brokers.map(({ session }) => session.id)).toEqual(sessions);
   });
 
-  test("[BROKER-66] is over for good: what a node says late of a sleep that has ended is not believed", () => {
+  test("[BROKER-66] stays over: a late report of a node about a sleep that has ended is ignored", () => {
     const world = whole();
     world.asleepIn = 1;
     world.until(() => allAsleep(world));

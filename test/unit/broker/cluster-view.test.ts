@@ -30,7 +30,7 @@ class Follower {
 }
 
 describe("the view of the cluster", () => {
-  test("[CONTROLLER-13] what is read by changes alone equals a full read", () => {
+  test("[CONTROLLER-13] a view read by changes alone equals a full read", () => {
     const step = fc.record({
       type: fc.constantFrom("join", "leave", "create", "delete", "settle", "bounce"),
       id: fc.nat(3),
@@ -81,7 +81,7 @@ describe("the view of the cluster", () => {
     expect(cluster.reads).toBeLessThan(10);
   });
 
-  test("[BROKER-11] what is missing of the base is found, and nothing else", () => {
+  test("[BROKER-11] missing znodes of the base are found, and no others", () => {
     const cluster = new Cluster();
     const base = baseZnodes("other");
     const missing = (): string[] => {

@@ -134,7 +134,7 @@ describe("leaders of partitions", () => {
     expect(announcements(controllerViewOf(cluster.view()))).toHaveLength(64);
   });
 
-  test("[CONTROLLER-8] a deleted topic leaves nothing, and its objects are emptied first", () => {
+  test("[CONTROLLER-8] a deleted topic leaves no state, and its objects are emptied first", () => {
     const cluster = new Cluster();
     const a = cluster.join(0);
     cluster.elect(a, 0);
@@ -175,7 +175,7 @@ describe("leaders of partitions", () => {
     expect(leaderOf(cluster, "t")).toEqual([0, 0]);
   });
 
-  test("[CONTROLLER-10] whatever happens, the controller comes to rest, leaders live, epochs rise with every new leader", () => {
+  test("[CONTROLLER-10] after any events the controller settles, leaders are alive, and epochs rise with every new leader", () => {
     const step = fc.oneof(
       fc.record({ type: fc.constant("join" as const), id: fc.nat(4) }),
       fc.record({ type: fc.constant("leave" as const), id: fc.nat(4) }),
@@ -235,7 +235,7 @@ describe("choices", () => {
     expect(nextState([3], undefined, { live: [], controllerEpoch: 1 })).toBeUndefined();
   });
 
-  test("[CONTROLLER-11] leaders and replicas of a new topic go round the live brokers", () => {
+  test("[CONTROLLER-11] leaders and replicas of a new topic are distributed round robin over the live brokers", () => {
     const assignment = assignReplicas([0, 1, 2, 3], 5, 3, 1);
     expect([...assignment.values()]).toEqual([
       [1, 2, 3],

@@ -104,7 +104,7 @@ const step = fc.oneof(
 );
 
 describe("failover", () => {
-  test("[CONTROLLER-12] however words and writes of old controllers are late or lost, epochs rise and the last word wins", () => {
+  test("[CONTROLLER-12] if messages and writes of old controllers are late or lost, epochs rise and the latest leadership wins", () => {
     let refused = 0;
     let delivered = 0;
     fc.assert(

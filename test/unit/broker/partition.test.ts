@@ -71,14 +71,14 @@ function flush(
 }
 
 describe("leadership of a partition", () => {
-  test("[PARTITION-1] a partition that no controller has made is unknown", () => {
+  test("[PARTITION-1] a partition that no controller has created is unknown", () => {
     expect(checkLeaderEpoch(EMPTY_PARTITION, 0)).toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
     expect(flush([append(1)], EMPTY_PARTITION).results).toMatchObject([
       { code: "UNKNOWN_TOPIC_OR_PARTITION" },
     ]);
   });
 
-  test("[PARTITION-2] an older leader epoch is fenced, a newer one is unknown, -1 does not care", () => {
+  test("[PARTITION-2] an older leader epoch is fenced, a newer one is unknown, -1 matches any", () => {
     expect(checkLeaderEpoch(led(), 3)).toMatchObject({ code: "FENCED_LEADER_EPOCH" });
     expect(checkLeaderEpoch(led(), 5)).toMatchObject({ code: "UNKNOWN_LEADER_EPOCH" });
     expect(checkLeaderEpoch(led(), 4)).toBeUndefined();
@@ -119,7 +119,7 @@ describe("leadership of a partition", () => {
     });
   });
 
-  test("[PARTITION-4] whatever controllers say in whatever order, epochs never go back", () => {
+  test("[PARTITION-4] whatever controllers send in whatever order, epochs never decrease", () => {
     const said = fc.record({ leader: fc.nat(2), leaderEpoch: fc.nat(6), controllerEpoch: fc.nat(4) });
     fc.assert(
       fc.property(fc.array(said, { maxLength: 30 }), (words) => {
@@ -218,7 +218,7 @@ describe("group commit", () => {
     expect(plan.results).toMatchObject([repeated, reused, repeated, repeated, reused]);
   });
 
-  test("[PARTITION-21] a claim is one request's, and does not stand for its records", () => {
+  test("[PARTITION-21] a claim belongs to one request, and does not stand for its records", () => {
     const key = { key: "k", hash: "h", fingerprint: "f" };
     const claimed = claimKey(undefined, key, 5000);
     expect(claimed).toEqual({ ...key, baseOffset: -1, lastOffset: -1, timestampMs: 5000 });
@@ -267,7 +267,7 @@ describe("group commit", () => {
     expect(next).toBe(100);
   });
 
-  test("[PARTITION-8] the running timestamp never goes back", () => {
+  test("[PARTITION-8] the timestamp of the batches never decreases", () => {
     const at = (timestampMs: number): AppendRequest =>
       append(1, { batches: encodeRecordBatch([{ key: null, value: null, headers: [], timestampMs }]) });
     const config = { ...PARTITION_CONFIG, chunkBytesMax: 100 };
@@ -283,7 +283,7 @@ describe("group commit", () => {
     expect(flush([request]).results).toMatchObject([{ code: "UNSUPPORTED_COMPRESSION_TYPE" }]);
   });
 
-  test("[PARTITION-10] readers may ask from the log's start to its end", () => {
+  test("[PARTITION-10] readers may read from the log's start to its end", () => {
     const state = { ...led(), logStartOffset: 2, logEndOffset: 5 };
     expect(highWatermark(state)).toBe(5);
     for (const good of [2, 3, 5]) expect(checkReadOffset(state, good)).toBeUndefined();

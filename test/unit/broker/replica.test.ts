@@ -122,7 +122,7 @@ function led(config: Partial<PartitionConfig> = {}): World {
 }
 
 describe("a produce", () => {
-  test("[PARTITION-60] is persisted, then answered, then delivered, and the next one waits until it is on disk", () => {
+  test("[PARTITION-60] is stored, then answered, then delivered; the next one waits until it is durable", () => {
     const world = led();
     const first = world.replica.step(1_000, {
       type: "call",
@@ -157,7 +157,7 @@ describe("a produce", () => {
     expect(() => other.replica.step(1_000, { type: "synced" })).toThrow("outcome of a write");
   });
 
-  test("[PARTITION-11] gathers for one turn when the last commits were large", () => {
+  test("[PARTITION-11] waits one turn for more if the last commits were large", () => {
     const world = led();
     world.append("0");
     for (let i = 1; i < 6; i++) world.append(`${i}`);
@@ -171,7 +171,7 @@ describe("a produce", () => {
     expect(world.backend.size().chunks).toBe(2);
   });
 
-  test("[PARTITION-7] under a known key is answered again at the next start, and after a failed write is not known", () => {
+  test("[PARTITION-7] under a known key gets the same answer after a restart; a failed write leaves the key unknown", () => {
     const world = led();
     const call = {
       type: "append",
@@ -202,7 +202,7 @@ describe("a produce", () => {
     expect(world.answers.get(claim("x"))).toMatchObject({ code: "IDEMPOTENCY_KEY_REUSED" });
   });
 
-  test("[PARTITION-35] schedules one note of the end for many commits", () => {
+  test("[PARTITION-35] schedules one record of the end of the log for many commits", () => {
     const world = led();
     world.append("a");
     world.feed({ type: "synced" });
@@ -215,7 +215,7 @@ describe("a produce", () => {
     expect(world.ran.filter((each) => each === "endTimer")).toHaveLength(2);
   });
 
-  test("[PARTITION-61] fails alone where the storage cannot be read, and the next one is answered", () => {
+  test("[PARTITION-61] fails alone if the storage cannot be read, and the next one is answered", () => {
     const world = led();
     const { backend } = world;
     const chunkAtOrBelow = backend.chunkAtOrBelow.bind(backend);
@@ -240,7 +240,7 @@ describe("a produce", () => {
 });
 
 describe("a read", () => {
-  test("[PARTITION-14] that waits is answered by the next commit, or when its time is over, once", () => {
+  test("[PARTITION-14] that waits is answered once, at the next commit or at its time limit", () => {
     const world = led({ waitersMax: 2 });
     const [first, second] = [world.read(0, 500), world.read(0, 500)];
     expect(world.answers.get(world.read(0, 500))).toMatchObject({ code: "THROTTLING_QUOTA_EXCEEDED" });
@@ -273,7 +273,7 @@ describe("a read", () => {
 });
 
 describe("the leadership", () => {
-  test("[PARTITION-3] counts from when it is stored; a failed write leaves the old epoch", () => {
+  test("[PARTITION-3] takes effect when it is stored; a failed write leaves the old epoch", () => {
     const world = led();
     const next = { ...LEADERSHIP, leaderEpoch: 1, leader: 2 };
     world.isFull = true;
@@ -291,7 +291,7 @@ describe("the leadership", () => {
     expect(world.answers.get(world.append("late"))).toMatchObject({ code: "FENCED_LEADER_EPOCH" });
   });
 
-  test("[PARTITION-3] fences appends that waited when it changed", () => {
+  test("[PARTITION-3] fences appends that were waiting when it changed", () => {
     const world = led();
     world.append("first");
     const waiting = world.append("waits");
@@ -312,7 +312,7 @@ describe("the leadership", () => {
     return world;
   }
 
-  test("[PARTITION-36] is asked of one broker after the other while it is damaged, and calls wait, in their order", () => {
+  test("[PARTITION-36] is requested from one broker after the other while it is damaged; calls wait in their order", () => {
     const world = damaged();
     const [read, append, second] = [world.read(0), world.append("b"), world.append("c")];
     expect(world.ran).toEqual(["findLeader"]);
@@ -326,7 +326,7 @@ describe("the leadership", () => {
     expect(world.answers.get(second)).toMatchObject({ ok: true, baseOffset: 2 });
   });
 
-  test("[PARTITION-32] that no broker knows is an error of each call, and the next call asks again", () => {
+  test("[PARTITION-32] that no broker knows is an error of the call, and the next call requests it again", () => {
     const world = damaged();
     const read = world.read(0);
     for (let i = 0; i < 2; i++) world.feed({ type: "leaderFound", leadership: null });
@@ -339,7 +339,7 @@ describe("the leadership", () => {
     expect(world.ask({ type: "bounds", leaderEpoch: -1 })).toMatchObject({ leaderEpoch: 0 });
   });
 
-  test("[PARTITION-36] of an epoch older than one of the log is not taken", () => {
+  test("[PARTITION-36] of an older epoch than the log's is not accepted", () => {
     const world = led();
     world.call({ type: "leaderAndIsr", leadership: { ...LEADERSHIP, leaderEpoch: 4 } });
     world.backend.tamper(({ meta }) => {

@@ -9,7 +9,7 @@ import {
 import { decodeTopicConfig, encodeTopicConfig } from "../../../core/broker/znodes.ts";
 
 describe("a topic's configuration", () => {
-  test("[CONFIG-2] takes what is built, with values that hold", () => {
+  test("[CONFIG-2] accepts implemented settings with valid values", () => {
     const defaults = effectiveConfig({});
     expect(topicConfigProblem(defaults)).toBeUndefined();
     expect(Object.entries(defaults).every(([name, value]) => isDefault(name, value))).toBe(true);
@@ -18,7 +18,7 @@ describe("a topic's configuration", () => {
     expect(topicConfigProblem({ "compression.type": "uncompressed" })).toBeUndefined();
   });
 
-  test("[CONFIG-2] refuses unknown names, settings that are not built, and other values", () => {
+  test("[CONFIG-2] refuses unknown names, settings that are not implemented, and other values", () => {
     const refused: readonly (readonly [string, string, RegExp])[] = [
       ["no.such.setting", "1", /^there is no configuration "no\.such\.setting"/],
       ["__proto__", "1", /^there is no configuration/],
@@ -38,7 +38,7 @@ describe("a topic's configuration", () => {
       expect(topicConfigProblem(Object.fromEntries([[name, value]])), `${name}=${value}`).toMatch(words);
   });
 
-  test("[CONFIG-3] of an earlier version is shown as it is stored, and holds where it can", () => {
+  test("[CONFIG-3] of an earlier version is shown as it is stored, and applies where it is valid", () => {
     const stored = { "no.such.setting": "1", "max.message.bytes": "10", "min.insync.replicas": "banana" };
     expect(decodeTopicConfig(encodeTopicConfig(stored))).toEqual(stored);
     expect(effectiveConfig(stored)).toMatchObject({ ...stored, "cleanup.policy": "delete" });

@@ -29,7 +29,7 @@ describe("topics", () => {
       expect(partitionFromText(bad), bad).toBeUndefined();
   });
 
-  test("[TOPIC-3] partitions are limited for one topic and for all", () => {
+  test("[TOPIC-3] partitions are limited per topic and in total", () => {
     expect(partitionCountProblem(1, 0, BROKER_CONFIG)).toBeUndefined();
     expect(partitionCountProblem(64, 936, BROKER_CONFIG)).toBeUndefined();
     for (const bad of [0, -1, 1.5, 65, Number.NaN])
@@ -51,7 +51,7 @@ describe("topics", () => {
     expect(partitionOfKey(encodeText("foobar"), 7)).toBe((-790332482 & 0x7fffffff) % 7);
   });
 
-  test("[CONFIG-1] the numbers of the broker agree with each other", () => {
+  test("[CONFIG-1] the limits of the broker are consistent", () => {
     expect(validateBrokerConfig(BROKER_CONFIG)).toBe(BROKER_CONFIG);
     expect(validatePartitionConfig(PARTITION_CONFIG)).toBe(PARTITION_CONFIG);
     expect(() =>

@@ -92,7 +92,7 @@ describe("znodes of the brokers", () => {
     expect(parsed(id?.data ?? new Uint8Array())).toEqual({ version: "1", id: "id" });
   });
 
-  test("[BROKER-11] what is written is read back", () => {
+  test("[BROKER-11] an encoded payload is decoded unchanged", () => {
     const ids = fc.array(fc.nat(99), { maxLength: 5 });
     const assignment = fc.uniqueArray(fc.tuple(fc.nat(999), ids), { selector: ([p]) => p, maxLength: 6 });
     fc.assert(
@@ -117,7 +117,7 @@ describe("znodes of the brokers", () => {
     expect(decodeRegistration(encodeRegistration(registration))).toEqual(registration);
   });
 
-  test("[CONTROLLER-9] payloads that no broker wrote read as nothing and never throw", () => {
+  test("[CONTROLLER-9] payloads that no broker wrote are decoded as absent and never throw", () => {
     const decoders = [
       decodeTopic,
       decodeState,

@@ -26,7 +26,7 @@ async function handled(seqs: readonly number[], waitMs = 10_000): Promise<number
 }
 
 describe("the order of a link's calls", () => {
-  it("[NODE-12] lets calls that come in order go on in their turn", () => {
+  it("[NODE-12] passes calls that arrive in order in the same turn", () => {
     const order = new CallOrder(10_000);
     for (let seq = 0; seq < 3; seq++) {
       expect(turnOf(order, 1, 1, seq)).toBeUndefined();
@@ -34,16 +34,16 @@ describe("the order of a link's calls", () => {
     }
   });
 
-  it("[NODE-12] puts calls back in order, however they come", async () => {
+  it("[NODE-12] puts calls back in order, however they arrive", async () => {
     expect(await handled([0, 2, 1, 5, 4, 3, 6])).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(await handled([3, 2, 1, 0])).toEqual([0, 1, 2, 3]);
   });
 
-  it("[NODE-12] lets a call go on whose predecessor never comes, and those behind it", async () => {
+  it("[NODE-12] passes a call whose predecessor never arrives, and the calls after it", async () => {
     expect(await handled([0, 2, 3], 1)).toEqual([0, 2, 3]);
   });
 
-  it("[NODE-12] begins again with the next link, and releases the calls that waited on the old one", async () => {
+  it("[NODE-12] restarts with the next link, and releases the calls that waited on the old one", async () => {
     const order = new CallOrder(10_000);
     const waiting = turnOf(order, 1, 1, 5);
     expect(turnOf(order, 1, 2, 0)).toBeUndefined();

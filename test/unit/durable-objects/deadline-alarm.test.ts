@@ -72,7 +72,7 @@ describe("the alarm of an object", () => {
     expect(storage.sets).toEqual([20_000, 30_000, 40_000]);
   });
 
-  it("[NODE-22] that is set again is given a tick before it counts as lost once more", () => {
+  it("[NODE-22] that is set again has a tick before it counts as lost again", () => {
     const { storage, alarm } = make();
     alarm.ensure(10_001);
     storage.now = 20_000;
@@ -81,7 +81,7 @@ describe("the alarm of an object", () => {
     expect(storage.reads).toBe(0);
   });
 
-  it("[NODE-22] of an earlier life is kept when it rings in time, and not trusted when it is overdue or missing", async () => {
+  it("[NODE-22] of an earlier incarnation is kept if it rings in time, and set again if it is overdue or missing", async () => {
     for (const [stored, sets] of [
       [15_000, []],
       [20_000, []],
@@ -97,7 +97,7 @@ describe("the alarm of an object", () => {
     }
   });
 
-  it("[NODE-22] of an earlier life says nothing once this one has set it or it rang", async () => {
+  it("[NODE-22] of an earlier incarnation does not matter once this one has set it or it rang", async () => {
     const { storage, alarm } = make();
     storage.stored = 10_000;
     const restored = alarm.restore(20_000);
@@ -120,14 +120,14 @@ describe("the alarm of an object", () => {
     expect([storage.sets, storage.reads]).toEqual([[20_000], 0]);
   });
 
-  it("[NODE-22] is set by the first deadline of a life, whatever an earlier one left: its scheduler may have lost it", () => {
+  it("[NODE-22] is set by an incarnation's first deadline, even if an earlier one set it: the scheduler may have lost it", () => {
     const { storage, alarm } = make();
     storage.stored = 12_000;
     alarm.ensure(15_000);
     expect(storage.stored).toBe(15_000);
   });
 
-  it("[NODE-22] that rang is not set again before its handler says so, also when the handler fails", () => {
+  it("[NODE-22] that rang is not set again before its handler ends, also if the handler fails", () => {
     const { storage, alarm } = make();
     alarm.ensure(10_001);
     storage.now = 20_000;
@@ -164,7 +164,7 @@ describe("the alarm of an object", () => {
     expect(storage.stored).toBeNull();
   });
 
-  it("[NODE-22] does not wait for a time that a clock which was put back has moved away", () => {
+  it("[NODE-22] does not wait for a time that was postponed by setting the clock back", () => {
     const { storage, alarm } = make();
     alarm.ensure(20_000);
     storage.now = -3_600_000;

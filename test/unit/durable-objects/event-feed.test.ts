@@ -33,7 +33,7 @@ const feed = (faults: readonly FaultView[] = []): EventFeed =>
   );
 
 describe("the events of a node", () => {
-  it("[HTTP-82] keep the rare ones while nobody listens, a bounded number of them", () => {
+  it("[HTTP-82] keep rare events without a listener, a bounded number of them", () => {
     const events = feed();
     expect(events.tracing(0)).toBe("rare");
     for (let i = 0; i < 1_000; i++) events.record(i, LINK);
@@ -46,7 +46,7 @@ describe("the events of a node", () => {
     expect(events.tracing(1_000)).toBe(true);
   });
 
-  it("[HTTP-82] replay nothing to a listener that does not ask, or resumes", () => {
+  it("[HTTP-82] replay nothing to a listener that does not request it, or that resumes", () => {
     const events = feed();
     events.record(0, LINK);
     const [plain, resumed] = [listener(), listener()];
@@ -55,7 +55,7 @@ describe("the events of a node", () => {
     expect([plain.frames, resumed.frames]).toEqual([[], []]);
   });
 
-  it("[HTTP-82] replay to a listener that asks and comes back to another life of the node", () => {
+  it("[HTTP-82] replay to a listener that requests it and returns to another incarnation of the node", () => {
     const events = feed();
     events.record(0, LINK);
     const [asks, plain] = [listener(), listener()];
@@ -66,7 +66,7 @@ describe("the events of a node", () => {
     expect(plain.frames.map(({ type }) => type)).toEqual(["gap", "fault"]);
   });
 
-  it("[HTTP-20] say a gap to a listener that comes back behind what was not recorded", () => {
+  it("[HTTP-20] report a gap to a listener that missed unrecorded events", () => {
     const events = feed();
     const first = listener();
     events.listen(first.socket, null, 0);

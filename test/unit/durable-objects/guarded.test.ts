@@ -17,7 +17,7 @@ describe("object after an error of its core or its storage", () => {
     expect(happened).toEqual(["turn", "life ended", "caller has it"]);
   });
 
-  it("[NODE-26] returns what the turn returns, and ends nothing", () => {
+  it("[NODE-26] returns the turn's result, and does not end the incarnation", () => {
     let ended = false;
     expect(
       guarded(

@@ -105,7 +105,7 @@ describe("the channel to a peer", () => {
     expect([echo.opened, echo.closed]).toEqual([2, 1]);
   });
 
-  it("fails the call where the peer cannot be reached", async () => {
+  it("fails the call if the peer cannot be reached", async () => {
     const echo = new Echo();
     echo.failing = true;
     await expect(new ChannelStub(() => echo.host, ROOT).deliver(envelope(0))).rejects.toThrow("gone");

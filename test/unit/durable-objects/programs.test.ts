@@ -94,7 +94,7 @@ describe("a broker whose own alarm is late", () => {
 });
 
 describe("a broker that calls partitions", () => {
-  it("[BROKER-68] waits for a root event while a partition asks it, and for none otherwise", async () => {
+  it("[BROKER-68] waits for a root event while a partition calls it, and not otherwise", async () => {
     const roots = new RootEvents(noop, 0);
     let isAsked = true;
     const called: number[] = [];

@@ -69,7 +69,7 @@ describe("the root events of an object", () => {
     expect(opened).toEqual(["first at 1", "second at 1"]);
   });
 
-  it("[NODE-60] what waits opens its stubs before I/O has a turn, after the synchronous part of the body", async () => {
+  it("[NODE-60] waiting calls open their stubs before the next turn of I/O, after the synchronous part of the body", async () => {
     const roots = new RootEvents(noop, 0);
     const order: string[] = [];
     const opened = roots.next().then(() => order.push("opened"));

@@ -6,7 +6,7 @@ import { inSlices, StreamWindow } from "../../../durable-objects/shared/sockets.
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 describe("many sockets", () => {
-  it("[NODE-42] are written in slices of 64, each in a turn of its own, behind what the present turn does", async () => {
+  it("[NODE-42] are written in slices of 64, each in a turn of its own, after the current turn", async () => {
     const written: number[] = [];
     let turns = 0;
     let over = false;
@@ -39,7 +39,7 @@ describe("many sockets", () => {
 });
 
 describe("the window of a stream's socket", () => {
-  it("[NODE-45] is open while its reader tells what it has read, and overrun once when it does not", () => {
+  it("[NODE-45] is open while its reader reports what it has read, and overrun once if it does not", () => {
     const window = new StreamWindow();
     const part = STREAM_UNREAD_MAX / 4;
     for (let i = 1; i <= 100; i++) {

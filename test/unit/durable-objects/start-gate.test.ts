@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { StartGate } from "../../../durable-objects/shared/start-gate.ts";
 
 describe("the gate of an object's start", () => {
-  it("[NODE-23] loads once, however many entries come, and lets them all wait for it", async () => {
+  it("[NODE-23] loads once, however many entries there are, and all of them wait for it", async () => {
     let loads = 0;
     let finish: () => void = () => {};
     const gate = new StartGate(() => {
@@ -22,7 +22,7 @@ describe("the gate of an object's start", () => {
     expect([gate.open, loads, passed]).toEqual([true, 1, [1, 2, 3]]);
   });
 
-  it("[NODE-23] that could not load says why to everybody who waits, and loads again at the next entry", async () => {
+  it("[NODE-23] that could not load rejects all waiting entries with the reason, and loads again at the next entry", async () => {
     let loads = 0;
     const gate = new StartGate(async () => {
       loads += 1;

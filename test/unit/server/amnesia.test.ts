@@ -21,7 +21,7 @@ function rollBack(
 }
 
 describe("wiped members", () => {
-  it("[ZAB-112] all of them found no new ensemble in the place of the old one", () => {
+  it("[ZAB-112] do not found a new ensemble in place of the old one, even if all are wiped", () => {
     for (const size of [1, 3, 5]) {
       const cluster = ensemble({ size });
       expect(load(cluster, "x", 5).every(ok)).toBe(true);
@@ -33,7 +33,7 @@ describe("wiped members", () => {
     }
   });
 
-  it("[ZAB-110] a majority of them is never elected, and serves again once the others are back", () => {
+  it("[ZAB-110] elect no leader even as a majority, and serve again once the others are back", () => {
     const cluster = ensemble({ size: 5 });
     load(cluster, "x", 5);
     const [a = 1, b = 2, c = 3, d = 4] = cluster.followers;
@@ -54,7 +54,7 @@ describe("wiped members", () => {
 });
 
 describe("a member on an old copy of its storage", () => {
-  it("[ZAB-114] is found out, takes a number above all that were seen, and is brought up", () => {
+  it("[ZAB-114] is detected, takes a number above all that were seen, and is synchronised", () => {
     const cluster = ensemble({ size: 3 });
     load(cluster, "x", 3);
     const sid = cluster.followers[0] ?? 1;
@@ -78,7 +78,7 @@ describe("a member on an old copy of its storage", () => {
     expect(allEqual(digests(cluster))).toBe(true);
   });
 
-  it("[SERVER-35] counts a life twice, and yet gives no request the name of one of before", () => {
+  it("[SERVER-35] counts an incarnation twice, but gives no request an earlier request's name", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const copy = cluster.member(sid).disk.durableCopy();
@@ -98,7 +98,7 @@ describe("a member on an old copy of its storage", () => {
     for (const { tree } of cluster.alive) expect(tree.get("/b")).toBeDefined();
   });
 
-  it("[ZAB-113] helps nobody that is behind to a quorum", () => {
+  it("[ZAB-113] does not complete the quorum of a member that is behind", () => {
     const cluster = ensemble({ size: 3 });
     const [behind = 1, rolled = 2] = cluster.followers;
     const leader = cluster.leaderSid;
@@ -125,7 +125,7 @@ describe("a member on an old copy of its storage", () => {
   });
 });
 
-describe("random runs with members that forget", () => {
+describe("random runs with members that lose their memory", () => {
   /** Crashes, cuts, wipes and roll-backs, of a minority together. @returns how many forgot */
   function run(seed: number): number {
     const next = random(seed * 31 + 7);

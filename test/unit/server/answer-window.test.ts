@@ -27,7 +27,7 @@ describe("answers that are not read", () => {
     expect(window.isOpen(0)).toBe(true);
   });
 
-  test("[NODE-40] a mark that was never sent, or came back before, shows nothing", () => {
+  test("[NODE-40] a mark that was never sent, or was returned before, counts as no progress", () => {
     const window = new AnswerWindow(0);
     window.announced();
     sendMarked(window, 0, 100, 1);
@@ -41,7 +41,7 @@ describe("answers that are not read", () => {
     expect(window.unread).toBe(50);
   });
 
-  test("[NODE-40] a mark is due behind every 256 KiB", () => {
+  test("[NODE-40] a mark is due after every 256 KiB", () => {
     const window = new AnswerWindow(0);
     expect(window.isMarkDue(MARK_BYTES - 1)).toBe(false);
     expect(window.isMarkDue(MARK_BYTES)).toBe(true);
@@ -51,7 +51,7 @@ describe("answers that are not read", () => {
     expect(window.isMarkDue(MARK_BYTES)).toBe(true);
   });
 
-  test("[NODE-40] a client that has too much unread is stalled when it shows no progress for 20 s", () => {
+  test("[NODE-40] a client with too much unread data is stalled after 20 s without progress", () => {
     const window = new AnswerWindow(0);
     window.announced();
     sendMarked(window, 1_000, 100, 1);
@@ -65,7 +65,7 @@ describe("answers that are not read", () => {
     expect(window.isStalled(1e9), "a client that has read all is idle, not stalled").toBe(false);
   });
 
-  test("[NODE-40] watch events that nobody reads overrun the connection; one long answer does not", () => {
+  test("[NODE-40] unread watch events overrun the connection; one long answer does not", () => {
     const window = new AnswerWindow(0);
     window.announced();
     window.sent(0, 3 * UNREAD_BYTES_END, 0);
@@ -77,7 +77,7 @@ describe("answers that are not read", () => {
     expect(window.overrun).toBe(true);
   });
 
-  test("[NODE-40] a client without marks has a bound of its own, and never more than that unread", () => {
+  test("[NODE-40] a client without marks has a limit of its own for unread data", () => {
     const window = new AnswerWindow(0);
     window.sent(0, UNREAD_BYTES_MAX, 0);
     expect(window.isOpen(0)).toBe(true);
@@ -89,7 +89,7 @@ describe("answers that are not read", () => {
     expect(window.overrun).toBe(true);
   });
 
-  test("[NODE-40] small answers of a client without marks count as read while it keeps asking", () => {
+  test("[NODE-40] small answers of a client without marks count as read while it sends requests", () => {
     const window = new AnswerWindow(0);
     window.sent(0, 2_000_000, 2_000_000);
     expect(window.unread).toBe(2_000_000);

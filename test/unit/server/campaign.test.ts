@@ -84,7 +84,7 @@ describe("random runs", () => {
 });
 
 describe("the swarm", () => {
-  it("[SIM-1] keeps every invariant, makes progress and leaves histories that are right", async () => {
+  it("[SIM-1] keeps every invariant, makes progress and leaves correct histories", async () => {
     const { failures, tally } = await runSeeds({ first: 1, count: 12, threads: 1 });
     expect(failures).toEqual([]);
     expect(tally.commits).toBeGreaterThan(2_000);
@@ -100,13 +100,13 @@ describe("the swarm", () => {
     expect(runSeed(drawOptions(5, { chaosMs: 20_000 })).hash).not.toBe(a.hash);
   }, 30_000);
 
-  it("[SIM-5] comes back from a crash at any effect of any member", () => {
+  it("[SIM-5] recovers from a crash at any effect of any member", () => {
     const { points, failures } = runCrashPoints(25);
     expect(failures).toEqual([]);
     expect(points).toBeGreaterThan(200);
   }, 60_000);
 
-  it("[SIM-6] replays a failure by one line, and makes it smaller", () => {
+  it("[SIM-6] replays a failure with one command, and makes it smaller", () => {
     expect(replayLine(7, { size: 3, kinds: ["crash", "wipe"], chaosMs: 100 })).toBe(
       "npm run sim -- --seed 7 --size 3 --kinds crash,wipe --chaos-ms 100 --trace",
     );

@@ -111,7 +111,7 @@ describe("a connection", () => {
     );
   });
 
-  it("[SERVER-60] [WIRE-6] echoes the path of each sync, whatever it is and however the bytes come", () => {
+  it("[SERVER-60] [WIRE-6] echoes the path of each sync, whatever it is and however the bytes are split", () => {
     const client = new PacketClient(ensemble({ size: 1, seed: 2 }), 1, true);
     client.shakeHands();
     const paths = ["/foo", "", "no/slash", "/日本", "/foo"];
@@ -123,7 +123,7 @@ describe("a connection", () => {
     );
   });
 
-  it("[ZNODE-41] answers getEphemerals for its own session, behind the writes that came before", () => {
+  it("[ZNODE-41] answers getEphemerals for its own session, after its earlier writes", () => {
     const cluster = ensemble({ size: 3, seed: 2 });
     const clients = [1, 2].map((sid) => new PacketClient(cluster, sid, false));
     for (const [i, client] of clients.entries()) {
@@ -171,7 +171,7 @@ describe("a connection", () => {
     );
   });
 
-  it("[SERVER-61] a frame whose record is noise is answered or ends the connection; those before it are served", () => {
+  it("[SERVER-61] a frame with a random record is answered or ends the connection; the frames before it are served", () => {
     const opcode = fc.oneof(fc.constantFrom(...Object.values(OpCode)), fc.integer({ min: -20, max: 200 }));
     fc.assert(
       fc.property(
@@ -203,7 +203,7 @@ describe("a connection", () => {
     );
   });
 
-  it("[NODE-40] serves a client while it reads: its requests wait, its pings do not, and all are answered in order", () => {
+  it("[NODE-40] serves a client as fast as it reads: its requests wait, its pings do not, and all are answered in order", () => {
     const cluster = ensemble({ size: 1, seed: 6 });
     const client = new PacketClient(cluster, 1, true);
     client.shakeHands([], { echoesMarks: true });
@@ -258,7 +258,7 @@ describe("a connection", () => {
     expect(client.end?.end).toBe("UNREAD");
   });
 
-  it("[SERVER-61] a length out of bounds ends a stream behind the packets before it", () => {
+  it("[SERVER-61] a length out of bounds ends a stream after the packets before it", () => {
     const client = new PacketClient(ensemble({ size: 1, seed: 5 }), 1, true);
     client.shakeHands();
     const writer = new ByteWriter();

@@ -60,7 +60,7 @@ const epochOf = (cluster: Cluster): number =>
 describe("one damaged row of a minority", () => {
   for (const size of [3, 5]) {
     for (const slowMs of [0, 5, 10, 50, 200]) {
-      it(`[ZAB-92] [ZAB-123] is put right under any leader: ${size} members, links that are ${slowMs} ms slower`, () => {
+      it(`[ZAB-92] [ZAB-123] is repaired under any leader: ${size} members, links that are ${slowMs} ms slower`, () => {
         for (let seed = 1; seed <= 10; seed++) {
           const cluster = stopped(size, seed);
           // Of equals the one with the highest sid is elected.
@@ -82,7 +82,7 @@ describe("one damaged row of a minority", () => {
     }
   }
 
-  it("[ZAB-92] is put right also where the wrong member is restarted, and leads, again and again", () => {
+  it("[ZAB-92] is repaired even if the wrong member restarts and leads repeatedly", () => {
     for (let seed = 1; seed <= 10; seed++) {
       const cluster = stopped(3, seed);
       damageRow(cluster, 3, "/n0");
@@ -100,7 +100,7 @@ describe("one damaged row of a minority", () => {
     }
   });
 
-  it("[ZAB-123] makes two of three that differ serve nobody, without elections, and say why", () => {
+  it("[ZAB-123] makes two of three that differ refuse all requests, without elections, and report why", () => {
     for (const wrong of [2, 3]) {
       const cluster = stopped(3, wrong);
       damageRow(cluster, wrong, "/n0");
@@ -141,7 +141,7 @@ describe("one damaged row of a minority", () => {
     }
   });
 
-  it("[ZAB-121] is seen before a write is prepared against it", () => {
+  it("[ZAB-121] is detected before a write is prepared against it", () => {
     const cluster = stopped(3, 1);
     damageRow(cluster, 3, "/n0");
     cluster.startAll();
@@ -154,7 +154,7 @@ describe("one damaged row of a minority", () => {
   });
 });
 
-describe("a member that comes back with a damaged row", () => {
+describe("a member that restarts with a damaged row", () => {
   /**
    * Member 2 is down, has a damaged row, and the others have written more batches than a leader remembers digests of. When it is
    * back, and has the leader's history, it becomes slow, and what others write is more than its window.
@@ -181,7 +181,7 @@ describe("a member that comes back with a damaged row", () => {
   const value = (answer: ServerAnswer | undefined): number | undefined =>
     answer?.ok === true && answer.result.type === "getData" ? answer.result.data?.[0] : undefined;
 
-  it("[ZAB-129] serves nobody before its tree was compared, whatever its leader remembers", () => {
+  it("[ZAB-129] serves no request before its tree was compared, whichever digests its leader remembers", () => {
     let waited = 0;
     for (let seed = 1; seed <= 20; seed++) {
       const cluster = behind(seed);
@@ -228,7 +228,7 @@ describe("a member that comes back with a damaged row", () => {
     expect(cluster.server(2).ready).toBe(true);
   });
 
-  it("[ZAB-130] gives no damaged row to a learner that its memory has replaced since", () => {
+  it("[ZAB-130] sends no damaged row to a learner, if its memory has replaced that row since", () => {
     for (let seed = 1; seed <= 5; seed++) {
       const cluster = ensemble({
         size: 3,
@@ -273,7 +273,7 @@ describe("a checkpoint that a quorum had confirmed", () => {
     return cluster;
   }
 
-  it("[ZAB-132] is marked so at every member, and loses the mark with its digest", () => {
+  it("[ZAB-132] is marked at every member, and loses the mark with its digest", () => {
     const cluster = cutLogs(1);
     for (const { disk } of cluster.members) expect(disk.readMeta().digest?.confirmed).toBe(true);
     cluster.crash(2, 1_000);
@@ -302,8 +302,8 @@ describe("a checkpoint that a quorum had confirmed", () => {
   });
 });
 
-describe("a tree that is put back by a SNAP", () => {
-  it("[SERVER-46] answers no read before it has caught up with what was shown here", () => {
+describe("a tree that a SNAP replaces with older state", () => {
+  it("[SERVER-46] answers no read before it has caught up with the state that was shown here", () => {
     let putBack = 0;
     for (let seed = 1; seed <= 20; seed++) {
       const cluster = ensemble({ seed, size: 3, config: { checkpointChangesMax: 1_000, batchBytesMax: 60 } });

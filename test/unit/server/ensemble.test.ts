@@ -84,7 +84,7 @@ describe("an ensemble", () => {
     }
   });
 
-  it("[ZAB-1] does not work before a quorum of it is there, and then it does", () => {
+  it("[ZAB-1] serves once a quorum of it is up, and not before", () => {
     const cluster = ensemble({ size: 5 });
     for (const sid of [1, 2, 3, 4, 5]) cluster.crash(sid);
     cluster.start(1);
@@ -96,7 +96,7 @@ describe("an ensemble", () => {
     expect(cluster.leader?.sid).toBe(3);
   });
 
-  it("[ZAB-36] founds itself once: with one member missing it waits for it", () => {
+  it("[ZAB-36] is founded once: if one member is missing, it waits for that member", () => {
     const three = new Cluster({ size: 3 });
     three.start(1);
     three.start(2);
@@ -107,7 +107,7 @@ describe("an ensemble", () => {
     expect(three.leader).toBeDefined();
   });
 
-  it("[ZAB-2] heals after the crash of its leader and loses nothing", () => {
+  it("[ZAB-2] recovers from the crash of its leader and loses nothing", () => {
     const cluster = ensemble({ size: 3 });
     const first = cluster.leaderSid;
     cluster.answered(Array.from({ length: 20 }, (_, i) => cluster.write((i % 3) + 1, create(`/a${i}`))));
@@ -121,7 +121,7 @@ describe("an ensemble", () => {
     everybodyHas(cluster, ["/after", ...Array.from({ length: 20 }, (_, i) => `/a${i}`)]);
   });
 
-  it("[ZAB-3] holds no election when a follower dies, and misses no write", () => {
+  it("[ZAB-3] holds no election when a follower crashes, and loses no write", () => {
     const cluster = ensemble({ size: 5 });
     const leader = cluster.leaderSid;
     const before = cluster.trace.length;
@@ -135,7 +135,7 @@ describe("an ensemble", () => {
     expect(cluster.server(leader).zab.activeSet.length).toBe(3);
   });
 
-  it("[ZAB-79] takes no writes without a quorum, and says so", () => {
+  it("[ZAB-79] refuses writes without a quorum, and reports it", () => {
     const cluster = ensemble({ size: 3 });
     for (const sid of cluster.followers) cluster.crash(sid);
     const token = cluster.write(cluster.leaderSid, create("/lost"));
@@ -178,7 +178,7 @@ describe("the order of writes", () => {
     }
   }
 
-  it("[ZAB-4] stays one over elections", () => {
+  it("[ZAB-4] is kept over elections", () => {
     const cluster = ensemble({ size: 5, seed: 11 });
     for (let round = 0; round < 4; round++) {
       const tokens = load(cluster, `r${round}-`, 15);
@@ -200,7 +200,7 @@ describe("a crash and a restart", () => {
     for (const phase of PHASES) {
       if ((role === "LOOKING") !== (phase === "ELECTION")) continue;
       for (const keep of [0, 9]) {
-        it(`[ZAB-5] while ${role} in ${phase}, ${keep === 0 ? "losing" : "keeping"} what was being written`, () => {
+        it(`[ZAB-5] while ${role} in ${phase}, ${keep === 0 ? "losing" : "keeping"} unfinished writes`, () => {
           const cluster = ensemble({ size: 3, seed: keep + 1, fsyncMs: [1, 6] });
           const acked = load(cluster, "before", 12);
           cluster.answered(acked);
@@ -260,7 +260,7 @@ describe("a crash and a restart", () => {
     }
   }
 
-  it("[ZAB-5] of all members at once loses no acknowledged write, over and over", () => {
+  it("[ZAB-5] of all members at once, repeatedly, loses no acknowledged write", () => {
     const cluster = ensemble({ size: 5, seed: 3, config: { checkpointChangesMax: 7, logRetainTxns: 3 } });
     const acked: string[] = [];
     for (let round = 0; round < 6; round++) {
@@ -307,11 +307,11 @@ describe("a crash and a restart", () => {
   });
 });
 
-describe("a follower that comes back", () => {
+describe("a follower that returns", () => {
   const modes = (cluster: Cluster, from: number): string[] =>
     cluster.trace.slice(from).flatMap(({ event }) => (event.type === "sync" ? [event.mode] : []));
 
-  it("[ZAB-40] after missing a little is brought up by DIFF", () => {
+  it("[ZAB-40] after missing a little is synchronised by DIFF", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     cluster.crash(sid);
@@ -323,7 +323,7 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x0", "/x29"]);
   });
 
-  it("[ZAB-43] after missing more than the log keeps is brought up by SNAP while writes go on", () => {
+  it("[ZAB-43] after missing more than the log keeps is synchronised by SNAP while writes continue", () => {
     const cluster = ensemble({
       size: 3,
       config: { logRetainTxns: 10, checkpointChangesMax: 8, snapChunkBytesMax: 300, learnerInFlightMax: 2 },
@@ -347,7 +347,7 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x0", "/x79", "/y0", `/y${during.length - 1}`]);
   });
 
-  it("[ZAB-63] is brought up though it, or the leader, dies in the middle of the SNAP", () => {
+  it("[ZAB-63] is synchronised even if it, or the leader, crashes in the middle of the SNAP", () => {
     for (const victim of ["learner", "leader"] as const) {
       for (let chunk = 1; chunk <= 6; chunk++) {
         const cluster = ensemble({
@@ -375,7 +375,7 @@ describe("a follower that comes back", () => {
     }
   });
 
-  it("[ZAB-41] with txns that nobody else has goes back by TRUNC, in the middle of a packed row", () => {
+  it("[ZAB-41] with txns that no other member has is truncated by TRUNC, in the middle of a packed row", () => {
     const cluster = ensemble({ size: 3 });
     const leader = cluster.leaderSid;
     cluster.answered(load(cluster, "x", 5));
@@ -401,7 +401,7 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x4", "/y4"]);
   });
 
-  it("[ZAB-35] without its storage is brought up by those that have one", () => {
+  it("[ZAB-35] without its storage is synchronised by the others", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 20));
     const sid = cluster.followers[0] ?? 1;
@@ -412,7 +412,7 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x0", "/x19"]);
   });
 
-  it("[ZAB-35] without its storage helps nobody to a quorum that would not know what was committed", () => {
+  it("[ZAB-35] without its storage completes no quorum that might lack committed txns", () => {
     const cluster = ensemble({ size: 3 });
     const [behind, witness] = cluster.followers;
     cluster.crash(behind ?? 1);
@@ -429,7 +429,7 @@ describe("a follower that comes back", () => {
     everybodyHas(cluster, ["/x0", "/x19"]);
   });
 
-  it("[ZAB-14] because it stood still under load takes the log, which its leader has kept for it", () => {
+  it("[ZAB-14] after a pause under load gets the log, which its leader has kept for it", () => {
     const config = { logRetainTxns: 5, checkpointChangesMax: 10, learnerInFlightMax: 2 };
     const cluster = ensemble({ size: 3, config });
     const leader = cluster.leaderSid;
@@ -453,7 +453,7 @@ describe("a follower that comes back", () => {
     expect(logged()).toBeLessThan(60);
   });
 
-  it("[ZAB-90] because its tree differed takes the others' by SNAP", () => {
+  it("[ZAB-90] with a different tree gets the others' tree by SNAP", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 6));
     cluster.settle();
@@ -468,7 +468,7 @@ describe("a follower that comes back", () => {
     expect(cluster.server(sid).tree.get("/x1")?.version).toBe(0);
   });
 
-  it("[ZAB-91] gets the better tree when it was the leader's that differed", () => {
+  it("[ZAB-91] gets the confirmed tree if the leader's tree differed", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 6));
     cluster.settle();
@@ -481,7 +481,7 @@ describe("a follower that comes back", () => {
     expect(allEqual(digests(cluster))).toBe(true);
   });
 
-  it("[ZAB-93] is believed again by those that differed from it once it has another's tree", () => {
+  it("[ZAB-93] counts again for those that differed from it once it has another member's tree", () => {
     const cluster = ensemble({ size: 3 });
     cluster.answered(load(cluster, "x", 6));
     cluster.settle();
@@ -505,7 +505,7 @@ describe("a follower that comes back", () => {
 });
 
 describe("links", () => {
-  it("[ZAB-79] that fail one way only leave no leader that leads nobody", () => {
+  it("[ZAB-79] that fail in one direction leave no leader without followers", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = ensemble({ size: 3, seed });
       const leader = cluster.leaderSid;
@@ -517,7 +517,7 @@ describe("links", () => {
     }
   });
 
-  it("[ZAB-79] leave the paused leader no followers: it follows the leader that the others elected meanwhile", () => {
+  it("[ZAB-79] leave a paused leader without followers: it follows the leader that the others elected in the meantime", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = ensemble({ size: 3, seed });
       const paused = cluster.leaderSid;
@@ -532,7 +532,7 @@ describe("links", () => {
     }
   });
 
-  it("[ZAB-79] cut around the leader make another one, and the old one answers nothing", () => {
+  it("[ZAB-79] cut around the leader lead to another leader, and the old one answers nothing", () => {
     const cluster = ensemble({ size: 5 });
     const old = cluster.leaderSid;
     cluster.isolate(old);
@@ -559,7 +559,7 @@ describe("links", () => {
     }
   });
 
-  it("[SERVER-3] cut around the leader: what it never proposed is refused as not done, and did not happen", () => {
+  it("[SERVER-3] cut around the leader: a write that it never proposed is refused as not done, and did not happen", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     cluster.isolate(old);
@@ -580,7 +580,7 @@ describe("links", () => {
     }
   });
 
-  it("[ZAB-102] [ZAB-103] cut around the leader in silence stop the writes for three ticks at most", () => {
+  it("[ZAB-102] [ZAB-103] cut around the leader without an error stop the writes for three ticks at most", () => {
     const slowest = (size: number, first: number, count: number): number => {
       let ms = 0;
       for (let seed = first; seed < first + count; seed++) {
@@ -642,7 +642,7 @@ describe("links", () => {
     }
   });
 
-  it("[ZAB-87] of a member that stood still for long with its memory end with its reign", () => {
+  it("[ZAB-87] of a member that was paused for long end with its leadership", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     cluster.pause(old);
@@ -655,7 +655,7 @@ describe("links", () => {
     everybodyHas(cluster, ["/new"]);
   });
 
-  it("[ZAB-6] and late, doubled or needless alarms do no harm", () => {
+  it("[ZAB-6] and late, repeated or unnecessary alarms do no harm", () => {
     const cluster = ensemble({ size: 3 });
     cluster.faults.spuriousTick = 0.5;
     cluster.faults.alarmLateMs = 300;
@@ -672,7 +672,7 @@ describe("links", () => {
 });
 
 describe("the counter of an epoch", () => {
-  it("[ZAB-24] that is used up makes a new epoch, and no write is lost or refused", () => {
+  it("[ZAB-24] that is exhausted leads to a new epoch, and no write is lost or refused", () => {
     const cluster = ensemble({ size: 3, config: { counterMax: 10 } });
     const tokens = load(cluster, "x", 60);
     expect(cluster.answered(tokens).every(ok)).toBe(true);
@@ -683,7 +683,7 @@ describe("the counter of an epoch", () => {
 });
 
 describe("a member that is behind", () => {
-  it("[SERVER-1] is ready only when it has applied what its leader's log held when it came", () => {
+  it("[SERVER-1] is ready once it has applied what its leader's log held when its stay began", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     cluster.crash(sid);
@@ -694,7 +694,7 @@ describe("a member that is behind", () => {
     expect(ok(read(cluster, sid, exists("/x29")))).toBe(true);
   });
 
-  it("[SERVER-1] answers a read that may be stale even so", () => {
+  it("[SERVER-1] answers a stale read before that", () => {
     const cluster = ensemble({ size: 3 });
     expect(ok(write(cluster, 1, create("/x")))).toBe(true);
     cluster.settle();

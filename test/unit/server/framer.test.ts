@@ -28,7 +28,7 @@ function payloadsIn(messages: readonly Uint8Array[]): Uint8Array[] {
 }
 
 describe("a framer", () => {
-  it("[WIRE-13] gives out every packet whole, in order, however the bytes are split", () => {
+  it("[WIRE-13] returns every packet whole, in order, however the bytes are split", () => {
     fc.assert(
       fc.property(payloads, cuts, (all, at) => {
         const framer = new Framer(PAYLOAD_MAX);
@@ -39,14 +39,14 @@ describe("a framer", () => {
     );
   });
 
-  it("[WIRE-13] gives out a packet with its last byte, and keeps less than one", () => {
+  it("[WIRE-13] returns a packet at its last byte, and keeps less than one packet", () => {
     const framer = new Framer();
     const stream = packets([new Uint8Array(3), new Uint8Array(0), new Uint8Array(1)]);
     const sizes = Array.from(stream, (byte) => framer.push(Uint8Array.of(byte)).length);
     expect(sizes).toEqual([0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 0, 0, 5]);
   });
 
-  it("[WIRE-13] ends at a length out of bounds, behind the packets before it", () => {
+  it("[WIRE-13] ends at a length out of bounds, after the packets before it", () => {
     const bad = fc.constantFrom(-1, -(2 ** 31), PAYLOAD_MAX + 1, 2 ** 31 - 1, 0x72756f6b);
     fc.assert(
       fc.property(payloads, bad, fc.uint8Array({ maxLength: 50 }), cuts, (all, size, rest, at) => {

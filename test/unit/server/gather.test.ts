@@ -22,7 +22,7 @@ function gathering() {
 }
 
 describe("writes that wait to leave", () => {
-  it("[SERVER-62] leave at once while the traffic is thin", () => {
+  it("[SERVER-62] leave at once while there are few", () => {
     const { send } = gathering();
     expect([send(1), send(2), send(1), send(2)]).toEqual(["at once", "at once", "at once", "at once"]);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { MemberClock } from "../../../core/server/member-clock.ts";
 
 describe("the time of a member", () => {
-  it("[SERVER-40] is what its clock shows, and the time that passed between readings", () => {
+  it("[SERVER-40] is its clock's time, with the time that passed between readings", () => {
     const clock = new MemberClock();
     clock.read(1_000);
     expect(clock.read(1_250)).toBe(250);

@@ -110,7 +110,7 @@ describe("another write under a used number", () => {
     });
   }
 
-  it("[SERVER-42] comes from the txn, whatever was written to the znode since", () => {
+  it("[SERVER-42] is detected from the txn, whatever was written to the znode since", () => {
     const { cluster, session } = world();
     write(cluster, 1, setData("/a", 1), session, 1);
     write(cluster, 1, multi(setData("/a", 2), setData("/b", 2)), session, 2);
@@ -127,7 +127,7 @@ describe("another write under a used number", () => {
     expect(dataOf(cluster, "/b")).toBe("2");
   });
 
-  it("[SERVER-42] is given by a member that applies the first one only while the other waits", () => {
+  it("[SERVER-42] is returned by a member that applies the first one while the other waits", () => {
     for (const sid of [1, 2, 3]) {
       const { cluster, session } = world();
       const first = multi(setData("/a", 1));
@@ -176,7 +176,7 @@ describe("another write under a used number", () => {
     expect(dataOf(cluster, "/b")).not.toBe("2");
   });
 
-  it("[SERVER-42] is refused when the first one is under way at another member", () => {
+  it("[SERVER-42] is refused while the first one is outstanding at another member", () => {
     for (let delay = 0; delay < 8; delay++) {
       const { cluster, session } = world();
       const [one, two] = cluster.followers as unknown as [number, number];
@@ -211,7 +211,7 @@ describe("another write under a used number", () => {
     }
   });
 
-  it("[SERVER-42] is never said of a repeat, though the znodes have changed since", () => {
+  it("[SERVER-42] is never the answer to a repeat, even if the znodes have changed since", () => {
     const { cluster, session } = world();
     const writes = [create("/new"), setData("/new", 1), setData("/é", 1), del("/new")];
     write(cluster, 1, create("/é"));
@@ -293,9 +293,9 @@ const ALIKE: readonly Alike[] = [
 const alike = (a: ServerAnswer, b: ServerAnswer): void =>
   expect([codeOf(a), a.zxid]).toEqual([codeOf(b), b.zxid]);
 
-describe("another write that only its bytes tell from the first", () => {
+describe("another write that differs from the first only in its bytes", () => {
   for (const { name, first, code, other, since = [] } of ALIKE) {
-    it(`[SERVER-48] is XID_REUSED where the first came in and at the leader: ${name}`, () => {
+    it(`[SERVER-48] is XID_REUSED at the member that took the first and at the leader: ${name}`, () => {
       for (const origin of [1, 2, 3]) {
         const { cluster, session } = world();
         const leader = must(cluster.leader, "a leader").sid;
@@ -319,7 +319,7 @@ describe("another write that only its bytes tell from the first", () => {
       }
     });
 
-    it(`[SERVER-48] is XID_REUSED at the leader while the first is under way: ${name}`, () => {
+    it(`[SERVER-48] is XID_REUSED at the leader while the first is outstanding: ${name}`, () => {
       for (let delay = 0; delay < 12; delay++) {
         const { cluster, session } = world();
         const leader = must(cluster.leader, "a leader").sid;
@@ -334,7 +334,7 @@ describe("another write that only its bytes tell from the first", () => {
     });
   }
 
-  it("[SERVER-48] is refused by the leader when it is forwarded, and the number stays free of it", () => {
+  it("[SERVER-48] is refused by the leader when it is forwarded, and does not use the number", () => {
     for (let delay = 0; delay < 12; delay++) {
       const { cluster, session } = world();
       const [one, two] = cluster.followers as unknown as [number, number];
@@ -369,7 +369,7 @@ describe("another write that only its bytes tell from the first", () => {
     expect(dataOf(cluster, "/b")).not.toBe("1");
   });
 
-  it("[SERVER-48] leaves the right fingerprint where it was taken for the first one and refused later", () => {
+  it("[SERVER-48] leaves the right fingerprint if it was taken for the first one and refused later", () => {
     const first = setData("/a", 1);
     const other = setData("/a", 1, 0);
     for (let delay = 0; delay < 12; delay++) {
@@ -390,7 +390,7 @@ describe("another write that only its bytes tell from the first", () => {
     }
   });
 
-  it("[SERVER-48] is given by a leader that has stepped down, whose own txns a quorum has committed", () => {
+  it("[SERVER-48] is returned by a leader that has stepped down and whose own txns a quorum has committed", () => {
     const { cluster, session } = world();
     const leader = must(cluster.leader, "a leader").sid;
     const done = write(cluster, leader, multi(setData("/a", 1)), session, 1);
@@ -411,7 +411,7 @@ describe("fingerprints", () => {
     timeMs: 0,
   });
 
-  it("[SERVER-48] tell opcode, length and bytes, and are never NOT_KNOWN", () => {
+  it("[SERVER-48] depend on opcode, length and bytes, and are never NOT_KNOWN", () => {
     const body = new Uint8Array([1, 2, 3]);
     const all = [
       fingerprintOf(1, body),

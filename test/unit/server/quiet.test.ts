@@ -98,7 +98,7 @@ describe("an ensemble without clients", () => {
     expect(allEqual(digests(cluster))).toBe(true);
   });
 
-  it("[QUIET-1] never sleeps when its configuration says so", () => {
+  it("[QUIET-1] never sleeps if it is configured so", () => {
     const cluster = ensemble({ size: 3 });
     cluster.runFor(120 * TICK);
     expect(cluster.alive.some(({ asleepSince }) => asleepSince !== null)).toBe(false);
@@ -106,7 +106,7 @@ describe("an ensemble without clients", () => {
     expect(() => makeServerConfig({ quietAfterMs: 1.5 })).toThrow("quietAfterMs");
   });
 
-  it("[QUIET-2] stays awake while a client is connected anywhere, or asks from time to time", () => {
+  it("[QUIET-2] stays awake while a client is connected anywhere, or sends requests now and then", () => {
     const cluster = sleeper(5);
     const [sid = 1] = cluster.followers;
     cluster.server(sid).setClients(cluster.now, 1);
@@ -184,7 +184,7 @@ describe("the first request", () => {
     }
   });
 
-  it("[QUIET-3] shows no old state: a member that slept on knows it has been left behind", () => {
+  it("[QUIET-3] shows no old state: a member that remained asleep detects that it is behind", () => {
     const cluster = sleeper(3);
     const leader = cluster.leaderSid;
     fallAsleep(cluster);
@@ -213,7 +213,7 @@ describe("the first request", () => {
 
 describe("a session in a sleeping ensemble", () => {
   for (const dead of ["nobody", "the leader", "all, for a moment"] as const) {
-    it(`[QUIET-4] that died before expires on time, not early, when ${dead} dies asleep`, () => {
+    it(`[QUIET-4] without heartbeats before expires on time, not early, when ${dead} dies during the sleep`, () => {
       for (let seed = 1; seed <= 5; seed++) {
         const cluster = sleeper(5, seed);
         const { session, dueMs } = abandon(cluster, 30 * TICK);
@@ -239,7 +239,7 @@ describe("a session in a sleeping ensemble", () => {
     });
   }
 
-  it("[QUIET-4] sleeps on until its time when something else wakes the ensemble", () => {
+  it("[QUIET-4] keeps its deadline when something else wakes the ensemble", () => {
     const cluster = sleeper(3);
     const { session, dueMs } = abandon(cluster, 60 * TICK);
     for (let i = 0; i < 4; i++) {
@@ -251,7 +251,7 @@ describe("a session in a sleeping ensemble", () => {
     cluster.runUntil(() => !has(cluster, session), 4 * TICK, "the end of the session");
   });
 
-  it("[QUIET-5] lives on when its heartbeat is what wakes the ensemble", () => {
+  it("[QUIET-5] stays alive when its heartbeat wakes the ensemble", () => {
     for (let seed = 1; seed <= 8; seed++) {
       const cluster = sleeper(5, seed);
       const { session, dueMs } = abandon(cluster, 30 * TICK);
@@ -267,7 +267,7 @@ describe("a session in a sleeping ensemble", () => {
     }
   });
 
-  it("[QUIET-5] lives on when that comes in the last moment, and no alarm came before it", () => {
+  it("[QUIET-5] stays alive when that heartbeat comes at the last moment, before any alarm", () => {
     for (let before = 2; before <= 60; before += 2) {
       const cluster = sleeper(5, before);
       const { session } = abandon(cluster, 30 * TICK);
@@ -286,7 +286,7 @@ describe("a session in a sleeping ensemble", () => {
     }
   });
 
-  it("[QUIET-5] has what was heard of it and not told yet when everybody agreed to sleep", () => {
+  it("[QUIET-5] keeps a heartbeat that was not forwarded yet when all members agreed to sleep", () => {
     for (let seed = 1; seed <= 40; seed++) {
       const cluster = sleeper(3, seed);
       // the leader's ticks fall anywhere between those at which sessions expire
@@ -308,7 +308,7 @@ describe("a session in a sleeping ensemble", () => {
     }
   });
 
-  it("[QUIET-6] stands still while its owner sleeps too, and the leader wakes the owner", () => {
+  it("[QUIET-6] does not advance its deadline while its owner sleeps too, and the leader wakes the owner", () => {
     const cluster = sleeper(5);
     const [sid = 1] = cluster.followers;
     const session = open(cluster, sid, 4 * TICK);
@@ -333,7 +333,7 @@ describe("a session in a sleeping ensemble", () => {
     );
   });
 
-  it("[QUIET-6] has its owner woken though the leader died while it told the others to sleep", () => {
+  it("[QUIET-6] has its owner woken even if the leader died while it sent SLEEP to the others", () => {
     const cluster = sleeper(5);
     const [sid = 1, ...others] = cluster.followers;
     const leader = cluster.leaderSid;
@@ -361,7 +361,7 @@ describe("a session in a sleeping ensemble", () => {
     expect(has(cluster, session)).toBe(true);
   });
 
-  it("[QUIET-7] has its full timeout after a failure that came between, and no old deadline", () => {
+  it("[QUIET-7] gets its full timeout after a failure in between, and no old deadline", () => {
     for (let seed = 1; seed <= 5; seed++) {
       const cluster = sleeper(5, seed);
       const { session } = abandon(cluster, 20 * TICK);
@@ -383,9 +383,9 @@ describe("a session in a sleeping ensemble", () => {
   });
 });
 
-describe("a majority that dies asleep", () => {
+describe("a majority that dies during the sleep", () => {
   for (const forget of [false, true]) {
-    it(`[QUIET-7] is a failure: when it is back, every session has its full timeout${forget ? ", though all have started since" : ""}`, () => {
+    it(`[QUIET-7] is a failure: later every session has its full timeout${forget ? ", even if all have started since" : ""}`, () => {
       for (let seed = 1; seed <= 6; seed++) {
         const cluster = sleeper(5, seed);
         const { session, dueMs } = abandon(cluster, 20 * TICK);
@@ -403,7 +403,7 @@ describe("a majority that dies asleep", () => {
     });
   }
 
-  it("[QUIET-7] is one also to those that have started since and lead: a member that was left and asked in vain says so", () => {
+  it("[QUIET-7] is a failure also for a leader that has started since: a survivor reports its unanswered requests", () => {
     for (let seed = 1; seed <= 6; seed++) {
       const cluster = sleeper(5, seed);
       const { session, dueMs } = abandon(cluster, 20 * TICK);
@@ -421,7 +421,7 @@ describe("a majority that dies asleep", () => {
 });
 
 describe("a leader that no quorum follows", () => {
-  it("[QUIET-17] does not sleep, so nothing is noted that a heartbeat could not reach", () => {
+  it("[QUIET-17] does not sleep, and so stores no deadlines that a heartbeat could not change", () => {
     for (let delay = 0; delay < 10; delay++) {
       const cluster = sleeper(3, delay + 1);
       const session = open(cluster, 1, 20 * TICK);
@@ -461,7 +461,7 @@ describe("a sleep that is disturbed", () => {
     expect(during).toBeGreaterThan(4);
   });
 
-  it("[QUIET-8] and every link is a new one then: the calls on the old ones were let go", () => {
+  it("[QUIET-8] and every link is then a new one: the calls on the old ones were released", () => {
     const cluster = sleeper(3);
     const generations = () =>
       cluster.alive.flatMap(({ zab }) => [...zab.links.values()].map(({ generation }) => generation));
@@ -472,7 +472,7 @@ describe("a sleep that is disturbed", () => {
     for (const [i, generation] of generations().entries()) expect(generation).toBe((before[i] ?? 0) + 1);
   });
 
-  it("[QUIET-9] bears the crash of any member at any effect of falling asleep and waking", () => {
+  it("[QUIET-9] survives the crash of any member at any effect of falling asleep and waking", () => {
     for (const when of ["before", "after"] as const) {
       for (let at = 0; at < 60; at++) {
         const cluster = sleeper(3, at + 1);
@@ -506,7 +506,7 @@ describe("a sleep that is disturbed", () => {
     }
   });
 
-  it("[QUIET-9] bears alarms that come late, twice or for nothing", () => {
+  it("[QUIET-9] tolerates alarms that are late, repeated or unnecessary", () => {
     const cluster = sleeper(3);
     fallAsleep(cluster);
     for (const { sid } of cluster.members) cluster.tick(sid);
@@ -515,7 +515,7 @@ describe("a sleep that is disturbed", () => {
     expect(asleep(cluster)).toBe(true);
   });
 
-  it("[QUIET-10] every member notes the same, once for a sleep, before it sleeps", () => {
+  it("[QUIET-10] every member stores the same deadlines, once per sleep, before it sleeps", () => {
     const cluster = sleeper(5);
     const { session, dueMs } = abandon(cluster, 30 * TICK);
     fallAsleep(cluster);

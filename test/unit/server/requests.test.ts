@@ -69,7 +69,7 @@ describe("a write that an election interrupts", () => {
     }
   }
 
-  it("[SERVER-4] happens once when its member only leaves its leader and comes back", () => {
+  it("[SERVER-4] happens once if its member leaves its leader and rejoins it", () => {
     for (let delay = 0; delay <= 10; delay++) {
       const cluster = ensemble({
         size: 3,
@@ -106,7 +106,7 @@ describe("a write that an election interrupts", () => {
     expect(cluster.answered([token]).map(codeOf)).toEqual(["NO_QUORUM"]);
   });
 
-  it("[SERVER-3] waits for the next leader rather than fail", () => {
+  it("[SERVER-3] waits for the next leader instead of failing", () => {
     const cluster = ensemble({ size: 3 });
     const other = cluster.followers[0] ?? 1;
     cluster.crash(cluster.leaderSid);
@@ -132,7 +132,7 @@ describe("a write of a session that is repeated", () => {
     expect(orders(cluster)[0]).toBe("q-0000000000");
   });
 
-  it("[SERVER-5] while the first is under way is answered with it", () => {
+  it("[SERVER-5] while the first is outstanding is answered with it", () => {
     for (const again of [1, 2, 3]) {
       const { cluster, session } = world();
       const tokens = [
@@ -147,7 +147,7 @@ describe("a write of a session that is repeated", () => {
     }
   });
 
-  it("[SERVER-5] after a refusal gets the refusal again, though it would succeed now", () => {
+  it("[SERVER-5] after a refusal gets the refusal again, even if it would succeed now", () => {
     const { cluster, session } = world();
     expect(codeOf(write(cluster, 1, setData("/x", 1), session, 1))).toBe("NO_NODE");
     expect(ok(write(cluster, 2, create("/x")))).toBe(true);
@@ -156,7 +156,7 @@ describe("a write of a session that is repeated", () => {
     expect(ok(write(cluster, 3, setData("/x", 1), session, 2))).toBe(true);
   });
 
-  it("[SERVER-6] though the session has sent more since gets the first result while it is remembered, then is too old", () => {
+  it("[SERVER-6] after later writes of the session gets the first result while that is remembered, then XID_TOO_OLD", () => {
     const { cluster, session } = world();
     const first = [1, 2, 3].map((xid) => {
       const answer = write(cluster, 1, setData("/", xid), session, xid);
@@ -254,7 +254,7 @@ describe("a write of a session that is repeated", () => {
     expect(told(wire)).toEqual(answers);
   });
 
-  it("[SERVER-8] is answered in the session's order when it is too much, for its member or for the leader", () => {
+  it("[SERVER-8] is answered in the session's order when it exceeds a limit of its member or of the leader", () => {
     for (const at of ["leader", "follower"] as const) {
       for (const queueLengthMax of [3, 6]) {
         const config = { queueLengthMax, batchesInFlightMax: 1 };
@@ -320,7 +320,7 @@ describe("a session", () => {
   });
 
   for (const at of ["the leader", "a follower"] as const) {
-    it(`[SERVER-9] with heartbeats at ${at} lives`, () => {
+    it(`[SERVER-9] with heartbeats at ${at} stays alive`, () => {
       const cluster = ensemble({ size: 3 });
       const sid = at === "the leader" ? cluster.leaderSid : (cluster.followers[0] ?? 1);
       const session = open(cluster, sid, 3 * TICK);
@@ -335,7 +335,7 @@ describe("a session", () => {
     });
   }
 
-  it("[SERVER-9] lives by its requests too, reads included", () => {
+  it("[SERVER-9] stays alive by its requests too, reads included", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const session = open(cluster, sid, 3 * TICK);
@@ -368,7 +368,7 @@ describe("a session", () => {
     expect(cluster.now - at).toBeLessThan(7 * TICK);
   });
 
-  it("[SERVER-10] expires though the leader that closes it dies over it", () => {
+  it("[SERVER-10] expires even if the leader that closes it crashes meanwhile", () => {
     for (let target = 1; target <= 4; target++) {
       const cluster = ensemble({ size: 3, seed: target });
       const session = open(cluster, 1, 3 * TICK);
@@ -393,7 +393,7 @@ describe("a session", () => {
     }
   });
 
-  it("[SERVER-11] that is closed takes its ephemerals with it, those under way too, and no others", () => {
+  it("[SERVER-11] that is closed loses its ephemerals, outstanding ones included, and no others", () => {
     const cluster = ensemble({ size: 3 });
     const mine = open(cluster, 1, 20_000, 1);
     const theirs = open(cluster, 2, 20_000, 2);
@@ -409,7 +409,7 @@ describe("a session", () => {
     for (const { tree } of cluster.alive) expect(tree.children("/")).toEqual(["b", "p", "zookeeper"]);
   });
 
-  it("[SERVER-11] timeout is brought into the range that is allowed", () => {
+  it("[SERVER-11] has a timeout in the configured range", () => {
     const cluster = ensemble({ size: 3 });
     for (const [n, asked, got] of [
       [1, 1, 2 * TICK],
@@ -421,7 +421,7 @@ describe("a session", () => {
     }
   });
 
-  it("[SERVER-12] with heartbeats at a member that looks for a leader wakes it no more than the election does", () => {
+  it("[SERVER-12] with heartbeats at a LOOKING member sets no alarm beyond those of the election", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const session = open(cluster, sid);
@@ -436,7 +436,7 @@ describe("a session", () => {
 });
 
 describe("a linearizable read", () => {
-  it("[SERVER-13] shows every write that was answered anywhere before it was asked", () => {
+  it("[SERVER-13] shows every write that was answered at any member before it was sent", () => {
     const cluster = ensemble({ size: 5, latencyMs: [1, 40], seed: 5 });
     for (let i = 0; i < 20; i++) {
       const writer = 1 + Math.floor(cluster.engine.chance() * 5);
@@ -447,7 +447,7 @@ describe("a linearizable read", () => {
     expect(cluster.invariants.checks.get("Linearizable")).toBe(20);
   });
 
-  it("[SERVER-13] is more than a plain one, which may show an older state", () => {
+  it("[SERVER-13] is stronger than a plain one, which may show an older state", () => {
     const cluster = ensemble({ size: 3, latencyMs: [5, 5] });
     const slow = cluster.followers[1] ?? 2;
     cluster.cut(cluster.leaderSid, slow);
@@ -455,7 +455,7 @@ describe("a linearizable read", () => {
     expect(codeOf(read(cluster, slow, exists("/x")))).toBe("NO_NODE");
   });
 
-  it("[SERVER-13] [ZNODE-41] is answered for the session that asks, as a plain one is", () => {
+  it("[SERVER-13] [ZNODE-41] is answered for the requesting session, as a plain one is", () => {
     const cluster = ensemble({ size: 3 });
     const [sid = 1] = cluster.followers;
     const session = open(cluster, sid);
@@ -467,7 +467,7 @@ describe("a linearizable read", () => {
     expect(read(cluster, sid, request, true)).toMatchObject({ ok: true, result: { ephemerals: [] } });
   });
 
-  it("[SERVER-13] is not answered by a leader that was deposed meanwhile", () => {
+  it("[SERVER-13] is not answered by a leader that was deposed in the meantime", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     ok(write(cluster, old, create("/x")));
@@ -479,7 +479,7 @@ describe("a linearizable read", () => {
     expect(codeOf(cluster.answers.get(token))).toBe("NO_QUORUM");
   });
 
-  it("[SERVER-13] is answered by the next leader's history when the leader dies over it", () => {
+  it("[SERVER-13] is answered from the next leader's history if the leader crashes meanwhile", () => {
     for (let delay = 0; delay < 6; delay++) {
       const cluster = ensemble({ size: 3, seed: delay + 1 });
       const sid = cluster.followers[0] ?? 1;
@@ -515,7 +515,7 @@ describe("a linearizable read", () => {
 });
 
 describe("limits of requests", () => {
-  it("[SERVER-14] refuse more at once, and nothing of it happens", () => {
+  it("[SERVER-14] refuse further requests at once, and nothing of them happens", () => {
     const cluster = ensemble({ size: 3, config: { queueLengthMax: 5 } });
     const sid = cluster.followers[0] ?? 1;
     const tokens = cluster.writes(
@@ -530,7 +530,7 @@ describe("limits of requests", () => {
     }
   });
 
-  it("[SERVER-15] split what exceeds one batch, in order", () => {
+  it("[SERVER-15] split requests that exceed one batch, in order", () => {
     const cluster = ensemble({ size: 3, config: { batchBytesMax: 500 } });
     for (const sid of [1, 2, 3]) {
       const tokens = cluster.writes(
@@ -560,7 +560,7 @@ describe("limits of requests", () => {
     for (const { tree } of cluster.alive) expect(tree.get("/big")?.data?.length).toBe(5000);
   });
 
-  it("[SERVER-16] gather what comes together into few rows", () => {
+  it("[SERVER-16] store requests that arrive together in few rows", () => {
     const cluster = ensemble({ size: 3 });
     const before = cluster.leader?.zab.lastLogged.zxid.counter ?? 0;
     const rows = cluster.member(cluster.leaderSid).life?.storage.log.rows.length ?? 0;
@@ -575,7 +575,7 @@ describe("limits of requests", () => {
     );
   });
 
-  it("[SERVER-17] refuse a request that cannot be decoded, and take the next", () => {
+  it("[SERVER-17] refuse a request that cannot be decoded, and accept the next", () => {
     const cluster = ensemble({ size: 3 });
     const life = cluster.member(cluster.leaderSid).life;
     life?.server.submitWrite(cluster.now, 999_999 as never, {
@@ -604,7 +604,7 @@ describe("watches", () => {
     expect(cluster.notified.length).toBe(1);
   });
 
-  it("[SERVER-18] see what happens through an election", () => {
+  it("[SERVER-18] see changes during an election", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     const watcher = cluster.read(sid, { type: "exists", path: "/w", watch: true });

@@ -64,7 +64,7 @@ function world(size = 3, seed = 1): { cluster: Cluster; client: SessionClient } 
 }
 
 describe("a session whose connection is lost", () => {
-  it("[SERVER-30] gets the first results of all its writes under way at any member where it continues", () => {
+  it("[SERVER-30] gets the first results of all its outstanding writes at any member where it continues", () => {
     for (const target of [1, 2, 3]) {
       for (let delay = 0; delay < 12; delay++) {
         const { cluster, client } = world(3, delay + 1);
@@ -80,7 +80,7 @@ describe("a session whose connection is lost", () => {
     }
   });
 
-  it("[SERVER-30] when its member, or the leader, dies over them", () => {
+  it("[SERVER-30] gets them also when its member, or the leader, crashes meanwhile", () => {
     for (const victim of ["member", "leader"] as const) {
       for (let delay = 0; delay < 12; delay++) {
         const { cluster, client } = world(5, delay + 1);
@@ -120,7 +120,7 @@ describe("a session whose connection is lost", () => {
     expect(client.answers.get(read)).toMatchObject({ ok: true, result: { stat: { version: 1 } } });
   });
 
-  it("[SERVER-31] does not see an older state with the zxid that it has seen, connection or not", () => {
+  it("[SERVER-31] sees no older state than the zxid that it names, with a connection or without", () => {
     const cluster = ensemble({ size: 3, latencyMs: [5, 5] });
     const slow = must(cluster.followers[1], "a follower");
     cluster.cut(cluster.leaderSid, slow);
@@ -146,7 +146,7 @@ describe("a session whose connection is lost", () => {
     ]);
   });
 
-  it("[SERVER-32] is over when the ensemble has closed it, whichever member it asks", () => {
+  it("[SERVER-32] is over at every member when the ensemble has closed it", () => {
     const { cluster, client } = world();
     cluster.runFor(TIMEOUT_MS + 3 * TICK);
     for (const sid of [1, 2, 3]) {
@@ -169,7 +169,7 @@ describe("a session whose connection is lost", () => {
 });
 
 describe("a session that moves", () => {
-  it("[SERVER-33] leaves its old connection void: late writes are refused as SESSION_MOVED, and it is closed", () => {
+  it("[SERVER-33] invalidates its old connection: late writes are refused as SESSION_MOVED, and it is closed", () => {
     for (const [from, to] of [
       ["leader", "follower"],
       ["follower", "leader"],
@@ -202,7 +202,7 @@ describe("a session that moves", () => {
     }
   });
 
-  it("[SERVER-33] takes no write of the old connection after it has shown the new one a state", () => {
+  it("[SERVER-33] accepts no write of the old connection after the new one has seen a state", () => {
     for (let delay = 0; delay < 20; delay++) {
       const { cluster, client } = world(3, delay + 1);
       const a = must(cluster.followers[0], "a follower");
@@ -225,7 +225,7 @@ describe("a session that moves", () => {
     }
   });
 
-  it("[SERVER-33] back and forth belongs to the connection that attached last, over a change of leaders too", () => {
+  it("[SERVER-33] back and forth belongs to the connection that attached last, also after a change of leaders", () => {
     const { cluster, client } = world();
     for (let i = 0; i < 12; i++) {
       client.connect((i % 3) + 1);
@@ -247,7 +247,7 @@ describe("a session that moves", () => {
     );
   });
 
-  it("[SERVER-33] refuses the write of the old connection, not the same one that came by the new", () => {
+  it("[SERVER-33] refuses the write of the old connection, not the same write over the new one", () => {
     for (let delay = 0; delay < 30; delay++) {
       const cluster = ensemble({ size: 3, seed: delay + 1, latencyMs: [5, 5] });
       write(cluster, 1, create("/c"));
@@ -270,7 +270,7 @@ describe("a session that moves", () => {
     }
   });
 
-  it("[SERVER-33] leaves a write that comes without a connection alone", () => {
+  it("[SERVER-33] does not refuse a write without a connection", () => {
     const { cluster, client } = world();
     for (const sid of [2, 3]) {
       client.connect(sid);
@@ -291,7 +291,7 @@ describe("a session that moves", () => {
     return { cluster, sid };
   };
 
-  it("[SERVER-35] attaches again though a connection of an earlier incarnation had the same name", () => {
+  it("[SERVER-35] attaches even if a connection of an earlier incarnation had the same name", () => {
     const session = sessionOf(1);
     const token = 7 as Token;
     const answers: ServerAnswer[] = [];
@@ -314,7 +314,7 @@ describe("a session that moves", () => {
     expect(answers.map(({ zxid: { epoch } }) => epoch)).toEqual([1, 2]);
   });
 
-  it("[SERVER-34] is shown nothing older by a member that lost its memory: a read waits for the whole history", () => {
+  it("[SERVER-34] sees no older state at a member that lost its memory: a read waits for the whole history", () => {
     const session = sessionOf(1);
     const { cluster, sid } = forgetful((each, at) => {
       open(each, 1, TIMEOUT_MS);
@@ -339,14 +339,14 @@ describe("a session that moves", () => {
     expect(after).toMatchObject({ ok: true, result: { stat: { version: 2 } } });
   });
 
-  it("[SERVER-35] is closed by its closing, not by the txn that opened it", () => {
+  it("[SERVER-35] is closed by its closeSession, not by the txn that opened it", () => {
     const { cluster, sid } = forgetful((each, at) => void open(each, at, TIMEOUT_MS));
     const answer = write(cluster, sid, { type: "closeSession" }, sessionOf(sid));
     expect(answer).toMatchObject({ ok: true, result: { type: "closeSession" } });
     expect(cluster.server(sid).tree.sessions.size).toBe(0);
   });
 
-  it("[SERVER-34] to a member that lost its quorum waits there for the next, reads too, in order", () => {
+  it("[SERVER-34] to a member that lost its quorum waits for the next one, reads included, in order", () => {
     const { cluster, client } = world();
     const sid = must(cluster.followers[0], "a follower");
     client.connect(sid);
@@ -366,7 +366,7 @@ describe("a session that moves", () => {
     expect(client.answers.get(after)).toMatchObject({ result: { stat: { version: 1 } } });
   });
 
-  it("[SERVER-34] is sent away by a member that stays without a quorum", () => {
+  it("[SERVER-34] is disconnected by a member that remains without a quorum", () => {
     const { cluster, client } = world();
     const sid = must(cluster.followers[0], "a follower");
     client.connect(sid);
@@ -386,8 +386,8 @@ function send(cluster: Cluster, client: SessionClient, request: WriteRequest): n
   return xid;
 }
 
-describe("watches of a session that comes back", () => {
-  it("[WATCH-6] fire once for what was missed, at any member, and wait for the rest", () => {
+describe("watches of a session that reconnects", () => {
+  it("[WATCH-6] fire once for a missed change, at any member; the others stay set", () => {
     for (const target of [1, 2, 3]) {
       const { cluster, client } = world();
       for (const path of ["/data", "/quiet", "/gone", "/family"]) write(cluster, 1, create(path));
@@ -454,7 +454,7 @@ describe("whatever happens to its connections and members, a session", () => {
     },
   );
 
-  it("[SERVER-30] [SERVER-31] [WATCH-6] writes once, sees no time go back, and misses no change", () => {
+  it("[SERVER-30] [SERVER-31] [WATCH-6] applies each write once, sees no older state, and misses no change", () => {
     let watched = 0;
     let moved = 0;
     fc.assert(
@@ -536,7 +536,7 @@ describe("whatever happens to its connections and members, a session", () => {
   });
 });
 
-it("[SERVER-30] an ephemeral of a session lives through its moves", () => {
+it("[SERVER-30] an ephemeral of a session survives its moves", () => {
   const { cluster, client } = world();
   client.connect(1);
   send(cluster, client, create("/e", CreateMode.EPHEMERAL));

@@ -26,10 +26,10 @@ function untilClosed(cluster: Cluster, session: SessionId, limitMs = 120_000): n
   return cluster.now - begin;
 }
 
-describe("time that passes at once", () => {
+describe("a jump in time", () => {
   for (const by of [2 * TICK + 1, TIMEOUT_MS + TICK, 600_000]) {
     for (const size of [1, 3]) {
-      it(`[SERVER-40] is no silence: the clock of the leader of ${size} jumps by ${by} ms again and again`, () => {
+      it(`[SERVER-40] does not count as silence: the clock of the leader of ${size} jumps by ${by} ms repeatedly`, () => {
         const cluster = ensemble({ size });
         const session = open(cluster, 1, TIMEOUT_MS);
         for (let i = 0; i < 5; i++) {
@@ -42,7 +42,7 @@ describe("time that passes at once", () => {
     }
   }
 
-  it("[SERVER-40] gives a session its full timeout once: then it expires, no earlier and a tick later at most", () => {
+  it("[SERVER-40] gives a session its full timeout once: then it expires, not earlier and at most a tick later", () => {
     const cluster = ensemble({ size: 3 });
     const session = open(cluster, 1, TIMEOUT_MS);
     cluster.runFor(4 * TICK);
@@ -52,7 +52,7 @@ describe("time that passes at once", () => {
     expect(took).toBeLessThanOrEqual(TIMEOUT_MS + 2 * TICK);
   });
 
-  it("[SERVER-40] is a member that stood still: what its sessions sent meanwhile is heard first", () => {
+  it("[SERVER-40] is also the pause of a member: messages of its sessions during the pause are handled first", () => {
     const cluster = ensemble({ size: 1 });
     const session = open(cluster, 1, TIMEOUT_MS);
     cluster.pause(1);
@@ -63,7 +63,7 @@ describe("time that passes at once", () => {
     expect(lives(cluster, session)).toBe(true);
   });
 
-  it("[SERVER-40] keeps no dead session: it expires though every look comes late", () => {
+  it("[SERVER-40] keeps no dead session: it expires even if every check is late", () => {
     const cluster = ensemble({ size: 1 });
     const session = open(cluster, 1, TIMEOUT_MS);
     let looks = 0;
@@ -78,7 +78,7 @@ describe("time that passes at once", () => {
     expect(looks).toBeLessThanOrEqual(TIMEOUT_MS / TICK + 3);
   });
 
-  it("[SERVER-40] up to two ticks is time: a session that is silent meanwhile is charged for it", () => {
+  it("[SERVER-40] of up to two ticks counts as silence of a session", () => {
     const cluster = ensemble({ size: 1 });
     const session = open(cluster, 1, TIMEOUT_MS);
     cluster.runFor(TICK / 2);
@@ -91,7 +91,7 @@ describe("time that passes at once", () => {
 });
 
 describe("a heartbeat", () => {
-  it("[SERVER-41] that a lost learner could not report: its sessions get their full timeout, once", () => {
+  it("[SERVER-41] may be lost with a learner: its sessions get their full timeout, once", () => {
     const cluster = ensemble({ size: 3 });
     const cut = must(cluster.followers[0], "a follower");
     const session = open(cluster, cut, TIMEOUT_MS);
@@ -107,7 +107,7 @@ describe("a heartbeat", () => {
     expect(took).toBeLessThanOrEqual(noticedMs + TIMEOUT_MS + 2 * TICK);
   });
 
-  it("[SERVER-41] is not made up: a dead session of a learner that comes and goes expires", () => {
+  it("[SERVER-41] is not assumed repeatedly: a dead session of a learner that keeps rejoining expires", () => {
     const cluster = ensemble({ size: 3 });
     const cut = must(cluster.followers[0], "a follower");
     const session = open(cluster, cut, TIMEOUT_MS);
@@ -122,7 +122,7 @@ describe("a heartbeat", () => {
     expect(rounds).toBeLessThanOrEqual(4);
   });
 
-  it("[SERVER-39] that came to a leader which was deposed is reported to the next one, however late", () => {
+  it("[SERVER-39] that reached a deposed leader is reported to the next one, however late", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     const session = open(cluster, old, 20 * TICK);
@@ -153,8 +153,8 @@ describe("a heartbeat", () => {
   });
 });
 
-describe("alarms that come too late in every sleep", () => {
-  it("[QUIET-18] keep no dead session: it gets its full timeout at the first wake, and expires at the second", () => {
+describe("alarms that are late in every sleep", () => {
+  it("[QUIET-18] keep no dead session: it gets its full timeout at the first wake-up, and expires at the second", () => {
     const cluster = ensemble({ size: 3, config: { quietAfterMs: 4 * TICK } });
     const session = open(cluster, 1, 20 * TICK);
     let wakes = 0;
@@ -170,7 +170,7 @@ describe("alarms that come too late in every sleep", () => {
     expect(wakes).toBe(2);
   });
 
-  it("[QUIET-18] leave a session alive of which somebody was heard between two of them", () => {
+  it("[QUIET-18] do not expire a session that sent a heartbeat between two of them", () => {
     const cluster = ensemble({ size: 3, config: { quietAfterMs: 4 * TICK } });
     const session = open(cluster, 1, 20 * TICK);
     for (let i = 0; i < 3; i++) {

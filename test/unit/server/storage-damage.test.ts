@@ -89,7 +89,7 @@ const META: Readonly<Record<string, (state: StoredState) => void>> = Object.from
 
 describe("a damaged storage", () => {
   for (const [what, damage] of Object.entries({ ...TREE, ...META })) {
-    it(`[ZAB-140] costs the member what it had, and not its life, when ${what}`, () => {
+    it(`[ZAB-140] loses the member's state but does not stop it when ${what}`, () => {
       const cluster = world();
       const { boot, acceptedEpoch, peerBoots } = backendOf(cluster).readMeta();
       cluster.disks.tamper(1, damage);
@@ -104,7 +104,7 @@ describe("a damaged storage", () => {
       expect(member.log.rows).toEqual([]);
     });
 
-    it(`[ZAB-140] comes back from the others when ${what}`, () => {
+    it(`[ZAB-140] is replaced from the others when ${what}`, () => {
       const cluster = world();
       cluster.disks.tamper(1, damage);
       cluster.start(1);
@@ -117,7 +117,7 @@ describe("a damaged storage", () => {
   }
 
   for (const [what, damage] of Object.entries(TREE)) {
-    it(`[ZAB-152] is found by the check in the background when ${what}`, () => {
+    it(`[ZAB-152] is found by the background check when ${what}`, () => {
       const cluster = world();
       const { boot } = backendOf(cluster).readMeta();
       cluster.disks.tamper(1, damage);
@@ -141,7 +141,7 @@ describe("a damaged storage", () => {
     });
   }
 
-  it("[ZAB-152] is not found where there is none, whatever checkpoints write meanwhile", () => {
+  it("[ZAB-152] is not reported where there is none, whatever checkpoints write meanwhile", () => {
     const cluster = world();
     const backend = backendOf(cluster);
     const member = new MemberStorage(backend);
@@ -168,7 +168,7 @@ describe("a damaged storage", () => {
   });
 
   for (const how of ["a read", "a write"] as const) {
-    it(`[ZAB-151] ends the member without an answer when ${how} meets it, and it comes back from the others`, () => {
+    it(`[ZAB-151] ends the incarnation without an answer when ${how} reads it, and is replaced from the others`, () => {
       const cluster = world();
       cluster.start(1);
       cluster.settle();
@@ -193,7 +193,7 @@ describe("a damaged storage", () => {
     });
   }
 
-  it("[ZAB-143] misses the newest rows of the log that had been noted, and none that were taken back", () => {
+  it("[ZAB-143] includes missing rows at the end of the log, but not rows that were truncated", () => {
     const cluster = world(10_000, 10_000);
     const noted = (change: (member: MemberStorage) => void): MemberStorage => {
       const backend = backendOf(cluster);
@@ -222,7 +222,7 @@ describe("a damaged storage", () => {
   });
 
   for (const [what, damage] of Object.entries(TREE)) {
-    it(`[ZAB-141] is made again from a log that reaches back to the beginning when ${what}`, () => {
+    it(`[ZAB-141] is rebuilt from a log that reaches back to the beginning when ${what}`, () => {
       const cluster = world(10_000);
       const whole = new MemberStorage(backendOf(cluster)).recover().tree;
       cluster.disks.tamper(1, damage);
@@ -236,7 +236,7 @@ describe("a damaged storage", () => {
     });
   }
 
-  it("[ZAB-140] is no quorum's: a majority of damaged members serves nobody and takes nothing back", () => {
+  it("[ZAB-140] does not count in a quorum: a majority of damaged members serves nothing and discards nothing", () => {
     const cluster = world();
     cluster.crashAll(Number.POSITIVE_INFINITY);
     for (const sid of [1, 2]) cluster.disks.tamper(sid, must(TREE["a leaf has no row"], "it is one of them"));
@@ -250,7 +250,7 @@ describe("a damaged storage", () => {
     [1, 2],
     [1, 2, 3],
   ]) {
-    it(`[ZAB-150] keeps the rows of members ${victims} while they are a majority, start after start`, () => {
+    it(`[ZAB-150] keeps the rows of members ${victims} while they are a majority, over all restarts`, () => {
       for (const [what, damage] of Object.entries(TREE)) {
         const cluster = world();
         cluster.crashAll(Number.POSITIVE_INFINITY);
@@ -309,7 +309,7 @@ describe("a damaged storage", () => {
     expect(backend.quarantined).not.toBe(first);
   });
 
-  it("[ZAB-142] does not travel: a leader that reads a damaged row for a SNAP ends, and comes back from the others", () => {
+  it("[ZAB-142] does not spread: a leader that reads a damaged row for a SNAP ends its incarnation, and is repaired", () => {
     for (const [what, damage] of Object.entries(TREE)) {
       const cluster = world();
       const leader = must(cluster.leader?.sid, "two of three have a leader");
@@ -379,7 +379,7 @@ describe("a disk that is full", () => {
 });
 
 describe("random damage of a minority", () => {
-  it("[SIM-22] replaces nothing that was acknowledged, keeps nobody down, and takes few epochs", () => {
+  it("[SIM-22] replaces no acknowledged value, keeps no member down, and uses few epochs", () => {
     const runs: DamageRun[] = [];
     for (let seed = 1; seed <= 200; seed++) runs.push(damageRun(seed));
     expect(runs.filter(({ faults }) => faults.length > 0)).toEqual([]);

@@ -65,7 +65,7 @@ const names = (storage: MemberStorage): string =>
   (storage.recover().tree.children("/") ?? []).filter((name) => name !== "zookeeper").join(" ");
 
 describe("the storage of a member", () => {
-  it("[ZAB-17] rebuilds the tree up to what the log knows to be committed, in the middle of a row too", () => {
+  it("[ZAB-17] rebuilds the tree up to the commit index of the log, also in the middle of a row", () => {
     const { backend } = filled();
     const storage = new MemberStorage(backend);
     const { recovered, tree } = storage.recover();
@@ -83,7 +83,7 @@ describe("the storage of a member", () => {
     expect(storage.log.last.zxid).toEqual(zxid(1, 5));
   });
 
-  it("[ZAB-82] continues the count of its incarnations, from the given number when it remembers none", () => {
+  it("[ZAB-82] continues the count of its incarnations, or begins at the given number", () => {
     const backend = new MemoryBackend();
     expect(new MemberStorage(backend).recover(700).recovered.boot).toBe(700);
     expect(new MemberStorage(backend).recover(5).recovered.boot).toBe(701);
@@ -115,7 +115,7 @@ describe("the storage of a member", () => {
   };
 
   for (const [what, damage] of Object.entries(spoil)) {
-    it(`[ZAB-16] serves nothing of a row above the checkpoint when ${what}, and remembers only its promise`, () => {
+    it(`[ZAB-16] serves no row above the checkpoint when ${what}, and keeps only its promise`, () => {
       const { backend, rows } = threeRows();
       const boot = backend.readMeta().boot;
       damage(backend, rows[2] as LogRow, rows[0] as LogRow);
@@ -128,7 +128,7 @@ describe("the storage of a member", () => {
       expect(tree.children("/")).toEqual(["zookeeper"]);
     });
 
-    it(`[ZAB-16] does without a row below the checkpoint when ${what}, and without those before it`, () => {
+    it(`[ZAB-16] drops a row below the checkpoint when ${what}, and the rows before it`, () => {
       const { backend, rows } = threeRows();
       damage(backend, rows[1] as LogRow, rows[0] as LogRow);
       const storage = new MemberStorage(backend);
@@ -139,7 +139,7 @@ describe("the storage of a member", () => {
     });
   }
 
-  it("[ZAB-16] that lacks its log up to the checkpoint remembers only its promise", () => {
+  it("[ZAB-16] that lacks its log up to the checkpoint keeps only its promise", () => {
     const { backend, rows } = threeRows();
     backend.deleteAfter((rows[0] as LogRow).seq);
     expect(new MemberStorage(backend).meta.initialized).toBe(false);
@@ -163,7 +163,7 @@ describe("the storage of a member", () => {
     expect(names(new MemberStorage(backend))).toBe("n1 n2 n3 n4 n5");
   });
 
-  it("[ZAB-63] makes a received snapshot its own in one step, and keeps the old one until then", () => {
+  it("[ZAB-63] adopts a received snapshot in one transaction, and keeps the old tree until then", () => {
     const { backend, storage } = filled();
     const source = filled();
     const { tree } = new MemberStorage(source.backend).recover();
@@ -186,7 +186,7 @@ describe("the storage of a member", () => {
     expect(backend.readTable(0, "", 1e6).znodes).toEqual([]);
   });
 
-  it("[ZAB-63] begins a snapshot again over the rest of one that was interrupted", () => {
+  it("[ZAB-63] restarts a snapshot over the rest of an interrupted one", () => {
     const { backend, storage } = filled();
     const junk = filled();
     const rows = new MemberStorage(junk.backend).recover().tree.takeChanges();
@@ -196,7 +196,7 @@ describe("the storage of a member", () => {
     expect(backend.readTable(1, "", 1e6).znodes).toEqual([]);
   });
 
-  it("[ZAB-53] takes no epoch back", () => {
+  it("[ZAB-53] never lowers an epoch", () => {
     const { storage } = filled();
     storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(5), to: null }]);
     expect(() => storage.persist([{ type: "acceptedEpoch", epoch: asEpoch(4), to: null }])).toThrow(
@@ -205,7 +205,7 @@ describe("the storage of a member", () => {
     expect(() => storage.persist([{ type: "currentEpoch", epoch: asEpoch(0) }])).toThrow("never goes back");
   });
 
-  it("[STORAGE-7] does all of a persist effect or nothing", () => {
+  it("[STORAGE-7] carries out a persist effect as a whole or not at all", () => {
     const { backend, storage } = filled();
     const next = creates(storage.log.last, [6], zxid(1, 5));
     expect(() =>
@@ -221,7 +221,7 @@ describe("the storage of a member", () => {
 });
 
 describe("requests on their way to the leader", () => {
-  it("[SERVER-15] come out of their message as they went in", () => {
+  it("[SERVER-15] are decoded from their message unchanged", () => {
     const requests: RoutedRequest[] = [
       { session: 0 as SessionId, connection: NO_CONNECTION, xid: 0, opcode: 1, body: new Uint8Array(0) },
       {
@@ -282,7 +282,7 @@ describe("requests that wait", () => {
     expect(pending.shift(1 as SessionId)).toBeUndefined();
   });
 
-  it("[SERVER-8] keep their order when some are taken out, in a queue that has been long", () => {
+  it("[SERVER-8] keep their order when some are removed, in a queue that has been long", () => {
     const pending = new PendingRequests();
     for (let xid = 1; xid <= 5000; xid++) pending.add(request(1, xid));
     for (let xid = 1; xid <= 3000; xid++) expect(pending.shift(1 as SessionId)?.xid).toBe(xid);
@@ -316,7 +316,7 @@ describe("requests that wait", () => {
 });
 
 describe("the configuration of a member", () => {
-  it("[ZAB-23] follows the tick, and refuses what cannot work", () => {
+  it("[ZAB-23] depends on the tick, and refuses values that cannot work", () => {
     const config = makeServerConfig({ tickTimeMs: 200 });
     expect(config.sessionTimeoutMsMin).toBe(400);
     expect(config.sessionTimeoutMsMax).toBe(12_000);

@@ -16,7 +16,7 @@ function turn(turns: Turns<string>, left: Map<string, number>, cost = TURN_COST 
 }
 
 describe("turns of connections", () => {
-  test("[NODE-41] connections are served in a circle, over turns", () => {
+  test("[NODE-41] connections are served round robin, over turns", () => {
     const turns = new Turns<string>();
     const left = new Map([
       ["a", 3],
@@ -29,7 +29,7 @@ describe("turns of connections", () => {
     expect(served.map((names) => names.join(""))).toEqual(["abca", "cacc"]);
   });
 
-  test("[NODE-41] a turn ends when its budget is spent, however dear one request is", () => {
+  test("[NODE-41] a turn ends when its budget is spent, however expensive one request is", () => {
     const turns = new Turns<string>();
     for (const name of ["a", "b", "c"]) turns.add(name);
     const left = new Map([["a", 9]]);
@@ -38,7 +38,7 @@ describe("turns of connections", () => {
     expect(turn(turns, left, TURN_COST - 1)).toEqual(["c", "a"]);
   });
 
-  test("[NODE-41] who comes late waits behind those that wait, and one that left is not served", () => {
+  test("[NODE-41] a late connection waits after those that wait, and one that has left is not served", () => {
     const turns = new Turns<string>();
     expect(turns.isFree(0)).toBe(true);
     for (const name of ["a", "b", "c"]) turns.add(name);
@@ -49,7 +49,7 @@ describe("turns of connections", () => {
     expect(turns.isFree(0)).toBe(true);
   });
 
-  test("[NODE-41] what comes at once is served at once until the budget of 5 ms is spent", () => {
+  test("[NODE-41] requests that arrive together are served at once until the budget of 5 ms is spent", () => {
     const turns = new Turns<string>();
     expect(turns.isFree(100)).toBe(true);
     turns.spend(TURN_COST);

@@ -36,7 +36,7 @@ function restart(cluster: Cluster, sid: number): void {
 }
 
 describe("the versions of the members", () => {
-  it("[VER-1] are known to all once they have spoken, and are 1 where they say none", () => {
+  it("[VER-1] are known to all after their first message, and are 1 if it has none", () => {
     const cluster = mixed([2, 1, 3]);
     const heard = [...cluster.server(1).zab.links].map(([sid, { version }]) => [sid, version]);
     expect(heard).toEqual([
@@ -50,7 +50,7 @@ describe("the versions of the members", () => {
     expect(server.zab.links.get(asSid(2))?.version).toBe(1);
   });
 
-  it("[VER-2] turn a feature on when all know it, and off while one is down or of an earlier version", () => {
+  it("[VER-2] turn a feature on when all support it, and off while one is down or of an earlier version", () => {
     const versions = [3, 3, 2];
     const cluster = mixed(versions);
     const supports = (): boolean => cluster.server(cluster.leaderSid).zab.supports("recordFingerprints");
@@ -107,7 +107,7 @@ describe("a message that is not known", () => {
     return server.step(cluster.timeAt(leaderSid), { type: "call", origin, messages });
   };
 
-  it("[VER-4] is refused with words, and the member continues", () => {
+  it("[VER-4] is refused with a reason, and the member continues", () => {
     const cluster = ensemble({ size: 3, seed: 3 });
     const effects = call(cluster, { type: "FUTURE" });
     const reason = "it sent a message of type FUTURE, which is not known here (its version is 7, ours 2)";
@@ -122,7 +122,7 @@ describe("a message that is not known", () => {
     expect(ok(write(cluster, 1, create("/after")))).toBe(true);
   });
 
-  it("[VER-4] is so too when only its bytes are of a later format", () => {
+  it("[VER-4] is also one whose bytes have a later format", () => {
     const cluster = ensemble({ size: 3, seed: 4 });
     const request = { session: open(cluster, 1), connection: 0, xid: 1, ...encodeWrite(create("/x")) };
     const packed = packRequests([request as Parameters<typeof packRequests>[0][number]]);
@@ -148,7 +148,7 @@ describe("a message that is not known", () => {
   });
 });
 
-describe("a member that keeps dying", () => {
+describe("a member that restarts repeatedly", () => {
   /** Lets a member die as soon as it serves, for so long. @returns its lives */
   function die(cluster: Cluster, sid: number, ms: number): number {
     const before = cluster.member(sid).lives;
@@ -162,7 +162,7 @@ describe("a member that keeps dying", () => {
     return cluster.member(sid).lives - before;
   }
 
-  it("[VER-6] is taken in after ever longer pauses, and the others serve", () => {
+  it("[VER-6] is admitted after growing pauses, and the others serve", () => {
     const cluster = ensemble({ size: 3, seed: 6, config: { tickTimeMs: 1_000 } });
     expect(cluster.leaderSid).toBe(3);
     // Lives that end at once: 1, 2 and 4 s of waiting, then 8 s each.
@@ -172,7 +172,7 @@ describe("a member that keeps dying", () => {
     expect(ok(write(cluster, 2, create("/meanwhile")))).toBe(true);
   });
 
-  it("[VER-6] is taken in at once when it has stayed up, and after two restarts in a row", () => {
+  it("[VER-6] is admitted at once if it has stayed up, and after two restarts in a row", () => {
     const cluster = ensemble({ size: 3, seed: 7, config: { tickTimeMs: 1_000 } });
     die(cluster, 1, 30_000);
     if (cluster.member(1).life === null) cluster.start(1);
@@ -185,7 +185,7 @@ describe("a member that keeps dying", () => {
     }
   });
 
-  it("[VER-6] is taken in at once where the others need it for a quorum", () => {
+  it("[VER-6] is admitted at once if the others need it for a quorum", () => {
     const cluster = ensemble({ size: 3, seed: 8, config: { tickTimeMs: 1_000 } });
     die(cluster, 1, 30_000);
     if (cluster.member(1).life !== null) cluster.crash(1);
@@ -207,7 +207,7 @@ describe("a member that keeps dying", () => {
     return cluster;
   }
 
-  it("[VER-6] is taken in at once when the leader loses its quorum, in the same epoch", () => {
+  it("[VER-6] is admitted at once when the leader loses its quorum, in the same epoch", () => {
     const cluster = waiting(9);
     const epoch = cluster.server(3).zab.currentEpoch;
     cluster.crash(2);
@@ -215,7 +215,7 @@ describe("a member that keeps dying", () => {
     expect(cluster.server(3).zab.currentEpoch).toBe(epoch);
   });
 
-  it("[VER-6] is taken in at once by a leader that has lost its quorum before", () => {
+  it("[VER-6] is admitted at once by a leader that lost its quorum before", () => {
     const cluster = waiting(10);
     const epoch = cluster.server(3).zab.currentEpoch;
     cluster.crash(1);
@@ -231,7 +231,7 @@ describe("the fingerprint of a session's last request", () => {
   /** A deletion that was refused: what the log has of it does not say which path it was of. */
   const refused = (path: string) => ({ type: "delete", path, version: -1 }) as const;
 
-  it("[VER-8] outlives the memory of all members, by the checkpoint", () => {
+  it("[VER-8] survives the loss of all members' memory in the checkpoint", () => {
     const cluster = mixed([2, 2, 2]);
     const session = open(cluster, 1);
     cluster.answered([cluster.write(1, refused("/one"), session, 1)]);
@@ -250,7 +250,7 @@ describe("the fingerprint of a session's last request", () => {
     );
   });
 
-  it("[VER-8] comes with a SNAP, to a member whose version reads it", () => {
+  it("[VER-8] is sent with a SNAP to a member whose version reads it", () => {
     for (const [version, code] of [
       [2, "XID_REUSED"],
       [1, "NO_NODE"],

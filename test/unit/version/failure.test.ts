@@ -20,7 +20,7 @@ describe("failure record of a member that cannot apply a txn", () => {
     );
   });
 
-  it("[VER-5] counts from one at another zxid, and for another version, which starts at once", () => {
+  it("[VER-5] restarts its count at another zxid, and for another version, which starts at once", () => {
     const twice = noteFailure(noteFailure(undefined, AT, "a", NOW), AT, "a", NOW);
     expect(noteFailure(twice, zxid(2, 8), "b", NOW).count).toBe(1);
     const older = { ...twice, version: PROTOCOL_VERSION - 1 };
@@ -28,13 +28,13 @@ describe("failure record of a member that cannot apply a txn", () => {
     expect(noteFailure(older, AT, "a", NOW).count).toBe(1);
   });
 
-  it("[VER-5] is over once the tree has passed the place", () => {
+  it("[VER-5] is deleted once the tree has passed that zxid", () => {
     const once = noteFailure(undefined, AT, "a", NOW);
     expect(isPassed(once, AT)).toBe(false);
     expect(isPassed(once, zxid(2, 8))).toBe(true);
   });
 
-  it("[VER-5] does not keep a member from starting whose clock was put back", () => {
+  it("[VER-5] does not stop a member whose clock was set back from starting", () => {
     const twice = noteFailure(noteFailure(undefined, AT, "a", NOW), AT, "a", NOW);
     expect(stoppedUntil(twice, NOW - 3_600_000)).toBeUndefined();
   });

@@ -62,7 +62,7 @@ describe("a txn record", () => {
     expect([cursor.next(), cursor.fingerprint]).toEqual([true, 0]);
   });
 
-  it("[VER-3] of a format that is not known is logged, cut and chained, and cannot be applied", () => {
+  it("[VER-3] of an unknown format is logged, cut and chained, and cannot be applied", () => {
     const batch = ofFormat(3, batchOf(header(1), header(2)));
     const entry = must(makeEntry({ zxid: ZXID_ZERO, chain: { high: 0, low: 0 } }, batch), "it continues");
     expect([entry.count, entry.first, entry.last]).toEqual([2, zxid(1, 1), zxid(1, 2)]);
@@ -75,7 +75,7 @@ describe("a txn record", () => {
     );
   });
 
-  it("[VER-5] that is in the log and cannot be applied keeps the member from starting, and is not damage", () => {
+  it("[VER-5] that is in the log and cannot be applied stops the member from starting, and is not damage", () => {
     const backend = new MemoryBackend();
     found(backend);
     const batch = ofFormat(3, batchOf(header(1)));
@@ -121,7 +121,7 @@ describe("a chunk of a snapshot", () => {
     expect(decodeRows(encodeRows([], [row], 1)).sessions).toEqual([before]);
   });
 
-  it("[VER-3] of a format that is not known is refused with words", () => {
+  it("[VER-3] of an unknown format is refused with a reason", () => {
     const chunk = ofFormat(9, encodeRows([], []));
     expect(() => decodeRows(chunk)).toThrow("a snapshot of format 9: this member reads formats 1 and 2");
   });

@@ -36,7 +36,7 @@ describe("a zxid", () => {
     }
   });
 
-  it("[ZAB-20] is text as ZooKeeper prints it, and comes back from it", () => {
+  it("[ZAB-20] has the text form that ZooKeeper prints, and is parsed from it", () => {
     expect(zxidToText(zxid(0, 0))).toBe("0x0");
     expect(zxidToText(zxid(0, 255))).toBe("0xff");
     expect(zxidToText(zxid(1, 1))).toBe("0x100000001");
@@ -44,7 +44,7 @@ describe("a zxid", () => {
     for (const each of ascending) expect(zxidFromText(zxidToText(each))).toEqual(each);
   });
 
-  it("[ZAB-20] is not read from anything else", () => {
+  it("[ZAB-20] is not parsed from any other text", () => {
     for (const text of ["", "0x", "1", "0x1g", "0x11111111111111111", " 0x1", "0xffffffff00000000", "-0x1"]) {
       expect(zxidFromText(text), text).toBeUndefined();
     }
@@ -54,7 +54,7 @@ describe("a zxid", () => {
 const quorumOf = (size: number): MajorityQuorum => new MajorityQuorum(foundingMembership(size));
 
 describe("a quorum", () => {
-  it("[ZAB-21] is a majority of the members that were founded", () => {
+  it("[ZAB-21] is a majority of the founding members", () => {
     for (const [size, majority] of [
       [1, 1],
       [3, 2],
@@ -100,7 +100,7 @@ describe("a quorum", () => {
 describe("the commit rule", () => {
   const acked = (...zxids: Zxid[]): Map<Sid, Zxid> => new Map(zxids.map((each, i) => [asSid(i + 1), each]));
 
-  it("[ZAB-22] commits what any quorum has", () => {
+  it("[ZAB-22] commits an entry that any quorum has", () => {
     const quorum = quorumOf(3);
     expect(quorum.highestAcked(acked(zxid(1, 5), zxid(1, 3), zxid(1, 1)))).toEqual(zxid(1, 3));
     expect(quorum.highestAcked(acked(zxid(1, 1), zxid(1, 5), zxid(1, 5)))).toEqual(zxid(1, 5));
@@ -119,7 +119,7 @@ describe("the commit rule", () => {
     expect(quorum.highestAcked(new Map([...acks].slice(2)))).toEqual(zxid(0, 0));
   });
 
-  it("[ZAB-22] of one member is its own disk", () => {
+  it("[ZAB-22] in an ensemble of one depends on its own disk only", () => {
     expect(quorumOf(1).highestAcked(acked(zxid(4, 2)))).toEqual(zxid(4, 2));
   });
 
@@ -136,12 +136,12 @@ describe("the commit rule", () => {
 });
 
 describe("the configuration", () => {
-  it("[ZAB-23] has defaults that hold together", () => {
+  it("[ZAB-23] has consistent defaults", () => {
     expect(makeZabConfig()).toEqual(DEFAULT_ZAB_CONFIG);
     expect(makeZabConfig({ tickTimeMs: 50 }).tickTimeMs).toBe(50);
   });
 
-  it("[ZAB-23] refuses what cannot work", () => {
+  it("[ZAB-23] refuses values that cannot work", () => {
     expect(() => makeZabConfig({ tickTimeMs: 5 })).toThrow("tickTimeMs");
     expect(() => makeZabConfig({ tickTimeMs: 1.5 })).toThrow("whole number");
     expect(() => makeZabConfig({ syncLimit: 0 })).toThrow("syncLimit");

@@ -59,7 +59,7 @@ function broadcasts(
 }
 
 describe("the digests that a member remembers", () => {
-  it("[ZAB-120] are found by their zxid, the last ones only, and none of another tree", () => {
+  it("[ZAB-120] are found by zxid: the latest ones, and none of an earlier tree", () => {
     const history = new DigestHistory();
     expect(history.at(zxid(1, 1))).toBeUndefined();
     for (let counter = 2; counter <= 2 * DIGESTS_KEPT; counter += 2) history.add(digestAt(zxid(1, counter)));
@@ -95,7 +95,7 @@ describe("digests that a leader knows", () => {
     expect(trees.proves(zxid(1, 5))).toBe(true);
   });
 
-  it("[ZAB-122] counts no copy of an unproven tree as a proof", () => {
+  it("[ZAB-122] does not count a copy of an unconfirmed tree as a confirmation", () => {
     const trees = of(3);
     trees.copy(a, false);
     trees.confirm(a, zxid(1, 5));
@@ -109,7 +109,7 @@ describe("digests that a leader knows", () => {
     expect(proven.proves(zxid(1, 5))).toBe(true);
   });
 
-  it("[ZAB-121] allows no writes by a copy that was not compared", () => {
+  it("[ZAB-121] allows no writes because of a copy that was not compared", () => {
     const trees = of(3);
     trees.copy(a, false);
     expect(trees.allowsWrites([a])).toBe(false);
@@ -117,7 +117,7 @@ describe("digests that a leader knows", () => {
     expect(trees.allowsWrites([a])).toBe(true);
   });
 
-  it("[ZAB-123] waits for no tree that its member has given up, and counts its word against the leader", () => {
+  it("[ZAB-123] does not wait for a tree that its member has discarded, and counts that member's report against the leader", () => {
     const trees = of(3);
     trees.copy(a, false);
     trees.confirm(a, zxid(1, 5));
@@ -129,7 +129,7 @@ describe("digests that a leader knows", () => {
     expect(trees.refuted).toBe(true);
   });
 
-  it("[ZAB-91] keeps what a member said over its crash, until it is found equal there or later", () => {
+  it("[ZAB-91] keeps a member's report after its crash, until the trees are found equal at that zxid or later", () => {
     const trees = of(5);
     for (const sid of [a, b, c]) trees.differ(sid, zxid(1, 5));
     expect(trees.refuted).toBe(true);
@@ -146,7 +146,7 @@ describe("digests that a leader knows", () => {
 });
 
 describe("a tree that differs", () => {
-  it("[ZAB-92] is replaced once a quorum has confirmed the leader's at the zxid in dispute, not by who is in the active set", () => {
+  it("[ZAB-92] is replaced once a quorum has confirmed the leader's tree at the disputed zxid; the active set does not matter", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     script.propose(2, 1);
     script.returned(2, ack(script, 1, zxid(2, 1)));
@@ -165,7 +165,7 @@ describe("a tree that differs", () => {
     expect(script.peer.reason).toBe("");
   });
 
-  it("[ZAB-92] is not replaced by one that the rest of the quorum finds wrong: it is the leader who steps down", () => {
+  it("[ZAB-92] is not replaced by a tree that the rest of the quorum finds wrong: the leader steps down", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     script.propose(2, 1);
     script.returned(2, ack(script, 1, zxid(2, 1)));
@@ -185,7 +185,7 @@ describe("a tree that differs", () => {
     expect(script.storage.meta.needSnap).toBe(true);
   });
 
-  it("[ZAB-91] makes the leader step down when a quorum differs from it, whenever each member says so, and not lead before it has synchronised", () => {
+  it("[ZAB-91] makes the leader step down when a quorum has reported a difference, and not lead before it has synchronised", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
@@ -203,7 +203,7 @@ describe("a tree that differs", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-120] is found before the leader serves, by the digests that its learners join with", () => {
+  it("[ZAB-120] is found before the leader serves, by the digests with which its learners join", () => {
     const script = leads();
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
@@ -230,7 +230,7 @@ describe("a tree that differs", () => {
     expect(pings.at(-1)).toMatchObject({ disputed: true });
   });
 
-  it("[ZAB-128] makes the leader step down for a learner that has its history by now and would win the next election", () => {
+  it("[ZAB-128] makes the leader step down if a learner has its history in the meantime and would win the next election", () => {
     const script = leads({ size: 5, voters: [2, 5] });
     // member 5 has nothing to compare yet; member 2 differs
     script.returned(5, ackEpoch(script, { join: 1, digest: null }));
@@ -268,7 +268,7 @@ describe("a tree that differs", () => {
     }
   });
 
-  it("[ZAB-131] asks a learner that had its history before another one differed", () => {
+  it("[ZAB-131] sends CHECK to a learner that had its history before another learner differed", () => {
     const script = leads({ size: 5, voters: [1, 2, 4] });
     script.returned(4, ackEpoch(script, { join: 1, digest: null }));
     script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(1, 4)), checksEarly: true }));
@@ -286,7 +286,7 @@ describe("a tree that differs", () => {
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 
-  it("[ZAB-128] does not make it step down for a learner that would lose the next election", () => {
+  it("[ZAB-128] does not make the leader step down if the learner would lose the next election", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     script.returned(1, ackEpoch(script, { join: 1, digest: null }));
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
@@ -296,7 +296,7 @@ describe("a tree that differs", () => {
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 
-  it("[ZAB-120] at a zxid that the leader has not applied yet is compared once it has", () => {
+  it("[ZAB-120] is compared at a zxid that the leader has not applied yet once the leader has applied it", () => {
     for (const [tree, outcome] of [
       [1, true],
       [7, false],
@@ -317,7 +317,7 @@ describe("a tree that differs", () => {
 });
 
 describe("a learner that is found to differ", () => {
-  it("[ZAB-91] while it takes DIFF has its own tree still when that is over", () => {
+  it("[ZAB-91] during a DIFF keeps its own tree after the DIFF", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     joins(script, 1, 1);
     script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(zxid(2, 1), 7) }));
@@ -330,7 +330,7 @@ describe("a learner that is found to differ", () => {
     expect(script.peer.proposing?.trusted).toBe(true);
   });
 
-  it("[ZAB-92] and comes back with an older tree does not end the dispute by that", () => {
+  it("[ZAB-92] and restarts with an older tree does not end the dispute", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     script.tellDigest(digestAt(zxid(2, 1)));
     script.reboot(2);
@@ -351,7 +351,7 @@ describe("a learner that is found to differ", () => {
 });
 
 describe("a leader whose tree was not compared", () => {
-  it("[ZAB-121] prepares nothing before a quorum has compared it, and asks for that", () => {
+  it("[ZAB-121] prepares nothing before a quorum has compared it, and sends CHECK for that", () => {
     // The learner's digest is of a zxid that the leader does not remember.
     const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
     expect(script.peer.proposing?.trusted).toBe(false);
@@ -373,13 +373,13 @@ describe("a leader whose tree was not compared", () => {
     expect(script.take(2)).toEqual([]);
   });
 
-  it("[ZAB-121] believes no confirmation of another stay", () => {
+  it("[ZAB-121] ignores a confirmation of another stay", () => {
     const script = broadcasts(3, new Map([[2, digestAt(zxid(1, 2))]]));
     script.call(2, confirm(script, 9, END));
     expect(script.peer.proposing?.trusted).toBe(false);
   });
 
-  it("[ZAB-127] serves with learners of a version that confirms nothing, and replaces no tree because of them", () => {
+  it("[ZAB-127] serves with learners of a version without confirmations, and replaces no tree because of them", () => {
     const script = broadcasts(3, new Map([[2, undefined]]));
     expect(script.peer.proposing?.mayPropose).toBe(true);
     script.flush();
@@ -405,14 +405,14 @@ describe("a learner that is up to date", () => {
     return { sent: script.take(2), script };
   }
 
-  it("[ZAB-129] UPTODATE says that a CHECK follows where the leader could not compare the learner's tree, and only there", () => {
+  it("[ZAB-129] UPTODATE announces a CHECK if, and only if, the leader could not compare the learner's tree", () => {
     expect(joined(digestAt(zxid(1, 2))).sent).toEqual([{ ...upToDate, check: true }]);
     expect(joined(digestAt(END)).sent).toEqual([upToDate]);
     // A version that answers no CHECK is sent none.
     expect(joined(undefined).sent).toEqual([upToDate]);
   });
 
-  it("[ZAB-129] is sent that CHECK also if the leader can compare by itself meanwhile", () => {
+  it("[ZAB-129] gets that CHECK even if the leader can compare the tree itself in the meantime", () => {
     const script = leads({ voters: [2] });
     script.peer.digest = digestAt(zxid(1, 4));
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END) }));
@@ -425,7 +425,7 @@ describe("a learner that is up to date", () => {
     expect(script.takeTypes(2)).toContain("CHECK");
   });
 
-  it("[ZAB-129] UPTODATE says so to a learner that rejoins with an older tree than the one that differed", () => {
+  it("[ZAB-129] UPTODATE announces a CHECK to a learner that rejoins with an older tree than the one that differed", () => {
     const script = broadcasts(3, new Map([[2, digestAt(END)]]));
     script.tellDigest(digestAt(zxid(2, 1)));
     script.reboot(2);
@@ -441,7 +441,7 @@ describe("a learner that is up to date", () => {
 });
 
 describe("a learner that was upgraded", () => {
-  it("[ZAB-121] [ZAB-127] is asked like any other: that it could not say it before excuses nothing", () => {
+  it("[ZAB-121] [ZAB-127] gets CHECK like any other learner, although its earlier version could not answer it", () => {
     const script = broadcasts(3, new Map([[2, undefined]]));
     expect(script.peer.proposing?.mayPropose).toBe(true);
     script.reboot(2);
@@ -477,7 +477,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).toEqual(SNAP);
   });
 
-  it("[ZAB-122] waits a tick for that, and is served without it if no member differs", () => {
+  it("[ZAB-122] waits one tick for that, and gets SNAP without it if no member differs", () => {
     const script = leads({ voters: [2] });
     script.returned(2, ackEpoch(script, lagging));
     expect(script.take(2)).toEqual([]);
@@ -514,7 +514,7 @@ describe("a learner that lacks log", () => {
     }
   });
 
-  it("[ZAB-122] gets no SNAP when one of them comes back and says that it differs", () => {
+  it("[ZAB-122] gets no SNAP if one of them rejoins and reports that it differs", () => {
     const script = besideOne();
     script.returned(1, ack(script, 1, END));
     script.passes(900);
@@ -530,7 +530,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(2)).not.toContain("SNAP");
   });
 
-  it("[ZAB-122] does not wait for one that cannot compare, nor for ever", () => {
+  it("[ZAB-122] does not wait for a member that cannot compare, nor without a limit", () => {
     for (const [script, ms] of [
       [besideOne(zxid(1, 4), false), 1_100],
       [besideOne(zxid(1, 6)), 1_100],
@@ -542,7 +542,7 @@ describe("a learner that lacks log", () => {
     }
   });
 
-  it("[ZAB-121] is no quorum for its leader before the copy was found equal to what the leader has in memory", () => {
+  it("[ZAB-121] does not count for its leader before the copy was found equal to the leader's tree in memory", () => {
     const script = copied();
     expect(script.state).toBe("LEADING/BROADCAST");
     expect(script.peer.proposing?.mayPropose).toBe(false);
@@ -552,7 +552,7 @@ describe("a learner that lacks log", () => {
     expect(script.peer.proposing?.mayPropose).toBe(true);
   });
 
-  it("[ZAB-122] has a copy that says nothing for the leader once another member differs", () => {
+  it("[ZAB-122] does not count for the leader with its copy once another member differs", () => {
     const script = copied();
     script.call(2, confirm(script, 1, END));
     joins(script, 1, 1);
@@ -568,7 +568,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
   });
 
-  it("[ZAB-123] is not kept waiting by a member that differed and has lost its memory since", () => {
+  it("[ZAB-123] does not wait for a member that differed and has lost its memory since", () => {
     const script = leads({ voters: [1, 2] });
     script.returned(1, ackEpoch(script, lagging));
     script.returned(2, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
@@ -644,7 +644,7 @@ describe("a learner that lacks log", () => {
     return script;
   }
 
-  it("[ZAB-132] gets SNAP at once from a checkpoint that a quorum had confirmed, and its word counts", () => {
+  it("[ZAB-132] gets SNAP at once from a checkpoint that a quorum had confirmed, and its report counts", () => {
     const script = leadsWithConfirmed([2]);
     script.returned(2, ackEpoch(script, lagging));
     expect(script.take(2)).toMatchObject([{ type: "SNAP", at: { zxid: zxid(1, 3) } }, { type: "SNAPCHUNK" }]);
@@ -659,7 +659,7 @@ describe("a learner that lacks log", () => {
     expect(script.takeTypes(1)).toEqual(expect.arrayContaining(SNAP));
   });
 
-  it("[ZAB-132] gets it also while another differs, and a member that differs does not", () => {
+  it("[ZAB-132] gets it also while another member differs, and a differing member does not", () => {
     const script = leadsWithConfirmed([1, 2], 5);
     script.returned(1, ackEpoch(script, { join: 1, digest: digestAt(END, 7) }));
     script.returned(2, ackEpoch(script, lagging));
@@ -685,7 +685,7 @@ describe("a learner that lacks log", () => {
     expect(script.peer.wantsCheckpoint).toBe(false);
   });
 
-  it("[ZAB-122] is given no more of a tree that no quorum has confirmed once another member differs", () => {
+  it("[ZAB-122] gets no further chunk of an unconfirmed tree once another member differs", () => {
     const script = leads({ size: 5, voters: [1, 2] });
     for (const sid of [1, 2]) script.returned(sid, ackEpoch(script, lagging));
     for (const sid of [1, 2]) script.alive("FOLLOWING", sid);
@@ -738,7 +738,7 @@ describe("a learner", () => {
   }
   const ping = (sentAt: number): ZabMessage => ({ type: "PING", sentAt, role: "LEADING", join: 1 });
 
-  it("[ZAB-120] says in its PONG up to where it has found the leader's digests equal", () => {
+  it("[ZAB-120] reports in its PONG the highest zxid at which it has found the leader's digest equal", () => {
     const script = serves();
     const [before] = script.call(3, ping(1));
     expect(before).not.toHaveProperty("confirmed");
@@ -752,7 +752,7 @@ describe("a learner", () => {
     expect(other).not.toHaveProperty("confirmed");
   });
 
-  it("[ZAB-120] answers a CHECK by CONFIRM once the digest was found equal", () => {
+  it("[ZAB-120] answers a CHECK with CONFIRM once it has found the digest equal", () => {
     const script = serves();
     script.call(3, { type: "CHECK", join: 1, epoch: asEpoch(2), digest: digestAt(END) });
     expect(script.take(3)).toEqual([]);
@@ -762,7 +762,7 @@ describe("a learner", () => {
     expect(script.take(3)).toEqual([]);
   });
 
-  it("[ZAB-132] has a confirmed tree once it is found equal where a quorum has confirmed its leader's", () => {
+  it("[ZAB-132] has a confirmed tree once it is equal at a zxid at which a quorum has confirmed its leader's tree", () => {
     const script = serves();
     const confirmed = { ...ping(1), digest: digestAt(END), confirmed: true } as ZabMessage;
     script.run(script.peer.confirm(script.now, zxid(1, 4)));
@@ -774,7 +774,7 @@ describe("a learner", () => {
     expect(script.peer.treeConfirmed).toBe(false);
   });
 
-  it("[ZAB-131] applies what a CHECK before UPTODATE names, and nothing after it", () => {
+  it("[ZAB-131] applies up to the zxid of a CHECK before UPTODATE, and not further", () => {
     const script = new Script({ sid: 1, history: HISTORY, committed: zxid(1, 2) });
     script.peer.digest = digestAt(zxid(1, 2));
     script.start();
@@ -794,7 +794,7 @@ describe("a learner", () => {
     expect(script.take(3)).toEqual([{ type: "CONFIRM", join: 1, epoch: asEpoch(2), zxid: at }]);
   });
 
-  it("[ZAB-131] takes no CHECK before it has its leader's history, nor of what it does not have", () => {
+  it("[ZAB-131] refuses a CHECK before it has its leader's history, and one at a zxid that it does not have", () => {
     for (const [isStaged, at] of [
       [false, END],
       [true, zxid(1, 9)],
@@ -812,7 +812,7 @@ describe("a learner", () => {
     }
   });
 
-  it("[ZAB-129] doubts its tree until it has found the leader's digest equal, if the leader says that a CHECK follows", () => {
+  it("[ZAB-129] serves nothing until it has found the leader's digest equal, if the leader has announced a CHECK", () => {
     for (const check of [undefined, true]) {
       const script = serves(digestAt(END), check);
       expect(script.peer.awaitsComparison).toBe(check === true);
@@ -834,7 +834,7 @@ describe("a learner", () => {
     expect(script.storage.log.last.zxid).toEqual(END);
   });
 
-  it("[ZAB-123] waits as long as its leader says that no quorum has confirmed a tree, and shows why", () => {
+  it("[ZAB-123] waits while its leader reports that no quorum has confirmed a tree, and reports the reason", () => {
     const script = new Script({ sid: 1, history: HISTORY, committed: END });
     script.peer.digest = digestAt(END);
     script.start();

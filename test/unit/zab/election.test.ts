@@ -38,14 +38,14 @@ describe("the order of candidates", () => {
 });
 
 describe("an election", () => {
-  it("[ZAB-31] begins with a vote for oneself, which is no quorum but in an ensemble of one", () => {
+  it("[ZAB-31] begins with the member's vote for itself, which is a quorum only in an ensemble of one", () => {
     expect(election().vote).toEqual(vote(1));
     expect(election().hasQuorum).toBe(false);
     expect(election({ size: 1 }).hasQuorum).toBe(true);
     expect(election({ size: 1 }).everybodyHeard).toBe(true);
   });
 
-  it("[ZAB-31] adopts a better vote and says so; keeps its own against a worse one", () => {
+  it("[ZAB-31] adopts a better vote and sends it; keeps its own against a worse one", () => {
     const mine = election({ self: 2 });
     expect(mine.receive(asSid(1), note(1), false)).toBe(false);
     expect(mine.vote.leader).toBe(2);
@@ -68,7 +68,7 @@ describe("an election", () => {
     expect(mine.hasQuorum).toBe(false);
   });
 
-  it("[ZAB-31] counts a vote of the same candidate with another history apart", () => {
+  it("[ZAB-31] counts votes for one candidate with different histories separately", () => {
     const mine = election({ self: 3 });
     mine.receive(asSid(1), note(1, { leader: 3, epoch: 0, zxid: zxid(0, 0) }), false);
     expect(mine.hasQuorum).toBe(true);
@@ -97,7 +97,7 @@ describe("an election", () => {
     expect(mine.electionEpoch).toBe(5);
   });
 
-  it("[ZAB-33] waits for no vote once every peer has answered or refuses calls", () => {
+  it("[ZAB-33] waits for no further vote once every peer has answered or refuses calls", () => {
     const mine = election({ self: 3 });
     mine.receive(asSid(1), note(1, { leader: 3 }), false);
     expect(mine.hasQuorum).toBe(true);
@@ -108,14 +108,14 @@ describe("an election", () => {
     expect(mine.everybodyHeard).toBe(false);
   });
 
-  it("[ZAB-33] forgets the vote of a member that is gone", () => {
+  it("[ZAB-33] removes the vote of a member that has failed", () => {
     const mine = election({ self: 3 });
     mine.receive(asSid(1), note(1, { leader: 3 }), false);
     mine.markUnreachable(asSid(1));
     expect(mine.hasQuorum).toBe(false);
   });
 
-  it("[ZAB-34] joins a leader that works: it says so itself, and with us a quorum follows it", () => {
+  it("[ZAB-34] joins an established leader: it claims to lead, and a quorum follows it, this member included", () => {
     const mine = election({ self: 1, size: 5 });
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 4, round: 3, epoch: 2 }), false);
     mine.receive(asSid(3), note(3, { role: "FOLLOWING", leader: 4, round: 1, epoch: 2 }), false);
@@ -138,7 +138,7 @@ describe("an election", () => {
     expect(gone.establishedLeader()).toBeUndefined();
   });
 
-  it("[ZAB-34] takes a member that looks again out of those that have settled", () => {
+  it("[ZAB-34] no longer counts a member as following once that is LOOKING again", () => {
     const mine = election({ self: 1, size: 3 });
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3 }), false);
     mine.receive(asSid(2), note(2), false);
@@ -152,7 +152,7 @@ describe("an election", () => {
     expect(five.establishedLeader()).toBeUndefined();
   });
 
-  it("[ZAB-102] counts a peer that follows already as a vote of this electionEpoch", () => {
+  it("[ZAB-102] counts a peer that already follows as a vote of this electionEpoch", () => {
     const mine = election({ self: 3, size: 5, round: 2 });
     mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 3, round: 2, epoch: 7 }), true);
     mine.receive(asSid(2), note(2, { role: "FOLLOWING", leader: 3, round: 1 }), true);
@@ -167,7 +167,7 @@ describe("an election", () => {
     expect(mine.hasQuorum).toBe(false);
   });
 
-  it("[ZAB-102] loses no vote to a return that was written before it", () => {
+  it("[ZAB-102] does not withdraw a vote because of a return that was sent before it", () => {
     const mine = election({ self: 3, round: 2 });
     mine.receive(asSid(1), note(1, { leader: 3, round: 2 }), false);
     mine.receive(asSid(1), note(1, { role: "FOLLOWING", leader: 2, round: 1 }), true);
@@ -176,7 +176,7 @@ describe("an election", () => {
     expect(mine.hasQuorum).toBe(false);
   });
 
-  it("[ZAB-35] counts no vote of a member without memory, its own neither", () => {
+  it("[ZAB-35] counts no vote of a member without memory, not even its own", () => {
     const mine = election({ self: 3, size: 3 });
     mine.receive(asSid(1), note(1, { leader: 3, initialized: false }), false);
     expect(mine.hasQuorum).toBe(false);
@@ -188,7 +188,7 @@ describe("an election", () => {
     expect(blank.hasQuorum).toBe(true);
   });
 
-  it("[ZAB-110] elects no member without memory, and takes none of its votes over", () => {
+  it("[ZAB-110] elects no member without memory, and adopts none of its votes", () => {
     const blank = election({ self: 3, size: 3, initialized: false });
     blank.receive(asSid(1), note(1, { leader: 3 }), false);
     blank.receive(asSid(2), note(2, { leader: 3 }), false);
@@ -218,7 +218,7 @@ describe("an election", () => {
     expect(blank.othersPristine).toBe(false);
   });
 
-  it("[ZAB-36] takes no word for it that may have been on its way for long", () => {
+  it("[ZAB-36] does not count an answer that may have been in flight for long", () => {
     const blank = election({ self: 1, size: 3, initialized: false });
     blank.receive(asSid(2), note(2), false);
     blank.receive(asSid(3), note(3), true);

@@ -46,7 +46,7 @@ function serving(options: ScriptOptions = {}): Script {
 const types = (messages: readonly ZabMessage[]): string[] => messages.map(({ type }) => type);
 
 describe("discovery", () => {
-  it("[ZAB-103] ends when the elected peer votes for another, or in a later electionEpoch", () => {
+  it("[ZAB-103] ends when the elected peer votes for another member, or in a later electionEpoch", () => {
     for (const said of [
       { leader: 2, round: 1 },
       { leader: 3, round: 2 },
@@ -62,7 +62,7 @@ describe("discovery", () => {
     expect(old.state).toBe("FOLLOWING/DISCOVERY");
   });
 
-  it("[ZAB-103] ends when the leader gives up, though our electionEpoch is far ahead of its (seed 1795401241994)", () => {
+  it("[ZAB-103] ends when the leader gives up, even if its electionEpoch is far behind the follower's (seed 1795401241994)", () => {
     const script = new Script({ history: HISTORY }).start();
     script.call(2, note(2, { round: 10 }));
     script.returned(3, note(3, { role: "LEADING", leader: 3, round: 8 }));
@@ -73,7 +73,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-51] writes its promise down before it gives it", () => {
+  it("[ZAB-51] stores its promise before it sends it", () => {
     const script = following();
     const effects = script.peer.step(script.now, {
       type: "call",
@@ -84,7 +84,7 @@ describe("discovery", () => {
     expect(kinds).toEqual(["persist", "reply"]);
   });
 
-  it("[ZAB-51] says what it has, and which epoch it was in", () => {
+  it("[ZAB-51] sends the end of its log and its currentEpoch", () => {
     const script = following();
     const [reply] = script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(7) });
     expect(reply).toMatchObject({
@@ -99,7 +99,7 @@ describe("discovery", () => {
     expect(script.storage.meta).toMatchObject({ acceptedEpoch: 7, currentEpoch: 1 });
   });
 
-  it("[ZAB-53] refuses an epoch below its promise, and does not count one that it gave to another", () => {
+  it("[ZAB-53] refuses an epoch below its promise, and does not count for one that it promised to another candidate", () => {
     const low = following({ acceptedEpoch: 5 });
     expect(low.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(4) })).toEqual([]);
     expect(low.state).toBe("LOOKING/ELECTION");
@@ -108,7 +108,7 @@ describe("discovery", () => {
     expect(reply).toMatchObject({ type: "ACKEPOCH", counted: false });
   });
 
-  it("[ZAB-53] keeps a promise over a crash", () => {
+  it("[ZAB-53] keeps a promise after a crash", () => {
     const script = following();
     script.call(3, { type: "LEADERINFO", join: 1, epoch: asEpoch(9) });
     script.restart();
@@ -136,7 +136,7 @@ describe("discovery", () => {
     }
   });
 
-  it("[ZAB-56] ignores a leader's words for another stay, or from another member", () => {
+  it("[ZAB-56] ignores a leader's messages for another stay, and those of another member", () => {
     const script = following();
     expect(script.call(3, { type: "LEADERINFO", join: 2, epoch: E2 })).toEqual([]);
     expect(script.call(2, { type: "LEADERINFO", join: 1, epoch: E2 })).toEqual([]);
@@ -156,7 +156,7 @@ describe("discovery", () => {
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
   });
 
-  it("[ZAB-56] numbers its stays differently in an incarnation that is numbered by the time of day", () => {
+  it("[ZAB-56] numbers its stays differently in an incarnation whose number is the time of day", () => {
     for (const boot of [1, 1_763_855_000_000, 2 ** 32, 2 ** 52]) {
       const script = following({ boot });
       const first = script.peer.join ?? 0;
@@ -169,7 +169,7 @@ describe("discovery", () => {
     }
   });
 
-  it("[ZAB-55] gives up when it is not taken in within initLimit", () => {
+  it("[ZAB-55] gives up when no leader accepts it within initLimit", () => {
     const script = following();
     script.alive("LEADING", 3);
     script.passes(9_000);
@@ -178,13 +178,13 @@ describe("discovery", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-58] sends FOLLOWERINFO again when its leader says that it leads now", () => {
+  it("[ZAB-58] sends FOLLOWERINFO again when its leader begins to lead", () => {
     const script = following();
     script.call(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5) }));
     expect(script.take(3)).toMatchObject([{ type: "FOLLOWERINFO", join: 1 }]);
   });
 
-  it("[ZAB-58] looks again when the one it follows follows another", () => {
+  it("[ZAB-58] returns to LOOKING when its leader follows another member", () => {
     const script = following();
     script.call(3, note(3, { role: "FOLLOWING", leader: 2, epoch: 1, zxid: zxid(1, 5) }));
     expect(script.state).toBe("LOOKING/ELECTION");
@@ -192,7 +192,7 @@ describe("discovery", () => {
 });
 
 describe("synchronization", () => {
-  it("[ZAB-60] makes nothing its own before NEWLEADER", () => {
+  it("[ZAB-60] adopts no history before NEWLEADER", () => {
     const script = synchronizing();
     const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
     if (next === undefined) throw new Error("there is one");
@@ -206,7 +206,7 @@ describe("synchronization", () => {
     expect(script.storage.meta.currentEpoch).toBe(2);
   });
 
-  it("[ZAB-60] writes history and currentEpoch as one (ZOOKEEPER-3911, 4643)", () => {
+  it("[ZAB-60] stores history and currentEpoch in one transaction (ZOOKEEPER-3911, 4643)", () => {
     const script = synchronizing({ durable: false });
     script.sync();
     const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
@@ -227,7 +227,7 @@ describe("synchronization", () => {
     );
   });
 
-  it("[ZAB-60] forgets what was staged when the stay ends (ZOOKEEPER-3642)", () => {
+  it("[ZAB-60] discards the staged history when the stay ends (ZOOKEEPER-3642)", () => {
     const script = synchronizing();
     const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
     if (next === undefined) throw new Error("there is one");
@@ -241,7 +241,7 @@ describe("synchronization", () => {
     expect(script.peer.currentEpoch).toBe(1);
   });
 
-  it("[ZAB-13] goes back by TRUNC to where the leader says, or to the nearest before, at NEWLEADER", () => {
+  it("[ZAB-13] truncates its log at NEWLEADER to the leader's entry, or to the nearest one before it", () => {
     const script = synchronizing({ history: entriesOf(START, [1, 1, 3], [1, 4, 5]) });
     expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 6) })).toMatchObject([
       { type: "POSITION", last: { zxid: zxid(1, 6) }, needSnap: false },
@@ -255,7 +255,7 @@ describe("synchronization", () => {
     expect(script.tail).toBe("1.6");
   });
 
-  it("[ZAB-71] does not take what was durable of a history that it gave up for the one that followed", () => {
+  it("[ZAB-71] does not count durable entries of a discarded history as entries of the next one", () => {
     const script = synchronizing({ durable: false });
     script.call(3, diff());
     script.call(3, newLeader());
@@ -281,7 +281,7 @@ describe("synchronization", () => {
     expect(script.delivered).toEqual(["1.3", "1.5", "1.7"]);
   });
 
-  it("[ZAB-13] answers a TRUNC to an entry it does not have with the one before", () => {
+  it("[ZAB-13] answers a TRUNC to an entry that it lacks with the nearest one before it", () => {
     const script = synchronizing({
       history: entriesOf(START, [1, 1, 3], [2, 1, 2]),
       currentEpoch: 2,
@@ -292,7 +292,7 @@ describe("synchronization", () => {
     ]);
   });
 
-  it("[ZAB-45] never takes back what is applied: it asks for SNAP, and is not eligible until it has one", () => {
+  it("[ZAB-45] never undoes an applied txn: it requests SNAP, and is no candidate until it has one", () => {
     const script = synchronizing({ committed: zxid(1, 5) });
     expect(script.peer.lastProcessedZxid).toEqual(zxid(1, 5));
     expect(script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) })).toMatchObject([
@@ -311,7 +311,7 @@ describe("synchronization", () => {
   const chunk = (index: number, done: boolean) =>
     ({ type: "SNAPCHUNK", join: 1, epoch: E2, index, bytes: encodeRows([], []), done }) as const;
 
-  it("[ZAB-46] keeps over a crash that it needs a SNAP, until it has one", () => {
+  it("[ZAB-46] still needs a SNAP after a crash, until it has one", () => {
     const script = synchronizing({ committed: zxid(1, 5) });
     script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) });
     script.restart();
@@ -329,7 +329,7 @@ describe("synchronization", () => {
     expect(script.take(2).at(-1)).toMatchObject({ vote: { leader: 1, epoch: 2, zxid: AT.zxid } });
   });
 
-  it("[ZAB-63] takes a SNAP in chunks and makes it its own at NEWLEADER, log and all", () => {
+  it("[ZAB-63] receives a SNAP in chunks and adopts it at NEWLEADER, with its log", () => {
     const script = synchronizing();
     expect(script.call(3, snap)).toEqual([]);
     expect(script.call(3, chunk(0, false))).toMatchObject([{ type: "STAGED" }]);
@@ -344,7 +344,7 @@ describe("synchronization", () => {
     expect(script.storage.meta).toMatchObject({ table: 1, checkpoint: AT, currentEpoch: 2 });
   });
 
-  it("[ZAB-63] keeps the old tree when a SNAP is interrupted, and begins the next one from its start (ZOOKEEPER-2872)", () => {
+  it("[ZAB-63] keeps the old tree when a SNAP is interrupted, and starts the next one from the beginning (ZOOKEEPER-2872)", () => {
     const script = synchronizing();
     script.call(3, snap);
     script.call(3, chunk(0, false));
@@ -354,7 +354,7 @@ describe("synchronization", () => {
     expect(script.peer.lastProcessedZxid).toEqual(zxid(0, 0));
   });
 
-  it("[ZAB-63] ends the stay for a chunk out of order, or a NEWLEADER before the last", () => {
+  it("[ZAB-63] ends the stay at a chunk out of order, or at NEWLEADER before the last chunk", () => {
     const gap = synchronizing();
     gap.call(3, snap);
     gap.call(3, chunk(1, false));
@@ -367,7 +367,7 @@ describe("synchronization", () => {
     expect(early.tail).toBe("1.5");
   });
 
-  it("[ZAB-45] is eligible again after a SNAP", () => {
+  it("[ZAB-45] is a candidate again after a SNAP", () => {
     const script = synchronizing({ committed: zxid(1, 5) });
     script.call(3, { type: "TRUNC", join: 1, epoch: E2, to: zxid(1, 3) });
     script.call(3, snap);
@@ -380,7 +380,7 @@ describe("synchronization", () => {
     });
   });
 
-  it("[ZAB-64] ends the stay for whatever does not continue what is staged", () => {
+  it("[ZAB-64] ends the stay at a message that does not continue the staged history", () => {
     const [next, after] = entriesOf(endOf(HISTORY), [1, 6, 2], [1, 8, 1]);
     if (next === undefined || after === undefined) throw new Error("there are two");
     const wrong: readonly (readonly ZabMessage[])[] = [
@@ -401,7 +401,7 @@ describe("synchronization", () => {
     }
   });
 
-  it("[ZAB-64] begins another stay when a leader that has dropped it accepts it again", () => {
+  it("[ZAB-64] begins a new stay when a leader that has dropped it accepts it again", () => {
     const [next] = entriesOf(endOf(HISTORY), [1, 6, 2]);
     if (next === undefined) throw new Error("there is one");
     const script = synchronizing();
@@ -433,7 +433,7 @@ describe("synchronization", () => {
     expect(script.state).toBe("FOLLOWING/BROADCAST");
   });
 
-  it("[ZAB-64] takes up a new stay when the leader has lost sight of it in broadcast", () => {
+  it("[ZAB-64] begins a new stay when the leader has dropped it during broadcast", () => {
     const script = synchronizing();
     script.call(3, diff());
     script.call(3, newLeader());
@@ -444,13 +444,13 @@ describe("synchronization", () => {
     expect(script.peer.reason).toBe("the leader has restarted this stay");
   });
 
-  it("[ZAB-64] ends the stay for a message of another epoch", () => {
+  it("[ZAB-64] ends the stay at a message of another epoch", () => {
     const script = synchronizing();
     script.call(3, { type: "DIFF", join: 1, epoch: asEpoch(3), from: zxid(1, 5) });
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-65] logs and acks what is proposed between NEWLEADER and UPTODATE, and applies it later (ZOOKEEPER-4394)", () => {
+  it("[ZAB-65] logs and acknowledges proposals between NEWLEADER and UPTODATE, and applies them later (ZOOKEEPER-4394)", () => {
     const script = synchronizing();
     script.call(3, diff());
     script.call(3, newLeader());
@@ -466,7 +466,7 @@ describe("synchronization", () => {
     expect(script.delivered).toEqual(["1.3", "1.5", "2.2"]);
   });
 
-  it("[ZAB-65] refuses an UPTODATE of what it does not have", () => {
+  it("[ZAB-65] refuses an UPTODATE above the end of its log", () => {
     const script = synchronizing();
     script.call(3, diff());
     script.call(3, newLeader());
@@ -474,7 +474,7 @@ describe("synchronization", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-55] gives a long synchronization its time while it makes progress", () => {
+  it("[ZAB-55] does not give up a long synchronization that makes progress", () => {
     const long = entriesOf(endOf(HISTORY), ...Array.from({ length: 4 }, (_, i) => [1, 6 + i, 1]));
     const script = synchronizing();
     script.alive("LEADING", 3);
@@ -496,7 +496,7 @@ describe("broadcast", () => {
   if (first === undefined || second === undefined) throw new Error("there are two");
   const afterFirst = { zxid: first.last, chain: first.chain };
 
-  it("[ZAB-73] acks what it has written, cumulatively", () => {
+  it("[ZAB-73] acknowledges durable entries, cumulatively", () => {
     const script = serving();
     expect(script.call(3, proposal(1, 2, endOf(HISTORY), first))).toMatchObject([
       { type: "ACK", zxid: zxid(2, 2) },
@@ -507,7 +507,7 @@ describe("broadcast", () => {
     expect(script.storage.log.last.zxid).toEqual(zxid(2, 3));
   });
 
-  it("[ZAB-71] applies what is committed and durable, in order, and not more", () => {
+  it("[ZAB-71] applies committed and durable entries, in order, and no others", () => {
     const script = serving({ durable: false });
     // What it had at its start is durable; what NEWLEADER wrote is not yet.
     expect(script.delivered).toEqual(["1.3", "1.5"]);
@@ -521,7 +521,7 @@ describe("broadcast", () => {
     expect(script.delivered.slice(3)).toEqual(["2.2", "2.3"]);
   });
 
-  it("[ZAB-73] ends the stay for a gap, a repeat, or a commit of what it does not have", () => {
+  it("[ZAB-73] ends the stay at a gap, a repeated entry, or a commit above its log", () => {
     const wrong: readonly ZabMessage[] = [
       proposal(1, 2, afterFirst, second),
       proposal(1, 2, START, first),
@@ -538,7 +538,7 @@ describe("broadcast", () => {
     }
   });
 
-  it("[ZAB-83] looks for a leader at once when the link to its own breaks", () => {
+  it("[ZAB-83] looks for a leader at once when the link to its leader breaks", () => {
     const script = serving();
     script.broken(2);
     expect(script.state).toBe("FOLLOWING/BROADCAST");
@@ -554,7 +554,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-100] does not take its own standstill for the leader's silence", () => {
+  it("[ZAB-100] does not count its own pause as silence of the leader", () => {
     const script = serving();
     script.after(30_000);
     expect(script.state).toBe("FOLLOWING/BROADCAST");
@@ -563,7 +563,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-83] takes calls and returns of its leader as messages of a living leader", () => {
+  it("[ZAB-83] counts both calls and returns of its leader as messages of a live leader", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.passes(6_000);
@@ -575,7 +575,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("FOLLOWING/BROADCAST");
   });
 
-  it("[ZAB-84] leaves a leader that leads no more, or does not count it among its learners", () => {
+  it("[ZAB-84] leaves a leader that no longer leads, or no longer has it as a learner", () => {
     for (const ping of [
       { type: "PING", sentAt: 0, role: "LOOKING" },
       { type: "PING", sentAt: 0, role: "LEADING" },
@@ -589,7 +589,7 @@ describe("broadcast", () => {
     }
   });
 
-  it("[ZAB-85] asks its leader at once when another member says that it looks for one", () => {
+  it("[ZAB-85] pings its leader at once when another member is LOOKING", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.take();
@@ -609,14 +609,14 @@ describe("broadcast", () => {
     expect(script.storage.meta.table).toBe(0);
   });
 
-  it("[ZAB-124] answers the vote of a leader that leads no more by its own, not by still following it", () => {
+  it("[ZAB-124] answers the vote of a leader that no longer leads with its own vote, not with its old role", () => {
     const script = serving();
     const [answer] = script.call(3, note(3, { round: 9, epoch: 0 }));
     expect(script.state).toBe("LOOKING/ELECTION");
     expect(answer).toMatchObject({ type: "NOTIFICATION", role: "LOOKING", round: 9, vote: { leader: 1 } });
   });
 
-  it("[ZAB-90] says nothing of it to another leader", () => {
+  it("[ZAB-90] does not report the difference to another leader", () => {
     const script = serving();
     script.diverge();
     script.call(2, note(2, { role: "LEADING", epoch: 2, zxid: zxid(1, 5) }));
@@ -625,7 +625,7 @@ describe("broadcast", () => {
     expect(reply).toMatchObject({ type: "ACKEPOCH", diverged: false });
   });
 
-  it("[ZAB-17] notes what is committed with every row, so that a start applies that and no more", () => {
+  it("[ZAB-17] stores the commit index with every row, so that a start applies exactly the committed entries", () => {
     const script = serving();
     script.call(3, proposal(1, 2, endOf(HISTORY), first, zxid(1, 5)));
     script.call(3, proposal(1, 2, afterFirst, second, zxid(2, 1)));

@@ -55,7 +55,7 @@ describe("discovery", () => {
     expect(script.takeTypes(2)).toEqual(["LEADERINFO"]);
   });
 
-  it("[ZAB-50] chooses an epoch above all that the quorum has promised", () => {
+  it("[ZAB-50] chooses an epoch above all promises of the quorum", () => {
     const script = elected({ history: HISTORY, acceptedEpoch: 4 });
     script.call(2, followerInfo(1, 9));
     expect(only(script.take(2), "LEADERINFO").epoch).toBe(10);
@@ -77,7 +77,7 @@ describe("discovery", () => {
     expect(kinds.indexOf("persist")).toBeLessThan(kinds.indexOf("send"));
   });
 
-  it("[ZAB-50] sends a late learner the epoch that is chosen already", () => {
+  it("[ZAB-50] sends a late learner the epoch that is already chosen", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(1, 1));
     script.call(2, followerInfo(1, 1));
@@ -86,7 +86,7 @@ describe("discovery", () => {
     expect(only(script.take(4), "LEADERINFO").epoch).toBe(2);
   });
 
-  it("[ZAB-126] gives up for a learner that has promised a higher epoch, once: the next leader chooses a higher one", () => {
+  it("[ZAB-126] steps down once for a learner that has promised a higher epoch: the next leader chooses a higher one", () => {
     const script = elected({ size: 5, history: HISTORY }, [1, 2]);
     script.call(1, followerInfo(1, 1));
     script.call(2, followerInfo(1, 1));
@@ -116,7 +116,7 @@ describe("discovery", () => {
     expect(script.peer.acceptedEpoch).toBe(10);
   });
 
-  it("[ZAB-125] pauses before it leads again when the ensemble has not worked under it, longer each time", () => {
+  it("[ZAB-125] pauses before it leads again if it has not served, longer each time", () => {
     const script = elected({ history: HISTORY });
     script.alive("LOOKING", 2);
     for (const pause of [200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
@@ -147,7 +147,7 @@ describe("discovery", () => {
     expect(alone.state).toBe("LEADING/DISCOVERY");
   });
 
-  it("[ZAB-52] gives up when a follower has a newer history: more txns, or a later epoch", () => {
+  it("[ZAB-52] steps down when a follower has a newer history: more txns, or a later epoch", () => {
     for (const last of [endOf(entriesOf(START, [1, 1, 6])), endOf(entriesOf(START, [2, 1, 1]))]) {
       const script = elected({ history: HISTORY });
       script.call(2, followerInfo(1, 1));
@@ -180,7 +180,7 @@ describe("discovery", () => {
     expect(script.storage.meta.currentEpoch).toBe(2);
   });
 
-  it("[ZAB-54] does not count a learner that cannot lead but holds entries that it lacks", () => {
+  it("[ZAB-54] does not count a learner that cannot lead and has entries that the leader lacks", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     const newer = endOf(entriesOf(START, [1, 1, 3], [1, 4, 2], [1, 6, 1]));
@@ -191,7 +191,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 
-  it("[ZAB-54] lets a member vouch that cannot lead and has nothing more", () => {
+  it("[ZAB-54] counts a learner that cannot lead and has no entry that the leader lacks", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     script.returned(2, ackEpoch(script, { join: 1, last: endOf(HISTORY.slice(0, 1)), needSnap: true }));
@@ -237,7 +237,7 @@ describe("discovery", () => {
     expect(script.takeTypes(1)).toEqual(["LEADERINFO"]);
   });
 
-  it("[ZAB-56] ignores what an earlier stay or another epoch left in flight", () => {
+  it("[ZAB-56] ignores messages in flight of an earlier stay or another epoch", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     script.call(2, followerInfo(2, 1));
@@ -259,7 +259,7 @@ describe("discovery", () => {
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 
-  it("[ZAB-57] drops a learner that says in a call that it looks again", () => {
+  it("[ZAB-57] drops a learner whose call shows that it is LOOKING again", () => {
     const script = elected({ history: HISTORY });
     script.call(2, followerInfo(1, 1));
     script.call(2, note(2, { role: "LOOKING", leader: 2, epoch: 1, round: 2 }));
@@ -282,13 +282,13 @@ describe("synchronization", () => {
     return script;
   }
 
-  it("[ZAB-60] sends nothing to a learner that has all, and NEWLEADER behind it", () => {
+  it("[ZAB-60] sends only NEWLEADER to a learner that has the whole history", () => {
     const script = synchronizing();
     expect(script.takeTypes(2)).toEqual(["DIFF", "NEWLEADER"]);
     expect(script.state).toBe("LEADING/SYNCHRONIZATION");
   });
 
-  it("[ZAB-60] sends what follows the learner's end, NEWLEADER last", () => {
+  it("[ZAB-60] sends the entries after the learner's end, then NEWLEADER", () => {
     const script = synchronizing(endOf(HISTORY.slice(0, 1)));
     const messages = script.take(2);
     expect(messages.map(({ type }) => type)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
@@ -298,7 +298,7 @@ describe("synchronization", () => {
     });
   });
 
-  it("[ZAB-61] begins to broadcast once a quorum has acked NEWLEADER, and not before", () => {
+  it("[ZAB-61] begins to broadcast once a quorum has acknowledged NEWLEADER, and not before", () => {
     const script = synchronizing();
     script.take();
     expect(script.peer.proposing).toBeUndefined();
@@ -324,7 +324,7 @@ describe("synchronization", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-61] takes no early ack for the one of NEWLEADER (ZOOKEEPER-4685)", () => {
+  it("[ZAB-61] does not take an earlier ack for that of NEWLEADER (ZOOKEEPER-4685)", () => {
     const script = synchronizing(START, { config: { batchBytesMax: 1, learnerInFlightMax: 1 } });
     expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL"]);
     script.returned(2, ack(script, 1, zxid(1, 3)));
@@ -336,7 +336,7 @@ describe("synchronization", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-62] keeps to the learner's window, and sends more as the learner answers", () => {
+  it("[ZAB-62] stays within the learner's window, and sends more as the learner answers", () => {
     const long = entriesOf(START, ...Array.from({ length: 6 }, (_, i) => [1, i + 1, 1]));
     const script = elected({ history: long, config: { batchBytesMax: 1, learnerInFlightMax: 2 } });
     script.call(2, followerInfo(1, 1));
@@ -349,7 +349,7 @@ describe("synchronization", () => {
     }
   });
 
-  it("[ZAB-41] goes back with a learner step by step until it finds common ground", () => {
+  it("[ZAB-41] truncates a learner step by step until a common entry is found", () => {
     const other = elected({ history: HISTORY, acceptedEpoch: 3, size: 5 }, [1, 2]);
     other.call(1, followerInfo(1, 3));
     other.call(2, followerInfo(1, 3));
@@ -369,7 +369,7 @@ describe("synchronization", () => {
     expect(other.takeTypes(4)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
   });
 
-  it("[ZAB-63] sends SNAP in chunks, one at a time, then the log behind it, then NEWLEADER", () => {
+  it("[ZAB-63] sends SNAP in chunks, one at a time, then the log after it, then NEWLEADER", () => {
     const script = elected({ history: HISTORY, config: { batchBytesMax: 1, snapChunkBytesMax: 1 } });
     script.call(2, followerInfo(1, 1));
     script.take();
@@ -386,7 +386,7 @@ describe("synchronization", () => {
     expect(script.peer.readsSnapshot).toBe(false);
   });
 
-  it("[ZAB-55] gives a large SNAP its time: the limit is on standing still", () => {
+  it("[ZAB-55] does not give up a large SNAP that makes progress", () => {
     const script = elected({ history: HISTORY, config: { snapChunkBytesMax: 1 } });
     script.call(2, followerInfo(1, 1));
     script.returned(2, ackEpoch(script, { join: 1, needSnap: true, last: endOf(HISTORY.slice(0, 1)) }));
@@ -415,7 +415,7 @@ describe("broadcast", () => {
     expect(unsynced.peer.lastCommittedZxid).toEqual(zxid(2, 1));
   });
 
-  it("[ZAB-71] never applies what is not durable here, even with a quorum of followers", () => {
+  it("[ZAB-71] never applies an entry that is not durable in its own storage, even with a quorum of followers", () => {
     const script = leading({ size: 5, history: HISTORY, durable: false }, [1, 2]);
     script.sync();
     script.call(4, followerInfo(1, 1));
@@ -430,7 +430,7 @@ describe("broadcast", () => {
     expect(script.delivered).toEqual(["2.1"]);
   });
 
-  it("[ZAB-72] lets a proposal leave before its own write, and nothing else", () => {
+  it("[ZAB-72] sends a proposal before its own write is durable, and no other message", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     const kinds = script.peer.propose(script.now, batchOf(2, 2));
@@ -455,7 +455,7 @@ describe("broadcast", () => {
     expect(script.take(2)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 4) }]);
   });
 
-  it("[ZAB-74] sends a COMMIT where no proposal carries the commit index, once, and never beyond what it has sent", () => {
+  it("[ZAB-74] sends a COMMIT once if no proposal carries the commit index, and never beyond the entries sent", () => {
     const script = leading({ history: HISTORY, config: { learnerInFlightMax: 1, batchesInFlightMax: 8 } });
     script.propose(2, 1);
     script.flush();
@@ -539,7 +539,7 @@ describe("broadcast", () => {
     const proposed = (script: Script, to: number) =>
       script.take(to).map((message) => (message.type === "PROPOSAL" ? message.last.counter : message.type));
 
-    it("[ZAB-104] go at once to a quorum only, and later together, with the commit index", () => {
+    it("[ZAB-104] are sent at once to a quorum only, and to the others later together, with the commit index", () => {
       const script = withPatience(20, 20);
       script.propose(2, 2);
       script.flush();
@@ -569,7 +569,7 @@ describe("broadcast", () => {
       expect(script.takeTypes(other)).toEqual([]);
     });
 
-    it("[ZAB-104] go at once to every learner whose clients wait, and to the one whose clients wait less", () => {
+    it("[ZAB-104] are sent at once to every learner with waiting clients, and first to the less patient learner", () => {
       const both = withPatience(0, 0);
       both.propose(2, 2);
       expect(both.takeTypes()).toEqual(["PROPOSAL", "PROPOSAL"]);
@@ -586,7 +586,7 @@ describe("broadcast", () => {
       }
     });
 
-    it("[ZAB-104] go when a client asks at their learner", () => {
+    it("[ZAB-104] are sent when their learner gets a waiting client", () => {
       const script = withPatience(2, 20);
       script.propose(2, 2);
       script.flush();
@@ -604,7 +604,7 @@ describe("broadcast", () => {
       expect(proposed(script, 1)).toEqual([3]);
     });
 
-    it("[ZAB-104] go with the commit index, if that comes soon after the patience", () => {
+    it("[ZAB-104] are sent with the commit index, if that follows soon after the hold", () => {
       const script = withPatience(20, 2);
       script.propose(2, 2);
       script.returned(2, ack(script, 1, zxid(2, 2), 0));
@@ -630,7 +630,7 @@ describe("broadcast", () => {
       expect(soon.take(1)).toMatchObject([{ type: "PROPOSAL", last: zxid(2, 2), commit: zxid(2, 2) }]);
     });
 
-    it("[ZAB-104] go when they are many bytes", () => {
+    it("[ZAB-104] are sent when they reach the limit in bytes", () => {
       const script = withPatience(2, 20, { batchesInFlightMax: 8 });
       let counter = 2;
       let bytes = 0;
@@ -643,7 +643,7 @@ describe("broadcast", () => {
       expect(proposed(script, 2)).toEqual([counter - 1]);
     });
 
-    it("[ZAB-105] go at once when the quorum loses a learner", () => {
+    it("[ZAB-105] are sent at once when the quorum loses a learner", () => {
       const script = withPatience(2, 20);
       script.propose(2, 2);
       script.flush();
@@ -653,7 +653,7 @@ describe("broadcast", () => {
       expect(proposed(script, 2)).toEqual([2]);
     });
 
-    it("[ZAB-105] wait for no learner that is late", () => {
+    it("[ZAB-105] do not depend on a learner that is late", () => {
       const script = withPatience(2, 20);
       script.propose(2, 2);
       script.flush();
@@ -674,7 +674,7 @@ describe("broadcast", () => {
       expect(proposed(script, 1)).toEqual([3, 4]);
     });
 
-    it("[ZAB-105] go to all if no quorum is in time", () => {
+    it("[ZAB-105] are sent to all if no quorum is in time", () => {
       const script = withPatience(2, 20);
       script.propose(2, 2);
       script.now += 20;
@@ -686,7 +686,7 @@ describe("broadcast", () => {
     });
   });
 
-  it("[ZAB-75] sends what is proposed to a learner that has not acked NEWLEADER yet", () => {
+  it("[ZAB-75] sends proposals to a learner that has not acknowledged NEWLEADER yet", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1 }));
@@ -700,7 +700,7 @@ describe("broadcast", () => {
     expect(script.take(1)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
   });
 
-  it("[ZAB-76] commits by the ack of NEWLEADER too, when a learner comes back with the entry", () => {
+  it("[ZAB-76] commits also by the ack of NEWLEADER, when a learner rejoins with the entry", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     script.broken(2);
@@ -716,7 +716,7 @@ describe("broadcast", () => {
     expect(script.take(2)).toMatchObject([{ type: "UPTODATE", commit: zxid(2, 1) }]);
   });
 
-  it("[ZAB-77] believes no ack of what it never sent, or of another stay", () => {
+  it("[ZAB-77] ignores an ack of an entry that it never sent, or of another stay", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     script.returned(2, ack(script, 1, zxid(2, 9)));
@@ -727,7 +727,7 @@ describe("broadcast", () => {
     expect(script.peer.lastCommittedZxid).toEqual(zxid(2, 1));
   });
 
-  it("[ZAB-78] waits with more batches than may be in flight", () => {
+  it("[ZAB-78] holds batches beyond the limit in flight back", () => {
     const script = leading({ history: HISTORY, config: { batchesInFlightMax: 2 } });
     expect(script.peer.proposing?.mayPropose).toBe(true);
     script.propose(2, 1);
@@ -738,7 +738,7 @@ describe("broadcast", () => {
     expect(script.peer.proposing?.mayPropose).toBe(true);
   });
 
-  it("[ZAB-24] proposes no more when its counter is used up, and resigns when it is asked to", () => {
+  it("[ZAB-24] stops proposing when its counter is exhausted, and steps down on request", () => {
     const script = leading({ history: HISTORY, config: { counterMax: 2 } });
     script.propose(2, 1, 2);
     expect(script.peer.proposing?.exhausted).toBe(true);
@@ -766,7 +766,7 @@ describe("broadcast", () => {
     expect(larger.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-100] does not take its own standstill for its learners' silence", () => {
+  it("[ZAB-100] does not count its own pause as silence of its learners", () => {
     const script = leading({ size: 5, history: HISTORY }, [1, 2]);
     script.after(30_000);
     expect(script.peer.activeSet).toEqual([1, 2, 3]);
@@ -787,7 +787,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-79] drops a learner whose ack is lost, though it answers every ping: it would be sent nothing any more", () => {
+  it("[ZAB-79] drops a learner whose ack is lost even if it answers every ping, because its window stays full", () => {
     const script = leading({ size: 5, history: HISTORY, config: { learnerInFlightMax: 1 } }, [1, 2, 4]);
     script.alive("FOLLOWING", 1, 2, 4);
     script.propose(2, 1);
@@ -801,7 +801,7 @@ describe("broadcast", () => {
     expect(script.peer.activeSet).toEqual([1, 3, 4]);
   });
 
-  it("[ZAB-62] a later ack stands for one that is lost: the window is whole again", () => {
+  it("[ZAB-62] a later ack replaces a lost one and frees the window", () => {
     const script = leading({ history: HISTORY, config: { learnerInFlightMax: 2, batchesInFlightMax: 8 } });
     for (const counter of [1, 3, 5]) {
       script.propose(2, counter);
@@ -813,7 +813,7 @@ describe("broadcast", () => {
     expect(script.takeTypes(2)).toContain("PROPOSAL");
   });
 
-  it("[ZAB-79] steps down though members answer, when they do not follow it (the paused leader)", () => {
+  it("[ZAB-79] steps down if members answer but do not follow it (a paused leader)", () => {
     const script = leading({ history: HISTORY });
     script.broken(2);
     for (let i = 0; i < 10 && script.state === "LEADING/BROADCAST"; i++) {
@@ -836,7 +836,7 @@ describe("broadcast", () => {
     expect(script.peer.activeSet).toEqual([3]);
   });
 
-  it("[ZAB-80] keeps the checkpoint and the log behind it while a learner is brought up", () => {
+  it("[ZAB-80] keeps the checkpoint and the log after it while a learner is synchronised", () => {
     const script = leading({ history: HISTORY, config: { batchBytesMax: 1, learnerInFlightMax: 1 } });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1, last: START, currentEpoch: 0 }));
@@ -857,7 +857,7 @@ describe("broadcast", () => {
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-82] never leads an epoch again that an earlier incarnation led", () => {
+  it("[ZAB-82] never leads an epoch that an earlier incarnation led", () => {
     const script = new Script({ sid: 1, size: 1, history: HISTORY }).start();
     script.propose(2, 1);
     script.restart();

@@ -12,7 +12,7 @@ describe("a batch as an entry", () => {
     expect(makeEntry(tail, batchOf(9, 1, 1))?.count).toBe(1);
   });
 
-  it("[ZAB-12] leaves no gap, repeats nothing and goes back in nothing", () => {
+  it("[ZAB-12] has no gap, no repetition and no lower zxid", () => {
     const tail = { zxid: zxid(2, 5), chain: { high: 1, low: 2 } };
     for (const [epoch, counter] of [
       [2, 7],
@@ -27,18 +27,18 @@ describe("a batch as an entry", () => {
     }
   });
 
-  it("[ZAB-12] has its gaps inside found too", () => {
+  it("[ZAB-12] with a gap inside is refused too", () => {
     const joined = new Uint8Array([...batchOf(1, 1, 2), ...batchOf(1, 4, 1)]);
     expect(makeEntry(START, joined)).toBeUndefined();
     const across = new Uint8Array([...batchOf(1, 1, 2), ...batchOf(2, 1, 1)]);
     expect(makeEntry(START, across)).toMatchObject({ first: zxid(1, 1), last: zxid(2, 1), count: 3 });
   });
 
-  it("[ZAB-12] is not made of nothing", () => {
+  it("[ZAB-12] has at least one txn", () => {
     expect(makeEntry(START, new Uint8Array(0))).toBeUndefined();
   });
 
-  it("[ZAB-10] chains every byte of every txn", () => {
+  it("[ZAB-10] has a chain over every byte of every txn", () => {
     const batch = batchOf(1, 1, 3);
     const chain = makeEntry(START, batch)?.chain;
     for (const at of [6, 30, 38, batch.length - 1]) {
@@ -48,7 +48,7 @@ describe("a batch as an entry", () => {
     }
   });
 
-  it("[ZAB-10] has a chain at every txn inside", () => {
+  it("[ZAB-10] has a chain value at every txn", () => {
     const [first, second] = entriesOf(START, [1, 1, 2], [1, 3, 1]);
     const whole = batchOf(1, 1, 3);
     expect(chainBatch(START.chain, whole, 0, batchOf(1, 1, 2).length)).toEqual(first?.chain);
@@ -58,7 +58,7 @@ describe("a batch as an entry", () => {
 });
 
 describe("a damaged batch", () => {
-  it("[ZAB-64] is no entry, wherever it is cut off", () => {
+  it("[ZAB-64] is refused, wherever it is cut off", () => {
     const batch = batchOf(1, 1, 2);
     for (let length = 1; length < batch.length; length++) {
       const entry = makeEntry(START, batch.subarray(0, length));

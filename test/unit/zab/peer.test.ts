@@ -39,7 +39,7 @@ describe("a member that starts", () => {
     );
   });
 
-  it("[ZAB-17] applies what its log knows to be committed, and lets the rest wait for a leader", () => {
+  it("[ZAB-17] applies up to the commit index of its log; the rest waits for a leader", () => {
     const script = new Script({ history: HISTORY, committed: zxid(1, 2) }).start();
     expect(script.peer.lastProcessedZxid).toEqual(zxid(1, 2));
     expect(script.tail).toBe("1.5");
@@ -65,7 +65,7 @@ describe("an election", () => {
     ]);
   });
 
-  it("[ZAB-33] waits a little for a better vote, no longer when everybody has spoken", () => {
+  it("[ZAB-33] waits briefly for a better vote, and not once every peer has answered", () => {
     const script = new Script({ sid: 3, history: HISTORY }).start();
     script.call(1, note(1, { leader: 3, epoch: 1, zxid: zxid(1, 5) }));
     expect(script.state).toBe("LOOKING/ELECTION");
@@ -79,7 +79,7 @@ describe("an election", () => {
     expect(quick.state).toBe("LEADING/DISCOVERY");
   });
 
-  it("[ZAB-33] takes the better vote that comes while it waits", () => {
+  it("[ZAB-33] adopts a better vote that arrives while it waits", () => {
     const script = new Script({ sid: 2, history: HISTORY }).start();
     script.call(1, note(1, { leader: 2, epoch: 1, zxid: zxid(1, 5) }));
     script.after(50);
@@ -101,7 +101,7 @@ describe("an election", () => {
     expect((sendings.at(-1) ?? 0) - (sendings.at(-2) ?? 0)).toBe(1000);
   });
 
-  it("[ZAB-34] joins a leader that works already, without an election", () => {
+  it("[ZAB-34] joins an established leader without an election", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     script.returned(3, note(3, { role: "LEADING", epoch: 4, zxid: zxid(4, 9), round: 6 }));
     expect(script.state).toBe("FOLLOWING/DISCOVERY");
@@ -133,7 +133,7 @@ describe("two leaders elected in elections that crossed", () => {
     return script;
   };
 
-  it("[ZAB-97] the one that a quorum does not follow gives way as soon as it learns that", () => {
+  it("[ZAB-97] the one that no quorum follows steps down as soon as it learns that", () => {
     const script = elected();
     script.returned(5, note(5, { role: "LEADING", leader: 5 }));
     script.returned(1, note(1, { role: "FOLLOWING", leader: 5 }));
@@ -142,7 +142,7 @@ describe("two leaders elected in elections that crossed", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-97] the one that only the other denies continues, so that they do not alternate", () => {
+  it("[ZAB-97] the one that only the other contradicts continues, so that they do not alternate", () => {
     const script = elected();
     script.call(5, note(5, { role: "LEADING", leader: 5 }));
     script.call(1, note(1, { role: "FOLLOWING", leader: 5 }));
@@ -151,7 +151,7 @@ describe("two leaders elected in elections that crossed", () => {
     expect(script.state).toBe("LEADING/DISCOVERY");
   });
 
-  it("[ZAB-97] the one that has an ensemble continues, and answers the other", () => {
+  it("[ZAB-97] the one with a quorum continues, and answers the other", () => {
     const script = leading({ history: HISTORY });
     expect(script.call(1, note(1, { role: "LEADING", leader: 1 }))).toMatchObject([
       { type: "NOTIFICATION", role: "LEADING", vote: { leader: 3 } },
@@ -163,7 +163,7 @@ describe("two leaders elected in elections that crossed", () => {
 describe("founding", () => {
   const blank = (sid: number): Script => new Script({ sid, founding: true }).start();
 
-  it("[ZAB-36] makes a vote count once all others have answered that they never promised anything", () => {
+  it("[ZAB-36] makes a vote count once all others have answered that they never promised an epoch", () => {
     const script = blank(3);
     script.returned(1, note(1, { leader: 3, founding: true }));
     expect(script.storage.meta.initialized).toBe(false);
@@ -189,14 +189,14 @@ describe("founding", () => {
     expect(known.storage.meta.initialized).toBe(false);
   });
 
-  it("[ZAB-36] believes no call for it: that may have been sent before the memory was lost", () => {
+  it("[ZAB-36] does not count a call as an answer: it may have been sent before the memory was lost", () => {
     const script = blank(3);
     script.call(1, note(1, { leader: 3 }));
     script.call(2, note(2, { leader: 3 }));
     expect(script.storage.meta.initialized).toBe(false);
   });
 
-  it("[ZAB-35] is not needed by a member that an ensemble has brought up", () => {
+  it("[ZAB-35] is not needed by a member that an ensemble has synchronised", () => {
     const script = blank(1);
     script.returned(2, note(2, { role: "FOLLOWING", leader: 3, epoch: 1, zxid: zxid(1, 5), boots: [] }));
     script.returned(3, note(3, { role: "LEADING", epoch: 1, zxid: zxid(1, 5), boots: [] }));
@@ -214,7 +214,7 @@ describe("a member that lost its memory", () => {
     new Script({ sid: 1, initialized: false, ...options }).start();
   const settled = { epoch: 3, zxid: zxid(3, 5), boots: [] };
 
-  it("[ZAB-112] founds nothing, though all others are new: it was not", () => {
+  it("[ZAB-112] does not found an ensemble even if all others are new, because it is not", () => {
     const script = wiped();
     script.returned(2, note(2, { founding: true }));
     script.returned(3, note(3, { founding: true }));
@@ -226,14 +226,14 @@ describe("a member that lost its memory", () => {
     expect(single.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-112] keeps others from a founding, for it shows that there was one", () => {
+  it("[ZAB-112] keeps others from a founding, because it shows that there was one", () => {
     const script = new Script({ sid: 3, founding: true }).start();
     script.returned(1, note(1, { initialized: false }));
     script.returned(2, note(2, { founding: true }));
     expect(script.storage.meta.initialized).toBe(false);
   });
 
-  it("[ZAB-111] follows no leader before a majority has recorded its new incarnation, and promises no less than they", () => {
+  it("[ZAB-111] follows no leader before a majority has recorded its new incarnation, and promises no lower epoch than they did", () => {
     const script = wiped();
     script.call(2, note(2, { role: "FOLLOWING", leader: 3, ...settled }));
     script.call(3, note(3, { role: "LEADING", ...settled }));
@@ -252,14 +252,14 @@ describe("a member that lost its memory", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-111] takes no word of another that does not count either", () => {
+  it("[ZAB-111] does not count the answer of another member without memory", () => {
     const script = wiped();
     script.returned(2, note(2, { role: "FOLLOWING", leader: 3, ...settled, initialized: false }));
     script.returned(3, note(3, { role: "LEADING", ...settled }));
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-111] is answered once its incarnation is recorded durably, with all incarnations that were seen", () => {
+  it("[ZAB-111] is answered once its incarnation is stored durably, with all incarnations seen", () => {
     const script = new Script({ sid: 2, history: HISTORY }).start();
     script.callAs(3, { boot: 7 }, note(3));
     expect(script.storage.meta.peerBoots).toEqual([]);
@@ -282,7 +282,7 @@ describe("an old copy of a member's storage", () => {
     expect(script.peer.accepted).toBe(false);
   });
 
-  it("[ZAB-114] is no voter's once it learns of its later incarnation, and its next one has a higher number", () => {
+  it("[ZAB-114] makes it a member without memory once it learns of its later incarnation, and its next one has a higher number", () => {
     const script = new Script({ sid: 1, history: HISTORY, durable: false }).start();
     script.returned(2, { type: "OUTDATED", boot: 8 });
     expect(script.storage.meta).toMatchObject({ initialized: false, boot: 8 });
@@ -301,7 +301,7 @@ describe("an old copy of a member's storage", () => {
     expect(script.tail).toBe("1.5");
   });
 
-  it("[ZAB-114] is not ended by what an earlier incarnation of its own says", () => {
+  it("[ZAB-114] is not ended by a message of an earlier incarnation of itself", () => {
     const script = new Script({ sid: 1, history: HISTORY }).start();
     script.restart();
     script.returned(2, { type: "OUTDATED", boot: 2 });
@@ -342,7 +342,7 @@ describe("a link", () => {
   const [next] = entriesOf(endOf(HISTORY), [2, 1, 1]);
   if (next === undefined) throw new Error("there is one");
 
-  it("[ZAB-86] takes a call once", () => {
+  it("[ZAB-86] accepts a call once", () => {
     const script = serving();
     const call = proposal(1, 2, endOf(HISTORY), next);
     expect(script.callAs(3, { seq: 5 }, call).map(({ type }) => type)).toEqual(["ACK"]);
@@ -352,14 +352,14 @@ describe("a link", () => {
     expect(script.peer.accepted).toBe(false);
   });
 
-  it("[ZAB-86] ends the stay with the leader for a call that is missing", () => {
+  it("[ZAB-86] ends the stay with the leader at a missing call", () => {
     const script = serving();
     script.lose(3);
     script.call(3, { type: "PING", sentAt: 0, role: "LEADING", join: 1 });
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-86] ends the stay of a learner for a call that is missing", () => {
+  it("[ZAB-86] ends the stay of a learner at a missing call", () => {
     const script = leading({ history: HISTORY });
     script.lose(2);
     script.call(2, { type: "PING", sentAt: 0, role: "FOLLOWING" });
@@ -367,7 +367,7 @@ describe("a link", () => {
     expect(script.peer.activeSet).toEqual([3]);
   });
 
-  it("[ZAB-87] of a new generation ends what the old one carried, and the old one is dead", () => {
+  it("[ZAB-87] of a new generation ends the stays of the old one, and the old one is not used again", () => {
     const script = leading({ history: HISTORY });
     script.reconnect(2);
     script.call(2, { type: "PING", sentAt: 0, role: "FOLLOWING" });
@@ -377,7 +377,7 @@ describe("a link", () => {
     expect(script.peer.proposing?.joinOf(2 as never)).toBeUndefined();
   });
 
-  it("[ZAB-87] of a new incarnation ends what the earlier one left, and nothing of the earlier one counts", () => {
+  it("[ZAB-87] of a new incarnation ends the stays of the earlier one, whose messages count no more", () => {
     const script = leading({ history: HISTORY });
     script.reboot(2);
     script.call(2, followerInfo(1, 2));
@@ -411,7 +411,7 @@ describe("a link", () => {
     expect(script.takeTypes(2)).toEqual(["DIFF", "PROPOSAL", "NEWLEADER"]);
   });
 
-  it("[ZAB-88] that breaks is replaced: what comes back over the old one counts no more", () => {
+  it("[ZAB-88] that breaks is replaced: returns over the old one count no more", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     script.broken(2);
@@ -435,7 +435,7 @@ describe("a link", () => {
     expect(script.peer.links.get(2 as never)?.up).toBe(true);
   });
 
-  it("[ZAB-89] shows how long a PING takes, and when the last message of a peer came", () => {
+  it("[ZAB-89] reports the round trip of a PING, and the time of a peer's last message", () => {
     const script = leading({ history: HISTORY });
     script.alive("LOOKING", 1);
     script.take();
@@ -448,14 +448,14 @@ describe("a link", () => {
     expect(script.peer.links.get(1 as never)).toMatchObject({ rttMs: 7, heardAt: script.now });
   });
 
-  it("[ZAB-86] of a stranger is not taken", () => {
+  it("[ZAB-86] of an unknown sender is refused", () => {
     const script = leading({ history: HISTORY });
     expect(script.callAs(8, {}, note(8))).toEqual([]);
     expect(script.callAs(3, {}, note(3))).toEqual([]);
     expect(script.state).toBe("LEADING/BROADCAST");
   });
 
-  it("[ZAB-57] says in a return what was, not what is: a stay in broadcast does not end for it", () => {
+  it("[ZAB-57] carries an outdated role in a return: a stay in broadcast does not end because of it", () => {
     const script = serving();
     script.returned(3, note(3, { role: "LOOKING", epoch: 1 }));
     expect(script.state).toBe("FOLLOWING/BROADCAST");
@@ -463,7 +463,7 @@ describe("a link", () => {
     expect(script.state).toBe("LOOKING/ELECTION");
   });
 
-  it("[ZAB-84] says in a PONG that the leader no longer leads", () => {
+  it("[ZAB-84] reports in a PONG that the leader no longer leads", () => {
     const script = serving();
     script.alive("LEADING", 3);
     script.passes(1_500);

@@ -41,11 +41,11 @@ const learner = (rows: number, ...own: readonly (readonly number[])[]): LogPosit
   endOf([...entriesOf(START, ...OURS.slice(0, rows), ...own)]);
 
 describe("how a learner is brought up to date", () => {
-  it("[ZAB-40] by DIFF of nothing when it has all", () => {
+  it("[ZAB-40] by an empty DIFF when it has the whole history", () => {
     expect(choose(learner(4))).toBe("DIFF 3.3");
   });
 
-  it("[ZAB-40] by DIFF from its end when its history is a prefix of ours", () => {
+  it("[ZAB-40] by DIFF from its end when its history is a prefix of the leader's", () => {
     expect(choose(START)).toBe("DIFF 0.0");
     expect(choose(learner(1))).toBe("DIFF 1.3");
     expect(choose(learner(2))).toBe("DIFF 1.6");
@@ -53,24 +53,24 @@ describe("how a learner is brought up to date", () => {
     expect(choose(learner(3))).toBe("DIFF 3.2");
   });
 
-  it("[ZAB-41] by TRUNC first when its end is not an entry of ours (ZOOKEEPER-1154)", () => {
+  it("[ZAB-41] by TRUNC first when its end is not an entry of the leader (ZOOKEEPER-1154)", () => {
     expect(choose(learner(2, [1, 7, 1]))).toBe("TRUNC 1.6");
     expect(choose(learner(2, [2, 1, 5]))).toBe("TRUNC 1.6");
     expect(choose(learner(4, [3, 4, 2]))).toBe("TRUNC 3.3");
     expect(choose(learner(4, [5, 1, 1]))).toBe("TRUNC 3.3");
   });
 
-  it("[ZAB-41] by TRUNC to below a whole epoch that only it has, whatever its numbers", () => {
+  it("[ZAB-41] by TRUNC to below a whole epoch that only the learner has", () => {
     expect(choose(learner(1, [2, 1, 9]))).toBe("TRUNC 1.6");
     expect(choose(learner(0, [2, 1, 9]))).toBe("TRUNC 1.6");
   });
 
-  it("[ZAB-42] by SNAP when the zxids agree and the histories do not", () => {
+  it("[ZAB-42] by SNAP when the zxids are equal and the histories are not", () => {
     expect(choose(learner(3, [3, 3, 1, 99]))).toBe("SNAP");
     expect(choose({ ...learner(2), chain: { high: 1, low: 1 } })).toBe("SNAP");
   });
 
-  it("[ZAB-43] by SNAP when our log does not reach back to it (ZOOKEEPER-4352)", () => {
+  it("[ZAB-43] by SNAP when the leader's log does not reach back to it (ZOOKEEPER-4352)", () => {
     const cut = ours(zxid(1, 6));
     expect(choose(learner(1), cut)).toBe("SNAP");
     expect(choose(learner(2), cut)).toBe("DIFF 1.6");
@@ -78,7 +78,7 @@ describe("how a learner is brought up to date", () => {
     expect(choose(START, cut)).toBe("SNAP");
   });
 
-  it("[ZAB-43] from an empty log by DIFF of nothing, by TRUNC or by SNAP", () => {
+  it("[ZAB-43] from an empty log by an empty DIFF, by TRUNC or by SNAP", () => {
     const empty = ours(zxid(3, 3));
     expect(empty.count).toBe(0);
     expect(choose(learner(4), empty)).toBe("DIFF 3.3");
@@ -86,7 +86,7 @@ describe("how a learner is brought up to date", () => {
     expect(choose(learner(3), empty)).toBe("SNAP");
   });
 
-  it("[ZAB-44] by SNAP when it asks for it, or when DIFF would not fit into memory", () => {
+  it("[ZAB-44] by SNAP when it requests it, or when DIFF would not fit into memory", () => {
     expect(choose(learner(4), ours(), true)).toBe("SNAP");
     expect(choose(learner(1), ours(), false, 10)).toBe("SNAP");
     expect(choose(learner(4), ours(), false, 0)).toBe("DIFF 3.3");

@@ -41,7 +41,7 @@ function slices(log: TxnLog, after: Zxid): string[] {
 }
 
 describe("the transaction log", () => {
-  it("[ZAB-10] of a member without memory ends where it begins", () => {
+  it("[ZAB-10] of a member without memory is empty", () => {
     const { log } = made([]);
     expect(log.last).toEqual(START);
     expect(log.base).toEqual(START);
@@ -64,7 +64,7 @@ describe("the transaction log", () => {
     }
   });
 
-  it("[ZAB-10] chains txns, not rows: other borders, same chain", () => {
+  it("[ZAB-10] chains txns, not rows: other row boundaries give the same chain", () => {
     const one = made([[1, 1, 6]]);
     const many = made([
       [1, 1, 1],
@@ -106,7 +106,7 @@ describe("the transaction log", () => {
     expect(at(log, 0, 7)).toBe("0.0");
   });
 
-  it("[ZAB-11] reads on from any entry, in the middle of a row too", () => {
+  it("[ZAB-11] can be read from any entry, also in the middle of a row", () => {
     const { log, entries } = made([
       [1, 1, 3],
       [1, 4, 3],
@@ -121,7 +121,7 @@ describe("the transaction log", () => {
     );
   });
 
-  it("[ZAB-11] reads only behind an entry that it has", () => {
+  it("[ZAB-11] can be read only after an entry that it has", () => {
     const { log } = made([
       [1, 1, 3],
       [2, 1, 1],
@@ -129,7 +129,7 @@ describe("the transaction log", () => {
     expect(() => log.read(zxid(1, 4))).toThrow("behind an entry");
   });
 
-  it("[ZAB-101] joins rows as far as they fit, of two epochs too, and one that is larger goes alone", () => {
+  it("[ZAB-101] joins rows up to the limit, also of two epochs, and sends a larger one alone", () => {
     const { log, entries } = made([
       [1, 1, 3],
       [1, 4, 2],
@@ -155,14 +155,14 @@ describe("the transaction log", () => {
     expect(read(zxid(2, 2), sum(4))).toBe("end");
   });
 
-  it("[ZAB-101] joins no more rows than a turn has time for", () => {
+  it("[ZAB-101] limits the number of rows joined in a turn", () => {
     const { log } = made(Array.from({ length: ROWS_READ_MAX + 2 }, (_, i) => [1, i + 1, 1]));
     const whole = Number.MAX_SAFE_INTEGER;
     expect(log.read(zxid(0, 0), whole)?.last).toEqual(zxid(1, ROWS_READ_MAX));
     expect(log.read(zxid(1, ROWS_READ_MAX), whole)?.last).toEqual(zxid(1, ROWS_READ_MAX + 2));
   });
 
-  it("[ZAB-11] counts the bytes of the rows after a place", () => {
+  it("[ZAB-11] counts the bytes of the rows after a position", () => {
     const { log, entries } = made([
       [1, 1, 3],
       [1, 4, 1],
@@ -174,7 +174,7 @@ describe("the transaction log", () => {
     );
   });
 
-  it("[ZAB-12] takes nothing that does not come after its end", () => {
+  it("[ZAB-12] accepts only entries after its end", () => {
     const { log, entries } = made([[1, 1, 3]]);
     const again = entries[0];
     if (again === undefined) throw new Error("there is an entry");
@@ -183,7 +183,7 @@ describe("the transaction log", () => {
     );
   });
 
-  it("[ZAB-13] is cut back inside of a packed row, in storage and in memory alike", () => {
+  it("[ZAB-13] is truncated inside a packed row, in storage and in memory alike", () => {
     const world = made([
       [1, 1, 5],
       [1, 6, 5],
@@ -209,7 +209,7 @@ describe("the transaction log", () => {
   });
 
   for (let counter = 0; counter <= 9; counter++) {
-    it(`[ZAB-13] is cut back to 1.${counter} of 9, wherever the rows end`, () => {
+    it(`[ZAB-13] is truncated to 1.${counter} of 9, wherever the rows end`, () => {
       const world = made([
         [1, 1, 2],
         [1, 3, 1],
@@ -226,7 +226,7 @@ describe("the transaction log", () => {
     });
   }
 
-  it("[ZAB-13] is cut back at an entry of its own only", () => {
+  it("[ZAB-13] is truncated only at one of its entries", () => {
     const { log } = made([
       [1, 1, 2],
       [3, 1, 2],
@@ -235,7 +235,7 @@ describe("the transaction log", () => {
     expect(() => log.truncate(zxid(1, 5))).toThrow("at an entry");
   });
 
-  it("[ZAB-13] keeps what is known to be committed", () => {
+  it("[ZAB-13] keeps entries that are known to be committed", () => {
     const { log } = made([[1, 1, 5]], zxid(1, 3));
     expect(log.committed).toEqual(zxid(1, 3));
     expect(() => log.truncate(zxid(1, 2))).toThrow("known to be committed");
@@ -263,7 +263,7 @@ describe("the transaction log", () => {
     expect(reopened(world).last).toEqual(end);
   });
 
-  it("[ZAB-14] keeps what the slowest learner lacks, unless that is too much for a DIFF", () => {
+  it("[ZAB-14] keeps the entries that the slowest learner lacks, unless they are too many for a DIFF", () => {
     const runs = [1, 5, 9, 13].map((counter) => [1, counter, 4] as const);
     const { log } = made(runs);
     const bytes = log.bytesAfter(zxid(1, 0));
@@ -275,7 +275,7 @@ describe("the transaction log", () => {
     expect(log.base.zxid).toEqual(zxid(1, 16));
   });
 
-  it("[ZAB-14] never drops what the checkpoint does not hold", () => {
+  it("[ZAB-14] never drops entries that the checkpoint lacks", () => {
     const { log } = made([
       [1, 1, 4],
       [1, 5, 4],
@@ -290,7 +290,7 @@ describe("the transaction log", () => {
     expect(log.last).toEqual(log.base);
   });
 
-  it("[ZAB-14] continues after a cut that left nothing", () => {
+  it("[ZAB-14] continues after a cut that left no row", () => {
     const world = made([[1, 1, 4]]);
     world.log.cut(zxid(1, 4), 0);
     const next = makeEntry(world.log.last, batchOf(1, 5, 2));
@@ -300,7 +300,7 @@ describe("the transaction log", () => {
     expect(world.log.committed).toEqual(zxid(1, 4));
   });
 
-  it("[ZAB-15] begins again behind a snapshot", () => {
+  it("[ZAB-15] begins at the zxid of a snapshot", () => {
     const world = made([
       [1, 1, 4],
       [1, 5, 4],
@@ -333,7 +333,7 @@ describe("the transaction log", () => {
     expect(() => reopened(world)).toThrow("log row 3 continues the chain");
   });
 
-  it("[ZAB-16] refuses a row that comes before the one before it", () => {
+  it("[ZAB-16] refuses a row whose zxids do not follow the row before it", () => {
     const world = made(
       [
         [1, 5, 1],
@@ -347,7 +347,7 @@ describe("the transaction log", () => {
     expect(() => new TxnLog(world.storage, swapped, START)).toThrow("comes after");
   });
 
-  it("[ZAB-17] remembers the highest commit that any row noted", () => {
+  it("[ZAB-17] remembers the highest commit index of any row", () => {
     const storage = new MemoryLogStorage();
     const log = new TxnLog(storage, [], START);
     const entries = entriesOf(START, [1, 1, 2], [1, 3, 2], [1, 5, 1]);
@@ -361,7 +361,7 @@ describe("the transaction log", () => {
     expect(log.committed).toEqual(zxid(1, 5));
   });
 
-  it("[ZAB-11] reads what is no longer in its cache from storage", () => {
+  it("[ZAB-11] reads entries that are no longer in its cache from storage", () => {
     const { log, storage } = made(Array.from({ length: 50 }, (_, i) => [1, i * 2 + 1, 2]));
     const rows = [...storage.rows.values()].map(({ row }) => row);
     const fresh = new TxnLog(storage, rows, START);

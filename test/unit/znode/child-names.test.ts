@@ -5,7 +5,7 @@ import { ByteWriter } from "../../../core/wire/writer.ts";
 import { ChildNames } from "../../../core/znode/child-names.ts";
 
 describe("names of children", () => {
-  test("[ZNODE-40] the sorted list is the names in code unit order, whatever came and went between", () => {
+  test("[ZNODE-40] the sorted list is the names in code unit order, whatever was created and deleted in between", () => {
     const change = fc.record({
       op: fc.constantFrom("add", "delete", "list"),
       name: fc.oneof(
@@ -38,7 +38,7 @@ describe("names of children", () => {
     );
   });
 
-  test("[ZNODE-40] a list that was handed out does not change", () => {
+  test("[ZNODE-40] a returned list does not change", () => {
     const names = new ChildNames();
     for (const name of ["b", "d", "a", "c", "e", "f", "g", "h"]) names.add(name);
     const before = names.sorted();
@@ -56,7 +56,7 @@ describe("encoded lists", () => {
     return Buffer.from(writer.view()).toString("hex");
   };
 
-  test("[NODE-41] a list has the same bytes from the first time on, and what is kept is bounded", () => {
+  test("[NODE-41] a list always has the same bytes, and the cache is bounded", () => {
     const encoded = new EncodedNames();
     for (let size = 250; size < 200_000; size *= 3) {
       const names = Array.from({ length: size }, (_, i) => `ñ${i}`);

@@ -6,7 +6,7 @@ import { ZnodeTree } from "../../../core/znode/tree.ts";
 import { NO_SESSION } from "../../../core/znode/types.ts";
 
 describe("pages of children", () => {
-  it("[ZNODE-21] are together the whole list, in order, each name once, whatever their size", () => {
+  it("[ZNODE-21] together form the whole list, in order, each name once, whatever their size", () => {
     const name = fc.oneof(
       fc.string({ minLength: 1, maxLength: 8 }),
       fc.string({ unit: "grapheme", minLength: 1 }),
@@ -34,7 +34,7 @@ describe("pages of children", () => {
     );
   });
 
-  it("[ZNODE-21] begin behind a name that is gone, too", () => {
+  it("[ZNODE-21] may begin after a deleted name", () => {
     const page = pageOf(["a", "c", "d"], { limit: 1, after: "b" }, 1e6);
     expect(page).toEqual({ children: ["c"], more: true });
     expect(pageOf(["a"], { limit: 5, after: "z" }, 1e6)).toEqual({ children: [], more: false });

@@ -116,7 +116,7 @@ function run(
 const ignore = (): void => undefined;
 
 describe("any history of writes, however many are outstanding", () => {
-  test("[ZNODE-12] prep and apply give what a plain tree gives that takes each write when it is made", () => {
+  test("[ZNODE-12] prep and apply have the same results as a plain tree that applies each write at once", () => {
     fc.assert(
       fc.property(history, (steps) => {
         const { world, model } = run(steps, (result, expected) => {
@@ -188,7 +188,7 @@ describe("any history of writes, however many are outstanding", () => {
     );
   });
 
-  test("[ZNODE-13] the digest does not remember: what is undone in data and numbers is undone in it", () => {
+  test("[ZNODE-13] the digest depends on the state, not on the history", () => {
     fc.assert(
       fc.property(history, (steps) => {
         const { world } = run(steps, ignore);

@@ -60,7 +60,7 @@ describe("validatePath", () => {
     expect(validatePath(path)).toContain(reason);
   });
 
-  test("[ZNODE-1] of a sequential path the name with its digits counts", () => {
+  test("[ZNODE-1] a sequential path is checked together with its digits", () => {
     expect(validatePath("/a/", true)).toBeUndefined();
     expect(validatePath("/", true)).toBeUndefined();
     expect(validatePath("/a/.", true)).toBeUndefined();
@@ -84,7 +84,7 @@ describe("validatePath", () => {
     );
   });
 
-  test("[ZNODE-1] no text makes it fail, and what it takes has none of what is forbidden", () => {
+  test("[ZNODE-1] no text makes it throw, and an accepted path has no forbidden part", () => {
     fc.assert(
       fc.property(anyText, (text) => {
         if (validatePath(text) !== undefined) return;
@@ -108,7 +108,7 @@ describe("parts of a path", () => {
     for (const path of ["/a", "/zookeeper/quota/a", "/zookeeper/"]) expect(isBuiltIn(path)).toBe(false);
   });
 
-  test("[ZNODE-3] a sequence number has ten places and turns negative as a 32-bit number does", () => {
+  test("[ZNODE-3] a sequence number has ten digits and overflows as a signed 32-bit number", () => {
     expect([0, 1, 42, 2 ** 31 - 1, -(2 ** 31), -1].map(sequenceSuffix)).toEqual([
       "0000000000",
       "0000000001",

@@ -84,7 +84,7 @@ describe("the order of checks", () => {
     expect(codeOf(furnished().write(request))).toBe(code);
   });
 
-  test("[ZNODE-19] a refused write takes a zxid, and changes nothing else", () => {
+  test("[ZNODE-19] a refused write uses a zxid, and changes nothing else", () => {
     const world = furnished();
     const before = contentsOf(world.tree);
     for (const request of [
@@ -122,7 +122,7 @@ describe("sequential znodes", () => {
     expect(world.stat("/q")).toMatchObject({ cversion: 2 * 5 - 4, numChildren: 4 });
   });
 
-  test("[ZNODE-3] have their numbers before the ones before them are applied", () => {
+  test("[ZNODE-3] get their numbers before earlier ones are applied", () => {
     const world = new World();
     world.write(create("/q"));
     const txns = Array.from({ length: 5 }, () => world.prepare(create("/q/n-", PERSISTENT_SEQUENTIAL)));
@@ -164,7 +164,7 @@ describe("multi", () => {
     expect(world.stat("/a").czxid).toEqual(world.last);
   });
 
-  test("[ZNODE-9] the first refusal takes all back, and says which it was", () => {
+  test("[ZNODE-9] the first refusal undoes all, and the result names the operation", () => {
     const world = furnished();
     const before = digestOf(world.tree);
     const result = world.write(
@@ -179,7 +179,7 @@ describe("multi", () => {
     expect(codeOf(world.write(create("/x")))).toBe("OK");
   });
 
-  test("[ZNODE-9] what is taken back is what this multi did, not what is outstanding before it", () => {
+  test("[ZNODE-9] only this multi's changes are undone, not earlier outstanding ones", () => {
     const world = new World();
     world.prepare(create("/a"));
     world.prepare(setData("/a", "1"));
@@ -194,7 +194,7 @@ describe("multi", () => {
     expect(world.stat("/a")).toMatchObject({ version: 2, cversion: 1, numChildren: 1 });
   });
 
-  test("[ZNODE-9] an empty multi succeeds and takes a zxid; a refused operation fails in its turn", () => {
+  test("[ZNODE-9] an empty multi succeeds and uses a zxid; a refused operation fails at its place", () => {
     const world = new World();
     expect(world.write(multi())).toEqual({ type: "multi", results: [] });
     expect(world.tree.lastApplied).toEqual(world.last);
@@ -248,7 +248,7 @@ describe("sessions at the leader", () => {
     expect(world.stat("/e").ephemeralOwner).toBe(sessionId(1));
   });
 
-  test("[SESSION-2] no session and the stand-in for none cannot be opened or closed, and own nothing", () => {
+  test("[SESSION-2] the values that stand for no session cannot be opened or closed, and own nothing", () => {
     const world = new World();
     for (const session of [NO_SESSION, anonymousSession(1, 1, 1)]) {
       expect(codeOf(world.write({ type: "createSession", timeoutMs: 5 }, session))).toBe("BAD_ARGUMENTS");
@@ -259,7 +259,7 @@ describe("sessions at the leader", () => {
     expect(world.tree.sessions.size).toBe(0);
   });
 
-  test("[SESSION-7] closing names what the session owns, creations and deletions outstanding included", () => {
+  test("[SESSION-7] closing lists the session's ephemerals, outstanding creations and deletions included", () => {
     const world = new World();
     const session = world.open(1);
     world.open(2);
@@ -279,7 +279,7 @@ describe("sessions at the leader", () => {
     expect(world.stat("/").numChildren).toBe(3);
   });
 
-  test("[SESSION-7] a parent is free for deletion once the closing that empties it is prepared", () => {
+  test("[SESSION-7] a parent can be deleted once the close that empties it is prepared", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/p"));
@@ -289,7 +289,7 @@ describe("sessions at the leader", () => {
     expect(world.commit()).toEqual({ type: "delete" });
   });
 
-  test("[SESSION-8] the number of a session's last write counts what is outstanding, refused writes too", () => {
+  test("[SESSION-8] the number of a session's last write includes outstanding and refused writes", () => {
     const world = new World();
     const session = world.open(1);
     expect(world.prep.lastXidOf(session)).toBe(0);
@@ -303,7 +303,7 @@ describe("sessions at the leader", () => {
     expect(world.prep.lastXidOf(sessionId(9))).toBe(0);
   });
 
-  test("[SESSION-8] a session that is closed has no last write; while it closes, a repeat is still known as one", () => {
+  test("[SESSION-8] a closed session has no last write; while it closes, a repeat is still recognized", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/a"), session);
@@ -314,7 +314,7 @@ describe("sessions at the leader", () => {
     expect(world.prep.isOpen(session)).toBe(false);
   });
 
-  test("[SESSION-8] what is remembered of thousands of sessions is let go, and remains right", () => {
+  test("[SESSION-8] the overlay of thousands of sessions is released, and remains correct", () => {
     const world = new World();
     for (let n = 1; n <= 1100; n++) {
       world.open(n);
@@ -328,7 +328,7 @@ describe("sessions at the leader", () => {
 });
 
 describe("the overlay", () => {
-  test("[ZNODE-12] a new leader forgets what it had outstanding", () => {
+  test("[ZNODE-12] a new leader discards its outstanding changes", () => {
     const world = new World();
     world.open(1);
     world.prepare(create("/a"));
@@ -339,7 +339,7 @@ describe("the overlay", () => {
     expect(world.prepare(setData("/a", "x"))).toMatchObject({ code: "NO_NODE" });
   });
 
-  test("[ZNODE-12] lets go of what is applied, and of nothing more", () => {
+  test("[ZNODE-12] releases applied changes, and no others", () => {
     const world = new World();
     for (let i = 0; i < 1500; i++) world.prepare(create(`/n${i}`));
     expect(world.prep.outstanding).toBe(3000);
@@ -350,7 +350,7 @@ describe("the overlay", () => {
     expect(world.prep.outstanding).toBe(0);
   });
 
-  test("[ZNODE-12] a change that a rollback uncovered is let go of like any other", () => {
+  test("[ZNODE-12] a change that a rollback uncovered is released like any other", () => {
     const overlay = new Overlay(new ZnodeTree());
     const change = (counter: number, version: number) =>
       new Change(zxid(1, counter), "/x", version, 0, 0, NO_SESSION, true);
@@ -365,7 +365,7 @@ describe("the overlay", () => {
     expect(() => overlay.rollback(-1)).toThrow(/outstanding/);
   });
 
-  test("[ZNODE-12] is not let go of before the tree has applied it", () => {
+  test("[ZNODE-12] a change is not released before the tree has applied it", () => {
     const world = new World();
     world.prepare(create("/a"));
     expect(() => world.prep.committed(zxid(1, 1))).toThrow(/not applied/);

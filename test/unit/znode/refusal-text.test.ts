@@ -3,7 +3,7 @@ import { ZOO_ERRORS, type ZooErrorCode } from "../../../core/errors.ts";
 import { refusalText } from "../../../core/znode/refusal-text.ts";
 
 describe("text of a refusal", () => {
-  it("[HTTP-45] names the znode that the code is about: of a create, the parent", () => {
+  it("[HTTP-45] names the znode that the code concerns: for a create, the parent", () => {
     const create = { type: "create", path: "/a/b/c" };
     const set = { type: "setData", path: "/a", version: 7 };
     const said: readonly (readonly [ZooErrorCode, Parameters<typeof refusalText>[1], string])[] = [

@@ -33,7 +33,7 @@ describe("sessions of the tree", () => {
     expect(world.stat("/").pzxid).toEqual(world.last);
   });
 
-  test("[SESSION-1] opening again what is open keeps what it did", () => {
+  test("[SESSION-1] opening an open session again keeps its state", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/e", CreateMode.EPHEMERAL), session);
@@ -64,7 +64,7 @@ describe("sessions of the tree", () => {
     expect(results).toEqual(["create", "setData", "error", "multi", "sync"]);
   });
 
-  test("[SESSION-3] writes of the leader itself and of nobody leave it alone", () => {
+  test("[SESSION-3] writes of the leader itself and without a session do not change it", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/a"), session);
@@ -73,7 +73,7 @@ describe("sessions of the tree", () => {
     expect(world.tree.sessions.get(session)?.lastResult).toBe(before);
   });
 
-  test("[SESSION-1] the table adds once, finds, and forgets", () => {
+  test("[SESSION-1] the table adds once, finds, and removes", () => {
     const table = new SessionTable();
     const session = new Session(sessionId(1), 1);
     table.add(session);
@@ -87,7 +87,7 @@ describe("sessions of the tree", () => {
     expect(table.size).toBe(0);
   });
 
-  test("[SESSION-9] ids are safe integers that text gives back; the stand-ins for none are no ids", () => {
+  test("[SESSION-9] ids are safe integers that survive their text form; values that stand for no session are no ids", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 2 ** 49 - 1 }), (sid, random) => {
         const id = makeSessionId(sid, random);
@@ -142,7 +142,7 @@ describe("expiry", () => {
     expect(expiry.expire(1000)).toEqual([]);
   });
 
-  test("[SESSION-5] a touch gives the full timeout again and never takes time away", () => {
+  test("[SESSION-5] a heartbeat restarts the full timeout and never moves a deadline back", () => {
     const expiry = queue(1500);
     expect(expiry.touch(sessionId(1), 1800)).toBe(true);
     expect(expiry.deadlineOf(sessionId(1))).toBe(4000);
@@ -165,7 +165,7 @@ describe("expiry", () => {
     expect([expiry.deadlineOf(sessionId(5)), expiry.deadlineOf(sessionId(6))]).toEqual([14_000, 11_000]);
   });
 
-  test("[SESSION-6] a stored deadline comes back as it was, also one that has passed", () => {
+  test("[SESSION-6] a stored deadline is restored unchanged, also one that has passed", () => {
     const expiry = new ExpiryQueue(TICK);
     expiry.restore(sessionId(1), 5000, 4000);
     expiry.restore(sessionId(2), 5000, 4001);
@@ -173,7 +173,7 @@ describe("expiry", () => {
     expect(expiry.expire(4500)).toEqual([sessionId(1)]);
   });
 
-  test("[SESSION-4] no session expires before its timeout, none lives a tick longer than it", () => {
+  test("[SESSION-4] no session expires before its timeout, and none lives a tick longer", () => {
     const event = fc.record({
       n: fc.integer({ min: 1, max: 4 }),
       wait: fc.nat(1500),
@@ -213,7 +213,7 @@ describe("expiry", () => {
     );
   });
 
-  test("[SERVER-40] time that nobody could use is given back in full once, then less one to two ticks", () => {
+  test("[SERVER-40] time in which no heartbeat was possible is added in full once, then less one to two ticks", () => {
     const expiry = new ExpiryQueue(TICK);
     const [silent, heard] = [sessionId(1), sessionId(2)];
     for (const id of [silent, heard]) expiry.add(id, 5 * TICK, 0);
@@ -234,7 +234,7 @@ describe("expiry", () => {
     }
   });
 
-  test("[SERVER-41] what a lost learner reported last gets its full timeout, and only once", () => {
+  test("[SERVER-41] the sessions that a lost learner reported last get their full timeout, and only once", () => {
     const expiry = new ExpiryQueue(TICK);
     const [one, other] = [sessionId(1), sessionId(2)];
     for (const id of [one, other]) expiry.add(id, 5 * TICK, 0);

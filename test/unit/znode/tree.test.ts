@@ -118,7 +118,7 @@ describe("the Stat", () => {
     });
   });
 
-  test("[ZNODE-6] a Stat that was handed out does not change", () => {
+  test("[ZNODE-6] a returned Stat does not change", () => {
     const world = new World();
     const result = world.write(create("/a"));
     const before = structuredClone(result);
@@ -127,7 +127,7 @@ describe("the Stat", () => {
     expect(result).toEqual(before);
   });
 
-  test("[ZNODE-5] versions wrap around and pass over −1, which means any version", () => {
+  test("[ZNODE-5] versions wrap around and skip −1, which matches any version", () => {
     expect([0, 2 ** 31 - 1, -(2 ** 31), -3, -2].map(nextVersion)).toEqual([
       1,
       -(2 ** 31),
@@ -159,7 +159,7 @@ describe("the Stat", () => {
 });
 
 describe("reads", () => {
-  test("[ZNODE-16] of a znode that is not there, and of paths that cannot be", () => {
+  test("[ZNODE-16] of a missing znode, and of invalid paths", () => {
     const { tree } = new World();
     for (const type of ["exists", "getData", "getChildren"] as const) {
       for (const path of ["/none", "abc", "/zookeeper/", "/a//b", "/.."]) {
@@ -177,7 +177,7 @@ describe("reads", () => {
     expect(tree.children("/none")).toBeUndefined();
   });
 
-  test("[ZNODE-41] the ephemerals of the session that asks, of those of others none, by the text of a prefix", () => {
+  test("[ZNODE-41] the ephemerals of the requesting session, and of no other, by the text of a prefix", () => {
     const world = new World();
     const [one, other] = [world.open(1), world.open(2)];
     world.write(create("/a"));
@@ -199,7 +199,7 @@ describe("reads", () => {
     expect(of(other, "/")).toEqual(found());
   });
 
-  test("[ZNODE-41] a list of ephemerals that does not fit is refused, and its bytes are known before", () => {
+  test("[ZNODE-41] a list of ephemerals that does not fit is refused before it is built", () => {
     const world = new World();
     const session = world.open(1);
     const request = { type: "getEphemerals", prefixPath: "/" } as const;
@@ -213,7 +213,7 @@ describe("reads", () => {
     expect(world.tree.watchOf(request, true)).toBeUndefined();
   });
 
-  test("[ZNODE-16] children come sorted, and a leaf has none", () => {
+  test("[ZNODE-16] children are sorted, and a leaf has none", () => {
     const world = new World();
     for (const name of ["b", "a", "Z", "10", "9"]) world.write(create(`/${name}`));
     expect(world.tree.children("/")).toEqual(["10", "9", "Z", "a", "b", "zookeeper"]);
@@ -286,7 +286,7 @@ describe("reads", () => {
     expect(copies).toEqual(values);
   });
 
-  test("[ZNODE-18] data that were read stay what they were", () => {
+  test("[ZNODE-18] data that were read do not change", () => {
     const world = new World();
     world.write(create("/a", CreateMode.PERSISTENT, "x".repeat(100)));
     const read = world.tree.read(NO_SESSION, { type: "getData", path: "/a", watch: false });
@@ -321,7 +321,7 @@ describe("apply", () => {
     [headerAt(11), createTxn("/a/m", 3)],
   ];
 
-  test("[ZNODE-11] a txn applied twice leaves what it left the first time", () => {
+  test("[ZNODE-11] a txn applied twice has the same result as applied once", () => {
     const once = new ZnodeTree();
     const twice = new ZnodeTree();
     for (const [header, txn] of history) {
@@ -346,7 +346,7 @@ describe("apply", () => {
     }
   });
 
-  test("[ZNODE-11] an older txn on a newer tree moves no counter, zxid or last result back", () => {
+  test("[ZNODE-11] an older txn on a newer tree lowers no counter, zxid or last result", () => {
     const tree = new ZnodeTree();
     const session = sessionId(1);
     tree.apply(headerAt(1, session), { type: "createSession", timeoutMs: 5000 });
@@ -396,7 +396,7 @@ describe("apply", () => {
     });
   });
 
-  test("[ZNODE-7] closing a session takes all its ephemerals and nobody else's, whatever the txn names", () => {
+  test("[ZNODE-7] closing a session deletes all its ephemerals and no others, whatever the txn lists", () => {
     const tree = new ZnodeTree();
     for (const n of [1, 2]) tree.apply(headerAt(n, sessionId(n)), { type: "createSession", timeoutMs: 1 });
     tree.apply(headerAt(3, sessionId(1)), createTxn("/one", 1, true));
@@ -409,7 +409,7 @@ describe("apply", () => {
     expect(tree.stat(tree.get("/") as never)).toMatchObject({ pzxid: zxid(1, 7), numChildren: 3 });
   });
 
-  test("[ZNODE-20] tells what happened, in order", () => {
+  test("[ZNODE-20] reports the changes, in order", () => {
     const { CREATED, DELETED, DATA_CHANGED, CHILDREN_CHANGED } = WatchEventType;
     const world = new World();
     const session = world.open(1);
@@ -442,7 +442,7 @@ describe("apply", () => {
 });
 
 describe("the digest", () => {
-  test("[ZNODE-13] sees every number that a checkpoint keeps", () => {
+  test("[ZNODE-13] depends on every number that a checkpoint keeps", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/a", CreateMode.EPHEMERAL, "data"), session);
@@ -479,7 +479,7 @@ describe("the digest", () => {
     expect(new Set([base, ...ofSession]).size).toBe(5);
   });
 
-  test("[ZNODE-13] sees when data of two znodes are exchanged", () => {
+  test("[ZNODE-13] changes when data of two znodes are exchanged", () => {
     const worlds = [
       ["1", "2"],
       ["2", "1"],
@@ -494,7 +494,7 @@ describe("the digest", () => {
 });
 
 describe("loading", () => {
-  test("[ZNODE-14] rows that are not a whole tree stop the member", () => {
+  test("[ZNODE-14] rows that do not form a whole tree stop the member", () => {
     const world = new World();
     const session = world.open(1);
     world.write(create("/a"));
@@ -512,7 +512,7 @@ describe("loading", () => {
     expect(() => ZnodeTree.load(znodes, [...sessions, ...sessions], ZXID_ZERO)).toThrow(/added once/);
   });
 
-  test("[ZNODE-15] rows handed out do not change with the tree, and each change is handed out once", () => {
+  test("[ZNODE-15] returned rows do not change with the tree, and each change is returned once", () => {
     const world = new World();
     world.write(create("/a", CreateMode.PERSISTENT, "1"));
     const first = world.tree.takeChanges();
@@ -531,7 +531,7 @@ describe("loading", () => {
     expect(world.tree.changedCount).toBe(0);
   });
 
-  test("[ZNODE-15] a znode deleted and made again is stored, not deleted", () => {
+  test("[ZNODE-15] a znode that is deleted and created again is stored, not deleted", () => {
     const world = new World();
     world.write(create("/a"));
     world.tree.takeChanges();

@@ -93,14 +93,14 @@ describe("a watch stream", () => {
     },
   );
 
-  test("[WATCH-7] skips what was overtaken in a turn: of fifty sets it tells the last", () => {
+  test("[WATCH-7] skips states that were replaced within a turn: of fifty sets it sends the last", () => {
     const streamed = new Streamed("data", true);
     for (let i = 0; i < 50; i++) streamed.write(setData(PATH, `${i}`));
     streamed.tell();
     expect(streamed.told).toEqual([{ type: DATA_CHANGED, zxid: streamed.world.stat(PATH).mzxid }]);
   });
 
-  test("[WATCH-7] tells a znode that came and went in a turn, and the one that came last", () => {
+  test("[WATCH-7] reports a znode that was created and deleted in a turn, and the one created last", () => {
     const streamed = new Streamed("exists", false);
     streamed.write(create(PATH));
     streamed.write(remove(PATH));
@@ -113,7 +113,7 @@ describe("a watch stream", () => {
     streamed.check();
   });
 
-  test("[WATCH-7] of children tells a child that came and went by the parent's pzxid", () => {
+  test("[WATCH-7] of children reports a child that was created and deleted by the parent's pzxid", () => {
     const streamed = new Streamed("children", true);
     streamed.write(create(`${PATH}/c`));
     streamed.write(remove(`${PATH}/c`));
@@ -133,7 +133,7 @@ describe("a watch stream", () => {
     streamed.check();
   });
 
-  test("[WATCH-8] tells nothing on resuming at the state that there is", () => {
+  test("[WATCH-8] sends nothing when it resumes at the current state", () => {
     const streamed = new Streamed("data", true);
     streamed.write(setData(PATH, "x"));
     streamed.tell();
@@ -144,13 +144,13 @@ describe("a watch stream", () => {
     expect(streamed.types).toEqual([DATA_CHANGED]);
   });
 
-  test("[WATCH-8] begins with the state as it is for a reader that knows none", () => {
+  test("[WATCH-8] begins with the current state for a reader without an id", () => {
     const streamed = new Streamed("data", true);
     const stream = new WatchStream(streamed.world.tree, PATH, "data", undefined);
     expect(stream.take()).toEqual([]);
   });
 
-  test("[WATCH-7] [WATCH-8] its last word is the znode's state, whatever happens and wherever it breaks", () => {
+  test("[WATCH-7] [WATCH-8] its last event is the znode's state, whatever happens and wherever it breaks", () => {
     const child = `${PATH}/c`;
     const write = fc.constantFrom<WriteRequest>(
       create(PATH),
@@ -192,7 +192,7 @@ describe("a watch stream", () => {
     );
   });
 
-  test("[WATCH-4] a watcher of a stream stays until it is removed, and then leaves nothing behind", () => {
+  test("[WATCH-4] a stream's watcher stays until it is removed, and then leaves no state", () => {
     const table = new WatchTable();
     table.follow("data", PATH, WATCHER);
     table.follow("child", PATH, WATCHER + 1);

@@ -32,7 +32,7 @@ describe("standard watches", () => {
     expect(table.count).toBe(fires ? 0 : 1);
   });
 
-  test("[WATCH-1] fire once, and again only after they are left again", () => {
+  test("[WATCH-1] fire once, and again only after they are set again", () => {
     const table = new WatchTable();
     table.register("data", "/a", 1);
     table.register("data", "/a", 1);
@@ -55,7 +55,7 @@ describe("standard watches", () => {
     expect(table.count).toBe(0);
   });
 
-  test("[WATCH-3] watchers are told in the order in which they came, events in their own", () => {
+  test("[WATCH-3] watchers are notified in the order in which they registered, events in their own order", () => {
     const table = new WatchTable();
     for (const watcher of [5, 3, 9]) table.register("data", "/a", watcher);
     table.register("child", "/", 3);
@@ -67,7 +67,7 @@ describe("standard watches", () => {
     ]);
   });
 
-  test("[WATCH-4] a connection that is gone gets no event, and leaves nothing behind", () => {
+  test("[WATCH-4] a closed connection gets no event, and leaves no state", () => {
     const table = new WatchTable();
     table.register("data", "/a", 1);
     table.register("child", "/a", 1);
@@ -78,13 +78,13 @@ describe("standard watches", () => {
     expect(toWhom(table.fire([event(DELETED, "/a")]))).toEqual([[2, DELETED]]);
   });
 
-  test("[WATCH-5] the empty path is the root's", () => {
+  test("[WATCH-5] the empty path is watched as the root", () => {
     const table = new WatchTable();
     table.register("child", "", 1);
     expect(table.fire([event(CHILDREN_CHANGED, "/")]).length).toBe(1);
   });
 
-  test("[WATCH-1] any sequence of registrations and events tells what a list of pairs tells", () => {
+  test("[WATCH-1] any sequence of registrations and events gives the same events as a plain list of pairs", () => {
     const step = fc.record({
       do: fc.constantFrom("data", "exists", "child", "fire", "fire", "remove"),
       path: fc.constantFrom("/", "/a", "/a/b"),
@@ -141,7 +141,7 @@ describe("watches and txns", () => {
     };
   }
 
-  test("[WATCH-2] a creation tells who waits for it and who watches the parent's children", () => {
+  test("[WATCH-2] a creation notifies its exists watchers and those of the parent's children", () => {
     const { world, fired } = watching(["exists", "/a/c"], ["child", "/a"], ["data", "/a"], ["child", "/"]);
     world.write(create("/a/c"));
     expect(fired()).toEqual([
@@ -150,7 +150,7 @@ describe("watches and txns", () => {
     ]);
   });
 
-  test("[WATCH-2] a deletion tells the watchers of the znode and of its parent's children", () => {
+  test("[WATCH-2] a deletion notifies the watchers of the znode and of its parent's children", () => {
     const { world, fired } = watching(["data", "/a/b"], ["child", "/a/b"], ["child", "/a"]);
     world.write(remove("/a/b"));
     expect(fired()).toEqual([
@@ -175,7 +175,7 @@ describe("watches and txns", () => {
     ]);
   });
 
-  test("[WATCH-2] a multi that fails tells nobody, one that succeeds tells in the order of its operations", () => {
+  test("[WATCH-2] a failed multi notifies no watcher, a successful one notifies in the order of its operations", () => {
     const { world, fired } = watching(["data", "/a"], ["child", "/a"], ["data", "/a/b"]);
     const ops = [setData("/a/b", "x") as never, setData("/a", "x") as never, remove("/a/b") as never];
     world.write({ type: "multi", ops: [...ops, remove("/none") as never] });
@@ -189,8 +189,8 @@ describe("watches and txns", () => {
   });
 });
 
-describe("watches of a client that comes back", () => {
-  test("[WATCH-6] the events that it missed are sent, the rest is watched again", () => {
+describe("watches of a client that reconnects", () => {
+  test("[WATCH-6] missed events are sent, the other watches are set again", () => {
     const world = new World();
     for (const path of ["/same", "/set", "/gone", "/grown"]) world.write(create(path));
     const seen = world.last;
