@@ -21,7 +21,7 @@ export interface ServerConfig extends ZabConfig {
    * call to 32 MiB
    */
   readonly queueBytesMax: number;
-  /** number of changed znodes and sessions that makes a checkpoint due: writing so many rows takes about 4 ms */
+  /** changed znodes and sessions that make a checkpoint due: about 5 ms of rows in a large tree, where each has a page of its own */
   readonly checkpointChangesMax: number;
   /** log bytes that make a checkpoint due, which bounds the time of recovery */
   readonly checkpointLogBytesMax: number;
@@ -154,7 +154,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     idlePatienceMs: 20,
     queueLengthMax: 65_536,
     queueBytesMax: 16 * MiB,
-    checkpointChangesMax: 1_000,
+    checkpointChangesMax: 400,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
     znodeCacheBytes: 40 * MiB,

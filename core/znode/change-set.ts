@@ -1,5 +1,5 @@
 /** What has changed since the last checkpoint. */
-import { assert } from "../assert.ts";
+import { assert, must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
 import { Digest } from "./digest.ts";
 import { isChildOf, nameOf } from "./path.ts";
@@ -99,7 +99,9 @@ export class ChangeSet {
     const znodes: ChangedZnode[] = [];
     const deleted: string[] = [];
     for (const node of this.#unstored) if (!node.dirty) znodes.push(rowOf(node));
-    for (const [path, node] of this.#znodes) {
+    // In the order of the table, so that each of its pages is written once.
+    for (const path of [...this.#znodes.keys()].sort()) {
+      const node = must(this.#znodes.get(path), "its path is listed");
       const isUpTo = path <= upTo;
       added.subtract(node.storedHigh, node.storedLow);
       if (isUpTo) addedUpTo.subtract(node.storedHigh, node.storedLow);

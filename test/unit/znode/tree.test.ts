@@ -524,8 +524,8 @@ describe("loading", () => {
     expect(first).toEqual(before);
     const second = world.tree.takeChanges();
     expect(second.znodes.map((row) => [row.path, row.version])).toEqual([
-      ["/a", 2],
       ["/", 0],
+      ["/a", 2],
     ]);
     expect(second.deleted).toEqual(["/b"]);
     expect(world.tree.changedCount).toBe(0);
