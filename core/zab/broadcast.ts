@@ -104,9 +104,9 @@ export class Broadcast {
     const lost: Learner[] = [];
     let earliest = NEVER;
     for (const learner of this.#learners.all()) {
-      if (!learner.sendHeld()) lost.push(learner);
+      if (!learner.sendHeld() || !learner.sendDueChunk()) lost.push(learner);
       learner.maybeCheck();
-      earliest = Math.min(earliest, learner.flushCommit(), learner.heldUntil);
+      earliest = Math.min(earliest, learner.flushCommit(), learner.heldUntil, learner.chunkDueAt);
     }
     this.#holdUntil(earliest);
     return lost;

@@ -38,6 +38,8 @@ export interface ZabConfig {
   readonly diffBytesMax: number;
   /** bytes of one SNAP chunk */
   readonly snapChunkBytesMax: number;
+  /** rate of a SNAP while clients are served: about a quarter of what a leader could read */
+  readonly snapBytesPerSecond: number;
   /** the counter after which a leader steps down for a new epoch */
   readonly counterMax: number;
 }
@@ -56,7 +58,8 @@ export const DEFAULT_ZAB_CONFIG: ZabConfig = {
   batchesInFlightMax: 2,
   learnerInFlightMax: 4,
   diffBytesMax: 16 * MiB,
-  snapChunkBytesMax: 512 * KiB,
+  snapChunkBytesMax: 64 * KiB,
+  snapBytesPerSecond: 4 * MiB,
   counterMax: 0xffff_0000,
 };
 

@@ -7,6 +7,7 @@ import type { LogEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
 import type { Ack, AckEpoch, FollowerInfo, LogPosition, Position } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
+import { SnapshotSender } from "./snapshot-sender.ts";
 import { countTxns } from "./txn-batch.ts";
 import type { LogSlice } from "./txn-log.ts";
 import { compareZxid, type Epoch, equalZxid, minZxid, type Zxid } from "./zxid.ts";
@@ -65,7 +66,8 @@ export class Learner {
   #acked: Zxid | null = null;
   /** number of unanswered PROPOSALs and chunks */
   #inFlight = 0;
-  #reading: { cursor: string | undefined; index: number } | null = null;
+  /** the SNAP that is being sent */
+  #snapshot: SnapshotSender | null = null;
   #upToDate = false;
   /** the last commit index sent */
   #commitSent: Zxid;
@@ -271,11 +273,11 @@ export class Learner {
     const epoch = this.#offered;
     const at = snapshot.position();
     this.#stage = "SNAPSHOT";
-    this.#reading = { cursor: "", index: 0 };
+    this.#snapshot = new SnapshotSender(this.#host, this.sid, this.join, epoch);
     this.#sent = at.zxid;
     step.trace({ type: "sync", to: this.sid, mode: "SNAP", zxid: at.zxid });
     links.send(this.sid, { type: "SNAP", join: this.join, epoch, at });
-    this.#pumpSnapshot();
+    this.#pumpSnapshot(this.#snapshot);
   }
 
   /** Handles its receipt of a chunk or a proposal. @returns false if none was outstanding */
@@ -285,35 +287,37 @@ export class Learner {
     return true;
   }
 
-  /** Continues a synchronization. @returns false: see {@link pump} */
-  continueSync(): boolean {
-    if (this.#stage === "SNAPSHOT") return this.#pumpSnapshot();
-    return this.#stage === "STAGING" ? this.pump() : true;
+  /**
+   * Continues a synchronization.
+   * @param isPaced whether a chunk that is not due yet waits for {@link sendDueChunk}
+   * @returns false: see {@link pump}
+   */
+  continueSync(isPaced: boolean): boolean {
+    if (this.#snapshot === null) return this.#stage === "STAGING" ? this.pump() : true;
+    return isPaced ? this.sendDueChunk() : this.#pumpSnapshot(this.#snapshot);
+  }
+
+  /** When the next chunk of a SNAP is to be sent, ms; infinity if none is waiting. */
+  get chunkDueAt(): number {
+    return this.#snapshot === null || this.#inFlight > 0 ? NEVER : this.#snapshot.dueAt;
+  }
+
+  /** Sends the next chunk of a SNAP if it is due. @returns false: see {@link pump} */
+  sendDueChunk(): boolean {
+    if (this.#snapshot === null || this.#host.step.now < this.chunkDueAt) return true;
+    return this.#pumpSnapshot(this.#snapshot);
   }
 
   /** Sends one chunk at a time, so that each turn of the sender is short and the receiver limits the rate. */
-  #pumpSnapshot(): boolean {
-    const { self, links, snapshot } = this.#host;
-    const reading = must(this.#reading, "a snapshot is being read");
+  #pumpSnapshot(snapshot: SnapshotSender): boolean {
     if (this.#inFlight > 0) return true;
-    if (reading.cursor === undefined) {
-      this.#reading = null;
+    if (snapshot.isDone) {
+      this.#snapshot = null;
       this.#stage = "STAGING";
       return this.pump();
     }
-    const version = Math.min(self.version, links.of(this.sid).version);
-    const { bytes, next } = snapshot.read(reading.cursor, self.config.snapChunkBytesMax, version);
-    links.send(this.sid, {
-      type: "SNAPCHUNK",
-      join: this.join,
-      epoch: this.#offered,
-      index: reading.index,
-      bytes,
-      done: next === undefined,
-    });
+    snapshot.send();
     this.#inFlight += 1;
-    reading.cursor = next;
-    reading.index += 1;
     return true;
   }
 

@@ -95,7 +95,7 @@ export class Synchronization {
   /** Handles the answer to a chunk or a proposal. @returns false if it does not fit the stage of the stay */
   staged(learner: Learner): boolean {
     if (!learner.staged()) return false;
-    this.#dropUnless(learner.continueSync(), learner);
+    this.#dropUnless(learner.continueSync(this.#leadership.phase === "BROADCAST"), learner);
     return true;
   }
 

@@ -3,6 +3,8 @@ import { HELD_BYTES_MAX, LATE_MS } from "../../../core/zab/config.ts";
 import { asSid } from "../../../core/zab/membership.ts";
 import type { ZabMessage } from "../../../core/zab/messages.ts";
 import { equalZxid, zxid } from "../../../core/zab/zxid.ts";
+import { ZnodeTree } from "../../../core/znode/tree.ts";
+import { NO_SESSION } from "../../../core/znode/types.ts";
 import {
   ack,
   ackEpoch,
@@ -384,6 +386,39 @@ describe("synchronization", () => {
     expect(types[0]).toBe("SNAP");
     expect(types.slice(-3)).toEqual(["PROPOSAL", "PROPOSAL", "NEWLEADER"]);
     expect(script.peer.readsSnapshot).toBe(false);
+  });
+
+  it("[ZAB-63] sends the chunks at a limited rate while it serves clients, and the log behind them at once", () => {
+    const config = { snapChunkBytesMax: 1, snapBytesPerSecond: 1_000 };
+    const script = leading({ size: 5, history: HISTORY, config }, [1, 2]);
+    const tree = new ZnodeTree();
+    for (const [i, path] of ["/a", "/b"].entries()) {
+      const header = { session: NO_SESSION, xid: 0, zxid: zxid(1, i + 1), timeMs: 1 };
+      const txn = { type: "create", path, data: null, ephemeral: false, withStat: false } as const;
+      tree.apply(header, { ...txn, parentCversion: i + 1 });
+    }
+    const retain = { logRetainTxns: 0, diffBytesMax: 1_000_000 };
+    script.storage.checkpoint({ ...tree.takeChanges(), lastApplied: zxid(1, 5) }, retain);
+    script.call(4, followerInfo(1, 1));
+    script.take();
+    script.returned(4, ackEpoch(script, { join: 1, needSnap: true, last: START }));
+    expect(script.takeTypes(4)).toEqual(["SNAP", "SNAPCHUNK"]);
+    for (const chunk of [2, 3, 4]) {
+      script.holds.length = 0;
+      script.returned(4, staged(script, 1));
+      script.flush();
+      expect(script.takeTypes(4)).toEqual([]);
+      const [ms = 0] = script.holds;
+      expect(ms, `before chunk ${chunk}`).toBeGreaterThan(50);
+      script.now += ms - 1;
+      script.release();
+      expect(script.takeTypes(4)).toEqual([]);
+      script.now += 1;
+      script.release();
+      expect(script.takeTypes(4)).toEqual(["SNAPCHUNK"]);
+    }
+    script.returned(4, staged(script, 1));
+    expect(script.takeTypes(4)).toContain("NEWLEADER");
   });
 
   it("[ZAB-55] does not give up a large SNAP that makes progress", () => {
