@@ -167,7 +167,7 @@ describe("npm run chaos", () => {
     silent.close();
   });
 
-  it("ends at once at the second Ctrl-C, and says that it has not healed", async () => {
+  it("ends at once at the second Ctrl-C, and reports that it has not healed", async () => {
     const silent = await proxy((_, path) => path === "/v1/faults/heal");
     const run = start(forLong("two Ctrl-C"), silent.url);
     await run.says(/kill 2/);
@@ -198,7 +198,7 @@ describe("npm run chaos", () => {
     expect(stdout).toMatch(/crash 9 → 9: .* answered 404: the ensemble has the nodes 1 to 3/);
   });
 
-  it("breaks the ensemble that is named", async () => {
+  it("breaks the named ensemble", async () => {
     const response = await fetch(`${running.urls.api}/v1/ensembles/other`, {
       method: "PUT",
       headers: { "content-type": "application/json" },
@@ -253,7 +253,7 @@ describe("npm run chaos", () => {
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `chaos: ${message}\n` });
   });
 
-  it("a bad file is one line and exit code 2; nobody there is exit code 1; --help is help", async () => {
+  it("a bad file is one line and exit code 2; no server is exit code 1; --help is help", async () => {
     const bad = file("bad.json", { name: "bad", steps: [{ fault: "drop", target: 1 }] });
     const refused = await chaos(bad);
     expect(refused.code).toBe(2);

@@ -90,7 +90,7 @@ describe("--help", () => {
 });
 
 describe("postman", () => {
-  it("says in one line that nothing answers", async () => {
+  it("reports in one line that nothing answers", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => closed.once("listening", resolve));
     const { port } = closed.address() as AddressInfo;
@@ -104,7 +104,7 @@ describe("postman", () => {
 });
 
 describe("sim", () => {
-  it("ends a trace with what the run found", async () => {
+  it("ends a trace with the run's result", async () => {
     const args = ["--seed", "7", "--chaos-ms", "1000", "--ops", "50", "--trace"];
     const { code, stderr, stdout } = await command("../sim/node/cli.ts", args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -123,7 +123,7 @@ describe("state", () => {
     });
   });
 
-  it("keeps the dead dead, and the command says so", async () => {
+  it("keeps killed nodes dead, and the command reports it", async () => {
     const args = ["3", "2", "1", ...FREE, "--state", `${state.path}/dead`];
     const first = await deployment(args);
     await post(`${first.urls.api}/v1/faults/nodes/2/kill`);
@@ -139,7 +139,7 @@ describe("state", () => {
     expect(stderr).not.toContain("{");
   });
 
-  it("without a quorum of nodes the command says at once which are down, and what revives them", async () => {
+  it("without a quorum of nodes the command reports at once which are down, and how to revive them", async () => {
     const args = ["3", "1", "1", ...FREE, "--state", `${state.path}/majority`];
     const first = await deployment(args);
     for (const sid of [1, 3]) await post(`${first.urls.api}/v1/faults/nodes/${sid}/kill`);
@@ -158,7 +158,7 @@ describe("state", () => {
     expect(stderr).toContain(`curl -X POST ${second.urls.clients[0]}/api/v1/faults/heal`);
   });
 
-  it("lists what answers where, for people", async () => {
+  it("lists the addresses in readable form", async () => {
     const running = await deployment(small);
     const { stderr } = await running.end("SIGTERM");
     for (const [name, urls] of [
@@ -176,7 +176,7 @@ describe("nothing outlives a deployment", () => {
     expect((await running.end(signal)).code).toBe(0);
   });
 
-  it("after kill -9 of the command alone", async () => {
+  it("after kill -9 of only the command", async () => {
     const running = await deployment(small);
     expect((await running.end("SIGKILL")).code).toBeNull();
   });
@@ -193,7 +193,7 @@ describe("nothing outlives a deployment", () => {
     });
   });
 
-  it("a lock whose pid is another process's by now is no lock", async () => {
+  it("a lock whose pid now belongs to another process does not count", async () => {
     const running = await deployment(small);
     const lock = JSON.parse(readFileSync(`${state.path}/lock.json`, "utf8")) as { runtime: object };
     await running.end("SIGKILL");

@@ -82,7 +82,7 @@ describe("a node whose database is damaged", () => {
     },
   );
 
-  it("[NODE-50] says why, and which file to delete: a file that is no database", async () => {
+  it("[NODE-50] reports why, and which file to delete: a file that is no database", async () => {
     const path = must(nodeDatabases(ensemble.objectsDir).get(VICTIM), "the node has a database");
     overwrite(path, 0, 100);
     await ensemble.start(false);
@@ -166,7 +166,7 @@ describe("a majority whose storage is damaged", () => {
     expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining("force")]);
   });
 
-  it("[ZAB-150] a minority gives its rows up once a quorum has confirmed what replaces them", async () => {
+  it("[ZAB-150] a minority discards its rows once a quorum has confirmed their replacement", async () => {
     inDatabase(pathOf(VICTIM), (each) => each.exec("UPDATE meta SET value = '7' WHERE key = 'currentEpoch'"));
     await ensemble.start(false);
     expect(await ensemble.whole(WHOLE_MS)).toBe(true);

@@ -66,7 +66,7 @@ describe("deployment 5 4 3", () => {
     }
   });
 
-  it("writes links that can be followed, also behind the page's host", async () => {
+  it("has links that can be followed, also behind the page's host", async () => {
     const made = await post(`${at(CLIENTS[0] ?? 0)}/api/v1/znodes/linked`, "x");
     expect(made.headers.get("location")).toBe("/api/v1/znodes/linked");
     for (const base of [`${at(CLIENTS[0] ?? 0)}/api`, at(NODES[0] ?? 0)]) {
@@ -139,7 +139,7 @@ describe("deployment 5 4 3", () => {
     acknowledged.push(goalOf(0));
   });
 
-  it("pages of any site may read the goals, and write none", async () => {
+  it("pages of any site may read the goals, but not write", async () => {
     const headers = { origin: "http://elsewhere.example" };
     const read = await fetch(`${at(9090)}/data`, { headers });
     expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([200, "*"]);
@@ -204,12 +204,12 @@ describe("deployment 5 4 3", () => {
     },
   );
 
-  it("lost and doubled no goal", async () => {
+  it("has lost and duplicated no goal", async () => {
     const sorted = (goals: readonly Goal[]): string[] => goals.map((goal) => JSON.stringify(goal)).sort();
     expect(sorted(await data(9090))).toEqual(sorted(acknowledged));
   });
 
-  it("a goal named for a dead node goes to a live one, which is said", async () => {
+  it("a goal for a dead node goes to a live one, which the answer names", async () => {
     await post(`${api}/v1/faults/nodes/2/kill`);
     expect((await getText(`${at(8081)}/`)).status).toBe(503);
     const options = { key: "dead-node", clients: "9090", receiver: "8081", retryMs: 60_000 };
@@ -219,7 +219,7 @@ describe("deployment 5 4 3", () => {
     await post(`${api}/v1/faults/nodes/2/revive`);
   });
 
-  it("ends and brings back one client alone", async () => {
+  it("ends and restarts a single client", async () => {
     const dead = at(3001);
     await post(`${api}/v1/faults/clients/1/end`);
     await expect(fetch(`${dead}/`)).rejects.toThrow();

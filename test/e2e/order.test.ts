@@ -97,7 +97,7 @@ describe("elections", () => {
     await until(kill, (seen) => seen.every((each) => isDeepStrictEqual(each, seen[0])), "an election");
   });
 
-  it("all nodes starting at once elect one", async () => {
+  it("all nodes that start at once elect one leader", async () => {
     const before = await ensembleOf(api);
     const sids = before.nodes.map(({ sid }) => sid);
     await Promise.all(sids.map((sid) => post(`${api}/v1/faults/nodes/${sid}/kill`)));

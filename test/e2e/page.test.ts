@@ -150,7 +150,7 @@ const picture = (page: Page, name: string): Promise<unknown> =>
   });
 
 describe("npm start", () => {
-  it("[PAGE-10] [PAGE-12] [PAGE-13] shows goals in order while the leader dies, is replaced and comes back", async () => {
+  it("[PAGE-10] [PAGE-12] [PAGE-13] shows goals in order while the leader dies, is replaced and returns", async () => {
     const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "start")]);
     const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
     const errors: string[] = [];
@@ -274,7 +274,7 @@ describe("npm start", () => {
     await expectServerGone(local.url, () => local.end("SIGTERM"));
   });
 
-  it("[PAGE-6] shows 2,500 goals to the first, and keeps the reader's place while others come", async () => {
+  it("[PAGE-6] shows 2,500 goals down to the first, and keeps the reader's place while others arrive", async () => {
     const local = await startPage(["--console-port", "0", "--fresh", "--state", join(state.path, "many")]);
     const { acknowledged, stop } = produce(`${local.url}/api/demo/brokers/0`);
     await until(
@@ -719,7 +719,7 @@ async function produceRecords(url: string, from: number, to: number): Promise<vo
   }
 }
 
-describe("a client that ends and comes back", () => {
+describe("a client that ends and returns", () => {
   it("resumes without loss or duplicate", async () => {
     const running = await deployment([
       ...["3", "3", "1", "--fresh", "--state", join(state.path, "client")],

@@ -41,7 +41,7 @@ describe.each([
   ["any platform", connectAnywhere],
   ["Node", connect],
 ] as const)("connect() on %s", (_name, connectWith) => {
-  it("[SDK-10] waits for a node that was killed, and for an ensemble that crashed whole", async () => {
+  it("[SDK-10] waits for a node that was killed, and for an ensemble that crashed as a whole", async () => {
     const { api, nodes } = running.urls;
     await settled();
     await post(`${api}/v1/faults/nodes/3/kill`);
@@ -153,7 +153,7 @@ describe("operations", () => {
 });
 
 describe("watches", () => {
-  it("tell a session on one node what a session on another changed", async () => {
+  it("report to a session on one node the changes of a session on another", async () => {
     const [reader, writer] = [await open(1), await open(2)];
     const seen: (string | undefined)[] = [];
     const following = (async () => {
@@ -181,7 +181,7 @@ describe("watches", () => {
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   });
 
-  it("tell of children", async () => {
+  it("report changes of children", async () => {
     const [reader, writer] = [await open(3), await open(1)];
     await writer.create("/family");
     const sizes: number[] = [];
@@ -199,7 +199,7 @@ describe("watches", () => {
 });
 
 describe("sessions", () => {
-  it("take their ephemerals with them when they close", async () => {
+  it("lose their ephemerals when they close", async () => {
     const [owner, other] = [await open(1), await open(2)];
     await owner.create("/mine", "", "ephemeral");
     await other.sync();
@@ -213,7 +213,7 @@ describe("sessions", () => {
     expect(await other.exists("/mine")).toBeUndefined();
   });
 
-  it("go on over another connection to another node", async () => {
+  it("continue over another connection to another node", async () => {
     const first = await open(1);
     await first.create("/kept", "", "ephemeral");
     first.disconnect();
@@ -224,7 +224,7 @@ describe("sessions", () => {
     await second.close();
   });
 
-  it("expire when nobody keeps them", async () => {
+  it("expire without heartbeats", async () => {
     const [owner, other] = [await open(2, { timeoutMs: 5_000 }), await open(1)];
     await owner.create("/short", "", "ephemeral");
     await other.sync();
@@ -235,7 +235,7 @@ describe("sessions", () => {
     expect(await codeOf(open(1, { ticket: owner.ticket }))).toBe("SESSION_EXPIRED");
   });
 
-  it("go on with their numbers when they are continued by a ticket", async () => {
+  it("continue their numbers when they are continued by a ticket", async () => {
     const first = await open(1);
     await first.create("/ticket", "");
     await first.set("/ticket", "a");
@@ -245,7 +245,7 @@ describe("sessions", () => {
     await second.close();
   });
 
-  it("[SDK-1] [SDK-3] outlive the leader: no write is lost or done twice, a watch fires once", async () => {
+  it("[SDK-1] [SDK-3] survive the leader: no write is lost or applied twice, a watch fires once", async () => {
     const { leader } = await settled();
     const at = (sid: number): string => running.urls.nodes[sid - 1] ?? "";
     const dying = leader ?? 1;

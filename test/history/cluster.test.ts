@@ -3,7 +3,7 @@ import { checkHistory } from "../../sim/checkers/history/check.ts";
 import { RecordedCluster } from "./recorded-cluster.ts";
 
 describe("histories of the real core", () => {
-  it("have no fault while members crash, stand still and are cut off, and sessions move", {
+  it("have no fault while members crash, are paused and are cut off, and sessions move", {
     timeout: 120_000,
   }, () => {
     const done = {

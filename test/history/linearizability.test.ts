@@ -38,7 +38,7 @@ function overlapping(hand: Hand, ...requests: [Request, Outcome, Parameters<Hand
 const done = (result: Done["result"]): Outcome => ({ type: "done", zxid: null, result });
 
 describe("linearizability", () => {
-  it("takes what happens one after the other, and tells what it looked at", () => {
+  it("accepts sequential operations, and reports what it checked", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     hand.ask(setData("/a", "1", 0), { session: 2 });
@@ -51,7 +51,7 @@ describe("linearizability", () => {
     expect(counts).toMatchObject({ linearizableOps: 5, partitions: 2, partitionMax: 4, undecided: 0 });
   });
 
-  it("takes either order of what overlaps", () => {
+  it("accepts either order of overlapping operations", () => {
     for (const swap of [false, true]) {
       const hand = new Hand();
       hand.ask(create("/a", "0"));
@@ -73,7 +73,7 @@ describe("linearizability", () => {
     expect(faultsOf(hand.history)[0]).toContain("not linearizable: /a");
   });
 
-  it("finds a stale read behind a sync, and takes one without", () => {
+  it("finds a stale read after a sync, and accepts one without a sync", () => {
     for (const synced of [true, false]) {
       const hand = new Hand();
       hand.ask(create("/a", "0"));
@@ -85,7 +85,7 @@ describe("linearizability", () => {
     }
   });
 
-  it("takes a read behind a sync that was asked again: it is as fresh as the first time", () => {
+  it("accepts a repeated read after a sync: it is as fresh as the first time", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     const first = hand.invoke({ type: "sync" }, { xid: 7 });
@@ -180,7 +180,7 @@ describe("linearizability", () => {
     expect(faultsOf(hand.history)).toHaveLength(1);
   });
 
-  it("finds a number that was given twice, and a child that is not listed", () => {
+  it("finds a sequence number that was used twice, and a child that is not listed", () => {
     const hand = new Hand();
     hand.ask(create("/d"));
     const name: Done["result"] = { type: "create", path: "/d/s-0000000000", stat: null };
@@ -228,7 +228,7 @@ describe("linearizability", () => {
     expect(faultsOf(told.history)).toHaveLength(1);
   });
 
-  it("calls a search that takes too long a fault", () => {
+  it("treats a search that takes too long as a fault", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     const ops = Array.from({ length: 9 }, (_, i) =>
@@ -249,7 +249,7 @@ describe("linearizability", () => {
     expect(faults[0]).toContain("no verdict after 51 steps");
   });
 
-  it("looks first where the log says, also for what nobody was told", () => {
+  it("searches first in the order of the log, also for writes without an answer", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     const nameless = hand.invoke(create("/b", "0"), { session: 0, xid: 0 });
@@ -267,7 +267,7 @@ describe("linearizability", () => {
     expect(counts).toMatchObject({ linearizableOps: 17, undecided: 0 });
   });
 
-  it("finds the order of a history without being told any zxid or log", { timeout: 120_000 }, () => {
+  it("finds the order of a history without any zxid or log", { timeout: 120_000 }, () => {
     for (let seed = 1; seed <= 5; seed++) {
       const history = new FakeEnsemble({ seed, clients: 5, ops: 600, opsPerKey: 100 }).run();
       expect(faultsOf(history, 1_000_000), `seed ${seed}`).toEqual([]);

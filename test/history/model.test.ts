@@ -133,7 +133,7 @@ describe("the model of the checkers", () => {
 });
 
 describe("the format", () => {
-  it("brings values of the core into the form of a history", () => {
+  it("converts values of the core to the form of a history", () => {
     expect(plain({ data: new Uint8Array([0, 255]), at: zxid(1, 2), list: [zxid(0, 3), null] })).toEqual({
       data: "\u0000\u00ff",
       at: 2 ** 32 + 2,
@@ -142,7 +142,7 @@ describe("the format", () => {
     expect(zxidText(Number("0x100000003"))).toBe("1.3");
   });
 
-  it("knows which codes leave the outcome open", () => {
+  it("knows which codes leave the outcome unknown", () => {
     const at = zxid(1, 1);
     expect(outcomeOf({ ok: false, zxid: at, code: "THROTTLED" }).type).toBe("refused");
     expect(outcomeOf({ ok: false, zxid: at, code: "UNKNOWN_OUTCOME" }).type).toBe("unknown");
@@ -169,7 +169,7 @@ describe("the format", () => {
     ]);
   });
 
-  it("refuses what is no history", () => {
+  it("refuses an invalid history", () => {
     expect(() => parseHistory("")).toThrow("not empty");
     expect(() => parseHistory('{"line":"op"}')).toThrow("begins with");
     expect(() => parseHistory('{"line":"history","version":2}')).toThrow("format 2");

@@ -128,7 +128,7 @@ function earlier(history: History, op: Op): Op | undefined {
   );
 }
 
-describe("one thing wrong in a history that was right", () => {
+describe("one fault in a correct history", () => {
   for (const [name, mutate] of Object.entries(MUTATIONS)) {
     it(`${name} is found`, { timeout: 120_000 }, () => {
       const missed: number[] = [];
@@ -147,7 +147,7 @@ describe("one thing wrong in a history that was right", () => {
     });
   }
 
-  it("most of it is found by the search for an order too, which gets no zxid and has no log", {
+  it("most faults are also found by the search for an order, which has no zxid and no log", {
     timeout: 120_000,
   }, () => {
     let tried = 0;

@@ -18,7 +18,7 @@ const stat =
 const statOf = ({ result }: Done): Stat => (result as { stat: Stat }).stat;
 
 describe("the order of the writes", () => {
-  it("a good history has no fault and everything in it is looked at", () => {
+  it("a correct history has no fault, and all of it is checked", () => {
     const hand = new Hand();
     hand.ask(create("/a", "1"));
     hand.ask(setData("/a", "2", 0), { session: 2 });
@@ -77,7 +77,7 @@ describe("the order of the writes", () => {
     only(hand.of("order"), "nobody asked for the txn");
   });
 
-  it("takes writes of unknown outcome that happened, or did not", () => {
+  it("accepts writes of unknown outcome that happened, or did not", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     hand.ask(setData("/a", "1"), {}, unknown);
@@ -89,7 +89,7 @@ describe("the order of the writes", () => {
     expect(counts).toMatchObject({ unknown: 3, recovered: 2, reads: 1 });
   });
 
-  it("takes a write that is asked for again and gets its first answer", () => {
+  it("accepts a repeated write that gets its first answer", () => {
     const hand = new Hand();
     const op = hand.ask(create("/s-", "", 2), {}, unknown);
     const { zxid } = hand;
@@ -114,13 +114,13 @@ describe("the order of the writes", () => {
     only(hand.of("order"), "one number for two writes");
   });
 
-  it("finds what was refused and happened", () => {
+  it("finds a refused write that happened", () => {
     const hand = new Hand();
     hand.ask(create("/a"), {}, () => ({ type: "refused", code: "THROTTLED" }));
     only(hand.of("order"), "refused, but it happened");
   });
 
-  it("finds what failed and happened", () => {
+  it("finds a failed write that happened", () => {
     const hand = new Hand();
     hand.ask(create("/a"), {}, (outcome) => ({ ...outcome, result: { type: "error", code: "NODE_EXISTS" } }));
     only(hand.of("order"), "answered NODE_EXISTS, but it happened");
@@ -149,7 +149,7 @@ describe("the order of the writes", () => {
     only(time.of("order"), "wrong result");
   });
 
-  it("finds a txn that its request does not explain, and one that nobody asked for", () => {
+  it("finds a txn that does not match its request, and one without a request", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"));
     hand.ask(setData("/a", "1", 0), {}, unknown);
@@ -163,7 +163,7 @@ describe("the order of the writes", () => {
     expect(stranger.faults({ strangers: true })).toEqual([]);
   });
 
-  it("finds writes in an order that time forbids", () => {
+  it("finds writes in an order that contradicts real time", () => {
     const hand = new Hand();
     const [a, b] = [create("/a"), create("/b")];
     const second = hand.server.write(2, 1, b);
@@ -173,7 +173,7 @@ describe("the order of the writes", () => {
     only(hand.of("order"), "was answered before");
   });
 
-  it("finds a read that shows what nobody had asked for yet", () => {
+  it("finds a read that shows a write before its request", () => {
     const hand = new Hand();
     const create_ = create("/a");
     const outcome = hand.server.write(2, 1, create_);
@@ -182,7 +182,7 @@ describe("the order of the writes", () => {
     only(hand.of("order"), "was answered before");
   });
 
-  it("finds a linearizable read that is stale, and takes a plain one", () => {
+  it("finds a stale linearizable read, and accepts a stale plain one", () => {
     for (const linearizable of [false, true]) {
       const hand = new Hand();
       hand.ask(create("/a", "0"));
@@ -211,7 +211,7 @@ describe("the order of the writes", () => {
     only(session.of("order"), "reported as expired");
   });
 
-  it("does without a log only where nothing is open", () => {
+  it("needs no log only if no outcome is unknown", () => {
     const hand = new Hand();
     hand.ask(create("/a"));
     hand.ask(getData("/a"));

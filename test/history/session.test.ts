@@ -18,7 +18,7 @@ describe("sessions", () => {
     expect(hand.faults()).toEqual([]);
   });
 
-  it("finds a session that goes back, at another member too", () => {
+  it("finds a session that sees an older state, at another member too", () => {
     for (const conn of [1, 7]) {
       const hand = new Hand();
       hand.ask(create("/a", "0"));
@@ -39,7 +39,7 @@ describe("sessions", () => {
     expect(hand.of("session").join()).toContain("the session had seen");
   });
 
-  it("finds a write that is not behind what its session had seen", () => {
+  it("finds a write that is not after the state that its session had seen", () => {
     const hand = new Hand();
     const late = hand.server.write(1, 1, create("/b"));
     hand.ask(create("/a"), { session: 2 });
@@ -130,7 +130,7 @@ describe("sessions", () => {
     expect(hand.of("session").join()).toContain("answered out of order");
   });
 
-  it("finds a connection that goes back behind what it pipelined", () => {
+  it("finds a connection that sees a state older than its pipelined requests", () => {
     const hand = new Hand();
     hand.ask(create("/a", "0"), { session: 2 });
     const old = hand.server.read(getData("/a"));

@@ -47,7 +47,7 @@ function begin(): { streamed: Streamed; zxids: [number, number, number, number] 
   return { streamed, zxids: [created, one, two, both] };
 }
 
-it("[WATCH-7] takes a stream that skips a state and ends with the last", () => {
+it("[WATCH-7] accepts a stream that skips a state and ends with the last", () => {
   const { streamed, zxids } = begin();
   const [created, , two, both] = zxids;
   const first = { zxid: created - 1, gone: true };
@@ -68,7 +68,7 @@ it("[WATCH-7] takes a stream that skips a state and ends with the last", () => {
   ).toBe("");
 });
 
-it("[WATCH-8] takes a creation in the place of the deletion before it, as a resume tells it", () => {
+it("[WATCH-8] accepts a creation instead of the deletion before it, as after a resume", () => {
   const { streamed, zxids } = begin();
   const [, one, , both] = zxids;
   expect(

@@ -44,7 +44,7 @@ describe("watches", () => {
     expect(report.counts).toMatchObject({ watchEvents: 5, matchedEvents: 5 });
   });
 
-  it("takes an event that is still on its way", () => {
+  it("accepts an event that is still in flight", () => {
     const hand = begin();
     hand.ask(getData("/a", true));
     hand.ask(setData("/a", "1"), OTHER);
@@ -131,7 +131,7 @@ describe("watches", () => {
     expect(faults(hand)).toContain("out of order");
   });
 
-  it("finds an event before the answer of the read that asked for it", () => {
+  it("finds an event before the answer of the read that set the watch", () => {
     const hand = begin();
     const op = hand.invoke(getData("/a", true));
     const outcome = hand.execute(op);
@@ -152,7 +152,7 @@ describe("watches", () => {
     expect(faults(hand)).toContain("missed NodeCreated /c");
   });
 
-  it("takes the event of a watch whose read was never answered", () => {
+  it("accepts the event of a watch whose read was never answered", () => {
     const hand = begin();
     hand.invoke(getData("/a", true));
     hand.ask(setData("/a", "1"), OTHER);
@@ -179,7 +179,7 @@ describe("watches", () => {
   });
 });
 
-describe("watches that are left again on another connection", () => {
+describe("watches that are set again on another connection", () => {
   const CONN = { conn: 9 };
   function moved(): { hand: Hand; resume: () => ReturnType<Hand["invoke"]> } {
     const hand = begin();
@@ -194,7 +194,7 @@ describe("watches that are left again on another connection", () => {
     return { hand, resume: () => hand.invoke(request, CONN) };
   }
 
-  it("tell at once what was missed, and the rest later", () => {
+  it("report missed changes at once, and later ones later", () => {
     const { hand, resume } = moved();
     hand.ask(setData("/a", "1"), OTHER);
     hand.ask(create("/b"), OTHER);
@@ -210,7 +210,7 @@ describe("watches that are left again on another connection", () => {
     expect(report.counts).toMatchObject({ matchedEvents: 3, resumed: 3 });
   });
 
-  it("are found when they do not tell what was missed, or tell it late", () => {
+  it("are found if they do not report missed changes, or report them late", () => {
     const { hand, resume } = moved();
     hand.ask(setData("/a", "1"), OTHER);
     const op = resume();
@@ -220,7 +220,7 @@ describe("watches that are left again on another connection", () => {
     expect(faults(hand)).toContain("after the answer to");
   });
 
-  it("are found when they tell what was not missed", () => {
+  it("are found if they report changes that were not missed", () => {
     const { hand, resume } = moved();
     const op = resume();
     hand.event(CHANGED, "/a", { ...CONN, zxid: null });

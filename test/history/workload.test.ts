@@ -17,7 +17,7 @@ describe("the workload", () => {
     expect(asks()).toBe(asks());
   });
 
-  it("asks for everything, of everything succeeds and fails some, and no key is used for long", () => {
+  it("sends every kind of request, some of each succeed and some fail, and no key is used for long", () => {
     const history = new FakeEnsemble({ seed: 11, ops: 4000, keys: 4, opsPerKey: 100 }).run();
     const seen = new Map<string, number>();
     const perKey = new Map<string, number>();
@@ -44,7 +44,7 @@ describe("the workload", () => {
     expect(perKey.size).toBeGreaterThan(20);
   });
 
-  it("without a session asks for nothing that needs one", () => {
+  it("without a session sends no request that needs one", () => {
     const workload = new Workload({ random: random(5) });
     const asks = Array.from({ length: 500 }, () => JSON.stringify(workload.next(1, false)));
     expect(asks.filter((ask) => /"mode":[13]/.test(ask))).toEqual([]);
@@ -102,7 +102,7 @@ describe("the command", () => {
     }
   };
 
-  it("checks files and says what it looked at", { timeout: 60_000 }, () => {
+  it("checks files and reports what it checked", { timeout: 60_000 }, () => {
     const good = new FakeEnsemble({ seed: 2, ops: 100 }).run();
     const { code, out } = run([good]);
     expect(out).toMatch(/fake ensemble, seed 2\): ok; ops 10\d, /);

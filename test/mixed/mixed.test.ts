@@ -68,7 +68,7 @@ describe("two versions in one ensemble", () => {
     expect(await ensemble.faults()).toEqual([]);
   });
 
-  it("[VER-10] an upgrade of one after the other from the oldest state that is read loses nothing", async () => {
+  it("[VER-10] a rolling upgrade from the oldest readable state loses nothing", async () => {
     ensemble = new MixedEnsemble(build);
     await ensemble.start(all("first"));
     ensemble.load(CLIENTS);
@@ -80,7 +80,7 @@ describe("two versions in one ensemble", () => {
     expect(await ensemble.faults()).toEqual([]);
   });
 
-  it("[VER-10] an upgrade of the whole at once reads what the versions before have stored, and a rollback too", async () => {
+  it("[VER-10] an upgrade of all members at once reads the state of earlier versions, and so does a rollback", async () => {
     ensemble = new MixedEnsemble(build);
     await ensemble.start(all("first"));
     for (const label of ["new", "old", "new"] as const) {
@@ -93,7 +93,7 @@ describe("two versions in one ensemble", () => {
     }
   });
 
-  it("[VER-10] SNAP goes both ways", async () => {
+  it("[VER-10] SNAP works in both directions", async () => {
     ensemble = new MixedEnsemble(build);
     await ensemble.start({ ...STARTED, 1: "new" });
     ensemble.load(CLIENTS);
@@ -141,7 +141,7 @@ describe("brokers and partitions of two versions", () => {
     partitions: label,
   });
 
-  it("[VER-11] form one cluster: an upgrade and a rollback of the brokers lose and double no record", async () => {
+  it("[VER-11] form one cluster: an upgrade and a rollback of the brokers lose and duplicate no record", async () => {
     sent = [];
     ensemble = new MixedEnsemble(build, BROKERS.length);
     await ensemble.start(whole("old"));
@@ -156,7 +156,7 @@ describe("brokers and partitions of two versions", () => {
     expect(await ensemble.values("t")).toEqual(sent);
   });
 
-  it("[VER-11] read what each other has stored: records, keys, leadership, identities", async () => {
+  it("[VER-11] read each other's stored state: records, keys, leadership, identities", async () => {
     sent = [];
     ensemble = new MixedEnsemble(build, BROKERS.length);
     await ensemble.start(whole("first"));
@@ -179,7 +179,7 @@ describe("a txn type that one member does not know", () => {
   const costOf = (costs: Readonly<Record<string, Cost>>, sid: number): Cost =>
     costs[sid] ?? { starts: 0, calls: 0 };
 
-  it("[VER-5] stops that member, which says why, costs next to nothing, and starts as soon as it knows it", async () => {
+  it("[VER-5] stops that member, which reports why, costs almost nothing, and starts once it knows the type", async () => {
     ensemble = new MixedEnsemble(build);
     await ensemble.start({ ...all("next"), 1: "new" });
     const before = costOf(await ensemble.costs(), 1);

@@ -32,13 +32,13 @@ describe("common part of members' logs", () => {
     expect(committed(logs)).toEqual({ counters: [1, 2, 3], faults: [] });
   });
 
-  it("is nothing that can be told when nobody has the beginning", () => {
+  it("is unknown if no member has the beginning", () => {
     expect(committed([member(1, [3], 2), member(2, [3], 2), member(3, [3], 2)]).faults).toContain(
       "[log] nobody has the beginning of the log",
     );
   });
 
-  it("goes back to what was cut off since", () => {
+  it("includes entries that were cut off since", () => {
     const logs = [member(1, [3], 2), member(2, [3], 2), member(3, [3], 2)];
     expect(committed(logs, 3, [member(1, [1, 2])])).toEqual({ counters: [1, 2, 3], faults: [] });
     expect(committed(logs, 3, [member(1, [1])]).faults).toEqual(["[log] nobody has the txn at 1.2 any more"]);
@@ -49,13 +49,13 @@ describe("common part of members' logs", () => {
     expect(faults).toContain("[log] members 1 and 2 differ at 1.1");
   });
 
-  it("names a member with a hole, also where only another one holds what is missing", () => {
+  it("names a member with a gap, also if only one other member has the missing entries", () => {
     const faults = ["[log] member 2 lacks the txn at 1.2, or has it out of order"];
     expect(committed([member(1, [1, 2, 3]), member(2, [1, 3]), member(3, [1, 2, 3])]).faults).toEqual(faults);
     expect(committed([member(1, [1, 3]), member(2, [1, 3]), member(3, [1, 2, 3])]).faults).toHaveLength(2);
   });
 
-  it("names a member out of order, and one that is not there", () => {
+  it("names a member whose log is out of order, and a missing one", () => {
     const { faults } = committed([member(1, [1, 2]), member(2, [2, 1])], 3);
     expect(faults).toEqual([
       "[log] 2 of 3 members have a database",

@@ -42,7 +42,7 @@ function turbulent(seed: number): Cluster {
 }
 
 describe("broadcast properties (section 3)", () => {
-  it("[PAPER-1] integrity: what is delivered was broadcast by a primary, and once", () => {
+  it("[PAPER-1] integrity: a delivered txn was broadcast by a primary, and is delivered once", () => {
     const cluster = turbulent(1);
     const proposed = new Set<number>();
     for (const { event } of cluster.trace) {
@@ -73,13 +73,13 @@ describe("broadcast properties (section 3)", () => {
     }
   });
 
-  it("[PAPER-4] global primary order: what an earlier primary broadcast is delivered before what a later one did", () => {
+  it("[PAPER-4] global primary order: txns of an earlier primary are delivered before those of a later one", () => {
     const epochs = turbulent(7).invariants.history.map(({ zxid: each }) => each.epoch as number);
     expect([...epochs].sort((a, b) => a - b)).toEqual(epochs);
     expect(new Set(epochs).size).toBeGreaterThan(1);
   });
 
-  it("[PAPER-5] primary integrity: a primary broadcasts nothing before it has all that was delivered of earlier epochs", () => {
+  it("[PAPER-5] primary integrity: a primary broadcasts nothing before it has every txn delivered in earlier epochs", () => {
     const cluster = turbulent(8);
     expect(cluster.invariants.checks.get("PrimaryIntegrity")).toBeGreaterThan(2);
   });
@@ -107,7 +107,7 @@ describe("broadcast properties (section 3)", () => {
 describe("phase 1, discovery (section 4.1)", () => {
   const HISTORY = entriesOf(START, [1, 1, 3]);
 
-  it("[PAPER-7] a follower that has promised an epoch goes back to no earlier one", () => {
+  it("[PAPER-7] a follower that has promised an epoch never accepts an earlier one", () => {
     const script = new Script({ sid: 1, history: HISTORY, acceptedEpoch: 6 }).start();
     script.call(3, note(3, { epoch: 1, zxid: zxid(1, 3) }));
     script.passes(100);
@@ -147,7 +147,7 @@ describe("phase 1, discovery (section 4.1)", () => {
 describe("phase 2, synchronization (section 4.2)", () => {
   const HISTORY = entriesOf(START, [1, 1, 3], [1, 4, 2]);
 
-  it("[PAPER-10] followers take the leader's whole history before the epoch begins, with what was never committed before", () => {
+  it("[PAPER-10] followers take over the leader's whole history before the epoch begins, with uncommitted entries", () => {
     const cluster = ensemble({ size: 3 });
     const old = cluster.leaderSid;
     const [kept, apart] = cluster.followers;
@@ -166,7 +166,7 @@ describe("phase 2, synchronization (section 4.2)", () => {
     expect(cluster.server(apart ?? 1).tree.get("/in-one-log")).toBeDefined();
   });
 
-  it("[PAPER-11] nothing of a new epoch is delivered before a quorum has the history it builds on", () => {
+  it("[PAPER-11] nothing of a new epoch is delivered before a quorum has the history on which it builds", () => {
     const script = leading({ size: 5, history: HISTORY }, [1]);
     expect(script.state).not.toBe("LEADING/BROADCAST");
     expect(script.delivered).toEqual([]);
@@ -203,7 +203,7 @@ describe("phase 3, broadcast (section 4.3)", () => {
     expect(script.delivered).toEqual(Array.from({ length: 10 }, (_, i) => `2.${i + 1}`));
   });
 
-  it("[PAPER-15] a leader that loses its quorum gives up, a follower that loses its leader looks for another", () => {
+  it("[PAPER-15] a leader that loses its quorum steps down, a follower that loses its leader looks for another", () => {
     const cluster = ensemble({ size: 3 });
     const leader = cluster.leaderSid;
     for (const sid of cluster.followers) cluster.crash(sid);
@@ -211,7 +211,7 @@ describe("phase 3, broadcast (section 4.3)", () => {
     expect(cluster.server(leader).zab.role).toBe("LOOKING");
   });
 
-  it("[PAPER-16] a joiner is brought up without stopping the others", () => {
+  it("[PAPER-16] a joining member is synchronised without stopping the others", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     cluster.crash(sid);
@@ -243,7 +243,7 @@ describe("gaps of the paper that the TLA+ specification of ZooKeeper shows", () 
     expect(sent).toEqual([zxid(1, 5), zxid(2, 1), zxid(2, 2)]);
   });
 
-  it("[PAPER-18] a proposal that the synchronization brought already is not sent again, and would not be taken twice", () => {
+  it("[PAPER-18] a proposal that the synchronization contained is not sent again, and would not be accepted twice", () => {
     const script = leading({ history: HISTORY });
     script.propose(2, 1);
     script.call(1, followerInfo(1, 1));
@@ -262,7 +262,7 @@ describe("gaps of the paper that the TLA+ specification of ZooKeeper shows", () 
     expect(follower.storage.log.count).toBe(5);
   });
 
-  it("[PAPER-19] UPTODATE covers all that is committed and was sent, not only what the joining member has acked", () => {
+  it("[PAPER-19] UPTODATE covers everything that is committed and was sent, not only what the joining member has acknowledged", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
     script.returned(1, ackEpoch(script, { join: 1 }));
@@ -286,7 +286,7 @@ describe("guarantees of ZooKeeper", () => {
     expect(paths).toEqual([...paths].sort());
   });
 
-  it("[PAPER-21] atomicity: a multi happens whole or not at all, on every member", () => {
+  it("[PAPER-21] atomicity: a multi is applied as a whole or not at all, on every member", () => {
     const cluster = ensemble({ size: 3 });
     ok(write(cluster, 1, create("/a")));
     const ops = (version: number) =>
@@ -311,7 +311,7 @@ describe("guarantees of ZooKeeper", () => {
     expect(cluster.invariants.checks.get("DigestEquality")).toBeGreaterThan(50);
   });
 
-  it("[PAPER-23] reliability: what was acknowledged stays, whatever fails afterwards", () => {
+  it("[PAPER-23] reliability: an acknowledged write stays, whatever fails afterwards", () => {
     const cluster = ensemble({ size: 3, seed: 4 });
     ok(write(cluster, 2, create("/kept")));
     for (let round = 0; round < 5; round++) {
@@ -322,7 +322,7 @@ describe("guarantees of ZooKeeper", () => {
     }
   });
 
-  it("[PAPER-24] timeliness: a member that falls out of touch stops answering within a few ticks", () => {
+  it("[PAPER-24] timeliness: a member that loses contact stops answering within a few ticks", () => {
     const cluster = ensemble({ size: 3 });
     const sid = cluster.followers[0] ?? 1;
     cluster.isolate(sid);

@@ -14,7 +14,7 @@ const ACTIONS = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("drain" as const), times: fc.constant(1) }) },
 );
 
-it("gives out what was put in, in its order", () => {
+it("returns the items in the order in which they were added", () => {
   fc.assert(
     fc.property(fc.array(ACTIONS, { maxLength: 20 }), (actions) => {
       const fifo = new Fifo<number>();

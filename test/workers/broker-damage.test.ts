@@ -66,7 +66,7 @@ describe("a damaged row of a broker", () => {
     });
   }
 
-  test("[BROKER-50] costs it its identity when both rows are damaged, until the next request", async () => {
+  test("[BROKER-50] loses its identity if both rows are damaged, until the next request", async () => {
     await whole();
     await damage(0, (sql) => {
       for (const key of ["identity", "identity_copy"]) asOther(sql, key);
@@ -88,7 +88,7 @@ describe("a damaged row of a broker", () => {
     expect(await registered(0)).toMatchObject({ id: 0 });
   });
 
-  test("[BROKER-50] of an earlier version has no checksum, and is believed unless it names another broker", async () => {
+  test("[BROKER-50] of an earlier version has no checksum, and is accepted unless it names another broker", async () => {
     const identity = { ensemble: "earlier", id: 0, ensembleSize: 3, brokerCount: 2 };
     const stub = (id: number) => env.BROKER.get(env.BROKER.idFromName(`earlier/${id}`));
     for (const [id, names] of [

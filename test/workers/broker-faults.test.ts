@@ -86,7 +86,7 @@ const goalsOf = (state: Cluster) => {
 const others = (id: number): number[] => [0, 1, 2].filter((each) => each !== id);
 
 describe("a broker that dies", () => {
-  test("[BROKER-12] the leader is killed: another leads under the next epoch, the old epoch is fenced, goals go on", async () => {
+  test("[BROKER-12] the leader is killed: another leads under the next epoch, the old epoch is fenced, goals continue", async () => {
     await goal(0, 1);
     const before = goalsOf(await until(cluster, (state) => isWhole(state) && goalsOf(state).leader >= 0));
     const [alive = 0] = others(before.leader);
@@ -141,7 +141,7 @@ describe("a broker that dies", () => {
     await until(cluster, isWhole);
   });
 
-  test("[BROKER-14] a broker that crashes comes back by itself under a new broker epoch", async () => {
+  test("[BROKER-14] a broker that crashes returns by itself under a new broker epoch", async () => {
     const before = await until(cluster, (state) => isWhole(state) && goalsOf(state).leader >= 0);
     const victim = goalsOf(before).leader;
     await fault(`brokers/${victim}/crash`);
@@ -150,7 +150,7 @@ describe("a broker that dies", () => {
     await goal(victim, 7);
   });
 
-  test("[BROKER-15] every broker dies in turn while goals are posted: none is lost, none is doubled", async () => {
+  test("[BROKER-15] every broker dies in turn while goals are posted: none is lost or duplicated", async () => {
     const posted: number[] = [];
     let gap = 0;
     const limitMs = await failoverMsMax();
@@ -195,7 +195,7 @@ describe("a broker that dies", () => {
 });
 
 describe("nodes that die", () => {
-  test("[BROKER-17] the node that a goal names is dead: another takes the write, and the answer says which", async () => {
+  test("[BROKER-17] the node that a goal names is dead: another takes the write, and the answer names it", async () => {
     await fault("nodes/2/kill");
     const response = await call("/demo/brokers/0/addScore", {
       method: "POST",

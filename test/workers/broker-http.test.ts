@@ -51,7 +51,7 @@ describe("topics", () => {
     expect(await json<string[]>(await call("/topics"))).not.toContain(name);
   });
 
-  test("[BROKER-1] links stay under the prefix that was asked; one that is no path is not believed", async () => {
+  test("[BROKER-1] links stay under the requested prefix; a prefix that is not a path is ignored", async () => {
     const self = async (forwarded: string) => {
       const headers = { "x-forwarded-prefix": forwarded };
       return (await json<{ metadata: { self: string } }>(await call("/e/default/v3/clusters", { headers })))
@@ -75,7 +75,7 @@ describe("topics", () => {
     });
   });
 
-  test("[BROKER-2] bad topics are refused with a code and make nothing", async () => {
+  test("[BROKER-2] invalid topics are refused with a code and create nothing", async () => {
     const name = await topic();
     const clusters = await json<{ data: { cluster_id: string }[] }>(await call("/v3/clusters"));
     const create = (body: unknown) => post(`/v3/clusters/${clusters.data[0]?.cluster_id}/topics`, body);
@@ -186,7 +186,7 @@ describe("records", () => {
     expect(asJson.map((each) => each.value)).toEqual([{ $base64: btoa("\x00\xff") }, { n: 1 }]);
   });
 
-  test("[BROKER-4] records of one key stay together, an explicit partition wins", async () => {
+  test("[BROKER-4] records of one key stay together, an explicit partition has priority", async () => {
     const name = await topic(4);
     const body = { records: [...Array(20)].map((_, i) => ({ key: `k${i % 5}`, value: i })) };
     const { offsets } = await json<{ offsets: { partition: number }[] }>(await post(`/topics/${name}`, body));
@@ -237,7 +237,7 @@ describe("records", () => {
     expect(await json(refused)).toMatchObject({ error_code: 41201 });
   });
 
-  test("[BROKER-7] bad reads and writes are answered 4xx with a code", async () => {
+  test("[BROKER-7] invalid reads and writes are answered 4xx with a code", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;
     for (const query of [
@@ -290,7 +290,7 @@ describe("records", () => {
 });
 
 describe("live records", () => {
-  test("[BROKER-9] a stream brings what is there and what comes, and resumes exactly", async () => {
+  test("[BROKER-9] a stream sends existing and new records, and resumes exactly", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;
     await post(`/topics/${name}`, records(0, 1, 2));
@@ -308,7 +308,7 @@ describe("live records", () => {
     await second.close();
   });
 
-  test("[HTTP-83] a reader that stops reading for a while gets every record by the same stream", async () => {
+  test("[HTTP-83] a reader that stops reading for a while gets every record over the same stream", async () => {
     const name = await topic();
     const reader = await SseReader.open(`/topics/${name}/partitions/0/records?offset=0`);
     const large = "x".repeat(700_000);
@@ -323,7 +323,7 @@ describe("live records", () => {
     await reader.close();
   });
 
-  test("[BROKER-40] an id is of one topic: behind its deletion and another creation it is refused", async () => {
+  test("[BROKER-40] an id belongs to one topic: after its deletion and another creation it is refused", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;
     await post(`/topics/${name}`, records("old 0", "old 1"));
@@ -349,7 +349,7 @@ describe("live records", () => {
     await bare.close();
   });
 
-  test("[BROKER-9] readers that come and go at random offsets see every record once", async () => {
+  test("[BROKER-9] readers that reconnect at random offsets see every record once", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;
     const seen: number[] = [];
@@ -369,7 +369,7 @@ describe("live records", () => {
 });
 
 describe("damaged records", () => {
-  test("[PARTITION-36] a partition that has lost its leadership asks the brokers, and continues in the same epoch", async () => {
+  test("[PARTITION-36] a partition that has lost its leadership requests it from the brokers, and continues in the same epoch", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0`;
     await post(`/topics/${name}`, records("r0"));
@@ -395,7 +395,7 @@ describe("damaged records", () => {
     });
   });
 
-  test("[PARTITION-36] an answer older than an epoch of its log is not taken", async () => {
+  test("[PARTITION-36] an answer older than an epoch of its log is not accepted", async () => {
     const name = await topic();
     await post(`/topics/${name}`, records("r0"));
     const { topic_id: id } = await json<{ topic_id: string }>(await call(`/topics/${name}`));
@@ -408,7 +408,7 @@ describe("damaged records", () => {
     expect(await object().bounds(-1)).toMatchObject({ ok: false, code: "KAFKA_STORAGE_ERROR" });
   });
 
-  test("[BROKER-24] are CORRUPT_MESSAGE with the offset to go on at, in every format and stream, never a value", async () => {
+  test("[BROKER-24] are CORRUPT_MESSAGE with the offset to continue at, in every format and stream, never a value", async () => {
     const name = await topic();
     const path = `/topics/${name}/partitions/0/records`;
     for (const value of ["r0", "r1", "r2"]) await post(`/topics/${name}`, records(value));
@@ -469,7 +469,7 @@ describe("readers that leave", () => {
     return { name, path: `/topics/${name}/partitions/0/records`, tails };
   }
 
-  test("[BROKER-20] a stream that is closed leaves no tail behind", async () => {
+  test("[BROKER-20] a closed stream leaves no tail", async () => {
     const { name, path, tails } = await withTails();
     await post(`/topics/${name}`, records(1));
     const readers = await Promise.all([1, 2, 3].map(() => SseReader.open(path)));
@@ -479,7 +479,7 @@ describe("readers that leave", () => {
     while ((await tails()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
-  test("[HTTP-34] one that left before its stream of records began, or while it began, holds nothing", async () => {
+  test("[HTTP-34] one that left before its stream of records began, or while it began, holds no resources", async () => {
     const { path, tails } = await withTails();
     const headers = { accept: "text/event-stream" };
     const gone = await call(path, { headers, signal: AbortSignal.abort() });
@@ -535,7 +535,7 @@ describe("the demo", () => {
     ]);
   });
 
-  test("[DEMO-5] a retried goal is stored once, whatever broker and node the retry goes to", async () => {
+  test("[DEMO-5] a retried goal is stored once, whichever broker and node gets the retry", async () => {
     const key = { "idempotency-key": "one goal" };
     expect((await post("/demo/brokers/0/addScore", goal(50), key)).status).toBe(200);
     const again = await post("/demo/brokers/1/addScore", goal(50, "8082"), key);
@@ -590,7 +590,7 @@ describe("the demo", () => {
     ]);
   });
 
-  test("[DEMO-7] the original's own requests are served as they are", async () => {
+  test("[DEMO-7] the original demo's requests are served unchanged", async () => {
     const raw = (path: string, body: string, type = "text/plain") =>
       call(path, { method: "POST", headers: { "content-type": type }, body });
     // the collections: text without a content type, a receiver that is no port, and no clients
@@ -617,7 +617,7 @@ describe("the demo", () => {
     expect(await ping.text()).toBe('{"message":"pong","portNumber":"8081"}');
   });
 
-  test("[DEMO-7] names of members count in any case, as the original's collections write them", async () => {
+  test("[DEMO-7] names of members are accepted in any case, as in the original's collections", async () => {
     const small = { minute: 70, player: "Leroy Sane", club: "FCB", score: "0-1" };
     expect(await (await post("/demo/brokers/1/updateScore", small)).text()).toBe("Score Updated");
     const body = { Metadata: { receiverIp: "8080", clients: "9091" }, GameResults: { ...small, minute: 71 } };

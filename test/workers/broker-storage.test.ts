@@ -27,7 +27,7 @@ brokerContract("SQLite in workerd", async (body) => {
 });
 
 describe("a broker of a later version", () => {
-  test("[VER-7] refuses every call with words, changes nothing, and runs once that version is back", async () => {
+  test("[VER-7] refuses every call with a reason, changes nothing, and runs once that version is back", async () => {
     const identity = { ensemble: "later", id: 0, ensembleSize: 3, brokerCount: 1 };
     const stub = () => env.BROKER.get(env.BROKER.idFromName("later/0"));
     await runInDurableObject(stub(), (_object, { storage }) =>

@@ -150,7 +150,7 @@ const CASES: Readonly<Record<string, readonly [(sql: SqlStorage) => void, readon
 
 describe("a damaged chunk", () => {
   for (const [what, [change, damaged]] of Object.entries(CASES)) {
-    test(`[PARTITION-30] costs the records that it hit, and no others, when ${what}`, async () => {
+    test(`[PARTITION-30] loses the records that it covers, and no others, when ${what}`, async () => {
       const stub = await partition();
       await damage(stub, change);
       expect(await readAll(stub)).toEqual(without(...damaged));
@@ -165,13 +165,13 @@ describe("a damaged chunk", () => {
     });
   }
 
-  test("[PARTITION-30] a key that was stored with the last rows shows their offsets", async () => {
+  test("[PARTITION-30] a key stored with the last rows shows their offsets", async () => {
     const stub = await partition();
     await damage(stub, (sql) => sql.exec("DELETE FROM chunk WHERE base >= 6"));
     expect(await readAll(stub)).toEqual(without(6, 7, 8));
   });
 
-  test("[PARTITION-35] the end of the log is noted after a while: newest rows that are missing are missed", async () => {
+  test("[PARTITION-35] the end of the log is stored after a while, so that missing newest rows are detected", async () => {
     const stub = await partition();
     expect(await stub().append({ leaderEpoch: 0, batches: batch("r9") })).toMatchObject({ baseOffset: 9 });
     for (let noted = 0; noted < 10; ) {
@@ -186,7 +186,7 @@ describe("a damaged chunk", () => {
     expect(await stub().append({ leaderEpoch: 0, batches: batch("more") })).toMatchObject({ baseOffset: 10 });
   });
 
-  test("[PARTITION-31] ends a tail with the place of the damage, and a tail behind it continues", async () => {
+  test("[PARTITION-31] ends a tail with the position of the damage, and a tail after it continues", async () => {
     const stub = await partition();
     await damage(stub, (sql) => flip(sql, 2, -1));
     const tail = (offset: number) =>
@@ -217,7 +217,7 @@ describe("a damaged chunk", () => {
     expect(await frames(4)).toBe(9);
   });
 
-  test("[PARTITION-30] is no answer to the question of a time", async () => {
+  test("[PARTITION-30] is not the result of a search by time", async () => {
     const stub = await partition();
     await damage(stub, (sql) => {
       for (const base of [0, 2, 4, 6, 8]) flip(sql, base, -1);
@@ -235,7 +235,7 @@ describe("a damaged chunk", () => {
 });
 
 describe("rows of a partition beside its records", () => {
-  test("[PARTITION-32] is kept twice where the controller does not say it again", async () => {
+  test("[PARTITION-32] are stored twice if the controller does not send them again", async () => {
     for (const key of ["leadership", "leadership_copy"]) {
       for (const change of ["UPDATE meta SET value = '{}' WHERE key = ?", "DELETE FROM meta WHERE key = ?"]) {
         const stub = await partition();
@@ -248,7 +248,7 @@ describe("rows of a partition beside its records", () => {
     }
   });
 
-  test("[PARTITION-32] is said to be damaged when both are, until the controller says it again", async () => {
+  test("[PARTITION-32] are reported as damaged if both copies are, until the controller sends them again", async () => {
     for (const change of ["UPDATE meta SET value = 'x'", "DELETE FROM meta", "DROP TABLE meta"]) {
       const stub = await partition();
       await damage(stub, (sql) => sql.exec(change));
@@ -282,7 +282,7 @@ describe("rows of a partition beside its records", () => {
     expect(await stub().leaderAndIsr({ ...LEADERSHIP, leaderEpoch: 1 })).toEqual(refused);
   });
 
-  test("[PARTITION-33] a damaged idempotency key is not believed: its request alone fails", async () => {
+  test("[PARTITION-33] a damaged idempotency key is not used: only its request fails", async () => {
     for (const change of [
       "hash = 'x'",
       "base = 3",
@@ -305,7 +305,7 @@ describe("rows of a partition beside its records", () => {
     }
   });
 
-  test("[PARTITION-34] rows of an earlier version have no checksum, and are believed", async () => {
+  test("[PARTITION-34] rows of an earlier version have no checksum, and are accepted", async () => {
     const stub = await partition();
     await damage(stub, (sql) => {
       sql.exec("DELETE FROM meta WHERE key = 'leadership_copy'");
@@ -326,7 +326,7 @@ describe("rows of a partition beside its records", () => {
 });
 
 describe("a partition of a later version", () => {
-  test("[VER-7] is refused with words and left as it is", async () => {
+  test("[VER-7] is refused with a reason and left unchanged", async () => {
     const stub = await partition();
     const rows = async (): Promise<unknown> => {
       let found: unknown;

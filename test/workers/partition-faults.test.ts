@@ -72,7 +72,7 @@ describe("a partition", () => {
     expect(await append(stub(), "b")).toMatchObject({ baseOffset: 1 });
   });
 
-  test("[FAULT-90] that is paused answers once it is not, in order; with slow storage it answers later", async () => {
+  test("[FAULT-90] that is paused answers after the pause, in order; with slow storage it answers later", async () => {
     const stub = await partition();
     await stub().fault({ fault: "pause", ttlMs: null });
     let answered = 0;
@@ -91,7 +91,7 @@ describe("a partition", () => {
     await stub().heal();
   });
 
-  test("[FAULT-91] whose clock is set back waits for its deadline by its own clock, and by the right one once healed", async () => {
+  test("[FAULT-91] whose clock is set back waits for its deadline by its own clock, and by the correct one once healed", async () => {
     const stub = await partition();
     const skewMs = -600_000;
     const windowMs = PARTITION_CONFIG.idempotencyWindowMs;
@@ -112,7 +112,7 @@ describe("a partition", () => {
     expect(await alarmOf(stub())).toBe(usedAtMs + windowMs);
   });
 
-  test("[FAULT-92] whose alarm rings while it is killed has it again once it is revived", async () => {
+  test("[FAULT-92] whose alarm rings while it is killed gets it again once it is revived", async () => {
     const stub = await partition();
     expect(await append(stub(), "a", "k")).toMatchObject({ ok: true });
     const usedAtMs = await runInDurableObject(objectOf(stub()), (_object, { storage }) =>

@@ -57,7 +57,7 @@ async function valuesFrom(stub: Stub, offset: number): Promise<string[]> {
 }
 
 describe("a partition's object", () => {
-  test("[PARTITION-1] it stores nothing before a controller has made it", async () => {
+  test("[PARTITION-1] it stores nothing before a controller has created it", async () => {
     const stub = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName("test/none/0"));
     expect(await stub.append({ leaderEpoch: 0, batches: batch("x") })).toMatchObject({
       code: "UNKNOWN_TOPIC_OR_PARTITION",
@@ -70,7 +70,7 @@ describe("a partition's object", () => {
     expect(tables).toEqual([]);
   });
 
-  test("[PARTITION-5] what is appended is read back in order, also after the memory is lost", async () => {
+  test("[PARTITION-5] appended records are read back in order, also after the memory is lost", async () => {
     const stub = await partition();
     expect(await append(stub, "a", "b")).toMatchObject({ ok: true, baseOffset: 0, lastOffset: 1 });
     expect(await append(stub, "c")).toMatchObject({ ok: true, baseOffset: 2 });
@@ -81,7 +81,7 @@ describe("a partition's object", () => {
     expect(await append(stub, "d")).toMatchObject({ ok: true, baseOffset: 3 });
   });
 
-  test("[PARTITION-5] batches are kept byte for byte but for offset and leader epoch", async () => {
+  test("[PARTITION-5] batches are kept byte for byte, except offset and leader epoch", async () => {
     const stub = await partition({ leaderEpoch: 9 });
     const sent = batch("one", "two");
     await stub.append({ leaderEpoch: 9, batches: batch("zero") });
@@ -127,7 +127,7 @@ describe("a partition's object", () => {
     expect([...batchesOf(answer.batches)]).toMatchObject([{ baseOffset: 3, lastOffset: 3 }]);
   });
 
-  test("[PARTITION-12] an INSERT that throws fails every waiter and leaves the log as it was", async () => {
+  test("[PARTITION-12] an INSERT that throws fails every waiting append and leaves the log unchanged", async () => {
     const stub = await partition();
     await append(stub, "before");
     await runInDurableObject(stub, (_, state) => {
@@ -162,7 +162,7 @@ describe("a partition's object", () => {
     expect(await send("k", "h")).toMatchObject({ ok: true, baseOffset: 1, replayed: false });
   });
 
-  test("[PARTITION-21] a table of an earlier version is read on, and its keys are honoured", async () => {
+  test("[PARTITION-21] a table of an earlier version is still read, and its keys count", async () => {
     const stub = await partition();
     const send = (hash: string, fingerprint: string) =>
       stub.append({ leaderEpoch: 0, batches: batch("goal"), key: { key: "k", hash, fingerprint } });
@@ -212,7 +212,7 @@ describe("a partition's object", () => {
     expect(await read(stub, 1)).toMatchObject({ ok: true, offset: 1, highWatermark: 1 });
   });
 
-  test("[PARTITION-13] reads begin at a timestamp or so many records before the end", async () => {
+  test("[PARTITION-13] reads begin at a timestamp or a number of records before the end", async () => {
     const stub = await partition();
     const at = (timestampMs: number) =>
       stub.append({
@@ -245,7 +245,7 @@ describe("a partition's object", () => {
     ).toMatchObject({ offset: 0 });
   });
 
-  test("[PARTITION-14] a long poll is answered by the next append, or empty when its time is over", async () => {
+  test("[PARTITION-14] a long poll is answered at the next append, or empty at its time limit", async () => {
     const stub = await partition();
     const waiting = read(stub, 0, { waitMs: 20_000 });
     await append(stub, "a");
@@ -257,7 +257,7 @@ describe("a partition's object", () => {
     if (empty.ok) expect(empty.batches).toHaveLength(0);
   });
 
-  test("[PARTITION-15] a removed partition forgets everything, and its waiters are answered", async () => {
+  test("[PARTITION-15] a removed partition deletes everything, and its waiting readers are answered", async () => {
     const stub = await partition();
     await append(stub, "a");
     const waiting = read(stub, 1, { waitMs: 20_000 });
@@ -327,7 +327,7 @@ const untakenFrames = (stub: Stub): Promise<number> =>
   );
 
 describe("a partition's tail", () => {
-  test("[PARTITION-17] it brings what is there, then what comes, each record once", async () => {
+  test("[PARTITION-17] it sends existing records, then new ones, each once", async () => {
     const stub = await partition();
     await append(stub, "a", "b");
     const reader = await tail(stub, 1);
@@ -338,7 +338,7 @@ describe("a partition's tail", () => {
     reader.socket.close();
   });
 
-  test("[PARTITION-17] a reader that does not take its frame gets no second one, and loses nothing", async () => {
+  test("[PARTITION-17] a reader that has not read its frame gets no second one, and loses nothing", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     for (let i = 0; i < 20; i++) await append(stub, `${i}`);
@@ -350,7 +350,7 @@ describe("a partition's tail", () => {
     reader.socket.close();
   });
 
-  test("[PARTITION-18] a tail outlives the memory of its object", async () => {
+  test("[PARTITION-18] a tail survives the loss of its object's memory", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     await append(stub, "a");
@@ -361,7 +361,7 @@ describe("a partition's tail", () => {
     reader.socket.close();
   });
 
-  test("[PARTITION-19] a tail gets new leaders and the end", async () => {
+  test("[PARTITION-19] a tail is notified of new leaders and of the removal", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     await stub.leaderAndIsr({ ...LEADERSHIP, leader: 2, leaderEpoch: 1 });
@@ -374,7 +374,7 @@ describe("a partition's tail", () => {
     expect(JSON.parse(String(await reader.next()))).toEqual({ type: "deleted" });
   });
 
-  test("[PARTITION-20] a tail behind which there is nobody is closed; one that beats, or takes what comes, is kept", async () => {
+  test("[PARTITION-20] a silent tail is closed; one that beats, or reads its frames, is kept", async () => {
     const stub = await partition();
     // opened long ago: a socket that nobody took, one whose reader says nothing, and two that live
     vi.setSystemTime(Date.now() - 20_000);
@@ -432,7 +432,7 @@ describe("a partition's tail", () => {
     whole.socket.close();
   });
 
-  test("[PARTITION-20] a tail that lives is kept when a fault sets the clock forward", async () => {
+  test("[PARTITION-20] a live tail is kept when a fault sets the clock forward", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     const faulty = stub as unknown as TopicPartitionRpc;
@@ -445,7 +445,7 @@ describe("a partition's tail", () => {
     reader.socket.close();
   });
 
-  test("[PARTITION-63] tails that are opened together do not pass the limit", async () => {
+  test("[PARTITION-63] tails that are opened together do not exceed the limit", async () => {
     const stub = await partition();
     const reader = await tail(stub, 0);
     const statuses = await runInDurableObject(stub, async (instance, state) => {

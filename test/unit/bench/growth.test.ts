@@ -21,7 +21,7 @@ const ROWS: readonly GrowthRow[] = [
 ];
 
 describe("the table", () => {
-  it("has a line a figure and a column a size, and says what failed", () => {
+  it("has a line per figure and a column per size, and reports what failed", () => {
     const text = growthTable(ROWS);
     expect(text).toContain("| znodes | 1,000 | 100,000 |");
     expect(text).toContain("| creates/s | 12,345 | 3,069 |");

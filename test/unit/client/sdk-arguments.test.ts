@@ -105,7 +105,7 @@ const CALLS: readonly Call[] = [
 ];
 
 describe("a wrong argument", () => {
-  it("[SDK-21] fails its own call, and what the same tick issued before and after it is sent whole", async () => {
+  it("[SDK-21] fails only its own call; the other calls of the same tick are sent", async () => {
     const first = session.set("/a", "1", -(2 ** 31));
     const errors = CALLS.map(([name, call, error]) =>
       nameOf(call(session)).then((got) => [name, got, error] as const),
@@ -122,7 +122,7 @@ describe("a wrong argument", () => {
     expect([session.state, session.outstanding, server.messages.length]).toEqual(["connected", 0, 1]);
   });
 
-  it("[SDK-21] that fails while it is encoded leaves nothing of its packet", async () => {
+  it("[SDK-21] that fails while it is encoded leaves no part of its packet", async () => {
     let failed = 0;
     for (let times = 0; times < 20; times++) {
       const data = new Unreadable(3);
@@ -138,7 +138,7 @@ describe("a wrong argument", () => {
     expect(xids).toEqual(Array.from({ length: 20 - failed }, (_, i) => i + 1));
   });
 
-  it("[SDK-21] every version that the API hands out is taken", async () => {
+  it("[SDK-21] every version that the API returns is accepted", async () => {
     const versions = [-1, 0, -0, 2 ** 31 - 1, -(2 ** 31)];
     for (const version of versions) session.delete("/a", version).catch(() => undefined);
     await server.untilMessages(1);

@@ -133,7 +133,7 @@ describe.each([
     expect(server.attempts).toBe(5);
   });
 
-  it("[SDK-10] gives up an attempt that is not answered, and makes another", async () => {
+  it("[SDK-10] ends an attempt that is not answered, and makes another", async () => {
     const server = await startServer("mute", "serve");
     expect((await connect(server.url)).state).toBe("connected");
     expect(server.attempts).toBe(2);
@@ -145,13 +145,13 @@ describe.each([
     expect([silent.attempts, served.attempts]).toEqual([1, 1]);
   });
 
-  it("[SDK-10] comes back to each node until one serves", async () => {
+  it("[SDK-10] tries each node repeatedly until one serves", async () => {
     const [first, second] = [await startServer("drop"), await startServer("drop", NO_QUORUM, "serve")];
     expect((await connect([first.url, second.url])).state).toBe("connected");
     expect([first.attempts, second.attempts]).toEqual([3, 3]);
   });
 
-  it("[SDK-10] says at its end which nodes it waited for, how often it tried, and why each failed", async () => {
+  it("[SDK-10] reports at its end each node, its attempts, and why the last one failed", async () => {
     const [killed, without] = [await closedPort(), await startServer(NO_QUORUM)];
     const error = await errorOf([killed, without.url], { connectTimeoutMs: 2_000 });
     expect(error).toMatchObject({ code: "CONNECTION_LOSS", retryable: true });
@@ -198,12 +198,12 @@ describe.each([
     expect(waking.attempts).toBe(3);
   });
 
-  it("[SDK-11] takes too many requests, or one that came too late, for no refusal", async () => {
+  it("[SDK-11] does not take too many requests, or a late one, for a refusal", async () => {
     const server = await startServer({ status: 429 }, { status: 408 }, "serve");
     expect((await connect(server.url)).state).toBe("connected");
   });
 
-  it("[SDK-11] takes what openSocket throws for final", async () => {
+  it("[SDK-11] treats an error that openSocket throws as final", async () => {
     const openSocket = (): never => {
       throw new Error("this platform has no sockets");
     };
@@ -212,7 +212,7 @@ describe.each([
     });
   });
 
-  it("[SDK-11] does not conclude from a missing header, where the caller opens the sockets", async () => {
+  it("[SDK-11] draws no conclusion from a missing header if the caller opens the sockets", async () => {
     const server = await startServer({ status: 403, code: "NO_AUTH", detail: "a token" }, "serve");
     const openSocket = (url: string) => new WebSocket(url) as never;
     expect((await connect(server.url, { ...LONG, openSocket })).state).toBe("connected");
@@ -246,8 +246,8 @@ describe("many silent nodes", () => {
   });
 });
 
-describe("a session whose nodes are gone", () => {
-  it("[SDK-4] ends with how the connection was lost, and why the last attempt failed", async () => {
+describe("a session whose nodes are down", () => {
+  it("[SDK-4] ends with an error that says how the connection was lost and why the last attempt failed", async () => {
     const server = await startServer("serve", NO_QUORUM);
     const session = await connectOnNode(server.url, { ...LONG, reconnectMs: 200 });
     sessions.push(session);

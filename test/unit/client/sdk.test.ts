@@ -40,7 +40,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
   );
 
 describe("handshake", () => {
-  it("takes id and timeout from the server", () => {
+  it("uses id and timeout of the server", () => {
     expect(session.id).toBe("0x0002000000000007");
     expect(session.timeoutMs).toBe(6_000);
   });
@@ -51,14 +51,14 @@ describe("handshake", () => {
     other.stop();
   });
 
-  it("nobody listening is CONNECTION_LOSS", async () => {
+  it("a refused connection is CONNECTION_LOSS", async () => {
     server.stop();
     expect(await codeOf(connect(server.url, { connectTimeoutMs: 100 }))).toBe("CONNECTION_LOSS");
   });
 });
 
 describe("marks", () => {
-  it("[SDK-20] sends a mark back, and takes it for no answer", async () => {
+  it("[SDK-20] returns a mark, and does not take it for an answer", async () => {
     const stat = session.set("/a", "1");
     await server.untilMessages(1);
     const mark = { high: 0xdead_beef, low: 7 };
@@ -115,7 +115,7 @@ describe("packing", () => {
     await Promise.all(all);
   });
 
-  it("a request that is too large is refused here and takes no xid", async () => {
+  it("a request that is too large is refused by the SDK and uses no xid", async () => {
     expect(await codeOf(session.set("/a", new Uint8Array(1 << 20)))).toBe("TOO_LARGE");
     void session.set("/a", "x").catch(() => {});
     await server.untilMessages(1);
@@ -156,7 +156,7 @@ describe("answers", () => {
     expect(await multi).toMatchObject({ code: "BAD_VERSION", index: 1 });
   });
 
-  it("exists says undefined where there is nothing", async () => {
+  it("exists is undefined for a missing znode", async () => {
     const exists = session.exists("/a");
     await server.untilMessages(1);
     server.send(reply(1, 1, NO_NODE));
@@ -192,7 +192,7 @@ describe("answers", () => {
 });
 
 describe("a lost connection", () => {
-  it("that is not made again leaves a sent write unknown, and says that a read was not carried out", async () => {
+  it("that is not replaced leaves a sent write unknown, and reports a read as not carried out", async () => {
     session.disconnect();
     session = await connect(server.url, { reconnectMs: 0 });
     const write = codeOf(session.set("/a", "1"));
@@ -215,7 +215,7 @@ describe("a new connection", () => {
       });
     });
 
-  it("[SDK-1] sends what was not answered again under its number, and what was issued meanwhile behind it", async () => {
+  it("[SDK-1] sends unanswered requests again under their numbers, then those issued in the meantime", async () => {
     const states: string[] = [];
     session.onState((state) => states.push(state));
     const first = session.set("/a", "1");
@@ -253,7 +253,7 @@ describe("a new connection", () => {
     expect(session.state).toBe("connected");
   });
 
-  it("[SDK-2] says of a write whose result is forgotten that its outcome is unknown", async () => {
+  it("[SDK-2] reports the outcome of a write as unknown if no node remembers its result", async () => {
     const all = [session.set("/a", "1"), session.set("/a", "2")].map(codeOf);
     await server.untilMessages(1);
     server.drop();
@@ -262,7 +262,7 @@ describe("a new connection", () => {
     expect(await Promise.all(all)).toEqual(["UNKNOWN_OUTCOME", "no error"]);
   });
 
-  it("[SDK-3] leaves the watches again first, with the last zxid that was seen", async () => {
+  it("[SDK-3] sets the watches again first, with the last zxid seen", async () => {
     const seen: string[] = [];
     const watch = ({ type, path }: { type: string; path: string }): void => void seen.push(`${type} ${path}`);
     const reads = [
@@ -305,7 +305,7 @@ describe("a new connection", () => {
     expect(session.lastZxid).toBe("0x100000008");
   });
 
-  it("[SDK-4] is looked for at the next URL, and an answer that the session is over ends it", async () => {
+  it("[SDK-4] is tried at the next URL, and an answer that the session is over ends the session", async () => {
     const other = await startServer(0);
     session.disconnect();
     session = await connect([server.url, other.url]);
@@ -329,7 +329,7 @@ describe("a new connection", () => {
     expect(session.state).toBe("closed");
   });
 
-  it("[SDK-22] leaves a server that answered its pings and fell silent, however long the session lasts", async () => {
+  it("[SDK-22] leaves a server that answered pings and became silent, however long the session's timeout is", async () => {
     const patient = await startServer(600_000);
     session.disconnect();
     session = await connect(patient.url, { timeoutMs: 600_000 });
@@ -341,7 +341,7 @@ describe("a new connection", () => {
     patient.stop();
   });
 
-  it("[SDK-4] does not wait for a server that accepts it and then says nothing", async () => {
+  it("[SDK-4] does not wait for a server that accepts it and then sends nothing", async () => {
     const mute = await startMute();
     session.disconnect();
     session = await connect([mute.url, server.url]);
@@ -366,7 +366,7 @@ describe("a new connection", () => {
     expect(server.connections).toBe(1);
   });
 
-  it("[SDK-5] but an attempt of its own that came through late is", async () => {
+  it("[SDK-5] is contended if the other one is a late attempt of its own", async () => {
     const mute = await startServer(-1);
     session.disconnect();
     session = await connect([server.url, mute.url]);
@@ -386,13 +386,13 @@ describe("a new connection", () => {
     expect((await read).stat.version).toBe(1);
   });
 
-  it("[SDK-5] is not made where the server could make no sense of what it got", async () => {
+  it("[SDK-5] is not tried at a server that could not decode the request", async () => {
     server.close(1002, "no frame");
     expect(await session.ended).toMatchObject({ code: "CONNECTION_LOSS" });
     expect(server.connections).toBe(1);
   });
 
-  it("[SDK-6] is tried for with growing, bounded, scattered pauses", () => {
+  it("[SDK-6] is tried with growing, bounded pauses with jitter", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 60 }),
@@ -409,7 +409,7 @@ describe("a new connection", () => {
 });
 
 describe("close()", () => {
-  it("[SDK-7] whose answer was lost ends as closed, though the session is gone by then", async () => {
+  it("[SDK-7] whose answer was lost ends as closed, even if the session is over by then", async () => {
     const gone = await startServer(0);
     session.disconnect();
     session = await connect([server.url, gone.url]);
@@ -422,7 +422,7 @@ describe("close()", () => {
     gone.stop();
   });
 
-  it("[SDK-7] waits for a connection no longer than the session lives", async () => {
+  it("[SDK-7] waits for a connection no longer than the session's timeout", async () => {
     const short = await startServer(300);
     session.disconnect();
     session = await connect(short.url);
@@ -433,7 +433,7 @@ describe("close()", () => {
 });
 
 describe("numbers", () => {
-  it("[SDK-8] that are used up end the session: from 1 again they would get old results", async () => {
+  it("[SDK-8] that are exhausted end the session, because reused ones would get old results", async () => {
     const old = await startServer(undefined, 2 ** 31 - 2);
     session.disconnect();
     session = await connect(old.url);
@@ -448,7 +448,7 @@ describe("numbers", () => {
 });
 
 describe("listeners", () => {
-  it("[SDK-9] that throw end nothing; what they throw is uncaught", async () => {
+  it("[SDK-9] that throw end neither session nor connection; the error is uncaught", async () => {
     const uncaught: string[] = [];
     const handlers = process.listeners("uncaughtException");
     process.removeAllListeners("uncaughtException").on("uncaughtException", (e) => uncaught.push(e.message));
@@ -484,7 +484,7 @@ describe("listeners", () => {
     expect(uncaught).toEqual(["watch", "disconnected", "connected"]);
   });
 
-  it("[SDK-9] of a watch() that is over are gone: nothing is left again for them", async () => {
+  it("[SDK-9] of a watch() that has ended are removed, and no watch is set for them", async () => {
     const first = session.watch("/a");
     const value = first.next();
     await server.untilMessages(1);

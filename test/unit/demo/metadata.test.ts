@@ -119,7 +119,7 @@ describe("demo metadata", () => {
     );
   });
 
-  test("[DEMO-8] a change of a sender's clients is a row of its own, the same clients are none", () => {
+  test("[DEMO-8] a change of a sender's clients adds a row, the same clients add none", () => {
     const znodes = founded();
     const first = record(znodes, undefined, { clients: "9090,9091,9092" });
     const second = record(znodes, first.recorded?.rows, { clients: "9090,9091,9092" });
@@ -144,14 +144,14 @@ describe("demo metadata", () => {
     ]);
   });
 
-  test("[DEMO-8] a goal without clients has those of its sender's last one, else all brokers", () => {
+  test("[DEMO-8] a goal without clients has those of its sender's last goal, else all brokers", () => {
     const znodes = founded();
     expect(record(znodes, undefined, {}).recorded?.clients).toBe("9090,9091,9092");
     record(znodes, undefined, { clients: "9090" });
     expect(record(znodes, undefined, {}).recorded?.clients).toBe("9090");
   });
 
-  test("[DEMO-8] rows that changed meanwhile are read again, and endless changes end it", () => {
+  test("[DEMO-8] rows that changed in the meantime are read again, up to a limit", () => {
     const znodes = founded();
     const known = record(znodes, undefined, { clients: "9090" }).recorded?.rows;
     record(znodes, undefined, { sender: "9091" });
@@ -180,7 +180,7 @@ describe("demo metadata", () => {
     expect(rowsIn(znodes)).toEqual(recorded?.rows);
   });
 
-  test("[DEMO-8] the oldest rows give way when all of them grow too large, and NodeIds are never used again", () => {
+  test("[DEMO-8] the oldest rows are removed when all of them grow too large, and NodeIds are never reused", () => {
     const znodes = founded();
     let known: DemoRows | undefined;
     for (let i = 0; i < 400; i++)
@@ -190,7 +190,7 @@ describe("demo metadata", () => {
     expect(known?.rows[0]?.nodeId).toBeGreaterThan(2);
   });
 
-  test("[DEMO-8] what is no row of ours is left out", () => {
+  test("[DEMO-8] invalid rows are left out", () => {
     const znodes = founded();
     const rows = [
       null,

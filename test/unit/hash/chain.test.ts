@@ -101,7 +101,7 @@ describe("the chain hash", () => {
     expect(hashToText({ high: 1, low: 0xffffffff })).toBe("00000001ffffffff");
   });
 
-  test("[HASH-1] stays what it is: a stored chain must be found again by every later version", () => {
+  test("[HASH-1] never changes: every later version must verify a stored chain", () => {
     const text = new TextEncoder().encode("the log of an ensemble");
     expect(hashToText(chainBatch(CHAIN_START, record(text)))).toMatchInlineSnapshot(`"b316b1f0729ee96c"`);
     expect(hashToText(chainBatch({ high: 1, low: 2 }, new Uint8Array(4)))).toMatchInlineSnapshot(

@@ -77,7 +77,7 @@ afterEach(() => {
 });
 
 describe("requests", () => {
-  it("[HTTP-50] have 15 s for their headers and body, and what answers them has no limit", () => {
+  it("[HTTP-50] have 15 s for their headers and body; their answers have no limit", () => {
     for (const server of gateway.servers)
       expect([server.headersTimeout, server.requestTimeout, server.timeout]).toEqual([15_000, 15_000, 0]);
   });
@@ -107,7 +107,7 @@ describe("requests", () => {
     }
   });
 
-  it("[HTTP-39] that read are 503 when that fails too, and 503 whatever they do when nothing was sent", async () => {
+  it("[HTTP-39] that read are 503 if that fails too, and every request is 503 if nothing was sent", async () => {
     const answer = async (path: string, method: string): Promise<unknown> => {
       const response = await fetch(`${base}${path}`, { method });
       expect(response.headers.get("retry-after")).toBe("1");
@@ -125,7 +125,7 @@ describe("requests", () => {
       expect(await answer("/x", method)).toMatchObject(retryable);
   });
 
-  it("[HTTP-40] with 20 KB of cookies are served, and with too many headers told why not", async () => {
+  it("[HTTP-40] with 20 KB of cookies are served, and with too many headers refused with a reason", async () => {
     const cookie = `a=${"x".repeat(20_000)}`;
     expect((await fetch(`${base}/x`, { headers: { cookie } })).status).toBe(201);
     const large = await fetch(`${base}/x`, { headers: { cookie: "x".repeat(200_000) } });
@@ -168,7 +168,7 @@ describe("requests", () => {
     expect(await problem("/reset", "POST")).toMatchObject(unknown);
   });
 
-  it("with a body over the limit get 413, whether they say its length or not", async () => {
+  it("with a body over the limit get 413, with a declared length or without", async () => {
     const post = (bytes: number, chunked: boolean): Promise<Response> => {
       const body = new Uint8Array(bytes).fill(97);
       if (!chunked) return fetch(`${base}/x`, { method: "POST", body });
@@ -225,7 +225,7 @@ describe("requests", () => {
     expect(await status({ origin: "http://localhost:3000" })).toBe(201);
   });
 
-  it("of pages of other sites may read what the rewrite opens, and write nothing", async () => {
+  it("of pages of other sites may read the paths that the rewrite opens, and write nothing", async () => {
     const headers = { origin: "https://elsewhere.example" };
     const read = await fetch(`${base}/`, { headers });
     expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([201, "*"]);
@@ -236,13 +236,13 @@ describe("requests", () => {
 });
 
 describe("streams", () => {
-  it("arrive as they are written, headers before the first word", async () => {
+  it("arrive as they are written, headers before the first bytes", async () => {
     expect((await fetch(`${base}/silent`)).headers.get("content-type")).toBe("text/event-stream");
     const reader = (await fetch(`${base}/stream`)).body?.getReader();
     expect(new TextDecoder().decode((await reader?.read())?.value)).toBe("data: first\n\n");
   });
 
-  it("end at the runtime when the reader goes", async () => {
+  it("end at the runtime when the reader disconnects", async () => {
     const closed = new Promise<void>((resolve) => {
       onStreamClosed = resolve;
     });

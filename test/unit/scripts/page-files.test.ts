@@ -29,7 +29,7 @@ afterAll(() => {
 });
 
 describe("the files of the page", () => {
-  it("come with their type, their ETag and the headers of _headers", async () => {
+  it("have their type, their ETag and the headers of _headers", async () => {
     const page = await fetch(`${url}/`);
     expect([page.status, await page.text()]).toEqual([200, "the page"]);
     expect(page.headers.get("content-type")).toContain("text/html");
@@ -39,7 +39,7 @@ describe("the files of the page", () => {
     expect((await fetch(`${url}/theme.js`)).headers.get("content-type")).toContain("text/javascript");
   });
 
-  it("come compressed to a client that takes gzip", async () => {
+  it("are compressed for a client that accepts gzip", async () => {
     const encodingFor = async (accepted: string): Promise<string | null> => {
       const answer = await fetch(`${url}/theme.js`, { headers: { "accept-encoding": accepted } });
       expect(await answer.text()).toBe("code");

@@ -62,7 +62,7 @@ describe("assertions", () => {
     expect(await failures("/x", [script])).toEqual([expect.any(String)]);
   });
 
-  it("pass where they hold", async () => {
+  it("pass if they are true", async () => {
     const script = [
       'pm.test("a", () => pm.response.to.have.status(200));',
       'pm.test("b", () => pm.expect(pm.response.json().list).to.eql([1, 2]));',
@@ -83,7 +83,7 @@ describe("assertions", () => {
 });
 
 describe("variables", () => {
-  it("are filled in everywhere, and pass from one request to the next", async () => {
+  it("are replaced everywhere, and passed from one request to the next", async () => {
     const request = {
       method: "POST",
       url: "{{base}}/{{word}}",

@@ -23,7 +23,7 @@ function connection() {
   return { client, take: () => done?.() };
 }
 
-it("[HTTP-85] is ended when it takes nothing for 60 s of what waits, and not while it takes something", async () => {
+it("[HTTP-85] is ended if it reads nothing of the waiting data for 60 s, and not while it reads some", async () => {
   const { client, take } = connection();
   for (let i = 0; i < 5; i++) {
     client.write("more than ten characters");

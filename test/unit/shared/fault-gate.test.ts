@@ -26,7 +26,7 @@ async function state(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe("the fault gate", () => {
-  it("[FAULT-24] is inert while nothing is on, and where faults are switched off", async () => {
+  it("[FAULT-24] has no effect without a fault, or if faults are switched off", async () => {
     const gate = gateOn();
     expect([gate.active, gate.killed, gate.paused, gate.skewMs]).toEqual([false, false, false, 0]);
     expect(await gate.call(2, async () => "answer")).toBe("answer");
@@ -72,7 +72,7 @@ describe("the fault gate", () => {
     expect(await gate.call(2, async () => ++made)).toBe(2);
   });
 
-  it("[FAULT-3] a call comes twice and is answered once; a failed return was carried out", async () => {
+  it("[FAULT-3] a call is delivered twice and answered once; a call with a failed return was carried out", async () => {
     const gate = gateOn();
     let made = 0;
     gate.inflict({ fault: "duplicate", probability: 1 }, 60_000, 0);
@@ -85,7 +85,7 @@ describe("the fault gate", () => {
     expect(await gate.handle(2, async () => ++made)).toBe(6);
   });
 
-  it("[FAULT-25] late messages of one link stay in their order, also when the delay is over meanwhile", async () => {
+  it("[FAULT-25] delayed messages of one link stay in their order, also if the delay ends in between", async () => {
     const gate = gateOn();
     const order: number[] = [];
     const send = (n: number) => gate.call(2, async () => order.push(n));
@@ -102,7 +102,7 @@ describe("the fault gate", () => {
     expect(gate.active).toBe(false);
   });
 
-  it("[FAULT-8] a pause holds what comes, and lets it go on in its order at its end", async () => {
+  it("[FAULT-8] a pause holds incoming calls, and passes them in their order at its end", async () => {
     const gate = gateOn();
     const order: string[] = [];
     gate.inflict({ fault: "pause" }, 300, 0);

@@ -9,7 +9,7 @@ const setOf = (...faults: ActiveFault[]): FaultSet => new FaultSet(JSON.stringif
 const THROUGH = { lost: false, fails: false, twice: false, delayMs: 0 };
 
 describe("the faults of an object", () => {
-  it("[FAULT-1] a cut is about its peers and its direction, and about nothing else", () => {
+  it("[FAULT-1] a cut affects its peers and its direction, and nothing else", () => {
     const set = setOf(on({ fault: "isolate", peers: [2], direction: "out" }));
     expect(set.fate("out", 2, "call").lost).toBe(true);
     expect(set.fate("out", 2, "return").lost).toBe(true);
@@ -18,7 +18,7 @@ describe("the faults of an object", () => {
     expect(setOf(on({ fault: "isolate" })).fate("in", 9, "return").lost).toBe(true);
   });
 
-  it("[FAULT-2] chances follow the seed: the same seed the same fates, and about as many as asked for", () => {
+  it("[FAULT-2] chances follow from the seed, and occur about as often as configured", () => {
     const fates = (seed: number): boolean[] => {
       const set = setOf(on({ fault: "drop", probability: 0.3 }, null, seed));
       return Array.from({ length: 2_000 }, () => set.fate("out", 1, "call").lost);
@@ -31,7 +31,7 @@ describe("the faults of an object", () => {
     expect(random(-1)()).toBeGreaterThanOrEqual(0);
   });
 
-  it("[FAULT-3] calls come twice, returns fail, everything is late", () => {
+  it("[FAULT-3] calls are delivered twice, returns fail, everything is delayed", () => {
     const set = setOf(
       on({ fault: "duplicate", probability: 1 }),
       on({ fault: "lose-return", probability: 1 }),
@@ -45,7 +45,7 @@ describe("the faults of an object", () => {
     expect(set.fate("in", 1, "return")).toMatchObject({ lost: false, fails: true, twice: false });
   });
 
-  it("[FAULT-4] one ends at its time or by its name; a second of the same name takes its place", () => {
+  it("[FAULT-4] one ends at its time limit or by its name; a second of the same name replaces it", () => {
     const set = setOf(on({ fault: "kill" }), on({ fault: "isolate" }, 100), on({ fault: "pause" }, 200));
     expect(set.nextEnd).toBe(100);
     expect(set.expire(99)).toEqual([]);
@@ -61,7 +61,7 @@ describe("the faults of an object", () => {
     expect([set.size, set.nextEnd]).toEqual([0, Number.POSITIVE_INFINITY]);
   });
 
-  it("[FAULT-5] all outlive the memory but a pause", () => {
+  it("[FAULT-5] all survive the loss of memory, except a pause", () => {
     const set = setOf(on({ fault: "pause" }, 5), on({ fault: "drop", probability: 0.5, peers: [3] }, 5, 9));
     expect(JSON.parse(set.serialize())).toEqual([
       { fault: "drop", probability: 0.5, peers: [3], until: 5, seed: 9 },

@@ -19,7 +19,7 @@ const EVENTS = [
   eventOf({ sid: 1, at: 1_900, type: "ping", to: 3, rttMs: 2 }),
 ];
 
-test("[PAGE-9] the last election is cut out of the events, whatever order they came in", () => {
+test("[PAGE-9] the last election is extracted from the events, in whatever order they arrived", () => {
   const election = lastElection([...EVENTS].reverse(), 3);
   expect(election).toMatchObject({ sinceMs: 1_000, untilMs: 1_066, leader: 3, epoch: 5, before: 2 });
   expect(election?.events.map(({ at }) => at)).toEqual([
@@ -27,7 +27,7 @@ test("[PAGE-9] the last election is cut out of the events, whatever order they c
   ]);
 });
 
-test("[PAGE-9] an election that is not over is none, and the one before it stays the last", () => {
+test("[PAGE-9] an unfinished election does not count, and the one before it stays the last", () => {
   const again = [
     eventOf({ sid: 3, at: 60_000, role: "LOOKING", phase: "ELECTION" }),
     eventOf({ sid: 1, at: 60_001, type: "vote", leader: 1 }),
@@ -37,7 +37,7 @@ test("[PAGE-9] an election that is not over is none, and the one before it stays
   expect(lastElection(EVENTS.slice(0, 2), 3)).toBeUndefined();
 });
 
-test("[PAGE-9] links that broke long before, to somebody else, are not its beginning", () => {
+test("[PAGE-9] links to another node that broke long before are not its beginning", () => {
   const noise = eventOf({ sid: 3, at: 900, type: "link", to: 5, up: false });
   expect(lastElection([noise, ...EVENTS], 3)?.sinceMs).toBe(1_000);
 });
@@ -77,7 +77,7 @@ test("[PAGE-9] it is shown from the state before, in which the leader that has d
   expect(states.at(-1)).toMatchObject({ epoch: 5, hasQuorum: true });
 });
 
-test("[PAGE-9] the time without a quorum is no part of the election that follows it", () => {
+test("[PAGE-9] the time without a quorum is not part of the election that follows it", () => {
   // node 2, the leader, and node 1 are killed; node 3 looks once a second, in vain, until node 1 is revived
   const lonely = Array.from({ length: 14 }, (_, i) =>
     eventOf({ sid: 3, id: `4-${i}`, at: 1_000 + i * 1_000, type: "vote", leader: 3 }),
@@ -116,7 +116,7 @@ test("[PAGE-9] the time without a quorum is no part of the election that follows
   expect(lastElection(EVENTS, 3)).toMatchObject({ lostMs: 1_000, sinceMs: 1_000 });
 });
 
-test("[PAGE-9] a leader is without a quorum from when it counts on too few, not from when it gives up", () => {
+test("[PAGE-9] a leader is without a quorum from when it has too few followers, not from when it steps down", () => {
   const events = [
     eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
     eventOf({ sid: 2, id: "4-1", at: 110, type: "active", sids: [1, 2] }),
@@ -132,7 +132,7 @@ test("[PAGE-9] a leader is without a quorum from when it counts on too few, not 
   expect(lastElection(events, 3)).toMatchObject({ lostMs: 5_000, sinceMs: 9_000, untilMs: 9_050 });
 });
 
-test("[PAGE-9] a leader that was killed and is back did not give up when it came back", () => {
+test("[PAGE-9] a leader that was killed and revived did not step down when it was revived", () => {
   const events = [
     eventOf({ sid: 2, id: "4-0", at: 100, role: "LEADING", phase: "BROADCAST", epoch: 4 }),
     eventOf({ sid: 1, id: "4-1", at: 1_000, type: "link", to: 2, up: false }),

@@ -51,7 +51,7 @@ describe("events folded into the status", () => {
     expect(committed.nodes[0]).toMatchObject({ lastZxid: "0x400000012", committedZxid: "0x400000012" });
   });
 
-  test("[PAGE-2] a node to which most others have lost their links is gone; one broken link is a link", () => {
+  test("[PAGE-2] a node to which most others have lost their links is down; one broken link is only a link", () => {
     const link = (sid: number, to: number, up: boolean) => event({ sid, type: "link", to, up });
     const one = foldEvent(ensemble(), link(3, 2, false));
     expect([one.leader, one.nodes[1]?.up]).toEqual([2, true]);
@@ -67,7 +67,7 @@ describe("events folded into the status", () => {
     expect(foldEvent(two, link(5, 4, false)).nodes[3]?.up).toBe(false);
   });
 
-  test("what is older than the status changes nothing", () => {
+  test("an event older than the status changes nothing", () => {
     const state = ensemble();
     expect(foldEvent(state, event({ type: "commit", zxid: "0x400000001" }))).toBe(state);
     expect(foldEvent(state, event({ type: "ping" }))).toBe(state);
@@ -80,7 +80,7 @@ describe("events folded into the status", () => {
     expect(activeSetOf(ensemble({ leader: null }))).toEqual([]);
   });
 
-  test("a node that the leader has not heard for a while is cut off, whatever it says of itself", () => {
+  test("a node that is silent to the leader for a while is cut off, whatever its own status is", () => {
     const leads = (heardMsAgo: number | null, rttMs: number | null) =>
       up(2, { role: "LEADING", pings: [{ sid: 3, rttMs, heardMsAgo, role: null }] });
     const seen = (leader: NodeUp, fields: Partial<EnsembleState> = {}) =>
@@ -116,7 +116,7 @@ describe("events folded into the status", () => {
 });
 
 describe("the story", () => {
-  test("asleep until somebody comes", () => {
+  test("asleep until a client comes", () => {
     const sleeping = ensemble({ quiet: true, leader: null });
     expect(narrate(sleeping)).toMatchObject({ tone: "calm", title: "Asleep" });
     expect(foldEvent(sleeping, event({ role: "LOOKING" })).quiet).toBe(false);
@@ -134,7 +134,7 @@ describe("the story", () => {
     );
   });
 
-  test("without a quorum it says why, with the API's reason or its own count", () => {
+  test("without a quorum it shows why, with the API's reason or its own count", () => {
     const lost = ensemble({ hasQuorum: false, leader: null, nodes: [down(1), up(2), down(3)] });
     expect(upCount(lost)).toBe(1);
     expect(narrate(lost)).toMatchObject({ tone: "broken", title: "No quorum" });

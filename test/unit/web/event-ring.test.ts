@@ -21,7 +21,7 @@ describe("the event ring", () => {
     expect(ring.list().map((item) => item.number)).toEqual([3, 4, 5]);
   });
 
-  test("leaves out what a reconnect repeats, per node", () => {
+  test("leaves out events that a reconnect repeats, per node", () => {
     const ring = new EventRing();
     expect(ring.push(event(1, "1-5"))).toBe(true);
     expect(ring.push(event(2, "1-5"))).toBe(true);
@@ -30,7 +30,7 @@ describe("the event ring", () => {
     expect(ring.size).toBe(2);
   });
 
-  test("a restarted node counts from one again, under the next boot", () => {
+  test("a restarted node counts from one, under the next boot", () => {
     const ring = new EventRing();
     ring.push(event(1, "1-900"));
     expect(ring.push(event(1, "2-1"))).toBe(true);

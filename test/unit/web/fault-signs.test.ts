@@ -28,7 +28,7 @@ test.each<[FaultView, string]>([
   expect(signOf(fault).text).toBe(text);
 });
 
-test("[PAGE-8] faults of messages are told at their links: cut, one way, or impaired", () => {
+test("[PAGE-8] faults of messages are shown at their links: cut, one way, or impaired", () => {
   const faults = new Map([
     [1, [view("isolate", { peers: [2] })]],
     [2, [view("isolate", { peers: [3], direction: "out" })]],
@@ -41,7 +41,7 @@ test("[PAGE-8] faults of messages are told at their links: cut, one way, or impa
   ]);
 });
 
-test("[PAGE-8] two one-way cuts make a cut, and one without peers is about all links", () => {
+test("[PAGE-8] two one-way cuts form a cut, and one without peers concerns all links", () => {
   const both = new Map([
     [1, [view("isolate", { peers: [2], direction: "out" })]],
     [2, [view("isolate", { peers: [1], direction: "out" })]],

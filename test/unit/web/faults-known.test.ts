@@ -22,13 +22,13 @@ test("[PAGE-8] an event shows a fault at once, and its end", () => {
   expect([...takeFault(known, told([]), 1_300).ofNode]).toEqual([]);
 });
 
-test("[PAGE-8] a list that was asked for before an event does not undo it, a later one does", () => {
+test("[PAGE-8] a list that was requested before an event does not undo it, a later one does", () => {
   const known = takeFault(takeList(FAULTS_UNKNOWN, list([]), 1_000), told([pause]), 1_200);
   expect([...takeList(known, list([]), 1_100).ofNode.keys()]).toEqual([2]);
   expect([...takeList(known, list([]), 1_300).ofNode.keys()]).toEqual([]);
 });
 
-test("[PAGE-8] nothing is drawn again for a list that says the same, and none where faults are off", () => {
+test("[PAGE-8] an equal list causes no redraw, and there is no list if faults are off", () => {
   const known = takeList(FAULTS_UNKNOWN, list([pause]), 1_000);
   expect(takeList(known, list([pause]), 2_000)).toBe(known);
   const off = takeList(known, "off", 3_000);
@@ -42,7 +42,7 @@ test("[PAGE-8] a fault is shown in the log, and does not count as a message of i
   expect(foldEvent(asleep, told([pause]))).toBe(asleep);
 });
 
-test("[PAGE-8] a fault of a broker comes by event too, apart from the node with its number", () => {
+test("[PAGE-8] a fault of a broker is shown by event too, separately from the node with its number", () => {
   const known = takeList(FAULTS_UNKNOWN, list([]), 1_000);
   const kill: FaultView = { fault: "kill", remainingMs: null };
   const event = eventOf({ sid: 0, broker: 2, type: "fault", faults: [kill] });

@@ -23,7 +23,7 @@ test("[PAGE-6] every offset is a goal, empty, or not read yet", () => {
   expect([log.goals, log.isWhole, log.firstUnread(0), log.firstUnread(5)]).toEqual([2, false, 0, 9]);
 });
 
-test("[PAGE-6] what comes again is left out, and counted", () => {
+test("[PAGE-6] a repeated goal is left out, and counted", () => {
   const log = new GoalLog();
   log.setBounds(0, 3);
   log.add(range(0, 3), 0, 3);
@@ -46,7 +46,7 @@ test("[PAGE-6] is read in pages, wherever the reader looks, until nothing is lef
   expect([log.goals, log.isWhole]).toEqual([2_500, true]);
 });
 
-test("[PAGE-6] what retention has deleted is gone", () => {
+test("[PAGE-6] goals that retention has deleted are removed", () => {
   const log = new GoalLog();
   log.setBounds(0, 6);
   log.add(range(0, 6), 0, 6);
@@ -62,7 +62,7 @@ test("[PAGE-6] by minute as the demo lists them, those of one minute as they wer
   expect(log.byMinute(2).map((row) => row.offset)).toEqual([1, 0]);
 });
 
-test("[PAGE-6] late is who was stored after a later minute; before an unread offset it cannot be told", () => {
+test("[PAGE-6] a goal is late if it was stored after a later minute; before an unread offset this is unknown", () => {
   const log = new GoalLog();
   log.setBounds(0, 5);
   log.add([record(1, 30), record(3, 10), record(4, 20)], 1, 5);

@@ -85,7 +85,7 @@ test("[PAGE-4] carries all streams over one connection, and resumes each where i
   live.close();
 });
 
-test("[PAGE-4] a stream that cannot be opened is asked for again, without the others", async () => {
+test("[PAGE-4] a stream that cannot be opened is requested again, without the others", async () => {
   const { sockets, open, accept, say, subscriptions } = server();
   const live = new LiveSocket(open);
   const reasons: string[] = [];
@@ -108,7 +108,7 @@ test("[PAGE-4] a stream that cannot be opened is asked for again, without the ot
   live.close();
 });
 
-test("[PAGE-4] beats say what was read; a silent connection is given up and made again", async () => {
+test("[PAGE-4] beats report what was read; a silent connection is closed and opened again", async () => {
   const { sockets, open, accept, last, say } = server();
   const live = new LiveSocket(open);
   live.stream({ subscription: async () => ({ subscribe: "events" }), onEvent: () => {}, onState: () => {} });
@@ -123,7 +123,7 @@ test("[PAGE-4] beats say what was read; a silent connection is given up and made
   live.close();
 });
 
-test("[PAGE-4] a stream that is not wanted any more is ended, and a closed socket stays closed", async () => {
+test("[PAGE-4] a stream without a reader is ended, and a closed socket stays closed", async () => {
   const { sockets, open, accept, last } = server();
   const live = new LiveSocket(open);
   const end = live.stream({

@@ -5,7 +5,7 @@ import { Liveness } from "../../../web/src/features/log/liveness.ts";
 const event = (at: number): ProtocolEvent => ({ id: "1-1", at, sid: 1, type: "role" });
 const timesOf = (events: readonly ProtocolEvent[]) => events.map((one) => one.at);
 
-test("what a connection repeats from memory is not live, its newest events are", () => {
+test("repeated events of a connection are not live, its newest events are", () => {
   const liveness = new Liveness();
   expect(timesOf(liveness.live([event(1_000), event(60_000), event(99_900)], 100_000))).toEqual([99_900]);
   expect(timesOf(liveness.live([event(100_400)], 100_500))).toEqual([100_400]);

@@ -19,7 +19,7 @@ test("from the first notice to the new leader's broadcast", () => {
   expect(fold(events)).toEqual({ sinceMs: 1_000, untilMs: 1_200 });
 });
 
-test("a leader that steps down is an outage, a lost follower is none", () => {
+test("a leader that steps down is an outage, a lost follower is not", () => {
   expect(fold([event(5, { sid: 3, role: "LOOKING" })])).toEqual({ sinceMs: 5, untilMs: null });
   expect(fold([lost(5, 1), event(6, { sid: 1, role: "LOOKING" })])).toBeNull();
 });
@@ -28,7 +28,7 @@ test("a leader without an outage before it, as at the first start, measures noth
   expect(fold([leads(9)], null)).toBeNull();
 });
 
-test("a notice that led to nothing is forgotten", () => {
+test("a notice without consequences is discarded", () => {
   expect(fold([lost(1_000), leads(100_000)])).toEqual({ sinceMs: 1_000, untilMs: null });
   expect(fold([lost(1_000), lost(100_000), leads(100_200)])).toEqual({ sinceMs: 100_000, untilMs: 100_200 });
 });

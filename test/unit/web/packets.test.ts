@@ -35,7 +35,7 @@ describe("routes", () => {
   });
 });
 
-test("a leader commits to those that are up; a vote is tried on everybody", () => {
+test("a leader commits to the nodes that are up; a vote is sent to all", () => {
   const lonely = { ...view, up: new Set([1, 2]) };
   expect(routeOf(event({ type: "commit" }), lonely).to).toEqual([1]);
   expect(routeOf(event({ type: "vote", sid: 1 }), lonely).to).toEqual([2, 3]);
@@ -75,7 +75,7 @@ describe("packets in the air", () => {
     expect(launch([], events, { sids, leader: null, up: new Set(sids) }, 0)).toHaveLength(PACKETS_MAX);
   });
 
-  test("what has arrived leaves", () => {
+  test("packets that have arrived are removed", () => {
     const air = launch([], [event({ type: "ping", to: 1 })], view, 0);
     expect(launch(air, [], view, FLIGHT_MS.PING - 1)).toHaveLength(1);
     expect(launch(air, [], view, FLIGHT_MS.PING)).toHaveLength(0);

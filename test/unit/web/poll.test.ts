@@ -33,7 +33,7 @@ function tabs(count: number): TabChannel[] {
   return channels;
 }
 
-test("[PAGE-1] asks once a second, however slow the answers are below that", async () => {
+test("[PAGE-1] polls once a second, however slow the answers are below that", async () => {
   const { state, ask } = server(700);
   const answers: number[] = [];
   const poll = new Poll({
@@ -50,7 +50,7 @@ test("[PAGE-1] asks once a second, however slow the answers are below that", asy
   expect(state.asked).toBe(10);
 });
 
-test("[PAGE-1] asks once more out of turn when something was changed", async () => {
+test("[PAGE-1] polls once more when something was changed", async () => {
   const { state, ask } = server(100);
   const poll = new Poll({ everyMs: 1_000, ask, onAnswer: () => {}, onProblem: () => {} });
   poll.start();
@@ -61,7 +61,7 @@ test("[PAGE-1] asks once more out of turn when something was changed", async () 
   poll.close();
 });
 
-test("[PAGE-3] an answer that does not come is a problem, and the question is asked again", async () => {
+test("[PAGE-3] a missing answer is a problem, and the poll is repeated", async () => {
   const problems: string[] = [];
   let asked = 0;
   const poll = new Poll({
@@ -81,7 +81,7 @@ test("[PAGE-3] an answer that does not come is a problem, and the question is as
   poll.close();
 });
 
-test("[PAGE-1] six tabs ask as often as one, and all of them know", async () => {
+test("[PAGE-1] six tabs poll as often as one, and all of them get the status", async () => {
   const { state, ask } = server(50);
   const known = Array<number>(6).fill(0);
   const polls = tabs(6).map(
@@ -111,7 +111,7 @@ test("[PAGE-1] six tabs ask as often as one, and all of them know", async () => 
   for (const poll of polls) poll.close();
 });
 
-test("[PAGE-1] a tab asks for itself what another one could not learn, or left behind", async () => {
+test("[PAGE-1] a tab polls for itself if the poll of another tab failed, or that tab was closed", async () => {
   const first = server();
   const second = server();
   const [a, b] = tabs(2);

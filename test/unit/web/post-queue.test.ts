@@ -50,7 +50,7 @@ function queueOf(
   return { queue, seen, idle };
 }
 
-test("[PAGE-5] one post waits at a time, in the order in which they were made", async () => {
+test("[PAGE-5] one post is outstanding at a time, in the order of the posts", async () => {
   const { queue, seen, idle } = queueOf(async () => undefined);
   for (const minute of [1, 2, 3, 4]) expect(queue.post(goal(minute), "auto")).toBe(true);
   expect(queue.size).toBe(4);
@@ -58,7 +58,7 @@ test("[PAGE-5] one post waits at a time, in the order in which they were made", 
   expect([seen.stored, seen.most]).toEqual([[1, 2, 3, 4], 1]);
 });
 
-test("[PAGE-5] a goal keeps its key until it is stored, and the others wait behind it", async () => {
+test("[PAGE-5] a goal keeps its key until it is stored, and the others wait for it", async () => {
   let tries = 0;
   const { queue, seen, idle } = queueOf(async () => (++tries < 4 ? unavailable : undefined));
   queue.post(goal(1), 2);
@@ -85,7 +85,7 @@ test("[PAGE-5] a goal that is refused is reported and leaves the queue; a full q
   expect(seen.stored).toEqual([]);
 });
 
-test("[PAGE-7] a failure that is no answer is reported too", async () => {
+test("[PAGE-7] a failure without an answer is reported too", async () => {
   const { queue, seen, idle } = queueOf(() =>
     Promise.reject(new TypeError("crypto.randomUUID is not a function")),
   );

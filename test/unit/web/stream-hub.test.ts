@@ -158,7 +158,7 @@ test("[PAGE-4] a tab that closes leaves the others their channel, the last one e
   expect(server.open.size).toBe(0);
 });
 
-test("[PAGE-4] a tab that says nothing, or does not read, is let go, and is back where it was when it speaks", async () => {
+test("[PAGE-4] a tab that is silent, or does not read, is released, and resumes at its place with its next message", async () => {
   const server = new Server();
   const hub = new StreamHub(server);
   const { seen, end, port } = tabOf(hub);
@@ -184,7 +184,7 @@ test("[PAGE-4] a tab that says nothing, or does not read, is let go, and is back
   expect(server.open.size).toBe(0);
 });
 
-test("[PAGE-4] a tab whose hub does not answer, or where there is none, has a connection of its own", async () => {
+test("[PAGE-4] a tab without a hub, or whose hub does not answer, has a connection of its own", async () => {
   const opened: string[] = [];
   const open = () => {
     opened.push("socket");

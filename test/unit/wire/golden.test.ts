@@ -125,7 +125,7 @@ describe("the handshake", () => {
     }
   });
 
-  test("[WIRE-4] any 64 bits are read as a session; those that cannot be ours as none of ours", () => {
+  test("[WIRE-4] any 64 bits are read as a session; impossible ones as an unknown session", () => {
     const foreign = `00000000${"00".repeat(8)}00007530${"ff".repeat(8)}ffffffff`;
     expect(readConnectRequest(reader(foreign))).toMatchObject({
       session: -1,
@@ -146,7 +146,7 @@ describe("the handshake", () => {
     expect(readConnectRequest(reader(`${sent}00ffff`))).toEqual({ ...request, readOnly: false });
   });
 
-  test("[WIRE-3] our own clients say behind readOnly that they send marks back", () => {
+  test("[WIRE-3] our own clients announce after readOnly that they return marks", () => {
     const own = { ...request, readOnly: false, wantsLastXid: true, echoesMarks: true };
     expect(
       readConnectRequest(reader(written((writer) => writeConnectRequest(writer, own)).slice(8))),

@@ -6,7 +6,7 @@ const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 describe("the memo of short strings", () => {
-  test("[WIRE-12] gives what decoding gives, the second time too", () => {
+  test("[WIRE-12] returns the decoded string, the second time too", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 120 }), fc.nat(5), (text, offset) => {
         const bytes = Uint8Array.from([...new Uint8Array(offset), ...encoder.encode(text)]);
@@ -16,7 +16,7 @@ describe("the memo of short strings", () => {
     );
   });
 
-  test("[WIRE-12] tells strings apart that fall on the same place: more strings than places, twice", () => {
+  test("[WIRE-12] distinguishes strings with the same slot: more strings than slots, twice", () => {
     const texts = Array.from({ length: 20_000 }, (_, i) => `/bench/node-${i}`);
     for (let round = 0; round < 2; round++) {
       for (const text of texts) {
@@ -48,7 +48,7 @@ describe("the memo of short strings", () => {
     );
   });
 
-  test("[WIRE-12] the empty string is one too", () => {
+  test("[WIRE-12] caches the empty string too", () => {
     expect(internUtf8(new Uint8Array(0), 0, 0)).toBe("");
   });
 });

@@ -140,7 +140,7 @@ describe("requests", () => {
     );
   });
 
-  test("[WIRE-3] noise under any opcode is refused or read, nothing else", () => {
+  test("[WIRE-3] random bytes under any opcode are refused or decoded, nothing else", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), fc.integer({ min: -12, max: 108 }), (noise, opcode) => {
         try {
@@ -153,7 +153,7 @@ describe("requests", () => {
     );
   });
 
-  test("[WIRE-3] a null path cannot be read; bytes behind the record are ignored", () => {
+  test("[WIRE-3] a null path is refused; bytes after the record are ignored", () => {
     const nothing = written((writer) => {
       writer.i32(-1);
       writer.bool(false);
@@ -170,7 +170,7 @@ describe("requests", () => {
     });
   });
 
-  test("[WIRE-11] what is not built is said to be so; what does not exist is unknown", () => {
+  test("[WIRE-11] an operation that is not implemented is UNIMPLEMENTED; one that does not exist is unknown", () => {
     const read = (opcode: number) => readRequest(new ByteReader(new Uint8Array(60)), opcode);
     for (const opcode of [OpCode.SET_ACL, OpCode.GET_ACL, OpCode.CREATE_CONTAINER, OpCode.CREATE_TTL]) {
       expect(read(opcode)).toEqual({ kind: "refused", code: "UNIMPLEMENTED" });
@@ -217,7 +217,7 @@ describe("creates", () => {
       }
     };
 
-  test("[WIRE-7] only the open ACL is taken; none is not valid, others are not built", () => {
+  test("[WIRE-7] only the open ACL is accepted; an empty one is invalid, others are not implemented", () => {
     const code = (acl: (writer: ByteWriter) => void) => readAcl(new ByteReader(written(acl)));
     expect(code(writeOpenAcl)).toBeUndefined();
     expect(code(entry(31, "world", "anyone"))).toBeUndefined();
@@ -246,7 +246,7 @@ describe("creates", () => {
     expect(decode("/a", 4)).toMatchObject({ type: "create", mode: CreateMode.PERSISTENT });
   });
 
-  test("[WIRE-6] in a multi the refusal waits for its turn, and a TTL flag without a TTL cannot be read", () => {
+  test("[WIRE-6] in a multi the refusal is at its own place, and a TTL flag without a TTL cannot be decoded", () => {
     const multiOf = (type: number, record: Uint8Array): Uint8Array =>
       written((writer) => {
         writer.i32(type);
@@ -357,7 +357,7 @@ describe("replies", () => {
     expect(reply).toEqual({ type: "multi", results });
   });
 
-  test("[WIRE-14] getEphemerals is opcode 103: a prefix is asked for, a vector of paths answers", () => {
+  test("[WIRE-14] getEphemerals is opcode 103: the request has a prefix, the reply a vector of paths", () => {
     const asked = written((writer) => writeRequest(writer, 7, { type: "getEphemerals", prefixPath: "/a" }));
     expect([...asked]).toEqual([0, 0, 0, 14, 0, 0, 0, 7, 0, 0, 0, 103, 0, 0, 0, 2, 0x2f, 0x61]);
     const answered = written((writer) =>
@@ -375,7 +375,7 @@ describe("replies", () => {
     );
   });
 
-  test("[WIRE-6] a create2 within a multi answers with its path alone", () => {
+  test("[WIRE-6] a create2 within a multi returns only its path", () => {
     const stat = {
       czxid: ZXID_ZERO,
       mzxid: ZXID_ZERO,
@@ -419,7 +419,7 @@ describe("replies", () => {
     expect(decode(sync, OpCode.SYNC).reply).toEqual({ type: "sync" });
   });
 
-  test("[WIRE-3] noise as a reply, an event or a handshake is refused or read, nothing else", () => {
+  test("[WIRE-3] random bytes as a reply, an event or a handshake are refused or decoded, nothing else", () => {
     const opcodes = Object.values(OpCode);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 150 }), fc.constantFrom(...opcodes), (noise, opcode) => {
@@ -477,7 +477,7 @@ describe("frames", () => {
     );
   });
 
-  test("[WIRE-8] what is not read of a payload does not reach the next", () => {
+  test("[WIRE-8] unread bytes of a payload do not affect the next one", () => {
     const frames = new FrameCursor(Uint8Array.from([...frame(9), ...frame(3)]));
     frames.next();
     frames.reader.i32();

@@ -84,7 +84,7 @@ describe("record batch", () => {
     expect(Buffer.from(batch).toString("hex")).toBe(head + body);
   });
 
-  test("[BATCH-1] what is encoded is read back, whatever it holds", () => {
+  test("[BATCH-1] an encoded batch is decoded unchanged, whatever it contains", () => {
     fc.assert(
       fc.property(
         fc.array(arbitraryRecord, { minLength: 1, maxLength: 20 }),
@@ -116,7 +116,7 @@ describe("record batch", () => {
     });
   });
 
-  test("[BATCH-3] every changed bit behind the leader epoch is noticed", () => {
+  test("[BATCH-3] every changed bit after the leader epoch is detected", () => {
     const good = encodeRecordBatch([record("hello"), record(null)]);
     for (let at = 16; at < good.length; at++) {
       for (let bit = 0; bit < 8; bit++) {
@@ -141,7 +141,7 @@ describe("record batch", () => {
     expect(validateBatches(new Uint8Array(), LIMITS)).toMatchObject({ ok: false, code: "INVALID_RECORD" });
   });
 
-  test("[BATCH-3] random bytes behind a right CRC never throw", () => {
+  test("[BATCH-3] random bytes with a correct CRC never throw", () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 1, maxLength: 120 }),
@@ -192,7 +192,7 @@ describe("record batch", () => {
     });
   });
 
-  test("[BATCH-6] reading may start inside of a batch and stop at a count", () => {
+  test("[BATCH-6] reading may start inside a batch and stop at a count", () => {
     const first = encodeRecordBatch([record("0"), record("1"), record("2")]);
     const second = encodeRecordBatch([record("3"), record("4")]);
     stampBatch(first, 0, 10, 0);

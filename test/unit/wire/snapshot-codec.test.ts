@@ -67,7 +67,7 @@ const sessionRow: fc.Arbitrary<SessionRow> = fc.record({
 });
 
 describe("rows", () => {
-  test("[ZNODE-14] are unpacked as they were packed, and share no memory with the chunk", () => {
+  test("[ZNODE-14] are decoded unchanged, and share no memory with the chunk", () => {
     fc.assert(
       fc.property(
         fc.array(znodeRow, { maxLength: 6 }),
@@ -100,7 +100,7 @@ describe("rows", () => {
     expect(() => decodeRows(chunk)).toThrow(/format 3/);
   });
 
-  test("[WIRE-3] a chunk cut, prolonged or damaged is refused or read, nothing else", () => {
+  test("[WIRE-3] a chunk that is cut, extended or damaged is refused or decoded, nothing else", () => {
     fc.assert(
       fc.property(
         fc.array(znodeRow, { minLength: 1, maxLength: 3 }),
@@ -140,7 +140,7 @@ describe("a session's last result", () => {
     );
   });
 
-  test("[WIRE-3] bytes that are none are refused", () => {
+  test("[WIRE-3] invalid bytes are refused", () => {
     expect(() => read()).toThrow(WireError);
     expect(() => read(99)).toThrow(/no result/);
     expect(() => read(6, 0x7f, 0xff, 0xff, 0xff)).toThrow(/does not fit/);

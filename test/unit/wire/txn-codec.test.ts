@@ -104,7 +104,7 @@ const setData = (counter: number, value: Uint8Array | null): Entry => ({
 });
 
 describe("a batch of txns", () => {
-  test("[WIRE-9] holds what was put into it", () => {
+  test("[WIRE-9] holds the txns that were added", () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 10 }), (entries) => {
         expect(decode(encode(entries))).toEqual(entries);
@@ -113,7 +113,7 @@ describe("a batch of txns", () => {
     );
   });
 
-  test("[WIRE-9] has the layout that is written down", () => {
+  test("[WIRE-9] has the documented layout", () => {
     const batch = encode([
       {
         header: { session: makeSessionId(1, 2), xid: 3, zxid: zxid(4, 5), timeMs: 6 },
@@ -135,13 +135,13 @@ describe("a batch of txns", () => {
     );
   });
 
-  test("[WIRE-5] tells null data from empty data", () => {
+  test("[WIRE-5] distinguishes null data from empty data", () => {
     const [none, empty] = decode(encode([setData(1, null), setData(2, new Uint8Array(0))]));
     expect(none?.txn).toMatchObject({ data: null });
     expect(empty?.txn).toMatchObject({ data: new Uint8Array(0) });
   });
 
-  test("[WIRE-9] need not be decoded to be walked", () => {
+  test("[WIRE-9] can be traversed without decoding", () => {
     const cursor = new TxnCursor(encode([setData(1, null), setData(2, null), setData(3, null)]));
     const seen: [number, number, number, number][] = [];
     while (cursor.next()) seen.push([cursor.epoch, cursor.counter, cursor.start, cursor.end]);
@@ -202,7 +202,7 @@ describe("bytes that are no batch", () => {
     }
   };
 
-  test("[WIRE-3] a batch cut short anywhere is refused by everything that walks it", () => {
+  test("[WIRE-3] a batch that is cut short anywhere is refused by every traversal", () => {
     const batch = encode([setData(1, new Uint8Array(5)), setData(2, null)]);
     const border = splitAfter(batch, zxid(1, 1));
     for (let size = 1; size < batch.length; size++) {
@@ -215,7 +215,7 @@ describe("bytes that are no batch", () => {
     }
   });
 
-  test("[WIRE-3] [ZNODE-10] damaged bytes are refused or decoded; what is decoded, the tree applies without throwing", () => {
+  test("[WIRE-3] [ZNODE-10] damaged bytes are refused or decoded; the tree applies decoded txns without throwing", () => {
     fc.assert(
       fc.property(
         fc.array(entry, { minLength: 1, maxLength: 3 }),
@@ -234,7 +234,7 @@ describe("bytes that are no batch", () => {
     );
   });
 
-  test("[WIRE-3] noise is refused or decoded, and never makes us allocate beyond it", () => {
+  test("[WIRE-3] random bytes are refused or decoded, without larger allocations", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => refused(() => decode(noise))),
       { numRuns: 500 },
@@ -260,7 +260,7 @@ describe("bytes that are no batch", () => {
     expect(() => decode(multi)).toThrow(/no txn of type 77/);
   });
 
-  test("[WIRE-3] bytes behind a txn's body are refused", () => {
+  test("[WIRE-3] bytes after a txn's body are refused", () => {
     const batch = encode([{ header: setData(1, null).header, txn: { type: "delete", path: "/a" } }]);
     const longer = new Uint8Array([...batch, 0]);
     new DataView(longer.buffer).setInt32(0, longer.length - 4);

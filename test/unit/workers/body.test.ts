@@ -28,7 +28,7 @@ describe("the body of a request", () => {
     await cancelled.promise;
   });
 
-  test("[HTTP-50] one that arrives is given whole, and its failure is its own", async () => {
+  test("[HTTP-50] one that arrives is returned whole, and its failure is passed on", async () => {
     const chunks = [[1, 2], [], [3]].map((bytes) => new Uint8Array(bytes));
     expect([...(await readBody(bodyOf(chunks, true)))]).toEqual([1, 2, 3]);
     expect((await readBody(null)).length).toBe(0);
@@ -38,7 +38,7 @@ describe("the body of a request", () => {
     await expect(readBody(broken)).rejects.toThrow("the client left");
   });
 
-  test("[HTTP-50] one that is too long is TOO_LARGE, however its length was told", async () => {
+  test("[HTTP-50] one that is too long is TOO_LARGE, however its length was declared", async () => {
     const half = new Uint8Array(BODY_BYTES_MAX / 2);
     expect((await readBody(bodyOf([half, half], true))).length).toBe(BODY_BYTES_MAX);
     await expect(readBody(bodyOf([half, half, new Uint8Array(1)], false))).rejects.toMatchObject({

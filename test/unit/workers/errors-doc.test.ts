@@ -58,14 +58,14 @@ function spelled(file: string): string[] {
 }
 
 describe("docs/errors.md", () => {
-  it("[HTTP-10] no two codes of one table have the same number: logs and clients keep the number alone", () => {
+  it("[HTTP-10] no two codes of one table have the same number: logs and clients may keep only the number", () => {
     for (const errors of [ZOO_ERRORS, KAFKA_ERRORS]) {
       const numbers = Object.values(errors).map(({ number }) => number);
       expect(new Set(numbers).size).toBe(numbers.length);
     }
   });
 
-  it("[HTTP-44] has every code that is spelled beside the table, with the same status and number", () => {
+  it("[HTTP-44] has every code that is written outside the table, with the same status and number", () => {
     const page = "web/functions/_middleware.ts";
     const codes = [...spelled(page), ...spelled("scripts/local/gateway.ts")];
     expect(codes.length).toBeGreaterThan(5);
@@ -85,7 +85,7 @@ describe("docs/errors.md", () => {
     }
   });
 
-  it("[HTTP-24] never says both that a request was not carried out and that it may have been", () => {
+  it("[HTTP-24] never describes a request both as not carried out and as possibly carried out", () => {
     for (const info of [...Object.values(ZOO_ERRORS), ...Object.values(KAFKA_ERRORS)])
       expect(info.retryElsewhere && info.unknownOutcome, info.title).toBe(false);
     expect(errorInfo("UNKNOWN_OUTCOME")?.unknownOutcome).toBe(true);

@@ -3,7 +3,7 @@ import { formatVector, parseVector } from "../../../workers/api/ensemble/event-i
 import { formatEvent } from "../../../workers/api/streams/sse.ts";
 
 describe("ids of the merged event stream", () => {
-  it("[HTTP-20] come back as they were written, sids ascending", () => {
+  it("[HTTP-20] are decoded as they were encoded, sids ascending", () => {
     const vector = new Map([
       [3, "1-7"],
       [1, "12-40"],
@@ -13,7 +13,7 @@ describe("ids of the merged event stream", () => {
     expect(parseVector("")).toEqual(new Map());
   });
 
-  it("[HTTP-20] are refused where they are none", () => {
+  it("[HTTP-20] are refused if they are invalid", () => {
     for (const text of [
       ",",
       "1:1",

@@ -24,13 +24,13 @@ function send(window: LiveWindow, until: () => boolean, each: (chars: number) =>
 }
 
 describe("the window of a live socket", () => {
-  it("[HTTP-84] lets sources wait at 1 MiB, and is overrun at 4 MiB", () => {
+  it("[HTTP-84] makes sources wait at 1 MiB, and is overrun at 4 MiB", () => {
     const window = new LiveWindow(0);
     expect(send(window, () => !window.hasRoom)).toBe(LIVE_WAIT_CHARS);
     expect(send(window, () => window.overrun)).toBe(LIVE_UNREAD_CHARS_MAX - LIVE_WAIT_CHARS + FRAME);
   });
 
-  it("[HTTP-84] believes a client that sends marks back, and only these marks", () => {
+  it("[HTTP-84] counts the marks that a client returns, and nothing else", () => {
     const window = new LiveWindow(0);
     const marks: string[] = [];
     let at = 0;
@@ -56,7 +56,7 @@ describe("the window of a live socket", () => {
     expect(window.overrun).toBe(true);
   });
 
-  it("[HTTP-84] ends a client that sends no marks back after 8 MiB, whatever it says to have read", () => {
+  it("[HTTP-84] ends a client that returns no marks after 8 MiB, whatever it claims to have read", () => {
     const window = new LiveWindow(0);
     const chars = send(
       window,
@@ -66,7 +66,7 @@ describe("the window of a live socket", () => {
     expect(chars).toBe(LIVE_UNPROVEN_CHARS_MAX + FRAME);
   });
 
-  it("[HTTP-84] is stalled when the client reads nothing for 20 s while sources wait", () => {
+  it("[HTTP-84] is stalled if the client reads nothing for 20 s while sources wait", () => {
     const window = new LiveWindow(0);
     window.sent(1_000, LIVE_WAIT_CHARS - 1);
     expect(window.isStalled(LIVE_STALL_MS_MAX * 2)).toBe(false);

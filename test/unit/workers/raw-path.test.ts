@@ -16,7 +16,7 @@ function refusalOf(path: string): string | undefined {
 }
 
 describe("the path of a URL", () => {
-  it("[HTTP-6] is what was sent, without query and fragment", () => {
+  it("[HTTP-6] is the path as it was sent, without query and fragment", () => {
     expect(rawPathOf(`${HOST}/a/../b?c=/d#/e`)).toBe("/a/../b");
     expect(rawPathOf(`${HOST}//a//`)).toBe("//a//");
     expect(rawPathOf(`${HOST}/%2e%2E/%00`)).toBe("/%2e%2E/%00");
@@ -37,7 +37,7 @@ describe("the path of a URL", () => {
     expect(routedPathOf(`${HOST}/events`)).toEqual({ ensemble: undefined, path: "/events" });
   });
 
-  it("[HTTP-6] is refused where two readers could take it for two things", () => {
+  it("[HTTP-6] is refused if it is ambiguous", () => {
     const bad = [
       "/v1/znodes/a/../b",
       "/v1/znodes/..",

@@ -45,7 +45,7 @@ function fill(sink: SseSink): number {
 const WORDS = /^event: error\ndata: \{"code":"THROTTLED","message":".*continue after the last id"\}\n\n$/;
 
 describe("a stream that is not read", () => {
-  it("[HTTP-83] ends with words behind what was taken when an event comes for which there is no room", async () => {
+  it("[HTTP-83] ends with a reason after the data that were read, if there is no room for an event", async () => {
     const { sink, read, readAll } = open();
     let ends = 0;
     sink.onEnd(() => {
@@ -63,7 +63,7 @@ describe("a stream that is not read", () => {
     expect(await readAll()).toMatch(WORDS);
   });
 
-  it("[HTTP-83] keeps what waits for its reader once it has ended, and no longer than two looks", async () => {
+  it("[HTTP-83] keeps waiting data after its end, and no longer than two checks", async () => {
     for (const looks of [0, 1, 2]) {
       const { sink, read, readAll } = open();
       sink.send({ id: "1", data: "x" });
@@ -76,7 +76,7 @@ describe("a stream that is not read", () => {
     }
   });
 
-  it("[HTTP-83] lets its source wait, and ends when its reader takes nothing between two looks", async () => {
+  it("[HTTP-83] makes its source wait, and ends if its reader takes nothing between two checks", async () => {
     const { sink, readAll } = open();
     fill(sink);
     let runs = 0;
@@ -90,7 +90,7 @@ describe("a stream that is not read", () => {
     expect(await readAll()).toMatch(WORDS);
   });
 
-  it("[HTTP-83] continues when its reader is slow, and its source with it", async () => {
+  it("[HTTP-83] continues with a slow reader, and so does its source", async () => {
     const { sink, read } = open();
     let sent = 0;
     const source = (): void => {
@@ -108,7 +108,7 @@ describe("a stream that is not read", () => {
     expect([sent, sink.ended]).toEqual([40, false]);
   });
 
-  it("[HTTP-34] keeps nothing when its reader has left", async () => {
+  it("[HTTP-34] holds no resources once its reader has left", async () => {
     const { sink, readAll, abort } = open();
     fill(sink);
     abort.abort();

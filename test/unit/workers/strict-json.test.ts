@@ -31,7 +31,7 @@ function problemOf(body: string | Uint8Array): string {
 }
 
 describe("a JSON body", () => {
-  it("[HTTP-35] is what JSON.parse says, whatever it holds", () => {
+  it("[HTTP-35] is parsed as by JSON.parse, whatever it contains", () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 8 }), fc.constantFrom("", " ", "\ufeff", "\n\t"), (text, before) => {
         expect(readJson(bytesOf(`${before}${text}${before === "\ufeff" ? "" : before}`))).toEqual(
@@ -41,7 +41,7 @@ describe("a JSON body", () => {
     );
   });
 
-  it("[HTTP-35] keeps the text of opaque values, and takes it for no more than it is", () => {
+  it("[HTTP-35] keeps the text of opaque values unchanged", () => {
     fc.assert(
       fc.property(fc.array(fc.json({ maxDepth: 6 })), fc.constantFrom("", "  ", "\r\n"), (values, space) => {
         const records = values.map(
@@ -57,7 +57,7 @@ describe("a JSON body", () => {
     expect(readKeeping(`[[{"value":${odd}}]]`).texts.get("0.0.value")).toBe(odd);
   });
 
-  it("[HTTP-35] is refused where JSON.parse would lose something", () => {
+  it("[HTTP-35] is refused if JSON.parse would lose information", () => {
     for (const number of [
       "9007199254740993",
       "1e400",
@@ -127,7 +127,7 @@ describe("numbers", () => {
 });
 
 describe("a key's text", () => {
-  it("[BROKER-23] is the same for strings that mean the same, and keeps numbers", () => {
+  it("[BROKER-23] is the same for equal strings, and keeps numbers", () => {
     expect(canonicalText('"\\u0061\\/"')).toBe('"a/"');
     expect(canonicalText('"a b"')).toBe('"a b"');
     expect(canonicalText('{ "b" : 1.0,\n "a" : [ -0, 9007199254740993 ] }')).toBe(
@@ -143,7 +143,7 @@ describe("a key's text", () => {
 });
 
 describe("text to show", () => {
-  it("[BROKER-23] is that of UTF-8 JSON that no reader drowns in", () => {
+  it("[BROKER-23] is UTF-8 JSON of limited depth", () => {
     expect(jsonTextOf(bytesOf('{"id":12345678901234567890}'))).toBe('{"id":12345678901234567890}');
     expect(jsonTextOf(bytesOf("\ufeff1"))).toBeUndefined();
     expect(jsonTextOf(Uint8Array.of(0x22, 0xff, 0x22))).toBeUndefined();

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 
 describe("bad input", () => {
-  it("[HTTP-6] refuses paths that are none", async () => {
+  it("[HTTP-6] refuses invalid paths", async () => {
     const paths = [
       "//there",
       "/there//child",
@@ -45,7 +45,7 @@ describe("bad input", () => {
     });
   });
 
-  it("[HTTP-26] refuses versions and other numbers that are none", async () => {
+  it("[HTTP-26] refuses invalid versions and other numbers", async () => {
     const numbers = [
       "-2147483649",
       "-0",
@@ -76,7 +76,7 @@ describe("bad input", () => {
     await problemOf(await call("/v1/znodes/there?node=9"), 404, "NOT_FOUND");
   });
 
-  it("[HTTP-26] refuses words and entity tags that are none", async () => {
+  it("[HTTP-26] refuses invalid words and entity tags", async () => {
     for (const query of ["view=all", "consistency=strong", "stale=maybe", "watch=everything"]) {
       await problemOf(await call(`/v1/znodes/there?${query}`), 400, "BAD_ARGUMENTS");
     }
@@ -101,7 +101,7 @@ describe("bad input", () => {
     await problemOf(await call("/v1/znodes/there", old), 400, "BAD_ARGUMENTS");
   });
 
-  it("[HTTP-12] refuses a body over 1 MiB, by its length or as it arrives, and takes one of 1 MiB", async () => {
+  it("[HTTP-12] refuses a body over 1 MiB, by its length or as it arrives, and accepts one of 1 MiB", async () => {
     const large = new Uint8Array(MIB + 1);
     await problemOf(await call("/v1/znodes/large", { method: "POST", body: large }), 413, "TOO_LARGE");
     const chunks = (count: number): ReadableStream<Uint8Array> => {
@@ -130,7 +130,7 @@ describe("bad input", () => {
     expect((await (await call("/v1/znodes/chunked")).arrayBuffer()).byteLength).toBe(128 * 1024);
   });
 
-  it("[HTTP-13] refuses JSON that is none, other types and compressed bodies", async () => {
+  it("[HTTP-13] refuses invalid JSON, other types and compressed bodies", async () => {
     const post = (body: string, type = "application/json"): Promise<Response> =>
       call("/v1/multi", { method: "POST", body, headers: { "content-type": type } });
     for (const body of ["{", '{"ops":[', "nothing", "{'ops':[]}", "\u0000", "[".repeat(100_000)]) {
@@ -152,7 +152,7 @@ describe("bad input", () => {
     }
   });
 
-  it("[HTTP-13] takes no harm from __proto__ in a body", async () => {
+  it("[HTTP-13] treats __proto__ in a body as data", async () => {
     for (const body of [
       '{"__proto__":{"size":3}}',
       '{"size":3,"__proto__":{"admin":true}}',
@@ -165,7 +165,7 @@ describe("bad input", () => {
     await problemOf(await call("/v1/ensembles/polluted"), 404, "UNKNOWN_ENSEMBLE");
   });
 
-  it("[HTTP-11] answers 404 to unknown places and 405 to wrong methods", async () => {
+  it("[HTTP-11] answers 404 for unknown routes and 405 for wrong methods", async () => {
     for (const path of [
       "/nothing",
       "/v1",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { call, heal, problemOf, send, textOf } from "./helpers.ts";
 
 describe("the demo's node ports", () => {
-  it("[HTTP-23] answer pong while the node lives", async () => {
+  it("[HTTP-23] answer pong while the node is alive", async () => {
     for (const node of [0, 1, 2]) expect(await textOf(await call(`/demo/nodes/${node}/`))).toBe("pong");
     await call("/v1/faults/nodes/2/kill", { method: "POST" });
     await problemOf(await call("/demo/nodes/1/"), 503, "NODE_DOWN");
@@ -11,7 +11,7 @@ describe("the demo's node ports", () => {
     await heal();
   });
 
-  it("[HTTP-23] give the same metadata on every node, in the order of their creation", async () => {
+  it("[HTTP-23] return the same metadata on every node, in the order of creation", async () => {
     const post = (node: number, SenderIp: string, Clients: string): Promise<Response> =>
       send("POST", `/demo/nodes/${node}/metadata`, { SenderIp, ReceiverIp: "8081", Clients, Version: 7 });
     expect(await textOf(await post(2, "9091", "9090,9091"))).toBe("OK");
@@ -31,7 +31,7 @@ describe("the demo's node ports", () => {
     ]);
   });
 
-  it("[HTTP-23] refuse what is no metadata, and nodes that do not exist", async () => {
+  it("[HTTP-23] refuse invalid metadata, and nodes that do not exist", async () => {
     for (const body of [
       {},
       { SenderIp: 9090, Clients: "" },

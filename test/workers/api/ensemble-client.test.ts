@@ -71,7 +71,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 }
 
 describe("the ensemble's client", () => {
-  it("[HTTP-24] goes to the next node when one is dead, whatever is asked", async () => {
+  it("[HTTP-24] goes to the next node if one is dead, for every request", async () => {
     for (const input of [ANONYMOUS, NUMBERED]) {
       const { client, asked } = scripted({ 1: [REFUSAL], 2: [OK], 3: [OK] });
       expect(await client.write(input)).toMatchObject({ node: 2 });
@@ -79,7 +79,7 @@ describe("the ensemble's client", () => {
     }
   });
 
-  it("[HTTP-24] never sends a write without session and xid twice when it may have happened", async () => {
+  it("[HTTP-24] never repeats a write without session and xid that may have happened", async () => {
     for (const step of [RESET, LOST, no("UNKNOWN_OUTCOME")]) {
       const { client, asked } = scripted({ 1: [step], 2: [OK], 3: [OK] });
       expect(await codeOf(client.write(ANONYMOUS))).toBe("UNKNOWN_OUTCOME");
@@ -103,7 +103,7 @@ describe("the ensemble's client", () => {
     expect(asked.length).toBeGreaterThanOrEqual(10);
   });
 
-  it("[HTTP-24] gives up at once when so many are dead that no quorum is left", async () => {
+  it("[HTTP-24] gives up at once if so many are dead that no quorum is left", async () => {
     const { client, asked } = scripted({ 1: [REFUSAL], 2: [REFUSAL], 3: [no("NO_QUORUM")] });
     await expect(client.write(ANONYMOUS)).rejects.toMatchObject({
       code: "NO_QUORUM",
@@ -114,23 +114,23 @@ describe("the ensemble's client", () => {
     expect(await codeOf(all.client.read(READ))).toBe("NO_QUORUM");
   });
 
-  it("[HTTP-24] calls no read unknown: it can be sent again", async () => {
+  it("[HTTP-24] never answers unknown to a read, since it can be repeated", async () => {
     const { client } = scripted({ 1: [LOST], 2: [REFUSAL], 3: [REFUSAL] });
     expect(await codeOf(client.read(READ))).toBe("NO_QUORUM");
   });
 
-  it("[HTTP-24] answers unknown, not failed, when a numbered write may have happened somewhere", async () => {
+  it("[HTTP-24] answers unknown, not failed, if a numbered write may have happened", async () => {
     const { client } = scripted({ 1: [LOST], 2: [REFUSAL], 3: [REFUSAL] });
     expect(await codeOf(client.write(NUMBERED))).toBe("UNKNOWN_OUTCOME");
   });
 
-  it("[HTTP-24] passes an answer of the tree on without asking anybody else", async () => {
+  it("[HTTP-24] returns an answer of the tree without a request to another node", async () => {
     const { client, asked } = scripted({ 1: [no("BAD_VERSION")], 2: [OK], 3: [OK] });
     expect(await codeOf(client.write(ANONYMOUS))).toBe("BAD_VERSION");
     expect(asked).toEqual([1]);
   });
 
-  it("[HTTP-24] stays at the node that was chosen", async () => {
+  it("[HTTP-24] stays at the requested node", async () => {
     const dead = scripted({ 1: [OK], 2: [REFUSAL], 3: [OK] });
     expect(await codeOf(dead.client.through(2).read(READ))).toBe("NODE_DOWN");
     expect(dead.asked).toEqual([2]);

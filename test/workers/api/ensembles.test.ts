@@ -7,7 +7,7 @@ const fault = async (node: number, action: string, prefix = ""): Promise<void> =
 };
 
 describe("ensembles by name", () => {
-  it("[HTTP-15] creates one once, and knows its size", async () => {
+  it("[HTTP-15] creates one once, and keeps its size", async () => {
     const create = await send("PUT", "/v1/ensembles/five", { size: 5 });
     expect([create.status, await create.json()]).toEqual([201, { name: "five", size: 5 }]);
     const again = await send("PUT", "/v1/ensembles/five", { size: 5 });
@@ -28,7 +28,7 @@ describe("ensembles by name", () => {
     expect(await objects()).toEqual(before);
   });
 
-  it("[HTTP-16] keeps their trees apart", async () => {
+  it("[HTTP-16] separates their trees", async () => {
     await send("PUT", "/v1/ensembles/apart", { size: 1 });
     const made = await make("/only-here", "1", "/e/apart");
     expect(made.headers.get("location")).toBe("/e/apart/v1/znodes/only-here");
@@ -50,7 +50,7 @@ describe("ensembles by name", () => {
 });
 
 describe("the ensemble as a whole", () => {
-  it("[HTTP-17] [HTTP-18] [HTTP-25] lists every node, also a dead one, and says why there is no quorum", async () => {
+  it("[HTTP-17] [HTTP-18] [HTTP-25] lists every node, also a dead one, and reports why there is no quorum", async () => {
     const healthy = await until(ensembleOf, isWhole);
     expect(healthy).toMatchObject({ ensemble: "default", size: 3, quorum: 2, reason: null });
     expect(healthy.nodes.map((node) => [node.sid, node.up])).toEqual([
@@ -85,7 +85,7 @@ describe("the ensemble as a whole", () => {
     expect((await call("/v1/znodes/with-two", { method: "PUT", body: "x" })).status).toBe(200);
   });
 
-  it("[HTTP-24] carries a request through the death of the leader", async () => {
+  it("[HTTP-24] completes a request during the death of the leader", async () => {
     const { leader } = await until(ensembleOf, ({ hasQuorum }) => hasQuorum);
     await make("/survives", "0");
     await fault(leader ?? 0, "kill");
@@ -98,7 +98,7 @@ describe("the ensemble as a whole", () => {
     expect(settled.leader).not.toBeNull();
   });
 
-  it("[HTTP-22] tells who is up, and brings a crashed node back by itself", async () => {
+  it("[HTTP-22] shows which nodes are up, and that a crashed node returns by itself", async () => {
     await until(ensembleOf, ({ hasQuorum }) => hasQuorum);
     await fault(2, "kill");
     const listing = await (await call("/v1/faults")).json<{

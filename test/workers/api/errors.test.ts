@@ -78,7 +78,7 @@ describe("an error", () => {
     expect(seen.size).toBeGreaterThan(12);
   });
 
-  it("[HTTP-45] names the znode that it is about: of a create, the parent", async () => {
+  it("[HTTP-45] names the znode that it concerns: for a create, the parent", async () => {
     const detail = async (method: string, path: string, headers = {}): Promise<string> =>
       (await (await call(`/v1/znodes${path}`, { method, headers })).json<{ detail: string }>()).detail;
     expect(await detail("POST", "/errors/b/c")).toBe("the parent /errors/b of /errors/b/c does not exist");
@@ -98,7 +98,7 @@ describe("an error", () => {
     );
   });
 
-  it("[HTTP-46] of a node or broker that was killed is not retryable, and says how to revive it", async () => {
+  it("[HTTP-46] for a node or broker that was killed is not retryable, and explains how to revive it", async () => {
     await call("/cluster");
     const kill = (what: string, body: object): Promise<Response> =>
       send("POST", `/v1/faults/${what}/kill`, body);

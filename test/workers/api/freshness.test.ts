@@ -20,7 +20,7 @@ async function followerOf(): Promise<number> {
 }
 
 describe("freshness", () => {
-  it("[HTTP-30] a sync is behind everything that was committed before, and shows it at its node", async () => {
+  it("[HTTP-30] a sync follows everything that was committed before, and its node shows it", async () => {
     const made = zxidOf(await make("/synced"));
     for (const sid of NODES) {
       const sync = await call(`/v1/sync?node=${sid}`, { method: "POST" });
@@ -33,7 +33,7 @@ describe("freshness", () => {
     await problemOf(await call("/v1/sync"), 405, "METHOD_NOT_ALLOWED");
   });
 
-  it("[HTTP-30] every view of a znode, and its watch, can be asked for as linearizable", async () => {
+  it("[HTTP-30] every view of a znode, and its watch, can be linearizable", async () => {
     for (const [i, sid] of NODES.entries()) {
       await make(`/linear${i}`);
       for (const view of ["data", "children", "stat"]) {
@@ -47,7 +47,7 @@ describe("freshness", () => {
     }
   });
 
-  it("[HTTP-31] a reader that says what it has seen sees nothing older at any node, found or not", async () => {
+  it("[HTTP-31] a reader that names the zxid it has seen sees nothing older at any node, existing or not", async () => {
     const slow = await followerOf();
     // what reaches this node comes late
     const delay = await send("POST", `/v1/faults/nodes/${slow}/delay`, { delayMs: 150, direction: "in" });
@@ -68,7 +68,7 @@ describe("freshness", () => {
     await heal();
   });
 
-  it("[HTTP-31] a zxid that nobody can have seen, or that is none, is refused", async () => {
+  it("[HTTP-31] a zxid that no reader can have seen, or that is invalid, is refused", async () => {
     await make("/any");
     for (const zxid of ["0x7fffffff00000001", "1", "0x", "new"]) {
       const headers = { "zoo-last-zxid": zxid };
@@ -83,7 +83,7 @@ describe("freshness", () => {
     await problemOf(await call("/v1/znodes/any", { headers }), 400, "BAD_ARGUMENTS");
   });
 
-  it("[HTTP-32] a stream that continues at a node that is behind sends nothing twice and nothing old", async () => {
+  it("[HTTP-32] a stream that continues at a node that is behind sends no repeated and no old event", async () => {
     const slow = await followerOf();
     await make("/stream", "0");
     await send("POST", `/v1/faults/nodes/${slow}/delay`, { delayMs: 150, direction: "in" });
@@ -109,7 +109,7 @@ describe("freshness", () => {
     await heal();
   });
 
-  it("[HTTP-32] a node that is behind what a stream has seen catches up before it tells anything", async () => {
+  it("[HTTP-32] a node that is behind a stream's last event catches up before it sends anything", async () => {
     const slow = await followerOf();
     await make("/behind", "0");
     await send("POST", `/v1/faults/nodes/${slow}/delay`, { delayMs: 150, direction: "in" });

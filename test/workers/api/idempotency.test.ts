@@ -28,7 +28,7 @@ async function expectReused(response: Response): Promise<void> {
 }
 
 describe("an Idempotency-Key", () => {
-  it("[BROKER-21] repeats the first answer byte for byte, timestamps too", async () => {
+  it("[BROKER-21] repeats the first answer byte for byte, timestamps included", async () => {
     const path = `${await topic(3)}`;
     const bodies: readonly (readonly [string, string, string, Record<string, string>])[] = [
       [path, JSON_TYPE, '{"records":[{"value":1,"timestamp":77},{"value":2},{"key":"k","value":3}]}', {}],
@@ -67,7 +67,7 @@ describe("an Idempotency-Key", () => {
     expect(await read.json()).toHaveLength(2);
   });
 
-  it("[BROKER-21] is one request's in all partitions of a topic", async () => {
+  it("[BROKER-21] belongs to one request in all partitions of a topic", async () => {
     const path = await topic(4);
     const at = (partition: number) =>
       produce(`${path}/partitions/${partition}`, RAW, "v", { "idempotency-key": "everywhere" });
@@ -106,7 +106,7 @@ describe("an Idempotency-Key", () => {
 });
 
 describe("formats", () => {
-  it("[BROKER-22] that are not built are refused, and none of them is stored", async () => {
+  it("[BROKER-22] that are not implemented are refused, and nothing is stored", async () => {
     const path = `${await topic()}/partitions/0`;
     const types = ["avro", "protobuf", "jsonschema", "xml"].flatMap((name) => [
       `application/vnd.kafka.${name}.v2+json`,

@@ -104,7 +104,7 @@ describe("the live socket", () => {
     second.close();
   });
 
-  it("[HTTP-70] says why a channel cannot be opened, and keeps the others", async () => {
+  it("[HTTP-70] reports why a channel cannot be opened, and keeps the others", async () => {
     const client = await connect();
     client.say({ subscribe: "records", as: "none", topic: "no-such-topic", partition: 0 });
     client.say({ subscribe: "events", as: "bad", since: "nonsense" });
@@ -129,7 +129,7 @@ describe("the live socket", () => {
     client.close();
   });
 
-  it("[HTTP-84] ends a client that says it reads and cannot show it; one that can gets every record", async () => {
+  it("[HTTP-84] ends a client that claims to read without returning marks; one that returns them gets every record", async () => {
     expect((await goal(4)).status).toBe(200);
     const topic = { subscribe: "records", topic: "goals", partition: 0 };
     const [liar, reader] = [await connect(), await connect()];
@@ -160,7 +160,7 @@ describe("the live socket", () => {
     reader.close();
   });
 
-  it("[HTTP-71] is closed after a frame that is none, and refuses a request that is no WebSocket", async () => {
+  it("[HTTP-71] is closed after an invalid frame, and refuses a request without Upgrade", async () => {
     for (const frame of ["nonsense", "[]", '{"subscribe":"znodes","as":"z"}', `"${"x".repeat(5_000)}"`]) {
       const client = await connect();
       client.say(frame);
@@ -171,7 +171,7 @@ describe("the live socket", () => {
     expect(unknown.status).toBe(404);
   });
 
-  it("[HTTP-71] only reads, so it needs no token; pages of other sites get none", async () => {
+  it("[HTTP-71] only reads, so it needs no token; pages of other sites are refused", async () => {
     const deployed = { LOCAL: "off", ZOOWEEPER_TOKEN: "s3cret-token" } as const;
     (await connect(deployed)).close();
     const headers = { upgrade: "websocket", "sec-fetch-site": "cross-site" };

@@ -31,7 +31,7 @@ const ODD = [
 ];
 
 describe("records", () => {
-  it("[BROKER-23] keep the text of their JSON values, in and out, read once or live", async () => {
+  it("[BROKER-23] keep the text of their JSON values, when produced and read, once or live", async () => {
     const path = await partition();
     const records = ODD.map((value) => `{"key":${value},"value":${value}}`);
     const produced = await post(path, `\ufeff{"records":[${records.join(",")}]}`);
@@ -59,7 +59,7 @@ describe("records", () => {
     await reader.close();
   });
 
-  it("[BROKER-23] that came as bytes are shown as they are, and as base64 where they are no JSON", async () => {
+  it("[BROKER-23] produced as bytes are shown unchanged, and as base64 if they are not JSON", async () => {
     const path = await partition();
     const deep = `${"[".repeat(2000)}${"]".repeat(2000)}`;
     const values = ['{"id":1234567890123456789}', '{\r\n "n": 1.0\n}', "\ufeff1", "\xff", deep];
@@ -118,7 +118,7 @@ describe("bodies of the API", () => {
     expect((await json("/v1/faults/nodes/1/crash", "{}")).status).toBe(200);
   });
 
-  it("[HTTP-35] of no bytes are none, whatever their type", async () => {
+  it("[HTTP-35] that are empty count as none, whatever their type", async () => {
     for (const headers of [{}, { "content-type": "application/json" }, { "content-type": "text/plain" }])
       expect((await call("/v1/sessions", { method: "POST", body: "", headers })).status).toBe(201);
     const missing = await call("/v1/multi", {
@@ -163,7 +163,7 @@ describe("bodies of the API", () => {
     await problemOf(score, 400, "BAD_ARGUMENTS");
   });
 
-  it("[HTTP-36] that do not fit are told the field, what was expected and what came", async () => {
+  it("[HTTP-36] that do not fit the schema are refused with the field, what was expected and what was received", async () => {
     const detail = async (method: string, path: string, body: unknown): Promise<string> =>
       (await problemOf(await send(method, path, body), 400, "BAD_ARGUMENTS")).detail;
     const words: readonly (readonly [string, string, unknown, string])[] = [

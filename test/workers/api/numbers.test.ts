@@ -25,7 +25,7 @@ it("[SERVER-42] another write under a used Zoo-Xid is 422 XID_REUSED at every no
   expect((await call(`${base}/znodes/b`)).status).toBe(404);
 });
 
-it("[SERVER-48] is refused where the first came in and at the leader, whatever has become of the znodes", async () => {
+it("[SERVER-48] is refused at the member that took the first and at the leader, whatever the znodes are now", async () => {
   const opened = await send("POST", "/v1/sessions", { timeoutMs: 60_000 });
   const { session } = await opened.json<{ session: string }>();
   const numbered = (xid: number) => ({ "Zoo-Session": session, "Zoo-Xid": String(xid) });
@@ -91,7 +91,7 @@ it("[SERVER-48] one of two writes that are sent at once under a Zoo-Xid is refus
   }
 });
 
-it("[HTTP-9] a conditional write under Zoo-Xid that is sent again gets the first result, not its own trace", async () => {
+it("[HTTP-9] a repeated conditional write under Zoo-Xid gets the first result, not a failed condition", async () => {
   const base = "/v1";
   const opened = await send("POST", `${base}/sessions`, { timeoutMs: 60_000 });
   const { session } = await opened.json<{ session: string }>();

@@ -13,7 +13,7 @@ const example = (path: string): string =>
     .replaceAll(/:(\w+)/g, (_, name: string) => (name === "topic" || name === "name" ? "there" : "0"));
 
 describe("parameters", () => {
-  it("[HTTP-42] that a route does not know are 400 on every route, and name those that it knows", async () => {
+  it("[HTTP-42] that a route does not know are 400 on every route; the error lists the known ones", async () => {
     const routes = app.routes.filter(({ method, path }) => method !== "ALL" && path !== "/*");
     expect(routes.length).toBeGreaterThan(50);
     for (const { method, path } of routes) {
@@ -27,7 +27,7 @@ describe("parameters", () => {
     }
   });
 
-  it("[HTTP-42] are known for every route that there is", () => {
+  it("[HTTP-42] are declared for every route", () => {
     const known = QUERIES.map(([pattern]) => pattern);
     const routes = app.routes.filter(({ method, path }) => method !== "ALL" && path !== "/*");
     const missing = routes.filter(
@@ -39,7 +39,7 @@ describe("parameters", () => {
     expect(missing.map(({ method, path }) => `${method} ${path}`)).toEqual([]);
   });
 
-  it("[HTTP-42] with a typing error change nothing", async () => {
+  it("[HTTP-42] with a misspelled name change nothing", async () => {
     await make("/typing", "0");
     const write = (query: string, method: string): Promise<Response> =>
       call(`/v1/znodes/typing?${query}`, { method, body: "1" });
@@ -55,7 +55,7 @@ describe("parameters", () => {
 });
 
 describe("Last-Event-ID", () => {
-  it("[HTTP-43] that is empty is none, on every stream", async () => {
+  it("[HTTP-43] that is empty counts as absent, on every stream", async () => {
     const streams = ["/v1/znodes/?watch=children", "/v1/events", "/v1/znodes/?watch=data&since="];
     for (const path of streams) {
       const stop = new AbortController();

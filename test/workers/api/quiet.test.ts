@@ -51,7 +51,7 @@ describe("a sleeping ensemble", () => {
     expect(after.epoch).toBeGreaterThan(before.epoch);
   });
 
-  it("[QUIET-16] has a quorum to wake as long as enough of it live", async () => {
+  it("[QUIET-16] is ready while a quorum of its nodes is alive", async () => {
     const { leader } = await asleep();
     await call(`/v1/faults/nodes/${leader}/kill`, { method: "POST" });
     const two = await ensemble();

@@ -14,7 +14,7 @@ const node = (sid: number, fields: object = {}): NodeView =>
     ...fields,
   }) as NodeView;
 
-it("[ZAB-123] the ensemble says which trees differ while its leader waits for a quorum to confirm one", () => {
+it("[ZAB-123] the ensemble reports which trees differ while its leader waits for a quorum to confirm one", () => {
   const reason = "the tree here differs from that of node 2, and no quorum has confirmed either";
   const nodes = [
     { sid: 1, up: false } as NodeView,
@@ -27,7 +27,7 @@ it("[ZAB-123] the ensemble says which trees differ while its leader waits for a 
   });
 });
 
-it("[NODE-52] the ensemble names the damage of a majority, and no node's reason says to delete anything", () => {
+it("[NODE-52] the ensemble names the damage of a majority, and no node's reason advises to delete anything", () => {
   const nodes = [
     node(1, { damage: "log row 7", reason: "its storage was damaged (log row 7)", quarantined: true }),
     { sid: 2, up: false, damage: "the database (malformed)", reason: "delete the file" } as NodeView,
@@ -44,7 +44,7 @@ it("[NODE-52] the ensemble names the damage of a majority, and no node's reason 
   expect(one.nodes[0]).toMatchObject({ reason: "its storage was damaged (log row 7)" });
 });
 
-it("[NODE-52] the ensemble says that a damaged node does not count while a whole one is down", () => {
+it("[NODE-52] the ensemble reports that a damaged node does not count while a whole one is down", () => {
   const damaged = node(1, { damage: "log row 7", reason: "its storage was damaged (log row 7)" });
   const down = { sid: 3, up: false } as NodeView;
   const { reason } = summarise("default", [damaged, node(2), down]);
@@ -57,7 +57,7 @@ it("[NODE-52] the ensemble says that a damaged node does not count while a whole
   expect(summarise("default", [damaged, down, down]).reason).toBe("1 of 3 nodes is up, 2 are needed");
 });
 
-it("[ZAB-127] a node of a version that gives no reason is summed up as before", () => {
+it("[ZAB-127] a node of a version without reasons is summarized as before", () => {
   const nodes = [node(1), node(2), { sid: 3, up: false } as NodeView];
   expect(summarise("default", nodes).reason).toBe("2 of 3 nodes are up and elect a leader");
 });

@@ -9,7 +9,7 @@ describe("authorization and origins", () => {
     return call("/v1/znodes/guarded", { method: "POST", headers }, vars);
   };
 
-  it("[HTTP-14] asks for the token", async () => {
+  it("[HTTP-14] requires the token", async () => {
     const wrong = [
       "Bearer wrong",
       "Bearer s3cret-toke",
@@ -35,7 +35,7 @@ describe("authorization and origins", () => {
     expect((await call("/healthz", {}, { LOCAL: "off" })).status).toBe(200);
   });
 
-  it("[HTTP-14] asks before it looks at anything else, and for WebSockets too", async () => {
+  it("[HTTP-14] requires it before any other check, and for WebSockets too", async () => {
     const requests: [string, RequestInit][] = [
       ["/v1/nothing", { method: "POST" }],
       ["/v1/multi", { method: "POST", body: "{" }],
@@ -51,7 +51,7 @@ describe("authorization and origins", () => {
       expect([path, (await call(path, init, DEPLOYED)).status]).toEqual([path, 401]);
   });
 
-  it("[HTTP-28] refuses writes that a page of another site makes, and gives it no right to read", async () => {
+  it("[HTTP-28] refuses writes of a page of another site, and does not allow it to read", async () => {
     const headers = { "sec-fetch-site": "cross-site", origin: "https://evil.example" };
     await problemOf(await call("/v1/znodes/evil", { method: "POST", headers }), 403, "NO_AUTH");
     await problemOf(await call("/v1/ws", { headers: { ...headers, upgrade: "websocket" } }), 403, "NO_AUTH");
@@ -104,7 +104,7 @@ describe("authorization and origins", () => {
     expect(await status("/healthz", "GET", evil)).toBe(200);
   });
 
-  it("[HTTP-37] asks a deployment's callers for the token, whatever their origin", async () => {
+  it("[HTTP-37] requires the token from a deployment's callers, whatever their origin", async () => {
     const headers = {
       origin: "https://page.example",
       host: "api.example",
@@ -136,7 +136,7 @@ describe("authorization and origins", () => {
 });
 
 describe("errors", () => {
-  it("[HTTP-10] carries the id that the client gave, and no other header of its making", async () => {
+  it("[HTTP-10] has the request id that the client sent, and no other header of the client", async () => {
     const response = await call("/v1/nothing", { headers: { "x-request-id": "abc-1" } });
     expect(response.headers.get("x-request-id")).toBe("abc-1");
     expect((await problemOf(response, 404, "NOT_FOUND")).requestId).toBe("abc-1");

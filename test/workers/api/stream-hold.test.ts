@@ -9,7 +9,7 @@ const sinkOf = (onEnd: SseSink["onEnd"] = () => {}): SseSink => ({
   ...{ hasRoom: true, whenRoom: (run: () => void) => run() },
 });
 
-it("[NODE-45] tells a node how much of its stream it has read, and a partition nothing", async () => {
+it("[NODE-45] reports to a node how much of its stream it has read, and nothing to a partition", async () => {
   for (const onRequest of [false, true]) {
     const { 0: ours, 1: theirs } = new WebSocketPair();
     theirs.accept();
@@ -37,7 +37,7 @@ it("[NODE-45] tells a node how much of its stream it has read, and a partition n
   }
 });
 
-it("[HTTP-32] takes nothing from a socket that it has given up: the stream is elsewhere by then", async () => {
+it("[HTTP-32] accepts nothing from a socket that it has dropped, since the stream has moved", async () => {
   const { 0: ours, 1: nodes } = new WebSocketPair();
   nodes.accept();
   const closing = new Promise((resolve) => nodes.addEventListener("close", resolve));

@@ -39,7 +39,7 @@ describe("a stream", () => {
 });
 
 describe("watch streams", () => {
-  it("[HTTP-19] tells every change of the data, from the id of the state that was there", async () => {
+  it("[HTTP-19] sends every change of the data, from the id of the initial state", async () => {
     const made = await (await make("/watched", "0")).json<{ stat: { mzxid: string } }>();
     const reader = new EventReader(await call("/v1/znodes/watched?watch=data", { headers: SSE }));
     expect(await reader.next()).toEqual({ id: made.stat.mzxid, event: undefined, data: undefined });
@@ -54,7 +54,7 @@ describe("watch streams", () => {
     await reader.cancel();
   });
 
-  it("[HTTP-19] resumes at Last-Event-ID with what changed meanwhile, and with nothing else", async () => {
+  it("[HTTP-19] resumes at Last-Event-ID with the changes since then, and nothing else", async () => {
     await make("/resumed", "0");
     const watch = async (id: string): Promise<EventReader> =>
       new EventReader(
@@ -106,7 +106,7 @@ describe("watch streams", () => {
     await problemOf(await call("/v1/znodes/never?watch=data", { headers: SSE }), 404, "NO_NODE");
   });
 
-  it("[HTTP-19] begins with the reconnection time, and refuses ids that are none", async () => {
+  it("[HTTP-19] begins with the reconnection time, and refuses invalid ids", async () => {
     await make("/head");
     const head = await call("/v1/znodes/head?watch=data", { method: "HEAD" });
     expect(head.headers.get("content-type")).toContain("text/event-stream");
@@ -154,7 +154,7 @@ describe("the stream of protocol events", () => {
     }
   }
 
-  it("[HTTP-20] tells what the protocol does for a write", async () => {
+  it("[HTTP-20] shows the protocol's events for a write", async () => {
     const reader = await open();
     await make("/event");
     const missing = new Set<unknown>(["propose", "ack", "commit"]);
@@ -165,7 +165,7 @@ describe("the stream of protocol events", () => {
     await reader.cancel();
   });
 
-  it("[HTTP-20] resumes each node where the id says, without gap or repetition", async () => {
+  it("[HTTP-20] resumes each node at its id, without gap or repetition", async () => {
     const order = new Order();
     const first = await open();
     await make("/resume-1");
@@ -177,7 +177,7 @@ describe("the stream of protocol events", () => {
     await second.cancel();
   });
 
-  it("[HTTP-20] shows one node alone", async () => {
+  it("[HTTP-20] can be limited to one node", async () => {
     const reader = await open("?node=3");
     for (let count = 0; count < 2; count++) {
       const { data } = await reader.next();
@@ -186,7 +186,7 @@ describe("the stream of protocol events", () => {
     await reader.cancel();
   });
 
-  it("[HTTP-20] says where events are lost", async () => {
+  it("[HTTP-20] reports where events are lost", async () => {
     const reader = await open("?node=1", { "last-event-id": "1:1-999999" });
     const { event, data } = await reader.next();
     expect(event).toBe("gap");
@@ -194,7 +194,7 @@ describe("the stream of protocol events", () => {
     await reader.cancel();
   });
 
-  it("[HTTP-20] refuses ids that are none", async () => {
+  it("[HTTP-20] refuses invalid ids", async () => {
     for (const id of ["x", "1", "1:1", "0:1-1", "1:1-1,", "1:-1-1", `1:${"9".repeat(40)}-1`]) {
       await problemOf(
         await call("/v1/events", { headers: { ...SSE, "last-event-id": id } }),
@@ -255,7 +255,7 @@ describe("the WebSocket", () => {
     socket.close(1000, "done");
   });
 
-  it("[HTTP-21] refuses a request that is none, and nodes that do not exist", async () => {
+  it("[HTTP-21] refuses a request without Upgrade, and nodes that do not exist", async () => {
     for (const path of ["/v1/ws", "/v1/live"]) {
       const response = await call(path);
       expect(response.headers.get("upgrade")).toBe("websocket");

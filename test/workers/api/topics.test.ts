@@ -33,7 +33,7 @@ const DEFAULTS = {
 };
 
 describe("configurations", () => {
-  it("[CONFIG-2] that are unknown, not built or not valid are refused and make nothing", async () => {
+  it("[CONFIG-2] that are unknown, not implemented or invalid are refused and create nothing", async () => {
     const refused = [
       [{ name: "no.such.setting", value: "1" }],
       [{ name: "cleanup.policy", value: "compact" }],
@@ -61,7 +61,7 @@ describe("configurations", () => {
     }
   });
 
-  it("[CONFIG-2] that are built are shown and enforced", async () => {
+  it("[CONFIG-2] that are implemented are shown and enforced", async () => {
     const { name, response } = await create([
       { name: "max.message.bytes", value: "100" },
       { name: "retention.ms", value: null },
@@ -94,7 +94,7 @@ describe("configurations", () => {
     expect((await produce(`/topics/${plain.name}`, 100)).status).toBe(200);
   });
 
-  it("[CONFIG-3] that an earlier version stored are shown as they are, and end with their topic", async () => {
+  it("[CONFIG-3] that an earlier version stored are shown unchanged, and are deleted with their topic", async () => {
     const { name } = await create([]);
     const config = { "no.such.setting": "1", "cleanup.policy": "compact" };
     const body = JSON.stringify({ version: 1, config });
@@ -112,7 +112,7 @@ function linksIn(value: unknown): string[] {
 }
 
 describe("links", () => {
-  it("[HTTP-38] that the API gives lead somewhere, from every answer on", async () => {
+  it("[HTTP-38] in every answer of the API lead to a route", async () => {
     const { name } = await create([]);
     await make("/links");
     const opened = await call("/v1/sessions", { method: "POST" });

@@ -5,7 +5,7 @@ import { call, make, problemOf, send, textOf } from "./helpers.ts";
 const JSON_ACCEPT = { accept: "application/json" };
 
 describe("reading znodes", () => {
-  it("[HTTP-1] gives the data as bytes, with version and origin in headers", async () => {
+  it("[HTTP-1] returns the data as bytes, with version and origin in headers", async () => {
     await make("/read", "höhe");
     const response = await call("/v1/znodes/read");
     expect(response.status).toBe(200);
@@ -17,7 +17,7 @@ describe("reading znodes", () => {
     expect(await textOf(response)).toBe("höhe");
   });
 
-  it("[HTTP-1] gives base64, text and Stat as JSON", async () => {
+  it("[HTTP-1] returns base64, text and Stat as JSON", async () => {
     await make("/json", "hé");
     const znode = await (await call("/v1/znodes/json", { headers: JSON_ACCEPT })).json<ZnodeJson>();
     expect(znode).toMatchObject({ path: "/json", data: btoa("h\xc3\xa9"), text: "hé" });
@@ -26,7 +26,7 @@ describe("reading znodes", () => {
     expect(znode.stat.ctime).toBeGreaterThan(0);
   });
 
-  it("[HTTP-1] leaves text out where the data is not UTF-8", async () => {
+  it("[HTTP-1] omits text if the data is not UTF-8", async () => {
     await call("/v1/znodes/binary", { method: "POST", body: new Uint8Array([0xff, 0x00, 0x80]) });
     const znode = await (await call("/v1/znodes/binary", { headers: JSON_ACCEPT })).json<ZnodeJson>();
     expect(znode.data).toBe("/wCA");
@@ -36,7 +36,7 @@ describe("reading znodes", () => {
     );
   });
 
-  it("[HTTP-1] gives children sorted, the Stat alone, and headers only to HEAD", async () => {
+  it("[HTTP-1] returns sorted children, the Stat alone, and only headers for HEAD", async () => {
     await make("/family");
     await make("/family/b");
     await make("/family/a");
@@ -53,7 +53,7 @@ describe("reading znodes", () => {
     expect(head.headers.get("etag")).not.toBeNull();
   });
 
-  it("[HTTP-1] reads the root by both spellings, and through every node when asked for a fresh read", async () => {
+  it("[HTTP-1] reads the root by both spellings, and through every node with a fresh read", async () => {
     for (const path of ["/v1/znodes", "/v1/znodes/"]) {
       expect(await (await call(`${path}?view=children`)).json()).toMatchObject({ path: "/" });
     }
@@ -69,7 +69,7 @@ describe("reading znodes", () => {
     ).toBe("2");
   });
 
-  it("[HTTP-4] answers 304 to a reader that has the version", async () => {
+  it("[HTTP-4] answers 304 to a reader that already has the version", async () => {
     const etag = (await make("/known", "x")).headers.get("etag") ?? "";
     const known = await call("/v1/znodes/known", { headers: { "if-none-match": etag } });
     expect([known.status, await known.text()]).toEqual([304, ""]);
@@ -108,7 +108,7 @@ describe("reading znodes", () => {
 });
 
 describe("creating znodes", () => {
-  it("[HTTP-2] answers 201 with the place, and 409 when it exists", async () => {
+  it("[HTTP-2] answers 201 with the path, and 409 if it exists", async () => {
     const response = await make("/new node", "x");
     expect(response.headers.get("location")).toBe("/v1/znodes/new%20node");
     expect(await response.json<PathStatJson>()).toMatchObject({
@@ -119,7 +119,7 @@ describe("creating znodes", () => {
     await problemOf(await call("/v1/znodes/no/parent", { method: "POST" }), 404, "NO_NODE");
   });
 
-  it("[HTTP-41] refuses a name whose URL is too long for its Location, before it is made", async () => {
+  it("[HTTP-41] refuses a name whose URL is too long for its Location, before creating it", async () => {
     const long = "@".repeat(6000);
     const created = await make(`/${long}`);
     expect(created.headers.get("location")).toBe(`/v1/znodes/${long}`);
@@ -171,7 +171,7 @@ describe("changing znodes", () => {
   const put = (path: string, body: string, headers: Record<string, string> = {}): Promise<Response> =>
     call(`/v1/znodes${path}`, { method: "PUT", body, headers });
 
-  it("[HTTP-3] sets data and counts the version", async () => {
+  it("[HTTP-3] sets data and increments the version", async () => {
     await make("/set", "0");
     const first = await put("/set", "1");
     expect(await first.json()).toMatchObject({ path: "/set", stat: { version: 1, dataLength: 1 } });
@@ -182,7 +182,7 @@ describe("changing znodes", () => {
     await problemOf(await put("/not-there", "1"), 404, "NO_NODE");
   });
 
-  it("[HTTP-3] takes the ETag in If-Match, and knows a znode that was created again", async () => {
+  it("[HTTP-3] accepts the ETag in If-Match, and detects a znode that was created again", async () => {
     const etag = (await make("/tag", "0")).headers.get("etag") ?? "";
     const set = await put("/tag", "1", { "if-match": etag });
     expect(set.status).toBe(200);
@@ -199,7 +199,7 @@ describe("changing znodes", () => {
     );
   });
 
-  it("[HTTP-3] takes weak tags and lists of tags, and matches the state that there is", async () => {
+  it("[HTTP-3] accepts weak tags and lists of tags, and matches the current state", async () => {
     const etag = (await make("/tags", "0")).headers.get("etag") ?? "";
     const czxid = etag.slice(3, -1);
     const other = [`"1.${czxid}"`, '"0.0x1"', `"-5.${czxid}"`];
@@ -214,7 +214,7 @@ describe("changing znodes", () => {
     await problemOf(await call("/v1/znodes/tags", last), 404, "NO_NODE");
   });
 
-  it("[HTTP-3] ignores no condition: a method that does not know one refuses it", async () => {
+  it("[HTTP-3] ignores no condition: a method that does not support one refuses it", async () => {
     const etag = (await make("/conditions", "0")).headers.get("etag") ?? "";
     const ask = (method: string, headers: Record<string, string>): Promise<Response> =>
       call("/v1/znodes/conditions", { method, headers });
@@ -229,7 +229,7 @@ describe("changing znodes", () => {
     expect(await textOf(await call("/v1/znodes/conditions"))).toBe("0");
   });
 
-  it("[HTTP-3] takes negative versions, which follow the largest, wherever a version is given", async () => {
+  it("[HTTP-3] accepts negative versions, which follow the largest, for every version", async () => {
     const etag = (await make("/wrapped", "0")).headers.get("etag") ?? "";
     const czxid = etag.slice(3, -1);
     for (const version of [-2147483648, -2]) {
@@ -252,7 +252,7 @@ describe("changing znodes", () => {
     expect((await send("POST", "/v1/multi", { ops })).status).toBe(200);
   });
 
-  it("[HTTP-5] deletes, but neither parents nor another version", async () => {
+  it("[HTTP-5] deletes a znode, unless it has children or another version", async () => {
     await make("/gone");
     await make("/gone/child");
     const remove = (path: string): Promise<Response> => call(`/v1/znodes${path}`, { method: "DELETE" });
@@ -292,7 +292,7 @@ describe("multi", () => {
     expect(results[3]?.stat?.mzxid).toBe(zxid);
   });
 
-  it("[HTTP-7] changes nothing when one fails, and says which", async () => {
+  it("[HTTP-7] changes nothing if one fails, and names it", async () => {
     await make("/atomic", "0");
     const response = await send("POST", "/v1/multi", {
       ops: [
@@ -314,7 +314,7 @@ describe("multi", () => {
     expect(await (await call("/v1/znodes/atomic?view=children")).json()).toMatchObject({ children: [] });
   });
 
-  it("[HTTP-7] refuses what is no multi", async () => {
+  it("[HTTP-7] refuses invalid multis", async () => {
     const bad: unknown[] = [
       {},
       { ops: [] },
@@ -342,7 +342,7 @@ describe("sessions", () => {
     return session;
   };
 
-  it("[HTTP-8] opens, takes heartbeats and closes; ephemerals go with the session", async () => {
+  it("[HTTP-8] opens, accepts heartbeats and closes; ephemerals are deleted with the session", async () => {
     const { session, timeoutMs } = await open();
     expect(session).toMatch(/^0x[0-9a-f]{16}$/);
     expect(timeoutMs).toBe(10_000);
@@ -363,7 +363,7 @@ describe("sessions", () => {
     await problemOf(await call(`/v1/sessions/${session}`, { method: "PUT" }), 410, "SESSION_EXPIRED");
   });
 
-  it("[HTTP-8] that is over is SESSION_EXPIRED for whatever names it, reads too", async () => {
+  it("[HTTP-8] that is over is SESSION_EXPIRED for every request that names it, reads included", async () => {
     const { session } = await open();
     await make("/named");
     const headers = { "zoo-session": session };
@@ -410,7 +410,7 @@ describe("sessions", () => {
     expect((await call("/v1/sessions", { method: "POST" })).status).toBe(201);
   });
 
-  it("[HTTP-9] gives the first result to a repeated write, once applied", async () => {
+  it("[HTTP-9] returns the first result for a repeated write, which is applied once", async () => {
     const { session } = await open();
     await make("/counted");
     const add = async (xid: number): Promise<string> => {
@@ -427,7 +427,7 @@ describe("sessions", () => {
     });
   });
 
-  it("[HTTP-9] refuses half a number, and ephemerals without a session", async () => {
+  it("[HTTP-9] refuses one header without the other, and ephemerals without a session", async () => {
     const { session } = await open();
     const post = (headers: Record<string, string>, mode = "persistent"): Promise<Response> =>
       call(`/v1/znodes/half?mode=${mode}`, { method: "POST", headers });
@@ -448,7 +448,7 @@ describe("sessions", () => {
     );
   });
 
-  it("[HTTP-8] refuses timeouts and ids that are none", async () => {
+  it("[HTTP-8] refuses invalid timeouts and ids", async () => {
     for (const timeoutMs of [0, -1, 1.5, 2 ** 53, "1000", null]) {
       await problemOf(await send("POST", "/v1/sessions", { timeoutMs }), 400, "BAD_ARGUMENTS");
     }

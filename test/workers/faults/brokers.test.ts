@@ -78,7 +78,7 @@ class Brokers {
 }
 
 describe.concurrent("a broker", () => {
-  it("[FAULT-31] that stands still loses its registration and the controller's role, and finds its way back", async () => {
+  it("[FAULT-31] that is paused loses its registration and the controller's role, and registers again", async () => {
     const brokers = await Brokers.found("still");
     const { controller } = await brokers.whole();
     await brokers.fault(controller ?? 0, "pause");
@@ -91,7 +91,7 @@ describe.concurrent("a broker", () => {
     await brokers.goal(3);
   });
 
-  it("[FAULT-32] that is cut off from all others loses its registration, and has it again by itself", async () => {
+  it("[FAULT-32] that is cut off from all others loses its registration, and registers again by itself", async () => {
     const brokers = await Brokers.found("cut-off");
     const before = await brokers.whole();
     const epochOf = (state: Cluster) => state.brokers.find(({ id }) => id === 2)?.epoch ?? null;
@@ -102,14 +102,14 @@ describe.concurrent("a broker", () => {
     expect(epochOf(after)).toBeGreaterThan(epochOf(before) ?? 0);
   });
 
-  it("[FAULT-33] killed for a time comes back by itself", async () => {
+  it("[FAULT-33] that is killed for a time returns by itself", async () => {
     const brokers = await Brokers.found("killed");
     await brokers.fault(1, "kill", { ttlMs: 5_000 });
     expect((await brokers.faults()).brokers[1]).toMatchObject({ up: false, faults: [{ fault: "kill" }] });
     await brokers.whole();
   });
 
-  it("[FAULT-34] with bad links, as all others have: no goal is lost or doubled", async () => {
+  it("[FAULT-34] with faulty links, like all others: no goal is lost or duplicated", async () => {
     const brokers = await Brokers.found("bad-links");
     const before = await brokers.minutes();
     for (const id of [0, 1, 2]) {
@@ -129,7 +129,7 @@ describe.concurrent("a broker", () => {
     );
   });
 
-  it("[FAULT-30] refuses what is not its fault", async () => {
+  it("[FAULT-30] refuses faults that brokers do not have", async () => {
     const post = (path: string, body: unknown) => send("POST", `/v1/faults/brokers/${path}`, body);
     await problemOf(await post("0/wipe", {}), 404, "NOT_FOUND");
     await problemOf(await post("0/skew", { skewMs: 1 }), 404, "NOT_FOUND");

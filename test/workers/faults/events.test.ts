@@ -68,13 +68,13 @@ describe("faults in the stream of events", () => {
     expect((await find(reader, faultOf(2, { ended: [fault] }))).faults).toEqual([]);
   });
 
-  it("[FAULT-50] tells a fault that ends by the clock", async () => {
+  it("[FAULT-50] shows a fault that ends at its time limit", async () => {
     await victims.fault(3, "delay", { delayMs: 1, ttlMs: 100 });
     await find(reader, faultOf(3, { began: "delay" }));
     expect((await find(reader, faultOf(3, { ended: ["delay"] }))).faults).toEqual([]);
   });
 
-  it("[FAULT-50] tells a kill and a pause, though the node itself no longer can", async () => {
+  it("[FAULT-50] shows a kill and a pause, although the node itself cannot send them", async () => {
     for (const [fault, end] of [
       ["kill", "kill"],
       ["pause", "pause"],
@@ -91,7 +91,7 @@ describe("faults in the stream of events", () => {
     }
   });
 
-  it("[FAULT-50] tells the faults of brokers, in streams of the whole ensemble", async () => {
+  it("[FAULT-50] shows the faults of brokers in streams of the whole ensemble", async () => {
     const brokers = (path: string): Promise<Response> =>
       call(`${victims.prefix}/v1/faults/brokers/${path}`, { method: "POST" });
     const told =
@@ -128,7 +128,7 @@ describe("faults in the stream of events", () => {
     await victims.whole();
   });
 
-  it("[FAULT-50] begins with the faults that are on, of nodes that are down too", async () => {
+  it("[FAULT-50] begins with the active faults, also of nodes that are down", async () => {
     await victims.fault(2, "delay", { delayMs: 1 });
     await victims.fault(3, "kill");
     const later = await open();
@@ -141,7 +141,7 @@ describe("faults in the stream of events", () => {
     await victims.heal();
   });
 
-  it("[HTTP-82] replays an election that nobody watched, once, before what happens now", async () => {
+  it("[HTTP-82] replays an election without a listener, once, before new events", async () => {
     await reader.cancel();
     const unwatched = await Victims.found("unwatched");
     const leader = await unwatched.leader();

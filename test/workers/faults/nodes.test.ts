@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { call, problemOf, send, until } from "../api/helpers.ts";
 import { Victims } from "./helpers.ts";
 
-describe.concurrent("a node that stands still", () => {
-  it("[FAULT-8] is missed by the others, continues with its old memory, and has everything", async () => {
+describe.concurrent("a paused node", () => {
+  it("[FAULT-8] is detected by the others, continues with its old memory, and loses nothing", async () => {
     const ensemble = await Victims.found("pause");
     const old = await ensemble.leader();
     const before = await ensemble.status(old);
@@ -21,7 +21,7 @@ describe.concurrent("a node that stands still", () => {
     expect(await ensemble.faults(old)).toEqual([]);
   });
 
-  it("[FAULT-9] continues by itself when its time is up, and at once when its memory is lost", async () => {
+  it("[FAULT-9] continues by itself at the time limit, and at once when its memory is lost", async () => {
     const ensemble = await Victims.found("pause-ends");
     const victim = await ensemble.follower();
     const before = await ensemble.status(victim);
@@ -51,7 +51,7 @@ describe.concurrent("a cut", () => {
     },
   );
 
-  it("[FAULT-11] outlives a crash of the node, and ends by itself", async () => {
+  it("[FAULT-11] survives a crash of the node, and ends by itself", async () => {
     const ensemble = await Victims.found("cut-crash");
     const victim = await ensemble.follower();
     await ensemble.fault(victim, "isolate", { ttlMs: 600_000 });
@@ -83,7 +83,7 @@ describe.concurrent("bad links", () => {
     for (const sid of [1, 2, 3]) expect(await ensemble.children(sid)).toHaveLength(11);
   });
 
-  it("[FAULT-13] that are slow: a round trip takes so long, until it does not", async () => {
+  it("[FAULT-13] that are slow: a round trip takes as long as the delay, until the fault ends", async () => {
     const ensemble = await Victims.found("delay");
     const victim = await ensemble.follower();
     /** Waits for such a round trip between the leader at that time and the victim. */
@@ -102,7 +102,7 @@ describe.concurrent("bad links", () => {
     await ensemble.whole();
   });
 
-  it("[FAULT-14] that deliver twice: what comes twice is done once", async () => {
+  it("[FAULT-14] that deliver twice: a repeated call is carried out once", async () => {
     const ensemble = await Victims.found("twice");
     await ensemble.fault("all", "duplicate", { probability: 1, ttlMs: 600_000 });
     let made = 0;
@@ -125,7 +125,7 @@ describe.concurrent("bad links", () => {
     await ensemble.heal();
   });
 
-  it("[FAULT-15] whose returns fail: calls are carried out, and the caller takes the link for broken", async () => {
+  it("[FAULT-15] whose returns fail: calls are carried out, and the caller considers the link broken", async () => {
     const ensemble = await Victims.found("returns");
     const old = await ensemble.leader();
     await ensemble.fault(old, "lose-return", { probability: 1, ttlMs: 600_000 });
@@ -138,7 +138,7 @@ describe.concurrent("bad links", () => {
 });
 
 describe.concurrent("a node that ends", () => {
-  it("[FAULT-16] by a kill with a limit comes back by itself, though nobody asks it", async () => {
+  it("[FAULT-16] by a kill with a time limit returns by itself, without a request", async () => {
     const ensemble = await Victims.found("kill-ends");
     const { leader, epoch } = await ensemble.whole();
     await ensemble.fault(leader ?? 0, "kill", { ttlMs: 1_500 });
@@ -160,7 +160,7 @@ describe.concurrent("a node that ends", () => {
     expect(await ensemble.children(1)).toContain("kept");
   });
 
-  it("[FAULT-18] together with all others: crashed they come back, killed they stay until they are revived", async () => {
+  it("[FAULT-18] together with all others: crashed nodes return, killed ones stay dead until they are revived", async () => {
     const ensemble = await Victims.found("all-at-once");
     await ensemble.write("/kept");
     await ensemble.fault("all", "crash");
@@ -178,7 +178,7 @@ describe.concurrent("a node that ends", () => {
 });
 
 describe.concurrent("bad storage", () => {
-  it("[FAULT-19] wiped: the node knows who it is, and gets everything from the others", async () => {
+  it("[FAULT-19] wiped: the node keeps its identity, and gets everything else from the others", async () => {
     const ensemble = await Victims.found("wipe");
     for (let i = 0; i < 5; i++) await ensemble.write(`/w${i}`);
     const victim = await ensemble.leader();
@@ -218,7 +218,7 @@ describe.concurrent("bad storage", () => {
     expect((await wipe("all", { force: true })).status).toBe(200);
   });
 
-  it("[FAULT-38] of several that are asked at once only so many lose their storage that a majority stays whole", async () => {
+  it("[FAULT-38] of several requested at the same time only so many are carried out that a majority stays whole", async () => {
     const ensemble = await Victims.found("wipes", 5);
     await ensemble.write("/kept");
     const boots = async (): Promise<readonly number[]> =>
@@ -246,7 +246,7 @@ describe.concurrent("bad storage", () => {
     }
   });
 
-  it("[FAULT-38] a wipe that another fault comes before is carried out, or refused, but never forgotten", async () => {
+  it("[FAULT-38] a wipe after another fault is carried out or refused, but never lost", async () => {
     const ensemble = await Victims.found("wipe-crash");
     await ensemble.write("/kept");
     for (let round = 0; round < 10; round++) {
@@ -284,7 +284,7 @@ describe.concurrent("bad storage", () => {
     },
   );
 
-  it("[FAULT-22] slow: writes take so long, and are not lost", async () => {
+  it("[FAULT-22] slow: writes take as long as the delay, and are not lost", async () => {
     const ensemble = await Victims.found("slow");
     await ensemble.fault("all", "slow-storage", { delayMs: 200 });
     const start = Date.now();
@@ -312,7 +312,7 @@ describe.concurrent("a wrong clock", () => {
     },
   );
 
-  it("[FAULT-35] set back does not stop time: a silent leader is missed all the same", async () => {
+  it("[FAULT-35] set back does not stop time: a silent leader is still detected", async () => {
     const ensemble = await Victims.found("back");
     const old = await ensemble.leader();
     for (const sid of [1, 2, 3].filter((each) => each !== old)) {
@@ -326,7 +326,7 @@ describe.concurrent("a wrong clock", () => {
 });
 
 describe.concurrent("an ensemble that sleeps", () => {
-  it("[FAULT-36] is not woken by the list of faults, nor by healing nothing; broken and healed it serves", async () => {
+  it("[FAULT-36] is not woken by the list of faults, nor by healing without a fault; broken and healed it serves", async () => {
     const ensemble = await Victims.found("sleeper");
     await ensemble.write("/before");
     const sleep = () =>

@@ -41,7 +41,7 @@ describe("the fault endpoints", () => {
     });
   });
 
-  it("[FAULT-27] no body means a minute, and a kill until it is revived", async () => {
+  it("[FAULT-27] without a body a fault lasts a minute, and a kill until it is revived", async () => {
     await ensemble.whole();
     await post("/nodes/2/pause");
     const [pause] = await ensemble.faults(2);
@@ -68,7 +68,7 @@ describe("the fault endpoints", () => {
     },
   );
 
-  it("[FAULT-28] partitions the ensemble, and mends it", async () => {
+  it("[FAULT-28] partition the ensemble, and heal it", async () => {
     await ensemble.whole();
     const groups = await post("/partition", { groups: [[2]], ttlMs: 20_000 });
     expect(await groups.json()).toMatchObject({ cuts: [{ sid: 2, peers: [1, 3], direction: "both" }] });
@@ -136,7 +136,7 @@ describe("the fault endpoints", () => {
     expect(await ensemble.faults(1)).toEqual([]);
   });
 
-  it("[FAULT-37] a fault, and its end, hold though another fault ends the object meanwhile", async () => {
+  it("[FAULT-37] a fault, and its end, take effect even if another fault ends the object meanwhile", async () => {
     await ensemble.whole();
     for (let i = 0; i < 5; i++) {
       const answers = await Promise.all([
@@ -153,7 +153,7 @@ describe("the fault endpoints", () => {
     }
   });
 
-  it("[FAULT-30] an unknown route is 404, and a body that is no JSON is refused", async () => {
+  it("[FAULT-30] an unknown route is 404, and a body that is not JSON is refused", async () => {
     const missing: readonly (readonly [string, string])[] = [
       ["POST", "/nodes/4/pause"],
       ["POST", "/nodes/1/explode"],

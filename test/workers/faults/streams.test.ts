@@ -320,7 +320,7 @@ describe.each(FAULTS)("streams beside the fault %s of every node", (fault) => {
 });
 
 describe("a stream of records whose partition is aborted", () => {
-  it("[HTTP-81] continues at its next offset, and so does a long poll", async () => {
+  it("[HTTP-81] continues at the next offset, and so does a long poll", async () => {
     const { prefix } = await Victims.found("streams-partition");
     const partition = await makeTopic(prefix, "t");
     const object = `${prefix.slice(3)}/${await topicIdOf(prefix, "t")}/0`;

@@ -47,7 +47,7 @@ async function exists(stub: NodeStub, path: string): Promise<boolean | undefined
 }
 
 describe.concurrent("a node whose alarm is lost", () => {
-  it("[NODE-22] while it runs is set again by a request for its status, and rings on", async () => {
+  it("[NODE-22] while it runs is set again by a request for its status, and continues to ring", async () => {
     await found("lost-one", 1);
     const stub = node("lost-one", 1);
     await lose(stub);
@@ -55,7 +55,7 @@ describe.concurrent("a node whose alarm is lost", () => {
     expect(await until(async () => ((await alarmsOf(stub)) > before + 1 ? true : undefined))).toBe(true);
   });
 
-  it("[NODE-22] expires its sessions all the same: they are asked for at all nodes, and no alarm is left", async () => {
+  it("[NODE-22] does not keep sessions from expiring: they are requested at all nodes, with no alarm left", async () => {
     await found("lost-all", 3);
     const opened = await until(async () => {
       const answer = await node("lost-all", 2).openSession(2_000);
@@ -74,7 +74,7 @@ describe.concurrent("a node whose alarm is lost", () => {
     expect(gone).toBe(true);
   });
 
-  it("[NODE-22] while its memory is gone too sets it on its start", async () => {
+  it("[NODE-22] while its memory is also lost sets it at its start", async () => {
     await found("lost-evicted", 1);
     const stub = node("lost-evicted", 1);
     await lose(stub);
@@ -84,7 +84,7 @@ describe.concurrent("a node whose alarm is lost", () => {
     expect(await until(async () => ((await alarmsOf(stub)) > before ? true : undefined))).toBe(true);
   });
 
-  it("[NODE-22] in its sleep sets it again when it comes into memory, and sleeps on", async () => {
+  it("[NODE-22] during its sleep sets it again when it is loaded, and remains asleep", async () => {
     await found("lost-asleep", 1);
     const stub = node("lost-asleep", 1);
     await until(async () => ((await stub.openSession(60_000)).ok ? true : undefined));
@@ -99,13 +99,13 @@ describe.concurrent("a node whose alarm is lost", () => {
     expect(await stub.status()).toMatchObject({ quiet: true });
   });
 
-  it("[NODE-22] that was founded by nobody stores no alarm", async () => {
+  it("[NODE-22] that was never founded stores no alarm", async () => {
     expect(await alarmOf(node("lost-unfounded", 1))).toBeNull();
   });
 });
 
 describe.concurrent("others whose alarm is lost", () => {
-  it("[NODE-22] a broker sets it again at its next entry", async () => {
+  it("[NODE-22] a broker sets it again at its next event", async () => {
     await found("lost-broker", 1);
     const stub = env.BROKER.get(env.BROKER.idFromName("lost-broker/0")) as unknown as BrokerStub;
     await stub.start({ ensemble: "lost-broker", id: 0, ensembleSize: 1, brokerCount: 1 });
@@ -122,7 +122,7 @@ describe.concurrent("others whose alarm is lost", () => {
     expect(rings).toBeGreaterThan(before + 1);
   });
 
-  it("[NODE-22] a partition that remembers keys sets it again when it comes into memory", async () => {
+  it("[NODE-22] a partition with stored keys sets it again when it is loaded", async () => {
     const stub = env.TOPIC_PARTITION.get(env.TOPIC_PARTITION.idFromName("lost/id/0"));
     const leadership = { topic: "t", topicId: "id", partition: 0, leader: 1, leaderEpoch: 0 };
     await stub.leaderAndIsr({ ...leadership, controllerEpoch: 1, replicas: [1], isr: [1] });

@@ -106,7 +106,7 @@ async function pathsAt(ensemble: string, sid: number): Promise<readonly string[]
 }
 
 describe("the end of a log", () => {
-  it("[ZAB-143] is noted by a tick, not by every commit", async () => {
+  it("[ZAB-143] is stored at a tick, not at every commit", async () => {
     await found("end-noted", 1);
     await write("end-noted", [1], create("/a"));
     const { lastZxid } = await until(() => statusOf("end-noted", 1));
@@ -120,8 +120,8 @@ describe("the end of a log", () => {
   });
 });
 
-describe("a node that forgot a damaged storage", () => {
-  it("[NODE-51] says why until it counts again, and is found by name when its configuration is lost", async () => {
+describe("a node that has discarded a damaged storage", () => {
+  it("[NODE-51] reports the reason until it counts again, and is found by name if its configuration is lost", async () => {
     await found("damaged-alone", 1);
     await write("damaged-alone", [1], create("/a"));
     await runInDurableObject(node("damaged-alone", 1), (_object, { storage }) => {
@@ -231,7 +231,7 @@ describe("a node object", () => {
     for (let sid = 1; sid <= 3; sid++) expect(await pathsAt("crash", sid)).toEqual([...written, "zookeeper"]);
   });
 
-  it("[NODE-6] a killed node refuses every call and sleeps through its alarm until it is revived; then it catches up", async () => {
+  it("[NODE-6] a killed node refuses every call and ignores its alarm until it is revived; then it catches up", async () => {
     await found("kill", 3);
     const { sid } = await leaderOfAll("kill", 3);
     await node("kill", sid)
@@ -250,7 +250,7 @@ describe("a node object", () => {
     expect(await pathsAt("kill", sid)).toContain("while-dead");
   });
 
-  it("[NODE-7] all members lose their memory at once and come back with everything", async () => {
+  it("[NODE-7] all members lose their memory at once and keep their state", async () => {
     await found("all", 5);
     await leaderOf("all", 5);
     for (let i = 0; i < 10; i++) await write("all", [(i % 5) + 1], create(`/w${i}`));
@@ -271,7 +271,7 @@ describe("a node object", () => {
     });
   });
 
-  it("[NODE-8] a write of a session is done once, however often it is sent, and its first result comes again", async () => {
+  it("[NODE-8] a write of a session is applied once, however often it is sent, and gets its first result again", async () => {
     await found("once", 3);
     await leaderOf("once", 3);
     const opened = await answered(() => node("once", 2).openSession(60_000));
@@ -293,7 +293,7 @@ describe("a node object", () => {
     expect(await pathsAt("once", 3)).toEqual(["seq-0000000000", "seq-0000000001", "zookeeper"]);
   });
 
-  it("[NODE-17] an error tells the zxid at which it was so, though the same turn has gone on", async () => {
+  it("[NODE-17] an error has the zxid at which it was determined, even if the same turn has continued", async () => {
     await found("turn", 1);
     await leaderOf("turn", 1);
     const stub = node("turn", 1);
@@ -317,7 +317,7 @@ describe("a node object", () => {
     expect(counters.map((at) => at - (counters[2] ?? 0))).toEqual([-2, -1, 0]);
   });
 
-  it("[NODE-9] waitForChange answers at once what is newer, and otherwise when it changes", async () => {
+  it("[NODE-9] waitForChange answers at once if the state is newer, and otherwise at the next change", async () => {
     await found("wait", 3);
     await leaderOf("wait", 3);
     await write("wait", [1], create("/watched"));
@@ -335,7 +335,7 @@ describe("a node object", () => {
     expect(none).toMatchObject({ ok: true, value: { changed: [] } });
   });
 
-  it("[NODE-10] a session without a heartbeat expires and takes its ephemerals along; a touched one lives", async () => {
+  it("[NODE-10] a session without a heartbeat expires with its ephemerals; one with heartbeats stays alive", async () => {
     await found("expire", 3);
     await leaderOf("expire", 3);
     const shortest = await answered(() => node("expire", 1).openSession(1));
@@ -361,7 +361,7 @@ describe("a node object", () => {
     expect(children).toEqual(["kept", "zookeeper"]);
   });
 
-  it("[NODE-11] a member that missed more than the log keeps is brought up by a snapshot while writes go on", async () => {
+  it("[NODE-11] a member that missed more than the log keeps is synchronised by a snapshot while writes continue", async () => {
     await found("snap", 3);
     const { sid: leader } = await leaderOfAll("snap", 3);
     const victim = (leader % 3) + 1;
@@ -396,7 +396,7 @@ describe("a node object", () => {
     });
   });
 
-  it("[ZAB-132] a leader that has restarted gives SNAP from the checkpoint that a quorum had confirmed before", async () => {
+  it("[ZAB-132] a restarted leader sends SNAP from the checkpoint that a quorum had confirmed before", async () => {
     await found("resnap", 3);
     const { sid: leader } = await leaderOfAll("resnap", 3);
     const victim = (leader % 3) + 1;

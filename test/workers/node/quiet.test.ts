@@ -115,7 +115,7 @@ const registered = async (ensemble: string): Promise<readonly number[]> => {
 };
 
 describe.concurrent("an idle ensemble of five with four brokers", () => {
-  it("[QUIET-11] costs nothing: no request, no alarm, no row, no start; to ask for the status changes nothing", async () => {
+  it("[QUIET-11] costs nothing: no request, no alarm, no row, no start; reading the status changes nothing", async () => {
     await found("idle");
     await startBrokers("idle");
     const { nodes, brokers } = await allAsleep("idle");
@@ -142,7 +142,7 @@ describe.concurrent("an idle ensemble of five with four brokers", () => {
     }
   });
 
-  it("[QUIET-12] wakes from a sleep in which it lost all memory, brokers with their sessions, and sleeps again", async () => {
+  it("[QUIET-12] wakes from a sleep in which it lost all memory, brokers keep their sessions, and sleeps again", async () => {
     await found("evicted");
     await startBrokers("evicted");
     const before = await allAsleep("evicted");
@@ -162,7 +162,7 @@ describe.concurrent("an idle ensemble of five with four brokers", () => {
     }
   });
 
-  it("[QUIET-12] wakes for a request at a broker alone", async () => {
+  it("[QUIET-12] wakes for a single request at a broker", async () => {
     await found("asked");
     await startBrokers("asked");
     await allAsleep("asked");
@@ -174,7 +174,7 @@ describe.concurrent("an idle ensemble of five with four brokers", () => {
     await until(async () => ((await registered("asked")).length === 4 ? true : undefined));
   });
 
-  it("[QUIET-13] a broker or a node that was killed or crashed in the sleep is noticed on waking", async () => {
+  it("[QUIET-13] a broker or a node that was killed or crashed during the sleep is detected on waking", async () => {
     await found("killed");
     await startBrokers("killed");
     const { nodes } = await allAsleep("killed");
@@ -211,7 +211,7 @@ async function brokerEpochs(ensemble: string): Promise<Record<string, string>> {
 
 describe.concurrent("a session whose client left", () => {
   for (const memory of ["kept", "lost"] as const) {
-    it(`[QUIET-14] expires in its time by the alarm, memory ${memory}; a touched one lives`, async () => {
+    it(`[QUIET-14] expires on time by the alarm, memory ${memory}; one with heartbeats stays alive`, async () => {
       const name = `expiry-${memory}`;
       await found(name);
       const open = async (sid: number, timeoutMs: number): Promise<SessionId> => {
@@ -250,7 +250,7 @@ describe.concurrent("a session whose client left", () => {
 });
 
 describe.concurrent("an alarm that rings too early", () => {
-  it("[QUIET-14] leaves the one that a session needs", async () => {
+  it("[QUIET-14] does not remove the alarm that a session needs", async () => {
     await found("early");
     expect(codeOf(await answered(() => node("early", 1).openSession(60_000)))).toBe("OK");
     await asleep("early");
@@ -264,7 +264,7 @@ describe.concurrent("an alarm that rings too early", () => {
 });
 
 describe.concurrent("a client that is connected", () => {
-  it("[QUIET-2] keeps every node awake, until it goes", async () => {
+  it("[QUIET-2] keeps every node awake, until it disconnects", async () => {
     await found("socket");
     await write("socket", 1, create("/a"));
     const response = await node("socket", 3).fetch("http://node/events", {

@@ -172,7 +172,7 @@ const bootsOf = (ensemble: string): Promise<number[]> =>
   Promise.all([1, 2, 3].map(async (sid) => (await node(ensemble, sid).status()).boot));
 
 describe("a client's socket", () => {
-  it("[NODE-13] a bad frame behind good ones closes the socket and ends nothing else", async () => {
+  it("[NODE-13] a bad frame after good ones closes the socket and affects nothing else", async () => {
     const { sid } = await founded("bad-frame");
     const stub = node("bad-frame", sid);
     const boots = await bootsOf("bad-frame");
@@ -216,7 +216,7 @@ describe("a client's socket", () => {
     ]);
   });
 
-  it("[NODE-13] writes pipelined behind the closing of their session end nothing else", async () => {
+  it("[NODE-13] writes pipelined after the close of their session affect nothing else", async () => {
     const { sid } = await founded("pipelined");
     const stub = node("pipelined", sid);
     const boots = await bootsOf("pipelined");
@@ -232,7 +232,7 @@ describe("a client's socket", () => {
     expect(await bootsOf("pipelined")).toEqual(boots);
   });
 
-  it("[NODE-18] an operation that does not exist is answered behind what was asked before, and is the last", async () => {
+  it("[NODE-18] an unknown operation is answered after the earlier requests, and ends the connection", async () => {
     const { sid } = await founded("unknown-operation");
     const stub = node("unknown-operation", sid);
     const client = await RawClient.open(stub);
@@ -294,7 +294,7 @@ describe("a client's socket", () => {
     expect(await bootsOf("multi")).toEqual(boots);
   });
 
-  it("[NODE-15] a session continues at another node, and only the quorum may call it expired", async () => {
+  it("[NODE-15] a session continues at another node, and only a quorum may report it as expired", async () => {
     await founded("moving");
     const first = await RawClient.open(node("moving", 1));
     for (const sid of [2, 3]) {
@@ -410,7 +410,7 @@ describe("a client's socket", () => {
     expect(client.end).toBe("4112 SESSION_EXPIRED");
   });
 
-  it("[NODE-16] is turned away when it claims to have seen what no quorum knows of", async () => {
+  it("[NODE-16] is closed if it claims to have seen a zxid that no quorum knows", async () => {
     await founded("future");
     const seen = zxid(1_000, 1);
     await expect(RawClient.open(node("future", 1), NO_SESSION, seen)).rejects.toThrow("the socket is closed");
@@ -491,7 +491,7 @@ describe("answers that are not read", () => {
     return { got, most };
   }
 
-  it("[NODE-40] are made as the client reads, in the order of its requests", async () => {
+  it("[NODE-40] are computed as the client reads, in the order of its requests", async () => {
     const stub = await withData("marks");
     const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
     client.send(readsOf("/big"));
@@ -502,7 +502,7 @@ describe("answers that are not read", () => {
     expect(client.closed).toBe(false);
   });
 
-  it("[NODE-40] are written as the client reads, also behind a write that made them long", async () => {
+  it("[NODE-40] are written as the client reads, also after a write that made them long", async () => {
     const stub = await withData("behind-a-write");
     const client = await RawClient.open(stub, NO_SESSION, ZXID_ZERO, true);
     const writer = new ByteWriter();
@@ -522,7 +522,7 @@ describe("answers that are not read", () => {
     expect(most).toBeLessThan(UNREAD_BYTES_MAX + 3 * DATA_BYTES);
   });
 
-  it("[NODE-40] end the connection of a client without marks at a bound, and nobody else's", async () => {
+  it("[NODE-40] end the connection of a client without marks at a limit, and no other", async () => {
     const stub = await withData("no-marks");
     const boots = await bootsOf("no-marks");
     const other = await RawClient.open(stub);
@@ -555,7 +555,7 @@ describe("answers that are not read", () => {
   });
 });
 
-describe.concurrent("a socket behind which there is nobody", () => {
+describe.concurrent("a socket whose client has disappeared", () => {
   const open = async (stub: Stub, path: string): Promise<WebSocket> => {
     const { webSocket } = await stub.fetch(`http://node${path}`, { headers: { upgrade: "websocket" } });
     if (webSocket === null) throw new Error("no socket");
@@ -566,7 +566,7 @@ describe.concurrent("a socket behind which there is nobody", () => {
     while (!(await stub.status()).quiet) await scheduler.wait(20);
   };
 
-  it("[NODE-19] is closed when it was silent for two beats; one that beats is kept", async () => {
+  it("[NODE-19] is closed after two beats of silence; one that beats is kept", async () => {
     const stub = node("silent", (await founded("silent")).sid);
     const [beating, unshaken, ...silent] = await Promise.all(
       ["/events", "/ws", "/events", "/watch?path=/&kind=children", "/ws"].map((path) => open(stub, path)),
@@ -596,7 +596,7 @@ describe.concurrent("a socket behind which there is nobody", () => {
     await asleep(stub);
   });
 
-  it("[NODE-40] is closed when it has too much unread and shows no progress for 20 s; one that reads is kept", async () => {
+  it("[NODE-40] is closed with too much unread data after 20 s without progress; one that reads is kept", async () => {
     const stub = node("stalled", (await founded("stalled")).sid);
     const request = { ...create("/big"), data: new Uint8Array(700_000) } as WriteRequest;
     expect(await stub.write({ session: NO_SESSION, xid: 0, request })).toMatchObject({ ok: true });
@@ -626,7 +626,7 @@ describe.concurrent("a socket behind which there is nobody", () => {
     expect(await reading.ask(4, create("/kept"))).toBe(0);
   });
 
-  it("[NODE-19] is not counted when it was refused", async () => {
+  it("[NODE-19] is not counted if it was refused", async () => {
     const stub = node("refused", (await founded("refused")).sid);
     const headers = { upgrade: "websocket" };
     const behind = await stub.fetch("http://node/watch?path=/&since=0xfff00000001", { headers });

@@ -141,7 +141,7 @@ function writeOld(sql: SqlStorage): void {
 }
 
 describe("a database of an earlier version", () => {
-  it("[STORAGE-9] is read and believed, and its rows get a checksum when they are written again", () =>
+  it("[STORAGE-9] is accepted, and its rows get a checksum when they are written again", () =>
     inObject((storage) => {
       const { sql } = storage;
       writeOld(sql);
@@ -165,7 +165,7 @@ describe("a database of an earlier version", () => {
       expect(again.damage).toContain("checkpoint");
     }));
 
-  it("[STORAGE-9] gets the column also in the table that holds no tree yet", () =>
+  it("[STORAGE-9] gets the column also in the table that has no tree yet", () =>
     inObject((storage) => {
       writeOld(storage.sql);
       const backend = new SqliteBackend(storage);
@@ -176,9 +176,9 @@ describe("a database of an earlier version", () => {
     }));
 });
 
-describe("a table that is gone, or has other columns", () => {
+describe("a table that is missing, or has other columns", () => {
   for (const table of TABLES) {
-    it(`[STORAGE-10] costs the member its memory, not its life: ${table}`, () =>
+    it(`[STORAGE-10] costs the member its state, but does not stop it: ${table}`, () =>
       inObject((storage) => {
         writeOld(storage.sql);
         new MemberStorage(new SqliteBackend(storage)).recover();
@@ -197,7 +197,7 @@ describe("a table that is gone, or has other columns", () => {
   }
 });
 
-describe("a storage that is set aside", () => {
+describe("a storage in quarantine", () => {
   const namesOf = (sql: SqlStorage): unknown[] =>
     sql
       .exec("SELECT name FROM sqlite_master WHERE name LIKE 'quarantine%' ORDER BY name")
@@ -230,7 +230,7 @@ describe("a storage that is set aside", () => {
     ["znode_0", "version"],
     ["session_0", "timeout_ms"],
   ] as const) {
-    it(`[STORAGE-13] gives way to a later one, whichever row was read last: ${table}`, () =>
+    it(`[STORAGE-13] is replaced by a later one, whichever row was read last: ${table}`, () =>
       inObject((storage) => {
         const { sql } = storage;
         for (let damages = 1; damages <= 2; damages++) {
@@ -264,7 +264,7 @@ describe("a storage that is set aside", () => {
 
 describe("a table of a later version", () => {
   for (const table of TABLES) {
-    it(`[STORAGE-12] is left as it is, and the database counts as unreadable: ${table}`, () =>
+    it(`[STORAGE-12] is left unchanged, and the database counts as unreadable: ${table}`, () =>
       inObject((storage) => {
         writeOld(storage.sql);
         new MemberStorage(new SqliteBackend(storage)).recover();
@@ -318,7 +318,7 @@ describe("a value of another type", () => {
     "UPDATE meta SET value = (SELECT value FROM meta WHERE key = 'boot') WHERE key = 'currentEpoch'",
   ];
   for (const change of changes) {
-    it(`[STORAGE-10] costs the member its memory, not its life: ${change}`, () =>
+    it(`[STORAGE-10] costs the member its state, but does not stop it: ${change}`, () =>
       inObject((storage) => {
         writeOld(storage.sql);
         const backend = new SqliteBackend(storage);
@@ -337,7 +337,7 @@ describe("a value of another type", () => {
 });
 
 describe("a database of a later version", () => {
-  it("[VER-7] is refused with words and left as it is", () =>
+  it("[VER-7] is refused with a reason and left unchanged", () =>
     inObject((storage) => {
       const { sql } = storage;
       new MemberStorage(new SqliteBackend(storage)).recover();
@@ -363,7 +363,7 @@ describe("the fingerprint of a session's last request", () => {
     lastFingerprint: 7 * 2 ** 32 + 9,
   } as const;
 
-  it("[VER-8] is stored behind the result, where earlier versions do not look", () =>
+  it("[VER-8] is stored after the result, where earlier versions do not read", () =>
     inObject((storage) => {
       const backend = new SqliteBackend(storage);
       backend.putRows(0, [], [session]);
@@ -372,7 +372,7 @@ describe("the fingerprint of a session's last request", () => {
       expect(readResult(new ByteReader(new Uint8Array(bytes as ArrayBuffer)))).toEqual({ type: "delete" });
     }));
 
-  it("[VER-8] is not known when it is damaged, or of a later format", () =>
+  it("[VER-8] counts as unknown if it is damaged, or of a later format", () =>
     inObject((storage) => {
       const backend = new SqliteBackend(storage);
       backend.putRows(0, [], [session]);
