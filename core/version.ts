@@ -10,7 +10,7 @@
  */
 
 /** The version of this code. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The version of a member that sends none. */
 export const FIRST_VERSION = 1;
@@ -21,6 +21,8 @@ export const FEATURES = {
   snapFingerprints: 2,
   /** a txn record of format 1: it carries the fingerprint of its request. It is stored, and version 2 only reads it */
   recordFingerprints: 3,
+  /** LEADERACK in the return of a REQUEST */
+  leaderAcks: 3,
 } as const satisfies Readonly<Record<string, number>>;
 
 /** A feature that depends on the version of members. */

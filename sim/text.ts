@@ -54,6 +54,8 @@ export function textOf(message: PeerMessage): string {
       return `UPTODATE committed ${zxidAt(message.commit)}`;
     case "COMMIT":
       return `COMMIT ${zxidAt(message.zxid)}`;
+    case "LEADERACK":
+      return `LEADERACK ${zxidAt(message.zxid)}`;
     case "CHECK":
       return `CHECK ${zxidAt(message.digest.zxid)}`;
     case "CONFIRM":

@@ -106,6 +106,7 @@ const HANDLED_BY: Readonly<Record<PeerMessage["type"], "zab" | "server">> = {
   ACK: "zab",
   UPTODATE: "zab",
   COMMIT: "zab",
+  LEADERACK: "zab",
   CHECK: "zab",
   CONFIRM: "zab",
   REQUEST: "server",

@@ -44,12 +44,12 @@ export class PeerInbox {
     this.#parts = parts;
   }
 
-  /** @returns whether messages were handled after which writes may have to be sent */
-  receive(now: number, input: PeerInput): boolean {
-    const { absorb, quiet, zab } = this.#parts;
+  /** Handles the messages, and sends the writes that may be sent after them. */
+  receive(now: number, input: PeerInput): void {
+    const { absorb, quiet, writes, zab } = this.#parts;
     if (quiet.state !== "AWAKE") {
       // A return that arrives during sleep was sent before it.
-      if (input.type === "returned" && quiet.state === "ASLEEP") return false;
+      if (input.type === "returned" && quiet.state === "ASLEEP") return;
       if (input.type === "call" && quiet.wakesUp(now, input.messages)) {
         absorb(zab.wake(now, "a peer is awake"));
       }
@@ -58,19 +58,27 @@ export class PeerInbox {
     if (unknown !== undefined) {
       const type = unknown.slice(0, MESSAGE_TYPE_LENGTH_MAX);
       this.#refuse(now, input, `it sent a message of type ${type}, which is not known here`);
-      return false;
+      return;
     }
     const ours = input.messages.filter(isServerMessage);
     // Zab gets every call, also one without a Zab message: calls are numbered, and show that the peer is alive.
     absorb(zab.step(now, { ...input, messages: input.messages.filter(isZabMessage) }));
-    if (!zab.accepted) return false;
+    if (!zab.accepted || ours.length === 0) return;
     try {
       for (const message of ours) this.#handle(now, peerOf(input), message);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#refuse(now, input, `it sent ${error.message}`);
     }
-    return ours.length > 0;
+    writes.maybeLeave(now);
+    if (ours.some(({ type }) => type === "REQUEST")) this.#answerRequest(peerOf(input));
+  }
+
+  /** LEADING: all writes of a learner's REQUEST are proposed: the return of the call says how far they are durable here. */
+  #answerRequest(from: Sid): void {
+    const { effects, writes, zab } = this.#parts;
+    const ack = writes.hasQueued ? undefined : zab.proposing?.ackRequest(from);
+    if (ack !== undefined) effects.push({ type: "reply", message: ack });
   }
 
   /** Refuses a call, or breaks the link after a return, with a message that this version does not understand. */

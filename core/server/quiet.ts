@@ -366,6 +366,7 @@ const HARMLESS: Readonly<Record<PeerMessage["type"], readonly Moment[]>> = {
   ACK: [],
   UPTODATE: [],
   COMMIT: [],
+  LEADERACK: [],
   CHECK: [],
   CONFIRM: [],
 };

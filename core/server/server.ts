@@ -227,7 +227,7 @@ export class EnsembleServer {
     switch (input.type) {
       case "call":
       case "returned":
-        if (this.#inbox.receive(now, input)) this.#writePath.maybeLeave(now);
+        this.#inbox.receive(now, input);
         break;
       case "yielded":
         this.#gather.yielded();

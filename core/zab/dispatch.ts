@@ -65,6 +65,7 @@ const NOT_FOLLOWING: HandlersOf<LeaderMessage["type"]> = {
   NEWLEADER: nothing,
   UPTODATE: nothing,
   COMMIT: nothing,
+  LEADERACK: nothing,
   CHECK: nothing,
 };
 
@@ -83,6 +84,7 @@ const HANDLERS: Readonly<Record<Role, HandlersOf<ZabMessage["type"]>>> = {
     NEWLEADER: toFollower,
     UPTODATE: toFollower,
     COMMIT: toFollower,
+    LEADERACK: toFollower,
     CHECK: toFollower,
   },
   LEADING: {

@@ -12,6 +12,7 @@ import type {
   Check,
   Commit,
   Diff,
+  LeaderAck,
   LeaderInfo,
   LeaderMessage,
   NewLeader,
@@ -27,7 +28,7 @@ import type {
 } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
 import { continueLog, Staging } from "./staging.ts";
-import { compareZxid, type Epoch, equalZxid, type Zxid } from "./zxid.ts";
+import { compareZxid, type Epoch, equalZxid, maxZxid, ZXID_ZERO, type Zxid } from "./zxid.ts";
 
 /**
  * A peer that follows one leader.
@@ -50,6 +51,8 @@ export class Follower {
   reason = "";
   #epoch: Epoch | null = null;
   #staging: Staging | null = null;
+  /** end of what is known to be durable at the leader; see LEADERACK */
+  #leaderDurable = ZXID_ZERO;
   #joinDeadline: number;
   #heardAt: number;
 
@@ -204,6 +207,8 @@ export class Follower {
         return this.#handleUpToDate(message);
       case "COMMIT":
         return this.#handleCommit(message);
+      case "LEADERACK":
+        return this.#handleLeaderAck(message);
       case "CHECK":
         return this.#handleCheck(message);
     }
@@ -255,6 +260,7 @@ export class Follower {
     this.join = this.#host.nextJoin();
     this.#epoch = null;
     this.#staging = null;
+    this.#leaderDurable = ZXID_ZERO;
     this.tree = new FollowerTree(this.#host);
     this.reason = "";
     this.phase = "DISCOVERY";
@@ -379,6 +385,30 @@ export class Follower {
     if (message.digest !== undefined) host.step.push({ type: "digest", expected: message.digest });
     host.history.commitUpTo(message.zxid);
     return true;
+  }
+
+  /** A return may arrive before a call that was made earlier, so the entry may still be missing here. */
+  #handleLeaderAck({ zxid }: LeaderAck): boolean {
+    this.#leaderDurable = maxZxid(this.#leaderDurable, zxid);
+    this.persisted();
+    return true;
+  }
+
+  /**
+   * Delivers what is committed and durable. An entry is committed once a quorum has it durably in the leader's epoch, so where this
+   * peer and the leader are a quorum, the leader need not say it.
+   */
+  persisted(): void {
+    const { self, history } = this.#host;
+    if (this.phase !== "BROADCAST" || equalZxid(this.#leaderDurable, ZXID_ZERO)) {
+      history.deliver();
+      return;
+    }
+    const acked = new Map([
+      [this.leader, this.#leaderDurable],
+      [self.sid, history.lastDurableZxid],
+    ]);
+    history.commitUpTo(self.quorum.highestAcked(acked));
   }
 
   /**

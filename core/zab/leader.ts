@@ -13,7 +13,16 @@ import { Learner } from "./learner.ts";
 import { Learners } from "./learners.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
-import type { Ack, AckEpoch, FollowerInfo, LearnerMessage, Notification, Phase, Ping } from "./messages.ts";
+import type {
+  Ack,
+  AckEpoch,
+  FollowerInfo,
+  LeaderAck,
+  LearnerMessage,
+  Notification,
+  Phase,
+  Ping,
+} from "./messages.ts";
 import { QuorumCheck } from "./quorum-check.ts";
 import type { RoleHost } from "./role.ts";
 import { SnapshotGate } from "./snapshot-gate.ts";
@@ -126,6 +135,11 @@ export class Leader implements Leadership {
   /** Records that a client of this learner waits for a commit. */
   expectCommit(sid: Sid): void {
     this.#learners.get(sid)?.expectCommit();
+  }
+
+  /** The answer to a REQUEST of this learner; see {@link Learner.ackRequest}. */
+  ackRequest(sid: Sid): LeaderAck | undefined {
+    return this.#learners.get(sid)?.ackRequest();
   }
 
   /**

@@ -1,11 +1,13 @@
 /** One learner, as its leader sees it: the stage of its stay, and the pump that sends the entries that its log lacks. */
 import { assert, must } from "../assert.ts";
+import { knows } from "../version.ts";
+import { CommitNotice } from "./commit-notice.ts";
 import { LATE_MS, LATE_ROUND_TRIPS } from "./config.ts";
 import { HeldProposals } from "./held-proposals.ts";
 import { LearnerTree } from "./learner-tree.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Sid } from "./membership.ts";
-import type { Ack, AckEpoch, FollowerInfo, LogPosition, Position } from "./messages.ts";
+import type { Ack, AckEpoch, FollowerInfo, LeaderAck, LogPosition, Position } from "./messages.ts";
 import type { RoleHost } from "./role.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
 import { countTxns } from "./txn-batch.ts";
@@ -69,12 +71,9 @@ export class Learner {
   /** the SNAP that is being sent */
   #snapshot: SnapshotSender | null = null;
   #upToDate = false;
-  /** the last commit index sent */
-  #commitSent: Zxid;
+  readonly #commit: CommitNotice;
   /** how long PROPOSALs and COMMITs for it may be held back, as its last ACK said; ms */
   #patienceMs = 0;
-  /** when a COMMIT that is held back is sent; ms */
-  #commitDueAt = NEVER;
   /** when it will be offered the epoch, ms; infinity if no time is set */
   #admitAt = NEVER;
   /** when the last message came from it; ms */
@@ -89,7 +88,7 @@ export class Learner {
     this.acceptedEpoch = info.acceptedEpoch;
     this.initialized = info.initialized;
     this.#sent = host.history.lastLogged.zxid;
-    this.#commitSent = host.history.lastCommittedZxid;
+    this.#commit = new CommitNotice(host.history.lastCommittedZxid);
     this.#heardAt = host.step.now;
     this.#ackedAt = host.step.now;
   }
@@ -170,7 +169,7 @@ export class Learner {
     const { zxid } = this.#host.history.lastLogged;
     if (this.#stage !== "ACTIVE" || !this.#upToDate || this.#acked === null) return false;
     if (this.#inFlight > 0 || this.tree.checkFrom !== null) return false;
-    return equalZxid(this.#acked, zxid) && equalZxid(this.#commitSent, zxid);
+    return equalZxid(this.#acked, zxid) && equalZxid(this.#commit.sent, zxid);
   }
 
   /** Extends the deadlines by the time for which this peer was suspended, since the learner was not silent then. */
@@ -397,8 +396,7 @@ export class Learner {
     this.#sent = last;
     this.#inFlight += 1;
     if (this.#upToDate) {
-      this.#commitSent = commit;
-      if (equalZxid(commit, history.lastCommittedZxid)) this.#commitDueAt = NEVER;
+      this.#commit.carried(commit, history.lastCommittedZxid);
     }
   }
 
@@ -426,7 +424,8 @@ export class Learner {
   /** Marks the learner as up to date, just before UPTODATE is sent. */
   markUpToDate(): void {
     this.#upToDate = true;
-    this.#commitSent = minZxid(this.#host.history.lastCommittedZxid, this.#sent);
+    const { lastCommittedZxid } = this.#host.history;
+    this.#commit.carried(minZxid(lastCommittedZxid, this.#sent), lastCommittedZxid);
   }
 
   /** Sends UPTODATE: the learner may serve. @param check whether it has to answer a CHECK, which follows, before it serves */
@@ -436,7 +435,7 @@ export class Learner {
       type: "UPTODATE" as const,
       join: this.join,
       epoch: this.#offered,
-      commit: this.#commitSent,
+      commit: this.#commit.sent,
     };
     this.#host.links.send(this.sid, check ? { ...upToDate, check } : upToDate);
   }
@@ -447,6 +446,20 @@ export class Learner {
   }
 
   /**
+   * The answer to a REQUEST of which all writes are proposed: how far they are durable here. The return that carries it is held until
+   * that is so.
+   * @returns undefined if it learns of the commit by a COMMIT: its version does not know LEADERACK, or it is no quorum with this peer
+   */
+  ackRequest(): LeaderAck | undefined {
+    const { self, links, history } = this.#host;
+    if (!knows(Math.min(self.version, links.of(this.sid).version), "leaderAcks")) return undefined;
+    if (!this.#upToDate || !self.quorum.contains([self.sid, this.sid])) return undefined;
+    const { zxid } = history.lastLogged;
+    this.#commit.acked(zxid);
+    return { type: "LEADERACK", join: this.join, epoch: this.#offered, zxid };
+  }
+
+  /**
    * Sends the commit index, unless a proposal has carried it. If no client of the learner waits for it, it may be held back
    * and sent with the next PROPOSAL, which saves a call per write.
    * @returns when a COMMIT that is held back is due, ms; infinity if none is
@@ -454,13 +467,10 @@ export class Learner {
   flushCommit(): number {
     const { step, links, history, tree } = this.#host;
     const zxid = history.lastCommittedZxid;
-    if (!this.#upToDate || compareZxid(this.#commitSent, zxid) >= 0) return NEVER;
+    if (!this.#upToDate || compareZxid(this.#commit.sent, zxid) >= 0) return NEVER;
     // Never above what was sent: the learner would not have the entry.
     if (compareZxid(this.#sent, zxid) < 0) return NEVER;
-    this.#commitDueAt = Math.min(this.#commitDueAt, step.now + this.#patienceMs);
-    if (step.now < this.#commitDueAt) return this.#commitDueAt;
-    this.#commitDueAt = NEVER;
-    this.#commitSent = zxid;
+    if (!this.#commit.isDue(step.now, zxid, this.#patienceMs)) return this.#commit.dueAt;
     const commit = { type: "COMMIT" as const, join: this.join, epoch: this.#offered, zxid };
     links.send(this.sid, tree.digest === undefined ? commit : { ...commit, digest: tree.digest });
     return NEVER;

@@ -238,6 +238,17 @@ export interface Commit {
 }
 
 /**
+ * BROADCAST, leader → learner, in the return of a REQUEST whose writes are proposed: everything up to `zxid` is durable at the leader.
+ * Where the two are a quorum, the learner knows of a commit as soon as the entry is durable at itself, without a COMMIT.
+ */
+export interface LeaderAck {
+  readonly type: "LEADERACK";
+  readonly join: number;
+  readonly epoch: Epoch;
+  readonly zxid: Zxid;
+}
+
+/**
  * BROADCAST, and SYNCHRONIZATION after the ack of NEWLEADER, leader → learner: compare this digest, and answer with CONFIRM
  * once it was found equal. The leader has applied everything up to its zxid, which is therefore committed.
  */
@@ -270,6 +281,7 @@ export type LeaderMessage =
   | NewLeader
   | UpToDate
   | Commit
+  | LeaderAck
   | Check;
 
 /** Messages of a learner to its leader, within its stay; FOLLOWERINFO begins one. */

@@ -300,6 +300,7 @@ export class ZabPeer {
         this.#step.persisted(input.seq);
         this.#roles.history.persisted(input.seq);
         if (this.#roles.leading !== null) this.#roles.leading.persisted();
+        else if (this.#roles.following !== null) this.#roles.following.persisted();
         else this.#roles.history.deliver();
         break;
       case "released":

@@ -237,7 +237,9 @@ export class Roles implements RoleHost {
   /** Passes a leader's message to the stay with it, unless it belongs to another stay. */
   toFollower(from: Sid, message: LeaderMessage, isCall: boolean): void {
     const follower = this.#follower;
-    if (follower === null || follower.leader !== from || follower.join !== message.join || !isCall) return;
+    if (follower === null || follower.leader !== from || follower.join !== message.join) return;
+    // All come in calls but one, which answers a REQUEST.
+    if (isCall === (message.type === "LEADERACK")) return;
     if (!follower.receive(message)) this.becomeLooking("the leader's messages do not fit together");
   }
 

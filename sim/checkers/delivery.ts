@@ -11,13 +11,14 @@ import { type Committed, type CommittedHistory, text } from "./committed-history
 import type { ElectionChecker } from "./election.ts";
 import type { LogChecker } from "./log.ts";
 import { PerLife } from "./per-life.ts";
-import type { LifeView } from "./view.ts";
+import type { EnsembleView, LifeView } from "./view.ts";
 
 /**
  * PrefixConsistency, Integrity, Agreement, TotalOrder, LocalPrimaryOrder, GlobalPrimaryOrder, Durable. The first member to
  * apply a txn extends the committed history; the txns applied by others are compared with it.
  */
 export class DeliveryChecker implements Checker {
+  readonly #ensemble: EnsembleView;
   readonly #checks: Checks;
   readonly #history: CommittedHistory;
   readonly #election: ElectionChecker;
@@ -28,12 +29,14 @@ export class DeliveryChecker implements Checker {
 
   /** @param onCommitted called with each txn that is new in the history */
   constructor(
+    ensemble: EnsembleView,
     checks: Checks,
     history: CommittedHistory,
     election: ElectionChecker,
     log: LogChecker,
     onCommitted: (entry: Committed, cursor: TxnCursor) => void,
   ) {
+    this.#ensemble = ensemble;
     this.#checks = checks;
     this.#history = history;
     this.#election = election;
@@ -59,7 +62,15 @@ export class DeliveryChecker implements Checker {
       () => `${life.sid} applied ${text(lastApplied)}, durable ${text(durable)}`,
     );
     const { end } = this.#history;
-    if (compareZxid(lastApplied, end) > 0) this.#walk(life, maxZxid(from, end));
+    if (compareZxid(lastApplied, end) > 0) {
+      const holders = this.#log.holdersOf(lastApplied);
+      this.#checks.must(
+        "Durable",
+        2 * holders > this.#ensemble.members.length,
+        () => `${life.sid} applied ${text(lastApplied)} first, and ${holders} members held it`,
+      );
+      this.#walk(life, maxZxid(from, end));
+    }
     this.#checkApplied(life, lastApplied);
     this.#applied.set(life, this.#history.countUpTo(lastApplied));
   }

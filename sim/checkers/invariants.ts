@@ -81,7 +81,9 @@ export class Invariants {
       this.sessions,
       this.requests,
       this.ownership,
-      new DeliveryChecker(checks, history, election, log, (entry, cursor) => this.#commit(entry, cursor)),
+      new DeliveryChecker(ensemble, checks, history, election, log, (entry, cursor) =>
+        this.#commit(entry, cursor),
+      ),
       this.digests,
     ];
     const having = <H extends Hook>(hook: H): With<H>[] =>

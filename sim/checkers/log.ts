@@ -3,7 +3,7 @@ import { must } from "../../core/assert.ts";
 import { type Chain, equalChain } from "../../core/hash/chain.ts";
 import type { DurableWrite } from "../../core/zab/effects.ts";
 import type { Sid } from "../../core/zab/membership.ts";
-import { compareZxid, type Zxid } from "../../core/zab/zxid.ts";
+import { compareZxid, maxZxid, type Zxid } from "../../core/zab/zxid.ts";
 import type { Checker } from "./checker.ts";
 import type { Checks } from "./checks.ts";
 import { type CommittedHistory, keyOf, text } from "./committed-history.ts";
@@ -33,6 +33,8 @@ export class LogChecker implements Checker {
   /** *map sid → committed txns that this member's log or tree holds durably* */
   readonly #held = new Map<Sid, number>();
   readonly #states = new PerLife<LogState>();
+  /** *map sid → the highest zxid that was ever durable in this member's log* */
+  readonly #highest = new Map<Sid, Zxid>();
 
   constructor(
     ensemble: EnsembleView,
@@ -51,12 +53,20 @@ export class LogChecker implements Checker {
     return this.#state(life).durable;
   }
 
+  /** Members in whose logs this zxid, or a later one, was durable once. */
+  holdersOf(zxid: Zxid): number {
+    let holders = 0;
+    for (const highest of this.#highest.values()) if (compareZxid(highest, zxid) >= 0) holders += 1;
+    return holders;
+  }
+
   #state(life: LifeView): LogState {
     return this.#states.of(life);
   }
 
   started(life: LifeView): void {
     this.#states.set(life, { writing: [], durable: life.storage.log.last.zxid });
+    this.#noteDurable(life.sid, life.storage.log.last.zxid);
     this.#checks.must(
       "PrefixConsistency",
       this.#history.heldBy(life) >= (this.#held.get(life.sid) ?? 0),
@@ -108,8 +118,13 @@ export class LogChecker implements Checker {
     if (done > 0) {
       state.durable = must(writing[done - 1], "it was looked at").last;
       writing.splice(0, done);
+      this.#noteDurable(life.sid, state.durable);
     }
     if (writing.length === 0) this.#held.set(life.sid, this.#history.heldBy(life));
+  }
+
+  #noteDurable(sid: Sid, end: Zxid): void {
+    this.#highest.set(sid, maxZxid(this.#highest.get(sid) ?? end, end));
   }
 
   checkpointed(life: LifeView, base: Zxid): void {

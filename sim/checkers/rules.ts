@@ -71,7 +71,10 @@ export const RULE_TABLE = {
   TotalOrder: rule("all deliver in one order", "TLA+, paper"),
   LocalPrimaryOrder: rule("of one epoch, in the order of the broadcast and without a gap", "TLA+, paper"),
   GlobalPrimaryOrder: rule("no smaller epoch after a larger one", "TLA+, paper"),
-  Durable: rule("nothing is applied that is not durable here", "ZOOKEEPER-4882"),
+  Durable: rule(
+    "nothing is applied that is not durable here, and nothing first that a quorum never held durably",
+    "ZOOKEEPER-4882",
+  ),
 
   // digests.ts
   DigestEquality: rule(

@@ -28,6 +28,7 @@ const MOMENTS: readonly PeerMessage["type"][] = [
   "UPTODATE",
   "PROPOSAL",
   "COMMIT",
+  "LEADERACK",
   "REQUEST",
   "REQUEST",
   "REJECT",

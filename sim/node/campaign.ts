@@ -143,6 +143,7 @@ const MESSAGES = [
   "ACK",
   "UPTODATE",
   "COMMIT",
+  "LEADERACK",
   "CHECK",
   "CONFIRM",
   "REQUEST",

@@ -11,8 +11,8 @@ import { baseCommit, buildMixed, type Edit, type Label, removeBuild } from "./ve
 const NEXT: readonly Edit[] = [
   {
     file: "core/version.ts",
-    from: "export const PROTOCOL_VERSION = 2;",
-    to: "export const PROTOCOL_VERSION = 3;",
+    from: "export const PROTOCOL_VERSION = 3;",
+    to: "export const PROTOCOL_VERSION = 4;",
   },
   { file: "core/wire/txn-body.ts", from: "  CREATE2: 15,\n", to: "  CREATE2: 15,\n  NEXT: 99,\n" },
   {
@@ -190,7 +190,7 @@ describe("a txn type that one member does not know", () => {
     );
     expect(view.nodes[0]).toMatchObject({ code: "NODE_DOWN" });
     expect(view.nodes[0]?.reason).toMatch(
-      /^it has stopped: it cannot apply what was committed after 0x\d+: there is no txn of type 99 \(version 2 of the protocol, 2 times since 20\S+\)\. Deploy a version that can/,
+      /^it has stopped: it cannot apply what was committed after 0x\d+: there is no txn of type 99 \(version 3 of the protocol, 2 times since 20\S+\)\. Deploy a version that can/,
     );
     ensemble.load(CLIENTS);
     const stopped = costOf(await ensemble.costs(), 1);

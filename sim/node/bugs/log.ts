@@ -101,6 +101,18 @@ export const LOG_BUGS: readonly SeededBug[] = [
     ],
   },
   {
+    name: "commit-without-leader",
+    what: "a follower that concludes a commit counts its leader for what only itself holds durably",
+    source: "Zab, DSN 2011, phase 3; ZAB-106",
+    patches: [
+      {
+        file: FOLLOWER,
+        find: "      [this.leader, this.#leaderDurable],\n",
+        replace: "      [this.leader, history.lastDurableZxid],\n",
+      },
+    ],
+  },
+  {
     name: "commit-out-of-order",
     what: "an entry is committed once a quorum has acked any entry after it: the highest ack counts",
     source: "ZooKeeper's Leader.tryToCommit; TLA+ commitInconsistent",

@@ -240,6 +240,7 @@ describe("a member that restarts with a damaged row", () => {
       cluster.settle();
       // Behind the last checkpoint; the next one notes that it is committed.
       write(cluster, 1, setData("/n0", 7));
+      cluster.settle();
       write(cluster, 1, setData("/n1", 7));
       cluster.settle();
       cluster.crashAll(1_000);

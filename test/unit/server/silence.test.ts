@@ -157,6 +157,7 @@ describe("alarms that are late in every sleep", () => {
   it("[QUIET-18] keep no dead session: it gets its full timeout at the first wake-up, and expires at the second", () => {
     const cluster = ensemble({ size: 3, config: { quietAfterMs: 4 * TICK } });
     const session = open(cluster, 1, 20 * TICK);
+    cluster.settle();
     let wakes = 0;
     for (; lives(cluster, session) && wakes < 10; wakes++) {
       cluster.runUntil(() => cluster.alive.every(({ asleepSince }) => asleepSince !== null), 60 * TICK);

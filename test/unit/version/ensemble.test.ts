@@ -110,7 +110,7 @@ describe("a message that is not known", () => {
   it("[VER-4] is refused with a reason, and the member continues", () => {
     const cluster = ensemble({ size: 3, seed: 3 });
     const effects = call(cluster, { type: "FUTURE" });
-    const reason = "it sent a message of type FUTURE, which is not known here (its version is 7, ours 2)";
+    const reason = "it sent a message of type FUTURE, which is not known here (its version is 7, ours 3)";
     expect(effects.filter(({ type }) => type === "refuse")).toEqual([
       { type: "refuse", to: cluster.followers[0], reason },
     ]);
@@ -129,7 +129,7 @@ describe("a message that is not known", () => {
     packed[0] = 2;
     const effects = call(cluster, { type: "REQUEST", packed });
     expect(effects.find((effect) => effect.type === "refuse")).toMatchObject({
-      reason: "it sent a pack of requests of format 2: this member reads format 0 (its version is 7, ours 2)",
+      reason: "it sent a pack of requests of format 2: this member reads format 0 (its version is 7, ours 3)",
     });
     expect(ok(write(cluster, cluster.leaderSid, create("/after")))).toBe(true);
   });

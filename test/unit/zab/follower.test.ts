@@ -521,6 +521,65 @@ describe("broadcast", () => {
     expect(script.delivered.slice(3)).toEqual(["2.2", "2.3"]);
   });
 
+  describe("the leader's ack of a REQUEST", () => {
+    const leaderAck = (at = zxid(2, 2), join = 1): ZabMessage => ({
+      type: "LEADERACK",
+      join,
+      epoch: E2,
+      zxid: at,
+    });
+
+    it("[ZAB-106] commits what is durable at both, where the two are a quorum", () => {
+      const script = serving({ durable: false });
+      script.sync();
+      script.call(3, proposal(1, 2, endOf(HISTORY), first));
+      script.returned(3, leaderAck());
+      expect(script.delivered.slice(2)).toEqual([]);
+      script.sync();
+      expect(script.delivered.slice(2)).toEqual(["2.2"]);
+      script.call(3, proposal(1, 2, afterFirst, second));
+      script.sync();
+      expect(script.delivered.slice(3)).toEqual([]);
+      script.returned(3, leaderAck(zxid(2, 3)));
+      expect(script.delivered.slice(3)).toEqual(["2.3"]);
+      script.call(3, commit(zxid(2, 3)));
+      expect(script.delivered.slice(4)).toEqual([]);
+    });
+
+    it("[ZAB-106] may arrive before the proposal", () => {
+      const script = serving();
+      script.returned(3, leaderAck(zxid(2, 3)));
+      expect(script.state).toBe("FOLLOWING/BROADCAST");
+      script.call(3, proposal(1, 2, endOf(HISTORY), first));
+      script.call(3, proposal(1, 2, afterFirst, second));
+      expect(script.delivered.slice(2)).toEqual(["2.2", "2.3"]);
+    });
+
+    it("[ZAB-106] commits nothing where more than two are a quorum", () => {
+      const script = new Script({ sid: 1, size: 5, history: HISTORY }).start();
+      const { currentEpoch, lastLogged, acceptedEpoch } = script.peer;
+      const vote = { leader: 3, epoch: currentEpoch, zxid: lastLogged.zxid, acceptedEpoch };
+      for (const voter of [2, 3]) script.call(voter, note(voter, vote));
+      script.passes(100);
+      script.call(3, { type: "LEADERINFO", join: 1, epoch: E2 });
+      for (const message of [diff(), newLeader(), upToDate()]) script.call(3, message);
+      expect(script.state).toBe("FOLLOWING/BROADCAST");
+      script.call(3, proposal(1, 2, endOf(HISTORY), first));
+      script.returned(3, leaderAck());
+      expect(script.delivered.slice(2)).toEqual([]);
+    });
+
+    it("[ZAB-106] counts in its own stay only, and only in a return of the leader", () => {
+      const script = serving();
+      script.call(3, proposal(1, 2, endOf(HISTORY), first));
+      script.returned(3, leaderAck(zxid(2, 2), 2));
+      script.returned(2, leaderAck());
+      script.call(3, leaderAck());
+      expect(script.state).toBe("FOLLOWING/BROADCAST");
+      expect(script.delivered.slice(2)).toEqual([]);
+    });
+  });
+
   it("[ZAB-73] ends the stay at a gap, a repeated entry, or a commit above its log", () => {
     const wrong: readonly ZabMessage[] = [
       proposal(1, 2, afterFirst, second),

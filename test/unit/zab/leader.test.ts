@@ -721,6 +721,42 @@ describe("broadcast", () => {
     });
   });
 
+  describe("a REQUEST", () => {
+    const request = (script: Script, version?: number) => {
+      const link = script.peer.links.get(asSid(2));
+      if (version !== undefined && link !== undefined) (link as { version: number }).version = version;
+      return script.peer.proposing?.ackRequest(asSid(2));
+    };
+
+    it("[ZAB-106] is answered with the end of the log, and its COMMIT is only a repeat", () => {
+      const script = leading({ history: HISTORY });
+      script.peer.proposing?.expectCommit(asSid(2));
+      script.propose(2, 1);
+      expect(request(script, 3)).toEqual({ type: "LEADERACK", join: 1, epoch: 2, zxid: zxid(2, 1) });
+      script.take();
+      script.returned(2, ack(script, 1, zxid(2, 1)));
+      script.flush();
+      expect(script.takeTypes()).toEqual([]);
+      script.now += LATE_MS;
+      script.release();
+      expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 1) }]);
+      // another write of that learner, of which it was not told
+      script.peer.proposing?.expectCommit(asSid(2));
+      script.propose(2, 2);
+      script.take();
+      script.returned(2, ack(script, 1, zxid(2, 2)));
+      script.flush();
+      expect(script.take(2)).toMatchObject([{ type: "COMMIT", zxid: zxid(2, 2) }]);
+    });
+
+    it("[ZAB-106] of an earlier version, or where more than two are a quorum, waits for its COMMIT", () => {
+      const earlier = leading({ history: HISTORY });
+      expect(request(earlier, 2)).toBeUndefined();
+      const five = leading({ size: 5, history: HISTORY }, [1, 2]);
+      expect(request(five, 3)).toBeUndefined();
+    });
+  });
+
   it("[ZAB-75] sends proposals to a learner that has not acknowledged NEWLEADER yet", () => {
     const script = leading({ history: HISTORY });
     script.call(1, followerInfo(1, 1));
