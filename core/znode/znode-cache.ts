@@ -10,16 +10,20 @@ const SMALL_BYTES_MAX = 4_096;
 /** Rounds that a used znode survives. */
 const SMALL_ROUNDS = 2;
 const LARGE_ROUNDS = 1;
-/** Names in a list that is kept beyond the turn in which it was read. */
-export const KEPT_NAMES_MAX = 16_384;
+/** A list with more names is compared with the budget at the end of each turn. */
+const LONG_LIST_NAMES = 16_384;
+/** Share of the budget that one list may take beyond the turn in which it was read. */
+const LIST_SHARE_MAX = 1 / 4;
 /** Share of the budget that is freed beyond what is necessary. */
 const HEADROOM = 1 / 64;
 
+/** Approximate bytes of the list of a znode's children. */
+const listBytesOf = ({ children }: Znode): number =>
+  children === null ? 0 : children.size * NAME_BYTES + children.length;
+
 /** Approximate bytes of a znode in memory. */
-function bytesOf({ path, data, children }: Znode): number {
-  const list = children === null ? 0 : children.size * NAME_BYTES + children.length;
-  return ZNODE_BYTES + path.length + (data === null ? 0 : data.length) + list;
-}
+const bytesOf = (node: Znode): number =>
+  ZNODE_BYTES + node.path.length + (node.data === null ? 0 : node.data.length) + listBytesOf(node);
 
 /**
  * *map path → znode*, within a budget. Clean znodes leave by the CLOCK policy: a hand passes over them, and takes those that were
@@ -35,7 +39,7 @@ export class ZnodeCache {
   readonly #ring: Znode[] = [];
   #hand = 0;
   #bytes = 0;
-  /** znodes with lists that are too large to be kept */
+  /** znodes with lists that may be too large to be kept */
   readonly #longLists = new Set<Znode>();
   /** everything that is left has changed: nothing can leave before the next checkpoint */
   #isStuck = false;
@@ -98,7 +102,7 @@ export class ZnodeCache {
     const bytes = bytesOf(node);
     this.#bytes += bytes - node.bytes;
     node.bytes = bytes;
-    if (node.children !== null && node.children.size > KEPT_NAMES_MAX) this.#longLists.add(node);
+    if (node.children !== null && node.children.size > LONG_LIST_NAMES) this.#longLists.add(node);
   }
 
   /** A checkpoint was made: what had changed is clean. */
@@ -108,8 +112,10 @@ export class ZnodeCache {
 
   /** Lets znodes leave until the rest is within the budget, as far as that is possible. Nobody holds a znode meanwhile. */
   trim(bytesMax: number): void {
-    for (const node of this.#longLists) this.#dropList(node);
-    this.#longLists.clear();
+    for (const node of this.#longLists) {
+      if (listBytesOf(node) > bytesMax * LIST_SHARE_MAX) this.#dropList(node);
+      if (node.children === null) this.#longLists.delete(node);
+    }
     if (this.#bytes <= bytesMax || this.#isStuck) return;
     const goal = bytesMax * (1 - HEADROOM);
     for (let left = (SMALL_ROUNDS + 2) * this.#ring.length; left > 0 && this.#bytes > goal; left--) {

@@ -6,7 +6,8 @@ import { describe, expect, it } from "vitest";
 import { Scrub } from "../../core/server/scrub.ts";
 import type { StorageBackend } from "../../core/server/storage-backend.ts";
 import { TableStore } from "../../core/server/table-store.ts";
-import { ZXID_ZERO } from "../../core/zab/zxid.ts";
+import { MiB } from "../../core/units.ts";
+import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import { addToDigest, emptyTreeDigest } from "../../core/znode/tree-state.ts";
@@ -196,6 +197,42 @@ export function treeContract(name: string, makeBackend: MakeBackend): void {
       expect(tree.bytes).toBeLessThanOrEqual(budget);
       // Those that are used are there; each of the others is read once.
       expect(reads).toBeLessThanOrEqual(50);
+    });
+
+    test("[ZNODE-43] keeps a list of children that the budget has room for, and reads a longer one again", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree, backend } = stored;
+      world.write(create("/p"));
+      for (let i = 0; i < 17_000; i++) {
+        const header = { session: NO_SESSION, xid: 0, zxid: zxid(2, i + 1), timeMs: 1 };
+        const txn = {
+          type: "create",
+          path: `/p/n${i}`,
+          data: null,
+          ephemeral: false,
+          withStat: false,
+        } as const;
+        for (const each of [tree, world.follower]) {
+          each.apply(header, { ...txn, parentCversion: i + 1 });
+          each.events.length = 0;
+        }
+      }
+      stored.checkpoint();
+      let pages = 0;
+      const { readChildren } = backend;
+      backend.readChildren = (...asked) => {
+        pages += 1;
+        return readChildren.apply(backend, asked);
+      };
+      tree.trim(10 * MiB);
+      expect(tree.children("/p")).toEqual(world.follower.children("/p"));
+      expect(pages).toBe(0);
+      tree.trim(2 * MiB);
+      expect(tree.children("/p")).toEqual(world.follower.children("/p"));
+      expect(pages).toBeGreaterThan(0);
+      expect(tree.bytes).toBeGreaterThan(2 * MiB);
+      tree.trim(2 * MiB);
+      expect(tree.bytes).toBeLessThanOrEqual(2 * MiB);
     });
 
     test("[ZNODE-42] asks the store once for a znode that is not there, until it is created", (open) => {
