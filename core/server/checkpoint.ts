@@ -1,4 +1,4 @@
-/** The rows of the last checkpoint: beneath the tree of a start, and as the chunks of a SNAP. */
+/** Reads the rows of the last checkpoint: as the store of the tree, and as the chunks of a SNAP. */
 import { must } from "../assert.ts";
 import { TreeDamagedError } from "../damaged-error.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
@@ -42,8 +42,8 @@ export class CheckpointReader {
   }
 
   /**
-   * The tree: its sessions are read now, its znodes when they are asked for.
-   * @throws TreeDamagedError or AssertionError when the sessions are not those that were written
+   * Opens the tree: reads its sessions now, its znodes on demand.
+   * @throws TreeDamagedError or AssertionError if the sessions differ from the written ones
    */
   open({ table, checkpoint, digest }: Meta): OpenedTree {
     const sessions: SessionRow[] = [];
@@ -67,7 +67,7 @@ export class CheckpointReader {
     return ofTree(() => this.#backend.readTable(table, cursor, bytesMax));
   }
 
-  /** An earlier version made the checkpoint, and noted no digest. */
+  /** The digest of the znodes of a checkpoint of an earlier version, which stored none. */
   #digestOf(table: TableId): Chain {
     let digest = emptyTreeDigest();
     for (let cursor: string | undefined = ""; cursor !== undefined; ) {
@@ -78,7 +78,7 @@ export class CheckpointReader {
     return digest;
   }
 
-  /** An earlier version made the checkpoint, and noted no number; it stored no built-in znode that had not changed. */
+  /** The number of znodes of a checkpoint of an earlier version, which stored no number and no unchanged built-in znode. */
   #sizeOf(table: TableId): number {
     const unstored = BUILT_IN_PATHS.filter((path) => this.#backend.readZnode(table, path) === undefined);
     return this.#backend.countZnodes(table) + unstored.length;
@@ -112,6 +112,6 @@ export class CheckpointReader {
 /** @param expected undefined if an earlier version made the checkpoint and stored no digest */
 function verifyDigest(digest: Chain, expected: Chain | undefined): void {
   if (expected !== undefined && !equalChain(digest, expected)) {
-    throw new TreeDamagedError("the rows of the checkpoint are not those that were written");
+    throw new TreeDamagedError("the rows of the checkpoint differ from the written ones");
   }
 }

@@ -1,4 +1,4 @@
-/** The background check of the znode table: rows that nobody reads, and rows that are missing. */
+/** The background check of the znode table, which finds damaged rows that are not read, and missing rows. */
 import { TreeDamagedError } from "../damaged-error.ts";
 import { type Chain, equalChain } from "../hash/chain.ts";
 import { addDigests } from "../znode/digest.ts";
@@ -7,11 +7,10 @@ import { SESSION_CURSOR, type StorageBackend, type TableId } from "./storage-bac
 import { ofTree } from "./table-store.ts";
 
 /**
- * Reads the znodes of a checkpoint page by page, over many turns, and compares their digest at the end of each pass. Checkpoints
- * go on meanwhile.
+ * Reads the znodes of a checkpoint page by page, over many turns, and compares their digest at the end of each pass.
+ * Checkpoints may be made in between.
  *
- * Invariant: `#sum` is the digest of the stored znodes up to the cursor, as they are now, and of the built-in ones behind it, as
- * they were at first.
+ * Invariant: `#sum` is the digest of the current stored znodes up to the cursor, and of the initial built-in znodes after it.
  * @source disk scrubbing: Bairavasundaram et al., An Analysis of Latent Sector Errors in Disk Drives (SIGMETRICS 2007)
  */
 export class Scrub {
@@ -35,23 +34,27 @@ export class Scrub {
     return this.#expected;
   }
 
-  /** Path up to which this pass has come. */
+  /** Path up to which this pass has checked. */
   get cursor(): string {
     return this.#cursor;
   }
 
-  /** Passes that found nothing. */
+  /** Number of complete passes without damage. */
   get passes(): number {
     return this.#passes;
   }
 
-  /** A checkpoint has changed rows. @param all what that adds to their digest @param upToCursor to that of the rows up to {@link cursor} */
+  /**
+   * Records that a checkpoint has changed rows.
+   * @param all change of their digest
+   * @param upToCursor the same for the rows up to {@link cursor}
+   */
   changed(all: Chain, upToCursor: Chain): void {
     this.#expected = addDigests(this.#expected, all);
     this.#sum = addDigests(this.#sum, upToCursor);
   }
 
-  /** Checks the next rows, about `bytesMax`. @throws TreeDamagedError when a row is damaged, or some are missing */
+  /** Checks the next rows, about `bytesMax`. @throws TreeDamagedError if a row is damaged, or if some are missing */
   step(bytesMax: number): void {
     const { znodes, next } = ofTree(() => this.#backend.readTable(this.#table, this.#cursor, bytesMax));
     this.#sum = addToDigest(this.#sum, znodes, []);
@@ -60,7 +63,7 @@ export class Scrub {
       return;
     }
     if (!equalChain(this.#sum, this.#expected))
-      throw new TreeDamagedError("the rows of the checkpoint are not those that were written");
+      throw new TreeDamagedError("the rows of the checkpoint differ from the written ones");
     this.#cursor = "";
     this.#sum = emptyTreeDigest();
     this.#passes += 1;

@@ -11,7 +11,7 @@ import type { ChangedZnode, StoredZnode } from "../znode/znode-store.ts";
 /** Number of a tree table: one contains the tree as of the checkpoint, the other receives a SNAP. */
 export type TableId = 0 | 1;
 
-/** Digest of the tree at a checkpoint. What an earlier version did not note is absent. */
+/** Digest of the tree at a checkpoint. Values that an earlier version did not store are absent. */
 export interface CheckpointDigest extends Chain {
   /** a quorum had confirmed that tree before the checkpoint was made */
   readonly confirmed?: boolean;
@@ -32,7 +32,7 @@ export interface Meta {
   readonly initialized: boolean;
   /** set by {@link found}, cleared when the member votes */
   readonly founding: boolean;
-  /** its history is unusable, until a SNAP replaces it */
+  /** whether its history is unusable, until a SNAP replaces it */
   readonly needSnap: boolean;
   /** *map sid − 1 → highest boot counter seen of that member* */
   readonly peerBoots: readonly number[];
@@ -45,7 +45,7 @@ export interface Meta {
   /** record of its last sleep, as JSON; see `quiet.ts` */
   readonly quiet: string | null;
   /**
-   * what is known of the tree at the checkpoint; undefined if an earlier version made it
+   * digest of the tree at the checkpoint; undefined if an earlier version made it
    */
   readonly digest?: CheckpointDigest | undefined;
   /** lower bound of the end of the log; undefined if unknown */
@@ -134,12 +134,12 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
    * @throws DamagedError for a damaged row
    */
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage;
-  /** One znode; undefined: there is none of this path. @throws DamagedError for a row that is not as it was written */
+  /** One znode; undefined if there is none of this path. @throws DamagedError if its row differs from what was written */
   readZnode(table: TableId, path: string): StoredZnode | undefined;
   /**
-   * Names of the children of a znode, which need not be there, in code unit order.
-   * @param after only names that follow this one; "": from the start
-   * @param limit names at most
+   * Names of the children of a znode, which need not exist itself, in code unit order.
+   * @param after only names after this one; "" for the start
+   * @param limit maximal number of names
    */
   readChildren(table: TableId, path: string, after: string, limit: number): readonly string[];
   /** Paths of the znodes that the session owns, in code unit order. */

@@ -217,7 +217,7 @@ export class MemberStorage implements SnapshotReader {
 
   /**
    * The tree of the checkpoint, whose znodes are read when they are asked for.
-   * @throws DamagedError or AssertionError when the sessions are not those that were written
+   * @throws DamagedError or AssertionError if the sessions differ from the written ones
    */
   loadTree(): ZnodeTree {
     const { table, digest } = this.#meta;

@@ -1,11 +1,12 @@
-/** A table of znodes as the store beneath a tree. */
+/** A table of znodes as the store of a tree. */
 import { DamagedError, TreeDamagedError } from "../damaged-error.ts";
 import type { SessionId } from "../znode/types.ts";
 import type { StoredZnode, ZnodeStore } from "../znode/znode-store.ts";
 import type { StorageBackend, TableId } from "./storage-backend.ts";
 
 /**
- * Invariant: it is about one table, so a tree that a received snapshot has replaced reads nothing of its successor's.
+ * Reads of one table of znodes. Invariant: it reads one table only, so a tree that a received snapshot has replaced does
+ * not read the new tree's rows.
  * @source design of the tree as a cache: decision 0020
  */
 export class TableStore implements ZnodeStore {

@@ -1,4 +1,4 @@
-/** What has changed since the last checkpoint. */
+/** The changes since the last checkpoint. */
 import { assert, must } from "../assert.ts";
 import type { Chain } from "../hash/chain.ts";
 import { Digest } from "./digest.ts";
@@ -9,7 +9,7 @@ import type { Znode } from "./stat.ts";
 import type { SessionId } from "./types.ts";
 import type { ChangedZnode } from "./znode-store.ts";
 
-/** Changes between two checkpoints, as rows. They are copies: the tree may change meanwhile. */
+/** Changes between two checkpoints, as rows. They are copies, so they do not change with the tree. */
 export interface ChangedRows {
   readonly znodes: readonly ChangedZnode[];
   /** paths of deleted znodes */
@@ -17,16 +17,16 @@ export interface ChangedRows {
   readonly sessions: readonly SessionRow[];
   /** closed sessions */
   readonly closed: readonly SessionId[];
-  /** what these changes add to the digest of the znodes */
+  /** change of the digest of the znodes by these changes */
   readonly added: Chain;
-  /** the same of the znodes up to the path that {@link ChangeSet.take} was given */
+  /** the same for the znodes up to the path that was given to {@link ChangeSet.take} */
   readonly addedUpTo: Chain;
 }
 
 /**
- * The znodes and sessions that the stored checkpoint does not have as they are: with it they are the tree.
+ * The znodes and sessions that differ from the stored checkpoint; the checkpoint with these changes is the tree.
  *
- * Invariants: a znode is in it exactly while it is dirty, or `gone`; each holds its hash as of the checkpoint.
+ * Invariants: a znode is in the set exactly while it is dirty, or `gone`; it has its hash as of the checkpoint.
  * @source write-behind caches; decision 0020
  */
 export class ChangeSet {
@@ -47,12 +47,12 @@ export class ChangeSet {
     return this.#znodes;
   }
 
-  /** These are stored with the next changes. */
+  /** Adds unstored built-in znodes, which are stored with the next changes. */
   store(unstored: readonly Znode[]): void {
     this.#unstored = unstored;
   }
 
-  /** A znode is created. One of the same path may have been deleted since the checkpoint. */
+  /** Records a created znode. One of the same path may have been deleted since the checkpoint. */
   created(node: Znode): void {
     const before = this.#znodes.get(node.path);
     node.storedHigh = before?.storedHigh ?? 0;
@@ -61,7 +61,7 @@ export class ChangeSet {
     this.#znodes.set(node.path, node);
   }
 
-  /** A znode of the checkpoint has changed, or is about to: its hash is still that of the checkpoint. */
+  /** Records that a znode of the checkpoint has changed or is about to; its hash is still that of the checkpoint. */
   changed(node: Znode): void {
     assert(!node.dirty && !node.stale, "a znode of the checkpoint is clean, and part of the digest");
     node.storedHigh = node.hashHigh;
@@ -70,7 +70,7 @@ export class ChangeSet {
     this.#znodes.set(node.path, node);
   }
 
-  /** A session was opened or has changed. */
+  /** Records that a session was opened or has changed. */
   sessionChanged(session: Session): void {
     session.dirty = true;
     this.#sessions.set(session.id, session);
@@ -80,7 +80,7 @@ export class ChangeSet {
     this.#sessions.set(id, null);
   }
 
-  /** *map name → whether it exists*: the children of a znode that the store does not have as they are. */
+  /** *map name → whether it exists*: the children of a znode that were created or deleted since the checkpoint. */
   childrenOf(path: string): Map<string, boolean> {
     const children = new Map<string, boolean>();
     for (const node of this.#unstored) if (isChildOf(node.path, path)) children.set(nameOf(node.path), true);
@@ -90,7 +90,7 @@ export class ChangeSet {
   }
 
   /**
-   * Takes the changes out: the caller stores all of them. The digest is up to date.
+   * Removes the changes and returns them; the caller stores all of them. The digest must be up to date.
    * @param upTo a path; "": no path
    */
   take(upTo: string): ChangedRows {
@@ -99,7 +99,7 @@ export class ChangeSet {
     const znodes: ChangedZnode[] = [];
     const deleted: string[] = [];
     for (const node of this.#unstored) if (!node.dirty) znodes.push(rowOf(node));
-    // In the order of the table, so that each of its pages is written once.
+    // In the order of the table, so that each page of it is written once.
     for (const path of [...this.#znodes.keys()].sort()) {
       const node = must(this.#znodes.get(path), "its path is listed");
       const isUpTo = path <= upTo;

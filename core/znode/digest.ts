@@ -7,9 +7,9 @@
  * Of a session it covers id, timeout and the last answered xid with its zxid and kind of result: the rest of the
  * result follows from the tree at that zxid.
  *
- * The digest of a checkpoint is stored beside it (`digest` in `core/server/storage.ts`), and members compare theirs. A version that hashes differently
- * has to store it under another key, or every member takes its own checkpoint for damaged and forgets it; and it has to tell
- * its peers, or they find that their trees differ.
+ * The digest of a checkpoint is stored beside it (`digest` in `core/server/storage.ts`), and members compare theirs. A
+ * version that hashes differently has to store it under another key, or every member takes its own checkpoint for damaged
+ * and forgets it; and it has to tell its peers, or they find that their trees differ.
  *
  * @source the idea: ZooKeeper `DigestCalculator`; the hash differs (two lanes instead of a CRC-32)
  */
@@ -122,7 +122,7 @@ export function addDigests(a: Chain, b: Chain): Chain {
   return sum.value;
 }
 
-/** What is left of a digest without another one. */
+/** The difference of two digests. */
 export function subtractDigests(a: Chain, b: Chain): Chain {
   const difference = new Digest(a);
   difference.subtract(b.high, b.low);

@@ -1,10 +1,10 @@
-/** Which paths each session owns. */
+/** The paths that each session owns. */
 import { NO_SESSION, type SessionId } from "./types.ts";
 import type { ZnodeStore } from "./znode-store.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Paths that are kept for sessions of which nobody has asked lately; more are forgotten, and read again when they are needed. */
+/** Limit of paths in memory for sessions that were not used recently; others are evicted, and read again on demand. */
 const KEPT_PATHS_MAX = 16_384;
 
 /** A znode that has changed since the last checkpoint. */
@@ -14,10 +14,9 @@ interface ChangedOwner {
 }
 
 /**
- * The ephemerals of the sessions, of which a part is in memory: a session's are read from the store when somebody asks for
- * them.
+ * The ephemerals of the sessions, a part of which is in memory; those of a session are read from the store on demand.
  *
- * Invariant: a set that is in memory is whole. Without a store all sets are.
+ * Invariant: a set in memory is complete. Without a store all sets are in memory.
  * @source ZooKeeper `DataTree.ephemerals`
  */
 export class Ephemerals {
@@ -30,18 +29,18 @@ export class Ephemerals {
     this.#store = store;
   }
 
-  /** A session that owns nothing is added. */
+  /** Adds a session without ephemerals. */
   opened(session: SessionId): void {
     this.#known.set(session, new Set());
   }
 
-  /** A session is removed. */
+  /** Removes a session. */
   closed(session: SessionId): void {
     this.#paths -= this.#known.get(session)?.size ?? 0;
     this.#known.delete(session);
   }
 
-  /** The session owns this znode from now on. */
+  /** Adds a znode to its session's set. */
   add(session: SessionId, path: string): void {
     const known = this.#known.get(session);
     if (known === undefined || known.has(path)) return;
@@ -49,12 +48,12 @@ export class Ephemerals {
     this.#paths += 1;
   }
 
-  /** The znode is deleted. */
+  /** Removes a deleted znode. */
   delete(session: SessionId, path: string): void {
     if (this.#known.get(session)?.delete(path) === true) this.#paths -= 1;
   }
 
-  /** The paths that a session owns. @param changed *map path → znode* since the last checkpoint; what is gone is marked */
+  /** The paths that a session owns. @param changed *map path → znode* since the last checkpoint; deleted ones are marked */
   of(session: SessionId, changed: ReadonlyMap<string, ChangedOwner>): ReadonlySet<string> {
     const known = this.#known.get(session);
     if (known !== undefined) return known;
@@ -69,12 +68,12 @@ export class Ephemerals {
     return paths;
   }
 
-  /** Forgets what can be read again, if that is much. */
+  /** Evicts sets that can be read again, if they are too large. */
   trim(): void {
     if (this.#store !== null && this.#paths > KEPT_PATHS_MAX) this.forget();
   }
 
-  /** Forgets everything that can be read again. */
+  /** Evicts all sets that can be read again. */
   forget(): void {
     if (this.#store === null) return;
     this.#known.clear();

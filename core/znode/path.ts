@@ -8,14 +8,14 @@ export const CONFIG_PATH = "/zookeeper/config";
 
 const BUILT_IN: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 
-/** Whether it is one of the znodes that cannot be deleted. */
+/** Whether `path` is one of the znodes that cannot be deleted. */
 export const isBuiltIn = (path: string): boolean => BUILT_IN.has(path);
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
 /**
- * Why `path` cannot name a znode; undefined when it can.
+ * Why `path` is not the path of a znode; undefined if it is legal.
  * @param sequential the name gets digits appended, so it may be empty or `.` before that
  */
 export function validatePath(path: string, sequential = false): string | undefined {
@@ -57,19 +57,19 @@ function isRelative(text: string, start: number, end: number): boolean {
 /** The minimum that a path must satisfy before anything else is checked. */
 export const hasPathShape = (path: string): boolean => path.includes("/") && !path.includes("\0");
 
-/** Path of the parent; the root's is "". Of a path that is not legal, whatever precedes the last slash. */
+/** Path of the parent; the root's is "". For an illegal path, the part before the last slash. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash > 0 ? path.slice(0, slash) : slash === 0 && path.length > 1 ? "/" : "";
 }
 
-/** Path below which a create puts its znode: what precedes the last slash. Of a sequential `/a/` that is `/a`. */
+/** Path of the parent of a created znode: the part before the last slash. For a sequential `/a/` this is `/a`. */
 export function parentForCreate(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash === 0 ? "/" : path.slice(0, slash);
 }
 
-/** Whether `path` is that of a child of `parent`. */
+/** Whether `path` is the path of a child of `parent`. */
 export function isChildOf(path: string, parent: string): boolean {
   const start = parent === "/" ? 1 : parent.length + 1;
   if (path.length <= start || !path.startsWith(parent) || path.charCodeAt(start - 1) !== SLASH) return false;

@@ -41,11 +41,11 @@ export class Znode implements ZnodeRow {
   aversion = 0;
   ephemeralOwner: SessionId = NO_SESSION;
   numChildren = 0;
-  /** names of the children; null: there are none, or they are to be read from the store */
+  /** names of the children; null if there are none, or if they have to be read from the store */
   children: ChildNames | null = null;
   /** changed since the last checkpoint */
   dirty = false;
-  /** deleted since the last checkpoint, and not in the tree any more */
+  /** whether it was deleted since the last checkpoint, and so is no longer in the tree */
   gone = false;
   /** changed since its hash was removed from the digest */
   stale = false;
@@ -59,10 +59,10 @@ export class Znode implements ZnodeRow {
   /** this znode's part of the tree's digest */
   hashHigh = 0;
   hashLow = 0;
-  /** the same as of the last checkpoint; meaningful while it is dirty */
+  /** the same as of the last checkpoint; valid while it is dirty */
   storedHigh = 0;
   storedLow = 0;
-  // of the cache: place in its ring, approximate bytes, whether it was used lately, rounds that it stays without being used
+  // fields of the cache: index in its ring, approximate bytes, whether it was used, rounds for which it stays without use
   slot = -1;
   bytes = 0;
   used = false;

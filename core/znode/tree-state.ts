@@ -19,13 +19,13 @@ import type { StoredZnode, ZnodeStore } from "./znode-store.ts";
 /** Changes between two checkpoints, in the state of `lastApplied`. */
 export interface TreeChanges extends ChangedRows {
   readonly lastApplied: Zxid;
-  /** of the whole tree, with them */
+  /** digest of the whole tree, these changes included */
   readonly digest: Chain;
-  /** number of znodes of the tree */
+  /** number of znodes in the tree */
   readonly size: number;
 }
 
-/** What a checkpoint says of the tree that its rows are. */
+/** The part of a checkpoint that is read when its tree is opened. */
 export interface StoredTree {
   readonly sessions: Iterable<SessionRow>;
   readonly lastApplied: Zxid;
@@ -35,15 +35,15 @@ export interface StoredTree {
   readonly size: number;
 }
 
-/** Names that are read from the store at once. */
+/** Names per read of the store. */
 const NAMES_PAGE = 4_096;
-/** Paths that are known not to exist, from the last reads of the store: the next stage of a write asks again. */
+/** Limit of paths known not to exist from recent reads of the store, which apply reads again after prep. */
 const ABSENT_MAX = 4_096;
 
 const NO_NAMES = new ChildNames();
 const SLASH = 0x2f;
 
-/** A znode that exists from the beginning. */
+/** A new built-in znode. */
 function builtIn(path: string): Znode {
   const node = new Znode(path);
   node.data = new Uint8Array(0);
@@ -58,13 +58,13 @@ function hashAll(node: Znode): void {
 }
 
 /**
- * The replicated state, as the ops change it: a write-behind cache over the znodes of the last checkpoint. Without a store all of
- * it is in memory.
+ * The replicated state that the ops change: a write-behind cache over the znodes of the last checkpoint. Without a store
+ * everything is in memory.
  *
- * Invariants: a znode that has changed since the checkpoint is in memory, and so is its parent if it was created or deleted; all
- * others are in the store as they are. The parent of every znode is there and counts it as a child; every ephemeral is its
- * session's and no other path is; the digest is the sum of the hashes of all znodes and sessions but the stale ones, wherever
- * they are.
+ * Invariants: a znode that has changed since the checkpoint is in memory, and so is its parent if it was created or
+ * deleted; the store has the current state of all others. Every znode has a parent, which counts it as a child; a session
+ * owns exactly its ephemerals; the digest is the sum of the hashes of all znodes and sessions except the stale ones, in
+ * memory or not.
  * @source ZooKeeper `DataTree`; decision 0020
  */
 export class TreeState {
@@ -79,16 +79,15 @@ export class TreeState {
   #digest = new Digest();
   #size: number = BUILT_IN_PATHS.length;
   readonly #changes = new ChangeSet();
-  /** paths of which the store had no znode */
+  /** paths without a znode in the store */
   readonly #absent = new Set<string>();
   /**
-   * Znodes and sessions whose hashes are not part of the digest until it is read: what changes often in a batch is
-   * hashed once.
+   * Znodes and sessions whose hashes are added when the digest is read, so that several changes in a batch cost one hash.
    */
   readonly #stale: Znode[] = [];
   readonly #staleSessions: Session[] = [];
 
-  /** A tree without znodes but the built-in ones; with a store, the built-in ones as they are there. */
+  /** A tree with the built-in znodes only; if there is a store, in their stored state. */
   constructor(store: ZnodeStore | null = null) {
     this.#store = store;
     this.#ephemerals = new Ephemerals(store);
@@ -104,7 +103,7 @@ export class TreeState {
 
   #builtIn(path: string, stored: StoredZnode | undefined): Znode {
     const node = stored === undefined ? builtIn(path) : znodeOf(stored.row);
-    // One that has not changed has no row, but children that have may have rows.
+    // An unchanged built-in znode has no row, but may have changed children with rows.
     node.numChildren = stored?.numChildren ?? this.#store?.children(path, "", NAMES_PAGE).length ?? 0;
     hashAll(node);
     this.#cache.pin(node);
@@ -113,8 +112,8 @@ export class TreeState {
   }
 
   /**
-   * The state that checkpoints kept, in any order, all of it in memory. It has the digest of the state that the rows came from.
-   * @throws AssertionError when a znode lacks its parent or an ephemeral its session: the rows are not a whole tree
+   * Loads a tree into memory from the rows of checkpoints, in any order. It has the same digest as the tree of these rows.
+   * @throws AssertionError if a znode lacks its parent or an ephemeral its session, since the rows then form no whole tree
    */
   static load(rows: Iterable<ZnodeRow>, sessions: Iterable<SessionRow>, lastApplied: Zxid): TreeState {
     const state = new TreeState();
@@ -129,14 +128,14 @@ export class TreeState {
         state.#link(parent, nameOf(path));
       }
       if (ephemeralOwner === NO_SESSION) continue;
-      must(state.sessions.get(ephemeralOwner), "an ephemeral that is stored has its session");
+      must(state.sessions.get(ephemeralOwner), "a stored ephemeral has its session");
       state.#ephemerals.add(ephemeralOwner, path);
     }
     state.lastApplied = lastApplied;
     return state;
   }
 
-  /** The state of a checkpoint, whose znodes are read when they are asked for. */
+  /** The tree of a checkpoint, whose znodes are read on demand. */
   static open(store: ZnodeStore, { sessions, lastApplied, digest, size }: StoredTree): TreeState {
     const state = new TreeState(store);
     for (const row of sessions) state.#restoreSession(row);
@@ -151,21 +150,24 @@ export class TreeState {
     return this.#size;
   }
 
-  /** bytes of the znodes in memory, about */
+  /** approximate bytes of the znodes in memory */
   get bytes(): number {
     return this.#cache.bytes;
   }
 
-  /** The znode of this path, which is the caller's until its turn ends. @throws TreeDamagedError when its row is damaged */
+  /**
+   * The znode of this path; valid until the turn ends, since it may then be evicted.
+   * @throws TreeDamagedError if its row is damaged
+   */
   get(path: string): Znode | undefined {
     return this.#cache.get(path) ?? this.#fetch(path);
   }
 
-  /** Every znode, in no particular order; those that are not in memory are read. */
+  /** All znodes, in no particular order; reads those that are not in memory. */
   *znodes(): Generator<Znode> {
     const paths = ["/"];
     for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
-      const node = must(this.get(path), "a znode that is listed exists");
+      const node = must(this.get(path), "a listed znode exists");
       yield node;
       for (const name of this.childNames(node).sorted())
         paths.push(path === "/" ? `/${name}` : `${path}/${name}`);
@@ -195,12 +197,12 @@ export class TreeState {
 
   // ── lists of children ────────────────────────────────────────────────────
 
-  /** The names of all children are in memory. */
+  /** Whether the names of all children are in memory. */
   hasList({ children, numChildren }: Znode): boolean {
     return children !== null || numChildren === 0;
   }
 
-  /** The names of all children, which are read if they are not in memory. @throws TreeDamagedError when one is missing */
+  /** The names of all children; reads them if they are not in memory. @throws TreeDamagedError if one is missing */
   childNames(node: Znode): ChildNames {
     if (node.children !== null) return node.children;
     if (node.numChildren === 0) return NO_NAMES;
@@ -214,7 +216,7 @@ export class TreeState {
     return names;
   }
 
-  /** Names of children in code unit order: all of them, or at least the first `limit` that follow `after`. */
+  /** Names of children in code unit order: all of them, or at least the first `limit` names after `after`. */
   childNamesAfter(node: Znode, after: string, limit: number): readonly string[] {
     const store = this.#store;
     if (store === null || this.hasList(node)) return this.childNames(node).sorted();
@@ -229,7 +231,7 @@ export class TreeState {
       isMore = page.length === count;
       if (!isMore) last = "";
     }
-    // Beyond the last name that was read there may be others that come before a new one.
+    // After the last name read, unread names may precede a new one.
     const added = [...changed].filter(
       ([name, exists]) => exists && name > after && (last === "" || name < last),
     );
@@ -240,7 +242,7 @@ export class TreeState {
 
   /**
    * Adds a znode below its parent.
-   * @param parentCversion stored cversion of the parent after it
+   * @param parentCversion stored cversion of the parent after the change
    */
   add(node: Znode, parent: Znode, parentCversion: number): void {
     const { path, ephemeralOwner } = node;
@@ -255,12 +257,12 @@ export class TreeState {
     this.#link(parent, nameOf(path));
   }
 
-  /** Removes a znode without children from its parent, and from the list of its owner. @returns the parent */
+  /** Removes a znode without children from its parent and from its owner's ephemerals. @returns the parent */
   remove(node: Znode, zxid: Zxid): Znode {
     const { path, ephemeralOwner } = node;
     const parent = this.#parentOf(path);
     if (parent.numChildren === 0)
-      throw new TreeDamagedError(`${parent.path} has more children than it counts`);
+      throw new TreeDamagedError(`the number of children of ${parent.path} is too low`);
     parent.numChildren -= 1;
     parent.children?.delete(nameOf(path));
     if (!node.dirty) this.#changes.changed(node);
@@ -274,7 +276,7 @@ export class TreeState {
     return parent;
   }
 
-  /** Notes that a znode has changed: its hash in the digest and its row in the checkpoint are outdated. */
+  /** Records that a znode has changed, so that its hash in the digest and its row in the checkpoint are outdated. */
   touched(node: Znode): void {
     if (!node.dirty) this.#changes.changed(node);
     if (node.stale) return;
@@ -311,7 +313,7 @@ export class TreeState {
     this.#changes.sessionClosed(session.id);
   }
 
-  /** Notes that a session has changed, as {@link touched} does for a znode. */
+  /** Records that a session has changed, as {@link touched} does for a znode. */
   sessionTouched(session: Session): void {
     if (!session.stale) {
       session.stale = true;
@@ -329,7 +331,7 @@ export class TreeState {
   }
 
   /**
-   * Returns the changes since the last call. The caller has to store all of them before anything else is read.
+   * Returns the changes since the last call. The caller has to store all of them before the next read of the tree.
    * @param upTo a path; "": no path
    */
   takeChanges(upTo = ""): TreeChanges {
@@ -344,14 +346,20 @@ export class TreeState {
     return { ...rows, lastApplied, digest: this.#digest.value, size };
   }
 
-  /** Lets clean znodes leave memory until the rest is within `bytesMax`. Between turns: nobody holds a znode. */
+  /**
+   * Evicts clean znodes until the others are within `bytesMax`. To be called between turns, when no caller has a reference
+   * to a znode.
+   */
   trim(bytesMax: number): void {
     if (this.#store === null) return;
     this.#cache.trim(bytesMax);
     this.#ephemerals.trim();
   }
 
-  /** Lets clean znodes and lists leave memory, whatever the budget. Between turns: nobody holds a znode. */
+  /**
+   * Evicts clean znodes and lists regardless of the budget. To be called between turns, when no caller has a reference to a
+   * znode.
+   */
   evict(mayLeave: (node: Znode) => boolean): void {
     if (this.#store === null) return;
     this.#cache.evict(mayLeave);
@@ -359,7 +367,7 @@ export class TreeState {
     this.#absent.clear();
   }
 
-  /** Reads a znode that is not in memory. */
+  /** Reads a znode into memory. */
   #fetch(path: string): Znode | undefined {
     const store = this.#store;
     if (store === null || this.#isAbsent(path)) return undefined;
@@ -376,40 +384,43 @@ export class TreeState {
     return node;
   }
 
-  /** Is it known, without reading, that a path that is not in memory has no znode? */
+  /** Whether a path that is not in memory is known, without a read, to have no znode. */
   #isAbsent(path: string): boolean {
-    // Changed, and not in memory: deleted.
+    // A changed znode that is not in memory was deleted.
     if (path.charCodeAt(0) !== SLASH || this.#absent.has(path) || this.#changes.znodes.has(path)) return true;
     const parent = this.#cache.peek(parentOf(path));
     if (parent === undefined || !this.hasList(parent)) return false;
     return !this.childNames(parent).has(nameOf(path));
   }
 
-  /** @throws TreeDamagedError: every znode has its parent */
+  /** The parent of a znode. @throws TreeDamagedError if it is missing */
   #parentOf(path: string): Znode {
     const parent = this.get(parentOf(path));
     if (parent === undefined) throw new TreeDamagedError(`${path} has no parent`);
     return parent;
   }
 
-  /** Counts a child, and lists it if the list is in memory. */
+  /** Counts a new child, and adds it to the list if that is in memory. */
   #link(parent: Znode, name: string): void {
     if (parent.numChildren === 0) parent.children ??= new ChildNames();
     parent.children?.add(name);
     parent.numChildren += 1;
   }
 
-  /** A child was created or deleted. Both numbers only increase, so applying an older txn again changes nothing. */
+  /**
+   * Updates the parent of a created or deleted child. Both numbers only increase, so applying an older txn again changes
+   * nothing.
+   */
   #childrenChanged(parent: Znode, zxid: Zxid, cversion: number): void {
     if (isCounterAhead(cversion, parent.cversion)) parent.cversion = cversion;
     if (compareZxid(zxid, parent.pzxid) > 0) parent.pzxid = zxid;
     this.touched(parent);
   }
 
-  /** Brings the digest up to date. */
+  /** Updates the digest. */
   #settle(): void {
     for (const node of this.#stale) {
-      // it was deleted meanwhile
+      // deleted in the meantime
       if (!node.stale) continue;
       node.stale = false;
       if (node.staleData) this.settleData(node);
@@ -454,8 +465,8 @@ export class TreeState {
 export const emptyTreeDigest = (): Chain => new TreeState().digest;
 
 /**
- * The digest of a tree is the sum over its rows, so it can be computed page by page, without a tree: begins with
- * {@link emptyTreeDigest}, and is the tree's once every row was added.
+ * The digest of a tree is the sum over its rows, so it can be computed page by page, without a tree: the sum begins with
+ * {@link emptyTreeDigest}, and is the digest of the tree once every row was added.
  */
 export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: readonly SessionRow[]): Chain {
   const digest = new Digest(sum);
@@ -464,7 +475,7 @@ export function addToDigest(sum: Chain, znodes: readonly ZnodeRow[], sessions: r
     hashAll(node);
     digest.add(node.hashHigh, node.hashLow);
     if (!isBuiltIn(row.path)) continue;
-    // the empty tree has it already
+    // the digest of the empty tree includes it
     const first = builtIn(row.path);
     hashAll(first);
     digest.subtract(first.hashHigh, first.hashLow);

@@ -46,7 +46,7 @@ export class ZnodeTree {
     return new ZnodeTree(TreeState.load(rows, sessions, lastApplied));
   }
 
-  /** A tree whose znodes are read from `store` when they are asked for. */
+  /** A tree whose znodes are read from `store` on demand. */
   static open(store: ZnodeStore, stored: StoredTree): ZnodeTree {
     return new ZnodeTree(TreeState.open(store, stored));
   }
@@ -78,7 +78,7 @@ export class ZnodeTree {
     return statOf(node);
   }
 
-  /** Every znode, in no particular order; those that are not in memory are read. */
+  /** All znodes, in no particular order; reads those that are not in memory. */
   znodes(): IterableIterator<Znode> {
     return this.#state.znodes();
   }
@@ -183,24 +183,24 @@ export class ZnodeTree {
   }
 
   /**
-   * Returns the changes since the last call. The caller has to store all of them before anything else is read.
+   * Returns the changes since the last call. The caller has to store all of them before the next read of the tree.
    * @param upTo see {@link TreeState.takeChanges}
    */
   takeChanges(upTo = ""): TreeChanges {
     return this.#state.takeChanges(upTo);
   }
 
-  /** bytes of the znodes in memory, about */
+  /** approximate bytes of the znodes in memory */
   get bytes(): number {
     return this.#state.bytes;
   }
 
-  /** Lets clean znodes leave memory until the rest is within `bytesMax`. Between turns: nobody holds a znode. */
+  /** Evicts clean znodes; see {@link TreeState.trim}. */
   trim(bytesMax: number): void {
     this.#state.trim(bytesMax);
   }
 
-  /** Lets clean znodes and lists leave memory, whatever the budget. Between turns: nobody holds a znode. */
+  /** Evicts clean znodes and lists; see {@link TreeState.evict}. */
   evict(mayLeave: (node: Znode) => boolean): void {
     this.#state.evict(mayLeave);
   }

@@ -1,20 +1,23 @@
-/** The znodes that are in memory. */
+/** Cache of the znodes in memory. */
 import type { Znode } from "./stat.ts";
 
-/** Bytes of a znode in memory without its path, data and list, about. */
+/** Approximate bytes of a znode in memory without its path, data and list. */
 const ZNODE_BYTES = 600;
-/** Bytes of a name in a list beyond its characters. */
+/** Bytes of a name in a list beside its characters. */
 const NAME_BYTES = 64;
-/** A znode up to this size survives a further round without being used: what one frees is little, and reading it again costs the same. */
+/**
+ * A znode up to this size stays for one more round without use, because evicting it frees little and reading it again costs
+ * the same.
+ */
 const SMALL_BYTES_MAX = 4_096;
-/** Rounds that a used znode survives. */
+/** Rounds for which a used small znode stays. */
 const SMALL_ROUNDS = 2;
 const LARGE_ROUNDS = 1;
 /** A list with more names is compared with the budget at the end of each turn. */
 const LONG_LIST_NAMES = 16_384;
-/** Share of the budget that one list may take beyond the turn in which it was read. */
+/** Share of the budget that one list may use after the turn in which it was read. */
 const LIST_SHARE_MAX = 1 / 4;
-/** Share of the budget that is freed beyond what is necessary. */
+/** Share of the budget that is freed beyond the necessary. */
 const HEADROOM = 1 / 64;
 
 /** Approximate bytes of the list of a znode's children. */
@@ -26,22 +29,22 @@ const bytesOf = (node: Znode): number =>
   ZNODE_BYTES + node.path.length + (node.data === null ? 0 : node.data.length) + listBytesOf(node);
 
 /**
- * *map path → znode*, within a budget. Clean znodes leave by the CLOCK policy: a hand passes over them, and takes those that were
- * not used since its last passes. Large ones get fewer passes, for they free more.
+ * *map path → znode*, within a budget. Clean znodes are evicted by the CLOCK policy: a hand passes over them, and evicts
+ * those that were not used since its last passes. Large ones get fewer passes, because they free more.
  *
- * Invariants: a znode that has changed since the last checkpoint, and one that is pinned, does not leave; `bytes` is the sum of
- * the sizes of all znodes as of when each was added or measured last.
+ * Invariants: a znode that has changed since the last checkpoint, or is pinned, is not evicted; `bytes` is the sum of the
+ * sizes of all znodes, each as of when it was last added or measured.
  * @source CLOCK: Corbató, A Paging Experiment with the Multics System (1968); sizes: Cao and Irani, GreedyDual-Size (1997)
  */
 export class ZnodeCache {
   readonly #nodes = new Map<string, Znode>();
-  /** what may leave once it is clean, in the order of the hand */
+  /** znodes that may be evicted while they are clean, in the order of the hand */
   readonly #ring: Znode[] = [];
   #hand = 0;
   #bytes = 0;
   /** znodes with lists that may be too large to be kept */
   readonly #longLists = new Set<Znode>();
-  /** everything that is left has changed: nothing can leave before the next checkpoint */
+  /** whether all remaining znodes have changed, so that none can be evicted before the next checkpoint */
   #isStuck = false;
 
   /** number of znodes in memory */
@@ -49,7 +52,7 @@ export class ZnodeCache {
     return this.#nodes.size;
   }
 
-  /** bytes of the znodes in memory, about */
+  /** approximate bytes of the znodes in memory */
   get bytes(): number {
     return this.#bytes;
   }
@@ -69,14 +72,14 @@ export class ZnodeCache {
     return this.#nodes.values();
   }
 
-  /** Adds a znode that may leave once it is clean. */
+  /** Adds a znode that may be evicted while it is clean. */
   add(node: Znode): void {
     node.slot = this.#ring.length;
     this.#ring.push(node);
     this.pin(node);
   }
 
-  /** Adds a znode that does not leave. */
+  /** Adds a znode that is never evicted. */
   pin(node: Znode): void {
     this.#nodes.set(node.path, node);
     node.bytes = bytesOf(node);
@@ -97,7 +100,7 @@ export class ZnodeCache {
     node.slot = -1;
   }
 
-  /** The size of a znode has changed. */
+  /** Records the new size of a znode. */
   measure(node: Znode): void {
     const bytes = bytesOf(node);
     this.#bytes += bytes - node.bytes;
@@ -105,12 +108,12 @@ export class ZnodeCache {
     if (node.children !== null && node.children.size > LONG_LIST_NAMES) this.#longLists.add(node);
   }
 
-  /** A checkpoint was made: what had changed is clean. */
+  /** Records that a checkpoint was made, so that all znodes are clean. */
   cleaned(): void {
     this.#isStuck = false;
   }
 
-  /** Lets znodes leave until the rest is within the budget, as far as that is possible. Nobody holds a znode meanwhile. */
+  /** Evicts znodes until the others are within the budget, as far as possible. No caller may have a reference to a znode. */
   trim(bytesMax: number): void {
     for (const node of this.#longLists) {
       if (listBytesOf(node) > bytesMax * LIST_SHARE_MAX) this.#dropList(node);
@@ -128,7 +131,7 @@ export class ZnodeCache {
     this.#isStuck = this.#bytes > bytesMax;
   }
 
-  /** Lets clean znodes leave, and lists, whatever the budget. Nobody holds a znode meanwhile. */
+  /** Evicts clean znodes and lists regardless of the budget. No caller may have a reference to a znode. */
   evict(mayLeave: (node: Znode) => boolean): void {
     for (const node of [...this.#nodes.values()]) {
       if (!mayLeave(node)) continue;
@@ -144,12 +147,12 @@ export class ZnodeCache {
   }
 }
 
-/** The hand passes over a znode. @returns whether it stays */
+/** Moves the hand over a znode. @returns whether it stays */
 function survives(node: Znode): boolean {
   if (node.used) {
     node.used = false;
     node.rounds = node.bytes <= SMALL_BYTES_MAX ? SMALL_ROUNDS : LARGE_ROUNDS;
-    // What stays must not keep the data of those that leave: small data share a buffer.
+    // Small data share a buffer, so a remaining znode must not keep the data of evicted ones in memory.
     if (node.data !== null && node.data.buffer.byteLength > 2 * node.data.length)
       node.data = node.data.slice();
   }

@@ -20,7 +20,7 @@ export const HANDSHAKE_MS_MAX = 15_000;
 /** Minimum interval between two upkeeps of the storage, ms: each may write a row, which has a price. */
 export const UPKEEP_MS = 10_000;
 
-/** Children of a znode that are counted when it is read, in about 2 ms; the number of more of them is stored. */
+/** Limit of children that are counted when a znode is read, in about 2 ms; larger numbers are stored. */
 export const CHILDREN_COUNTED_MAX = 2_048;
 
 /** Maximum duration of `waitForChange`, ms, so that the wait of a disconnected caller ends. */

@@ -8,14 +8,14 @@ import { type ReadOp, STAT_ANSWER_BYTES } from "./op.ts";
 
 type GetChildrenRequest = ReadRequestOf<"getChildren">;
 
-/** What leads each name of a list. */
+/** Bytes of the length before each name of a list. */
 const NAME_LENGTH_BYTES = 4;
-/** A name in a list that is not in memory, about. */
+/** Approximate bytes of a name in a list that is not in memory. */
 const NAME_BYTES = 16;
 
 /** @source ZooKeeper `FinalRequestProcessor`: getChildren, getChildren2 */
 export const getChildren: ReadOp<GetChildrenRequest> = {
-  /** Within the bytes that the reader can take. */
+  /** Refuses a list that exceeds the reader's limit. */
   read(state: TreeState, _session: SessionId, request: GetChildrenRequest): ReadOutcome<"getChildren"> {
     const node = findNode(state, request.path);
     if (node === undefined) return noNode();

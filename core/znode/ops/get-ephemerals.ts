@@ -1,4 +1,4 @@
-/** getEphemerals: the paths of the ephemerals of the session that asks. */
+/** getEphemerals: the paths of the requesting session's ephemerals. */
 import { isTooLarge } from "../children-page.ts";
 import type { TreeState } from "../tree-state.ts";
 import type { ReadOutcome, ReadRequestOf, SessionId } from "../types.ts";
@@ -8,12 +8,12 @@ type GetEphemeralsRequest = ReadRequestOf<"getEphemerals">;
 
 /** Bytes of a packet with a reply's header and the length of a list. */
 const LIST_ANSWER_BYTES = 24;
-/** What leads each path of a list. */
+/** Bytes of the length before each path of a list. */
 const PATH_LENGTH_BYTES = 4;
 
 /** @source ZooKeeper `FinalRequestProcessor`: getEphemerals */
 export const getEphemerals: ReadOp<GetEphemeralsRequest> = {
-  /** In code unit order, so that every member answers the same; ZooKeeper's order is that of a hash set. */
+  /** Returns the paths in code unit order, so that all members give the same answer; ZooKeeper's order is that of a hash set. */
   read(
     state: TreeState,
     session: SessionId,
@@ -41,7 +41,7 @@ function ephemeralsOf(state: TreeState, session: SessionId, prefixPath: string):
   return isPrefixOfAll(prefixPath) ? all : all.filter((path) => path.startsWith(prefixPath));
 }
 
-/** Is it "" or "/", once it is trimmed as in Java, where a character up to U+0020 counts as blank? */
+/** Whether the prefix is "" or "/" after Java's trim, which removes characters up to U+0020. */
 function isPrefixOfAll(prefixPath: string): boolean {
   let slashes = 0;
   for (let i = 0; i < prefixPath.length; i++) {

@@ -1,4 +1,4 @@
-/** The numbers of children of znodes that have many: counting those would take longer than a turn. */
+/** The stored numbers of children of znodes with many children, which would take too long to count in a turn. */
 import { crc32c } from "../../../core/hash/crc32c.ts";
 import type { TableId } from "../../../core/server/storage-backend.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
@@ -22,15 +22,15 @@ function checksum({ path, pzxid }: ZnodeRow, numChildren: number): number {
 /**
  * A row per znode of a table that has more than {@link CHILDREN_COUNTED_MAX} children.
  *
- * Invariant: a row of which path, pzxid and checksum fit the znode has the number of its children in the table: every change of
- * the children sets another pzxid. Other rows are outdated, and mean nothing; a version that does not know this table may leave
- * some behind.
+ * Invariant: a row whose path, pzxid and checksum match the znode has the number of its children in the table, because
+ * every change of the children sets another pzxid. Other rows are outdated and ignored; a version that does not know this
+ * table leaves such rows.
  */
 export class ChildCounts {
   readonly #sql: SqlStorage;
   readonly #counts: RowCounts;
   readonly #table: TableId;
-  /** there may be rows; undefined: not known yet */
+  /** whether the table may have rows; undefined: not known yet */
   #isUsed: boolean | undefined;
 
   constructor(sql: SqlStorage, counts: RowCounts, table: TableId) {
@@ -39,7 +39,7 @@ export class ChildCounts {
     this.#table = table;
   }
 
-  /** Notes the number of a znode's children, if there are many. */
+  /** Stores the number of a znode's children, if there are many. */
   put(row: ChangedZnode): void {
     const { path, pzxid, numChildren = 0 } = row;
     if (numChildren <= CHILDREN_COUNTED_MAX) return;
@@ -54,7 +54,7 @@ export class ChildCounts {
     );
   }
 
-  /** The number of children of a znode; undefined: it is not known. */
+  /** The number of children of a znode; undefined if it is not stored. */
   get(row: ZnodeRow): number | undefined {
     const [found] = [
       ...this.#sql
@@ -71,7 +71,7 @@ export class ChildCounts {
     return found[1] === checksum(row, numChildren) ? numChildren : undefined;
   }
 
-  /** The znode of this path is deleted. */
+  /** Removes the row of a deleted znode. */
   delete(path: string): void {
     this.#isUsed ??= this.#sql.exec(`SELECT 1 FROM children_${this.#table} LIMIT 1`).toArray().length > 0;
     if (this.#isUsed) this.#write(`DELETE FROM children_${this.#table} WHERE path = ?`, path);

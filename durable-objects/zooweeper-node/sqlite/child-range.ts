@@ -1,18 +1,18 @@
 /**
- * The children of a znode in a table that is ordered by path. The descendants of `/a` are the paths between `/a/` and `/a0`; those
- * of a child are skipped by one seek, so a list costs as many rows as it has names, however large the subtrees are. Paths hold no
- * surrogates, so the order of their bytes in UTF-8 is that of their code units.
+ * The children of a znode in a table that is ordered by path. The descendants of `/a` are the paths between `/a/` and
+ * `/a0`; those of a child are skipped by one seek, so a list reads as many rows as it has names, however large the subtrees
+ * are. Paths contain no surrogates, so the order of their UTF-8 bytes is that of their code units.
  */
 import type { TableId } from "../../../core/server/storage-backend.ts";
 import { text } from "./columns.ts";
 
-/** Follows every character of a path. */
+/** A character greater than every character of a path. */
 const LAST = "\u{10ffff}";
-/** Rows of the first group, and of one behind a subtree that was skipped. */
+/** Rows of the first group, and of a group after a skipped subtree. */
 const GROUP_MIN = 2;
 const GROUP_MAX = 512;
 
-/** The descendants of a znode: its paths are greater than `from`, and less than `end`. */
+/** The range of a znode's descendants: their paths are greater than `from` and less than `end`. */
 export function rangeOf(path: string): { readonly from: string; readonly end: string } {
   const parent = path === "/" ? "" : path;
   return { from: `${parent}/`, end: `${parent}0` };
@@ -34,7 +34,7 @@ export function childrenOf(
     const count = Math.min(group, limit - names.length);
     let isSkipping = false;
     let found = 0;
-    // The whole group is taken from the cursor: SQLite drops no table while one is open.
+    // Reads the whole group at once, because SQLite cannot drop a table while a cursor is open.
     for (const row of [...sql.exec(statement, bound, end, count).raw()]) {
       found += 1;
       const name = text(row, 0).slice(from.length);
@@ -56,7 +56,7 @@ export function childrenOf(
 /** The number of children of a znode, counted one by one within SQLite. */
 export function countChildren(sql: SqlStorage, table: TableId, path: string): number {
   const { from, end } = rangeOf(path);
-  // The first row behind a child, and behind the subtree of a child whose descendant was found.
+  // The first row after a child, or after the subtree of a child if a descendant was found.
   const statement = `WITH RECURSIVE found(path) AS (
       SELECT (SELECT path FROM znode_${table} WHERE path > ?1 AND path < ?2 ORDER BY path LIMIT 1)
       UNION ALL

@@ -8,7 +8,7 @@ export function num(row: Row, column: number, least = 0, most = Number.MAX_SAFE_
   const value = row[column];
   // A float or an out-of-range number would be truncated before its checksum is compared.
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    throw new DamagedError(`column ${column} of ${String(row[0])} contains no number of its range`);
+    throw new DamagedError(`column ${column} of ${String(row[0])} has no number in its range`);
   }
   return value;
 }
@@ -21,7 +21,7 @@ export const i32 = (row: Row, column: number): number => num(row, column, -0x800
 /** @throws DamagedError */
 export function text(row: Row, column: number): string {
   const value = row[column];
-  if (typeof value !== "string") throw new DamagedError(`column ${column} holds no text`);
+  if (typeof value !== "string") throw new DamagedError(`column ${column} has no text`);
   return value;
 }
 
@@ -30,7 +30,7 @@ export function blob(row: Row, column: number): Uint8Array | null {
   const value = row[column];
   if (value === null || value === undefined) return null;
   if (!(value instanceof ArrayBuffer)) {
-    throw new DamagedError(`column ${column} of ${String(row[0])} holds no bytes`);
+    throw new DamagedError(`column ${column} of ${String(row[0])} has no bytes`);
   }
   return new Uint8Array(value);
 }

@@ -8,9 +8,9 @@ export interface TableSchema {
   readonly name: string;
   readonly columns: readonly string[];
   readonly options?: string;
-  /** what an index of it holds, and of which rows */
+  /** columns and rows of its index */
   readonly index?: string;
-  /** its rows follow from those of the others: when these are set aside, it is emptied */
+  /** its rows are derived from other tables: it is emptied when these move into quarantine */
   readonly isDerived?: true;
 }
 
@@ -126,8 +126,9 @@ export const makeTable = (sql: SqlStorage, table: TableSchema): void => {
 };
 
 /**
- * Makes the index of a table, unless it has one. An earlier version made none, but maintains it. An index keeps its name when
- * its table is renamed, so there are two names: of the state that was set aside, and of the current one.
+ * Creates the index of a table, unless it has one. An earlier version does not create it, but SQLite maintains it there. An
+ * index keeps its name when its table is renamed, so there are two names: one for the state in quarantine, one for the
+ * current state.
  */
 function makeIndex(sql: SqlStorage, { name, index }: TableSchema): void {
   if (index === undefined) return;
@@ -138,7 +139,7 @@ function makeIndex(sql: SqlStorage, { name, index }: TableSchema): void {
     .toArray();
   if (indexes.some((each) => each.tbl_name === name)) return;
   const free = [`${name}_a`, `${name}_b`].find((each) => indexes.every((taken) => taken.name !== each));
-  sql.exec(`CREATE INDEX ${must(free, "one state is set aside at most")} ON ${name} ${index}`);
+  sql.exec(`CREATE INDEX ${must(free, "at most one state is in quarantine")} ON ${name} ${index}`);
 }
 
 /** The stored number of the schema; 0 if there is none, or if it is damaged, so that it has to be derived from the tables. */
