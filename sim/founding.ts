@@ -17,7 +17,7 @@ export class Founding {
     this.#onWithout = onWithout;
   }
 
-  /** Everything heals: no member is left out any more. */
+  /** Ends the founding, when everything heals: no member is left out any more. */
   end(): void {
     this.#isOver = true;
   }

@@ -18,7 +18,7 @@ import type { EnsembleView, LifeView } from "./view.ts";
 interface Heard {
   readonly at: number;
   readonly longestMs: number;
-  /** the member that it came to, and how far every member's clock had run ahead then */
+  /** the member that received it, and how far every member's clock had run ahead then */
   readonly by: LifeView | null;
   readonly gains: readonly number[];
 }
@@ -37,25 +37,25 @@ interface LifeState {
   readonly via: Map<SessionId, Sid>;
   /** LEADING: *map learner → its stay*, as of its last step */
   readonly stays: Map<Sid, number>;
-  /** agreed to sleep, as of its last step */
+  /** whether it has agreed to sleep, as of its last step */
   frozen: boolean;
   /** when it woke from the last sleep, ms of virtual time; null: it has not slept */
   woke: number | null;
 }
 
-/** Heartbeats that are kept for a session. */
+/** Limit of heartbeats kept per session. */
 const SIGNS_MAX = 16;
 
-/** The epoch that ended in the sleep of this record; null: none. */
+/** The epoch that ended with the sleep of this record; null if there is none. */
 const epochOf = (quiet: string | null): number | null =>
   quiet === null ? null : (JSON.parse(quiet) as { readonly epoch: number }).epoch;
 
-/** Ticks that a heartbeat may take to the leader: half a tick until it is sent, and what alarms take. */
+/** Ticks that a heartbeat may take to the leader: half a tick until it is sent, and the delay of alarms. */
 const SIGN_TICKS = 2;
 
 /**
- * SessionExpiry, Grace, FullTimeout, SignOfLife. Invariant: a session's silence is measured by the clock of the member that counts it; what a
- * clock gains by itself is no fault of the core.
+ * SessionExpiry, Grace, FullTimeout, SignOfLife. Invariant: a session's silence is measured by the clock of the member that
+ * counts it; a clock that runs ahead by itself is no fault of the core.
  */
 export class SessionChecker implements Checker {
   readonly #ensemble: EnsembleView;
@@ -124,7 +124,7 @@ export class SessionChecker implements Checker {
     for (const session of this.#standing) state.heard.set(session, this.#hear(life, undefined));
   }
 
-  /** What a lost learner had not reported counts as a heartbeat of the sessions that it reported last. */
+  /** Counts a heartbeat for the sessions that a lost learner reported last, since it may have received more. */
   #learnersLeft(life: LifeView, { stays, via, heard }: LifeState): void {
     const leader = life.server.zab.proposing;
     for (const [sid, join] of stays) {
@@ -142,14 +142,14 @@ export class SessionChecker implements Checker {
     }
   }
 
-  /** A leader is one no longer: what it heard last is reported to the next one, as if it had followed. */
+  /** Handles the end of a leadership: its last heartbeats are reported to the next leader, as those of a follower. */
   #deposed(life: LifeView, { heard }: LifeState): void {
     const { now, config } = this.#ensemble;
     const since = now - (config.syncLimit + 1) * config.tickTimeMs;
     for (const [session, { at, by }] of heard) if (by === life && at >= since) this.#sign(life, session, at);
   }
 
-  // ── what clients do ──────────────────────────────────────────────────────
+  // ── clients ──────────────────────────────────────────────────────
 
   /** A heartbeat of a session comes to a member. It counts if that is the leader and does not sleep. */
   heard(life: LifeView, session: SessionId): void {
@@ -193,7 +193,7 @@ export class SessionChecker implements Checker {
 
   handled(from: LifeView, to: LifeView, message: PeerMessage): void {
     if (message.type !== "TOUCH") return;
-    // Messages of an ended stay do not count, nor those behind a gap.
+    // Messages of an ended stay do not count, nor those after a gap.
     if (to.server.zab.proposing?.joinOf(from.sid) !== message.join) return;
     const { via } = this.#state(to);
     for (const session of message.sessions) {
@@ -207,7 +207,7 @@ export class SessionChecker implements Checker {
       if (write.type !== "append" || !this.#election.leads(life, write.first.epoch)) continue;
       const cursor = new TxnCursor(write.batch);
       while (cursor.next()) {
-        // Also what attaches a connection: then its heartbeat is no learner's report.
+        // This includes a txn that attaches a connection, whose heartbeat no learner reported.
         this.#state(life).via.delete(cursor.session);
         if (cursor.type === TxnType.CLOSE_SESSION && cursor.xid === 0)
           this.#expires(life, cursor.session, cursor.zxid());
@@ -222,7 +222,7 @@ export class SessionChecker implements Checker {
       this.#checks.must(
         "SessionExpiry",
         silentMs >= timeoutMs,
-        () => `session ${session} is closed ${silentMs} ms after it was heard of, not ${timeoutMs}`,
+        () => `session ${session} is closed ${silentMs} ms after its last heartbeat, not ${timeoutMs}`,
       );
     }
     if (type === TxnType.CREATE_SESSION) {
@@ -235,7 +235,7 @@ export class SessionChecker implements Checker {
     const known = life.server.tree.sessions.get(session);
     const heard = this.#state(life).heard.get(session) ?? this.#opened.get(session);
     if (known === undefined || heard === undefined || this.#closing.has(session)) return;
-    // A heartbeat that comes while the closing waits to be proposed is too late.
+    // A heartbeat that arrives while the close waits to be proposed is too late.
     const { now, config, skewMs } = this.#ensemble;
     const silentMs = Math.max(heard.longestMs, this.#silence(heard, life));
     this.#expiring.set(keyOf(zxid), { silentMs, timeoutMs: known.timeoutMs });
@@ -260,7 +260,7 @@ export class SessionChecker implements Checker {
     this.#looksForSigns(life, session, known.timeoutMs);
   }
 
-  /** It continues the epoch that ended in its last sleep, and a quorum was there soon after it woke. */
+  /** Whether a leader may use stored deadlines: it continues the epoch of its last sleep, and had a quorum soon after it woke. */
   #mayKnowDeadlines(life: LifeView, readyAt: number): boolean {
     const { woke } = this.#state(life);
     if (woke === null || epochOf(life.storage.meta.quiet) !== life.server.zab.proposing?.continues)
@@ -269,7 +269,7 @@ export class SessionChecker implements Checker {
     return readyAt - woke <= requestTimeoutMs + tickTimeMs + this.#ensemble.skewMs;
   }
 
-  /** A follower that has served undisturbed for a while has forwarded the heartbeats that it got before. */
+  /** Checks that followers which served without faults for some time have forwarded their earlier heartbeats. */
   #looksForSigns(leader: LifeView, session: SessionId, timeoutMs: number): void {
     const ensemble = this.#ensemble;
     const { now, config } = ensemble;
@@ -286,7 +286,8 @@ export class SessionChecker implements Checker {
       this.#checks.must(
         "SignOfLife",
         now - last >= timeoutMs - ensemble.skewMs,
-        () => `session ${session} is closed ${now - last} ms after ${life.sid} heard of it, not ${timeoutMs}`,
+        () =>
+          `session ${session} is closed ${now - last} ms after ${life.sid} received its heartbeat, not ${timeoutMs}`,
       );
     }
   }
@@ -298,7 +299,7 @@ export class SessionChecker implements Checker {
     const { now, members } = this.#ensemble;
     const gained = this.#gains().map((gain, i) => gain - (gains[i] ?? 0));
     const own = gained[members.findIndex(({ sid }) => sid === life.sid)] ?? 0;
-    // The deadlines of another leader come by that leader's clock, or by its record of the sleep.
+    // The deadlines of another leader are by that leader's clock, or from its record of the sleep.
     return now - at + (by === life ? own : gained.reduce((sum, gain) => sum + gain, 0));
   }
 

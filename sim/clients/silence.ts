@@ -1,7 +1,7 @@
 /**
- * A session of which nobody hears for almost its timeout, and a heartbeat that is lost on its way to the leader: with the
- * stay of the follower that received it, with that follower, or at a leader that has been deposed. Chance alone seldom brings
- * such a loss about while nothing else shows that the session lives.
+ * A session that is silent for almost its timeout, with a heartbeat that is lost on its way to the leader: with the stay of
+ * the follower that received it, with that follower, or at a deposed leader. Random faults seldom lose the only heartbeat
+ * of a session.
  */
 import { encodeWrite } from "../../core/wire/jute/requests.ts";
 import type { Sid } from "../../core/zab/membership.ts";
@@ -11,15 +11,15 @@ import type { ClientWorld } from "./client-world.ts";
 
 /** Timeout of the session; ticks. */
 const TIMEOUT_TICKS = 24;
-/** From the first heartbeat, which the leader gets, to the one that is lost; ticks. */
+/** Time from the first heartbeat, which the leader receives, to the lost one; ticks. */
 const LOST_AFTER_TICKS = 5;
-/** How long nobody else asks anything, at most; ticks. */
+/** Longest pause of all other requests; ticks. */
 const CALM_TICKS = 32;
 
 /** How the heartbeat is lost. */
 export const LOSSES = ["with the stay", "with the follower", "at a deposed leader"] as const;
 
-/** Brings that about again and again, in a run whose ensemble does not fall asleep. Invariant: one session at a time. */
+/** Repeats this in a run whose ensemble does not fall asleep. Invariant: one session at a time. */
 export class Silence {
   readonly #world: ClientWorld;
   readonly #chance: Chance;
@@ -30,7 +30,7 @@ export class Silence {
     this.#chance = chance;
   }
 
-  /** @returns how long nobody else should ask anything, or do any harm; ms */
+  /** Begins a silence. @returns for how long no other request and no other fault should begin; ms */
   begin(): number {
     const { cluster } = this.#world;
     const { leader } = cluster;
@@ -49,7 +49,7 @@ export class Silence {
     return CALM_TICKS * cluster.config.tickTimeMs;
   }
 
-  /** Everything heals: nothing more is lost. */
+  /** Ends the losses, when everything heals. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -75,7 +75,7 @@ export class Silence {
     return session;
   }
 
-  /** The heartbeat has left its follower when the stay ends; the follower comes back at once. */
+  /** Ends the follower's stay while the heartbeat is in flight; the follower rejoins at once. */
   #loseStay(follower: Sid, leader: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     cluster.cut(follower, leader);
@@ -86,7 +86,7 @@ export class Silence {
     });
   }
 
-  /** The leader gets a heartbeat by a follower; what that hears later, it takes with it. */
+  /** Crashes a follower after the leader received one heartbeat from it, so that the later one is lost. */
   #loseFollower(follower: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     this.#touch(follower, session);
@@ -100,7 +100,7 @@ export class Silence {
     });
   }
 
-  /** A leader stands still until another one leads, and then gets the heartbeat before it can know that. */
+  /** Pauses a leader until another one leads; the paused one receives the heartbeat before it can detect that. */
   #depose(leader: Sid, session: SessionId): void {
     const { cluster } = this.#world;
     const { life } = cluster.member(leader);

@@ -178,7 +178,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner, ChannelHost {
     this.whenRunning(() => this.step({ type: "linkBroken", peer, generation }));
   }
 
-  /** Calls a peer that holds no channel of this life any more: a call without messages shows whether it has crashed. */
+  /** Calls a peer that no longer holds a channel of this life: a call without messages shows whether it has crashed. */
   channelReleased(peer: Sid): void {
     this.whenRunning(() => {
       const { engine, network } = this.#platform;
@@ -199,7 +199,7 @@ export class Life implements LifeView, GateOwner, AlarmOwner, ChannelHost {
     const { engine, network } = this.#platform;
     for (const callee of this.links.held)
       engine.after(network.delay(), () => {
-        // not if it has called again meanwhile
+        // not if it has called again in the meantime
         if (!this.alive || !this.links.held.has(callee)) callee.channelReleased(this.sid);
       });
     this.links.held.clear();

@@ -16,11 +16,11 @@ export interface Channel {
   readonly underWay: Map<number, number>;
 }
 
-/** Whose channel a life holds. */
+/** A life whose channel another life holds. */
 export interface ChannelHost {
   readonly sid: Sid;
   readonly alive: boolean;
-  /** The peer holds no channel of this life any more. */
+  /** Called when the peer no longer holds a channel of this life. */
   channelReleased(peer: Sid): void;
 }
 
@@ -31,7 +31,7 @@ export class Links {
   readonly orders = new Map<Sid, CallOrder>();
   /** functions that break the callers' links if the life ends before it has answered their calls */
   readonly answering = new Set<() => void>();
-  /** lives that a call of this one has reached: it holds a channel of each until it releases that or ends */
+  /** lives that a call of this life has reached: it holds a channel of each until it releases it or ends */
   readonly held = new Set<ChannelHost>();
 
   /** The channel to a peer in this generation; undefined if nothing was sent on it. */

@@ -1,12 +1,12 @@
-/** What may happen to a message, or to the members at its ends, at the moment of its delivery. */
+/** Faults of a message, or of the members at its ends, at the moment of its delivery. */
 import type { Cluster } from "../cluster.ts";
 import type { Chance } from "../random.ts";
 import type { FaultWindow } from "./fault-window.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
 
 /**
- * What happens, and at which end. Unlike `lose` and `isolate`, the others let the message arrive; `part` is a short isolation,
- * and `break` ends the channel of one end's calls.
+ * A fault and the end that it hits. With all but `lose` and `isolate` the message still arrives; `part` is a short
+ * isolation, and `break` ends the channel of one end's calls.
  */
 export type Blow =
   | "lose"
@@ -28,7 +28,7 @@ export type Blow =
   | "wipe-from"
   | "wipe-to";
 
-/** Carries blows out. Invariant: each heals after a while, or with everything else. */
+/** Carries these faults out. Invariant: each heals after some time, or with all others. */
 export class Blows {
   readonly #cluster: Cluster;
   readonly #chance: Chance;

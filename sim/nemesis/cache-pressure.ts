@@ -1,24 +1,24 @@
-/** Memory that is short: clean znodes leave it at any moment between two turns. Nobody must notice. */
+/** Short memory: clean znodes may be evicted between any two turns, without an observable effect. */
 import type { ZnodeTree } from "../../core/znode/tree.ts";
 import { Chance } from "../random.ts";
 
 /**
- * Takes znodes and lists out of the memory of members. Invariant: it uses a chance of its own, so that a run is the same with it
- * and without it as long as nobody notices.
+ * Evicts znodes and lists of members. Invariant: it has a random source of its own, so that a run is the same with it and
+ * without it unless evictions have an effect.
  */
 export class CachePressure {
   readonly #chance: Chance;
   readonly #share: number;
-  /** znodes that have left */
+  /** number of evicted znodes */
   evicted = 0;
 
-  /** @param share of the turns after which something leaves, 0 to 1 */
+  /** @param share of the turns after which znodes are evicted, 0 to 1 */
   constructor(seed: number, share: number) {
     this.#chance = new Chance(seed * 6_899 + 31);
     this.#share = share;
   }
 
-  /** A turn of a member has ended. */
+  /** May evict znodes after a turn of a member. */
   squeeze(tree: ZnodeTree): void {
     const chance = this.#chance;
     if (!chance.chance(this.#share)) return;

@@ -72,8 +72,9 @@ export class MemoryLoss {
   }
 
   /**
-   * A member on an older copy started and ended before any peer could tell it: now its number is the one of the life that the
-   * peers know, and they cannot tell the two apart. It has to be wiped; see docs/divergence.md.
+   * Whether a member on an older copy would start with the number of a life that its peers know, because it started and
+   * ended before a peer could inform it. The peers cannot distinguish the two, so it has to be wiped; see
+   * docs/divergence.md.
    */
   #passesForItsLastLife(sid: number): boolean {
     if (!this.#behind.has(sid)) return false;

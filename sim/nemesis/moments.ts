@@ -129,7 +129,7 @@ export class Moments {
     return true;
   }
 
-  /** Messages are delivered. @returns whether they are lost */
+  /** Handles the delivery of messages. @returns whether they are lost */
   meet(from: Sid, to: Sid, messages: readonly PeerMessage[]): boolean {
     const { onLine } = this.#cluster;
     let lost = false;

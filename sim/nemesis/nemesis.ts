@@ -14,7 +14,7 @@ import { Partitions } from "./partitions.ts";
 import { Storm } from "./storm.ts";
 import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 
-/** Storms that a run has at least, evenly spread. */
+/** Minimum of storms in a run with storms, evenly spread. */
 const STORMS = 6;
 
 /** Chooses the faults, and heals them. Invariant: after {@link heal} no fault begins. */
@@ -41,7 +41,7 @@ export class Nemesis {
     this.#memory = new MemoryLoss(cluster, options, chance, window, count);
     this.#moments = new Moments(cluster, chance, window, this.#memory);
     this.#partitions = new Partitions(cluster, options, chance, window);
-    // Of a chance of its own: seeds without storms stay as they are.
+    // With a random source of its own, so that seeds without storms keep their runs.
     this.#storm = new Storm(cluster, new Chance(options.seed * 6_007 + 31), window, this.#memory);
     cluster.onStop = (sid) => this.#memory.restartLater(sid);
   }
@@ -130,7 +130,7 @@ export class Nemesis {
   #carryOut(kind: FaultKind): boolean {
     const cluster = this.#cluster;
     const chance = this.#chance;
-    // The leader more often than others.
+    // The leader is chosen more often than other members.
     const leader = chance.oneIn(4) ? cluster.leader?.sid : undefined;
     const sid = leader ?? chance.between(1, this.#options.size);
     const member = cluster.member(sid);

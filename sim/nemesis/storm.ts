@@ -1,4 +1,4 @@
-/** A time in which much happens to the messages of one part of the protocol, so that what they do is interrupted again and again. */
+/** A time with many faults at the messages of one phase of the protocol, which interrupt that phase repeatedly. */
 import type { PeerMessage } from "../../core/server/messages.ts";
 import type { Sid } from "../../core/zab/membership.ts";
 import type { Cluster } from "../cluster.ts";
@@ -7,20 +7,20 @@ import { type Blow, Blows } from "./blows.ts";
 import type { FaultWindow } from "./fault-window.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
 
-/** What happens to messages of one type. */
+/** The faults at messages of one type. */
 interface Gust {
-  /** how likely it happens to one of them */
+  /** probability of a fault at a message */
   readonly density: number;
-  /** one of these, as often as it stands here */
+  /** the faults; one that occurs n times is n times as likely */
   readonly blows: readonly Blow[];
 }
 
-/** *map type of message → what happens to it* */
+/** *map type of message → its faults* */
 type Weather = Readonly<Partial<Record<PeerMessage["type"], Gust>>>;
 
 /**
- * An epoch is chosen and promised. Some learners are offered it late; those that have promised it lose their memory, or the
- * candidate is lost when only one has.
+ * Faults while an epoch is chosen and promised: some learners get LEADERINFO late; learners that have promised lose their
+ * memory, or the candidate is lost when only one has promised.
  */
 const DISCOVERY: Weather = {
   FOLLOWERINFO: { density: 0.15, blows: ["lose", "clog", "slow-to", "evict-from", "isolate-to"] },
@@ -45,7 +45,7 @@ const DISCOVERY: Weather = {
   },
 };
 
-/** Writes are under way: links break, and the stay of a learner ends and begins again while its writes wait. */
+/** Faults while writes are outstanding: links break, and a learner leaves and rejoins while its writes are pending. */
 const BROADCAST: Weather = {
   REQUEST: {
     density: 0.1,
@@ -55,17 +55,17 @@ const BROADCAST: Weather = {
   ACK: { density: 0.05, blows: ["lose", "break-from", "break-to", "slow-from", "part-from"] },
 };
 
-/** How often something happens at both ends of a message of discovery. */
+/** Probability of faults at both ends of a message of discovery. */
 const BOTH_ENDS = 0.3;
 
-/** Invariant: no more than one storm at a time. */
+/** Runs the storms. Invariant: at most one storm at a time. */
 export class Storm {
   readonly #cluster: Cluster;
   readonly #chance: Chance;
   readonly #window: FaultWindow;
   readonly #blows: Blows;
   #weather: Weather | null = null;
-  /** storms so far: every other one is about elections */
+  /** storms so far: every second one concerns elections */
   #number = 0;
 
   constructor(cluster: Cluster, chance: Chance, window: FaultWindow, memory: MemoryLoss) {
@@ -75,7 +75,7 @@ export class Storm {
     this.#blows = new Blows(cluster, chance, window, memory);
   }
 
-  /** @param elect makes the ensemble elect another leader @returns false: there is one already */
+  /** Begins a storm. @param elect makes the ensemble elect another leader @returns false if a storm is already active */
   begin(elect: () => void): boolean {
     if (this.#weather !== null) return false;
     this.#number += 1;
@@ -89,7 +89,7 @@ export class Storm {
     return true;
   }
 
-  /** Messages are delivered. @returns whether they are lost */
+  /** Handles the delivery of messages. @returns whether they are lost */
   meet(from: Sid, to: Sid, messages: readonly PeerMessage[]): boolean {
     const weather = this.#weather;
     if (weather === null) return false;
