@@ -21,6 +21,11 @@ export class Activity {
     return isChanged;
   }
 
+  /** Whether a client is connected. */
+  get hasClients(): boolean {
+    return this.#clients > 0;
+  }
+
   /** Records a foreground request. */
   asked(now: number): void {
     this.#askedAt = now;

@@ -12,7 +12,7 @@ export interface ServerConfig extends ZabConfig {
   readonly requestTimeoutMs: number;
   /** how long a COMMIT may be held back for a follower whose clients watch or read */
   readonly watchPatienceMs: number;
-  /** how long a COMMIT may be held back for a follower without clients */
+  /** the same for a follower without such clients, also while brokers wait for changes there */
   readonly idlePatienceMs: number;
   /** writes that may wait at one member; more are refused as THROTTLED */
   readonly queueLengthMax: number;

@@ -494,7 +494,9 @@ export class EnsembleServer {
   /** How long a COMMIT may be held back for this member; depends on what its clients wait for. ms. */
   #patienceMs(now: number): number {
     if (this.#pending.length > 0) return 0;
-    const isIdle = this.watches.count === 0 && !this.#activity.hasRead(now, this.config.tickTimeMs);
+    // without clients, only this system's objects wait for changes, of which they learn soon enough
+    const isWatched = this.watches.count > 0 && this.#activity.hasClients;
+    const isIdle = !isWatched && !this.#activity.hasRead(now, this.config.tickTimeMs);
     return isIdle ? this.config.idlePatienceMs : this.config.watchPatienceMs;
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { must } from "../../../core/assert.ts";
 import { encodeWrite } from "../../../core/wire/jute/requests.ts";
 import { ZXID_ZERO } from "../../../core/zab/zxid.ts";
 import { CreateMode, NO_SESSION } from "../../../core/znode/types.ts";
@@ -632,5 +633,32 @@ describe("watches", () => {
     for (const { tree } of cluster.alive) expect(tree.sessions.has(session)).toBe(true);
     cluster.runFor(8_000);
     for (const { tree } of cluster.alive) expect(tree.sessions.has(session)).toBe(false);
+  });
+});
+
+describe("a member with watches", () => {
+  it("[SERVER-63] asks for commits soon only for a client that is connected", () => {
+    const cluster = ensemble({ size: 3, seed: 1, config: { idlePatienceMs: 20, watchPatienceMs: 2 } });
+    const sid = must(cluster.followers[0], "there is a follower");
+    const server = cluster.server(sid);
+    const patience = (): number[] => {
+      const said: number[] = [];
+      cluster.onMessage = (from, _to, message) => {
+        if (from === sid && message.type === "ACK") said.push(message.patienceMs);
+      };
+      ok(write(cluster, cluster.leaderSid, setData("/watched", 1)));
+      cluster.settle();
+      return [...new Set(said)];
+    };
+    ok(write(cluster, cluster.leaderSid, create("/watched")));
+    cluster.settle();
+    server.watches.follow("data", "/watched", 1);
+    expect(patience()).toEqual([20]);
+    server.setClients(cluster.now, 1);
+    patience();
+    expect(patience()).toEqual([2]);
+    server.setClients(cluster.now, 0);
+    patience();
+    expect(patience()).toEqual([20]);
   });
 });
