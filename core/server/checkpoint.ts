@@ -34,11 +34,14 @@ export interface OpenedTree {
  */
 export class CheckpointReader {
   readonly #backend: StorageBackend;
+  readonly #onDamage: (error: TreeDamagedError) => void;
   /** *map cursor → digest of the rows before it*, while a SNAP is read */
   readonly #digests = new Map<string, Chain>();
 
-  constructor(backend: StorageBackend) {
+  /** @param onDamage receives the error of a read of the opened tree that finds damage */
+  constructor(backend: StorageBackend, onDamage: (error: TreeDamagedError) => void) {
     this.#backend = backend;
+    this.#onDamage = onDamage;
   }
 
   /**
@@ -54,7 +57,7 @@ export class CheckpointReader {
     }
     const digestOfSessions = addToDigest(NOTHING, [], sessions);
     verifyDigest(digestOfSessions, digest?.sessions);
-    const tree = ZnodeTree.open(new TableStore(this.#backend, table), {
+    const tree = ZnodeTree.open(new TableStore(this.#backend, table, this.#onDamage), {
       sessions,
       lastApplied: checkpoint.zxid,
       digest: digest ?? this.#digestOf(table),

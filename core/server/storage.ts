@@ -9,7 +9,7 @@
  * There are two tree tables. One contains the checkpoint; the other receives a SNAP, after which the two are switched.
  */
 import { assert, assertNever, must } from "../assert.ts";
-import { DamagedError } from "../damaged-error.ts";
+import { DamagedError, type TreeDamagedError } from "../damaged-error.ts";
 import { chainBatch, equalChain } from "../hash/chain.ts";
 import { WireError } from "../wire/reader.ts";
 import { decodeRows } from "../wire/snapshot-codec.ts";
@@ -63,6 +63,8 @@ export class MemberStorage implements SnapshotReader {
   /** bytes logged since the checkpoint */
   #logBytes = 0;
   #damage: string | undefined;
+  /** damage that a read of the tree has met */
+  #met: TreeDamagedError | undefined;
   /** checks the table of the tree that was loaded last */
   #scrub: Scrub;
   /** what a SNAP has brought so far */
@@ -72,7 +74,9 @@ export class MemberStorage implements SnapshotReader {
   /** Repairs damage as far as possible; see {@link checkLog}. */
   constructor(backend: StorageBackend) {
     this.#backend = backend;
-    this.#reader = new CheckpointReader(backend);
+    this.#reader = new CheckpointReader(backend, (error) => {
+      this.#met ??= error;
+    });
     const damaged: string[] = [];
     this.#meta = backend.readMeta((what) => damaged.push(what));
     this.#scrub = new Scrub(backend, this.#meta.table, emptyTreeDigest());
@@ -238,8 +242,12 @@ export class MemberStorage implements SnapshotReader {
     return this.#scrub.passes;
   }
 
-  /** Checks the next rows of the checkpoint, about `bytesMax`. @throws TreeDamagedError */
+  /**
+   * Checks the next rows of the checkpoint, about `bytesMax`.
+   * @throws TreeDamagedError also for the damage that an earlier read has met, if that has not ended the incarnation
+   */
   scrub(bytesMax: number): void {
+    if (this.#met !== undefined) throw this.#met;
     this.#scrub.step(bytesMax);
   }
 

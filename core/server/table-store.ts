@@ -12,32 +12,41 @@ import type { StorageBackend, TableId } from "./storage-backend.ts";
 export class TableStore implements ZnodeStore {
   readonly #backend: StorageBackend;
   readonly #table: TableId;
+  readonly #onDamage: (error: TreeDamagedError) => void;
 
-  constructor(backend: StorageBackend, table: TableId) {
+  /** @param onDamage receives the error of a read that finds damage, whoever made that read */
+  constructor(
+    backend: StorageBackend,
+    table: TableId,
+    onDamage: (error: TreeDamagedError) => void = () => undefined,
+  ) {
     this.#backend = backend;
     this.#table = table;
+    this.#onDamage = onDamage;
   }
 
   /** @throws TreeDamagedError */
   get(path: string): StoredZnode | undefined {
-    return ofTree(() => this.#backend.readZnode(this.#table, path));
+    return ofTree(() => this.#backend.readZnode(this.#table, path), this.#onDamage);
   }
 
   children(path: string, after: string, limit: number): readonly string[] {
-    return ofTree(() => this.#backend.readChildren(this.#table, path, after, limit));
+    return ofTree(() => this.#backend.readChildren(this.#table, path, after, limit), this.#onDamage);
   }
 
   ephemerals(session: SessionId): readonly string[] {
-    return ofTree(() => this.#backend.readEphemerals(this.#table, session));
+    return ofTree(() => this.#backend.readEphemerals(this.#table, session), this.#onDamage);
   }
 }
 
 /** Reads rows of the tree. @throws TreeDamagedError for a DamagedError */
-export function ofTree<T>(read: () => T): T {
+export function ofTree<T>(read: () => T, onDamage?: (error: TreeDamagedError) => void): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof DamagedError)) throw error;
-    throw new TreeDamagedError(error.message, { cause: error });
+    const damage = new TreeDamagedError(error.message, { cause: error });
+    onDamage?.(damage);
+    throw damage;
   }
 }

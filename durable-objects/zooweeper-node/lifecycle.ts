@@ -187,7 +187,7 @@ export class Lifecycle {
   /** Ends the incarnation, and stores what the next one has to know. */
   #fail(incarnation: Incarnation, error: unknown): void {
     if (error instanceof ApplyError) this.#end(incarnation.server.tree.lastApplied, error);
-    else if (error instanceof TreeDamagedError)
+    else if (error instanceof TreeDamagedError || isUnreadable(error))
       this.#endOnceDurable(error, () => incarnation.setTreeAside(error.message));
     else this.abort(messageOf(error));
   }
@@ -249,6 +249,10 @@ export class Lifecycle {
     this.#ports.backend.setValue("failure", "null");
   }
 }
+
+/** Whether it is SQLite's error for a page that holds something else: SQLITE_CORRUPT. */
+const isUnreadable = (error: unknown): error is Error =>
+  error instanceof Error && error.message.includes("database disk image is malformed");
 
 /** The message of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -141,6 +141,17 @@ describe("a damaged storage", () => {
     });
   }
 
+  it("[ZAB-151] ends the incarnation later if a read outside a step meets it", () => {
+    const cluster = world();
+    const backend = backendOf(cluster);
+    const member = new MemberStorage(backend);
+    const { tree } = member.recover(1, 0);
+    member.scrub(1);
+    backend.tamper(must(TREE["a znode has other data"], "it is one of them"));
+    expect(() => tree.get("/q")).toThrow(TreeDamagedError);
+    expect(() => member.scrub(1)).toThrow("znode /q");
+  });
+
   it("[ZAB-152] is not reported where there is none, whatever checkpoints write meanwhile", () => {
     const cluster = world();
     const backend = backendOf(cluster);
