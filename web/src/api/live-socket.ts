@@ -39,7 +39,7 @@ export interface StreamOptions {
   /** Returns the subscription before every attempt: it continues after what has been read. */
   readonly subscription: () => Promise<Readonly<Record<string, unknown>>>;
   readonly onEvent: (event: StreamEvent) => void;
-  /** The server has ended the stream; it is subscribed to again. */
+  /** Called when the server has ended the stream; it is then subscribed to again. */
   readonly onEnd?: (end: StreamEnd) => void;
   readonly onState: (state: StreamState) => void;
 }
@@ -68,7 +68,7 @@ interface Frame {
   readonly data?: unknown;
   readonly open?: boolean;
   readonly end?: StreamEnd;
-  /** of a beat: has to be returned at once */
+  /** mark of a beat, to be returned at once */
   readonly mark?: string;
 }
 

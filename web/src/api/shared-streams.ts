@@ -21,7 +21,7 @@ export class SharedStreams implements LiveStreams {
   #read = 0;
   #unanswered = 0;
 
-  /** @param onFail the hub does not answer */
+  /** @param onFail called if the hub does not answer */
   constructor(port: TabPort, onFail: () => void) {
     this.#port = port;
     this.#onFail = onFail;
@@ -41,7 +41,7 @@ export class SharedStreams implements LiveStreams {
     };
   }
 
-  /** The page is left: the hub drops the tab until its next message. */
+  /** Handles that the page is left: the hub drops the tab until its next message. */
   leave(): void {
     this.#port.postMessage({ type: "bye" });
   }
@@ -125,7 +125,7 @@ export class TabStreams implements LiveStreams {
     };
   }
 
-  /** The page is left, and may come back. */
+  /** Handles that the page is left, and may be shown again. */
   leave(): void {
     this.#shared?.leave();
   }

@@ -1,4 +1,4 @@
-/** Copies a command to the clipboard, and says so. */
+/** Copies a command to the clipboard, and shows a message about it. */
 import { writeClipboard } from "../ui/write-clipboard.ts";
 import { type LiveStore, showToast } from "./live-store.ts";
 

@@ -16,7 +16,7 @@ export interface Toast {
   /** The same action as a command. */
   readonly curl?: string | undefined;
   readonly bad?: boolean;
-  /** How to take it back. */
+  /** How to undo it. */
   readonly undo?: { readonly label: string; readonly run: () => void } | undefined;
   readonly number: number;
 }

@@ -52,7 +52,7 @@ interface BrokerProps {
   readonly broker: BrokerState;
   readonly cluster: ClusterState;
   readonly faults: Faults;
-  /** There is no quorum, so no broker is registered and none takes goals. */
+  /** Whether there is no quorum, so that no broker is registered or takes goals. */
   readonly isHalted: boolean;
 }
 

@@ -16,7 +16,7 @@ export interface Election {
   readonly events: readonly ProtocolEvent[];
 }
 
-/** Events that an election is made of. */
+/** Events that belong to an election. */
 const PARTS: Readonly<Record<ProtocolEvent["type"], boolean>> = {
   vote: true,
   role: true,
@@ -35,7 +35,7 @@ const PARTS: Readonly<Record<ProtocolEvent["type"], boolean>> = {
 const PAUSE_MS = 3_000;
 /** The links to a lost leader break at most this long before the other nodes look for a new one, ms. */
 const LINK_MS = 2_000;
-/** Duration of an election among nodes that reach each other, at most, ms: a longer one has waited for something. */
+/** Duration of an election among nodes that reach each other, at most, ms: a longer one had to wait for nodes or links. */
 const QUICK_MS = 2_000;
 /** Votes this far apart belong to different attempts, ms. */
 const ATTEMPT_MS = 500;
@@ -94,8 +94,8 @@ export function lastElection(events: readonly ProtocolEvent[], size: number): El
 }
 
 /**
- * When the leader `before` lost its quorum or gave up, or the first of those who look until the end lost it; undefined when
- * nobody tells.
+ * When the leader `before` lost its quorum or stepped down, or otherwise when the first of the nodes that look until the
+ * end lost it; undefined if no event shows it.
  * @param taken when it took over, if that is known
  */
 function lossOf(
@@ -132,9 +132,9 @@ function lossOf(
 }
 
 /**
- * When the attempt began that elected: not before a quorum of nodes was there, and not before the links between them came
- * up, if that took its time; and of attempts in vain, which go on for long, not before the last one. 0: nothing of that kind.
- * @param events from the leader before to the new one, by time
+ * When the successful attempt began: after a quorum of nodes was up, after the links between them were open if that took
+ * long, and after the last of many failed attempts; 0 if none of these applies.
+ * @param events from the previous leader to the new one, by time
  */
 function attemptOf(events: readonly ProtocolEvent[], lostMs: number, wonMs: number, size: number): number {
   const within = events.filter((event) => event.at >= lostMs);

@@ -56,7 +56,7 @@ function foldPing(state: EnsembleState, node: NodeUp, { to, rttMs }: ProtocolEve
  */
 function foldLink(state: EnsembleState, event: ProtocolEvent): EnsembleState {
   const node = state.nodes.find(({ sid }) => sid === event.to);
-  // a node that is cut off is up, and loses its links again and again
+  // a node that is cut off is up, and loses its links repeatedly
   if (!node?.up || isCutOff(state, node)) return state;
   const others = (node.lostBy ?? []).filter((sid) => sid !== event.sid);
   if (event.up === true)

@@ -1,6 +1,7 @@
 /**
  * Packets that fly over the ring. Each is an element that the browser's compositor moves, so no code runs and React draws
- * nothing while it flies. Pings never end, so they do not fly: they are shown at two points of the link, one after the other.
+ * nothing while it flies. Pings are sent all the time, so they do not fly: they are shown at two points of the link, one
+ * after the other.
  */
 import { useEffect, useRef } from "react";
 import { useReducedMotion } from "../../hooks/use-reduced-motion.ts";

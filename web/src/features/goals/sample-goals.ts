@@ -24,8 +24,7 @@ const MINUTE_MAX = 90;
 const PACE = 4;
 
 /**
- * The goal number `index` of a match that never ends: the clock goes on, but not every goal is reported
- * at once. `random` is in [0, 1).
+ * The goal number `index` of an endless match: the clock advances, but some goals are reported late. `random` is in [0, 1).
  */
 export function sampleGoal(random: () => number, index: number): Goal {
   const clock = (index * PACE) % MINUTE_MAX;

@@ -16,7 +16,7 @@ const ROW_PX = 28;
 /** The list of events, with a filter by type. */
 export const EventLog = memo(function EventLog() {
   const [hidden, setHidden] = useState(HIDDEN_TYPES);
-  // pings never end: while they are hidden, they change nothing here
+  // pings are sent all the time: while they are hidden, they cause no redraw
   const version = useLiveEvery(500, ({ ringVersion, ring }) =>
     hidden.has("ping") ? ringVersion - ring.count("ping") : ringVersion,
   );
