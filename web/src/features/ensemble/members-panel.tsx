@@ -81,7 +81,7 @@ function Member(props: { node: NodeState; state: EnsembleState; faults: Faults }
           {node.up && look !== "cut" ? (
             <Standing state={state} node={node} />
           ) : (
-            <span> · {node.up ? "not heard" : look === "paused" ? "stands still" : "does not answer"}</span>
+            <span> · {node.up ? "not heard" : look === "paused" ? "is paused" : "does not answer"}</span>
           )}
           {node.reason !== undefined && <span className="lag"> · {node.reason}</span>}
         </span>
