@@ -113,7 +113,7 @@ export class Connection {
   }
 
   /** Whether there is a session, or a handshake under way. */
-  get shookHands(): boolean {
+  get hasHandshake(): boolean {
     return this.#session !== NO_SESSION || this.#handshake.isWaiting;
   }
 
@@ -182,7 +182,7 @@ export class Connection {
       if (!frames.next()) break;
       const { reader } = frames;
       cost += REQUEST_COST + reader.left;
-      if (this.#session === NO_SESSION) this.#greet(now, reader);
+      if (this.#session === NO_SESSION) this.#startHandshake(now, reader);
       else this.#request(now, message, reader, waited);
       cost += this.#open.reserved - reserved;
     }
@@ -228,15 +228,15 @@ export class Connection {
     this.#answers.written(before);
   }
 
-  #greet(now: number, reader: ByteReader): void {
+  #startHandshake(now: number, reader: ByteReader): void {
     if (this.#handshake.isWaiting) throw new WireError("a request came before the session was open");
     const request = readConnectRequest(reader);
     if (request.echoesMarks === true) this.#answers.window.announced();
     const outcome = this.#handshake.begin(now, request, () => this.#host.newSessionId());
-    if (outcome !== undefined) this.#greeted(outcome);
+    if (outcome !== undefined) this.#endHandshake(outcome);
   }
 
-  #greeted(outcome: HandshakeOutcome): void {
+  #endHandshake(outcome: HandshakeOutcome): void {
     if (outcome.type === "closed") {
       this.#close(outcome.end, outcome.reason);
       return;
@@ -347,7 +347,7 @@ export class Connection {
 
   #write(xid: number, answer: ServerAnswer): void {
     if (this.#handshake.isWaiting) {
-      this.#greeted(this.#handshake.end(answer));
+      this.#endHandshake(this.#handshake.end(answer));
       return;
     }
     const asked = xid > 0 ? xid - this.#numbersFrom : xid;

@@ -89,7 +89,7 @@ export class Readiness {
   }
 
   /** Whether it has not been ready for longer than `ms`. Returns true once per `ms`. */
-  maybeGivesUp(now: number, ms: number, hasClients: boolean): boolean {
+  hasTimedOut(now: number, ms: number, hasClients: boolean): boolean {
     if (this.#isReady) this.#readyAt = now;
     else if (hasClients && now - this.#readyAt > ms) {
       this.#readyAt = now;

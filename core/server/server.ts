@@ -173,7 +173,7 @@ export class EnsembleServer {
   }
 
   /** Whether this session is parked: its owner sleeps or is about to, and its deadline does not advance. */
-  standsStill(session: SessionId): boolean {
+  isSessionParked(session: SessionId): boolean {
     return this.#zab.frozen && this.#quiet.isParked(session);
   }
 
@@ -357,7 +357,7 @@ export class EnsembleServer {
   /** Records a heartbeat of the session. @param background whether it must not keep the ensemble awake */
   touch(clockMs: number, session: SessionId, background = false): void {
     const now = this.#readClock(clockMs);
-    if (background && this.standsStill(session)) return;
+    if (background && this.isSessionParked(session)) return;
     this.#noteRequest(now, background);
     this.#sessions.touch(now, session);
   }
@@ -476,7 +476,7 @@ export class EnsembleServer {
     const { syncLimit, tickTimeMs } = this.config;
     // A member that has been out of the quorum for long disconnects its clients, which would wait in vain.
     const hasClients = this.watches.count > 0 || this.#connections.size > 0;
-    if (this.#readiness.maybeGivesUp(now, syncLimit * tickTimeMs, hasClients)) {
+    if (this.#readiness.hasTimedOut(now, syncLimit * tickTimeMs, hasClients)) {
       this.#effects.push({ type: "dropClients" });
     }
     this.#responder.expire(now, this.tree.lastApplied);

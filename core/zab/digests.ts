@@ -109,12 +109,12 @@ export class TreeAgreement {
   }
 
   /** Records that the learner's version reports no digests. */
-  silence(sid: Sid): void {
+  noteWithoutDigests(sid: Sid): void {
     this.#silent.add(sid);
   }
 
   /** Records that the learner's version reports digests: it may have been upgraded. */
-  speaks(sid: Sid): void {
+  noteWithDigests(sid: Sid): void {
     this.#silent.delete(sid);
   }
 

@@ -159,7 +159,7 @@ export class Election {
   }
 
   /** Whether every participant has answered in this electionEpoch or is unreachable, so that no better vote can arrive. */
-  get everybodyHeard(): boolean {
+  get allAnswered(): boolean {
     return this.#quorum.participants.every(
       (sid) => this.#received.has(sid) || this.#following.has(sid) || this.#unreachable.has(sid),
     );

@@ -80,7 +80,7 @@ export class Follower {
   }
 
   /** Extends the deadlines by the time for which this peer was suspended, since the leader was not silent then. */
-  excuse(suspendedMs: number): void {
+  extendDeadlines(suspendedMs: number): void {
     this.#heardAt = Math.min(this.#heardAt + suspendedMs, this.#host.step.now);
   }
 

@@ -174,9 +174,9 @@ export class Leader implements Leadership {
   }
 
   /** Extends the deadlines by the time for which this peer was suspended, since its learners were not silent then. */
-  excuse(suspendedMs: number): void {
-    for (const learner of this.#learners.all()) learner.excuse(suspendedMs);
-    this.#quorumCheck.excuse(suspendedMs);
+  extendDeadlines(suspendedMs: number): void {
+    for (const learner of this.#learners.all()) learner.extendDeadlines(suspendedMs);
+    this.#quorumCheck.extendDeadlines(suspendedMs);
   }
 
   /** Records that a message came from a peer. */
@@ -231,7 +231,7 @@ export class Leader implements Leadership {
 
   /** Handles the notification of a peer. A later call may overtake a return, so a return ends no stay. */
   notice(from: Sid, note: Notification, isCall: boolean): void {
-    if (this.phase !== "BROADCAST" && this.#quorumCheck.isDeserted(from, note)) {
+    if (this.phase !== "BROADCAST" && this.#quorumCheck.quorumFollowsAnother(from, note)) {
       this.#host.becomeLooking("a quorum follows another");
       return;
     }
@@ -260,7 +260,7 @@ export class Leader implements Leadership {
     const wasAlone = this.#quorumCheck.isAlone;
     if (this.phase === "BROADCAST") this.#quorumCheck.note();
     this.#learners.remove(learner);
-    if (this.#quorumCheck.isAlone && !wasAlone) this.#quorumCheck.noteAlone();
+    if (this.#quorumCheck.isAlone && !wasAlone) this.#quorumCheck.noteQuorumLost();
     step.push({ type: "learnerLeft", sid });
     if (!learner.isActive) return;
     // The learner may have left because its tree differs, and report that when it joins again.

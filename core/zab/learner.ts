@@ -173,7 +173,7 @@ export class Learner {
   }
 
   /** Extends the deadlines by the time for which this peer was suspended, since the learner was not silent then. */
-  excuse(suspendedMs: number): void {
+  extendDeadlines(suspendedMs: number): void {
     const { now } = this.#host.step;
     this.#heardAt = Math.min(this.#heardAt + suspendedMs, now);
     this.#ackedAt = Math.min(this.#ackedAt + suspendedMs, now);

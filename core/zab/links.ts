@@ -247,7 +247,7 @@ export class Links {
   }
 
   /** Restarts the timeouts of unanswered PINGs after this peer was suspended, since the others were not silent then. */
-  excusePings(): void {
+  extendPingDeadlines(): void {
     for (const link of this.#links.values()) link.pingSentAt = null;
   }
 }

@@ -211,7 +211,7 @@ export class Looking {
       return;
     }
     if (this.#decideAt === NEVER) this.#decideAt = step.now + self.config.finalizeWaitMs;
-    if (!election.everybodyHeard && step.now < this.#decideAt) return;
+    if (!election.allAnswered && step.now < this.#decideAt) return;
     this.#decideAt = NEVER;
     const elected = election.vote.leader;
     if (elected !== self.sid) this.#host.becomeFollowing(elected, election.electionEpoch);

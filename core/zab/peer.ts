@@ -279,7 +279,7 @@ export class ZabPeer {
       }
       return this.#step.end();
     }
-    if (suspendedMs > this.#roles.self.timeouts.tickMs / 2) this.#roles.excuse(suspendedMs);
+    if (suspendedMs > this.#roles.self.timeouts.tickMs / 2) this.#roles.extendDeadlines(suspendedMs);
     switch (input.type) {
       case "start":
         this.#roles.links.startPings();

@@ -63,7 +63,7 @@ export class QuorumCheck {
   }
 
   /** Records that fewer than a quorum follow from now on. */
-  noteAlone(): void {
+  noteQuorumLost(): void {
     this.#aloneDeadline = this.#host.step.now + this.#host.self.timeouts.tickMs;
   }
 
@@ -72,7 +72,7 @@ export class QuorumCheck {
    * follows another returns to LOOKING at once. That cannot happen to both, since a quorum follows only one of them.
    * @returns whether a quorum follows another leader
    */
-  isDeserted(from: Sid, note: Notification): boolean {
+  quorumFollowsAnother(from: Sid, note: Notification): boolean {
     const { self } = this.#host;
     if (note.role !== "LOOKING" && note.vote.leader !== self.sid) this.#elsewhere.add(from);
     else this.#elsewhere.delete(from);
@@ -110,7 +110,7 @@ export class QuorumCheck {
   }
 
   /** Extends the deadlines by the time for which this peer was suspended, since the quorum was not silent then. */
-  excuse(suspendedMs: number): void {
+  extendDeadlines(suspendedMs: number): void {
     this.#quorumAt = Math.min(this.#quorumAt + suspendedMs, this.#host.step.now);
   }
 }

@@ -277,10 +277,10 @@ export class Roles implements RoleHost {
   // ── time ─────────────────────────────────────────────────────────────────
 
   /** Extends all deadlines by the time for which this peer was suspended, since the others were not silent then. */
-  excuse(suspendedMs: number): void {
-    this.links.excusePings();
-    this.#leader?.excuse(suspendedMs);
-    this.#follower?.excuse(suspendedMs);
+  extendDeadlines(suspendedMs: number): void {
+    this.links.extendPingDeadlines();
+    this.#leader?.extendDeadlines(suspendedMs);
+    this.#follower?.extendDeadlines(suspendedMs);
   }
 
   /** A deadline may have passed. */

@@ -101,8 +101,8 @@ export class TreeVerifier {
   noteJoined(learner: Learner, message: AckEpoch): boolean {
     const { sid, tree } = learner;
     tree.join(message);
-    if (tree.answersCheck) this.#agreement.speaks(sid);
-    else this.#agreement.silence(sid);
+    if (tree.answersCheck) this.#agreement.noteWithDigests(sid);
+    else this.#agreement.noteWithoutDigests(sid);
     // An unusable tree counts neither for nor against the leader's, and needs no protection.
     if (message.needSnap && this.#agreement.abandon(sid)) this.review();
     if (message.diverged && !message.needSnap) {

@@ -158,8 +158,8 @@ export class Requests {
     const incarnation = await this.#lifecycle.enter();
     if (incarnation === undefined) return UNKNOWN_ENSEMBLE;
     const { server } = incarnation;
-    const standsStill = background && server.standsStill(session);
-    if (!standsStill) await this.awaken(incarnation, background);
+    const isParked = background && server.isSessionParked(session);
+    if (!isParked) await this.awaken(incarnation, background);
     if (!server.ready) return failure("NO_QUORUM", undefined, incarnation);
     const lost = await this.#lossOf(incarnation, session);
     if (lost !== undefined) return lost;

@@ -123,7 +123,7 @@ export class Sockets {
       const connection = this.connections.of(socket);
       if (connection === undefined) {
         if (now - at >= SILENT_MS_MAX) this.close(socket, 1001, "silence");
-      } else if (!connection.shookHands && now - at >= HANDSHAKE_MS_MAX) {
+      } else if (!connection.hasHandshake && now - at >= HANDSHAKE_MS_MAX) {
         this.close(socket, 1001, `no handshake within ${HANDSHAKE_MS_MAX / 1000} s`);
       }
     }

@@ -79,7 +79,7 @@ export class SimOwner {
         return;
       }
       server.parked.set(session, this.number);
-      if (server.standsStill(session)) return;
+      if (server.isSessionParked(session)) return;
       cluster.invariants.sessions.heard(life, session);
       server.touch(now, session, true);
     });

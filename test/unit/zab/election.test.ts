@@ -42,7 +42,7 @@ describe("an election", () => {
     expect(election().vote).toEqual(vote(1));
     expect(election().hasQuorum).toBe(false);
     expect(election({ size: 1 }).hasQuorum).toBe(true);
-    expect(election({ size: 1 }).everybodyHeard).toBe(true);
+    expect(election({ size: 1 }).allAnswered).toBe(true);
   });
 
   it("[ZAB-31] adopts a better vote and sends it; keeps its own against a worse one", () => {
@@ -87,7 +87,7 @@ describe("an election", () => {
     expect(mine.electionEpoch).toBe(7);
     expect(mine.vote.leader).toBe(2);
     expect(mine.hasQuorum).toBe(false);
-    expect(mine.everybodyHeard).toBe(false);
+    expect(mine.allAnswered).toBe(false);
   });
 
   it("[ZAB-32] ignores votes of a lower electionEpoch", () => {
@@ -101,11 +101,11 @@ describe("an election", () => {
     const mine = election({ self: 3 });
     mine.receive(asSid(1), note(1, { leader: 3 }), false);
     expect(mine.hasQuorum).toBe(true);
-    expect(mine.everybodyHeard).toBe(false);
+    expect(mine.allAnswered).toBe(false);
     mine.markUnreachable(asSid(2));
-    expect(mine.everybodyHeard).toBe(true);
+    expect(mine.allAnswered).toBe(true);
     mine.receive(asSid(2), note(2, { round: 0 }), false);
-    expect(mine.everybodyHeard).toBe(false);
+    expect(mine.allAnswered).toBe(false);
   });
 
   it("[ZAB-33] removes the vote of a member that has failed", () => {
