@@ -124,6 +124,38 @@ function compare({ world }: StoredWorld, chance: Chance): void {
   expect(tree.size).toBe(follower.size);
 }
 
+/** Seeds of the histories that the suite runs. */
+export const HISTORY_SEEDS = 12;
+
+/**
+ * A random history of writes, checkpoints and evictions, over an empty storage.
+ * @throws AssertionError if the tree differs from the one that is whole in memory
+ */
+export function runHistory(backend: StorageBackend, seed: number): void {
+  const chance = new Chance(seed);
+  const stored = new StoredWorld(backend);
+  const { world } = stored;
+  const opened = (n: number): void => {
+    if (!world.tree.sessions.has(sessionId(n))) world.open(n);
+  };
+  for (let i = 0; i < 250; i++) {
+    const n = chance.below(SESSIONS + 1);
+    if (n > 0) opened(n);
+    const session = n === 0 ? NO_SESSION : sessionId(n);
+    world.write(randomWrite(chance, session), session);
+    if (chance.oneIn(5)) stored.checkpoint();
+    if (chance.oneIn(3)) stored.evict(chance, chance.between(1, 3));
+    if (chance.oneIn(3)) compare(stored, chance);
+    if (chance.oneIn(4)) stored.scrub.step(chance.between(1, 800));
+  }
+  expect(contentsOf(world.tree)).toEqual(contentsOf(world.follower));
+  stored.checkpoint();
+  const again = stored.reopened();
+  expect(digestOf(again)).toBe(digestOf(world.follower));
+  expect(contentsOf(again)).toEqual(contentsOf(world.follower));
+  expect(stored.scrub.passes).toBeGreaterThan(0);
+}
+
 /** The suite. @param name of the implementation */
 export function treeContract(name: string, makeBackend: MakeBackend): void {
   const test = (what: string, body: (open: () => StorageBackend) => void): void => {
@@ -131,30 +163,9 @@ export function treeContract(name: string, makeBackend: MakeBackend): void {
   };
 
   describe(`a tree over stored znodes: ${name}`, () => {
-    for (let seed = 1; seed <= 12; seed++) {
+    for (let seed = 1; seed <= HISTORY_SEEDS; seed++) {
       test(`[ZNODE-42] is the whole one, whatever leaves memory and whenever, seed ${seed}`, (open) => {
-        const chance = new Chance(seed);
-        const stored = new StoredWorld(open());
-        const { world } = stored;
-        const opened = (n: number): void => {
-          if (!world.tree.sessions.has(sessionId(n))) world.open(n);
-        };
-        for (let i = 0; i < 250; i++) {
-          const n = chance.below(SESSIONS + 1);
-          if (n > 0) opened(n);
-          const session = n === 0 ? NO_SESSION : sessionId(n);
-          world.write(randomWrite(chance, session), session);
-          if (chance.oneIn(5)) stored.checkpoint();
-          if (chance.oneIn(3)) stored.evict(chance, chance.between(1, 3));
-          if (chance.oneIn(3)) compare(stored, chance);
-          if (chance.oneIn(4)) stored.scrub.step(chance.between(1, 800));
-        }
-        expect(contentsOf(world.tree)).toEqual(contentsOf(world.follower));
-        stored.checkpoint();
-        const again = stored.reopened();
-        expect(digestOf(again)).toBe(digestOf(world.follower));
-        expect(contentsOf(again)).toEqual(contentsOf(world.follower));
-        expect(stored.scrub.passes).toBeGreaterThan(0);
+        runHistory(open(), seed);
       });
     }
 
