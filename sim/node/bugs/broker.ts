@@ -76,7 +76,7 @@ export const BROKER_BUGS: readonly SeededBug[] = [
   },
   {
     name: "offset-reused-after-crash",
-    what: "after a crash the log ends behind the first record of its last row",
+    what: "after a crash the log ends after the first record of its last row",
     source: "PARTITION-5",
     profile,
     patches: [
@@ -107,7 +107,7 @@ export const BROKER_BUGS: readonly SeededBug[] = [
   },
   {
     name: "tail-skips-to-the-end",
-    what: "a tail whose frame was full goes on at the end of the log",
+    what: "a tail whose frame was full continues at the end of the log",
     source: "PARTITION-17",
     profile,
     patches: [
@@ -147,7 +147,7 @@ export const BROKER_BUGS: readonly SeededBug[] = [
   },
   {
     name: "leadership-lost-on-the-way",
-    what: "the controller counts a partition as told though it was not reached",
+    what: "the controller counts a partition as informed though it was not reached",
     source: "BROKER-64",
     profile,
     patches: [

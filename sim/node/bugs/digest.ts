@@ -23,7 +23,7 @@ export const DIGEST_BUGS: readonly SeededBug[] = [
   },
   {
     name: "snap-without-proof",
-    what: "a learner that differs gives its tree up for a leader's that no quorum has confirmed",
+    what: "a learner that differs discards its tree for a leader's tree that no quorum has confirmed",
     source: "a fault of ours: a damaged row of one member replaced the right value everywhere",
     patches: [
       {

@@ -20,7 +20,7 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "promise-not-written",
-    what: "a follower promises an epoch without writing it down",
+    what: "a follower promises an epoch without storing the promise",
     source: "Zab, DSN 2011, phase 1; ZOOKEEPER-335",
     rare: true,
     patches: [
@@ -59,7 +59,7 @@ export const ELECTION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "leader-goes-on",
-    what: "a leader that lost its memory goes on in the epoch that it led",
+    what: "a leader that lost its memory continues in the epoch that it led",
     source: "reliability, rule 5",
     patches: [
       {

@@ -57,7 +57,7 @@ export const LOG_BUGS: readonly SeededBug[] = [
   },
   {
     name: "applied-before-write",
-    what: "a member applies what is committed elsewhere and not yet on its own disk",
+    what: "a member applies an entry that is committed elsewhere and not yet on its own disk",
     source: "ZOOKEEPER-4882",
     patches: [
       {
@@ -69,7 +69,7 @@ export const LOG_BUGS: readonly SeededBug[] = [
   },
   {
     name: "uncommitted-applied",
-    what: "a follower applies a proposal when it comes, not when it is committed",
+    what: "a follower applies a proposal when it arrives, not when it is committed",
     source: "ZOOKEEPER-1549; uncommitted proposals served",
     rare: true,
     patches: [
@@ -82,7 +82,7 @@ export const LOG_BUGS: readonly SeededBug[] = [
   },
   {
     name: "recovery-applies-tail",
-    what: "a member that starts applies its whole log, and not only what it knows to be committed",
+    what: "a member that starts applies its whole log, not only the part that it knows to be committed",
     source: "ZOOKEEPER-1549, 3644",
     patches: [
       { file: STORAGE, find: "maxZxid(this.log.committed, checkpoint.zxid)", replace: "this.log.last.zxid" },

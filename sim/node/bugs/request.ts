@@ -6,7 +6,7 @@ import type { SeededBug } from "./bug.ts";
 export const REQUEST_BUGS: readonly SeededBug[] = [
   {
     name: "dedupe-off",
-    what: "a write that is sent again is done again",
+    what: "a repeated write is applied again",
     source: "reliability, T20",
     patches: [
       {
@@ -36,7 +36,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
   },
   {
     name: "number-under-way-believed",
-    what: "two writes under one number at two members are both given the result of the one that happened",
+    what: "two writes under one number at two members both get the result of the one that happened",
     source: "the same, while the first one is under way",
     patches: [
       {
@@ -48,7 +48,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
   },
   {
     name: "fingerprint-not-compared",
-    what: "another write after a refused one is given the refusal, though the member knows both requests",
+    what: "another write after a refused one gets the refusal, though the member knows both requests",
     source: "use: a POST under the number of a refused DELETE is answered NO_NODE and never happens",
     patches: [
       {
@@ -67,7 +67,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
   },
   {
     name: "ready-at-committed",
-    what: "a member serves before it has applied the whole history of its stay, and sends again what is in it",
+    what: "a member serves before it has applied the whole history of its stay, and repeats writes that are in it",
     source: "SERVER-4; ZooKeeper's Learner after UPTODATE",
     patches: [
       {
@@ -79,7 +79,7 @@ export const REQUEST_BUGS: readonly SeededBug[] = [
   },
   {
     name: "at-least-unchecked",
-    what: "a read is answered from a tree that is behind what its client has seen",
+    what: "a read is answered from an older tree than its client has seen",
     source: "SERVER-31; ZooKeeper's lastZxidSeen",
     patches: [
       {

@@ -6,7 +6,7 @@ import type { SeededBug } from "./bug.ts";
 export const SESSION_BUGS: readonly SeededBug[] = [
   {
     name: "session-expires-early",
-    what: "hearing of a session does not move its deadline",
+    what: "a heartbeat of a session does not extend its deadline",
     source: "reliability, T15",
     patches: [
       {
@@ -18,7 +18,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "ephemerals-outlive-session",
-    what: "a session that ends leaves its ephemerals behind",
+    what: "a session that ends does not delete its ephemerals",
     source: "ZOOKEEPER-2355, 4837",
     patches: [
       {
@@ -30,7 +30,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "alarm-counts-as-time",
-    what: "an alarm that comes early, late or twice is believed: sessions expire by the count of alarms",
+    what: "an early, late or repeated alarm counts: sessions expire by the number of alarms",
     source: "reliability, T20: double alarm",
     patches: [
       {
@@ -42,7 +42,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "overdue-alarm-trusted",
-    what: "an alarm that is long overdue is believed to be set: a lost alarm is never set again",
+    what: "an alarm that is long overdue counts as set: a lost alarm is never set again",
     source: "use, on the real runtime: the scheduler had lost its list",
     rare: true,
     patches: [
@@ -55,7 +55,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "alarm-never-earlier",
-    what: "an alarm that is set stays where it is when a deadline moves before it",
+    what: "an alarm is not set earlier when a deadline moves before it",
     source: "a mutant of the shell that every lane let pass",
     patches: [
       {
@@ -79,7 +79,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "small-jump-is-silence",
-    what: "only a clock that was set forward by minutes is noticed: one that was set by seconds is silence",
+    what: "only a clock that was set forward by minutes is detected: one set by seconds counts as silence",
     source: "the same; a session of 10 s expires after 1.6 s",
     patches: [
       {
@@ -91,7 +91,7 @@ export const SESSION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "clock-back-believed",
-    what: "a clock that was put back is believed: whatever waits for a time waits for that much longer",
+    what: "a clock that was set back is trusted: everything that waits for a time waits for that much longer",
     source: "a mutant of the core that every lane let pass",
     rare: true,
     patches: [

@@ -6,7 +6,7 @@ import type { SeededBug } from "./bug.ts";
 export const STORE_BUGS: readonly SeededBug[] = [
   {
     name: "changed-znode-evicted",
-    what: "a znode leaves memory although it has changed since the last checkpoint",
+    what: "a znode is evicted although it has changed since the last checkpoint",
     source: "any write-behind cache",
     patches: [
       {
@@ -23,7 +23,7 @@ export const STORE_BUGS: readonly SeededBug[] = [
   },
   {
     name: "list-without-changes",
-    what: "a list of children is read from the store alone, without what has changed since the last checkpoint",
+    what: "a list of children is read from the store alone, without the changes since the last checkpoint",
     source: "any write-behind cache",
     patches: [
       {

@@ -6,7 +6,7 @@ import type { SeededBug } from "./bug.ts";
 export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
   {
     name: "trunc-not-written",
-    what: "a TRUNC is done in memory and not on disk: what was never committed comes back",
+    what: "a TRUNC is done in memory and not on disk: entries that were never committed return",
     source: "ZOOKEEPER-3701, 1154",
     rare: true,
     patches: [
@@ -19,7 +19,7 @@ export const SYNCHRONIZATION_BUGS: readonly SeededBug[] = [
   },
   {
     name: "trunc-missing",
-    what: "a learner that has something else gets DIFF from the nearest entry, and keeps its own",
+    what: "a learner with other entries gets DIFF from the nearest common entry, and keeps its own",
     source: "ZOOKEEPER-1154, 2832",
     patches: [
       {

@@ -6,13 +6,13 @@ import type { SeededBug } from "./bug.ts";
 export const WATCH_BUGS: readonly SeededBug[] = [
   {
     name: "watch-lost-on-reconnect",
-    what: "a client that reconnects is not told of the events that it missed",
+    what: "a client that reconnects does not get the events that it missed",
     source: "ZooKeeper setWatches; reliability, T20",
     patches: [{ file: WATCH, find: "      else missed.push({ type, path });\n", replace: "" }],
   },
   {
     name: "child-watch-lost-at-delete",
-    what: "the deletion of a znode is not told to those who watch its children",
+    what: "the deletion of a znode does not notify the watchers of its children",
     source: "ZooKeeper WatchManager, DataTree.deleteNode",
     patches: [
       {
@@ -24,7 +24,7 @@ export const WATCH_BUGS: readonly SeededBug[] = [
   },
   {
     name: "stream-tells-first-change",
-    what: "of the changes that a stream has to tell at once, only the first is told",
+    what: "of several changes in one turn, a stream sends only the first",
     source: "use: the reader of a lock believed NodeDeleted while the znode existed",
     rare: true,
     patches: [
@@ -37,7 +37,7 @@ export const WATCH_BUGS: readonly SeededBug[] = [
   },
   {
     name: "stream-resumes-at-present",
-    what: "a stream that is resumed begins with the state as it is, whatever the reader knows",
+    what: "a resumed stream begins with the current state, whatever its reader has seen",
     source: "changes between the end of one connection and the begin of the next",
     patches: [
       {
@@ -49,7 +49,7 @@ export const WATCH_BUGS: readonly SeededBug[] = [
   },
   {
     name: "stream-forgets-gone",
-    what: "a stream that is resumed ignores that its reader knows of the znode's deletion",
+    what: "a resumed stream ignores that its reader has seen the znode's deletion",
     source: "ids that were zxids alone",
     patches: [
       {
@@ -61,7 +61,7 @@ export const WATCH_BUGS: readonly SeededBug[] = [
   },
   {
     name: "stream-ends-at-deletion",
-    what: "the watch of a stream goes with its znode, as a standard watch does, and a later creation is not told",
+    what: "the watch of a stream is removed with its znode, like a standard watch, and a later creation is not sent",
     source: "ZooKeeper's standard watches",
     patches: [
       {

@@ -14,7 +14,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "boots-noted-late",
-    "a leader counts a learner before it has noted the learner's life",
+    "a leader counts a learner before it has stored the learner's life",
     "ZAB-113",
     LEADER,
     "    step.persistDeferred();\n",
@@ -46,7 +46,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "needsnap-vouches",
-    "a member that cannot build on its history vouches for a leader that has less",
+    "a member that cannot build on its history counts for a leader with a shorter history",
     "ZAB-54",
     LEADER,
     `      if (!message.needSnap) this.#host.becomeLooking("a learner has a newer history");\n`,
@@ -70,7 +70,7 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "needsnap-not-kept",
-    "that a history is of no use is forgotten in a crash",
+    "a crash loses the fact that a history is unusable",
     "ZAB-46",
     HISTORY,
     '    this.#step.persist([{ type: "needSnap" }]);\n',

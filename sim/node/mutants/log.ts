@@ -7,7 +7,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   // ── links ──
   mutant(
     "call-taken-twice",
-    "a call that comes a second time is taken a second time",
+    "a call that is delivered twice is handled twice",
     "ZAB-86",
     LINKS,
     '    if (origin.seq < link.inSeq) return "LATE";\n',
@@ -15,7 +15,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "gap-unnoticed",
-    "a gap in the calls of a link goes unnoticed",
+    "a gap in the calls of a link is not detected",
     "ZAB-86",
     LINKS,
     '    if (origin.seq > link.inSeq) order = "INTERRUPTED";\n',
@@ -23,7 +23,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "leader-without-quorum",
-    "a leader that has lost its quorum leads on",
+    "a leader that has lost its quorum continues to lead",
     "ZAB-79",
     LEADER,
     "if (now - this.#quorumCheck.lostSince > silence) {",
@@ -33,7 +33,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   // ── the log and its synchronization ──
   mutant(
     "commit-noted-too-far",
-    "a log row notes itself as committed when it is written",
+    "a log row is marked as committed when it is written",
     "ZAB-17",
     HISTORY,
     "committed: minZxid(this.#lastCommittedZxid, entry.last),",

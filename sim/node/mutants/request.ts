@@ -6,7 +6,7 @@ import { type Mutant, mutant } from "./mutant.ts";
 export const REQUEST_MUTANTS: readonly Mutant[] = [
   mutant(
     "snap-forgets-writes",
-    "writes that wait are not settled when a SNAP replaces the tree",
+    "pending writes are not answered when a SNAP replaces the tree",
     "SERVER-3",
     WRITE_PATH,
     "      if (!write.sent && known === undefined) continue;\n",
@@ -30,7 +30,7 @@ export const REQUEST_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "prep-over-epochs",
-    "a leader prepares on top of what an earlier epoch left outstanding",
+    "a leader prepares on outstanding changes of an earlier epoch",
     "ZNODE: outstanding changes",
     PROPOSALS,
     "    this.#bytes = 0;\n    this.#prep.reset();\n",

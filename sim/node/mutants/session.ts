@@ -6,7 +6,7 @@ import { type Mutant, mutant } from "./mutant.ts";
 export const SESSION_MUTANTS: readonly Mutant[] = [
   mutant(
     "touch-lost-with-stay",
-    "heartbeats that were on their way when a stay ended are lost",
+    "heartbeats in flight at the end of a stay are lost",
     "SERVER-39",
     SESSIONS,
     "if (at >= since) this.#touched.add(session);",
@@ -22,7 +22,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "touches-lost-with-learner",
-    "sessions that a lost learner reported last are given no time for what it could not report",
+    "sessions that a lost learner reported last get no time for heartbeats that it could not report",
     "SERVER-41",
     SERVER,
     "          this.#sessions.expiry.learnerLeft(effect.sid, this.#clock.now);\n",
@@ -30,7 +30,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "excused-for-ever",
-    "a dead session gets its full timeout at every look that comes late",
+    "a dead session gets its full timeout at every late check",
     "SERVER-40",
     SESSION,
     "excused ? atMs",
@@ -38,7 +38,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "missed-alarms-excuse-for-ever",
-    "a dead session gets its full timeout at every wake that comes late",
+    "a dead session gets its full timeout at every late wake-up",
     "QUIET-18",
     QUIET,
     "isMissed && !known.has(id)",
@@ -46,7 +46,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "no-full-timeout-on-lead",
-    "a new leader watches over no session that it did not open itself",
+    "a new leader tracks no session that it did not open itself",
     "SERVER-10",
     QUIET,
     "    expiry.restart(sessions.values(), now);\n",
@@ -54,7 +54,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "old-sleep-record",
-    "a leader believes the deadlines of a sleep that is not the last one",
+    "a leader uses the deadlines of a sleep that is not the last one",
     "QUIET-7",
     QUIET,
     "record.epoch === continues && inTime",
@@ -62,7 +62,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "sleep-record-after-failure",
-    "a leader believes noted deadlines though a quorum was missing",
+    "a leader uses stored deadlines though a quorum was missing",
     "QUIET-7",
     QUIET,
     "record.epoch === continues && inTime",
@@ -78,7 +78,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "sleep-forgets-touches",
-    "heartbeats that a learner had not passed on are lost when the ensemble falls asleep",
+    "heartbeats that a learner had not forwarded are lost when the ensemble falls asleep",
     "QUIET-4",
     QUIET,
     "    const touched = ok ? this.#host.tracker.takeTouched(now) : [];\n",

@@ -18,7 +18,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
   // ── znodes ──
   mutant(
     "rollback-leaves-marks",
-    "a multi that is taken back leaves the changes before it marked as superseded",
+    "a multi that is rolled back leaves the changes before it marked as superseded",
     "ZNODE: a multi is all or nothing",
     OVERLAY,
     "        change.before.superseded = false;\n",
@@ -58,7 +58,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "pzxid-kept-at-delete",
-    "the deletion of a child does not move its parent's pzxid",
+    "the deletion of a child does not change its parent's pzxid",
     "ZNODE: Stat",
     TREE_STATE,
     "    this.#childrenChanged(parent, zxid, parent.cversion);\n",
@@ -66,7 +66,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "list-too-large",
-    "a list of names is answered whole, however large it is",
+    "a list of names is returned whole, however large it is",
     "HTTP-47",
     PAGES,
     "    if (bytes > bytesMax) return true;\n",
@@ -92,7 +92,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
   // ── watches ──
   mutant(
     "set-watches-overtakes",
-    "setWatches is answered before what its session asked earlier",
+    "setWatches is answered before its session's earlier requests",
     "SERVER-8",
     READ_PATH,
     "    if (pending.has(session)) this.#wait(",
@@ -100,7 +100,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "missed-creation",
-    "a client that reconnects is not told of a creation that it missed",
+    "a client that reconnects does not get a creation that it missed",
     "ZNODE: watches",
     WATCH,
     "tree.get(path) === undefined ? undefined : WatchEventType.CREATED",
