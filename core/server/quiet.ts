@@ -314,8 +314,11 @@ export class Quiet {
     for (const [id, deadline] of deadlines) {
       const session = sessions.get(id);
       if (session === undefined) continue;
+      const { timeoutMs } = session;
+      // The clock may have been set back since.
+      const atMs = Math.min(Math.max(deadline, earliest), now + timeoutMs);
       if (isMissed && !known.has(id)) expiry.excuse(id, now);
-      else expiry.restore(id, session.timeoutMs, Math.max(deadline, earliest), known.has(id));
+      else expiry.restore(id, timeoutMs, atMs, known.has(id));
     }
   }
 

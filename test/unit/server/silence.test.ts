@@ -186,3 +186,19 @@ describe("alarms that are late in every sleep", () => {
     }
   });
 });
+
+describe("a clock that is set back during a sleep", () => {
+  it("[QUIET-19] extends no deadline beyond the full timeout", () => {
+    const timeoutMs = 30 * TICK;
+    const cluster = ensemble({ size: 1, config: { quietAfterMs: 4 * TICK } });
+    const session = open(cluster, 1, timeoutMs);
+    cluster.runUntil(() => cluster.server(1).asleepSince !== null, 60_000, "sleep");
+    cluster.runFor(TICK);
+    cluster.crash(1);
+    cluster.jumpClock(1, -600_000);
+    cluster.start(1);
+    cluster.runUntil(() => cluster.server(1).ready, 10_000, "a leader");
+    expect(lives(cluster, session)).toBe(true);
+    expect(untilClosed(cluster, session, 1_000_000)).toBeLessThanOrEqual(timeoutMs + 2 * TICK);
+  });
+});
