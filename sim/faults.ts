@@ -12,6 +12,8 @@ export interface Faults {
   reorder: number;
   /** an alarm comes later by up to this; ms */
   alarmLateMs: number;
+  /** delay of an alarm that is set while the ensemble sleeps; ms */
+  wakeLateMs: number;
   /** probability that a set alarm never fires */
   loseAlarm: number;
   /** probability that an alarm fires although nothing is due, or twice */
@@ -25,11 +27,13 @@ export const NO_FAULTS: Faults = {
   duplicate: 0,
   reorder: 0,
   alarmLateMs: 0,
+  wakeLateMs: 0,
   loseAlarm: 0,
   spuriousTick: 0,
 };
 
 /** Whether some fault delays messages or alarms; duplicates and spurious alarms do not. */
-export function delays({ failCall, loseReturn, reorder, alarmLateMs, loseAlarm }: Faults): boolean {
-  return failCall > 0 || loseReturn > 0 || reorder > 0 || alarmLateMs > 0 || loseAlarm > 0;
+export function delays(faults: Faults): boolean {
+  const { failCall, loseReturn, reorder, alarmLateMs, wakeLateMs, loseAlarm } = faults;
+  return failCall + loseReturn + reorder + alarmLateMs + wakeLateMs + loseAlarm > 0;
 }

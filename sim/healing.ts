@@ -23,6 +23,9 @@ const AGREEMENT_WITHIN = 10;
 /** How long a session may outlive its client after healing, in timeouts: a clock may have jumped just before. */
 const EXPIRED_WITHIN = 3;
 
+/** Length of the repeated pauses of all members: more than counts as silence of a session; ticks. */
+const PAUSE_TICKS = 4;
+
 /** Time for readers to resume their streams after healing, in addition to two timeouts of a request; ms. */
 const STREAMS_WITHIN_MS = 10_000;
 
@@ -193,6 +196,7 @@ export class Healing {
     }
     this.#wakeOwners();
     this.#expireAll();
+    this.#expireLate();
   }
 
   /** Checks that a request wakes all owners that slept with the ensemble. */
@@ -230,6 +234,36 @@ export class Healing {
       );
     while (isLeft() && cluster.now < end) cluster.runFor(tickTimeMs);
     cluster.invariants.must("Liveness", !isLeft(), () => "sessions outlive their clients");
+  }
+
+  /**
+   * Checks that a session whose client is gone expires although every check of its deadline is late: because the ensemble sleeps
+   * and always wakes late, or because all members are paused again and again.
+   */
+  #expireLate(): void {
+    const { cluster } = this.#world;
+    const { tickTimeMs, quietAfterMs, requestTimeoutMs, sessionTimeoutMsMin } = cluster.config;
+    const timeoutMs = Math.max(this.#world.options.sessionTimeoutMs, sessionTimeoutMsMin);
+    const session = this.#openSession(timeoutMs);
+    const isLeft = (): boolean => cluster.alive.some(({ tree }) => tree.sessions.has(session));
+    if (quietAfterMs > 0) {
+      const lateMs = 2 * requestTimeoutMs;
+      cluster.faults.wakeLateMs = lateMs;
+      // After the first late wake-up the session gets one full timeout, in a second sleep.
+      const end = cluster.now + 3 * (timeoutMs + lateMs + quietAfterMs + 8 * tickTimeMs);
+      while (isLeft() && cluster.now < end) cluster.runFor(tickTimeMs);
+      cluster.faults.wakeLateMs = 0;
+    } else {
+      // The session gets one full timeout; then each pause counts as more than a tick.
+      const pauses = 2 * Math.ceil(timeoutMs / tickTimeMs) + 4;
+      for (let i = 0; i < pauses && isLeft(); i++) {
+        for (const { sid } of cluster.alive) cluster.pause(sid);
+        cluster.runFor(PAUSE_TICKS * tickTimeMs);
+        for (const { sid } of cluster.alive) cluster.resume(sid);
+        cluster.runFor(tickTimeMs / 2);
+      }
+    }
+    cluster.invariants.must("Liveness", !isLeft(), () => `session ${session} outlives its client`);
   }
 
   /** Checks that the last event of every stream is the znode's state, once the sending member has applied everything. */

@@ -111,7 +111,8 @@ class Run {
     this.#startedAt = this.cluster.now;
     this.#watch(onLine);
     const count = (what: string): void => this.#count(what);
-    this.#nemesis = new Nemesis(this.cluster, options, this.#chance, (kind) => count(`fault ${kind}`));
+    const nemesis = new Nemesis(this.cluster, options, this.#chance, (kind) => count(`fault ${kind}`));
+    this.#nemesis = nemesis;
     this.#recorder = new Recorder(`simulator, seed ${seed}`);
     const chance = this.#chance;
     const workload = new Workload({ random: () => chance.unit(), keys: 8, opsPerKey: 160 });
@@ -126,6 +127,9 @@ class Run {
       orders: 0,
       sessions: 0,
       calm: false,
+      get rush() {
+        return nemesis.isOverWrites;
+      },
       writeAnonymously: (sid, request) => this.#writeAnonymously(sid, request),
       count: (what) => count(`client ${what}`),
     };

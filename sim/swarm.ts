@@ -174,10 +174,12 @@ function draw(seed: number): SwarmOptions {
     ...damaged,
     ...(apart.oneIn(6) ? (["disk-full"] as const) : []),
     ...(races.oneIn(5) ? (["cut-behind-request"] as const) : []),
-    ...(storms.oneIn(2) ? (["storm"] as const) : []),
+    // In a storm members forget, and while they do no tree is damaged.
+    ...(storms.oneIn(2) && !damaged.some(isTreeDamage) ? (["storm"] as const) : []),
   ];
   const kinds = drawn.filter((kind) => !OFF.includes(kind) && (silences === 0 || !TIME_KINDS.includes(kind)));
   const slow = !heavy && chance.oneIn(4);
+  const manners = new Chance(seed * 3_373 + 53);
   const streams = new Chance(seed * 4_219 + 7);
   return {
     seed,
@@ -218,6 +220,8 @@ function draw(seed: number): SwarmOptions {
       move: chance.oneOf([0, 0.005, 0.03]),
       vanish: chance.oneOf([0, 0.002, 0.01]),
       close: chance.oneOf([0, 0.005, 0.02]),
+      breakOff: manners.oneOf([0, 0, 0.02, 0.1]),
+      returns: manners.oneIn(2),
       bounded: apart.oneIn(4),
     },
     config: {

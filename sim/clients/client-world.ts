@@ -17,6 +17,8 @@ export interface ClientWorld {
   opsLeft: number;
   /** while true, no client sends requests or heartbeats */
   calm: boolean;
+  /** while true, clients without a session send many writes */
+  readonly rush: boolean;
   /** number of connections so far */
   conns: number;
   orders: number;
@@ -41,6 +43,10 @@ export interface ClientOptions {
   readonly move: number;
   /** probability that a client vanishes, so that its session expires */
   readonly vanish: number;
+  /** probability that a client with outstanding requests abandons its connection without closing it */
+  readonly breakOff: number;
+  /** whether a client that lost its connection often tries the same member first, even one that does not serve */
+  readonly returns: boolean;
   /** probability that a client closes its session */
   readonly close: number;
   /** whether lists of children are read without a connection with a bound on the answer, and in pages */
@@ -54,4 +60,16 @@ export function countAnswer(world: ClientWorld, answer: ServerAnswer): void {
   else if (answer.result.type === "multi") {
     for (const each of answer.result.results) world.count(each.type === "error" ? each.code : "OK");
   } else world.count("OK");
+}
+
+/**
+ * Chooses the member that a client connects to: usually one that serves, or the member of its last connection.
+ * @param lastSid that member; 0: none
+ * @returns undefined if the client finds none now
+ */
+export function chooseMember({ cluster, chance, options }: ClientWorld, lastSid: number): number | undefined {
+  if (options.returns && lastSid > 0 && chance.oneIn(2)) return lastSid;
+  const sid = 1 + chance.below(cluster.members.length);
+  const serves = cluster.member(sid).life?.server.ready === true;
+  return serves || chance.oneIn(4) ? sid : undefined;
 }

@@ -20,8 +20,9 @@ import { ClientMemory } from "../history/workload.ts";
 import type { Connection } from "../member/client-table.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientLog, type Place } from "./client-log.ts";
-import { type ClientWorld, countAnswer } from "./client-world.ts";
+import { type ClientWorld, chooseMember, countAnswer } from "./client-world.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { LeftConnections } from "./left-connections.ts";
 import { NextTurn } from "./next-turn.ts";
 import { Outstanding } from "./outstanding.ts";
 
@@ -33,6 +34,8 @@ export class SimClient {
   #xid = 0;
   #memory = new ClientMemory();
   #connection: ClientConnection | null = null;
+  /** member of its last connection; 0: none */
+  #lastSid = 0;
   /** whether it may send requests: its session is open and attached to this connection */
   #ready = false;
   /** whether its session was opened, on this connection or an earlier one */
@@ -40,8 +43,7 @@ export class SimClient {
   #attaching = false;
   readonly #outstanding = new Outstanding();
   readonly #heartbeat: Heartbeat;
-  /** connections that it left without closing them, which their members have to detect */
-  readonly #left: LeftConnection[] = [];
+  readonly #left = new LeftConnections();
   readonly #nextTurn: NextTurn;
   readonly #log: ClientLog;
   /** whether it sends no more requests */
@@ -63,7 +65,7 @@ export class SimClient {
 
   /** Number of connections that a member still keeps although the session has moved to another one. */
   get leftOpen(): number {
-    return this.#left.filter((each) => isLeftOpen(each, this.#session)).length;
+    return this.#left.openOf(this.#session);
   }
 
   get #place(): Place {
@@ -110,7 +112,7 @@ export class SimClient {
       return;
     }
     if (this.#ready && !this.stopped && this.#world.opsLeft > 0) {
-      if (this.#outstanding.waiting === 0 && this.#leaves()) return;
+      if (this.#outstanding.waiting === 0 ? this.#leaves() : this.#breaksOff()) return;
       this.#askSome();
       this.#maybeClose();
     }
@@ -140,10 +142,7 @@ export class SimClient {
       this.#world.count("moves");
       // Sometimes without closing it, so that its member considers the old connection alive.
       if (chance.oneIn(2)) this.#hangUp();
-      else if (this.#connection !== null) {
-        this.#left.push({ connection: this.#connection, session: this.#session, moved: false });
-        this.#gone();
-      }
+      else this.#leaveBehind();
       this.#nextTurn.in(chance.between(1, 100));
       return true;
     }
@@ -156,6 +155,23 @@ export class SimClient {
       return true;
     }
     return false;
+  }
+
+  /** Sometimes abandons a connection with outstanding requests, which may be executed after it has attached elsewhere. */
+  #breaksOff(): boolean {
+    const { chance, options } = this.#world;
+    if (!chance.chance(options.breakOff)) return false;
+    this.#world.count("breaks off");
+    this.#leaveBehind();
+    this.#nextTurn.in(chance.between(1, 30));
+    return true;
+  }
+
+  /** Abandons the connection without closing it, so that its member considers it alive. */
+  #leaveBehind(): void {
+    if (this.#connection === null) return;
+    this.#left.add(this.#connection, this.#session);
+    this.#gone();
   }
 
   /** Sometimes closes its session after its last requests. */
@@ -183,17 +199,16 @@ export class SimClient {
   // ── connections ──────────────────────────────────────────────────────────
 
   #connect(): void {
-    const { cluster, chance } = this.#world;
-    const sid = 1 + chance.below(cluster.members.length);
-    // Usually it finds a member that serves, like clients that try one after the other.
-    const serves = cluster.member(sid).life?.server.ready === true;
-    if (!serves && !chance.oneIn(4)) return;
+    const { cluster } = this.#world;
+    const sid = chooseMember(this.#world, this.#lastSid);
+    if (sid === undefined) return;
     this.#world.conns += 1;
     const conn = this.#world.conns;
     const found = cluster.connect(sid, this.#wire(conn));
     if (found === undefined) return;
     const connection = new ClientConnection(cluster, conn, found.life, found.token);
     this.#connection = connection;
+    this.#lastSid = sid;
     this.#ready = false;
     this.#heartbeat.shown(cluster.now);
     if (this.#session === NO_SESSION) this.#open(connection);
@@ -251,7 +266,21 @@ export class SimClient {
       return;
     }
     this.#world.count("attached");
-    for (const each of this.#left) each.moved = true;
+    this.#left.sessionMoved();
+    const { cluster, chance, options } = this.#world;
+    const connection = this.#connection;
+    // Its requests on the previous connection may arrive before it repeats them.
+    const pauseMs = options.breakOff > 0 && chance.oneIn(2) ? chance.between(1, 300) : 0;
+    if (pauseMs === 0) this.#resume();
+    else {
+      cluster.after(pauseMs, () => {
+        if (connection !== null && this.#connection === connection) this.#resume();
+      });
+    }
+  }
+
+  /** Continues where an earlier connection of the session ended. */
+  #resume(): void {
     this.#ready = true;
     // Usually its watches first, like ZooKeeper's clients.
     const watchesFirst = this.#world.chance.oneIn(2);
@@ -433,19 +462,7 @@ export class SimClient {
   }
 }
 
-/** A connection that a client left without closing it. */
-interface LeftConnection {
-  readonly connection: ClientConnection;
-  readonly session: SessionId;
-  /** the session has continued over another connection since */
-  moved: boolean;
-}
-
-/** Whether its member keeps it although the session has continued over another one. */
-const isLeftOpen = ({ moved, connection, session }: LeftConnection, of: SessionId): boolean =>
-  moved && session === of && connection.isOpen;
-
-/** Stands for a request that is not in the history. */
+/** Stands for what is no request of the client's. */
 const NO_OP: Op = {
   client: 0,
   session: 0,

@@ -23,6 +23,9 @@ import type { ClientWorld } from "./client-world.ts";
 /** Maximum of concurrent attempts of one write. */
 const ATTEMPTS_MAX = 3;
 
+/** Writes that such a client has under way in a rush, at most. */
+const RUSH_MAX = 12;
+
 /** Bytes of an answer beside the names, and of a name beside its characters; see `children-page.ts`. */
 const ANSWER_BYTES = 1_024;
 const NAME_BYTES = 8;
@@ -97,8 +100,26 @@ export class HttpClient {
       this.#later(1_000);
       return;
     }
+    if (this.#world.rush && !this.#numbers) {
+      this.#rush();
+      return;
+    }
     if (this.#world.opsLeft > 0 && this.#underWay < options.pipeline) this.#ask();
     this.#later(chance.between(...options.thinkMs));
+  }
+
+  /** Sends several writes without a session to one member in one turn, so that the member batches them. */
+  #rush(): void {
+    const { cluster, workload, chance } = this.#world;
+    const sid = this.#anyMember() ?? 0;
+    for (let left = chance.between(1, 4); left > 0 && this.#underWay < RUSH_MAX; left--) {
+      const { request } = workload.next(this.id, false);
+      if (!isWrite(request) || request.type === "sync" || request.type === "delete") continue;
+      // The member may crash at one of these writes.
+      if (sid === 0 || cluster.member(sid).life === null) break;
+      this.#attempt(sid, { request, session: NO_SESSION, xid: 0, attempts: 0, underWay: 0, over: false });
+    }
+    this.#later(chance.between(5, 60));
   }
 
   /** A random member, usually one that serves, as a router would find it. */

@@ -7,6 +7,8 @@ import type { Faults } from "../faults.ts";
 /** The owner of an alarm. */
 export interface AlarmOwner {
   readonly alive: boolean;
+  /** whether this member is asleep */
+  readonly isAsleep: boolean;
   /** Called when the alarm fires. */
   onAlarm(): void;
   /** Called for an alarm that was not set, or that fires twice. */
@@ -71,8 +73,9 @@ export class MemberAlarm {
   #schedule(): void {
     const engine = this.#engine;
     const due = Math.max(engine.now + 1, this.#clock.whenShows(this.#setTo, engine.now));
-    const { alarmLateMs, spuriousTick } = this.#faults;
-    const at = alarmLateMs === 0 ? due : due + engine.between([0, alarmLateMs]);
+    const { alarmLateMs, wakeLateMs, spuriousTick } = this.#faults;
+    const lateMs = alarmLateMs === 0 ? 0 : engine.between([0, alarmLateMs]);
+    const at = due + lateMs + (this.#owner.isAsleep ? wakeLateMs : 0);
     this.#ringsAt = at;
     engine.at(at, () => {
       if (!this.#owner.alive || this.#ringsAt !== at) return;

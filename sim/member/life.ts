@@ -144,6 +144,10 @@ export class Life implements LifeView, GateOwner, AlarmOwner, ChannelHost {
     return this.#clock.at(this.#platform.engine.now);
   }
 
+  get isAsleep(): boolean {
+    return this.server.asleepSince !== null;
+  }
+
   // ── inputs ───────────────────────────────────────────────────────────────
 
   /** Feeds an input to the core. @returns the replies of the effects */

@@ -5,8 +5,8 @@ import type { FaultWindow } from "./fault-window.ts";
 import type { MemoryLoss } from "./memory-loss.ts";
 
 /**
- * A fault and the end that it hits. With all but `lose` and `isolate` the message still arrives; `part` is a short
- * isolation, and `break` ends the channel of one end's calls.
+ * What happens, and at which end. `lose` and `isolate` lose the message, the others let it arrive. `part` is a short isolation
+ * that the other end notices; `break` ends the channel of one end's calls.
  */
 export type Blow =
   | "lose"
@@ -60,6 +60,8 @@ export class Blows {
         this.#window.after(chance.between(100, 6_000), () => cluster.healCuts());
         return true;
       case "part":
+        // The other end notices at once, and gives the member up: without it the log may be cut.
+        cluster.calls.break(sid === from ? to : from, sid);
         cluster.isolate(sid);
         this.#window.after(chance.between(20, 2 * cluster.config.tickTimeMs), () => cluster.healCuts());
         return false;

@@ -75,6 +75,8 @@ export class Moments {
   readonly #memory: MemoryLoss;
   readonly #blows: Blows;
   readonly #moments: Moment[] = [];
+  /** remaining cuts behind a request, including the current one */
+  #cutsLeft = 0;
 
   constructor(cluster: Cluster, chance: Chance, window: FaultWindow, memory: MemoryLoss) {
     this.#cluster = cluster;
@@ -115,12 +117,17 @@ export class Moments {
 
   /** Repeatedly cuts a member off just when a write of it has arrived, so that it returns to a log that was cut behind it. */
   cutBehindRequests(times: number): boolean {
+    this.#cutsLeft = times;
+    if (times === 0) return false;
     const done = this.#await({ type: "REQUEST", blow: "part-from", left: this.#chance.between(1, 4) });
-    if (times > 1) {
-      const { tickTimeMs } = this.#cluster.config;
-      this.#window.after(this.#chance.between(2, 5) * tickTimeMs, () => this.cutBehindRequests(times - 1));
-    }
+    const { tickTimeMs } = this.#cluster.config;
+    this.#window.after(this.#chance.between(2, 5) * tickTimeMs, () => this.cutBehindRequests(times - 1));
     return done;
+  }
+
+  /** Whether members are being cut off behind their requests. */
+  get isCutting(): boolean {
+    return this.#cutsLeft > 0;
   }
 
   #await(moment: Moment): boolean {

@@ -3,6 +3,7 @@
  * its storage, or found it damaged, counts as failed until it has synchronised; there is never more than a minority of those.
  */
 
+import { NO_SESSION } from "../../core/znode/types.ts";
 import type { Cluster } from "../cluster.ts";
 import { type Faults, NO_FAULTS } from "../faults.ts";
 import { Chance } from "../random.ts";
@@ -14,8 +15,8 @@ import { Partitions } from "./partitions.ts";
 import { Storm } from "./storm.ts";
 import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
 
-/** Minimum of storms in a run with storms, evenly spread. */
-const STORMS = 6;
+/** Minimum of storms, or of damages of trees, in a run with such faults, evenly spread. */
+const SPREAD = 6;
 
 /** Chooses the faults, and heals them. Invariant: after {@link heal} no fault begins. */
 export class Nemesis {
@@ -46,6 +47,11 @@ export class Nemesis {
     cluster.onStop = (sid) => this.#memory.restartLater(sid);
   }
 
+  /** Whether a fault that interrupts writes is active. */
+  get isOverWrites(): boolean {
+    return this.#storm.isOverWrites || this.#moments.isCutting;
+  }
+
   /** Starts the faults. */
   begin(): void {
     const { kinds } = this.#options;
@@ -55,11 +61,20 @@ export class Nemesis {
       const lost = this.#moments.meet(from, to, messages);
       return this.#storm.meet(from, to, messages) || lost;
     };
-    for (let i = 1; i <= STORMS && kinds.includes("storm"); i++)
-      this.#window.after(Math.floor((i * this.#options.chaosMs) / (STORMS + 1)), () => {
-        if (this.#cluster.now >= this.#restsUntil) this.#strike("storm");
-      });
+    if (kinds.includes("storm")) this.#spread(() => "storm");
+    const damages = TREE_DAMAGE_KINDS.filter((kind) => kinds.includes(kind));
+    const chance = new Chance(this.#options.seed * 1_987 + 59);
+    if (damages.length > 0) this.#spread(() => chance.oneOf(damages));
     this.#next();
+  }
+
+  /** Schedules the minimum of a kind of faults. */
+  #spread(kindOf: () => FaultKind): void {
+    for (let i = 1; i <= SPREAD; i++) {
+      this.#window.after(Math.floor((i * this.#options.chaosMs) / (SPREAD + 1)), () => {
+        if (this.#cluster.now >= this.#restsUntil) this.#strike(kindOf());
+      });
+    }
   }
 
   /** Ends all faults: no link is cut or slow, and no member is paused or down. */
@@ -81,6 +96,21 @@ export class Nemesis {
     }
     if (this.#options.kinds.includes("clock-jump")) this.#putBackClocks();
     for (const { sid, life } of cluster.members) if (life === null) this.#memory.start(sid);
+    const { kinds, seed } = this.#options;
+    if (kinds.includes("alarm-lost") && new Chance(seed * 2_293 + 17).oneIn(2)) this.#loseAlarms();
+  }
+
+  /** Loses all alarms, as a runtime that lost its list of them. A member that gets a request sets an overdue alarm again. */
+  #loseAlarms(): void {
+    const cluster = this.#cluster;
+    cluster.loseAlarms();
+    const ask = (): void => {
+      const lost = cluster.members.filter(({ life }) => life?.alarm.isLost === true);
+      for (const { sid } of lost)
+        cluster.read(sid, { type: "exists", path: "/", watch: false }, false, NO_SESSION, true);
+      if (lost.length > 0) cluster.after(cluster.config.tickTimeMs, ask);
+    };
+    ask();
   }
 
   /** Sets some clocks right again, by minutes: a member that trusted them would wait for as long. */

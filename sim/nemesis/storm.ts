@@ -48,8 +48,20 @@ const DISCOVERY: Weather = {
 /** Faults while writes are outstanding: links break, and a learner leaves and rejoins while its writes are pending. */
 const BROADCAST: Weather = {
   REQUEST: {
-    density: 0.1,
-    blows: ["break-from", "break-from", "break-from", "lose", "slow-to", "part-from", "evict-to"],
+    density: 0.12,
+    blows: [
+      "break-from",
+      "break-from",
+      "break-from",
+      "clog",
+      "clog",
+      "evict-from",
+      "evict-from",
+      "evict-to",
+      "lose",
+      "slow-to",
+      "part-from",
+    ],
   },
   PROPOSAL: { density: 0.05, blows: ["break-to", "break-to", "break-from", "lose", "slow-from", "clog"] },
   ACK: { density: 0.05, blows: ["lose", "break-from", "break-to", "slow-from", "part-from"] },
@@ -73,6 +85,11 @@ export class Storm {
     this.#chance = chance;
     this.#window = window;
     this.#blows = new Blows(cluster, chance, window, memory);
+  }
+
+  /** Whether the active storm hits writes. */
+  get isOverWrites(): boolean {
+    return this.#weather === BROADCAST;
   }
 
   /** Begins a storm. @param elect makes the ensemble elect another leader @returns false if a storm is already active */
