@@ -13,7 +13,7 @@ import { MemoryLoss } from "./memory-loss.ts";
 import { Moments } from "./moments.ts";
 import { Partitions } from "./partitions.ts";
 import { Storm } from "./storm.ts";
-import { TREE_DAMAGE_KINDS } from "./tree-damage.ts";
+import { TREE_DAMAGE_KINDS, type TreeDamageKind } from "./tree-damage.ts";
 
 /** Minimum of storms, or of damages of trees, in a run with such faults, evenly spread. */
 const SPREAD = 6;
@@ -66,6 +66,16 @@ export class Nemesis {
     const chance = new Chance(this.#options.seed * 1_987 + 59);
     if (damages.length > 0) this.#spread(() => chance.oneOf(damages));
     this.#next();
+  }
+
+  /** Damages a tree. Sometimes all members start together, so that the damaged one may lead before any other has compared. */
+  #damageTree(sid: number, kind: TreeDamageKind): boolean {
+    const cluster = this.#cluster;
+    if (!this.#memory.damageTree(sid, kind)) return false;
+    if (cluster.now % 2 === 0) return true;
+    for (const { sid: each, life } of cluster.members) if (life !== null) cluster.crash(each, 1_000);
+    for (const { sid: each, life } of cluster.members) if (life === null) this.#memory.start(each);
+    return true;
   }
 
   /** Schedules the minimum of a kind of faults. */
@@ -291,7 +301,7 @@ export class Nemesis {
       case "rows-swapped":
       case "session-changed":
       case "memory-differs":
-        return this.#memory.damageTree(sid, kind);
+        return this.#damageTree(sid, kind);
       case "clock-jump": {
         // Sometimes little more than the time that counts as silence.
         const by = chance.oneIn(3) ? chance.between(0, 10_000) : chance.between(-300_000, 300_000);
