@@ -11,6 +11,16 @@ const BUILT_IN: ReadonlySet<string> = new Set(BUILT_IN_PATHS);
 /** Whether `path` is one of the znodes that cannot be deleted. */
 export const isBuiltIn = (path: string): boolean => BUILT_IN.has(path);
 
+const NO_PATHS: readonly string[] = [];
+/** *map path → built-in znodes below it* */
+const BUILT_IN_CHILDREN = new Map<string, readonly string[]>([
+  ["/", ["/zookeeper"]],
+  ["/zookeeper", ["/zookeeper/config", "/zookeeper/quota"]],
+]);
+
+/** The built-in children of a znode. */
+export const builtInChildrenOf = (path: string): readonly string[] => BUILT_IN_CHILDREN.get(path) ?? NO_PATHS;
+
 const SLASH = 0x2f;
 const DOT = 0x2e;
 

@@ -3,17 +3,16 @@ import { crc32c } from "../../../core/hash/crc32c.ts";
 import type { TableId } from "../../../core/server/storage-backend.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
-import type { ChangedZnode } from "../../../core/znode/znode-store.ts";
 import { CHILDREN_COUNTED_MAX } from "../config.ts";
 import type { RowCounts } from "./row-counts.ts";
 
 const scratch = new ByteWriter(256);
 
 /** CRC-32C over the columns of a row. */
-function checksum({ path, pzxid }: ZnodeRow, numChildren: number): number {
+function checksum({ path, pzxid }: ZnodeRow, children: number): number {
   scratch.string(path);
   scratch.u32pair(pzxid.epoch, pzxid.counter);
-  scratch.i32(numChildren);
+  scratch.i32(children);
   const check = crc32c(scratch.view());
   scratch.reset();
   return check;
@@ -22,9 +21,10 @@ function checksum({ path, pzxid }: ZnodeRow, numChildren: number): number {
 /**
  * A row per znode of a table that has more than {@link CHILDREN_COUNTED_MAX} children.
  *
- * Invariant: a row whose path, pzxid and checksum match the znode has the number of its children in the table, because
- * every change of the children sets another pzxid. Other rows are outdated and ignored; a version that does not know this
- * table leaves such rows.
+ * Invariant: a row whose path, pzxid and checksum match the znode has the number of its children in the table without the
+ * built-in ones, because every change of these children sets another pzxid. Other rows are outdated and ignored; a version
+ * that does not know this table leaves such rows. Built-in children are not counted because they get rows, or lose them with
+ * a snapshot of an earlier version, under an unchanged pzxid.
  */
 export class ChildCounts {
   readonly #sql: SqlStorage;
@@ -39,22 +39,22 @@ export class ChildCounts {
     this.#table = table;
   }
 
-  /** Stores the number of a znode's children, if there are many. */
-  put(row: ChangedZnode): void {
-    const { path, pzxid, numChildren = 0 } = row;
-    if (numChildren <= CHILDREN_COUNTED_MAX) return;
+  /** Stores the number of a znode's children, if there are many. @param children without the built-in ones */
+  put(row: ZnodeRow, children: number): void {
+    const { path, pzxid } = row;
+    if (children <= CHILDREN_COUNTED_MAX) return;
     this.#isUsed = true;
     this.#write(
       `INSERT OR REPLACE INTO children_${this.#table} VALUES (?,?,?,?,?)`,
       path,
       pzxid.epoch,
       pzxid.counter,
-      numChildren,
-      checksum(row, numChildren),
+      children,
+      checksum(row, children),
     );
   }
 
-  /** The number of children of a znode; undefined if it is not stored. */
+  /** The number of children of a znode, without the built-in ones; undefined if it is not stored. */
   get(row: ZnodeRow): number | undefined {
     const [found] = [
       ...this.#sql
@@ -67,8 +67,8 @@ export class ChildCounts {
         .raw(),
     ];
     if (found === undefined) return undefined;
-    const numChildren = Number(found[0]);
-    return found[1] === checksum(row, numChildren) ? numChildren : undefined;
+    const children = Number(found[0]);
+    return found[1] === checksum(row, children) ? children : undefined;
   }
 
   /** Removes the row of a deleted znode. */

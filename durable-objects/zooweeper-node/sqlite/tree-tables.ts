@@ -7,6 +7,7 @@ import {
   type TablePage,
 } from "../../../core/server/storage-backend.ts";
 import { znodeRowBytes } from "../../../core/wire/snapshot-codec.ts";
+import { builtInChildrenOf } from "../../../core/znode/path.ts";
 import type { SessionRow } from "../../../core/znode/session.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
 import type { SessionId } from "../../../core/znode/types.ts";
@@ -44,7 +45,8 @@ export class TreeTables {
   /** Writes znodes and sessions, or replaces them. */
   put(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
     for (const row of znodes) {
-      this.#counts[table].put(row);
+      // the tree counts every built-in znode, with or without a row
+      this.#counts[table].put(row, (row.numChildren ?? 0) - builtInChildrenOf(row.path).length);
       this.#write(
         `INSERT OR REPLACE INTO znode_${table} VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
         row.path,
@@ -140,13 +142,20 @@ export class TreeTables {
   }
 
   #countChildren(table: TableId, row: ZnodeRow): number {
-    const known = this.#counts[table].get(row);
-    if (known !== undefined) return known;
+    const builtIn = this.#countRows(table, builtInChildrenOf(row.path));
+    const others = this.#counts[table].get(row);
+    if (others !== undefined) return others + builtIn;
     const numChildren = countChildren(this.#sql, table, row.path);
     this.#rows.read += numChildren;
     // A received snapshot brings no numbers.
-    this.#counts[table].put({ ...row, numChildren });
+    this.#counts[table].put(row, numChildren - builtIn);
     return numChildren;
+  }
+
+  /** The number of these znodes that have a row. */
+  #countRows(table: TableId, paths: readonly string[]): number {
+    const isStored = `SELECT 1 FROM znode_${table} WHERE path = ?`;
+    return paths.filter((path) => this.#sql.exec(isStored, path).toArray().length > 0).length;
   }
 
   /** See `StorageBackend.readChildren`. */
