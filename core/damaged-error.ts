@@ -1,7 +1,15 @@
-/** The errors of stored data that are not what was written. */
+/** The errors of a storage. */
 
-/** A stored row differs from what was written, or is missing. */
-export class DamagedError extends Error {
+/**
+ * The storage has not done what was asked of it. It says nothing about the request: it may succeed at another time, or at another
+ * member.
+ */
+export class StorageError extends Error {
+  override readonly name: string = "StorageError";
+}
+
+/** A stored row differs from what was written, is missing, or cannot be read. */
+export class DamagedError extends StorageError {
   override readonly name: string = "DamagedError";
 }
 

@@ -4,6 +4,7 @@
  * output gate.
  */
 import { assert, must } from "../core/assert.ts";
+import { StorageError } from "../core/damaged-error.ts";
 import type { Meta, OnDamage, StorageBackend, TableId, TablePage } from "../core/server/storage-backend.ts";
 import type { LogRow } from "../core/zab/txn-log.ts";
 import type { SessionRow } from "../core/znode/session.ts";
@@ -14,7 +15,7 @@ import { MemoryBackend, type StoredState } from "./memory-backend.ts";
 type Write = (backend: MemoryBackend) => void;
 
 /** Thrown by a write for which there is no room: SQLITE_FULL. */
-export class DiskFullError extends Error {}
+export class DiskFullError extends StorageError {}
 
 /** Thrown by a write that the platform no longer accepts. */
 export class FencedError extends Error {}

@@ -1,6 +1,6 @@
 /** Applies committed txns at this member. */
 import { assert } from "../assert.ts";
-import { DamagedError } from "../damaged-error.ts";
+import { StorageError } from "../damaged-error.ts";
 import { TxnCursor } from "../wire/txn-codec.ts";
 import { compareZxid, type Zxid } from "../zab/zxid.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
@@ -62,14 +62,14 @@ export class Applier {
    * Applies the txns of `batch` from `offset` on, up to and including `upTo`.
    * @param leads whether this member leads, and so tracks the deadlines of sessions
    * @throws ApplyError if a txn cannot be applied. It is committed, so this member cannot skip it
-   * @throws TreeDamagedError when the row of a znode is damaged
+   * @throws TreeDamagedError when the row of a znode is damaged, and StorageError when it cannot be read now
    */
   apply(now: number, batch: Uint8Array, offset: number, upTo: Zxid, leads: boolean): void {
     try {
       this.#applyUpTo(now, batch, offset, upTo, leads);
     } catch (error) {
-      // Another copy of the rows can be applied to.
-      if (error instanceof DamagedError) throw error;
+      // The txn itself can be applied: to another copy of the rows, or once the storage can be read.
+      if (error instanceof StorageError) throw error;
       throw new ApplyError(error instanceof Error ? error.message : String(error), { cause: error });
     }
   }

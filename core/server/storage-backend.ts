@@ -105,7 +105,8 @@ export const SESSION_ROW_BYTES = 40;
 
 /**
  * Durable, synchronous storage of one member. Reads see earlier writes; an exception ends the incarnation. SQLite in the object,
- * memory in the simulator; one contract suite runs on both.
+ * memory in the simulator; one contract suite runs on both. Reads of the tree throw DamagedError for a row that cannot be read at
+ * all, and StorageError if they fail for another reason.
  */
 export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   /** Runs `body` as one transaction. */
@@ -117,6 +118,7 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   logRows(onDamage?: (seq: number) => void): LogRow[];
   putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
+  /** Deletes all rows of a table. Those that cannot be read, and so not be deleted, are moved into quarantine. */
   clearTable(table: TableId): void;
   /** whether an earlier state is in quarantine; see {@link quarantine} */
   readonly isQuarantined: boolean;

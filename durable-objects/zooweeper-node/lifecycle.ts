@@ -24,6 +24,7 @@ import { guarded } from "../shared/guarded.ts";
 import { StartGate } from "../shared/start-gate.ts";
 import type { Incarnation } from "./incarnation.ts";
 import type { NodeConfig } from "./rpc.ts";
+import { isUnreadable } from "./sqlite/sqlite-error.ts";
 import type { SqliteBackend } from "./sqlite-backend.ts";
 
 /** The interface of the object to its lifecycle. */
@@ -249,10 +250,6 @@ export class Lifecycle {
     this.#ports.backend.setValue("failure", "null");
   }
 }
-
-/** Whether it is SQLite's error for a page that holds something else: SQLITE_CORRUPT. */
-const isUnreadable = (error: unknown): error is Error =>
-  error instanceof Error && error.message.includes("database disk image is malformed");
 
 /** The message of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -12,6 +12,7 @@
  * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version. A zxid takes two columns:
  * SQLite's integers are returned as doubles.
  */
+import { must } from "../../core/assert.ts";
 import {
   EMPTY_META,
   type Meta,
@@ -29,6 +30,7 @@ import { MetaTable } from "./sqlite/meta-table.ts";
 import { Quarantine, setAside } from "./sqlite/quarantine.ts";
 import type { RowCounts } from "./sqlite/row-counts.ts";
 import { migrate } from "./sqlite/schema.ts";
+import { isUnreadable, storageError } from "./sqlite/sqlite-error.ts";
 import { TreeTables } from "./sqlite/tree-tables.ts";
 
 /**
@@ -185,26 +187,51 @@ export class SqliteBackend implements StorageBackend {
   }
 
   clearTable(table: TableId): void {
-    this.#tree.clear(table);
+    try {
+      this.#tree.clear(table);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      must(this.#quarantine, "a database that cannot be read is not written").takeTree(table);
+    }
   }
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {
-    return this.#tree.read(table, cursor, bytesMax);
+    try {
+      return this.#tree.read(table, cursor, bytesMax);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   readZnode(table: TableId, path: string): StoredZnode | undefined {
-    return this.#tree.znode(table, path);
+    try {
+      return this.#tree.znode(table, path);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   readChildren(table: TableId, path: string, after: string, limit: number): readonly string[] {
-    return this.#tree.children(table, path, after, limit);
+    try {
+      return this.#tree.children(table, path, after, limit);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   readEphemerals(table: TableId, session: SessionId): readonly string[] {
-    return this.#tree.ephemerals(table, session);
+    try {
+      return this.#tree.ephemerals(table, session);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   countZnodes(table: TableId): number {
-    return this.#tree.count(table);
+    try {
+      return this.#tree.count(table);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { assertNever } from "../../core/assert.ts";
-import { DamagedError, TreeDamagedError } from "../../core/damaged-error.ts";
+import { StorageError, TreeDamagedError } from "../../core/damaged-error.ts";
 import type { ServerAnswer } from "../../core/server/answers.ts";
 import { SCRUB_BYTES, type ServerConfig } from "../../core/server/config.ts";
 import type { ServerEffect, ServerInput } from "../../core/server/effects.ts";
@@ -20,7 +20,7 @@ import type { Invariants } from "../checkers/invariants.ts";
 import type { Asked } from "../checkers/requests.ts";
 import type { LifeView } from "../checkers/view.ts";
 import type { SimClock } from "../clock.ts";
-import { DiskFullError, FencedError, type SimDisk } from "../disk.ts";
+import { FencedError, type SimDisk } from "../disk.ts";
 import type { Engine, Range } from "../engine.ts";
 import type { Faults } from "../faults.ts";
 import type { CachePressure } from "../nemesis/cache-pressure.ts";
@@ -95,7 +95,7 @@ export interface LifeStart {
 
 /** Whether the error comes from storage, which refused a write or is damaged, and so is no fault of the core. */
 const isStorageError = (error: unknown): error is Error =>
-  error instanceof DamagedError || error instanceof DiskFullError || error instanceof FencedError;
+  error instanceof StorageError || error instanceof FencedError;
 
 /** One life. Invariant: once it is not `alive`, it does nothing more and sends nothing. */
 export class Life implements LifeView, GateOwner, AlarmOwner, ChannelHost {

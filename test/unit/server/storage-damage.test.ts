@@ -1,7 +1,7 @@
 /** A member whose storage is damaged outside the batches of its log. */
 import { describe, expect, it } from "vitest";
 import { must } from "../../../core/assert.ts";
-import { DamagedError, TreeDamagedError } from "../../../core/damaged-error.ts";
+import { DamagedError, StorageError, TreeDamagedError } from "../../../core/damaged-error.ts";
 import { MemberStorage } from "../../../core/server/storage.ts";
 import { META_KEYS } from "../../../core/server/storage-backend.ts";
 import { appendTxn } from "../../../core/wire/txn-codec.ts";
@@ -176,6 +176,29 @@ describe("a damaged storage", () => {
     }
     expect(member.scrubPasses).toBeGreaterThan(3);
     expect(new MemberStorage(backend).recover().tree.digest).toEqual(tree.digest);
+  });
+
+  it("[STORAGE-11] ends the incarnation, and stops no member, if a read fails while a txn is applied", () => {
+    const cluster = world();
+    cluster.start(1);
+    cluster.settle();
+    const leader = must(cluster.leader?.sid, "they have a leader");
+    const victim = (leader % 3) + 1;
+    const ended: (string | undefined)[] = [];
+    cluster.onStop = (sid, reason) => ended.push(sid === victim ? reason : `member ${sid}`);
+    const { disk, life } = cluster.member(victim);
+    const { readZnode } = disk;
+    disk.readZnode = (table, path) => {
+      if (path !== "/q" || ended.length > 0) return readZnode.call(disk, table, path);
+      throw new StorageError("no memory");
+    };
+    must(life, "it is up").server.tree.evict(() => true);
+    const data = new Uint8Array([7]);
+    expect(ok(write(cluster, leader, { type: "setData", path: "/q", data, version: -1 }))).toBe(true);
+    cluster.runFor(10_000);
+    cluster.settle(60_000);
+    expect(ended).toEqual(["no memory"]);
+    expect(cluster.member(victim).life?.server.tree.get("/q")?.data).toEqual(data);
   });
 
   for (const how of ["a read", "a write"] as const) {
