@@ -47,6 +47,9 @@ export interface ServerConfig extends ZabConfig {
   readonly znodeCacheBytes: number;
 }
 
+/** Default of {@link ServerConfig.znodeCacheBytes}. */
+export const ZNODE_CACHE_BYTES = 40 * MiB;
+
 /** Timeouts of a request, ms. Each is longer than the timeout inside the wait. */
 export interface RequestTimeouts {
   /** how long a node keeps a write, elections included, before it answers that the outcome is unknown */
@@ -157,7 +160,7 @@ export function makeServerConfig(overrides: Partial<ServerConfig> = {}): ServerC
     checkpointChangesMax: 400,
     checkpointLogBytesMax: 4 * MiB,
     logRetainTxns: 10_000,
-    znodeCacheBytes: 40 * MiB,
+    znodeCacheBytes: ZNODE_CACHE_BYTES,
     eventsMax: 10_000,
     rareEventsMax: 1_000,
     eventsLingerMs: 30_000,

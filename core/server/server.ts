@@ -208,6 +208,7 @@ export class EnsembleServer {
     return (
       this.tree.changedCount >= this.config.checkpointChangesMax ||
       logBytes >= this.config.checkpointLogBytesMax ||
+      this.tree.needsCheckpoint(this.config.znodeCacheBytes) ||
       this.#zab.wantsCheckpoint
     );
   }

@@ -25,7 +25,7 @@ import { BUILT_IN_PATHS, isBuiltIn } from "../znode/path.ts";
 import type { ZnodeTree } from "../znode/tree.ts";
 import { addToDigest, emptyTreeDigest, type TreeChanges } from "../znode/tree-state.ts";
 import { CheckpointReader } from "./checkpoint.ts";
-import { START_SCRUB_BYTES } from "./config.ts";
+import { START_SCRUB_BYTES, ZNODE_CACHE_BYTES } from "./config.ts";
 import { ApplyError } from "./failure.ts";
 import { checkLog, isDamage } from "./log-check.ts";
 import { Scrub } from "./scrub.ts";
@@ -46,6 +46,11 @@ export interface LogRetention {
   readonly slowest?: Zxid | undefined;
 }
 
+const RETAIN_ALL: LogRetention = {
+  logRetainTxns: Number.POSITIVE_INFINITY,
+  diffBytesMax: Number.POSITIVE_INFINITY,
+};
+
 /**
  * The durable state of one member. A member starts with {@link recover}; then it calls {@link persist} in the order of the
  * persist effects, and {@link checkpoint} from time to time.
@@ -59,6 +64,7 @@ export class MemberStorage implements SnapshotReader {
   readonly log: TxnLog;
   readonly #backend: StorageBackend;
   readonly #reader: CheckpointReader;
+  readonly #cacheBytes: number;
   #meta: Meta;
   /** bytes logged since the checkpoint */
   #logBytes = 0;
@@ -71,9 +77,13 @@ export class MemberStorage implements SnapshotReader {
   #received = emptyTreeDigest();
   #receivedZnodes = 0;
 
-  /** Repairs damage as far as possible; see {@link checkLog}. */
-  constructor(backend: StorageBackend) {
+  /**
+   * Repairs damage as far as possible; see {@link checkLog}.
+   * @param cacheBytes approximate limit of the znodes in memory while the log is replayed
+   */
+  constructor(backend: StorageBackend, cacheBytes = ZNODE_CACHE_BYTES) {
     this.#backend = backend;
+    this.#cacheBytes = cacheBytes;
     this.#reader = new CheckpointReader(backend, (error) => {
       this.#met ??= error;
     });
@@ -272,11 +282,19 @@ export class MemberStorage implements SnapshotReader {
         const txn = readable(() => cursor.txn());
         tree.apply(cursor.header(), txn, cursor.fingerprint);
         applied = cursor.zxid();
+        tree.trim(this.#cacheBytes);
       }
+      tree.events.length = 0;
       if (!equalZxid(applied, slice.last)) break;
+      if (tree.needsCheckpoint(this.#cacheBytes)) this.#checkpointReplayed(tree);
     }
-    tree.events.length = 0;
     return tree;
+  }
+
+  /** Stores what has been replayed. The log stays: it is needed if damage is found later in the replay. */
+  #checkpointReplayed(tree: ZnodeTree): void {
+    this.checkpoint(tree.takeChanges(this.#scrub.cursor), RETAIN_ALL);
+    this.#logBytes = this.log.bytesAfter(tree.lastApplied);
   }
 
   /** Carries out the writes of one persist effect, together. */

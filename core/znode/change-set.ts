@@ -5,7 +5,7 @@ import { Digest } from "./digest.ts";
 import { isChildOf, nameOf } from "./path.ts";
 import { rowOf, sessionRowOf } from "./rows.ts";
 import type { Session, SessionRow } from "./session.ts";
-import type { Znode } from "./stat.ts";
+import { bytesOf, type Znode } from "./stat.ts";
 import type { SessionId } from "./types.ts";
 import type { ChangedZnode } from "./znode-store.ts";
 
@@ -26,7 +26,8 @@ export interface ChangedRows {
 /**
  * The znodes and sessions that differ from the stored checkpoint; the checkpoint with these changes is the tree.
  *
- * Invariants: a znode is in the set exactly while it is dirty, or `gone`; it has its hash as of the checkpoint.
+ * Invariants: a znode is in the set exactly while it is dirty, or `gone`; it has its hash as of the checkpoint; one that is
+ * `gone` has no data.
  * @source write-behind caches; decision 0020
  */
 export class ChangeSet {
@@ -36,10 +37,16 @@ export class ChangeSet {
   #unstored: readonly Znode[] = [];
   /** *map session id → session, or null if it was closed* */
   #sessions = new Map<SessionId, Session | null>();
+  #bytes = 0;
 
   /** number of changed znodes and sessions */
   get size(): number {
     return this.#znodes.size + this.#sessions.size;
+  }
+
+  /** approximate bytes of the changed znodes, without lists of children, which can be evicted before a checkpoint */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** *map path → its znode, or the one that was deleted* */
@@ -59,6 +66,15 @@ export class ChangeSet {
     node.storedLow = before?.storedLow ?? 0;
     node.dirty = true;
     this.#znodes.set(node.path, node);
+    if (before !== undefined) this.#bytes -= before.changedBytes;
+    this.measure(node);
+  }
+
+  /** Records the new size of a changed znode. */
+  measure(node: Znode): void {
+    const bytes = bytesOf(node);
+    this.#bytes += bytes - node.changedBytes;
+    node.changedBytes = bytes;
   }
 
   /** Records that a znode of the checkpoint has changed or is about to; its hash is still that of the checkpoint. */
@@ -106,6 +122,7 @@ export class ChangeSet {
       added.subtract(node.storedHigh, node.storedLow);
       if (isUpTo) addedUpTo.subtract(node.storedHigh, node.storedLow);
       node.dirty = false;
+      node.changedBytes = 0;
       if (node.gone) {
         deleted.push(path);
         continue;
@@ -115,6 +132,7 @@ export class ChangeSet {
       znodes.push(rowOf(node));
     }
     this.#znodes = new Map();
+    this.#bytes = 0;
     this.#unstored = [];
     return { znodes, deleted, ...this.#takeSessions(), added: added.value, addedUpTo: addedUpTo.value };
   }

@@ -62,6 +62,8 @@ export class Znode implements ZnodeRow {
   /** the same as of the last checkpoint; valid while it is dirty */
   storedHigh = 0;
   storedLow = 0;
+  /** its share of the bytes of all changes; 0 while it is clean */
+  changedBytes = 0;
   // fields of the cache: index in its ring, approximate bytes, whether it was used, rounds for which it stays without use
   slot = -1;
   bytes = 0;
@@ -72,6 +74,13 @@ export class Znode implements ZnodeRow {
     this.path = path;
   }
 }
+
+/** Approximate bytes of a znode in memory without its path, data and list. */
+const ZNODE_BYTES = 600;
+
+/** Approximate bytes of a znode in memory without the list of its children. */
+export const bytesOf = (node: Znode): number =>
+  ZNODE_BYTES + node.path.length + (node.data === null ? 0 : node.data.length);
 
 /** The current Stat of a znode: a copy, which later changes of the znode do not change. */
 export function statOf(node: Znode): Stat {

@@ -39,6 +39,10 @@ export interface StoredTree {
 const NAMES_PAGE = 4_096;
 /** Limit of paths known not to exist from recent reads of the store, which apply reads again after prep. */
 const ABSENT_MAX = 4_096;
+/** Longest such path that is kept, in code units: an ordinary one; a path may have as many bytes as a request. */
+const ABSENT_PATH_MAX = 1_024;
+/** Share of the budget that changed znodes may use before a checkpoint is due. */
+const CHANGED_SHARE_MAX = 1 / 4;
 
 const NO_NAMES = new ChildNames();
 const SLASH = 0x2f;
@@ -248,10 +252,10 @@ export class TreeState {
     const { path, ephemeralOwner } = node;
     hashAll(node);
     this.#digest.add(node.hashHigh, node.hashLow);
+    this.#changes.created(node);
     this.#cache.add(node);
     this.#size += 1;
     if (this.#absent.size > 0) this.#absent.delete(path);
-    this.#changes.created(node);
     if (ephemeralOwner !== NO_SESSION) this.#ephemerals.add(ephemeralOwner, path);
     this.#childrenChanged(parent, node.czxid, parentCversion);
     this.#link(parent, nameOf(path));
@@ -268,6 +272,9 @@ export class TreeState {
     if (!node.dirty) this.#changes.changed(node);
     node.gone = true;
     this.#cache.remove(node);
+    // The checkpoint needs only its path and hash.
+    node.data = null;
+    this.#changes.measure(node);
     this.#size -= 1;
     if (node.stale) node.stale = false;
     else this.#digest.subtract(node.hashHigh, node.hashLow);
@@ -279,6 +286,8 @@ export class TreeState {
   /** Records that a znode has changed, so that its hash in the digest and its row in the checkpoint are outdated. */
   touched(node: Znode): void {
     if (!node.dirty) this.#changes.changed(node);
+    this.#cache.measure(node);
+    this.#changes.measure(node);
     if (node.stale) return;
     node.stale = true;
     this.#digest.subtract(node.hashHigh, node.hashLow);
@@ -331,6 +340,15 @@ export class TreeState {
   }
 
   /**
+   * Whether a checkpoint is needed for the znodes in memory to stay within `bytesMax`: those that have changed use a large
+   * share of it, or, with their lists of children, all of it.
+   */
+  needsCheckpoint(bytesMax: number): boolean {
+    if (this.#changes.size === 0) return false;
+    return this.#changes.bytes >= bytesMax * CHANGED_SHARE_MAX || this.#cache.isStuck;
+  }
+
+  /**
    * Returns the changes since the last call. The caller has to store all of them before the next read of the tree.
    * @param upTo a path; "": no path
    */
@@ -373,6 +391,7 @@ export class TreeState {
     if (store === null || this.#isAbsent(path)) return undefined;
     const stored = store.get(path);
     if (stored === undefined) {
+      if (path.length > ABSENT_PATH_MAX) return undefined;
       if (this.#absent.size >= ABSENT_MAX) this.#absent.clear();
       this.#absent.add(path);
       return undefined;

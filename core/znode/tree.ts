@@ -182,6 +182,11 @@ export class ZnodeTree {
     return this.#state.changedCount;
   }
 
+  /** Whether the znodes in memory need a checkpoint to stay within `bytesMax`. */
+  needsCheckpoint(bytesMax: number): boolean {
+    return this.#state.needsCheckpoint(bytesMax);
+  }
+
   /**
    * Returns the changes since the last call. The caller has to store all of them before the next read of the tree.
    * @param upTo see {@link TreeState.takeChanges}

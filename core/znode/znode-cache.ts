@@ -1,8 +1,6 @@
 /** Cache of the znodes in memory. */
-import type { Znode } from "./stat.ts";
+import { bytesOf, type Znode } from "./stat.ts";
 
-/** Approximate bytes of a znode in memory without its path, data and list. */
-const ZNODE_BYTES = 600;
 /** Bytes of a name in a list beside its characters. */
 const NAME_BYTES = 64;
 /**
@@ -24,9 +22,8 @@ const HEADROOM = 1 / 64;
 const listBytesOf = ({ children }: Znode): number =>
   children === null ? 0 : children.size * NAME_BYTES + children.length;
 
-/** Approximate bytes of a znode in memory. */
-const bytesOf = (node: Znode): number =>
-  ZNODE_BYTES + node.path.length + (node.data === null ? 0 : node.data.length) + listBytesOf(node);
+/** Approximate bytes of a znode and its list in memory. */
+const allBytesOf = (node: Znode): number => bytesOf(node) + listBytesOf(node);
 
 /**
  * *map path → znode*, within a budget. Clean znodes are evicted by the CLOCK policy: a hand passes over them, and evicts
@@ -44,7 +41,6 @@ export class ZnodeCache {
   #bytes = 0;
   /** znodes with lists that may be too large to be kept */
   readonly #longLists = new Set<Znode>();
-  /** whether all remaining znodes have changed, so that none can be evicted before the next checkpoint */
   #isStuck = false;
 
   /** number of znodes in memory */
@@ -55,6 +51,11 @@ export class ZnodeCache {
   /** approximate bytes of the znodes in memory */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether the last trim found that all remaining znodes have changed, so that none can be evicted before a checkpoint. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   get(path: string): Znode | undefined {
@@ -76,13 +77,14 @@ export class ZnodeCache {
   add(node: Znode): void {
     node.slot = this.#ring.length;
     this.#ring.push(node);
+    if (!node.dirty) this.#isStuck = false;
     this.pin(node);
   }
 
   /** Adds a znode that is never evicted. */
   pin(node: Znode): void {
     this.#nodes.set(node.path, node);
-    node.bytes = bytesOf(node);
+    node.bytes = allBytesOf(node);
     this.#bytes += node.bytes;
   }
 
@@ -102,7 +104,7 @@ export class ZnodeCache {
 
   /** Records the new size of a znode. */
   measure(node: Znode): void {
-    const bytes = bytesOf(node);
+    const bytes = allBytesOf(node);
     this.#bytes += bytes - node.bytes;
     node.bytes = bytes;
     if (node.children !== null && node.children.size > LONG_LIST_NAMES) this.#longLists.add(node);

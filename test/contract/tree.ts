@@ -246,6 +246,74 @@ export function treeContract(name: string, makeBackend: MakeBackend): void {
       expect(tree.bytes).toBeLessThanOrEqual(2 * MiB);
     });
 
+    test("[ZNODE-44] needs a checkpoint when what has changed has a quarter of the budget", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree } = stored;
+      world.write(create("/p", CreateMode.PERSISTENT, "x".repeat(40_000)));
+      for (let i = 0; i < 10; i++)
+        world.write(create(`/n${i}`, CreateMode.PERSISTENT, "x".repeat(i === 0 ? 1 : 40_000)));
+      stored.checkpoint();
+      tree.evict(() => true);
+      const budget = 320_000;
+      // a znode that grows
+      world.write(setData("/n0", "x".repeat(70_000)));
+      expect(tree.needsCheckpoint(budget)).toBe(false);
+      world.write(setData("/n0", "x".repeat(85_000)));
+      expect(tree.needsCheckpoint(budget)).toBe(true);
+      // and one that is deleted, of which only the path is kept
+      world.write(remove("/n0"));
+      for (let i = 1; i < 10; i++) world.write(remove(`/n${i}`));
+      expect(tree.needsCheckpoint(budget)).toBe(false);
+      expect(tree.needsCheckpoint(20_000)).toBe(true);
+      // a parent counts with its data
+      world.write(create("/p/a"));
+      expect(tree.needsCheckpoint(160_000)).toBe(true);
+      stored.checkpoint();
+      expect(tree.needsCheckpoint(1)).toBe(false);
+      expect(contentsOf(tree)).toEqual(contentsOf(world.follower));
+    });
+
+    test("[ZNODE-43] evicts what was only read while too much has changed, and then needs a checkpoint", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree } = stored;
+      world.write(create("/p"));
+      for (let i = 0; i < 100; i++) world.write(create(`/p/n${i}`, CreateMode.PERSISTENT, "x".repeat(5_000)));
+      stored.checkpoint();
+      tree.evict(() => true);
+      for (let i = 0; i < 10; i++) world.write(setData(`/p/n${i}`, "y".repeat(5_000)));
+      const budget = 20_000;
+      tree.trim(budget);
+      const changed = tree.bytes;
+      expect(changed).toBeGreaterThan(budget);
+      expect(tree.needsCheckpoint(budget)).toBe(true);
+      for (let i = 10; i < 100; i++) {
+        tree.get(`/p/n${i}`);
+        tree.trim(budget);
+      }
+      expect(tree.bytes).toBe(changed);
+      stored.checkpoint();
+      tree.trim(budget);
+      expect(tree.bytes).toBeLessThanOrEqual(budget);
+    });
+
+    test("[ZNODE-43] remembers no long path of a znode that is not there", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree, backend } = stored;
+      world.write(create("/p"));
+      world.write(create("/p/a"));
+      stored.checkpoint();
+      tree.evict(() => true);
+      tree.get("/p");
+      const asked: number[] = [];
+      const { readZnode } = backend;
+      backend.readZnode = (table, path) => {
+        asked.push(path.length);
+        return readZnode.call(backend, table, path);
+      };
+      for (const length of [1_024, 1_024, 1_025, 1_025]) tree.get(`/p/${"x".repeat(length - 3)}`);
+      expect(asked).toEqual([1_024, 1_025, 1_025]);
+    });
+
     test("[ZNODE-42] asks the store once for a znode that is not there, until it is created", (open) => {
       const stored = new StoredWorld(open());
       const { world, tree, backend } = stored;

@@ -260,6 +260,20 @@ describe("a crash and a restart", () => {
     }
   }
 
+  it("[ZNODE-44] makes a checkpoint when the changed znodes use a quarter of the cache", () => {
+    const zxids = [40_000, 1_000_000].map((znodeCacheBytes) => {
+      const cluster = ensemble({
+        size: 1,
+        seed: 1,
+        config: { checkpointChangesMax: 1_000, znodeCacheBytes },
+      });
+      load(cluster, "n", 20);
+      return cluster.member(1).disk.readMeta().checkpoint.zxid.counter;
+    });
+    expect(zxids[0]).toBeGreaterThan(10);
+    expect(zxids[1]).toBe(0);
+  });
+
   it("[ZAB-5] of all members at once, repeatedly, loses no acknowledged write", () => {
     const cluster = ensemble({ size: 5, seed: 3, config: { checkpointChangesMax: 7, logRetainTxns: 3 } });
     const acked: string[] = [];

@@ -163,6 +163,19 @@ describe("the storage of a member", () => {
     expect(names(new MemberStorage(backend))).toBe("n1 n2 n3 n4 n5");
   });
 
+  it("[ZNODE-44] makes a checkpoint during replay when what was applied needs one, and keeps the log", () => {
+    const { backend, storage } = filled();
+    storage.persist([creates(storage.log.last, [6], zxid(1, 4)).write]);
+    const again = new MemberStorage(backend, 2_000);
+    const { tree } = again.recover();
+    expect(again.meta.checkpoint.zxid).toEqual(zxid(1, 3));
+    expect(again.log.base).toEqual(START);
+    expect(again.logBytes).toBe(again.log.bytesAfter(zxid(1, 3)));
+    expect(tree.lastApplied).toEqual(zxid(1, 4));
+    expect(tree.digest).toEqual(new MemberStorage(backend.clone()).recover().tree.digest);
+    expect(names(new MemberStorage(backend, 2_000))).toBe("n1 n2 n3 n4");
+  });
+
   it("[ZAB-63] adopts a received snapshot in one transaction, and keeps the old tree until then", () => {
     const { backend, storage } = filled();
     const source = filled();
