@@ -26,8 +26,8 @@ export class Broadcast {
   #counter = 0;
   /** zxid of the last txn of each batch that is proposed and not yet committed */
   #outstanding: Zxid[] = [];
-  /** time of the `released` input that sends PROPOSALs and COMMITs held back; ms */
-  #releaseAt = NEVER;
+  /** when `released` inputs are due that were requested and have not come; ms */
+  readonly #requested: number[] = [];
 
   constructor(host: RoleHost, learners: Learners) {
     this.#host = host;
@@ -120,14 +120,17 @@ export class Broadcast {
 
   /** Ends a hold: sends the COMMITs that are due. */
   release(): void {
-    this.#releaseAt = NEVER;
+    this.#requested.sort((a, b) => a - b).shift();
   }
 
-  /** Requests one hold for all learners, so that a clock that stands still does not create a new one at every call. */
+  /**
+   * Requests a hold for all learners, unless one ends by then. A requested hold cannot be cancelled, so an earlier one is
+   * requested beside it; each is counted until it ends, or they would multiply.
+   */
   #holdUntil(at: number): void {
     const { step } = this.#host;
-    if (at >= this.#releaseAt) return;
-    this.#releaseAt = at;
+    if (at === NEVER || this.#requested.some((each) => each <= at)) return;
+    this.#requested.push(at);
     step.push({ type: "hold", ms: Math.max(0, at - step.now) });
   }
 

@@ -661,4 +661,27 @@ describe("a member with watches", () => {
     patience();
     expect(patience()).toEqual([20]);
   });
+
+  it("[ZAB-107] does not multiply the timers of its leader under a steady load", () => {
+    const cluster = ensemble({ size: 3, seed: 1, latencyMs: [1, 2], fsyncMs: [1, 4] });
+    const leader = cluster.leaderSid;
+    const reader = must(cluster.followers[0], "there is a follower");
+    write(cluster, leader, create("/a"));
+    const holds = [0, 0];
+    let half = 0;
+    cluster.onEffect = (sid, effect) => {
+      if (sid === leader && effect.type === "hold") holds[half] = (holds[half] ?? 0) + 1;
+      return undefined;
+    };
+    for (; half < 2; half++)
+      for (let ms = 0; ms < 1_500; ms++) {
+        cluster.write(ms % 5 === 0 ? reader : leader, setData("/a", ms & 127));
+        if (ms % 300 === 0) for (const sid of cluster.followers) cluster.read(sid, exists("/a"));
+        cluster.runFor(1);
+      }
+    const [first = 0, second = 0] = holds;
+    expect(first).toBeGreaterThan(0);
+    expect(second).toBeLessThan(2 * first);
+    expect(second).toBeLessThan(1_500);
+  });
 });
