@@ -450,6 +450,40 @@ export function storageContract(name: string, makeBackend: MakeBackend): void {
         }
       });
 
+      test("[STORAGE-14] list the children after a name that none can have", (open) => {
+        const backend = open();
+        const names = [
+          "a",
+          "\ud7ff",
+          "\ud7ff\ud7ff",
+          "\ud7ff\uffef",
+          "\uf900",
+          "\uff21",
+          "x\ud7ff",
+          "x\uff21",
+        ].sort();
+        backend.putRows(
+          0,
+          ["/p", ...names.flatMap((name) => [`/p/${name}`, `/p/${name}/c`])].map((path) => znode(path)),
+          [],
+        );
+        for (const after of [
+          "😀",
+          "\ud83d",
+          "\udfff",
+          "\ud7ff",
+          "\ud7ff😀",
+          "\uf900😀",
+          "x😀",
+          "x\ud800y",
+          "😀a",
+        ]) {
+          const behind = names.filter((name) => name > after);
+          for (const limit of [1, 2, 9])
+            expect(backend.readChildren(0, "/p", after, limit)).toEqual(behind.slice(0, limit));
+        }
+      });
+
       test("[STORAGE-14] page through many children with subtrees of their own", (open) => {
         const backend = open();
         const names = Array.from({ length: 300 }, (_, i) => `n${i}`).sort();

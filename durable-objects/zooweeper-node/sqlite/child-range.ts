@@ -18,6 +18,15 @@ export function rangeOf(path: string): { readonly from: string; readonly end: st
   return { from: `${parent}/`, end: `${parent}0` };
 }
 
+/**
+ * The name after which the table lists the names that follow `after`. A name holds no surrogates, but `after` may: the names
+ * that follow it in code unit order are those behind every name that continues its beginning with U+D7FF.
+ */
+function boundOf(after: string): string {
+  const at = after.search(/[\ud800-\udfff]/);
+  return at === -1 ? after : `${after.slice(0, at)}\ud7ff${LAST}`;
+}
+
 /** See `StorageBackend.readChildren`. */
 export function childrenOf(
   sql: SqlStorage,
@@ -29,7 +38,7 @@ export function childrenOf(
   const { from, end } = rangeOf(path);
   const statement = `SELECT path FROM znode_${table} WHERE path > ? AND path < ? ORDER BY path LIMIT ?`;
   const names: string[] = [];
-  let bound = from + after;
+  let bound = from + boundOf(after);
   for (let group = GROUP_MIN; names.length < limit; ) {
     const count = Math.min(group, limit - names.length);
     let isSkipping = false;
