@@ -109,6 +109,7 @@ export class SqliteBackend implements StorageBackend {
 
   quarantine(replaces: boolean): void {
     this.#quarantine?.fill(replaces);
+    this.#tree.forget();
   }
 
   dropQuarantine(): void {

@@ -2,6 +2,7 @@
 import { crc32c } from "../../../core/hash/crc32c.ts";
 import type { TableId } from "../../../core/server/storage-backend.ts";
 import { ByteWriter } from "../../../core/wire/writer.ts";
+import { equalZxid } from "../../../core/zab/zxid.ts";
 import type { ZnodeRow } from "../../../core/znode/stat.ts";
 import { CHILDREN_COUNTED_MAX } from "../config.ts";
 import type { RowCounts } from "./row-counts.ts";
@@ -32,11 +33,33 @@ export class ChildCounts {
   readonly #table: TableId;
   /** whether the table may have rows; undefined: not known yet */
   #isUsed: boolean | undefined;
+  /** *map path → number that was counted*, not stored yet */
+  readonly #counted = new Map<string, { readonly row: ZnodeRow; readonly children: number }>();
 
   constructor(sql: SqlStorage, counts: RowCounts, table: TableId) {
     this.#sql = sql;
     this.#counts = counts;
     this.#table = table;
+  }
+
+  /**
+   * Keeps a number that was counted, until {@link store}. A read must not write: it would fail on a full disk, and SQLite may then
+   * roll back what the same turn has written before. @param children without the built-in ones
+   */
+  keep(row: ZnodeRow, children: number): void {
+    if (children > CHILDREN_COUNTED_MAX)
+      this.#counted.set(row.path, { row: { ...row, data: null }, children });
+  }
+
+  /** Stores the numbers that were counted. */
+  store(): void {
+    for (const { row, children } of this.#counted.values()) this.put(row, children);
+    this.#counted.clear();
+  }
+
+  /** Forgets the numbers that are not stored. */
+  forget(): void {
+    this.#counted.clear();
   }
 
   /** Stores the number of a znode's children, if there are many. @param children without the built-in ones */
@@ -56,6 +79,8 @@ export class ChildCounts {
 
   /** The number of children of a znode, without the built-in ones; undefined if it is not stored. */
   get(row: ZnodeRow): number | undefined {
+    const counted = this.#counted.get(row.path);
+    if (counted !== undefined && equalZxid(counted.row.pzxid, row.pzxid)) return counted.children;
     const [found] = [
       ...this.#sql
         .exec(
@@ -79,6 +104,7 @@ export class ChildCounts {
 
   /** Deletes all rows. */
   clear(): void {
+    this.forget();
     this.#write(`DELETE FROM children_${this.#table}`);
     this.#isUsed = false;
   }

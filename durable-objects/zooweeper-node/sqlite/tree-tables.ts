@@ -44,6 +44,7 @@ export class TreeTables {
 
   /** Writes znodes and sessions, or replaces them. */
   put(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void {
+    this.#counts[table].store();
     for (const row of znodes) {
       // the tree counts every built-in znode, with or without a row
       this.#counts[table].put(row, (row.numChildren ?? 0) - builtInChildrenOf(row.path).length);
@@ -94,6 +95,11 @@ export class TreeTables {
     this.#write(`DELETE FROM znode_${table}`);
     this.#write(`DELETE FROM session_${table}`);
     this.#counts[table].clear();
+  }
+
+  /** Forgets what was derived from the rows and is not stored, because the tables are others now. */
+  forget(): void {
+    for (const counts of this.#counts) counts.forget();
   }
 
   /** One page of a pair. See `StorageBackend.readTable`. @throws DamagedError */
@@ -148,7 +154,7 @@ export class TreeTables {
     const numChildren = countChildren(this.#sql, table, row.path);
     this.#rows.read += numChildren;
     // A received snapshot brings no numbers.
-    this.#counts[table].put(row, numChildren - builtIn);
+    this.#counts[table].keep(row, numChildren - builtIn);
     return numChildren;
   }
 

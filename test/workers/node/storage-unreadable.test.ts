@@ -146,4 +146,29 @@ describe("a storage without room", () => {
       expect(read).toThrow(StorageError);
       expect(read).not.toThrow(DamagedError);
     }));
+
+  it("[STORAGE-15] counts many children of a received tree, and stores their number with the next rows", () =>
+    inObject((storage) => {
+      let isFull = false;
+      const isWrite = (statement: string): boolean => /^(INSERT|DELETE|UPDATE)/.test(statement);
+      const open = (): SqliteBackend =>
+        new SqliteBackend(
+          withFailures(storage, (statement) => (isFull && isWrite(statement) ? FULL : undefined)),
+        );
+      const backend = open();
+      const paths = ["/p", ...Array.from({ length: 3_000 }, (_, i) => `/p/n${i}`)];
+      backend.putRows(0, paths.map(znode), []);
+      const stored = (): unknown => storage.sql.exec("SELECT count(*) AS n FROM children_0").one().n;
+      const count = (): unknown => backend.readZnode(0, "/p")?.numChildren;
+      isFull = true;
+      expect([count(), stored()]).toEqual([3_000, 0]);
+      const { read } = backend.rows;
+      expect([count(), backend.rows.read - read]).toEqual([3_000, 1]);
+      isFull = false;
+      backend.putRows(0, [], []);
+      expect([stored(), open().readZnode(0, "/p")?.numChildren]).toEqual([1, 3_000]);
+      backend.transaction(() => backend.quarantine(true));
+      backend.putRows(0, [znode("/p"), znode("/p/a")], []);
+      expect([count(), stored()]).toEqual([1, 0]);
+    }));
 });
