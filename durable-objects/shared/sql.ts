@@ -20,13 +20,16 @@ export const columnsIn = (sql: SqlStorage, table: string): string[] =>
 
 /**
  * Rows of a statement that orders them by their first column and takes a lower bound for it. They are read in groups, so
- * that a reader that stops early, or finds a row damaged, leaves no cursor open: SQLite drops no table while one is.
+ * that a reader that stops early, or finds a row damaged, leaves no cursor open: SQLite drops no table while one is. The
+ * first group is one row and each further one is twice as long, so that a reader that stops at a number of bytes reads few
+ * large rows that it does not use.
  */
 export function* inOrder(sql: SqlStorage, statement: string, after: string | number): Generator<Row> {
-  for (let bound: unknown = after; ; ) {
-    const group = [...sql.exec(`${statement} LIMIT ${ROWS_AT_ONCE}`, bound).raw()];
+  let bound: unknown = after;
+  for (let rows = 1; ; rows = Math.min(2 * rows, ROWS_AT_ONCE)) {
+    const group = [...sql.exec(`${statement} LIMIT ?`, bound, rows).raw()];
     yield* group;
-    if (group.length < ROWS_AT_ONCE) return;
+    if (group.length < rows) return;
     bound = group.at(-1)?.[0];
   }
 }

@@ -172,3 +172,31 @@ describe("a storage without room", () => {
       expect([count(), stored()]).toEqual([1, 0]);
     }));
 });
+
+describe("pages of a table", () => {
+  it("[STORAGE-6] read few large rows that do not fit", () =>
+    inObject((storage) => {
+      const statements: number[] = [];
+      const exec = (statement: string, ...values: unknown[]): unknown => {
+        const cursor = storage.sql.exec(statement, ...values);
+        if (!statement.includes("WHERE path > ?")) return cursor;
+        const rows = [...cursor.raw()];
+        statements.push(rows.length);
+        return { raw: () => rows };
+      };
+      const backend = new SqliteBackend({ sql: { exec } } as unknown as DurableObjectStorage);
+      const large = (i: number): ZnodeRow => ({ ...znode(`/n${100 + i}`), data: new Uint8Array(100_000) });
+      backend.putRows(
+        0,
+        Array.from({ length: 40 }, (_, i) => large(i)),
+        [],
+      );
+      expect(backend.readTable(0, "", 64_000).znodes).toHaveLength(1);
+      expect(statements.splice(0)).toEqual([1]);
+      expect(backend.readTable(0, "", 950_000).znodes).toHaveLength(10);
+      expect(statements.splice(0)).toEqual([1, 2, 4, 8]);
+      const { znodes } = backend.readTable(0, "", 1e9);
+      expect(znodes.map(({ path }) => path)).toEqual(Array.from({ length: 40 }, (_, i) => large(i).path));
+      expect(statements).toEqual([1, 2, 4, 8, 16, 9]);
+    }));
+});
