@@ -198,7 +198,10 @@ export class DigestChecker implements Checker {
   #copies(life: LifeView, to: Sid, { tree, epoch }: Stay): void {
     const { witnesses, copies, hasty } = this.#state(life);
     const couldCompare = tree !== null && life.server.zab.digestAt(tree.zxid) !== undefined;
-    const told = [...witnesses].filter(([sid, at]) => sid !== to && at.epoch === epoch).length;
+    // a tree that the leader had passed before it started cannot be compared with its own
+    const told = [...witnesses].filter(
+      ([sid, at]) => sid !== to && at.epoch === epoch && life.server.zab.digestAt(at.zxid) !== undefined,
+    ).length;
     const isProven = told + 1 > this.#ensemble.members.length / 2;
     if (!couldCompare && !isProven && !life.storage.isConfirmed) copies.set(to, epoch);
     else copies.delete(to);
