@@ -4,6 +4,7 @@ import type { ZnodeTree } from "../znode/tree.ts";
 import type { SessionId } from "../znode/types.ts";
 import { type SeenWatches, WatchTable } from "../znode/watch.ts";
 import { failed, type ServerAnswer } from "./answers.ts";
+import type { ServerConfig } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
 import { NO_TOKEN, type Token } from "./ids.ts";
 import type { LocalRequest, SyncedRead } from "./pending.ts";
@@ -18,10 +19,12 @@ import type { LocalRequest, SyncedRead } from "./pending.ts";
  */
 export class LocalReads {
   readonly watches = new WatchTable();
+  readonly #cacheBytes: number;
   readonly #effects: EffectList;
   #tree: ZnodeTree;
 
-  constructor(effects: EffectList, tree: ZnodeTree) {
+  constructor({ znodeCacheBytes }: ServerConfig, effects: EffectList, tree: ZnodeTree) {
+    this.#cacheBytes = znodeCacheBytes;
     this.#effects = effects;
     this.#tree = tree;
   }
@@ -36,6 +39,8 @@ export class LocalReads {
    * @param session session of the client; NO_SESSION if it has none
    */
   read(token: Token, session: SessionId, request: LocalRequest): ServerAnswer {
+    // One turn may answer any number of reads.
+    if (this.#tree.bytes > this.#cacheBytes) this.#tree.trim(this.#cacheBytes);
     if (request.type === "setWatches") return this.#resumeWatches(token, request.seen);
     const outcome = this.#tree.read(session, request);
     if (token !== NO_TOKEN) {

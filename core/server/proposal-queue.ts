@@ -131,6 +131,7 @@ export class ProposalQueue {
       const bytes = writer.length + write.body.length + TXN_OVERHEAD_BYTES;
       if (counter > first && bytes > config.batchBytesMax) break;
       this.#queue.shift();
+      if (this.#tree.bytes > config.znodeCacheBytes) this.#tree.trim(config.znodeCacheBytes);
       this.#bytes -= write.body.length;
       assert(this.#bytes >= 0, "the bytes of the queue are those of its writes");
       const numbered = isNumbered(write.session, write.xid);

@@ -101,7 +101,7 @@ export class EnsembleServer {
     const effects = new EffectList(zab.links);
     const pending = new PendingRequests();
     const readiness = new Readiness();
-    const reads = new LocalReads(effects, tree);
+    const reads = new LocalReads(config, effects, tree);
     const replies = new ReplyCache(tree, log);
     const sessions = new SessionTracker(config, zab, effects, tree.sessions);
     const connections = new Connections(sid, effects, reads.watches, pending);

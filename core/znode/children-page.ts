@@ -35,6 +35,32 @@ function bytesOf(name: string): number {
   return Math.max(utf8, widest > 0xff ? 2 * name.length : name.length) + NAME_OVERHEAD;
 }
 
+/** Size in a message of a list of names that is being read. */
+export class ListSize {
+  readonly #bytesMax: number;
+  #bytes = ANSWER_OVERHEAD;
+  #names = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Whether so many names may fit: each has at least one byte. */
+  fits(count: number): boolean {
+    return ANSWER_OVERHEAD + count * (NAME_OVERHEAD + 1) <= this.#bytesMax;
+  }
+
+  /** Whether the names so far do not fit. */
+  get isExceeded(): boolean {
+    return this.#bytes > this.#bytesMax;
+  }
+
+  /** Adds the names of the list that are new since the last call. */
+  add(names: readonly string[]): void {
+    for (; this.#names < names.length; this.#names++) this.#bytes += bytesOf(names[this.#names] as string);
+  }
+}
+
 /** Maximum bytes of a code unit. */
 const UNIT_BYTES_MAX = 3;
 

@@ -22,6 +22,8 @@ export interface TreeView {
   readonly sessions: SessionTable;
   readonly lastApplied: Zxid;
   get(path: string): NodeView | undefined;
+  /** Like `get`, without keeping the znode in memory. */
+  peek(path: string): NodeView | undefined;
   /** Paths of the ephemerals that the session owns. */
   ephemeralsOf(session: SessionId): ReadonlySet<string>;
 }
@@ -92,6 +94,18 @@ export class Overlay {
     const change = this.#latest.get(path);
     if (change === undefined) return this.#tree.get(path);
     return change.exists ? change : undefined;
+  }
+
+  /** Like {@link get}, for a znode that apply does not need: it is not kept in memory. */
+  peek(path: string): NodeView | undefined {
+    const change = this.#latest.get(path);
+    if (change === undefined) return this.#tree.peek(path);
+    return change.exists ? change : undefined;
+  }
+
+  /** Whether a change of this path is outstanding. */
+  has(path: string): boolean {
+    return this.#latest.has(path);
   }
 
   /** A child of `parent` is created (+1) or deleted (−1). @param cversion stored cversion of the parent after it */

@@ -6,6 +6,7 @@ import { copyData } from "../wire/data-pool.ts";
 import { compareZxid, ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
 import { type ChangedRows, ChangeSet } from "./change-set.ts";
 import { ChildNames } from "./child-names.ts";
+import { ListSize } from "./children-page.ts";
 import { Digest, hashData, hashIdentity, hashSession, hashZnode } from "./digest.ts";
 import { Ephemerals } from "./ephemerals.ts";
 import { BUILT_IN_PATHS, isBuiltIn, nameOf, parentOf } from "./path.ts";
@@ -52,6 +53,12 @@ function builtIn(path: string): Znode {
   const node = new Znode(path);
   node.data = new Uint8Array(0);
   if (path.endsWith("/config")) node.aversion = -1;
+  return node;
+}
+
+function fromStore({ row, numChildren }: StoredZnode): Znode {
+  const node = znodeOf(row);
+  node.numChildren = numChildren;
   return node;
 }
 
@@ -167,6 +174,18 @@ export class TreeState {
     return this.#cache.get(path) ?? this.#fetch(path);
   }
 
+  /**
+   * Like {@link get}, but a znode that is not in memory is not kept there, so that one request may check any number. Its fields
+   * are as of now: the next change may not change them.
+   * @throws TreeDamagedError if its row is damaged
+   */
+  peek(path: string): Readonly<Znode> | undefined {
+    const node = this.#cache.get(path);
+    if (node !== undefined) return node;
+    const stored = this.#read(path);
+    return stored && fromStore(stored);
+  }
+
   /** All znodes, in no particular order; reads those that are not in memory. */
   *znodes(): Generator<Znode> {
     const paths = ["/"];
@@ -208,9 +227,22 @@ export class TreeState {
 
   /** The names of all children; reads them if they are not in memory. @throws TreeDamagedError if one is missing */
   childNames(node: Znode): ChildNames {
+    return must(this.childNamesWithin(node, Number.POSITIVE_INFINITY), "every list is within no limit");
+  }
+
+  /**
+   * The names of all children; undefined if they have to be read, and reading has found that they exceed a message of
+   * `bytesMax`.
+   * @throws TreeDamagedError if one is missing
+   */
+  childNamesWithin(node: Znode, bytesMax: number): ChildNames | undefined {
     if (node.children !== null) return node.children;
     if (node.numChildren === 0) return NO_NAMES;
-    const names = new ChildNames(this.childNamesAfter(node, "", Number.POSITIVE_INFINITY));
+    const size = bytesMax === Number.POSITIVE_INFINITY ? undefined : new ListSize(bytesMax);
+    if (size?.fits(node.numChildren) === false) return undefined;
+    const sorted = this.childNamesAfter(node, "", Number.POSITIVE_INFINITY, size);
+    if (size?.isExceeded === true) return undefined;
+    const names = new ChildNames(sorted);
     if (names.size !== node.numChildren)
       throw new TreeDamagedError(
         `${node.path} has ${node.numChildren} children, and ${names.size} of them are stored`,
@@ -220,17 +252,21 @@ export class TreeState {
     return names;
   }
 
-  /** Names of children in code unit order: all of them, or at least the first `limit` names after `after`. */
-  childNamesAfter(node: Znode, after: string, limit: number): readonly string[] {
+  /**
+   * Names of children in code unit order: all of them, or at least the first `limit` names after `after`.
+   * @param size receives the names that are read; reading stops when it is exceeded
+   */
+  childNamesAfter(node: Znode, after: string, limit: number, size?: ListSize): readonly string[] {
     const store = this.#store;
     if (store === null || this.hasList(node)) return this.childNames(node).sorted();
     const changed = this.#changes.childrenOf(node.path);
     const names: string[] = [];
     let last = after;
-    for (let isMore = true; isMore && names.length < limit; ) {
+    for (let isMore = true; isMore && names.length < limit && size?.isExceeded !== true; ) {
       const count = Math.min(NAMES_PAGE, limit - names.length);
       const page = store.children(node.path, last, count);
       for (const name of page) if (!changed.has(name)) names.push(name);
+      size?.add(names);
       last = page.at(-1) ?? last;
       isMore = page.length === count;
       if (!isMore) last = "";
@@ -387,6 +423,16 @@ export class TreeState {
 
   /** Reads a znode into memory. */
   #fetch(path: string): Znode | undefined {
+    const stored = this.#read(path);
+    if (stored === undefined) return undefined;
+    const node = fromStore(stored);
+    hashAll(node);
+    this.#cache.add(node);
+    return node;
+  }
+
+  /** The stored state of a znode that is not in memory. */
+  #read(path: string): StoredZnode | undefined {
     const store = this.#store;
     if (store === null || this.#isAbsent(path)) return undefined;
     const stored = store.get(path);
@@ -396,11 +442,7 @@ export class TreeState {
       this.#absent.add(path);
       return undefined;
     }
-    const node = znodeOf(stored.row);
-    node.numChildren = stored.numChildren;
-    hashAll(node);
-    this.#cache.add(node);
-    return node;
+    return stored;
   }
 
   /** Whether a path that is not in memory is known, without a read, to have no znode. */

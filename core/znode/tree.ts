@@ -74,6 +74,11 @@ export class ZnodeTree {
     return this.#state.get(path);
   }
 
+  /** The znode of this path, without loading it; see {@link TreeState.peek}. */
+  peek(path: string): Readonly<Znode> | undefined {
+    return this.#state.peek(path);
+  }
+
   stat(node: Znode): Stat {
     return statOf(node);
   }

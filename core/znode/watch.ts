@@ -162,13 +162,13 @@ export class WatchTable {
       else missed.push({ type, path });
     };
     for (const path of seen.data) {
-      settle("data", path, missedOf(tree.get(path)?.mzxid, since, WatchEventType.DATA_CHANGED));
+      settle("data", path, missedOf(tree.peek(path)?.mzxid, since, WatchEventType.DATA_CHANGED));
     }
     for (const path of seen.exist) {
-      settle("exists", path, tree.get(path) === undefined ? undefined : WatchEventType.CREATED);
+      settle("exists", path, tree.peek(path) === undefined ? undefined : WatchEventType.CREATED);
     }
     for (const path of seen.child) {
-      settle("child", path, missedOf(tree.get(path)?.pzxid, since, WatchEventType.CHILDREN_CHANGED));
+      settle("child", path, missedOf(tree.peek(path)?.pzxid, since, WatchEventType.CHILDREN_CHANGED));
     }
     return missed;
   }

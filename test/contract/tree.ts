@@ -8,6 +8,7 @@ import type { StorageBackend } from "../../core/server/storage-backend.ts";
 import { TableStore } from "../../core/server/table-store.ts";
 import { MiB } from "../../core/units.ts";
 import { ZXID_ZERO, zxid } from "../../core/zab/zxid.ts";
+import { Prep } from "../../core/znode/prep.ts";
 import type { SessionRow } from "../../core/znode/session.ts";
 import { ZnodeTree } from "../../core/znode/tree.ts";
 import { addToDigest, emptyTreeDigest } from "../../core/znode/tree-state.ts";
@@ -16,8 +17,10 @@ import {
   type MultiRequestOp,
   NO_SESSION,
   type SessionId,
+  WatchEventType,
   type WriteRequest,
 } from "../../core/znode/types.ts";
+import { WatchTable } from "../../core/znode/watch.ts";
 import { Chance } from "../../sim/random.ts";
 import { contentsOf, create, digestOf, remove, sessionId, setData, World } from "../unit/znode/world.ts";
 import type { MakeBackend } from "./storage.ts";
@@ -50,6 +53,12 @@ class StoredWorld {
   }
 
   checkpoint(): void {
+    const size = this.write();
+    expect(size).toBe(this.world.follower.size);
+  }
+
+  /** Stores the changes. @returns the number of znodes */
+  write(): number {
     const { tree, backend, scrub } = this;
     const changes = tree.takeChanges(scrub.cursor);
     backend.transaction(() => {
@@ -58,8 +67,8 @@ class StoredWorld {
     });
     scrub.changed(changes.added, changes.addedUpTo);
     expect(changes.digest).toEqual(tree.digest);
-    expect(changes.size).toBe(this.world.follower.size);
     expect(tree.changedCount).toBe(0);
+    return changes.size;
   }
 
   /** The tree that a start would find, and what its rows are. */
@@ -294,6 +303,65 @@ export function treeContract(name: string, makeBackend: MakeBackend): void {
       stored.checkpoint();
       tree.trim(budget);
       expect(tree.bytes).toBeLessThanOrEqual(budget);
+    });
+
+    test("[ZNODE-45] checks any number of znodes without keeping them in memory", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree } = stored;
+      world.open(1);
+      world.write(create("/p"));
+      const paths = Array.from({ length: 20 }, (_, i) => `/p/n${i}`);
+      for (const [i, path] of paths.entries()) {
+        const mode = i % 2 === 0 ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT;
+        world.write(create(path, mode, "x".repeat(5_000)), sessionId(1));
+      }
+      stored.checkpoint();
+      tree.evict(() => true);
+      const before = tree.bytes;
+      const watches = new WatchTable();
+      const seen = { relativeZxid: tree.lastApplied, data: paths, exist: ["/q"], child: ["/p", "/r"] };
+      expect(watches.resume(tree, seen, 1)).toEqual([{ type: WatchEventType.DELETED, path: "/r" }]);
+      const header = { session: sessionId(1), xid: 0, zxid: zxid(3, 1), timeMs: 1 };
+      const ops = paths.map((path) => ({ type: "check", path, version: 0 }) as const);
+      const prep = new Prep(tree);
+      expect(prep.prepare(header, { type: "multi", ops })).toEqual({ type: "multi", txns: ops });
+      expect(prep.prepare(header, { type: "closeSession" })).toEqual({ type: "closeSession" });
+      expect(prep.prepare({ ...header, session: NO_SESSION }, remove(paths[0] ?? "")).type).toBe("error");
+      expect(tree.bytes - before).toBeLessThan(2_000);
+      expect(contentsOf(tree)).toEqual(contentsOf(world.follower));
+    });
+
+    test("[ZNODE-45] refuses a list that exceeds the answer without reading all of it", (open) => {
+      const stored = new StoredWorld(open());
+      const { world, tree, backend } = stored;
+      world.write(create("/p"));
+      for (let i = 0; i < 9_000; i++) {
+        const path = `/p/${String(i).padStart(20, "0")}`;
+        const header = { session: NO_SESSION, xid: 0, zxid: zxid(2, i + 1), timeMs: 1 };
+        const txn = { type: "create", path, data: null, ephemeral: false, withStat: false } as const;
+        tree.apply(header, { ...txn, parentCversion: i + 1 });
+      }
+      tree.events.length = 0;
+      stored.write();
+      tree.evict(() => true);
+      let names = 0;
+      const { readChildren } = backend;
+      backend.readChildren = (...asked) => {
+        const page = readChildren.apply(backend, asked);
+        names += page.length;
+        return page;
+      };
+      const read = (bytesMax: number) =>
+        tree.read(NO_SESSION, { type: "getChildren", path: "/p", watch: false, withStat: true, bytesMax });
+      const refused = { type: "error", code: "ANSWER_TOO_LARGE" };
+      // by their number
+      expect(read(9_000 * 9)).toEqual(refused);
+      expect(names).toBe(0);
+      // by their lengths
+      expect(read(100_000)).toEqual(refused);
+      expect(names).toBe(4_096);
+      expect(read(1_024 + 9_000 * 28 - 1)).toEqual(refused);
+      expect(read(1_024 + 9_000 * 28)).toMatchObject({ type: "getChildren", stat: { numChildren: 9_000 } });
     });
 
     test("[ZNODE-43] remembers no long path of a znode that is not there", (open) => {

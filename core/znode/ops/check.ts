@@ -9,7 +9,7 @@ type CheckTxn = Extract<Txn, { type: "check" }>;
 /** @source ZooKeeper `PrepRequestProcessor`: check */
 export const check: WriteOp<CheckRequest, CheckTxn, ChangeResult> = {
   prep({ overlay }: PrepContext, _header: TxnHeader, { path, version }: CheckRequest): Txn {
-    const node = overlay.get(path);
+    const node = overlay.peek(path);
     if (node === undefined) return missing(path);
     if (!matches(version, node.version)) return refuse("BAD_VERSION");
     return { type: "check", path, version: node.version };

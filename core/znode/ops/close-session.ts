@@ -22,11 +22,9 @@ export const closeSession: WriteOp<CloseSessionRequest, CloseSessionTxn> = {
     if (id === NO_SESSION || isAnonymous(id)) return refuse("BAD_ARGUMENTS");
     sessions.close(header);
     const paths = new Set(overlay.ownedBy(id));
-    for (const path of tree.ephemeralsOf(id)) {
-      if (overlay.get(path)?.ephemeralOwner === id) paths.add(path);
-    }
+    for (const path of tree.ephemeralsOf(id)) if (!overlay.has(path)) paths.add(path);
     for (const path of [...paths].sort()) {
-      const parent = overlay.get(parentOf(path));
+      const parent = overlay.peek(parentOf(path));
       if (parent !== undefined) overlay.putDeleted(header.zxid, parent, path);
     }
     return { type: "closeSession" };

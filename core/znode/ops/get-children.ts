@@ -12,6 +12,8 @@ type GetChildrenRequest = ReadRequestOf<"getChildren">;
 const NAME_LENGTH_BYTES = 4;
 /** Approximate bytes of a name in a list that is not in memory. */
 const NAME_BYTES = 16;
+/** A whole list with more names is not read only to know its size. */
+const COUNTED_NAMES_MAX = 16_384;
 
 /** @source ZooKeeper `FinalRequestProcessor`: getChildren, getChildren2 */
 export const getChildren: ReadOp<GetChildrenRequest> = {
@@ -25,7 +27,8 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
       const names = state.childNamesAfter(node, page.after, page.limit + 1);
       return { type: "getChildren", stat, ...pageOf(names, page, bytesMax) };
     }
-    const names = state.childNames(node);
+    const names = state.childNamesWithin(node, bytesMax);
+    if (names === undefined) return { type: "error", code: "ANSWER_TOO_LARGE" };
     const children = names.sorted();
     if (isTooLarge(children, names.length, bytesMax)) return { type: "error", code: "ANSWER_TOO_LARGE" };
     return { type: "getChildren", children, stat };
@@ -38,8 +41,9 @@ export const getChildren: ReadOp<GetChildrenRequest> = {
   answerBytes(state: TreeState, _session: SessionId, { path, page }: GetChildrenRequest): number {
     const node = findNode(state, path);
     if (node === undefined) return STAT_ANSWER_BYTES;
-    if (page !== undefined && !state.hasList(node))
-      return STAT_ANSWER_BYTES + Math.min(page.limit, node.numChildren) * (NAME_BYTES + NAME_LENGTH_BYTES);
+    const count = Math.min(page?.limit ?? node.numChildren, node.numChildren);
+    if ((page !== undefined || count > COUNTED_NAMES_MAX) && !state.hasList(node))
+      return STAT_ANSWER_BYTES + count * (NAME_BYTES + NAME_LENGTH_BYTES);
     const names = state.childNames(node);
     return STAT_ANSWER_BYTES + names.length + NAME_LENGTH_BYTES * names.size;
   },

@@ -45,9 +45,9 @@ export const STORE_BUGS: readonly SeededBug[] = [
     patches: [
       {
         file: TREE_STATE,
-        find: "    node.numChildren = stored.numChildren;\n    hashAll(node);\n",
+        find: "    const node = fromStore(stored);\n    hashAll(node);\n",
         replace:
-          "    node.numChildren = stored.numChildren;\n    hashAll(node);\n    this.#digest.add(node.hashHigh, node.hashLow);\n",
+          "    const node = fromStore(stored);\n    hashAll(node);\n    this.#digest.add(node.hashHigh, node.hashLow);\n",
       },
     ],
   },

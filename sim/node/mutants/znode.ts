@@ -103,7 +103,7 @@ export const ZNODE_MUTANTS: readonly Mutant[] = [
     "a client that reconnects does not get a creation that it missed",
     "ZNODE: watches",
     WATCH,
-    "tree.get(path) === undefined ? undefined : WatchEventType.CREATED",
+    "tree.peek(path) === undefined ? undefined : WatchEventType.CREATED",
     "undefined",
   ),
 ];
