@@ -31,13 +31,14 @@ const create = (path: string, mode: CreateMode = CreateMode.PERSISTENT): WriteRe
   withStat: false,
 });
 
+/** The leader, once all members serve: one that has not synchronised yet answers NO_QUORUM. */
 async function founded(ensemble: string): Promise<NodeStatus> {
-  for (let sid = 1; sid <= 3; sid++) await node(ensemble, sid).bootstrap({ ensemble, sid, size: 3 });
+  const sids = [1, 2, 3];
+  for (const sid of sids) await node(ensemble, sid).bootstrap({ ensemble, sid, size: 3 });
   for (;;) {
-    for (let sid = 1; sid <= 3; sid++) {
-      const status = await node(ensemble, sid).status();
-      if (status.role === "LEADING" && status.serving) return status;
-    }
+    const statuses = await Promise.all(sids.map((sid) => node(ensemble, sid).status()));
+    const leader = statuses.find(({ role }) => role === "LEADING");
+    if (leader !== undefined && statuses.every(({ serving }) => serving)) return leader;
     await scheduler.wait(5);
   }
 }
