@@ -118,7 +118,6 @@ export interface StorageBackend extends Omit<LogStorage, "setBase"> {
   logRows(onDamage?: (seq: number) => void): LogRow[];
   putRows(table: TableId, znodes: readonly ChangedZnode[], sessions: readonly SessionRow[]): void;
   deleteRows(table: TableId, paths: readonly string[], sessions: readonly SessionId[]): void;
-  /** Deletes all rows of a table. Those that cannot be read, and so not be deleted, are moved into quarantine. */
   clearTable(table: TableId): void;
   /** whether an earlier state is in quarantine; see {@link quarantine} */
   readonly isQuarantined: boolean;

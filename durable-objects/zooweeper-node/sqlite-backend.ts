@@ -12,7 +12,6 @@
  * Every table has a column `crc`, see `znodeChecksum`: null in the rows of an earlier version. A zxid takes two columns:
  * SQLite's integers are returned as doubles.
  */
-import { must } from "../../core/assert.ts";
 import {
   EMPTY_META,
   type Meta,
@@ -30,7 +29,7 @@ import { MetaTable } from "./sqlite/meta-table.ts";
 import { Quarantine, setAside } from "./sqlite/quarantine.ts";
 import type { RowCounts } from "./sqlite/row-counts.ts";
 import { migrate } from "./sqlite/schema.ts";
-import { isUnreadable, storageError } from "./sqlite/sqlite-error.ts";
+import { storageError } from "./sqlite/sqlite-error.ts";
 import { TreeTables } from "./sqlite/tree-tables.ts";
 
 /**
@@ -188,12 +187,7 @@ export class SqliteBackend implements StorageBackend {
   }
 
   clearTable(table: TableId): void {
-    try {
-      this.#tree.clear(table);
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-      must(this.#quarantine, "a database that cannot be read is not written").takeTree(table);
-    }
+    this.#tree.clear(table);
   }
 
   readTable(table: TableId, cursor: string, bytesMax: number): TablePage {

@@ -1,8 +1,6 @@
 /** Quarantine of damaged tables, until a quorum has confirmed the state that replaces them (decision 0014). */
-import type { TableId } from "../../../core/server/storage-backend.ts";
 import { tablesIn } from "../../shared/sql.ts";
 import { makeTable, SCHEMA, type TableSchema } from "./schema.ts";
-import { isUnreadable } from "./sqlite-error.ts";
 
 const PREFIX = "quarantine_";
 
@@ -15,32 +13,24 @@ const isAside = (sql: SqlStorage, name: string): boolean => tablesIn(sql).includ
  */
 export function setAside(sql: SqlStorage, table: TableSchema, replaces: boolean): void {
   const { name } = table;
-  const isFree = !isAside(sql, name) || (replaces && drop(sql, PREFIX + name));
-  if (isFree) sql.exec(`ALTER TABLE ${name} RENAME TO ${PREFIX}${name}`);
-  else if (!drop(sql, name)) rename(sql, name);
+  const isFree = !isAside(sql, name) || (replaces && dropAside(sql, name));
+  sql.exec(isFree ? `ALTER TABLE ${name} RENAME TO ${PREFIX}${name}` : `DROP TABLE ${name}`);
   makeTable(sql, table);
 }
 
-/** Drops a table. @returns false if a cursor is still open, or if unreadable pages cannot be freed */
-function drop(sql: SqlStorage, name: string): boolean {
+/** Drops a table in quarantine. @returns false if a cursor is still open, or if unreadable pages cannot be freed */
+function dropAside(sql: SqlStorage, name: string): boolean {
   try {
-    sql.exec(`DROP TABLE IF EXISTS ${name}`);
+    sql.exec(`DROP TABLE IF EXISTS ${PREFIX}${name}`);
     return true;
   } catch {
     return false;
   }
 }
 
-/** Renames a table that cannot be dropped, although one of its name is in quarantine. */
-function rename(sql: SqlStorage, name: string): void {
-  let number = 2;
-  while (isAside(sql, `${name}_${number}`)) number += 1;
-  sql.exec(`ALTER TABLE ${name} RENAME TO ${PREFIX}${name}_${number}`);
-}
-
 /**
  * The state in quarantine.
- * Invariant: there is at most one, and the member never recovers from it. Tables that cannot be dropped stay beside it.
+ * Invariant: there is at most one, and the member never recovers from it.
  * @source decision 0014
  */
 export class Quarantine {
@@ -71,36 +61,20 @@ export class Quarantine {
     for (const table of SCHEMA) {
       if (this.#asideAtStart.has(table.name)) continue;
       if (table.name === "meta") this.#copyMeta(replaces);
-      else if (table.isDerived) this.#empty(table);
+      else if (table.isDerived) this.#sql.exec(`DELETE FROM ${table.name}`);
       else setAside(this.#sql, table, replaces);
     }
     this.#isPresent = true;
   }
 
-  /** Empties the tables of a tree whose rows cannot be deleted. The tree that is already in quarantine stays there. */
-  takeTree(table: TableId): void {
-    for (const each of SCHEMA) if (each.tree === table) this.#empty(each);
-    this.refresh();
-  }
-
-  /** Deletes the rows of a table, which are not needed; moves the table if that is not possible. */
-  #empty(table: TableSchema): void {
-    try {
-      this.#sql.exec(`DELETE FROM ${table.name}`);
-    } catch (error) {
-      if (!isUnreadable(error)) throw error;
-      setAside(this.#sql, table, false);
-    }
-  }
-
   #copyMeta(replaces: boolean): void {
-    if (replaces && !drop(this.#sql, `${PREFIX}meta`)) return;
+    if (replaces && !dropAside(this.#sql, "meta")) return;
     this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${PREFIX}meta AS SELECT * FROM meta`);
   }
 
   /** Deletes the state in quarantine, as far as possible now. */
   drop(): void {
-    for (const name of tablesIn(this.#sql)) if (name.startsWith(PREFIX)) drop(this.#sql, name);
+    for (const { name } of SCHEMA) dropAside(this.#sql, name);
     this.#asideAtStart = new Set();
     this.refresh();
   }

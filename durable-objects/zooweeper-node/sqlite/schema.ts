@@ -1,6 +1,5 @@
 /** The tables of a member's storage, and their migration from earlier versions. */
 import { must } from "../../../core/assert.ts";
-import type { TableId } from "../../../core/server/storage-backend.ts";
 import { valueChecksum } from "../../../core/wire/value-checksum.ts";
 import { columnsIn } from "../../shared/sql.ts";
 
@@ -13,8 +12,6 @@ export interface TableSchema {
   readonly index?: string;
   /** its rows are derived from other tables: it is emptied when these move into quarantine */
   readonly isDerived?: true;
-  /** the tree to which it belongs */
-  readonly tree?: TableId;
 }
 
 /** All tables of a member. */
@@ -32,10 +29,9 @@ export const SCHEMA: readonly TableSchema[] = [
       "crc INTEGER",
     ],
   },
-  ...([0, 1] as const).flatMap((table) => [
+  ...[0, 1].flatMap((table) => [
     {
       name: `znode_${table}`,
-      tree: table,
       columns: [
         "path TEXT PRIMARY KEY",
         ..."czxid_epoch czxid_counter mzxid_epoch mzxid_counter pzxid_epoch pzxid_counter ctime mtime"
@@ -50,7 +46,6 @@ export const SCHEMA: readonly TableSchema[] = [
     },
     {
       name: `children_${table}`,
-      tree: table,
       columns: [
         "path TEXT PRIMARY KEY",
         ..."pzxid_epoch pzxid_counter children".split(" ").map((name) => `${name} INTEGER`),
@@ -61,7 +56,6 @@ export const SCHEMA: readonly TableSchema[] = [
     },
     {
       name: `session_${table}`,
-      tree: table,
       columns: [
         "id INTEGER PRIMARY KEY",
         ..."timeout_ms last_xid last_epoch last_counter".split(" ").map((name) => `${name} INTEGER`),
@@ -133,8 +127,8 @@ export const makeTable = (sql: SqlStorage, table: TableSchema): void => {
 
 /**
  * Creates the index of a table, unless it has one. An earlier version does not create it, but SQLite maintains it there. An
- * index keeps its name when its table is renamed, so there are several names: one for the current state, one for the
- * state in quarantine, and some for tables that could not be dropped.
+ * index keeps its name when its table is renamed, so there are two names: one for the state in quarantine, one for the
+ * current state.
  */
 function makeIndex(sql: SqlStorage, { name, index }: TableSchema): void {
   if (index === undefined) return;
@@ -144,10 +138,8 @@ function makeIndex(sql: SqlStorage, { name, index }: TableSchema): void {
     )
     .toArray();
   if (indexes.some((each) => each.tbl_name === name)) return;
-  const free = [..."abcdefgh"]
-    .map((letter) => `${name}_${letter}`)
-    .find((each) => indexes.every((taken) => taken.name !== each));
-  sql.exec(`CREATE INDEX ${must(free, "few tables cannot be dropped")} ON ${name} ${index}`);
+  const free = [`${name}_a`, `${name}_b`].find((each) => indexes.every((taken) => taken.name !== each));
+  sql.exec(`CREATE INDEX ${must(free, "at most one state is in quarantine")} ON ${name} ${index}`);
 }
 
 /** The stored number of the schema; 0 if there is none, or if it is damaged, so that it has to be derived from the tables. */
