@@ -24,10 +24,13 @@ const TOKENS_MAX = 2 ** 26;
 
 /**
  * The name of a connection: 26 bits of its token, 4 bits of the sid. It is the xid of a txn, so it is stored: a sid above
- * 15 needs another layout, which only this function knows.
+ * 15 needs another layout, which only this function and {@link memberOf} know.
  */
 export const connectionIdOf = (sid: Sid, token: Token): ConnectionId =>
   -((token % TOKENS_MAX) * 16 + sid) as ConnectionId;
+
+/** The member that has the connection. */
+export const memberOf = (connection: ConnectionId): Sid => (-connection % 16) as Sid;
 
 /** A session whose owner, an object of this system, sleeps with the ensemble. Its deadline does not advance meanwhile. */
 export interface ParkedSession {

@@ -5,10 +5,10 @@
 import { assert } from "../assert.ts";
 import type { ZabPeer } from "../zab/peer.ts";
 import { ExpiryQueue, type SessionTable } from "../znode/session.ts";
-import type { SessionId } from "../znode/types.ts";
+import { openerOf, type SessionId } from "../znode/types.ts";
 import type { ServerConfig } from "./config.ts";
 import type { EffectList } from "./effect-list.ts";
-import { type ConnectionId, NO_CONNECTION } from "./ids.ts";
+import { type ConnectionId, memberOf, NO_CONNECTION } from "./ids.ts";
 import type { RoutedRequest } from "./messages.ts";
 
 /**
@@ -150,9 +150,12 @@ export class SessionTracker {
     this.#reportAt = now;
   }
 
-  /** LEADING: handles an applied `createSession`. */
+  /**
+   * LEADING: handles an applied `createSession`. The session's first heartbeats may already have been reported, because a follower
+   * may apply the txn before its leader.
+   */
   opened(now: number, session: SessionId, timeoutMs: number): void {
-    this.expiry.add(session, timeoutMs, now);
+    this.expiry.add(session, timeoutMs, now, openerOf(session));
   }
 
   /** LEADING: handles an applied `closeSession`. */
@@ -165,11 +168,11 @@ export class SessionTracker {
 
   /**
    * LEADING: records the connection that has attached to the session. Writes over its earlier connections are refused from
-   * now on.
+   * now on. The heartbeats of the connection arrive at its member, and are lost with it.
    */
   setOwner(now: number, session: SessionId, connection: ConnectionId): void {
     this.#owners.set(session, connection);
-    this.expiry.touch(session, now);
+    this.expiry.touch(session, now, memberOf(connection));
   }
 
   /** LEADING: whether the write came over a connection that its session has left. */

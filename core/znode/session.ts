@@ -4,7 +4,7 @@
  */
 import { assert, must } from "../assert.ts";
 import { ZXID_ZERO, type Zxid } from "../zab/zxid.ts";
-import type { SessionId, WriteResult } from "./types.ts";
+import { openerOf, type SessionId, type WriteResult } from "./types.ts";
 
 /** The row of a session in a checkpoint; its ephemerals follow from the znodes. */
 export interface SessionRow {
@@ -113,11 +113,14 @@ export class ExpiryQueue {
     return this.#deadlines.size;
   }
 
-  /** Adds a session, which gets its full timeout from `nowMs` on. */
-  add(id: SessionId, timeoutMs: number, nowMs: number): void {
+  /**
+   * Adds a session, which gets its full timeout from `nowMs` on.
+   * @param via sid of the learner whose client it is; 0: it is not known
+   */
+  add(id: SessionId, timeoutMs: number, nowMs: number, via = 0): void {
     this.remove(id);
     const atMs = this.#deadlineAfter(nowMs + timeoutMs);
-    this.#schedule(id, { timeoutMs, atMs, via: 0, excused: false });
+    this.#schedule(id, { timeoutMs, atMs, via, excused: false });
   }
 
   /** Restores a stored deadline. A deadline that has passed expires at the next {@link expire}. */
@@ -212,7 +215,7 @@ export class ExpiryQueue {
   restart(sessions: Iterable<SessionRow>, nowMs: number): void {
     this.#deadlines.clear();
     this.#buckets.clear();
-    for (const session of sessions) this.add(session.id, session.timeoutMs, nowMs);
+    for (const { id, timeoutMs } of sessions) this.add(id, timeoutMs, nowMs, openerOf(id));
   }
 
   /** When {@link expire} will next return a session; undefined: never. */

@@ -22,6 +22,9 @@ const ANONYMOUS_BASE = 15 * TOP;
 /** The id of a new session: `random` is an integer of [0, 2^49). */
 export const makeSessionId = (sid: number, random: number): SessionId => (sid * TOP + random) as SessionId;
 
+/** The sid of the node that opened the session. */
+export const openerOf = (id: SessionId): number => Math.floor(id / TOP);
+
 /**
  * The stand-in session of requests that carry none, taken by node `sid` in its `boot`-th life. A node on an old copy of its
  * storage counts a life twice, so the number alone would not do.
